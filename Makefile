@@ -1,0 +1,50 @@
+# Every target does all of its own set-up: a virtual environment in the checkout, pinned by constraints.txt.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+
+# The first of these that starts and is new enough; `make PYTHON=/path/to/python3.12 test` overrules it.
+PYTHON ?= $(shell for python in python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
+
+# Tests read nothing but the checkout: no Hub, and caches of their own. Two threads a process would fight over two cores.
+OFFLINE := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false XDG_CACHE_HOME=$(CURDIR)/.pytest_cache/xdg
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## create .venv and install the project into it (minutes, once)
+
+demo: $(READY) ## run active learning on real film reviews and write runs/demo/report.html
+	$(BIN)/dal-nlp run --task sentiment --out runs/demo
+
+test: $(READY) ## run the whole test suite; no network, no GPU
+	$(OFFLINE) $(BIN)/python -m pytest
+
+check: $(READY) ## check format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(READY) ## format the code and mend what lint can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## print the tables of speed and memory
+	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean: ## remove the environment and all caches, but no runs
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp comes last, so an interrupted installation is taken up again.
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "dal-nlp needs Python 3.11 or newer: install it, or name one with make PYTHON=/path/to/python."; exit 1; }
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	mkdir -p $(VENV)/typed && ln -sfn ../../cli $(VENV)/typed/dal_nlp_cli
+	touch $@

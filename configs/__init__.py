@@ -1,0 +1,1 @@
+"""The recipes of the tasks, one YAML file each."""
