@@ -1,0 +1,32 @@
+"""Every source of chance, derived from (seed, round, purpose) so that no draw can disturb another."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+
+def derive(seed: int, round: int, purpose: str) -> int:
+    """Return a 63-bit seed that depends on all three arguments and on nothing else."""
+    digest = hashlib.blake2b(f"{seed}/{round}/{purpose}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def generator(seed: int, round: int, purpose: str) -> np.random.Generator:
+    """Return the numpy generator of one purpose in one round."""
+    return np.random.default_rng(derive(seed, round, purpose))
+
+
+@contextmanager
+def torch_seeded(seed: int) -> Iterator[None]:
+    """Run a block of torch code (weight initialisation, dropout) from ``seed`` and restore torch's state.
+
+    Libraries draw these from torch's global state, so the state is borrowed for the block.
+    """
+    import torch
+
+    devices = list(range(torch.cuda.device_count()))
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
