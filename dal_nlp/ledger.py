@@ -1,0 +1,213 @@
+"""The state of a run: an append-only JSONL file, folded into a ``State``.
+
+One line per event, flushed to the disk before anything depends on it; one writer, held off by a lock; a torn last
+line (the process died while writing) is dropped at the next start. Corrections are later lines; nothing is edited.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from dal_nlp.errors import Locked, UserError
+from dal_nlp.processes import is_main, share
+
+#: Seconds to wait for the lock: longer than a look at whether it is taken, shorter than a person notices.
+GRACE = 0.3
+
+Target = Any  # a JSON value: for classification the label
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Query:
+    """One round's question: ids best first, the strategy's scores, and what choosing took in seconds."""
+
+    round: int
+    ids: list[str]
+    scores: list[float]
+    texts: list[str]
+    strategy: str
+    pool_seconds: float
+    choose_seconds: float
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class State:
+    """What the ledger's events add up to."""
+
+    config: dict[str, Any] | None = None
+    digests: dict[str, str] = field(default_factory=dict)
+    labels: list[str] = field(default_factory=list)  # the label set, in the order of the outputs
+    pool: Event | None = None  # the last `pool` event
+    audit: list[str] | None = None
+    queries: list[Query] = field(default_factory=list)
+    answers: dict[str, Target] = field(default_factory=dict)  # by id, audit and queries together
+    skipped: dict[str, str] = field(default_factory=dict)  # id -> reason
+    pseudo: dict[int, Event] = field(default_factory=dict)  # by the round whose fit uses them
+    metrics: list[Event] = field(default_factory=list)  # one per finished round
+    notes: list[str] = field(default_factory=list)  # what the user should know, in sentences
+    stopped: str | None = None
+    read_test: bool = False  # test labels stopped the run
+
+    @property
+    def round(self) -> int:
+        """The first round without metrics."""
+        return len(self.metrics)
+
+    def query(self, round: int) -> Query | None:
+        """Return the query of a round, if it was asked."""
+        return self.queries[round] if round < len(self.queries) else None
+
+    @property
+    def training_ids(self) -> list[str]:
+        """Ids with an answer that may train, in the order in which they were asked for."""
+        return [id for query in self.queries for id in query.ids if id in self.answers]
+
+    @property
+    def spent(self) -> int:
+        """Answers paid for: those of the queries and those of the audit sample."""
+        return len(self.answers)
+
+    def pending(self, ids: list[str]) -> list[str]:
+        """Return those of ``ids`` that have neither an answer nor a skip."""
+        return [id for id in ids if id not in self.answers and id not in self.skipped]
+
+    def apply(self, event: Event) -> None:
+        """Fold one event into the state; unknown events are kept in the file and change nothing."""
+        match event["event"]:
+            case "config":
+                self.config, self.digests = event["config"], event["digests"]
+                self.labels = event["labels"]
+                self.stopped, self.read_test = None, False
+            case "pool":
+                self.pool, self.stopped, self.read_test = event, None, False
+            case "audit":
+                self.audit = event["ids"]
+            case "query":
+                names = ("round", "ids", "scores", "texts", "strategy", "pool_seconds", "choose_seconds", "notes")
+                self.queries.append(Query(**{name: event[name] for name in names}))
+            case "label":
+                self.answers[event["id"]] = event["target"]
+                self.skipped.pop(event["id"], None)
+            case "skip":
+                self.skipped[event["id"]] = event["reason"]
+            case "pseudo":
+                self.pseudo[event["round"]] = event
+            case "metrics":
+                self.metrics.append(event)
+                if event["attempts"] > 1:
+                    self.notes.append(_collapse_note(event))
+            case "note":
+                self.notes.append(event["text"])
+            case "stopped":
+                self.stopped, self.read_test = event["why"], event["read_test"]
+
+
+def _collapse_note(event: Event) -> str:
+    outcome = "and again with another" if event["collapsed"] else "so another seed was used"
+    return f"Round {event['round']}: training collapsed to one answer for everything with one seed, {outcome}."
+
+
+def read_events(path: Path) -> Iterator[tuple[Event, int]]:
+    """Yield each whole event of a ledger with the file offset at which it ends; a torn last line is left out.
+
+    Raises:
+        UserError: A line that is not the last one is damaged.
+    """
+    data = path.read_bytes()
+    offset = 0
+    for number, line in enumerate(data.splitlines(keepends=True), start=1):
+        offset += len(line)
+        if not line.endswith(b"\n"):
+            return
+        try:
+            event = json.loads(line)
+        except ValueError:
+            raise UserError(
+                f"{path}, line {number} is damaged: restore the file from a copy, or start with another --out."
+            ) from None
+        yield event, offset
+
+
+def read_state(folder: Path) -> State:
+    """Fold the ledger of a run folder without taking the lock; raises ``UserError`` where there is none."""
+    path = folder / "ledger.jsonl"
+    if not path.is_file():
+        raise UserError(f"{folder} is not a run folder: it has no ledger.jsonl.")
+    state = State()
+    for event, _ in read_events(path):
+        state.apply(event)
+    return state
+
+
+class Ledger:
+    """The one writer of a run folder's events.
+
+    Use it as a context manager. Raises ``Locked`` where another living process holds the folder; the operating system
+    gives the lock back when a process dies, however it dies. Of several processes of one run the main one holds the
+    file and the lock, and the others fold what it wrote.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "ledger.jsonl"
+        self.state = State()
+        self._lock = FileLock(folder / ".lock")
+
+    def __enter__(self) -> Self:
+        events: list[Event] = []
+        if is_main():
+            self._acquire()
+            try:
+                events = self._open()
+            except BaseException:
+                self._lock.release()
+                raise
+        for event in share(events):
+            self.state.apply(event)
+        return self
+
+    def _acquire(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=GRACE)
+        except Timeout:
+            raise Locked(
+                f"{self.folder} is in use by another dal-nlp process: wait for it, or choose another --out."
+            ) from None
+        except OSError as error:
+            raise UserError(f"{self.folder} cannot be written to ({error.strerror}): choose another --out.") from None
+
+    def _open(self) -> list[Event]:
+        """Read what is there, cut a torn line off, and open the file for appending."""
+        events, end = [], 0
+        if self.path.exists():
+            for event, offset in read_events(self.path):
+                events.append(event)
+                end = offset
+        self._file = self.path.open("ab")
+        self._file.truncate(end)
+        return events
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if is_main():
+            self._file.close()
+            self._lock.release()
+
+    def append(self, event: str, values: Event) -> None:
+        """Write one event through to the disk, then fold it into ``state``; all processes of a run call it together."""
+        whole = share({"event": event, **values})
+        if is_main():
+            self._file.write(json.dumps(whole, ensure_ascii=False).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        self.state.apply(whole)
