@@ -1,0 +1,1 @@
+"""Files in, checked and memory-mapped examples out: sources -> rows -> corpus -> tokenized."""

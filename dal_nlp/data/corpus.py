@@ -1,0 +1,214 @@
+"""Rows -> a memory-mapped dataset of examples with ids, with every check on the rows.
+
+Of each example 24 bytes stay in memory (two hashes and an order); texts and tokens stay on disk.
+"""
+
+import csv
+import json
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from dal_nlp.config import RunConfig
+from dal_nlp.data.hashes import Hashes, Index, hash64
+from dal_nlp.data.intake import HEADER, Exclude, Intake, Known
+from dal_nlp.data.rows import Reader, read_answers
+from dal_nlp.data.staging import CONTENT_HASH, ID_HASH, Rejected
+from dal_nlp.data.tokenized import tokenized
+from dal_nlp.errors import UserError
+from dal_nlp.ledger import Target
+from dal_nlp.tasks.base import Task, decode
+
+__all__ = ["Corpus", "Rejected", "read_answers", "read_corpus", "read_pool", "write_rejected"]
+
+_ENCODING = {"task", "text_column", "label_column", "max_length"}  # settings that Task.encode depends on
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """N > 0 examples at positions 0..N-1 of a memory-mapped dataset.
+
+    Attributes:
+        source: Where they were read from.
+        dataset: Columns ``id``, ``target`` (JSON text or null) and the task's fields.
+        rejected: The rows of the source that were dropped, in its order.
+        digest: Stands for the set of (id, content), whatever its order.
+        contents: (N,) hashes of the task's fields; another corpus can ``exclude`` them.
+        added: Rows that a pool gained when the copy that is in use was made; 0 for a run's first copy.
+        gone: Rows that it lost then.
+    """
+
+    source: str
+    dataset: Dataset
+    rejected: list[Rejected]
+    digest: str
+    contents: Hashes
+    added: int
+    gone: int
+    _signature: str
+    _ids: Index
+    _path: Path
+    _settings: str
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.dataset)
+
+    def find(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return the positions of ids, -1 for an id that is not here."""
+        positions, known = self._ids.find(np.array([hash64(id) for id in ids], dtype=np.uint64))
+        there = self.dataset.select_columns("id")[positions[known].tolist()]["id"]
+        asked = [id for id, hit in zip(ids, known, strict=True) if hit]
+        known[known] = [id == other for id, other in zip(asked, there, strict=True)]
+        return np.where(known, positions, -1)
+
+    def positions(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return the positions of ids; raises ``UserError`` for an id that is not here."""
+        positions = self.find(ids)
+        if (positions < 0).any():
+            missing = ids[int(np.argmin(positions))]
+            raise UserError(
+                f"{self.source} has no usable row with the id {missing!r}: put the row back, or check --id-column."
+            )
+        return positions
+
+    def targets(self, positions: Iterable[int] | None = None) -> list[Target | None]:
+        """Return the answers at some positions, or all."""
+        column = self.dataset.select_columns("target")
+        rows = column[:] if positions is None else column[[int(position) for position in positions]]
+        return [decode(text) for text in rows["target"]]
+
+    def distinct_targets(self) -> list[Target]:
+        """Return the different answers, in the order in which they first appear."""
+        return [decode(text) for text in self.dataset.data.column("target").unique().drop_null().to_pylist()]
+
+    def encoded(self, task: Task) -> Dataset:
+        """Return the dataset with the task's features, tokenised once and kept beside the texts."""
+        return tokenized(self.dataset, task, self._path, self._settings, self._ids.hashes, self.contents)
+
+
+def read_corpus(
+    source: str,
+    task: Task,
+    config: RunConfig,
+    cache: Path | None,
+    name: str,
+    *,
+    need_targets: bool,
+    answers: Mapping[str, Target] | None = None,
+    exclude: Exclude | None = None,
+    strict: bool = False,
+) -> Corpus:
+    """Read a source into ``cache/NAME.arrow``, memory-mapped.
+
+    Args:
+        source: See ``data.read_rows``.
+        task: Reads texts and answers.
+        config: Names the columns.
+        cache: The folder of the files; None for one that goes when the corpus goes.
+        name: What the examples are for, such as "test".
+        need_targets: Drop rows without an answer.
+        answers: Answers by id, in place of those in the rows.
+        exclude: Rows with these contents are dropped.
+        strict: Raise where a row would be dropped.
+
+    Raises:
+        UserError: The source cannot be used; the message names file, row and mend.
+    """
+    folder = cache or Path(tempfile.mkdtemp(prefix="dal-nlp-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    reader = Reader(source, task, config, need_targets, answers)
+    path = folder / f"{name}.arrow"
+    try:
+        Intake(reader, path, exclude or {}, strict).read("", None, None)
+        corpus = _load(path, source, config)
+    except BaseException:
+        if cache is None:
+            shutil.rmtree(folder)
+        raise
+    if cache is None:
+        weakref.finalize(corpus, shutil.rmtree, folder, ignore_errors=True)
+    return corpus
+
+
+def read_pool(
+    source: str,
+    task: Task,
+    config: RunConfig,
+    cache: Path,
+    *,
+    need_targets: bool,
+    answers: Mapping[str, Target] | None = None,
+    exclude: Exclude | None = None,
+    strict: bool = False,
+    previous: str | None = None,
+) -> Corpus:
+    """Read the pool into ``cache/pool.arrow``, or take that copy of an earlier start where nothing has changed since.
+
+    A Hub name or demonstration is read once: its copy serves the rest of the run.
+
+    Args:
+        source: As in ``read_corpus``, and so are the next seven.
+        task: See ``source``.
+        config: See ``source``.
+        cache: See ``source``.
+        need_targets: See ``source``.
+        answers: See ``source``.
+        exclude: See ``source``.
+        strict: See ``source``.
+        previous: Digest of the pool that the run has worked with so far, None at its first start.
+
+    Raises:
+        UserError: As ``read_corpus``; and where a text has changed under an old id, or may have.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    mend = "name the column with --label-column, or give the answers with --answers FILE"
+    reader = Reader(source, task, config, need_targets, answers, mend)
+    path = cache / "pool.arrow"
+    intake = Intake(reader, path, exclude or {}, strict)
+    signature = intake.signature()
+    old = _load(path, source, config) if path.exists() else None
+    if old is not None and old._signature == signature:
+        intake.refuse(old.rejected)
+        return old
+    # Before the first event of a run there is nothing that a changed text could contradict.
+    known = Known(old._ids, old.contents) if old is not None and previous is not None else None
+    intake.read(signature, known, previous)
+    return _load(path, source, config)
+
+
+def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
+    """Write the dropped rows as csv: file, row, id, reason."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("file", "row", "id", "reason"))
+        writer.writerows((row.file, row.row, row.id, row.reason) for row in rejected)
+
+
+def _load(path: Path, source: str, config: RunConfig) -> Corpus:
+    """Map a file that ``Intake.read`` wrote."""
+    with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
+        header = json.loads(stream.schema.metadata[HEADER.encode()])
+    dataset = Dataset.from_file(str(path))
+    ids, contents = (dataset.data.column(name).to_numpy() for name in (ID_HASH, CONTENT_HASH))
+    return Corpus(
+        source=source,
+        dataset=dataset.remove_columns([ID_HASH, CONTENT_HASH]),
+        rejected=[Rejected(source, *row) for row in header["rejected"]],
+        digest=header["digest"],
+        contents=contents,
+        added=header["added"],
+        gone=header["gone"],
+        _signature=header["signature"],
+        _ids=Index(ids),
+        _path=path,
+        _settings=config.model_dump_json(include=_ENCODING),
+    )

@@ -1,0 +1,195 @@
+"""Examples -> an Arrow file, without ever holding the texts in memory.
+
+Two passes. The first writes the texts to a nameless temporary file, and of each row keeps three numbers: hash of the
+id, hash of the content, row number. Repeats and forbidden rows are found by sorting hashes. The second pass copies
+what is left into the final file, which appears under its name at once and whole.
+"""
+
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dal_nlp.data.hashes import Hashes, Mask
+from dal_nlp.data.rows import Example
+from dal_nlp.data.textfiles import place
+from dal_nlp.errors import UserError
+
+EMPTY = "empty text"
+NO_ANSWER = "no answer"
+REPEAT = "repeat of an earlier text"
+BATCH = 4000  # rows in one Arrow record batch; with small ones, opening the file would touch every page of it
+
+#: Columns of the Arrow file beside the id, the target and the task's fields.
+ID_HASH, CONTENT_HASH = "id_hash", "content_hash"
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that was dropped: where it is and why."""
+
+    file: str
+    row: int
+    id: str
+    reason: str
+
+
+@dataclass
+class Staged:
+    """The N rows of a source that have something to read, in its order, and the empty ones.
+
+    Attributes:
+        file: The texts, as an Arrow stream.
+        ids: (N,) hashes of the ids.
+        contents: (N,) hashes of the task's fields.
+        rows: (N,) row numbers in the source.
+        answered: (N,) whether the row has a target.
+        empty: The rows without a text.
+    """
+
+    source: str
+    file: IO[bytes]
+    ids: Hashes
+    contents: Hashes
+    rows: NDArray[np.int64]
+    answered: Mask
+    empty: list[Rejected]
+
+    def place(self, i: int) -> str:
+        """Return where row i is in the source."""
+        return place(self.source, int(self.rows[i]))
+
+    def batches(self) -> Iterator[tuple[slice, pa.RecordBatch]]:
+        """Yield the texts, each batch with the rows that it covers."""
+        self.file.seek(0)
+        with pa.ipc.open_stream(self.file) as stream:
+            start = 0
+            for batch in stream:
+                yield slice(start, start + len(batch)), batch
+                start += len(batch)
+
+    def schema(self) -> pa.Schema:
+        """Return the names and types of the columns on disk."""
+        self.file.seek(0)
+        with pa.ipc.open_stream(self.file) as stream:
+            return stream.schema
+
+    def names(self, mask: Mask) -> list[str]:
+        """Return the ids of the rows under a mask."""
+        names: list[str] = []
+        for rows, batch in self.batches():
+            if mask[rows].any():
+                names += batch.column("id").filter(pa.array(mask[rows])).to_pylist()
+        return names
+
+    def name(self, i: int) -> str:
+        """Return the id of row i."""
+        return self.names(np.arange(len(self.rows)) == i)[0]
+
+
+@contextmanager
+def stage(source: str, examples: Iterable[Example], folder: Path) -> Iterator[Staged]:
+    """Read all examples once; the texts are on disk for the length of the block, and gone if the process dies."""
+    ids, contents, rows, answered = array("Q"), array("Q"), array("q"), array("b")
+    empty: list[Rejected] = []
+
+    def remember() -> Iterator[Example]:
+        for example in examples:
+            if example.fields is None:
+                empty.append(Rejected(source, example.row, example.id, EMPTY))
+                continue
+            ids.append(example.id_hash)
+            contents.append(example.content_hash)
+            rows.append(example.row)
+            answered.append(example.target is not None)
+            yield example
+
+    with tempfile.TemporaryFile(dir=folder) as file:
+        _write_texts(remember(), file)
+        numbers = np.asarray(ids), np.asarray(contents), np.asarray(rows), np.asarray(answered).astype(np.bool_)
+        yield Staged(source, file, *numbers, empty)
+
+
+def _write_texts(examples: Iterator[Example], file: IO[bytes]) -> None:
+    """Write ids, targets and fields in batches; the types are those of the first batch."""
+    chunk = list(islice(examples, BATCH))
+    if not chunk:
+        return
+    schema = pa.schema({name: _type(values) for name, values in _columns(chunk).items()})
+    with pa.ipc.new_stream(file, schema) as writer:
+        while chunk:
+            writer.write_batch(pa.record_batch(_columns(chunk), schema=schema))
+            chunk = list(islice(examples, BATCH))
+
+
+def _columns(chunk: Sequence[Example]) -> dict[str, list[Any]]:
+    fields = [example.fields or {} for example in chunk]
+    texts = {name: [of[name] for of in fields] for name in fields[0]}
+    return {"id": [example.id for example in chunk], "target": [example.target for example in chunk], **texts}
+
+
+def _type(values: list[Any]) -> pa.DataType:
+    """Return the Arrow type of a field; one without any value so far is taken for text."""
+    found = pa.infer_type(values)
+    if pa.types.is_list(found) and pa.types.is_null(found.value_type):
+        return pa.list_(pa.string())
+    return pa.string() if pa.types.is_null(found) else found
+
+
+def check_ids(staged: Staged) -> None:
+    """Raise ``UserError`` where two rows have one id and different texts."""
+    order = np.argsort(staged.ids, kind="stable")
+    ids, contents = staged.ids[order], staged.contents[order]
+    clashes = np.flatnonzero((ids[1:] == ids[:-1]) & (contents[1:] != contents[:-1]))
+    if len(clashes) == 0:
+        return
+    clash = clashes[np.argmin(order[clashes + 1])]
+    first, second = order[clash], order[clash + 1]
+    raise UserError(
+        f"{staged.place(second)} has the id {staged.name(second)!r} and so has row {staged.rows[first]} with another "
+        "text: give each text an id of its own, or choose the column of ids with --id-column."
+    )
+
+
+def sift(staged: Staged, exclude: Mapping[str, Hashes], need_targets: bool) -> tuple[Mask, list[Rejected]]:
+    """Find the rows to drop: without an answer, of another set, or repeats of a row that stays.
+
+    Returns:
+        keep (N,), and all rejected rows, the empty ones included, in the order of the source.
+    """
+    reasons = ["", NO_ANSWER, *(f"also in the {name} set" for name in exclude), REPEAT]
+    codes = np.zeros(len(staged.rows), dtype=np.int8)
+    if need_targets:
+        codes[~staged.answered] = 1
+    for code, contents in enumerate(exclude.values(), start=2):
+        codes[(codes == 0) & np.isin(staged.contents, contents)] = code
+    left = np.flatnonzero(codes == 0)
+    _, first = np.unique(staged.contents[left], return_index=True)
+    codes[np.delete(left, first)] = len(reasons) - 1
+    dropped = codes > 0
+    rejected = list(staged.empty)
+    if dropped.any():
+        found = zip(staged.rows[dropped], staged.names(dropped), codes[dropped], strict=True)
+        rejected += [Rejected(staged.source, int(row), id, reasons[code]) for row, id, code in found]
+    return ~dropped, sorted(rejected, key=lambda rejected: rejected.row)
+
+
+def write(staged: Staged, keep: Mask, path: Path, header: Mapping[str, str]) -> None:
+    """Write the rows to keep, with their hashes and a header, as an Arrow stream that is there whole or not at all."""
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+    schema = staged.schema().append(pa.field(ID_HASH, pa.uint64())).append(pa.field(CONTENT_HASH, pa.uint64()))
+    schema = schema.with_metadata(header)
+    with part.open("wb") as file, pa.ipc.new_stream(file, schema) as writer:
+        for rows, batch in staged.batches():
+            columns = [*batch.columns, pa.array(staged.ids[rows]), pa.array(staged.contents[rows])]
+            writer.write_batch(pa.record_batch(columns, schema=schema).filter(pa.array(keep[rows])))
+    part.replace(path)
