@@ -1,0 +1,132 @@
+"""What a run leaves behind for people: two csv files, the learning curve and one self-contained page.
+
+Everything is rebuilt from the ledger's ``State``, so a report can be made again at any time, and the same
+state gives the same bytes. Each file is replaced whole: a reader never sees half of one.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from dal_nlp.ledger import State
+from dal_nlp.summary import (
+    SECONDS,
+    cell,
+    contents,
+    duration,
+    headline,
+    metric_names,
+    round_line,
+    rounds_table,
+    seconds,
+    spoken,
+)
+
+__all__ = ["headline", "round_line", "rounds_table", "write_all", "write_metrics", "write_queries", "write_report"]
+
+FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - spreadsheets take the full-width signs too
+SHOWN_CHARACTERS, TITLE_CHARACTERS = 280, 2000
+
+
+def write_all(folder: Path, state: State) -> None:
+    """Write metrics.csv, queries.csv, curve.svg, curve.png and report.html into a run folder."""
+    write_metrics(folder, state)
+    write_queries(folder, state)
+    write_report(folder, state)
+
+
+def write_metrics(folder: Path, state: State) -> None:
+    """Write metrics.csv: one line per finished round, numbers as exact as the ledger's.
+
+    The columns are round, labels, the task's metrics (none before the first round is finished) and four times
+    in seconds. The times for scoring the pool and for choosing are those of the round's own query; empty
+    where there was none.
+    """
+    names = metric_names(state)
+    rows = [
+        [event["round"], event["labels"], *(event["values"][name] for name in names), *seconds(state, event)]
+        for event in state.metrics
+    ]
+    _replace(folder / "metrics.csv", _csv(["round", "labels", *names, *SECONDS], rows, csv.QUOTE_MINIMAL))
+
+
+def write_queries(folder: Path, state: State) -> None:
+    """Write queries.csv: every example that was asked about, best first within its round, rank from 1.
+
+    Ids and scores are exact, so the file joins with the pool. A text that a spreadsheet would run as a
+    formula (it begins with = + - @, a tab or a line break) gets an apostrophe in front; texts are there to be
+    read, the pool file has the originals. UTF-8 without a byte order mark; text cells are quoted, so line
+    breaks inside them are safe.
+    """
+    rows = [
+        [query.round, rank, id, score, f"'{text}" if text.startswith(FORMULA_STARTS) else text]
+        for query in state.queries
+        for rank, (id, score, text) in enumerate(zip(query.ids, query.scores, query.texts, strict=True), start=1)
+    ]
+    header = ["round", "rank", "id", "score", "text"]
+    # All text is quoted: Python 3.11 would leave a lone carriage return bare, and a reader break there.
+    _replace(folder / "queries.csv", _csv(header, rows, csv.QUOTE_NONNUMERIC))
+
+
+def write_report(folder: Path, state: State) -> None:
+    """Write report.html, a page that needs no other file and no network, and the curve as svg and png."""
+    import jinja2
+
+    curve = _write_curve(folder, state) if state.metrics else ""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"cell": cell, "cut": _cut, "duration": duration, "number": "{:,}".format}
+    environment.globals |= {"shown": SHOWN_CHARACTERS, "in_title": TITLE_CHARACTERS}
+    template = resources.files("dal_nlp").joinpath("report.html.j2").read_text(encoding="utf-8")
+    page = environment.from_string(template).render(contents(state), curve=curve)
+    _replace(folder / "report.html", page.encode())
+
+
+def _write_curve(folder: Path, state: State) -> str:
+    """Write the two pictures and return the svg for the page, whose colours follow the page's."""
+    from markupsafe import Markup
+
+    from dal_nlp import curve
+
+    labels = [event["labels"] for event in state.metrics]
+    lines = [
+        curve.Line(
+            spoken(name),
+            [event["values"][name] for event in state.metrics],
+            [tuple(event["intervals"][name]) if name in event["intervals"] else None for event in state.metrics],
+        )
+        for name in metric_names(state)[:2]
+    ]
+    svg = curve.render(labels, lines, "svg")
+    _replace(folder / "curve.svg", svg)
+    _replace(folder / "curve.png", curve.render(labels, lines, "png"))
+    inline = svg.decode()
+    for name, colour in curve.COLOURS.items():
+        inline = inline.replace(colour, f"var(--{name})")
+    return Markup(inline[inline.index("<svg") :])  # drawn above, from numbers and escaped names
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length].rstrip()} ..."
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]], quoting: Literal[0, 2]) -> bytes:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\n").writerow(header)
+    csv.writer(buffer, lineterminator="\n", quoting=quoting).writerows(rows)
+    return buffer.getvalue().encode()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file beside its place and move it there; the process id keeps two writers apart."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,225 @@
+"""What a run adds up to, in numbers and sentences: what the report and the terminal show."""
+
+import json
+import math
+from collections import Counter
+from typing import Any
+
+from dal_nlp.ledger import Event, Query, State, Target
+
+SECONDS = ("train_seconds", "pool_seconds", "choose_seconds", "eval_seconds")
+SHOWN_ROUNDS, SHOWN_TEXTS = 5, 100
+
+
+def rounds_table(state: State) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of the table of rounds, as text; times are in seconds.
+
+    The columns are round, labels, the headline metric and its 95 % interval (where there is one), the other
+    metrics, the metrics on the validation set (where there are any), and the times for training, pool
+    scoring, choosing, evaluating.
+    """
+    names, events = metric_names(state), state.metrics
+    columns = {name: [str(event[name]) for event in events] for name in ("round", "labels")}
+    for name in names:
+        columns[name] = [cell(event["values"][name]) for event in events]
+        if name == names[0] and any(name in event["intervals"] for event in events):
+            columns["95 %"] = [_interval(event, name) for event in events]
+    for name in names:
+        if any(name in (event["validation"] or {}) for event in events):
+            columns[f"validation {name}"] = [cell((event["validation"] or {}).get(name)) for event in events]
+    for place, name in enumerate(SECONDS):
+        times = [seconds(state, event)[place] for event in events]
+        columns[name.removesuffix("_seconds")] = ["" if time is None else f"{time:.1f} s" for time in times]
+    return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def headline(state: State) -> str:
+    """Return the last round's score, as in "accuracy 0.83 [0.79, 0.86] at 220 labels", or ""."""
+    if not state.metrics:
+        return ""
+    last, name = state.metrics[-1], metric_names(state)[0]
+    parts = [
+        spoken(name),
+        f"{last['values'][name]:.2f}",
+        _interval(last, name),
+        f"at {last['labels']} labels",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def round_line(state: State) -> str:
+    """Return the last finished round in one line, for the progress of a run."""
+    last = state.metrics[-1]
+    values = ", ".join(f"{spoken(name)} {value:.3f}" for name, value in last["values"].items())
+    return f"Round {last['round']}: {values} at {last['labels']} labels, trained {duration(last['train_seconds'])}"
+
+
+def contents(state: State) -> dict[str, Any]:
+    """Return the names that the page's template reads."""
+    config = state.config or {}
+    last = state.metrics[-1] if state.metrics else None
+    used = list(dict.fromkeys(query.strategy for query in state.queries if query.round > 0))
+    header, rows = rounds_table(state)
+    asked = [query for query in state.queries if query.ids]
+    return {
+        **{name: config.get(name) for name in ("task", "model", "initial_strategy", "seed", "budget")},
+        "strategy": ", ".join(used) or config.get("strategy"),
+        "headline": headline(state),
+        "measured": _measured(state),
+        "alternative": _alternative(state),
+        "header": header,
+        "rows": rows,
+        "classes": _classes(last["breakdown"]) if last else [],
+        "bought": _bought(state),
+        "given": _given(state),
+        "skipped": Counter(state.skipped.values()).most_common(),
+        "seconds": _total_seconds(state),
+        "near_duplicates": sum(query.notes.get("near_duplicates", 0) for query in state.queries),
+        "pseudo": [_pseudo(event) for _, event in sorted(state.pseudo.items())],
+        "asked": [_asked(state, query) for query in reversed(asked[-SHOWN_ROUNDS:])],
+        "asked_before": max(0, len(asked) - SHOWN_ROUNDS),
+        "state": state,
+        "end": _end(state),
+    }
+
+
+def metric_names(state: State) -> list[str]:
+    """Return the task's metrics, the headline first; none before the first round is finished."""
+    return list(state.metrics[0]["values"]) if state.metrics else []
+
+
+def seconds(state: State, event: Event) -> list[float | None]:
+    """Return the times of a round in the order of ``SECONDS``."""
+    query = state.query(event["round"])
+    pool, choose = (query.pool_seconds, query.choose_seconds) if query else (None, None)
+    return [event["train_seconds"], pool, choose, event["eval_seconds"]]
+
+
+def _total_seconds(state: State) -> dict[str, float]:
+    return {
+        "training": math.fsum(event["train_seconds"] for event in state.metrics),
+        "scoring the pool": math.fsum(query.pool_seconds for query in state.queries),
+        "choosing": math.fsum(query.choose_seconds for query in state.queries),
+        "evaluating": math.fsum(event["eval_seconds"] for event in state.metrics),
+    }
+
+
+def _bought(state: State) -> dict[str, int]:
+    """Count the answers paid for, by what they were for."""
+    answered = [(query.round, sum(id in state.answers for id in query.ids)) for query in state.queries]
+    counts = {
+        "audit sample": sum(id in state.answers for id in state.audit or []),
+        "initial labels": sum(count for round, count in answered if round == 0),
+        "queries": sum(count for round, count in answered if round > 0),
+    }
+    return {kind: count for kind, count in counts.items() if count}
+
+
+def _given(state: State) -> int:
+    """Count the labels that the team already had: those of the last model that nobody was asked for."""
+    if not state.metrics:
+        return 0
+    last = state.metrics[-1]
+    queries = [query for query in state.queries if query.round <= last["round"]]
+    return max(0, int(last["labels"]) - sum(id in state.answers for query in queries for id in query.ids))
+
+
+def _measured(state: State) -> str:
+    """Say in a sentence what the score was measured on."""
+    if not state.metrics:
+        return ""
+    last = state.metrics[-1]
+    if last["on"] == "audit":
+        size = sum(id in state.answers for id in state.audit or [])
+        return f"The score is measured on {size:,} labels drawn at random (the audit sample), which never train."
+    counts = [row["count"] for row in last["breakdown"] if "count" in row]
+    examples = f"{sum(counts):,} examples" if counts else "examples"
+    return f"The score is measured on the {examples} of the {last['on']} set, which never train."
+
+
+def _classes(breakdown: list[dict[str, Any]]) -> list[list[Any]]:
+    """Return the breakdown's header and rows; a class that was not there to be found has no recall."""
+    rows = [row | {"recall": None} if row.get("count") == 0 and "recall" in row else row for row in breakdown]
+    return [list(rows[0]), *(list(row.values()) for row in rows)] if rows else []
+
+
+def _pseudo(event: Event) -> list[Any]:
+    classes = Counter(_target(target) for target in event["targets"]).most_common(5)
+    return [
+        event["round"],
+        len(event["ids"]),
+        event["weight"],
+        ", ".join(f"{name}: {n}" for name, n in classes),
+    ]
+
+
+def _asked(state: State, query: Query) -> dict[str, Any]:
+    """Return one round's question with the answers given so far."""
+    shown = list(zip(query.ids, query.scores, query.texts, strict=True))[:SHOWN_TEXTS]
+    return {
+        "round": query.round,
+        "strategy": query.strategy,
+        "count": len(query.ids),
+        "hidden": len(query.ids) - len(shown),
+        "rows": [(id, score, text, *_answer(state, id)) for id, score, text in shown],
+    }
+
+
+def _answer(state: State, id: str) -> tuple[str, str]:
+    """Return the kind of answer ("label", "skip" or "pending") and its text."""
+    if id in state.answers:
+        return "label", _target(state.answers[id])
+    if id in state.skipped:
+        return "skip", f"skipped: {state.skipped[id]}"
+    return "pending", "waiting for an answer"
+
+
+def _target(target: Target) -> str:
+    return target if isinstance(target, str) else json.dumps(target, ensure_ascii=False)
+
+
+def _end(state: State) -> str:
+    """Say why the run ended, or what it waits for."""
+    if state.stopped:
+        return f"{state.stopped[:1].upper()}{state.stopped[1:].rstrip('.')}."
+    asked = [*(state.audit or []), *(id for query in state.queries for id in query.ids)]
+    pending = len(state.pending(asked))
+    missing = f"answers still missing: {pending:,}; " if pending else ""
+    return f"Not finished: {missing}the same command goes on from here."
+
+
+def _alternative(state: State) -> str:
+    """Describe the learning curve in words."""
+    if not state.metrics:
+        return ""
+    name = metric_names(state)[0]
+    points = [f"{event['values'][name]:.2f} at {event['labels']} labels" for event in state.metrics]
+    if len(points) > 6:
+        points = [*points[:2], "...", *points[-3:]]
+    return f"Learning curve: {spoken(name)} {', '.join(points)}."
+
+
+def spoken(name: str) -> str:
+    """Return a metric's name as people write it: macro_f1 is macro F1."""
+    return " ".join("F1" if word == "f1" else word for word in name.split("_"))
+
+
+def duration(seconds: float) -> str:
+    """Write a time span in the two units that matter."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _interval(event: Event, name: str) -> str:
+    pair = event["intervals"].get(name)
+    return f"[{pair[0]:.2f}, {pair[1]:.2f}]" if pair else ""
+
+
+def cell(value: Any) -> str:
+    """Write a value for a table: fractions to three places, whole numbers in full, nothing for None."""
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
