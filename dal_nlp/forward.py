@@ -1,0 +1,243 @@
+"""What one batch can be measured by: lazy properties of one forward pass.
+
+Letters: see ``tasks/base.py``. What no probe touches is never computed; ``touched`` records what was.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dal_nlp.categoricals import Categoricals
+from dal_nlp.companions import Companions, TokenLosses, token_losses
+from dal_nlp.errors import Unsupported
+from dal_nlp.states import States, mean_state, spread_states
+from dal_nlp.tasks.base import Batch, Example, Task
+from dal_nlp.vectors import Outer
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model with one batch before it, as kinds of draws see it.
+
+    Attributes:
+        model: In evaluation mode.
+        head: Its output layer.
+        run: Calls the model over all rows, in one or several calls; returns what the head gives, (R, ..., A).
+        inputs: Gives what went into the head in the deterministic pass, (R, ..., H); runs that pass if it must.
+    """
+
+    model: nn.Module
+    head: nn.Module
+    run: Callable[[], Tensor]
+    inputs: Callable[[], Tensor]
+
+
+class Draws(Protocol):
+    """A kind of posterior draws.
+
+    Attributes:
+        k: How many there are.
+        consistent: Whether draw k stands for the same parameters in every example, whatever the batching.
+    """
+
+    k: int
+    consistent: bool
+
+    def draw(self, network: Network, k: int) -> Tensor:
+        """Return the raw output (R, ..., A) under draw k; the model is left in evaluation mode."""
+
+
+class Tap:
+    """Record what goes into the output layer and what comes out of it while the model runs.
+
+    Reading the layer itself serves every architecture: a task needs no model's own output class.
+    """
+
+    def __init__(self, head: nn.Module) -> None:
+        self._hook = head.register_forward_hook(self._record)
+
+    def _record(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self.input, self.output = inputs[0], output
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._hook.remove()
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """What one pass over R rows leaves behind."""
+
+    inputs: Tensor  # (R, ..., H) into the output layer
+    raw: Tensor  # (R, ..., A) out of it
+    states: list[States]  # one for each call
+
+
+class Forward:
+    """One batch in memory, measured by probes.
+
+    Args:
+        model: In evaluation mode.
+        task: How raw output becomes log-probabilities.
+        batch: On the model's device, B examples in R rows.
+        examples: The B examples it was made of.
+        draws: How posterior draws are taken.
+        max_rows: Most rows in one call of the model; an example of more rows is spread over several calls.
+        companions: Networks beside the model; none if left out.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        task: Task,
+        batch: Batch,
+        examples: Sequence[Example],
+        draws: Draws,
+        max_rows: int,
+        companions: Companions | None = None,
+    ) -> None:
+        self.examples = examples
+        self.touched: set[str] = set()
+        self._model, self._task, self._draws, self._max_rows = model, task, draws, max_rows
+        self._head = task.head(model)
+        self._given, self._companions = batch, companions or Companions()
+
+    @cached_property
+    def batch(self) -> Batch:
+        """The batch as scored; sequence-to-sequence tasks add the model's own hypothesis."""
+        return self._task.inputs(self._model, self._given)
+
+    def _slices(self) -> Iterator[dict[str, Tensor]]:
+        rows = len(self.batch.owner)
+        for start in range(0, rows, self._max_rows):
+            yield {name: values[start : start + self._max_rows] for name, values in self.batch.inputs.items()}
+
+    def _raw(self) -> Tensor:
+        """Run the model over all rows; return what its output layer gives, (R, ..., A)."""
+        outputs = []
+        with Tap(self._head) as tap:
+            for inputs in self._slices():
+                self._model(**inputs)
+                outputs.append(tap.output)
+        return torch.cat(outputs)
+
+    @cached_property
+    def _pass(self) -> "_Pass":
+        """The one deterministic pass over all rows."""
+        ins, outs, states = [], [], []
+        with torch.inference_mode(), Tap(self._head) as tap:
+            for inputs in self._slices():
+                result = self._model(**inputs, output_hidden_states=True)
+                states.append(States.of(result, inputs))
+                ins.append(tap.input)
+                outs.append(tap.output)
+        # Copies made outside inference mode (a reader may be within) are ordinary tensors, which autograd accepts.
+        with torch.inference_mode(False):
+            return _Pass(torch.cat(ins).clone().float(), torch.cat(outs).clone().float(), states)
+
+    @cached_property
+    def categoricals(self) -> Categoricals:
+        """The prediction as categorical distributions."""
+        self.touched.add("log_probs")
+        return self._task.categoricals(self._pass.raw, self.batch)
+
+    @property
+    def log_probs(self) -> Tensor:
+        """Log-probabilities, (B, F, C)."""
+        return self.categoricals.log_probs
+
+    @property
+    def mask(self) -> Tensor:
+        """Which factors exist, (B, F)."""
+        return self.categoricals.mask
+
+    @cached_property
+    def embedding(self) -> Tensor:
+        """The mean of the encoder's last hidden states over the tokens, (B, H)."""
+        self.touched.add("embedding")
+        with torch.inference_mode():
+            return mean_state(self._pass.states, -1, self.batch).float()
+
+    @cached_property
+    def hidden(self) -> Tensor:
+        """Mean-pooled states of a few layers spread evenly over the encoder, (B, 4, H)."""
+        self.touched.add("hidden")
+        with torch.inference_mode():
+            return spread_states(self._pass.states, self.batch)
+
+    @cached_property
+    def predicted_loss(self) -> Tensor:
+        """The loss that the loss-prediction head expects of each example, (B,); see ``loss_prediction``."""
+        self.touched.add("predicted_loss")
+        with torch.inference_mode():
+            predicted: Tensor = self._companions.loss_head()(self.hidden)
+        return predicted
+
+    @cached_property
+    def token_losses(self) -> TokenLosses:
+        """The pretrained masked language model's losses on the tokens; see ``companions``."""
+        self.touched.add("token_losses")
+        return token_losses(self._companions.masked_lm(), self.batch, self._task.tokenizer)
+
+    @cached_property
+    def gradient(self) -> Outer:
+        """The gradient of - log p(most likely outcome) by the output layer's weight, as factors (bias left out).
+
+        Ash et al. (2020), section 3: the most likely outcome stands in for the unknown label. The derivative by the
+        layer's outputs comes from autograd through the task's log-probabilities, so it needs no formula of the task.
+        """
+        self.touched.add("gradient")
+        raw = self._pass.raw.detach().requires_grad_(True)
+        with torch.enable_grad():
+            c = self._task.categoricals(raw, self.batch)
+            loss = -c.over_factors(c.at(c.best().detach())).sum()
+        (delta,) = torch.autograd.grad(loss, raw)
+        return Outer(_positions(delta), _positions(self._pass.inputs))
+
+    @property
+    def loss(self) -> Tensor:
+        """The training loss of each example, (B,); the examples must have targets."""
+        self.touched.add("loss")
+        return self._task.loss(self._pass.raw, self.batch)
+
+    @property
+    def draws(self) -> Iterator[Categoricals]:
+        """K predictions under K posterior draws, one in memory at a time."""
+        self.touched.add("draws")
+        return self._draw_all()
+
+    @property
+    def consistent_draws(self) -> Iterator[Categoricals]:
+        """The same, for strategies that compare draw k of one example with draw k of another.
+
+        Raises ``Unsupported`` where the kind of draws gives every example parameters of its own.
+        """
+        if not self._draws.consistent:
+            raise Unsupported(
+                "This strategy compares draws between examples, and draws.kind full gives every example masks of its "
+                "own: use --set draws.kind=fixed."
+            )
+        return self.draws
+
+    def _draw_all(self) -> Iterator[Categoricals]:
+        batch = self.batch  # made before the first draw: a hypothesis is the model's own, not one draw's
+        network = Network(self._model, self._head, self._raw, lambda: self._pass.inputs)
+        for k in range(self._draws.k):
+            with torch.inference_mode():
+                raw = self._draws.draw(network, k)
+                yield self._task.categoricals(raw.float(), batch)
+
+
+def _positions(values: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Bring (B, ..., X) into (B, P, X) as a numpy array."""
+    return values.detach().reshape(len(values), -1, values.shape[-1]).cpu().numpy()

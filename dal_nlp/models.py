@@ -1,0 +1,192 @@
+"""Loading models and tokenizers: an alias, a folder or a Hub id; safetensors only, no remote code."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dal_nlp.errors import Unsupported, UserError
+from dal_nlp.progress import Progress
+
+#: Short names; the first needs pip only, the others the Hub.
+ALIASES = {
+    "distilbert": "distilbert/distilbert-base-uncased",
+    "bert": "google-bert/bert-base-uncased",
+    "roberta": "FacebookAI/roberta-base",
+    "modernbert": "answerdotai/ModernBERT-base",
+}
+
+
+def resolve(name: str, progress: Progress) -> str:
+    """Return the folder or Hub id that a model's name stands for.
+
+    Raises:
+        UserError: A folder without a configuration or without safetensors weights, or a download that failed.
+    """
+    from dal_nlp import demo
+
+    if name == "minilm":
+        return str(demo.encoder(progress))
+    folder = Path(name)
+    if not folder.exists():
+        return ALIASES.get(name, name)
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{name} is no model folder: it has no config.json; give a folder that save_pretrained wrote.")
+    if not any(folder.glob("*.safetensors")):
+        raise UserError(
+            f"{name} has no weights (*.safetensors): save the model with save_pretrained, or name another --model."
+        )
+    return name
+
+
+def load_tokenizer(source: str) -> Any:
+    """Load the fast tokenizer of a folder or Hub id; raises ``UserError`` where it cannot be had."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise _not_loaded(source, error) from error
+    if tokenizer.pad_token_id is None:
+        raise UserError(f"The tokenizer of {source} has no padding token: set one and save it beside the model.")
+    return tokenizer
+
+
+def load_model(auto_class: str, source: str, id2label: dict[int, str] | None = None) -> nn.Module:
+    """Load a model in fp32 on the CPU, with a new output layer where the labels' number differs.
+
+    New weights are drawn from torch's global state: call it under ``chance.torch_seeded``.
+    """
+    import transformers
+
+    _quiet_loading()
+    settings: dict[str, Any] = {}
+    if id2label is not None:
+        settings = {"id2label": id2label, "label2id": {label: i for i, label in id2label.items()}}
+    try:
+        model: nn.Module = getattr(transformers, auto_class).from_pretrained(
+            source,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            **settings,
+        )
+    except (OSError, ValueError) as error:
+        raise _not_loaded(source, error) from error
+    return model
+
+
+def load_classifier(source: str, labels: Sequence[str]) -> nn.Module:
+    """Load a sequence classifier with one output for every label.
+
+    A model whose own labels are the first of these keeps its outputs and gets further ones behind them: that is a run's
+    checkpoint to whose data a label was added.
+    """
+    from transformers import AutoConfig
+
+    try:
+        known = list((AutoConfig.from_pretrained(source, trust_remote_code=False).id2label or {}).values())
+    except (OSError, ValueError) as error:
+        raise _not_loaded(source, error) from error
+    grows = len(known) < len(labels) and known == list(labels[: len(known)])
+    first = known if grows else labels
+    model = load_model("AutoModelForSequenceClassification", source, id2label=dict(enumerate(first)))
+    if grows:
+        _add_outputs(model, len(known), labels)
+    return model
+
+
+def has_masked_lm(source: str) -> bool:
+    """Tell from the configuration of a folder or Hub id alone whether it was saved with a masked-LM head.
+
+    Raises:
+        UserError: There is no configuration to be had.
+    """
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    try:
+        config: Any = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise _not_loaded(source, error) from error
+    kind = config.model_type
+    # Decoders guess a token from those before it. ELECTRA's pretraining head tells real words from replaced ones.
+    if config.is_encoder_decoder or kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        return False
+    saved = config.architectures or []
+    both = kind != "electra" and any(name.endswith("ForPreTraining") for name in saved)
+    return both or MODEL_FOR_MASKED_LM_MAPPING_NAMES[kind] in saved
+
+
+def load_masked_lm(source: str) -> nn.Module:
+    """Load the masked language model of a folder or Hub id in fp32 on the CPU, in evaluation mode.
+
+    Raises:
+        Unsupported: The weights of its head are not there.
+    """
+    from transformers import AutoModelForMaskedLM
+
+    _quiet_loading()
+    try:
+        model, found = AutoModelForMaskedLM.from_pretrained(
+            source, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
+    except (OSError, ValueError) as error:
+        raise _not_loaded(source, error) from error
+    if found["missing_keys"]:
+        raise Unsupported(
+            f"The model {source} comes without the weights of a masked-LM head: use another --model, such as bert, or "
+            "another strategy."
+        )
+    loaded: nn.Module = model.eval()
+    return loaded
+
+
+def _add_outputs(model: nn.Module, old: int, labels: Sequence[str]) -> None:
+    """Widen the output layer to all labels; the new rows are drawn as new layers are, from torch's global state."""
+    head = output_layer(model, old)
+    name = next(name for name, module in model.named_modules() if module is head)
+    wider = nn.Linear(head.in_features, len(labels), bias=head.bias is not None)
+    nn.init.normal_(wider.weight, std=0.02)
+    with torch.no_grad():
+        wider.weight[:old] = head.weight
+        if head.bias is not None:
+            wider.bias.zero_()
+            wider.bias[:old] = head.bias
+    model.set_submodule(name, wider)
+    config: Any = model.config
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: i for i, label in enumerate(labels)}
+
+
+def _quiet_loading() -> None:
+    """Keep transformers from reporting a new output layer, which every fresh classifier has."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    # The second remarks, below that level of the first, that nothing was spread over several devices.
+    for name in ("transformers.modeling_utils", "transformers.distributed.tensor_parallel"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _not_loaded(source: str, error: Exception) -> UserError:
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return UserError(
+        f"The model {source} cannot be loaded ({first.rstrip('.')}): give a folder that save_pretrained wrote, or "
+        "check the name and the network."
+    )
+
+
+def output_layer(model: nn.Module, outputs: int) -> nn.Linear:
+    """Return the last linear layer with ``outputs`` outputs; raises ``UserError`` where there is none."""
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == outputs]
+    if not layers:
+        raise UserError(
+            f"{type(model).__name__} has no linear output layer of {outputs} outputs: use another --model or a task "
+            "class with a `head` of its own."
+        )
+    return layers[-1]

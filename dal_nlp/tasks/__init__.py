@@ -1,0 +1,23 @@
+"""The tasks by name."""
+
+from collections.abc import Mapping
+
+from dal_nlp.config import RunConfig
+from dal_nlp.plugins import import_class
+from dal_nlp.tasks.base import Task
+from dal_nlp.tasks.classification import Classification
+
+TASKS: Mapping[str, type[Task]] = {
+    "sentiment": Classification,
+    "classification": Classification,
+}
+
+
+def task_class(name: str) -> type[Task]:
+    """Return the class of a task by its name in the table or as ``module:Class``; raises ``UserError``."""
+    return import_class("task", name, TASKS)
+
+
+def make_task(config: RunConfig) -> Task:
+    """Build the task of a run."""
+    return task_class(config.task).from_config(config)

@@ -1,0 +1,160 @@
+"""The seam between a task and everything else.
+
+Letters: B examples of a batch, R model input rows (a text, or a window of one; R >= B), F categorical distributions of
+an example, C outcomes, P positions at which the output layer is applied, A its outputs, H its inputs.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dal_nlp.categoricals import Categoricals
+from dal_nlp.config import RunConfig
+from dal_nlp.ledger import Target
+
+if TYPE_CHECKING:
+    from dal_nlp.forward import Forward
+
+Example = Mapping[str, Any]  # one row of an encoded dataset: "id", "target", the task's fields and features
+
+
+def decode(text: str | None) -> Target | None:
+    """Return the target that a dataset's ``target`` column holds as JSON text."""
+    return None if text is None else json.loads(text)
+
+
+def encode_target(target: Target) -> str:
+    """Return a target as the JSON text of a dataset's ``target`` column."""
+    return json.dumps(target, ensure_ascii=False, sort_keys=True)
+
+
+class RowError(ValueError):
+    """A row that cannot be read as an example, with the reason; it stops the run."""
+
+
+class EmptyRow(RowError):
+    """A row with nothing to read; it is dropped and counted (an error with ``--strict``)."""
+
+
+@dataclass
+class Batch:
+    """Examples made ready for the model.
+
+    Attributes:
+        inputs: What the model is called with; every tensor has R rows.
+        owner: (R,) the example, 0..B-1, that each row belongs to, ascending.
+        labels: What ``Task.loss`` compares with, or None where an example has no target.
+        weights: (B,) the examples' weights in the loss.
+    """
+
+    inputs: dict[str, Tensor]
+    owner: Tensor
+    size: int
+    labels: Tensor | None = None
+    weights: Tensor | None = None
+    extra: dict[str, Tensor] = field(default_factory=dict)
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch with every tensor on ``device``."""
+        return Batch(
+            {name: tensor.to(device) for name, tensor in self.inputs.items()},
+            self.owner.to(device),
+            self.size,
+            None if self.labels is None else self.labels.to(device),
+            None if self.weights is None else self.weights.to(device),
+            {name: tensor.to(device) for name, tensor in self.extra.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model answers to one example: a target, and how sure it is of it (a probability)."""
+
+    target: Target
+    confidence: float
+
+
+class Task(Protocol):
+    """How texts become model inputs, and how raw model output becomes categorical distributions.
+
+    A task never names a strategy. ``labels`` is the set of outcomes shared by all examples (empty where outcomes differ
+    from example to example), in the order of the model's outputs.
+    """
+
+    recipe: ClassVar[str]  # configs/NAME.yaml
+    metrics: ClassVar[tuple[str, ...]]  # columns of metrics.csv; the first is the headline
+    offers: ClassVar[frozenset[str]]  # what a strategy may require, such as "shared outcomes"
+    reduction: Literal["sum", "mean"]
+    labels: list[str]
+    tokenizer: Any
+
+    @classmethod
+    def from_config(cls, config: RunConfig) -> Self:
+        """Build the task of a run; raises ``UserError`` where the configuration does not fit it."""
+
+    def columns(self) -> list[str]:
+        """Return the columns that a file must have, the answer's apart."""
+
+    def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the text fields of one raw row; raises ``RowError`` (``EmptyRow``) with the reason."""
+
+    def read_target(self, row: Mapping[str, Any]) -> Target | None:
+        """Return the answer in one raw row, None where it has none; raises ``RowError`` with the reason."""
+
+    def learn_labels(self, targets: Iterable[Target]) -> None:
+        """Take up the outcomes that the known answers show; new ones come after those there are."""
+
+    def load(self, source: str) -> nn.Module:
+        """Load the model of a folder or Hub id with an output for every label."""
+
+    def encode(self, examples: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """Tokenise a column-wise batch, once per run; adds the features, ``length`` (tokens) and ``rows``."""
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """Pad encoded examples to the longest of the batch."""
+
+    def inputs(self, model: nn.Module, batch: Batch) -> Batch:
+        """Return what scoring reads; sequence-to-sequence tasks add the model's own hypothesis."""
+
+    def head(self, model: nn.Module) -> nn.Module:
+        """Return the output layer."""
+
+    def categoricals(self, raw: Tensor, batch: Batch) -> Categoricals:
+        """Turn the output layer's result into log-probabilities."""
+
+    def loss(self, raw: Tensor, batch: Batch) -> Tensor:
+        """Return the training loss of each example, (B,)."""
+
+    def weights(self, targets: Sequence[Target]) -> list[float]:
+        """Return weights in the loss that balance the classes; raises ``Unsupported`` where there are none."""
+
+    def predict(self, forward: "Forward") -> list[Prediction]:
+        """Return the model's answer to each example of a batch."""
+
+    def evaluate(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, float]:
+        """Return the values of ``metrics``."""
+
+    def intervals(
+        self, predictions: Sequence[Target], targets: Sequence[Target], rng: np.random.Generator
+    ) -> dict[str, list[float]]:
+        """Return the 95 % interval [low, high] of each of ``metrics``, over the examples that could have been drawn."""
+
+    def breakdown(self, predictions: Sequence[Target], targets: Sequence[Target]) -> list[dict[str, Any]]:
+        """Return a table for the report (for classification: count and recall of each class), or []."""
+
+    def collapsed(self, predictions: Sequence[Target], targets: Sequence[Target]) -> bool:
+        """Tell whether training failed: one and the same answer to examples whose answers differ."""
+
+    def outcome(self, example: Example, i: int) -> str:
+        """Return outcome i as normalised text."""
+
+    def show(self, example: Example) -> str:
+        """Return what an annotator reads."""
+
+    def parse(self, answer: str, example: Example) -> Target:
+        """Return the target that an annotator typed; raises ``ValueError`` on nonsense."""

@@ -1,0 +1,209 @@
+"""Text classification: one categorical over the labels (F = 1, C = number of labels)."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dal_nlp import metrics
+from dal_nlp.categoricals import Categoricals
+from dal_nlp.config import RunConfig
+from dal_nlp.errors import UserError, nearest
+from dal_nlp.ledger import Target
+from dal_nlp.tasks.base import Batch, EmptyRow, Example, Prediction, RowError
+
+if TYPE_CHECKING:
+    from dal_nlp.forward import Forward
+
+
+class Classification:
+    """One label a text, or a pair of texts.
+
+    Args:
+        columns: Names of the one or two text columns.
+        label_column: Name of the label's column.
+        labels: The label set in the order of the model's outputs; learnt from the data where it is empty.
+        max_length: Tokens after which a text is cut.
+        fixed: Whether a label outside ``labels`` is an error (it was given by the user) or is taken up.
+        tokenizer: A Hugging Face tokenizer; set before anything is encoded.
+    """
+
+    recipe: ClassVar[str] = "classification"
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
+    offers: ClassVar[frozenset[str]] = frozenset({"shared outcomes", "draws"})
+    reduction: Literal["sum", "mean"] = "sum"
+
+    def __init__(
+        self,
+        columns: Sequence[str] = ("text",),
+        label_column: str = "label",
+        labels: Sequence[str] = (),
+        max_length: int = 128,
+        fixed: bool = False,
+        tokenizer: Any = None,
+    ) -> None:
+        self.labels = list(labels)
+        self.tokenizer = tokenizer
+        self._columns, self._label_column = list(columns), label_column
+        self._max_length, self._fixed = max_length, fixed
+
+    @classmethod
+    def from_config(cls, config: RunConfig) -> "Classification":
+        """Build the task of a run; raises ``UserError`` for more than two text columns or a label set of one."""
+        if not 1 <= len(config.text_column) <= 2:
+            raise UserError(
+                "--text-column wants one column, or two for pairs of texts: --text-column premise,hypothesis."
+            )
+        if config.labels is not None and len(set(config.labels)) < 2:
+            raise UserError("--labels wants at least two different labels: --labels negative,positive.")
+        return cls(
+            config.text_column, config.label_column, config.labels or (), config.max_length, config.labels is not None
+        )
+
+    def columns(self) -> list[str]:
+        """Return the text columns."""
+        return self._columns
+
+    def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return {"text": ..., "pair": ... or None}; raises ``EmptyRow`` where a text is empty."""
+        texts = [row[column] for column in self._columns]
+        for column, text in zip(self._columns, texts, strict=True):
+            if text is None or not str(text).strip():
+                raise EmptyRow(f"column {column!r} is empty")
+        return {"text": str(texts[0]), "pair": str(texts[1]) if len(texts) == 2 else None}
+
+    def read_target(self, row: Mapping[str, Any]) -> Target | None:
+        """Return the label as text; raises ``RowError`` for several labels and for one outside ``labels``."""
+        label = row.get(self._label_column)
+        if isinstance(label, list | tuple | dict | set):
+            raise RowError("holds several labels and multi-label data is not supported: give one label a row")
+        if label is None or not str(label).strip():
+            return None
+        return self.parse(str(label), row)
+
+    def learn_labels(self, targets: Iterable[Target]) -> None:
+        """Add labels that are not in the set yet, in alphabetical order, after those there are.
+
+        Raises:
+            UserError: There is only one label, or none at all.
+        """
+        self.labels += sorted(set(targets) - set(self.labels))
+        if len(self.labels) < 2:
+            found = f"only one label, {self.labels[0]!r}," if self.labels else "no label"
+            raise UserError(
+                f"The data shows {found} and a classifier needs two at least: name all of them with --labels a,b, or "
+                "correct --label-column."
+            )
+
+    def load(self, source: str) -> nn.Module:
+        """Load a sequence classifier with one output for every label."""
+        from dal_nlp.models import load_classifier
+
+        return load_classifier(source, self.labels)
+
+    def encode(self, examples: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """Tokenise texts; adds the tokenizer's outputs, ``length`` and ``rows`` (always 1)."""
+        pairs = examples["pair"] if examples["pair"][0] is not None else None
+        encoded = self.tokenizer(examples["text"], pairs, truncation=True, max_length=self._max_length)
+        features = {name: encoded[name] for name in encoded if name != "attention_mask"}
+        lengths = [len(ids) for ids in encoded["input_ids"]]
+        return {**features, "length": lengths, "rows": [1] * len(lengths)}
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """Pad to the longest text of the batch."""
+        names = [name for name in self.tokenizer.model_input_names if name in examples[0]]
+        inputs = {
+            name: _pad([e[name] for e in examples], self.tokenizer.pad_token_id if name == "input_ids" else 0)
+            for name in names
+        }
+        inputs["attention_mask"] = _pad([[1] * len(e["input_ids"]) for e in examples], 0)
+        known = all(e.get("target") is not None for e in examples)
+        labels = torch.tensor([self.labels.index(e["target"]) for e in examples]) if known else None
+        return Batch(inputs, torch.arange(len(examples)), len(examples), labels)
+
+    def inputs(self, model: nn.Module, batch: Batch) -> Batch:
+        """Return the batch as it is."""
+        return batch
+
+    def head(self, model: nn.Module) -> nn.Module:
+        """Return the linear layer that gives the logits."""
+        from dal_nlp.models import output_layer
+
+        return output_layer(model, len(self.labels))
+
+    def categoricals(self, raw: Tensor, batch: Batch) -> Categoricals:
+        """Return log-softmax of the logits (B, C) as (B, 1, C)."""
+        mask = torch.ones((len(raw), 1), dtype=torch.bool, device=raw.device)
+        return Categoricals(raw.float().log_softmax(-1)[:, None], mask, self.reduction)
+
+    def loss(self, raw: Tensor, batch: Batch) -> Tensor:
+        """Return the cross-entropy of each example, (B,)."""
+        if batch.labels is None:
+            raise ValueError("the loss needs examples with targets")
+        return nn.functional.cross_entropy(raw.float(), batch.labels, reduction="none")
+
+    def weights(self, targets: Sequence[Target]) -> list[float]:
+        """Return n / (classes x n_class), which makes every class that was seen weigh the same."""
+        counts = Counter(targets)
+        return [len(targets) / (len(counts) * counts[target]) for target in targets]
+
+    def predict(self, forward: "Forward") -> list[Prediction]:
+        """Return the most likely label and its probability."""
+        c = forward.categoricals
+        best = c.best()
+        confidence = c.at(best).exp()[:, 0].tolist()
+        return [Prediction(self.labels[i], p) for i, p in zip(best[:, 0].tolist(), confidence, strict=True)]
+
+    def evaluate(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, float]:
+        """Return accuracy and macro-averaged F1."""
+        return {
+            "accuracy": metrics.accuracy(predictions, targets),
+            "macro_f1": metrics.macro_f1(predictions, targets),
+        }
+
+    def intervals(
+        self, predictions: Sequence[Target], targets: Sequence[Target], rng: np.random.Generator
+    ) -> dict[str, list[float]]:
+        """Return Wilson's interval of the accuracy and the bootstrap's of macro F1."""
+        hits = sum(given == wanted for given, wanted in zip(predictions, targets, strict=True))
+        return {
+            "accuracy": list(metrics.wilson(hits, len(targets))),
+            "macro_f1": list(metrics.bootstrap(predictions, targets, metrics.macro_f1, rng, n=300)),
+        }
+
+    def breakdown(self, predictions: Sequence[Target], targets: Sequence[Target]) -> list[dict[str, Any]]:
+        """Return count, recall, precision and F1 of every label."""
+        return metrics.per_class(predictions, targets, self.labels)
+
+    def collapsed(self, predictions: Sequence[Target], targets: Sequence[Target]) -> bool:
+        """Tell whether all predictions are one class while the labels are not."""
+        return len(set(predictions)) == 1 and len(set(targets)) > 1
+
+    def outcome(self, example: Example, i: int) -> str:
+        """Return label i."""
+        return self.labels[i]
+
+    def show(self, example: Example) -> str:
+        """Return the text, or both texts."""
+        return example["text"] if example["pair"] is None else f"{example['text']}\n---\n{example['pair']}"
+
+    def parse(self, answer: str, example: Example) -> Target:
+        """Return the label; raises ``RowError`` for one outside a label set that the user gave."""
+        label = answer.strip()
+        if self._fixed and label not in self.labels:
+            raise RowError(
+                f"has the label {label!r}, which is not one of {', '.join(self.labels)}{nearest(label, self.labels)}: "
+                "correct it or add it to --labels"
+            )
+        return label
+
+
+def _pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
+    """Pad lists of numbers on the right to (B, L)."""
+    padded = np.full((len(rows), max(map(len, rows))), value, dtype=np.int64)
+    for i, row in enumerate(rows):
+        padded[i, : len(row)] = row
+    return torch.from_numpy(padded)

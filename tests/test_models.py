@@ -1,0 +1,70 @@
+"""Loading: folders, heads, labels that came later, and errors that name the mend."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from dal_nlp.chance import torch_seeded
+from dal_nlp.errors import UserError
+from dal_nlp.models import ALIASES, load_classifier, load_model, load_tokenizer, output_layer, resolve
+from dal_nlp.progress import Silent
+from tests import tiny
+
+
+def test_a_classifier_has_an_output_for_every_label(model_folder: str) -> None:
+    with torch_seeded(0):
+        model = load_classifier(model_folder, ["a", "b", "c"])
+    assert output_layer(model, 3).out_features == 3
+    assert model.config.id2label == {0: "a", 1: "b", 2: "c"}  # type: ignore[union-attr]
+
+
+def test_new_weights_follow_the_seed(model_folder: str) -> None:
+    heads = []
+    for seed in (0, 0, 1):
+        with torch_seeded(seed):
+            heads.append(output_layer(load_classifier(model_folder, ["a", "b"]), 2).weight)
+    assert torch.equal(heads[0], heads[1]) and not torch.equal(heads[0], heads[2])
+
+
+def test_a_checkpoint_keeps_its_outputs_when_a_label_is_added(model_folder: str, tmp_path: Path) -> None:
+    with torch_seeded(0):
+        old = load_classifier(model_folder, ["a", "b"])
+    old.save_pretrained(tmp_path)  # type: ignore[operator]
+    tiny.tokenizer().save_pretrained(tmp_path)
+    with torch_seeded(1):
+        new = load_classifier(str(tmp_path), ["a", "b", "c"])
+    assert torch.equal(output_layer(new, 3).weight[:2], output_layer(old, 2).weight)
+    assert new.config.id2label == {0: "a", 1: "b", 2: "c"}  # type: ignore[union-attr]
+    new.save_pretrained(tmp_path / "saved")  # type: ignore[operator]
+    again = load_classifier(str(tmp_path / "saved"), ["a", "b", "c"])
+    assert torch.equal(output_layer(again, 3).weight, output_layer(new, 3).weight)
+
+
+def test_names_resolve(model_folder: str) -> None:
+    assert resolve(model_folder, Silent()) == model_folder
+    assert resolve("bert", Silent()) == ALIASES["bert"]
+    assert resolve("someone/some-model", Silent()) == "someone/some-model"
+
+
+def test_a_folder_without_weights_is_refused(model_folder: str) -> None:
+    (Path(model_folder) / "model.safetensors").unlink()
+    with pytest.raises(UserError, match="has no weights"):
+        resolve(model_folder, Silent())
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no config\.json"):
+        resolve(str(tmp_path), Silent())
+
+
+def test_a_hub_name_without_network_is_one_sentence() -> None:
+    for load in (load_tokenizer, lambda name: load_model("AutoModelForSequenceClassification", name)):
+        with pytest.raises(UserError, match="cannot be loaded") as caught:
+            load("someone/there-is-no-such-model")
+        assert "\n" not in str(caught.value)
+
+
+def test_a_model_without_the_outputs_is_refused() -> None:
+    with pytest.raises(UserError, match="no linear output layer of 7 outputs"):
+        output_layer(tiny.classifier(), 7)

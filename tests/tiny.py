@@ -1,0 +1,146 @@
+"""Tiny random models and data, made on the spot: enough for logic, milliseconds a pass."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from datasets import Dataset
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, PreTrainedTokenizerFast
+
+from dal_nlp.chance import torch_seeded
+from dal_nlp.companions import Companions
+from dal_nlp.config import DrawsConfig, ScoringConfig
+from dal_nlp.draws import make_draws
+from dal_nlp.loss_prediction import LossHead
+from dal_nlp.pool import Pool
+from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS
+from dal_nlp.tasks.base import encode_target
+from dal_nlp.tasks.classification import Classification
+
+POSITIVE = ["good", "great", "fine", "lovely", "bright", "warm", "happy", "superb"]
+NEGATIVE = ["bad", "awful", "poor", "dull", "cold", "dark", "sad", "dreadful"]
+NEUTRAL = ["the", "a", "film", "plot", "actor", "scene", "story", "was", "is", "very", "quite", "it", "and", "of"]
+#: What `pool()` has to offer beside its task.
+OFFERS = frozenset({MASKED_LM, PREDICTED_LOSS})
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    """A word-level tokenizer over the words above."""
+    words = [*SPECIAL, *POSITIVE, *NEGATIVE, *NEUTRAL]
+    core = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    core.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), SPECIAL, strict=True))
+    return PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=64, **names)
+
+
+def config(labels: int = 2, dropout: float = 0.1) -> BertConfig:
+    """A BERT of two layers and 16 dimensions."""
+    return BertConfig(
+        vocab_size=len(SPECIAL) + len(POSITIVE) + len(NEGATIVE) + len(NEUTRAL),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+        num_labels=labels,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+        initializer_range=0.3,  # predictions that differ, although nothing was trained
+    )
+
+
+def classifier(labels: int = 2, seed: int = 0, dropout: float = 0.1) -> BertForSequenceClassification:
+    """A random classifier."""
+    with torch_seeded(seed):
+        return BertForSequenceClassification(config(labels, dropout)).eval()
+
+
+def save_model(folder: Path, labels: int = 2, dropout: float = 0.1) -> str:
+    """Write a random encoder with its tokenizer, as `--model FOLDER` takes it; return the folder."""
+    classifier(labels, dropout=dropout).bert.save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+def masked_lm(seed: int = 0) -> BertForMaskedLM:
+    """A random masked language model."""
+    with torch_seeded(seed):
+        return BertForMaskedLM(config()).eval()
+
+
+def save_masked_lm(folder: Path) -> str:
+    """Write a random encoder that has its masked-LM head, with its tokenizer; return the folder."""
+    masked_lm().save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+def loss_head(seed: int = 0) -> LossHead:
+    """A random head that predicts losses."""
+    with torch_seeded(seed):
+        return LossHead(16).eval()
+
+
+class Beside(Companions):
+    """Random networks beside the model."""
+
+    def loss_head(self) -> torch.nn.Module:
+        return loss_head()
+
+    def masked_lm(self) -> torch.nn.Module:
+        return masked_lm()
+
+
+def sentences(n: int, seed: int = 0) -> list[dict[str, str]]:
+    """Rows with id, text and label; every text is different and its words tell its label."""
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, str]] = []
+    seen: set[str] = set()
+    while len(rows) < n:
+        label, words = ("positive", POSITIVE) if rng.random() < 0.5 else ("negative", NEGATIVE)
+        length = int(rng.integers(3, 12))
+        text = " ".join([*rng.choice(NEUTRAL, length), *rng.choice(words, 2)])
+        if text not in seen:
+            seen.add(text)
+            rows.append({"id": f"s{seed}-{len(rows)}", "text": text, "label": label})
+    return rows
+
+
+def task(labels: int = 2) -> Classification:
+    """The classification task with the tiny tokenizer."""
+    names = ["negative", "positive"] if labels == 2 else [f"class {i}" for i in range(labels)]
+    return Classification(labels=names, tokenizer=tokenizer())
+
+
+def encoded(rows: list[dict[str, str]], of: Classification) -> Dataset:
+    """Rows as an encoded dataset with targets."""
+    data = Dataset.from_list(
+        [{"id": r["id"], "target": encode_target(r["label"]), "text": r["text"], "pair": None} for r in rows]
+    )
+    return data.map(of.encode, batched=True, load_from_cache_file=False)
+
+
+def pool(
+    n: int = 40, labels: int = 2, labelled: int = 6, batch_size: int = 8, draws: str = "fixed", k: int = 4
+) -> Pool:
+    """A pool of n examples under a random model, beside some labelled ones."""
+    of = task(labels)
+    model = classifier(labels)
+    rows = sentences(n + labelled)
+    for i, row in enumerate(rows):
+        row["label"] = of.labels[i % len(of.labels)]
+    scoring = ScoringConfig(batch_size=batch_size)
+    kind = make_draws(DrawsConfig(kind=draws, k=k), seed=0, round=1)
+    known = Pool(encoded(rows[n:], of), model, of, kind, scoring) if labelled else None
+    examples = encoded(rows[:n], of).remove_columns("target")
+    return Pool(examples, model, of, kind, scoring, known, companions=Beside())
+
+
+torch.set_num_threads(1)
