@@ -1,0 +1,175 @@
+"""The model of a run: fresh or warm at the start of a fit, saved after it, loaded again after a crash."""
+
+import json
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from accelerate import Accelerator, PartialState
+from datasets import Dataset
+from numpy.typing import NDArray
+from torch import nn
+
+from dal_nlp.chance import derive, generator, torch_seeded
+from dal_nlp.companions import Companions
+from dal_nlp.config import RunConfig
+from dal_nlp.loss_prediction import FILE, LossHead, LossPrediction, hidden_width, load_head, save_head
+from dal_nlp.models import load_masked_lm
+from dal_nlp.pool import fetch
+from dal_nlp.processes import is_main
+from dal_nlp.progress import Progress
+from dal_nlp.tasks.base import Task
+from dal_nlp.training import Fit, fit
+
+
+class Learner:
+    """Gives the model of every round.
+
+    The model after round r lies in ``checkpoints/round-r`` until the next one is written whole, so that a crash costs
+    one fit at most, and a resumed run goes on with the very same weights.
+
+    Args:
+        config: The run's configuration.
+        task: What loads models.
+        source: Folder or Hub id of the pretrained model.
+        folder: The run folder.
+        progress: Where the fits are shown.
+        predicts_loss: Whether a head that predicts losses is trained beside every model.
+    """
+
+    def __init__(
+        self, config: RunConfig, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
+    ) -> None:
+        self._config, self._task, self._source = config, task, source
+        self._folder, self._progress, self._predicts_loss = folder, progress, predicts_loss
+        self._current: tuple[int, nn.Module] | None = None
+        self._head: tuple[int, LossHead] | None = None
+        self._masked_lm: nn.Module | None = None
+
+    def after(self, round: int) -> nn.Module:
+        """Return the model that was fitted in a round; the pretrained one for round -1."""
+        if self._current is None or self._current[0] != round:
+            source = self._source if round < 0 else str(self._place(round))
+            with torch_seeded(derive(self._config.seed, 0, "weights")):
+                model = self._task.load(source)
+            self._current = (round, model.to(PartialState().device))
+        return self._current[1]
+
+    def loss_head(self, round: int) -> nn.Module:
+        """Return the head that was trained beside the model of a round; raises ``Unsupported`` where none was."""
+        if self._head is None or self._head[0] != round:
+            self._head = (round, load_head(self._place(round)).to(PartialState().device))
+        return self._head[1]
+
+    def masked_lm(self) -> nn.Module:
+        """Return the pretrained model with its masked-LM head; kept until the next fit needs the memory."""
+        if self._masked_lm is None:
+            self._masked_lm = load_masked_lm(self._source).to(PartialState().device)
+        return self._masked_lm
+
+    def companions(self, round: int) -> Companions:
+        """Return what stands beside the model of a round, loaded when it is read."""
+        return _Companions(self, round)
+
+    def fitted(self, round: int) -> Fit | None:
+        """Return what the fit of a round was, if its checkpoint is there with all that this run trains."""
+        note = self._place(round) / "fit.json"
+        if not note.is_file() or (self._predicts_loss and not note.with_name(FILE).is_file()):
+            return None
+        found = json.loads(note.read_text())
+        return Fit(**found["fit"]) if found["round"] == round else None
+
+    def fit(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
+        """Train the model of a round and save it; ``attempt`` gives another seed."""
+        warm = self._config.training.warm_start and round > 0
+        purpose = f"fit {attempt}" if attempt else "fit"
+        if warm:
+            model = self.after(round - 1)
+        else:
+            # The same new weights in every round: less variance between rounds and strategies.
+            with torch_seeded(derive(self._config.seed, attempt, "weights")):
+                model = self._task.load(self._source).to(PartialState().device)
+        self._current = self._head = self._masked_lm = None
+        head = self._new_head(model, examples, attempt) if self._predicts_loss else None
+        with torch_seeded(derive(self._config.seed, round, purpose)):
+            done = fit(
+                model,
+                self._task,
+                examples,
+                weights,
+                self._config.training,
+                # One accelerator a fit: it holds on to the models and optimizers that it has prepared.
+                Accelerator(mixed_precision=self._config.training.precision),
+                generator(self._config.seed, round, purpose),
+                self._progress,
+                LossPrediction(head) if head else None,
+            )
+        self._current = (round, model.eval())
+        self._head = (round, head.eval()) if head else None
+        return done
+
+    def _new_head(self, model: nn.Module, examples: Dataset, attempt: int) -> LossHead:
+        """Make the same new head in every round, drawn apart from the model's weights."""
+        device = PartialState().device
+        with torch_seeded(derive(self._config.seed, attempt, "loss head")):
+            batch = self._task.collate(fetch(examples, [0])).to(device)
+            return LossHead(hidden_width(model, batch)).to(device)
+
+    def save(self, round: int, done: Fit) -> None:
+        """Write the checkpoint of a round, then remove older ones."""
+        PartialState().wait_for_everyone()
+        if is_main():
+            target = self._folder / "checkpoints" / f"round-{round}"
+            head = self.loss_head(round) if self._predicts_loss else None
+            write_model(self.after(round), self._task, target, {"round": round, "fit": asdict(done)}, head)
+            for old in target.parent.iterdir():
+                if old != target:
+                    shutil.rmtree(old)
+        PartialState().wait_for_everyone()
+
+    def finish(self, round: int) -> Path:
+        """Move the last checkpoint to ``model/``; it stays what the next start goes on from."""
+        final = self._folder / "model"
+        place = self._place(round)
+        if is_main() and place != final:
+            shutil.rmtree(final, ignore_errors=True)
+            os.replace(place, final)
+            shutil.rmtree(self._folder / "checkpoints")
+        PartialState().wait_for_everyone()
+        return final
+
+    def _place(self, round: int) -> Path:
+        """Return where the model of a round lies: among the checkpoints, or, of a run that had ended, in ``model/``."""
+        checkpoint = self._folder / "checkpoints" / f"round-{round}"
+        return checkpoint if checkpoint.is_dir() else self._folder / "model"
+
+
+class _Companions(Companions):
+    """What a learner has beside the model of a round."""
+
+    def __init__(self, learner: Learner, round: int) -> None:
+        self._learner, self._round = learner, round
+
+    def loss_head(self) -> nn.Module:
+        return self._learner.loss_head(self._round)
+
+    def masked_lm(self) -> nn.Module:
+        return self._learner.masked_lm()
+
+
+def write_model(
+    model: nn.Module, task: Task, target: Path, note: dict[str, object], loss_head: nn.Module | None = None
+) -> None:
+    """Write model, tokenizer, ``fit.json`` and what predicts losses to a folder that appears whole or not at all."""
+    draft = target.with_name(f"{target.name}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    model.save_pretrained(draft, safe_serialization=True)  # type: ignore[operator]
+    task.tokenizer.save_pretrained(draft)
+    if loss_head is not None:
+        save_head(loss_head, draft)
+    (draft / "fit.json").write_text(json.dumps(note))
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(draft, target)

@@ -1,0 +1,223 @@
+"""The training loop: accelerate, AdamW, linear warm-up and decay, a least number of steps, length-bucketed batches."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from datasets import Dataset
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dal_nlp.config import TrainingConfig
+from dal_nlp.errors import BrokenModelError
+from dal_nlp.forward import Tap
+from dal_nlp.pool import fetch
+from dal_nlp.progress import Progress
+from dal_nlp.states import States, spread_states
+from dal_nlp.tasks.base import Batch, Example, Task
+from dal_nlp.vectors import Positions
+
+#: Steps whose examples are sorted by length together: enough to save padding, few enough to keep batches random.
+BUCKET_STEPS = 16
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a fit was.
+
+    Attributes:
+        steps: Optimizer steps.
+        loss: Mean loss of the last tenth of them.
+        seconds: Time it took.
+        attempts: 2 where the first seed collapsed to one answer for everything.
+        collapsed: Whether the last attempt collapsed too.
+    """
+
+    steps: int
+    loss: float
+    seconds: float
+    attempts: int = 1
+    collapsed: bool = False
+
+
+class Beside(Protocol):
+    """What learns beside the task on the same batches: the one hook of ``fit``.
+
+    Attributes:
+        module: Its parameters, the same in every process; they decay and are scheduled as the model's.
+    """
+
+    module: nn.Module
+
+    def loss(self, hidden: Tensor, losses: Tensor, done: float) -> Tensor:
+        """Return what is added to the loss of a batch, for this process's B examples.
+
+        Args:
+            hidden: (B, 4, H) as ``Forward.hidden``, with the way back into the model.
+            losses: (B,) the task's, with the way back into the model.
+            done: Share of the steps that are behind, below 1.
+        """
+
+
+def number_of_steps(n: int, training: TrainingConfig) -> int:
+    """Return the optimizer steps for n examples: the epochs' worth, but at least ``min_steps``."""
+    per_epoch = math.ceil(n / (training.batch_size * training.accumulation))
+    return max(training.min_steps, math.ceil(training.epochs * per_epoch))
+
+
+def step_batches(lengths: NDArray[np.int_], size: int, steps: int, rng: np.random.Generator) -> Iterator[Positions]:
+    """Yield the positions of each optimizer step, ``size`` at a time, epoch after epoch in a new order.
+
+    Args:
+        lengths: (N,) tokens; examples of a step are of similar length, steps come in random order.
+        size: Examples in a step; the last of an epoch may hold fewer.
+        steps: How many to yield.
+        rng: The source of chance.
+    """
+    done = 0
+    while done < steps:
+        order = rng.permutation(len(lengths))
+        buckets = [order[start : start + size * BUCKET_STEPS] for start in range(0, len(order), size * BUCKET_STEPS)]
+        for bucket in buckets:
+            bucket = bucket[np.argsort(lengths[bucket], kind="stable")]
+            batches = [bucket[start : start + size] for start in range(0, len(bucket), size)]
+            for i in rng.permutation(len(batches))[: steps - done]:
+                yield batches[i]
+                done += 1
+
+
+def fit(
+    model: nn.Module,
+    task: Task,
+    examples: Dataset,
+    weights: NDArray[np.float64],
+    training: TrainingConfig,
+    accelerator: Accelerator,
+    rng: np.random.Generator,
+    progress: Progress,
+    beside: Beside | None = None,
+) -> Fit:
+    """Train a model in place.
+
+    The loss of a step is the mean of w_i / mean(w) times the loss of example i over all its examples, on however many
+    batches and processes they are spread, so ``batch_size`` 8 with ``accumulation`` 1 is ``batch_size`` 1 with
+    ``accumulation`` 8. The mean weight is that of all examples, not of the step: an example of little weight counts
+    little in a step of its like too. Dropout draws from torch's global state: call it under ``chance.torch_seeded``.
+
+    Args:
+        model: On the accelerator's device.
+        task: Batches and loss.
+        examples: Encoded, with targets; N rows.
+        weights: (N,) each example's weight in the loss.
+        training: The recipe.
+        accelerator: Device, precision and processes.
+        rng: The order of the examples.
+        progress: Where the steps are shown.
+        beside: What learns along, in place; without it nothing else changes.
+
+    Raises:
+        BrokenModelError: The loss is not finite.
+    """
+    started = time.perf_counter()
+    rows = fetch(examples, range(len(examples)))
+    steps = number_of_steps(len(rows), training)
+    optimizer = torch.optim.AdamW(_groups(model, training.weight_decay), lr=training.learning_rate, fused=True)
+    if beside is not None:
+        for group in _groups(beside.module, training.weight_decay):
+            optimizer.add_param_group(group)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _linear(steps, training.warmup))
+    wrapped, prepared = accelerator.prepare(model, optimizer)
+    wrapped.train()
+    losses = torch.zeros(steps, device=accelerator.device)
+    lengths = np.array([row["length"] for row in rows])
+    plan = list(step_batches(lengths, training.batch_size * training.accumulation, steps, rng))
+    for number, positions in enumerate(progress.track(plan, "training")):
+        total = float(weights.mean()) * len(positions)
+        parts = [positions[i : i + training.batch_size] for i in range(0, len(positions), training.batch_size)]
+        for part in parts:
+            batch = _batch(task, rows, part, weights, accelerator)
+            weighted, added = _losses(wrapped, model, task, batch, beside, number / steps)
+            loss = weighted / total
+            losses[number] += loss.detach()
+            if added is not None:  # a mean over the batch: batches of a step count by their sizes
+                loss = loss + added * (len(part) / len(positions))
+            accelerator.backward(loss)
+        if beside is not None:
+            _average(beside.module, accelerator)
+        accelerator.clip_grad_norm_(wrapped.parameters(), training.clip)
+        prepared.step()
+        schedule.step()
+        prepared.zero_grad()
+    last = float(losses[-max(1, steps // 10) :].mean())
+    if not bool(torch.isfinite(losses).all()):
+        raise BrokenModelError("The training loss is not a finite number: lower training.learning_rate.")
+    return Fit(steps, last, time.perf_counter() - started)
+
+
+def _batch(
+    task: Task, rows: Sequence[Example], part: Positions, weights: NDArray[np.float64], accelerator: Accelerator
+) -> Batch:
+    """Collate this process's share of a batch; of P processes, process r takes every P-th example from the r-th on."""
+    mine = part[accelerator.process_index :: accelerator.num_processes]
+    batch = task.collate([rows[position] for position in (mine if len(mine) else part[:1])])
+    # A process left without an example computes one of weight 0: all must take part in the backward pass. The gradients
+    # of processes are averaged, so each counts as many times as there are processes.
+    scale = accelerator.num_processes if len(mine) else 0
+    batch.weights = torch.from_numpy(weights[mine if len(mine) else part[:1]] * scale).float()
+    return batch.to(accelerator.device)
+
+
+def _losses(
+    wrapped: nn.Module, model: nn.Module, task: Task, batch: Batch, beside: Beside | None, done: float
+) -> tuple[Tensor, Tensor | None]:
+    """Return the weighted sum of the examples' losses, and what the hook adds to it."""
+    asked = {"output_hidden_states": True} if beside else {}
+    with Tap(task.head(model)) as tap:
+        result = wrapped(**batch.inputs, **asked)
+    losses = task.loss(tap.output, batch)
+    assert batch.weights is not None
+    weighted = (losses * batch.weights).sum()
+    if beside is None:
+        return weighted, None
+    hidden = spread_states([States.of(result, batch.inputs)], batch)
+    return weighted, beside.loss(hidden, losses, done)
+
+
+def _average(module: nn.Module, accelerator: Accelerator) -> None:
+    """Average gradients over processes, as accelerate does for the model; ``module`` it has not wrapped."""
+    if accelerator.num_processes == 1:
+        return
+    for parameter in module.parameters():
+        parameter.grad = accelerator.reduce(parameter.grad, "mean")
+
+
+def _groups(model: nn.Module, decay: float) -> list[dict[str, object]]:
+    """Split the parameters: matrices decay, biases and normalisation weights do not."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _linear(steps: int, warmup: float) -> "Schedule":
+    return Schedule(steps, max(1, round(steps * warmup)))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The factor on the learning rate: a linear rise over ``rise`` steps, then a linear fall to 0 at ``steps``."""
+
+    steps: int
+    rise: int
+
+    def __call__(self, step: int) -> float:
+        """Return the factor of one step, counted from 0."""
+        if step < self.rise:
+            return (step + 1) / self.rise
+        return max(0.0, (self.steps - step) / max(1, self.steps - self.rise))

@@ -1,0 +1,134 @@
+"""The training loop: steps, order, schedule, accumulation, seeds, weights."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+
+from dal_nlp.chance import generator, torch_seeded
+from dal_nlp.config import TrainingConfig
+from dal_nlp.errors import BrokenModelError
+from dal_nlp.progress import Silent
+from dal_nlp.training import Fit, Schedule, fit, number_of_steps, step_batches
+from tests import tiny
+
+RECIPE = {"epochs": 1, "min_steps": 6, "learning_rate": 1e-3}
+
+
+def train(
+    seed: int = 0, dropout: float = 0.0, weights: np.ndarray | None = None, n: int = 21, **recipe: float
+) -> tuple[torch.nn.Module, Fit]:
+    task = tiny.task()
+    examples = tiny.encoded(tiny.sentences(n), task)
+    model = tiny.classifier(dropout=dropout)
+    with torch_seeded(seed):
+        done = fit(
+            model,
+            task,
+            examples,
+            np.ones(n) if weights is None else weights,
+            TrainingConfig(**{**RECIPE, **recipe}),
+            Accelerator(cpu=True),
+            generator(seed, 0, "fit"),
+            Silent(),
+        )
+    return model, done
+
+
+def parameters(model: torch.nn.Module) -> torch.Tensor:
+    # The keys' biases cancel in the softmax: their gradient is rounding noise, which Adam scales up to whole steps.
+    named = [p.detach().flatten() for name, p in model.named_parameters() if not name.endswith("key.bias")]
+    return torch.cat(named)
+
+
+def test_batch_8_is_batch_1_accumulated_8_times() -> None:
+    whole, _ = train(batch_size=8, accumulation=1)
+    parts, _ = train(batch_size=1, accumulation=8)
+    torch.testing.assert_close(parameters(whole), parameters(parts), rtol=1e-3, atol=2e-5)
+    other, _ = train(batch_size=8, accumulation=1, learning_rate=2e-3)
+    assert (parameters(whole) - parameters(other)).abs().max() > 1e-3  # the tolerance could tell
+
+
+def test_same_seed_same_weights_and_another_seed_others() -> None:
+    assert torch.equal(parameters(train(3, dropout=0.2)[0]), parameters(train(3, dropout=0.2)[0]))
+    assert not torch.equal(parameters(train(3, dropout=0.2)[0]), parameters(train(4, dropout=0.2)[0]))
+
+
+def test_the_loss_falls_and_the_words_are_learnt() -> None:
+    model, done = train(n=200, min_steps=200, learning_rate=3e-3, epochs=1)
+    assert isinstance(done, Fit) and done.steps == 200 and done.loss < 0.2 and done.seconds > 0
+    fresh = tiny.encoded(tiny.sentences(40, seed=9), tiny.task())
+    pool = tiny.Pool(fresh, model, tiny.task(), tiny.make_draws(tiny.DrawsConfig(), 0, 0), tiny.ScoringConfig())
+    hits = [p.target == t for p, t in zip(pool.predict(), pool.targets, strict=True)]
+    assert np.mean(hits) > 0.85
+
+
+def test_few_labels_still_get_the_least_number_of_steps() -> None:
+    recipe = TrainingConfig(epochs=3, min_steps=50, batch_size=8, accumulation=2)
+    assert number_of_steps(10, recipe) == 50
+    assert number_of_steps(1600, recipe) == 300
+
+
+def test_an_epoch_holds_every_example_once_and_orders_differ() -> None:
+    lengths = np.random.default_rng(0).integers(3, 40, 50)
+    steps = list(step_batches(lengths, 8, 14, np.random.default_rng(1)))
+    assert len(steps) == 14
+    first, second = np.concatenate(steps[:7]), np.concatenate(steps[7:])
+    assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(50))
+    assert first.tolist() != second.tolist()
+    within = np.mean([np.ptp(lengths[step]) for step in steps])
+    assert within < np.ptp(lengths) / 3  # steps are of similar length
+
+
+def test_the_learning_rate_rises_and_falls_to_nothing() -> None:
+    factors = [Schedule(10, 2)(step) for step in range(11)]
+    assert factors[:3] == [0.5, 1.0, 1.0]
+    assert factors[10] == 0.0
+    assert factors[2:] == sorted(factors[2:], reverse=True)
+
+
+def test_weights_count_in_the_loss() -> None:
+    weights = np.ones(21)
+    weights[:10] = 0.0
+    weighted, _ = train(weights=weights, batch_size=21)
+    task, model = tiny.task(), tiny.classifier(dropout=0.0)
+    examples = tiny.encoded(tiny.sentences(21), task).select(range(10, 21))
+    with torch_seeded(0):
+        fit(
+            model,
+            task,
+            examples,
+            np.ones(11),
+            TrainingConfig(**RECIPE, batch_size=21),
+            Accelerator(cpu=True),
+            generator(0, 0, "fit"),
+            Silent(),
+        )
+    torch.testing.assert_close(parameters(weighted), parameters(model), rtol=1e-3, atol=2e-5)
+
+
+def test_a_weight_counts_the_same_in_every_company() -> None:
+    weights = np.array([1.0, 0.1])
+    alone = {"n": 2, "batch_size": 1, "min_steps": 2, "learning_rate": 1e-12}  # a step each; `loss` is the last one's
+    ratios = [train(seed, weights=weights, **alone)[1].loss / train(seed, **alone)[1].loss for seed in range(6)]
+    assert sorted({round(ratio, 3) for ratio in ratios}) == [0.182, 1.818]  # w / mean(w)
+
+
+def test_balanced_weights_make_classes_weigh_the_same() -> None:
+    targets = ["negative"] * 6 + ["positive"] * 2
+    weights = tiny.task().weights(targets)
+    assert sum(weights[:6]) == pytest.approx(sum(weights[6:])) == pytest.approx(4)
+
+
+def test_a_loss_that_is_no_number_is_an_error() -> None:
+    with pytest.raises(BrokenModelError, match="learning_rate"):
+        train(weights=np.full(21, np.nan))
+
+
+def test_training_leaves_the_source_model_alone() -> None:
+    before = copy.deepcopy(tiny.classifier().state_dict())
+    train()
+    for name, value in tiny.classifier().state_dict().items():
+        assert torch.equal(value, before[name])
