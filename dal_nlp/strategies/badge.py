@@ -1,0 +1,64 @@
+"""Diversity of gradients: a batch of examples that would each teach the output layer much, and not the same."""
+
+import numpy as np
+
+from dal_nlp.errors import BrokenModelError
+from dal_nlp.pool import Pool
+from dal_nlp.strategies import probes
+from dal_nlp.strategies.base import Selection, Strategy
+from dal_nlp.strategies.choose import top_k
+from dal_nlp.vectors import Array, Vectors
+
+
+class Badge(Strategy):
+    """k-means++ seeding over the gradients that the output layer would get from the most likely outcome.
+
+    g(x) = d(-log p(best | x)) / dW: long where the model is unsure, and its direction tells what would be learnt. The
+    first pick has the longest g; each further one is drawn with a probability proportional to D^2, its squared distance
+    to the nearest pick so far. Once all of the pool lies on picks (saturated predictions, duplicates), the rest is
+    drawn evenly. A score is D^2 at the time of the pick, for the first its squared norm.
+
+    Reads: gradient.
+    Cost: one pass, O(k N (C + H)) time, N x (C + H) numbers in memory: the C x H gradient is never formed.
+    Tasks: all; the paper has classification.
+    Reference: Ash et al. (2020), Deep batch active learning by diverse, uncertain gradient lower bounds, algorithm 1.
+    Deviations: k-means++ draws its first centre evenly; like the authors' code this takes the longest gradient.
+        The layer's bias is left out of the gradient.
+    """
+
+    def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+        """Draw k positions; fewer would have been the first of these."""
+        (gradients,) = pool.collect(probes.gradient)
+        return kmeans_pp(gradients, k, rng)
+
+
+def kmeans_pp(vectors: Vectors, k: int, rng: np.random.Generator) -> Selection:
+    """Draw k of N vectors by D^2 sampling from the longest on; scores are D^2 (Arthur and Vassilvitskii, 2007).
+
+    Raises:
+        BrokenModelError: A vector holds NaN or infinity.
+    """
+    norms = vectors.sq_norms()
+    if not np.isfinite(norms).all():
+        raise BrokenModelError(
+            "Some gradients are not finite, so they cannot be compared: lower training.learning_rate."
+        )
+    first = top_k(norms, 1, rng)
+    picks, scores = [int(first.positions[0])], [float(first.scores[0])]
+    nearest = np.full(len(norms), np.inf, dtype=norms.dtype)
+    chosen = np.zeros(len(norms), dtype=bool)
+    for _ in range(k - 1):
+        chosen[picks[-1]] = True
+        np.minimum(nearest, vectors.sq_dists(picks[-1]), out=nearest)
+        nearest[picks[-1]] = 0  # exactly, or a pick could come twice
+        picks.append(draw(nearest, chosen, rng))
+        scores.append(float(nearest[picks[-1]]))
+    return Selection(np.array(picks), np.array(scores))
+
+
+def draw(weights: Array, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], rng: np.random.Generator) -> int:
+    """Draw one of N positions in proportion to the weights, evenly among those not chosen where all weights are 0."""
+    cdf = np.cumsum(weights, dtype=np.float64)
+    if cdf[-1] == 0:
+        return int(rng.choice(np.flatnonzero(~chosen)))
+    return int(np.searchsorted(cdf, rng.random() * cdf[-1], side="right"))  # the first above u: never a weight of 0

@@ -1,0 +1,66 @@
+"""The seam of a strategy: numbers about a pool in, positions out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dal_nlp.errors import UserError
+from dal_nlp.pool import Pool
+from dal_nlp.vectors import Positions
+
+#: What a strategy may require of a run beside what tasks offer: a head that learns to predict losses in every fit, and
+#: a pretrained checkpoint with a masked-LM head.
+PREDICTED_LOSS, MASKED_LM = "predicted loss", "masked language model"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What to label next.
+
+    Attributes:
+        positions: (k,) distinct positions in the pool, best first.
+        scores: (k,) the strategy's score of each, in its own unit.
+        notes: What the strategy has to say about this choice, as JSON values by name; kept in the run's ledger.
+    """
+
+    positions: Positions
+    scores: NDArray[np.floating[Any]]
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Strategy(ABC):
+    """Chooses examples; knows no task, model or tokenizer.
+
+    Attributes:
+        requires: What the task and the model must offer, such as "shared outcomes"; a strategy whose requirements are
+            not met is refused before any model is loaded.
+    """
+
+    requires: ClassVar[frozenset[str]] = frozenset()
+
+    @abstractmethod
+    def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+        """Choose k distinct positions of the pool, best first.
+
+        Args:
+            pool: N candidates, measured with ``pool.collect(*probes)``.
+            k: 1 <= k <= N.
+            rng: The only source of chance; ties are broken by it.
+        """
+
+
+def checked(selection: Selection, n: int, k: int, name: str) -> Selection:
+    """Return the selection if it holds k distinct positions of N with finite scores; raises ``UserError`` if not."""
+    positions = np.asarray(selection.positions)
+    scores = np.asarray(selection.scores, dtype=np.float64)
+    right = positions.shape == scores.shape == (k,) and len(np.unique(positions)) == k
+    if not right or positions.min() < 0 or positions.max() >= n or not np.isfinite(scores).all():
+        raise UserError(
+            f"The strategy {name!r} must choose {k} distinct positions below {n} with finite scores, and gave "
+            f"{len(positions)} positions, {len(np.unique(positions))} of them distinct: mend its select()."
+        )
+    return Selection(positions.astype(np.int64), scores, selection.notes)

@@ -1,0 +1,26 @@
+"""Clustering: one representative of each of k clusters."""
+
+import numpy as np
+
+from dal_nlp.pool import Pool
+from dal_nlp.strategies import probes
+from dal_nlp.strategies.base import Selection, Strategy
+from dal_nlp.strategies.choose import nearest_to_centres, unit
+
+
+class KMeans(Strategy):
+    """The example nearest to each of k k-means centres of the embeddings; needs no labels, so it can start a run.
+
+    Embeddings are scaled to length one, so that clusters are of direction, not of length (the paper clusters them as
+    they are). A score is the number of pool examples in the cluster that the pick stands for.
+
+    Reads: embedding.
+    Cost: one pass, O(N k H) an iteration, N x H numbers in memory.
+    Tasks: all.
+    Reference: Yuan et al. (2020), Cold-start active learning through self-supervised language modeling (BERT-KM).
+    """
+
+    def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+        """Choose one representative a cluster, the largest cluster first."""
+        (embeddings,) = pool.collect(probes.embedding)
+        return nearest_to_centres(unit(embeddings), k, rng)

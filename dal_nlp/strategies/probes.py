@@ -1,0 +1,53 @@
+"""What strategies measure on one batch; each reads a ``Forward`` and returns B rows."""
+
+import torch
+from torch import Tensor
+
+from dal_nlp import categoricals
+from dal_nlp.forward import Forward
+from dal_nlp.vectors import Outer
+
+
+def entropy(forward: Forward) -> Tensor:
+    """Entropy in nats, (B,)."""
+    return categoricals.entropy(forward.categoricals)
+
+
+def least_confidence(forward: Forward) -> Tensor:
+    """One minus the largest probability, (B,)."""
+    return categoricals.least_confidence(forward.categoricals)
+
+
+def margin(forward: Forward) -> Tensor:
+    """One minus the gap between the two largest probabilities, (B,)."""
+    return categoricals.margin(forward.categoricals)
+
+
+def embedding(forward: Forward) -> Tensor:
+    """Mean of the last hidden states, (B, H)."""
+    return forward.embedding
+
+
+def lower_embedding(forward: Forward) -> Tensor:
+    """Mean states of a lower layer, a quarter of the way up, (B, H): near each other where the wording is alike."""
+    return forward.hidden[:, 0]
+
+
+def gradient(forward: Forward) -> Outer:
+    """Gradient by the output layer's weight at the most likely outcome, factored."""
+    return forward.gradient
+
+
+def predicted_loss(forward: Forward) -> Tensor:
+    """The loss that a network trained beside the model expects, (B,)."""
+    return forward.predicted_loss
+
+
+def class_log_probs(forward: Forward) -> Tensor:
+    """Log-probabilities of outcomes that all examples share, (B, C)."""
+    return forward.log_probs.squeeze(1)
+
+
+def draw_log_probs(forward: Forward) -> Tensor:
+    """Log-probabilities under every draw, (B, K, C), of one factor an example; draw k is the same for all examples."""
+    return torch.stack([c.log_probs.squeeze(1) for c in forward.consistent_draws], 1)

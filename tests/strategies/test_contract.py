@@ -1,0 +1,116 @@
+"""What every strategy of the table keeps to."""
+
+import inspect
+from functools import cache
+
+import numpy as np
+import pytest
+
+from dal_nlp.errors import Unsupported, UserError
+from dal_nlp.forward import Forward
+from dal_nlp.pool import Pool
+from dal_nlp.strategies import STRATEGIES, Selection, Strategy, check_fit, make_strategy
+from dal_nlp.strategies.base import checked
+from tests import tiny
+
+OFFERS = tiny.task().offers | tiny.OFFERS
+NAMES = sorted(name for name, cls in STRATEGIES.items() if cls.requires <= OFFERS)
+SECTIONS = ("Reads:", "Cost:", "Tasks:", "Reference:")
+
+
+def build(name: str) -> Strategy:
+    return make_strategy(name, {})
+
+
+@cache
+def selection(name: str, n: int, k: int, batch_size: int, seed: int = 0) -> Selection:
+    return build(name).select(tiny.pool(n=n, labels=3, batch_size=batch_size), k, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("n", "k"), [(30, 5), (30, 1), (12, 12)])
+def test_k_distinct_positions_with_finite_scores(name: str, n: int, k: int) -> None:
+    checked(selection(name, n, k, 8), n, k, name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_generator_picks_the_same(name: str) -> None:
+    again = build(name).select(tiny.pool(n=30, labels=3, batch_size=8), 5, np.random.default_rng(0))
+    assert again.positions.tolist() == selection(name, 30, 5, 8).positions.tolist()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_picks_do_not_depend_on_the_batch_size(name: str) -> None:
+    assert selection(name, 30, 5, 1).positions.tolist() == selection(name, 30, 5, 30).positions.tolist()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_pool_is_passed_over_once_at_most(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    pool = tiny.pool(n=30, labels=3)
+    forwards = Pool._forwards
+
+    def counting(self: Pool, label: str):  # type: ignore[no-untyped-def]
+        if len(self) == 30:
+            seen.append(label)
+        yield from forwards(self, label)
+
+    monkeypatch.setattr(Pool, "_forwards", counting)
+    build(name).select(pool, 5, np.random.default_rng(0))
+    assert len(seen) <= 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_docstring_says_what_is_read(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`dal-nlp strategies` prints these sections; what a strategy touches must stand under Reads."""
+    text = inspect.getdoc(type(build(name))) or ""
+    for section in SECTIONS:
+        assert section in text, section
+    touched: set[str] = set()
+    start = Forward.__init__
+
+    def recording(self: Forward, *args: object) -> None:
+        start(self, *args)  # type: ignore[arg-type]
+        self.touched = touched
+
+    monkeypatch.setattr(Forward, "__init__", recording)
+    build(name).select(tiny.pool(n=30, labels=3), 5, np.random.default_rng(0))
+    reads = text.split("Reads:")[1].split("Cost:")[0]
+    missing = {signal for signal in touched if signal not in reads}
+    assert not missing
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_global_chance_is_neither_read_nor_moved(name: str) -> None:
+    np.random.seed(1)
+    before = np.random.get_state()[1].tolist()  # type: ignore[union-attr, index]
+    first = build(name).select(tiny.pool(n=30, labels=3), 5, np.random.default_rng(0)).positions
+    assert np.random.get_state()[1].tolist() == before  # type: ignore[union-attr, index]
+    np.random.seed(2)
+    second = build(name).select(tiny.pool(n=30, labels=3), 5, np.random.default_rng(0)).positions
+    assert first.tolist() == second.tolist()
+
+
+def test_a_strategy_that_does_not_fit_is_refused_with_those_that_do() -> None:
+    class Needy(Strategy):
+        requires = frozenset({"a telescope"})
+
+        def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+            raise AssertionError
+
+    with pytest.raises(Unsupported, match=r"'needy' needs a telescope.*entropy, .*random"):
+        check_fit("needy", Needy(), OFFERS)
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        Selection(np.array([1, 1]), np.zeros(2)),
+        Selection(np.array([0, 9]), np.zeros(2)),
+        Selection(np.array([0]), np.zeros(1)),
+        Selection(np.array([0, 1]), np.array([0.0, np.nan])),
+    ],
+)
+def test_a_broken_strategy_of_the_users_own_is_named(selection: Selection) -> None:
+    with pytest.raises(UserError, match="'mine' must choose 2 distinct positions below 5"):
+        checked(selection, 5, 2, "mine")

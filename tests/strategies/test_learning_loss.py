@@ -1,0 +1,162 @@
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification
+
+import dal_nlp
+from dal_nlp import RunConfig, Session
+from dal_nlp.companions import Companions
+from dal_nlp.errors import BrokenModelError, Unsupported
+from dal_nlp.ledger import Ledger, read_state
+from dal_nlp.loss_prediction import FILE
+from dal_nlp.strategies import check_fit, make_strategy
+from dal_nlp.strategies.learning_loss import LearningLoss
+from dal_nlp.strategies.probes import predicted_loss
+from tests import tiny
+from tests.reference.loss_prediction import predict
+
+TIMES = ("train_seconds", "eval_seconds", "pool_seconds", "choose_seconds")
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def run(folder: Path, model: str, out: str, **changes: Any) -> dal_nlp.Result:
+    for name, rows in (("pool", tiny.sentences(40)), ("test", tiny.sentences(12, seed=1))):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    values = {
+        "task": "sentiment",
+        "data": str(folder / "pool.jsonl"),
+        "test": str(folder / "test.jsonl"),
+        "model": model,
+        "out": str(folder / out),
+        "initial": 6,
+        "query_size": 4,
+        "rounds": 2,
+        "strategy": "learning_loss",
+        "training": {"min_steps": 5, "epochs": 1, "learning_rate": 1e-3},
+    }
+    return Session(RunConfig.load(flags={**values, **changes})).run()
+
+
+def timeless(folder: Path) -> list[dict[str, Any]]:
+    lines = (folder / "ledger.jsonl").read_text().splitlines()
+    return [{key: value for key, value in json.loads(line).items() if key not in TIMES} for line in lines]
+
+
+def test_scores_by_hand() -> None:
+    pool = tiny.pool(12)
+    hidden, scores = pool.collect(lambda forward: forward.hidden, predicted_loss)
+    weights = {name: values.tolist() for name, values in tiny.loss_head().state_dict().items()}
+    np.testing.assert_allclose(scores, [predict(weights, example) for example in hidden.tolist()], rtol=1e-4)
+
+
+def test_the_largest_are_chosen_best_first() -> None:
+    pool = tiny.pool(20)
+    (scores,) = pool.collect(predicted_loss)
+    selection = LearningLoss().select(pool, 5, rng())
+    assert selection.positions.tolist() == np.argsort(-scores)[:5].tolist()
+    np.testing.assert_array_equal(selection.scores, scores[selection.positions])
+
+
+class Equal(Companions):
+    """A head that predicts one number for everything."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def loss_head(self) -> torch.nn.Module:
+        head = tiny.loss_head()
+        torch.nn.init.zeros_(head.out.weight)
+        torch.nn.init.constant_(head.out.bias, self.value)
+        return head
+
+
+@pytest.mark.parametrize("k", [1, 12])
+def test_equal_scores_give_k_distinct_positions_in_no_fixed_order(k: int) -> None:
+    pool = tiny.pool(12)
+    pool._companions = Equal(0.5)
+    chosen = [LearningLoss().select(pool, k, np.random.default_rng(seed)).positions.tolist() for seed in range(4)]
+    assert all(len(set(positions)) == k for positions in chosen)
+    assert len({tuple(positions) for positions in chosen}) > 1
+
+
+def test_a_head_that_broke_is_an_error() -> None:
+    pool = tiny.pool(8)
+    pool._companions = Equal(float("nan"))
+    with pytest.raises(BrokenModelError):
+        LearningLoss().select(pool, 2, rng())
+
+
+def test_it_can_be_sampled_by() -> None:
+    strategy = make_strategy("stochastic:learning_loss", {"form": "softmax"})
+    assert strategy.requires == {"predicted loss"}
+    assert len(set(strategy.select(tiny.pool(12), 4, rng()).positions.tolist())) == 4
+
+
+def test_it_is_refused_where_nothing_is_trained() -> None:
+    with pytest.raises(Unsupported, match=r"needs predicted loss, which only the models that a run has trained"):
+        check_fit("learning_loss", LearningLoss(), tiny.task().offers)
+    with pytest.raises(Unsupported, match=r"'learning_loss' needs predicted loss.*dal_nlp\.select.*margin"):
+        dal_nlp.select(tiny.classifier(), tiny.tokenizer(), ["a film", "the plot"], 1, strategy="learning_loss")
+
+
+def test_a_pool_without_a_head_says_so() -> None:
+    pool = tiny.pool(8)
+    pool._companions = Companions()
+    with pytest.raises(Unsupported, match="Nothing has been trained to predict losses"):
+        LearningLoss().select(pool, 2, rng())
+
+
+def test_it_cannot_make_the_first_choice(tmp_path: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dal_nlp.workspace.read_pool", None)  # refused before any file is read
+    with pytest.raises(Unsupported, match="the first choice"):
+        run(tmp_path, model_folder, "run", initial_strategy="learning_loss")
+
+
+def test_a_whole_run(tmp_path: Path, model_folder: str) -> None:
+    result = run(tmp_path, model_folder, "run")
+    assert [point["labels"] for point in result.curve] == [6, 10, 14]
+    state = read_state(result.folder)
+    assert [query.strategy for query in state.queries] == ["kmeans", "learning_loss", "learning_loss"]
+    assert result.model_dir is not None and (result.model_dir / FILE).is_file()
+    AutoModelForSequenceClassification.from_pretrained(result.model_dir)
+    other = run(tmp_path, model_folder, "margin", strategy="margin")
+    assert other.model_dir is not None and not (other.model_dir / FILE).is_file()
+    # The model learns from the pairs too.
+    assert [point["loss"] for point in result.curve] != [point["loss"] for point in other.curve]
+
+
+def test_a_run_that_died_goes_on_with_the_same_head(
+    tmp_path: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Ledger.append
+
+    def append_and_copy(ledger: Ledger, event: str, values: dict[str, Any]) -> None:
+        append(ledger, event, values)
+        if event == "metrics" or (event == "label" and values["round"] == 1):
+            shutil.copytree(ledger.folder, tmp_path / f"died-{event}-{values['round']}", dirs_exist_ok=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "append", append_and_copy)
+        run(tmp_path, model_folder, "run")
+    want = timeless(tmp_path / "run")
+    for name in ("died-metrics-0", "died-label-1", "died-metrics-1"):
+        run(tmp_path, model_folder, name)
+        assert timeless(tmp_path / name) == want, name
+    more = run(tmp_path, model_folder, "run", rounds=3)  # model/ is what it goes on from
+    straight = run(tmp_path, model_folder, "straight", rounds=3)
+    assert [point["values"] for point in more.curve] == [point["values"] for point in straight.curve]
+    assert more.labels == straight.labels
+
+
+def test_a_run_that_began_with_another_strategy_says_what_to_do(tmp_path: Path, model_folder: str) -> None:
+    run(tmp_path, model_folder, "run", strategy="margin", rounds=1)
+    with pytest.raises(Unsupported, match=r"has not learnt to predict losses.*choose another --out"):
+        run(tmp_path, model_folder, "run")

@@ -1,0 +1,247 @@
+"""What of a strategy's choice is asked: candidates, outliers, near-duplicates, and how often the pool is measured."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dal_nlp import report
+from dal_nlp.config import QueryConfig
+from dal_nlp.errors import UserError
+from dal_nlp.forward import Forward
+from dal_nlp.ledger import read_state
+from dal_nlp.pool import Pool
+from dal_nlp.querying import draw_candidates, query
+from dal_nlp.strategies import Selection, Strategy, make_strategy, probes
+from dal_nlp.strategies.choose import top_k
+from dal_nlp.vectors import Positions
+from tests import tiny
+from tests.reference import querying as reference
+from tests.test_pool import passes
+from tests.test_session import files, run, write  # noqa: F401 - a fixture
+
+
+def score(forward: Forward) -> Tensor:
+    raise AssertionError("the scores of these tests are planted")
+
+
+class Planted(Strategy):
+    """Chooses the largest planted scores, and keeps what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int]] = []
+
+    def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+        self.asked.append((len(pool), k))
+        chosen = top_k(pool.collect(score)[0], k, rng)
+        return Selection(chosen.positions, chosen.scores, {"first": len(self.asked) == 1})
+
+
+def planted(scores: Any, x: Any, known: Any = None, entropies: Any = None) -> Pool:
+    """A pool that has measured all of it already."""
+    pool = tiny.pool(n=len(scores), labelled=0 if known is None else len(known))
+    pool._measured = {score: np.asarray(scores), probes.lower_embedding: np.asarray(x, dtype=np.float32)}
+    if entropies is not None:
+        pool._measured[probes.entropy] = np.asarray(entropies)
+    if known is not None:
+        pool.labelled._measured = {probes.lower_embedding: np.asarray(known, dtype=np.float32)}
+    return pool
+
+
+def ask(pool: Pool, k: int, strategy: Strategy | None = None, seed: int = 0, **options: Any) -> Selection:
+    rng = np.random.default_rng(seed)
+    return query("planted", strategy or Planted(), pool, k, rng, QueryConfig(**options))
+
+
+@pytest.mark.parametrize("labelled", [0, 1, 5])
+@pytest.mark.parametrize("limit", [0.8, 0.95, 0.999])
+def test_a_batch_is_the_brute_force_one(labelled: int, limit: float) -> None:
+    rng = np.random.default_rng(labelled)
+    pool = planted(np.zeros(24), np.zeros((24, 2)), np.zeros((labelled, 2)) if labelled else None)
+    dropped = 0
+    for _ in range(40):
+        scores, x = rng.permutation(24).astype(float), rng.normal(size=(24, 2)).astype(np.float32)
+        known = rng.normal(size=(labelled, 2)).astype(np.float32)
+        pool._measured = {score: scores, probes.lower_embedding: x}
+        if labelled:
+            pool.labelled._measured = {probes.lower_embedding: known}
+        k = int(rng.integers(1, 25))
+        chosen = ask(pool, k, dedupe=limit)
+        positions, near = reference.batch(scores.tolist(), x.tolist(), known.tolist(), k, limit)
+        assert chosen.positions.tolist() == positions
+        assert chosen.scores.tolist() == scores[positions].tolist()
+        assert chosen.notes.get("near_duplicates", 0) == near
+        dropped += near
+    assert dropped > 0
+
+
+def test_without_a_threshold_the_choice_is_the_strategy_own() -> None:
+    strategy = Planted()
+    chosen = ask(planted(np.arange(8.0), np.ones((8, 3)), np.ones((2, 3))), 3, strategy, dedupe=None)
+    assert chosen.positions.tolist() == [7, 6, 5]
+    assert strategy.asked == [(8, 3)] and chosen.notes == {"first": True}
+
+
+def test_where_only_near_duplicates_are_left_they_are_asked_after_all() -> None:
+    strategy = Planted()
+    chosen = ask(planted(np.arange(64.0), np.ones((64, 3)), np.ones((2, 3))), 3, strategy)
+    assert chosen.positions.tolist() == [63, 62, 61]
+    assert chosen.notes == {"first": True, "near_duplicates": 61, "near_duplicates_asked": 3}
+    assert strategy.asked == [
+        (64, 3),
+        (61, 3),
+        (58, 6),
+        (52, 12),
+        (40, 24),
+        (16, 16),
+    ]  # few choices, however many there are
+
+
+def test_embeddings_of_zeros_are_like_nothing() -> None:
+    assert ask(planted(np.arange(6.0), np.zeros((6, 3)), np.zeros((1, 3))), 4).notes == {"first": True}
+
+
+def test_k_may_be_the_whole_pool() -> None:
+    chosen = ask(planted(np.arange(9.0), np.eye(9) + 0.5, np.eye(9)[:1]), 9, dedupe=0.5, skip_top_quantile=0.9)
+    assert sorted(chosen.positions.tolist()) == list(range(9))
+
+
+def test_the_highest_entropies_are_left_out_once_there_are_labels() -> None:
+    entropies = np.array([0.9, 0.1, 0.8, 0.2, 0.3, 0.7, 0.4, 0.5, 0.6, 1.0])
+    for k, want in ((1, [2]), (7, [2, 5, 8, 7, 6, 4, 3])):
+        pool = planted(entropies, np.eye(10), np.eye(10)[:1] * -1, entropies)
+        assert ask(pool, k, skip_top_quantile=0.25).positions.tolist() == want
+    pool = planted(entropies, np.eye(10), np.eye(10)[:1] * -1, entropies)
+    assert set(ask(pool, 9, skip_top_quantile=0.5).positions.tolist()) == set(range(9))  # rather than too few
+    assert ask(planted(entropies, np.eye(10), None, entropies), 1, skip_top_quantile=0.5).positions.tolist() == [9]
+
+
+def test_equal_entropies_at_the_cap_are_left_out_by_lot() -> None:
+    out = set()
+    for seed in range(30):
+        pool = planted(np.arange(10.0), np.eye(10), -np.eye(10)[:1], np.ones(10))
+        chosen = ask(pool, 9, seed=seed, skip_top_quantile=0.1)
+        out |= set(range(10)) - set(chosen.positions.tolist())
+    assert len(out) > 5
+
+
+def test_a_strategy_that_gives_too_few_is_named() -> None:
+    class Short(Strategy):
+        def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+            return Selection(np.arange(k - 1), np.zeros(k - 1))
+
+    with pytest.raises(UserError, match="'planted' must choose 3 distinct positions below 8"):
+        ask(planted(np.arange(8.0), np.eye(8)), 3, Short())
+
+
+def test_candidates_are_a_random_part_in_the_old_order() -> None:
+    positions = np.arange(100, 200)
+    rng = np.random.default_rng(0)
+    drawn = draw_candidates(positions, 5, QueryConfig(candidates=30), rng)
+    assert len(drawn) == 30 and np.isin(drawn, positions).all() and (np.diff(drawn) > 0).all()
+    assert draw_candidates(positions, 5, QueryConfig(candidates=30), rng).tolist() != drawn.tolist()
+    again = draw_candidates(positions, 5, QueryConfig(candidates=30), np.random.default_rng(0))
+    assert again.tolist() == drawn.tolist()
+    assert len(draw_candidates(positions, 50, QueryConfig(candidates=30), rng)) == 50
+    for size in (None, 100, 500):
+        assert draw_candidates(positions, 5, QueryConfig(candidates=size), rng) is positions
+
+
+def twins(n: int) -> list[dict[str, str]]:
+    """Every text four times, apart only in a word that the model does not know."""
+    return [
+        {**row, "id": f"{row['id']}-{copy}", "text": f"{row['text']} name{copy}"}
+        for row in tiny.sentences(n)
+        for copy in range(4)
+    ]
+
+
+def pool_of(rows: list[dict[str, str]], labelled: int, batch_size: int) -> Pool:
+    source = tiny.pool(batch_size=batch_size)
+    of, known = tiny.task(), None
+    if labelled:
+        known = Pool(tiny.encoded(rows[:labelled], of), source._model, of, source._draws, source._scoring)
+    examples = tiny.encoded(rows[labelled:], of).remove_columns("target")
+    return Pool(examples, source._model, of, source._draws, source._scoring, known)
+
+
+@pytest.mark.parametrize("name", ["random", "entropy", "badge", "kmeans", "cal"])
+def test_the_pool_is_measured_once_however_often_the_strategy_chooses(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = pool_of(twins(8), labelled=2, batch_size=8)
+    seen = passes(monkeypatch)
+    options = QueryConfig(dedupe=0.999999, skip_top_quantile=0.1 if name == "entropy" else 0)
+    chosen = query(name, make_strategy(name, {}), pool, 6, np.random.default_rng(0), options)
+    assert chosen.notes["near_duplicates"] > 0
+    texts = [pool._examples["text"][i].rsplit(" ", 1)[0] for i in chosen.positions]
+    asked_already = {text.rsplit(" ", 1)[0] for text in pool.labelled._examples["text"]}
+    assert len({*texts, *asked_already}) == 7
+    assert seen.count(30) == (name != "random")
+    assert max([size for size in seen if size < 30], default=0) <= 12  # only what was chosen is embedded
+
+
+@pytest.mark.parametrize("name", ["entropy", "badge", "random"])
+def test_questions_do_not_depend_on_the_batches(name: str) -> None:
+    options = QueryConfig(dedupe=0.999, skip_top_quantile=0.1)
+    chosen = [
+        query(name, make_strategy(name, {}), pool_of(twins(8), 2, size), 6, np.random.default_rng(0), options)
+        for size in (1, 30)
+    ]
+    assert chosen[0].positions.tolist() == chosen[1].positions.tolist()
+    assert chosen[0].notes == chosen[1].notes
+
+
+def test_texts_that_training_has_drawn_together_are_no_near_duplicates() -> None:
+    pool = pool_of(tiny.sentences(20), labelled=4, batch_size=8)
+    last = pool._model.bert.encoder.layer[-1].output.LayerNorm  # type: ignore[union-attr, index]
+    torch.nn.init.zeros_(last.weight)  # type: ignore[arg-type]
+    torch.nn.init.ones_(last.bias)  # type: ignore[arg-type]
+    (x,) = pool.collect(probes.embedding)
+    np.testing.assert_allclose(x, 1, rtol=1e-6)  # as confident models nearly do, within a class
+    chosen = query("random", make_strategy("random", {}), pool, 8, np.random.default_rng(0), QueryConfig())
+    assert "near_duplicates" not in chosen.notes
+
+
+@pytest.fixture
+def many(files: Path) -> Path:  # noqa: F811
+    write(files / "pool.jsonl", twins(15))
+    return files
+
+
+def test_a_run_asks_no_near_duplicates_and_says_how_many_it_left_out(many: Path, model_folder: str) -> None:
+    changes = {"initial": 5, "query_size": 4, "rounds": 1, "strategy": "entropy"}
+    result = run(many, model_folder, query={"dedupe": 0.999999}, **changes)
+    state = read_state(result.folder)
+    texts = [text.rsplit(" ", 1)[0] for asked in state.queries for text in asked.texts]
+    assert len(set(texts)) == len(texts) == 9
+    left_out = sum(asked.notes.get("near_duplicates", 0) for asked in state.queries)
+    assert left_out > 0
+    page = (result.folder / "report.html").read_text()
+    assert f"others in the same round: {left_out}</p>" in page
+    plain = run(many, model_folder, query={"dedupe": None}, out=str(many / "plain"), **changes)
+    texts = [text.rsplit(" ", 1)[0] for asked in read_state(plain.folder).queries for text in asked.texts]
+    assert len(set(texts)) < len(texts)
+    report.write_report(plain.folder, read_state(plain.folder))
+    assert "Near-duplicates" not in (plain.folder / "report.html").read_text()
+
+
+def test_the_strategy_sees_the_candidates_only(many: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    forwards = Pool._forwards
+
+    def counting(self: Pool, label: str) -> Iterator[tuple[Positions, Forward]]:
+        sizes.extend([len(self)] * (label == "scoring"))
+        yield from forwards(self, label)
+
+    monkeypatch.setattr(Pool, "_forwards", counting)
+    changes = {"initial": 5, "query_size": 4, "rounds": 1, "strategy": "entropy"}
+    result = run(many, model_folder, query={"candidates": 20, "dedupe": None}, **changes)
+    assert sizes == [20, 20]
+    assert [len(asked.ids) for asked in read_state(result.folder).queries] == [5, 4]
+    run(many, model_folder, query={"candidates": 3, "dedupe": None}, out=str(many / "few"), **changes)
+    assert sizes[2:] == [5, 4]
