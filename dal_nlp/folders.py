@@ -1,0 +1,55 @@
+"""Which folder a run lives in, and what may not change there."""
+
+from itertools import count
+from pathlib import Path
+
+import yaml
+
+from dal_nlp.config import RunConfig
+from dal_nlp.errors import UserError
+from dal_nlp.ledger import State, read_state
+from dal_nlp.processes import is_main
+
+
+def choose_folder(config: RunConfig) -> Path:
+    """Return ``--out``, or ``runs/TASK-N``: the same configuration's unfinished run, else the first free N.
+
+    The same command finds its own interrupted run again, and never one of another configuration.
+    """
+    if config.out:
+        return Path(config.out)
+    name = config.task.rpartition(":")[2].lower()
+    for n in count(1):
+        folder = Path("runs") / f"{name}-{n}"
+        if not folder.exists():
+            return folder
+        if not (folder / "ledger.jsonl").is_file():
+            continue
+        state = read_state(folder)
+        if state.config is None:  # a start that failed its checks
+            return folder
+        if not state.stopped and RunConfig(**state.config).fingerprint() == config.fingerprint():
+            return folder
+    raise AssertionError("count() does not end")
+
+
+def refuse_differences(folder: Path, state: State, config: RunConfig, digests: dict[str, str]) -> None:
+    """Raise ``UserError`` where what identifies a run is not what it was, with every difference."""
+    assert state.config is not None
+    old, new = RunConfig(**state.config).identity(), config.identity()
+    old |= {f"training.{key}": value for key, value in old.pop("training").items()}
+    new |= {f"training.{key}": value for key, value in new.pop("training").items()}
+    changes = [f"{key} was {old[key]!r} and is {new[key]!r}" for key in new if old[key] != new[key]]
+    for name in sorted(state.digests.keys() | digests.keys()):
+        if state.digests.get(name) != digests.get(name):
+            changes.append(f"the {name} file has other rows")
+    if changes:
+        raise UserError(f"{folder} holds another run ({'; '.join(changes)}): choose another --out, or set these back.")
+
+
+def write_config(folder: Path, config: RunConfig) -> None:
+    """Write config.yaml: the resolved configuration, loadable with ``--config``, and its fingerprint."""
+    if not is_main():
+        return
+    text = yaml.safe_dump(config.model_dump(mode="json", exclude={"out"}), sort_keys=False, allow_unicode=True)
+    (folder / "config.yaml").write_text(f"# fingerprint: {config.fingerprint()}\n{text}", encoding="utf-8")

@@ -1,0 +1,238 @@
+"""The loop: choose, ask, fit, evaluate, until there is a reason to stop.
+
+Every step is an event in the ledger and is skipped where its event is already there, so resuming a run is running it
+again. Round 0 chooses with the initial strategy and the pretrained model; round r with the model of round r - 1.
+"""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dal_nlp import report, stopping
+from dal_nlp.chance import generator
+from dal_nlp.config import RunConfig
+from dal_nlp.folders import choose_folder
+from dal_nlp.ledger import Ledger, Target
+from dal_nlp.oracles import Oracle, Skip
+from dal_nlp.oracles import Query as Question
+from dal_nlp.pool import Pool
+from dal_nlp.processes import is_main, share, share_each
+from dal_nlp.progress import Console, Progress, Silent
+from dal_nlp.pseudo_labels import Policy
+from dal_nlp.querying import query
+from dal_nlp.strategies import Strategy
+from dal_nlp.tasks.base import Task
+from dal_nlp.training import Fit
+from dal_nlp.vectors import Positions
+from dal_nlp.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to.
+
+    Attributes:
+        folder: The run folder.
+        curve: One ``metrics`` event a round: round, labels, values, intervals, seconds.
+        labels: Every bought label by id, the audit sample included.
+        model_dir: The last model, loadable with ``from_pretrained``; None while answers are pending in round 0.
+        stopped: Why the run ended, or None where answers are pending.
+        pending: Ids that still want an answer.
+    """
+
+    folder: Path
+    curve: list[dict[str, Any]]
+    labels: dict[str, Target]
+    model_dir: Path | None
+    stopped: str | None
+    pending: list[str]
+
+
+class Session:
+    """One run of a configuration.
+
+    Args:
+        config: What to run; its ``out`` names the folder, else the next free ``runs/TASK-N`` is taken.
+        task: A task of the user's own in place of the configured one; likewise the next three.
+        strategy: See ``task``.
+        initial_strategy: See ``task``.
+        oracle: See ``task``.
+        progress: Where the run is shown; nowhere if left out.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        task: Task | None = None,
+        strategy: Strategy | None = None,
+        initial_strategy: Strategy | None = None,
+        oracle: Oracle | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.config = config
+        self._parts = (task, strategy, initial_strategy, oracle)
+        self._progress = progress or Silent()
+
+    def run(self) -> Result:
+        """Run to the end, or until answers are missing.
+
+        Raises:
+            UserError: A mistake in the configuration or the data, before any model is loaded.
+        """
+        folder = share(choose_folder(self.config))
+        with Ledger(folder) as self._ledger:
+            self._state = self._ledger.state
+            self._work = work = Workspace(self.config, folder, self._ledger, *self._parts, self._progress)
+            pending = self._audit()
+            stop = None
+            while not pending and stop is None:
+                round = self._state.round
+                if self._state.query(round) is None:
+                    stop = stopping.reason(work.config, self._state, len(work.candidates(round)))
+                    if stop:
+                        break
+                self._choose(round)
+                pending = self._ask(self._state.queries[round].ids, round)
+                if not pending:
+                    self._evaluate(round, self._fit(round))
+            if stop and self._state.stopped is None:
+                work.learner.finish(self._state.round - 1)
+                self._ledger.append("stopped", {"why": stop.why, "read_test": stop.read_test})
+            self._report()
+            return self._result(folder, pending)
+
+    def _audit(self) -> list[str]:
+        """Draw the audit sample and have it labelled, where there is no test set; return what is still pending."""
+        if not self.config.audit:
+            return []
+        if self._state.audit is None:
+            rng = generator(self.config.seed, 0, "audit")
+            positions = self._work.candidates(0)
+            ids = self._work.ids(rng.permutation(positions)[: self.config.audit])
+            self._ledger.append("audit", {"ids": ids, "texts": self._work.texts(ids)})
+        return self._ask(self._state.audit or [], None)
+
+    def _choose(self, round: int) -> None:
+        """Let the strategy choose what to ask next and the policy, if there is one, what is not worth asking."""
+        work, policy = self._work, self._work.pseudo_labels(round)
+        asked = self._state.query(round)
+        # A fit that a crash left behind was made without pseudo-labels where there are none in the ledger.
+        guess = policy is not None and round not in self._state.pseudo and work.learner.fitted(round) is None
+        if asked and not guess:
+            return
+        started = time.perf_counter()
+        k = len(asked.ids) if asked else work.wanted(round)
+        positions = work.drawn(round, k)
+        pool = work.pool(positions, round)
+        if policy:
+            pool.also(*policy.reads)
+        if not asked:
+            self._query(round, positions, pool, min(k, len(positions)), started)
+        if policy and guess:
+            self._guess(round, positions, pool, policy)
+
+    def _query(self, round: int, positions: Positions, pool: Pool, k: int, started: float) -> None:
+        """Let the strategy choose k of the pool, whose examples are at these positions of the corpus."""
+        work = self._work
+        name, strategy = work.strategy(round)
+        rng = generator(self.config.seed, round, "choose")
+        selection = query(name, strategy, pool, k, rng, self.config.query) if k else None
+        seconds = time.perf_counter() - started
+        pool_seconds = pool.seconds + (pool.labelled.seconds if pool.has_labelled else 0)
+        ids = work.ids(positions[selection.positions]) if selection else []
+        self._ledger.append(
+            "query",
+            {
+                "round": round,
+                "ids": ids,
+                "scores": selection.scores.tolist() if selection else [],
+                "texts": work.texts(ids),
+                "strategy": name,
+                "pool_seconds": pool_seconds,
+                "choose_seconds": seconds - pool_seconds,
+                "notes": dict(selection.notes) if selection else {},
+            },
+        )
+
+    def _guess(self, round: int, positions: Positions, pool: Pool, policy: Policy) -> None:
+        """Write down the pseudo-labels of the round: answers of the model that chose, for the fit of the next one."""
+        work = self._work
+        asked = np.flatnonzero(np.isin(positions, work.corpus.positions(self._state.queries[round].ids)))
+        guesses = policy.choose(pool, asked, round, generator(self.config.seed, round, "pseudo-labels"))
+        self._ledger.append(
+            "pseudo",
+            {
+                "round": round,
+                "ids": work.ids(positions[guesses.positions]),
+                "targets": [work.task.labels[outcome] for outcome in guesses.outcomes],
+                "weight": self.config.pseudo_labels.weight,
+                "threshold": guesses.threshold,
+            },
+        )
+
+    def _ask(self, ids: list[str], round: int | None) -> list[str]:
+        """Put the unanswered ones of ``ids`` to the oracle, each answer to the disk at once; return what is pending."""
+        open_ids = self._state.pending(ids)
+        questions = [Question(id, text) for id, text in zip(open_ids, self._work.texts(open_ids), strict=True)]
+        for answer in share_each(self._work.oracle.label(questions)):
+            if isinstance(answer, Skip):
+                self._ledger.append("skip", {"round": round, "id": answer.id, "reason": answer.reason})
+            else:
+                self._ledger.append("label", {"round": round, "id": answer.id, "target": answer.target})
+        return self._state.pending(ids)
+
+    def _fit(self, round: int) -> Fit:
+        """Fit on all labels, or find the fit that a crash left behind; a collapsed fit is tried once more."""
+        work = self._work
+        done = work.learner.fitted(round)
+        if done is None:
+            examples, weights = work.training_set(round)
+            done = work.learner.fit(round, examples, weights)
+            if work.collapsed(round):
+                done = work.learner.fit(round, examples, weights, attempt=1)
+                done = replace(done, attempts=2, collapsed=work.collapsed(round))
+            work.learner.save(round, done)
+        return done
+
+    def _evaluate(self, round: int, done: Fit) -> None:
+        """Measure the model of a round; the numbers of this round are complete with this event."""
+        started = time.perf_counter()
+        measured = self._work.measure(round)
+        self._ledger.append(
+            "metrics",
+            {
+                "round": round,
+                "labels": self._work.training_size(),
+                **measured,
+                "train_seconds": done.seconds,
+                "eval_seconds": time.perf_counter() - started,
+                "steps": done.steps,
+                "loss": done.loss,
+                "attempts": done.attempts,
+                "collapsed": done.collapsed,
+            },
+        )
+        self._progress.say(report.round_line(self._state))
+        self._report()
+
+    def _report(self) -> None:
+        """Write everything that is made from the ledger."""
+        if is_main():
+            report.write_all(self._ledger.folder, self._state)
+
+    def _result(self, folder: Path, pending: list[str]) -> Result:
+        state = self._state
+        model_dir = folder / "model" if state.stopped else None
+        return Result(folder, state.metrics, dict(state.answers), model_dir, state.stopped, pending)
+
+
+def run(config: RunConfig, quiet: bool = False) -> Result:
+    """Run a configuration, as ``dal-nlp run`` does; progress goes to standard error unless ``quiet``.
+
+    Raises:
+        UserError: See ``Session.run``.
+    """
+    return Session(config, progress=Silent() if quiet else Console()).run()

@@ -1,0 +1,345 @@
+"""What a session works with: files read and checked, names turned into objects, what may not change held fast.
+
+All checks of the configuration and the data come before any model is loaded.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accelerate import PartialState
+from datasets import Dataset, concatenate_datasets
+from numpy.typing import NDArray
+
+from dal_nlp.chance import generator
+from dal_nlp.config import RunConfig
+from dal_nlp.data.corpus import Corpus, read_answers, read_corpus, read_pool, write_rejected
+from dal_nlp.draws import check_draws, make_draws
+from dal_nlp.errors import UserError, nearest
+from dal_nlp.folders import refuse_differences, write_config
+from dal_nlp.learner import Learner
+from dal_nlp.ledger import Ledger, Target
+from dal_nlp.models import has_masked_lm, load_tokenizer, resolve
+from dal_nlp.oracles import Oracle, oracle_class
+from dal_nlp.pool import Pool, fetch
+from dal_nlp.processes import is_main
+from dal_nlp.progress import Progress
+from dal_nlp.pseudo_labels import Policy, check_policy, make_policy
+from dal_nlp.querying import draw_candidates
+from dal_nlp.strategies import Strategy, check_fit, make_strategy
+from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS
+from dal_nlp.tasks import make_task
+from dal_nlp.tasks.base import Task, decode, encode_target
+from dal_nlp.vectors import Positions
+
+#: Most training examples that are predicted to see whether a fit collapsed.
+COLLAPSE_SAMPLE = 500
+
+
+class Workspace:
+    """The files, the objects and the fixed facts of one run.
+
+    Args:
+        config: What to run.
+        folder: The run folder.
+        ledger: Open for writing; takes the ``config``, ``pool`` and ``note`` events.
+        task: A task of the user's own, or None for the configured one; likewise the next three.
+        strategy: See ``task``.
+        initial_strategy: See ``task``.
+        oracle: See ``task``.
+        progress: Where sentences and bars go.
+
+    Raises:
+        UserError: Anything wrong with the configuration, the data, or the run folder it is used with.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        folder: Path,
+        ledger: Ledger,
+        task: Task | None,
+        strategy: Strategy | None,
+        initial_strategy: Strategy | None,
+        oracle: Oracle | None,
+        progress: Progress,
+    ) -> None:
+        self.config, self.folder, self._ledger, self._progress = config, folder, ledger, progress
+        self.task = task or make_task(config)
+        self._strategy = strategy or make_strategy(config.strategy, config.strategy_options)
+        self._initial = initial_strategy or make_strategy(config.initial_strategy, {})
+        self._policy = make_policy(config.pseudo_labels)
+        self.oracle = oracle or oracle_class(config.oracle)()
+        self._check_names()
+        with PartialState().main_process_first():  # the others find what it has cached
+            self._read()
+        self._hold_fast()
+        self._load()
+
+    def _check_names(self) -> None:
+        offers = self.task.offers | self._model_offers()
+        check_fit(self.config.initial_strategy, self._initial, offers)
+        check_fit(self.config.strategy, self._strategy, offers | {PREDICTED_LOSS})
+        check_policy(self._policy, self.config.pseudo_labels.policy, self.task.offers)
+        for metric in self.config.target or {}:
+            if metric not in self.task.metrics:
+                raise UserError(
+                    f"--target {metric} is no metric of this task{nearest(metric, self.task.metrics)}; there are: "
+                    f"{', '.join(self.task.metrics)}."
+                )
+        if not (self.config.test or self.config.validation or self.config.audit):
+            raise UserError("There is nothing to measure on: give --test or --validation, or an --audit above 0.")
+
+    def _model_offers(self) -> frozenset[str]:
+        """Return what the pretrained model offers; it is looked at only where a strategy asks for it."""
+        if MASKED_LM not in self._initial.requires | self._strategy.requires:
+            return frozenset()
+        known = has_masked_lm(resolve(self.config.model, self._progress))
+        return frozenset({MASKED_LM}) if known else frozenset()
+
+    def _read(self) -> None:
+        """Read every file; the pool last, without the rows that measure or train already."""
+        config, task, cache = self.config, self.task, self.folder / "cache"
+        self.given: dict[str, Corpus] = {}
+        for name, source in (("test", config.test), ("validation", config.validation), ("labeled", config.labeled)):
+            if source:
+                self._progress.say(f"Reading {source}")
+                others = {other: corpus.contents for other, corpus in self.given.items()}
+                self.given[name] = read_corpus(
+                    source, task, config, cache, name, need_targets=True, exclude=others, strict=config.strict
+                )
+        assert config.data is not None  # every task without data has a demonstration, or RunConfig refuses
+        self._progress.say(f"Reading {config.data}")
+        self.corpus = read_pool(
+            config.data,
+            task,
+            config,
+            cache,
+            need_targets=self.oracle.from_file,
+            answers=read_answers(config.answers, task, config) if config.answers else None,
+            exclude={name: corpus.contents for name, corpus in self.given.items()},
+            strict=config.strict,
+            previous=(self._ledger.state.pool or {}).get("digest"),
+        )
+        # Labels known before the first fit: a class that has not been seen yet still has its output.
+        old = self._ledger.state.labels
+        if not self.config.labels:
+            self.task.labels = list(old)
+        self.task.learn_labels([target for c in (self.corpus, *self.given.values()) for target in c.distinct_targets()])
+        if self.task.labels[: len(old)] != old:
+            raise UserError(
+                f"The label set of {self.folder} is {', '.join(old)}: new labels may only come after these, also in "
+                "--labels."
+            )
+
+    def _hold_fast(self) -> None:
+        """Compare with what the folder was used for, and write down what is new."""
+        state, config = self._ledger.state, self.config
+        digests = {name: corpus.digest for name, corpus in self.given.items()}
+        if state.config is not None:
+            refuse_differences(self.folder, state, config, digests)
+        dump = config.model_dump(mode="json", exclude={"out"})
+        if (state.config, state.digests, state.labels) != (dump, digests, self.task.labels):
+            self._ledger.append("config", {"config": dump, "digests": digests, "labels": list(self.task.labels)})
+            write_config(self.folder, config)
+        rejected = [row for corpus in (self.corpus, *self.given.values()) for row in corpus.rejected]
+        if state.pool is None or state.pool["digest"] != self.corpus.digest:
+            self._ledger.append(
+                "pool",
+                {
+                    "file": config.data,
+                    "rows": len(self.corpus),
+                    "digest": self.corpus.digest,
+                    "added": self.corpus.added,
+                    "gone": self.corpus.gone,
+                    "rejected": dict(Counter(f"{row.file}: {row.reason}" for row in rejected)),
+                },
+            )
+        if is_main():
+            write_rejected(self.folder / "rejected.csv", rejected)
+        self._keep_labelled()
+        self._cap_budget()
+
+    def _keep_labelled(self) -> None:
+        """Refuse a pool file from which labelled rows have gone: a label is never lost."""
+        state = self._ledger.state
+        ids = [*state.answers, *(id for query in state.queries for id in query.ids)]
+        missing = [id for id, row in zip(ids, self.corpus.find(ids), strict=True) if row < 0]
+        if missing:
+            raise UserError(
+                f"{len(missing)} rows of {self.config.data} that have been asked about are gone from it (the first is "
+                f"{missing[0]!r}): put them back, or start with another --out."
+            )
+
+    def _cap_budget(self) -> None:
+        """A budget above the pool cannot be spent."""
+        asked, there = self.config.budget or 0, len(self.corpus)
+        if asked <= there:
+            return
+        text = f"The budget of {asked} labels is above the {there} rows of the pool"
+        if self.config.strict:
+            raise UserError(f"{text}: lower --budget or leave --strict out.")
+        self.config = self.config.model_copy(update={"budget": there})
+        self.note(f"{text} and was capped.")
+
+    def note(self, text: str) -> None:
+        """Say something once, on screen and in the report."""
+        if text not in self._ledger.state.notes:
+            self._ledger.append("note", {"text": text})
+        self._progress.say(text)
+
+    def _load(self) -> None:
+        """Load the tokenizer and tokenise, once per run."""
+        source = resolve(self.config.model, self._progress)
+        self.task.tokenizer = load_tokenizer(source)
+        self._progress.say(f"Tokenizing {len(self.corpus)} texts")
+        with PartialState().main_process_first():
+            self._data = self.corpus.encoded(self.task)
+            self._given = {name: corpus.encoded(self.task) for name, corpus in self.given.items()}
+        predicts_loss = PREDICTED_LOSS in self._strategy.requires
+        self.learner = Learner(self.config, self.task, source, self.folder, self._progress, predicts_loss)
+        self.oracle.open(Answers(self.corpus))
+        for name, strategy in ((self.config.initial_strategy, self._initial), (self.config.strategy, self._strategy)):
+            if "draws" in strategy.requires:
+                check_draws(name, self._pool(self._data.select(range(min(8, len(self._data)))), -1))
+
+    def strategy(self, round: int) -> tuple[str, Strategy]:
+        """Return the name and the strategy of a round."""
+        if round == 0:
+            return self.config.initial_strategy, self._initial
+        return self.config.strategy, self._strategy
+
+    def pseudo_labels(self, round: int) -> Policy | None:
+        """Return what chooses the pseudo-labels of a round; None in round 0, whose model has an untrained head."""
+        return self._policy if round else None
+
+    def wanted(self, round: int) -> int:
+        """Return how many labels a round may ask for."""
+        size = self.config.query_size if round else self.config.initial
+        return max(0, min(size or 0, (self.config.budget or 0) - self._ledger.state.spent))
+
+    def candidates(self, round: int) -> Positions:
+        """Return the rows of the pool that were not asked about before a round."""
+        state = self._ledger.state
+        asked = [id for query in state.queries if query.round < round for id in query.ids]
+        free = np.ones(len(self.corpus), dtype=bool)
+        free[self.corpus.positions([*(state.audit or []), *asked])] = False
+        return np.flatnonzero(free)
+
+    def drawn(self, round: int, k: int) -> Positions:
+        """Return those of the candidates that the strategy sees: all, or ``query.candidates`` of them."""
+        rng = generator(self.config.seed, round, "candidates")
+        return draw_candidates(self.candidates(round), k, self.config.query, rng)
+
+    def ids(self, positions: Positions) -> list[str]:
+        """Return the ids of rows of the pool."""
+        return [str(row["id"]) for row in fetch(self.corpus.dataset.select_columns("id"), positions)]
+
+    def texts(self, ids: Sequence[str]) -> list[str]:
+        """Return what an annotator reads of some examples."""
+        return [self.task.show(row) for row in fetch(self.corpus.dataset, self.corpus.positions(ids))]
+
+    def pool(self, positions: Positions, round: int) -> Pool:
+        """Return the candidates of a round, without their targets, under the model that chooses."""
+        known = self._pool(self._training_examples(), round - 1) if self.training_size() else None
+        return self._pool(self._data.remove_columns("target"), round - 1, known, positions)
+
+    def _pool(self, examples: Dataset, round: int, labelled: Pool | None = None, rows: Positions | None = None) -> Pool:
+        return Pool(
+            examples,
+            self.learner.after(round),
+            self.task,
+            make_draws(self.config.draws, self.config.seed, round + 1),
+            self.config.scoring,
+            labelled,
+            self._progress,
+            self.learner.companions(round),
+            rows,
+        )
+
+    def training_size(self) -> int:
+        """Return how many labels train: those bought for training and those given."""
+        given = self._given.get("labeled")
+        return len(self._ledger.state.training_ids) + (len(given) if given else 0)
+
+    def training_set(self, round: int) -> tuple[Dataset, NDArray[np.float64]]:
+        """Return all examples that train in a round, its pseudo-labels last, and their weights in the loss."""
+        examples = self._training_examples()
+        weights = np.ones(len(examples))
+        if self.config.training.class_weights == "balanced":
+            weights = np.array(self.task.weights([decode(text) for text in examples["target"]]))
+        guessed = self._ledger.state.pseudo.get(round)
+        if not guessed:
+            return examples, weights
+        targets = dict(zip(guessed["ids"], guessed["targets"], strict=True))
+        there = [id for id, row in zip(targets, self.corpus.find(list(targets)), strict=True) if row >= 0]
+        believed = np.full(len(there), guessed["weight"])  # whatever the classes' weights: there is a cap on each class
+        return concatenate_datasets([examples, self._with(targets, there)]), np.concatenate([weights, believed])
+
+    def _training_examples(self) -> Dataset:
+        bought = self._answered(self._ledger.state.training_ids)
+        given = self._given.get("labeled")
+        return concatenate_datasets([bought, given]) if given else bought
+
+    def _answered(self, ids: Sequence[str]) -> Dataset:
+        """Return rows of the pool with the targets that the ledger holds."""
+        return self._with(self._ledger.state.answers, ids)
+
+    def _with(self, targets: Mapping[str, Target], ids: Sequence[str]) -> Dataset:
+        """Return rows of the pool with targets by id."""
+        rows = fetch(self._data, self.corpus.positions(ids))
+        for row in rows:
+            row["target"] = encode_target(targets[row["id"]])
+        return Dataset.from_list(rows, features=self._data.features) if rows else self._data.select([])
+
+    def collapsed(self, round: int) -> bool:
+        """Tell whether the model of a round gives one answer to training examples whose labels differ."""
+        examples = self._training_examples()
+        sample = generator(self.config.seed, round, "collapse").permutation(len(examples))[:COLLAPSE_SAMPLE]
+        pool = self._pool(examples.select(sample), round)
+        return self.task.collapsed([prediction.target for prediction in pool.predict()], pool.targets)
+
+    def measure(self, round: int) -> dict[str, Any]:
+        """Evaluate the model of a round where it is to be measured; the numbers of the ``metrics`` event."""
+        if "test" in self._given:
+            place, examples = "test", self._given["test"]
+        elif self.config.audit:
+            ids = self._ledger.state.audit or []
+            place, examples = "audit", self._answered([id for id in ids if id in self._ledger.state.answers])
+        else:
+            place, examples = "validation", self._given["validation"]
+        values, predictions, targets = self._evaluate(examples, round)
+        rng = generator(self.config.seed, round, "interval")
+        validation = self._given.get("validation")
+        return {
+            "on": place,
+            "size": len(targets),
+            "values": values,
+            "intervals": self.task.intervals(predictions, targets, rng),
+            "breakdown": self.task.breakdown(predictions, targets),
+            "validation": self._evaluate(validation, round)[0] if validation else None,
+        }
+
+    def _evaluate(self, examples: Dataset, round: int) -> tuple[dict[str, float], list[Target], list[Target]]:
+        pool = self._pool(examples, round)
+        predictions, targets = [prediction.target for prediction in pool.predict()], pool.targets
+        return self.task.evaluate(predictions, targets), predictions, targets
+
+
+class Answers(Mapping[str, Target]):
+    """The targets that a corpus holds, by id; read from the disk when asked for."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+
+    def __getitem__(self, id: str) -> Target:
+        (row,) = fetch(self._corpus.dataset.select_columns("target"), self._corpus.positions([id]))
+        return row["target"]
+
+    def __iter__(self) -> Iterator[str]:
+        return (str(id) for id in self._corpus.dataset["id"])
+
+    def __len__(self) -> int:
+        return len(self._corpus)

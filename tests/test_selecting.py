@@ -1,0 +1,68 @@
+"""One call inside any training script."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import Trainer, TrainingArguments
+
+import dal_nlp
+from dal_nlp import UserError
+from tests import tiny
+
+TEXTS = [row["text"] for row in tiny.sentences(30)]
+
+
+def test_picks_are_the_most_uncertain_by_hand() -> None:
+    model, tokenizer = tiny.classifier(3), tiny.tokenizer()
+    picked = dal_nlp.select(model, tokenizer, TEXTS, k=4, strategy="entropy")
+    encoded = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    entropy = torch.distributions.Categorical(logits=model(**encoded).logits).entropy().detach().numpy()
+    assert picked.positions.tolist() == np.argsort(-entropy)[:4].tolist()
+    np.testing.assert_allclose(picked.scores, np.sort(entropy)[::-1][:4], rtol=1e-4)
+
+
+def test_the_model_is_left_as_it_was() -> None:
+    model = tiny.classifier().train()
+    dal_nlp.select(model, tiny.tokenizer(), TEXTS, k=2)
+    assert model.training
+
+
+def test_it_works_after_a_trainer(tmp_path: object) -> None:
+    data = tiny.encoded(tiny.sentences(8), tiny.task())
+    data = data.map(lambda row: {"labels": int("positive" in row["target"])}, load_from_cache_file=False)
+    arguments = TrainingArguments(str(tmp_path), max_steps=1, report_to=[], use_cpu=True, disable_tqdm=True)
+    trainer = Trainer(tiny.classifier(), arguments, train_dataset=data, processing_class=tiny.tokenizer())
+    trainer.train()
+    picked = dal_nlp.select(trainer.model, tiny.tokenizer(), TEXTS, k=3, strategy="margin", seed=1)
+    assert len(set(picked.positions.tolist())) == 3
+
+
+def test_pairs_strategy_objects_and_labelled_examples() -> None:
+    pairs = [(text, "the film was good") for text in TEXTS]
+
+    class FarFromLabelled(dal_nlp.Strategy):
+        def select(self, pool: dal_nlp.Pool, k: int, rng: np.random.Generator) -> dal_nlp.Selection:
+            (known,) = pool.labelled.collect(lambda forward: forward.embedding)
+            (here,) = pool.collect(lambda forward: forward.embedding)
+            distance = np.linalg.norm(here[:, None] - known[None], axis=-1).min(1)
+            return dal_nlp.Selection(np.argsort(-distance)[:k], np.sort(distance)[::-1][:k])
+
+    model = tiny.classifier()
+    labels = list(model.config.id2label.values())
+    labelled = [(pairs[0], labels[0]), (pairs[1], labels[1])]
+    picked = dal_nlp.select(model, tiny.tokenizer(), pairs, 5, strategy=FarFromLabelled(), labelled=labelled)
+    assert not {0, 1} & set(picked.positions.tolist())
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"k": 0}, "k must be between 1 and the 30 texts"),
+        ({"k": 31}, "k must be between 1 and the 30 texts"),
+        ({"strategy": "entrpy"}, "did you mean 'entropy'"),
+        ({"labelled": [("good", "happy")]}, "none of the model's"),
+    ],
+)
+def test_mistakes_are_sentences(change: dict[str, object], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        dal_nlp.select(tiny.classifier(), tiny.tokenizer(), TEXTS, **{"k": 2, **change})  # type: ignore[arg-type]
