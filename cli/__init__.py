@@ -1,0 +1,1 @@
+"""The command line of dal-nlp: one file for each command."""

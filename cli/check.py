@@ -1,0 +1,18 @@
+"""``dal-nlp check``: everything that can be known before a run starts."""
+
+from dal_nlp_cli.flags import Flags, takes_flags
+from dal_nlp_cli.terminal import progress, say
+
+
+@takes_flags
+def check(flags: Flags) -> None:
+    """Check settings, files and model as `run` would, rehearse one tiny round, and stop.
+
+    It takes the flags of `run` and leaves no run folder behind.
+    """
+    shown = progress(flags.quiet)
+    shown.say("Checking the settings")  # the libraries take seconds to load
+    config = flags.load()
+    from dal_nlp.rehearsal import rehearse
+
+    say(str(rehearse(config, shown)))

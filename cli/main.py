@@ -1,0 +1,54 @@
+"""``dal-nlp``: the commands.
+
+Nothing heavy is imported here or at the top of the commands' files, so ``--help`` answers at once.
+"""
+
+from typing import Annotated
+
+import typer
+
+from dal_nlp_cli.check import check
+from dal_nlp_cli.command import Command
+from dal_nlp_cli.init import init
+from dal_nlp_cli.predict import predict
+from dal_nlp_cli.report import report
+from dal_nlp_cli.run import run
+from dal_nlp_cli.status import status
+from dal_nlp_cli.strategies import strategies
+
+app = typer.Typer(
+    name="dal-nlp",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for command in (run, check, init, status, report, predict, strategies):
+    app.command(cls=Command)(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"dal-nlp {version('dal-nlp')}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", metavar="", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Reach the quality you need with the fewest labels: active learning for text models.
+
+    Start with `dal-nlp run --task sentiment`: a demonstration on real data that needs no file.
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="dal-nlp")

@@ -1,0 +1,75 @@
+"""``dal-nlp status``: what a person wants to know of a run."""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dal_nlp_cli.command import Debug
+from dal_nlp_cli.terminal import say, table
+
+if TYPE_CHECKING:
+    from dal_nlp.ledger import State
+
+
+def status(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    debug: Debug = False,
+) -> None:
+    """Show how far a run is, what it has reached and what it waits for."""
+    from dal_nlp.ledger import read_state
+
+    state = read_state(folder)
+    say(str(folder))
+    table(("", ""), _lines(folder, state))
+
+
+def _lines(folder: Path, state: "State") -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each line."""
+    from dal_nlp.report import headline
+
+    config = state.config
+    if config is None:
+        yield "State", "not begun: no start has come past the checks yet"
+        return
+    yield "State", _progress(folder, state)
+    yield "Task", f"{config['task']}, model {config['model']}, strategy {config['strategy']}"
+    yield "Rounds", f"{len(state.metrics)} done of {config['rounds'] + 1}, the first one included"
+    yield "Labels", _labels(state, config["budget"])
+    yield "Score", headline(state) or "none yet"
+    for note in state.notes:
+        yield "Note", note
+    if (folder / "report.html").is_file():
+        yield "Report", str(folder / "report.html")
+
+
+def _progress(folder: Path, state: "State") -> str:
+    if is_running(folder):
+        return "running"
+    if state.stopped:
+        return f"finished: {state.stopped}"
+    asked = [*(state.audit or []), *(id for query in state.queries for id in query.ids)]
+    pending = len(state.pending(asked))
+    waiting = f"waiting for {pending:,} answers" if pending else "interrupted"
+    return f"{waiting}; the same `dal-nlp run` goes on from here"
+
+
+def _labels(state: "State", budget: int) -> str:
+    audit = sum(id in state.answers for id in state.audit or [])
+    measured = f" ({audit:,} of them the audit sample)" if audit else ""
+    skipped = f", {len(state.skipped):,} skipped" if state.skipped else ""
+    return f"{state.spent:,} bought{measured}{skipped}, {max(0, budget - state.spent):,} left of {budget:,}"
+
+
+def is_running(folder: Path) -> bool:
+    """Tell whether a living process holds the folder."""
+    from filelock import FileLock, Timeout
+
+    lock = folder / ".lock"
+    try:
+        with FileLock(lock, timeout=0) if lock.exists() else nullcontext():
+            return False
+    except Timeout:
+        return True

@@ -1,0 +1,60 @@
+"""``dal-nlp strategies``: the table of strategies, from their docstrings."""
+
+import inspect
+import re
+from typing import Annotated
+
+import typer
+
+from dal_nlp_cli.command import Debug
+from dal_nlp_cli.terminal import say, table
+
+_SECTIONS = ("Reads", "Cost", "Tasks")
+
+
+def strategies(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="One strategy, in full.", show_default=False)
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """List the strategies: what they do, read and cost, and for which tasks; or explain one."""
+    from dal_nlp.plugins import import_class
+    from dal_nlp.pseudo_labels import PSEUDO_LABELS
+    from dal_nlp.strategies import ALIASES, STRATEGIES
+
+    policies = {key: PSEUDO_LABELS[alias["pseudo_labels"]["policy"]] for key, alias in ALIASES.items()}
+    known: dict[str, type] = {**STRATEGIES, **policies}
+    if name is not None:
+        explain(name, import_class("strategy", name, known))
+        return
+    table(("strategy", "what it does"), [(key, _cell(*summary(cls))) for key, cls in known.items()])
+    say("`dal-nlp strategies NAME` tells all about one: formula, options, paper.")
+
+
+def _cell(idea: str, *sections: str) -> str:
+    """Put a strategy into two lines, which five columns of a narrow screen would spread over ten."""
+    facts = [f"{name.lower()}: {text}" for name, text in zip(_SECTIONS, sections, strict=True)]
+    return f"{idea}\n{' · '.join(facts)}"
+
+
+def summary(cls: type) -> list[str]:
+    """Return how a strategy's idea and its sections Reads, Cost and Tasks begin; "" for one that is missing."""
+    text = inspect.getdoc(cls) or ""
+    idea = re.split(r"\n\s*\n|\n(?=\w+:)", text)[0]
+    found = {name: re.search(rf"^{name}:(.*(?:\n[ ]+\S.*)*)", text, re.MULTILINE) for name in _SECTIONS}
+    parts = [idea, *(match[1] if match else "" for match in found.values())]
+    # Second thoughts come after the first stop.
+    return [re.split(r";|\.(?:\s|$)", " ".join(part.split()))[0] for part in parts]
+
+
+def explain(name: str, cls: type) -> None:
+    """Print the whole docstring of a strategy and its options."""
+    from dataclasses import fields, is_dataclass
+
+    say(f"{name}\n\n{inspect.getdoc(cls) or 'It has no docstring.'}")
+    options: list[str] = (
+        [f"    --set strategy_options.{f.name}={f.default}" for f in fields(cls)] if is_dataclass(cls) else []
+    )
+    if options:
+        say("\n".join(["", "Options:", *options]))

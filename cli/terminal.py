@@ -1,0 +1,92 @@
+"""What all commands print with: sentences, tables, and silence in all processes but the first."""
+
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from dal_nlp.progress import Console, Progress, Silent
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+    from rich.table import Table
+
+#: Numbers in a file or pipe are not cut off.
+_PIPE_WIDTH = 1000
+
+
+def is_first() -> bool:
+    """Tell whether this process prints; ``accelerate launch`` numbers its processes in RANK."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def progress(quiet: bool) -> Progress:
+    """Return where a command shows how far it is."""
+    return Console() if is_first() and not quiet else Silent()
+
+
+def say(text: str) -> None:
+    """Print sentences on standard output: wrapped between words on a screen, as they are in a file or pipe."""
+    _print(text, sys.stdout)
+
+
+def complain(text: str) -> None:
+    """Print sentences on standard error."""
+    _print(text, sys.stderr)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    if not is_first():
+        return
+    if stream.isatty():
+        width = shutil.get_terminal_size().columns
+        # Long words are paths: they stay whole, to be copied.
+        lines = [
+            textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) for line in text.split("\n")
+        ]
+        text = "\n".join("\n".join(parts) for parts in lines)
+    print(text, file=stream)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table of texts under an optional header; what does not fit on the screen is wrapped."""
+    from rich.text import Text
+
+    screen, built = _screen(), _empty_table(any(header))
+    for place, name in enumerate(header):
+        built.add_column(Text(name), overflow="fold", no_wrap=place == 0)
+    for row in rows:
+        built.add_row(*map(Text, row))
+    screen.print("", built, "", sep="\n")
+
+
+def figures(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table of numbers; columns at its end that do not fit on the screen are left out."""
+    from rich.text import Text
+
+    screen, built = _screen(None if sys.stdout.isatty() else _PIPE_WIDTH), _empty_table(True)
+    widths = [max(map(len, (*name.split(), *cells))) for name, *cells in zip(header, *rows, strict=True)]
+    fitting = [end for end in range(1, len(widths) + 1) if sum(widths[:end]) + 2 * (end - 1) <= screen.width]
+    shown = max(fitting, default=1)
+    for name, width in zip(header[:shown], widths, strict=False):
+        built.add_column(Text(name), justify="right", width=width)
+    for row in rows:
+        built.add_row(*row[:shown])
+    screen.print("", built, "", sep="\n")
+
+
+def _screen(width: int | None = None) -> "RichConsole":
+    from rich.console import Console as RichConsole
+
+    return RichConsole(highlight=False, markup=False, width=width, quiet=not is_first())
+
+
+def _empty_table(with_header: bool) -> "Table":
+    """Two blanks are between columns; with a header one of them comes from the line below it."""
+    from rich import box
+    from rich.table import Table
+
+    style, blanks = (box.SIMPLE_HEAD, 1) if with_header else (None, 2)
+    return Table(box=style, show_header=with_header, show_edge=False, pad_edge=False, padding=(0, blanks, 0, 0))

@@ -1,0 +1,96 @@
+"""What the model of a run says about new texts."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from datasets import Dataset
+from torch import nn
+
+from dal_nlp.config import RunConfig
+from dal_nlp.data.rows import Example, Reader
+from dal_nlp.draws import make_draws
+from dal_nlp.errors import UserError
+from dal_nlp.ledger import State, read_state
+from dal_nlp.models import load_tokenizer
+from dal_nlp.pool import Pool
+from dal_nlp.progress import Progress, Silent
+from dal_nlp.tasks import make_task
+from dal_nlp.tasks.base import Prediction, Task
+
+#: Rows that are in memory at a time.
+CHUNK = 10_000
+
+#: What chose and answered in the run; it is not needed here, and a class of the user's own may not be at hand.
+_NOT_NEEDED = ("strategy", "strategy_options", "initial_strategy", "oracle")
+
+Row = tuple[str, str, Prediction | None]  # id, what an annotator would read, the answer
+
+
+def predict(folder: Path, source: str, progress: Progress | None = None) -> Iterator[Row]:
+    """Answer every row of a source with the model of a run, in the order of the source.
+
+    Args:
+        folder: A run folder, finished or not; the model of its last round answers.
+        source: See ``data.read_rows``; with the text columns of the run, and the id column if that has a name of its
+            own. Labels are neither needed nor read.
+        progress: Where the passes are shown; nowhere if left out.
+
+    Returns:
+        One row for each of the source; a row without a text has no prediction.
+
+    Raises:
+        UserError: No run folder, no model in it yet, or a source that cannot be read (at once; a damaged row later).
+    """
+    state = read_state(folder)
+    config, place = _config(folder, state), model_folder(folder)
+    task = make_task(config)
+    task.labels = list(state.labels)
+    examples = Reader(source, task, config, answers={}).examples()
+    first = next(examples)  # a wrong file or column comes to light before the model is loaded
+    task.tokenizer = load_tokenizer(str(place))
+    model = task.load(str(place)).to(PartialState().device)
+    return _answers(chain([first], examples), model, task, config, progress or Silent())
+
+
+def model_folder(folder: Path) -> Path:
+    """Return where the model of a run's last round lies; raises ``UserError`` where there is none yet."""
+    checkpoints = {int(place.name.removeprefix("round-")): place for place in folder.glob("checkpoints/round-*[0-9]")}
+    place = checkpoints[max(checkpoints)] if checkpoints else folder / "model"
+    if not place.is_dir():
+        raise UserError(f"{folder} has no model yet: let `dal-nlp run` finish a round.")
+    return place
+
+
+def _config(folder: Path, state: State) -> RunConfig:
+    """Return the configuration of a run, as far as it concerns reading and answering."""
+    if state.config is None:
+        raise UserError(f"{folder} has no model yet: let `dal-nlp run` finish a round.")
+    return RunConfig(**{name: value for name, value in state.config.items() if name not in _NOT_NEEDED})
+
+
+def _answers(
+    examples: Iterator[Example], model: nn.Module, task: Task, config: RunConfig, progress: Progress
+) -> Iterator[Row]:
+    """Yield the rows, a chunk of them in memory at a time."""
+    while chunk := list(islice(examples, CHUNK)):
+        full = [{"id": example.id, **example.fields} for example in chunk if example.fields is not None]
+        answers = iter(_predict(full, model, task, config, progress))
+        for example in chunk:
+            if example.fields is None:
+                yield example.id, "", None
+            else:
+                yield example.id, task.show({"id": example.id, **example.fields}), next(answers)
+
+
+def _predict(
+    rows: Sequence[dict[str, Any]], model: nn.Module, task: Task, config: RunConfig, progress: Progress
+) -> list[Prediction]:
+    if not rows:
+        return []
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    examples = Dataset.from_dict({**columns, **task.encode(columns)})
+    draws = make_draws(config.draws, config.seed, 0)
+    return Pool(examples, model, task, draws, config.scoring, progress=progress).predict()

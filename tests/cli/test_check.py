@@ -1,0 +1,51 @@
+import shutil
+from pathlib import Path
+
+from dal_nlp import rehearsal
+from dal_nlp.config import RunConfig
+from tests.cli.conftest import Files, invoke, write_rows
+
+
+def test_it_says_what_it_checked_and_leaves_nothing(files: Files, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "new"
+    result = invoke("check", *files.flags(out))
+    assert result.exit_code == 0, result.stderr
+    assert "40 rows (pool), 12 rows (test), 2 labels (negative, positive)" in result.stdout
+    assert "2 rounds, 8 labels, 4 optimizer steps" in result.stdout
+    assert not out.parent.exists()
+
+
+def test_it_refuses_what_the_run_would_refuse(files: Files, finished: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    before = (copy / "ledger.jsonl").read_bytes()
+    result = invoke("check", *files.flags(copy, "--seed", "5"))
+    assert result.exit_code == 2
+    assert "seed was 0 and is 5" in result.stderr
+    assert invoke("check", *files.flags(copy, "--rounds", "2", "--quiet")).exit_code == 0
+    assert (copy / "ledger.jsonl").read_bytes() == before
+
+
+def test_rounds_and_steps_are_counted_within_the_budget(files: Files, tmp_path: Path) -> None:
+    """Fits of 6, 11, 16 and 18 labels: 3 epochs of 2, 3, 4 and 5 steps of 4, and at least 8 steps."""
+    training = {"batch_size": 4, "epochs": 3, "min_steps": 8}
+    settings = {"task": "sentiment", "data": files.pool, "model": files.model, "initial_strategy": "random"}
+    config = RunConfig(**settings, audit=2, initial=6, query_size=5, rounds=9, budget=20, training=training)
+    done = rehearsal.rehearse(config)
+    assert (done.rounds, done.budget, done.steps) == (4, 20, 8 + 9 + 12 + 15)
+
+
+def test_nobody_is_asked(files: Files, tmp_path: Path) -> None:
+    """A pool without labels and an oracle that must not be asked: the model's own answers stand in."""
+    pool = write_rows(tmp_path / "unlabelled.jsonl", [{"id": str(i), "text": f"the film {i}"} for i in range(6)])
+    flags = files.flags(tmp_path / "out", "--data", pool, "--oracle", "tests.cli.oracles:Absent")
+    result = invoke("check", *flags)
+    assert result.exit_code == 0, result.stderr
+    assert "6 rows (pool)" in result.stdout
+
+
+def test_labels_that_are_there_train_without_a_first_choice(files: Files, tmp_path: Path) -> None:
+    flags = files.flags(tmp_path / "out", "--labeled", files.test, "--test", files.pool, "--data", files.more)
+    result = invoke("check", *flags, "--initial", "0", "--quiet")
+    assert result.exit_code == 0, result.stderr
+    assert "12 rows (labeled)" in result.stdout

@@ -1,0 +1,147 @@
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from typing import get_type_hints
+
+import pytest
+
+from dal_nlp.config import RunConfig
+from dal_nlp.errors import UserError
+from dal_nlp_cli import terminal
+from dal_nlp_cli.flags import Flags
+from tests.cli.conftest import invoke
+
+CONTRACT = """--task --data --test --text-column --label-column --id-column --model --strategy --initial-strategy
+    --initial --query-size --rounds --budget --target --seed --out --config --set --quiet --labels --labeled
+    --validation --audit --answers --oracle --pseudo-labels --strict --debug"""
+HEAVY = {"torch", "transformers", "datasets", "accelerate", "numpy", "pandas", "sklearn", "matplotlib", "yaml"}
+
+
+def help_of(name: str) -> str:
+    (option,) = get_type_hints(Flags, include_extras=True)[name].__metadata__
+    return str(option.help)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from dal_nlp_cli.main import app\n"
+        "assert not any(CliRunner().invoke(app, words).exit_code for words in (['--help'], ['run', '--help']))\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "typer" in done.stdout.split()
+    assert HEAVY.isdisjoint(done.stdout.split())
+
+
+def test_version_and_help_of_all_commands() -> None:
+    assert invoke("--version").stdout == f"dal-nlp {version('dal-nlp')}\n"
+    shown = invoke("--help").stdout
+    for command in ("run", "check", "init", "status", "report", "predict", "strategies"):
+        assert command in shown
+        assert invoke(command, "--help").exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_flags_are_the_contract(command: str) -> None:
+    assert set(re.findall(r"--[a-z-]+", invoke(command, "--help").stdout)) >= set(CONTRACT.split())
+
+
+def test_every_flag_is_a_setting_and_tells_its_default() -> None:
+    for name in set(vars(Flags())) - {"debug"}:
+        assert "Default: " in help_of(name), name
+    for name in set(vars(Flags())) - {"config", "settings", "quiet", "debug"}:
+        assert name in RunConfig.model_fields
+        assert vars(Flags())[name] is None  # so that a configuration file counts
+    for name in ("label_column", "model", "strategy", "initial_strategy", "oracle", "query_size", "seed"):
+        assert help_of(name).endswith(f"Default: {RunConfig.model_fields[name].default}.")
+
+
+def test_wrong_words_name_the_nearest() -> None:
+    for words, near in ((["run", "--querysize", "3"], "--query-size"), (["rum"], "run")):
+        result = invoke(*words)
+        assert result.exit_code == 2
+        assert near in result.stderr
+
+
+def test_a_crash_is_one_sentence_and_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(self: Flags) -> None:
+        raise ZeroDivisionError("by\nnothing")
+
+    monkeypatch.setattr(Flags, "load", crash)
+    result = invoke("run", "--quiet")
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "ZeroDivisionError: by nothing" in result.stderr and "--debug" in result.stderr
+    assert "Traceback" in invoke("run", "--quiet", "--debug").stderr
+
+
+def test_a_mistake_is_one_sentence_and_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistake(self: Flags) -> None:
+        raise UserError("This is wrong: mend it.")
+
+    monkeypatch.setattr(Flags, "load", mistake)
+    result = invoke("run", "--quiet")
+    assert (result.exit_code, result.stderr) == (2, "Error: This is wrong: mend it.\n")
+    result = invoke("run", "--quiet", "--debug")
+    assert result.exit_code == 2
+    assert "Traceback" in result.stderr and result.stderr.endswith("Error: This is wrong: mend it.\n")
+
+
+def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(self: Flags) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Flags, "load", interrupt)
+    for command in ("run", "check"):
+        result = invoke(command, "--quiet")
+        assert result.exit_code == 130
+        assert result.stderr.startswith("Interrupted")
+
+
+def test_only_the_first_of_several_processes_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    terminal.say("a")
+    terminal.complain("b")
+    terminal.table(["c"], [["d"]])
+    terminal.figures(["c"], [["1"]])
+    terminal.progress(quiet=False).say("e")
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setenv("RANK", "0")
+    terminal.say("a")
+    terminal.complain("b")
+    assert capsys.readouterr() == ("a\n", "b\n")
+
+
+def test_sentences_wrap_on_a_screen_and_paths_stay_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, text = "/a-path" * 5, "some words " * 4
+    monkeypatch.setenv("COLUMNS", "20")
+    terminal.say(f"{text}{path}")
+    assert capsys.readouterr().out == f"{text}{path}\n"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    terminal.say(f"{text}{path}")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == path
+    assert lines[:-1] == ["some words some", "words some words", "some words"]
+
+
+def test_figures_leave_out_what_does_not_fit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    header, rows = ["round", "validation score", "train"], [["0", "0.5", "1.0 s"], ["1", "0.6", "2.0 s"]]
+    terminal.figures(header, rows)
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[-3:-1]] == rows_as_words(rows)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    terminal.figures(header, rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert "─" * len("round  validation") in lines
+    assert [line.split() for line in lines[-3:-1]] == [["0", "0.5"], ["1", "0.6"]]
+
+
+def rows_as_words(rows: list[list[str]]) -> list[list[str]]:
+    return [" ".join(row).split() for row in rows]

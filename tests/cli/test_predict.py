@@ -1,0 +1,38 @@
+import csv
+import io
+from pathlib import Path
+
+from tests.cli.conftest import Files, invoke, write_rows
+
+
+def test_csv_on_standard_output_and_in_a_file(files: Files, finished: Path, tmp_path: Path) -> None:
+    rows = [
+        {"id": "1", "text": "a good film,\nquite good"},
+        {"id": "2", "text": " "},
+        {"id": "3", "text": "a bad film"},
+    ]
+    source, out = write_rows(tmp_path / "new.jsonl", rows), tmp_path / "out.csv"
+    result = invoke("predict", str(finished), source, "--quiet")
+    assert result.exit_code == 0, result.stderr
+    table = list(csv.reader(io.StringIO(result.stdout)))
+    assert table[0] == ["id", "text", "prediction", "confidence"]
+    assert [row[:2] for row in table[1:]] == [["1", "a good film,\nquite good"], ["2", ""], ["3", "a bad film"]]
+    assert table[2][2:] == ["", ""]
+    for row in (table[1], table[3]):
+        assert row[2] in ("negative", "positive")
+        assert 0.5 <= float(row[3]) <= 1
+    assert invoke("predict", str(finished), source, "--out", str(out)).stdout == ""
+    assert out.read_text(encoding="utf-8") == result.stdout
+
+
+def test_mistakes(files: Files, finished: Path, tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "no-folder" / "out.csv")
+    wrong = write_rows(tmp_path / "wrong.jsonl", [{"sentence": "a film"}])
+    for words, part in (
+        ([files.test, "--out", nowhere], "give another --out"),
+        ([str(tmp_path / "missing.csv")], "There is no file"),
+        ([wrong], "no column 'text'"),
+    ):
+        result = invoke("predict", str(finished), *words)
+        assert result.exit_code == 2
+        assert part in result.stderr and result.stderr.count("\n") == 1
