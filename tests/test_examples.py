@@ -1,0 +1,40 @@
+"""The examples run, as a reader would run them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests import tiny
+from tests.test_session import write
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def python(script: str, *arguments: object) -> str:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_custom_strategy(tmp_path: Path, model_folder: str) -> None:
+    write(tmp_path / "pool.jsonl", tiny.sentences(30))
+    write(tmp_path / "test.jsonl", tiny.sentences(10, seed=1))
+    files = (tmp_path / "pool.jsonl", tmp_path / "test.jsonl", model_folder, tmp_path / "run")
+    assert [line.split()[0] for line in python("custom_strategy.py", *files).splitlines()] == ["8", "12"]
+    assert len((EXAMPLES / "custom_strategy.py").read_text().splitlines()) <= 60
+
+
+def test_in_a_training_script(tmp_path: Path, model_folder: str) -> None:
+    lines = python("in_a_training_script.py", model_folder, tmp_path / "out").splitlines()
+    assert len([line for line in lines if line.startswith("0.")]) == 2
+
+
+def test_every_example_is_run_here() -> None:
+    text = Path(__file__).read_text()
+    assert all(f'"{path.name}"' in text for path in EXAMPLES.glob("*.py"))
