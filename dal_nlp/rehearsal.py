@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from scipy.stats import rankdata
 
 from dal_nlp.chance import generator
 from dal_nlp.config import RunConfig, TrainingConfig
@@ -14,6 +15,7 @@ from dal_nlp.folders import choose_folder
 from dal_nlp.ledger import Ledger
 from dal_nlp.progress import Progress, Silent
 from dal_nlp.querying import query
+from dal_nlp.strategies import bayesian, probes
 from dal_nlp.strategies.base import Selection
 from dal_nlp.training import number_of_steps
 from dal_nlp.vectors import Positions
@@ -39,6 +41,8 @@ class Rehearsal:
         budget: Labels that may be bought.
         steps: Optimizer steps of all rounds.
         seconds: What the rehearsed round took, the loading of the model included.
+        bald: Mean BALD in nats over the rehearsed rows, and its rank correlation with entropy; None where the task has
+            no posterior draws.
     """
 
     sets: dict[str, int]
@@ -50,6 +54,7 @@ class Rehearsal:
     budget: int
     steps: int
     seconds: float
+    bald: tuple[float, float] | None
 
     def __str__(self) -> str:
         """Return the sentences."""
@@ -57,9 +62,14 @@ class Rehearsal:
         names = ", ".join(self.labels[:SHOWN] + (["..."] if len(self.labels) > SHOWN else []))
         labels = f"{len(self.labels)} labels ({names}), " if self.labels else ""
         dropped = f"Rows that would be dropped: {self.rejected:,}.\n" if self.rejected else ""
+        draws = (
+            f"Draws: mean BALD {self.bald[0]:.2g} nats, rank correlation with entropy {self.bald[1]:.2f}.\n"
+            if self.bald
+            else ""
+        )
         return (
             f"Checked: the settings, {rows}, {labels}the model ({self.parameters / 1e6:.1f} million parameters, on "
-            f"{self.device}) and one tiny round ({self.seconds:.1f} s).\n{dropped}"
+            f"{self.device}) and one tiny round ({self.seconds:.1f} s).\n{dropped}{draws}"
             f"The run: up to {self.rounds:,} rounds, {self.budget:,} labels, {self.steps:,} optimizer steps, "
             f"{self.rounds:,} passes over the pool."
         )
@@ -86,8 +96,8 @@ def rehearse(config: RunConfig, progress: Progress | None = None) -> Rehearsal:
         with Ledger(folder) as ledger:
             work = Workspace(tiny, folder, ledger, None, None, None, None, progress)
             started = time.perf_counter()
-            _round(work, ledger)
-            return _summary(work, config, time.perf_counter() - started)
+            left = _round(work, ledger)
+            return _summary(work, config, time.perf_counter() - started, _compare_draws(work, left))
 
 
 def _compare(config: RunConfig, folder: Path, progress: Progress) -> None:
@@ -107,8 +117,8 @@ def _tiny(training: TrainingConfig) -> TrainingConfig:
     return training.model_copy(update={"min_steps": STEPS, "epochs": 1e-9})
 
 
-def _round(work: Workspace, ledger: Ledger) -> None:
-    """Choose with the pretrained model, label, train, choose again, and predict."""
+def _round(work: Workspace, ledger: Ledger) -> Positions:
+    """Choose with the pretrained model, label, train, choose again, and predict; return the rows not labelled."""
     rng = generator(work.config.seed, 0, "rehearsal")
     few = rng.permutation(work.candidates(0))[:ROWS]
     if work.config.initial:
@@ -119,6 +129,20 @@ def _round(work: Workspace, ledger: Ledger) -> None:
     if len(few):
         _choose(work, few, 1, rng)
         work.pool(few, 1).predict()
+    return few
+
+
+def _compare_draws(work: Workspace, rows: Positions) -> tuple[float, float] | None:
+    """Return mean BALD over rows of the pool and its Spearman correlation with entropy (0 where either is constant).
+
+    A correlation near 1 says that the draws tell nothing that entropy does not.
+    """
+    if "draws" not in work.task.offers or len(rows) < 2:
+        return None
+    bald, entropy = work.pool(rows, 1).collect(bayesian.bald, probes.entropy)
+    if np.ptp(bald) == 0 or np.ptp(entropy) == 0:
+        return float(bald.mean()), 0.0
+    return float(bald.mean()), float(np.corrcoef(rankdata(bald), rankdata(entropy))[0, 1])
 
 
 def _choose(work: Workspace, few: Positions, round: int, rng: np.random.Generator) -> Selection:
@@ -138,7 +162,7 @@ def _label(work: Workspace, ledger: Ledger, picked: Positions) -> None:
         ledger.append("label", {"round": 0, "id": id, "target": guess if known is None else known})
 
 
-def _summary(work: Workspace, config: RunConfig, seconds: float) -> Rehearsal:
+def _summary(work: Workspace, config: RunConfig, seconds: float, bald: tuple[float, float] | None) -> Rehearsal:
     """Count what the run would do; ``config`` has the training as it will be."""
     given = len(work.given["labeled"]) if "labeled" in work.given else 0
     budget, audit = work.config.budget or 0, config.audit or 0
@@ -160,4 +184,5 @@ def _summary(work: Workspace, config: RunConfig, seconds: float) -> Rehearsal:
         budget=budget,
         steps=sum(number_of_steps(size, config.training) for size in sizes),
         seconds=seconds,
+        bald=bald,
     )

@@ -85,9 +85,8 @@ def main() -> None:
             STRATEGIES["margin"]().select(pool, 20, np.random.default_rng(0))
             scored = time.perf_counter()
         print(f"read {read - started:.0f} s, tokenise {tokenised - read:.0f} s, score {scored - tokenised:.0f} s")
-        print(
-            f"peak on top: {peak.resident - start:.0f} MB resident (less than {LIMIT} wanted), {peak.own - own:.0f} MB own"
-        )
+        whole, held = peak.resident - start, peak.own - own
+        print(f"peak on top: {whole:.0f} MB resident (wanted: less than {LIMIT}), {held:.0f} MB of them its own")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,16 @@ def test_it_says_what_it_checked_and_leaves_nothing(files: Files, tmp_path: Path
     assert not out.parent.exists()
 
 
+def test_it_says_what_the_draws_tell_that_entropy_does_not(files: Files, tmp_path: Path) -> None:
+    done = rehearsal.rehearse(
+        RunConfig(task="sentiment", data=str(files.pool), test=str(files.test), model=str(files.model))
+    )
+    assert done.bald is not None
+    mean, correlation = done.bald
+    assert mean > 0 and -1 <= correlation <= 1
+    assert f"mean BALD {mean:.2g} nats, rank correlation with entropy {correlation:.2f}" in str(done)
+
+
 def test_it_refuses_what_the_run_would_refuse(files: Files, finished: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
