@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from accelerate import Accelerator, PartialState
+from accelerate import PartialState
 from datasets import Dataset
 from numpy.typing import NDArray
 from torch import nn
@@ -21,7 +21,7 @@ from dal_nlp.pool import fetch
 from dal_nlp.processes import is_main
 from dal_nlp.progress import Progress
 from dal_nlp.tasks.base import Task
-from dal_nlp.training import Fit, fit
+from dal_nlp.training import Fit, fit, make_accelerator
 
 
 class Learner:
@@ -101,7 +101,7 @@ class Learner:
                 weights,
                 self._config.training,
                 # One accelerator a fit: it holds on to the models and optimizers that it has prepared.
-                Accelerator(mixed_precision=self._config.training.precision),
+                make_accelerator(self._config.training.precision),
                 generator(self._config.seed, round, purpose),
                 self._progress,
                 LossPrediction(head) if head else None,

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from datasets import Dataset
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -62,6 +63,12 @@ class Beside(Protocol):
             losses: (B,) the task's, with the way back into the model.
             done: Share of the steps that are behind, below 1.
         """
+
+
+def make_accelerator(precision: str) -> Accelerator:
+    """Return an accelerator of one precision; one process may run several configurations, one after the other."""
+    AcceleratorState._reset_state()
+    return Accelerator(mixed_precision=precision)
 
 
 def number_of_steps(n: int, training: TrainingConfig) -> int:
@@ -153,6 +160,8 @@ def fit(
         prepared.step()
         schedule.step()
         prepared.zero_grad()
+    # Mixed precision put itself in front of model.forward; a model loaded from the checkpoint scores without it.
+    accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
     last = float(losses[-max(1, steps // 10) :].mean())
     if not bool(torch.isfinite(losses).all()):
         raise BrokenModelError("The training loss is not a finite number: lower training.learning_rate.")

