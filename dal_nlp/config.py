@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -61,6 +61,7 @@ class Section(BaseModel):
     """A part of the configuration: unknown keys are errors that name the nearest known one."""
 
     model_config = ConfigDict(extra="forbid", validate_default=True)
+    place: ClassVar[str] = ""  # where its keys are, for messages
 
     @model_validator(mode="before")
     @classmethod
@@ -68,13 +69,15 @@ class Section(BaseModel):
         if isinstance(values, Mapping):
             for key in values:
                 if key not in cls.model_fields:
-                    raise UserError(f"There is no configuration key {key!r}{nearest(str(key), cls.model_fields)}.")
+                    close = nearest(str(key), cls.model_fields)
+                    raise UserError(f"There is no configuration key '{cls.place}{key}'{close}.")
         return values
 
 
 class TrainingConfig(Section):
     """How a model is fitted in every round."""
 
+    place: ClassVar[str] = "training."
     epochs: float = Field(10, gt=0, description="passes over the labelled examples")
     min_steps: int = Field(100, ge=1, description="least number of optimizer steps; few labels need many epochs")
     batch_size: int = Field(16, ge=1, description="examples in one forward and backward pass")
@@ -91,6 +94,7 @@ class TrainingConfig(Section):
 class ScoringConfig(Section):
     """How the pool and the test set are scored; it changes the speed, never the choice."""
 
+    place: ClassVar[str] = "scoring."
     batch_size: int = Field(64, ge=1, description="most rows (texts or windows) in one forward pass")
     batch_tokens: int = Field(4096, ge=1, description="most rows x longest row in one forward pass")
 
@@ -98,6 +102,7 @@ class ScoringConfig(Section):
 class DrawsConfig(Section):
     """How posterior draws are taken, for the strategies that read them."""
 
+    place: ClassVar[str] = "draws."
     kind: Literal["fixed", "head", "full"] = Field("fixed", description="one mask per dropout call, per head, or none")
     k: int = Field(20, ge=2, description="number of draws")
     head_p: float = Field(0.1, gt=0, lt=1, description="dropout rate of the kind head")
@@ -106,6 +111,7 @@ class DrawsConfig(Section):
 class QueryConfig(Section):
     """What is put before a strategy, and what of its choice is asked."""
 
+    place: ClassVar[str] = "query."
     candidates: int | None = Field(None, ge=1, description="size of the random part of the pool that it chooses from")
     dedupe: float | None = Field(
         0.99, gt=0, le=1, description="cosine of two texts in a lower layer from which on only one of them is asked"
@@ -118,6 +124,7 @@ class QueryConfig(Section):
 class PseudoLabelsConfig(Section):
     """Which of the model's own answers train beside the labels, for one round each."""
 
+    place: ClassVar[str] = "pseudo_labels."
     policy: str = Field("none", description="none, ceal, or module:Class")
     threshold: float = Field(0.05, ge=0, le=1, description="entropy over log C below which an answer may train")
     decay: float = Field(0.0033, ge=0, description="what the threshold falls by in every round")
@@ -181,7 +188,9 @@ class RunConfig(Section):
         given = _without_alias(_spelled_out({key: value for key, value in values.items() if value is not None}))
         layers = [recipe(task_class(given["task"]).recipe)]
         if "data" not in given:
-            layers.append(demo_settings(given["task"]))
+            shown = demo_settings(given["task"])
+            # With a budget, that decides how long the demonstration is.
+            layers.append({key: value for key, value in shown.items() if key != "rounds" or "budget" not in given})
         merged: dict[str, Any] = {}
         for layer in [*layers, given]:
             merged = merge(merged, layer)
@@ -219,15 +228,11 @@ class RunConfig(Section):
 
     def identity(self) -> dict[str, Any]:
         """Return what may not change while a run folder is in use."""
-        values = self.model_dump(mode="json")
-        training = values["training"]
-        training["effective_batch"] = training.pop("batch_size") * training.pop("accumulation")
-        return {**{name: values[name] for name in IDENTITY}, "training": training}
+        return identity(self.model_dump(mode="json"))
 
     def fingerprint(self) -> str:
         """Return 16 hex digits that stand for the whole configuration, the folder apart."""
-        values = self.model_dump(mode="json", exclude={"out"})
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+        return fingerprint(self.model_dump(mode="json", exclude={"out"}))
 
     @classmethod
     def load(
@@ -242,6 +247,18 @@ class RunConfig(Section):
             return cls(**values)
         except ValidationError as error:
             raise _sentence(error) from None
+
+
+def identity(dump: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what may not change, of a configuration as a ledger holds it; classes that it names need not be there."""
+    training = dict(dump["training"])
+    training["effective_batch"] = training.pop("batch_size") * training.pop("accumulation")
+    return {**{name: dump.get(name) for name in IDENTITY}, "training": training}
+
+
+def fingerprint(dump: Mapping[str, Any]) -> str:
+    """Return 16 hex digits that stand for a configuration as a ledger holds it."""
+    return hashlib.sha256(json.dumps(dump, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -305,4 +322,5 @@ def _sentence(error: ValidationError) -> UserError:
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
         return UserError(f"The configuration lacks {place!r}: give --{place.replace('_', '-')}.")
-    return UserError(f"{place} = {first['input']!r} is not right: {first['msg'][:1].lower()}{first['msg'][1:]}.")
+    flag = f"--set {place}" if "." in place else f"--{place.replace('_', '-')}"
+    return UserError(f"{flag} {first['input']!r} is not right: {first['msg'][:1].lower()}{first['msg'][1:]}.")

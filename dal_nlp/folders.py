@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from dal_nlp.config import RunConfig
+from dal_nlp.config import RunConfig, fingerprint, identity
 from dal_nlp.errors import UserError
 from dal_nlp.ledger import State, read_state
 from dal_nlp.processes import is_main
@@ -25,21 +25,23 @@ def choose_folder(config: RunConfig) -> Path:
             return folder
         if not (folder / "ledger.jsonl").is_file():
             continue
-        state = read_state(folder)
+        try:
+            state = read_state(folder)
+        except UserError:  # a damaged ledger is nothing that this run could go on from
+            continue
         if state.config is None:  # a start that failed its checks
             return folder
-        if not state.stopped and RunConfig(**state.config).fingerprint() == config.fingerprint():
+        if not state.stopped and fingerprint(state.config) == config.fingerprint():
             return folder
     raise AssertionError("count() does not end")
 
 
 def refuse_differences(folder: Path, state: State, config: RunConfig, digests: dict[str, str]) -> None:
     """Raise ``UserError`` where what identifies a run is not what it was, with every difference."""
-    assert state.config is not None
-    old, new = RunConfig(**state.config).identity(), config.identity()
+    old, new = identity(state.config or {}), config.identity()
     old |= {f"training.{key}": value for key, value in old.pop("training").items()}
     new |= {f"training.{key}": value for key, value in new.pop("training").items()}
-    changes = [f"{key} was {old[key]!r} and is {new[key]!r}" for key in new if old[key] != new[key]]
+    changes = [f"{key} was {old.get(key)!r} and is {new[key]!r}" for key in new if old.get(key) != new[key]]
     for name in sorted(state.digests.keys() | digests.keys()):
         if state.digests.get(name) != digests.get(name):
             changes.append(f"the {name} file has other rows")

@@ -84,7 +84,8 @@ def load_classifier(source: str, labels: Sequence[str]) -> nn.Module:
     """Load a sequence classifier with one output for every label.
 
     A model whose own labels are the first of these keeps its outputs and gets further ones behind them: that is a run's
-    checkpoint to whose data a label was added.
+    checkpoint to whose data a label was added. One with the same labels in another order has its outputs put into this
+    order; one with other labels gets a new output layer, as nobody can tell what its outputs mean.
     """
     from transformers import AutoConfig
 
@@ -97,7 +98,23 @@ def load_classifier(source: str, labels: Sequence[str]) -> nn.Module:
     model = load_model("AutoModelForSequenceClassification", source, id2label=dict(enumerate(first)))
     if grows:
         _add_outputs(model, len(known), labels)
+    elif known != list(labels):
+        _reorder_outputs(output_layer(model, len(labels)), known, labels)
     return model
+
+
+def _reorder_outputs(head: nn.Linear, known: Sequence[str], labels: Sequence[str]) -> None:
+    """Bring outputs into the order of ``labels`` where these are the known ones, else draw them anew."""
+    with torch.no_grad():
+        if set(known) == set(labels):
+            order = torch.tensor([known.index(label) for label in labels])
+            head.weight.copy_(head.weight[order])
+            if head.bias is not None:
+                head.bias.copy_(head.bias[order])
+            return
+        nn.init.normal_(head.weight, std=0.02)
+        if head.bias is not None:
+            nn.init.zeros_(head.bias)
 
 
 def has_masked_lm(source: str) -> bool:

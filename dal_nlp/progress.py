@@ -36,7 +36,10 @@ class Console:
         self._console = RichConsole(stderr=True, highlight=False)
 
     def track(self, items: Sequence[T], label: str) -> Iterator[T]:
-        """Yield the items under a bar that vanishes when they are done."""
+        """Yield the items under a bar that vanishes when they are done; without a terminal there is no bar."""
+        if not self._console.is_terminal:
+            yield from items
+            return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -87,6 +87,8 @@ def select(
 
 def _dataset(task: Classification, texts: Sequence[Text], labels: Sequence[str] | None) -> Dataset:
     """Encode texts, and their labels where they are known, in memory."""
+    if len({isinstance(text, str) for text in texts}) > 1:
+        raise UserError("Some texts are pairs and others are not: give all as text or all as (text, text).")
     columns: dict[str, list[Any]] = {
         "text": [text if isinstance(text, str) else text[0] for text in texts],
         "pair": [None if isinstance(text, str) else text[1] for text in texts],

@@ -14,9 +14,10 @@ import numpy as np
 from dal_nlp import report, stopping
 from dal_nlp.chance import generator
 from dal_nlp.config import RunConfig
+from dal_nlp.errors import UserError, nearest
 from dal_nlp.folders import choose_folder
 from dal_nlp.ledger import Ledger, Target
-from dal_nlp.oracles import Oracle, Skip
+from dal_nlp.oracles import Label, Oracle, Skip
 from dal_nlp.oracles import Query as Question
 from dal_nlp.pool import Pool
 from dal_nlp.processes import is_main, share, share_each
@@ -178,17 +179,33 @@ class Session:
         open_ids = self._state.pending(ids)
         questions = [Question(id, text) for id, text in zip(open_ids, self._work.texts(open_ids), strict=True)]
         for answer in share_each(self._work.oracle.label(questions)):
+            self._check_answer(answer, open_ids)
             if isinstance(answer, Skip):
                 self._ledger.append("skip", {"round": round, "id": answer.id, "reason": answer.reason})
             else:
                 self._ledger.append("label", {"round": round, "id": answer.id, "target": answer.target})
         return self._state.pending(ids)
 
+    def _check_answer(self, answer: Label | Skip, asked: list[str]) -> None:
+        """Raise ``UserError`` for an answer that the run cannot use, before it is written down for good."""
+        labels = self._work.task.labels
+        if answer.id not in asked:
+            raise UserError(f"The oracle answered {answer.id!r}, which was not asked: yield ids of the queries.")
+        if isinstance(answer, Label) and labels and answer.target not in labels:
+            raise UserError(
+                f"The oracle gave {answer.id!r} the label {answer.target!r}{nearest(str(answer.target), labels)}; "
+                f"there are {', '.join(labels)}: name all labels with --labels."
+            )
+
     def _fit(self, round: int) -> Fit:
         """Fit on all labels, or find the fit that a crash left behind; a collapsed fit is tried once more."""
         work = self._work
         done = work.learner.fitted(round)
         if done is None:
+            if not work.training_size():
+                raise UserError(
+                    "No answer came that could train a model: raise --initial or --budget, or lower --audit."
+                )
             examples, weights = work.training_set(round)
             done = work.learner.fit(round, examples, weights)
             if work.collapsed(round):

@@ -132,6 +132,8 @@ def fit(
     """
     started = time.perf_counter()
     rows = fetch(examples, range(len(examples)))
+    if not rows:
+        raise ValueError("there is nothing to train on")
     steps = number_of_steps(len(rows), training)
     optimizer = torch.optim.AdamW(_groups(model, training.weight_decay), lr=training.learning_rate, fused=True)
     if beside is not None:

@@ -67,6 +67,8 @@ class Workspace:
         progress: Progress,
     ) -> None:
         self.config, self.folder, self._ledger, self._progress = config, folder, ledger, progress
+        self._given_config = config  # ``config`` is what is run: its budget may be capped
+        self._remarks: list[str] = []
         self.task = task or make_task(config)
         self._strategy = strategy or make_strategy(config.strategy, config.strategy_options)
         self._initial = initial_strategy or make_strategy(config.initial_strategy, {})
@@ -75,8 +77,11 @@ class Workspace:
         self._check_names()
         with PartialState().main_process_first():  # the others find what it has cached
             self._read()
+        self._refuse()
+        source = resolve(config.model, progress)
+        self.task.tokenizer = load_tokenizer(source)
         self._hold_fast()
-        self._load()
+        self._load(source)
 
     def _check_names(self) -> None:
         offers = self.task.offers | self._model_offers()
@@ -133,23 +138,49 @@ class Workspace:
                 f"The label set of {self.folder} is {', '.join(old)}: new labels may only come after these, also in "
                 "--labels."
             )
+        self._compare_labels()
+
+    def _compare_labels(self) -> None:
+        """Refuse a simulation that can show one label only, and find the labels that only measure."""
+        if not self.task.labels or not self.oracle.from_file:
+            return
+        sources = [self.corpus, *(corpus for name, corpus in self.given.items() if name == "labeled")]
+        learnt = [target for corpus in sources for target in corpus.distinct_targets()]
+        if all(target == learnt[0] for target in learnt):
+            raise UserError(
+                f"Every row of {self.config.data} has the label {learnt[0]!r}, so there is nothing to learn: check "
+                "--label-column, or add rows with other labels."
+            )
+        alone = [label for label in self.task.labels if label not in learnt]
+        if alone:
+            self._remarks.append(
+                f"No row of the pool has the label {', '.join(map(repr, alone))}: it can be measured and not learnt; "
+                "check the spelling."
+            )
+
+    def _refuse(self) -> None:
+        """Raise ``UserError`` where the folder belongs to another run, or the run cannot be."""
+        state = self._ledger.state
+        self._digests = {name: corpus.digest for name, corpus in self.given.items()}
+        if state.audit is not None or state.queries:  # before that, nothing depends on what was typed
+            refuse_differences(self.folder, state, self.config, self._digests)
+        self._keep_labelled()
+        self._cap_budget()
 
     def _hold_fast(self) -> None:
-        """Compare with what the folder was used for, and write down what is new."""
-        state, config = self._ledger.state, self.config
-        digests = {name: corpus.digest for name, corpus in self.given.items()}
-        if state.config is not None:
-            refuse_differences(self.folder, state, config, digests)
-        dump = config.model_dump(mode="json", exclude={"out"})
-        if (state.config, state.digests, state.labels) != (dump, digests, self.task.labels):
-            self._ledger.append("config", {"config": dump, "digests": digests, "labels": list(self.task.labels)})
-            write_config(self.folder, config)
+        """Write down what is new."""
+        state = self._ledger.state
+        dump = self._given_config.model_dump(mode="json", exclude={"out"})
+        if (state.config, state.digests, state.labels) != (dump, self._digests, self.task.labels):
+            labels = list(self.task.labels)
+            self._ledger.append("config", {"config": dump, "digests": self._digests, "labels": labels})
+            write_config(self.folder, self._given_config)
         rejected = [row for corpus in (self.corpus, *self.given.values()) for row in corpus.rejected]
         if state.pool is None or state.pool["digest"] != self.corpus.digest:
             self._ledger.append(
                 "pool",
                 {
-                    "file": config.data,
+                    "file": self.config.data,
                     "rows": len(self.corpus),
                     "digest": self.corpus.digest,
                     "added": self.corpus.added,
@@ -159,8 +190,8 @@ class Workspace:
             )
         if is_main():
             write_rejected(self.folder / "rejected.csv", rejected)
-        self._keep_labelled()
-        self._cap_budget()
+        for text in self._remarks:
+            self.note(text)
 
     def _keep_labelled(self) -> None:
         """Refuse a pool file from which labelled rows have gone: a label is never lost."""
@@ -181,8 +212,13 @@ class Workspace:
         text = f"The budget of {asked} labels is above the {there} rows of the pool"
         if self.config.strict:
             raise UserError(f"{text}: lower --budget or leave --strict out.")
+        if there <= (self.config.audit or 0) and not self.config.labeled:
+            raise UserError(
+                f"The audit sample of {self.config.audit} takes all {there} rows of the pool: lower --audit, give "
+                "--test, or bring more rows."
+            )
         self.config = self.config.model_copy(update={"budget": there})
-        self.note(f"{text} and was capped.")
+        self._remarks.append(f"{text} and was capped.")
 
     def note(self, text: str) -> None:
         """Say something once, on screen and in the report."""
@@ -190,10 +226,8 @@ class Workspace:
             self._ledger.append("note", {"text": text})
         self._progress.say(text)
 
-    def _load(self) -> None:
-        """Load the tokenizer and tokenise, once per run."""
-        source = resolve(self.config.model, self._progress)
-        self.task.tokenizer = load_tokenizer(source)
+    def _load(self, source: str) -> None:
+        """Tokenise, once per run, and make what trains and what answers."""
         self._progress.say(f"Tokenizing {len(self.corpus)} texts")
         with PartialState().main_process_first():
             self._data = self.corpus.encoded(self.task)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dal_nlp.config import RunConfig
 from dal_nlp.errors import UserError
+from dal_nlp.tasks import make_task
 
 FILES = {"task": "sentiment", "data": "pool.jsonl", "test": "test.jsonl"}
 
@@ -62,6 +63,17 @@ def test_the_demonstration_is_used_only_without_data() -> None:
     assert RunConfig(**FILES).max_length == 128
 
 
+def test_a_budget_lengthens_the_demonstration() -> None:
+    assert RunConfig(task="sentiment", budget=280).rounds == 13
+    assert RunConfig(task="sentiment").rounds == 3
+
+
+@pytest.mark.parametrize("labels", [["a"], ["a", "b", "b"]])
+def test_labels_are_two_at_least_and_each_once(labels: list[str]) -> None:
+    with pytest.raises(UserError, match="each of them once"):
+        make_task(RunConfig(**FILES, labels=labels))
+
+
 def test_pairs_of_columns_come_from_one_flag() -> None:
     assert RunConfig.load(flags={**FILES, "text_column": "a,b"}).text_column == ["a", "b"]
 
@@ -75,8 +87,8 @@ def test_pairs_of_columns_come_from_one_flag() -> None:
         ({"oracle": "labelled-file"}, "did you mean 'labeled-file'"),
         ({"query_sise": 3}, "did you mean 'query_size'"),
         ({"training": {"min_step": 3}}, "did you mean 'min_steps'"),
-        ({"query_size": 0}, "query_size = 0"),
-        ({"query_size": "many"}, "query_size = 'many'"),
+        ({"query_size": 0}, "--query-size 0"),
+        ({"query_size": "many"}, "--query-size 'many'"),
         ({"target": "accuracy"}, "METRIC=VALUE"),
         ({"initial": 0}, "nothing to train on"),
         ({"test": None, "budget": 100}, "spent on the audit sample"),

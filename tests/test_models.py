@@ -41,6 +41,17 @@ def test_a_checkpoint_keeps_its_outputs_when_a_label_is_added(model_folder: str,
     assert torch.equal(output_layer(again, 3).weight, output_layer(new, 3).weight)
 
 
+def test_outputs_follow_the_order_of_the_labels(model_folder: str, tmp_path: Path) -> None:
+    with torch_seeded(0):
+        old = load_classifier(model_folder, ["positive", "negative"])
+    old.save_pretrained(tmp_path)  # type: ignore[operator]
+    turned = load_classifier(str(tmp_path), ["negative", "positive"])
+    assert torch.equal(output_layer(turned, 2).weight, output_layer(old, 2).weight[[1, 0]])
+    with torch_seeded(1):
+        other = load_classifier(str(tmp_path), ["spam", "ham"])
+    assert not torch.isclose(output_layer(other, 2).weight, output_layer(old, 2).weight).any()
+
+
 def test_names_resolve(model_folder: str) -> None:
     assert resolve(model_folder, Silent()) == model_folder
     assert resolve("bert", Silent()) == ALIASES["bert"]

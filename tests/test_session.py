@@ -316,3 +316,80 @@ def test_test_labels_do_not_reach_selection(files: Path, model_folder: str) -> N
     assert np.allclose(
         [p["values"]["accuracy"] for p in first.curve], [1 - p["values"]["accuracy"] for p in second.curve]
     )
+
+
+def test_an_audit_sample_that_takes_the_whole_pool_is_refused(files: Path, model_folder: str) -> None:
+    with pytest.raises(UserError, match="audit sample of 100 takes all 60 rows"):
+        run(files, model_folder, test=None)
+
+
+def test_a_start_that_failed_its_checks_does_not_hold_the_folder(files: Path, model_folder: str) -> None:
+    for wrong in ({"model": str(files)}, {"strict": True, "budget": 999, "rounds": None}, {"target": "acuracy=1"}):
+        with pytest.raises(UserError):
+            run(files, **{"model": model_folder, **wrong})
+    assert run(files, model_folder, rounds=0, seed=3).stopped
+
+
+class Wrong(Slow):
+    """Answers with a label, or an id, that does not exist."""
+
+    def __init__(self, id: str | None, target: str) -> None:
+        self.wrong = (id, target)
+
+    def label(self, queries: Sequence[Query]) -> Iterator[Label | Skip]:
+        id, target = self.wrong
+        yield Label(id or queries[0].id, target)
+
+
+@pytest.mark.parametrize(
+    ("oracle", "sentence"),
+    [(Wrong(None, "positve"), "did you mean 'positive'"), (Wrong("ghost", "positive"), "was not asked")],
+)
+def test_an_answer_that_cannot_be_used_is_refused_and_leaves_no_trace(
+    files: Path, model_folder: str, oracle: Oracle, sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        Session(settings(files, model_folder, rounds=0), oracle=oracle).run()
+    assert not read_state(files / "run").answers
+    assert run(files, model_folder, rounds=0).stopped
+
+
+def test_an_oracle_that_skips_everything_is_a_sentence(files: Path, model_folder: str) -> None:
+    class Refusing(Slow):
+        def label(self, queries: Sequence[Query]) -> Iterator[Label | Skip]:
+            yield from (Skip(query.id, "no") for query in queries)
+
+    with pytest.raises(UserError, match="No answer came"):
+        Session(settings(files, model_folder, rounds=0), oracle=Refusing()).run()
+
+
+def test_a_pool_of_one_label_is_refused_and_labels_of_the_test_set_alone_are_named(
+    files: Path, model_folder: str
+) -> None:
+    rows = tiny.sentences(60)
+    write(files / "pool.jsonl", [{**row, "label": "positive"} for row in rows])
+    with pytest.raises(UserError, match="nothing to learn"):
+        run(files, model_folder, rounds=0)
+    write(files / "pool.jsonl", rows)
+    write(files / "test.jsonl", [{**row, "label": f"{row['label']}s"} for row in tiny.sentences(20, seed=1)])
+    result = run(files, model_folder, rounds=0)
+    assert any("'negatives', 'positives'" in note for note in read_state(result.folder).notes)
+
+
+def test_numbers_are_the_same_labels_in_every_kind_of_file(files: Path, model_folder: str) -> None:
+    import pandas
+
+    rows = [{**row, "label": int(row["label"] == "positive")} for row in tiny.sentences(60)]
+    gaps = [{**row, "label": None if i < 3 else row["label"]} for i, row in enumerate(rows)]
+    pandas.DataFrame(gaps).to_parquet(files / "pool.parquet")
+    write(files / "test.jsonl", [{**r, "label": int(r["label"] == "positive")} for r in tiny.sentences(20, seed=1)])
+    result = run(files, model_folder, data=str(files / "pool.parquet"), rounds=0)
+    assert set(result.labels.values()) == {"0", "1"}
+    assert read_state(result.folder).labels == ["0", "1"]
+
+
+def test_a_strategy_that_is_gone_does_not_lock_the_folder(files: Path, model_folder: str) -> None:
+    run(files, model_folder, rounds=0)
+    text = (files / "run" / "ledger.jsonl").read_text()
+    (files / "run" / "ledger.jsonl").write_text(text.replace('"strategy": "margin"', '"strategy": "gone.module:Mine"'))
+    assert run(files, model_folder, rounds=1).stopped

@@ -121,10 +121,13 @@ def task(labels: int = 2) -> Classification:
 
 def encoded(rows: list[dict[str, str]], of: Classification) -> Dataset:
     """Rows as an encoded dataset with targets."""
-    data = Dataset.from_list(
-        [{"id": r["id"], "target": encode_target(r["label"]), "text": r["text"], "pair": None} for r in rows]
-    )
-    return data.map(of.encode, batched=True, load_from_cache_file=False)
+    columns = {
+        "id": [row["id"] for row in rows],
+        "target": [encode_target(row["label"]) for row in rows],
+        "text": [row["text"] for row in rows],
+        "pair": [None] * len(rows),
+    }
+    return Dataset.from_dict({**columns, **of.encode(columns)})
 
 
 def pool(

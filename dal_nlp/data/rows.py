@@ -103,6 +103,8 @@ def read_id(row: Mapping[str, Any], config: RunConfig) -> str | None:
         raise RowError(f"has no id in column {column!r}: fill it in or choose another --id-column")
     if not isinstance(value, str | int | float):
         raise RowError(f"has an id in column {column!r} that is neither text nor a number: choose another --id-column")
+    if isinstance(value, float) and value.is_integer():  # tables with gaps turn 1 into 1.0
+        return str(int(value))
     return str(value)
 
 

@@ -155,7 +155,7 @@ def check_ids(staged: Staged) -> None:
     clash = clashes[np.argmin(order[clashes + 1])]
     first, second = order[clash], order[clash + 1]
     raise UserError(
-        f"{staged.place(second)} has the id {staged.name(second)!r} and so has row {staged.rows[first]} with another "
+        f"{staged.place(second)} has the id {staged.name(second)!r} and so has {staged.place(first)}, with another "
         "text: give each text an id of its own, or choose the column of ids with --id-column."
     )
 

@@ -43,8 +43,10 @@ def _jsonl(source: str, path: Path) -> Rows:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"{place(source, number)} is broken JSON ({error}): correct or remove the line.") from None
+        except json.JSONDecodeError as error:
+            raise UserError(
+                f"{place(source, number)} is broken JSON ({error.msg}, column {error.colno}): correct or remove it."
+            ) from None
         if not isinstance(row, dict):
             raise UserError(f'{place(source, number)} is no JSON object: write it as {{"text": "...", ...}}.')
         yield number, row

@@ -57,8 +57,8 @@ class Classification:
             raise UserError(
                 "--text-column wants one column, or two for pairs of texts: --text-column premise,hypothesis."
             )
-        if config.labels is not None and len(set(config.labels)) < 2:
-            raise UserError("--labels wants at least two different labels: --labels negative,positive.")
+        if config.labels is not None and (len(config.labels) < 2 or len(set(config.labels)) < len(config.labels)):
+            raise UserError("--labels wants at least two labels, each of them once: --labels negative,positive.")
         return cls(
             config.text_column, config.label_column, config.labels or (), config.max_length, config.labels is not None
         )
@@ -80,9 +80,9 @@ class Classification:
         label = row.get(self._label_column)
         if isinstance(label, list | tuple | dict | set):
             raise RowError("holds several labels and multi-label data is not supported: give one label a row")
-        if label is None or not str(label).strip():
+        if label is None or label != label or not str(label).strip():  # NaN stands for an empty cell
             return None
-        return self.parse(str(label), row)
+        return self.parse(_as_text(label), row)
 
     def learn_labels(self, targets: Iterable[Target]) -> None:
         """Add labels that are not in the set yet, in alphabetical order, after those there are.
@@ -199,6 +199,15 @@ class Classification:
                 "correct it or add it to --labels"
             )
         return label
+
+
+def _as_text(label: object) -> str:
+    """Write a label alike whatever file it comes from: tables with gaps turn 1 into 1.0, and JSON has its own true."""
+    if isinstance(label, bool):
+        return str(label).lower()
+    if isinstance(label, float) and label.is_integer():
+        return str(int(label))
+    return str(label)
 
 
 def _pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:

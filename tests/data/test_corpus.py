@@ -237,7 +237,8 @@ def test_given_answers_replace_those_of_the_rows(tmp_path: Path) -> None:
 def test_one_id_with_two_texts(tmp_path: Path) -> None:
     rows = [row("a", "one"), row("b", "two"), row("a", "one"), row("a", "three", None), row("b", "four")]
     message = complaint(tmp_path, rows)
-    assert "p.jsonl, line 4 has the id 'a' and so has row 3 with another text" in message
+    assert "p.jsonl, line 4 has the id 'a' and so has " in message
+    assert "p.jsonl, line 3, with another text" in message
     assert "give each text an id of its own, or choose the column of ids with --id-column" in message
 
 

@@ -163,7 +163,7 @@ FAULTS = [
     ("header.csv", "text,label\n", "is empty", "one example a row"),
     ("blank.jsonl", "\n\n", "is empty", "one example a row"),
     ("list.json", "[]", "is empty", "one example a row"),
-    ("broken.jsonl", '{"text": "a"}\n{"text": \n', "line 2 is broken JSON", "correct or remove the line"),
+    ("broken.jsonl", '{"text": "a"}\n{"text": \n', "line 2 is broken JSON", "correct or remove it"),
     ("array.jsonl", '{"text": "a"}\n\n["a"]\n', "line 3 is no JSON object", 'write it as {"text"'),
     ("broken.json", '[{"text": "a"},\n {"text" "b"}]', "line 2 is broken JSON", "correct it"),
     ("lines.json", '{"text": "a"}\n{"text": "b"}\n', "line 2 is broken JSON", "name the file .jsonl"),
