@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from accelerate import PartialState
 from datasets import Dataset
 from numpy.typing import NDArray
 from torch import nn
@@ -18,7 +17,7 @@ from dal_nlp.config import RunConfig
 from dal_nlp.loss_prediction import FILE, LossHead, LossPrediction, hidden_width, load_head, save_head
 from dal_nlp.models import load_masked_lm
 from dal_nlp.pool import fetch
-from dal_nlp.processes import is_main
+from dal_nlp.processes import is_main, process_state
 from dal_nlp.progress import Progress
 from dal_nlp.tasks.base import Task
 from dal_nlp.training import Fit, fit, make_accelerator
@@ -54,19 +53,19 @@ class Learner:
             source = self._source if round < 0 else str(self._place(round))
             with torch_seeded(derive(self._config.seed, 0, "weights")):
                 model = self._task.load(source)
-            self._current = (round, model.to(PartialState().device))
+            self._current = (round, model.to(process_state().device))
         return self._current[1]
 
     def loss_head(self, round: int) -> nn.Module:
         """Return the head that was trained beside the model of a round; raises ``Unsupported`` where none was."""
         if self._head is None or self._head[0] != round:
-            self._head = (round, load_head(self._place(round)).to(PartialState().device))
+            self._head = (round, load_head(self._place(round)).to(process_state().device))
         return self._head[1]
 
     def masked_lm(self) -> nn.Module:
         """Return the pretrained model with its masked-LM head; kept until the next fit needs the memory."""
         if self._masked_lm is None:
-            self._masked_lm = load_masked_lm(self._source).to(PartialState().device)
+            self._masked_lm = load_masked_lm(self._source).to(process_state().device)
         return self._masked_lm
 
     def companions(self, round: int) -> Companions:
@@ -90,7 +89,7 @@ class Learner:
         else:
             # The same new weights in every round: less variance between rounds and strategies.
             with torch_seeded(derive(self._config.seed, attempt, "weights")):
-                model = self._task.load(self._source).to(PartialState().device)
+                model = self._task.load(self._source).to(process_state().device)
         self._current = self._head = self._masked_lm = None
         head = self._new_head(model, examples, attempt) if self._predicts_loss else None
         with torch_seeded(derive(self._config.seed, round, purpose)):
@@ -112,14 +111,14 @@ class Learner:
 
     def _new_head(self, model: nn.Module, examples: Dataset, attempt: int) -> LossHead:
         """Make the same new head in every round, drawn apart from the model's weights."""
-        device = PartialState().device
+        device = process_state().device
         with torch_seeded(derive(self._config.seed, attempt, "loss head")):
             batch = self._task.collate(fetch(examples, [0])).to(device)
             return LossHead(hidden_width(model, batch)).to(device)
 
     def save(self, round: int, done: Fit) -> None:
         """Write the checkpoint of a round, then remove older ones."""
-        PartialState().wait_for_everyone()
+        process_state().wait_for_everyone()
         if is_main():
             target = self._folder / "checkpoints" / f"round-{round}"
             head = self.loss_head(round) if self._predicts_loss else None
@@ -127,7 +126,7 @@ class Learner:
             for old in target.parent.iterdir():
                 if old != target:
                     shutil.rmtree(old)
-        PartialState().wait_for_everyone()
+        process_state().wait_for_everyone()
 
     def finish(self, round: int) -> Path:
         """Move the last checkpoint to ``model/``; it stays what the next start goes on from."""
@@ -137,7 +136,7 @@ class Learner:
             shutil.rmtree(final, ignore_errors=True)
             os.replace(place, final)
             shutil.rmtree(self._folder / "checkpoints")
-        PartialState().wait_for_everyone()
+        process_state().wait_for_everyone()
         return final
 
     def _place(self, round: int) -> Path:

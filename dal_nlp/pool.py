@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from accelerate import PartialState
 from accelerate.utils import gather_object
 from datasets import Dataset
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from dal_nlp.companions import Companions
 from dal_nlp.config import ScoringConfig
 from dal_nlp.errors import BrokenModelError, Unsupported
 from dal_nlp.forward import Draws, Forward
+from dal_nlp.processes import process_state
 from dal_nlp.progress import Progress, Silent
 from dal_nlp.tasks.base import Prediction, Task, decode
 from dal_nlp.vectors import Dense, Outer, Positions
@@ -166,7 +166,7 @@ class Pool:
     def _measure(self, probes: Sequence[Probe]) -> list[Measured]:
         """Run probes over the pool in one pass."""
         sinks = [_Sink(len(self)) for _ in probes]
-        processes = PartialState().num_processes
+        processes = process_state().num_processes
         mine: list[tuple[Positions, list[tuple[type, tuple[NDArray[Any], ...]]]]] = []
         for positions, forward in self._forwards("scoring"):
             values = [_parts(probe(forward)) for probe in probes]
@@ -185,7 +185,7 @@ class Pool:
         mine: list[tuple[int, Prediction]] = []
         for positions, forward in self._forwards("predicting"):
             mine.extend(zip(positions.tolist(), self._task.predict(forward), strict=True))
-        if PartialState().num_processes > 1:
+        if process_state().num_processes > 1:
             mine = gather_object(mine)
         return [prediction for _, prediction in sorted(mine, key=lambda pair: pair[0])]
 
@@ -195,7 +195,7 @@ class Pool:
         sizes = self._examples.with_format("arrow", columns=["length", "rows"])[:]
         lengths, rows = (sizes[name].to_numpy()[self._rows] for name in ("length", "rows"))
         batches = make_batches(lengths, rows, self._scoring)
-        state = PartialState()
+        state = process_state()
         device = next(self._model.parameters()).device
         training = self._model.training
         self._model.eval()

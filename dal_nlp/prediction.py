@@ -5,7 +5,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
 from datasets import Dataset
 from torch import nn
 
@@ -16,6 +15,7 @@ from dal_nlp.errors import UserError
 from dal_nlp.ledger import State, read_state
 from dal_nlp.models import load_tokenizer
 from dal_nlp.pool import Pool
+from dal_nlp.processes import process_state
 from dal_nlp.progress import Progress, Silent
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.base import Prediction, Task
@@ -51,7 +51,7 @@ def predict(folder: Path, source: str, progress: Progress | None = None) -> Iter
     examples = Reader(source, task, config, answers={}).examples()
     first = next(examples)  # a wrong file or column comes to light before the model is loaded
     task.tokenizer = load_tokenizer(str(place))
-    model = task.load(str(place)).to(PartialState().device)
+    model = task.load(str(place)).to(process_state().device)
     return _answers(chain([first], examples), model, task, config, progress or Silent())
 
 

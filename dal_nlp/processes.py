@@ -4,24 +4,32 @@ Accelerate is imported when it is needed: reading a ledger must not take the sec
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
 
 T = TypeVar("T")
 
 
+def process_state() -> "PartialState":
+    """Return which of how many processes this is, on which device; ``ACCELERATE_USE_CPU`` counts as with ``Accelerator``."""
+    from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
+
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+
+
 def is_main() -> bool:
     """Tell whether this is the process that decides and writes."""
-    from accelerate import PartialState
-
-    return bool(PartialState().is_main_process)
+    return bool(process_state().is_main_process)
 
 
 def share(value: T) -> T:
     """Return the first process's value in every process; all must call it."""
-    from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
 
-    if PartialState().num_processes == 1:
+    if process_state().num_processes == 1:
         return value
     box = [value]
     broadcast_object_list(box)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accelerate import PartialState
 from datasets import Dataset, concatenate_datasets
 from numpy.typing import NDArray
 
@@ -24,7 +23,7 @@ from dal_nlp.ledger import Ledger, Target
 from dal_nlp.models import has_masked_lm, load_tokenizer, resolve
 from dal_nlp.oracles import Oracle, oracle_class
 from dal_nlp.pool import Pool, fetch
-from dal_nlp.processes import is_main
+from dal_nlp.processes import is_main, process_state
 from dal_nlp.progress import Progress
 from dal_nlp.pseudo_labels import Policy, check_policy, make_policy
 from dal_nlp.querying import draw_candidates
@@ -75,7 +74,7 @@ class Workspace:
         self._policy = make_policy(config.pseudo_labels)
         self.oracle = oracle or oracle_class(config.oracle)()
         self._check_names()
-        with PartialState().main_process_first():  # the others find what it has cached
+        with process_state().main_process_first():  # the others find what it has cached
             self._read()
         self._refuse()
         source = resolve(config.model, progress)
@@ -229,7 +228,7 @@ class Workspace:
     def _load(self, source: str) -> None:
         """Tokenise, once per run, and make what trains and what answers."""
         self._progress.say(f"Tokenizing {len(self.corpus)} texts")
-        with PartialState().main_process_first():
+        with process_state().main_process_first():
             self._data = self.corpus.encoded(self.task)
             self._given = {name: corpus.encoded(self.task) for name, corpus in self.given.items()}
         predicts_loss = PREDICTED_LOSS in self._strategy.requires
