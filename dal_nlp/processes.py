@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def process_state() -> "PartialState":
-    """Return which of how many processes this is, on which device; ``ACCELERATE_USE_CPU`` counts as with ``Accelerator``."""
+    """Return which of how many processes this is; ``ACCELERATE_USE_CPU`` counts as it does for ``Accelerator``."""
     from accelerate import PartialState
     from accelerate.utils import parse_flag_from_env
 
