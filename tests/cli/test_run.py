@@ -71,7 +71,7 @@ MISTAKES = {
     "unknown strategy": (["--task", "sentiment", "--strategy", "marginn"], "'margin'"),
     "unknown key": (["--task", "sentiment", "--set", "training.epoch=3"], "'epochs'"),
     "no configuration file": (["--config", "missing.yaml"], "dal-nlp init"),
-    "query size": (["--task", "sentiment", "--query-size", "0"], "query_size"),
+    "query size": (["--task", "sentiment", "--query-size", "0"], "--query-size 0"),
     "target": (["--task", "sentiment", "--target", "accuracy"], "METRIC=VALUE"),
     "no file": (["--task", "sentiment", "--data", "missing.csv"], "missing.csv"),
 }
