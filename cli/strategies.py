@@ -44,8 +44,10 @@ def summary(cls: type) -> list[str]:
     idea = re.split(r"\n\s*\n|\n(?=\w+:)", text)[0]
     found = {name: re.search(rf"^{name}:(.*(?:\n[ ]+\S.*)*)", text, re.MULTILINE) for name in _SECTIONS}
     parts = [idea, *(match[1] if match else "" for match in found.values())]
-    # Second thoughts come after the first stop.
-    return [re.split(r";|\.(?:\s|$)", " ".join(part.split()))[0] for part in parts]
+    # Second thoughts come after the first stop; those inside a formula's brackets, or before a small letter, are none.
+    stop = re.compile(r";(?![^()]*\))|\.(?:\s+(?=[A-Z])|$)")
+    first = [stop.split(" ".join(part.split()))[0] for part in parts]
+    return [part.replace("``", "") for part in first]
 
 
 def explain(name: str, cls: type) -> None:

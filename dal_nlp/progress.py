@@ -38,6 +38,7 @@ class Console:
     def track(self, items: Sequence[T], label: str) -> Iterator[T]:
         """Yield the items under a bar that vanishes when they are done; without a terminal there is no bar."""
         if not self._console.is_terminal:
+            self.say(f"{label.capitalize()}: {len(items)} steps")
             yield from items
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -29,7 +29,9 @@ def reason(config: RunConfig, state: State, candidates: int) -> Stop | None:
     if target:
         return target
     if state.round > (config.rounds or 0):
-        return Stop(f"all {config.rounds} rounds are done" if config.rounds != 1 else "the one round is done")
+        done = f"all {config.rounds} rounds are done" if config.rounds != 1 else "the one round is done"
+        left = (config.budget or 0) - state.spent
+        return Stop(f"{done}, {left} labels of the budget are left: raise the rounds to use them" if left > 0 else done)
     if state.spent >= (config.budget or 0):
         return Stop(f"the budget of {config.budget} labels is spent")
     if candidates == 0:

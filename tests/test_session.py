@@ -393,3 +393,8 @@ def test_a_strategy_that_is_gone_does_not_lock_the_folder(files: Path, model_fol
     text = (files / "run" / "ledger.jsonl").read_text()
     (files / "run" / "ledger.jsonl").write_text(text.replace('"strategy": "margin"', '"strategy": "gone.module:Mine"'))
     assert run(files, model_folder, rounds=1).stopped
+
+
+def test_rounds_that_hold_back_a_budget_are_named(files: Path, model_folder: str) -> None:
+    result = run(files, model_folder, rounds=0, budget=20)
+    assert result.stopped == "all 0 rounds are done, 14 labels of the budget are left: raise the rounds to use them"
