@@ -62,3 +62,10 @@ def test_factors_are_summed_or_averaged_where_they_exist() -> None:
 
 def test_uniform_is_the_largest_entropy() -> None:
     assert categoricals.entropy(of(torch.zeros(1, 8))).item() == pytest.approx(math.log(8), rel=1e-6)
+
+
+@pytest.mark.parametrize("gap", [10.0, 20.0, 30.0])
+def test_entropy_keeps_the_share_of_an_outcome_whose_probability_rounds_to_one(gap: float) -> None:
+    small = math.exp(-gap) / (1 + math.exp(-gap))
+    want = -small * math.log(small) - (1 - small) * math.log1p(-small)
+    assert categoricals.entropy(of(torch.tensor([[0.0, gap]]))).item() == pytest.approx(want, rel=1e-3)
