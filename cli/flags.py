@@ -36,14 +36,16 @@ class Flags:
     """What was typed."""
 
     task: Annotated[
-        str | None, _flag(_RUN, "NAME", "sentiment, classification, or module:Class.", "that of --config")
+        str | None, _flag(_RUN, "NAME", "sentiment, classification, qa, or module:Class.", "that of --config")
     ] = None
     data: Annotated[
         str | None, _flag(_DATA, "POOL", "The pool: a file, Arrow folder or Hub name.", "the demonstration")
     ] = None
     test: Annotated[str | None, _flag(_DATA, "TEST", "Labelled examples that only measure.", "an audit sample")] = None
-    text_column: Annotated[str | None, _flag(_DATA, "A[,B]", "Column of the text, or of a pair.", "text")] = None
-    label_column: Annotated[str | None, _flag(_DATA, "NAME", "Column of the answers.", "label")] = None
+    text_column: Annotated[
+        str | None, _flag(_DATA, "A[,B]", "Column of the text, or of a pair (in qa: question,context).", "text")
+    ] = None
+    label_column: Annotated[str | None, _flag(_DATA, "NAME", "Column of the answers (in qa: answers).", "label")] = None
     id_column: Annotated[str | None, _flag(_DATA, "NAME", "Column of stable ids.", "id, else a hash of the text")] = (
         None
     )

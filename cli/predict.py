@@ -1,11 +1,11 @@
 """``dal-nlp predict``: the answers of a run's model to the texts of a file."""
 
 import csv
-import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -32,16 +32,18 @@ def predict(
 ) -> None:
     """Write the answers of a run's model to the texts of a file, as csv: id,text,prediction,confidence.
 
-    The file needs the text columns of the run and no labels. A row without a text gets no prediction.
+    The file needs the text columns of the run and no labels. A row without a text gets no prediction. A task may have
+    more to say of an answer, in further columns: where in the text it was found, say.
     """
     from dal_nlp import prediction
 
     rows = prediction.predict(folder, source, progress(quiet))
     with _output(out) as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("id", "text", "prediction", "confidence"))
-        for id, text, answer in rows:
-            writer.writerow((id, text, *_cells(answer)))
+        first = next(rows)
+        writer.writerow(("id", "text", "prediction", "confidence", *first.details))
+        for row in chain([first], rows):
+            writer.writerow((row.id, row.text, *_cells(row.answer), *(row.details[name] for name in first.details)))
 
 
 @contextmanager
@@ -59,8 +61,7 @@ def _output(out: Path | None) -> Iterator[TextIO]:
 
 
 def _cells(answer: "Prediction | None") -> tuple[str, str]:
-    """Return the two last cells of a row."""
-    if answer is None:
-        return "", ""
-    target = answer.target if isinstance(answer.target, str) else json.dumps(answer.target, ensure_ascii=False)
-    return target, f"{answer.confidence:.6f}"
+    """Return the cells of an answer and its confidence."""
+    from dal_nlp.ledger import readable
+
+    return ("", "") if answer is None else (readable(answer.target), f"{answer.confidence:.6f}")

@@ -1,15 +1,20 @@
 """A batch of predictions as categorical distributions, and the formulas that read only these.
 
-Every formula is written on three reductions (over outcomes, to the most likely ones, over factors), in log space.
+Every formula is written on a few reductions (over outcomes, to the most likely ones, over factors), in log space, so it
+serves outcomes that all examples share as well as those that every example has for itself.
 
-Letters: B examples, F factors (categoricals of one example), C outcomes.
+Letters: B examples, F factors (categoricals of one example), C outcomes, R rows of outcomes (see ``Ragged``).
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
+
+#: (example, outcome) -> the outcome's text
+OutcomeText = Callable[[int, int], str]
 
 
 @dataclass(frozen=True)
@@ -27,8 +32,12 @@ class Categoricals:
     reduction: Literal["sum", "mean"] = "sum"
 
     def over_outcomes(self, values: Tensor) -> Tensor:
-        """Sum (B, F, C) values over the outcomes to (B, F)."""
+        """Sum values of the form of ``log_probs`` over the outcomes to (B, F)."""
         return values.sum(-1)
+
+    def largest(self, values: Tensor) -> Tensor:
+        """Return the largest of values of the form of ``log_probs`` over the outcomes, (B, F)."""
+        return values.amax(-1)
 
     def over_factors(self, values: Tensor) -> Tensor:
         """Sum or average (B, F) values over the factors that exist to (B,)."""
@@ -39,18 +48,156 @@ class Categoricals:
         """Return the position of the most likely outcome, (B, F)."""
         return self.log_probs.argmax(-1)
 
+    def top(self, n: int) -> tuple[Tensor, Tensor]:
+        """Return the log-probabilities and the positions of the n most likely outcomes, best first, (B, F, n).
+
+        Where there are fewer, the log-probabilities behind them are -inf.
+        """
+        values, positions = self.log_probs.topk(min(n, self.log_probs.shape[-1]), -1)
+        missing = n - values.shape[-1]
+        return _padded(values, missing, -torch.inf), _padded(positions, missing, 0)
+
+    def numbers(self, positions: Tensor) -> Tensor:
+        """Return the numbers within their example of the outcomes at positions (B, ...), the same in every batch."""
+        return positions
+
     def at(self, outcomes: Tensor) -> Tensor:
-        """Return the log-probability of the given outcomes (B, F), (B, F)."""
+        """Return the log-probability of the outcomes at positions (B, F), (B, F)."""
         return self.log_probs.gather(-1, outcomes[..., None])[..., 0]
 
-    def without(self, outcomes: Tensor) -> "Categoricals":
+    def without(self, outcomes: Tensor) -> Self:
         """Return these with one outcome (B, F) of each made impossible; they no longer sum to one."""
-        rest = self.log_probs.scatter(-1, outcomes[..., None], -torch.inf)
-        return Categoricals(rest, self.mask, self.reduction)
+        return replace(self, log_probs=self.log_probs.scatter(-1, outcomes[..., None], -torch.inf))
 
     def log_total(self) -> Tensor:
         """Return the log of the total probability, (B, F); 0 for whole distributions."""
         return self.log_probs.logsumexp(-1)
+
+    def spread(self, values: Tensor) -> Tensor:
+        """Bring (B, F) values into a form that can be added to ``log_probs``."""
+        return values[..., None]
+
+    def normalized(self) -> Self:
+        """Return these divided by their totals."""
+        return replace(self, log_probs=self.log_probs - self.spread(self.log_total()))
+
+    def double(self) -> Self:
+        """Return the same in fp64; on the CPU in place of Apple's accelerator, which has none."""
+        place = torch.device("cpu") if self.log_probs.device.type == "mps" else self.log_probs.device
+        return replace(self, log_probs=self.log_probs.to(place).double(), mask=self.mask.to(place))
+
+    def table(self) -> Tensor:
+        """Return the log-probabilities as (B, F, C)."""
+        return self.log_probs
+
+
+@dataclass(frozen=True)
+class Ragged(Categoricals):
+    """B categorical distributions, each over outcomes of its own, which fill some rows of W numbers.
+
+    The outcomes of an example are those of all its rows. Batches of short and long examples cost what their rows cost:
+    nothing is padded to the longest example. F is 1. A position is row x W + column of the batch. An outcome's number
+    within its example is column x rows of the example + row of the example, and does not change with the batch, as long
+    as further columns only come after those there are.
+
+    Attributes:
+        log_probs: (R, W) log-probabilities; -inf where an outcome is impossible.
+        mask: (B, 1) true.
+        owner: (R,) the example, 0..B-1, that each row belongs to, ascending; every example has a row.
+    """
+
+    owner: Tensor = field(kw_only=True)
+
+    @classmethod
+    def of(cls, scores: Tensor, owner: Tensor, size: int) -> Self:
+        """Normalise scores (R, W), -inf where impossible, over all rows of each of ``size`` examples."""
+        mask = torch.ones((size, 1), dtype=torch.bool, device=scores.device)
+        return cls(scores, mask, owner=owner).normalized()
+
+    def over_outcomes(self, values: Tensor) -> Tensor:
+        """Sum (R, W) values over the outcomes to (B, 1)."""
+        return self._zeros(values).index_add(0, self.owner, values.sum(-1))[:, None]
+
+    def largest(self, values: Tensor) -> Tensor:
+        """Return the largest of (R, W) values over the outcomes, (B, 1)."""
+        return self._largest(values.amax(-1))[:, None]
+
+    def best(self) -> Tensor:
+        """Return the position of the most likely outcome, (B, 1)."""
+        values, columns = self.log_probs.max(-1)
+        rows = torch.arange(len(values), device=values.device)
+        # Of the rows that hold their example's largest value, the first; NaN is below nothing, so it is held as well.
+        below = values < self._largest(values)[self.owner]
+        holds = torch.where(below, len(values), rows)
+        first = rows.new_full((len(self.mask),), len(values)).scatter_reduce(0, self.owner, holds, "amin")
+        return (first * self.log_probs.shape[1] + columns[first])[:, None]
+
+    def top(self, n: int) -> tuple[Tensor, Tensor]:
+        """Return the log-probabilities and the positions of the n most likely outcomes, best first, (B, 1, n)."""
+        width = self.log_probs.shape[1]
+        values, columns = self.log_probs.topk(min(n, width), -1)
+        positions = columns + width * torch.arange(len(values), device=values.device)[:, None]
+        counts = torch.bincount(self.owner, minlength=len(self.mask)).tolist()
+        best = []
+        for mine, places in zip(torch.split(values, counts), torch.split(positions, counts), strict=True):
+            kept = mine.flatten().topk(min(n, mine.numel()))
+            missing = n - len(kept.values)
+            chosen = places.flatten()[kept.indices]
+            best.append((_padded(kept.values, missing, -torch.inf), _padded(chosen, missing, 0)))
+        log_probs, found = zip(*best, strict=True)
+        return torch.stack(log_probs)[:, None], torch.stack(found)[:, None]
+
+    def numbers(self, positions: Tensor) -> Tensor:
+        """Return the numbers within their example of the outcomes at positions (B, ...)."""
+        width = self.log_probs.shape[1]
+        counts = torch.bincount(self.owner, minlength=len(self.mask))
+        shape = (len(self.mask), *(1,) * (positions.dim() - 1))
+        first = (counts.cumsum(0) - counts).reshape(shape)
+        return positions % width * counts.reshape(shape) + positions // width - first
+
+    def at(self, outcomes: Tensor) -> Tensor:
+        """Return the log-probability of the outcomes at positions (B, 1), (B, 1)."""
+        return self.log_probs.flatten()[outcomes]
+
+    def without(self, outcomes: Tensor) -> Self:
+        """Return these with one outcome (B, 1) of each made impossible; they no longer sum to one."""
+        rest = self.log_probs.flatten().scatter(0, outcomes.flatten(), -torch.inf)
+        return replace(self, log_probs=rest.view_as(self.log_probs))
+
+    def log_total(self) -> Tensor:
+        """Return the log of the total probability of each example over all its rows, (B, 1)."""
+        rows = self.log_probs.detach().amax(-1)
+        largest = self._largest(rows)
+        shift = torch.where(largest > -torch.inf, largest, torch.zeros_like(largest))
+        total = self.over_outcomes((self.log_probs - shift[self.owner][:, None]).exp())
+        return total.log() + shift[:, None]
+
+    def spread(self, values: Tensor) -> Tensor:
+        """Bring (B, 1) values into a form that can be added to ``log_probs``, (R, 1)."""
+        return values[self.owner]
+
+    def double(self) -> Self:
+        """Return the same in fp64; on the CPU in place of Apple's accelerator, which has none."""
+        same = super().double()
+        return replace(same, owner=self.owner.to(same.log_probs.device))
+
+    def table(self) -> Tensor:
+        """Return the log-probabilities as (B, 1, C), padded with -inf to the most rows of an example."""
+        counts = torch.bincount(self.owner, minlength=len(self.mask)).tolist()
+        rows = [mine.flatten() for mine in torch.split(self.log_probs, counts)]
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-torch.inf)[:, None]
+
+    def _zeros(self, like: Tensor) -> Tensor:
+        return like.new_zeros(len(self.mask))
+
+    def _largest(self, rows: Tensor) -> Tensor:
+        """Return the largest of (R,) values in each example, (B,)."""
+        return rows.new_full((len(self.mask),), -torch.inf).scatter_reduce(0, self.owner, rows, "amax")
+
+
+def _padded(values: Tensor, missing: int, value: float) -> Tensor:
+    """Add ``missing`` numbers behind the last dimension."""
+    return torch.nn.functional.pad(values, (0, missing), value=value) if missing else values
 
 
 def log_rest(c: Categoricals) -> Tensor:
@@ -80,7 +227,38 @@ def least_confidence(c: Categoricals) -> Tensor:
     return c.over_factors(log_rest(c).exp())
 
 
-def margin(c: Categoricals) -> Tensor:
-    """Return 1 - (p_1 - p_2) of the two most likely outcomes, (B,), as (1 - p_1) + p_2, exact at saturation."""
-    rest = c.without(c.best())
-    return c.over_factors(rest.log_total().exp() + rest.at(rest.best()).exp())
+def margin(c: Categoricals, text: OutcomeText) -> Tensor:
+    """Return 1 - (p_1 - p_2), (B,), as (1 - p_1) + p_2, exact at saturation.
+
+    p_2 is the most likely outcome that says something else than the first: two spans that read alike are one answer,
+    and that the model wavers between them is no doubt about it. 0 where all that is possible reads alike.
+
+    Args:
+        c: The predictions.
+        text: What an outcome of an example says, normalised; asked for the few most likely ones only.
+    """
+    second = _second(c, text)
+    return c.over_factors(log_rest(c).exp() + second.exp())
+
+
+def _second(c: Categoricals, text: OutcomeText) -> Tensor:
+    """Return the log-probability of the best outcome whose text differs from the first's, (B, F); -inf if none does."""
+    n = 2
+    pending = [(b, f) for b, f in c.mask.nonzero().tolist()]
+    second = torch.full(c.mask.shape, -torch.inf, dtype=c.log_probs.dtype)
+    while pending:
+        log_probs, positions = c.top(n)
+        values, numbers = log_probs.tolist(), c.numbers(positions).tolist()
+        left = []
+        for b, f in pending:
+            first = text(b, numbers[b][f][0])
+            for value, number in zip(values[b][f][1:], numbers[b][f][1:], strict=True):
+                if value == -torch.inf or value != value:
+                    break
+                if text(b, number) != first:
+                    second[b, f] = value
+                    break
+            else:
+                left.append((b, f))
+        pending, n = left, n * 4
+    return second.to(c.log_probs.device)

@@ -23,6 +23,7 @@ DEFAULT_AUDIT = 100
 #: Fields that make two runs the same run. The rest may change between two starts of one run.
 IDENTITY = (
     "task",
+    "task_options",
     "text_column",
     "label_column",
     "id_column",
@@ -116,6 +117,9 @@ class QueryConfig(Section):
     dedupe: float | None = Field(
         0.99, gt=0, le=1, description="cosine of two texts in a lower layer from which on only one of them is asked"
     )
+    max_per_group: int | None = Field(
+        None, ge=1, description="most questions of a round about one context, or one value of task_options.group_column"
+    )
     skip_top_quantile: float = Field(
         0, ge=0, lt=1, description="share with the highest entropy that is left out, as outliers"
     )
@@ -139,7 +143,8 @@ class RunConfig(Section):
     ``ValidationError`` for values of a wrong type (``load`` turns these into ``UserError`` too).
     """
 
-    task: str = Field(description="sentiment, classification, or module:Class")
+    task: str = Field(description="sentiment, classification, qa, or module:Class")
+    task_options: dict[str, Any] = Field({}, description="arguments of the task")
     data: str | None = Field(None, description="the pool: file, Arrow folder or Hub name; none: the demonstration")
     test: str | None = Field(None, description="labelled examples that only measure")
     text_column: Names = Field(["text"], description="one column, or two for pairs of texts")

@@ -184,7 +184,7 @@ def spread(forward: Forward) -> Tensor:
         low = values if low is None else torch.minimum(low, values)
         high = values if high is None else torch.maximum(high, values)
     assert low is not None and high is not None  # K >= 2
-    return (high - low).flatten(1).amax(1)
+    return c.largest(high - low).amax(1)
 
 
 def check_draws(name: str, pool: Pool) -> None:

@@ -20,6 +20,18 @@ class BrokenModelError(UserError):
     """The model gave NaN, so nothing measured on it can be compared."""
 
 
+class RowError(ValueError):
+    """A row that cannot be read as an example, with the reason; it stops the run."""
+
+
+class UnusableRow(RowError):
+    """A row without which the run can do; it is dropped and counted, with the reason (an error with ``--strict``)."""
+
+
+class EmptyRow(UnusableRow):
+    """A row with nothing to read."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return " (did you mean X?)" for the closest known name, or "" when nothing is close."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

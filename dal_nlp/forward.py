@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from dal_nlp.categoricals import Categoricals
 from dal_nlp.companions import Companions, TokenLosses, token_losses
 from dal_nlp.errors import Unsupported
-from dal_nlp.states import States, mean_state, spread_states
+from dal_nlp.states import States, spread_states
 from dal_nlp.tasks.base import Batch, Example, Task
 from dal_nlp.vectors import Outer
 
@@ -153,25 +153,32 @@ class Forward:
 
     @property
     def log_probs(self) -> Tensor:
-        """Log-probabilities, (B, F, C)."""
-        return self.categoricals.log_probs
+        """Log-probabilities, (B, F, C); where examples have outcomes of their own, padded with -inf."""
+        return self.categoricals.table()
 
     @property
     def mask(self) -> Tensor:
         """Which factors exist, (B, F)."""
         return self.categoricals.mask
 
+    def text(self, i: int, outcome: int) -> str:
+        """Return what an outcome of example i of the batch says, normalised; see ``Categoricals.numbers``."""
+        return self._task.outcome(self.examples[i], outcome)
+
     @cached_property
     def embedding(self) -> Tensor:
         """The mean of the encoder's last hidden states over the tokens, (B, H)."""
         self.touched.add("embedding")
-        with torch.inference_mode():
-            return mean_state(self._pass.states, -1, self.batch).float()
+        return self._means[:, -1]
 
     @cached_property
     def hidden(self) -> Tensor:
         """Mean-pooled states of a few layers spread evenly over the encoder, (B, 4, H)."""
         self.touched.add("hidden")
+        return self._means
+
+    @cached_property
+    def _means(self) -> Tensor:
         with torch.inference_mode():
             return spread_states(self._pass.states, self.batch)
 
@@ -195,6 +202,8 @@ class Forward:
 
         Ash et al. (2020), section 3: the most likely outcome stands in for the unknown label. The derivative by the
         layer's outputs comes from autograd through the task's log-probabilities, so it needs no formula of the task.
+        Where the layer is applied at many positions, their products are summed up: of A outputs by H inputs, A outer
+        products are left, each of a unit vector and H numbers, in place of one for each position of each row.
         """
         self.touched.add("gradient")
         raw = self._pass.raw.detach().requires_grad_(True)
@@ -202,7 +211,13 @@ class Forward:
             c = self._task.categoricals(raw, self.batch)
             loss = -c.over_factors(c.at(c.best().detach())).sum()
         (delta,) = torch.autograd.grad(loss, raw)
-        return Outer(_positions(delta), _positions(self._pass.inputs))
+        inputs = self._pass.inputs
+        if delta.dim() == 2:
+            return Outer(_numpy(delta[:, None]), _numpy(inputs[:, None]))
+        total = inputs.new_zeros((self.batch.size, delta.shape[-1], inputs.shape[-1]))
+        total.index_add_(0, self.batch.owner, delta.mT @ inputs)
+        units = torch.eye(delta.shape[-1]).expand(self.batch.size, -1, -1)
+        return Outer(_numpy(units), _numpy(total))
 
     @property
     def loss(self) -> Tensor:
@@ -238,6 +253,5 @@ class Forward:
                 yield self._task.categoricals(raw.float(), batch)
 
 
-def _positions(values: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Bring (B, ..., X) into (B, P, X) as a numpy array."""
-    return values.detach().reshape(len(values), -1, values.shape[-1]).cpu().numpy()
+def _numpy(values: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return values.detach().cpu().numpy()

@@ -20,13 +20,27 @@ from dal_nlp.processes import is_main, share
 #: Seconds to wait for the lock: longer than a look at whether it is taken, shorter than a person notices.
 GRACE = 0.3
 
-Target = Any  # a JSON value: for classification the label
+#: A JSON value. People read a text as it is, and of an object what it holds under "text" (see ``readable``).
+Target = Any
 Event = dict[str, Any]
+
+
+def readable(target: Target) -> str:
+    """Return what people read of a target: of an object its "text", a list of which is several ways to say it."""
+    texts = target.get("text") if isinstance(target, dict) else target
+    if isinstance(texts, list):
+        return " | ".join(dict.fromkeys(map(str, texts))) or "no answer"
+    return texts if isinstance(texts, str) else json.dumps(target, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
 class Query:
-    """One round's question: ids best first, the strategy's scores, and what choosing took in seconds."""
+    """One round's question: ids best first, the strategy's scores, and what choosing took in seconds.
+
+    ``guesses`` holds what the model that chose would answer to each id: {"target", "confidence" (a probability),
+    "marks" (the parts of the text that the target points at, [start, end) in characters)}. It is empty in round 0,
+    whose model has an untrained output layer, and in ledgers of versions that did not write it.
+    """
 
     round: int
     ids: list[str]
@@ -36,6 +50,7 @@ class Query:
     pool_seconds: float
     choose_seconds: float
     notes: dict[str, Any] = field(default_factory=dict)
+    guesses: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -92,7 +107,8 @@ class State:
                 self.audit = event["ids"]
             case "query":
                 names = ("round", "ids", "scores", "texts", "strategy", "pool_seconds", "choose_seconds", "notes")
-                self.queries.append(Query(**{name: event[name] for name in names}))
+                values = {name: event[name] for name in names}
+                self.queries.append(Query(**values, guesses=event.get("guesses", [])))
             case "label":
                 self.answers[event["id"]] = event["target"]
                 self.skipped.pop(event["id"], None)

@@ -24,6 +24,8 @@ Probe = Callable[[Forward], Measure]
 Measured = Any  # a numpy array for a Tensor, else Outer or Dense, over the whole pool
 T = TypeVar("T")
 
+NO_GROUPS = "query.max_per_group counts groups, and this task's examples have none: leave it out."
+
 
 def make_batches(lengths: NDArray[np.int_], rows: NDArray[np.int_], scoring: ScoringConfig) -> list[Positions]:
     """Cut positions, longest first, into batches of at most ``batch_size`` rows and ``batch_tokens`` tokens.
@@ -112,6 +114,14 @@ class Pool:
     def targets(self) -> list[Any]:
         """The targets of the examples, as far as they are known (all of them in ``labelled``)."""
         return [row["target"] for row in fetch(self._examples.select_columns("target"), self._rows)]
+
+    @property
+    def groups(self) -> list[str]:
+        """The group of each example, N of them; raises ``Unsupported`` where the examples have no field ``group``."""
+        if "group" not in self._examples.column_names:
+            raise Unsupported(NO_GROUPS)
+        column = self._examples.with_format("arrow", columns=["group"])[:]["group"]
+        return list(column.to_numpy()[self._rows])
 
     def take(self, positions: Positions) -> "Pool":
         """Return a pool of some of the examples; its position j is this pool's ``positions[j]``.
@@ -203,9 +213,10 @@ class Pool:
             for positions in self._progress.track(batches[state.process_index :: state.num_processes], label):
                 examples = fetch(self._examples, self._rows[positions])
                 batch = self._task.collate(examples).to(device)
-                size = self._scoring.batch_size
+                longest = int(lengths[positions].max())
+                most = max(1, min(self._scoring.batch_size, self._scoring.batch_tokens // longest))
                 companions = self._companions
-                yield positions, Forward(self._model, self._task, batch, examples, self._draws, size, companions)
+                yield positions, Forward(self._model, self._task, batch, examples, self._draws, most, companions)
         finally:
             self._model.train(training)
             self._spend(time.perf_counter() - started)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from datasets import Dataset
 from torch import nn
@@ -26,7 +26,21 @@ CHUNK = 10_000
 #: What chose and answered in the run; it is not needed here, and a class of the user's own may not be at hand.
 _NOT_NEEDED = ("strategy", "strategy_options", "initial_strategy", "oracle")
 
-Row = tuple[str, str, Prediction | None]  # id, what an annotator would read, the answer
+
+class Row(NamedTuple):
+    """What the model says about one example.
+
+    Attributes:
+        id: Of the example.
+        text: What an annotator would read; "" where there is nothing to read.
+        answer: None where there is nothing to read.
+        details: See ``Task.details``; the same keys in every row.
+    """
+
+    id: str
+    text: str
+    answer: Prediction | None
+    details: dict[str, str]
 
 
 def predict(folder: Path, source: str, progress: Progress | None = None) -> Iterator[Row]:
@@ -80,9 +94,11 @@ def _answers(
         answers = iter(_predict(full, model, task, config, progress))
         for example in chunk:
             if example.fields is None:
-                yield example.id, "", None
+                yield Row(example.id, "", None, task.details(None))
             else:
-                yield example.id, task.show({"id": example.id, **example.fields}), next(answers)
+                answer = next(answers)
+                text = task.show({"id": example.id, **example.fields})
+                yield Row(example.id, text, answer, task.details(answer.target))
 
 
 def _predict(

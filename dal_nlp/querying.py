@@ -1,10 +1,10 @@
-"""From a strategy's choice to the question: which part of the pool it sees, and which near-duplicates are not asked.
+"""From a strategy's choice to the question: which part of the pool it sees, and which of its picks are not asked.
 
-Letters: N candidates, k wanted, H numbers of an embedding.
+Letters: N candidates, k wanted, M picks, L known examples, H numbers of an embedding.
 """
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from dal_nlp.strategies.geometry import blocks
 from dal_nlp.vectors import Array, Positions
 
 Pick = tuple[int, float]  # a position and the strategy's score of it
+Fate = Literal["asked", "near", "held"]  # near: a near-duplicate; held: its group is full
 
 
 def draw_candidates(positions: Positions, k: int, options: QueryConfig, rng: np.random.Generator) -> Positions:
@@ -32,12 +33,14 @@ def draw_candidates(positions: Positions, k: int, options: QueryConfig, rng: np.
 def query(
     name: str, strategy: Strategy, pool: Pool, k: int, rng: np.random.Generator, options: QueryConfig
 ) -> Selection:
-    """Let a strategy choose k of the pool, without outliers and near-duplicates.
+    """Let a strategy choose k of the pool, without outliers and near-duplicates, and few of each group.
 
-    A pick that is a near-duplicate of a labelled example or of an earlier pick is dropped, and the strategy chooses the
-    missing number again from what it has not chosen yet. What it measured is remembered, so nothing is measured twice;
-    but it does not know of the picks that were kept, so it makes a batch diverse only within each choice. Where nothing
-    but near-duplicates is left they are asked after all: the team wants k labels, and these are the best there are.
+    A pick that is a near-duplicate of a labelled example or of an earlier pick is dropped, one whose group has
+    ``max_per_group`` picks already is passed over, and the strategy chooses the missing number again from what it has
+    not chosen yet and whose group has room. What it measured is remembered, so nothing is measured twice; but it does
+    not know of the picks that were kept, so it makes a batch diverse only within each choice. Where nothing but
+    near-duplicates is left they are asked after all: the team wants k labels, and these are the best there are. Full
+    groups stay closed: where nothing else is left, fewer than k are asked.
 
     Args:
         name: Of the strategy, for messages.
@@ -48,14 +51,17 @@ def query(
         options: What is left out.
 
     Returns:
-        k distinct positions of the pool; its notes are the strategy's and ``near_duplicates``, how many picks were
-        dropped, and ``near_duplicates_asked``, how many were asked after all.
+        k distinct positions of the pool, best first, or fewer where groups are full; its notes are the strategy's and,
+        where they are not 0, ``near_duplicates``, how many picks were dropped, ``near_duplicates_asked``, how many were
+        asked after all, ``held_by_group``, how many were passed over, and ``fewer_by_group``, how many of k were not
+        asked.
 
     Raises:
-        UserError: The strategy chose something else than it was asked for.
+        UserError: The strategy chose something else than it was asked for, or groups are to be counted and there are
+            none.
     """
     rest = _without_outliers(pool, k, options.skip_top_quantile, rng)
-    batch = _Batch(pool, k, options.dedupe)
+    batch = _Batch(pool, k, options)
     notes: dict[str, object] = {}
     again = 0
     while batch.missing and len(rest):
@@ -66,16 +72,11 @@ def query(
         selection = checked(share(strategy.select(seen, asked, rng)), len(rest), asked, name)
         notes = {**selection.notes, **notes}
         batch.add(rest[selection.positions], selection.scores)
-        rest = np.delete(rest, selection.positions)
+        rest = batch.with_room(np.delete(rest, selection.positions))
         again += 1
-    left_out = len(batch.dropped)
-    picks = batch.picks + batch.dropped[: batch.missing]
-    if left_out:
-        notes["near_duplicates"] = left_out - batch.missing
-    if batch.missing:
-        notes["near_duplicates_asked"] = batch.missing
-    positions, scores = zip(*picks, strict=True)
-    return Selection(np.array(positions), np.array(scores), notes)
+    batch.ask_near_duplicates()
+    positions, scores = zip(*batch.picks, strict=True)
+    return Selection(np.array(positions), np.array(scores), notes | batch.notes())
 
 
 def _without_outliers(pool: Pool, k: int, share_of_all: float, rng: np.random.Generator) -> Positions:
@@ -92,48 +93,103 @@ def _without_outliers(pool: Pool, k: int, share_of_all: float, rng: np.random.Ge
 
 
 class _Batch:
-    """The picks so far: those to be asked, and the near-duplicates among what was chosen.
+    """The picks so far: those to be asked, and the near-duplicates among what was chosen; which groups have room.
 
     Near-duplicates are told by a lower layer's states, which training hardly moves. The last layer's gather by class
     instead: in MiniLM trained on 400 film reviews, none of them alike, one review in six had another one within a
     cosine of 0.99, and none within 0.97 in the lower layer. Only what was chosen and what is labelled is measured.
     """
 
-    def __init__(self, pool: Pool, k: int, threshold: float | None) -> None:
-        self._pool, self._k, self._threshold = pool, k, threshold
+    def __init__(self, pool: Pool, k: int, options: QueryConfig) -> None:
+        self._pool, self._k = pool, k
+        self._threshold = options.dedupe or math.inf
+        self._group, self._room = _groups(pool, options.max_per_group)
         self.picks: list[Pick] = []
-        self.dropped: list[Pick] = []
-        self._known: list[Array] = []  # unit embeddings of the labelled examples and the picks
-        if threshold is not None and pool.has_labelled:
-            self._known.append(unit(pool.labelled.collect(probes.lower_embedding)[0]))
+        self._near: list[Pick] = []  # dropped near-duplicates
+        self._held = self._near_asked = 0
+        self._known: list[Array] = []  # embeddings of the labelled examples and the picks
+        if options.dedupe is not None and pool.has_labelled:
+            self._known.append(self._embeddings(pool.labelled))
 
     @property
     def missing(self) -> int:
         """How many picks are still wanted."""
         return self._k - len(self.picks)
 
-    def add(self, positions: Positions, scores: NDArray[np.floating[Any]]) -> None:
-        """Take up what was chosen, best first, until there is enough; note what is dropped."""
-        fresh = self._fresh(positions)
-        for position, score, new in zip(positions.tolist(), scores.tolist(), fresh, strict=False):
-            (self.picks if new else self.dropped).append((position, score))
+    def with_room(self, positions: Positions) -> Positions:
+        """Return those of the positions whose group is not full."""
+        return positions[self._room[self._group[positions]] > 0]
 
-    def _fresh(self, positions: Positions) -> list[bool]:
-        """Tell of each position whether it is far from all that is known and from those before it; stop at enough."""
-        if self._threshold is None:
-            return [True] * self.missing
-        x = unit(self._pool.take(positions).collect(probes.lower_embedding)[0])
-        known = np.concatenate([x[:0], *self._known])
-        duplicates = _closest(x, known) >= self._threshold
+    def add(self, positions: Positions, scores: NDArray[np.floating[Any]]) -> None:
+        """Take up what was chosen, best first, until there is enough; note what is dropped and passed over."""
+        fates = share(self._fates(positions))
+        for position, score, fate in zip(positions.tolist(), scores.tolist(), fates, strict=False):
+            if fate == "asked":
+                self._take((position, score))
+            elif fate == "near":
+                self._near.append((position, score))
+            else:
+                self._held += 1
+
+    def ask_near_duplicates(self) -> None:
+        """Fill up with near-duplicates, best first, whose groups have room."""
+        for pick in self._near:
+            if self.missing and self._room[self._group[pick[0]]]:
+                self._take(pick)
+                self._near_asked += 1
+
+    def notes(self) -> dict[str, object]:
+        """Return what was left out, by the names of ``query``."""
+        counts = {
+            "near_duplicates": len(self._near) - self._near_asked,
+            "near_duplicates_asked": self._near_asked,
+            "held_by_group": self._held,
+            "fewer_by_group": self.missing,
+        }
+        return {name: count for name, count in counts.items() if count}
+
+    def _take(self, pick: Pick) -> None:
+        self.picks.append(pick)
+        self._room[self._group[pick[0]]] -= 1
+
+    def _fates(self, positions: Positions) -> list[Fate]:
+        """Return what becomes of each of M positions, best first; stop at enough."""
+        x = self._embeddings(self._pool.take(positions))
+        duplicates = _closest(x, np.concatenate([x[:0], *self._known])) >= self._threshold
+        room = self._room.copy()
         new: list[int] = []
-        fresh: list[bool] = []
-        for i in range(len(x)):
-            fresh.append(not duplicates[i] and not (_closest(x[[i]], x[new]) >= self._threshold).any())
-            new += [i] * fresh[-1]
+        fates: list[Fate] = []
+        for i, group in enumerate(self._group[positions]):
+            if not room[group]:
+                fates.append("held")
+            elif duplicates[i] or (_closest(x[[i]], x[new]) >= self._threshold).any():
+                fates.append("near")
+            else:
+                fates.append("asked")
+                new.append(i)
+                room[group] -= 1
             if len(new) == self.missing:
                 break
         self._known.append(x[new])
-        return share(fresh)
+        return fates
+
+    def _embeddings(self, pool: Pool) -> Array:
+        """Return unit embeddings (M, H); where near-duplicates are not left out, nothing is measured and H is 0."""
+        if self._threshold == math.inf:
+            return np.zeros((len(pool), 0), dtype=np.float32)
+        return unit(pool.collect(probes.lower_embedding)[0])
+
+
+def _groups(pool: Pool, most: int | None) -> tuple[Positions, NDArray[np.int64]]:
+    """Return the number of each example's group (N,), and for how many picks each group has room.
+
+    Without a limit every example is a group of its own.
+    """
+    if most is None:
+        return np.arange(len(pool)), np.ones(len(pool), dtype=np.int64)
+    numbers: dict[str, int] = {}
+    group = np.array([numbers.setdefault(name, len(numbers)) for name in pool.groups])
+    return group, np.full(len(numbers), most)
 
 
 def _closest(x: Array, y: Array) -> Array:

@@ -128,7 +128,7 @@ def _round(work: Workspace, ledger: Ledger) -> Positions:
     work.learner.fit(0, *work.training_set(0))
     if len(few):
         _choose(work, few, 1, rng)
-        work.pool(few, 1).predict()
+        work.guesses(work.pool(few, 1), np.arange(len(few)), work.ids(few))
     return few
 
 

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from dal_nlp.ledger import State
+from dal_nlp.ledger import State, readable
 from dal_nlp.summary import (
     SECONDS,
     cell,
@@ -57,17 +57,18 @@ def write_metrics(folder: Path, state: State) -> None:
 def write_queries(folder: Path, state: State) -> None:
     """Write queries.csv: every example that was asked about, best first within its round, rank from 1.
 
-    Ids and scores are exact, so the file joins with the pool. A text that a spreadsheet would run as a
-    formula (it begins with = + - @, a tab or a line break) gets an apostrophe in front; texts are there to be
-    read, the pool file has the originals. UTF-8 without a byte order mark; text cells are quoted, so line
-    breaks inside them are safe.
+    The last two columns are the model's own answer, before it was told, and its confidence; empty in round 0. Ids and
+    numbers are exact, so the file joins with the pool. A text or an answer that a spreadsheet would run as a formula
+    (it begins with = + - @, a tab or a line break) gets an apostrophe in front; texts are there to be read, the pool
+    file has the originals. UTF-8 without a byte order mark; text cells are quoted, so line breaks inside them are safe.
     """
-    rows = [
-        [query.round, rank, id, score, f"'{text}" if text.startswith(FORMULA_STARTS) else text]
-        for query in state.queries
-        for rank, (id, score, text) in enumerate(zip(query.ids, query.scores, query.texts, strict=True), start=1)
-    ]
-    header = ["round", "rank", "id", "score", "text"]
+    header = ["round", "rank", "id", "score", "text", "model_answer", "confidence"]
+    rows: list[list[Any]] = []
+    for query in state.queries:
+        guesses = [[_inert(readable(guess["target"])), guess["confidence"]] for guess in query.guesses]
+        asked = zip(query.ids, query.scores, query.texts, guesses or [["", ""]] * len(query.ids), strict=True)
+        for rank, (id, score, text, guess) in enumerate(asked, start=1):
+            rows.append([query.round, rank, id, score, _inert(text), *guess])
     # All text is quoted: Python 3.11 would leave a lone carriage return bare, and a reader break there.
     _replace(folder / "queries.csv", _csv(header, rows, csv.QUOTE_NONNUMERIC))
 
@@ -109,6 +110,11 @@ def _write_curve(folder: Path, state: State) -> str:
     for name, colour in curve.COLOURS.items():
         inline = inline.replace(colour, f"var(--{name})")
     return Markup(inline[inline.index("<svg") :])  # drawn above, from numbers and escaped names
+
+
+def _inert(text: str) -> str:
+    """Return the text as one that no spreadsheet runs."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def _cut(text: str, length: int) -> str:

@@ -1,6 +1,6 @@
-"""One call for any training script: which of these texts to label next."""
+"""One call for any training script: which of these examples to label next."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,17 +10,16 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from dal_nlp.chance import generator
-from dal_nlp.config import DrawsConfig, ScoringConfig
+from dal_nlp.config import DrawsConfig, ScoringConfig, recipe
 from dal_nlp.draws import make_draws
 from dal_nlp.errors import UserError
+from dal_nlp.ledger import Target
 from dal_nlp.pool import Pool
 from dal_nlp.strategies import Strategy, check_fit, make_strategy
 from dal_nlp.strategies.base import checked
-from dal_nlp.tasks.base import encode_target
-from dal_nlp.tasks.classification import Classification
+from dal_nlp.tasks import task_class
+from dal_nlp.tasks.base import Task, encode_target
 from dal_nlp.vectors import Positions
-
-Text = str | tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Picked:
     """What to label next.
 
     Attributes:
-        positions: (k,) positions in the given texts, best first.
+        positions: (k,) positions in the given examples, best first.
         scores: (k,) the strategy's score of each.
     """
 
@@ -39,60 +38,60 @@ class Picked:
 def select(
     model: PreTrainedModel,
     tokenizer: Any,
-    texts: Sequence[Text],
+    examples: Sequence[Any],
     k: int,
     strategy: str | Strategy = "margin",
-    labelled: Sequence[tuple[Text, str]] | None = None,
+    labelled: Sequence[tuple[Any, Any]] | None = None,
     seed: int = 0,
-    max_length: int = 128,
+    max_length: int | None = None,
     scoring: ScoringConfig | None = None,
     draws: DrawsConfig | None = None,
+    task: str = "classification",
+    task_options: Mapping[str, Any] | None = None,
 ) -> Picked:
-    """Choose k texts with the model as it is; it is left on its device and in its mode.
+    """Choose k examples with the model as it is; it is left on its device and in its mode.
 
     Args:
-        model: A Hugging Face sequence classifier, such as ``trainer.model``; its ``config.id2label`` names the labels.
+        model: A Hugging Face model with the task's head, such as ``trainer.model``.
         tokenizer: Its fast tokenizer.
-        texts: N texts, or pairs of texts.
+        examples: N of them: texts or pairs of texts for a classifier; (question, context) or mappings with these two
+            for question answering.
         k: How many to choose, at most N.
         strategy: A name of ``dal-nlp strategies``, ``module:Class``, or a ``Strategy`` object.
-        labelled: (text, label) of examples already labelled, for strategies that compare with them.
+        labelled: (example, answer) of what is already labelled, for strategies that compare with it. An answer is a
+            label of the model's ``config.id2label``; a part of the context, or SQuAD's {"text", "answer_start"}.
         seed: Of every source of chance.
-        max_length: Tokens after which a text is cut.
+        max_length: Tokens after which a text is cut, or of a window; the task's own default if left out.
         scoring: Sizes of the batches.
         draws: How posterior draws are taken.
+        task: A name of the tasks, or ``module:Class``.
+        task_options: Arguments of the task, as in a run's ``task_options``.
 
     Raises:
-        UserError: k is out of range, the strategy is unknown or does not fit, or a label is not among the model's.
+        UserError: k is out of range, the strategy or task is unknown or does not fit, or an example or answer is none.
     """
-    if not 1 <= k <= len(texts):
-        raise UserError(f"k must be between 1 and the {len(texts)} texts there are, and is {k}.")
-    names = dict(model.config.id2label or {})
-    task = Classification(
-        labels=[name for _, name in sorted(names.items())], max_length=max_length, tokenizer=tokenizer
-    )
+    if not 1 <= k <= len(examples):
+        raise UserError(f"k must be between 1 and the {len(examples)} examples there are, and is {k}.")
+    cls = task_class(task)
+    length = max_length or int(recipe(cls.recipe)["max_length"])
+    made = cls.for_model(model, tokenizer, length, task_options or {})
     name, chosen = (strategy, make_strategy(strategy, {})) if isinstance(strategy, str) else (repr(strategy), strategy)
-    check_fit(name, chosen, task.offers)
-    parts = (model, task, make_draws(draws or DrawsConfig(), seed, 0), scoring or ScoringConfig())
+    check_fit(name, chosen, made.offers)
+    parts = (model, made, make_draws(draws or DrawsConfig(), seed, 0), scoring or ScoringConfig())
     known = None
     if labelled:
-        for _, label in labelled:
-            if label not in task.labels:
-                raise UserError(f"The label {label!r} is none of the model's: {', '.join(task.labels)}.")
-        known = Pool(_dataset(task, [text for text, _ in labelled], [label for _, label in labelled]), *parts)
-    pool = Pool(_dataset(task, texts, None), *parts, known)
+        fields = [made.fields(example) for example, _ in labelled]
+        targets = [made.target(answer, of) for (_, answer), of in zip(labelled, fields, strict=True)]
+        made.learn_labels(targets)
+        known = Pool(_dataset(made, fields, targets), *parts)
+    pool = Pool(_dataset(made, [made.fields(example) for example in examples], None), *parts, known)
     selection = checked(chosen.select(pool, k, generator(seed, 0, "choose")), len(pool), k, name)
     return Picked(selection.positions, selection.scores)
 
 
-def _dataset(task: Classification, texts: Sequence[Text], labels: Sequence[str] | None) -> Dataset:
-    """Encode texts, and their labels where they are known, in memory."""
-    if len({isinstance(text, str) for text in texts}) > 1:
-        raise UserError("Some texts are pairs and others are not: give all as text or all as (text, text).")
-    columns: dict[str, list[Any]] = {
-        "text": [text if isinstance(text, str) else text[0] for text in texts],
-        "pair": [None if isinstance(text, str) else text[1] for text in texts],
-    }
-    if labels is not None:
-        columns["target"] = [encode_target(label) for label in labels]
+def _dataset(task: Task, fields: Sequence[Mapping[str, Any]], targets: Sequence[Target] | None) -> Dataset:
+    """Encode examples, and their targets where they are known, in memory."""
+    columns: dict[str, list[Any]] = {name: [of[name] for of in fields] for name in fields[0]}
+    if targets is not None:
+        columns["target"] = [encode_target(target) for target in targets]
     return Dataset.from_dict({**columns, **task.encode(columns)})

@@ -125,7 +125,8 @@ class Session:
         if asked and not guess:
             return
         started = time.perf_counter()
-        k = len(asked.ids) if asked else work.wanted(round)
+        # What the draw of the candidates depended on is how many were wanted.
+        k = len(asked.ids) + asked.notes.get("fewer_by_group", 0) if asked else work.wanted(round)
         positions = work.drawn(round, k)
         pool = work.pool(positions, round)
         if policy:
@@ -141,9 +142,10 @@ class Session:
         name, strategy = work.strategy(round)
         rng = generator(self.config.seed, round, "choose")
         selection = query(name, strategy, pool, k, rng, self.config.query) if k else None
+        ids = work.ids(positions[selection.positions]) if selection else []
+        guesses = work.guesses(pool, selection.positions, ids) if selection and round else []
         seconds = time.perf_counter() - started
         pool_seconds = pool.seconds + (pool.labelled.seconds if pool.has_labelled else 0)
-        ids = work.ids(positions[selection.positions]) if selection else []
         self._ledger.append(
             "query",
             {
@@ -155,6 +157,7 @@ class Session:
                 "pool_seconds": pool_seconds,
                 "choose_seconds": seconds - pool_seconds,
                 "notes": dict(selection.notes) if selection else {},
+                "guesses": guesses,
             },
         )
 
@@ -202,15 +205,16 @@ class Session:
         work = self._work
         done = work.learner.fitted(round)
         if done is None:
-            if not work.training_size():
+            examples, weights = work.training_set(round)
+            if not len(examples):
                 raise UserError(
                     "No answer came that could train a model: raise --initial or --budget, or lower --audit."
                 )
-            examples, weights = work.training_set(round)
             done = work.learner.fit(round, examples, weights)
             if work.collapsed(round):
                 done = work.learner.fit(round, examples, weights, attempt=1)
                 done = replace(done, attempts=2, collapsed=work.collapsed(round))
+            work.calibrate(round)
             work.learner.save(round, done)
         return done
 
@@ -223,6 +227,7 @@ class Session:
             {
                 "round": round,
                 "labels": self._work.training_size(),
+                "unlearnable": self._work.unlearnable(),
                 **measured,
                 "train_seconds": done.seconds,
                 "eval_seconds": time.perf_counter() - started,

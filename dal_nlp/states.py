@@ -15,37 +15,33 @@ LAYERS = 4
 
 @dataclass(frozen=True)
 class States:
-    """What every layer of the encoder gave in one call of the model.
+    """Sums of an encoder's states over the tokens of each row, of the layers that anything reads.
+
+    Only sums are kept, so that an example of hundreds of rows does not fill the memory with its states.
 
     Attributes:
-        layers: (r, L, H) each, the embeddings first.
-        mask: (r, L), which tokens are no padding.
+        sums: (r, 4, H) of layers spread evenly over the encoder, the last layer last.
+        tokens: (r,) how many tokens were summed.
     """
 
-    layers: tuple[Tensor, ...]
-    mask: Tensor
+    sums: Tensor
+    tokens: Tensor
 
     @classmethod
     def of(cls, result: Any, inputs: Mapping[str, Tensor]) -> "States":
-        """Take them from what the model returned when it was asked for its hidden states."""
-        return cls(result.get("encoder_hidden_states") or result["hidden_states"], inputs["attention_mask"])
-
-
-def mean_state(states: Sequence[States], layer: int, batch: Batch) -> Tensor:
-    """Average one layer's states over an example's tokens, all its rows together, (B, H)."""
-    sums, counts = [], []
-    for call in states:
-        weights = call.mask[..., None].to(call.layers[layer].dtype)
-        sums.append((call.layers[layer] * weights).sum(1))
-        counts.append(weights.sum(1))
-    total, count = torch.cat(sums), torch.cat(counts)
-    shape = (batch.size, total.shape[-1])
-    summed = total.new_zeros(shape).index_add(0, batch.owner, total)
-    return summed / count.new_zeros((shape[0], 1)).index_add(0, batch.owner, count).clamp(min=1)
+        """Sum up what the model returned when it was asked for its hidden states; padding does not count."""
+        layers = result.get("encoder_hidden_states") or result["hidden_states"]  # the embeddings are the first
+        last = len(layers) - 1
+        mask = inputs["attention_mask"]
+        spread = [layers[round(last * (i + 1) / LAYERS)] for i in range(LAYERS)]
+        # Not a matrix product, whose rounding would depend on how long the batch's longest row is.
+        weights = mask[..., None].to(spread[0].dtype)
+        return cls(torch.stack([(layer * weights).sum(1) for layer in spread], 1).float(), mask.sum(1))
 
 
 def spread_states(states: Sequence[States], batch: Batch) -> Tensor:
-    """Mean states of a few layers spread evenly over the encoder, (B, 4, H)."""
-    last = len(states[0].layers) - 1
-    layers = [round(last * (i + 1) / LAYERS) for i in range(LAYERS)]
-    return torch.stack([mean_state(states, layer, batch) for layer in layers], dim=1).float()
+    """Mean states of a few layers over an example's tokens, all its rows together, (B, 4, H)."""
+    sums, tokens = (torch.cat(parts) for parts in zip(*((s.sums, s.tokens) for s in states), strict=True))
+    total = sums.new_zeros((batch.size, *sums.shape[1:])).index_add(0, batch.owner, sums)
+    count = sums.new_zeros(batch.size).index_add(0, batch.owner, tokens.to(sums.dtype))
+    return total / count.clamp(min=1)[:, None, None]

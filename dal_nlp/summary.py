@@ -1,14 +1,16 @@
 """What a run adds up to, in numbers and sentences: what the report and the terminal show."""
 
-import json
 import math
 from collections import Counter
 from typing import Any
 
-from dal_nlp.ledger import Event, Query, State, Target
+from dal_nlp.excerpts import excerpt
+from dal_nlp.ledger import Event, Query, State, readable
 
 SECONDS = ("train_seconds", "pool_seconds", "choose_seconds", "eval_seconds")
 SHOWN_ROUNDS, SHOWN_TEXTS = 5, 100
+#: Notes on what was not asked, see ``querying.query``.
+LEFT_OUT = ("near_duplicates", "held_by_group", "fewer_by_group")
 
 
 def rounds_table(state: State) -> tuple[list[str], list[list[str]]]:
@@ -72,9 +74,10 @@ def contents(state: State) -> dict[str, Any]:
         "classes": _classes(last["breakdown"]) if last else [],
         "bought": _bought(state),
         "given": _given(state),
+        "unlearnable": last.get("unlearnable", 0) if last else 0,
         "skipped": Counter(state.skipped.values()).most_common(),
         "seconds": _total_seconds(state),
-        "near_duplicates": sum(query.notes.get("near_duplicates", 0) for query in state.queries),
+        **{name: sum(query.notes.get(name, 0) for query in state.queries) for name in LEFT_OUT},
         "pseudo": [_pseudo(event) for _, event in sorted(state.pseudo.items())],
         "asked": [_asked(state, query) for query in reversed(asked[-SHOWN_ROUNDS:])],
         "asked_before": max(0, len(asked) - SHOWN_ROUNDS),
@@ -144,7 +147,7 @@ def _classes(breakdown: list[dict[str, Any]]) -> list[list[Any]]:
 
 
 def _pseudo(event: Event) -> list[Any]:
-    classes = Counter(_target(target) for target in event["targets"]).most_common(5)
+    classes = Counter(map(readable, event["targets"])).most_common(5)
     return [
         event["round"],
         len(event["ids"]),
@@ -154,28 +157,37 @@ def _pseudo(event: Event) -> list[Any]:
 
 
 def _asked(state: State, query: Query) -> dict[str, Any]:
-    """Return one round's question with the answers given so far."""
-    shown = list(zip(query.ids, query.scores, query.texts, strict=True))[:SHOWN_TEXTS]
+    """Return one round's question with the answers given so far, and the model's own where there are any."""
+    guesses: list[dict[str, Any] | None] = [*query.guesses] or [None] * len(query.ids)
+    shown = list(zip(query.ids, query.scores, query.texts, guesses, strict=True))[:SHOWN_TEXTS]
     return {
         "round": query.round,
         "strategy": query.strategy,
         "count": len(query.ids),
         "hidden": len(query.ids) - len(shown),
-        "rows": [(id, score, text, *_answer(state, id)) for id, score, text in shown],
+        "guessed": bool(query.guesses),
+        "rows": [
+            {
+                "id": id,
+                "score": score,
+                "text": text,
+                "pieces": excerpt(text, guess["marks"]) if guess else [],
+                "guess": readable(guess["target"]) if guess else "",
+                "confidence": guess["confidence"] if guess else None,
+                **_answer(state, id),
+            }
+            for id, score, text, guess in shown
+        ],
     }
 
 
-def _answer(state: State, id: str) -> tuple[str, str]:
+def _answer(state: State, id: str) -> dict[str, str]:
     """Return the kind of answer ("label", "skip" or "pending") and its text."""
     if id in state.answers:
-        return "label", _target(state.answers[id])
+        return {"kind": "label", "answer": readable(state.answers[id])}
     if id in state.skipped:
-        return "skip", f"skipped: {state.skipped[id]}"
-    return "pending", "waiting for an answer"
-
-
-def _target(target: Target) -> str:
-    return target if isinstance(target, str) else json.dumps(target, ensure_ascii=False)
+        return {"kind": "skip", "answer": f"skipped: {state.skipped[id]}"}
+    return {"kind": "pending", "answer": "waiting for an answer"}
 
 
 def _end(state: State) -> str:

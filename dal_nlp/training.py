@@ -143,12 +143,11 @@ def fit(
     wrapped, prepared = accelerator.prepare(model, optimizer)
     wrapped.train()
     losses = torch.zeros(steps, device=accelerator.device)
-    lengths = np.array([row["length"] for row in rows])
+    lengths, sizes = (np.array([row[name] for row in rows]) for name in ("length", "rows"))
     plan = list(step_batches(lengths, training.batch_size * training.accumulation, steps, rng))
     for number, positions in enumerate(progress.track(plan, "training")):
         total = float(weights.mean()) * len(positions)
-        parts = [positions[i : i + training.batch_size] for i in range(0, len(positions), training.batch_size)]
-        for part in parts:
+        for part in cut(positions, sizes, training.batch_size):
             batch = _batch(task, rows, part, weights, accelerator)
             weighted, added = _losses(wrapped, model, task, batch, beside, number / steps)
             loss = weighted / total
@@ -168,6 +167,23 @@ def fit(
     if not bool(torch.isfinite(losses).all()):
         raise BrokenModelError("The training loss is not a finite number: lower training.learning_rate.")
     return Fit(steps, last, time.perf_counter() - started)
+
+
+def cut(positions: Positions, rows: NDArray[np.int_], size: int) -> Iterator[Positions]:
+    """Yield the parts of an optimizer step that go through the model at once: at most ``size`` rows, or one example.
+
+    Args:
+        positions: (n,) of the step.
+        rows: (N,) model input rows of each example.
+        size: Most rows in a part.
+    """
+    start = filled = 0
+    for end, position in enumerate(positions):
+        filled += int(rows[position])
+        if end > start and filled > size:
+            yield positions[start:end]
+            start, filled = end, int(rows[position])
+    yield positions[start:]
 
 
 def _batch(

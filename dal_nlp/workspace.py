@@ -16,13 +16,13 @@ from dal_nlp.chance import generator
 from dal_nlp.config import RunConfig
 from dal_nlp.data.corpus import Corpus, read_answers, read_corpus, read_pool, write_rejected
 from dal_nlp.draws import check_draws, make_draws
-from dal_nlp.errors import UserError, nearest
+from dal_nlp.errors import Unsupported, UserError, nearest
 from dal_nlp.folders import refuse_differences, write_config
 from dal_nlp.learner import Learner
 from dal_nlp.ledger import Ledger, Target
 from dal_nlp.models import has_masked_lm, load_tokenizer, resolve
 from dal_nlp.oracles import Oracle, oracle_class
-from dal_nlp.pool import Pool, fetch
+from dal_nlp.pool import NO_GROUPS, Pool, fetch
 from dal_nlp.processes import is_main, process_state
 from dal_nlp.progress import Progress
 from dal_nlp.pseudo_labels import Policy, check_policy, make_policy
@@ -87,6 +87,8 @@ class Workspace:
         check_fit(self.config.initial_strategy, self._initial, offers)
         check_fit(self.config.strategy, self._strategy, offers | {PREDICTED_LOSS})
         check_policy(self._policy, self.config.pseudo_labels.policy, self.task.offers)
+        if self.config.query.max_per_group and "groups" not in self.task.offers:
+            raise Unsupported(NO_GROUPS)
         for metric in self.config.target or {}:
             if metric not in self.task.metrics:
                 raise UserError(
@@ -274,6 +276,18 @@ class Workspace:
         """Return what an annotator reads of some examples."""
         return [self.task.show(row) for row in fetch(self.corpus.dataset, self.corpus.positions(ids))]
 
+    def guesses(self, pool: Pool, asked: Positions, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Return what the model of a pool answers at some of its positions, with their ids; see ``ledger.Query``."""
+        rows = fetch(self.corpus.dataset, self.corpus.positions(ids))
+        return [
+            {
+                "target": answer.target,
+                "confidence": answer.confidence,
+                "marks": [list(mark) for mark in self.task.mark(row, answer.target)],
+            }
+            for row, answer in zip(rows, pool.take(asked).predict(), strict=True)
+        ]
+
     def pool(self, positions: Positions, round: int) -> Pool:
         """Return the candidates of a round, without their targets, under the model that chooses."""
         known = self._pool(self._training_examples(), round - 1) if self.training_size() else None
@@ -299,7 +313,7 @@ class Workspace:
 
     def training_set(self, round: int) -> tuple[Dataset, NDArray[np.float64]]:
         """Return all examples that train in a round, its pseudo-labels last, and their weights in the loss."""
-        examples = self._training_examples()
+        examples = self._learnable(self._training_examples())
         weights = np.ones(len(examples))
         if self.config.training.class_weights == "balanced":
             weights = np.array(self.task.weights([decode(text) for text in examples["target"]]))
@@ -310,6 +324,26 @@ class Workspace:
         there = [id for id, row in zip(targets, self.corpus.find(list(targets)), strict=True) if row >= 0]
         believed = np.full(len(there), guessed["weight"])  # whatever the classes' weights: there is a cap on each class
         return concatenate_datasets([examples, self._with(targets, there)]), np.concatenate([weights, believed])
+
+    def _learnable(self, examples: Dataset) -> Dataset:
+        """Return the examples whose targets the model could give."""
+        rows = fetch(examples, range(len(examples)))
+        return examples.select([i for i, row in enumerate(rows) if self.task.trainable(row)])
+
+    def unlearnable(self) -> int:
+        """Return how many labels do not train, because the model could not give such an answer."""
+        examples = self._training_examples()
+        return len(examples) - len(self._learnable(examples))
+
+    def calibrate(self, round: int) -> None:
+        """Fit what the task wants to know beside the weights on what neither trains nor tests, if there is any."""
+        examples = self._given["validation"] if "validation" in self._given else self._audited()
+        if len(examples):
+            self.task.calibrate(self.learner.after(round), self._pool(examples, round))
+
+    def _audited(self) -> Dataset:
+        """Return the audit sample, as far as it was answered."""
+        return self._answered([id for id in self._ledger.state.audit or [] if id in self._ledger.state.answers])
 
     def _training_examples(self) -> Dataset:
         bought = self._answered(self._ledger.state.training_ids)
@@ -339,8 +373,7 @@ class Workspace:
         if "test" in self._given:
             place, examples = "test", self._given["test"]
         elif self.config.audit:
-            ids = self._ledger.state.audit or []
-            place, examples = "audit", self._answered([id for id in ids if id in self._ledger.state.answers])
+            place, examples = "audit", self._audited()
         else:
             place, examples = "validation", self._given["validation"]
         values, predictions, targets = self._evaluate(examples, round)

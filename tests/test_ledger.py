@@ -112,3 +112,11 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> N
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="choose another --out"), Ledger(tmp_path / "file" / "run"):
         pass
+
+
+def test_queries_of_older_versions_have_no_guesses_and_load(tmp_path: Path) -> None:
+    guesses = [{"target": "p", "confidence": 0.5, "marks": [[0, 1]]}, {"target": "n", "confidence": 0.9, "marks": []}]
+    with Ledger(tmp_path) as ledger:
+        ledger.append("query", QUERY)
+        ledger.append("query", {**QUERY, "round": 1, "guesses": guesses})
+    assert [query.guesses for query in read_state(tmp_path).queries] == [[], guesses]

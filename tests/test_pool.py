@@ -173,3 +173,12 @@ def test_predictions_are_the_most_likely_labels() -> None:
     for prediction, row in zip(pool.predict(), margins, strict=True):
         assert prediction.target == tiny.task(3).labels[int(row.argmax())]
         assert prediction.confidence == pytest.approx(float(np.exp(row.max())), rel=1e-5)
+
+
+def test_groups_are_those_of_the_rows_in_the_pool() -> None:
+    pool = tiny.pool(n=6)
+    with pytest.raises(Unsupported, match=r"query\.max_per_group counts groups"):
+        _ = pool.groups
+    pool._examples = pool._examples.add_column("group", list("abcabc"))
+    assert pool.groups == list("abcabc")
+    assert pool.take(np.array([5, 0, 4])).take(np.array([2, 0])).groups == ["b", "c"]

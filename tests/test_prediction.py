@@ -12,7 +12,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from dal_nlp import prediction
 from dal_nlp.errors import UserError
 from dal_nlp.ledger import Ledger
-from dal_nlp.prediction import model_folder, predict
+from dal_nlp.prediction import Row, model_folder, predict
+from dal_nlp.tasks.classification import Classification
 from tests import tiny
 
 CONFIG = {"task": "classification", "data": "pool.csv", "strategy": "elsewhere:Gone", "oracle": "elsewhere:Gone"}
@@ -30,11 +31,7 @@ def save_classifier(folder: Path, seed: int = 0) -> None:
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A run folder with a model of three labels."""
-    folder = tmp_path / "run"
-    with Ledger(folder) as ledger:
-        ledger.append("config", {"config": CONFIG, "digests": {}, "labels": LABELS})
-    save_classifier(folder / "model")
-    return folder
+    return save_run(tmp_path / "run", "classification")
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> str:
@@ -60,8 +57,8 @@ def test_same_as_by_hand_in_the_order_of_the_file(
     rows.insert(3, {"id": "empty", "text": "  "})
     found = list(predict(run, write(tmp_path / "new.jsonl", rows)))
     assert [row[0] for row in found] == [row["id"] for row in rows]
-    assert found[3] == ("empty", "", None)
-    for (_, text, answer), row in zip(found, rows, strict=True):
+    assert found[3] == Row("empty", "", None, {})
+    for (_, text, answer, _), row in zip(found, rows, strict=True):
         if answer is not None:
             target, confidence = by_hand(run / "model", row["text"])
             assert text == row["text"]
@@ -72,8 +69,32 @@ def test_same_as_by_hand_in_the_order_of_the_file(
 def test_labels_are_not_read_and_ids_are_made_where_there_are_none(run: Path, tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [{"text": "a good film", "label": ["x", "y"]}, {"text": "a bad film", "label": None}]
     found = list(predict(run, write(tmp_path / "new.jsonl", rows)))
-    assert len({id for id, _, _ in found}) == 2
-    assert all(id for id, _, _ in found)
+    assert len({row.id for row in found}) == 2
+    assert all(row.id for row in found)
+
+
+class Detailed(Classification):
+    """Says how long a label is."""
+
+    def details(self, target: str | None) -> dict[str, str]:
+        return {"letters": "" if target is None else str(len(target)), "case": ""}
+
+
+def save_run(folder: Path, task: str) -> Path:
+    with Ledger(folder) as ledger:
+        ledger.append("config", {"config": CONFIG | {"task": task}, "digests": {}, "labels": LABELS})
+    save_classifier(folder / "model")
+    return folder
+
+
+def test_every_row_has_the_details_of_its_answer(tmp_path: Path) -> None:
+    folder = save_run(tmp_path / "detailed", "tests.test_prediction:Detailed")
+    rows: list[dict[str, Any]] = [{"text": " "}, *({"text": row["text"]} for row in tiny.sentences(5))]
+    empty, *found = predict(folder, write(tmp_path / "new.jsonl", rows))
+    assert empty.details == {"letters": "", "case": ""}
+    for row in found:
+        assert row.answer is not None
+        assert row.details == {"letters": str(len(row.answer.target)), "case": ""}
 
 
 def test_the_model_of_the_last_round(run: Path, tmp_path: Path) -> None:

@@ -11,18 +11,19 @@ from torch import Tensor
 
 from dal_nlp import report
 from dal_nlp.config import QueryConfig
-from dal_nlp.errors import UserError
+from dal_nlp.errors import Unsupported, UserError
 from dal_nlp.forward import Forward
-from dal_nlp.ledger import read_state
+from dal_nlp.ledger import Ledger, read_state
 from dal_nlp.pool import Pool
 from dal_nlp.querying import draw_candidates, query
 from dal_nlp.strategies import Selection, Strategy, make_strategy, probes
 from dal_nlp.strategies.choose import top_k
+from dal_nlp.tasks.classification import Classification
 from dal_nlp.vectors import Positions
 from tests import tiny
 from tests.reference import querying as reference
 from tests.test_pool import passes
-from tests.test_session import files, run, write  # noqa: F401 - a fixture
+from tests.test_session import files, run, timeless, write  # noqa: F401 - a fixture
 
 
 def score(forward: Forward) -> Tensor:
@@ -41,9 +42,11 @@ class Planted(Strategy):
         return Selection(chosen.positions, chosen.scores, {"first": len(self.asked) == 1})
 
 
-def planted(scores: Any, x: Any, known: Any = None, entropies: Any = None) -> Pool:
+def planted(scores: Any, x: Any, known: Any = None, entropies: Any = None, groups: Any = None) -> Pool:
     """A pool that has measured all of it already."""
     pool = tiny.pool(n=len(scores), labelled=0 if known is None else len(known))
+    if groups is not None:
+        pool._examples = pool._examples.add_column("group", list(groups))
     pool._measured = {score: np.asarray(scores), probes.lower_embedding: np.asarray(x, dtype=np.float32)}
     if entropies is not None:
         pool._measured[probes.entropy] = np.asarray(entropies)
@@ -71,7 +74,7 @@ def test_a_batch_is_the_brute_force_one(labelled: int, limit: float) -> None:
             pool.labelled._measured = {probes.lower_embedding: known}
         k = int(rng.integers(1, 25))
         chosen = ask(pool, k, dedupe=limit)
-        positions, near = reference.batch(scores.tolist(), x.tolist(), known.tolist(), k, limit)
+        positions, near, _ = reference.batch(scores.tolist(), x.tolist(), known.tolist(), k, limit)
         assert chosen.positions.tolist() == positions
         assert chosen.scores.tolist() == scores[positions].tolist()
         assert chosen.notes.get("near_duplicates", 0) == near
@@ -136,6 +139,79 @@ def test_a_strategy_that_gives_too_few_is_named() -> None:
 
     with pytest.raises(UserError, match="'planted' must choose 3 distinct positions below 8"):
         ask(planted(np.arange(8.0), np.eye(8)), 3, Short())
+
+
+@pytest.mark.parametrize("limit", [None, 0.8, 0.95])
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_a_batch_with_groups_is_the_brute_force_one(limit: float | None, most: int) -> None:
+    rng = np.random.default_rng(most)
+    names = np.array(["a", "a b", "c", "d", "e", "f"])
+    seen = {"near_duplicates": 0, "near_duplicates_asked": 0, "held_by_group": 0, "fewer_by_group": 0}
+    for number in range(12):
+        groups = rng.choice(names[: rng.integers(1, 7)], 24).tolist()
+        pool = planted(np.zeros(24), np.zeros((24, 2)), np.zeros((3, 2)), groups=groups)
+        for _ in range(4):
+            scores, x = rng.permutation(24).astype(float), rng.normal(size=(24, 2)).astype(np.float32)
+            known = rng.normal(size=(3, 2)).astype(np.float32)
+            pool._measured = {score: scores, probes.lower_embedding: x}
+            pool.labelled._measured = {probes.lower_embedding: known}
+            k = int(rng.integers(1, 25))
+            chosen = ask(pool, k, dedupe=limit, max_per_group=most)
+            positions, near, held = reference.batch(
+                scores.tolist(), x.tolist(), known.tolist(), k, limit or 2, groups, most
+            )
+            assert chosen.positions.tolist() == positions, number
+            assert chosen.scores.tolist() == scores[positions].tolist()
+            assert max(groups.count(g) and [groups[i] for i in positions].count(g) for g in names) <= most
+            notes = {name: chosen.notes.get(name, 0) for name in seen}
+            assert notes["near_duplicates"] == near
+            assert notes["fewer_by_group"] == k - len(positions)
+            assert notes["held_by_group"] <= held  # the rest of a full group is not even put before the strategy
+            seen = {name: seen[name] + notes[name] for name in seen}
+    assert all(seen[name] for name in (seen if limit else ("held_by_group", "fewer_by_group")))
+
+
+def test_full_groups_are_taken_out_before_the_strategy_chooses_again() -> None:
+    groups = ["long"] * 90 + [str(i) for i in range(10)]
+    strategy = Planted()
+    chosen = ask(planted(-np.arange(100.0), np.eye(100), groups=groups), 6, strategy, max_per_group=2)
+    assert chosen.positions.tolist() == [0, 1, 90, 91, 92, 93]
+    assert strategy.asked == [(100, 6), (10, 4)]
+    assert chosen.notes == {"first": True, "held_by_group": 4}
+
+
+def test_where_only_full_groups_are_left_fewer_are_asked() -> None:
+    strategy = Planted()
+    chosen = ask(planted(np.arange(30.0), np.eye(30), groups=["a", "b"] * 15), 7, strategy, max_per_group=2)
+    assert chosen.positions.tolist() == [29, 28, 27, 26]
+    assert chosen.notes == {"first": True, "held_by_group": 3, "fewer_by_group": 3}
+    assert strategy.asked == [(30, 7)]
+
+
+def test_near_duplicates_that_are_asked_after_all_keep_to_the_groups_too() -> None:
+    pool = planted(np.arange(12.0), np.ones((12, 3)), groups=["a", "b", "b"] * 4)
+    chosen = ask(pool, 4, max_per_group=1)
+    assert chosen.positions.tolist() == [11, 9]  # b, which is kept, and the best near-duplicate of it in a
+    assert chosen.notes["fewer_by_group"] == 2 and chosen.notes["near_duplicates_asked"] == 1
+
+
+@pytest.mark.parametrize("name", ["random", "entropy", "badge", "kmeans", "cal"])
+def test_strategies_keep_to_the_groups_and_measure_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = tiny.pool(n=30, labelled=3, batch_size=8)
+    pool._examples = pool._examples.add_column("group", [str(i % 3) for i in range(30)])
+    seen = passes(monkeypatch)
+    options = QueryConfig(max_per_group=2)
+    chosen = query(name, make_strategy(name, {}), pool, 5, np.random.default_rng(0), options)
+    assert len(set(chosen.positions.tolist())) == 5
+    assert max(np.bincount(chosen.positions % 3)) <= 2
+    assert seen.count(30) == (name != "random")
+    chosen = query(name, make_strategy(name, {}), pool, 9, np.random.default_rng(0), options)
+    assert np.bincount(chosen.positions % 3).tolist() == [2, 2, 2] and chosen.notes["fewer_by_group"] == 3
+
+
+def test_groups_that_are_not_there_are_a_sentence() -> None:
+    with pytest.raises(Unsupported, match=r"this task's examples have none: leave it out\.$"):
+        ask(planted(np.arange(8.0), np.eye(8)), 3, max_per_group=2)
 
 
 def test_candidates_are_a_random_part_in_the_old_order() -> None:
@@ -245,3 +321,69 @@ def test_the_strategy_sees_the_candidates_only(many: Path, model_folder: str, mo
     assert [len(asked.ids) for asked in read_state(result.folder).queries] == [5, 4]
     run(many, model_folder, query={"candidates": 3, "dedupe": None}, out=str(many / "few"), **changes)
     assert sizes[2:] == [5, 4]
+
+
+class Grouped(Classification):
+    """Has a group for every length of a text."""
+
+    offers = Classification.offers | {"groups"}
+
+    def read(self, row: Any) -> dict[str, Any]:
+        return {**super().read(row), "group": str(len(row["text"].split()))}
+
+
+def groups_of(texts: list[str]) -> list[int]:
+    return [len(text.split()) for text in texts]
+
+
+GROUPED = {"task": "tests.test_querying:Grouped", "initial": 4, "query_size": 20, "strategy": "entropy", "rounds": 2}
+
+
+def test_a_run_asks_few_of_each_group_and_fewer_than_it_may_where_it_must(many: Path, model_folder: str) -> None:
+    result = run(many, model_folder, **GROUPED, query={"max_per_group": 1})
+    state = read_state(result.folder)
+    assert len(state.queries[0].ids) == 4
+    for asked in state.queries:
+        groups = groups_of(asked.texts)
+        assert len(set(groups)) == len(groups)
+    assert [asked.notes["fewer_by_group"] for asked in state.queries[1:]] == [
+        20 - len(asked.ids) for asked in state.queries[1:]
+    ]
+    assert [point["labels"] for point in result.curve] == np.cumsum(
+        [len(asked.ids) for asked in state.queries]
+    ).tolist()
+    left = 44 - state.spent
+    assert (
+        result.stopped == f"all 2 rounds are done, {left} labels of the budget are left: raise the rounds to use them"
+    )
+    fewer = sum(asked.notes["fewer_by_group"] for asked in state.queries[1:])
+    assert f"only full groups were left: {fewer}</p>" in (result.folder / "report.html").read_text()
+
+
+def test_a_run_that_asked_for_fewer_resumes_with_the_same_candidates(
+    many: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dies between a query and its pseudo-labels, which depend on what was drawn for the query."""
+    changes = {**GROUPED, "rounds": 1, "pseudo_labels": {"policy": "ceal", "threshold": 1, "decay": 0}}
+    options = {"query": {"max_per_group": 1, "candidates": 15}}  # fewer than are wanted
+    append = Ledger.append
+
+    def dying(ledger: Ledger, event: str, values: dict[str, Any]) -> None:
+        if event == "pseudo":
+            raise KeyboardInterrupt
+        append(ledger, event, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "append", dying)
+        with pytest.raises(KeyboardInterrupt):
+            run(many, model_folder, **changes, **options)
+    assert len(read_state(many / "run").queries[1].ids) < 15
+    run(many, model_folder, **changes, **options)
+    run(many, model_folder, **changes, **options, out=str(many / "whole"))
+    assert timeless(many / "run") == timeless(many / "whole")
+    assert read_state(many / "run").pseudo[1]["ids"]
+
+
+def test_groups_are_refused_before_a_model_is_loaded(files: Path) -> None:  # noqa: F811
+    with pytest.raises(Unsupported, match="counts groups"):
+        run(files, "no-such-model", query={"max_per_group": 2})

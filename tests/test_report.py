@@ -62,6 +62,10 @@ def query(round: int, texts: list[str] | None = None, answered: int = 10, **extr
     return [asked | extra, *answers]
 
 
+def guess(target: Any, confidence: float = 0.25, *marks: list[int]) -> dict[str, Any]:
+    return {"target": target, "confidence": confidence, "marks": list(marks)}
+
+
 def measured(round: int, accuracy: float, labels: int | None = None, **extra: Any) -> Event:
     return {
         "event": "metrics",
@@ -106,6 +110,8 @@ class Page(HTMLParser):
         self.attributes: list[tuple[str, str | None]] = []
         self.open: list[str] = []
         self.texts: list[str] = []
+        self.marked: list[str] = []
+        self.cells: list[str] = []
         self.feed(self.source)
         self.close()
         assert not self.open
@@ -113,6 +119,8 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.attributes += attrs
+        if tag in ("td", "mark"):
+            (self.cells if tag == "td" else self.marked).append("")
         if tag not in self.VOID:
             self.open.append(tag)
 
@@ -125,6 +133,10 @@ class Page(HTMLParser):
             assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
+        if "td" in self.open:
+            self.cells[-1] += data
+        if "mark" in self.open:
+            self.marked[-1] += data
         if not {"style", "svg"} & set(self.open):
             self.texts.append(data)
 
@@ -164,7 +176,8 @@ def test_queries_csv_keeps_ids_scores_and_texts(tmp_path: Path) -> None:
     report.write_queries(tmp_path, state_of(tmp_path, events))
     with (tmp_path / "queries.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["round", "rank", "id", "score", "text"]
+    assert list(rows[0]) == ["round", "rank", "id", "score", "text", "model_answer", "confidence"]
+    assert {(row["model_answer"], row["confidence"]) for row in rows} == {("", "")}  # ledgers of older versions
     assert [row["text"] for row in rows[:6]] == texts
     assert [(row["round"], row["rank"], row["id"]) for row in rows[5:7]] == [("0", "6", "r0-5"), ("1", "1", "r1-0")]
     assert [float(row["score"]) for row in rows[:6]] == [1 / (place + 3) for place in range(6)]
@@ -178,6 +191,17 @@ def test_queries_csv_disarms_formulas_in_texts_but_leaves_ids_alone(tmp_path: Pa
         (row,) = csv.DictReader(file)
     assert row["text"] == f"'{start}HYPERLINK(1)"
     assert (row["id"], row["score"]) == ("-17", "-0.5")
+
+
+def test_queries_csv_has_what_the_model_would_have_answered(tmp_path: Path) -> None:
+    guesses = [guess("pos", 1 / 3), guess({"text": ["=1+1"], "answer_start": [4]}, 0.5), guess({"text": []}, 1e-9)]
+    texts = ["one", "two", "three"]
+    events = [*run_started(), *query(0, texts, guesses=[]), *query(1, texts, guesses=guesses)]
+    report.write_queries(tmp_path, state_of(tmp_path, events))
+    with (tmp_path / "queries.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["model_answer"] for row in rows] == ["", "", "", "pos", "'=1+1", "no answer"]
+    assert [row["confidence"] for row in rows] == ["", "", "", repr(1 / 3), "0.5", "1e-09"]
 
 
 def test_page_says_what_was_reached_and_what_it_cost(finished: tuple[Path, State]) -> None:
@@ -397,10 +421,65 @@ def test_labels_metrics_and_texts_in_any_script(tmp_path: Path) -> None:
     assert ("dir", "auto") in page.attributes
 
 
-def test_targets_that_are_not_strings_are_shown_as_json(tmp_path: Path) -> None:
-    answer = {"event": "label", "round": 0, "id": "r0-0", "target": {"text": "Zürich", "start": 4}}
-    text = page_of(tmp_path, [*run_started(), *query(0, answered=0), answer]).text
-    assert '{"text": "Zürich", "start": 4}' in text
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ({"text": "Zürich", "start": 4}, "Zürich"),
+        ({"text": ["in Zürich", "Zürich", "in Zürich"], "answer_start": [1, 4, 1]}, "in Zürich | Zürich"),
+        ({"text": [], "answer_start": []}, "no answer"),
+        ({"start": 4}, '{"start": 4}'),
+        (3, "3"),
+    ],
+)
+def test_targets_are_shown_as_people_read_them(tmp_path: Path, target: Any, shown: str) -> None:
+    events: list[Event] = [*run_started(), *query(1, ["one"], answered=0, guesses=[guess(target)])]
+    events.append({"event": "pseudo", "round": 1, "ids": ["p"], "targets": [target], "weight": 0.5})
+    events.append({"event": "label", "round": 1, "id": "r1-0", "target": target})
+    text = page_of(tmp_path, events).text
+    assert f"1 one {shown} 0.25 {shown} 0.3333 r1-0" in text
+    assert f"1 1 0.500 {shown}: 1" in text
+
+
+def test_the_model_answers_stand_beside_the_teams_where_there_are_any(tmp_path: Path) -> None:
+    guesses = [guess("neg", 0.8125), guess("pos", 0.00042)]
+    page = page_of(tmp_path, [*run_started(), *query(0, ["a", "b"]), *query(1, ["c", "d"], guesses=guesses)])
+    assert "rank text model's answer answer score id 1 c neg 0.812 pos 0.3333 r1-0 2 d pos 0.00042 pos" in page.text
+    assert "rank text answer score id 1 a pos 0.3333 r0-0" in page.text
+    assert page.source.count("model's answer</th>") == 1
+    assert "<mark>" not in page.source  # a label points at no part of the text
+
+
+def test_marked_parts_of_a_text_are_highlighted_and_line_breaks_kept(tmp_path: Path) -> None:
+    texts = ["\"Who's <b>?\n\nIt was <i>Łukasz &amp; 👩‍🚀 co</i>, they said. " + "And more. " * 40, "plain " * 100]
+    start = texts[0].index("<i>Ł")
+    end = texts[0].index(", they")
+    guesses = [guess("x", 0.5, [start, end]), guess("y", 0.5)]
+    page = page_of(tmp_path, [*run_started(), *query(1, texts, guesses=guesses)])
+    assert page.marked == ["<i>Łukasz &amp; 👩‍🚀 co</i>"]
+    assert not {"b", "i"} & set(page.tags)
+    (cell,) = [cell for cell in page.cells if "Who" in cell]
+    assert cell == texts[0]  # in full
+    assert "white-space: pre-line" in page.source
+    assert ("class", "text whole") in page.attributes
+    titles = [value or "" for name, value in page.attributes if name == "title"]
+    assert titles == [texts[1]]  # and the other one as ever
+
+
+def test_colours_of_highlights_are_there_for_light_and_dark(finished: tuple[Path, State]) -> None:
+    report.write_report(*finished)
+    source = Page(finished[0]).source
+    for name in ("mark", "mark-ink"):
+        assert len(re.findall(rf"--{name}: #[0-9a-f]{{6}}", source)) == 2
+
+
+def test_full_groups_are_counted_over_all_rounds(tmp_path: Path) -> None:
+    asked = [*query(0), *query(1)]
+    assert "query.max_per_group" not in page_of(tmp_path, [*run_started(), *asked]).text
+    for event in (e for e in asked if e["event"] == "query"):
+        event["notes"] = {"held_by_group": 600, "fewer_by_group": 2}
+    text = page_of(tmp_path, [*run_started(), *asked]).text
+    assert "their group already had its part of the round (query.max_per_group): 1,200" in text
+    assert "not asked for, as only full groups were left: 4" in text
 
 
 def test_round_line(finished: tuple[Path, State]) -> None:

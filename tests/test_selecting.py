@@ -57,13 +57,13 @@ def test_pairs_strategy_objects_and_labelled_examples() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"k": 0}, "k must be between 1 and the 30 texts"),
-        ({"k": 31}, "k must be between 1 and the 30 texts"),
+        ({"k": 0}, "k must be between 1 and the 30 examples"),
+        ({"k": 31}, "k must be between 1 and the 30 examples"),
         ({"strategy": "entrpy"}, "did you mean 'entropy'"),
         ({"labelled": [("good", "happy")]}, "none of the model's"),
-        ({"texts": [("a film", "good"), "the plot"]}, "Some texts are pairs"),
+        ({"examples": [("a film", "good"), "the plot"]}, "Some texts are pairs"),
     ],
 )
 def test_mistakes_are_sentences(change: dict[str, object], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
-        dal_nlp.select(tiny.classifier(), tiny.tokenizer(), **{"texts": TEXTS, "k": 2, **change})  # type: ignore[arg-type]
+        dal_nlp.select(tiny.classifier(), tiny.tokenizer(), **{"examples": TEXTS, "k": 2, **change})  # type: ignore[arg-type]

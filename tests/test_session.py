@@ -14,6 +14,7 @@ import dal_nlp
 from dal_nlp import Label, Oracle, Query, RunConfig, Session, Skip, UserError
 from dal_nlp.ledger import Ledger, read_state
 from dal_nlp.session import Result
+from dal_nlp.tasks.classification import Classification
 from tests import tiny
 
 TIMES = ("train_seconds", "eval_seconds", "pool_seconds", "choose_seconds")
@@ -398,3 +399,58 @@ def test_a_strategy_that_is_gone_does_not_lock_the_folder(files: Path, model_fol
 def test_rounds_that_hold_back_a_budget_are_named(files: Path, model_folder: str) -> None:
     result = run(files, model_folder, rounds=0, budget=20)
     assert result.stopped == "all 0 rounds are done, 14 labels of the budget are left: raise the rounds to use them"
+
+
+class Marking(Classification):
+    """Points at the first letter of a text, and at its last word where the answer is "positive"."""
+
+    def mark(self, example: Any, target: Any) -> list[tuple[int, int]]:
+        text = self.show(example)
+        return [(0, 1), *([(text.rindex(" ") + 1, len(text))] if target == "positive" else [])]
+
+
+def test_what_the_model_itself_would_answer_is_written_beside_the_questions(files: Path, model_folder: str) -> None:
+    import torch
+
+    changes = {"task": "tests.test_session:Marking"}
+    first = run(files, model_folder, rounds=1, **changes)
+    model = AutoModelForSequenceClassification.from_pretrained(first.model_dir).eval()
+    tokenizer = AutoTokenizer.from_pretrained(first.model_dir)
+    run(files, model_folder, rounds=2, **changes)  # its last question is chosen with that model
+    queries = read_state(files / "run").queries
+    assert [len(query.guesses) for query in queries] == [0, 4, 4]
+    assert "guesses" in next(event for event in timeless(files / "run") if event["event"] == "query")
+    for guess, text in zip(queries[2].guesses, queries[2].texts, strict=True):
+        with torch.inference_mode():
+            probabilities = model(**tokenizer(text, return_tensors="pt")).logits[0].softmax(-1)
+        target = model.config.id2label[int(probabilities.argmax())]
+        assert guess["target"] == target
+        assert guess["confidence"] == pytest.approx(float(probabilities.max()), abs=1e-5)
+        last = [[text.rindex(" ") + 1, len(text)]] if target == "positive" else []
+        assert guess["marks"] == [[0, 1], *last]
+    page = (files / "run" / "report.html").read_text()
+    assert page.count("<mark>") == sum(len(guess["marks"]) for query in queries for guess in query.guesses)
+    rows = (files / "run" / "queries.csv").read_text().splitlines()
+    assert [row.endswith(',"",""') for row in rows] == [False] + [True] * 6 + [False] * 8
+
+
+def test_the_models_own_answers_count_as_time_on_the_pool(
+    files: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dal_nlp.pool import Pool
+
+    asked: list[int] = []
+    predict = Pool.predict
+
+    def noting(self: Pool) -> Any:
+        before = self.seconds
+        answers = predict(self)
+        if self._source is not None:  # a part of the pool: what was asked
+            asked.append(len(self))
+            assert before < self.seconds <= self._source[0].seconds
+        return answers
+
+    monkeypatch.setattr(Pool, "predict", noting)
+    result = run(files, model_folder, strategy="random")
+    assert asked == [4, 4]
+    assert [query.pool_seconds > 0 for query in read_state(result.folder).queries] == [True] * 3

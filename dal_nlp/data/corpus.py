@@ -29,7 +29,13 @@ from dal_nlp.tasks.base import Task, decode
 
 __all__ = ["Corpus", "Rejected", "read_answers", "read_corpus", "read_pool", "write_rejected"]
 
-_ENCODING = {"task", "text_column", "label_column", "max_length"}  # settings that Task.encode depends on
+_ENCODING = {
+    "task",
+    "task_options",
+    "text_column",
+    "label_column",
+    "max_length",
+}  # settings that Task.encode depends on
 
 
 @dataclass(frozen=True, eq=False)

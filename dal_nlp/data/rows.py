@@ -12,14 +12,15 @@ from dal_nlp.data.sources import read_rows
 from dal_nlp.data.textfiles import place
 from dal_nlp.errors import UserError, nearest
 from dal_nlp.ledger import Target
-from dal_nlp.tasks.base import EmptyRow, RowError, Task, encode_target
+from dal_nlp.tasks.base import EmptyRow, RowError, Task, UnusableRow, encode_target
 
 DEFAULT_ID_COLUMN = "id"
+EMPTY = "empty text"
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 
 class Example(NamedTuple):
-    """One row as it was read; ``fields`` is None where there is nothing to read."""
+    """One row as it was read; ``fields`` is None where it cannot be used, and ``reason`` says why."""
 
     row: int
     id: str
@@ -27,6 +28,7 @@ class Example(NamedTuple):
     content_hash: int  # of the fields
     fields: dict[str, Any] | None
     target: str | None  # JSON text
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,11 @@ class Reader:
         """
         rows = read_rows(self.source)
         first = next(rows)
-        self._check_columns(first[1])
+        answer_column = self.task.answer_column(first[1].keys())
+        self._check_columns(first[1], answer_column)
         for number, row in chain([first], rows):
             try:
-                yield self._example(number, row)
+                yield self._example(number, row, answer_column)
             except RowError as error:
                 raise UserError(f"{place(self.source, number)} {str(error).rstrip('.')}.") from None
             except UnicodeEncodeError:
@@ -68,27 +71,32 @@ class Reader:
                     f"{place(self.source, number)} holds half a surrogate pair, which is no character: remove it."
                 ) from None
 
-    def _check_columns(self, row: Mapping[str, Any]) -> None:
+    def _check_columns(self, row: Mapping[str, Any], answer_column: str) -> None:
         """Check the first row, so that a wrong column name does not wait for the last one."""
         for column in self.task.columns():
             _require(self.source, row, column, "name the column with --text-column")
         if self.config.id_column != DEFAULT_ID_COLUMN:
             _require(self.source, row, self.config.id_column, "name the column with --id-column")
         if self.need_targets and self.answers is None:
-            _require(self.source, row, self.config.label_column, self.label_mend)
+            _require(self.source, row, answer_column, self.label_mend)
 
-    def _example(self, number: int, row: Mapping[str, Any]) -> Example:
+    def _example(self, number: int, row: Mapping[str, Any], answer_column: str) -> Example:
         for column in self.task.columns():
             if column not in row:
                 raise RowError(f"has no column {column!r}: add it or remove the row")
         try:
             fields = self.task.read(row)
-        except EmptyRow:
-            return Example(number, str(row.get(self.config.id_column) or ""), 0, 0, None, None)
-        content = hash64(_CANONICAL.encode(fields))
-        id = read_id(row, self.config) or f"{content:016x}"
-        target = self.answers.get(id) if self.answers is not None else read_target(row, self.task, self.config)
+            content = hash64(_CANONICAL.encode(fields))
+            id = read_id(row, self.config) or f"{content:016x}"
+            target = self.answers.get(id) if self.answers is not None else read_target(row, self.task, answer_column)
+        except UnusableRow as error:
+            return Example(number, str(row.get(self.config.id_column) or ""), 0, 0, None, None, _reason(error))
         return Example(number, id, hash64(id), content, fields, None if target is None else encode_target(target))
+
+
+def _reason(error: UnusableRow) -> str:
+    """Return why a row is dropped; every task calls a row with nothing to read the same."""
+    return EMPTY if isinstance(error, EmptyRow) else str(error).rstrip(".")
 
 
 def read_id(row: Mapping[str, Any], config: RunConfig) -> str | None:
@@ -108,25 +116,30 @@ def read_id(row: Mapping[str, Any], config: RunConfig) -> str | None:
     return str(value)
 
 
-def read_target(row: Mapping[str, Any], task: Task, config: RunConfig) -> Target | None:
-    """Return a row's answer, None where it has none."""
-    return task.read_target(row) if config.label_column in row else None
+def read_target(row: Mapping[str, Any], task: Task, column: str) -> Target | None:
+    """Return a row's answer, None where it has none or lacks the column of answers."""
+    return task.read_target(row) if column in row else None
 
 
 def read_answers(path: str, task: Task, config: RunConfig) -> dict[str, Target]:
     """Read answers by id from a file of any known kind; rows without an answer are left out.
 
     Raises:
-        UserError: The file cannot be read, has no column of ids or answers, or answers one id in two ways.
+        UserError: The file cannot be read, has no column of ids or answers, holds an answer that cannot be used, or
+            answers one id in two ways.
     """
     answers: dict[str, Target] = {}
-    for number, row in read_rows(path):
+    rows = read_rows(path)
+    first = next(rows)
+    column = task.answer_column(first[1].keys())
+    _require(path, first[1], config.id_column, "name the column that joins it to the pool with --id-column")
+    _require(path, first[1], column, "name the column with --label-column")
+    for number, row in chain([first], rows):
         where = place(path, number)
-        if not answers:
-            _require(path, row, config.id_column, "name the column that joins it to the pool with --id-column")
-            _require(path, row, config.label_column, "name the column with --label-column")
         try:
-            id, target = read_id(row, config), read_target(row, task, config)
+            id, target = read_id(row, config), read_target(row, task, column)
+        except UnusableRow as error:
+            raise UserError(f"{where} cannot be used ({_reason(error)}): correct or remove it.") from None
         except RowError as error:
             raise UserError(f"{where} {str(error).rstrip('.')}.") from None
         if id is None:

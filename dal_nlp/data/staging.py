@@ -24,7 +24,6 @@ from dal_nlp.data.rows import Example
 from dal_nlp.data.textfiles import place
 from dal_nlp.errors import UserError
 
-EMPTY = "empty text"
 NO_ANSWER = "no answer"
 REPEAT = "repeat of an earlier text"
 BATCH = 4000  # rows in one Arrow record batch; with small ones, opening the file would touch every page of it
@@ -45,7 +44,7 @@ class Rejected:
 
 @dataclass
 class Staged:
-    """The N rows of a source that have something to read, in its order, and the empty ones.
+    """The N rows of a source that can be used, in its order, and those that cannot.
 
     Attributes:
         file: The texts, as an Arrow stream.
@@ -53,7 +52,7 @@ class Staged:
         contents: (N,) hashes of the task's fields.
         rows: (N,) row numbers in the source.
         answered: (N,) whether the row has a target.
-        empty: The rows without a text.
+        unusable: The other rows, each with its reason.
     """
 
     source: str
@@ -62,7 +61,7 @@ class Staged:
     contents: Hashes
     rows: NDArray[np.int64]
     answered: Mask
-    empty: list[Rejected]
+    unusable: list[Rejected]
 
     def place(self, i: int) -> str:
         """Return where row i is in the source."""
@@ -100,12 +99,12 @@ class Staged:
 def stage(source: str, examples: Iterable[Example], folder: Path) -> Iterator[Staged]:
     """Read all examples once; the texts are on disk for the length of the block, and gone if the process dies."""
     ids, contents, rows, answered = array("Q"), array("Q"), array("q"), array("b")
-    empty: list[Rejected] = []
+    unusable: list[Rejected] = []
 
     def remember() -> Iterator[Example]:
         for example in examples:
-            if example.fields is None:
-                empty.append(Rejected(source, example.row, example.id, EMPTY))
+            if example.reason is not None:
+                unusable.append(Rejected(source, example.row, example.id, example.reason))
                 continue
             ids.append(example.id_hash)
             contents.append(example.content_hash)
@@ -116,7 +115,7 @@ def stage(source: str, examples: Iterable[Example], folder: Path) -> Iterator[St
     with tempfile.TemporaryFile(dir=folder) as file:
         _write_texts(remember(), file)
         numbers = np.asarray(ids), np.asarray(contents), np.asarray(rows), np.asarray(answered).astype(np.bool_)
-        yield Staged(source, file, *numbers, empty)
+        yield Staged(source, file, *numbers, unusable)
 
 
 def _write_texts(examples: Iterator[Example], file: IO[bytes]) -> None:
@@ -164,7 +163,7 @@ def sift(staged: Staged, exclude: Mapping[str, Hashes], need_targets: bool) -> t
     """Find the rows to drop: without an answer, of another set, or repeats of a row that stays.
 
     Returns:
-        keep (N,), and all rejected rows, the empty ones included, in the order of the source.
+        keep (N,), and all rejected rows, the unusable ones included, in the order of the source.
     """
     reasons = ["", NO_ANSWER, *(f"also in the {name} set" for name in exclude), REPEAT]
     codes = np.zeros(len(staged.rows), dtype=np.int8)
@@ -176,7 +175,7 @@ def sift(staged: Staged, exclude: Mapping[str, Hashes], need_targets: bool) -> t
     _, first = np.unique(staged.contents[left], return_index=True)
     codes[np.delete(left, first)] = len(reasons) - 1
     dropped = codes > 0
-    rejected = list(staged.empty)
+    rejected = list(staged.unusable)
     if dropped.any():
         found = zip(staged.rows[dropped], staged.names(dropped), codes[dropped], strict=True)
         rejected += [Rejected(staged.source, int(row), id, reasons[code]) for row, id, code in found]

@@ -108,7 +108,7 @@ def mutual_information(draws: Iterable[Categoricals]) -> Tensor:
     k = 0
     for single in draws:
         k += 1
-        c = _precise(single)
+        c = single.double()
         log_sum = c.log_probs if log_sum is None else torch.logaddexp(log_sum, c.log_probs)
         entropies = entropies.to(log_sum) + entropy(c)
     assert log_sum is not None  # K >= 2
@@ -120,9 +120,9 @@ def mean_deviation(draws: Iterable[Categoricals]) -> Tensor:
     """Return the mean over possible outcomes of the standard deviation over draws, (B,); Welford's running moments."""
     mean = squares = possible = torch.zeros(())
     for k, single in enumerate(draws, start=1):
-        c = _precise(single)
+        c = single.double()
         # Divided by their total, or log p_max, rounded to fp32, would hide what differs where predictions saturate.
-        p = (c.log_probs - c.log_total()[..., None]).exp()
+        p = c.normalized().log_probs.exp()
         difference = p - mean.to(p)
         mean = mean.to(p) + difference / k
         squares = squares.to(p) + difference * (p - mean)
@@ -139,10 +139,3 @@ def dissent(draws: Iterable[Categoricals]) -> Tensor:
     outcomes = torch.stack(votes, -1)  # (B, F, K)
     most = outcomes.mode(-1, keepdim=True).values
     return c.over_factors((outcomes != most).float().mean(-1))
-
-
-def _precise(c: Categoricals) -> Categoricals:
-    """Return the same in fp64; on the CPU in place of Apple's accelerator, which has none."""
-    if c.log_probs.device.type == "mps":
-        return replace(c, log_probs=c.log_probs.cpu().double(), mask=c.mask.cpu())
-    return replace(c, log_probs=c.log_probs.double())

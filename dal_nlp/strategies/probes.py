@@ -19,8 +19,8 @@ def least_confidence(forward: Forward) -> Tensor:
 
 
 def margin(forward: Forward) -> Tensor:
-    """One minus the gap between the two largest probabilities, (B,)."""
-    return categoricals.margin(forward.categoricals)
+    """One minus the gap between the most likely outcome and the best one that says something else, (B,)."""
+    return categoricals.margin(forward.categoricals, forward.text)
 
 
 def embedding(forward: Forward) -> Tensor:

@@ -5,7 +5,7 @@ an example, C outcomes, P positions at which the output layer is applied, A its 
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
@@ -15,10 +15,14 @@ from torch import Tensor, nn
 
 from dal_nlp.categoricals import Categoricals
 from dal_nlp.config import RunConfig
+from dal_nlp.errors import EmptyRow as EmptyRow
+from dal_nlp.errors import RowError as RowError
+from dal_nlp.errors import UnusableRow as UnusableRow
 from dal_nlp.ledger import Target
 
 if TYPE_CHECKING:
     from dal_nlp.forward import Forward
+    from dal_nlp.pool import Pool
 
 Example = Mapping[str, Any]  # one row of an encoded dataset: "id", "target", the task's fields and features
 
@@ -31,14 +35,6 @@ def decode(text: str | None) -> Target | None:
 def encode_target(target: Target) -> str:
     """Return a target as the JSON text of a dataset's ``target`` column."""
     return json.dumps(target, ensure_ascii=False, sort_keys=True)
-
-
-class RowError(ValueError):
-    """A row that cannot be read as an example, with the reason; it stops the run."""
-
-
-class EmptyRow(RowError):
-    """A row with nothing to read; it is dropped and counted (an error with ``--strict``)."""
 
 
 @dataclass
@@ -79,6 +75,14 @@ class Prediction:
     confidence: float
 
 
+def pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
+    """Pad lists of numbers on the right to (R, L)."""
+    padded = np.full((len(rows), max(map(len, rows))), value, dtype=np.int64)
+    for i, row in enumerate(rows):
+        padded[i, : len(row)] = row
+    return torch.from_numpy(padded)
+
+
 class Task(Protocol):
     """How texts become model inputs, and how raw model output becomes categorical distributions.
 
@@ -88,7 +92,7 @@ class Task(Protocol):
 
     recipe: ClassVar[str]  # configs/NAME.yaml
     metrics: ClassVar[tuple[str, ...]]  # columns of metrics.csv; the first is the headline
-    offers: ClassVar[frozenset[str]]  # what a strategy may require, such as "shared outcomes"
+    offers: ClassVar[frozenset[str]]  # what may be required of it, such as "shared outcomes" (see Strategy), "groups"
     reduction: Literal["sum", "mean"]
     labels: list[str]
     tokenizer: Any
@@ -97,14 +101,37 @@ class Task(Protocol):
     def from_config(cls, config: RunConfig) -> Self:
         """Build the task of a run; raises ``UserError`` where the configuration does not fit it."""
 
+    @classmethod
+    def for_model(cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]) -> Self:
+        """Build the task around a model that a user has trained; raises ``UserError`` for options it does not have."""
+
+    def fields(self, example: Any) -> dict[str, Any]:
+        """Return the text fields of an example as a training script holds it: a text, say.
+
+        Raises:
+            UserError: It is none that the task knows.
+        """
+
+    def target(self, answer: Any, fields: Mapping[str, Any]) -> Target:
+        """Return the target that an answer means in a training script; raises ``UserError`` where it means none."""
+
     def columns(self) -> list[str]:
         """Return the columns that a file must have, the answer's apart."""
 
+    def answer_column(self, columns: Collection[str]) -> str:
+        """Return which of a file's columns holds the answer; where none does, the one that is missing."""
+
     def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the text fields of one raw row; raises ``RowError`` (``EmptyRow``) with the reason."""
+        """Return the text fields of one raw row.
+
+        A field ``group``, where there is one, is what ``query.max_per_group`` counts.
+
+        Raises:
+            RowError: With the reason; ``UnusableRow`` for a row that can be left out.
+        """
 
     def read_target(self, row: Mapping[str, Any]) -> Target | None:
-        """Return the answer in one raw row, None where it has none; raises ``RowError`` with the reason."""
+        """Return the answer in one raw row, None where it has none; raises as ``read``."""
 
     def learn_labels(self, targets: Iterable[Target]) -> None:
         """Take up the outcomes that the known answers show; new ones come after those there are."""
@@ -117,6 +144,17 @@ class Task(Protocol):
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pad encoded examples to the longest of the batch."""
+
+    def trainable(self, example: Example) -> bool:
+        """Tell whether the model could give the example's target at all; one that it could not give only measures."""
+
+    def calibrate(self, model: nn.Module, pool: "Pool") -> None:
+        """Fit what prediction needs beside the weights (a threshold, say) and keep it in ``model.config``.
+
+        Args:
+            model: Fitted; in evaluation mode.
+            pool: Examples with targets, under that model, that neither train nor test.
+        """
 
     def inputs(self, model: nn.Module, batch: Batch) -> Batch:
         """Return what scoring reads; sequence-to-sequence tasks add the model's own hypothesis."""
@@ -151,10 +189,20 @@ class Task(Protocol):
         """Tell whether training failed: one and the same answer to examples whose answers differ."""
 
     def outcome(self, example: Example, i: int) -> str:
-        """Return outcome i as normalised text."""
+        """Return outcome i of an example (see ``Categoricals.numbers``) as normalised text."""
 
     def show(self, example: Example) -> str:
         """Return what an annotator reads."""
+
+    def mark(self, example: Example, target: Target) -> list[tuple[int, int]]:
+        """Return the parts of ``show(example)`` that a target points at, as character offsets [start, end)."""
+
+    def details(self, target: Target | None) -> dict[str, str]:
+        """Return what the csv of ``dal-nlp predict`` says of an answer beside its text and confidence, by column.
+
+        The columns are the same for every target; the cells are "" where there is nothing to say, and all of them for
+        None, which is the answer to a row without a text.
+        """
 
     def parse(self, answer: str, example: Example) -> Target:
         """Return the target that an annotator typed; raises ``ValueError`` on nonsense."""

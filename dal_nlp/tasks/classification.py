@@ -1,7 +1,8 @@
 """Text classification: one categorical over the labels (F = 1, C = number of labels)."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -13,10 +14,17 @@ from dal_nlp.categoricals import Categoricals
 from dal_nlp.config import RunConfig
 from dal_nlp.errors import UserError, nearest
 from dal_nlp.ledger import Target
-from dal_nlp.tasks.base import Batch, EmptyRow, Example, Prediction, RowError
+from dal_nlp.plugins import construct
+from dal_nlp.tasks.base import Batch, EmptyRow, Example, Prediction, RowError, pad
 
 if TYPE_CHECKING:
     from dal_nlp.forward import Forward
+    from dal_nlp.pool import Pool
+
+
+@dataclass(frozen=True)
+class ClassificationOptions:
+    """There are none."""
 
 
 class Classification:
@@ -53,6 +61,7 @@ class Classification:
     @classmethod
     def from_config(cls, config: RunConfig) -> "Classification":
         """Build the task of a run; raises ``UserError`` for more than two text columns or a label set of one."""
+        construct("task", ClassificationOptions, config.task_options)
         if not 1 <= len(config.text_column) <= 2:
             raise UserError(
                 "--text-column wants one column, or two for pairs of texts: --text-column premise,hypothesis."
@@ -63,9 +72,36 @@ class Classification:
             config.text_column, config.label_column, config.labels or (), config.max_length, config.labels is not None
         )
 
+    @classmethod
+    def for_model(
+        cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]
+    ) -> "Classification":
+        """Build the task around a sequence classifier, whose ``config.id2label`` names the labels."""
+        construct("task", ClassificationOptions, options)
+        config: Any = model.config
+        labels = [name for _, name in sorted(dict(config.id2label or {}).items())]
+        return cls(labels=labels, max_length=max_length, fixed=True, tokenizer=tokenizer)
+
+    def fields(self, example: str | tuple[str, str]) -> dict[str, Any]:
+        """Return the fields of a text, or of a pair of texts."""
+        texts = [example] if isinstance(example, str) else list(example)
+        if len(texts) > 2 or not all(isinstance(text, str) for text in texts):
+            raise UserError(f"{example!r} is neither a text nor a pair of texts: give one of the two.")
+        return {"text": texts[0], "pair": texts[1] if len(texts) == 2 else None}
+
+    def target(self, answer: str, fields: Mapping[str, Any]) -> Target:
+        """Return the label; raises ``UserError`` for one that the model does not have."""
+        if answer not in self.labels:
+            raise UserError(f"The label {answer!r} is none of the model's: {', '.join(self.labels)}.")
+        return answer
+
     def columns(self) -> list[str]:
         """Return the text columns."""
         return self._columns
+
+    def answer_column(self, columns: Collection[str]) -> str:
+        """Return the label's column."""
+        return self._label_column
 
     def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return {"text": ..., "pair": ... or None}; raises ``EmptyRow`` where a text is empty."""
@@ -105,7 +141,13 @@ class Classification:
         return load_classifier(source, self.labels)
 
     def encode(self, examples: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-        """Tokenise texts; adds the tokenizer's outputs, ``length`` and ``rows`` (always 1)."""
+        """Tokenise texts; adds the tokenizer's outputs, ``length`` and ``rows`` (always 1).
+
+        Raises:
+            UserError: Some examples are pairs and others are not.
+        """
+        if len({pair is None for pair in examples["pair"]}) > 1:
+            raise UserError("Some texts are pairs and others are not: give all as text or all as (text, text).")
         pairs = examples["pair"] if examples["pair"][0] is not None else None
         encoded = self.tokenizer(examples["text"], pairs, truncation=True, max_length=self._max_length)
         features = {name: encoded[name] for name in encoded if name != "attention_mask"}
@@ -116,13 +158,20 @@ class Classification:
         """Pad to the longest text of the batch."""
         names = [name for name in self.tokenizer.model_input_names if name in examples[0]]
         inputs = {
-            name: _pad([e[name] for e in examples], self.tokenizer.pad_token_id if name == "input_ids" else 0)
+            name: pad([e[name] for e in examples], self.tokenizer.pad_token_id if name == "input_ids" else 0)
             for name in names
         }
-        inputs["attention_mask"] = _pad([[1] * len(e["input_ids"]) for e in examples], 0)
+        inputs["attention_mask"] = pad([[1] * len(e["input_ids"]) for e in examples], 0)
         known = all(e.get("target") is not None for e in examples)
         labels = torch.tensor([self.labels.index(e["target"]) for e in examples]) if known else None
         return Batch(inputs, torch.arange(len(examples)), len(examples), labels)
+
+    def trainable(self, example: Example) -> bool:
+        """Return True: the model has an output for every label."""
+        return True
+
+    def calibrate(self, model: nn.Module, pool: "Pool") -> None:
+        """Do nothing: the most likely label needs no threshold."""
 
     def inputs(self, model: nn.Module, batch: Batch) -> Batch:
         """Return the batch as it is."""
@@ -190,6 +239,14 @@ class Classification:
         """Return the text, or both texts."""
         return example["text"] if example["pair"] is None else f"{example['text']}\n---\n{example['pair']}"
 
+    def mark(self, example: Example, target: Target) -> list[tuple[int, int]]:
+        """Return []: a label stands for the whole text."""
+        return []
+
+    def details(self, target: Target | None) -> dict[str, str]:
+        """Return {}: a label says all."""
+        return {}
+
     def parse(self, answer: str, example: Example) -> Target:
         """Return the label; raises ``RowError`` for one outside a label set that the user gave."""
         label = answer.strip()
@@ -208,11 +265,3 @@ def _as_text(label: object) -> str:
     if isinstance(label, float) and label.is_integer():
         return str(int(label))
     return str(label)
-
-
-def _pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-    """Pad lists of numbers on the right to (B, L)."""
-    padded = np.full((len(rows), max(map(len, rows))), value, dtype=np.int64)
-    for i, row in enumerate(rows):
-        padded[i, : len(row)] = row
-    return torch.from_numpy(padded)

@@ -1,8 +1,12 @@
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
+from dal_nlp.tasks.base import Prediction
+from dal_nlp.tasks.classification import Classification
 from tests.cli.conftest import Files, invoke, write_rows
+from tests.test_prediction import save_run
 
 
 def test_csv_on_standard_output_and_in_a_file(files: Files, finished: Path, tmp_path: Path) -> None:
@@ -23,6 +27,30 @@ def test_csv_on_standard_output_and_in_a_file(files: Files, finished: Path, tmp_
         assert 0.5 <= float(row[3]) <= 1
     assert invoke("predict", str(finished), source, "--out", str(out)).stdout == ""
     assert out.read_text(encoding="utf-8") == result.stdout
+
+
+class Spans(Classification):
+    """Answers with the first word of the text, which ends where ``details`` says."""
+
+    def predict(self, forward: Any) -> list[Prediction]:
+        words = [example["text"].split()[0] for example in forward.examples]
+        return [Prediction({"text": [word] if word != "none" else [], "ends": len(word)}, 0.25) for word in words]
+
+    def details(self, target: Any) -> dict[str, str]:
+        return {"end": str(target["ends"]) if target else ""}
+
+
+def test_answers_are_readable_and_details_are_further_columns(tmp_path: Path) -> None:
+    folder = save_run(tmp_path / "run", "tests.cli.test_predict:Spans")
+    rows = [{"id": "1", "text": " "}, {"id": "2", "text": "good film"}, {"id": "3", "text": "none"}]
+    result = invoke("predict", str(folder), write_rows(tmp_path / "new.jsonl", rows), "--quiet")
+    assert result.exit_code == 0, result.stderr
+    assert list(csv.reader(io.StringIO(result.stdout))) == [
+        ["id", "text", "prediction", "confidence", "end"],
+        ["1", "", "", "", ""],
+        ["2", "good film", "good", "0.250000", "4"],
+        ["3", "none", "no answer", "0.250000", "4"],
+    ]
 
 
 def test_mistakes(files: Files, finished: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import csv
 import gc
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from dal_nlp.data.corpus import Corpus, Rejected, read_answers, read_corpus, rea
 from dal_nlp.data.hashes import Index, digest
 from dal_nlp.data.tokenized import describe
 from dal_nlp.errors import UserError
-from dal_nlp.tasks.base import EmptyRow, RowError, Task
+from dal_nlp.tasks.base import EmptyRow, RowError, Task, UnusableRow
 from tests import tiny
 
 LABELS = ("good", "bad")
@@ -35,13 +35,20 @@ class Toy:
     def columns(self) -> list[str]:
         return ["text"]
 
+    def answer_column(self, columns: Collection[str]) -> str:
+        return "answer" if "answer" in columns else "label"
+
     def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
         if not row["text"].strip():
             raise EmptyRow("column 'text' is empty")
+        if row["text"].startswith("?"):
+            raise UnusableRow("no question.")
         return {"text": row["text"], "pair": None, "words": row["text"].split()[1:]}
 
     def read_target(self, row: Mapping[str, Any]) -> Any:
-        label = row["label"]
+        label = row[self.answer_column(row.keys())]
+        if label == "both":
+            raise UnusableRow("two answers at once")
         if label and label not in LABELS:
             raise RowError(f"has the label {label!r}, which is not one of good, bad: correct it.")
         return label or None
@@ -160,6 +167,8 @@ def test_digest_is_of_the_set(tmp_path: Path) -> None:
 
 DROPPED = [
     (row("e", "  "), "empty text"),
+    (row("q", "? what"), "no question"),
+    (row("b", "one", "both"), "two answers at once"),
     (row("f", "kept"), "repeat of an earlier text"),
     (row("a", "kept"), "repeat of an earlier text"),
     (row("g", "measured"), "also in the test set"),
@@ -219,6 +228,25 @@ def test_an_answered_repeat_stays_where_the_first_has_no_answer(tmp_path: Path) 
     corpus = read(tmp_path, [row("a", "same", None), row("b", "same", "bad")])
     assert corpus.dataset["id"][:] == ["b"]
     assert [bad.reason for bad in corpus.rejected] == ["no answer"]
+
+
+def test_the_task_says_which_column_has_the_answers(tmp_path: Path) -> None:
+    rows = [{"id": "a", "text": "one", "answer": "good"}, {"id": "b", "text": "two", "answer": "bad", "label": "good"}]
+    corpus = read(tmp_path, [*rows, row("c", "three")])
+    assert corpus.targets() == ["good", "bad"]
+    assert corpus.rejected == [Rejected(str(tmp_path / "p.jsonl"), 3, "c", "no answer")]
+
+
+def test_an_answer_that_cannot_be_used_drops_the_row_only_where_it_is_read(tmp_path: Path) -> None:
+    rows = [row("a", "one"), row("b", "two", "both")]
+    assert read(tmp_path, rows, need_targets=False).dataset["id"][:] == ["a"]
+    assert read(tmp_path, rows, answers={"a": "good", "b": "bad"}).targets() == ["good", "bad"]
+
+
+def test_unusable_rows_do_not_clash(tmp_path: Path) -> None:
+    corpus = read(tmp_path, [row("a", "one"), row("a", "? two"), row("a", "three", "both"), row("a", "")])
+    assert corpus.dataset["text"][:] == ["one"]
+    assert [bad.reason for bad in corpus.rejected] == ["no question", "two answers at once", "empty text"]
 
 
 def test_rows_without_answers_stay_where_none_are_needed(tmp_path: Path) -> None:
@@ -542,6 +570,11 @@ def test_answers(tmp_path: Path) -> None:
     assert answers(tmp_path, rows) == {"1": "good", "b": "bad"}
 
 
+def test_answers_are_in_the_column_that_the_task_names(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"id": "a", "answer": "bad", "label": "good"}, {"id": "b", "label": "good"}]
+    assert answers(tmp_path, rows) == {"a": "bad"}
+
+
 @pytest.mark.parametrize(
     ("rows", "wrong", "mend"),
     [
@@ -555,6 +588,11 @@ def test_answers(tmp_path: Path) -> None:
         ([{"id": "a", "label": "good"}, {"id": "", "label": "bad"}], "line 2 has no id in column 'id'", "fill it in"),
         ([{"id": "a", "label": "good"}, {"label": "bad"}], "line 2 has no column 'id'", "give every answer its id"),
         ([{"id": "a", "label": "good"}, {"id": "b", "label": "goood"}], "line 2 has the label 'goood'", "correct it"),
+        (
+            [{"id": "a", "label": "good"}, {"id": "b", "label": "both"}],
+            "line 2 cannot be used (two answers at once)",
+            "correct or remove it",
+        ),
     ],
 )
 def test_wrong_answers(tmp_path: Path, rows: list[Any], wrong: str, mend: str) -> None:

@@ -1,4 +1,4 @@
-"""Which picks are near-duplicates, one pair at a time."""
+"""Which picks are near-duplicates and which groups are full, one pair at a time."""
 
 import math
 from collections.abc import Sequence
@@ -10,16 +10,37 @@ def cosine(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def batch(
-    scores: Sequence[float], x: Sequence[Sequence[float]], known: Sequence[Sequence[float]], k: int, limit: float
-) -> tuple[list[int], int]:
-    """Walk down the scores; return k positions and how many near-duplicates were passed over."""
+    scores: Sequence[float],
+    x: Sequence[Sequence[float]],
+    known: Sequence[Sequence[float]],
+    k: int,
+    limit: float,
+    groups: Sequence[str] | None = None,
+    most: int = 1,
+) -> tuple[list[int], int, int]:
+    """Walk down the scores; return up to k positions, and how many near-duplicates and members of full groups were not
+    taken on the way.
+    """
     kept: list[int] = []
     dropped: list[int] = []
+    held: list[int] = []
+
+    def full(i: int) -> bool:
+        return groups is not None and [groups[j] for j in kept].count(groups[i]) >= most
+
     for i in sorted(range(len(scores)), key=lambda i: -scores[i]):
         if len(kept) == k:
             break
         others = [*known, *(x[j] for j in kept)]
-        near = any(cosine(x[i], other) >= limit for other in others)
-        (dropped if near else kept).append(i)
-    after_all = dropped[: k - len(kept)]
-    return kept + after_all, len(dropped) - len(after_all)
+        if full(i):
+            held.append(i)
+        elif any(cosine(x[i], other) >= limit for other in others):
+            dropped.append(i)
+        else:
+            kept.append(i)
+    near = len(dropped)
+    for i in dropped:
+        if len(kept) < k and not full(i):
+            kept.append(i)
+            near -= 1
+    return kept, near, len(held)
