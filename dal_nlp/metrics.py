@@ -1,26 +1,33 @@
 """Measures of agreement that need no network, and how sure one can be of them.
 
-The formulas are free functions on two sequences of targets; ``Accuracy`` and ``MacroF1`` put them behind the
-interface of ``evaluate.Metric``. That library takes seconds to import, so the two classes are made when they
-are first asked for.
+The formulas are free functions on two sequences of targets; those on answers in words come from ``answer_metrics``.
+``Accuracy``, ``MacroF1``, ``Squad`` and ``SquadV2`` put them behind the interface of ``evaluate.Metric``. That library
+takes seconds to import, so the module of these classes is loaded when they are first asked for.
 """
 
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
+from dal_nlp.answer_metrics import answer_scores as answer_scores
+from dal_nlp.answer_metrics import best_threshold as best_threshold
+from dal_nlp.answer_metrics import exact_match as exact_match
+from dal_nlp.answer_metrics import normalise_answer as normalise_answer
+from dal_nlp.answer_metrics import token_f1 as token_f1
+
 Statistic = Callable[[Sequence[Any], Sequence[Any]], float]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("Accuracy", "MacroF1"):
+    if name not in ("Accuracy", "MacroF1", "Squad", "SquadV2"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _metric_classes()[name]
+    from dal_nlp.evaluate_metrics import METRICS
+
+    return METRICS[name]
 
 
 def accuracy(predictions: Sequence[Any], targets: Sequence[Any]) -> float:
@@ -122,48 +129,3 @@ def bootstrap(
         values.append(statistic([predictions[row] for row in rows], [targets[row] for row in rows]))
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-@cache
-def _metric_classes() -> dict[str, Any]:
-    """Import ``evaluate`` and build the classes on top of it."""
-    import evaluate
-    from datasets import Features, Value
-
-    class LabelMetric(evaluate.Metric):  # type: ignore[misc]
-        """A measure of two lists of label strings, computed in memory."""
-
-        statistic: Statistic
-        result: str
-
-        def __init__(self) -> None:
-            super().__init__(keep_in_memory=True)
-
-        def _build_data_dir(self) -> str:
-            # The base class would create a folder in a cache that all processes share, and never use it.
-            return ""
-
-        def _info(self) -> Any:
-            return evaluate.MetricInfo(
-                description=type(self).__doc__,
-                citation="",
-                inputs_description="predictions, references: label strings",
-                features=Features({"predictions": Value("string"), "references": Value("string")}),
-            )
-
-        def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
-            return {self.result: type(self).statistic(predictions, references)}
-
-    class Accuracy(LabelMetric):
-        """The share of predictions that equal their reference: ``compute`` returns {"accuracy": share}."""
-
-        statistic = staticmethod(accuracy)
-        result = "accuracy"
-
-    class MacroF1(LabelMetric):
-        """The mean of the classes' F1 scores, see ``macro_f1``: ``compute`` returns {"macro_f1": mean}."""
-
-        statistic = staticmethod(macro_f1)
-        result = "macro_f1"
-
-    return {"Accuracy": Accuracy, "MacroF1": MacroF1}

