@@ -6,7 +6,13 @@ import numpy as np
 import torch
 from datasets import Dataset
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, PreTrainedTokenizerFast
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForQuestionAnswering,
+    BertForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
 
 from dal_nlp.chance import torch_seeded
 from dal_nlp.companions import Companions
@@ -17,6 +23,7 @@ from dal_nlp.pool import Pool
 from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS
 from dal_nlp.tasks.base import encode_target
 from dal_nlp.tasks.classification import Classification
+from dal_nlp.tasks.qa import ExtractiveQA, QAOptions
 
 POSITIVE = ["good", "great", "fine", "lovely", "bright", "warm", "happy", "superb"]
 NEGATIVE = ["bad", "awful", "poor", "dull", "cold", "dark", "sad", "dreadful"]
@@ -111,6 +118,64 @@ def sentences(n: int, seed: int = 0) -> list[dict[str, str]]:
             seen.add(text)
             rows.append({"id": f"s{seed}-{len(rows)}", "text": text, "label": label})
     return rows
+
+
+def reader(seed: int = 0, dropout: float = 0.1) -> BertForQuestionAnswering:
+    """A random question-answering model."""
+    with torch_seeded(seed):
+        return BertForQuestionAnswering(config(2, dropout)).eval()
+
+
+def questions(n: int, seed: int = 0, words: int = 40, unanswerable: bool = False) -> list[dict[str, object]]:
+    """Rows with id, title, context, question and answers; contexts of up to ``words`` words, the answer one of them."""
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, object]] = []
+    for i in range(n):
+        text = rng.choice([*NEUTRAL, *POSITIVE], int(rng.integers(4, words)))
+        place = int(rng.integers(len(text)))
+        length = min(int(rng.integers(1, 4)), len(text) - place)
+        context = f"{' '.join(text)} {NEGATIVE[i % len(NEGATIVE)]}"
+        answer = {
+            "text": [" ".join(text[place : place + length])],
+            "answer_start": [len(" ".join(text[:place])) + (1 if place else 0)],
+        }
+        none = unanswerable and i % 3 == 0
+        rows.append(
+            {
+                "id": f"q{seed}-{i}",
+                "title": f"title {i % 4}",
+                "context": context,
+                "question": " ".join(rng.choice(NEUTRAL, int(rng.integers(2, 5)))),
+                "answers": {"text": [], "answer_start": []} if none else answer,
+            }
+        )
+    return rows
+
+
+def qa_task(max_length: int = 24, unanswerable: bool = False, longest: int = 4) -> ExtractiveQA:
+    """The question-answering task with the tiny tokenizer and windows of a few words."""
+    options = QAOptions(doc_stride=6, longest_answer=longest, unanswerable=unanswerable)
+    return ExtractiveQA(options, max_length=max_length, tokenizer=tokenizer())
+
+
+def encoded_questions(rows: list[dict[str, object]], of: ExtractiveQA) -> Dataset:
+    """Rows as an encoded dataset with targets."""
+    fields = [of.read(row) for row in rows]
+    columns: dict[str, list[object]] = {name: [f[name] for f in fields] for name in fields[0]}
+    columns["id"] = [row["id"] for row in rows]
+    columns["target"] = [encode_target(row["answers"]) for row in rows]
+    return Dataset.from_dict({**columns, **of.encode(columns)})
+
+
+def qa_pool(n: int = 30, labelled: int = 6, batch_size: int = 8, unanswerable: bool = False, k: int = 4) -> Pool:
+    """A pool of n questions, some of several windows, under a random model, beside some answered ones."""
+    of, model = qa_task(unanswerable=unanswerable), reader()
+    rows = questions(n + labelled, unanswerable=unanswerable)
+    scoring = ScoringConfig(batch_size=batch_size)
+    kind = make_draws(DrawsConfig(k=k), seed=0, round=1)
+    known = Pool(encoded_questions(rows[n:], of), model, of, kind, scoring) if labelled else None
+    examples = encoded_questions(rows[:n], of).remove_columns("target")
+    return Pool(examples, model, of, kind, scoring, known, companions=Beside())
 
 
 def task(labels: int = 2) -> Classification:

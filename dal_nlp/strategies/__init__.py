@@ -19,8 +19,10 @@ from dal_nlp.strategies.egl import EGL
 from dal_nlp.strategies.epig import Epig
 from dal_nlp.strategies.kmeans import KMeans
 from dal_nlp.strategies.learning_loss import LearningLoss
+from dal_nlp.strategies.normalized_entropy import NormalizedEntropy
 from dal_nlp.strategies.probcover import ProbCover
 from dal_nlp.strategies.random import Random
+from dal_nlp.strategies.span_disagreement import SpanDisagreement
 from dal_nlp.strategies.stochastic import PREFIX, PowerBald, make_stochastic
 from dal_nlp.strategies.suggestive import Suggestive
 from dal_nlp.strategies.typiclust import TypiClust
@@ -32,6 +34,8 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
     "least_confidence": LeastConfidence,
     "margin": Margin,
     "entropy": Entropy,
+    "normalized_entropy": NormalizedEntropy,
+    "span_disagreement": SpanDisagreement,
     "kmeans": KMeans,
     "variation_ratio": VariationRatio,
     "mean_std": MeanStd,

@@ -6,10 +6,12 @@ from dal_nlp.config import RunConfig
 from dal_nlp.plugins import import_class
 from dal_nlp.tasks.base import Task
 from dal_nlp.tasks.classification import Classification
+from dal_nlp.tasks.qa import ExtractiveQA
 
 TASKS: Mapping[str, type[Task]] = {
     "sentiment": Classification,
     "classification": Classification,
+    "qa": ExtractiveQA,
 }
 
 

@@ -13,8 +13,15 @@ from dal_nlp.strategies import STRATEGIES, Selection, Strategy, check_fit, make_
 from dal_nlp.strategies.base import checked
 from tests import tiny
 
-OFFERS = tiny.task().offers | tiny.OFFERS
-NAMES = sorted(name for name, cls in STRATEGIES.items() if cls.requires <= OFFERS)
+POOLS = {
+    "classification": lambda n, batch_size=8: tiny.pool(n=n, labels=3, batch_size=batch_size),
+    "qa": lambda n, batch_size=8: tiny.qa_pool(n=n, batch_size=batch_size, unanswerable=True),
+}
+OFFERS = {"classification": tiny.task().offers | tiny.OFFERS, "qa": tiny.qa_task().offers | tiny.OFFERS}
+EVERY = sorted(STRATEGIES)
+CASES = [(task, name) for task in POOLS for name in EVERY if STRATEGIES[name].requires <= OFFERS[task]]
+REFUSED = [(task, name) for task in POOLS for name in EVERY if not STRATEGIES[name].requires <= OFFERS[task]]
+every_case = pytest.mark.parametrize(("task", "name"), CASES)
 SECTIONS = ("Reads:", "Cost:", "Tasks:", "Reference:")
 
 
@@ -23,31 +30,43 @@ def build(name: str) -> Strategy:
 
 
 @cache
-def selection(name: str, n: int, k: int, batch_size: int, seed: int = 0) -> Selection:
-    return build(name).select(tiny.pool(n=n, labels=3, batch_size=batch_size), k, np.random.default_rng(seed))
+def selection(task: str, name: str, n: int, k: int, batch_size: int, seed: int = 0) -> Selection:
+    return build(name).select(POOLS[task](n, batch_size), k, np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("n", "k"), [(30, 5), (30, 1), (12, 12)])
-def test_k_distinct_positions_with_finite_scores(name: str, n: int, k: int) -> None:
-    checked(selection(name, n, k, 8), n, k, name)
+def test_what_compares_outcomes_of_different_examples_is_for_classification_only() -> None:
+    only = {name for task, name in REFUSED if task == "qa"}
+    assert only == {"bait", "batchbald", "cal", "egl", "epig"}
+    assert {name for task, name in REFUSED if task == "classification"} == {"span_disagreement"}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_same_generator_picks_the_same(name: str) -> None:
-    again = build(name).select(tiny.pool(n=30, labels=3, batch_size=8), 5, np.random.default_rng(0))
-    assert again.positions.tolist() == selection(name, 30, 5, 8).positions.tolist()
+@pytest.mark.parametrize(("task", "name"), REFUSED)
+def test_the_others_are_refused_with_those_that_fit(task: str, name: str) -> None:
+    with pytest.raises(Unsupported, match=f"'{name}' needs .*these fit: .*entropy, .*random"):
+        check_fit(name, build(name), OFFERS[task])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_picks_do_not_depend_on_the_batch_size(name: str) -> None:
-    assert selection(name, 30, 5, 1).positions.tolist() == selection(name, 30, 5, 30).positions.tolist()
+@every_case
+@pytest.mark.parametrize(("n", "k"), [(30, 5), (8, 1), (12, 12)])
+def test_k_distinct_positions_with_finite_scores(task: str, name: str, n: int, k: int) -> None:
+    checked(selection(task, name, n, k, 8), n, k, name)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_pool_is_passed_over_once_at_most(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@every_case
+def test_the_same_generator_picks_the_same(task: str, name: str) -> None:
+    again = build(name).select(POOLS[task](30), 5, np.random.default_rng(0))
+    assert again.positions.tolist() == selection(task, name, 30, 5, 8).positions.tolist()
+
+
+@every_case
+def test_picks_do_not_depend_on_the_batch_size(task: str, name: str) -> None:
+    assert selection(task, name, 30, 5, 1).positions.tolist() == selection(task, name, 30, 5, 30).positions.tolist()
+
+
+@every_case
+def test_the_pool_is_passed_over_once_at_most(task: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    pool = tiny.pool(n=30, labels=3)
+    pool = POOLS[task](30)
     forwards = Pool._forwards
 
     def counting(self: Pool, label: str):  # type: ignore[no-untyped-def]
@@ -60,8 +79,8 @@ def test_the_pool_is_passed_over_once_at_most(name: str, monkeypatch: pytest.Mon
     assert len(seen) <= 1
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_docstring_says_what_is_read(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@every_case
+def test_the_docstring_says_what_is_read(task: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """`dal-nlp strategies` prints these sections; what a strategy touches must stand under Reads."""
     text = inspect.getdoc(type(build(name))) or ""
     for section in SECTIONS:
@@ -74,20 +93,20 @@ def test_the_docstring_says_what_is_read(name: str, monkeypatch: pytest.MonkeyPa
         self.touched = touched
 
     monkeypatch.setattr(Forward, "__init__", recording)
-    build(name).select(tiny.pool(n=30, labels=3), 5, np.random.default_rng(0))
+    build(name).select(POOLS[task](30), 5, np.random.default_rng(0))
     reads = text.split("Reads:")[1].split("Cost:")[0]
     missing = {signal for signal in touched if signal not in reads}
     assert not missing
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_global_chance_is_neither_read_nor_moved(name: str) -> None:
+@every_case
+def test_global_chance_is_neither_read_nor_moved(task: str, name: str) -> None:
     np.random.seed(1)
     before = np.random.get_state()[1].tolist()  # type: ignore[union-attr, index]
-    first = build(name).select(tiny.pool(n=30, labels=3), 5, np.random.default_rng(0)).positions
+    first = build(name).select(POOLS[task](30), 5, np.random.default_rng(0)).positions
     assert np.random.get_state()[1].tolist() == before  # type: ignore[union-attr, index]
     np.random.seed(2)
-    second = build(name).select(tiny.pool(n=30, labels=3), 5, np.random.default_rng(0)).positions
+    second = build(name).select(POOLS[task](30), 5, np.random.default_rng(0)).positions
     assert first.tolist() == second.tolist()
 
 
@@ -99,7 +118,7 @@ def test_a_strategy_that_does_not_fit_is_refused_with_those_that_do() -> None:
             raise AssertionError
 
     with pytest.raises(Unsupported, match=r"'needy' needs a telescope.*entropy, .*random"):
-        check_fit("needy", Needy(), OFFERS)
+        check_fit("needy", Needy(), OFFERS["classification"])
 
 
 @pytest.mark.parametrize(

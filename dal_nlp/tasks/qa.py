@@ -1,0 +1,432 @@
+"""Extractive question answering: one categorical over all answer spans of a context (F = 1)."""
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from dal_nlp import metrics
+from dal_nlp.categoricals import Ragged
+from dal_nlp.config import RunConfig
+from dal_nlp.data.spans import read_answers
+from dal_nlp.errors import UserError
+from dal_nlp.ledger import Target
+from dal_nlp.plugins import construct
+from dal_nlp.tasks.base import Batch, EmptyRow, Example, Prediction, RowError, pad
+from dal_nlp.windows import cut, nearest_ends
+
+if TYPE_CHECKING:
+    from dal_nlp.forward import Forward
+    from dal_nlp.pool import Pool
+
+NO_ANSWER: Target = {"text": [], "answer_start": []}
+#: Where the fitted threshold of a model lies, and whether it knows the outcome "no answer".
+THRESHOLD, UNANSWERABLE = "dal_nlp_no_answer_threshold", "dal_nlp_unanswerable"
+
+
+@dataclass(frozen=True)
+class QAOptions:
+    """What ``task_options`` may hold.
+
+    Attributes:
+        doc_stride: Tokens that neighbouring windows of a long context share (at most half of a window).
+        longest_answer: Tokens of the longest answer that can be given.
+        unanswerable: Whether "no answer" is a possible answer; it is where the data has such a question.
+        group_column: Column whose values ``query.max_per_group`` counts; none: the context.
+    """
+
+    doc_stride: Annotated[int, Field(ge=1)] = 128
+    longest_answer: Annotated[int, Field(ge=1)] = 30
+    unanswerable: bool = False
+    group_column: str | None = None
+
+
+class ExtractiveQA:
+    """The answer to a question is a part of its context, or that the context holds none.
+
+    The model scores each token as a start s and as an end e of the answer. A span (i, j) with i <= j < i + L, L the
+    longest answer, has p(i, j) = exp(s_i + e_j) / Z, with Z over all spans of all windows of the question together and
+    over "no answer" where there is such a thing; its score is that of the classification token, in the window where it
+    is least (Devlin et al., 2019, section 4.3). A span in two windows counts once: see ``windows.nearest_ends``.
+    Training minimises - log of the probability of all gold spans together, under the same distribution.
+
+    A target is {"text": [...], "answer_start": [...]}, as SQuAD has it: the answers of one or several annotators and
+    their first characters in the context; two empty lists are "no answer".
+
+    Args:
+        options: See ``QAOptions``.
+        columns: Names of the columns of the question and the context.
+        label_column: Name of the answers' column.
+        max_length: Tokens of a window.
+        tokenizer: A fast Hugging Face tokenizer; set before anything is encoded.
+    """
+
+    recipe: ClassVar[str] = "qa"
+    metrics: ClassVar[tuple[str, ...]] = ("exact_match", "f1")
+    offers: ClassVar[frozenset[str]] = frozenset({"draws", "answer texts", "groups"})
+    reduction: Literal["sum", "mean"] = "sum"
+
+    def __init__(
+        self,
+        options: QAOptions = QAOptions(),
+        columns: Sequence[str] = ("question", "context"),
+        label_column: str = "answers",
+        max_length: int = 384,
+        tokenizer: Any = None,
+    ) -> None:
+        self.labels: list[str] = []
+        self.tokenizer = tokenizer
+        self.unanswerable = options.unanswerable
+        self._options, self._columns, self._label_column = options, list(columns), label_column
+        self._max_length, self._longest = max_length, options.longest_answer
+
+    @classmethod
+    def from_config(cls, config: RunConfig) -> "ExtractiveQA":
+        """Build the task of a run; raises ``UserError`` for settings that it does not have."""
+        if len(config.text_column) != 2:
+            raise UserError("--text-column wants the columns of the question and of the context: question,context.")
+        if config.labels is not None:
+            raise UserError("--labels is for classification: answers to questions are parts of their contexts.")
+        options = construct("task", QAOptions, config.task_options)
+        return cls(options, config.text_column, config.label_column, config.max_length)
+
+    @classmethod
+    def for_model(cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]) -> "ExtractiveQA":
+        """Build the task around a question-answering model."""
+        task = cls(construct("task", QAOptions, options), max_length=max_length, tokenizer=tokenizer)
+        config: Any = model.config
+        task.unanswerable |= bool(config.to_dict().get(UNANSWERABLE, False))
+        return task
+
+    def fields(self, example: tuple[str, str] | Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields of a (question, context), or of a mapping with the columns of a file."""
+        row = example if isinstance(example, Mapping) else dict(zip(self._columns, example, strict=True))
+        missing = [name for name in self._columns if name not in row]
+        if missing:
+            raise UserError(f"An example has no {missing[0]!r}: give (question, context), or a mapping with both.")
+        try:
+            return self.read(row)
+        except RowError as error:
+            raise UserError(f"{str(row)[:60]} cannot be used: {error}.") from None
+
+    def target(self, answer: str | Mapping[str, Any], fields: Mapping[str, Any]) -> Target:
+        """Return the target of {"text": [...], "answer_start": [...]}, or of a text that the context holds once."""
+        try:
+            return self.parse(answer, fields) if isinstance(answer, str) else self._answers({"answers": answer}, fields)
+        except ValueError as error:
+            raise UserError(f"The answer {str(answer)[:60]!r} cannot be used: {error}.") from None
+
+    def columns(self) -> list[str]:
+        """Return the columns of the question and the context."""
+        return self._columns
+
+    def answer_column(self, columns: Collection[str]) -> str:
+        """Return the configured column, or ``answer`` where a table has that in its place."""
+        return "answer" if self._label_column not in columns and "answer" in columns else self._label_column
+
+    def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return {"question", "context", "group"}; raises ``EmptyRow`` where one of the first two is empty."""
+        question, context = (row[column] for column in self._columns)
+        for column, text in zip(self._columns, (question, context), strict=True):
+            if text is None or not str(text).strip():
+                raise EmptyRow(f"column {column!r} is empty")
+        return {"question": str(question), "context": str(context), "group": self._group(row, str(context))}
+
+    def _group(self, row: Mapping[str, Any], context: str) -> str:
+        column = self._options.group_column
+        if column is None:
+            return hashlib.blake2b(context.encode(), digest_size=8).hexdigest()
+        if column not in row:
+            raise RowError(f"has no column {column!r} to group by: correct task_options.group_column")
+        return str(row[column])
+
+    def read_target(self, row: Mapping[str, Any]) -> Target | None:
+        """Return the answers in one raw row, checked against its context; see ``data.spans.read_answers``."""
+        if self._columns[1] not in row:
+            raise RowError(f"has no column {self._columns[1]!r}, which its answer is checked against: add the context")
+        return self._answers(row, {"context": str(row[self._columns[1]])})
+
+    def _answers(self, row: Mapping[str, Any], fields: Mapping[str, Any]) -> Target | None:
+        return read_answers(row, self.answer_column(row.keys()), fields["context"])
+
+    def learn_labels(self, targets: Iterable[Target]) -> None:
+        """Take up "no answer" as an outcome where a target is that."""
+        self.unanswerable |= any(not target["text"] for target in targets)
+
+    def load(self, source: str) -> nn.Module:
+        """Load a question-answering model; it keeps in its configuration whether questions may have no answer."""
+        from dal_nlp.models import load_model
+
+        model = load_model("AutoModelForQuestionAnswering", source)
+        config: Any = model.config
+        self.unanswerable |= bool(config.to_dict().get(UNANSWERABLE, False))
+        config.update({UNANSWERABLE: self.unanswerable})
+        return model
+
+    def encode(self, examples: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """Cut contexts into windows; adds these, ``length`` (tokens of the longest window) and ``rows`` (windows)."""
+        if not self.tokenizer.is_fast:
+            raise UserError("Question answering needs a fast tokenizer, and this model has none: use another --model.")
+        found: dict[str, list[Any]] = {}
+        for question, context in zip(examples["question"], examples["context"], strict=True):
+            windows = cut(self.tokenizer, question, context, self._max_length, self._options.doc_stride)
+            row = {
+                **windows.inputs,
+                "first": windows.first,
+                "shift": windows.shift,
+                "null": windows.null,
+                "nearest_end": nearest_ends(windows.shift, windows.count),
+                "starts": windows.starts,
+                "ends": windows.ends,
+                "length": max(map(len, windows.inputs["input_ids"])),
+                "rows": len(windows.shift),
+            }
+            for name, value in row.items():
+                found.setdefault(name, []).append(value)
+        return found
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """Put all windows of the examples below each other, padded to the longest."""
+        windows = [(example, w) for example in examples for w in range(example["rows"])]
+        names = [name for name in self.tokenizer.model_input_names if name in examples[0]]
+        inputs = {
+            name: pad([e[name][w] for e, w in windows], self.tokenizer.pad_token_id if name == "input_ids" else 0)
+            for name in names
+        }
+        inputs["attention_mask"] = pad([[1] * len(e["input_ids"][w]) for e, w in windows], 0)
+        # A span from token t of a row to t + d counts there where near[t] <= d < far[t].
+        rows, width = inputs["input_ids"].shape
+        near, far = np.zeros((2, rows, width), dtype=np.int64)
+        for r, (example, w) in enumerate(windows):
+            first, nearest = example["first"][w], example["nearest_end"][w]
+            near[r, first : first + len(nearest)] = nearest
+            far[r, first : first + len(nearest)] = np.minimum(np.arange(len(nearest), 0, -1), self._longest)
+        extra = {"near": torch.from_numpy(near), "far": torch.from_numpy(far)}
+        extra["null"] = torch.tensor([e["null"][w] for e, w in windows])
+        counts = torch.tensor([example["rows"] for example in examples])
+        owner = torch.repeat_interleave(torch.arange(len(examples)), counts)
+        known = all(example.get("target") is not None for example in examples)
+        labels = self._gold_positions(examples, width) if known else None
+        return Batch(inputs, owner, len(examples), labels, extra=extra)
+
+    def _gold_positions(self, examples: Sequence[Example], width: int) -> Tensor:
+        """Return the positions of the gold outcomes in ``Ragged``, (B, most golds of an example), -1 where none is."""
+        positions, row = [], 0
+        for example in examples:
+            columns = width * self._longest + 1
+            positions.append([(row + w) * columns + column for w, column in self._gold(example)])
+            row += example["rows"]
+        most = max(1, *map(len, positions))
+        return torch.tensor([found + [-1] * (most - len(found)) for found in positions])
+
+    def _gold(self, example: Example) -> list[tuple[int, int]]:
+        """Return the window and the column of each different gold outcome that the model could give."""
+        target, shift = example["target"], example["shift"]
+        if not target["text"]:
+            return [(0, 0)] if self.unanswerable else []
+        found = set()
+        for text, begin in zip(target["text"], target["answer_start"], strict=True):
+            i = int(np.searchsorted(example["ends"], begin, side="right"))
+            distance = int(np.searchsorted(example["starts"], begin + len(text), side="left")) - 1 - i
+            for w, nearest in enumerate(example["nearest_end"]):
+                place = i - shift[w]
+                inside = place >= 0 and place + distance < len(nearest) and 0 <= distance < self._longest
+                if inside and nearest[place] <= distance:
+                    found.add((w, 1 + (example["first"][w] + place) * self._longest + distance))
+        return sorted(found)
+
+    def trainable(self, example: Example) -> bool:
+        """Tell whether one of the gold answers is short enough to be given."""
+        return bool(self._gold(example))
+
+    def inputs(self, model: nn.Module, batch: Batch) -> Batch:
+        """Return the batch with the threshold that was fitted for this model."""
+        config: Any = model.config
+        threshold = torch.tensor(float(config.to_dict().get(THRESHOLD, 0.0)), device=batch.owner.device)
+        return replace(batch, extra={**batch.extra, "threshold": threshold})
+
+    def head(self, model: nn.Module) -> nn.Module:
+        """Return the linear layer that scores every token as a start and as an end."""
+        from dal_nlp.models import output_layer
+
+        return output_layer(model, 2)
+
+    def categoricals(self, raw: Tensor, batch: Batch) -> Ragged:
+        """Return log p of every span and of "no answer", from starts and ends (R, T, 2), as rows of 1 + T x L.
+
+        Column 0 is "no answer" (of the example's first row), column 1 + t L + d the span from token t to t + d.
+        """
+        start, end = raw.float().unbind(-1)
+        ends = nn.functional.pad(end, (0, self._longest - 1)).unfold(1, self._longest, 1)
+        distance = torch.arange(self._longest, device=raw.device)
+        possible = (distance >= batch.extra["near"][..., None]) & (distance < batch.extra["far"][..., None])
+        # Not a product with the mask: 0 times infinity has no gradient.
+        spans = torch.where(possible, start[..., None] + ends, -torch.inf).flatten(1)
+        return Ragged.of(torch.cat([self._null(start, end, batch)[:, None], spans], 1), batch.owner, batch.size)
+
+    def _null(self, start: Tensor, end: Tensor, batch: Batch) -> Tensor:
+        """Return the score of "no answer" in the first row of each example, -inf in the others, (R,)."""
+        nowhere = torch.full_like(start[:, 0], -torch.inf)
+        if not self.unanswerable:
+            return nowhere
+        place = batch.extra["null"][:, None]
+        scores = (start.gather(1, place) + end.gather(1, place))[:, 0]
+        least = scores.new_full((batch.size,), torch.inf).scatter_reduce(0, batch.owner, scores, "amin")
+        return torch.where(_is_first(batch.owner), least[batch.owner], nowhere)
+
+    def loss(self, raw: Tensor, batch: Batch) -> Tensor:
+        """Return - log of the gold outcomes' total probability, (B,); 0 where the model could give none of them."""
+        if batch.labels is None:
+            raise ValueError("the loss needs examples with targets")
+        log_probs = self.categoricals(raw, batch).log_probs.flatten()
+        there = batch.labels >= 0
+        found = torch.where(there, log_probs[batch.labels.clamp(min=0)], -torch.inf)
+        any_there = there.any(1)
+        return -torch.where(any_there[:, None], found, 0.0).logsumexp(1) * any_there
+
+    def weights(self, targets: Sequence[Target]) -> list[float]:
+        """Return n / (2 x n_kind), which makes questions with and without an answer weigh the same."""
+        answerable = [bool(target["text"]) for target in targets]
+        kinds = len(set(answerable))
+        return [len(targets) / (kinds * answerable.count(kind)) for kind in answerable]
+
+    def predict(self, forward: "Forward") -> list[Prediction]:
+        """Return the most likely span; "no answer" where its log-probability is that much above the span's.
+
+        The threshold is 0 until ``calibrate`` has fitted it. The confidence is the probability of what is answered.
+        """
+        c = forward.categoricals
+        null, best = _null_and_best(forward)
+        log_null, log_best = c.at(null)[:, 0], c.at(best)[:, 0]
+        nothing = (log_null - log_best > forward.batch.extra["threshold"]).tolist()
+        confidence = torch.stack([log_best, log_null], 1).exp().tolist()
+        numbers = c.numbers(best)[:, 0].tolist()
+        return [
+            Prediction(NO_ANSWER, p_null) if none else Prediction(self._span(example, number), p_best)
+            for example, number, none, (p_best, p_null) in zip(
+                forward.examples, numbers, nothing, confidence, strict=True
+            )
+        ]
+
+    def _span(self, example: Example, number: int) -> Target:
+        """Return an outcome as a target."""
+        column, w = divmod(number, example["rows"])
+        if column == 0:
+            return NO_ANSWER
+        token, distance = divmod(column - 1, self._longest)
+        i = example["shift"][w] + token - example["first"][w]
+        begin, end = example["starts"][i], example["ends"][i + distance]
+        text = example["context"][begin:end]
+        stripped = text.strip() or text
+        return {"text": [stripped], "answer_start": [begin + text.index(stripped)]}
+
+    def calibrate(self, model: nn.Module, pool: "Pool") -> None:
+        """Fit the threshold of "no answer" to the mean F1 on examples that neither train nor test."""
+        if not self.unanswerable:
+            return
+        (found,) = pool.collect(self._null_against_best)
+        answerable = [bool(target["text"]) for target in pool.targets]
+        config: Any = model.config
+        config.update({UNANSWERABLE: True, THRESHOLD: metrics.best_threshold(found[:, 0], found[:, 1], answerable)})
+
+    def _null_against_best(self, forward: "Forward") -> Tensor:
+        """Return log p(no answer) - log p(best span), and the F1 of that span, (B, 2)."""
+        c = forward.categoricals
+        null, best = _null_and_best(forward)
+        spans = [self._span(e, n) for e, n in zip(forward.examples, c.numbers(best)[:, 0].tolist(), strict=True)]
+        _, f1 = metrics.answer_scores(spans, [example["target"] for example in forward.examples])
+        return torch.stack([(c.at(null) - c.at(best))[:, 0].cpu(), torch.tensor(f1, dtype=torch.float32)], 1)
+
+    def evaluate(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, float]:
+        """Return the shares of exact matches and the mean token F1, each from 0 to 1."""
+        return {
+            name: float(np.mean(scores))
+            for name, scores in zip(self.metrics, metrics.answer_scores(predictions, targets), strict=True)
+        }
+
+    def intervals(
+        self, predictions: Sequence[Target], targets: Sequence[Target], rng: np.random.Generator
+    ) -> dict[str, list[float]]:
+        """Return the bootstrap's intervals, over the questions."""
+        scored = zip(self.metrics, metrics.answer_scores(predictions, targets), strict=True)
+        return {name: list(metrics.bootstrap(scores, scores, _mean, rng, n=300)) for name, scores in scored}
+
+    def breakdown(self, predictions: Sequence[Target], targets: Sequence[Target]) -> list[dict[str, Any]]:
+        """Return count, exact matches and F1 of questions with an answer (HasAns) and without (NoAns)."""
+        rows = []
+        for name, kind in (("HasAns", True), ("NoAns", False)):
+            mine = [i for i, target in enumerate(targets) if bool(target["text"]) == kind]
+            if mine:
+                values = self.evaluate([predictions[i] for i in mine], [targets[i] for i in mine])
+                rows.append({"kind of question": name, "count": len(mine), **values})
+        return rows
+
+    def collapsed(self, predictions: Sequence[Target], targets: Sequence[Target]) -> bool:
+        """Tell whether all questions get one and the same answer, although their answers differ."""
+        given, wanted = ({tuple(answer["text"][:1]) for answer in answers} for answers in (predictions, targets))
+        return len(given) == 1 and len(wanted) > 1
+
+    def outcome(self, example: Example, i: int) -> str:
+        """Return an answer as SQuAD's script compares it; "" is "no answer"."""
+        (text,) = self._span(example, i)["text"] or [""]
+        return metrics.normalise_answer(text) or text
+
+    def show(self, example: Example) -> str:
+        """Return the question, an empty line and the context."""
+        return f"{example['question']}\n\n{example['context']}"
+
+    def mark(self, example: Example, target: Target) -> list[tuple[int, int]]:
+        """Return where the answers are in what is shown."""
+        before = len(example["question"]) + 2
+        answers = zip(target["text"], target["answer_start"], strict=True)
+        return sorted({(before + start, before + start + len(text)) for text, start in answers})
+
+    def details(self, target: Target | None) -> dict[str, str]:
+        """Return the first character of the answer in the context and the one behind its last; "" without an answer."""
+        if target is None or not target["text"]:
+            return {"start": "", "end": ""}
+        start = target["answer_start"][0]
+        return {"start": str(start), "end": str(start + len(target["text"][0]))}
+
+    def parse(self, answer: str, example: Mapping[str, Any]) -> Target:
+        """Return the target of a typed text: a part of the context that is there once, or nothing for "no answer".
+
+        Raises:
+            ValueError: The context does not hold it, or more than once; ``START:text`` says which is meant.
+        """
+        text, context = answer.strip(), example["context"]
+        if not text:
+            if not self.unanswerable:
+                raise ValueError("an answer is missing: copy it from the context")
+            return NO_ANSWER
+        number, colon, rest = text.partition(":")
+        if colon and number.isdecimal() and context[int(number) :].startswith(rest) and rest:
+            return {"text": [rest], "answer_start": [int(number)]}
+        places = [i for i in range(len(context)) if context.startswith(text, i)]
+        if not places:
+            raise ValueError(f"the context does not hold {text[:60]!r}: copy the answer from it")
+        if len(places) > 1:
+            shown = ", ".join(f"{place}:{text[:20]}" for place in places[:4])
+            raise ValueError(f"the context holds {text[:60]!r} {len(places)} times: write which one, such as {shown}")
+        return {"text": [text], "answer_start": places}
+
+
+def _is_first(owner: Tensor) -> Tensor:
+    """Tell which rows are the first of their example, (R,)."""
+    return torch.cat([owner.new_ones(1, dtype=torch.bool), owner[1:] != owner[:-1]])
+
+
+def _null_and_best(forward: "Forward") -> tuple[Tensor, Tensor]:
+    """Return the positions of "no answer" and of the best span, (B, 1) each."""
+    c = forward.categoricals
+    null = (_is_first(forward.batch.owner).nonzero() * c.log_probs.shape[1]).reshape(-1, 1)
+    return null, c.without(null).best()
+
+
+def _mean(values: Sequence[float], _: Sequence[float]) -> float:
+    return float(np.mean(values))
