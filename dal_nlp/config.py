@@ -83,7 +83,7 @@ class TrainingConfig(Section):
     min_steps: int = Field(100, ge=1, description="least number of optimizer steps; few labels need many epochs")
     batch_size: int = Field(16, ge=1, description="examples in one forward and backward pass")
     accumulation: int = Field(1, ge=1, description="batches summed into one optimizer step")
-    learning_rate: float = Field(5e-5, gt=0, description="peak of the schedule")
+    learning_rate: float = Field(1e-4, gt=0, description="peak of the schedule")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's decoupled weight decay")
     warmup: float = Field(0.1, ge=0, le=1, description="share of the steps with a rising learning rate")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
