@@ -11,7 +11,7 @@ from pydantic import Field
 from dal_nlp.pool import Pool, Probe
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Selection, Strategy
-from dal_nlp.strategies.bayesian import bald
+from dal_nlp.strategies.bayesian import Bald, bald
 from dal_nlp.strategies.choose import argmax, top_k, unit
 from dal_nlp.strategies.geometry import blocks
 from dal_nlp.vectors import Array, Positions
@@ -49,6 +49,11 @@ class Suggestive(Strategy):
 
     uncertainty: Literal["entropy", "margin", "least_confidence", "bald"] = "entropy"
     beta: Annotated[float, Field(ge=1)] = 10
+
+    def __post_init__(self) -> None:
+        """Require draws where the uncertainty reads them; others run on models without any."""
+        if self.uncertainty == "bald":
+            object.__setattr__(self, "requires", Bald.requires)  # the dataclass is frozen
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Choose k of the candidates, the one that covers most first."""

@@ -72,3 +72,8 @@ def test_nan_is_an_error():
     x[4] = np.nan
     with pytest.raises(BrokenModelError):
         max_cover(x, np.arange(3), 1, rng())
+
+
+def test_draws_are_required_only_where_they_are_read() -> None:
+    assert Suggestive(uncertainty="bald").requires == {"draws"}
+    assert Suggestive().requires == frozenset()
