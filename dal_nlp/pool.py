@@ -1,28 +1,26 @@
 """The examples that a strategy may look at, and the one pass that measures them; what was measured is remembered."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from accelerate.utils import gather_object
 from datasets import Dataset
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from dal_nlp.companions import Companions
 from dal_nlp.config import ScoringConfig
-from dal_nlp.errors import BrokenModelError, Unsupported
+from dal_nlp.errors import Unsupported
 from dal_nlp.forward import Draws, Forward
 from dal_nlp.processes import process_state
 from dal_nlp.progress import Progress, Silent
+from dal_nlp.sinks import Measured, Probe, Sink, parts, rows
 from dal_nlp.tasks.base import Prediction, Task, decode
-from dal_nlp.vectors import Dense, Outer, Positions
+from dal_nlp.vectors import Positions
 
-Measure = Tensor | Outer | Dense
-Probe = Callable[[Forward], Measure]
-Measured = Any  # a numpy array for a Tensor, else Outer or Dense, over the whole pool
-T = TypeVar("T")
+__all__ = ["NO_GROUPS", "Pool", "Probe", "fetch", "make_batches"]
 
 NO_GROUPS = "query.max_per_group counts groups, and this task's examples have none: leave it out."
 
@@ -170,16 +168,16 @@ class Pool:
         if probe not in self._measured:
             assert self._source is not None
             pool, positions = self._source
-            self._measured[probe] = _rows(pool._recall(probe), positions)
+            self._measured[probe] = rows(pool._recall(probe), positions)
         return self._measured[probe]
 
     def _measure(self, probes: Sequence[Probe]) -> list[Measured]:
         """Run probes over the pool in one pass."""
-        sinks = [_Sink(len(self)) for _ in probes]
+        sinks = [Sink(len(self)) for _ in probes]
         processes = process_state().num_processes
         mine: list[tuple[Positions, list[tuple[type, tuple[NDArray[Any], ...]]]]] = []
         for positions, forward in self._forwards("scoring"):
-            values = [_parts(probe(forward)) for probe in probes]
+            values = [parts(probe(forward)) for probe in probes]
             if processes > 1:
                 mine.append((positions, values))
             for sink, value in zip(sinks, values, strict=True):
@@ -235,50 +233,3 @@ def fetch(examples: Dataset, positions: Sequence[int] | Positions) -> list[dict[
         columns["target"] = [decode(text) for text in columns["target"]]
     names = list(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def _parts(measure: Measure) -> tuple[type, tuple[NDArray[Any], ...]]:
-    """Split what a probe gave into numpy arrays of B rows, and what to make of these."""
-    if isinstance(measure, Tensor):
-        return np.ndarray, (measure.detach().cpu().numpy(),)
-    return type(measure), measure.parts()
-
-
-def _join(kind: type, parts: tuple[NDArray[Any], ...]) -> Measured:
-    """Make of numpy arrays of N rows, read-only from here on, what ``_parts`` took apart."""
-    for part in parts:
-        part.flags.writeable = False
-    return parts[0] if kind is np.ndarray else kind.of(parts)  # type: ignore[attr-defined]
-
-
-def _rows(measured: Measured, positions: Positions) -> Measured:
-    """Cut some rows out of a result."""
-    parts = (measured,) if isinstance(measured, np.ndarray) else measured.parts()
-    return _join(type(measured), tuple(part[positions] for part in parts))
-
-
-class _Sink:
-    """Puts batches of one probe's results in pool order, without ever holding them twice."""
-
-    def __init__(self, n: int) -> None:
-        self._n = n
-        self._kind: type = np.ndarray
-        self._whole: tuple[NDArray[Any], ...] = (np.empty((0,), dtype=np.float32),)
-
-    def put(self, positions: Positions, value: tuple[type, tuple[NDArray[Any], ...]]) -> None:
-        """Take up one batch; raises ``BrokenModelError`` on NaN."""
-        kind, parts = value
-        if self._kind is not kind or len(self._whole[0]) != self._n:
-            self._kind = kind
-            self._whole = tuple(np.empty((self._n, *part.shape[1:]), dtype=part.dtype) for part in parts)
-        for whole, part in zip(self._whole, parts, strict=True):
-            if np.isnan(part).any():
-                raise BrokenModelError(
-                    "The model gives NaN for some examples, so they cannot be compared: lower "
-                    "training.learning_rate or use training.precision no."
-                )
-            whole[positions] = part
-
-    def result(self) -> Measured:
-        """Return the whole pool's result."""
-        return _join(self._kind, self._whole)

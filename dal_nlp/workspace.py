@@ -1,10 +1,9 @@
-"""What a session works with: files read and checked, names turned into objects, what may not change held fast.
+"""What a session works with: names turned into objects, and what each round needs of the files and the models.
 
 All checks of the configuration and the data come before any model is loaded.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,15 @@ from numpy.typing import NDArray
 
 from dal_nlp.chance import generator
 from dal_nlp.config import RunConfig
-from dal_nlp.data.corpus import Corpus, read_answers, read_corpus, read_pool, write_rejected
 from dal_nlp.draws import check_draws, make_draws
 from dal_nlp.errors import Unsupported, UserError, nearest
-from dal_nlp.folders import refuse_differences, write_config
 from dal_nlp.learner import Learner
 from dal_nlp.ledger import Ledger, Target
 from dal_nlp.models import has_masked_lm, load_tokenizer, resolve
+from dal_nlp.opening import Answers, Files
 from dal_nlp.oracles import Oracle, oracle_class
 from dal_nlp.pool import NO_GROUPS, Pool, fetch
-from dal_nlp.processes import is_main, process_state
+from dal_nlp.processes import process_state
 from dal_nlp.progress import Progress
 from dal_nlp.pseudo_labels import Policy, check_policy, make_policy
 from dal_nlp.querying import draw_candidates
@@ -66,20 +64,17 @@ class Workspace:
         progress: Progress,
     ) -> None:
         self.config, self.folder, self._ledger, self._progress = config, folder, ledger, progress
-        self._given_config = config  # ``config`` is what is run: its budget may be capped
-        self._remarks: list[str] = []
         self.task = task or make_task(config)
         self._strategy = strategy or make_strategy(config.strategy, config.strategy_options)
         self._initial = initial_strategy or make_strategy(config.initial_strategy, {})
         self._policy = make_policy(config.pseudo_labels)
         self.oracle = oracle or oracle_class(config.oracle)()
         self._check_names()
-        with process_state().main_process_first():  # the others find what it has cached
-            self._read()
-        self._refuse()
+        files = Files(config, folder, ledger, self.task, self.oracle, progress)
+        self.config, self.corpus, self.given = files.config, files.corpus, files.given
         source = resolve(config.model, progress)
         self.task.tokenizer = load_tokenizer(source)
-        self._hold_fast()
+        files.hold_fast()
         self._load(source)
 
     def _check_names(self) -> None:
@@ -104,128 +99,6 @@ class Workspace:
             return frozenset()
         known = has_masked_lm(resolve(self.config.model, self._progress))
         return frozenset({MASKED_LM}) if known else frozenset()
-
-    def _read(self) -> None:
-        """Read every file; the pool last, without the rows that measure or train already."""
-        config, task, cache = self.config, self.task, self.folder / "cache"
-        self.given: dict[str, Corpus] = {}
-        for name, source in (("test", config.test), ("validation", config.validation), ("labeled", config.labeled)):
-            if source:
-                self._progress.say(f"Reading {source}")
-                others = {other: corpus.contents for other, corpus in self.given.items()}
-                self.given[name] = read_corpus(
-                    source, task, config, cache, name, need_targets=True, exclude=others, strict=config.strict
-                )
-        assert config.data is not None  # every task without data has a demonstration, or RunConfig refuses
-        self._progress.say(f"Reading {config.data}")
-        self.corpus = read_pool(
-            config.data,
-            task,
-            config,
-            cache,
-            need_targets=self.oracle.from_file,
-            answers=read_answers(config.answers, task, config) if config.answers else None,
-            exclude={name: corpus.contents for name, corpus in self.given.items()},
-            strict=config.strict,
-            previous=(self._ledger.state.pool or {}).get("digest"),
-        )
-        # Labels known before the first fit: a class that has not been seen yet still has its output.
-        old = self._ledger.state.labels
-        if not self.config.labels:
-            self.task.labels = list(old)
-        self.task.learn_labels([target for c in (self.corpus, *self.given.values()) for target in c.distinct_targets()])
-        if self.task.labels[: len(old)] != old:
-            raise UserError(
-                f"The label set of {self.folder} is {', '.join(old)}: new labels may only come after these, also in "
-                "--labels."
-            )
-        self._compare_labels()
-
-    def _compare_labels(self) -> None:
-        """Refuse a simulation that can show one label only, and find the labels that only measure."""
-        if not self.task.labels or not self.oracle.from_file:
-            return
-        sources = [self.corpus, *(corpus for name, corpus in self.given.items() if name == "labeled")]
-        learnt = [target for corpus in sources for target in corpus.distinct_targets()]
-        if all(target == learnt[0] for target in learnt):
-            raise UserError(
-                f"Every row of {self.config.data} has the label {learnt[0]!r}, so there is nothing to learn: check "
-                "--label-column, or add rows with other labels."
-            )
-        alone = [label for label in self.task.labels if label not in learnt]
-        if alone:
-            self._remarks.append(
-                f"No row of the pool has the label {', '.join(map(repr, alone))}: it can be measured and not learnt; "
-                "check the spelling."
-            )
-
-    def _refuse(self) -> None:
-        """Raise ``UserError`` where the folder belongs to another run, or the run cannot be."""
-        state = self._ledger.state
-        self._digests = {name: corpus.digest for name, corpus in self.given.items()}
-        if state.audit is not None or state.queries:  # before that, nothing depends on what was typed
-            refuse_differences(self.folder, state, self.config, self._digests)
-        self._keep_labelled()
-        self._cap_budget()
-
-    def _hold_fast(self) -> None:
-        """Write down what is new."""
-        state = self._ledger.state
-        dump = self._given_config.model_dump(mode="json", exclude={"out"})
-        if (state.config, state.digests, state.labels) != (dump, self._digests, self.task.labels):
-            labels = list(self.task.labels)
-            self._ledger.append("config", {"config": dump, "digests": self._digests, "labels": labels})
-            write_config(self.folder, self._given_config)
-        rejected = [row for corpus in (self.corpus, *self.given.values()) for row in corpus.rejected]
-        if state.pool is None or state.pool["digest"] != self.corpus.digest:
-            self._ledger.append(
-                "pool",
-                {
-                    "file": self.config.data,
-                    "rows": len(self.corpus),
-                    "digest": self.corpus.digest,
-                    "added": self.corpus.added,
-                    "gone": self.corpus.gone,
-                    "rejected": dict(Counter(f"{row.file}: {row.reason}" for row in rejected)),
-                },
-            )
-        if is_main():
-            write_rejected(self.folder / "rejected.csv", rejected)
-        for text in self._remarks:
-            self.note(text)
-
-    def _keep_labelled(self) -> None:
-        """Refuse a pool file from which labelled rows have gone: a label is never lost."""
-        state = self._ledger.state
-        ids = [*state.answers, *(id for query in state.queries for id in query.ids)]
-        missing = [id for id, row in zip(ids, self.corpus.find(ids), strict=True) if row < 0]
-        if missing:
-            raise UserError(
-                f"{len(missing)} rows of {self.config.data} that have been asked about are gone from it (the first is "
-                f"{missing[0]!r}): put them back, or start with another --out."
-            )
-
-    def _cap_budget(self) -> None:
-        """A budget above the pool cannot be spent."""
-        asked, there = self.config.budget or 0, len(self.corpus)
-        if asked <= there:
-            return
-        text = f"The budget of {asked} labels is above the {there} rows of the pool"
-        if self.config.strict:
-            raise UserError(f"{text}: lower --budget or leave --strict out.")
-        if there <= (self.config.audit or 0) and not self.config.labeled:
-            raise UserError(
-                f"The audit sample of {self.config.audit} takes all {there} rows of the pool: lower --audit, give "
-                "--test, or bring more rows."
-            )
-        self.config = self.config.model_copy(update={"budget": there})
-        self._remarks.append(f"{text} and was capped.")
-
-    def note(self, text: str) -> None:
-        """Say something once, on screen and in the report."""
-        if text not in self._ledger.state.notes:
-            self._ledger.append("note", {"text": text})
-        self._progress.say(text)
 
     def _load(self, source: str) -> None:
         """Tokenise, once per run, and make what trains and what answers."""
@@ -392,20 +265,3 @@ class Workspace:
         pool = self._pool(examples, round)
         predictions, targets = [prediction.target for prediction in pool.predict()], pool.targets
         return self.task.evaluate(predictions, targets), predictions, targets
-
-
-class Answers(Mapping[str, Target]):
-    """The targets that a corpus holds, by id; read from the disk when asked for."""
-
-    def __init__(self, corpus: Corpus) -> None:
-        self._corpus = corpus
-
-    def __getitem__(self, id: str) -> Target:
-        (row,) = fetch(self._corpus.dataset.select_columns("target"), self._corpus.positions([id]))
-        return row["target"]
-
-    def __iter__(self) -> Iterator[str]:
-        return (str(id) for id in self._corpus.dataset["id"])
-
-    def __len__(self) -> int:
-        return len(self._corpus)

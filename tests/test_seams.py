@@ -28,7 +28,7 @@ def test_a_task_never_names_a_strategy(path: Path) -> None:
     assert not {name for name in imports(path) if name.startswith("dal_nlp.strategies")}
 
 
-@pytest.mark.parametrize("module", ["session", "workspace", "learner", "pool", "forward", "training"])
+@pytest.mark.parametrize("module", ["session", "workspace", "opening", "learner", "pool", "forward", "training"])
 def test_the_loop_names_neither(module: str) -> None:
     text = (ROOT / f"{module}.py").read_text(encoding="utf-8")
     named = [name for name in (*STRATEGIES, *TASKS) if re.search(rf"[\"']{name}[\"']", text)]
