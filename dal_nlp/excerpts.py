@@ -21,17 +21,15 @@ def excerpt(text: str, marks: Sequence[Sequence[int]]) -> list[Piece]:
         marks: [start, end) in characters, in any order; what is outside of the text is ignored.
 
     Returns:
-        The pieces, in order; none where nothing is highlighted.
+        The pieces, in order.
     """
     spans = _joined(text, marks)
-    if not spans:
-        return []
     if len(text) <= LONGEST:
         return _pieces(text, spans, 0, len(text))
     line = re.match(rf"[^\n]{{1,{BEGINNING}}}\n\s{{0,9}}", text)
     beginning = line.end() if line else BEGINNING
     room = LONGEST - beginning
-    first, last = spans[0]
+    first, last = spans[0] if spans else (0, 0)
     start = max(0, min(first, (first + last - room) // 2, len(text) - room))
     if start <= beginning:
         beginning, start, room = 0, 0, LONGEST

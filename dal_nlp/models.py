@@ -117,6 +117,17 @@ def _reorder_outputs(head: nn.Linear, known: Sequence[str], labels: Sequence[str
             nn.init.zeros_(head.bias)
 
 
+def check_length(model: nn.Module, max_length: int) -> None:
+    """Raise ``UserError`` where texts of ``max_length`` tokens would have more positions than a model has."""
+    config: Any = model.config
+    positions = config.to_dict().get("max_position_embeddings")
+    if positions is not None and 0 < positions < max_length:
+        raise UserError(
+            f"max_length {max_length} is above the {positions} positions of {type(model).__name__}: lower it, with "
+            f"--set max_length={positions} for example."
+        )
+
+
 def has_masked_lm(source: str) -> bool:
     """Tell from the configuration of a folder or Hub id alone whether it was saved with a masked-LM head.
 

@@ -86,7 +86,7 @@ class Files:
 
     def _compare_labels(self) -> None:
         """Refuse a simulation that can show one label only, and find the labels that only measure."""
-        if not self._task.labels or not self._oracle.from_file:
+        if "shared outcomes" not in self._task.offers or not self._oracle.from_file:
             return
         sources = [self.corpus, *(corpus for name, corpus in self.given.items() if name == "labeled")]
         learnt = [target for corpus in sources for target in corpus.distinct_targets()]

@@ -119,6 +119,8 @@ class Pool:
         if "group" not in self._examples.column_names:
             raise Unsupported(NO_GROUPS)
         column = self._examples.with_format("arrow", columns=["group"])[:]["group"]
+        if column.null_count:
+            raise Unsupported("Some rows of the pool have no group for query.max_per_group: correct the column's name.")
         return list(column.to_numpy()[self._rows])
 
     def take(self, positions: Positions) -> "Pool":

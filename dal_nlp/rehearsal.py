@@ -125,7 +125,7 @@ def _round(work: Workspace, ledger: Ledger) -> Positions:
         picked = few[_choose(work, few, 0, rng).positions]
         _label(work, ledger, picked)
         few = np.setdiff1d(few, picked)
-    work.learner.fit(0, *work.training_set(0))
+    work.fit(0, *work.training_set(0))
     if len(few):
         _choose(work, few, 1, rng)
         work.guesses(work.pool(few, 1), np.arange(len(few)), work.ids(few))
@@ -177,7 +177,7 @@ def _summary(work: Workspace, config: RunConfig, seconds: float, bald: tuple[flo
     return Rehearsal(
         sets={name: len(corpus) for name, corpus in corpora.items()},
         rejected=sum(len(corpus.rejected) for corpus in corpora.values()),
-        labels=list(work.task.labels),
+        labels=list(work.task.labels) if "shared outcomes" in work.task.offers else [],
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         device=str(next(model.parameters()).device),
         rounds=len(sizes),

@@ -14,7 +14,7 @@ import numpy as np
 from dal_nlp import report, stopping
 from dal_nlp.chance import generator
 from dal_nlp.config import RunConfig
-from dal_nlp.errors import UserError, nearest
+from dal_nlp.errors import UserError
 from dal_nlp.folders import choose_folder
 from dal_nlp.ledger import Ledger, Target
 from dal_nlp.oracles import Label, Oracle, Skip
@@ -191,14 +191,10 @@ class Session:
 
     def _check_answer(self, answer: Label | Skip, asked: list[str]) -> None:
         """Raise ``UserError`` for an answer that the run cannot use, before it is written down for good."""
-        labels = self._work.task.labels
         if answer.id not in asked:
             raise UserError(f"The oracle answered {answer.id!r}, which was not asked: yield ids of the queries.")
-        if isinstance(answer, Label) and labels and answer.target not in labels:
-            raise UserError(
-                f"The oracle gave {answer.id!r} the label {answer.target!r}{nearest(str(answer.target), labels)}; "
-                f"there are {', '.join(labels)}: name all labels with --labels."
-            )
+        if isinstance(answer, Label):
+            self._work.check(answer.id, answer.target)
 
     def _fit(self, round: int) -> Fit:
         """Fit on all labels, or find the fit that a crash left behind; a collapsed fit is tried once more."""
@@ -210,11 +206,10 @@ class Session:
                 raise UserError(
                     "No answer came that could train a model: raise --initial or --budget, or lower --audit."
                 )
-            done = work.learner.fit(round, examples, weights)
+            done = work.fit(round, examples, weights)
             if work.collapsed(round):
-                done = work.learner.fit(round, examples, weights, attempt=1)
+                done = work.fit(round, examples, weights, attempt=1)
                 done = replace(done, attempts=2, collapsed=work.collapsed(round))
-            work.calibrate(round)
             work.learner.save(round, done)
         return done
 

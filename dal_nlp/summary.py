@@ -63,6 +63,8 @@ def contents(state: State) -> dict[str, Any]:
     used = list(dict.fromkeys(query.strategy for query in state.queries if query.round > 0))
     header, rows = rounds_table(state)
     asked = [query for query in state.queries if query.ids]
+    # Where answers are parts of the texts, the texts are shown whole.
+    whole = any(guess["marks"] for query in state.queries for guess in query.guesses)
     return {
         **{name: config.get(name) for name in ("task", "model", "initial_strategy", "seed", "budget")},
         "strategy": ", ".join(used) or config.get("strategy"),
@@ -79,7 +81,7 @@ def contents(state: State) -> dict[str, Any]:
         "seconds": _total_seconds(state),
         **{name: sum(query.notes.get(name, 0) for query in state.queries) for name in LEFT_OUT},
         "pseudo": [_pseudo(event) for _, event in sorted(state.pseudo.items())],
-        "asked": [_asked(state, query) for query in reversed(asked[-SHOWN_ROUNDS:])],
+        "asked": [_asked(state, query, whole) for query in reversed(asked[-SHOWN_ROUNDS:])],
         "asked_before": max(0, len(asked) - SHOWN_ROUNDS),
         "state": state,
         "end": _end(state),
@@ -156,7 +158,7 @@ def _pseudo(event: Event) -> list[Any]:
     ]
 
 
-def _asked(state: State, query: Query) -> dict[str, Any]:
+def _asked(state: State, query: Query, whole: bool) -> dict[str, Any]:
     """Return one round's question with the answers given so far, and the model's own where there are any."""
     guesses: list[dict[str, Any] | None] = [*query.guesses] or [None] * len(query.ids)
     shown = list(zip(query.ids, query.scores, query.texts, guesses, strict=True))[:SHOWN_TEXTS]
@@ -171,7 +173,7 @@ def _asked(state: State, query: Query) -> dict[str, Any]:
                 "id": id,
                 "score": score,
                 "text": text,
-                "pieces": excerpt(text, guess["marks"]) if guess else [],
+                "pieces": excerpt(text, guess["marks"] if guess else []) if whole else [],
                 "guess": readable(guess["target"]) if guess else "",
                 "confidence": guess["confidence"] if guess else None,
                 **_answer(state, id),

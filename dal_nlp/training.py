@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ from accelerate.state import AcceleratorState
 from datasets import Dataset
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from dal_nlp.config import TrainingConfig
 from dal_nlp.errors import BrokenModelError
@@ -149,7 +151,7 @@ def fit(
         total = float(weights.mean()) * len(positions)
         for part in cut(positions, sizes, training.batch_size):
             batch = _batch(task, rows, part, weights, accelerator)
-            weighted, added = _losses(wrapped, model, task, batch, beside, number / steps)
+            weighted, added = _losses(wrapped, model, task, batch, beside, number / steps, training.batch_size)
             loss = weighted / total
             losses[number] += loss.detach()
             if added is not None:  # a mean over the batch: batches of a step count by their sizes
@@ -200,19 +202,32 @@ def _batch(
 
 
 def _losses(
-    wrapped: nn.Module, model: nn.Module, task: Task, batch: Batch, beside: Beside | None, done: float
+    wrapped: nn.Module, model: nn.Module, task: Task, batch: Batch, beside: Beside | None, done: float, size: int
 ) -> tuple[Tensor, Tensor | None]:
     """Return the weighted sum of the examples' losses, and what the hook adds to it."""
-    asked = {"output_hidden_states": True} if beside else {}
-    with Tap(task.head(model)) as tap:
-        result = wrapped(**batch.inputs, **asked)
-    losses = task.loss(tap.output, batch)
+    parts = [
+        {name: values[start : start + size] for name, values in batch.inputs.items()}
+        for start in range(0, len(batch.owner), size)
+    ]
+    run = partial(_run, wrapped, task.head(model), beside is not None)
+    # One example of many rows goes through in slices. Of these only what the loss reads is kept; the rest is made again
+    # on the way back.
+    results = [run(parts[0])] if len(parts) == 1 else [checkpoint(run, part, use_reentrant=False) for part in parts]
+    raw, states = zip(*results, strict=True)
+    losses = task.loss(torch.cat(raw), batch)
     assert batch.weights is not None
     weighted = (losses * batch.weights).sum()
     if beside is None:
         return weighted, None
-    hidden = spread_states([States.of(result, batch.inputs)], batch)
-    return weighted, beside.loss(hidden, losses, done)
+    return weighted, beside.loss(spread_states(states, batch), losses, done)
+
+
+def _run(wrapped: nn.Module, head: nn.Module, states: bool, inputs: dict[str, Tensor]) -> tuple[Tensor, States | None]:
+    """Return the output layer's result over some rows, and the states if they are wanted."""
+    asked = {"output_hidden_states": True} if states else {}
+    with Tap(head) as tap:
+        result = wrapped(**inputs, **asked)
+    return tap.output, States.of(result, inputs) if states else None
 
 
 def _average(module: nn.Module, accelerator: Accelerator) -> None:

@@ -37,7 +37,7 @@ class Windows:
     ends: Ints
 
 
-def cut(tokenizer: Any, question: str, context: str, max_length: int, stride: int) -> Windows:
+def cut(tokenizer: Any, question: str, context: str, max_length: int, stride: int, longest: int) -> Windows:
     """Cut a context into windows that each begin with the question.
 
     Args:
@@ -45,22 +45,26 @@ def cut(tokenizer: Any, question: str, context: str, max_length: int, stride: in
         question: Its tokens beyond half of a window are left out, as BERT's own script cuts long questions.
         context: Any number of tokens above 0.
         max_length: Tokens of a window.
-        stride: Tokens that two neighbouring windows share; never more than half of their room for the context, or a
-            long question would make hundreds of windows.
+        stride: Tokens that two neighbouring windows share; at most half of their room for the context, or a long
+            question would make hundreds of windows, and at least ``longest`` - 1, so that every span lies in a window.
+        longest: Tokens of the longest answer.
 
     Raises:
-        UserError: The context has no tokens.
+        UserError: The context has no tokens, or there is no room for it.
     """
+    if tokenizer.truncation_side != "right":
+        raise UserError("The tokenizer cuts texts on the left: save it with truncation_side 'right'.")
     question, used = _shortened(tokenizer, question, max_length // 2)
     room = max_length - used - tokenizer.num_special_tokens_to_add(pair=True)
     if room < 1:
         raise UserError(f"max_length {max_length} leaves no room for a context: raise it to 32 or more.")
+    overlap = min(max(min(stride, room // 2), longest - 1), room - 1)
     encoded = tokenizer(
         question,
         context,
         truncation="only_second",
         max_length=max_length,
-        stride=min(stride, room // 2),
+        stride=overlap,
         return_overflowing_tokens=True,
         return_offsets_mapping=True,
         return_attention_mask=False,
@@ -68,10 +72,11 @@ def cut(tokenizer: Any, question: str, context: str, max_length: int, stride: in
     names = [name for name in tokenizer.model_input_names if name in encoded and name != "attention_mask"]
     inside = [np.flatnonzero([part == 1 for part in encoded.sequence_ids(w)]) for w in range(len(encoded["input_ids"]))]
     if not len(inside[0]):
-        raise UserError(f"The context {context[:40]!r} has no tokens: remove the row.")
+        raise UserError(
+            f"The context {context[:40]!r} of the question {question[:40]!r} has no tokens: remove the row."
+        )
     count = np.array([len(tokens) for tokens in inside])
     # A window begins ``overlap`` tokens before the end of the one before it.
-    overlap = min(stride, room // 2)
     shift = np.concatenate([[0], (count[:-1] - overlap).cumsum()]).astype(np.int64)
     starts, ends = np.zeros((2, int(shift[-1] + count[-1])), dtype=np.int64)
     for w, tokens in enumerate(inside):

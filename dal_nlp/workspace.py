@@ -29,6 +29,7 @@ from dal_nlp.strategies import Strategy, check_fit, make_strategy
 from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.base import Task, decode, encode_target
+from dal_nlp.training import Fit
 from dal_nlp.vectors import Positions
 
 #: Most training examples that are predicted to see whether a fit collapsed.
@@ -149,6 +150,14 @@ class Workspace:
         """Return what an annotator reads of some examples."""
         return [self.task.show(row) for row in fetch(self.corpus.dataset, self.corpus.positions(ids))]
 
+    def check(self, id: str, target: Target) -> None:
+        """Raise ``UserError`` for a target that an example of the pool cannot have."""
+        (row,) = fetch(self.corpus.dataset, self.corpus.positions([id]))
+        try:
+            self.task.check(target, row)
+        except ValueError as error:
+            raise UserError(f"The oracle's answer to {id!r} cannot be used: {str(error).rstrip('.')}.") from None
+
     def guesses(self, pool: Pool, asked: Positions, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return what the model of a pool answers at some of its positions, with their ids; see ``ledger.Query``."""
         rows = fetch(self.corpus.dataset, self.corpus.positions(ids))
@@ -208,11 +217,12 @@ class Workspace:
         examples = self._training_examples()
         return len(examples) - len(self._learnable(examples))
 
-    def calibrate(self, round: int) -> None:
-        """Fit what the task wants to know beside the weights on what neither trains nor tests, if there is any."""
-        examples = self._given["validation"] if "validation" in self._given else self._audited()
-        if len(examples):
-            self.task.calibrate(self.learner.after(round), self._pool(examples, round))
+    def fit(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
+        """Train the model of a round, then what the task wants beside it on what neither trains nor tests."""
+        done = self.learner.fit(round, examples, weights, attempt)
+        known = self._given["validation"] if "validation" in self._given else self._audited()
+        self.task.calibrate(self.learner.after(round), self._pool(known, round) if len(known) else None)
+        return done
 
     def _audited(self) -> Dataset:
         """Return the audit sample, as far as it was answered."""

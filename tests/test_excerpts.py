@@ -24,9 +24,6 @@ def test_pieces_are_the_text_and_its_marks_to_the_character() -> None:
         text = "".join(rng.choice(list("ab<\n👩é"), int(rng.integers(1, 12))))
         marks = [sorted(rng.integers(-2, 15, 2).tolist()) for _ in range(int(rng.integers(0, 4)))]
         pieces, want = excerpt(text, marks), brute_force(text, marks)
-        if set(want) <= {"."}:
-            assert pieces == []
-            continue
         assert "".join(part for part, _ in pieces) == text
         assert shown(pieces) == want
         assert all(part for part, _ in pieces)

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 from typer.testing import CliRunner
 
-from dal_nlp import RunConfig, Session, UserError
+from dal_nlp import Label, Oracle, Query, RunConfig, Session, Skip, UserError
 from dal_nlp.ledger import read_state
 from dal_nlp.session import Result
 from dal_nlp.tasks import qa
@@ -34,6 +34,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def run(folder: Path, model: str, unanswerable: bool = False, **changes: Any) -> Result:
+    return Session(settings(folder, model, unanswerable, **changes)).run()
+
+
+def settings(folder: Path, model: str, unanswerable: bool = False, **changes: Any) -> RunConfig:
     values = {
         "task": "qa",
         "data": write(folder / "pool.jsonl", tiny.questions(40, unanswerable=unanswerable)),
@@ -48,7 +52,7 @@ def run(folder: Path, model: str, unanswerable: bool = False, **changes: Any) ->
         "training": {"min_steps": 3, "epochs": 1, "learning_rate": 1e-3},
         **changes,
     }
-    return Session(RunConfig.load(flags={name: value for name, value in values.items() if value is not None})).run()
+    return RunConfig.load(flags={name: value for name, value in values.items() if value is not None})
 
 
 def test_a_run_leaves_what_it_promises(tmp_path: Path, model: str) -> None:
@@ -147,7 +151,7 @@ def test_questions_without_an_answer(tmp_path: Path, model: str) -> None:
 def test_the_test_set_never_fits_the_threshold(tmp_path: Path, model: str) -> None:
     result = run(tmp_path, model, unanswerable=True)
     assert result.model_dir is not None
-    assert qa.THRESHOLD not in json.loads((result.model_dir / "config.json").read_text())
+    assert json.loads((result.model_dir / "config.json").read_text())[qa.THRESHOLD] == 0
 
 
 def test_answers_that_are_too_long_are_counted_and_left_out_of_training(tmp_path: Path, model: str) -> None:
@@ -210,3 +214,52 @@ def test_answers_of_another_file_come_with_their_contexts(tmp_path: Path, model:
     short = write(tmp_path / "short.jsonl", [{name: row[name] for name in ("id", "answers")} for row in rows])
     with pytest.raises(UserError, match="has no column 'context', which its answer is checked against"):
         run(tmp_path, model, data=pool, answers=short, out=str(tmp_path / "short"))
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("film", "has not the form"),
+        (None, "has not the form"),
+        ({"text": "film", "answer_start": 0}, "has not the form"),
+        ({"text": ["nowhere"], "answer_start": [5]}, "nowhere"),
+    ],
+)
+def test_an_answer_of_an_oracle_is_checked_before_it_is_written_down(
+    tmp_path: Path, model: str, given: Any, reason: str
+) -> None:
+    class Wrong(Oracle):
+        def label(self, queries: Sequence[Query]) -> Iterator[Label | Skip]:
+            yield Label(queries[0].id, given)
+
+    with pytest.raises(UserError, match=f"(?s)cannot be used: .*{reason}"):
+        Session(settings(tmp_path, model), oracle=Wrong()).run()
+    assert read_state(tmp_path / "run").answers == {}
+    assert len(run(tmp_path, model).labels) == 10  # and the same folder goes on
+
+
+def test_the_threshold_is_fitted_on_the_validation_set_where_there_is_one(tmp_path: Path, model: str) -> None:
+    without = run(tmp_path, model, unanswerable=True, rounds=0, out=str(tmp_path / "without"))
+    validation = write(tmp_path / "validation.jsonl", tiny.questions(12, seed=7, unanswerable=True))
+    result = run(tmp_path, model, unanswerable=True, rounds=0, validation=validation)
+    values = [
+        json.loads((done.model_dir / "config.json").read_text())[qa.THRESHOLD]
+        for done in (without, result)
+        if done.model_dir is not None
+    ]
+    assert values[0] == 0 != values[1]
+
+
+def test_the_same_question_under_another_title_is_the_same_question(tmp_path: Path, model: str) -> None:
+    options = {**OPTIONS, "group_column": "title"}
+    measured = [{**row, "id": f"other {row['id']}", "title": "another"} for row in tiny.questions(10)]
+    for row in measured[:5]:
+        del row["title"]  # rows that only measure need none
+    test = write(tmp_path / "other.jsonl", measured)
+    result = run(tmp_path, model, task_options=options, test=test, rounds=0)
+    assert read_state(result.folder).pool["rejected"] == {f"{tmp_path / 'pool.jsonl'}: also in the test set": 10}
+
+
+def test_a_group_column_that_is_not_there_is_said(tmp_path: Path, model: str) -> None:
+    with pytest.raises(UserError, match=r"no group for query\.max_per_group"):
+        run(tmp_path, model, task_options={**OPTIONS, "group_column": "titel"}, query={"max_per_group": 1})

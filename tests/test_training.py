@@ -10,8 +10,9 @@ import torch
 from dal_nlp.chance import generator, torch_seeded
 from dal_nlp.config import TrainingConfig
 from dal_nlp.errors import BrokenModelError
+from dal_nlp.loss_prediction import LossPrediction
 from dal_nlp.progress import Silent
-from dal_nlp.training import Fit, Schedule, fit, make_accelerator, number_of_steps, step_batches
+from dal_nlp.training import Fit, Schedule, cut, fit, make_accelerator, number_of_steps, step_batches
 from tests import tiny
 
 RECIPE = {"epochs": 1, "min_steps": 6, "learning_rate": 1e-3}
@@ -141,3 +142,51 @@ def test_mixed_precision_ends_with_training() -> None:
     reloaded.load_state_dict(model.state_dict())
     batch = tiny.tokenizer()(["the film was good"], return_tensors="pt")
     assert torch.equal(model.eval()(**batch).logits, reloaded(**batch).logits)
+
+
+def test_a_part_holds_at_most_so_many_rows_or_one_example() -> None:
+    rows = np.array([1, 1, 3, 9, 2, 2, 1])
+    parts = [part.tolist() for part in cut(np.array([0, 1, 2, 3, 4, 5, 6]), rows, 4)]
+    assert parts == [[0, 1], [2], [3], [4, 5], [6]]
+    assert [part.tolist() for part in cut(np.array([6, 5]), rows, 4)] == [[6, 5]]
+
+
+@pytest.mark.parametrize("predicts_loss", [False, True])
+def test_an_example_of_many_rows_trains_in_slices_as_it_does_at_once(
+    predicts_loss: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question of many windows: the same weights, whether its windows go through together or two at a time."""
+    calls: list[int] = []
+
+    def trained(batch_size: int) -> torch.Tensor:
+        task, model = tiny.qa_task(), tiny.reader(dropout=0.0)
+        examples = tiny.encoded_questions(tiny.questions(2, words=60, seed=2), task)
+        assert max(examples["rows"]) > 3
+        model.register_forward_pre_hook(
+            lambda module, args, named: calls.append(len(named["input_ids"])), with_kwargs=True
+        )
+        beside = LossPrediction(tiny.loss_head()) if predicts_loss else None
+        recipe = TrainingConfig(**{**RECIPE, "batch_size": batch_size, "accumulation": 16 // batch_size})
+        with torch_seeded(0):
+            fit(
+                model,
+                task,
+                examples,
+                np.ones(2),
+                recipe,
+                make_accelerator("no"),
+                generator(0, 0, "fit"),
+                Silent(),
+                beside,
+            )
+        # What moves the scores of all tokens alike cancels as well.
+        cancels = ("key.bias", "layer.1.output.LayerNorm.bias", "qa_outputs.bias")
+        return torch.cat([p.detach().flatten() for name, p in model.named_parameters() if not name.endswith(cancels)])
+
+    whole = trained(16)
+    assert max(calls) > 3
+    calls.clear()
+    sliced = trained(2)
+    assert max(calls) == 2
+    if not predicts_loss:  # pairs of losses are drawn within a part, so that hook does depend on the parts
+        torch.testing.assert_close(sliced, whole, rtol=1e-3, atol=2e-5)

@@ -21,7 +21,7 @@ def context(n: int) -> str:
 @pytest.mark.parametrize("n", [1, 2, 14, 15, 16, 40, 200])
 def test_windows_hold_the_whole_context_in_order(n: int) -> None:
     text = context(n)
-    windows = cut(TOKENIZER, "was it good", text, 20, 5)
+    windows = cut(TOKENIZER, "was it good", text, 20, 5, 1)
     words = text.split()
     assert [text[a:b] for a, b in zip(windows.starts, windows.ends, strict=True)] == words
     for w, ids in enumerate(windows.inputs["input_ids"]):
@@ -35,19 +35,35 @@ def test_windows_hold_the_whole_context_in_order(n: int) -> None:
 
 
 def test_a_long_question_is_cut_to_half_of_the_window() -> None:
-    windows = cut(TOKENIZER, context(50), context(30), 20, 5)
+    windows = cut(TOKENIZER, context(50), context(30), 20, 5, 1)
     assert windows.first[0] == 1 + 10 + 1
     assert windows.shift[-1] + windows.count[-1] == 30
 
 
+@pytest.mark.parametrize("longest", [1, 4, 9, 16])
+def test_every_answer_that_may_be_given_lies_in_a_window(longest: int) -> None:
+    windows = cut(TOKENIZER, "was it good", context(60), 20, 1, longest)
+    room = int(windows.count[0])
+    for i in range(60):
+        for j in range(i, min(i + min(longest, room), 60)):
+            assert reference.owner(windows.shift, windows.count, i, j) is not None
+
+
+def test_a_tokenizer_that_cuts_on_the_left_is_refused() -> None:
+    other = tiny.tokenizer()
+    other.truncation_side = "left"
+    with pytest.raises(UserError, match="cuts texts on the left"):
+        cut(other, "was it good", context(30), 20, 5, 1)
+
+
 def test_no_room_is_said() -> None:
     with pytest.raises(UserError, match="leaves no room"):
-        cut(TOKENIZER, context(50), "good", 5, 2)
+        cut(TOKENIZER, context(50), "good", 5, 2, 1)
 
 
 def test_a_context_without_tokens_is_said() -> None:
     with pytest.raises(UserError, match="has no tokens"):
-        cut(TOKENIZER, "was it good", " \n", 20, 5)
+        cut(TOKENIZER, "was it good", " \n", 20, 5, 1)
 
 
 @given(

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from datasets import Dataset
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     BertConfig,
     BertForMaskedLM,
@@ -45,6 +45,40 @@ def tokenizer() -> PreTrainedTokenizerFast:
     )
     names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), SPECIAL, strict=True))
     return PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=64, **names)
+
+
+def characters(kind: str) -> PreTrainedTokenizerFast:
+    """A tokenizer of single characters, with the offsets and special tokens of a family of models.
+
+    Args:
+        kind: "wordpiece" (BERT: lower case, accents dropped), "bytes" (GPT-2: blanks belong to what follows them),
+            "trimmed bytes" (RoBERTa: they do not count) or "metaspace" (XLM-R: NFKC, blanks are marked).
+    """
+    special = ["<pad>", "<unk>", "<cls>", "<sep>"]
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), special, strict=True))
+    pair = processors.TemplateProcessing(
+        single="<cls> $A <sep>", pair="<cls> $A <sep> $B:1 <sep>:1", special_tokens=[("<cls>", 2), ("<sep>", 3)]
+    )
+    if kind == "wordpiece":
+        letters = [chr(i) for i in range(33, 127)]
+        words = [*special, *letters, *(f"##{letter}" for letter in letters)]
+        core = Tokenizer(models.WordPiece({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
+        core.normalizer, core.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+        core.post_processor = pair
+    elif kind == "metaspace":
+        letters = [(chr(i), -5.0) for i in (9601, *range(33, 127))]
+        core = Tokenizer(models.Unigram([*((word, 0.0) for word in special), *letters], unk_id=1))
+        core.normalizer, core.pre_tokenizer = normalizers.NFKC(), pre_tokenizers.Metaspace()
+        core.post_processor = pair
+    else:
+        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+        joined = [("\u0120", letter) for letter in "fgpwb"]  # a blank and the letter after it
+        words = [*special, *alphabet, *(a + b for a, b in joined)]
+        core = Tokenizer(models.BPE({word: i for i, word in enumerate(words)}, joined))
+        core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        trim = kind == "trimmed bytes"
+        core.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=trim), pair])
+    return PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=200, **names)
 
 
 def config(labels: int = 2, dropout: float = 0.1) -> BertConfig:

@@ -15,6 +15,7 @@ from dal_nlp.ledger import Target
 from dal_nlp.tasks.base import EmptyRow, RowError, Task, UnusableRow, encode_target
 
 DEFAULT_ID_COLUMN = "id"
+GROUP = "group"  # what ``query.max_per_group`` counts; the same text under another one is the same text
 EMPTY = "empty text"
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
@@ -86,7 +87,7 @@ class Reader:
                 raise RowError(f"has no column {column!r}: add it or remove the row")
         try:
             fields = self.task.read(row)
-            content = hash64(_CANONICAL.encode(fields))
+            content = hash64(_CANONICAL.encode({name: field for name, field in fields.items() if name != GROUP}))
             id = read_id(row, self.config) or f"{content:016x}"
             target = self.answers.get(id) if self.answers is not None else read_target(row, self.task, answer_column)
         except UnusableRow as error:

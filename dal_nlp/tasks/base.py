@@ -86,8 +86,8 @@ def pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
 class Task(Protocol):
     """How texts become model inputs, and how raw model output becomes categorical distributions.
 
-    A task never names a strategy. ``labels`` is the set of outcomes shared by all examples (empty where outcomes differ
-    from example to example), in the order of the model's outputs.
+    A task never names a strategy. ``labels`` is the set of outcomes shared by all examples, in the order of the model's
+    outputs where it has one for each; the others differ from example to example.
     """
 
     recipe: ClassVar[str]  # configs/NAME.yaml
@@ -114,6 +114,9 @@ class Task(Protocol):
 
     def target(self, answer: Any, fields: Mapping[str, Any]) -> Target:
         """Return the target that an answer means in a training script; raises ``UserError`` where it means none."""
+
+    def check(self, target: Target, fields: Mapping[str, Any]) -> None:
+        """Raise ``ValueError`` with the reason where a target that somebody gave cannot be one of this example."""
 
     def columns(self) -> list[str]:
         """Return the columns that a file must have, the answer's apart."""
@@ -148,12 +151,12 @@ class Task(Protocol):
     def trainable(self, example: Example) -> bool:
         """Tell whether the model could give the example's target at all; one that it could not give only measures."""
 
-    def calibrate(self, model: nn.Module, pool: "Pool") -> None:
+    def calibrate(self, model: nn.Module, pool: "Pool | None") -> None:
         """Fit what prediction needs beside the weights (a threshold, say) and keep it in ``model.config``.
 
         Args:
-            model: Fitted; in evaluation mode.
-            pool: Examples with targets, under that model, that neither train nor test.
+            model: Fitted; in evaluation mode. What an earlier fit left in its configuration holds no longer.
+            pool: Examples with targets, under that model, that neither train nor test; None where there are none.
         """
 
     def inputs(self, model: nn.Module, batch: Batch) -> Batch:

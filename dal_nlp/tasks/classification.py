@@ -95,6 +95,14 @@ class Classification:
             raise UserError(f"The label {answer!r} is none of the model's: {', '.join(self.labels)}.")
         return answer
 
+    def check(self, target: Target, fields: Mapping[str, Any]) -> None:
+        """Raise ``ValueError`` for a label outside ``labels``."""
+        if target not in self.labels:
+            close = nearest(str(target), self.labels)
+            raise ValueError(
+                f"the label {target!r}{close} is not among {', '.join(self.labels)}: name all labels with --labels"
+            )
+
     def columns(self) -> list[str]:
         """Return the text columns."""
         return self._columns
@@ -170,7 +178,7 @@ class Classification:
         """Return True: the model has an output for every label."""
         return True
 
-    def calibrate(self, model: nn.Module, pool: "Pool") -> None:
+    def calibrate(self, model: nn.Module, pool: "Pool | None") -> None:
         """Do nothing: the most likely label needs no threshold."""
 
     def inputs(self, model: nn.Module, batch: Batch) -> Batch:

@@ -1,6 +1,7 @@
 """Extractive question answering: one categorical over all answer spans of a context (F = 1)."""
 
 import hashlib
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -16,15 +17,22 @@ from dal_nlp.config import RunConfig
 from dal_nlp.data.spans import read_answers
 from dal_nlp.errors import UserError
 from dal_nlp.ledger import Target
+from dal_nlp.models import check_length
 from dal_nlp.plugins import construct
 from dal_nlp.tasks.base import Batch, EmptyRow, Example, Prediction, RowError, pad
-from dal_nlp.windows import cut, nearest_ends
+from dal_nlp.windows import Ints, Windows, cut, nearest_ends
 
 if TYPE_CHECKING:
     from dal_nlp.forward import Forward
     from dal_nlp.pool import Pool
 
 NO_ANSWER: Target = {"text": [], "answer_start": []}
+#: The one outcome that all questions share, where there are questions without an answer.
+NONE = "no answer"
+#: Unicode's marks that belong to the character before them.
+COMBINING = ("Mn", "Mc", "Me")
+#: More tokens than a span has.
+NEVER = 1 << 30
 #: Where the fitted threshold of a model lies, and whether it knows the outcome "no answer".
 THRESHOLD, UNANSWERABLE = "dal_nlp_no_answer_threshold", "dal_nlp_unanswerable"
 
@@ -79,11 +87,15 @@ class ExtractiveQA:
         max_length: int = 384,
         tokenizer: Any = None,
     ) -> None:
-        self.labels: list[str] = []
+        self.labels = [NONE] if options.unanswerable else []
         self.tokenizer = tokenizer
-        self.unanswerable = options.unanswerable
         self._options, self._columns, self._label_column = options, list(columns), label_column
         self._max_length, self._longest = max_length, options.longest_answer
+
+    @property
+    def unanswerable(self) -> bool:
+        """Whether "no answer" is an outcome."""
+        return bool(self.labels)
 
     @classmethod
     def from_config(cls, config: RunConfig) -> "ExtractiveQA":
@@ -99,13 +111,20 @@ class ExtractiveQA:
     def for_model(cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]) -> "ExtractiveQA":
         """Build the task around a question-answering model."""
         task = cls(construct("task", QAOptions, options), max_length=max_length, tokenizer=tokenizer)
+        check_length(model, max_length)
         config: Any = model.config
-        task.unanswerable |= bool(config.to_dict().get(UNANSWERABLE, False))
+        if config.to_dict().get(UNANSWERABLE, False):
+            task.labels = [NONE]
         return task
 
     def fields(self, example: tuple[str, str] | Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields of a (question, context), or of a mapping with the columns of a file."""
-        row = example if isinstance(example, Mapping) else dict(zip(self._columns, example, strict=True))
+        if isinstance(example, Mapping):
+            row = dict(example)
+        elif isinstance(example, tuple | list) and len(example) == len(self._columns):
+            row = dict(zip(self._columns, example, strict=True))
+        else:
+            raise UserError(f"{str(example)[:60]!r} is no question with its context: give (question, context).")
         missing = [name for name in self._columns if name not in row]
         if missing:
             raise UserError(f"An example has no {missing[0]!r}: give (question, context), or a mapping with both.")
@@ -117,9 +136,19 @@ class ExtractiveQA:
     def target(self, answer: str | Mapping[str, Any], fields: Mapping[str, Any]) -> Target:
         """Return the target of {"text": [...], "answer_start": [...]}, or of a text that the context holds once."""
         try:
-            return self.parse(answer, fields) if isinstance(answer, str) else self._answers({"answers": answer}, fields)
+            target = self.parse(answer, fields) if isinstance(answer, str) else answer
+            self.check(target, fields)
         except ValueError as error:
             raise UserError(f"The answer {str(answer)[:60]!r} cannot be used: {error}.") from None
+        return target
+
+    def check(self, target: Target, fields: Mapping[str, Any]) -> None:
+        """Raise ``ValueError`` for anything but {"text": [...], "answer_start": [...]} that the context holds."""
+        lists = isinstance(target, Mapping) and all(
+            isinstance(target.get(name), list) for name in ("text", "answer_start")
+        )
+        if not lists or self._answers({self._label_column: target}, fields) != target:
+            raise ValueError('has not the form {"text": [...], "answer_start": [...]}, with a start for each text')
 
     def columns(self) -> list[str]:
         """Return the columns of the question and the context."""
@@ -137,13 +166,12 @@ class ExtractiveQA:
                 raise EmptyRow(f"column {column!r} is empty")
         return {"question": str(question), "context": str(context), "group": self._group(row, str(context))}
 
-    def _group(self, row: Mapping[str, Any], context: str) -> str:
+    def _group(self, row: Mapping[str, Any], context: str) -> str | None:
+        """Return what the row is counted under; None where it does not have the column, as rows that only measure."""
         column = self._options.group_column
         if column is None:
             return hashlib.blake2b(context.encode(), digest_size=8).hexdigest()
-        if column not in row:
-            raise RowError(f"has no column {column!r} to group by: correct task_options.group_column")
-        return str(row[column])
+        return None if row.get(column) is None else str(row[column])
 
     def read_target(self, row: Mapping[str, Any]) -> Target | None:
         """Return the answers in one raw row, checked against its context; see ``data.spans.read_answers``."""
@@ -156,15 +184,16 @@ class ExtractiveQA:
 
     def learn_labels(self, targets: Iterable[Target]) -> None:
         """Take up "no answer" as an outcome where a target is that."""
-        self.unanswerable |= any(not target["text"] for target in targets)
+        if self._options.unanswerable or any(not target["text"] for target in targets):
+            self.labels = [NONE]
 
     def load(self, source: str) -> nn.Module:
         """Load a question-answering model; it keeps in its configuration whether questions may have no answer."""
         from dal_nlp.models import load_model
 
-        model = load_model("AutoModelForQuestionAnswering", source)
+        model = load_model("AutoModelForQuestionAnswering", source, id2label={0: "start", 1: "end"})
+        check_length(model, self._max_length)
         config: Any = model.config
-        self.unanswerable |= bool(config.to_dict().get(UNANSWERABLE, False))
         config.update({UNANSWERABLE: self.unanswerable})
         return model
 
@@ -174,13 +203,13 @@ class ExtractiveQA:
             raise UserError("Question answering needs a fast tokenizer, and this model has none: use another --model.")
         found: dict[str, list[Any]] = {}
         for question, context in zip(examples["question"], examples["context"], strict=True):
-            windows = cut(self.tokenizer, question, context, self._max_length, self._options.doc_stride)
+            windows = cut(self.tokenizer, question, context, self._max_length, self._options.doc_stride, self._longest)
             row = {
                 **windows.inputs,
                 "first": windows.first,
                 "shift": windows.shift,
                 "null": windows.null,
-                "nearest_end": nearest_ends(windows.shift, windows.count),
+                "nearest_end": self._nearest_ends(windows, context),
                 "starts": windows.starts,
                 "ends": windows.ends,
                 "length": max(map(len, windows.inputs["input_ids"])),
@@ -189,6 +218,15 @@ class ExtractiveQA:
             for name, value in row.items():
                 found.setdefault(name, []).append(value)
         return found
+
+    def _nearest_ends(self, windows: Windows, context: str) -> list[Ints]:
+        """Return ``windows.nearest_ends``; no answer begins at a blank, as some tokenizers have tokens of."""
+        tokens = zip(windows.starts, windows.ends, strict=True)
+        blank = np.array([not context[start:end].strip() for start, end in tokens])
+        reach = nearest_ends(windows.shift, windows.count)
+        for w, ends in enumerate(reach):
+            ends[blank[windows.shift[w] : windows.shift[w] + windows.count[w]]] = NEVER
+        return reach
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Put all windows of the examples below each other, padded to the longest."""
@@ -230,7 +268,8 @@ class ExtractiveQA:
         if not target["text"]:
             return [(0, 0)] if self.unanswerable else []
         found = set()
-        for text, begin in zip(target["text"], target["answer_start"], strict=True):
+        for text, start in zip(target["text"], target["answer_start"], strict=True):
+            begin, text = start + len(text) - len(text.lstrip()), text.strip()
             i = int(np.searchsorted(example["ends"], begin, side="right"))
             distance = int(np.searchsorted(example["starts"], begin + len(text), side="left")) - 1 - i
             for w, nearest in enumerate(example["nearest_end"]):
@@ -320,19 +359,21 @@ class ExtractiveQA:
             return NO_ANSWER
         token, distance = divmod(column - 1, self._longest)
         i = example["shift"][w] + token - example["first"][w]
-        begin, end = example["starts"][i], example["ends"][i + distance]
-        text = example["context"][begin:end]
-        stripped = text.strip() or text
-        return {"text": [stripped], "answer_start": [begin + text.index(stripped)]}
+        begin, end, context = example["starts"][i], example["ends"][i + distance], example["context"]
+        while end < len(context) and unicodedata.category(context[end]) in COMBINING:
+            end += 1  # an accent that the tokenizer has dropped
+        text = context[begin:end]
+        return {"text": [text.strip()], "answer_start": [begin + len(text) - len(text.lstrip())]}
 
-    def calibrate(self, model: nn.Module, pool: "Pool") -> None:
-        """Fit the threshold of "no answer" to the mean F1 on examples that neither train nor test."""
-        if not self.unanswerable:
-            return
-        (found,) = pool.collect(self._null_against_best)
-        answerable = [bool(target["text"]) for target in pool.targets]
+    def calibrate(self, model: nn.Module, pool: "Pool | None") -> None:
+        """Fit the threshold of "no answer" to the mean F1 on examples that neither train nor test; 0 without any."""
+        threshold = 0.0
+        if self.unanswerable and pool is not None:
+            (found,) = pool.collect(self._null_against_best)
+            answerable = [bool(target["text"]) for target in pool.targets]
+            threshold = metrics.best_threshold(found[:, 0], found[:, 1], answerable)
         config: Any = model.config
-        config.update({UNANSWERABLE: True, THRESHOLD: metrics.best_threshold(found[:, 0], found[:, 1], answerable)})
+        config.update({UNANSWERABLE: self.unanswerable, THRESHOLD: threshold})
 
     def _null_against_best(self, forward: "Forward") -> Tensor:
         """Return log p(no answer) - log p(best span), and the F1 of that span, (B, 2)."""
