@@ -8,7 +8,8 @@ READY := $(VENV)/.installed
 PYTHON ?= $(shell for python in python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 
-# Tests read nothing but the checkout: no Hub, and caches of their own. Two threads a process would fight over two cores.
+# Tests read nothing but the checkout: no Hub, and caches of their own. They run in two processes of one thread each: two
+# threads a process would fight over two cores. A file stays in one process, so that its fixtures are made once.
 OFFLINE := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false XDG_CACHE_HOME=$(CURDIR)/.pytest_cache/xdg
 
 .DEFAULT_GOAL := help
@@ -23,7 +24,7 @@ demo: $(READY) ## run active learning on real film reviews and write runs/demo/r
 	$(BIN)/dal-nlp run --task sentiment --out runs/demo
 
 test: $(READY) ## run the whole test suite; no network, no GPU
-	$(OFFLINE) $(BIN)/python -m pytest
+	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(READY) ## check format, lint and types
 	$(BIN)/ruff format --check .
