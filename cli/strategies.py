@@ -19,14 +19,13 @@ def strategies(
     debug: Debug = False,
 ) -> None:
     """List the strategies: what they do, read and cost, and for which tasks; or explain one."""
-    from dal_nlp.plugins import import_class
     from dal_nlp.pseudo_labels import PSEUDO_LABELS
-    from dal_nlp.strategies import ALIASES, STRATEGIES
+    from dal_nlp.strategies import ALIASES, STRATEGIES, make_strategy
 
     policies = {key: PSEUDO_LABELS[alias["pseudo_labels"]["policy"]] for key, alias in ALIASES.items()}
     known: dict[str, type] = {**STRATEGIES, **policies}
     if name is not None:
-        explain(name, import_class("strategy", name, known))
+        explain(name, type(make_strategy(name, {})) if name not in known else known[name])
         return
     table(("strategy", "what it does"), [(key, _cell(*summary(cls))) for key, cls in known.items()])
     say("`dal-nlp strategies NAME` tells all about one: formula, options, paper.")

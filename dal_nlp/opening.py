@@ -161,6 +161,9 @@ class Files:
             )
         if is_main():
             write_rejected(self._folder / "rejected.csv", rejected)
+        if rejected:
+            reasons = ", ".join(f"{n:,} {reason}" for reason, n in Counter(row.reason for row in rejected).items())
+            self._progress.say(f"Rows left out: {len(rejected):,} ({reasons}); rejected.csv names each")
         for text in self._remarks:
             self.note(text)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dal_nlp.errors import BrokenModelError
+from dal_nlp.errors import BrokenModelError, UserError
 from dal_nlp.forward import Forward
 from dal_nlp.vectors import Dense, Outer, Positions
 
@@ -45,8 +45,13 @@ class Sink:
         self._whole: tuple[NDArray[Any], ...] = (np.empty((0,), dtype=np.float32),)
 
     def put(self, positions: Positions, value: tuple[type, tuple[NDArray[Any], ...]]) -> None:
-        """Take up one batch; raises ``BrokenModelError`` on NaN."""
+        """Take up one batch; raises ``BrokenModelError`` on NaN and ``UserError`` for another number of rows than B."""
         kind, parts = value
+        if any(len(part) != len(positions) for part in parts):
+            raise UserError(
+                f"A probe gave {len(parts[0])} rows for {len(positions)} examples, each of which may have several rows "
+                "of input: add these up by forward.batch.owner, as probes.length does."
+            )
         if self._kind is not kind or len(self._whole[0]) != self._n:
             self._kind = kind
             self._whole = tuple(np.empty((self._n, *part.shape[1:]), dtype=part.dtype) for part in parts)

@@ -82,6 +82,7 @@ def contents(state: State) -> dict[str, Any]:
         **{name: sum(query.notes.get(name, 0) for query in state.queries) for name in LEFT_OUT},
         "pseudo": [_pseudo(event) for _, event in sorted(state.pseudo.items())],
         "asked": [_asked(state, query, whole) for query in reversed(asked[-SHOWN_ROUNDS:])],
+        "highlights": whole,
         "asked_before": max(0, len(asked) - SHOWN_ROUNDS),
         "state": state,
         "end": _end(state),

@@ -32,7 +32,7 @@ class UncertainAndShort(dal_nlp.Strategy):
 
     def select(self, pool: dal_nlp.Pool, k: int, rng: np.random.Generator) -> dal_nlp.Selection:
         """Choose the k largest of entropy - penalty x tokens."""
-        entropy, tokens = pool.collect(probes.entropy, lambda forward: forward.batch.inputs["attention_mask"].sum(1))
+        entropy, tokens = pool.collect(probes.entropy, probes.length)
         return top_k(entropy - self.penalty * tokens, k, rng)
 
 

@@ -1,9 +1,12 @@
 """The examples run, as a reader would run them."""
 
+import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import numpy as np
 
 from tests import tiny
 from tests.test_session import write
@@ -28,6 +31,15 @@ def test_custom_strategy(tmp_path: Path, model_folder: str) -> None:
     files = (tmp_path / "pool.jsonl", tmp_path / "test.jsonl", model_folder, tmp_path / "run")
     assert [line.split()[0] for line in python("custom_strategy.py", *files).splitlines()] == ["8", "12"]
     assert len((EXAMPLES / "custom_strategy.py").read_text().splitlines()) <= 60
+
+
+def test_the_custom_strategy_works_where_examples_have_several_windows() -> None:
+    spec = importlib.util.spec_from_file_location("custom_strategy", EXAMPLES / "custom_strategy.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    selection = module.UncertainAndShort().select(tiny.qa_pool(n=9), 3, np.random.default_rng(0))
+    assert len(set(selection.positions.tolist())) == 3
 
 
 def test_in_a_training_script(tmp_path: Path, model_folder: str) -> None:

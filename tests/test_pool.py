@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from dal_nlp.config import ScoringConfig
-from dal_nlp.errors import BrokenModelError, Unsupported
+from dal_nlp.errors import BrokenModelError, Unsupported, UserError
 from dal_nlp.forward import Forward
-from dal_nlp.pool import Pool, make_batches
+from dal_nlp.pool import Pool, fetch, make_batches
 from dal_nlp.strategies import probes
 from dal_nlp.vectors import Positions
 from tests import tiny
@@ -182,3 +182,15 @@ def test_groups_are_those_of_the_rows_in_the_pool() -> None:
     pool._examples = pool._examples.add_column("group", list("abcabc"))
     assert pool.groups == list("abcabc")
     assert pool.take(np.array([5, 0, 4])).take(np.array([2, 0])).groups == ["b", "c"]
+
+
+def test_a_probe_with_a_row_for_each_window_is_told_so() -> None:
+    with pytest.raises(UserError, match=r"rows for 3 examples.*probes\.length"):
+        tiny.qa_pool(n=3).collect(lambda forward: forward.batch.inputs["attention_mask"].sum(1))
+
+
+def test_length_is_that_of_all_windows() -> None:
+    pool = tiny.qa_pool(n=9)
+    (length,) = pool.collect(probes.length)
+    rows = fetch(pool._examples, range(9))
+    assert length.tolist() == [sum(map(len, row["input_ids"])) for row in rows]

@@ -23,6 +23,12 @@ def margin(forward: Forward) -> Tensor:
     return categoricals.margin(forward.categoricals, forward.text)
 
 
+def length(forward: Forward) -> Tensor:
+    """Tokens that the model reads, (B,): those of all rows of an example together."""
+    mask = forward.batch.inputs["attention_mask"]
+    return mask.new_zeros(forward.batch.size).index_add(0, forward.batch.owner, mask.sum(1))
+
+
 def embedding(forward: Forward) -> Tensor:
     """Mean of the last hidden states, (B, H)."""
     return forward.embedding

@@ -76,7 +76,13 @@ class Classification:
     def for_model(
         cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]
     ) -> "Classification":
-        """Build the task around a sequence classifier, whose ``config.id2label`` names the labels."""
+        """Build the task around a sequence classifier, whose ``config.id2label`` names the labels.
+
+        Raises:
+            UserError: It is a question-answering model.
+        """
+        if type(model).__name__.endswith("ForQuestionAnswering"):
+            raise UserError(f"{type(model).__name__} answers questions: pass task='qa'.")
         construct("task", ClassificationOptions, options)
         config: Any = model.config
         labels = [name for _, name in sorted(dict(config.id2label or {}).items())]

@@ -109,7 +109,9 @@ class ExtractiveQA:
 
     @classmethod
     def for_model(cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]) -> "ExtractiveQA":
-        """Build the task around a question-answering model."""
+        """Build the task around a question-answering model; raises ``UserError`` for a classifier."""
+        if type(model).__name__.endswith("ForSequenceClassification"):
+            raise UserError(f"{type(model).__name__} classifies texts: leave task='qa' out.")
         task = cls(construct("task", QAOptions, options), max_length=max_length, tokenizer=tokenizer)
         check_length(model, max_length)
         config: Any = model.config
