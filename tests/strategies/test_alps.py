@@ -229,7 +229,7 @@ def test_a_run_on_a_sentence_encoder_is_refused_before_anything_is_read(
     place: str, tmp_path: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = settings(tmp_path, model_folder, **{"initial_strategy": "kmeans", place: "alps"})
-    monkeypatch.setattr("dal_nlp.workspace.read_pool", None)
+    monkeypatch.setattr("dal_nlp.opening.read_pool", None)
     monkeypatch.setattr("dal_nlp.tasks.classification.Classification.load", None)
     with pytest.raises(Unsupported, match=r"'alps' needs masked language model.*sentence encoders have none"):
         Session(config).run()

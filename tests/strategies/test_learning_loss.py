@@ -115,7 +115,7 @@ def test_a_pool_without_a_head_says_so() -> None:
 
 
 def test_it_cannot_make_the_first_choice(tmp_path: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dal_nlp.workspace.read_pool", None)  # refused before any file is read
+    monkeypatch.setattr("dal_nlp.opening.read_pool", None)  # refused before any file is read
     with pytest.raises(Unsupported, match="the first choice"):
         run(tmp_path, model_folder, "run", initial_strategy="learning_loss")
 
