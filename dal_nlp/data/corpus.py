@@ -29,13 +29,8 @@ from dal_nlp.tasks.base import Task, decode
 
 __all__ = ["Corpus", "Rejected", "read_answers", "read_corpus", "read_pool", "write_rejected"]
 
-_ENCODING = {
-    "task",
-    "task_options",
-    "text_column",
-    "label_column",
-    "max_length",
-}  # settings that Task.encode depends on
+#: Settings that Task.encode depends on.
+_ENCODING = {"task", "task_options", "text_column", "label_column", "max_length"}
 
 
 @dataclass(frozen=True, eq=False)

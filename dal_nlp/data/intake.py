@@ -19,14 +19,8 @@ from dal_nlp.errors import UserError
 Exclude = Mapping[str, Hashes]  # by the name of a set, the hashes of its contents
 
 HEADER = "dal_nlp"  # key of the Arrow schema's metadata
-_READING = {
-    "task",
-    "task_options",
-    "text_column",
-    "label_column",
-    "id_column",
-    "labels",
-}  # settings that the rows depend on
+#: Settings that the rows depend on.
+_READING = {"task", "task_options", "text_column", "label_column", "id_column", "labels"}
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from dal_nlp.config import RunConfig
 from dal_nlp.data.hashes import hash64
 from dal_nlp.data.sources import read_rows
 from dal_nlp.data.textfiles import place
-from dal_nlp.errors import UserError, nearest
+from dal_nlp.errors import EmptyRow, RowError, UnusableRow, UserError, nearest
 from dal_nlp.ledger import Target
-from dal_nlp.tasks.base import EmptyRow, RowError, Task, UnusableRow, encode_target
+from dal_nlp.tasks.base import Task, encode_target
 
 DEFAULT_ID_COLUMN = "id"
 GROUP = "group"  # what ``query.max_per_group`` counts; the same text under another one is the same text

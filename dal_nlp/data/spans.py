@@ -142,14 +142,14 @@ def _place(text: str, start: int | None, context: str) -> int:
         if start < 0 or not context.startswith(text, start):
             raise RowError(_misplaced(text, start, context))
         return start
-    places = list(islice(_places(text, context), 3))
+    places = list(islice(places_of(text, context), 3))
     if len(places) == 1:
         return places[0]
     times = {0: "nowhere", 2: "twice", 3: "more than twice"}[len(places)]
     raise UnusableRow(f"answer without a start that is {times} in its context")
 
 
-def _places(text: str, context: str) -> Iterator[int]:
+def places_of(text: str, context: str) -> Iterator[int]:
     """Yield where a text begins in a context; two of its places may overlap."""
     place = context.find(text)
     while place >= 0:
@@ -165,7 +165,7 @@ def _misplaced(text: str, start: int, context: str) -> str:
         wrong = f"has the answer {_cut(text)} at {start}, behind the end of its context at {len(context)}"
     else:
         wrong = f"has the answer {_cut(text)} at {start}, where its context has {_cut(context[start:][: len(text)])}"
-    places = list(_places(text, context))
+    places = list(places_of(text, context))
     if not places:
         return f"{wrong} ({_absent(text, context)}): copy the answer from the context"
     for place in places:

@@ -15,9 +15,6 @@ from torch import Tensor, nn
 
 from dal_nlp.categoricals import Categoricals
 from dal_nlp.config import RunConfig
-from dal_nlp.errors import EmptyRow as EmptyRow
-from dal_nlp.errors import RowError as RowError
-from dal_nlp.errors import UnusableRow as UnusableRow
 from dal_nlp.ledger import Target
 
 if TYPE_CHECKING:

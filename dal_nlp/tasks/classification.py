@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from dal_nlp import metrics
 from dal_nlp.categoricals import Categoricals
 from dal_nlp.config import RunConfig
-from dal_nlp.errors import UserError, nearest
+from dal_nlp.errors import EmptyRow, RowError, UserError, nearest
 from dal_nlp.ledger import Target
 from dal_nlp.plugins import construct
-from dal_nlp.tasks.base import Batch, EmptyRow, Example, Prediction, RowError, pad
+from dal_nlp.tasks.base import Batch, Example, Prediction, pad
 
 if TYPE_CHECKING:
     from dal_nlp.forward import Forward

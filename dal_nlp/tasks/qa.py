@@ -1,7 +1,6 @@
 """Extractive question answering: one categorical over all answer spans of a context (F = 1)."""
 
 import hashlib
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -14,25 +13,21 @@ from torch import Tensor, nn
 from dal_nlp import metrics
 from dal_nlp.categoricals import Ragged
 from dal_nlp.config import RunConfig
-from dal_nlp.data.spans import read_answers
-from dal_nlp.errors import UserError
+from dal_nlp.data.spans import places_of, read_answers
+from dal_nlp.errors import EmptyRow, RowError, UserError
 from dal_nlp.ledger import Target
 from dal_nlp.models import check_length
 from dal_nlp.plugins import construct
-from dal_nlp.tasks.base import Batch, EmptyRow, Example, Prediction, RowError, pad
-from dal_nlp.windows import Ints, Windows, cut, nearest_ends
+from dal_nlp.span_outcomes import NO_ANSWER, first_distances, gold, limits, positions, said
+from dal_nlp.tasks.base import Batch, Example, Prediction, pad
+from dal_nlp.windows import cut
 
 if TYPE_CHECKING:
     from dal_nlp.forward import Forward
     from dal_nlp.pool import Pool
 
-NO_ANSWER: Target = {"text": [], "answer_start": []}
 #: The one outcome that all questions share, where there are questions without an answer.
 NONE = "no answer"
-#: Unicode's marks that belong to the character before them.
-COMBINING = ("Mn", "Mc", "Me")
-#: More tokens than a span has.
-NEVER = 1 << 30
 #: Where the fitted threshold of a model lies, and whether it knows the outcome "no answer".
 THRESHOLD, UNANSWERABLE = "dal_nlp_no_answer_threshold", "dal_nlp_unanswerable"
 
@@ -42,7 +37,8 @@ class QAOptions:
     """What ``task_options`` may hold.
 
     Attributes:
-        doc_stride: Tokens that neighbouring windows of a long context share (at most half of a window).
+        doc_stride: Tokens that neighbouring windows of a long context share: at most half of their room for it, and
+            at least what the longest answer needs.
         longest_answer: Tokens of the longest answer that can be given.
         unanswerable: Whether "no answer" is a possible answer; it is where the data has such a question.
         group_column: Column whose values ``query.max_per_group`` counts; none: the context.
@@ -59,9 +55,10 @@ class ExtractiveQA:
 
     The model scores each token as a start s and as an end e of the answer. A span (i, j) with i <= j < i + L, L the
     longest answer, has p(i, j) = exp(s_i + e_j) / Z, with Z over all spans of all windows of the question together and
-    over "no answer" where there is such a thing; its score is that of the classification token, in the window where it
-    is least (Devlin et al., 2019, section 4.3). A span in two windows counts once: see ``windows.nearest_ends``.
-    Training minimises - log of the probability of all gold spans together, under the same distribution.
+    over "no answer" where there is such a thing; its score is that of the classification token (Devlin et al., 2019,
+    section 4.3), the least of all windows, as in that paper's code. A span in two windows counts once: see
+    ``windows.nearest_ends``. Training minimises - log of the probability of all gold spans together, under the same
+    distribution.
 
     A target is {"text": [...], "answer_start": [...]}, as SQuAD has it: the answers of one or several annotators and
     their first characters in the context; two empty lists are "no answer".
@@ -211,7 +208,7 @@ class ExtractiveQA:
                 "first": windows.first,
                 "shift": windows.shift,
                 "null": windows.null,
-                "nearest_end": self._nearest_ends(windows, context),
+                "nearest_end": first_distances(windows, context),
                 "starts": windows.starts,
                 "ends": windows.ends,
                 "length": max(map(len, windows.inputs["input_ids"])),
@@ -220,15 +217,6 @@ class ExtractiveQA:
             for name, value in row.items():
                 found.setdefault(name, []).append(value)
         return found
-
-    def _nearest_ends(self, windows: Windows, context: str) -> list[Ints]:
-        """Return ``windows.nearest_ends``; no answer begins at a blank, as some tokenizers have tokens of."""
-        tokens = zip(windows.starts, windows.ends, strict=True)
-        blank = np.array([not context[start:end].strip() for start, end in tokens])
-        reach = nearest_ends(windows.shift, windows.count)
-        for w, ends in enumerate(reach):
-            ends[blank[windows.shift[w] : windows.shift[w] + windows.count[w]]] = NEVER
-        return reach
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Put all windows of the examples below each other, padded to the longest."""
@@ -239,51 +227,19 @@ class ExtractiveQA:
             for name in names
         }
         inputs["attention_mask"] = pad([[1] * len(e["input_ids"][w]) for e, w in windows], 0)
-        # A span from token t of a row to t + d counts there where near[t] <= d < far[t].
-        rows, width = inputs["input_ids"].shape
-        near, far = np.zeros((2, rows, width), dtype=np.int64)
-        for r, (example, w) in enumerate(windows):
-            first, nearest = example["first"][w], example["nearest_end"][w]
-            near[r, first : first + len(nearest)] = nearest
-            far[r, first : first + len(nearest)] = np.minimum(np.arange(len(nearest), 0, -1), self._longest)
+        width = inputs["input_ids"].shape[1]
+        near, far = limits(examples, width, self._longest)
         extra = {"near": torch.from_numpy(near), "far": torch.from_numpy(far)}
         extra["null"] = torch.tensor([e["null"][w] for e, w in windows])
         counts = torch.tensor([example["rows"] for example in examples])
         owner = torch.repeat_interleave(torch.arange(len(examples)), counts)
         known = all(example.get("target") is not None for example in examples)
-        labels = self._gold_positions(examples, width) if known else None
+        labels = torch.tensor(positions(examples, width, self._longest, self.unanswerable)) if known else None
         return Batch(inputs, owner, len(examples), labels, extra=extra)
 
-    def _gold_positions(self, examples: Sequence[Example], width: int) -> Tensor:
-        """Return the positions of the gold outcomes in ``Ragged``, (B, most golds of an example), -1 where none is."""
-        positions, row = [], 0
-        for example in examples:
-            columns = width * self._longest + 1
-            positions.append([(row + w) * columns + column for w, column in self._gold(example)])
-            row += example["rows"]
-        most = max(1, *map(len, positions))
-        return torch.tensor([found + [-1] * (most - len(found)) for found in positions])
-
-    def _gold(self, example: Example) -> list[tuple[int, int]]:
-        """Return the window and the column of each different gold outcome that the model could give."""
-        target, shift = example["target"], example["shift"]
-        if not target["text"]:
-            return [(0, 0)] if self.unanswerable else []
-        found = set()
-        for text, start in zip(target["text"], target["answer_start"], strict=True):
-            begin, text = start + len(text) - len(text.lstrip()), text.strip()
-            i = int(np.searchsorted(example["ends"], begin, side="right"))
-            distance = int(np.searchsorted(example["starts"], begin + len(text), side="left")) - 1 - i
-            for w, nearest in enumerate(example["nearest_end"]):
-                place = i - shift[w]
-                inside = place >= 0 and place + distance < len(nearest) and 0 <= distance < self._longest
-                if inside and nearest[place] <= distance:
-                    found.add((w, 1 + (example["first"][w] + place) * self._longest + distance))
-        return sorted(found)
-
     def trainable(self, example: Example) -> bool:
-        """Tell whether one of the gold answers is short enough to be given."""
-        return bool(self._gold(example))
+        """Tell whether the model could give one of the gold answers: short enough, and "no answer" only if it may."""
+        return bool(gold(example, self._longest, self.unanswerable))
 
     def inputs(self, model: nn.Module, batch: Batch) -> Batch:
         """Return the batch with the threshold that was fitted for this model."""
@@ -300,7 +256,7 @@ class ExtractiveQA:
     def categoricals(self, raw: Tensor, batch: Batch) -> Ragged:
         """Return log p of every span and of "no answer", from starts and ends (R, T, 2), as rows of 1 + T x L.
 
-        Column 0 is "no answer" (of the example's first row), column 1 + t L + d the span from token t to t + d.
+        See ``span_outcomes`` for the columns.
         """
         start, end = raw.float().unbind(-1)
         ends = nn.functional.pad(end, (0, self._longest - 1)).unfold(1, self._longest, 1)
@@ -348,24 +304,11 @@ class ExtractiveQA:
         confidence = torch.stack([log_best, log_null], 1).exp().tolist()
         numbers = c.numbers(best)[:, 0].tolist()
         return [
-            Prediction(NO_ANSWER, p_null) if none else Prediction(self._span(example, number), p_best)
+            Prediction(NO_ANSWER, p_null) if none else Prediction(said(example, number, self._longest), p_best)
             for example, number, none, (p_best, p_null) in zip(
                 forward.examples, numbers, nothing, confidence, strict=True
             )
         ]
-
-    def _span(self, example: Example, number: int) -> Target:
-        """Return an outcome as a target."""
-        column, w = divmod(number, example["rows"])
-        if column == 0:
-            return NO_ANSWER
-        token, distance = divmod(column - 1, self._longest)
-        i = example["shift"][w] + token - example["first"][w]
-        begin, end, context = example["starts"][i], example["ends"][i + distance], example["context"]
-        while end < len(context) and unicodedata.category(context[end]) in COMBINING:
-            end += 1  # an accent that the tokenizer has dropped
-        text = context[begin:end]
-        return {"text": [text.strip()], "answer_start": [begin + len(text) - len(text.lstrip())]}
 
     def calibrate(self, model: nn.Module, pool: "Pool | None") -> None:
         """Fit the threshold of "no answer" to the mean F1 on examples that neither train nor test; 0 without any."""
@@ -381,7 +324,9 @@ class ExtractiveQA:
         """Return log p(no answer) - log p(best span), and the F1 of that span, (B, 2)."""
         c = forward.categoricals
         null, best = _null_and_best(forward)
-        spans = [self._span(e, n) for e, n in zip(forward.examples, c.numbers(best)[:, 0].tolist(), strict=True)]
+        spans = [
+            said(e, n, self._longest) for e, n in zip(forward.examples, c.numbers(best)[:, 0].tolist(), strict=True)
+        ]
         _, f1 = metrics.answer_scores(spans, [example["target"] for example in forward.examples])
         return torch.stack([(c.at(null) - c.at(best))[:, 0].cpu(), torch.tensor(f1, dtype=torch.float32)], 1)
 
@@ -416,7 +361,7 @@ class ExtractiveQA:
 
     def outcome(self, example: Example, i: int) -> str:
         """Return an answer as SQuAD's script compares it; "" is "no answer"."""
-        (text,) = self._span(example, i)["text"] or [""]
+        (text,) = said(example, i, self._longest)["text"] or [""]
         return metrics.normalise_answer(text) or text
 
     def show(self, example: Example) -> str:
@@ -450,7 +395,7 @@ class ExtractiveQA:
         number, colon, rest = text.partition(":")
         if colon and number.isdecimal() and context[int(number) :].startswith(rest) and rest:
             return {"text": [rest], "answer_start": [int(number)]}
-        places = [i for i in range(len(context)) if context.startswith(text, i)]
+        places = list(places_of(text, context))
         if not places:
             raise ValueError(f"the context does not hold {text[:60]!r}: copy the answer from it")
         if len(places) > 1:

@@ -18,8 +18,8 @@ from dal_nlp.data import staging
 from dal_nlp.data.corpus import Corpus, Rejected, read_answers, read_corpus, read_pool, write_rejected
 from dal_nlp.data.hashes import Index, digest
 from dal_nlp.data.tokenized import describe
-from dal_nlp.errors import UserError
-from dal_nlp.tasks.base import EmptyRow, RowError, Task, UnusableRow
+from dal_nlp.errors import EmptyRow, RowError, UnusableRow, UserError
+from dal_nlp.tasks.base import Task
 from tests import tiny
 
 LABELS = ("good", "bad")

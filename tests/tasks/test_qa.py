@@ -12,13 +12,13 @@ from dal_nlp import categoricals
 from dal_nlp.chance import torch_seeded
 from dal_nlp.config import DrawsConfig, RunConfig, ScoringConfig
 from dal_nlp.draws import make_draws
-from dal_nlp.errors import UserError
+from dal_nlp.errors import EmptyRow, UserError
 from dal_nlp.forward import Forward
 from dal_nlp.pool import Pool, fetch
+from dal_nlp.span_outcomes import NO_ANSWER, gold, said
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.span_disagreement import SpanDisagreement, expected_loss
 from dal_nlp.tasks import qa
-from dal_nlp.tasks.base import EmptyRow
 from tests import tiny
 from tests.reference import qa as reference
 
@@ -67,16 +67,16 @@ def test_the_distribution_is_that_of_all_spans_of_all_windows_together(unanswera
         assert entropy[b].item() == pytest.approx(-sum(p * math.log(p) for p in want.values()), rel=1e-4)
         number = int(c.numbers(positions)[b, 0, 0])
         best = max(want, key=lambda key: want[key])
-        target = of._span(example, number)
+        target = said(example, number, of._longest)
         if best is None:
-            assert target == qa.NO_ANSWER
+            assert target == NO_ANSWER
         else:
             text = example["context"][example["starts"][best[0]] : example["ends"][best[1]]]
             assert target == {"text": [text], "answer_start": [example["starts"][best[0]]]}
         by_text = {}
         for key, p in want.items():
-            said = "" if key is None else example["context"][example["starts"][key[0]] : example["ends"][key[1]]]
-            normal = qa.metrics.normalise_answer(said) or said
+            answer = "" if key is None else example["context"][example["starts"][key[0]] : example["ends"][key[1]]]
+            normal = qa.metrics.normalise_answer(answer) or answer
             by_text[normal] = max(p, by_text.get(normal, 0.0))
         first, second = sorted(by_text.values(), reverse=True)[:2]
         assert margins[b].item() == pytest.approx(1 - (first - second), rel=1e-4)
@@ -96,8 +96,8 @@ def test_numbers_do_not_depend_on_the_batching_nor_on_slices_of_windows() -> Non
         answers = [prediction.target for prediction in pool.predict()]
         flat = [found[0], found[1], found[2], found[3].right, found[4]]
         if wanted is None:
-            wanted, said = flat, answers
-        assert answers == said
+            wanted, first = flat, answers
+        assert answers == first
         for got, want in zip(flat, wanted, strict=True):
             np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
@@ -210,7 +210,7 @@ def test_no_answer_is_learnt_from_the_data() -> None:
     of = tiny.qa_task()
     of.learn_labels([{"text": ["a"], "answer_start": [0]}])
     assert not of.unanswerable
-    of.learn_labels([qa.NO_ANSWER])
+    of.learn_labels([NO_ANSWER])
     assert of.unanswerable
 
 
@@ -241,7 +241,7 @@ def test_span_disagreement_reads_the_most_likely_answers() -> None:
     [
         ("plot", {"text": ["plot"], "answer_start": [4]}),
         ("9:the", {"text": ["the"], "answer_start": [9]}),
-        ("", qa.NO_ANSWER),
+        ("", NO_ANSWER),
     ],
 )
 def test_a_typed_answer_is_found(answer: str, target: object) -> None:
@@ -262,7 +262,7 @@ def test_what_is_shown_is_marked_where_the_answer_is() -> None:
     of, example = tiny.qa_task(), {"question": "what was it", "context": "it was the plot"}
     target = {"text": ["the plot", "plot"], "answer_start": [7, 11]}
     assert [of.show(example)[a:b] for a, b in of.mark(example, target)] == ["the plot", "plot"]
-    assert of.mark(example, qa.NO_ANSWER) == []
+    assert of.mark(example, NO_ANSWER) == []
     assert of.details(target) == {"start": "7", "end": "15"}
 
 
@@ -375,9 +375,9 @@ def test_a_gold_answer_is_one_that_the_model_can_give(kind: str, context: str, a
     row = {"id": "x", "question": "what", "context": context, "answers": target}
     (example,) = fetch(tiny.encoded_questions([row], of), [0])
     assert of.trainable(example)
-    ((w, column),) = of._gold(example)
-    said = of._span(example, column * example["rows"] + w)
-    assert said == {"text": [answer.strip()], "answer_start": [context.index(answer.strip())]}
+    ((w, column),) = gold(example, of._longest, of.unanswerable)
+    read = said(example, column * example["rows"] + w, of._longest)
+    assert read == {"text": [answer.strip()], "answer_start": [context.index(answer.strip())]}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -388,7 +388,7 @@ def test_no_answer_is_blank(kind: str) -> None:
     batch = of.collate([example])
     c = of.categoricals(torch.zeros(1, len(example["input_ids"][0]), 2), batch)
     possible = (c.log_probs > -torch.inf).nonzero()[:, 1].tolist()
-    texts = [of._span(example, column)["text"][0] for column in possible]
+    texts = [said(example, column, of._longest)["text"][0] for column in possible]
     assert texts and all(texts)
 
 
@@ -416,15 +416,15 @@ def test_an_old_threshold_does_not_outlive_its_fit() -> None:
 
 def test_weights_balance_questions_with_and_without_an_answer() -> None:
     some = {"text": ["a"], "answer_start": [0]}
-    assert tiny.qa_task().weights([some, some, some, qa.NO_ANSWER]) == pytest.approx([4 / 6, 4 / 6, 4 / 6, 2])
+    assert tiny.qa_task().weights([some, some, some, NO_ANSWER]) == pytest.approx([4 / 6, 4 / 6, 4 / 6, 2])
     assert tiny.qa_task().weights([some, some]) == [1, 1]
 
 
 def test_a_collapsed_model_says_one_thing() -> None:
     some, other = {"text": ["a"], "answer_start": [0]}, {"text": ["b"], "answer_start": [4]}
     of = tiny.qa_task()
-    assert of.collapsed([qa.NO_ANSWER, qa.NO_ANSWER], [some, qa.NO_ANSWER])
-    assert not of.collapsed([some, qa.NO_ANSWER], [some, qa.NO_ANSWER])
+    assert of.collapsed([NO_ANSWER, NO_ANSWER], [some, NO_ANSWER])
+    assert not of.collapsed([some, NO_ANSWER], [some, NO_ANSWER])
     assert not of.collapsed([some, some], [some, some])
     assert of.collapsed([some, some], [some, other])
 
@@ -442,7 +442,7 @@ def test_select_knows_that_questions_may_have_no_answer() -> None:
 
     told = score(tiny.reader(), unanswerable=True)
     assert told != score(tiny.reader())
-    assert told == score(tiny.reader(), [(("what", "the film"), qa.NO_ANSWER)])
+    assert told == score(tiny.reader(), [(("what", "the film"), NO_ANSWER)])
     trained = tiny.reader()
     trained.config.update({qa.UNANSWERABLE: True})
     assert told == score(trained)
