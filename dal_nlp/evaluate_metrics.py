@@ -3,6 +3,7 @@
 Importing this takes seconds, because ``evaluate`` does: ask ``dal_nlp.metrics`` for the classes when they are needed.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from datasets import Features, List, Value
 
 from dal_nlp.answer_metrics import answer_scores, exact_match, normalise_answer, token_f1
 from dal_nlp.metrics import Statistic, accuracy, macro_f1
+from dal_nlp.rouge import Tokenizer, rouge
 
 _ANSWERS = {"id": Value("string"), "answers": {"text": List(Value("string")), "answer_start": List(Value("int64"))}}
 _ANSWERS_DOC = """
@@ -68,6 +70,23 @@ class MacroF1(LabelMetric):
 
     statistic = staticmethod(macro_f1)
     result = "macro_f1"
+
+
+class Rouge(InMemory):
+    """Means of ROUGE's F1 scores, see ``rouge.rouge``: "rouge1", "rouge2", "rougeL" and "rougeLsum", between 0 and 1.
+
+    ``compute`` takes the argument ``tokenizer``, "english" or "words". It raises ``ValueError`` where a text has no
+    reference.
+    """
+
+    columns = Features({"predictions": Value("string"), "references": List(Value("string"))})
+    meaning = "predictions: texts; references: for each of them a list of texts, of which the best counts"
+
+    def _compute(
+        self, predictions: list[str], references: list[list[str]], tokenizer: Tokenizer = "english"
+    ) -> dict[str, float]:
+        scores = rouge(predictions, references, tokenizer)
+        return {measure: math.fsum(of) / len(of) for measure, of in scores.items()}
 
 
 class Squad(InMemory):
@@ -174,4 +193,6 @@ def _best_over_thresholds(scores: Any, chance: Any, answerable: Any, silent: Any
     return float(100 * totals[best] / len(scores)), float(chance[order[best - 1]]) if best else 0.0
 
 
-METRICS: Mapping[str, type[InMemory]] = {"Accuracy": Accuracy, "MacroF1": MacroF1, "Squad": Squad, "SquadV2": SquadV2}
+METRICS: Mapping[str, type[InMemory]] = {
+    metric.__name__: metric for metric in (Accuracy, MacroF1, Rouge, Squad, SquadV2)
+}

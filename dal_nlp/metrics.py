@@ -1,8 +1,9 @@
 """Measures of agreement that need no network, and how sure one can be of them.
 
-The formulas are free functions on two sequences of targets; those on answers in words come from ``answer_metrics``.
-``Accuracy``, ``MacroF1``, ``Squad`` and ``SquadV2`` put them behind the interface of ``evaluate.Metric``. That library
-takes seconds to import, so the module of these classes is loaded when they are first asked for.
+The formulas are free functions on two sequences of targets; those on answers in words come from ``answer_metrics``,
+that on summaries from ``rouge``. ``Accuracy``, ``MacroF1``, ``Rouge``, ``Squad`` and ``SquadV2`` put them behind the
+interface of ``evaluate.Metric``. That library takes seconds to import, so the module of these classes is loaded when
+they are first asked for.
 """
 
 import math
@@ -18,12 +19,13 @@ from dal_nlp.answer_metrics import best_threshold as best_threshold
 from dal_nlp.answer_metrics import exact_match as exact_match
 from dal_nlp.answer_metrics import normalise_answer as normalise_answer
 from dal_nlp.answer_metrics import token_f1 as token_f1
+from dal_nlp.rouge import rouge as rouge
 
 Statistic = Callable[[Sequence[Any], Sequence[Any]], float]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("Accuracy", "MacroF1", "Squad", "SquadV2"):
+    if name not in ("Accuracy", "MacroF1", "Rouge", "Squad", "SquadV2"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from dal_nlp.evaluate_metrics import METRICS
 

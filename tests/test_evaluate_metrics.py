@@ -1,5 +1,6 @@
-"""SQuAD's two measures behind the interface of ``evaluate``, against the numbers of the official scripts."""
+"""SQuAD's two measures and ROUGE behind the interface of ``evaluate``, the former against the official scripts'."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +132,43 @@ def test_ids_must_be_the_same(metric: str, ids: list[str]) -> None:
 def test_squad_1_has_no_questions_without_answers() -> None:
     with pytest.raises(ValueError, match="question '1' has no answer"):
         metrics.Squad().compute(predictions=said("a", "b"), references=known(["a"], []))
+
+
+SUMMARIES = ["the black cat", "A dog sat.\nIt ran.", "nothing"]
+KNOWN = [["a cat", "the cat"], ["It runs. A dog was sitting."], ["something", "anything else"]]
+
+
+def test_rouge_is_the_mean_of_the_texts_in_batches_without_network_and_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import evaluate
+
+    def no_network(*_: object) -> None:
+        raise AssertionError("the network was asked for")
+
+    monkeypatch.setattr(evaluate.config, "HF_METRICS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(socket.socket, "connect", no_network)
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
+    metric = metrics.Rouge()
+    assert isinstance(metric, evaluate.Metric)
+    metric.add_batch(predictions=SUMMARIES[:2], references=KNOWN[:2])
+    metric.add(prediction=SUMMARIES[2], reference=KNOWN[2])
+    results = metric.compute()
+    # By hand: words 2 of 3 and 2, then a, dog, it of 5 and 6 (runs is run, not ran), and none of the third.
+    assert results["rouge1"] == pytest.approx((4 / 5 + 6 / 11 + 0) / 3)
+    assert results["rouge2"] == pytest.approx((0 + 2 / 9 + 0) / 3)  # a dog
+    assert results["rougeL"] == pytest.approx((4 / 5 + 4 / 11 + 0) / 3)  # a dog
+    assert results["rougeLsum"] == pytest.approx((4 / 5 + 6 / 11 + 0) / 3)  # and it, in a sentence of its own
+    assert list(results) == ["rouge1", "rouge2", "rougeL", "rougeLsum"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_rouge_of_words_in_other_scripts() -> None:
+    given = {"predictions": ["\u732b\u304c\u3044\u308b"], "references": [["\u732b\u304c\u3044\u305f"]]}
+    assert metrics.Rouge().compute(**given)["rouge1"] == 0.0
+    assert metrics.Rouge().compute(**given, tokenizer="words")["rouge1"] == pytest.approx(3 / 4)
+
+
+def test_rouge_needs_references() -> None:
+    with pytest.raises(ValueError, match="text 1 has no reference"):
+        metrics.Rouge().compute(predictions=["a", "b"], references=[["a"], []])
