@@ -36,16 +36,25 @@ class Flags:
     """What was typed."""
 
     task: Annotated[
-        str | None, _flag(_RUN, "NAME", "sentiment, classification, qa, or module:Class.", "that of --config")
+        str | None,
+        _flag(_RUN, "NAME", "sentiment, classification, qa, summarization, or module:Class.", "that of --config"),
     ] = None
     data: Annotated[
         str | None, _flag(_DATA, "POOL", "The pool: a file, Arrow folder or Hub name.", "the demonstration")
     ] = None
     test: Annotated[str | None, _flag(_DATA, "TEST", "Labelled examples that only measure.", "an audit sample")] = None
     text_column: Annotated[
-        str | None, _flag(_DATA, "A[,B]", "Column of the text, or of a pair (in qa: question,context).", "text")
+        str | None,
+        _flag(
+            _DATA,
+            "A[,B]",
+            "Column of the text, or of a pair (in qa: question,context; in summarization: document).",
+            "text",
+        ),
     ] = None
-    label_column: Annotated[str | None, _flag(_DATA, "NAME", "Column of the answers (in qa: answers).", "label")] = None
+    label_column: Annotated[
+        str | None, _flag(_DATA, "NAME", "Column of the answers (in qa: answers; in summarization: summary).", "label")
+    ] = None
     id_column: Annotated[str | None, _flag(_DATA, "NAME", "Column of stable ids.", "id, else a hash of the text")] = (
         None
     )

@@ -103,9 +103,9 @@ def bleu_variance(texts: Sequence[str]) -> float:
 
     0 where all are the same, 1 where no two share a token. The tokens are those of ``words``. Equal texts agree wholly
     here: BLEU itself gives one of less than four tokens less than 1 against itself (see ``pairwise_bleu``), and ten
-    times the same short headline is no disagreement. The measure is that of Xiao, Gomez and Gal (2020), "Wat zei je? Detecting
-    out-of-distribution translations with variational transformers"; for summaries see Gidiotis and Tsoumakas (2022),
-    "Should we trust this summary? Bayesian abstractive summarization to the rescue".
+    times the same short headline is no disagreement. The measure is that of Xiao, Gomez and Gal (2020), "Wat zei je?
+    Detecting out-of-distribution translations with variational transformers"; for summaries see Gidiotis and Tsoumakas
+    (2022), "Should we trust this summary? Bayesian abstractive summarization to the rescue".
 
     Raises:
         ValueError: There are less than two texts.

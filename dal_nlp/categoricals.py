@@ -25,11 +25,14 @@ class Categoricals:
         log_probs: (B, F, C) log-probabilities in fp32 or better; -inf where an outcome is impossible.
         mask: (B, F) true where the factor exists.
         reduction: Whether an example's value is the sum or the mean over its factors.
+        answer: (B, F) the outcomes that the model answers with, where these need not be the most likely ones: a text
+            found by beam search holds words that are not.
     """
 
     log_probs: Tensor
     mask: Tensor
     reduction: Literal["sum", "mean"] = "sum"
+    answer: Tensor | None = None
 
     def over_outcomes(self, values: Tensor) -> Tensor:
         """Sum values of the form of ``log_probs`` over the outcomes to (B, F)."""
@@ -47,6 +50,10 @@ class Categoricals:
     def best(self) -> Tensor:
         """Return the position of the most likely outcome, (B, F)."""
         return self.log_probs.argmax(-1)
+
+    def answered(self) -> Tensor:
+        """Return the position of the outcome that the model answers with, (B, F): the most likely one if not given."""
+        return self.best() if self.answer is None else self.answer
 
     def top(self, n: int) -> tuple[Tensor, Tensor]:
         """Return the log-probabilities and the positions of the n most likely outcomes, best first, (B, F, n).
@@ -84,7 +91,8 @@ class Categoricals:
     def double(self) -> Self:
         """Return the same in fp64; on the CPU in place of Apple's accelerator, which has none."""
         place = torch.device("cpu") if self.log_probs.device.type == "mps" else self.log_probs.device
-        return replace(self, log_probs=self.log_probs.to(place).double(), mask=self.mask.to(place))
+        answer = None if self.answer is None else self.answer.to(place)
+        return replace(self, log_probs=self.log_probs.to(place).double(), mask=self.mask.to(place), answer=answer)
 
     def table(self) -> Tensor:
         """Return the log-probabilities as (B, F, C)."""

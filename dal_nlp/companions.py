@@ -1,12 +1,15 @@
 """Networks beside the model of a run, and what the pretrained language model among them says of a text."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from dal_nlp.caches import Cache, InMemory
 from dal_nlp.errors import Unsupported
+from dal_nlp.sentence_encoder import SentenceEncoder
 from dal_nlp.tasks.base import Batch
 
 #: Inputs of a model that are about its text; a task's further ones mean nothing to a language model.
@@ -16,7 +19,19 @@ VOCABULARY_TOKENS = 1024
 
 
 class Companions:
-    """Networks beside the model, loaded when a probe reads them; here there are none. A run's learner has them."""
+    """What stands beside the model: other networks, loaded when a probe reads them, and what the model has written.
+
+    Here there are no other networks, and what was written is forgotten with this object. A run's learner has more.
+    """
+
+    @cached_property
+    def written(self) -> Cache:
+        """What the model, with the weights that it has, has written already; see ``Task.inputs``."""
+        return InMemory()
+
+    def sentence_encoder(self) -> SentenceEncoder | None:
+        """Return what embeds texts in the place of the model, or None where the model does it."""
+        return None
 
     def loss_head(self) -> nn.Module:
         """Return what predicts losses, (B,), from ``Forward.hidden``; raises ``Unsupported`` where nothing does."""

@@ -117,6 +117,13 @@ class QueryConfig(Section):
     dedupe: float | None = Field(
         0.99, gt=0, le=1, description="cosine of two texts in a lower layer from which on only one of them is asked"
     )
+    prefilter: str | None = Field(
+        None, description="strategy that puts the best part of the candidates before the strategy of later rounds"
+    )
+    prefilter_keep: int | None = Field(None, ge=1, description="how many it puts there; null: 10 for each label wanted")
+    embedding_model: str | None = Field(
+        None, description="sentence encoder (alias, folder or Hub id) whose embeddings stand for the model's own"
+    )
     max_per_group: int | None = Field(
         None, ge=1, description="most questions of a round about one context, or one value of task_options.group_column"
     )
@@ -143,7 +150,7 @@ class RunConfig(Section):
     ``ValidationError`` for values of a wrong type (``load`` turns these into ``UserError`` too).
     """
 
-    task: str = Field(description="sentiment, classification, qa, or module:Class")
+    task: str = Field(description="sentiment, classification, qa, summarization, or module:Class")
     task_options: dict[str, Any] = Field({}, description="arguments of the task")
     data: str | None = Field(None, description="the pool: file, Arrow folder or Hub name; none: the demonstration")
     test: str | None = Field(None, description="labelled examples that only measure")
@@ -210,6 +217,8 @@ class RunConfig(Section):
 
         make_strategy(self.strategy, self.strategy_options)
         make_strategy(self.initial_strategy, {})
+        if self.query.prefilter is not None:
+            make_strategy(self.query.prefilter, {})
         oracle_class(self.oracle)
         make_policy(self.pseudo_labels)
         if self.initial is None:

@@ -63,20 +63,30 @@ class FixedMasks:
         self.k, self._seed, self._round = k, seed, round
         self._kept: dict[tuple[int, int, int, float], Tensor] = {}
 
+    def name(self, k: int) -> str:
+        """Return what tells draw k from those of other kinds, rounds and seeds."""
+        return f"fixed {self._seed} {self._round} {k}"
+
     def draw(self, network: Network, k: int) -> Tensor:
         """Return the raw output of all rows under draw k."""
+        with self.thinned(network.model, network.head, k):
+            return network.run()
+
+    @contextmanager
+    def thinned(self, model: nn.Module, head: nn.Module, k: int) -> Iterator[None]:
+        """Have every call of the model in a block be one of the network of draw k."""
         layers = derive(self._seed, self._round, f"layers {k}")  # LayerDrop reads torch's state in training mode
         mode = _Masks(partial(self._mask, k))
 
         def restart(module: nn.Module, args: Any) -> None:
-            """Begin every call of the model alike: long examples take several, and each is one pass."""
+            """Begin every call of the model alike: long examples and written texts take several."""
             mode.calls = 0
             torch.manual_seed(layers)
 
-        hook = network.model.register_forward_pre_hook(restart)
+        hook = model.register_forward_pre_hook(restart)
         try:
-            with _training(network.model, layers), mode:
-                return network.run()
+            with _training(model, layers), mode:
+                yield
         finally:
             hook.remove()
 
@@ -98,12 +108,28 @@ class HeadMasks:
     def __init__(self, k: int, p: float, seed: int, round: int) -> None:
         self.k, self._p, self._seed, self._round = k, p, seed, round
 
+    def name(self, k: int) -> str:
+        """Return what tells draw k from those of other kinds, rounds and seeds."""
+        return f"head {self._p} {self._seed} {self._round} {k}"
+
     def draw(self, network: Network, k: int) -> Tensor:
         """Return the raw output of all rows under draw k."""
         inputs = network.inputs()
-        mask = make_mask(inputs.shape[-1], self._p, generator(self._seed, self._round, f"head {k}"))
-        raw: Tensor = network.head(inputs * mask.to(inputs))
+        raw: Tensor = network.head(inputs * self._mask(inputs, k))
         return raw
+
+    @contextmanager
+    def thinned(self, model: nn.Module, head: nn.Module, k: int) -> Iterator[None]:
+        """Have every call of the model in a block go into its output layer through mask k."""
+        hook = head.register_forward_pre_hook(lambda _, args: (args[0] * self._mask(args[0], k), *args[1:]))
+        try:
+            yield
+        finally:
+            hook.remove()
+
+    def _mask(self, inputs: Tensor, k: int) -> Tensor:
+        """Return the mask of draw k, (H,), the same at every call."""
+        return make_mask(inputs.shape[-1], self._p, generator(self._seed, self._round, f"head {k}")).to(inputs)
 
 
 class FullDropout:
@@ -117,10 +143,20 @@ class FullDropout:
     def __init__(self, k: int, seed: int, round: int) -> None:
         self.k, self._seed, self._round = k, seed, round
 
+    def name(self, k: int) -> str:
+        """Return what tells draw k from those of other kinds, rounds and seeds."""
+        return f"full {self._seed} {self._round} {k}"
+
     def draw(self, network: Network, k: int) -> Tensor:
         """Return the raw output of all rows under draw k."""
-        with _training(network.model, derive(self._seed, self._round, f"dropout {k}")):
+        with self.thinned(network.model, network.head, k):
             return network.run()
+
+    @contextmanager
+    def thinned(self, model: nn.Module, head: nn.Module, k: int) -> Iterator[None]:
+        """Have every call of the model in a block drop out as in training, from one seed on."""
+        with _training(model, derive(self._seed, self._round, f"dropout {k}")):
+            yield
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Letters: see ``tasks/base.py``. What no probe touches is never computed; ``touch
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from dal_nlp.categoricals import Categoricals
 from dal_nlp.companions import Companions, TokenLosses, token_losses
 from dal_nlp.errors import Unsupported
+from dal_nlp.sketch import SIZE, tensor_sketch
 from dal_nlp.states import States, spread_states
 from dal_nlp.tasks.base import Batch, Example, Task
 from dal_nlp.vectors import Outer
@@ -51,6 +53,12 @@ class Draws(Protocol):
 
     def draw(self, network: Network, k: int) -> Tensor:
         """Return the raw output (R, ..., A) under draw k; the model is left in evaluation mode."""
+
+    def name(self, k: int) -> str:
+        """Return what tells draw k from those of other kinds, rounds and seeds."""
+
+    def thinned(self, model: nn.Module, head: nn.Module, k: int) -> AbstractContextManager[None]:
+        """Have the model be that of draw k for a block, whoever calls it; it is left in evaluation mode."""
 
 
 class Tap:
@@ -110,23 +118,35 @@ class Forward:
         self.touched: set[str] = set()
         self._model, self._task, self._draws, self._max_rows = model, task, draws, max_rows
         self._head = task.head(model)
-        self._given, self._companions = batch, companions or Companions()
+        self.given = batch
+        self._companions = companions or Companions()
+
+    @cached_property
+    def _prepared(self) -> Batch:
+        """The batch with what all readings of it share, such as the result of an encoder beside a decoder."""
+        with torch.inference_mode():
+            return self._task.prepare(self._model, self.given)
 
     @cached_property
     def batch(self) -> Batch:
         """The batch as scored; sequence-to-sequence tasks add the model's own hypothesis."""
-        return self._task.inputs(self._model, self._given)
+        prepared = self._prepared
+        with torch.inference_mode(False), torch.no_grad():  # ordinary tensors, which autograd accepts
+            return self._task.inputs(self._model, prepared, self._companions.written)
 
-    def _slices(self) -> Iterator[dict[str, Tensor]]:
-        rows = len(self.batch.owner)
+    def _slices(self, batch: Batch) -> Iterator[dict[str, Any]]:
+        rows = len(batch.owner)
+        if rows <= self._max_rows:
+            yield batch.inputs
+            return
         for start in range(0, rows, self._max_rows):
-            yield {name: values[start : start + self._max_rows] for name, values in self.batch.inputs.items()}
+            yield {name: values[start : start + self._max_rows] for name, values in batch.inputs.items()}
 
-    def _raw(self) -> Tensor:
+    def _raw(self, batch: Batch) -> Tensor:
         """Run the model over all rows; return what its output layer gives, (R, ..., A)."""
         outputs = []
         with Tap(self._head) as tap:
-            for inputs in self._slices():
+            for inputs in self._slices(batch):
                 self._model(**inputs)
                 outputs.append(tap.output)
         return torch.cat(outputs)
@@ -135,8 +155,9 @@ class Forward:
     def _pass(self) -> "_Pass":
         """The one deterministic pass over all rows."""
         ins, outs, states = [], [], []
+        batch = self.batch
         with torch.inference_mode(), Tap(self._head) as tap:
-            for inputs in self._slices():
+            for inputs in self._slices(batch):
                 result = self._model(**inputs, output_hidden_states=True)
                 states.append(States.of(result, inputs))
                 ins.append(tap.input)
@@ -167,9 +188,12 @@ class Forward:
 
     @cached_property
     def embedding(self) -> Tensor:
-        """The mean of the encoder's last hidden states over the tokens, (B, H)."""
+        """The mean of the encoder's last hidden states over the tokens, (B, H); or a sentence encoder's embedding."""
         self.touched.add("embedding")
-        return self._means[:, -1]
+        encoder = self._companions.sentence_encoder()
+        if encoder is None:
+            return self._means[:, -1]
+        return encoder.embed([self._task.show(example) for example in self.examples])
 
     @cached_property
     def hidden(self) -> Tensor:
@@ -179,8 +203,10 @@ class Forward:
 
     @cached_property
     def _means(self) -> Tensor:
+        encoded = self._prepared.inputs.get("encoder_outputs")  # then nothing needs to be decoded
         with torch.inference_mode():
-            return spread_states(self._pass.states, self.batch)
+            states = self._pass.states if encoded is None else [States.of(encoded, self._prepared.inputs)]
+            return spread_states(states, self._prepared)
 
     @cached_property
     def predicted_loss(self) -> Tensor:
@@ -194,26 +220,31 @@ class Forward:
     def token_losses(self) -> TokenLosses:
         """The pretrained masked language model's losses on the tokens; see ``companions``."""
         self.touched.add("token_losses")
-        return token_losses(self._companions.masked_lm(), self.batch, self._task.tokenizer)
+        return token_losses(self._companions.masked_lm(), self.given, self._task.tokenizer)
 
     @cached_property
     def gradient(self) -> Outer:
-        """The gradient of - log p(most likely outcome) by the output layer's weight, as factors (bias left out).
+        """The gradient of - log p(the model's answer) by the output layer's weight, without its bias.
 
-        Ash et al. (2020), section 3: the most likely outcome stands in for the unknown label. The derivative by the
-        layer's outputs comes from autograd through the task's log-probabilities, so it needs no formula of the task.
-        Where the layer is applied at many positions, their products are summed up: of A outputs by H inputs, A outer
-        products are left, each of a unit vector and H numbers, in place of one for each position of each row.
+        Ash et al. (2020), section 3: the model's answer stands in for the unknown label. The derivative by the layer's
+        outputs comes from autograd through the task's log-probabilities, so it needs no formula of the task. Where the
+        layer is applied at many positions, their products are summed up: of A outputs by H inputs, A outer products are
+        left, each of a unit vector and H numbers, in place of one for each position of each row. Where A is a
+        vocabulary, the sum is reduced to ``sketch.SIZE`` numbers (the right side of one product), whose distances are
+        those of the gradients up to a random error; the paper has no such case.
         """
         self.touched.add("gradient")
         raw = self._pass.raw.detach().requires_grad_(True)
         with torch.enable_grad():
             c = self._task.categoricals(raw, self.batch)
-            loss = -c.over_factors(c.at(c.best().detach())).sum()
+            loss = -c.over_factors(c.at(c.answered().detach())).sum()
         (delta,) = torch.autograd.grad(loss, raw)
         inputs = self._pass.inputs
         if delta.dim() == 2:
             return Outer(_numpy(delta[:, None]), _numpy(inputs[:, None]))
+        if delta.shape[-1] > SIZE:
+            sketched = tensor_sketch(delta, inputs, self.batch.owner, self.batch.size)
+            return Outer(_numpy(torch.ones_like(sketched[:, :1, None])), _numpy(sketched[:, None]))
         total = inputs.new_zeros((self.batch.size, delta.shape[-1], inputs.shape[-1]))
         total.index_add_(0, self.batch.owner, delta.mT @ inputs)
         units = torch.eye(delta.shape[-1]).expand(self.batch.size, -1, -1)
@@ -223,7 +254,18 @@ class Forward:
     def loss(self) -> Tensor:
         """The training loss of each example, (B,); the examples must have targets."""
         self.touched.add("loss")
-        return self._task.loss(self._pass.raw, self.batch)
+        with torch.inference_mode():  # not the pass that is scored, which may read the model's own hypothesis
+            return self._task.loss(self._raw(self._prepared).float(), self._prepared)
+
+    @property
+    def samples(self) -> Iterator[list[str]]:
+        """K texts for each example, B of them at a time: what the model writes under each posterior draw."""
+        self.touched.add("samples")
+        for k in range(self._draws.k):
+            with torch.inference_mode(), self._draws.thinned(self._model, self._head, k):
+                network = self._draws.name(k)
+                texts = self._task.write(self._model, self._prepared, self._companions.written, network)
+            yield texts
 
     @property
     def draws(self) -> Iterator[Categoricals]:
@@ -246,7 +288,7 @@ class Forward:
 
     def _draw_all(self) -> Iterator[Categoricals]:
         batch = self.batch  # made before the first draw: a hypothesis is the model's own, not one draw's
-        network = Network(self._model, self._head, self._raw, lambda: self._pass.inputs)
+        network = Network(self._model, self._head, lambda: self._raw(batch), lambda: self._pass.inputs)
         for k in range(self._draws.k):
             with torch.inference_mode():
                 raw = self._draws.draw(network, k)

@@ -1,9 +1,11 @@
 """The model of a run: fresh or warm at the start of a fit, saved after it, loaded again after a crash."""
 
+import hashlib
 import json
 import os
 import shutil
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +13,16 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from torch import nn
 
+from dal_nlp.caches import Cache, OnDisk
 from dal_nlp.chance import derive, generator, torch_seeded
 from dal_nlp.companions import Companions
 from dal_nlp.config import RunConfig
 from dal_nlp.loss_prediction import FILE, LossHead, LossPrediction, hidden_width, load_head, save_head
-from dal_nlp.models import load_masked_lm
+from dal_nlp.models import digest, load_masked_lm, resolve
 from dal_nlp.pool import fetch
 from dal_nlp.processes import is_main, process_state
 from dal_nlp.progress import Progress
+from dal_nlp.sentence_encoder import SentenceEncoder
 from dal_nlp.tasks.base import Task
 from dal_nlp.training import Fit, fit, make_accelerator
 
@@ -46,6 +50,38 @@ class Learner:
         self._current: tuple[int, nn.Module] | None = None
         self._head: tuple[int, LossHead] | None = None
         self._masked_lm: nn.Module | None = None
+        self._written: tuple[nn.Module, OnDisk] | None = None
+        self._sentence_encoder = self._make_encoder(config.query.embedding_model)
+
+    def _make_encoder(self, name: str | None) -> SentenceEncoder | None:
+        """Make what embeds texts in the model's place; its embeddings stay in the run folder."""
+        if name is None:
+            return None
+        source = resolve(name, self._progress)
+        key = hashlib.blake2b(source.encode(), digest_size=6).hexdigest()
+        return SentenceEncoder(source, OnDisk(self._folder / "cache" / f"embeddings-{key}.sqlite"))
+
+    def sentence_encoder(self) -> SentenceEncoder | None:
+        """Return what embeds texts in the place of the model, None where the model does."""
+        return self._sentence_encoder
+
+    def written(self, round: int) -> Cache:
+        """Return what the model of a round has written so far, in this start of the run or in an earlier one."""
+        model = self.after(round)
+        if self._written is None or self._written[0] is not model:
+            self._forget()
+            path = self._folder / "cache" / f"written-{digest(model)}.sqlite"
+            for old in set(path.parent.glob("written-*")) - set(path.parent.glob(f"{path.name}*")):
+                if is_main():
+                    old.unlink(missing_ok=True)  # other weights, which the run is done with
+            self._written = (model, OnDisk(path))
+        return self._written[1]
+
+    def _forget(self) -> None:
+        """Let go of what the model has written, before it is trained on or another one takes its place."""
+        if self._written is not None:
+            self._written[1].close()
+        self._written = None
 
     def after(self, round: int) -> nn.Module:
         """Return the model that was fitted in a round; the pretrained one for round -1."""
@@ -91,6 +127,7 @@ class Learner:
             with torch_seeded(derive(self._config.seed, attempt, "weights")):
                 model = self._task.load(self._source).to(process_state().device)
         self._current = self._head = self._masked_lm = None
+        self._forget()
         head = self._new_head(model, examples, attempt) if self._predicts_loss else None
         with torch_seeded(derive(self._config.seed, round, purpose)):
             done = fit(
@@ -156,6 +193,13 @@ class _Companions(Companions):
 
     def masked_lm(self) -> nn.Module:
         return self._learner.masked_lm()
+
+    @cached_property
+    def written(self) -> Cache:
+        return self._learner.written(self._round)
+
+    def sentence_encoder(self) -> SentenceEncoder | None:
+        return self._learner.sentence_encoder()
 
 
 def write_model(

@@ -1,5 +1,6 @@
 """Loading models and tokenizers: an alias, a folder or a Hub id; safetensors only, no remote code."""
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,15 +56,33 @@ def load_tokenizer(source: str) -> Any:
     return tokenizer
 
 
-def load_model(auto_class: str, source: str, id2label: dict[int, str] | None = None) -> nn.Module:
+def load_config(source: str) -> Any:
+    """Return the configuration of a folder's or Hub id's model; raises ``UserError`` where it cannot be had."""
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise _not_loaded(source, error) from error
+
+
+def load_model(
+    auto_class: str, source: str, id2label: dict[int, str] | None = None, config: Any | None = None
+) -> nn.Module:
     """Load a model in fp32 on the CPU, with a new output layer where the labels' number differs.
 
     New weights are drawn from torch's global state: call it under ``chance.torch_seeded``.
+
+    Args:
+        auto_class: A class of transformers.
+        source: Folder or Hub id.
+        id2label: The labels' names.
+        config: In place of the model's own configuration.
     """
     import transformers
 
     _quiet_loading()
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = {} if config is None else {"config": config}
     if id2label is not None:
         settings = {"id2label": id2label, "label2id": {label: i for i, label in id2label.items()}}
     try:
@@ -87,12 +106,7 @@ def load_classifier(source: str, labels: Sequence[str]) -> nn.Module:
     checkpoint to whose data a label was added. One with the same labels in another order has its outputs put into this
     order; one with other labels gets a new output layer, as nobody can tell what its outputs mean.
     """
-    from transformers import AutoConfig
-
-    try:
-        known = list((AutoConfig.from_pretrained(source, trust_remote_code=False).id2label or {}).values())
-    except (OSError, ValueError) as error:
-        raise _not_loaded(source, error) from error
+    known = list((load_config(source).id2label or {}).values())
     grows = len(known) < len(labels) and known == list(labels[: len(known)])
     first = known if grows else labels
     model = load_model("AutoModelForSequenceClassification", source, id2label=dict(enumerate(first)))
@@ -134,13 +148,9 @@ def has_masked_lm(source: str) -> bool:
     Raises:
         UserError: There is no configuration to be had.
     """
-    from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-    try:
-        config: Any = AutoConfig.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise _not_loaded(source, error) from error
+    config = load_config(source)
     kind = config.model_type
     # Decoders guess a token from those before it. ELECTRA's pretraining head tells real words from replaced ones.
     if config.is_encoder_decoder or kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
@@ -207,6 +217,15 @@ def _not_loaded(source: str, error: Exception) -> UserError:
         f"The model {source} cannot be loaded ({first.rstrip('.')}): give a folder that save_pretrained wrote, or "
         "check the name and the network."
     )
+
+
+def digest(model: nn.Module) -> str:
+    """Return 16 hex digits that stand for a model's weights."""
+    key = hashlib.blake2b(digest_size=8)
+    for name, values in sorted(model.state_dict().items()):
+        key.update(name.encode())
+        key.update(values.detach().cpu().contiguous().view(torch.uint8).numpy())
+    return key.hexdigest()
 
 
 def output_layer(model: nn.Module, outputs: int) -> nn.Linear:

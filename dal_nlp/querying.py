@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from dal_nlp.config import QueryConfig
 from dal_nlp.pool import Pool
 from dal_nlp.processes import share
-from dal_nlp.strategies import Selection, Strategy, probes
+from dal_nlp.strategies import Selection, Strategy, make_strategy, probes
 from dal_nlp.strategies.base import checked
 from dal_nlp.strategies.choose import descending, unit
 from dal_nlp.strategies.geometry import blocks
 from dal_nlp.vectors import Array, Positions
+
+#: Examples for each label wanted that a prefilter leaves.
+KEEP = 10
 
 Pick = tuple[int, float]  # a position and the strategy's score of it
 Fate = Literal["asked", "near", "held"]  # near: a near-duplicate; held: its group is full
@@ -31,6 +34,23 @@ def draw_candidates(positions: Positions, k: int, options: QueryConfig, rng: np.
 
 
 def query(
+    name: str, strategy: Strategy, pool: Pool, k: int, rng: np.random.Generator, options: QueryConfig
+) -> Selection:
+    """Let a strategy choose k of the pool, or of the part that ``options.prefilter`` puts before it.
+
+    The rest of what is asked and not asked is as in ``_query``. The prefilter is there for strategies that are dear to
+    measure: it works from the first labels on, and what it leaves out is never measured by the strategy.
+    """
+    if options.prefilter is None or not pool.has_labelled:
+        return _query(name, strategy, pool, k, rng, options)
+    keep = min(len(pool), max(k, options.prefilter_keep or KEEP * k))
+    first = make_strategy(options.prefilter, {})
+    kept = checked(share(first.select(pool, keep, rng)), len(pool), keep, options.prefilter).positions
+    selection = _query(name, strategy, pool.take(kept), k, rng, options)
+    return Selection(kept[selection.positions], selection.scores, selection.notes)
+
+
+def _query(
     name: str, strategy: Strategy, pool: Pool, k: int, rng: np.random.Generator, options: QueryConfig
 ) -> Selection:
     """Let a strategy choose k of the pool, without outliers and near-duplicates, and few of each group.

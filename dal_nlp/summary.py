@@ -1,6 +1,7 @@
 """What a run adds up to, in numbers and sentences: what the report and the terminal show."""
 
 import math
+import re
 from collections import Counter
 from typing import Any
 
@@ -74,6 +75,8 @@ def contents(state: State) -> dict[str, Any]:
         "header": header,
         "rows": rows,
         "classes": _classes(last["breakdown"]) if last else [],
+        "counts": _counts(state),
+        "examples": _examples(state),
         "bought": _bought(state),
         "given": _given(state),
         "unlearnable": last.get("unlearnable", 0) if last else 0,
@@ -149,6 +152,27 @@ def _classes(breakdown: list[dict[str, Any]]) -> list[list[Any]]:
     return [list(rows[0]), *(list(row.values()) for row in rows)] if rows else []
 
 
+def _counts(state: State) -> list[list[Any]]:
+    """Return header and rows of what the breakdown counted in each round; [] where that is always the same."""
+    rounds = [{row[next(iter(row))]: row["count"] for row in event["breakdown"]} for event in state.metrics]
+    if all(counts == rounds[0] for counts in rounds):
+        return []
+    return [
+        ["round", *rounds[-1]],
+        *([i, *(counts.get(kind, 0) for kind in rounds[-1])] for i, counts in enumerate(rounds)),
+    ]
+
+
+def _examples(state: State) -> list[dict[str, Any]]:
+    """Return a few examples of the set that measures, and what the model of each round said of them."""
+    last = state.metrics[-1].get("shown", []) if state.metrics else []
+    said: dict[str, list[tuple[int, int, str]]] = {}
+    for event in state.metrics:
+        for row in event.get("shown", []):
+            said.setdefault(row["id"], []).append((event["round"], event["labels"], readable(row["prediction"])))
+    return [{"text": row["text"], "answer": readable(row["target"]), "said": said[row["id"]]} for row in last]
+
+
 def _pseudo(event: Event) -> list[Any]:
     classes = Counter(map(readable, event["targets"])).most_common(5)
     return [
@@ -163,12 +187,16 @@ def _asked(state: State, query: Query, whole: bool) -> dict[str, Any]:
     """Return one round's question with the answers given so far, and the model's own where there are any."""
     guesses: list[dict[str, Any] | None] = [*query.guesses] or [None] * len(query.ids)
     shown = list(zip(query.ids, query.scores, query.texts, guesses, strict=True))[:SHOWN_TEXTS]
+    finished = query.round < len(state.metrics)
+    agreement = state.metrics[query.round].get("agreement", {}) if finished else {}
+    measures = list(dict.fromkeys(name for values in agreement.values() for name in values))
     return {
         "round": query.round,
         "strategy": query.strategy,
         "count": len(query.ids),
         "hidden": len(query.ids) - len(shown),
         "guessed": bool(query.guesses),
+        "measures": measures,
         "rows": [
             {
                 "id": id,
@@ -177,6 +205,7 @@ def _asked(state: State, query: Query, whole: bool) -> dict[str, Any]:
                 "pieces": excerpt(text, guess["marks"] if guess else []) if whole else [],
                 "guess": readable(guess["target"]) if guess else "",
                 "confidence": guess["confidence"] if guess else None,
+                "agreement": [agreement.get(id, {}).get(name) for name in measures],
                 **_answer(state, id),
             }
             for id, score, text, guess in shown
@@ -215,8 +244,9 @@ def _alternative(state: State) -> str:
 
 
 def spoken(name: str) -> str:
-    """Return a metric's name as people write it: macro_f1 is macro F1."""
-    return " ".join("F1" if word == "f1" else word for word in name.split("_"))
+    """Return a metric's name as people write it: macro_f1 is macro F1, and rougeL ROUGE-L."""
+    words = ("F1" if word == "f1" else re.sub("^rouge", "ROUGE-", word) for word in name.split("_"))
+    return " ".join(words)
 
 
 def duration(seconds: float) -> str:

@@ -32,6 +32,8 @@ from dal_nlp.tasks.base import Task, decode, encode_target
 from dal_nlp.training import Fit
 from dal_nlp.vectors import Positions
 
+#: Examples of the set that measures whose predictions are kept in every round, for the report.
+SHOWN = 5
 #: Most training examples that are predicted to see whether a fit collapsed.
 COLLAPSE_SAMPLE = 500
 
@@ -74,14 +76,19 @@ class Workspace:
         files = Files(config, folder, ledger, self.task, self.oracle, progress)
         self.config, self.corpus, self.given = files.config, files.corpus, files.given
         source = resolve(config.model, progress)
+        self.task.check_model(source)
         self.task.tokenizer = load_tokenizer(source)
         files.hold_fast()
         self._load(source)
+        for remark in self.task.remarks({"pool": self._data, **self._given}):
+            files.note(remark)
 
     def _check_names(self) -> None:
         offers = self.task.offers | self._model_offers()
         check_fit(self.config.initial_strategy, self._initial, offers)
         check_fit(self.config.strategy, self._strategy, offers | {PREDICTED_LOSS})
+        if self.config.query.prefilter is not None:
+            check_fit(self.config.query.prefilter, make_strategy(self.config.query.prefilter, {}), offers)
         check_policy(self._policy, self.config.pseudo_labels.policy, self.task.offers)
         if self.config.query.max_per_group and "groups" not in self.task.offers:
             raise Unsupported(NO_GROUPS)
@@ -246,6 +253,8 @@ class Workspace:
 
     def collapsed(self, round: int) -> bool:
         """Tell whether the model of a round gives one answer to training examples whose labels differ."""
+        if not self.task.may_collapse:
+            return False
         examples = self._training_examples()
         sample = generator(self.config.seed, round, "collapse").permutation(len(examples))[:COLLAPSE_SAMPLE]
         pool = self._pool(examples.select(sample), round)
@@ -268,8 +277,29 @@ class Workspace:
             "values": values,
             "intervals": self.task.intervals(predictions, targets, rng),
             "breakdown": self.task.breakdown(predictions, targets),
+            "shown": self._shown(examples, predictions, targets),
+            "agreement": self._agreement(round),
             "validation": self._evaluate(validation, round)[0] if validation else None,
         }
+
+    def _shown(
+        self, examples: Dataset, predictions: Sequence[Target], targets: Sequence[Target]
+    ) -> list[dict[str, Any]]:
+        """Return a few examples, the same in every round, with what the model says of them."""
+        few = generator(self.config.seed, 0, "shown").permutation(len(examples))[:SHOWN]
+        return [
+            {"id": row["id"], "text": self.task.show(row), "target": targets[i], "prediction": predictions[i]}
+            for i, row in zip(few.tolist(), fetch(examples, few), strict=True)
+        ]
+
+    def _agreement(self, round: int) -> dict[str, dict[str, float]]:
+        """Return how well what the model would have answered agrees with the answers to a round's query, by id."""
+        asked, answers = self._ledger.state.queries[round], self._ledger.state.answers
+        guesses = {id: guess["target"] for id, guess in zip(asked.ids, asked.guesses, strict=False) if id in answers}
+        if not guesses:
+            return {}
+        measured = self.task.agreement(list(guesses.values()), [answers[id] for id in guesses])
+        return {id: {name: values[i] for name, values in measured.items()} for i, id in enumerate(guesses)}
 
     def _evaluate(self, examples: Dataset, round: int) -> tuple[dict[str, float], list[Target], list[Target]]:
         pool = self._pool(examples, round)

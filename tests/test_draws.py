@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BartConfig, BartForSequenceClassification
 
+from dal_nlp.caches import Cache
 from dal_nlp.chance import generator, torch_seeded
 from dal_nlp.config import DrawsConfig, ScoringConfig
 from dal_nlp.draws import FixedMasks, check_draws, make_draws, make_mask
@@ -218,7 +219,7 @@ def test_passes_over_the_network(kind: Kind, calls: int) -> None:
 
 def test_the_hypothesis_is_made_without_dropout() -> None:
     class Generating(Classification):
-        def inputs(self, model: nn.Module, batch: Batch) -> Batch:
+        def inputs(self, model: nn.Module, batch: Batch, written: Cache) -> Batch:
             assert not model.training
             return batch
 

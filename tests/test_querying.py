@@ -214,6 +214,57 @@ def test_groups_that_are_not_there_are_a_sentence() -> None:
         ask(planted(np.arange(8.0), np.eye(8)), 3, max_per_group=2)
 
 
+class Seeing(Planted):
+    """Chooses by planted scores and keeps which examples it saw."""
+
+    def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+        self.seen = pool._rows.tolist()
+        return super().select(pool, k, rng)
+
+
+def test_a_prefilter_leaves_its_best_part_to_the_strategy() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 3))
+    pool = planted(rng.random(40), x, known=rng.normal(size=(4, 3)))
+    pool._measured[probes.entropy] = np.arange(40.0)
+    strategy = Seeing()
+    chosen = ask(pool, 3, strategy, prefilter="entropy", prefilter_keep=8, dedupe=None)
+    assert sorted(strategy.seen) == list(range(32, 40))  # the eight largest entropies
+    best = 32 + np.argsort(-pool._measured[score][32:])[:3]
+    assert chosen.positions.tolist() == best.tolist()
+    assert chosen.scores.tolist() == pool._measured[score][best].tolist()
+
+
+@pytest.mark.parametrize(("options", "kept"), [({}, 30), ({"prefilter_keep": 1}, 3), ({"prefilter_keep": 99}, 40)])
+def test_a_prefilter_keeps_ten_times_the_labels_and_never_fewer_than_these(options: dict[str, int], kept: int) -> None:
+    pool = planted(np.arange(40.0), np.eye(40), known=np.eye(40)[:2] + 1)
+    pool._measured[probes.entropy] = np.arange(40.0)
+    strategy = Seeing()
+    ask(pool, 3, strategy, prefilter="entropy", dedupe=None, **options)
+    assert len(strategy.seen) == kept
+
+
+def test_there_is_no_prefilter_before_the_first_label() -> None:
+    strategy = Seeing()
+    ask(planted(np.arange(40.0), np.eye(40)), 3, strategy, prefilter="entropy", prefilter_keep=5)
+    assert len(strategy.seen) == 40
+
+
+def test_outliers_are_those_of_what_the_prefilter_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entropies may cost a text for each document: they are read for what is left only."""
+    sizes = passes(monkeypatch)
+    pool = tiny.pool(n=40, labelled=4)
+    query(
+        "random",
+        make_strategy("random", {}),
+        pool,
+        3,
+        np.random.default_rng(0),
+        QueryConfig(prefilter="kmeans", prefilter_keep=8, skip_top_quantile=0.25, dedupe=None),
+    )
+    assert sizes == [40, 8]
+
+
 def test_candidates_are_a_random_part_in_the_old_order() -> None:
     positions = np.arange(100, 200)
     rng = np.random.default_rng(0)

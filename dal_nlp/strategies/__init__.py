@@ -11,17 +11,22 @@ from dal_nlp.strategies.bait import Bait
 from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS, Selection, Strategy
 from dal_nlp.strategies.batchbald import BatchBald
 from dal_nlp.strategies.bayesian import Bald, MeanStd, VariationRatio
+from dal_nlp.strategies.bleuvar import BleuVariance
 from dal_nlp.strategies.cal import Cal
 from dal_nlp.strategies.cluster_margin import ClusterMargin
 from dal_nlp.strategies.coreset import Coreset
 from dal_nlp.strategies.discriminative import Discriminative
+from dal_nlp.strategies.dual import Dual
 from dal_nlp.strategies.egl import EGL
 from dal_nlp.strategies.epig import Epig
+from dal_nlp.strategies.idds import IDDS
 from dal_nlp.strategies.kmeans import KMeans
 from dal_nlp.strategies.learning_loss import LearningLoss
+from dal_nlp.strategies.lobster import Lobster
 from dal_nlp.strategies.normalized_entropy import NormalizedEntropy
 from dal_nlp.strategies.probcover import ProbCover
 from dal_nlp.strategies.random import Random
+from dal_nlp.strategies.sequences import ENSP, ENSV, NSP
 from dal_nlp.strategies.span_disagreement import SpanDisagreement
 from dal_nlp.strategies.stochastic import PREFIX, PowerBald, make_stochastic
 from dal_nlp.strategies.suggestive import Suggestive
@@ -56,6 +61,13 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
     "weighted_kmeans": WeightedKMeans,
     "alps": Alps,
     "learning_loss": LearningLoss,
+    "nsp": NSP,
+    "ensp": ENSP,
+    "ensv": ENSV,
+    "bleuvar": BleuVariance,
+    "idds": IDDS,
+    "dual": Dual,
+    "lobster": Lobster,
 }
 
 #: Why what a strategy requires may not be there; where nothing else is said, it is the task that lacks it.

@@ -25,8 +25,8 @@ def margin(forward: Forward) -> Tensor:
 
 def length(forward: Forward) -> Tensor:
     """Tokens that the model reads, (B,): those of all rows of an example together."""
-    mask = forward.batch.inputs["attention_mask"]
-    return mask.new_zeros(forward.batch.size).index_add(0, forward.batch.owner, mask.sum(1))
+    mask: Tensor = forward.given.inputs["attention_mask"]
+    return mask.new_zeros(forward.given.size).index_add(0, forward.given.owner, mask.sum(1))
 
 
 def embedding(forward: Forward) -> Tensor:
@@ -40,13 +40,18 @@ def lower_embedding(forward: Forward) -> Tensor:
 
 
 def gradient(forward: Forward) -> Outer:
-    """Gradient by the output layer's weight at the most likely outcome, factored."""
+    """Gradient by the output layer's weight at the model's answer, factored."""
     return forward.gradient
 
 
 def predicted_loss(forward: Forward) -> Tensor:
     """The loss that a network trained beside the model expects, (B,)."""
     return forward.predicted_loss
+
+
+def loss(forward: Forward) -> Tensor:
+    """The training loss of labelled examples, (B,)."""
+    return forward.loss
 
 
 def class_log_probs(forward: Forward) -> Tensor:

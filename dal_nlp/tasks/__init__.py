@@ -7,11 +7,13 @@ from dal_nlp.plugins import import_class
 from dal_nlp.tasks.base import Task
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.tasks.qa import ExtractiveQA
+from dal_nlp.tasks.summarization import Summarization
 
 TASKS: Mapping[str, type[Task]] = {
     "sentiment": Classification,
     "classification": Classification,
     "qa": ExtractiveQA,
+    "summarization": Summarization,
 }
 
 

@@ -13,11 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dal_nlp.caches import Cache
 from dal_nlp.categoricals import Categoricals
 from dal_nlp.config import RunConfig
 from dal_nlp.ledger import Target
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+
     from dal_nlp.forward import Forward
     from dal_nlp.pool import Pool
 
@@ -39,13 +42,14 @@ class Batch:
     """Examples made ready for the model.
 
     Attributes:
-        inputs: What the model is called with; every tensor has R rows.
+        inputs: What the model is called with: tensors of R rows, and, under "encoder_outputs", what the encoder beside
+            a decoder gave for them.
         owner: (R,) the example, 0..B-1, that each row belongs to, ascending.
         labels: What ``Task.loss`` compares with, or None where an example has no target.
         weights: (B,) the examples' weights in the loss.
     """
 
-    inputs: dict[str, Tensor]
+    inputs: dict[str, Any]
     owner: Tensor
     size: int
     labels: Tensor | None = None
@@ -53,7 +57,7 @@ class Batch:
     extra: dict[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device) -> "Batch":
-        """Return the batch with every tensor on ``device``."""
+        """Return a collated batch with every tensor on ``device``."""
         return Batch(
             {name: tensor.to(device) for name, tensor in self.inputs.items()},
             self.owner.to(device),
@@ -90,6 +94,7 @@ class Task(Protocol):
     recipe: ClassVar[str]  # configs/NAME.yaml
     metrics: ClassVar[tuple[str, ...]]  # columns of metrics.csv; the first is the headline
     offers: ClassVar[frozenset[str]]  # what may be required of it, such as "shared outcomes" (see Strategy), "groups"
+    may_collapse: ClassVar[bool]  # whether an unlucky new output layer can make a fit fail; see ``collapsed``
     reduction: Literal["sum", "mean"]
     labels: list[str]
     tokenizer: Any
@@ -136,11 +141,21 @@ class Task(Protocol):
     def learn_labels(self, targets: Iterable[Target]) -> None:
         """Take up the outcomes that the known answers show; new ones come after those there are."""
 
+    def check_model(self, source: str) -> None:
+        """Raise ``UserError`` where the model of a folder or Hub id is, by its configuration, none for the task."""
+
     def load(self, source: str) -> nn.Module:
         """Load the model of a folder or Hub id with an output for every label."""
 
     def encode(self, examples: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Tokenise a column-wise batch, once per run; adds the features, ``length`` (tokens) and ``rows``."""
+
+    def remarks(self, data: Mapping[str, "Dataset"]) -> list[str]:
+        """Return what a user should know of the encoded data of a run, in sentences.
+
+        Args:
+            data: By what they are for: "pool", "test", "validation", "labeled".
+        """
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pad encoded examples to the longest of the batch."""
@@ -156,8 +171,30 @@ class Task(Protocol):
             pool: Examples with targets, under that model, that neither train nor test; None where there are none.
         """
 
-    def inputs(self, model: nn.Module, batch: Batch) -> Batch:
-        """Return what scoring reads; sequence-to-sequence tasks add the model's own hypothesis."""
+    def prepare(self, model: nn.Module, batch: Batch) -> Batch:
+        """Return the batch with what all readings of it share; sequence-to-sequence tasks run the encoder."""
+
+    def inputs(self, model: nn.Module, batch: Batch, written: Cache) -> Batch:
+        """Return what scoring reads; sequence-to-sequence tasks add the model's own hypothesis.
+
+        Args:
+            model: In evaluation mode.
+            batch: As ``prepare`` returns it.
+            written: What the model with these weights has written already, under keys of the task's own.
+        """
+
+    def write(self, model: nn.Module, batch: Batch, written: Cache, network: str) -> list[str]:
+        """Return a text that the model writes for each example of a prepared batch, as it is thinned at the moment.
+
+        Args:
+            model: Thinned by a posterior draw.
+            batch: See ``inputs``.
+            written: See ``inputs``.
+            network: Tells the draws apart.
+
+        Raises:
+            Unsupported: The task's answers are not written; those that are offer "generated texts".
+        """
 
     def head(self, model: nn.Module) -> nn.Module:
         """Return the output layer."""
@@ -184,6 +221,12 @@ class Task(Protocol):
 
     def breakdown(self, predictions: Sequence[Target], targets: Sequence[Target]) -> list[dict[str, Any]]:
         """Return a table for the report (for classification: count and recall of each class), or []."""
+
+    def agreement(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, list[float]]:
+        """Return how well each prediction agrees with its target, by the measure's name as people write it.
+
+        Empty where the two stand side by side and one sees it.
+        """
 
     def collapsed(self, predictions: Sequence[Target], targets: Sequence[Target]) -> bool:
         """Tell whether training failed: one and the same answer to examples whose answers differ."""

@@ -10,14 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from dal_nlp import metrics
+from dal_nlp.caches import Cache
 from dal_nlp.categoricals import Categoricals
 from dal_nlp.config import RunConfig
-from dal_nlp.errors import EmptyRow, RowError, UserError, nearest
+from dal_nlp.errors import EmptyRow, RowError, Unsupported, UserError, nearest
 from dal_nlp.ledger import Target
 from dal_nlp.plugins import construct
 from dal_nlp.tasks.base import Batch, Example, Prediction, pad
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+
     from dal_nlp.forward import Forward
     from dal_nlp.pool import Pool
 
@@ -42,6 +45,7 @@ class Classification:
     recipe: ClassVar[str] = "classification"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
     offers: ClassVar[frozenset[str]] = frozenset({"shared outcomes", "draws"})
+    may_collapse: ClassVar[bool] = True
     reduction: Literal["sum", "mean"] = "sum"
 
     def __init__(
@@ -148,6 +152,9 @@ class Classification:
                 "correct --label-column."
             )
 
+    def check_model(self, source: str) -> None:
+        """Do nothing: whatever has an encoder can be loaded with the task's output layer."""
+
     def load(self, source: str) -> nn.Module:
         """Load a sequence classifier with one output for every label."""
         from dal_nlp.models import load_classifier
@@ -168,6 +175,10 @@ class Classification:
         lengths = [len(ids) for ids in encoded["input_ids"]]
         return {**features, "length": lengths, "rows": [1] * len(lengths)}
 
+    def remarks(self, data: Mapping[str, "Dataset"]) -> list[str]:
+        """Return nothing."""
+        return []
+
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pad to the longest text of the batch."""
         names = [name for name in self.tokenizer.model_input_names if name in examples[0]]
@@ -187,9 +198,17 @@ class Classification:
     def calibrate(self, model: nn.Module, pool: "Pool | None") -> None:
         """Do nothing: the most likely label needs no threshold."""
 
-    def inputs(self, model: nn.Module, batch: Batch) -> Batch:
+    def prepare(self, model: nn.Module, batch: Batch) -> Batch:
         """Return the batch as it is."""
         return batch
+
+    def inputs(self, model: nn.Module, batch: Batch, written: Cache) -> Batch:
+        """Return the batch as it is."""
+        return batch
+
+    def write(self, model: nn.Module, batch: Batch, written: Cache, network: str) -> list[str]:
+        """Raise ``Unsupported``."""
+        raise Unsupported("A label is chosen, not written: choose a strategy that reads no texts of the model.")
 
     def head(self, model: nn.Module) -> nn.Module:
         """Return the linear layer that gives the logits."""
@@ -240,6 +259,10 @@ class Classification:
     def breakdown(self, predictions: Sequence[Target], targets: Sequence[Target]) -> list[dict[str, Any]]:
         """Return count, recall, precision and F1 of every label."""
         return metrics.per_class(predictions, targets, self.labels)
+
+    def agreement(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, list[float]]:
+        """Return {}: two labels are the same or not."""
+        return {}
 
     def collapsed(self, predictions: Sequence[Target], targets: Sequence[Target]) -> bool:
         """Tell whether all predictions are one class while the labels are not."""

@@ -11,10 +11,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from dal_nlp import metrics
+from dal_nlp.caches import Cache
 from dal_nlp.categoricals import Ragged
 from dal_nlp.config import RunConfig
 from dal_nlp.data.spans import places_of, read_answers
-from dal_nlp.errors import EmptyRow, RowError, UserError
+from dal_nlp.errors import EmptyRow, RowError, Unsupported, UserError
 from dal_nlp.ledger import Target
 from dal_nlp.models import check_length
 from dal_nlp.plugins import construct
@@ -23,6 +24,8 @@ from dal_nlp.tasks.base import Batch, Example, Prediction, pad
 from dal_nlp.windows import cut
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+
     from dal_nlp.forward import Forward
     from dal_nlp.pool import Pool
 
@@ -74,6 +77,7 @@ class ExtractiveQA:
     recipe: ClassVar[str] = "qa"
     metrics: ClassVar[tuple[str, ...]] = ("exact_match", "f1")
     offers: ClassVar[frozenset[str]] = frozenset({"draws", "answer texts", "groups"})
+    may_collapse: ClassVar[bool] = True
     reduction: Literal["sum", "mean"] = "sum"
 
     def __init__(
@@ -186,6 +190,9 @@ class ExtractiveQA:
         if self._options.unanswerable or any(not target["text"] for target in targets):
             self.labels = [NONE]
 
+    def check_model(self, source: str) -> None:
+        """Do nothing: whatever has an encoder can be loaded with the task's output layer."""
+
     def load(self, source: str) -> nn.Module:
         """Load a question-answering model; it keeps in its configuration whether questions may have no answer."""
         from dal_nlp.models import load_model
@@ -218,6 +225,10 @@ class ExtractiveQA:
                 found.setdefault(name, []).append(value)
         return found
 
+    def remarks(self, data: Mapping[str, "Dataset"]) -> list[str]:
+        """Return nothing."""
+        return []
+
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Put all windows of the examples below each other, padded to the longest."""
         windows = [(example, w) for example in examples for w in range(example["rows"])]
@@ -241,11 +252,21 @@ class ExtractiveQA:
         """Tell whether the model could give one of the gold answers: short enough, and "no answer" only if it may."""
         return bool(gold(example, self._longest, self.unanswerable))
 
-    def inputs(self, model: nn.Module, batch: Batch) -> Batch:
+    def prepare(self, model: nn.Module, batch: Batch) -> Batch:
+        """Return the batch as it is."""
+        return batch
+
+    def inputs(self, model: nn.Module, batch: Batch, written: Cache) -> Batch:
         """Return the batch with the threshold that was fitted for this model."""
         config: Any = model.config
         threshold = torch.tensor(float(config.to_dict().get(THRESHOLD, 0.0)), device=batch.owner.device)
         return replace(batch, extra={**batch.extra, "threshold": threshold})
+
+    def write(self, model: nn.Module, batch: Batch, written: Cache, network: str) -> list[str]:
+        """Raise ``Unsupported``."""
+        raise Unsupported(
+            "An answer is a part of its context, not written: choose a strategy that reads no texts of the model."
+        )
 
     def head(self, model: nn.Module) -> nn.Module:
         """Return the linear layer that scores every token as a start and as an end."""
@@ -353,6 +374,10 @@ class ExtractiveQA:
                 values = self.evaluate([predictions[i] for i in mine], [targets[i] for i in mine])
                 rows.append({"kind of question": name, "count": len(mine), **values})
         return rows
+
+    def agreement(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, list[float]]:
+        """Return the token F1 of each answer."""
+        return {"F1": metrics.answer_scores(predictions, targets)[1]}
 
     def collapsed(self, predictions: Sequence[Target], targets: Sequence[Target]) -> bool:
         """Tell whether all questions get one and the same answer, although their answers differ."""

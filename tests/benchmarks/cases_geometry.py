@@ -1,4 +1,4 @@
-"""Cases of the strategies that read embeddings (k-center, clusterings, covers, the discriminative classifier)."""
+"""Cases of the strategies that read embeddings (k-center, clusterings, covers, IDDS, the discriminative classifier)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +11,14 @@ from dal_nlp.strategies.cluster_margin import ClusterMargin
 from dal_nlp.strategies.coreset import Coreset
 from dal_nlp.strategies.discriminative import Discriminative
 from dal_nlp.strategies.geometry import blocks
+from dal_nlp.strategies.idds import IDDS, idds
 from dal_nlp.strategies.kmeans import KMeans
 from dal_nlp.strategies.probcover import ProbCover
 from dal_nlp.strategies.suggestive import Suggestive
 from dal_nlp.strategies.typiclust import TypiClust
 from dal_nlp.vectors import Array
 from tests.benchmarks.measuring import Case, Run, installed, scaled
+from tests.reference.idds import quadratic
 
 
 class Measured:
@@ -83,6 +85,14 @@ def max_cover_dense(x: Array, known: Array, uncertain: Array, k: int) -> object:
     return picks
 
 
+def idds_quadratic(x: Array, known: Array, uncertain: Array, k: int) -> object:
+    """Choose with the whole N x N matrix of similarities, and raise where ours chooses otherwise."""
+    picks = quadratic(x, known, k, IDDS.lam)
+    if idds(x, known, k, np.random.default_rng(0)).positions.tolist() != picks:
+        raise AssertionError("IDDS and its quadratic form choose different rows")
+    return picks
+
+
 def scikit_learn_kmeans(x: Array, known: Array, uncertain: Array, k: int) -> object:
     """Cluster by scikit-learn, the choice of rows left out."""
     from sklearn.cluster import KMeans
@@ -131,6 +141,14 @@ CASES = (
         seconds=60,
         gigabytes=1,
         twins={"scikit-learn": scikit_learn_kmeans},
+    ),
+    Case("idds", f"{SIZE}, 1k labelled", normal(100_000, 384, 1000, 100), ours(IDDS()), 15, 0.5),
+    Case(
+        "idds-5k",
+        "5k x 384, 1k labelled, k 100",
+        normal(5000, 384, 1000, 100),
+        ours(IDDS()),
+        twins={"quadratic": idds_quadratic},
     ),
     Case("typiclust", f"{SIZE}, 1k labelled", normal(100_000, 384, 1000, 100), ours(TypiClust()), 60, 1),
     Case("typiclust-cold", SIZE, normal(100_000, 384, 1, 100), ours(TypiClust()), 60, 1),

@@ -58,7 +58,7 @@ def scaled(n: int, scale: float, least: int = 1) -> int:
     return max(round(n * scale), least)
 
 
-def _memory(name: str) -> float:
+def memory_line(name: str) -> float:
     """Return a line of Linux's /proc/self/status in GB (1e9 bytes); nan on other systems."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
@@ -76,10 +76,10 @@ def measure(case: Case, run: str, scale: float) -> dict[str, float]:
     reset = Path("/proc/self/clear_refs")
     if reset.exists():
         reset.write_text("5")  # the peak starts again from what is resident now
-    before, started, worked = _memory("VmRSS"), time.perf_counter(), time.process_time()
+    before, started, worked = memory_line("VmRSS"), time.perf_counter(), time.process_time()
     case.runs[run](*inputs)
     seconds, cpu = time.perf_counter() - started, time.process_time() - worked
-    return {"seconds": seconds, "cpu": cpu, "gigabytes": _memory("VmHWM") - before}
+    return {"seconds": seconds, "cpu": cpu, "gigabytes": memory_line("VmHWM") - before}
 
 
 def measure_apart(script: str, case: Case, run: str, scale: float, patience: float) -> dict[str, float] | None:

@@ -1,0 +1,59 @@
+"""LOBSTER: representative examples that are like the labelled ones that the model finds hardest."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from dal_nlp.pool import Pool
+from dal_nlp.strategies import probes
+from dal_nlp.strategies.base import Selection, Strategy
+from dal_nlp.strategies.choose import Scores, top_k, unit
+from dal_nlp.strategies.geometry import blocks
+from dal_nlp.strategies.idds import IDDS, Diversity
+from dal_nlp.vectors import Array
+
+
+@dataclass(frozen=True)
+class Lobster(Strategy):
+    """Of the most representative examples, those nearest to a labelled one of high loss.
+
+    max over h in H of cos(x, h): H are the ``hard`` labelled examples on which the model's training loss is largest, x
+    goes over the ``beta`` k examples of highest ``idds`` value, ranked once. What the model has not learnt yet is
+    looked for where it can be seen, among known answers; nothing is written or drawn for the pool.
+
+    Reads: embedding (of the labelled examples too), loss (of the labelled examples).
+    Cost: one pass, for embeddings only, and one over the labelled examples; O((N + beta k hard) H).
+    Tasks: all, once there are labelled examples.
+    Reference: LOBSTER (arXiv 2608.25881, 2026).
+    Deviations: the paper's embeddings are a sentence encoder's, which query.embedding_model gives; without it they are
+        the model's own.
+
+    Attributes:
+        hard: How many labelled examples are looked at.
+        beta: Candidates for each pick.
+        lam: As for ``idds``.
+    """
+
+    hard: Annotated[int, Field(ge=1)] = 10
+    beta: Annotated[float, Field(ge=1)] = 10
+    lam: Annotated[float, Field(ge=0, le=1)] = IDDS.lam
+
+    def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+        """Choose k of the candidates; raises ``Unsupported`` where nothing is labelled yet."""
+        known, losses = pool.labelled.collect(probes.embedding, probes.loss)
+        (x,) = pool.collect(probes.embedding)
+        values = Diversity(x, known, self.lam).scores()
+        candidates = top_k(values, min(round(self.beta * k), len(x)), rng).positions
+        hardest = top_k(losses, min(self.hard, len(losses)), rng).positions
+        nearest = top_k(closest(unit(x[candidates]), unit(known[hardest])), k, rng)
+        return Selection(candidates[nearest.positions], nearest.scores)
+
+
+def closest(x: Array, y: Array) -> Scores:
+    """Return the largest inner product of each row of x (N, H) with a row of y (M, H), (N,)."""
+    products = np.empty(len(x), dtype=x.dtype)
+    for rows in blocks(len(x), len(y)):
+        products[rows] = (x[rows] @ y.T).max(1)
+    return products

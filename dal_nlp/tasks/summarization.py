@@ -1,0 +1,472 @@
+"""Abstractive summarization, and any other text written for a text: one categorical over the vocabulary per token."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from dal_nlp import metrics
+from dal_nlp.caches import Cache
+from dal_nlp.categoricals import Categoricals
+from dal_nlp.config import RunConfig
+from dal_nlp.errors import EmptyRow, RowError, Unsupported, UserError
+from dal_nlp.ledger import Target
+from dal_nlp.plugins import construct
+from dal_nlp.sequence_models import (
+    check_lengths,
+    check_start,
+    check_writer,
+    end_token,
+    generate,
+    generation_config,
+    is_encoder,
+    load_writer,
+    logits_bias,
+    start_token,
+)
+from dal_nlp.tasks.base import Batch, Example, Prediction, decode, pad
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from dal_nlp.forward import Forward
+    from dal_nlp.pool import Pool
+
+#: Where a text has no token; cross-entropy passes over it.
+NOWHERE = -100
+#: A text repeats itself where a run of so many words stands in it so many times.
+RUN, TIMES = 3, 3
+SOUND, EMPTY, REPEATED, SAME = "sound", "empty", "repeats itself", "same as for another document"
+
+
+@dataclass(frozen=True)
+class SummarizationOptions:
+    """What ``task_options`` may hold.
+
+    Attributes:
+        prefix: Put before every document, as T5's "summarize: "; annotators do not see it.
+        max_new_tokens: Most tokens of a written text, the end token among them; longer references are cut there.
+        num_beams: Beams of the search; 1 is greedy.
+        length_penalty: Exponent of the length by which a beam's log-probability is divided.
+        no_repeat_ngram_size: No run of so many tokens is written twice; 0 allows all.
+        rouge: How words are told for ROUGE: "english" (its own way, with stems), or "words" of any script.
+    """
+
+    prefix: str = ""
+    max_new_tokens: Annotated[int, Field(ge=2)] = 64
+    num_beams: Annotated[int, Field(ge=1)] = 1
+    length_penalty: float = 1.0
+    no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
+    rouge: Literal["english", "words"] = "english"
+
+
+class Summarization:
+    """A text that the model writes for a document.
+
+    Its predictive distribution has as many factors as its own hypothesis has tokens, each over the vocabulary and given
+    the tokens before it: p(y_t | y_<t, x); an example's value is their mean. The hypothesis is written once (greedily,
+    or by beams) and read by everything that is measured; the encoder runs once, so posterior draws are of the decoder
+    alone. Training minimises the mean cross-entropy of the reference's tokens, each document counting the same, the
+    first of several references; measuring takes the reference that suits a text best.
+
+    A target is a text, or a list of several references.
+
+    Args:
+        options: See ``SummarizationOptions``.
+        columns: Name of the document's column.
+        label_column: Name of the reference's column; one of lists named ``references`` may stand in its place.
+        max_length: Tokens after which a document is cut.
+        tokenizer: A fast Hugging Face tokenizer; set before anything is encoded.
+    """
+
+    recipe: ClassVar[str] = "summarization"
+    metrics: ClassVar[tuple[str, ...]] = ("rouge1", "rouge2", "rougeL", "rougeLsum", "gen_tokens")
+    offers: ClassVar[frozenset[str]] = frozenset({"draws", "generated texts"})
+    may_collapse: ClassVar[bool] = False
+    reduction: Literal["sum", "mean"] = "mean"
+
+    def __init__(
+        self,
+        options: SummarizationOptions = SummarizationOptions(),
+        columns: Sequence[str] = ("document",),
+        label_column: str = "summary",
+        max_length: int = 512,
+        tokenizer: Any = None,
+    ) -> None:
+        self.labels: list[str] = []
+        self.tokenizer = tokenizer
+        self._options, self._columns, self._label_column = options, list(columns), label_column
+        self._max_length = max_length
+        self._warm_started = False
+        # Of the model, once it is there.
+        self._start: int | None = None
+        self._end: int | None = None
+        self._bias: Tensor | None = None
+
+    @classmethod
+    def from_config(cls, config: RunConfig) -> "Summarization":
+        """Build the task of a run; raises ``UserError`` for settings that it does not have."""
+        if len(config.text_column) != 1:
+            raise UserError("--text-column wants one column, that of the documents.")
+        if config.labels is not None:
+            raise UserError("--labels is for classification: summaries are written.")
+        if config.training.class_weights != "none":
+            raise UserError("training.class_weights is for classes, and summaries have none: leave it out.")
+        options = construct("task", SummarizationOptions, config.task_options)
+        return cls(options, config.text_column, config.label_column, config.max_length)
+
+    @classmethod
+    def for_model(
+        cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]
+    ) -> "Summarization":
+        """Build the task around an encoder-decoder that writes; raises ``UserError`` for any other model."""
+        config: Any = model.config
+        if not config.is_encoder_decoder or model.get_output_embeddings() is None:  # type: ignore[operator]
+            raise UserError(
+                f"{type(model).__name__} is no encoder-decoder that writes texts: give an AutoModelForSeq2SeqLM."
+            )
+        task = cls(construct("task", SummarizationOptions, options), max_length=max_length, tokenizer=tokenizer)
+        check_start(model, type(model).__name__)
+        task._adopt(model)
+        return task
+
+    def fields(self, example: str | Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields of a document, or of a mapping with the column of a file."""
+        row = {self._columns[0]: example} if isinstance(example, str) else example
+        if not isinstance(row, Mapping) or self._columns[0] not in row:
+            raise UserError(f"{str(example)[:60]!r} is no document: give a text, or a mapping with 'document'.")
+        try:
+            return self.read(row)
+        except RowError as error:
+            raise UserError(f"{str(row)[:60]} cannot be used: {error}.") from None
+
+    def target(self, answer: Any, fields: Mapping[str, Any]) -> Target:
+        """Return a summary, or a list of several."""
+        try:
+            self.check(answer, fields)
+        except ValueError as error:
+            raise UserError(f"The answer {str(answer)[:60]!r} cannot be used: {error}.") from None
+        return answer
+
+    def check(self, target: Target, fields: Mapping[str, Any]) -> None:
+        """Raise ``ValueError`` for anything but a text that is not empty, or a list of such."""
+        texts = references(target)
+        if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+            raise ValueError("it is neither a text with words in it nor a list of such")
+
+    def columns(self) -> list[str]:
+        """Return the document's column."""
+        return self._columns
+
+    def answer_column(self, columns: Collection[str]) -> str:
+        """Return the configured column, or ``references`` where a file has that in its place."""
+        listed = self._label_column not in columns and "references" in columns
+        return "references" if listed else self._label_column
+
+    def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return {"document"}; raises ``EmptyRow`` where it is empty."""
+        text = row[self._columns[0]]
+        if text is None or text != text or not str(text).strip():
+            raise EmptyRow(f"column {self._columns[0]!r} is empty")
+        return {"document": str(text)}
+
+    def read_target(self, row: Mapping[str, Any]) -> Target | None:
+        """Return the summary in one raw row, several as a list, None where there is none; raises ``RowError``."""
+        value = row.get(self.answer_column(row.keys()))
+        if isinstance(value, dict | set):
+            raise RowError("holds a summary that is neither a text nor a list of texts: correct it")
+        found = [str(text).strip() for text in references(value) if text is not None and text == text]
+        texts = list(dict.fromkeys(text for text in found if text))
+        if len(texts) > 1:
+            return texts
+        return texts[0] if texts else None
+
+    def learn_labels(self, targets: Iterable[Target]) -> None:
+        """Do nothing: the outcomes are those of the vocabulary."""
+
+    def check_model(self, source: str) -> None:
+        """Raise ``UserError`` for what is neither an encoder-decoder nor an encoder that a pair can be made from."""
+        check_writer(source)
+        self._warm_started = is_encoder(source)
+
+    def load(self, source: str) -> nn.Module:
+        """Load an encoder-decoder, whose saved copies will write as this task does; see ``load_writer``."""
+        model: Any = load_writer(source, self.tokenizer)
+        self._adopt(model)
+        model.generation_config = self._generation(model)
+        loaded: nn.Module = model
+        return loaded
+
+    def _adopt(self, model: nn.Module) -> None:
+        """Take up what collating and scoring need to know of a model, which stays the same while it is trained."""
+        check_lengths(model, self._max_length, self._options.max_new_tokens)
+        self._start, self._end, self._bias = start_token(model), end_token(model), logits_bias(model)
+
+    def _generation(self, model: nn.Module) -> Any:
+        options = self._options
+        beams = {"num_beams": options.num_beams, "length_penalty": options.length_penalty}
+        limits = {"max_new_tokens": options.max_new_tokens, "no_repeat_ngram_size": options.no_repeat_ngram_size}
+        return generation_config(model, {**beams, **limits})
+
+    def encode(self, examples: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """Tokenise documents; adds ``input_ids``, ``length``, ``rows`` (1), and what of a row is cut.
+
+        ``cut`` tells that the document is, ``long`` that the first reference, where there is one, is.
+        """
+        if not self.tokenizer.is_fast:
+            raise UserError("Summarization needs a fast tokenizer, and this model has none: use another --model.")
+        texts = [self._options.prefix + text for text in examples["document"]]
+        encoded = self.tokenizer(
+            texts, truncation=True, max_length=self._max_length, return_overflowing_tokens=True, add_special_tokens=True
+        )
+        parts = encoded["overflow_to_sample_mapping"]
+        counts = Counter(parts)
+        first = dict(reversed([(text, part) for part, text in enumerate(parts)]))
+        ids = [encoded["input_ids"][first[text]] for text in range(len(texts))]
+        targets = [decode(text) for text in examples.get("target", [None] * len(texts))]
+        return {
+            "input_ids": ids,
+            "length": [len(tokens) for tokens in ids],
+            "rows": [1] * len(ids),
+            "cut": [counts[text] > 1 for text in range(len(texts))],
+            "long": [target is not None and self._is_long(target) for target in targets],
+        }
+
+    def _is_long(self, target: Target) -> bool:
+        ids = self.tokenizer(text_target=references(target)[0], add_special_tokens=False, verbose=False)["input_ids"]
+        return len(ids) + 1 > self._options.max_new_tokens  # one for the end
+
+    def _tokens(self, text: str) -> list[int]:
+        """Tokenise a reference, whole: without the start token, with an end token where the model has one."""
+        ids: list[int] = self.tokenizer(text_target=text, verbose=False)["input_ids"]
+        ids = ids[1:] if ids[:1] == [self._start] else ids
+        return ids if self._end is None or ids[-1:] == [self._end] else [*ids, self._end]
+
+    def remarks(self, data: Mapping[str, "Dataset"]) -> list[str]:
+        """Say how many documents and references are cut, and what to expect of a pair made from an encoder."""
+        found = []
+        if self._warm_started:
+            found.append(
+                "The model is an encoder: the pair made from it has to learn to write from your labels alone, and its "
+                "texts are weak; use a model that was trained to write, such as --model google/flan-t5-small."
+            )
+        for name, rows in data.items():
+            flags = rows.with_format("numpy", columns=["cut", "long"])[:] if len(rows) else {"cut": [], "long": []}
+            cut, long = int(np.sum(flags["cut"])), int(np.sum(flags["long"]))
+            if cut:
+                found.append(
+                    f"{cut:,} of {len(rows):,} documents ({name}) are longer than {self._max_length} tokens and cut "
+                    "there: raise max_length as far as the model and the time allow."
+                )
+            if long:
+                found.append(
+                    f"{100 * long / len(rows):.1f} % of the references ({name}) are longer than "
+                    f"{self._options.max_new_tokens} tokens, which is all that is written and learnt: raise "
+                    "task_options.max_new_tokens."
+                )
+        return found
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """Pad documents to the longest of the batch; where all have targets, the decoder reads the references."""
+        inputs = {
+            "input_ids": pad([e["input_ids"] for e in examples], self.tokenizer.pad_token_id),
+            "attention_mask": pad([[1] * len(e["input_ids"]) for e in examples], 0),
+        }
+        batch = Batch(inputs, torch.arange(len(examples)), len(examples))
+        if any(example.get("target") is None for example in examples):
+            return batch
+        texts = [self._shortened(self._tokens(references(example["target"])[0])) for example in examples]
+        batch.inputs["decoder_input_ids"] = self._before(texts)
+        batch.labels = pad(texts, NOWHERE)
+        return batch
+
+    def _shortened(self, tokens: list[int]) -> list[int]:
+        """Cut a reference to what can be written; the end token stays, or nothing would teach the model to end."""
+        most = self._options.max_new_tokens
+        if len(tokens) <= most:
+            return tokens
+        return tokens[:most] if self._end is None else [*tokens[: most - 1], self._end]
+
+    def _before(self, texts: Sequence[Sequence[int]]) -> Tensor:
+        """Return what the decoder reads when it is to give these tokens: the start token, and each before the next."""
+        assert self._start is not None  # checked when the model was taken up
+        return pad([[self._start, *tokens[:-1]] for tokens in texts], self.tokenizer.pad_token_id)
+
+    def trainable(self, example: Example) -> bool:
+        """Return True: of a reference that is too long, the beginning trains."""
+        return True
+
+    def calibrate(self, model: nn.Module, pool: "Pool | None") -> None:
+        """Do nothing: what is written needs no threshold."""
+
+    def prepare(self, model: nn.Module, batch: Batch) -> Batch:
+        """Run the encoder, once for the hypothesis, its score, every draw and every sample."""
+        encoder: Any = model.get_encoder()  # type: ignore[operator]
+        inputs = {name: batch.inputs[name] for name in ("input_ids", "attention_mask")}
+        encoded = encoder(**inputs, output_hidden_states=True)
+        return replace(batch, inputs={**batch.inputs, "encoder_outputs": encoded})
+
+    def inputs(self, model: nn.Module, batch: Batch, written: Cache) -> Batch:
+        """Let the model write, unless it has; the decoder reads the hypothesis, whose tokens are ``hypothesis``."""
+        hypotheses = self._written(model, batch, written, "")
+        device = batch.owner.device
+        inputs = {**batch.inputs, "decoder_input_ids": self._before(hypotheses).to(device)}
+        return replace(batch, inputs=inputs, extra={"hypothesis": pad(hypotheses, NOWHERE).to(device)})
+
+    def write(self, model: nn.Module, batch: Batch, written: Cache, network: str) -> list[str]:
+        """Return what the model writes for each example."""
+        return self._texts(self._written(model, batch, written, network))
+
+    def _written(self, model: nn.Module, batch: Batch, written: Cache, network: str) -> list[list[int]]:
+        """Return y_1 ... y_T of each example, T at least 1, from the cache where it is there, else by the model."""
+        config, mask = self._generation(model), batch.inputs["attention_mask"].bool()
+        rows = [row[there].tolist() for row, there in zip(batch.inputs["input_ids"], mask, strict=True)]
+        key = hashlib.blake2b(f"{network}\n{config.to_json_string()}".encode(), digest_size=16)
+        keys = []
+        for row in rows:
+            of = key.copy()
+            of.update(json.dumps(row).encode())
+            keys.append(of.digest())
+        known = written.get(keys)
+        missing = [i for i, name in enumerate(keys) if name not in known]
+        if missing:
+            texts = generate(model, config, batch.inputs["encoder_outputs"], batch.inputs["attention_mask"], missing)
+            new = {keys[i]: json.dumps(tokens).encode() for i, tokens in zip(missing, texts, strict=True)}
+            written.put(new)
+            known |= new
+        return [json.loads(known[name]) for name in keys]
+
+    def _texts(self, tokens: Sequence[Sequence[int]]) -> list[str]:
+        found = self.tokenizer.batch_decode([list(text) for text in tokens], skip_special_tokens=True)
+        return [text.strip() for text in found]
+
+    def head(self, model: nn.Module) -> nn.Module:
+        """Return the linear layer over the vocabulary."""
+        layer: nn.Module = model.get_output_embeddings()  # type: ignore[operator]
+        return layer
+
+    def categoricals(self, raw: Tensor, batch: Batch) -> Categoricals:
+        """Return log p(. | y_<t, x) at every token of the hypothesis, (B, T, V)."""
+        hypothesis = batch.extra["hypothesis"]
+        mask = hypothesis != NOWHERE
+        return Categoricals(self._logits(raw).log_softmax(-1), mask, self.reduction, hypothesis.clamp(min=0))
+
+    def _logits(self, raw: Tensor) -> Tensor:
+        return raw.float() if self._bias is None else raw.float() + self._bias.to(raw.device)
+
+    def loss(self, raw: Tensor, batch: Batch) -> Tensor:
+        """Return the mean cross-entropy of each reference's tokens, (B,)."""
+        if batch.labels is None:
+            raise ValueError("the loss needs examples with targets")
+        losses = nn.functional.cross_entropy(self._logits(raw).mT, batch.labels, ignore_index=NOWHERE, reduction="none")
+        return losses.sum(1) / (batch.labels != NOWHERE).sum(1)
+
+    def weights(self, targets: Sequence[Target]) -> list[float]:
+        """Raise ``Unsupported``: there are no classes."""
+        raise Unsupported("training.class_weights is for classes, and summaries have none: leave it out.")
+
+    def predict(self, forward: "Forward") -> list[Prediction]:
+        """Return the hypotheses; the confidence is the geometric mean of their tokens' probabilities."""
+        c = forward.categoricals
+        confidence = c.over_factors(c.at(c.answered())).exp().tolist()
+        tokens = [[token for token in row if token != NOWHERE] for row in forward.batch.extra["hypothesis"].tolist()]
+        return [Prediction(text, p) for text, p in zip(self._texts(tokens), confidence, strict=True)]
+
+    def evaluate(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, float]:
+        """Return the mean ROUGE F1 scores, each from 0 to 1, and the mean number of tokens written."""
+        return {name: float(np.mean(values)) for name, values in self._scores(predictions, targets).items()}
+
+    def _scores(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, list[float]]:
+        """Return every metric of every document."""
+        scores = metrics.rouge(predictions, [references(target) for target in targets], self._options.rouge)
+        counts = [float(len(self.tokenizer(text, add_special_tokens=False)["input_ids"])) for text in predictions]
+        return {**scores, "gen_tokens": counts}
+
+    def intervals(
+        self, predictions: Sequence[Target], targets: Sequence[Target], rng: np.random.Generator
+    ) -> dict[str, list[float]]:
+        """Return the bootstrap's intervals, over the documents."""
+        scored = self._scores(predictions, targets).items()
+        return {name: list(metrics.bootstrap(values, values, _mean, rng, n=300)) for name, values in scored}
+
+    def breakdown(self, predictions: Sequence[Target], targets: Sequence[Target]) -> list[dict[str, Any]]:
+        """Return count and ROUGE of texts by what they look like; see ``soundness``."""
+        kinds = soundness(predictions)
+        rows = []
+        for kind in (SOUND, EMPTY, REPEATED, SAME):
+            mine = [i for i, of in enumerate(kinds) if of == kind]
+            values = self.evaluate([predictions[i] for i in mine], [targets[i] for i in mine]) if mine else {}
+            shown = {name: values.get(name) for name in ("rouge1", "rougeL")}
+            rows.append({"kind of text": kind, "count": len(mine), **shown})
+        return rows
+
+    def agreement(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, list[float]]:
+        """Return ROUGE-1 and ROUGE-L of each text."""
+        scores = metrics.rouge(predictions, [references(target) for target in targets], self._options.rouge)
+        return {"ROUGE-1": scores["rouge1"], "ROUGE-L": scores["rougeL"]}
+
+    def collapsed(self, predictions: Sequence[Target], targets: Sequence[Target]) -> bool:
+        """Return False: no layer is new, so another seed would not help; see ``breakdown``."""
+        return False
+
+    def outcome(self, example: Example, i: int) -> str:
+        """Return token i of the vocabulary."""
+        token: str = self.tokenizer.convert_ids_to_tokens(i)
+        return token
+
+    def show(self, example: Example) -> str:
+        """Return the document."""
+        text: str = example["document"]
+        return text
+
+    def mark(self, example: Example, target: Target) -> list[tuple[int, int]]:
+        """Return []: a summary is no part of its document."""
+        return []
+
+    def details(self, target: Target | None) -> dict[str, str]:
+        """Return {}: a text says all."""
+        return {}
+
+    def parse(self, answer: str, example: Mapping[str, Any]) -> Target:
+        """Return the text; raises ``ValueError`` for one without a word."""
+        if not answer.strip():
+            raise ValueError("a text is missing: write one, or skip the document")
+        return answer.strip()
+
+
+def references(target: Any) -> list[Any]:
+    """Return the references in a target, or in a cell of a file: a text is one."""
+    if target is None:
+        return []
+    return list(target) if isinstance(target, list | tuple) else [target]
+
+
+def soundness(texts: Sequence[str]) -> list[str]:
+    """Return what the texts for different documents look like, the first of these that holds for each.
+
+    Empty; "repeats itself", where ``RUN`` words in a row stand in it ``TIMES`` times; the same text as for another
+    document; else sound.
+    """
+    written = Counter(texts)
+    kinds = []
+    for text in texts:
+        words = text.lower().split()
+        runs = Counter(tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1))
+        if not words:
+            kinds.append(EMPTY)
+        elif max(runs.values(), default=0) >= TIMES:
+            kinds.append(REPEATED)
+        else:
+            kinds.append(SAME if written[text] > 1 else SOUND)
+    return kinds
+
+
+def _mean(values: Sequence[float], _: Sequence[float]) -> float:
+    return float(np.mean(values))
