@@ -12,6 +12,9 @@ from dal_nlp.vectors import Array, Positions
 
 Scores = NDArray[np.floating[Any]]
 
+#: Differences in closeness below this share of the largest half squared length are rounding of float32.
+ALIKE = np.float32(1e-5)
+
 NAN = "Some scores are NaN, so nothing can be chosen by them: lower training.learning_rate."
 
 
@@ -74,5 +77,7 @@ def nearest_to_centres(x: Array, k: int, rng: np.random.Generator, weights: Arra
     for cluster in order:
         closeness = x @ centres[cluster] - halves  # minus half the squared distance, up to a constant
         closeness[positions] = -np.inf
+        # Two rows that make a cluster are as far from its centre, up to rounding, which a lot decides better.
+        closeness[closeness > closeness.max() - ALIKE * halves.max()] = closeness.max()
         positions.append(argmax(closeness, rng))
     return Selection(np.array(positions), sizes[order])
