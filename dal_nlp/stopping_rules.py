@@ -1,8 +1,7 @@
 """Stopping rules as formulas on what a run has shown so far; ``stopping_language`` reads them from words.
 
-A rule reads a number off the history and fires when that is past its limit, never where it is not known (too few
-rounds, nothing measured). Predictions are compared on a stop set that was drawn at random once and stays the same: the
-pool that is left becomes less and less like the data (Kurlandski & Bloodgood, 2022).
+A rule reads a number off the history and fires when that is past its limit, never where it is not known. Predictions
+are compared on a fixed random stop set: what is left of the pool is unlike the data (Kurlandski & Bloodgood, 2022).
 """
 
 from abc import ABC, abstractmethod
