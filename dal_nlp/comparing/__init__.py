@@ -1,0 +1,1 @@
+"""Several strategies against random on the same seeds: the statistics of it, as functions on arrays."""
