@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _OF_THE_COMMAND = ("config", "settings", "quiet", "debug")
 
 
-def _flag(panel: str, metavar: str, help: str, default: str, *names: str) -> Any:
+def flag(panel: str, metavar: str, help: str, default: str, *names: str) -> Any:
     """Describe one flag; what holds without it ends its help."""
     text = f"{help} Default: {default}."
     return typer.Option(*names, metavar=metavar, help=text, show_default=False, rich_help_panel=panel)
@@ -31,21 +31,24 @@ def _flag(panel: str, metavar: str, help: str, default: str, *names: str) -> Any
 _DATA, _MODEL, _LABELS, _RUN = "Data", "Model and strategy", "Labels and budget", "The run"
 
 
+F = TypeVar("F", bound="Flags")
+
+
 @dataclass
 class Flags:
     """What was typed."""
 
     task: Annotated[
         str | None,
-        _flag(_RUN, "NAME", "sentiment, classification, qa, summarization, or module:Class.", "that of --config"),
+        flag(_RUN, "NAME", "sentiment, classification, qa, summarization, or module:Class.", "that of --config"),
     ] = None
     data: Annotated[
-        str | None, _flag(_DATA, "POOL", "The pool: a file, Arrow folder or Hub name.", "the demonstration")
+        str | None, flag(_DATA, "POOL", "The pool: a file, Arrow folder or Hub name.", "the demonstration")
     ] = None
-    test: Annotated[str | None, _flag(_DATA, "TEST", "Labelled examples that only measure.", "an audit sample")] = None
+    test: Annotated[str | None, flag(_DATA, "TEST", "Labelled examples that only measure.", "an audit sample")] = None
     text_column: Annotated[
         str | None,
-        _flag(
+        flag(
             _DATA,
             "A[,B]",
             "Column of the text, or of a pair (in qa: question,context; in summarization: document).",
@@ -53,80 +56,83 @@ class Flags:
         ),
     ] = None
     label_column: Annotated[
-        str | None, _flag(_DATA, "NAME", "Column of the answers (in qa: answers; in summarization: summary).", "label")
+        str | None, flag(_DATA, "NAME", "Column of the answers (in qa: answers; in summarization: summary).", "label")
     ] = None
-    id_column: Annotated[str | None, _flag(_DATA, "NAME", "Column of stable ids.", "id, else a hash of the text")] = (
-        None
-    )
+    id_column: Annotated[str | None, flag(_DATA, "NAME", "Column of stable ids.", "id, else a hash of the text")] = None
     labels: Annotated[
-        str | None, _flag(_DATA, "A,B,C", "The label set, if the files do not show all of it.", "those in the files")
+        str | None, flag(_DATA, "A,B,C", "The label set, if the files do not show all of it.", "those in the files")
     ] = None
     labeled: Annotated[
-        str | None, _flag(_DATA, "FILE", "Labels you already have: they train and cost nothing.", "none")
+        str | None, flag(_DATA, "FILE", "Labels you already have: they train and cost nothing.", "none")
     ] = None
     validation: Annotated[
-        str | None, _flag(_DATA, "FILE", "Labelled examples for the rules that read a score.", "the audit sample")
+        str | None, flag(_DATA, "FILE", "Labelled examples for the rules that read a score.", "the audit sample")
     ] = None
     answers: Annotated[
-        str | None, _flag(_DATA, "FILE", "The answers, joined by id.", "the label column of the pool")
+        str | None, flag(_DATA, "FILE", "The answers, joined by id.", "the label column of the pool")
     ] = None
-    strict: Annotated[bool | None, _flag(_DATA, "", "Rows that would be dropped are errors.", "off", "--strict")] = None
-    model: Annotated[str | None, _flag(_MODEL, "NAME", "Alias, folder or Hub id of the model.", "minilm")] = None
+    strict: Annotated[bool | None, flag(_DATA, "", "Rows that would be dropped are errors.", "off", "--strict")] = None
+    model: Annotated[str | None, flag(_MODEL, "NAME", "Alias, folder or Hub id of the model.", "minilm")] = None
     strategy: Annotated[
-        str | None, _flag(_MODEL, "NAME", "How examples are chosen; see `dal-nlp strategies`.", "margin")
+        str | None, flag(_MODEL, "NAME", "How examples are chosen; see `dal-nlp strategies`.", "margin")
     ] = None
-    initial_strategy: Annotated[str | None, _flag(_MODEL, "NAME", "How the first examples are chosen.", "kmeans")] = (
-        None
-    )
+    initial_strategy: Annotated[str | None, flag(_MODEL, "NAME", "How the first examples are chosen.", "kmeans")] = None
     pseudo_labels: Annotated[
-        str | None, _flag(_MODEL, "NAME", "Which of the model's own answers train beside the labels: ceal.", "none")
+        str | None, flag(_MODEL, "NAME", "Which of the model's own answers train beside the labels: ceal.", "none")
     ] = None
-    oracle: Annotated[str | None, _flag(_MODEL, "NAME", "Who answers.", "labeled-file")] = None
-    initial: Annotated[int | None, _flag(_LABELS, "N", "Labels of round 0.", "20, with --labeled 0")] = None
-    query_size: Annotated[int | None, _flag(_LABELS, "K", "Labels of every later round.", "20")] = None
-    rounds: Annotated[int | None, _flag(_LABELS, "R", "Rounds after round 0.", "9, with --budget as it allows")] = None
+    oracle: Annotated[str | None, flag(_MODEL, "NAME", "Who answers.", "labeled-file")] = None
+    initial: Annotated[int | None, flag(_LABELS, "N", "Labels of round 0.", "20, with --labeled 0")] = None
+    query_size: Annotated[int | None, flag(_LABELS, "K", "Labels of every later round.", "20")] = None
+    rounds: Annotated[int | None, flag(_LABELS, "R", "Rounds after round 0.", "9, with --budget as it allows")] = None
     budget: Annotated[
-        int | None, _flag(_LABELS, "B", "All labels that may be bought.", "audit + initial + rounds x query size")
+        int | None, flag(_LABELS, "B", "All labels that may be bought.", "audit + initial + rounds x query size")
     ] = None
     target: Annotated[
-        str | None, _flag(_LABELS, "METRIC=VALUE", "Stop at this score, such as accuracy=0.9.", "none")
+        str | None, flag(_LABELS, "METRIC=VALUE", "Stop at this score, such as accuracy=0.9.", "none")
     ] = None
     audit: Annotated[
-        int | None, _flag(_LABELS, "N", "Random labels that measure, without a test set.", "100, with --test 0")
+        int | None, flag(_LABELS, "N", "Random labels that measure, without a test set.", "100, with --test 0")
     ] = None
-    out: Annotated[str | None, _flag(_RUN, "DIR", "The run folder.", "runs/TASK-N")] = None
+    out: Annotated[str | None, flag(_RUN, "DIR", "The run folder.", "runs/TASK-N")] = None
     config: Annotated[
-        Path | None, _flag(_RUN, "FILE", "Settings in YAML (`dal-nlp init` writes one); flags win over it.", "none")
+        Path | None, flag(_RUN, "FILE", "Settings in YAML (`dal-nlp init` writes one); flags win over it.", "none")
     ] = None
     settings: Annotated[
-        list[str] | None, _flag(_RUN, "A.B=C", "Any other setting; may be repeated.", "none", "--set")
+        list[str] | None, flag(_RUN, "A.B=C", "Any other setting; may be repeated.", "none", "--set")
     ] = None
-    seed: Annotated[int | None, _flag(_RUN, "S", "Seed of everything that is drawn.", "0")] = None
-    quiet: Annotated[bool, _flag(_RUN, "", "No progress.", "off", "--quiet")] = False
+    seed: Annotated[int | None, flag(_RUN, "S", "Seed of everything that is drawn.", "0")] = None
+    quiet: Annotated[bool, flag(_RUN, "", "No progress.", "off", "--quiet")] = False
     debug: Debug = False
+
+    def values(self) -> dict[str, Any]:
+        """Return what the configuration is built from: the file, the flags over it, ``--set`` over both."""
+        from dal_nlp.config import gather
+
+        given = {field.name: vars(self)[field.name] for field in fields(Flags) if field.name not in _OF_THE_COMMAND}
+        return gather(self.config, given, self.settings or ())
 
     def load(self) -> "RunConfig":
         """Build the configuration; raises ``UserError``."""
         from dal_nlp.config import RunConfig
 
-        given = {name: value for name, value in vars(self).items() if name not in _OF_THE_COMMAND}
-        return RunConfig.load(self.config, given, self.settings or ())
+        return RunConfig.of(self.values())
 
 
-def takes_flags(command: Callable[[Flags], None]) -> Callable[..., None]:
-    """Give a command every field of ``Flags`` as a parameter, which is where Typer looks for options."""
+def takes_flags(command: Callable[[F], None]) -> Callable[..., None]:
+    """Give a command every field of its ``Flags`` as a parameter, which is where Typer looks for options."""
+    (flags,) = (hint for name, hint in get_type_hints(command).items() if name != "return")
 
     @wraps(command)
     def typed(**given: Any) -> None:
-        command(Flags(**given))
+        command(flags(**given))
 
-    hints = get_type_hints(Flags, include_extras=True)
+    hints = get_type_hints(flags, include_extras=True)
     typed.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
             inspect.Parameter(
                 field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
             )
-            for field in fields(Flags)
+            for field in fields(flags)
         ]
     )
     return typed

@@ -9,6 +9,7 @@ import typer
 
 from dal_nlp_cli.check import check
 from dal_nlp_cli.command import Command
+from dal_nlp_cli.compare import compare
 from dal_nlp_cli.init import init
 from dal_nlp_cli.predict import predict
 from dal_nlp_cli.report import report
@@ -25,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (run, check, init, status, report, predict, strategies):
+for command in (run, compare, check, init, status, report, predict, strategies):
     app.command(cls=Command)(command)
 
 

@@ -253,14 +253,26 @@ class RunConfig(Section):
         cls, file: Path | None = None, flags: Mapping[str, Any] | None = None, settings: Iterable[str] = ()
     ) -> "RunConfig":
         """Build a configuration from a YAML file, the flags over it and ``a.b=c`` settings over both."""
-        values = _spelled_out(read_yaml(file)) if file else {}
-        values = merge(values, _spelled_out({k: value for k, value in (flags or {}).items() if value is not None}))
-        for setting in settings:
-            values = merge(values, _spelled_out(_setting(setting)))
+        return cls.of(gather(file, flags, settings))
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "RunConfig":
+        """Build a configuration from values as ``gather`` returns them; raises ``UserError`` for wrong ones."""
         try:
             return cls(**values)
         except ValidationError as error:
             raise _sentence(error) from None
+
+
+def gather(
+    file: Path | None = None, flags: Mapping[str, Any] | None = None, settings: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return the values of a YAML file, the flags over it and ``a.b=c`` settings over both."""
+    values = _spelled_out(read_yaml(file)) if file else {}
+    values = merge(values, _spelled_out({k: value for k, value in (flags or {}).items() if value is not None}))
+    for setting in settings:
+        values = merge(values, _spelled_out(_setting(setting)))
+    return values
 
 
 def identity(dump: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The learning curve as a picture: the same numbers give the same bytes."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,12 +30,17 @@ def render(labels: Sequence[int], lines: Sequence[Line], kind: str) -> bytes:
         lines: Each with R values.
         kind: "svg" or "png".
     """
+    return drawn(lambda: _draw(labels, lines), kind)
+
+
+def drawn(draw: "Callable[[], Figure]", kind: str) -> bytes:
+    """Return a figure as "svg" or "png", whatever the user's own settings of matplotlib are."""
     import matplotlib.style
 
     buffer = io.BytesIO()
     # A user's own matplotlibrc must not change the report; the salt makes the ids inside an svg repeatable.
     with matplotlib.style.context(["default", {"svg.hashsalt": "dal-nlp", "font.size": 12.5}]):
-        figure = _draw(labels, lines)
+        figure = draw()
         names = ("Date", "Creator", "Format", "Type") if kind == "svg" else ("Software",)
         figure.savefig(buffer, format=kind, dpi=160, transparent=kind == "svg", metadata=dict.fromkeys(names))
     return buffer.getvalue()
@@ -48,23 +53,28 @@ def _draw(labels: Sequence[int], lines: Sequence[Line]) -> "Figure":
     figure = Figure(figsize=(5.4, 3.7), layout="constrained")
     axes = figure.add_subplot()
     for line, colour, style, marker in zip(lines, (FIRST, SECOND), ("-", "--"), "os", strict=False):
-        name = _plain(line.name)
+        name = plain(line.name)
         axes.plot(labels, line.values, style, marker=marker, markersize=5, linewidth=2, color=colour, label=name)
     _band(axes, labels, lines[0])
-    axes.set_xlabel("labels", color=INK)
     if len(labels) > 1:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
     else:
         axes.set_xticks(labels)
+    dress(axes)
+    # Outside the axes: inside, it hides a part of some curve.
+    figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, frameon=False, labelcolor=INK)
+    return figure
+
+
+def dress(axes: "Axes") -> None:
+    """Give axes over numbers of labels their look."""
+    axes.set_xlabel("labels", color=INK)
     axes.margins(x=0.03, y=0.08)
     axes.grid(color=GRID, linewidth=0.6, alpha=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(colors=INK, length=0)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GRID)
-    # Outside the axes: inside, it hides a part of some curve.
-    figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, frameon=False, labelcolor=INK)
-    return figure
 
 
 def _band(axes: "Axes", labels: Sequence[int], line: Line) -> None:
@@ -79,6 +89,6 @@ def _band(axes: "Axes", labels: Sequence[int], line: Line) -> None:
         axes.fill_between(x, low, high, color=FIRST, alpha=0.16, linewidth=0, label="95 % interval")
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """Keep what the font surely has, and no sign that starts a formula."""
     return name.replace("$", "").encode("ascii", "replace").decode()

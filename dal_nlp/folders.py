@@ -1,5 +1,6 @@
 """Which folder a run lives in, and what may not change there."""
 
+import os
 from itertools import count
 from pathlib import Path
 
@@ -55,3 +56,13 @@ def write_config(folder: Path, config: RunConfig) -> None:
         return
     text = yaml.safe_dump(config.model_dump(mode="json", exclude={"out"}), sort_keys=False, allow_unicode=True)
     (folder / "config.yaml").write_text(f"# fingerprint: {config.fingerprint()}\n{text}", encoding="utf-8")
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file beside its place and move it there; the process id keeps two writers apart."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

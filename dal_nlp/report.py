@@ -6,18 +6,16 @@ state gives the same bytes. Each file is replaced whole: a reader never sees hal
 
 import csv
 import io
-import os
 from collections.abc import Iterable, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
+from dal_nlp.folders import replace_file
 from dal_nlp.ledger import State, readable
+from dal_nlp.pages import inline, render
 from dal_nlp.summary import (
     SECONDS,
-    cell,
     contents,
-    duration,
     headline,
     metric_names,
     round_line,
@@ -29,7 +27,6 @@ from dal_nlp.summary import (
 __all__ = ["headline", "round_line", "rounds_table", "write_all", "write_metrics", "write_queries", "write_report"]
 
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - spreadsheets take the full-width signs too
-SHOWN_CHARACTERS, TITLE_CHARACTERS = 280, 2000
 
 
 def write_all(folder: Path, state: State) -> None:
@@ -51,7 +48,7 @@ def write_metrics(folder: Path, state: State) -> None:
         [event["round"], event["labels"], *(event["values"][name] for name in names), *seconds(state, event)]
         for event in state.metrics
     ]
-    _replace(folder / "metrics.csv", _csv(["round", "labels", *names, *SECONDS], rows, csv.QUOTE_MINIMAL))
+    replace_file(folder / "metrics.csv", _csv(["round", "labels", *names, *SECONDS], rows, csv.QUOTE_MINIMAL))
 
 
 def write_queries(folder: Path, state: State) -> None:
@@ -70,28 +67,17 @@ def write_queries(folder: Path, state: State) -> None:
         for rank, (id, score, text, guess) in enumerate(asked, start=1):
             rows.append([query.round, rank, id, score, _inert(text), *guess])
     # All text is quoted: Python 3.11 would leave a lone carriage return bare, and a reader break there.
-    _replace(folder / "queries.csv", _csv(header, rows, csv.QUOTE_NONNUMERIC))
+    replace_file(folder / "queries.csv", _csv(header, rows, csv.QUOTE_NONNUMERIC))
 
 
 def write_report(folder: Path, state: State) -> None:
     """Write report.html, a page that needs no other file and no network, and the curve as svg and png."""
-    import jinja2
-
     curve = _write_curve(folder, state) if state.metrics else ""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"cell": cell, "cut": _cut, "duration": duration, "number": "{:,}".format}
-    environment.globals |= {"shown": SHOWN_CHARACTERS, "in_title": TITLE_CHARACTERS}
-    template = resources.files("dal_nlp").joinpath("report.html.j2").read_text(encoding="utf-8")
-    page = environment.from_string(template).render(contents(state), curve=curve)
-    _replace(folder / "report.html", page.encode())
+    replace_file(folder / "report.html", render("report.html.j2", {**contents(state), "curve": curve}))
 
 
 def _write_curve(folder: Path, state: State) -> str:
     """Write the two pictures and return the svg for the page, whose colours follow the page's."""
-    from markupsafe import Markup
-
     from dal_nlp import curve
 
     labels = [event["labels"] for event in state.metrics]
@@ -104,12 +90,9 @@ def _write_curve(folder: Path, state: State) -> str:
         for name in metric_names(state)[:2]
     ]
     svg = curve.render(labels, lines, "svg")
-    _replace(folder / "curve.svg", svg)
-    _replace(folder / "curve.png", curve.render(labels, lines, "png"))
-    inline = svg.decode()
-    for name, colour in curve.COLOURS.items():
-        inline = inline.replace(colour, f"var(--{name})")
-    return Markup(inline[inline.index("<svg") :])  # drawn above, from numbers and escaped names
+    replace_file(folder / "curve.svg", svg)
+    replace_file(folder / "curve.png", curve.render(labels, lines, "png"))
+    return inline(svg, curve.COLOURS)
 
 
 def _inert(text: str) -> str:
@@ -117,22 +100,8 @@ def _inert(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[:length].rstrip()} ..."
-
-
 def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]], quoting: Literal[0, 2]) -> bytes:
     buffer = io.StringIO(newline="")
     csv.writer(buffer, lineterminator="\n").writerow(header)
     csv.writer(buffer, lineterminator="\n", quoting=quoting).writerows(rows)
     return buffer.getvalue().encode()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file beside its place and move it there; the process id keeps two writers apart."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
