@@ -1,7 +1,8 @@
 """Results that are dear to compute, by key: in memory, or in a file that outlives the process."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -33,13 +34,38 @@ class InMemory:
 
     def put(self, values: Mapping[bytes, bytes]) -> None:
         """Keep values; where a key is there already, the old value stays."""
-        self._values = {**values, **self._values}
+        for key, value in values.items():
+            self._values.setdefault(key, value)
+
+
+class Deferred:
+    """A cache that is made when it is first used.
+
+    Args:
+        make: Makes it.
+    """
+
+    def __init__(self, make: Callable[[], Cache]) -> None:
+        self._make = make
+
+    @cached_property
+    def _cache(self) -> Cache:
+        return self._make()
+
+    def get(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Return what is there, by key."""
+        return self._cache.get(keys)
+
+    def put(self, values: Mapping[bytes, bytes]) -> None:
+        """Keep values; where a key is there already, the old value stays."""
+        self._cache.put(values)
 
 
 class OnDisk:
     """A cache in one SQLite file, which several processes may use at a time.
 
-    A kill at any moment leaves it with the values of every finished ``put``. The file is made at the first use.
+    A kill at any moment leaves it with the values of every finished ``put``. The file is made at the first use; one
+    that is damaged is given up, and made anew.
 
     Args:
         path: The file; its folder is made if need be.
@@ -74,11 +100,24 @@ class OnDisk:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(self._path, timeout=PATIENCE)
-            # Nothing here is irreplaceable: a power cut may cost the last values, but no write waits for the disk.
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=OFF")
-            self._connection.execute(
+            try:
+                self._connection = self._connect()
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):  # locked, no rights, a full disk: it is not damaged
+                    raise
+                self._path.unlink()
+                self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=PATIENCE)
+        try:
+            # Nothing here is irreplaceable, so no write waits for the disk: a power cut may cost the file.
+            connection.execute("PRAGMA synchronous=OFF")
+            connection.execute(
                 "CREATE TABLE IF NOT EXISTS results (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
             )
-        return self._connection
+        except sqlite3.DatabaseError:
+            connection.close()
+            raise
+        return connection

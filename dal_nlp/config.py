@@ -219,6 +219,8 @@ class RunConfig(Section):
         make_strategy(self.initial_strategy, {})
         if self.query.prefilter is not None:
             make_strategy(self.query.prefilter, {})
+        elif self.query.prefilter_keep is not None:
+            raise UserError("query.prefilter_keep is for query.prefilter, which is not set: name a strategy there.")
         oracle_class(self.oracle)
         make_policy(self.pseudo_labels)
         if self.initial is None:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from dal_nlp.companions import Companions, TokenLosses, token_losses
 from dal_nlp.errors import Unsupported
 from dal_nlp.sketch import SIZE, tensor_sketch
 from dal_nlp.states import States, spread_states
+from dal_nlp.taps import Tap
 from dal_nlp.tasks.base import Batch, Example, Task
 from dal_nlp.vectors import Outer
 
@@ -59,27 +59,6 @@ class Draws(Protocol):
 
     def thinned(self, model: nn.Module, head: nn.Module, k: int) -> AbstractContextManager[None]:
         """Have the model be that of draw k for a block, whoever calls it; it is left in evaluation mode."""
-
-
-class Tap:
-    """Record what goes into the output layer and what comes out of it while the model runs.
-
-    Reading the layer itself serves every architecture: a task needs no model's own output class.
-    """
-
-    def __init__(self, head: nn.Module) -> None:
-        self._hook = head.register_forward_hook(self._record)
-
-    def _record(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        self.input, self.output = inputs[0], output
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._hook.remove()
 
 
 @dataclass(frozen=True)
@@ -261,10 +240,10 @@ class Forward:
     def samples(self) -> Iterator[list[str]]:
         """K texts for each example, B of them at a time: what the model writes under each posterior draw."""
         self.touched.add("samples")
+        prepared, written = self._prepared, self._companions.written  # made before the model is thinned
         for k in range(self._draws.k):
             with torch.inference_mode(), self._draws.thinned(self._model, self._head, k):
-                network = self._draws.name(k)
-                texts = self._task.write(self._model, self._prepared, self._companions.written, network)
+                texts = self._task.write(self._model, prepared, written, self._draws.name(k))
             yield texts
 
     @property

@@ -1,6 +1,5 @@
 """The model of a run: fresh or warm at the start of a fit, saved after it, loaded again after a crash."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,7 +12,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from torch import nn
 
-from dal_nlp.caches import Cache, OnDisk
+from dal_nlp.caches import Cache, Deferred, OnDisk
 from dal_nlp.chance import derive, generator, torch_seeded
 from dal_nlp.companions import Companions
 from dal_nlp.config import RunConfig
@@ -22,7 +21,7 @@ from dal_nlp.models import digest, load_masked_lm, resolve
 from dal_nlp.pool import fetch
 from dal_nlp.processes import is_main, process_state
 from dal_nlp.progress import Progress
-from dal_nlp.sentence_encoder import SentenceEncoder
+from dal_nlp.sentence_encoder import SentenceEncoder, check_encoder
 from dal_nlp.tasks.base import Task
 from dal_nlp.training import Fit, fit, make_accelerator
 
@@ -58,8 +57,7 @@ class Learner:
         if name is None:
             return None
         source = resolve(name, self._progress)
-        key = hashlib.blake2b(source.encode(), digest_size=6).hexdigest()
-        return SentenceEncoder(source, OnDisk(self._folder / "cache" / f"embeddings-{key}.sqlite"))
+        return SentenceEncoder(source, OnDisk(self._folder / "cache" / f"embeddings-{check_encoder(source)}.sqlite"))
 
     def sentence_encoder(self) -> SentenceEncoder | None:
         """Return what embeds texts in the place of the model, None where the model does."""
@@ -70,11 +68,8 @@ class Learner:
         model = self.after(round)
         if self._written is None or self._written[0] is not model:
             self._forget()
-            path = self._folder / "cache" / f"written-{digest(model)}.sqlite"
-            for old in set(path.parent.glob("written-*")) - set(path.parent.glob(f"{path.name}*")):
-                if is_main():
-                    old.unlink(missing_ok=True)  # other weights, which the run is done with
-            self._written = (model, OnDisk(path))
+            name = f"written-{round if round >= 0 else 'pretrained'}-{digest(model)}.sqlite"
+            self._written = (model, OnDisk(self._folder / "cache" / name))
         return self._written[1]
 
     def _forget(self) -> None:
@@ -160,6 +155,9 @@ class Learner:
             target = self._folder / "checkpoints" / f"round-{round}"
             head = self.loss_head(round) if self._predicts_loss else None
             write_model(self.after(round), self._task, target, {"round": round, "fit": asdict(done)}, head)
+            for old in (self._folder / "cache").glob("written-[0-9]*"):
+                if not old.name.startswith(f"written-{round}-"):
+                    old.unlink()  # by a model that the run is done with
             for old in target.parent.iterdir():
                 if old != target:
                     shutil.rmtree(old)
@@ -196,7 +194,7 @@ class _Companions(Companions):
 
     @cached_property
     def written(self) -> Cache:
-        return self._learner.written(self._round)
+        return Deferred(lambda: self._learner.written(self._round))
 
     def sentence_encoder(self) -> SentenceEncoder | None:
         return self._learner.sentence_encoder()

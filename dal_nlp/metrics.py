@@ -131,3 +131,8 @@ def bootstrap(
         values.append(statistic([predictions[row] for row in rows], [targets[row] for row in rows]))
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def mean_interval(values: Sequence[float], rng: np.random.Generator, level: float = 0.95) -> tuple[float, float]:
+    """Return the percentile interval of the mean of values (N,) over 300 resamples; raises as ``bootstrap``."""
+    return bootstrap(values, values, lambda drawn, _: math.fsum(drawn) / len(drawn), rng, level, n=300)

@@ -224,7 +224,7 @@ def digest(model: nn.Module) -> str:
     key = hashlib.blake2b(digest_size=8)
     for name, values in sorted(model.state_dict().items()):
         key.update(name.encode())
-        key.update(values.detach().cpu().contiguous().view(torch.uint8).numpy())
+        key.update(values.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return key.hexdigest()
 
 

@@ -24,7 +24,7 @@ from dal_nlp.tasks.base import Prediction, Task
 CHUNK = 10_000
 
 #: What chose and answered in the run; it is not needed here, and a class of the user's own may not be at hand.
-_NOT_NEEDED = ("strategy", "strategy_options", "initial_strategy", "oracle")
+_NOT_NEEDED = ("strategy", "strategy_options", "initial_strategy", "oracle", "query")
 
 
 class Row(NamedTuple):
@@ -108,5 +108,7 @@ def _predict(
         return []
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     examples = Dataset.from_dict({**columns, **task.encode(columns)})
+    for remark in task.remarks({"new rows": examples}):
+        progress.say(remark)
     draws = make_draws(config.draws, config.seed, 0)
     return Pool(examples, model, task, draws, config.scoring, progress=progress).predict()

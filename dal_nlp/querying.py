@@ -39,9 +39,11 @@ def query(
     """Let a strategy choose k of the pool, or of the part that ``options.prefilter`` puts before it.
 
     The rest of what is asked and not asked is as in ``_query``. The prefilter is there for strategies that are dear to
-    measure: it works from the first labels on, and what it leaves out is never measured by the strategy.
+    measure: what it leaves out is never measured by the strategy. It works from the first labels on, and before them
+    where the strategy reads texts that the model has to write.
     """
-    if options.prefilter is None or not pool.has_labelled:
+    early = "generated texts" in strategy.requires
+    if options.prefilter is None or not (pool.has_labelled or early):
         return _query(name, strategy, pool, k, rng, options)
     keep = min(len(pool), max(k, options.prefilter_keep or KEEP * k))
     first = make_strategy(options.prefilter, {})

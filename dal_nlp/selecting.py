@@ -29,10 +29,12 @@ class Picked:
     Attributes:
         positions: (k,) positions in the given examples, best first.
         scores: (k,) the strategy's score of each.
+        notes: What should be known of the examples, in sentences, such as how many were cut.
     """
 
     positions: Positions
     scores: NDArray[np.floating[Any]] = field(repr=False)
+    notes: tuple[str, ...] = ()
 
 
 def select(
@@ -55,15 +57,16 @@ def select(
         model: A Hugging Face model with the task's head, such as ``trainer.model``.
         tokenizer: Its fast tokenizer.
         examples: N of them: texts or pairs of texts for a classifier; (question, context) or mappings with these two
-            for question answering.
+            for question answering; documents for summarization.
         k: How many to choose, at most N.
         strategy: A name of ``dal-nlp strategies``, ``module:Class``, or a ``Strategy`` object.
         labelled: (example, answer) of what is already labelled, for strategies that compare with it. An answer is a
-            label of the model's ``config.id2label``; a part of the context, or SQuAD's {"text", "answer_start"}.
+            label of the model's ``config.id2label``; a part of the context, or SQuAD's {"text", "answer_start"}; a
+            summary, or a list of several.
         seed: Of every source of chance.
         max_length: Tokens after which a text is cut, or of a window; the task's own default if left out.
-        scoring: Sizes of the batches.
-        draws: How posterior draws are taken.
+        scoring: Sizes of the batches; those of the task's recipe if left out.
+        draws: How posterior draws are taken; likewise.
         task: A name of the tasks, or ``module:Class``.
         task_options: Arguments of the task, as in a run's ``task_options``.
 
@@ -73,20 +76,23 @@ def select(
     if not 1 <= k <= len(examples):
         raise UserError(f"k must be between 1 and the {len(examples)} examples there are, and is {k}.")
     cls = task_class(task)
-    length = max_length or int(recipe(cls.recipe)["max_length"])
+    usual = recipe(cls.recipe)
+    length = max_length or int(usual["max_length"])
     made = cls.for_model(model, tokenizer, length, task_options or {})
     name, chosen = (strategy, make_strategy(strategy, {})) if isinstance(strategy, str) else (repr(strategy), strategy)
     check_fit(name, chosen, made.offers)
-    parts = (model, made, make_draws(draws or DrawsConfig(), seed, 0), scoring or ScoringConfig())
+    kind = make_draws(draws or DrawsConfig(**usual.get("draws", {})), seed, 0)
+    parts = (model, made, kind, scoring or ScoringConfig(**usual.get("scoring", {})))
     known = None
     if labelled:
         fields = [made.fields(example) for example, _ in labelled]
         targets = [made.target(answer, of) for (_, answer), of in zip(labelled, fields, strict=True)]
         made.learn_labels(targets)
         known = Pool(_dataset(made, fields, targets), *parts)
-    pool = Pool(_dataset(made, [made.fields(example) for example in examples], None), *parts, known)
+    data = _dataset(made, [made.fields(example) for example in examples], None)
+    pool = Pool(data, *parts, known)
     selection = checked(chosen.select(pool, k, generator(seed, 0, "choose")), len(pool), k, name)
-    return Picked(selection.positions, selection.scores)
+    return Picked(selection.positions, selection.scores, tuple(made.remarks({"examples": data})))
 
 
 def _dataset(task: Task, fields: Sequence[Mapping[str, Any]], targets: Sequence[Target] | None) -> Dataset:

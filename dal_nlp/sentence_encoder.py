@@ -1,8 +1,9 @@
 """A pretrained encoder that embeds texts in the place of the model that is trained; once per text, kept on disk."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,30 @@ import torch
 from torch import Tensor, nn
 
 from dal_nlp.caches import Cache
-from dal_nlp.models import load_model, load_tokenizer
+from dal_nlp.errors import UserError
+from dal_nlp.models import load_config, load_model, load_tokenizer
 from dal_nlp.processes import process_state
 
 #: Tokens after which a text is cut; what sentence encoders are trained on is shorter.
 LONGEST = 256
+
+
+def check_encoder(source: str) -> str:
+    """Return hex digits that stand for an encoder and its files; raises ``UserError`` for what is none."""
+    config = load_config(source)
+    if config.is_encoder_decoder or config.to_dict().get("is_decoder") or config.model_type not in _encoders():
+        raise UserError(
+            f"query.embedding_model {source} ({config.model_type}) is no encoder of texts: name one, such as minilm."
+        )
+    weights = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in Path(source).glob("*.safetensors")]
+    return hashlib.blake2b(f"{source} {config.to_json_string()} {sorted(weights)}".encode(), digest_size=8).hexdigest()
+
+
+def _encoders() -> Container[str]:
+    """Return the kinds of models that guess masked words, as encoders do."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    return MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 
 class SentenceEncoder:
@@ -43,13 +63,14 @@ class SentenceEncoder:
         return torch.from_numpy(np.stack([np.frombuffer(known[key], dtype=np.float32) for key in keys]))
 
     @cached_property
-    def _loaded(self) -> tuple[nn.Module, Any]:
+    def _loaded(self) -> tuple[Any, Any]:
         model = load_model("AutoModel", self._source)
         return model.to(process_state().device).eval(), load_tokenizer(self._source)
 
     def _run(self, texts: Sequence[str]) -> Tensor:
         model, tokenizer = self._loaded
-        most = min(LONGEST, tokenizer.model_max_length)
+        positions = model.config.to_dict().get("max_position_embeddings") or LONGEST
+        most = min(LONGEST, tokenizer.model_max_length, positions)
         inputs = tokenizer(texts, truncation=True, max_length=most, padding=True, return_tensors="pt")
         inputs = {name: values.to(process_state().device) for name, values in inputs.items()}
         with torch.inference_mode():

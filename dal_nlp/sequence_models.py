@@ -4,10 +4,12 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from dal_nlp.errors import UserError
 from dal_nlp.models import check_length, load_config, load_model
+from dal_nlp.taps import Tap
 
 #: Tells a pair that was warm-started here from a model that was trained to write.
 WARM_STARTED = "dal_nlp_warm_started"
@@ -18,9 +20,10 @@ def check_writer(source: str) -> None:
     _check_kind(source, load_config(source))
 
 
-def is_encoder(source: str) -> bool:
-    """Tell whether a source holds an encoder alone, from which a pair has to be made."""
-    return not load_config(source).is_encoder_decoder
+def is_weak(source: str) -> bool:
+    """Tell whether a source holds an encoder alone, from which a pair has to be made, or a pair that was made so."""
+    config = load_config(source)
+    return not config.is_encoder_decoder or bool(config.to_dict().get(WARM_STARTED))
 
 
 def load_writer(source: str, tokenizer: Any) -> nn.Module:
@@ -39,6 +42,7 @@ def load_writer(source: str, tokenizer: Any) -> nn.Module:
     else:
         model = _pair(source, config, tokenizer)
     check_start(model, source)
+    check_logits(model, source)
     return model
 
 
@@ -74,20 +78,40 @@ def check_lengths(model: Any, document: int, summary: int) -> None:
     """Raise ``UserError`` where documents or summaries of so many tokens would have more positions than there are."""
     check_length(model.get_encoder(), document)
     positions = model.get_decoder().config.to_dict().get("max_position_embeddings")
-    if positions is not None and 0 < positions <= summary:
+    if positions is not None and 0 < positions < summary:
         raise UserError(
             f"task_options.max_new_tokens {summary} does not fit into the {positions} positions of the decoder: lower "
-            f"it, with --set task_options.max_new_tokens={positions - 1} for example."
+            f"it, with --set task_options.max_new_tokens={positions} for example."
         )
 
 
 def generation_config(model: Any, settings: dict[str, Any]) -> Any:
     """Return a model's own generation settings (its tokens, that is) under those that are given; nothing is sampled."""
     config = copy.deepcopy(model.generation_config)
-    neutral = {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
-    lengths = {"max_length": None, "min_length": None, "min_new_tokens": None, "early_stopping": False}
-    config.update(**neutral, **lengths, use_cache=True, decoder_start_token_id=start_token(model), **settings)
+    # Numbers, not None: where a setting is None, `generate` takes the model's own.
+    greedy = {"do_sample": False, "temperature": 1.0, "top_k": 50, "top_p": 1.0, "early_stopping": False}
+    lengths = {"max_length": None, "min_length": 0, "min_new_tokens": 0, "length_penalty": 1.0}
+    one = {"num_return_sequences": 1, "return_dict_in_generate": False, "use_cache": True}
+    start = {"decoder_start_token_id": start_token(model)}
+    config.update(**{**greedy, **lengths, **one, **start, **settings})
     return config
+
+
+def check_logits(model: Any, name: str) -> None:
+    """Raise ``UserError`` where a model's predictions are not what its output layer gives and ``logits_bias`` adds.
+
+    Some cap their logits (T5Gemma) or predict several words at a time (ProphetNet): they would be scored wrongly.
+    """
+    token = torch.tensor([[start_token(model)]], device=model.device)
+    with torch.inference_mode(), Tap(model.get_output_embeddings()) as tap:
+        logits = model(input_ids=token, decoder_input_ids=token).logits
+    bias = logits_bias(model)
+    given = tap.output if bias is None else tap.output + bias
+    if logits.shape != given.shape or not torch.allclose(logits, given, atol=1e-4):
+        raise UserError(
+            f"{name} does not predict by its output layer alone, so its texts could not be scored: use another "
+            "--model, such as google/flan-t5-small."
+        )
 
 
 def generate(model: Any, config: Any, encoded: Any, attention_mask: Tensor, rows: Sequence[int]) -> list[list[int]]:

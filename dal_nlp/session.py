@@ -143,7 +143,7 @@ class Session:
         rng = generator(self.config.seed, round, "choose")
         selection = query(name, strategy, pool, k, rng, self.config.query) if k else None
         ids = work.ids(positions[selection.positions]) if selection else []
-        guesses = work.guesses(pool, selection.positions, ids) if selection and round else []
+        guesses = work.guesses(pool, selection.positions, ids) if selection and (round or work.task.ready) else []
         seconds = time.perf_counter() - started
         pool_seconds = pool.seconds + (pool.labelled.seconds if pool.has_labelled else 0)
         self._ledger.append(

@@ -18,10 +18,10 @@ from torch.utils.checkpoint import checkpoint
 
 from dal_nlp.config import TrainingConfig
 from dal_nlp.errors import BrokenModelError
-from dal_nlp.forward import Tap
 from dal_nlp.pool import fetch
 from dal_nlp.progress import Progress
 from dal_nlp.states import States, spread_states
+from dal_nlp.taps import Tap
 from dal_nlp.tasks.base import Batch, Example, Task
 from dal_nlp.vectors import Positions
 

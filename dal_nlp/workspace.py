@@ -268,6 +268,10 @@ class Workspace:
             place, examples = "audit", self._audited()
         else:
             place, examples = "validation", self._given["validation"]
+        if not len(examples):
+            raise UserError(
+                "Nothing in the audit sample has been answered, so there is nothing to measure on: give --test."
+            )
         values, predictions, targets = self._evaluate(examples, round)
         rng = generator(self.config.seed, round, "interval")
         validation = self._given.get("validation")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dal_nlp.caches import STATEMENT, Cache, InMemory, OnDisk
+from dal_nlp.caches import STATEMENT, Cache, Deferred, InMemory, OnDisk
 
 
 @pytest.fixture(params=["memory", "disk"])
@@ -61,6 +61,30 @@ def test_a_kill_leaves_every_finished_put(tmp_path: Path) -> None:
     assert cache.get([b"kept", b"half"]) == {b"kept": b"1"}
     cache.put({b"half": b"3"})
     cache.close()
+
+
+def test_a_damaged_file_is_given_up(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    path.write_bytes(b"no database" * 100)
+    cache = OnDisk(path)
+    assert cache.get([b"a"]) == {}
+    cache.put({b"a": b"1"})
+    assert cache.get([b"a"]) == {b"a": b"1"}
+    cache.close()
+
+
+def test_a_deferred_cache_is_made_when_it_is_used() -> None:
+    made: list[InMemory] = []
+
+    def make() -> InMemory:
+        made.append(InMemory())
+        return made[-1]
+
+    cache = Deferred(make)
+    assert not made
+    cache.put({b"a": b"1"})
+    assert cache.get([b"a"]) == {b"a": b"1"}
+    assert len(made) == 1
 
 
 def test_two_users_of_one_file(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 
 from dal_nlp.chance import torch_seeded
 from dal_nlp.errors import UserError
-from dal_nlp.models import ALIASES, load_classifier, load_model, load_tokenizer, output_layer, resolve
+from dal_nlp.models import ALIASES, digest, load_classifier, load_model, load_tokenizer, output_layer, resolve
 from dal_nlp.progress import Silent
 from tests import tiny
 
@@ -79,3 +79,16 @@ def test_a_hub_name_without_network_is_one_sentence() -> None:
 def test_a_model_without_the_outputs_is_refused() -> None:
     with pytest.raises(UserError, match="no linear output layer of 7 outputs"):
         output_layer(tiny.classifier(), 7)
+
+
+def test_every_weight_counts_for_the_digest() -> None:
+    model = tiny.classifier()
+    model.register_buffer("scale", torch.tensor(5.0))  # a number, not an array
+    first = digest(model)
+    assert digest(tiny.classifier(seed=1)) != first
+    for _, values in model.state_dict().items():
+        before = values.clone()
+        values.view(-1)[0] += 1
+        assert digest(model) != first
+        values.copy_(before)
+    assert digest(model) == first

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 from dal_nlp import Label, Oracle, Query, RunConfig, Session, UserError, select
 from dal_nlp.ledger import read_state
 from dal_nlp.session import Result
+from dal_nlp.strategies import STRATEGIES
 from dal_nlp.strategies.choose import top_k
-from dal_nlp.strategies.uncertainty import Entropy
+from dal_nlp.strategies.scored import Scored
 from dal_nlp.tasks import summarization
 from dal_nlp_cli.main import app
 from tests import tiny
@@ -106,13 +107,14 @@ def test_the_saved_model_writes_what_predict_says(tmp_path: Path, model: str) ->
     assert (rows[1]["prediction"], rows[1]["confidence"]) == ("", "")
 
 
+@pytest.mark.parametrize("strategy", ["entropy", "bleuvar"])
 def test_a_round_that_was_killed_does_not_write_again(
-    tmp_path: Path, model: str, written: list[int], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, model: str, written: list[int], monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
     whole_folder, folder = tmp_path / "whole", tmp_path / "killed"
     for place in (whole_folder, folder):
         place.mkdir()
-    whole = run(whole_folder, model, strategy="entropy")
+    whole = run(whole_folder, model, strategy=strategy)
     asked = sum(written)
     written.clear()
 
@@ -120,17 +122,17 @@ def test_a_round_that_was_killed_does_not_write_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("dal_nlp.strategies.uncertainty.Entropy.select", _select_and(killed))
+        patch.setattr(STRATEGIES[strategy], "select", _select_and(killed))
         with pytest.raises(KeyboardInterrupt):
-            run(folder, model, strategy="entropy")
-    resumed = run(folder, model, strategy="entropy")
+            run(folder, model, strategy=strategy)
+    resumed = run(folder, model, strategy=strategy)
     assert sum(written) == asked
     assert resumed.labels == whole.labels
     assert [point["values"] for point in resumed.curve] == [point["values"] for point in whole.curve]
 
 
 def _select_and(then: Any) -> Any:
-    def select(self: Entropy, pool: Any, k: int, rng: Any) -> Any:
+    def select(self: Scored, pool: Any, k: int, rng: Any) -> Any:
         chosen = top_k(self.scores(pool, rng), k, rng)
         then()
         return chosen
@@ -140,7 +142,7 @@ def _select_and(then: Any) -> Any:
 
 def test_what_other_weights_have_written_is_neither_used_nor_kept(tmp_path: Path, model: str) -> None:
     result = run(tmp_path, model, strategy="entropy", rounds=2)
-    assert len(list((result.folder / "cache").glob("written-*.sqlite"))) == 1
+    assert [file.name[:10] for file in (result.folder / "cache").glob("written-[0-9]*")] == ["written-2-"]
     texts = [[row["prediction"] for row in event["shown"]] for event in read_state(result.folder).metrics]
     assert texts[0] != texts[1]
 
@@ -149,9 +151,47 @@ def test_a_cascade_writes_for_few_of_the_pool(tmp_path: Path, model: str, writte
     query = {"candidates": 20, "prefilter": "idds", "prefilter_keep": 6}
     result = run(tmp_path, model, strategy="bleuvar", query=query)
     assert len(result.labels) == 10
-    # 8 to see whether draws differ; the test set after each fit; of 20 candidates 6 are sampled under two draws, and
-    # the model's own answer to the 4 of them that are asked.
-    assert sum(written) == 8 + 2 * 15 + 6 * 2 + 4
+    # Before: 8 to see whether draws differ, what is asked, the test set. Of 20 candidates 6 are sampled under two
+    # draws; then the model's own answer to the 4 that are asked, and the test set.
+    assert written[-4:] == [6, 6, 4, 15]
+    assert sum(written[:-4]) <= 8 + 6 + 15
+
+
+def test_a_cascade_works_before_the_first_label_where_texts_are_read(
+    tmp_path: Path, model: str, written: list[int]
+) -> None:
+    run(tmp_path, model, initial_strategy="bleuvar", rounds=0, query={"prefilter": "idds", "prefilter_keep": 9})
+    assert written[1:3] == [9, 9]
+    assert sum(written) <= 8 + 9 * 2 + 6 + 15
+
+
+def test_a_pretrained_writer_is_asked_before_the_first_label_and_a_new_pair_is_not(tmp_path: Path, model: str) -> None:
+    first = read_state(run(tmp_path, model, rounds=0).folder)
+    assert len(first.queries[0].guesses) == 6
+    assert len(first.metrics[0]["agreement"]) == 6
+    pair = run(tmp_path, tiny.save_model(tmp_path / "encoder"), rounds=0, out=str(tmp_path / "pair"))
+    assert not read_state(pair.folder).queries[0].guesses
+
+
+def test_texts_of_a_model_that_was_trained_on_are_not_taken_for_its_own(tmp_path: Path, model: str) -> None:
+    result = run(
+        tmp_path, model, strategy="entropy", rounds=2, training={"min_steps": 3, "epochs": 1, "warm_start": True}
+    )
+    place = AutoModelForSeq2SeqLM.from_pretrained(result.model_dir)
+    tokenizer = AutoTokenizer.from_pretrained(result.model_dir)
+    for row in read_state(result.folder).metrics[-1]["shown"]:
+        ids = torch.tensor([tokenizer(row["text"], truncation=True, max_length=24)["input_ids"]])
+        assert tokenizer.decode(place.generate(input_ids=ids)[0], skip_special_tokens=True).strip() == row["prediction"]
+
+
+@pytest.mark.parametrize("kind", ["missing", "writer"])
+def test_an_embedding_model_that_is_none_is_a_sentence_before_anything_is_trained(
+    tmp_path: Path, model: str, kind: str
+) -> None:
+    name = str(tmp_path / "nowhere") if kind == "missing" else model
+    with pytest.raises(UserError, match=r"nowhere cannot be loaded|is no encoder of texts"):
+        run(tmp_path, model, strategy="coreset", initial_strategy="random", query={"embedding_model": name})
+    assert not read_state(tmp_path / "run").queries
 
 
 @pytest.mark.parametrize(

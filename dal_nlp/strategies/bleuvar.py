@@ -23,8 +23,7 @@ class BleuVariance(Scored):
     """The texts that differ most: 1 / (K (K - 1)) sum over i != j of (1 - BLEU(y_i, y_j))^2, from 0 to 1.
 
     y_1..y_K are what the model writes under K draws. Where they share next to nothing, the model is rarely in doubt
-    between good summaries: the document is broken, or what it writes is. Such scores count 0, and these documents are
-    asked last.
+    between good summaries: the document is broken, or what it writes is. Such scores count 0, as where all draws agree.
 
     Reads: samples.
     Cost: K texts written an example, which is most of it; O(K^2) comparisons an example.

@@ -95,6 +95,7 @@ class Task(Protocol):
     metrics: ClassVar[tuple[str, ...]]  # columns of metrics.csv; the first is the headline
     offers: ClassVar[frozenset[str]]  # what may be required of it, such as "shared outcomes" (see Strategy), "groups"
     may_collapse: ClassVar[bool]  # whether an unlucky new output layer can make a fit fail; see ``collapsed``
+    ready: bool  # whether the pretrained model can answer before it has learnt anything
     reduction: Literal["sum", "mean"]
     labels: list[str]
     tokenizer: Any

@@ -46,6 +46,7 @@ class Classification:
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
     offers: ClassVar[frozenset[str]] = frozenset({"shared outcomes", "draws"})
     may_collapse: ClassVar[bool] = True
+    ready: bool = False
     reduction: Literal["sum", "mean"] = "sum"
 
     def __init__(

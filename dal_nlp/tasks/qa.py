@@ -78,6 +78,7 @@ class ExtractiveQA:
     metrics: ClassVar[tuple[str, ...]] = ("exact_match", "f1")
     offers: ClassVar[frozenset[str]] = frozenset({"draws", "answer texts", "groups"})
     may_collapse: ClassVar[bool] = True
+    ready: bool = False
     reduction: Literal["sum", "mean"] = "sum"
 
     def __init__(
@@ -363,7 +364,7 @@ class ExtractiveQA:
     ) -> dict[str, list[float]]:
         """Return the bootstrap's intervals, over the questions."""
         scored = zip(self.metrics, metrics.answer_scores(predictions, targets), strict=True)
-        return {name: list(metrics.bootstrap(scores, scores, _mean, rng, n=300)) for name, scores in scored}
+        return {name: list(metrics.mean_interval(scores, rng)) for name, scores in scored}
 
     def breakdown(self, predictions: Sequence[Target], targets: Sequence[Target]) -> list[dict[str, Any]]:
         """Return count, exact matches and F1 of questions with an answer (HasAns) and without (NoAns)."""
@@ -439,7 +440,3 @@ def _null_and_best(forward: "Forward") -> tuple[Tensor, Tensor]:
     c = forward.categoricals
     null = (_is_first(forward.batch.owner).nonzero() * c.log_probs.shape[1]).reshape(-1, 1)
     return null, c.without(null).best()
-
-
-def _mean(values: Sequence[float], _: Sequence[float]) -> float:
-    return float(np.mean(values))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,21 +17,24 @@ from dal_nlp import metrics
 from dal_nlp.caches import Cache
 from dal_nlp.categoricals import Categoricals
 from dal_nlp.config import RunConfig
+from dal_nlp.data.references import read_references, references
 from dal_nlp.errors import EmptyRow, RowError, Unsupported, UserError
 from dal_nlp.ledger import Target
 from dal_nlp.plugins import construct
 from dal_nlp.sequence_models import (
     check_lengths,
+    check_logits,
     check_start,
     check_writer,
     end_token,
     generate,
     generation_config,
-    is_encoder,
+    is_weak,
     load_writer,
     logits_bias,
     start_token,
 )
+from dal_nlp.soundness import KINDS, soundness
 from dal_nlp.tasks.base import Batch, Example, Prediction, decode, pad
 
 if TYPE_CHECKING:
@@ -39,11 +43,11 @@ if TYPE_CHECKING:
     from dal_nlp.forward import Forward
     from dal_nlp.pool import Pool
 
+DEFAULT_COLUMN = "summary"
+_LATIN = re.compile("[a-zA-Z0-9]")
+_SHOWN = ("rouge1", "rougeL")
 #: Where a text has no token; cross-entropy passes over it.
 NOWHERE = -100
-#: A text repeats itself where a run of so many words stands in it so many times.
-RUN, TIMES = 3, 3
-SOUND, EMPTY, REPEATED, SAME = "sound", "empty", "repeats itself", "same as for another document"
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class SummarizationOptions:
         prefix: Put before every document, as T5's "summarize: "; annotators do not see it.
         max_new_tokens: Most tokens of a written text, the end token among them; longer references are cut there.
         num_beams: Beams of the search; 1 is greedy.
-        length_penalty: Exponent of the length by which a beam's log-probability is divided.
+        length_penalty: Exponent of the length by which a beam's log-probability is divided; nothing without beams.
         no_repeat_ngram_size: No run of so many tokens is written twice; 0 allows all.
         rouge: How words are told for ROUGE: "english" (its own way, with stems), or "words" of any script.
     """
@@ -81,7 +85,7 @@ class Summarization:
     Args:
         options: See ``SummarizationOptions``.
         columns: Name of the document's column.
-        label_column: Name of the reference's column; one of lists named ``references`` may stand in its place.
+        label_column: Name of the reference's column; in place of ``summary`` there may be one named ``references``.
         max_length: Tokens after which a document is cut.
         tokenizer: A fast Hugging Face tokenizer; set before anything is encoded.
     """
@@ -90,13 +94,14 @@ class Summarization:
     metrics: ClassVar[tuple[str, ...]] = ("rouge1", "rouge2", "rougeL", "rougeLsum", "gen_tokens")
     offers: ClassVar[frozenset[str]] = frozenset({"draws", "generated texts"})
     may_collapse: ClassVar[bool] = False
+    ready: bool = True
     reduction: Literal["sum", "mean"] = "mean"
 
     def __init__(
         self,
         options: SummarizationOptions = SummarizationOptions(),
         columns: Sequence[str] = ("document",),
-        label_column: str = "summary",
+        label_column: str = DEFAULT_COLUMN,
         max_length: int = 512,
         tokenizer: Any = None,
     ) -> None:
@@ -104,7 +109,8 @@ class Summarization:
         self.tokenizer = tokenizer
         self._options, self._columns, self._label_column = options, list(columns), label_column
         self._max_length = max_length
-        self._warm_started = False
+        self._weak = False
+        self._scored: tuple[Any, dict[str, list[float]]] = (None, {})
         # Of the model, once it is there.
         self._start: int | None = None
         self._end: int | None = None
@@ -134,6 +140,7 @@ class Summarization:
             )
         task = cls(construct("task", SummarizationOptions, options), max_length=max_length, tokenizer=tokenizer)
         check_start(model, type(model).__name__)
+        check_logits(model, type(model).__name__)
         task._adopt(model)
         return task
 
@@ -166,27 +173,22 @@ class Summarization:
         return self._columns
 
     def answer_column(self, columns: Collection[str]) -> str:
-        """Return the configured column, or ``references`` where a file has that in its place."""
-        listed = self._label_column not in columns and "references" in columns
+        """Return the configured column, or ``references`` where a file has that in place of the usual one."""
+        listed = self._label_column == DEFAULT_COLUMN and DEFAULT_COLUMN not in columns and "references" in columns
         return "references" if listed else self._label_column
 
     def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return {"document"}; raises ``EmptyRow`` where it is empty."""
         text = row[self._columns[0]]
+        if isinstance(text, list | dict | set):
+            raise RowError(f"holds no text in column {self._columns[0]!r}: name another one with --text-column")
         if text is None or text != text or not str(text).strip():
             raise EmptyRow(f"column {self._columns[0]!r} is empty")
         return {"document": str(text)}
 
     def read_target(self, row: Mapping[str, Any]) -> Target | None:
         """Return the summary in one raw row, several as a list, None where there is none; raises ``RowError``."""
-        value = row.get(self.answer_column(row.keys()))
-        if isinstance(value, dict | set):
-            raise RowError("holds a summary that is neither a text nor a list of texts: correct it")
-        found = [str(text).strip() for text in references(value) if text is not None and text == text]
-        texts = list(dict.fromkeys(text for text in found if text))
-        if len(texts) > 1:
-            return texts
-        return texts[0] if texts else None
+        return read_references(row.get(self.answer_column(row.keys())))
 
     def learn_labels(self, targets: Iterable[Target]) -> None:
         """Do nothing: the outcomes are those of the vocabulary."""
@@ -194,7 +196,8 @@ class Summarization:
     def check_model(self, source: str) -> None:
         """Raise ``UserError`` for what is neither an encoder-decoder nor an encoder that a pair can be made from."""
         check_writer(source)
-        self._warm_started = is_encoder(source)
+        self._weak = is_weak(source)
+        self.ready = not self._weak
 
     def load(self, source: str) -> nn.Module:
         """Load an encoder-decoder, whose saved copies will write as this task does; see ``load_writer``."""
@@ -211,14 +214,17 @@ class Summarization:
 
     def _generation(self, model: nn.Module) -> Any:
         options = self._options
-        beams = {"num_beams": options.num_beams, "length_penalty": options.length_penalty}
+        beams: dict[str, Any] = {"num_beams": options.num_beams}
+        if options.num_beams > 1:
+            beams["length_penalty"] = options.length_penalty
         limits = {"max_new_tokens": options.max_new_tokens, "no_repeat_ngram_size": options.no_repeat_ngram_size}
         return generation_config(model, {**beams, **limits})
 
     def encode(self, examples: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Tokenise documents; adds ``input_ids``, ``length``, ``rows`` (1), and what of a row is cut.
 
-        ``cut`` tells that the document is, ``long`` that the first reference, where there is one, is.
+        ``cut`` tells that the document is, ``long`` that the first reference, where there is one, is; ``foreign`` that
+        this has no Latin word.
         """
         if not self.tokenizer.is_fast:
             raise UserError("Summarization needs a fast tokenizer, and this model has none: use another --model.")
@@ -237,6 +243,7 @@ class Summarization:
             "rows": [1] * len(ids),
             "cut": [counts[text] > 1 for text in range(len(texts))],
             "long": [target is not None and self._is_long(target) for target in targets],
+            "foreign": [target is not None and not _LATIN.search(references(target)[0]) for target in targets],
         }
 
     def _is_long(self, target: Target) -> bool:
@@ -247,19 +254,20 @@ class Summarization:
         """Tokenise a reference, whole: without the start token, with an end token where the model has one."""
         ids: list[int] = self.tokenizer(text_target=text, verbose=False)["input_ids"]
         ids = ids[1:] if ids[:1] == [self._start] else ids
-        return ids if self._end is None or ids[-1:] == [self._end] else [*ids, self._end]
+        # Some put a language's token behind the end.
+        return ids if self._end is None or self._end in ids[-2:] else [*ids, self._end]
 
     def remarks(self, data: Mapping[str, "Dataset"]) -> list[str]:
         """Say how many documents and references are cut, and what to expect of a pair made from an encoder."""
         found = []
-        if self._warm_started:
+        if self._weak:
             found.append(
-                "The model is an encoder: the pair made from it has to learn to write from your labels alone, and its "
+                "The model is a pair made from an encoder, which has to learn to write from your labels alone: its "
                 "texts are weak; use a model that was trained to write, such as --model google/flan-t5-small."
             )
         for name, rows in data.items():
-            flags = rows.with_format("numpy", columns=["cut", "long"])[:] if len(rows) else {"cut": [], "long": []}
-            cut, long = int(np.sum(flags["cut"])), int(np.sum(flags["long"]))
+            flags = rows.with_format("numpy", columns=["cut", "long", "foreign"])[:]
+            cut, long, foreign = (int(np.sum(flags[flag])) for flag in ("cut", "long", "foreign"))
             if cut:
                 found.append(
                     f"{cut:,} of {len(rows):,} documents ({name}) are longer than {self._max_length} tokens and cut "
@@ -270,6 +278,11 @@ class Summarization:
                     f"{100 * long / len(rows):.1f} % of the references ({name}) are longer than "
                     f"{self._options.max_new_tokens} tokens, which is all that is written and learnt: raise "
                     "task_options.max_new_tokens."
+                )
+            if foreign and self._options.rouge == "english":
+                found.append(
+                    f"{100 * foreign / len(rows):.1f} % of the references ({name}) have no word of Latin letters or "
+                    "digits, so that ROUGE's own way sees nothing in them: use --set task_options.rouge=words."
                 )
         return found
 
@@ -384,27 +397,29 @@ class Summarization:
         return {name: float(np.mean(values)) for name, values in self._scores(predictions, targets).items()}
 
     def _scores(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, list[float]]:
-        """Return every metric of every document."""
-        scores = metrics.rouge(predictions, [references(target) for target in targets], self._options.rouge)
-        counts = [float(len(self.tokenizer(text, add_special_tokens=False)["input_ids"])) for text in predictions]
-        return {**scores, "gen_tokens": counts}
+        """Return every metric of every document; remembered for the next question about the same texts."""
+        asked = (list(predictions), list(targets))
+        if self._scored[0] != asked:
+            scores = metrics.rouge(predictions, [references(target) for target in targets], self._options.rouge)
+            counts = [float(len(self.tokenizer(text, add_special_tokens=False)["input_ids"])) for text in predictions]
+            self._scored = (asked, {**scores, "gen_tokens": counts})
+        return self._scored[1]
 
     def intervals(
         self, predictions: Sequence[Target], targets: Sequence[Target], rng: np.random.Generator
     ) -> dict[str, list[float]]:
         """Return the bootstrap's intervals, over the documents."""
         scored = self._scores(predictions, targets).items()
-        return {name: list(metrics.bootstrap(values, values, _mean, rng, n=300)) for name, values in scored}
+        return {name: list(metrics.mean_interval(values, rng)) for name, values in scored}
 
     def breakdown(self, predictions: Sequence[Target], targets: Sequence[Target]) -> list[dict[str, Any]]:
         """Return count and ROUGE of texts by what they look like; see ``soundness``."""
-        kinds = soundness(predictions)
+        kinds, scores = np.array(soundness(predictions)), self._scores(predictions, targets)
         rows = []
-        for kind in (SOUND, EMPTY, REPEATED, SAME):
-            mine = [i for i, of in enumerate(kinds) if of == kind]
-            values = self.evaluate([predictions[i] for i in mine], [targets[i] for i in mine]) if mine else {}
-            shown = {name: values.get(name) for name in ("rouge1", "rougeL")}
-            rows.append({"kind of text": kind, "count": len(mine), **shown})
+        for kind in KINDS:
+            mine = np.flatnonzero(kinds == kind)
+            means = {name: float(np.mean(np.take(scores[name], mine))) if len(mine) else None for name in _SHOWN}
+            rows.append({"kind of text": kind, "count": len(mine), **means})
         return rows
 
     def agreement(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, list[float]]:
@@ -439,34 +454,3 @@ class Summarization:
         if not answer.strip():
             raise ValueError("a text is missing: write one, or skip the document")
         return answer.strip()
-
-
-def references(target: Any) -> list[Any]:
-    """Return the references in a target, or in a cell of a file: a text is one."""
-    if target is None:
-        return []
-    return list(target) if isinstance(target, list | tuple) else [target]
-
-
-def soundness(texts: Sequence[str]) -> list[str]:
-    """Return what the texts for different documents look like, the first of these that holds for each.
-
-    Empty; "repeats itself", where ``RUN`` words in a row stand in it ``TIMES`` times; the same text as for another
-    document; else sound.
-    """
-    written = Counter(texts)
-    kinds = []
-    for text in texts:
-        words = text.lower().split()
-        runs = Counter(tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1))
-        if not words:
-            kinds.append(EMPTY)
-        elif max(runs.values(), default=0) >= TIMES:
-            kinds.append(REPEATED)
-        else:
-            kinds.append(SAME if written[text] > 1 else SOUND)
-    return kinds
-
-
-def _mean(values: Sequence[float], _: Sequence[float]) -> float:
-    return float(np.mean(values))

@@ -26,8 +26,10 @@ from dal_nlp.forward import Forward
 from dal_nlp.learner import write_model
 from dal_nlp.pool import Pool, fetch
 from dal_nlp.sequence_models import WARM_STARTED
+from dal_nlp.sketch import SIZE
+from dal_nlp.soundness import soundness
 from dal_nlp.strategies import bayesian, probes
-from dal_nlp.tasks.summarization import NOWHERE, Summarization, SummarizationOptions, soundness
+from dal_nlp.tasks.summarization import NOWHERE, Summarization, SummarizationOptions
 from tests import tiny
 
 
@@ -94,7 +96,10 @@ def test_the_first_of_several_references_trains() -> None:
 def test_the_loss_is_that_of_the_library() -> None:
     model = tiny.writer()
     task = task_of(model)
-    rows = fetch(tiny.encoded_documents(tiny.documents(3), task), range(3))
+    texts = tiny.documents(3)
+    for row, summary in zip(texts, ("good", "bad plot and story", "it was"), strict=True):
+        row["summary"] = summary  # of different lengths: padding does not count
+    rows = fetch(tiny.encoded_documents(texts, task), range(3))
     losses = Forward(model, task, task.collate(rows), rows, make_draws(DrawsConfig(k=2), 0, 1), 64).loss
     for row, loss in zip(rows, losses.tolist(), strict=True):
         alone = task.collate([row])
@@ -169,6 +174,14 @@ def test_the_confidence_is_the_geometric_mean_of_the_tokens_probabilities() -> N
         assert answer.confidence == pytest.approx(float(torch.stack(logs).mean().exp()), abs=1e-6)
 
 
+def test_with_beams_the_confidence_is_that_of_the_text_and_not_of_the_likeliest_words() -> None:
+    forward = forward_of(tiny.writer(), n=20, num_beams=4)
+    c = forward.categoricals
+    said, likeliest = (c.over_factors(c.at(places)).exp().tolist() for places in (c.answered(), c.best()))
+    assert said != likeliest
+    assert [answer.confidence for answer in forward._task.predict(forward)] == said
+
+
 def test_values_do_not_depend_on_the_batching() -> None:
     alone, together = (tiny.summary_pool(n=12, batch_size=size) for size in (1, 12))
     for one, all in zip(
@@ -187,6 +200,29 @@ def test_one_text_serves_all_probes_and_passes(calls: list[int]) -> None:
     pool.collect(probes.gradient)
     pool.take(np.arange(5)).predict()
     assert sum(calls) == 10
+
+
+def test_what_was_written_with_other_settings_is_not_taken(calls: list[int]) -> None:
+    model, written = tiny.writer(), InMemory()
+    texts = {}
+    for options in ({}, {"max_new_tokens": 3}, {"num_beams": 3}, {"prefix": "film "}):
+        forward = forward_of(model, **options)
+        forward._companions.__dict__["written"] = written
+        texts[str(options)] = [answer.target for answer in forward._task.predict(forward)]
+    assert sum(calls) == 4 * 6
+    assert len(set(map(tuple, texts.values()))) == 4
+
+
+@pytest.mark.parametrize("kind", ["fixed", "full", "head"])
+def test_what_is_read_first_makes_no_difference(kind: str) -> None:
+    """Samples are written under dropout, and what the encoder gave before is shared with everything else."""
+    model = tiny.writer()
+    first, second = forward_of(model, draws=kind), forward_of(model, draws=kind)
+    samples = list(first.samples)
+    values, embedding = probes.entropy(first), first.embedding
+    assert torch.equal(second.embedding, embedding)
+    assert torch.equal(probes.entropy(second), values)
+    assert list(second.samples) == samples
 
 
 def test_a_sample_is_written_once(calls: list[int]) -> None:
@@ -321,7 +357,8 @@ def test_an_encoder_becomes_a_pair_that_is_known_as_one(tmp_path: Path) -> None:
     draws = make_draws(DrawsConfig(k=2), 0, 1)
     texts = [Pool(rows, m.eval(), t, draws, ScoringConfig()).predict() for t, m in ((task, model), (again, copy))]
     assert texts[0] == texts[1]
-    assert not again.remarks({})
+    assert "weak" in again.remarks({})[0]  # it has learnt from few texts since
+    assert not task.ready
 
 
 def test_a_decoder_alone_is_refused(tmp_path: Path) -> None:
@@ -335,6 +372,57 @@ def test_a_model_that_does_not_write_is_refused_in_a_training_script() -> None:
     for model in (tiny.classifier(), T5ForQuestionAnswering(tiny.writer_config())):
         with pytest.raises(UserError, match="no encoder-decoder that writes texts"):
             task_of(model)
+
+
+def test_a_model_whose_logits_are_not_those_of_its_output_layer_is_refused() -> None:
+    class Capped(T5ForConditionalGeneration):
+        def forward(self, *args: Any, **named: Any) -> Any:
+            result = super().forward(*args, **named)
+            result["logits"] = torch.tanh(result["logits"] + 1)
+            return result
+
+    with pytest.raises(UserError, match="does not predict by its output layer alone"):
+        task_of(Capped(tiny.writer_config()))
+
+
+def test_settings_that_only_beams_have_are_no_fault_without_them(tmp_path: Path) -> None:
+    tiny.save_writer(tmp_path / "first")
+    task, model = loaded(tmp_path / "first", length_penalty=2.0)
+    write_model(model, task, tmp_path / "model", {})
+    assert AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "model").generation_config.num_beams == 1
+
+
+def test_what_a_model_was_set_to_write_does_not_count() -> None:
+    model = tiny.writer()
+    plain = [answer.target for answer in _predict(model)]
+    model.generation_config.update(
+        min_new_tokens=8, num_return_sequences=2, num_beams=2, do_sample=True, return_dict_in_generate=True
+    )
+    assert [answer.target for answer in _predict(model)] == plain
+
+
+def _predict(model: torch.nn.Module) -> Any:
+    forward = forward_of(model)
+    return forward._task.predict(forward)
+
+
+def test_the_gradient_by_a_vocabulary_is_a_sketch_of_it() -> None:
+    config = tiny.writer_config()
+    config.vocab_size = SIZE + 400
+    with torch_seeded(0):
+        model = T5ForConditionalGeneration(config).eval()
+    task = task_of(model)
+    rows = fetch(tiny.encoded_documents(tiny.documents(8), task), range(8))
+    forward = Forward(model, task, task.collate(rows), rows, make_draws(DrawsConfig(k=2), 0, 1), 64)
+    sketched = forward.gradient
+    assert sketched.right.shape == (8, 1, SIZE)
+    inputs, raw = forward._pass.inputs, forward._pass.raw
+    p, mask = raw.softmax(-1), forward.mask
+    delta = (p - torch.nn.functional.one_hot(forward.categoricals.answered(), raw.shape[-1])) * mask[..., None]
+    whole = torch.einsum("btv,bth->bvh", delta / mask.sum(1)[:, None, None], inputs).flatten(1)
+    norms = (whole**2).sum(1).sqrt()
+    error = sketched.right[:, 0] @ sketched.right[:, 0].T - (whole @ whole.T).numpy()
+    assert np.abs(error / np.outer(norms, norms)).max() < 0.3
 
 
 def test_a_missing_start_token_is_named(tmp_path: Path) -> None:
@@ -351,8 +439,9 @@ def test_a_missing_start_token_is_named(tmp_path: Path) -> None:
 def test_texts_that_do_not_fit_into_the_model_are_refused() -> None:
     with pytest.raises(UserError, match=r"max_length 60 is above the 40 positions"):
         Summarization.for_model(bart(), tiny.tokenizer(), 60, {})
-    with pytest.raises(UserError, match=r"max_new_tokens 40 does not fit into the 40 positions of the decoder"):
-        Summarization.for_model(bart(), tiny.tokenizer(), 24, {"max_new_tokens": 40})
+    with pytest.raises(UserError, match=r"max_new_tokens 41 does not fit into the 40 positions of the decoder"):
+        Summarization.for_model(bart(), tiny.tokenizer(), 24, {"max_new_tokens": 41})
+    Summarization.for_model(bart(), tiny.tokenizer(), 24, {"max_new_tokens": 40})
 
 
 # --- rows and answers ---------------------------------------------------------------------------------------------
@@ -368,8 +457,15 @@ def test_rows_are_read_with_one_or_several_references() -> None:
     assert task.read_target({"references": ["one"]}) == "one"
     for empty in (None, "", "  ", float("nan"), [], [None, " "]):
         assert task.read_target({"summary": empty}) is None
-    with pytest.raises(RowError):
-        task.read_target({"summary": {"text": "one"}})
+    for wrong in ({"text": "one"}, [["one"]]):
+        with pytest.raises(RowError):
+            task.read_target({"summary": wrong})
+    assert task.read_target({"references": '["one", "two"]'}) == ["one", "two"]  # a table has lists as JSON
+    assert task.read_target({"summary": "[sic] one"}) == "[sic] one"
+    assert task.read_target({"summary": "[1, 2]"}) == "[1, 2]"
+    with pytest.raises(RowError, match="holds no text"):
+        task.read({"document": ["a", "b"]})
+    assert Summarization(label_column="subject").answer_column(["references"]) == "subject"
     assert task.answer_column(["document", "references"]) == "references"
     assert task.answer_column(["document", "summary", "references"]) == "summary"
 
@@ -399,6 +495,18 @@ def test_what_is_cut_is_counted_and_said() -> None:
     first, second = task.remarks({"pool": data})
     assert first.startswith("1 of 2 documents (pool) are longer than 10 tokens")
     assert second.startswith("50.0 % of the references (pool) are longer than 4 tokens")
+
+
+def test_references_that_rouge_would_not_see_are_said() -> None:
+    rows = [
+        {"id": "a", "document": "good", "summary": "хороший фильм"},
+        {"id": "b", "document": "bad", "summary": "ok"},
+    ]
+    (remark,) = (task := tiny.summary_task()).remarks({"pool": tiny.encoded_documents(rows, task)})
+    assert remark.startswith("50.0 % of the references (pool) have no word of Latin letters")
+    task = tiny.summary_task(rouge="words")
+    assert not task.remarks({"pool": tiny.encoded_documents(rows, task)})
+    assert task.evaluate(["хороший фильм"], ["хороший фильм"])["rouge1"] == 1
 
 
 def test_the_prefix_is_read_by_the_model_and_not_by_people() -> None:
@@ -453,6 +561,7 @@ def test_broken_texts_are_counted() -> None:
         ("the cat sat on the mat and the cat sat down", "sound"),
         ("no no no no", "sound"),
         ("no no no no no", "repeats itself"),
+        ("好好好好好好", "repeats itself"),
         ("It is so. it is so. It is so. It is so.", "repeats itself"),
     ],
 )
