@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dal_nlp.config import RunConfig
 
 #: Flags that are no keys of ``RunConfig``.
-_OF_THE_COMMAND = ("config", "settings", "quiet", "debug")
+_OF_THE_COMMAND = ("config", "settings", "quiet", "debug", "train")
 
 
 def _flag(panel: str, metavar: str, help: str, default: str, *names: str) -> Any:
@@ -81,6 +81,16 @@ class Flags:
     pseudo_labels: Annotated[
         str | None, _flag(_MODEL, "NAME", "Which of the model's own answers train beside the labels: ceal.", "none")
     ] = None
+    train: Annotated[
+        str | None,
+        _flag(_MODEL, "MODE", "What is trained: full (all weights) or head (one layer, in a second).", "full"),
+    ] = None
+    finish: Annotated[
+        str | None, _flag(_MODEL, "HOW", "full: after --train head, train all weights once at the end.", "none")
+    ] = None
+    cache: Annotated[
+        str | None, _flag(_RUN, "DIR", "Where --train head keeps what encoders made of texts.", "~/.cache/dal-nlp")
+    ] = None
     oracle: Annotated[str | None, _flag(_MODEL, "NAME", "Who answers.", "labeled-file")] = None
     initial: Annotated[int | None, _flag(_LABELS, "N", "Labels of round 0.", "20, with --labeled 0")] = None
     query_size: Annotated[int | None, _flag(_LABELS, "K", "Labels of every later round.", "20")] = None
@@ -110,6 +120,8 @@ class Flags:
         from dal_nlp.config import RunConfig
 
         given = {name: value for name, value in vars(self).items() if name not in _OF_THE_COMMAND}
+        if self.train is not None:
+            given["training"] = {"mode": self.train}
         return RunConfig.load(self.config, given, self.settings or ())
 
 

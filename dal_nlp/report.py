@@ -18,6 +18,7 @@ from dal_nlp.summary import (
     cell,
     contents,
     duration,
+    finished_line,
     headline,
     metric_names,
     round_line,
@@ -26,7 +27,16 @@ from dal_nlp.summary import (
     spoken,
 )
 
-__all__ = ["headline", "round_line", "rounds_table", "write_all", "write_metrics", "write_queries", "write_report"]
+__all__ = [
+    "finished_line",
+    "headline",
+    "round_line",
+    "rounds_table",
+    "write_all",
+    "write_metrics",
+    "write_queries",
+    "write_report",
+]
 
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - spreadsheets take the full-width signs too
 SHOWN_CHARACTERS, TITLE_CHARACTERS = 280, 2000
