@@ -83,7 +83,7 @@ class Flags:
     ] = None
     train: Annotated[
         str | None,
-        _flag(_MODEL, "MODE", "What is trained: full (all weights) or head (one layer, in a second).", "full"),
+        _flag(_MODEL, "MODE", "What is trained: full (all weights), head (one layer, in a second) or lora.", "full"),
     ] = None
     finish: Annotated[
         str | None, _flag(_MODEL, "HOW", "full: after --train head, train all weights once at the end.", "none")

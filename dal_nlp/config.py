@@ -35,8 +35,11 @@ IDENTITY = (
     "initial_strategy",
 )
 
-#: Draws of a run whose encoder is frozen, unless it says otherwise.
-_HEAD_DRAWS: Mapping[str, Any] = {"draws": {"kind": "head"}}
+#: What goes over the recipe, by ``training.mode``: a frozen encoder has no draws, and adapters start from nothing.
+_OF_MODE: Mapping[str, Mapping[str, Any]] = {
+    "head": {"draws": {"kind": "head"}},
+    "lora": {"training": {"learning_rate": 1e-3}},
+}
 
 
 def _names(value: object) -> object:
@@ -82,7 +85,9 @@ class TrainingConfig(Section):
     """How a model is fitted in every round."""
 
     place: ClassVar[str] = "training."
-    mode: Literal["full", "head"] = Field("full", description="what is trained: all weights, or one layer in a second")
+    mode: Literal["full", "head", "lora"] = Field(
+        "full", description="what is trained: all weights, one layer in a second, or adapters (needs peft)"
+    )
     head_c: float = Field(0.03, gt=0, description="of the mode head: how much the labels count against the L2 penalty")
     epochs: float = Field(10, gt=0, description="passes over the labelled examples")
     min_steps: int = Field(100, ge=1, description="least number of optimizer steps; few labels need many epochs")
@@ -216,10 +221,12 @@ class RunConfig(Section):
             shown = demo_settings(given["task"])
             # With a budget, that decides how long the demonstration is.
             layers.append({key: value for key, value in shown.items() if key != "rounds" or "budget" not in given})
+        training = merge({}, given).get("training")
+        mode = training.get("mode") if isinstance(training, Mapping) else None
         merged: dict[str, Any] = {}
-        for layer in [*layers, given]:
+        for layer in [*layers, _OF_MODE.get(str(mode), {}), given]:
             merged = merge(merged, layer)
-        return merge(_HEAD_DRAWS, merged) if merged["training"].get("mode") == "head" else merged
+        return merged
 
     @model_validator(mode="after")
     def _resolve(self) -> Self:
@@ -256,10 +263,8 @@ class RunConfig(Section):
 
     def _check_mode(self) -> None:
         """Raise ``UserError`` for what a frozen encoder cannot do, and for an end that is no other end."""
-        if self.training.mode == "full" and self.finish == "full":
-            raise UserError(
-                "--finish full trains all weights after rounds that did not: add --train head, or leave it."
-            )
+        if self.training.mode != "head" and self.finish == "full":
+            raise UserError("--finish full trains all weights after rounds of --train head: add that, or leave it.")
         if self.training.mode != "head":
             return
         if self.draws.kind != "head":

@@ -42,6 +42,7 @@ class Learner(ABC):
     Attributes:
         seeded: Whether another attempt at a fit gives another model.
         instant: Whether a round takes less time than its report.
+        has_dropout: Whether what is trained has dropout of its own, which is not to be seen before the first fit.
 
     Args:
         config: The run's configuration.
@@ -54,6 +55,7 @@ class Learner(ABC):
 
     seeded: ClassVar[bool] = True
     instant: ClassVar[bool] = False
+    has_dropout: ClassVar[bool] = False
 
     def __init__(
         self, config: RunConfig, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
@@ -195,7 +197,7 @@ class FullLearner(Learner):
         else:
             # The same new weights in every round: less variance between rounds and strategies.
             with torch_seeded(derive(self._config.seed, attempt, "weights")):
-                model = self._task.load(self._source).to(process_state().device)
+                model = self._load_new().to(process_state().device)
         self._current = self._head = self._masked_lm = None
         self._forget()
         head = self._new_head(model, examples, attempt) if self._predicts_loss else None
@@ -215,6 +217,10 @@ class FullLearner(Learner):
         self._current = (round, model.eval())
         self._head = (round, head.eval()) if head else None
         return done
+
+    def _load_new(self) -> nn.Module:
+        """Load the pretrained model with a new output layer, drawn from torch's global state."""
+        return self._task.load(self._source)
 
     def _new_head(self, model: nn.Module, examples: Dataset, attempt: int) -> LossHead:
         """Make the same new head in every round, drawn apart from the model's weights."""

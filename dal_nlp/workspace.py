@@ -18,6 +18,7 @@ from dal_nlp.errors import Unsupported, UserError, nearest
 from dal_nlp.head_learner import HeadLearner
 from dal_nlp.learner import FullLearner, Learner
 from dal_nlp.ledger import Ledger, Target
+from dal_nlp.lora_learner import LoraLearner, check_peft
 from dal_nlp.models import has_masked_lm, load_tokenizer, resolve
 from dal_nlp.opening import Answers, Files
 from dal_nlp.oracles import Oracle, oracle_class
@@ -34,7 +35,7 @@ from dal_nlp.training import Fit
 from dal_nlp.vectors import Positions
 
 #: What trains, by ``training.mode``.
-LEARNERS: Mapping[str, type[Learner]] = {"full": FullLearner, "head": HeadLearner}
+LEARNERS: Mapping[str, type[Learner]] = {"full": FullLearner, "head": HeadLearner, "lora": LoraLearner}
 #: Examples of the set that measures whose predictions are kept in every round, for the report.
 SHOWN = 5
 #: Most training examples that are predicted to see whether a fit collapsed.
@@ -93,6 +94,8 @@ class Workspace:
         check_fit(self.config.initial_strategy, self._initial, offers)
         if self.config.training.mode == "head":
             self._check_head()
+        if self.config.training.mode == "lora":
+            check_peft()
         check_fit(self.config.strategy, self._strategy, offers | {PREDICTED_LOSS})
         if self.config.query.prefilter is not None:
             check_fit(self.config.query.prefilter, make_strategy(self.config.query.prefilter, {}), offers)
@@ -137,7 +140,7 @@ class Workspace:
         self._use(learner(self.config, self.task, source, self.folder, self._progress, predicts_loss))
         self.oracle.open(Answers(self.corpus))
         for name, strategy in ((self.config.initial_strategy, self._initial), (self.config.strategy, self._strategy)):
-            if "draws" in strategy.requires:
+            if "draws" in strategy.requires and (strategy is self._initial or not self.learner.has_dropout):
                 check_draws(name, self._pool(self._data.select(range(min(8, len(self._data)))), -1))
 
     def _use(self, learner: Learner) -> None:

@@ -68,6 +68,20 @@ def forbid(patch: pytest.MonkeyPatch, place: type, name: str) -> None:
     patch.setattr(place, name, refuse)
 
 
+def copied_after_every_event(patch: pytest.MonkeyPatch, files: Path) -> list[tuple[str, Path]]:
+    """Copy a run's folder after each of its events, as a killed process would leave it; the list grows."""
+    copies: list[tuple[str, Path]] = []
+    append = Ledger.append
+
+    def append_and_copy(ledger: Ledger, event: str, values: dict[str, Any]) -> None:
+        append(ledger, event, values)
+        copies.append((event, files / f"died-{len(copies)}"))
+        shutil.copytree(ledger.folder, copies[-1][1])
+
+    patch.setattr(Ledger, "append", append_and_copy)
+    return copies
+
+
 def test_a_run_leaves_what_it_promises(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reports = []
     write_all = report.write_all
@@ -124,16 +138,8 @@ def test_the_same_run_again_chooses_the_same_and_runs_no_encoder(files: Path, mo
 def test_a_run_that_died_after_any_event_ends_as_if_it_had_not(
     files: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
-    copies: list[tuple[str, Path]] = []
-    append = Ledger.append
-
-    def append_and_copy(ledger: Ledger, event: str, values: dict[str, Any]) -> None:
-        append(ledger, event, values)
-        copies.append((event, files / f"died-{len(copies)}"))
-        shutil.copytree(ledger.folder, copies[-1][1])
-
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "append", append_and_copy)
+        copies = copied_after_every_event(patch, files)
         run(files, rounds=1, **changes)
     want = timeless(files / "run")
     last = {event: number for number, (event, _) in enumerate(copies)}
@@ -249,7 +255,7 @@ def test_finish_full_leaves_an_ordinary_classifier_and_measures_it_apart(files: 
         ({"training": {"mode": "head", "warm_start": True}}, "leave training.warm_start out"),
         ({"strategy": "alps"}, "use --initial-strategy alps"),
         ({"strategy": "bleuvar"}, "needs generated texts"),
-        ({"training": {"mode": "full"}, "finish": "full"}, "add --train head"),
+        ({"training": {"mode": "full"}, "finish": "full"}, "after rounds of --train head"),
         ({"training": {"mode": "heads"}}, "training.mode"),
     ],
 )
