@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dal_nlp.config import RunConfig
 
 #: Flags that are no keys of ``RunConfig``.
-_OF_THE_COMMAND = ("config", "settings", "quiet", "debug")
+_OF_THE_COMMAND = ("config", "settings", "quiet", "debug", "train")
 
 
 def flag(panel: str, metavar: str, help: str, default: str, *names: str) -> Any:
@@ -80,6 +80,16 @@ class Flags:
     pseudo_labels: Annotated[
         str | None, flag(_MODEL, "NAME", "Which of the model's own answers train beside the labels: ceal.", "none")
     ] = None
+    train: Annotated[
+        str | None,
+        flag(_MODEL, "MODE", "What is trained: full (all weights), head (one layer, in a second) or lora.", "full"),
+    ] = None
+    finish: Annotated[
+        str | None, flag(_MODEL, "HOW", "full: after --train head, train all weights once at the end.", "none")
+    ] = None
+    cache: Annotated[
+        str | None, flag(_RUN, "DIR", "Where --train head keeps what encoders made of texts.", "~/.cache/dal-nlp")
+    ] = None
     oracle: Annotated[str | None, flag(_MODEL, "NAME", "Who answers.", "labeled-file")] = None
     initial: Annotated[int | None, flag(_LABELS, "N", "Labels of round 0.", "20, with --labeled 0")] = None
     query_size: Annotated[int | None, flag(_LABELS, "K", "Labels of every later round.", "20")] = None
@@ -109,6 +119,8 @@ class Flags:
         from dal_nlp.config import gather
 
         given = {field.name: vars(self)[field.name] for field in fields(Flags) if field.name not in _OF_THE_COMMAND}
+        if self.train is not None:
+            given["training"] = {"mode": self.train}
         return gather(self.config, given, self.settings or ())
 
     def load(self) -> "RunConfig":

@@ -37,6 +37,8 @@ def _run(flags: Flags) -> int:
         figures(*report.rounds_table(state))
         score = report.headline(state)
         say(f"{score[:1].upper()}{score[1:]}.")
+    if result.finished:
+        say(report.finished_line(state))
     if result.stopped:
         say(f"Finished: {result.stopped}.")
     if result.pending:

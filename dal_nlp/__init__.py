@@ -6,6 +6,8 @@ The public names are loaded when they are first used, so that importing a part o
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from dal_nlp.registration import register
+
 if TYPE_CHECKING:
     from dal_nlp.config import RunConfig
     from dal_nlp.errors import Unsupported, UserError
@@ -55,6 +57,8 @@ __all__ = [
     "run",
     "select",
 ]
+
+register()
 
 
 def __getattr__(name: str) -> Any:

@@ -41,6 +41,10 @@ class Companions:
         """Return the pretrained masked language model, in evaluation mode; raises ``Unsupported`` without one."""
         raise Unsupported("There is no masked language model here: choose another strategy.")
 
+    def token_losses(self, batch: Batch, tokenizer: Any) -> "TokenLosses":
+        """Return what the masked language model makes of the tokens of a batch; raises as ``masked_lm``."""
+        return token_losses(self.masked_lm(), batch, tokenizer)
+
 
 @dataclass(frozen=True)
 class TokenLosses:

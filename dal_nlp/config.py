@@ -35,6 +35,12 @@ IDENTITY = (
     "initial_strategy",
 )
 
+#: What goes over the recipe, by ``training.mode``: a frozen encoder has no draws, and adapters start from nothing.
+_OF_MODE: Mapping[str, Mapping[str, Any]] = {
+    "head": {"draws": {"kind": "head"}},
+    "lora": {"training": {"learning_rate": 1e-3}},
+}
+
 
 def _names(value: object) -> object:
     """Read "a,b" as ["a", "b"]; leave lists alone."""
@@ -79,6 +85,10 @@ class TrainingConfig(Section):
     """How a model is fitted in every round."""
 
     place: ClassVar[str] = "training."
+    mode: Literal["full", "head", "lora"] = Field(
+        "full", description="what is trained: all weights, one layer in a second, or adapters (needs peft)"
+    )
+    head_c: float = Field(0.03, gt=0, description="of the mode head: how much the labels count against the L2 penalty")
     epochs: float = Field(10, gt=0, description="passes over the labelled examples")
     min_steps: int = Field(100, ge=1, description="least number of optimizer steps; few labels need many epochs")
     batch_size: int = Field(16, ge=1, description="examples in one forward and backward pass")
@@ -104,7 +114,9 @@ class DrawsConfig(Section):
     """How posterior draws are taken, for the strategies that read them."""
 
     place: ClassVar[str] = "draws."
-    kind: Literal["fixed", "head", "full"] = Field("fixed", description="one mask per dropout call, per head, or none")
+    kind: Literal["fixed", "head", "full"] = Field(
+        "fixed", description="one mask per dropout call, per head (the only one of training.mode head), or none"
+    )
     k: int = Field(20, ge=2, description="number of draws")
     head_p: float = Field(0.1, gt=0, lt=1, description="dropout rate of the kind head")
 
@@ -182,6 +194,12 @@ class RunConfig(Section):
     target: Target | None = Field(None, description="stop at METRIC=VALUE, such as accuracy=0.9")
     seed: int = Field(0, ge=0, description="of every source of chance")
     out: str | None = Field(None, description="the run folder; null: runs/TASK-N")
+    finish: Literal["none", "full"] = Field(
+        "none", description="full: after a run of training.mode head, train all weights once on what was labelled"
+    )
+    cache: str | None = Field(
+        None, description="folder of what frozen encoders made of texts, for all runs; null: that of the demonstration"
+    )
     training: TrainingConfig = TrainingConfig()
     scoring: ScoringConfig = ScoringConfig()
     draws: DrawsConfig = DrawsConfig()
@@ -203,8 +221,10 @@ class RunConfig(Section):
             shown = demo_settings(given["task"])
             # With a budget, that decides how long the demonstration is.
             layers.append({key: value for key, value in shown.items() if key != "rounds" or "budget" not in given})
+        training = merge({}, given).get("training")
+        mode = training.get("mode") if isinstance(training, Mapping) else None
         merged: dict[str, Any] = {}
-        for layer in [*layers, given]:
+        for layer in [*layers, _OF_MODE.get(str(mode), {}), given]:
             merged = merge(merged, layer)
         return merged
 
@@ -223,6 +243,7 @@ class RunConfig(Section):
             raise UserError("query.prefilter_keep is for query.prefilter, which is not set: name a strategy there.")
         oracle_class(self.oracle)
         make_policy(self.pseudo_labels)
+        self._check_mode()
         if self.initial is None:
             self.initial = 0 if self.labeled else DEFAULT_INITIAL
         if self.audit is None:
@@ -241,6 +262,22 @@ class RunConfig(Section):
                 "--audit or give --test."
             )
         return self
+
+    def _check_mode(self) -> None:
+        """Raise ``UserError`` for what a frozen encoder cannot do, and for an end that is no other end."""
+        if self.training.mode != "head" and self.finish == "full":
+            raise UserError("--finish full trains all weights after rounds of --train head: add that, or leave it.")
+        if self.training.mode != "head":
+            return
+        if self.draws.kind != "head":
+            raise UserError(
+                f"With --train head the encoder runs once, without dropout, so draws.kind {self.draws.kind} has "
+                "nothing to draw: leave draws.kind out, or set it to head."
+            )
+        if self.training.warm_start:
+            raise UserError(
+                "--train head fits its layer to the same end wherever it starts from: leave training.warm_start out."
+            )
 
     def identity(self) -> dict[str, Any]:
         """Return what may not change while a run folder is in use."""

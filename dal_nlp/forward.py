@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dal_nlp.categoricals import Categoricals
-from dal_nlp.companions import Companions, TokenLosses, token_losses
+from dal_nlp.companions import Companions, TokenLosses
 from dal_nlp.errors import Unsupported
 from dal_nlp.sketch import SIZE, tensor_sketch
 from dal_nlp.states import States, spread_states
@@ -199,7 +199,7 @@ class Forward:
     def token_losses(self) -> TokenLosses:
         """The pretrained masked language model's losses on the tokens; see ``companions``."""
         self.touched.add("token_losses")
-        return token_losses(self._companions.masked_lm(), self.given, self._task.tokenizer)
+        return self._companions.token_losses(self.given, self._task.tokenizer)
 
     @cached_property
     def gradient(self) -> Outer:

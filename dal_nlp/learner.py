@@ -3,9 +3,13 @@
 import json
 import os
 import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 from datasets import Dataset
@@ -14,23 +18,30 @@ from torch import nn
 
 from dal_nlp.caches import Cache, Deferred, OnDisk
 from dal_nlp.chance import derive, generator, torch_seeded
-from dal_nlp.companions import Companions
-from dal_nlp.config import RunConfig
+from dal_nlp.companions import Companions, TokenLosses, token_losses
+from dal_nlp.config import RunConfig, ScoringConfig
+from dal_nlp.data.corpus import Corpus
 from dal_nlp.loss_prediction import FILE, LossHead, LossPrediction, hidden_width, load_head, save_head
 from dal_nlp.models import digest, load_masked_lm, resolve
 from dal_nlp.pool import fetch
 from dal_nlp.processes import is_main, process_state
 from dal_nlp.progress import Progress
 from dal_nlp.sentence_encoder import SentenceEncoder, check_encoder
-from dal_nlp.tasks.base import Task
+from dal_nlp.tasks.base import Batch, Task
 from dal_nlp.training import Fit, fit, make_accelerator
+from dal_nlp.vectors import Positions
 
 
-class Learner:
+class Learner(ABC):
     """Gives the model of every round.
 
     The model after round r lies in ``checkpoints/round-r`` until the next one is written whole, so that a crash costs
     one fit at most, and a resumed run goes on with the very same weights.
+
+    Attributes:
+        seeded: Whether another attempt at a fit gives another model.
+        instant: Whether a round takes less time than its report.
+        has_dropout: Whether what is trained has dropout of its own, which is not to be seen before the first fit.
 
     Args:
         config: The run's configuration.
@@ -40,6 +51,10 @@ class Learner:
         progress: Where the fits are shown.
         predicts_loss: Whether a head that predicts losses is trained beside every model.
     """
+
+    seeded: ClassVar[bool] = True
+    instant: ClassVar[bool] = False
+    has_dropout: ClassVar[bool] = False
 
     def __init__(
         self, config: RunConfig, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
@@ -78,19 +93,39 @@ class Learner:
             self._written[1].close()
         self._written = None
 
+    @property
+    def scoring(self) -> ScoringConfig:
+        """The sizes of batches that suit the model."""
+        return self._config.scoring
+
+    def view(self, corpus: Corpus) -> Dataset:
+        """Return what the model reads of a set of texts, and the task's fields with it; before the first fit."""
+        return corpus.encoded(self._task)
+
+    def require(self, examples: Dataset, rows: Positions | None = None) -> None:
+        """See that some rows (all if left out) of what ``view`` returned can be scored; all processes call it."""
+        return None  # what texts become is in the dataset
+
+    @abstractmethod
     def after(self, round: int) -> nn.Module:
-        """Return the model that was fitted in a round; the pretrained one for round -1."""
-        if self._current is None or self._current[0] != round:
-            source = self._source if round < 0 else str(self._place(round))
-            with torch_seeded(derive(self._config.seed, 0, "weights")):
-                model = self._task.load(source)
-            self._current = (round, model.to(process_state().device))
-        return self._current[1]
+        """Return the model that was fitted in a round; for round -1 the one that nothing was fitted to."""
+
+    @abstractmethod
+    def fit(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
+        """Train the model of a round; ``attempt`` gives another seed."""
+
+    @abstractmethod
+    def finish(self, round: int) -> None:
+        """Leave the model of the last round in ``model/``, which is also what the next start goes on from."""
+
+    @abstractmethod
+    def _write(self, round: int, draft: Path) -> None:
+        """Write the model of a round into an empty folder."""
 
     def loss_head(self, round: int) -> nn.Module:
         """Return the head that was trained beside the model of a round; raises ``Unsupported`` where none was."""
         if self._head is None or self._head[0] != round:
-            self._head = (round, load_head(self._place(round)).to(process_state().device))
+            self._head = (round, load_head(self.place(round)).to(process_state().device))
         return self._head[1]
 
     def masked_lm(self) -> nn.Module:
@@ -103,16 +138,56 @@ class Learner:
         """Return what stands beside the model of a round, loaded when it is read."""
         return _Companions(self, round)
 
+    def token_losses(self, batch: Batch) -> TokenLosses:
+        """Return the pretrained masked language model's losses on the tokens of a batch."""
+        return token_losses(self.masked_lm(), batch, self._task.tokenizer)
+
     def fitted(self, round: int) -> Fit | None:
         """Return what the fit of a round was, if its checkpoint is there with all that this run trains."""
-        note = self._place(round) / "fit.json"
+        note = self.place(round) / "fit.json"
         if not note.is_file() or (self._predicts_loss and not note.with_name(FILE).is_file()):
             return None
         found = json.loads(note.read_text())
         return Fit(**found["fit"]) if found["round"] == round else None
 
+    def save(self, round: int, done: Fit) -> None:
+        """Write the checkpoint of a round, then remove older ones."""
+        process_state().wait_for_everyone()
+        if is_main():
+            target = self._folder / "checkpoints" / f"round-{round}"
+            with whole_folder(target) as draft:
+                self._write(round, draft)
+                if self._predicts_loss:
+                    save_head(self.loss_head(round), draft)
+                (draft / "fit.json").write_text(json.dumps({"round": round, "fit": asdict(done)}))
+            for old in (self._folder / "cache").glob("written-[0-9]*"):
+                if not old.name.startswith(f"written-{round}-"):
+                    old.unlink()  # by a model that the run is done with
+            for old in target.parent.iterdir():
+                if old != target:
+                    shutil.rmtree(old)
+        process_state().wait_for_everyone()
+
+    def place(self, round: int) -> Path:
+        """Return where the model of a round lies: among the checkpoints, or, of a run that had ended, in ``model/``."""
+        checkpoint = self._folder / "checkpoints" / f"round-{round}"
+        return checkpoint if checkpoint.is_dir() else self._folder / "model"
+
+
+class FullLearner(Learner):
+    """Trains all weights of a pretrained model, with its output layer."""
+
+    def after(self, round: int) -> nn.Module:
+        """Return the model that was fitted in a round; the pretrained one for round -1."""
+        if self._current is None or self._current[0] != round:
+            source = self._source if round < 0 else str(self.place(round))
+            with torch_seeded(derive(self._config.seed, 0, "weights")):
+                model = self._task.load(source)
+            self._current = (round, model.to(process_state().device))
+        return self._current[1]
+
     def fit(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
-        """Train the model of a round and save it; ``attempt`` gives another seed."""
+        """Train the model of a round; ``attempt`` gives another seed."""
         warm = self._config.training.warm_start and round > 0
         purpose = f"fit {attempt}" if attempt else "fit"
         if warm:
@@ -120,7 +195,7 @@ class Learner:
         else:
             # The same new weights in every round: less variance between rounds and strategies.
             with torch_seeded(derive(self._config.seed, attempt, "weights")):
-                model = self._task.load(self._source).to(process_state().device)
+                model = self._load_new().to(process_state().device)
         self._current = self._head = self._masked_lm = None
         self._forget()
         head = self._new_head(model, examples, attempt) if self._predicts_loss else None
@@ -141,6 +216,10 @@ class Learner:
         self._head = (round, head.eval()) if head else None
         return done
 
+    def _load_new(self) -> nn.Module:
+        """Load the pretrained model with a new output layer, drawn from torch's global state."""
+        return self._task.load(self._source)
+
     def _new_head(self, model: nn.Module, examples: Dataset, attempt: int) -> LossHead:
         """Make the same new head in every round, drawn apart from the model's weights."""
         device = process_state().device
@@ -148,36 +227,19 @@ class Learner:
             batch = self._task.collate(fetch(examples, [0])).to(device)
             return LossHead(hidden_width(model, batch)).to(device)
 
-    def save(self, round: int, done: Fit) -> None:
-        """Write the checkpoint of a round, then remove older ones."""
-        process_state().wait_for_everyone()
-        if is_main():
-            target = self._folder / "checkpoints" / f"round-{round}"
-            head = self.loss_head(round) if self._predicts_loss else None
-            write_model(self.after(round), self._task, target, {"round": round, "fit": asdict(done)}, head)
-            for old in (self._folder / "cache").glob("written-[0-9]*"):
-                if not old.name.startswith(f"written-{round}-"):
-                    old.unlink()  # by a model that the run is done with
-            for old in target.parent.iterdir():
-                if old != target:
-                    shutil.rmtree(old)
-        process_state().wait_for_everyone()
+    def _write(self, round: int, draft: Path) -> None:
+        """Write model and tokenizer."""
+        write_model(self.after(round), self._task, draft)
 
-    def finish(self, round: int) -> Path:
+    def finish(self, round: int) -> None:
         """Move the last checkpoint to ``model/``; it stays what the next start goes on from."""
         final = self._folder / "model"
-        place = self._place(round)
+        place = self.place(round)
         if is_main() and place != final:
             shutil.rmtree(final, ignore_errors=True)
             os.replace(place, final)
             shutil.rmtree(self._folder / "checkpoints")
         process_state().wait_for_everyone()
-        return final
-
-    def _place(self, round: int) -> Path:
-        """Return where the model of a round lies: among the checkpoints, or, of a run that had ended, in ``model/``."""
-        checkpoint = self._folder / "checkpoints" / f"round-{round}"
-        return checkpoint if checkpoint.is_dir() else self._folder / "model"
 
 
 class _Companions(Companions):
@@ -189,8 +251,8 @@ class _Companions(Companions):
     def loss_head(self) -> nn.Module:
         return self._learner.loss_head(self._round)
 
-    def masked_lm(self) -> nn.Module:
-        return self._learner.masked_lm()
+    def token_losses(self, batch: Batch, tokenizer: Any) -> TokenLosses:
+        return self._learner.token_losses(batch)
 
     @cached_property
     def written(self) -> Cache:
@@ -200,17 +262,18 @@ class _Companions(Companions):
         return self._learner.sentence_encoder()
 
 
-def write_model(
-    model: nn.Module, task: Task, target: Path, note: dict[str, object], loss_head: nn.Module | None = None
-) -> None:
-    """Write model, tokenizer, ``fit.json`` and what predicts losses to a folder that appears whole or not at all."""
+def write_model(model: nn.Module, task: Task, folder: Path) -> None:
+    """Write a model and its tokenizer, for ``from_pretrained``."""
+    model.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
+    task.tokenizer.save_pretrained(folder)
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Have a folder be filled that then appears whole or not at all, in the place of one that is there."""
     draft = target.with_name(f"{target.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    model.save_pretrained(draft, safe_serialization=True)  # type: ignore[operator]
-    task.tokenizer.save_pretrained(draft)
-    if loss_head is not None:
-        save_head(loss_head, draft)
-    (draft / "fit.json").write_text(json.dumps(note))
+    yield draft
     shutil.rmtree(target, ignore_errors=True)
     os.replace(draft, target)

@@ -68,6 +68,7 @@ class State:
     pseudo: dict[int, Event] = field(default_factory=dict)  # by the round whose fit uses them
     metrics: list[Event] = field(default_factory=list)  # one per finished round
     notes: list[str] = field(default_factory=list)  # what the user should know, in sentences
+    finished: Event | None = None  # what one training of all weights after the last round came to
     stopped: str | None = None
     read_test: bool = False  # test labels stopped the run
 
@@ -100,9 +101,9 @@ class State:
             case "config":
                 self.config, self.digests = event["config"], event["digests"]
                 self.labels = event["labels"]
-                self.stopped, self.read_test = None, False
+                self.stopped, self.read_test, self.finished = None, False, None
             case "pool":
-                self.pool, self.stopped, self.read_test = event, None, False
+                self.pool, self.stopped, self.read_test, self.finished = event, None, False, None
             case "audit":
                 self.audit = event["ids"]
             case "query":
@@ -120,6 +121,8 @@ class State:
                 self.metrics.append(event)
                 if event["attempts"] > 1:
                     self.notes.append(_collapse_note(event))
+            case "finished":
+                self.finished = event
             case "note":
                 self.notes.append(event["text"])
             case "stopped":

@@ -51,6 +51,26 @@ def macro_f1(predictions: Sequence[Any], targets: Sequence[Any]) -> float:
     return math.fsum(scores) / len(scores) if scores else 0.0
 
 
+def bootstrap_macro_f1(
+    predictions: Sequence[Any], targets: Sequence[Any], rng: np.random.Generator, level: float = 0.95, n: int = 1000
+) -> tuple[float, float]:
+    """Return what ``bootstrap`` returns for ``macro_f1``, from the same draws and many times faster."""
+    if not len(targets) or len(predictions) != len(targets):
+        raise ValueError(f"{len(predictions)} predictions and {len(targets)} targets cannot be resampled")
+    numbers = {label: i for i, label in enumerate(dict.fromkeys([*targets, *predictions]))}
+    size = len(numbers)
+    pairs = np.array(
+        [numbers[target] * size + numbers[given] for given, target in zip(predictions, targets, strict=True)]
+    )
+    values = []
+    for _ in range(n):
+        counts = np.bincount(pairs[rng.integers(len(pairs), size=len(pairs))], minlength=size**2).reshape(size, size)
+        both = counts.sum(0) + counts.sum(1)
+        values.append(math.fsum(2 * np.diagonal(counts)[both > 0] / both[both > 0]) / np.count_nonzero(both))
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def per_class(predictions: Sequence[Any], targets: Sequence[Any], labels: Sequence[str]) -> list[dict[str, Any]]:
     """Return a row for each label, in the order of ``labels``.
 

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,22 @@ def digest(model: nn.Module) -> str:
         key.update(name.encode())
         key.update(values.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return key.hexdigest()
+
+
+def weights_key(source: str) -> str:
+    """Return what stands for the weights of a folder (a digest of its files) or Hub id (its commit); loads nothing."""
+    folder = Path(source)
+    if not folder.is_dir():
+        return f"{source} {load_config(source)._commit_hash}"
+    files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
+    return " ".join(_file_digest(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+
+
+@cache
+def _file_digest(path: Path, changed: int, size: int) -> str:
+    """Return the digest of a file; once for a file as it is, in a process of many runs."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:16]
 
 
 def output_layer(model: nn.Module, outputs: int) -> nn.Linear:

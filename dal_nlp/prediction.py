@@ -12,8 +12,9 @@ from dal_nlp.config import RunConfig
 from dal_nlp.data.rows import Example, Reader
 from dal_nlp.draws import make_draws
 from dal_nlp.errors import UserError
+from dal_nlp.head_learner import load_whole
 from dal_nlp.ledger import State, read_state
-from dal_nlp.models import load_tokenizer
+from dal_nlp.models import load_tokenizer, resolve
 from dal_nlp.pool import Pool
 from dal_nlp.processes import process_state
 from dal_nlp.progress import Progress, Silent
@@ -64,8 +65,12 @@ def predict(folder: Path, source: str, progress: Progress | None = None) -> Iter
     task.labels = list(state.labels)
     examples = Reader(source, task, config, answers={}).examples()
     first = next(examples)  # a wrong file or column comes to light before the model is loaded
-    task.tokenizer = load_tokenizer(str(place))
-    model = task.load(str(place)).to(process_state().device)
+    if (place / "config.json").is_file():
+        task.tokenizer, model = load_tokenizer(str(place)), task.load(str(place))
+    else:  # the checkpoint of a layer: a run with a frozen encoder that has not ended
+        source = resolve(config.model, progress or Silent())
+        task.tokenizer, model = load_tokenizer(source), load_whole(source, place, task.labels)
+    model = model.to(process_state().device)
     return _answers(chain([first], examples), model, task, config, progress or Silent())
 
 

@@ -35,11 +35,11 @@ class Rehearsal:
         sets: Usable rows by what they are for: "pool", "test", "validation", "labeled".
         rejected: Rows that the run would drop.
         labels: The label set; empty where examples have outcomes of their own.
-        parameters: Of the model.
+        parameters: Of what is trained.
         device: Where the model runs.
         rounds: Rounds with a fit, the first one included.
         budget: Labels that may be bought.
-        steps: Optimizer steps of all rounds.
+        steps: Optimizer steps of all rounds; 0 where a fit is one layer.
         seconds: What the rehearsed round took, the loading of the model included.
         bald: Mean BALD in nats over the rehearsed rows, and its rank correlation with entropy; None where the task has
             no posterior draws.
@@ -67,11 +67,20 @@ class Rehearsal:
             if self.bald
             else ""
         )
+        steps = f"{self.steps:,} optimizer steps, " if self.steps else ""
         return (
-            f"Checked: the settings, {rows}, {labels}the model ({self.parameters / 1e6:.1f} million parameters, on "
+            f"Checked: the settings, {rows}, {labels}the model ({self._size()} to train, on "
             f"{self.device}) and one tiny round ({self.seconds:.1f} s).\n{dropped}{draws}"
-            f"The run: up to {self.rounds:,} rounds, {self.budget:,} labels, {self.steps:,} optimizer steps, "
+            f"The run: up to {self.rounds:,} rounds, {self.budget:,} labels, {steps}"
             f"{self.rounds:,} passes over the pool."
+        )
+
+    def _size(self) -> str:
+        """Return the number of parameters as people write it."""
+        return (
+            f"{self.parameters / 1e6:.1f} million parameters"
+            if self.parameters > 1e5
+            else f"{self.parameters:,} parameters"
         )
 
 
@@ -182,7 +191,7 @@ def _summary(work: Workspace, config: RunConfig, seconds: float, bald: tuple[flo
         device=str(next(model.parameters()).device),
         rounds=len(sizes),
         budget=budget,
-        steps=sum(number_of_steps(size, config.training) for size in sizes),
+        steps=0 if work.learner.instant else sum(number_of_steps(size, config.training) for size in sizes),
         seconds=seconds,
         bald=bald,
     )

@@ -16,6 +16,7 @@ from dal_nlp.pages import inline, render
 from dal_nlp.summary import (
     SECONDS,
     contents,
+    finished_line,
     headline,
     metric_names,
     round_line,
@@ -24,7 +25,16 @@ from dal_nlp.summary import (
     spoken,
 )
 
-__all__ = ["headline", "round_line", "rounds_table", "write_all", "write_metrics", "write_queries", "write_report"]
+__all__ = [
+    "finished_line",
+    "headline",
+    "round_line",
+    "rounds_table",
+    "write_all",
+    "write_metrics",
+    "write_queries",
+    "write_report",
+]
 
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - spreadsheets take the full-width signs too
 

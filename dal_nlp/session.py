@@ -40,6 +40,7 @@ class Result:
         curve: One ``metrics`` event a round: round, labels, values, intervals, seconds.
         labels: Every bought label by id, the audit sample included.
         model_dir: The last model, loadable with ``from_pretrained``; None while answers are pending in round 0.
+        finished: The numbers of the model in ``model_dir`` where ``finish`` trained it; see the ``finished`` event.
         stopped: Why the run ended, or None where answers are pending.
         pending: Ids that still want an answer.
     """
@@ -50,6 +51,7 @@ class Result:
     model_dir: Path | None
     stopped: str | None
     pending: list[str]
+    finished: dict[str, Any] | None = None
 
 
 class Session:
@@ -100,7 +102,7 @@ class Session:
                 if not pending:
                     self._evaluate(round, self._fit(round))
             if stop and self._state.stopped is None:
-                work.learner.finish(self._state.round - 1)
+                self._finish(self._state.round - 1)
                 self._ledger.append("stopped", {"why": stop.why, "read_test": stop.read_test})
             self._report()
             return self._result(folder, pending)
@@ -124,11 +126,11 @@ class Session:
         guess = policy is not None and round not in self._state.pseudo and work.learner.fitted(round) is None
         if asked and not guess:
             return
-        started = time.perf_counter()
         # What the draw of the candidates depended on is how many were wanted.
         k = len(asked.ids) + asked.notes.get("fewer_by_group", 0) if asked else work.wanted(round)
         positions = work.drawn(round, k)
         pool = work.pool(positions, round)
+        started = time.perf_counter()  # what is loaded or encoded once is no time of choosing
         if policy:
             pool.also(*policy.reads)
         if not asked:
@@ -215,25 +217,37 @@ class Session:
 
     def _evaluate(self, round: int, done: Fit) -> None:
         """Measure the model of a round; the numbers of this round are complete with this event."""
+        self._ledger.append("metrics", self._measured(round, done))
+        self._progress.say(report.round_line(self._state))
+        if not self._work.learner.instant:
+            self._report()
+
+    def _measured(self, round: int, done: Fit) -> dict[str, Any]:
+        """Return what a fit was and how good its model is."""
         started = time.perf_counter()
         measured = self._work.measure(round)
-        self._ledger.append(
-            "metrics",
-            {
-                "round": round,
-                "labels": self._work.training_size(),
-                "unlearnable": self._work.unlearnable(),
-                **measured,
-                "train_seconds": done.seconds,
-                "eval_seconds": time.perf_counter() - started,
-                "steps": done.steps,
-                "loss": done.loss,
-                "attempts": done.attempts,
-                "collapsed": done.collapsed,
-            },
-        )
-        self._progress.say(report.round_line(self._state))
-        self._report()
+        return {
+            "round": round,
+            "labels": self._work.training_size(),
+            "unlearnable": self._work.unlearnable(),
+            **measured,
+            "train_seconds": done.seconds,
+            "eval_seconds": time.perf_counter() - started,
+            "steps": done.steps,
+            "loss": done.loss,
+            "attempts": done.attempts,
+            "collapsed": done.collapsed,
+        }
+
+    def _finish(self, round: int) -> None:
+        """Leave the run's model in its place; where it is wanted, all weights are trained once before that."""
+        work = self._work
+        learner = work.learner
+        if work.config.finish == "full":
+            work.train_whole()
+            if self._state.finished is None or work.learner.fitted(round) is None:
+                self._ledger.append("finished", self._measured(round, self._fit(round)))
+        learner.finish(round)
 
     def _report(self) -> None:
         """Write everything that is made from the ledger."""
@@ -243,7 +257,7 @@ class Session:
     def _result(self, folder: Path, pending: list[str]) -> Result:
         state = self._state
         model_dir = folder / "model" if state.stopped else None
-        return Result(folder, state.metrics, dict(state.answers), model_dir, state.stopped, pending)
+        return Result(folder, state.metrics, dict(state.answers), model_dir, state.stopped, pending, state.finished)
 
 
 def run(config: RunConfig, quiet: bool = False) -> Result:

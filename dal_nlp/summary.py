@@ -50,6 +50,16 @@ def headline(state: State) -> str:
     return " ".join(part for part in parts if part)
 
 
+def finished_line(state: State) -> str:
+    """Say what training all weights once after the last round came to; "" where that was not done."""
+    event = state.finished
+    if event is None:
+        return ""
+    values = ", ".join(f"{spoken(name)} {value:.3f}" for name, value in event["values"].items())
+    took = duration(event["train_seconds"])
+    return f"All weights were trained once at the end, on {event['labels']} labels in {took}: {values}."
+
+
 def round_line(state: State) -> str:
     """Return the last finished round in one line, for the progress of a run."""
     last = state.metrics[-1]
@@ -71,6 +81,7 @@ def contents(state: State) -> dict[str, Any]:
         "strategy": ", ".join(used) or config.get("strategy"),
         "headline": headline(state),
         "measured": _measured(state),
+        "finished": finished_line(state),
         "alternative": _alternative(state),
         "header": header,
         "rows": rows,

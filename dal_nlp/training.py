@@ -141,7 +141,7 @@ def fit(
     if beside is not None:
         for group in _groups(beside.module, training.weight_decay):
             optimizer.add_param_group(group)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _linear(steps, training.warmup))
+    rate = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(steps, training.warmup))
     wrapped, prepared = accelerator.prepare(model, optimizer)
     wrapped.train()
     losses = torch.zeros(steps, device=accelerator.device)
@@ -161,7 +161,7 @@ def fit(
             _average(beside.module, accelerator)
         accelerator.clip_grad_norm_(wrapped.parameters(), training.clip)
         prepared.step()
-        schedule.step()
+        rate.step()
         prepared.zero_grad()
     # Mixed precision put itself in front of model.forward; a model loaded from the checkpoint scores without it.
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
@@ -247,7 +247,8 @@ def _groups(model: nn.Module, decay: float) -> list[dict[str, object]]:
     ]
 
 
-def _linear(steps: int, warmup: float) -> "Schedule":
+def schedule(steps: int, warmup: float) -> "Schedule":
+    """Return the factor on the learning rate by step: a linear rise over a share of the steps, then a linear fall."""
     return Schedule(steps, max(1, round(steps * warmup)))
 
 

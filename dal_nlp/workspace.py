@@ -15,8 +15,10 @@ from dal_nlp.chance import generator
 from dal_nlp.config import RunConfig
 from dal_nlp.draws import check_draws, make_draws
 from dal_nlp.errors import Unsupported, UserError, nearest
-from dal_nlp.learner import Learner
+from dal_nlp.head_learner import HeadLearner
+from dal_nlp.learner import FullLearner, Learner
 from dal_nlp.ledger import Ledger, Target
+from dal_nlp.lora_learner import LoraLearner, check_peft
 from dal_nlp.models import has_masked_lm, load_tokenizer, resolve
 from dal_nlp.opening import Answers, Files
 from dal_nlp.oracles import Oracle, oracle_class
@@ -32,6 +34,8 @@ from dal_nlp.tasks.base import Task, decode, encode_target
 from dal_nlp.training import Fit
 from dal_nlp.vectors import Positions
 
+#: What trains, by ``training.mode``.
+LEARNERS: Mapping[str, type[Learner]] = {"full": FullLearner, "head": HeadLearner, "lora": LoraLearner}
 #: Examples of the set that measures whose predictions are kept in every round, for the report.
 SHOWN = 5
 #: Most training examples that are predicted to see whether a fit collapsed.
@@ -80,12 +84,18 @@ class Workspace:
         self.task.tokenizer = load_tokenizer(source)
         files.hold_fast()
         self._load(source)
+        if config.training.mode == "head" and "draws" in self._initial.requires | self._strategy.requires:
+            files.note("The encoder is frozen, so draws are those of the output layer alone (draws.kind head).")
         for remark in self.task.remarks({"pool": self._data, **self._given}):
             files.note(remark)
 
     def _check_names(self) -> None:
         offers = self.task.offers | self._model_offers()
         check_fit(self.config.initial_strategy, self._initial, offers)
+        if self.config.training.mode == "head":
+            self._check_head()
+        if self.config.training.mode == "lora":
+            check_peft()
         check_fit(self.config.strategy, self._strategy, offers | {PREDICTED_LOSS})
         if self.config.query.prefilter is not None:
             check_fit(self.config.query.prefilter, make_strategy(self.config.query.prefilter, {}), offers)
@@ -101,6 +111,19 @@ class Workspace:
         if not (self.config.test or self.config.validation or self.config.audit):
             raise UserError("There is nothing to measure on: give --test or --validation, or an --audit above 0.")
 
+    def _check_head(self) -> None:
+        """Refuse what a frozen encoder cannot serve."""
+        if "pooled output" not in self.task.offers:
+            raise Unsupported(
+                f"--train head trains a layer on one vector for each text, and the task {self.config.task!r} reads "
+                "every token: leave --train out."
+            )
+        if MASKED_LM in self._strategy.requires:
+            raise Unsupported(
+                f"With --train head {self.config.strategy!r} would have a language model read all texts every round: "
+                f"use --initial-strategy {self.config.strategy}, and another --strategy."
+            )
+
     def _model_offers(self) -> frozenset[str]:
         """Return what the pretrained model offers; it is looked at only where a strategy asks for it."""
         if MASKED_LM not in self._initial.requires | self._strategy.requires:
@@ -111,15 +134,27 @@ class Workspace:
     def _load(self, source: str) -> None:
         """Tokenise, once per run, and make what trains and what answers."""
         self._progress.say(f"Tokenizing {len(self.corpus)} texts")
-        with process_state().main_process_first():
-            self._data = self.corpus.encoded(self.task)
-            self._given = {name: corpus.encoded(self.task) for name, corpus in self.given.items()}
         predicts_loss = PREDICTED_LOSS in self._strategy.requires
-        self.learner = Learner(self.config, self.task, source, self.folder, self._progress, predicts_loss)
+        learner = LEARNERS[self.config.training.mode]
+        self._source = source
+        self._use(learner(self.config, self.task, source, self.folder, self._progress, predicts_loss))
         self.oracle.open(Answers(self.corpus))
         for name, strategy in ((self.config.initial_strategy, self._initial), (self.config.strategy, self._strategy)):
-            if "draws" in strategy.requires:
+            if "draws" in strategy.requires and (strategy is self._initial or not self.learner.has_dropout):
                 check_draws(name, self._pool(self._data.select(range(min(8, len(self._data)))), -1))
+
+    def _use(self, learner: Learner) -> None:
+        """Let a learner train from here on, and see all sets of texts as it does."""
+        self.learner = learner
+        self._known: tuple[dict[str, Target], Dataset] | None = None
+        with process_state().main_process_first():
+            self._data = learner.view(self.corpus)
+            self._given = {name: learner.view(corpus) for name, corpus in self.given.items()}
+
+    def train_whole(self) -> None:
+        """Train all weights from here on, in a folder apart."""
+        folder = self.folder / "finish"
+        self._use(FullLearner(self.config, self.task, self._source, folder, self._progress, predicts_loss=False))
 
     def strategy(self, round: int) -> tuple[str, Strategy]:
         """Return the name and the strategy of a round."""
@@ -183,12 +218,13 @@ class Workspace:
         return self._pool(self._data.remove_columns("target"), round - 1, known, positions)
 
     def _pool(self, examples: Dataset, round: int, labelled: Pool | None = None, rows: Positions | None = None) -> Pool:
+        self.learner.require(examples, rows)
         return Pool(
             examples,
             self.learner.after(round),
             self.task,
             make_draws(self.config.draws, self.config.seed, round + 1),
-            self.config.scoring,
+            self.learner.scoring,
             labelled,
             self._progress,
             self.learner.companions(round),
@@ -236,9 +272,12 @@ class Workspace:
         return self._answered([id for id in self._ledger.state.audit or [] if id in self._ledger.state.answers])
 
     def _training_examples(self) -> Dataset:
-        bought = self._answered(self._ledger.state.training_ids)
-        given = self._given.get("labeled")
-        return concatenate_datasets([bought, given]) if given else bought
+        """Return all that has a label to train on; it is put together once for the same answers."""
+        answers = {id: self._ledger.state.answers[id] for id in self._ledger.state.training_ids}
+        if self._known is None or self._known[0] != answers:
+            bought, given = self._with(answers, list(answers)), self._given.get("labeled")
+            self._known = (answers, concatenate_datasets([bought, given]) if given else bought)
+        return self._known[1]
 
     def _answered(self, ids: Sequence[str]) -> Dataset:
         """Return rows of the pool with the targets that the ledger holds."""
@@ -253,7 +292,7 @@ class Workspace:
 
     def collapsed(self, round: int) -> bool:
         """Tell whether the model of a round gives one answer to training examples whose labels differ."""
-        if not self.task.may_collapse:
+        if not (self.task.may_collapse and self.learner.seeded):
             return False
         examples = self._training_examples()
         sample = generator(self.config.seed, round, "collapse").permutation(len(examples))[:COLLAPSE_SAMPLE]

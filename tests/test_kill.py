@@ -48,6 +48,15 @@ def uninterrupted(command: list[str], tmp_path_factory: pytest.TempPathFactory) 
     return out
 
 
+def test_killed_and_resumed_is_uninterrupted_with_a_frozen_encoder(command: list[str], tmp_path: Path) -> None:
+    command = [*command, "--train", "head", "--cache", str(tmp_path / "cache")]
+    assert start(command, tmp_path / "run", "ask") == -9
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["round-0"]
+    for out in (tmp_path / "run", tmp_path / "whole"):
+        assert start(command, out, "") == 0
+    assert timeless(tmp_path / "run")[1:] == timeless(tmp_path / "whole")[1:]
+
+
 @pytest.mark.parametrize("phase", ["choose", "ask", "fit", "evaluate"])
 def test_killed_and_resumed_is_uninterrupted(
     command: list[str], uninterrupted: Path, tmp_path: Path, phase: str

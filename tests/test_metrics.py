@@ -115,6 +115,17 @@ def test_bootstrap_keeps_pairs_together_and_draws_from_its_generator() -> None:
     assert first == again != other
 
 
+@pytest.mark.parametrize("classes", ["ab", "abc", "a"])
+def test_the_fast_bootstrap_of_macro_f1_is_the_slow_one(classes: str) -> None:
+    rng = np.random.default_rng(5)
+    truth, given = ([classes[i] for i in rng.integers(len(classes), size=40)] for _ in range(2))
+    given[0] = "never a target"
+    slow = metrics.bootstrap(given, truth, metrics.macro_f1, np.random.default_rng(1), n=60)
+    assert metrics.bootstrap_macro_f1(given, truth, np.random.default_rng(1), n=60) == pytest.approx(slow, abs=1e-12)
+    with pytest.raises(ValueError, match="cannot be resampled"):
+        metrics.bootstrap_macro_f1([], [], np.random.default_rng(0))
+
+
 def test_bootstrap_widens_with_the_level() -> None:
     noisy, truth = answers(2)
     narrow = metrics.bootstrap(noisy, truth, metrics.accuracy, np.random.default_rng(0), level=0.5)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dal_nlp import RunConfig, Session, Unsupported, UserError
 from dal_nlp.config import PseudoLabelsConfig
-from dal_nlp.learner import Learner
+from dal_nlp.learner import FullLearner, Learner
 from dal_nlp.ledger import Ledger, State, read_state
 from dal_nlp.pool import Pool
 from dal_nlp.pseudo_labels import PSEUDO_LABELS, Ceal, Guesses, Policy
@@ -148,13 +148,13 @@ def test_a_task_without_shared_outcomes_is_refused_before_a_model_loads(
 def fits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[str], list[str], list[float]]]:
     """Round, ids, targets and weights of every fit."""
     seen: list[tuple[int, list[str], list[str], list[float]]] = []
-    fit = Learner.fit
+    fit = FullLearner.fit
 
     def keeping(self: Learner, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
         seen.append((round, examples["id"][:], [decode(t) for t in examples["target"]], weights.tolist()))
         return fit(self, round, examples, weights, attempt)
 
-    monkeypatch.setattr(Learner, "fit", keeping)
+    monkeypatch.setattr(FullLearner, "fit", keeping)
     return seen
 
 

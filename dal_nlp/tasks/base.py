@@ -93,7 +93,9 @@ class Task(Protocol):
 
     recipe: ClassVar[str]  # configs/NAME.yaml
     metrics: ClassVar[tuple[str, ...]]  # columns of metrics.csv; the first is the headline
-    offers: ClassVar[frozenset[str]]  # what may be required of it, such as "shared outcomes" (see Strategy), "groups"
+    offers: ClassVar[
+        frozenset[str]
+    ]  # such as "shared outcomes" (see Strategy), "groups", "pooled output" (--train head)
     may_collapse: ClassVar[bool]  # whether an unlucky new output layer can make a fit fail; see ``collapsed``
     ready: bool  # whether the pretrained model can answer before it has learnt anything
     reduction: Literal["sum", "mean"]

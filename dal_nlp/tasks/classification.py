@@ -44,7 +44,7 @@ class Classification:
 
     recipe: ClassVar[str] = "classification"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
-    offers: ClassVar[frozenset[str]] = frozenset({"shared outcomes", "draws"})
+    offers: ClassVar[frozenset[str]] = frozenset({"shared outcomes", "draws", "pooled output"})
     may_collapse: ClassVar[bool] = True
     ready: bool = False
     reduction: Literal["sum", "mean"] = "sum"
@@ -254,7 +254,7 @@ class Classification:
         hits = sum(given == wanted for given, wanted in zip(predictions, targets, strict=True))
         return {
             "accuracy": list(metrics.wilson(hits, len(targets))),
-            "macro_f1": list(metrics.bootstrap(predictions, targets, metrics.macro_f1, rng, n=300)),
+            "macro_f1": list(metrics.bootstrap_macro_f1(predictions, targets, rng, n=300)),
         }
 
     def breakdown(self, predictions: Sequence[Target], targets: Sequence[Target]) -> list[dict[str, Any]]:

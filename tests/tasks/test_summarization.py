@@ -319,7 +319,7 @@ def test_untied_output_layers_survive_saving_and_loading(tmp_path: Path) -> None
     task, model = loaded(tmp_path / "first")
     assert not torch.equal(model.lm_head.weight, model.shared.weight)
     weights = {name: values.clone() for name, values in model.state_dict().items()}
-    write_model(model, task, tmp_path / "second", {})
+    write_model(model, task, tmp_path / "second")
     _, again = loaded(tmp_path / "second")
     assert weights.keys() == again.state_dict().keys()
     assert all(torch.equal(values, again.state_dict()[name]) for name, values in weights.items())
@@ -335,7 +335,7 @@ def test_untied_output_layers_survive_saving_and_loading(tmp_path: Path) -> None
 def test_a_saved_model_writes_the_same_by_itself(tmp_path: Path) -> None:
     tiny.save_writer(tmp_path / "first")
     task, model = loaded(tmp_path / "first", num_beams=3, no_repeat_ngram_size=2)
-    write_model(model, task, tmp_path / "model", {})
+    write_model(model, task, tmp_path / "model")
     copy = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "model")
     rows = tiny.encoded_documents(tiny.documents(5), task)
     pool = Pool(rows, model.eval(), task, make_draws(DrawsConfig(k=2), 0, 1), ScoringConfig())
@@ -351,7 +351,7 @@ def test_an_encoder_becomes_a_pair_that_is_known_as_one(tmp_path: Path) -> None:
     embeddings = model.get_encoder().get_input_embeddings().weight
     assert torch.equal(embeddings, model.get_decoder().get_input_embeddings().weight)
     assert any("encoder" in text and "weak" in text for text in task.remarks({}))
-    write_model(model, task, tmp_path / "pair", {})
+    write_model(model, task, tmp_path / "pair")
     again, copy = loaded(tmp_path / "pair")
     rows = tiny.encoded_documents(tiny.documents(4), task)
     draws = make_draws(DrawsConfig(k=2), 0, 1)
@@ -388,7 +388,7 @@ def test_a_model_whose_logits_are_not_those_of_its_output_layer_is_refused() -> 
 def test_settings_that_only_beams_have_are_no_fault_without_them(tmp_path: Path) -> None:
     tiny.save_writer(tmp_path / "first")
     task, model = loaded(tmp_path / "first", length_penalty=2.0)
-    write_model(model, task, tmp_path / "model", {})
+    write_model(model, task, tmp_path / "model")
     assert AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "model").generation_config.num_beams == 1
 
 

@@ -1,0 +1,22 @@
+"""The configuration of ``head_model.HeadModel``; apart from it, because it needs no torch."""
+
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+
+class HeadConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
+    """An encoder's configuration, and the labels of the layer on top of it."""
+
+    model_type = "dal_nlp_head"
+
+    def __init__(self, base: dict[str, Any] | None = None, width: int = 1, **settings: Any) -> None:
+        """Take over settings.
+
+        Args:
+            base: The encoder's configuration, with its ``model_type``.
+            width: Numbers of its hidden states.
+            settings: Those that every configuration of transformers has, ``id2label`` among them.
+        """
+        self.base, self.width = base or {}, width
+        super().__init__(**settings)

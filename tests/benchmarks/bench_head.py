@@ -1,0 +1,98 @@
+"""Seconds from the last label of a round to the next query on the disk, with `--train head` and a filled cache.
+
+    python tests/benchmarks/bench_head.py [--n 10000] [--labels 200] [--strategies margin,badge,entropy,coreset]
+
+Texts are made up and what the encoder (MiniLM's sizes) makes of them is drawn at random: it was computed before a round
+begins, so its speed does not matter here. Everything else is a run: fit, test set of 1,000, ledger, choice.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # a script is not in the package `tests` by itself
+
+import numpy as np
+
+from dal_nlp import RunConfig, Session
+from dal_nlp.features import Features
+from dal_nlp.ledger import Ledger
+from tests import tiny
+
+WIDTH, LIMIT, TEST, ASKED = 384, 1.0, 1000, 10
+DIRECTION = np.random.default_rng(1).normal(size=WIDTH).astype(np.float32)
+
+
+def made_up(self: Features, encoder: object, tokens: Any, rows: Any) -> Any:
+    """Stand in for the encoder: noise, and a direction that tells the classes apart."""
+    rng = np.random.default_rng(int(rows[0]))
+    signs = np.array([1 if '"positive"' in target else -1 for target in tokens[rows]["target"]], dtype=np.float32)
+    noise = rng.normal(size=(len(rows), 4, WIDTH)).astype(np.float32)
+    return noise + 0.1 * signs[:, None, None] * DIRECTION
+
+
+def write(path: Path, n: int, seed: int) -> str:
+    rng = np.random.default_rng(seed)
+    rows = tiny.sentences(n // 4, seed)
+    with path.open("w") as file:
+        for i in range(n):
+            row, label = rows[i % len(rows)], ("positive", "negative")[int(rng.integers(2))]
+            file.write(json.dumps({"id": f"{seed}-{i}", "text": f"{row['text']} [{i}]", "label": label}) + "\n")
+    return str(path)
+
+
+def rounds(folder: Path, strategy: str, n: int, labels: int) -> list[float]:
+    """Run, and return the seconds from the last label of each round to the next query."""
+    events: list[tuple[str, float]] = []
+    append = Ledger.append
+
+    def timed(ledger: Ledger, event: str, values: dict[str, Any]) -> None:
+        append(ledger, event, values)
+        events.append((event, time.perf_counter()))
+
+    Ledger.append = timed  # type: ignore[method-assign]
+    config = RunConfig(
+        task="sentiment",
+        data=write(folder / "pool.jsonl", n, 0),
+        test=write(folder / "test.jsonl", TEST, 1),
+        model=tiny.save_model(folder / "model"),
+        cache=str(folder / "cache"),
+        out=str(folder / strategy),
+        strategy=strategy,
+        initial=labels - 2 * ASKED,
+        initial_strategy="random",
+        query_size=ASKED,
+        rounds=3,
+        training={"mode": "head"},
+    )
+    Session(config).run()
+    Ledger.append = append  # type: ignore[method-assign]
+    queries = [at for event, at in events if event == "query"]
+    return [query - max(at for event, at in events if event == "label" and at < query) for query in queries[1:]]
+
+
+def main() -> None:
+    """Print a line a strategy."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n", type=int, default=10_000)
+    parser.add_argument("--labels", type=int, default=200)
+    parser.add_argument("--strategies", default="margin,entropy,badge,coreset")
+    arguments = parser.parse_args()
+    Features._encode = made_up  # type: ignore[method-assign]
+    for strategy in arguments.strategies.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+            first, *later = rounds(Path(folder), strategy, arguments.n, arguments.labels)
+        kept = "kept" if later[-1] <= LIMIT else "MISSED"
+        print(
+            f"{strategy:>10}: {later[-1]:.2f} s at {arguments.labels} labels (limit {LIMIT:g} s: {kept}), the first "
+            f"round of a start {first:.2f} s; load {os.getloadavg()[0]:.1f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
