@@ -100,6 +100,10 @@ class Flags:
     target: Annotated[
         str | None, flag(_LABELS, "METRIC=VALUE", "Stop at this score, such as accuracy=0.9.", "none")
     ] = None
+    stop: Annotated[
+        str | None,
+        flag(_LABELS, "RULES", "Rules that end the run, joined by or / and: `stable or characters=50000`.", "none"),
+    ] = None
     audit: Annotated[
         int | None, flag(_LABELS, "N", "Random labels that measure, without a test set.", "100, with --test 0")
     ] = None

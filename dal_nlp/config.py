@@ -192,6 +192,8 @@ class RunConfig(Section):
         None, ge=1, description="all labels that may be bought; null: audit + initial + rounds x query_size"
     )
     target: Target | None = Field(None, description="stop at METRIC=VALUE, such as accuracy=0.9")
+    stop: str | None = Field(None, description="further rules that end the run, such as `stable or characters=50000`")
+    stop_set: int = Field(2000, ge=2, description="random texts of the pool on which rules compare predictions")
     seed: int = Field(0, ge=0, description="of every source of chance")
     out: str | None = Field(None, description="the run folder; null: runs/TASK-N")
     finish: Literal["none", "full"] = Field(
@@ -233,10 +235,13 @@ class RunConfig(Section):
         """Fill in what follows from other fields, and check names and contradictions."""
         from dal_nlp.oracles import oracle_class
         from dal_nlp.pseudo_labels import make_policy
+        from dal_nlp.stopping_language import parse
         from dal_nlp.strategies import make_strategy
 
         make_strategy(self.strategy, self.strategy_options)
         make_strategy(self.initial_strategy, {})
+        if self.stop is not None:
+            parse(self.stop)
         if self.query.prefilter is not None:
             make_strategy(self.query.prefilter, {})
         elif self.query.prefilter_keep is not None:

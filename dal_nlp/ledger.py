@@ -62,6 +62,7 @@ class State:
     labels: list[str] = field(default_factory=list)  # the label set, in the order of the outputs
     pool: Event | None = None  # the last `pool` event
     audit: list[str] | None = None
+    audit_texts: list[str] = field(default_factory=list)
     queries: list[Query] = field(default_factory=list)
     answers: dict[str, Target] = field(default_factory=dict)  # by id, audit and queries together
     skipped: dict[str, str] = field(default_factory=dict)  # id -> reason
@@ -69,6 +70,7 @@ class State:
     metrics: list[Event] = field(default_factory=list)  # one per finished round
     notes: list[str] = field(default_factory=list)  # what the user should know, in sentences
     finished: Event | None = None  # what one training of all weights after the last round came to
+    traces: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # of the stopping rules, by round
     stopped: str | None = None
     read_test: bool = False  # test labels stopped the run
 
@@ -105,7 +107,7 @@ class State:
             case "pool":
                 self.pool, self.stopped, self.read_test, self.finished = event, None, False, None
             case "audit":
-                self.audit = event["ids"]
+                self.audit, self.audit_texts = event["ids"], event.get("texts", [])
             case "query":
                 names = ("round", "ids", "scores", "texts", "strategy", "pool_seconds", "choose_seconds", "notes")
                 values = {name: event[name] for name in names}
@@ -123,6 +125,8 @@ class State:
                     self.notes.append(_collapse_note(event))
             case "finished":
                 self.finished = event
+            case "trace":
+                self.traces[event["round"]] = event["rules"]
             case "note":
                 self.notes.append(event["text"])
             case "stopped":

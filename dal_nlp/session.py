@@ -94,7 +94,7 @@ class Session:
             while not pending and stop is None:
                 round = self._state.round
                 if self._state.query(round) is None:
-                    stop = stopping.reason(work.config, self._state, len(work.candidates(round)))
+                    stop = stopping.reason(work.config, self._state, len(work.candidates(round)), work.task.consistency)
                     if stop:
                         break
                 self._choose(round)
@@ -217,7 +217,10 @@ class Session:
 
     def _evaluate(self, round: int, done: Fit) -> None:
         """Measure the model of a round; the numbers of this round are complete with this event."""
-        self._ledger.append("metrics", self._measured(round, done))
+        self._ledger.append("metrics", {**self._measured(round, done), "watched": self._work.watched(round)})
+        rules = stopping.traces(self._work.config, self._state, self._work.task.consistency)
+        if rules:
+            self._ledger.append("trace", {"round": round, "rules": rules})
         self._progress.say(report.round_line(self._state))
         if not self._work.learner.instant:
             self._report()

@@ -7,6 +7,7 @@ from typing import Any
 
 from dal_nlp.excerpts import excerpt
 from dal_nlp.ledger import Event, Query, State, readable
+from dal_nlp.outlook import outlook
 
 SECONDS = ("train_seconds", "pool_seconds", "choose_seconds", "eval_seconds")
 SHOWN_ROUNDS, SHOWN_TEXTS = 5, 100
@@ -88,6 +89,8 @@ def contents(state: State) -> dict[str, Any]:
         "classes": _classes(last["breakdown"]) if last else [],
         "counts": _counts(state),
         "examples": _examples(state),
+        "rules": _rules(state),
+        "outlook": _outlook(state),
         "bought": _bought(state),
         "given": _given(state),
         "unlearnable": last.get("unlearnable", 0) if last else 0,
@@ -172,6 +175,38 @@ def _counts(state: State) -> list[list[Any]]:
         ["round", *rounds[-1]],
         *([i, *(counts.get(kind, 0) for kind in rounds[-1])] for i, counts in enumerate(rounds)),
     ]
+
+
+def _rules(state: State) -> list[list[Any]]:
+    """Return header and rows of what the stopping rules watched, and where each would have stopped; [] without any."""
+    if not state.traces:
+        return []
+    names = list(dict.fromkeys(rule["rule"] for rules in state.traces.values() for rule in rules))
+    rows = []
+    for name in names:
+        seen = {round: rule for round, rules in sorted(state.traces.items()) for rule in rules if rule["rule"] == name}
+        values = ["" if rule["value"] is None else f"{rule['value']:.4g}" for rule in seen.values()]
+        fired = next((round for round, rule in seen.items() if rule["fires"]), None)
+        rows.append([name, " · ".join(value or "-" for value in values), "never" if fired is None else str(fired)])
+    return [["rule", "watched, round by round", "would stop after round"], *rows]
+
+
+def _outlook(state: State) -> dict[str, Any] | None:
+    """Return what is forecast now and what became of earlier forecasts; None where nothing is worth showing."""
+    found = outlook(state)
+    if found is None or (found.now is None and not found.past):
+        return None
+    name = spoken(found.metric)
+    past = [
+        [
+            f"{of.forecast.labels:.0f}",
+            f"{of.forecast.more:.0f} ({of.forecast.interval[0]:.0f} to {of.forecast.interval[1]:.0f})",
+            "not reached yet" if of.needed is None else f"{of.needed:.0f}",
+            {True: "yes", False: "no", None: ""}[of.inside],
+        ]
+        for of in found.past
+    ]
+    return {"metric": name, "target": found.target, "now": str(found.now) if found.now else "", "past": past}
 
 
 def _examples(state: State) -> list[dict[str, Any]]:

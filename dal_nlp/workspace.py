@@ -27,8 +27,10 @@ from dal_nlp.processes import process_state
 from dal_nlp.progress import Progress
 from dal_nlp.pseudo_labels import Policy, check_policy, make_policy
 from dal_nlp.querying import draw_candidates
+from dal_nlp.stopping import ON_EXAMPLES, ON_STOP_SET, check_metrics, reads
 from dal_nlp.strategies import Strategy, check_fit, make_strategy
 from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS
+from dal_nlp.strategies.normalized_entropy import normalized_entropy
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.base import Task, decode, encode_target
 from dal_nlp.training import Fit
@@ -102,6 +104,7 @@ class Workspace:
         check_policy(self._policy, self.config.pseudo_labels.policy, self.task.offers)
         if self.config.query.max_per_group and "groups" not in self.task.offers:
             raise Unsupported(NO_GROUPS)
+        check_metrics(self.config, self.task.metrics)
         for metric in self.config.target or {}:
             if metric not in self.task.metrics:
                 raise UserError(
@@ -324,6 +327,33 @@ class Workspace:
             "agreement": self._agreement(round),
             "validation": self._evaluate(validation, round)[0] if validation else None,
         }
+
+    def watched(self, round: int) -> dict[str, Any]:
+        """Return what stopping rules read of the model of a round, {} where there are none.
+
+        ``stop_set`` holds its predictions on random rows of the pool, always the same ones; ``uncertainty`` the mean of
+        their entropies, each over its largest value; ``examples`` the score of each example that a rule may be told.
+        """
+        if self.config.stop is None:
+            return {}
+        found: dict[str, Any] = {}
+        if reads(self.config, ON_EXAMPLES):
+            found["examples"] = self._example_scores(round)
+        if reads(self.config, ON_STOP_SET):
+            drawn = generator(self.config.seed, 0, "stop set").permutation(len(self.corpus))[: self.config.stop_set]
+            pool = self._pool(self._data.remove_columns("target"), round, rows=np.sort(drawn))
+            (shares,) = pool.collect(normalized_entropy)
+            found["uncertainty"] = float(shares.mean())
+            found["stop_set"] = [prediction.target for prediction in pool.predict()]
+        return found
+
+    def _example_scores(self, round: int) -> list[float]:
+        """Return the score of each validation example, or of each where the run is measured."""
+        place = "validation" if "validation" in self._given else "test"
+        examples = self._given[place] if place in self._given else self._audited()
+        _, predictions, targets = self._evaluate(examples, round)
+        measures = self.task.agreement(predictions, targets)
+        return next(iter(measures.values()), [float(a == b) for a, b in zip(predictions, targets, strict=True)])
 
     def _shown(
         self, examples: Dataset, predictions: Sequence[Target], targets: Sequence[Target]

@@ -231,6 +231,9 @@ class Task(Protocol):
         Empty where the two stand side by side and one sees it.
         """
 
+    def consistency(self, first: Sequence[Target], second: Sequence[Target]) -> float:
+        """Return how far two models' predictions for the same examples agree, 1 where they are the same."""
+
     def collapsed(self, predictions: Sequence[Target], targets: Sequence[Target]) -> bool:
         """Tell whether training failed: one and the same answer to examples whose answers differ."""
 

@@ -16,6 +16,7 @@ from dal_nlp.config import RunConfig
 from dal_nlp.errors import EmptyRow, RowError, Unsupported, UserError, nearest
 from dal_nlp.ledger import Target
 from dal_nlp.plugins import construct
+from dal_nlp.stopping_history import cohen_kappa
 from dal_nlp.tasks.base import Batch, Example, Prediction, pad
 
 if TYPE_CHECKING:
@@ -264,6 +265,10 @@ class Classification:
     def agreement(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, list[float]]:
         """Return {}: two labels are the same or not."""
         return {}
+
+    def consistency(self, first: Sequence[Target], second: Sequence[Target]) -> float:
+        """Return Cohen's kappa."""
+        return cohen_kappa(first, second)
 
     def collapsed(self, predictions: Sequence[Target], targets: Sequence[Target]) -> bool:
         """Tell whether all predictions are one class while the labels are not."""

@@ -380,6 +380,10 @@ class ExtractiveQA:
         """Return the token F1 of each answer."""
         return {"F1": metrics.answer_scores(predictions, targets)[1]}
 
+    def consistency(self, first: Sequence[Target], second: Sequence[Target]) -> float:
+        """Return the mean token F1 between the answers of both."""
+        return float(np.mean(metrics.answer_scores(first, second)[1]))
+
     def collapsed(self, predictions: Sequence[Target], targets: Sequence[Target]) -> bool:
         """Tell whether all questions get one and the same answer, although their answers differ."""
         given, wanted = ({tuple(answer["text"][:1]) for answer in answers} for answers in (predictions, targets))

@@ -427,6 +427,14 @@ class Summarization:
         scores = metrics.rouge(predictions, [references(target) for target in targets], self._options.rouge)
         return {"ROUGE-1": scores["rouge1"], "ROUGE-L": scores["rougeL"]}
 
+    def consistency(self, first: Sequence[Target], second: Sequence[Target]) -> float:
+        """Return the mean ROUGE-1 between the texts of both; 1 for a text that is the same, whatever it holds."""
+        changed = [(one, other) for one, other in zip(first, second, strict=True) if one != other]
+        if not changed:
+            return 1.0
+        scores = metrics.rouge([one for one, _ in changed], [[other] for _, other in changed], self._options.rouge)
+        return (len(first) - len(changed) + sum(scores["rouge1"])) / len(first)
+
     def collapsed(self, predictions: Sequence[Target], targets: Sequence[Target]) -> bool:
         """Return False: no layer is new, so another seed would not help; see ``breakdown``."""
         return False
