@@ -36,6 +36,7 @@ IDENTITY = (
 )
 
 #: What goes over the recipe, by ``training.mode``: a frozen encoder has no draws, and adapters start from nothing.
+#: (MiniLM on 100 random TREC-6 questions: accuracy .19 at the rate of full training, .70 at ten times that.)
 _OF_MODE: Mapping[str, Mapping[str, Any]] = {
     "head": {"draws": {"kind": "head"}},
     "lora": {"training": {"learning_rate": 1e-3}},
