@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dal_nlp_cli.autolabel import autolabel
 from dal_nlp_cli.check import check
 from dal_nlp_cli.command import Command
 from dal_nlp_cli.compare import compare
@@ -26,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (run, compare, check, init, status, report, predict, strategies):
+for command in (run, compare, check, init, status, report, predict, autolabel, strategies):
     app.command(cls=Command)(command)
 
 

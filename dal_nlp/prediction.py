@@ -1,6 +1,7 @@
 """What the model of a run says about new texts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,19 +60,59 @@ def predict(folder: Path, source: str, progress: Progress | None = None) -> Iter
     Raises:
         UserError: No run folder, no model in it yet, or a source that cannot be read (at once; a damaged row later).
     """
+    run = open_run(folder, progress or Silent())
+    examples = Reader(source, run.task, run.config, answers={}).examples()
+    first = next(examples)  # a wrong file or column comes to light before the model is loaded
+    model = run.load()
+    return _answers(chain([first], examples), model, run)
+
+
+@dataclass
+class Run:
+    """A run folder whose model answers.
+
+    Attributes:
+        folder: The run folder.
+        config: As far as it concerns reading and answering.
+        task: With the labels of the run; its tokenizer is there once the model is loaded.
+        state: Of the ledger.
+    """
+
+    folder: Path
+    config: RunConfig
+    task: Task
+    state: State
+    progress: Progress
+
+    def load(self) -> nn.Module:
+        """Load the model of the last round."""
+        place = model_folder(self.folder)
+        if (place / "config.json").is_file():
+            self.task.tokenizer, model = load_tokenizer(str(place)), self.task.load(str(place))
+        else:  # the checkpoint of a layer: a run with a frozen encoder that has not ended
+            source = resolve(self.config.model, self.progress)
+            self.task.tokenizer, model = load_tokenizer(source), load_whole(source, place, self.task.labels)
+        loaded: nn.Module = model.to(process_state().device)
+        return loaded
+
+    def pool(self, model: nn.Module, examples: Sequence[Mapping[str, Any]]) -> Pool:
+        """Return examples, each with its id and fields, under a model; what should be known of them is said."""
+        columns = {name: [row[name] for row in examples] for name in examples[0]}
+        data = Dataset.from_dict({**columns, **self.task.encode(columns)})
+        for remark in self.task.remarks({"rows": data}):
+            self.progress.say(remark)
+        draws = make_draws(self.config.draws, self.config.seed, 0)
+        return Pool(data, model, self.task, draws, self.config.scoring, progress=self.progress)
+
+
+def open_run(folder: Path, progress: Progress) -> Run:
+    """Open a run folder; raises ``UserError`` where there is none, or no model in it yet."""
     state = read_state(folder)
-    config, place = _config(folder, state), model_folder(folder)
+    config = _config(folder, state)
+    model_folder(folder)
     task = make_task(config)
     task.labels = list(state.labels)
-    examples = Reader(source, task, config, answers={}).examples()
-    first = next(examples)  # a wrong file or column comes to light before the model is loaded
-    if (place / "config.json").is_file():
-        task.tokenizer, model = load_tokenizer(str(place)), task.load(str(place))
-    else:  # the checkpoint of a layer: a run with a frozen encoder that has not ended
-        source = resolve(config.model, progress or Silent())
-        task.tokenizer, model = load_tokenizer(source), load_whole(source, place, task.labels)
-    model = model.to(process_state().device)
-    return _answers(chain([first], examples), model, task, config, progress or Silent())
+    return Run(folder, config, task, state, progress)
 
 
 def model_folder(folder: Path) -> Path:
@@ -90,30 +131,15 @@ def _config(folder: Path, state: State) -> RunConfig:
     return RunConfig(**{name: value for name, value in state.config.items() if name not in _NOT_NEEDED})
 
 
-def _answers(
-    examples: Iterator[Example], model: nn.Module, task: Task, config: RunConfig, progress: Progress
-) -> Iterator[Row]:
+def _answers(examples: Iterator[Example], model: nn.Module, run: Run) -> Iterator[Row]:
     """Yield the rows, a chunk of them in memory at a time."""
     while chunk := list(islice(examples, CHUNK)):
         full = [{"id": example.id, **example.fields} for example in chunk if example.fields is not None]
-        answers = iter(_predict(full, model, task, config, progress))
+        answers = iter(run.pool(model, full).predict() if full else [])
         for example in chunk:
             if example.fields is None:
-                yield Row(example.id, "", None, task.details(None))
+                yield Row(example.id, "", None, run.task.details(None))
             else:
                 answer = next(answers)
-                text = task.show({"id": example.id, **example.fields})
-                yield Row(example.id, text, answer, task.details(answer.target))
-
-
-def _predict(
-    rows: Sequence[dict[str, Any]], model: nn.Module, task: Task, config: RunConfig, progress: Progress
-) -> list[Prediction]:
-    if not rows:
-        return []
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    examples = Dataset.from_dict({**columns, **task.encode(columns)})
-    for remark in task.remarks({"new rows": examples}):
-        progress.say(remark)
-    draws = make_draws(config.draws, config.seed, 0)
-    return Pool(examples, model, task, draws, config.scoring, progress=progress).predict()
+                text = run.task.show({"id": example.id, **example.fields})
+                yield Row(example.id, text, answer, run.task.details(answer.target))

@@ -1,0 +1,63 @@
+"""``dal-nlp autolabel``: the labels nobody has to buy."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dal_nlp.errors import UserError
+from dal_nlp_cli.command import Debug
+from dal_nlp_cli.terminal import progress, say
+
+if TYPE_CHECKING:
+    from dal_nlp.autolabel import Plan
+
+
+def autolabel(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    source: Annotated[
+        str, typer.Argument(metavar="FILE", help="Texts: a file, Arrow folder or Hub name.", show_default=False)
+    ],
+    precision: Annotated[
+        float, typer.Option(metavar="P", help="Share of the model's own labels that have to be right.")
+    ] = 0.95,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the two files go. Default: autolabel/ in the run folder."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", metavar="", help="No progress. Default: off.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Label what a run's model is sure of, and leave the rest to people.
+
+    The threshold is fitted on the validation file or the audit sample of the run; what is promised is said first. For
+    questions and summaries nothing is promised: all rows are ranked, the least sure first.
+    """
+    if not 0 < precision < 1:
+        raise UserError(f"--precision {precision:g} cannot be promised: give a number between 0 and 1, such as 0.95.")
+    from dal_nlp.autolabel import plan, write
+
+    found = plan(folder, source, precision, progress(quiet))
+    say(_sentence(found, precision))
+    labelled, people = write(found, out or folder / "autolabel")
+    sure = sum(row.sure for row in found.rows)
+    say(f"{labelled}: {sure:,} rows the model has labelled")
+    say(f"{people}: {len(found.rows) - sure:,} rows for people, the least sure first")
+
+
+def _sentence(found: "Plan", precision: float) -> str:
+    """Say what the labels will be worth."""
+    if not found.classes:
+        return "Answers in words come without a promise: every row is for people to look at, with a suggestion."
+    if found.promise is None:
+        return (
+            f"No threshold can be promised a precision of {precision:g} on {found.measured:,} known answers: all rows "
+            "go to people. A larger --audit or --validation, or a lower --precision, would help."
+        )
+    it, (low, high), (least, most) = found.promise, found.promise.precision_interval, found.promise.coverage_interval
+    return (
+        f"Labels of a confidence from {it.threshold:.3f} on (temperature {found.temperature:.2f}): expected precision "
+        f"{it.precision:.3f} (95 % interval {low:.3f} to {high:.3f}), coverage {100 * it.coverage:.0f} % "
+        f"({100 * least:.0f} to {100 * most:.0f} %), measured on {it.measured:,} known answers. For rows like those of "
+        f"the pool, a precision of {precision:g} holds with a chance of 95 %."
+    )
