@@ -90,7 +90,7 @@ def generation_config(model: Any, settings: dict[str, Any]) -> Any:
     config = copy.deepcopy(model.generation_config)
     # Numbers, not None: where a setting is None, `generate` takes the model's own.
     greedy = {"do_sample": False, "temperature": 1.0, "top_k": 50, "top_p": 1.0, "early_stopping": False}
-    lengths = {"max_length": None, "min_length": 0, "min_new_tokens": 0, "length_penalty": 1.0}
+    lengths = {"max_length": None, "min_length": None, "min_new_tokens": 0, "length_penalty": 1.0}
     one = {"num_return_sequences": 1, "return_dict_in_generate": False, "use_cache": True}
     start = {"decoder_start_token_id": start_token(model)}
     config.update(**{**greedy, **lengths, **one, **start, **settings})

@@ -249,9 +249,9 @@ def test_embeddings_losses_and_lengths_cost_no_text(calls: list[int]) -> None:
 
 def test_the_encoder_runs_once_for_text_score_draws_and_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny.writer()
-    runs = []
-    model.get_encoder().register_forward_hook(lambda *_: runs.append(1))
+    runs: list[int] = []
     forward = forward_of(model)
+    model.get_encoder().register_forward_hook(lambda *_: runs.append(1))
     probes.entropy(forward)
     bayesian.bald(forward)
     list(forward.samples)
