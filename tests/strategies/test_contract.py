@@ -67,7 +67,8 @@ def test_the_same_generator_picks_the_same(task: str, name: str) -> None:
 
 @every_case
 def test_picks_do_not_depend_on_the_batch_size(task: str, name: str) -> None:
-    assert selection(task, name, 30, 5, 1).positions.tolist() == selection(task, name, 30, 5, 30).positions.tolist()
+    few = 5 if task == "summarization" else 1  # a text at a time takes seconds
+    assert selection(task, name, 30, 5, few).positions.tolist() == selection(task, name, 30, 5, 30).positions.tolist()
 
 
 @every_case
