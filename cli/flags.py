@@ -108,6 +108,9 @@ class Flags:
         int | None, flag(_LABELS, "N", "Random labels that measure, without a test set.", "100, with --test 0")
     ] = None
     out: Annotated[str | None, flag(_RUN, "DIR", "The run folder.", "runs/TASK-N")] = None
+    track: Annotated[
+        str | None, flag(_RUN, "NAME", "Tell a tracker of each round: tensorboard, wandb, mlflow, ...", "none")
+    ] = None
     config: Annotated[
         Path | None, flag(_RUN, "FILE", "Settings in YAML (`dal-nlp init` writes one); flags win over it.", "none")
     ] = None

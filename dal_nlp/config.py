@@ -197,6 +197,9 @@ class RunConfig(Section):
     stop_set: int = Field(2000, ge=2, description="random texts of the pool on which rules compare predictions")
     seed: int = Field(0, ge=0, description="of every source of chance")
     out: str | None = Field(None, description="the run folder; null: runs/TASK-N")
+    track: str | None = Field(
+        None, description="a tracker of accelerate that is told of each round: tensorboard, wandb, ..."
+    )
     finish: Literal["none", "full"] = Field(
         "none", description="full: after a run of training.mode head, train all weights once on what was labelled"
     )

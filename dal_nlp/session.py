@@ -5,6 +5,7 @@ again. Round 0 chooses with the initial strategy and the pretrained model; round
 """
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from dal_nlp.pseudo_labels import Policy
 from dal_nlp.querying import query
 from dal_nlp.strategies import Strategy
 from dal_nlp.tasks.base import Task
+from dal_nlp.tracking import Tracking
 from dal_nlp.training import Fit
 from dal_nlp.vectors import Positions
 from dal_nlp.workspace import Workspace
@@ -86,9 +88,11 @@ class Session:
             UserError: A mistake in the configuration or the data, before any model is loaded.
         """
         folder = share(choose_folder(self.config))
-        with Ledger(folder) as self._ledger:
+        with ExitStack() as opened:
+            self._ledger = opened.enter_context(Ledger(folder))
             self._state = self._ledger.state
             self._work = work = Workspace(self.config, folder, self._ledger, *self._parts, self._progress)
+            self._tracked = opened.enter_context(Tracking(self.config.track, folder, work.config, self._state.metrics))
             pending = self._audit()
             stop = None
             while not pending and stop is None:
@@ -218,6 +222,7 @@ class Session:
     def _evaluate(self, round: int, done: Fit) -> None:
         """Measure the model of a round; the numbers of this round are complete with this event."""
         self._ledger.append("metrics", {**self._measured(round, done), "watched": self._work.watched(round)})
+        self._tracked.log(self._state.metrics[-1])
         rules = stopping.traces(self._work.config, self._state, self._work.task.consistency)
         if rules:
             self._ledger.append("trace", {"round": round, "rules": rules})

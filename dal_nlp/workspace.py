@@ -33,6 +33,7 @@ from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS
 from dal_nlp.strategies.normalized_entropy import normalized_entropy
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.base import Task, decode, encode_target
+from dal_nlp.tracking import check_tracker
 from dal_nlp.training import Fit
 from dal_nlp.vectors import Positions
 
@@ -98,6 +99,8 @@ class Workspace:
             self._check_head()
         if self.config.training.mode == "lora":
             check_peft()
+        if self.config.track is not None:
+            check_tracker(self.config.track)
         check_fit(self.config.strategy, self._strategy, offers | {PREDICTED_LOSS})
         if self.config.query.prefilter is not None:
             check_fit(self.config.query.prefilter, make_strategy(self.config.query.prefilter, {}), offers)
