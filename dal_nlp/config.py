@@ -89,7 +89,9 @@ class TrainingConfig(Section):
     mode: Literal["full", "head", "lora"] = Field(
         "full", description="what is trained: all weights, one layer in a second, or adapters (needs peft)"
     )
-    head_c: float = Field(0.03, gt=0, description="of the mode head: how much the labels count against the L2 penalty")
+    head_c: float = Field(
+        0.13, gt=0, description="of the mode head: how much n labels count against the L2 penalty, times sqrt(n)"
+    )
     epochs: float = Field(10, gt=0, description="passes over the labelled examples")
     min_steps: int = Field(100, ge=1, description="least number of optimizer steps; few labels need many epochs")
     batch_size: int = Field(16, ge=1, description="examples in one forward and backward pass")

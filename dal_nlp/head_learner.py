@@ -138,7 +138,7 @@ class HeadLearner(Learner):
         assert batch.labels is not None
         read = self._features.rows(_places(examples))
         mean, scale = self._standard()
-        c, classes = self._config.training.head_c, len(self._task.labels)
+        c, classes = self._strength(weights), len(self._task.labels)
         found = fit_linear(read[:, -1], batch.labels.numpy(), weights, classes, c, mean, scale)
         model = self._net(torch.from_numpy(found.weight), torch.from_numpy(found.bias), found.unseen)
         with torch.inference_mode():
@@ -150,6 +150,15 @@ class HeadLearner(Learner):
         self._head = (round, self._fit_loss_head(round, read, losses.clone())) if self._predicts_loss else None
         loss = float(np.average(losses.numpy(), weights=weights))
         return Fit(found.iterations, loss, time.perf_counter() - started)
+
+    def _strength(self, weights: NDArray[np.float64]) -> float:
+        """Return how much each label counts against the penalty: the less, the more there are.
+
+        The mean loss is weighed by sqrt(n) in place of n. With a sum of losses the penalty fades as labels come in, and
+        accuracy stands still where they are about as many as features (double descent: Nakkiran et al. 2021, Optimal
+        regularization can mitigate double descent).
+        """
+        return self._config.training.head_c / float(np.sqrt(weights.sum()))
 
     def _standard(self) -> tuple[Array, float]:
         """Return mean (H,) and root mean variance of the features of the pool, or of a sample of it.

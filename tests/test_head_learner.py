@@ -20,6 +20,7 @@ from dal_nlp.features import Features
 from dal_nlp.head_learner import HEAD, load_whole
 from dal_nlp.head_model import HeadModel
 from dal_nlp.ledger import Ledger, read_state
+from dal_nlp.linear import Linear, fit_linear
 from dal_nlp.pool import Pool
 from dal_nlp.prediction import predict
 from dal_nlp.progress import Silent
@@ -318,3 +319,16 @@ def test_saving_and_loading_gives_the_same_logits(tmp_path: Path) -> None:
         assert torch.allclose(model(**inputs).logits, again(**inputs).logits)
         loss = again(**inputs, labels=torch.tensor([0, 1])).loss
     assert loss is not None and loss > 0 and again.config.id2label == {0: "a", 1: "b"}
+
+
+def test_labels_count_by_the_root_of_their_number(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = []
+
+    def note(x: Any, y: Any, weights: Any, classes: int, c: float, mean: Any, scale: float) -> Linear:
+        counted.append((len(x), c))
+        return fit_linear(x, y, weights, classes, c, mean, scale)
+
+    monkeypatch.setattr("dal_nlp.head_learner.fit_linear", note)
+    run(files, training={"mode": "head", "head_c": 0.5})
+    assert [n for n, _ in counted] == [6, 10, 14]
+    assert [c for _, c in counted] == pytest.approx([0.5 / n**0.5 for n, _ in counted])
