@@ -111,6 +111,7 @@ class ScoringConfig(Section):
     place: ClassVar[str] = "scoring."
     batch_size: int = Field(64, ge=1, description="most rows (texts or windows) in one forward pass")
     batch_tokens: int = Field(4096, ge=1, description="most rows x longest row in one forward pass")
+    memory: int = Field(1000, ge=0, description="MB from which on a measurement of the pool lies in a file")
 
 
 class DrawsConfig(Section):

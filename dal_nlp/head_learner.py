@@ -34,8 +34,8 @@ from dal_nlp.vectors import Array, Positions
 
 #: The layer's file in a checkpoint.
 HEAD = "head.safetensors"
-#: What batches of features may hold: a linear layer wants them large.
-SCORING = ScoringConfig(batch_size=4096, batch_tokens=4096)
+#: Rows in a batch of features: a linear layer wants it large.
+BATCH = 4096
 #: Texts of the pool whose mean and spread stand for those of all.
 SAMPLE = 1000
 
@@ -88,7 +88,7 @@ class HeadLearner(Learner):
     @property
     def scoring(self) -> ScoringConfig:
         """The sizes of batches that suit the model."""
-        return SCORING
+        return self._config.scoring.model_copy(update={"batch_size": BATCH, "batch_tokens": BATCH})
 
     def view(self, corpus: Corpus) -> Dataset:
         """Return the fields of a set of texts, with a place in the features for each; the pool comes first."""

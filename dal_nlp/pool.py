@@ -1,26 +1,32 @@
 """The examples that a strategy may look at, and the one pass that measures them; what was measured is remembered."""
 
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
-from accelerate.utils import gather_object
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from datasets import Dataset
 from numpy.typing import NDArray
 from torch import nn
 
 from dal_nlp.companions import Companions
 from dal_nlp.config import ScoringConfig
-from dal_nlp.errors import Unsupported
+from dal_nlp.errors import Unsupported, UserError
 from dal_nlp.forward import Draws, Forward
-from dal_nlp.processes import process_state
+from dal_nlp.processes import gather, process_state
 from dal_nlp.progress import Progress, Silent
-from dal_nlp.sinks import Measured, Probe, Sink, parts, rows
+from dal_nlp.scratch import Scratch
+from dal_nlp.sinks import Layout, Measured, Probe, Sink, Value, parts, rows
 from dal_nlp.tasks.base import Prediction, Task, decode
 from dal_nlp.vectors import Positions
 
 __all__ = ["NO_GROUPS", "Pool", "Probe", "fetch", "make_batches"]
+
+T = TypeVar("T")
 
 NO_GROUPS = "query.max_per_group counts groups, and this task's examples have none: leave it out."
 
@@ -63,6 +69,7 @@ class Pool:
         companions: Networks beside the model, which some probes read; none if left out.
         rows: (N,) the rows of ``examples`` that are in the pool, in its order; all if left out. A large dataset is
             never copied or selected from: its rows stay where they are.
+        folder: Where measurements lie that are too large for memory; the system's temporary folder if left out.
 
     Attributes:
         seconds: Time spent in passes over this pool and what was taken of it.
@@ -79,6 +86,7 @@ class Pool:
         progress: Progress | None = None,
         companions: Companions | None = None,
         rows: Positions | None = None,
+        folder: Path | None = None,
     ) -> None:
         self._examples = examples
         self._rows = np.arange(len(examples)) if rows is None else rows
@@ -89,6 +97,8 @@ class Pool:
         self._measured: dict[Probe, Measured] = {}
         self._also: tuple[Probe, ...] = ()
         self._source: tuple[Pool, Positions] | None = None
+        self._folder = folder or Path(tempfile.gettempdir())
+        self._scratch = Scratch(self._folder, scoring.memory * 10**6)
 
     def __len__(self) -> int:
         """Return N."""
@@ -138,6 +148,7 @@ class Pool:
             self._progress,
             self._companions,
             self._rows[positions],
+            self._folder,
         )
         taken._source = (self, np.asarray(positions))
         return taken
@@ -175,51 +186,89 @@ class Pool:
 
     def _measure(self, probes: Sequence[Probe]) -> list[Measured]:
         """Run probes over the pool in one pass."""
-        sinks = [Sink(len(self)) for _ in probes]
-        processes = process_state().num_processes
-        mine: list[tuple[Positions, list[tuple[type, tuple[NDArray[Any], ...]]]]] = []
-        for positions, forward in self._forwards("scoring"):
-            values = [parts(probe(forward)) for probe in probes]
-            if processes > 1:
-                mine.append((positions, values))
+        batches = self._batches("scoring", lambda forward: [parts(probe(forward)) for probe in probes])
+        first = list(islice(batches, 1))
+        # A process without a batch learns from the others what the probes give.
+        layouts = gather([[Layout.of(value) for value in values] for _, values in first])
+        if not layouts:
+            return [np.empty((0,), dtype=np.float32) for _ in probes]
+        sinks = [Sink(len(self), layout, self._scratch) for layout in layouts[0]]
+        held = [sink for sink in sinks if not sink.spilled]
+        mine: list[tuple[Positions, list[Value]]] = []
+        for positions, values in chain(first, batches):
             for sink, value in zip(sinks, values, strict=True):
                 sink.put(positions, value)
-        if processes > 1:
-            for positions, values in gather_object(mine):
-                for sink, value in zip(sinks, values, strict=True):
+            if process_state().num_processes > 1:
+                kept = zip(sinks, values, strict=True)
+                mine.append((positions, [value for sink, value in kept if not sink.spilled]))
+        if process_state().num_processes > 1:
+            for positions, values in gather(mine):  # what lies in files is there for all
+                for sink, value in zip(held, values, strict=True):
                     sink.put(positions, value)
         return [sink.result() for sink in sinks]
 
     def predict(self) -> list[Prediction]:
         """Return the model's answer to every example, in pool order."""
         mine: list[tuple[int, Prediction]] = []
-        for positions, forward in self._forwards("predicting"):
-            mine.extend(zip(positions.tolist(), self._task.predict(forward), strict=True))
-        if process_state().num_processes > 1:
-            mine = gather_object(mine)
-        return [prediction for _, prediction in sorted(mine, key=lambda pair: pair[0])]
+        for positions, predictions in self._batches("predicting", self._task.predict):
+            mine.extend(zip(positions.tolist(), predictions, strict=True))
+        return [prediction for _, prediction in sorted(gather(mine), key=lambda pair: pair[0])]
 
-    def _forwards(self, label: str) -> Iterator[tuple[Positions, Forward]]:
-        """Yield this process's share of the batches: of P processes, process r takes batches r, r + P, ..."""
+    def _batches(self, label: str, read: Callable[[Forward], T]) -> Iterator[tuple[Positions, T]]:
+        """Yield positions and what is read of them, of this process's share of the batches.
+
+        Of P processes, process r takes batches r, r + P, ... One that does not fit into the device's memory is halved,
+        and so are those after it.
+        """
         started = time.perf_counter()
         sizes = self._examples.with_format("arrow", columns=["length", "rows"])[:]
         lengths, rows = (sizes[name].to_numpy()[self._rows] for name in ("length", "rows"))
         batches = make_batches(lengths, rows, self._scoring)
         state = process_state()
-        device = next(self._model.parameters()).device
         training = self._model.training
         self._model.eval()
+        halved = 0
         try:
-            for positions in self._progress.track(batches[state.process_index :: state.num_processes], label):
-                examples = fetch(self._examples, self._rows[positions])
-                batch = self._task.collate(examples).to(device)
-                longest = int(lengths[positions].max())
-                most = max(1, min(self._scoring.batch_size, self._scoring.batch_tokens // longest))
-                companions = self._companions
-                yield positions, Forward(self._model, self._task, batch, examples, self._draws, most, companions)
+            for batch in self._progress.track(batches[state.process_index :: state.num_processes], label):
+                waiting = [batch]
+                while waiting:
+                    positions = waiting.pop()
+                    if len(positions) > -(-len(batch) // 2**halved):
+                        waiting += np.array_split(positions, 2)[::-1]
+                        continue
+                    longest = int(lengths[positions].max())
+                    most = min(self._scoring.batch_size, self._scoring.batch_tokens // longest) // 2**halved
+                    value = self._fitting(positions, max(1, most), read)
+                    if value is None:
+                        halved += 1
+                        waiting.append(positions)
+                    else:
+                        yield positions, value[0]
         finally:
             self._model.train(training)
             self._spend(time.perf_counter() - started)
+
+    def _fitting(self, positions: Positions, most: int, read: Callable[[Forward], T]) -> tuple[T] | None:
+        """Return what is read of a batch, or None where the device's memory does not hold it.
+
+        Raises:
+            UserError: Less than this batch, one row of input, cannot be tried.
+        """
+        examples = fetch(self._examples, self._rows[positions])
+        device = next(self._model.parameters()).device
+        try:
+            batch = self._task.collate(examples).to(device)
+            return (read(Forward(self._model, self._task, batch, examples, self._draws, most, self._companions)),)
+        except (RuntimeError, MemoryError) as error:
+            if not isinstance(error, MemoryError) and not should_reduce_batch_size(error):
+                raise
+            if len(positions) == 1 and most == 1:
+                raise UserError(
+                    f"One text alone does not fit into the memory of {device}: lower max_length, or take a smaller "
+                    "--model."
+                ) from None
+        clear_device_cache(garbage_collection=True)  # here, where the error holds on to nothing any more
+        return None
 
     def _spend(self, seconds: float) -> None:
         """Count time here and wherever this pool was taken from."""

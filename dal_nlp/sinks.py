@@ -1,6 +1,7 @@
 """What probes give, batch by batch, and how it becomes one result over the whole pool."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,11 @@ from torch import Tensor
 
 from dal_nlp.errors import BrokenModelError, UserError
 from dal_nlp.forward import Forward
+from dal_nlp.scratch import Scratch
 from dal_nlp.vectors import Dense, Outer, Positions
+
+#: The largest number of half precision.
+LARGEST_HALF = float(np.finfo(np.float16).max)
 
 Measure = Tensor | Outer | Dense
 Probe = Callable[[Forward], Measure]
@@ -36,33 +41,75 @@ def rows(measured: Measured, positions: Positions) -> Measured:
     return join(type(measured), tuple(part[positions] for part in parts))
 
 
-class Sink:
-    """Puts batches of one probe's results in pool order, without ever holding them twice."""
+@dataclass(frozen=True)
+class Layout:
+    """What a probe gives of one example.
 
-    def __init__(self, n: int) -> None:
-        self._n = n
-        self._kind: type = np.ndarray
-        self._whole: tuple[NDArray[Any], ...] = (np.empty((0,), dtype=np.float32),)
+    Attributes:
+        kind: What is made of the arrays.
+        rows: Shape and type of each array's row.
+    """
 
-    def put(self, positions: Positions, value: tuple[type, tuple[NDArray[Any], ...]]) -> None:
-        """Take up one batch; raises ``BrokenModelError`` on NaN and ``UserError`` for another number of rows than B."""
+    kind: type
+    rows: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
+
+    @classmethod
+    def of(cls, value: "Value") -> "Layout":
+        """Read it off one batch."""
         kind, parts = value
+        return cls(kind, tuple((part.shape[1:], part.dtype) for part in parts))
+
+
+#: What a probe gave of one batch: numpy arrays of B rows, and what to make of these.
+Value = tuple[type, tuple[NDArray[Any], ...]]
+
+
+class Sink:
+    """Puts batches of one probe's results in pool order, without ever holding them twice.
+
+    Args:
+        n: Examples in the pool.
+        layout: What the probe gives.
+        scratch: Where arrays lie that are too large for memory. Plain vectors lie there in half precision: those who
+            take vectors ask for blocks, norms and distances, and compute in single precision.
+    """
+
+    def __init__(self, n: int, layout: Layout, scratch: Scratch) -> None:
+        self._layout = layout
+        arrays = [((n, *shape), dtype) for shape, dtype in layout.rows]
+        self.spilled = any(scratch.takes(shape, dtype) for shape, dtype in arrays)
+        if not self.spilled:
+            self._whole = tuple(np.empty(shape, dtype=dtype) for shape, dtype in arrays)
+            return
+        half = layout.kind is Dense
+        self._whole = tuple(scratch.array(shape, np.float16 if half else dtype) for shape, dtype in arrays)
+
+    def put(self, positions: Positions, value: Value) -> None:
+        """Take up one batch.
+
+        Raises:
+            BrokenModelError: It holds NaN, or what is too large for half precision where it is kept in that.
+            UserError: It has another number of rows than B.
+        """
+        _, parts = value
         if any(len(part) != len(positions) for part in parts):
             raise UserError(
                 f"A probe gave {len(parts[0])} rows for {len(positions)} examples, each of which may have several rows "
                 "of input: add these up by forward.batch.owner, as probes.length does."
             )
-        if self._kind is not kind or len(self._whole[0]) != self._n:
-            self._kind = kind
-            self._whole = tuple(np.empty((self._n, *part.shape[1:]), dtype=part.dtype) for part in parts)
         for whole, part in zip(self._whole, parts, strict=True):
             if np.isnan(part).any():
                 raise BrokenModelError(
                     "The model gives NaN for some examples, so they cannot be compared: lower "
                     "training.learning_rate or use training.precision no."
                 )
+            if whole.dtype == np.float16 and np.abs(part).max(initial=0) > LARGEST_HALF:
+                raise BrokenModelError(
+                    "The model's embeddings are too large to be kept in half precision: raise scoring.memory, or set "
+                    "query.candidates to score fewer texts."
+                )
             whole[positions] = part
 
     def result(self) -> Measured:
         """Return the whole pool's result."""
-        return join(self._kind, self._whole)
+        return join(self._layout.kind, self._whole)

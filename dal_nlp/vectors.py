@@ -1,12 +1,15 @@
 """Vectors of the pool's examples, whole or as factors, with the norms and distances that choosers need.
 
+They may lie in files that do not fit into memory, so everything goes through them in blocks. Blocks begin at multiples
+of ``ROWS`` whoever asks for which part: a row is always multiplied beside the same others, and rounded alike.
+
 Letters: N vectors, H numbers each; for ``Outer``, P outer products of A by H numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +21,29 @@ Positions = NDArray[np.int64]
 RESOLUTION = np.float32(1e-6)
 #: How many numbers of temporary results at a time.
 CHUNK = 1 << 22
+#: Rows in a block at most: few enough that what is read of them stays in the processor's cache.
+ROWS = 1024
+
+EVERYTHING = slice(None)
+
+
+def cuts(part: slice, n: int, width: int = 1) -> Iterator[slice]:
+    """Cut a part of 0..n-1, which begins at a multiple of ``ROWS``, into blocks of about ``CHUNK / width`` rows."""
+    start, stop, _ = part.indices(n)
+    step = ROWS
+    while step > 1 and step * width > CHUNK:
+        step //= 2
+    for first in range(start, stop, step):
+        yield slice(first, min(first + step, stop))
+
+
+def full(numbers: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Return numbers in a precision to compute in: half precision is for keeping only."""
+    if numbers.dtype != np.float16:
+        return numbers
+    import torch  # ten times as fast at this as numpy
+
+    return torch.from_numpy(np.array(numbers)).float().numpy()
 
 
 class Vectors(Protocol):
@@ -29,13 +55,13 @@ class Vectors(Protocol):
     def sq_norms(self) -> Array:
         """Return the squared Euclidean norms, (N,), read-only."""
 
-    def sq_dists(self, i: int) -> Array:
-        """Return the squared Euclidean distances of all vectors to vector i, (N,), at least 0."""
+    def sq_dists(self, i: int, part: slice = EVERYTHING) -> Array:
+        """Return the squared Euclidean distances of the M vectors of a part to vector i, (M,), at least 0."""
 
 
-def _sq_dists(norms: Array, products: Array, i: int) -> Array:
-    """Return |x|^2 + |x_i|^2 - 2 x.x_i, in place of the products; what rounding alone could have left is 0."""
-    sums = norms + norms[i]
+def _sq_dists(norms: Array, norm: np.float32, products: Array) -> Array:
+    """Return |x|^2 + |y|^2 - 2 x.y, in place of the products; what rounding alone could have left is 0."""
+    sums = norms + norm
     products *= -2
     products += sums
     sums *= RESOLUTION
@@ -51,13 +77,28 @@ def _frozen(norms: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Dense:
-    """N plain vectors, x (N, H)."""
+    """N plain vectors, x (N, H).
+
+    Where they are many they are kept in half precision, and computed with in single.
+
+    Attributes:
+        x: The vectors; any floating type.
+    """
 
     x: Array
 
     def __len__(self) -> int:
         """Return N."""
         return len(self.x)
+
+    @property
+    def width(self) -> int:
+        """Return H."""
+        return int(self.x.shape[1])
+
+    def rows(self, rows: int | slice | Positions) -> Array:
+        """Return some of the vectors, (M, H), or one, (H,), in a precision to compute in."""
+        return full(np.asarray(self.x[rows]))
 
     def parts(self) -> tuple[Array, ...]:
         """Return the arrays that make these vectors up, each with N rows."""
@@ -70,15 +111,21 @@ class Dense:
 
     @cached_property
     def _norms(self) -> Array:
-        return _frozen(np.einsum("nh,nh->n", self.x, self.x))
+        norms = np.empty(len(self), dtype=full(self.x[:0]).dtype)
+        for block in cuts(EVERYTHING, len(self), self.width):
+            x = self.rows(block)
+            np.einsum("nh,nh->n", x, x, out=norms[block])
+        return _frozen(norms)
 
     def sq_norms(self) -> Array:
         """Return the squared Euclidean norms, (N,), read-only."""
         return self._norms
 
-    def sq_dists(self, i: int) -> Array:
-        """Return the squared Euclidean distances to vector i, (N,): two norms and one matrix-vector product."""
-        return _sq_dists(self._norms, self.x @ self.x[i], i)
+    def sq_dists(self, i: int, part: slice = EVERYTHING) -> Array:
+        """Return the squared Euclidean distances to vector i, (M,): two norms and one matrix-vector product."""
+        x = self.rows(i)
+        products = [self.rows(block) @ x for block in cuts(part, len(self), self.width)]
+        return _sq_dists(self._norms[part], self._norms[i], np.concatenate([self._norms[:0], *products]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,37 +158,36 @@ class Outer:
 
     @cached_property
     def _norms(self) -> Array:
-        if self.left.shape[1] == 1:
-            left, right = self.left[:, 0], self.right[:, 0]
-            return _frozen(np.einsum("na,na->n", left, left) * np.einsum("nh,nh->n", right, right))
         norms = np.empty(len(self), dtype=np.result_type(self.left, self.right))
-        for rows in self._slices():
-            left, right = self.left[rows], self.right[rows]
-            lefts, rights = left @ left.swapaxes(1, 2), right @ right.swapaxes(1, 2)
-            norms[rows] = np.einsum("npq,npq->n", lefts, rights)
+        for block in self._blocks(EVERYTHING):
+            left, right = self.left[block], self.right[block]
+            if left.shape[1] == 1:
+                lefts, rights = (np.einsum("nph,nph->n", factor, factor) for factor in (left, right))
+                norms[block] = lefts * rights
+            else:
+                lefts, rights = left @ left.swapaxes(1, 2), right @ right.swapaxes(1, 2)
+                norms[block] = np.einsum("npq,npq->n", lefts, rights)
         return _frozen(np.maximum(norms, 0))
 
-    def _slices(self) -> list[slice]:
-        """Cut the N matrices so that P x P numbers of each stay few."""
-        step = max(CHUNK // max(self.left.shape[1], 1) ** 2, 1)
-        return [slice(start, start + step) for start in range(0, len(self), step)]
+    def _blocks(self, part: slice) -> Iterator[slice]:
+        """Cut a part of the N matrices so that P x P numbers of each, and what is read of them, stay few."""
+        return cuts(part, len(self), max(self.left.shape[1] ** 2, self.right[0].size if len(self) else 1))
 
-    def _products(self, i: int) -> Array:
-        """Return the inner products with matrix i, (N,): O(N P^2 (A + H)), or O(N (A + H)) where P is 1."""
+    def _products(self, i: int, block: slice) -> Array:
+        """Return the inner products with matrix i, (M,): O(M P^2 (A + H)), or O(M (A + H)) where P is 1."""
         if self.left.shape[1] == 1:
-            products: Array = self.right[:, 0] @ self.right[i, 0]
-            products *= self.left[:, 0] @ self.left[i, 0]
+            products: Array = self.right[block, 0] @ self.right[i, 0]
+            products *= self.left[block, 0] @ self.left[i, 0]
             return products
-        products = np.empty(len(self), dtype=np.result_type(self.left, self.right))
-        for rows in self._slices():
-            lefts, rights = self.left[rows] @ self.left[i].T, self.right[rows] @ self.right[i].T
-            products[rows] = np.einsum("npq,npq->n", lefts, rights)
-        return products
+        lefts, rights = self.left[block] @ self.left[i].T, self.right[block] @ self.right[i].T
+        sums: Array = np.einsum("npq,npq->n", lefts, rights)
+        return sums
 
     def sq_norms(self) -> Array:
         """Return the squared Frobenius norms, (N,), read-only."""
         return self._norms
 
-    def sq_dists(self, i: int) -> Array:
-        """Return the squared Frobenius distances to matrix i, (N,): two norms and the products of the factors."""
-        return _sq_dists(self._norms, self._products(i), i)
+    def sq_dists(self, i: int, part: slice = EVERYTHING) -> Array:
+        """Return the squared Frobenius distances to matrix i, (M,): two norms and the products of the factors."""
+        products = [self._products(i, block) for block in self._blocks(part)]
+        return _sq_dists(self._norms[part], self._norms[i], np.concatenate([self._norms[:0], *products]))

@@ -235,6 +235,7 @@ class Workspace:
             self._progress,
             self.learner.companions(round),
             rows,
+            self.folder / "cache",
         )
 
     def training_size(self) -> int:

@@ -1,6 +1,7 @@
 """One pass, pool order, what is remembered, batches, NaN, and the model's mode."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,6 @@ import torch
 
 from dal_nlp.config import ScoringConfig
 from dal_nlp.errors import BrokenModelError, Unsupported, UserError
-from dal_nlp.forward import Forward
 from dal_nlp.pool import Pool, fetch, make_batches
 from dal_nlp.strategies import probes
 from dal_nlp.vectors import Positions
@@ -36,13 +36,13 @@ def test_several_probes_are_one_pass() -> None:
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A list that grows by the size of the pool at every pass over one."""
     seen: list[int] = []
-    forwards = Pool._forwards
+    forwards = Pool._batches
 
-    def counting(self: Pool, label: str) -> Iterator[tuple[Positions, Forward]]:
+    def counting(self: Pool, label: str, read: Any) -> Iterator[tuple[Positions, Any]]:
         seen.append(len(self))
-        yield from forwards(self, label)
+        yield from forwards(self, label, read)
 
-    monkeypatch.setattr(Pool, "_forwards", counting)
+    monkeypatch.setattr(Pool, "_batches", counting)
     return seen
 
 
@@ -194,3 +194,46 @@ def test_length_is_that_of_all_windows() -> None:
     (length,) = pool.collect(probes.length)
     rows = fetch(pool._examples, range(9))
     assert length.tolist() == [sum(map(len, row["input_ids"])) for row in rows]
+
+
+class Small:
+    """A device that holds so many rows of input at a time."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows, self.batches = rows, []  # type: ignore[var-annotated]
+
+    def __call__(self, module: Any, args: Any, kwargs: Any) -> None:
+        self.batches.append(len(kwargs["input_ids"]))
+        if self.batches[-1] > self.rows:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def test_a_batch_too_large_for_the_device_is_halved_and_so_are_those_after_it() -> None:
+    want = tiny.pool(n=40, batch_size=16).collect(probes.entropy, probes.embedding)
+    pool, device = tiny.pool(n=40, batch_size=16), Small(5)
+    pool._model.register_forward_pre_hook(device, with_kwargs=True)
+    for mine, theirs in zip(pool.collect(probes.entropy, probes.embedding), want, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+    assert [size for size in device.batches if size > 5] == [16, 8]
+    assert sum(size for size in device.batches if size <= 5) == 40
+
+
+def test_a_text_that_does_not_fit_alone_is_the_users_to_mend() -> None:
+    pool = tiny.pool(n=4)
+    pool._model.register_forward_pre_hook(Small(0), with_kwargs=True)
+    with pytest.raises(UserError, match=r"One text alone.*max_length"):
+        pool.collect(probes.entropy)
+
+
+def test_other_errors_of_the_model_are_not_taken_for_a_lack_of_memory() -> None:
+    pool = tiny.pool(n=4)
+    calls = []
+
+    def broken(*_: Any) -> None:
+        calls.append(1)
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    pool._model.register_forward_pre_hook(broken)
+    with pytest.raises(RuntimeError, match="mat1"):
+        pool.collect(probes.entropy)
+    assert len(calls) == 1

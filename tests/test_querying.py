@@ -359,13 +359,13 @@ def test_a_run_asks_no_near_duplicates_and_says_how_many_it_left_out(many: Path,
 
 def test_the_strategy_sees_the_candidates_only(many: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    forwards = Pool._forwards
+    forwards = Pool._batches
 
-    def counting(self: Pool, label: str) -> Iterator[tuple[Positions, Forward]]:
+    def counting(self: Pool, label: str, read: Any) -> Iterator[tuple[Positions, Any]]:
         sizes.extend([len(self)] * (label == "scoring"))
-        yield from forwards(self, label)
+        yield from forwards(self, label, read)
 
-    monkeypatch.setattr(Pool, "_forwards", counting)
+    monkeypatch.setattr(Pool, "_batches", counting)
     changes = {"initial": 5, "query_size": 4, "rounds": 1, "strategy": "entropy"}
     result = run(many, model_folder, query={"candidates": 20, "dedupe": None}, **changes)
     assert sizes == [20, 20]

@@ -308,7 +308,14 @@ def encoded(rows: list[dict[str, str]], of: Classification) -> Dataset:
 
 
 def pool(
-    n: int = 40, labels: int = 2, labelled: int = 6, batch_size: int = 8, draws: str = "fixed", k: int = 4
+    n: int = 40,
+    labels: int = 2,
+    labelled: int = 6,
+    batch_size: int = 8,
+    draws: str = "fixed",
+    k: int = 4,
+    scoring: ScoringConfig | None = None,
+    folder: Path | None = None,
 ) -> Pool:
     """A pool of n examples under a random model, beside some labelled ones."""
     of = task(labels)
@@ -316,11 +323,11 @@ def pool(
     rows = sentences(n + labelled)
     for i, row in enumerate(rows):
         row["label"] = of.labels[i % len(of.labels)]
-    scoring = ScoringConfig(batch_size=batch_size)
+    scoring = scoring or ScoringConfig(batch_size=batch_size)
     kind = make_draws(DrawsConfig(kind=draws, k=k), seed=0, round=1)
     known = Pool(encoded(rows[n:], of), model, of, kind, scoring) if labelled else None
     examples = encoded(rows[:n], of).remove_columns("target")
-    return Pool(examples, model, of, kind, scoring, known, companions=Beside())
+    return Pool(examples, model, of, kind, scoring, known, companions=Beside(), folder=folder)
 
 
 torch.set_num_threads(1)

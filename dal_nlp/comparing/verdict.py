@@ -135,7 +135,7 @@ def _interval(reached: Reach) -> str:
 
 def _sometimes(reached: Reach) -> str:
     """Write how often the resamples reach what the mean curve does not."""
-    return f" (though in {_percent(reached.share)} of the resamples)" if reached.share else ""
+    return f" (though in {_percent(reached.share)} of the resamples)" if round(reached.share or 0, 2) else ""
 
 
 def _evidence(test: PairedTest) -> str:

@@ -14,7 +14,7 @@ from dal_nlp.forward import Forward
 from dal_nlp.pool import Pool
 from dal_nlp.strategies.base import MASKED_LM, Selection, Strategy
 from dal_nlp.strategies.choose import nearest_to_centres, unit
-from dal_nlp.vectors import Array
+from dal_nlp.vectors import Array, Dense
 
 #: Tokens that a surprisal vector covers (the length at which the paper cuts its texts).
 LENGTH = 128
@@ -54,7 +54,7 @@ class Alps(Strategy):
         losses, keys = pool.collect(token_losses, text_keys)
         vectors = surprisal(losses, keys, self.share, int(rng.integers(2**63)))
         # Vectors with no place in common are equally far apart: the model's rounding must not choose between them.
-        return nearest_to_centres(unit(vectors).round(DECIMALS), k, rng)
+        return nearest_to_centres(Dense(unit(vectors).round(DECIMALS)), k, rng)
 
 
 def token_losses(forward: Forward) -> Tensor:

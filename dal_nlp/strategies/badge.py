@@ -3,11 +3,12 @@
 import numpy as np
 
 from dal_nlp.errors import BrokenModelError
+from dal_nlp.nearest import Nearest
 from dal_nlp.pool import Pool
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.strategies.choose import top_k
-from dal_nlp.vectors import Array, Vectors
+from dal_nlp.vectors import Vectors
 
 
 class Badge(Strategy):
@@ -45,20 +46,10 @@ def kmeans_pp(vectors: Vectors, k: int, rng: np.random.Generator) -> Selection:
         )
     first = top_k(norms, 1, rng)
     picks, scores = [int(first.positions[0])], [float(first.scores[0])]
-    nearest = np.full(len(norms), np.inf, dtype=norms.dtype)
-    chosen = np.zeros(len(norms), dtype=bool)
+    nearest = Nearest(vectors)
     for _ in range(k - 1):
-        chosen[picks[-1]] = True
-        np.minimum(nearest, vectors.sq_dists(picks[-1]), out=nearest)
-        nearest[picks[-1]] = 0  # exactly, or a pick could come twice
-        picks.append(draw(nearest, chosen, rng))
-        scores.append(float(nearest[picks[-1]]))
+        nearest.add(picks[-1], own=0)  # exactly, or a pick could come twice
+        pick, distance = nearest.draw(rng)
+        picks.append(pick)
+        scores.append(distance)
     return Selection(np.array(picks), np.array(scores))
-
-
-def draw(weights: Array, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], rng: np.random.Generator) -> int:
-    """Draw one of N positions in proportion to the weights, evenly among those not chosen where all weights are 0."""
-    cdf = np.cumsum(weights, dtype=np.float64)
-    if cdf[-1] == 0:
-        return int(rng.choice(np.flatnonzero(~chosen)))
-    return int(np.searchsorted(cdf, rng.random() * cdf[-1], side="right"))  # the first above u: never a weight of 0

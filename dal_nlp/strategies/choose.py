@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from dal_nlp.errors import BrokenModelError
 from dal_nlp.strategies.base import Selection
 from dal_nlp.strategies.geometry import kmeans, sq_norms
-from dal_nlp.vectors import Array, Positions
+from dal_nlp.vectors import EVERYTHING, Array, Dense, Positions, cuts
 
 Scores = NDArray[np.floating[Any]]
 
@@ -55,10 +55,11 @@ def unit(x: Array) -> Array:
     return scaled
 
 
-def nearest_to_centres(x: Array, k: int, rng: np.random.Generator, weights: Array | None = None) -> Selection:
-    """Cluster x (N, H) into k clusters by k-means and choose the row nearest to each centre; O(N k H) an iteration.
+def nearest_to_centres(x: Dense, k: int, rng: np.random.Generator, weights: Array | None = None) -> Selection:
+    """Cluster N vectors into k clusters by k-means and choose the one nearest to each centre.
 
-    A row that is nearest to two centres goes to the larger cluster, the next nearest to the other.
+    A row that is nearest to two centres goes to the larger cluster, the next nearest to the other. The costs are those
+    of ``geometry.kmeans``, and two passes over the rows.
 
     Args:
         x: The rows.
@@ -71,13 +72,44 @@ def nearest_to_centres(x: Array, k: int, rng: np.random.Generator, weights: Arra
     """
     labels, centres = kmeans(x, k, rng, weights)
     sizes = np.bincount(labels, minlength=k).astype(np.float64)
-    halves = sq_norms(x) / 2
     order = descending(sizes, rng)
+    nearest = _nearest_rows(x, centres)
     positions: list[int] = []
     for cluster in order:
-        closeness = x @ centres[cluster] - halves  # minus half the squared distance, up to a constant
-        closeness[positions] = -np.inf
-        # Two rows that make a cluster are as far from its centre, up to rounding, which a lot decides better.
-        closeness[closeness > closeness.max() - ALIKE * halves.max()] = closeness.max()
-        positions.append(argmax(closeness, rng))
+        left = np.setdiff1d(nearest[cluster], positions)
+        if not len(left):  # larger clusters have them all
+            closeness = _closeness(x, EVERYTHING, centres[[cluster]])[:, 0]
+            closeness[positions] = -np.inf
+            left = np.flatnonzero(closeness > closeness.max() - _rounding(x))
+        positions.append(int(left[rng.integers(len(left))]))
     return Selection(np.array(positions), sizes[order])
+
+
+def _nearest_rows(x: Dense, centres: Array) -> list[Positions]:
+    """Return for each centre (K, H) the positions of all rows that are as near as the nearest, up to rounding.
+
+    Two rows that make a cluster are as far from its centre, up to rounding, which a lot decides better.
+    """
+    blocks = list(cuts(EVERYTHING, len(x), max(len(centres), x.width)))
+    # The best of each block is kept, so that few blocks are gone through again.
+    best = np.stack([_closeness(x, rows, centres).max(0) for rows in blocks])
+    least = best.max(0) - _rounding(x)
+    found: list[list[Positions]] = [[] for _ in centres]
+    for rows, tops in zip(blocks, best, strict=True):
+        reached = np.flatnonzero(tops > least)
+        if len(reached):
+            near = _closeness(x, rows, centres)[:, reached] > least[reached]
+            for column, cluster in enumerate(reached):
+                found[cluster].append(np.flatnonzero(near[:, column]) + rows.start)
+    return [np.concatenate(parts) for parts in found]
+
+
+def _closeness(x: Dense, part: slice, centres: Array) -> Array:
+    """Return minus half the squared distance of a part's rows to each centre (K, H), up to a constant, (M, K)."""
+    closeness = [x.rows(rows) @ centres.T for rows in cuts(part, len(x), max(len(centres), x.width))]
+    return np.asarray(np.concatenate(closeness) - x.sq_norms()[part, None] / 2)
+
+
+def _rounding(x: Dense) -> float:
+    """Return the difference in closeness that rounding can make."""
+    return float(ALIKE * x.sq_norms().max() / 2)

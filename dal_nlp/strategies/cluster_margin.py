@@ -12,7 +12,7 @@ from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.strategies.choose import top_k, unit
 from dal_nlp.strategies.geometry import kmeans, sq_dists, sq_norms
-from dal_nlp.vectors import Array, Positions
+from dal_nlp.vectors import Array, Dense, Positions
 
 #: Up to so many rows are clustered one by one; of more, k-means makes so many groups first (or 2 k, if that is more).
 LEAVES = 1000
@@ -53,7 +53,7 @@ class ClusterMargin(Strategy):
 def clusters(x: Array, k: int, rng: np.random.Generator) -> Positions:
     """Return the average-linkage cluster of each row of x (N, H), (N,); see the deviations of ``ClusterMargin``."""
     leaves = min(len(x), max(LEAVES, 2 * k))
-    groups, centres = (np.arange(len(x)), x) if leaves == len(x) else kmeans(x, leaves, rng, iterations=10)
+    groups, centres = (np.arange(len(x)), x) if leaves == len(x) else kmeans(Dense(x), leaves, rng, iterations=10)
     sizes = np.bincount(groups, minlength=leaves)
     distances = np.sqrt(sq_dists(centres, sq_norms(centres), centres))
     return average_linkage(distances, sizes, max(k, leaves // 10))[groups]

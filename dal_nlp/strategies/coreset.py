@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from dal_nlp.nearest import Nearest
 from dal_nlp.pool import Pool
+from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Selection, Strategy
-from dal_nlp.strategies.choose import argmax
-from dal_nlp.strategies.geometry import embeddings, nearest_sq_dists, sq_norms
-from dal_nlp.vectors import Array
+from dal_nlp.strategies.geometry import check_finite, nearest_sq_dists
+from dal_nlp.vectors import Array, Dense, full
 
 
 class Coreset(Strategy):
@@ -18,7 +19,8 @@ class Coreset(Strategy):
     lot, that of the example farthest from it.
 
     Reads: embedding (of the labelled examples too).
-    Cost: one pass and one over the labelled examples; O(N L H) once and O(N H) a pick, N x H numbers in memory.
+    Cost: one pass and one over the labelled examples; O(N L H) once and O(N H) a pick, N x H numbers in memory, or in a
+        file in half precision where they are many.
     Tasks: all.
     Reference: Sener and Savarese (2018), Active learning for convolutional neural networks: a core-set approach,
         algorithm 1.
@@ -27,30 +29,26 @@ class Coreset(Strategy):
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Choose the k farthest, one after the other; fewer would have been the first of these."""
-        x, labelled = embeddings(pool)
-        return k_center(x, labelled, k, rng)
+        (x,) = pool.collect(probes.vectors)
+        labelled = pool.labelled.collect(probes.vectors)[0].x if pool.has_labelled else x.x[:0]
+        return k_center(x, full(labelled), k, rng)
 
 
-def k_center(x: Array, centres: Array, k: int, rng: np.random.Generator) -> Selection:
-    """Choose k rows of x (N, H), each the farthest from the centres (L, H) and the rows before it.
+def k_center(x: Dense, centres: Array, k: int, rng: np.random.Generator) -> Selection:
+    """Choose k of N vectors, each the farthest from the centres (L, H) and the picks before it.
 
     Scores are distances. One matrix-vector product a pick; a running minimum instead of distances to all centres.
 
     Raises:
-        BrokenModelError: A row holds NaN or infinity.
+        BrokenModelError: A vector holds NaN or infinity.
     """
-    norms, nearest = sq_norms(x), nearest_sq_dists(x, centres)
+    check_finite(x.sq_norms())
+    nearest = Nearest(x, lambda part: nearest_sq_dists(x, centres, part))
     picks, scores = [], []
     for _ in range(k):
-        i = argmax(nearest, rng)
-        picks.append(i)
-        scores.append(nearest[i])
-        d = x @ x[i]
-        d *= -2
-        d += norms
-        d += norms[i]
-        np.minimum(nearest, np.maximum(d, 0, out=d), out=nearest)
-        nearest[picks] = -1  # below every distance: no row comes twice
-        if scores[-1] == np.inf:  # there was no centre yet
-            scores[-1] = max(nearest.max(), 0)
+        pick, distance = nearest.farthest(rng)
+        nearest.add(pick, own=-1)  # below every distance: none comes twice
+        picks.append(pick)
+        # A first pick without a centre is infinitely far: the farthest from it tells how wide the pool is.
+        scores.append(distance if distance < np.inf else max(nearest.farthest(rng)[1], 0))
     return Selection(np.array(picks), np.sqrt(scores))

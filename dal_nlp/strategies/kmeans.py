@@ -5,7 +5,7 @@ import numpy as np
 from dal_nlp.pool import Pool
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Selection, Strategy
-from dal_nlp.strategies.choose import nearest_to_centres, unit
+from dal_nlp.strategies.choose import nearest_to_centres
 
 
 class KMeans(Strategy):
@@ -15,12 +15,13 @@ class KMeans(Strategy):
     they are). A score is the number of pool examples in the cluster that the pick stands for.
 
     Reads: embedding.
-    Cost: one pass, O(N k H) an iteration, N x H numbers in memory.
+    Cost: one pass, O(N k H) an iteration (of at most 100,000 examples), N x H numbers in memory, or in a file in half
+        precision where they are many.
     Tasks: all.
     Reference: Yuan et al. (2020), Cold-start active learning through self-supervised language modeling (BERT-KM).
     """
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Choose one representative a cluster, the largest cluster first."""
-        (embeddings,) = pool.collect(probes.embedding)
-        return nearest_to_centres(unit(embeddings), k, rng)
+        (x,) = pool.collect(probes.directions)
+        return nearest_to_centres(x, k, rng)

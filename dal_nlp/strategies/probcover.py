@@ -12,7 +12,7 @@ from dal_nlp.pool import Pool
 from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.strategies.choose import argmax, unit
 from dal_nlp.strategies.geometry import BLOCK, blocks, embeddings, kmeans, nearest_sq_dists, sq_dists, sq_norms
-from dal_nlp.vectors import Array, Positions
+from dal_nlp.vectors import Array, Dense, Positions
 
 #: Rows of the pool at which the purity of balls is measured.
 ANCHORS = 2000
@@ -55,7 +55,7 @@ class ProbCover(Strategy):
         x = unit(x)
         delta = self.delta
         if delta is None:
-            labels, _ = kmeans(x, min(self.clusters, len(x)), rng)
+            labels, _ = kmeans(Dense(x), min(self.clusters, len(x)), rng)
             delta = pure_radius(x, labels, self.purity, rng)
         return cover(x, unit(labelled), delta, k, rng)
 
@@ -87,7 +87,7 @@ def cover(x: Array, labelled: Array, delta: float, k: int, rng: np.random.Genera
     Scores are these numbers of rows. Raises ``BrokenModelError`` on NaN or infinity in a row.
     """
     norms, limit = sq_norms(x), delta**2
-    covered = nearest_sq_dists(x, labelled) < limit
+    covered = nearest_sq_dists(Dense(x), labelled) < limit
     degrees = _count(x, norms, limit)
     _discount(degrees, x, norms, np.flatnonzero(covered), limit)
     picks: list[int] = []

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from dal_nlp import categoricals
 from dal_nlp.forward import Forward
-from dal_nlp.vectors import Outer
+from dal_nlp.vectors import Dense, Outer
 
 
 def entropy(forward: Forward) -> Tensor:
@@ -32,6 +32,17 @@ def length(forward: Forward) -> Tensor:
 def embedding(forward: Forward) -> Tensor:
     """Mean of the last hidden states, (B, H)."""
     return forward.embedding
+
+
+def vectors(forward: Forward) -> Dense:
+    """Mean of the last hidden states, B vectors of H numbers, for those who ask for distances or go by blocks."""
+    return Dense(forward.embedding.detach().cpu().numpy())
+
+
+def directions(forward: Forward) -> Dense:
+    """Mean of the last hidden states, scaled to length one (0 stays), B vectors of H numbers."""
+    lengths = torch.linalg.vector_norm(forward.embedding, dim=1, keepdim=True)
+    return Dense((forward.embedding / torch.where(lengths > 0, lengths, 1)).detach().cpu().numpy())
 
 
 def lower_embedding(forward: Forward) -> Tensor:

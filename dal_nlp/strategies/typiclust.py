@@ -10,7 +10,7 @@ from dal_nlp.pool import Pool
 from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.strategies.choose import argmax, unit
 from dal_nlp.strategies.geometry import blocks, embeddings, kmeans, sq_dists, sq_norms
-from dal_nlp.vectors import Array, Positions
+from dal_nlp.vectors import Array, Dense, Positions
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class TypiClust(Strategy):
         x, labelled = embeddings(pool)
         known = len(labelled)
         rows = unit(np.concatenate([x, labelled]))
-        labels, _ = kmeans(rows, min(known + k, self.clusters), rng)
+        labels, _ = kmeans(Dense(rows), min(known + k, self.clusters), rng)
         order = visits(labels, len(x), self.smallest, rng)
         return typical(rows[: len(x)], labels[: len(x)], order, self.neighbours, k, rng)
 

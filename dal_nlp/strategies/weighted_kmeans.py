@@ -10,7 +10,7 @@ from dal_nlp.pool import Pool
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.strategies.choose import Scores, nearest_to_centres, top_k, unit
-from dal_nlp.vectors import Array
+from dal_nlp.vectors import Array, Dense
 
 
 @dataclass(frozen=True)
@@ -43,5 +43,5 @@ def representatives(x: Array, uncertain: Scores, m: int, k: int, rng: np.random.
     candidates = top_k(uncertain, m, rng)
     largest = candidates.scores.max()
     weights = candidates.scores / largest if largest > 0 else None
-    chosen = nearest_to_centres(unit(x[candidates.positions]), k, rng, weights)
+    chosen = nearest_to_centres(Dense(unit(x[candidates.positions])), k, rng, weights)
     return Selection(candidates.positions[chosen.positions], chosen.scores)

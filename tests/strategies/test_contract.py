@@ -2,6 +2,7 @@
 
 import inspect
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,14 +76,14 @@ def test_picks_do_not_depend_on_the_batch_size(task: str, name: str) -> None:
 def test_the_pool_is_passed_over_once_at_most(task: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     pool = POOLS[task](30)
-    forwards = Pool._forwards
+    forwards = Pool._batches
 
-    def counting(self: Pool, label: str):  # type: ignore[no-untyped-def]
+    def counting(self: Pool, label: str, read: Any):  # type: ignore[no-untyped-def]
         if self is pool:
             seen.append(label)
-        yield from forwards(self, label)
+        yield from forwards(self, label, read)
 
-    monkeypatch.setattr(Pool, "_forwards", counting)
+    monkeypatch.setattr(Pool, "_batches", counting)
     build(name).select(pool, 5, np.random.default_rng(0))
     assert len(seen) <= 1
 

@@ -6,6 +6,7 @@ import pytest
 from dal_nlp.errors import BrokenModelError
 from dal_nlp.strategies import geometry
 from dal_nlp.strategies.coreset import Coreset, k_center
+from dal_nlp.vectors import Dense
 from tests import tiny
 from tests.reference import geometry as reference
 from tests.strategies.test_geometry import rows
@@ -22,7 +23,7 @@ def test_picks_are_those_of_all_pairs(monkeypatch, seed, labelled, block):
     monkeypatch.setattr(geometry, "BLOCK", block)
     x, centres = rows(30, seed=seed), rows(labelled, seed=seed + 10)
     picks, scores = reference.k_center(x, centres, 8)
-    selection = k_center(x, centres, 8, rng())
+    selection = k_center(Dense(x), centres, 8, rng())
     assert selection.positions.tolist() == picks
     np.testing.assert_allclose(selection.scores, scores, rtol=1e-4)
 
@@ -30,7 +31,7 @@ def test_picks_are_those_of_all_pairs(monkeypatch, seed, labelled, block):
 @pytest.mark.parametrize("seed", range(5))
 def test_without_labels_the_first_is_drawn_and_no_row_is_left_farther_than_twice_the_least(seed):
     x = rows(12, 2, seed)
-    selection = k_center(x, x[:0], 3, rng(seed))
+    selection = k_center(Dense(x), x[:0], 3, rng(seed))
     picks, _ = reference.k_center(x, x[selection.positions[:1]], 2)
     assert selection.positions[1:].tolist() == picks
     d = reference.pairwise(x, x)
@@ -41,7 +42,7 @@ def test_without_labels_the_first_is_drawn_and_no_row_is_left_farther_than_twice
 
 def test_the_first_without_labels_is_any_row():
     x = rows(5)
-    assert {int(k_center(x, x[:0], 1, rng(seed)).positions[0]) for seed in range(60)} == set(range(5))
+    assert {int(k_center(Dense(x), x[:0], 1, rng(seed)).positions[0]) for seed in range(60)} == set(range(5))
 
 
 @pytest.mark.parametrize("k", [1, 5, 12])
@@ -49,14 +50,14 @@ def test_the_first_without_labels_is_any_row():
 @pytest.mark.parametrize("kinds", [1, 3])
 def test_duplicates_still_give_k_distinct_rows(kinds, labelled, k):
     x = np.repeat(rows(kinds), 12 // kinds, axis=0)
-    selection = k_center(x, x[:labelled], k, rng())
+    selection = k_center(Dense(x), x[:labelled], k, rng())
     assert len(set(selection.positions.tolist())) == k
     assert np.isfinite(selection.scores).all()
 
 
 def test_each_kind_is_chosen_before_a_duplicate():
     x = np.repeat(rows(4, 40), 6, axis=0)
-    assert {int(i) // 6 for i in k_center(x, x[:1], 3, rng()).positions} == {1, 2, 3}
+    assert {int(i) // 6 for i in k_center(Dense(x), x[:1], 3, rng()).positions} == {1, 2, 3}
 
 
 def test_nan_is_an_error():
@@ -64,7 +65,7 @@ def test_nan_is_an_error():
     x[2, 2] = np.nan
     for bad, centres in ((x, rows(2)), (rows(3), x)):
         with pytest.raises(BrokenModelError):
-            k_center(bad, centres, 2, rng())
+            k_center(Dense(bad), centres, 2, rng())
 
 
 def test_a_pool_with_and_without_labels():

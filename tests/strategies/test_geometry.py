@@ -7,6 +7,7 @@ from dal_nlp.strategies import geometry
 from dal_nlp.strategies.choose import argmax, nearest_to_centres, unit
 from dal_nlp.strategies.geometry import kmeans, nearest_sq_dists, sq_dists, sq_norms
 from dal_nlp.strategies.kmeans import KMeans
+from dal_nlp.vectors import Dense
 from tests import tiny
 from tests.reference import geometry as reference
 
@@ -28,8 +29,8 @@ def test_distances_do_not_depend_on_the_blocks(monkeypatch, block):
     x, y = rows(9), rows(4, seed=1)
     d = reference.pairwise(x, y)
     np.testing.assert_allclose(np.sqrt(sq_dists(x, sq_norms(x), y)), d, rtol=1e-4)
-    np.testing.assert_allclose(np.sqrt(nearest_sq_dists(x, y)), d.min(1), rtol=1e-4)
-    assert (nearest_sq_dists(x, y[:0]) == np.inf).all()
+    np.testing.assert_allclose(np.sqrt(nearest_sq_dists(Dense(x), y)), d.min(1), rtol=1e-4)
+    assert (nearest_sq_dists(Dense(x), y[:0]) == np.inf).all()
 
 
 def test_the_distance_of_equal_rows_is_never_negative():
@@ -48,7 +49,7 @@ def test_unit_rows_have_length_one_and_zeros_stay():
 def test_what_is_not_finite_is_an_error(bad):
     x = rows(6)
     x[3, 1] = bad
-    for call in (sq_norms, unit, lambda x: nearest_to_centres(x, 2, np.random.default_rng(0))):
+    for call in (sq_norms, unit, lambda x: nearest_to_centres(Dense(x), 2, np.random.default_rng(0))):
         with pytest.raises(BrokenModelError, match="not finite"):
             call(x)
 
@@ -65,7 +66,7 @@ def test_argmax_breaks_ties_by_lot_and_refuses_nan():
 def test_kmeans_ends_where_centres_are_means_and_rows_are_with_the_nearest(seed, weighted):
     x = rows(200, seed=seed)
     weights = np.random.default_rng(seed).random(200).astype(np.float32) if weighted else None
-    labels, centres = kmeans(x, 7, np.random.default_rng(seed), weights)
+    labels, centres = kmeans(Dense(x), 7, np.random.default_rng(seed), weights)
     assert (reference.pairwise(x, centres).argmin(1) == labels).all()
     for cluster in range(7):
         inside = labels == cluster
@@ -76,7 +77,8 @@ def test_kmeans_ends_where_centres_are_means_and_rows_are_with_the_nearest(seed,
 def test_kmeans_is_about_as_good_as_scikit_learn():
     x = rows(600, 8)
     mine = [
-        ((x - c[labels]) ** 2).sum() for labels, c in (kmeans(x, 20, np.random.default_rng(seed)) for seed in range(5))
+        ((x - c[labels]) ** 2).sum()
+        for labels, c in (kmeans(Dense(x), 20, np.random.default_rng(seed)) for seed in range(5))
     ]
     theirs = [SklearnKMeans(20, n_init=1, random_state=seed).fit(x).inertia_ for seed in range(5)]
     assert np.mean(mine) < 1.02 * np.mean(theirs)
@@ -84,17 +86,17 @@ def test_kmeans_is_about_as_good_as_scikit_learn():
 
 def test_kmeans_finds_separate_groups_and_ignores_rows_without_weight():
     x, truth = blobs([40, 30, 20, 10])
-    labels, _ = kmeans(x, 4, np.random.default_rng(0))
+    labels, _ = kmeans(Dense(x), 4, np.random.default_rng(0))
     assert len(set(zip(labels.tolist(), truth.tolist(), strict=True))) == 4
     weights = (truth != 3).astype(np.float32)
-    _, centres = kmeans(x, 3, np.random.default_rng(0), weights)
+    _, centres = kmeans(Dense(x), 3, np.random.default_rng(0), weights)
     means = np.stack([x[truth == c].mean(0) for c in range(3)])
     np.testing.assert_allclose(np.sort(centres[:, 0]), np.sort(means[:, 0]), rtol=1e-4)
 
 
 def test_one_row_a_group_is_chosen_the_largest_group_first():
     x, truth = blobs([40, 30, 20, 10])
-    selection = nearest_to_centres(x, 4, np.random.default_rng(0))
+    selection = nearest_to_centres(Dense(x), 4, np.random.default_rng(0))
     assert truth[selection.positions].tolist() == [0, 1, 2, 3]
     assert selection.scores.tolist() == [40, 30, 20, 10]
     for cluster, position in enumerate(selection.positions):
@@ -107,14 +109,14 @@ def test_one_row_a_group_is_chosen_the_largest_group_first():
 @pytest.mark.parametrize("kinds", [1, 2, 12])
 def test_duplicates_still_give_k_distinct_rows(k, kinds):
     x = np.repeat(rows(kinds), 12 // kinds, axis=0)
-    selection = nearest_to_centres(x, k, np.random.default_rng(0))
+    selection = nearest_to_centres(Dense(x), k, np.random.default_rng(0))
     assert len(set(selection.positions.tolist())) == k
     assert np.isfinite(selection.scores).all()
 
 
 def test_equal_rows_are_chosen_by_lot():
     x = np.ones((10, 3), dtype=np.float32)
-    assert len({nearest_to_centres(x, 1, np.random.default_rng(s)).positions[0] for s in range(20)}) > 5
+    assert len({nearest_to_centres(Dense(x), 1, np.random.default_rng(s)).positions[0] for s in range(20)}) > 5
 
 
 def test_kmeans_on_a_pool_needs_no_labels():
