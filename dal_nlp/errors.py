@@ -20,6 +20,10 @@ class BrokenModelError(UserError):
     """The model gave NaN, so nothing measured on it can be compared."""
 
 
+class Stalled(Exception):
+    """A process of a run waited in vain for the others."""
+
+
 class RowError(ValueError):
     """A row that cannot be read as an example, with the reason; it stops the run."""
 
