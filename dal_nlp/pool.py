@@ -17,7 +17,7 @@ from dal_nlp.companions import Companions
 from dal_nlp.config import ScoringConfig
 from dal_nlp.errors import Unsupported, UserError
 from dal_nlp.forward import Draws, Forward
-from dal_nlp.processes import gather, process_state
+from dal_nlp.processes import gather, process_state, step
 from dal_nlp.progress import Progress, Silent
 from dal_nlp.scratch import Scratch
 from dal_nlp.sinks import Layout, Measured, Probe, Sink, Value, parts, rows
@@ -169,7 +169,8 @@ class Pool:
         """
         if not all(map(self._knows, probes)):
             missing = [probe for probe in dict.fromkeys((*probes, *self._also)) if not self._knows(probe)]
-            self._measured.update(zip(missing, self._measure(missing), strict=True))
+            with step("scoring"):
+                self._measured.update(zip(missing, self._measure(missing), strict=True))
         return tuple(map(self._recall, probes))
 
     def _knows(self, probe: Probe) -> bool:
@@ -210,9 +211,10 @@ class Pool:
     def predict(self) -> list[Prediction]:
         """Return the model's answer to every example, in pool order."""
         mine: list[tuple[int, Prediction]] = []
-        for positions, predictions in self._batches("predicting", self._task.predict):
-            mine.extend(zip(positions.tolist(), predictions, strict=True))
-        return [prediction for _, prediction in sorted(gather(mine), key=lambda pair: pair[0])]
+        with step("predicting"):
+            for positions, predictions in self._batches("predicting", self._task.predict):
+                mine.extend(zip(positions.tolist(), predictions, strict=True))
+            return [prediction for _, prediction in sorted(gather(mine), key=lambda pair: pair[0])]
 
     def _batches(self, label: str, read: Callable[[Forward], T]) -> Iterator[tuple[Positions, T]]:
         """Yield positions and what is read of them, of this process's share of the batches.

@@ -41,7 +41,7 @@ class Scratch:
         path = self.folder / f"{share(uuid.uuid4().hex)}.npy"
         try:
             mapped = _mapped(path, shape, dtype)
-            wait("opening a file of measurements")
+            wait()
         finally:
             path.unlink(missing_ok=True)
         return mapped
