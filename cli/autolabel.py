@@ -7,7 +7,7 @@ import typer
 
 from dal_nlp.errors import UserError
 from dal_nlp_cli.command import Debug
-from dal_nlp_cli.terminal import progress, say
+from dal_nlp_cli.terminal import names, progress, say
 
 if TYPE_CHECKING:
     from dal_nlp.autolabel import Plan
@@ -25,19 +25,27 @@ def autolabel(
         Path | None,
         typer.Option(metavar="DIR", help="Where the two files go. Default: autolabel/ in the run folder."),
     ] = None,
+    validation: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Labelled rows to measure on. Default: the run's --validation or --audit."),
+    ] = None,
+    text_column: Annotated[
+        str | None, typer.Option(metavar="A[,B]", help="Column of the texts, or two. Default: that of the run.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", metavar="", help="No progress. Default: off.")] = False,
     debug: Debug = False,
 ) -> None:
     """Label what a run's model is sure of, and leave the rest to people.
 
-    The threshold is fitted on the validation file or the audit sample of the run; what is promised is said first. For
-    questions and summaries nothing is promised: all rows are ranked, the least sure first.
+    The threshold is fitted on labelled rows that did not train: --validation, or the run's own validation file or audit
+    sample. What is promised is said first. For questions and summaries nothing is promised: all rows are ranked, the
+    least sure first.
     """
     if not 0 < precision < 1:
         raise UserError(f"--precision {precision:g} cannot be promised: give a number between 0 and 1, such as 0.95.")
     from dal_nlp.autolabel import plan, write
 
-    found = plan(folder, source, precision, progress(quiet))
+    found = plan(folder, source, precision, progress(quiet), validation, names(text_column))
     say(_sentence(found, precision))
     labelled, people = write(found, out or folder / "autolabel")
     sure = sum(row.sure for row in found.rows)

@@ -74,9 +74,12 @@ class Flags:
     strict: Annotated[bool | None, flag(_DATA, "", "Rows that would be dropped are errors.", "off", "--strict")] = None
     model: Annotated[str | None, flag(_MODEL, "NAME", "Alias, folder or Hub id of the model.", "minilm")] = None
     strategy: Annotated[
-        str | None, flag(_MODEL, "NAME", "How examples are chosen; see `dal-nlp strategies`.", "margin")
+        str | None,
+        flag(_MODEL, "NAME", "How examples are chosen; see `dal-nlp strategies`.", "margin; summarization: idds"),
     ] = None
-    initial_strategy: Annotated[str | None, flag(_MODEL, "NAME", "How the first examples are chosen.", "kmeans")] = None
+    initial_strategy: Annotated[
+        str | None, flag(_MODEL, "NAME", "How the first examples are chosen.", "kmeans; summarization: idds")
+    ] = None
     pseudo_labels: Annotated[
         str | None, flag(_MODEL, "NAME", "Which of the model's own answers train beside the labels: ceal.", "none")
     ] = None

@@ -13,7 +13,7 @@ import typer
 
 from dal_nlp.errors import UserError
 from dal_nlp_cli.command import Debug
-from dal_nlp_cli.terminal import is_first, progress
+from dal_nlp_cli.terminal import is_first, names, progress
 
 if TYPE_CHECKING:
     from dal_nlp.tasks.base import Prediction
@@ -27,6 +27,9 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where the csv goes. Default: standard output.")
     ] = None,
+    text_column: Annotated[
+        str | None, typer.Option(metavar="A[,B]", help="Column of the texts, or two. Default: that of the run.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", metavar="", help="No progress. Default: off.")] = False,
     debug: Debug = False,
 ) -> None:
@@ -37,7 +40,7 @@ def predict(
     """
     from dal_nlp import prediction
 
-    rows = prediction.predict(folder, source, progress(quiet))
+    rows = prediction.predict(folder, source, progress(quiet), names(text_column))
     with _output(out) as file:
         writer = csv.writer(file, lineterminator="\n")
         first = next(rows)

@@ -27,6 +27,11 @@ def progress(quiet: bool) -> Progress:
     return Console() if is_first() and not quiet else Silent()
 
 
+def names(text: str | None) -> list[str] | None:
+    """Return the names in "a,b"; None of None."""
+    return [name.strip() for name in text.split(",") if name.strip()] if text is not None else None
+
+
 def say(text: str) -> None:
     """Print sentences on standard output: wrapped between words on a screen, as they are in a file or pipe."""
     _print(text, sys.stdout)

@@ -16,7 +16,7 @@ from dal_nlp.config import RunConfig
 from dal_nlp.data.rows import Example, Reader
 from dal_nlp.errors import UserError
 from dal_nlp.ledger import Target, readable
-from dal_nlp.prediction import Run, open_run
+from dal_nlp.prediction import Run, open_run, reader_of
 from dal_nlp.progress import Progress, Silent
 from dal_nlp.strategies import probes
 from dal_nlp.tasks.base import decode
@@ -55,27 +55,36 @@ class Plan:
     classes: bool
 
 
-def plan(folder: Path, source: str, precision: float, progress: Progress | None = None) -> Plan:
+def plan(
+    folder: Path,
+    source: str,
+    precision: float,
+    progress: Progress | None = None,
+    validation: str | None = None,
+    text_column: Sequence[str] | None = None,
+) -> Plan:
     """Label what a run's model is sure enough of.
 
-    The temperature and the threshold come from the run's validation file, or else from its audit sample: never from
-    what trained, and never from the test set.
+    The temperature and the threshold come from a file given here, the run's validation file, or else its audit sample:
+    never from what trained, and never from the test set.
 
     Args:
         folder: A run folder.
         source: The rows to label; with the text columns of the run.
         precision: Share of right labels that is wanted among the model's own.
         progress: Where it is shown.
+        validation: Labelled rows to measure on, which no run has trained on; the run's own if left out.
+        text_column: The columns of ``source`` that hold the texts; the run's if left out.
 
     Raises:
         UserError: No model yet, a file that cannot be read, or nothing to measure on.
     """
     run = open_run(folder, progress or Silent())
     classes = "shared outcomes" in run.task.offers
-    examples = [e for e in Reader(source, run.task, run.config, answers={}).examples() if e.fields is not None]
+    examples = [e for e in reader_of(run.config, source, text_column).examples() if e.fields is not None]
     if not examples:
         raise UserError(f"{source} has no row with a text: nothing is to be labelled.")
-    known = _known(run) if classes else []
+    known = _known(run, validation) if classes else []
     model = run.load()
     if not classes:
         return Plan(_by_prediction(run, model, examples), None, 1.0, 0, False)
@@ -113,16 +122,22 @@ def _fields(example: Example) -> dict[str, Any]:
     return {"id": example.id, **(example.fields or {})}
 
 
-def _known(run: Run) -> list[Known]:
+def _known(run: Run, validation: str | None) -> list[Known]:
     """Return known answers that neither train nor choose nor test."""
     config, state = run.config, run.state
-    if config.validation:
-        return list(_answered(run, config, config.validation, None))
+    trained = state.training_ids
+    if file := validation or config.validation:
+        known = [
+            (fields, target) for fields, target in _answered(run, config, file, None) if fields["id"] not in trained
+        ]
+        for label in {str(target) for _, target in known}.difference(run.task.labels):
+            raise UserError(f"{file} has the label {label!r}, which the run does not know: leave such rows out.")
+        return known
     audit = {id: state.answers[id] for id in state.audit or [] if id in state.answers}
     if not audit or config.data is None:
         raise UserError(
-            "There is nothing to measure the model's confidence on, as the test set is not for that: start a run with "
-            "--audit 200, or with --validation FILE."
+            "There is nothing to measure the model's confidence on, as the test set is not for that: give --validation "
+            "FILE with labelled rows that were not trained on."
         )
     return list(_answered(run, config, config.data, audit))
 

@@ -78,7 +78,9 @@ class Section(BaseModel):
             for key in values:
                 if key not in cls.model_fields:
                     close = nearest(str(key), cls.model_fields)
-                    raise UserError(f"There is no configuration key '{cls.place}{key}'{close}.")
+                    raise UserError(
+                        f"There is no configuration key '{cls.place}{key}'{close}: `dal-nlp init` writes them all."
+                    )
         return values
 
 
@@ -205,6 +207,9 @@ class RunConfig(Section):
     )
     finish: Literal["none", "full"] = Field(
         "none", description="full: after a run of training.mode head, train all weights once on what was labelled"
+    )
+    whole: bool = Field(
+        True, description="leave model/ for from_pretrained at the end; else, of training.mode head, the layer alone"
     )
     cache: str | None = Field(
         None, description="folder of what frozen encoders made of texts, for all runs; null: that of the demonstration"

@@ -45,7 +45,8 @@ def refuse_differences(folder: Path, state: State, config: RunConfig, digests: d
     changes = [f"{key} was {old.get(key)!r} and is {new[key]!r}" for key in new if old.get(key) != new[key]]
     for name in sorted(state.digests.keys() | digests.keys()):
         if state.digests.get(name) != digests.get(name):
-            changes.append(f"the {name} file has other rows")
+            changed = [f"there was no {name} file", f"the {name} file is gone", f"the {name} file has other rows"]
+            changes.append(changed[0 if name not in state.digests else 1 if name not in digests else 2])
     if changes:
         raise UserError(f"{folder} holds another run ({'; '.join(changes)}): choose another --out, or set these back.")
 

@@ -219,7 +219,7 @@ class HeadLearner(Learner):
             with whole_folder(self._folder / "model") as draft:
                 if self._config.finish == "full":
                     shutil.copytree(tuned, draft, dirs_exist_ok=True)
-                else:
+                elif self._config.whole:
                     write_whole(self._source, place, self._task, draft)
                 for name in (HEAD, LOSS_HEAD, "fit.json"):
                     if (place / name).is_file():

@@ -33,6 +33,8 @@ def resolve(name: str, progress: Progress) -> str:
     if name == "minilm":
         return str(demo.encoder(progress))
     folder = Path(name)
+    if not folder.exists() and (folder.is_absolute() or name.startswith(".") or name.count("/") > 1):
+        raise UserError(f"There is no model folder {name}: give one that save_pretrained wrote, or a Hub id.")
     if not folder.exists():
         return ALIASES.get(name, name)
     if not (folder / "config.json").is_file():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dal_nlp.config import RunConfig
 from dal_nlp.data.corpus import Corpus, read_answers, read_corpus, read_pool, write_rejected
+from dal_nlp.data.textfiles import place
 from dal_nlp.errors import UserError
 from dal_nlp.folders import refuse_differences, write_config
 from dal_nlp.ledger import Ledger, Target
@@ -163,7 +164,10 @@ class Files:
             write_rejected(self._folder / "rejected.csv", rejected)
         if rejected:
             reasons = ", ".join(f"{n:,} {reason}" for reason, n in Counter(row.reason for row in rejected).items())
-            self._progress.say(f"Rows left out: {len(rejected):,} ({reasons}); rejected.csv names each")
+            first = place(rejected[0].file, rejected[0].row)
+            self._progress.say(
+                f"Rows left out: {len(rejected):,} ({reasons}), the first {first}; a run's rejected.csv names each"
+            )
         for text in self._remarks:
             self.note(text)
 

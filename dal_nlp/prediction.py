@@ -45,7 +45,9 @@ class Row(NamedTuple):
     details: dict[str, str]
 
 
-def predict(folder: Path, source: str, progress: Progress | None = None) -> Iterator[Row]:
+def predict(
+    folder: Path, source: str, progress: Progress | None = None, text_column: Sequence[str] | None = None
+) -> Iterator[Row]:
     """Answer every row of a source with the model of a run, in the order of the source.
 
     Args:
@@ -53,6 +55,7 @@ def predict(folder: Path, source: str, progress: Progress | None = None) -> Iter
         source: See ``data.read_rows``; with the text columns of the run, and the id column if that has a name of its
             own. Labels are neither needed nor read.
         progress: Where the passes are shown; nowhere if left out.
+        text_column: The source's text columns where they have other names than in the run.
 
     Returns:
         One row for each of the source; a row without a text has no prediction.
@@ -61,7 +64,7 @@ def predict(folder: Path, source: str, progress: Progress | None = None) -> Iter
         UserError: No run folder, no model in it yet, or a source that cannot be read (at once; a damaged row later).
     """
     run = open_run(folder, progress or Silent())
-    examples = Reader(source, run.task, run.config, answers={}).examples()
+    examples = reader_of(run.config, source, text_column).examples()
     first = next(examples)  # a wrong file or column comes to light before the model is loaded
     model = run.load()
     return _answers(chain([first], examples), model, run)
@@ -113,6 +116,13 @@ def open_run(folder: Path, progress: Progress) -> Run:
     task = make_task(config)
     task.labels = list(state.labels)
     return Run(folder, config, task, state, progress)
+
+
+def reader_of(config: RunConfig, source: str, text_column: Sequence[str] | None) -> Reader:
+    """Return what reads the texts of a source as a run reads its own, from other columns if there are any."""
+    columns = {"text_column": list(text_column)} if text_column else {}
+    there = config.model_copy(update=columns)
+    return Reader(source, make_task(there), there, answers={})
 
 
 def model_folder(folder: Path) -> Path:

@@ -39,11 +39,21 @@ def load_writer(source: str, tokenizer: Any) -> nn.Module:
     _check_kind(source, config)
     if config.is_encoder_decoder:
         model = load_model("AutoModelForSeq2SeqLM", source)
+        if config.model_type != "encoder-decoder":
+            _say_whether_tied(model)
     else:
         model = _pair(source, config, tokenizer)
     check_start(model, source)
     check_logits(model, source)
     return model
+
+
+def _say_whether_tied(model: nn.Module) -> None:
+    """Have a saved configuration say what the weights are: transformers 5 finds them untied and keeps "tied" in it."""
+    weights: Any = model
+    output, embeddings = weights.get_output_embeddings(), weights.get_input_embeddings()
+    if output is not None and output.weight is not embeddings.weight:
+        weights.config.tie_word_embeddings = False
 
 
 def check_start(model: nn.Module, name: str) -> None:

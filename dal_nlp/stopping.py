@@ -118,7 +118,7 @@ def _rule_fires(config: RunConfig, state: State, agreement: Agreement) -> Stop |
     if not rule.fires(history):
         return None
     fired = [leaf for leaf in leaves(rule) if leaf.fires(history)]
-    found = "; ".join(f"{leaf}: {leaf.value(history):.4g}" for leaf in fired)
+    found = "; ".join(f"{leaf.name} {leaf.value(history):,.4g}, limit {leaf.limit:,g}" for leaf in fired)
     read_test = any(isinstance(leaf, ON_SCORES) for leaf in fired) and _reads_test(state.metrics[-1])
     return Stop(f"the rule `{config.stop}` says so ({found})", read_test)
 

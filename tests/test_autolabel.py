@@ -101,9 +101,15 @@ def test_a_validation_file_measures_and_a_test_set_does_not(tmp_path: Path, mode
     test = write(tmp_path / "test.jsonl", tiny.sentences(20, seed=1))
     new = write(tmp_path / "new.jsonl", tiny.sentences(5, seed=3))
     folder = run(tmp_path, model_folder, test=test, audit=0, training={"min_steps": 2, "epochs": 1e-3})
-    with pytest.raises(UserError, match="the test set is not for that: start a run with --audit 200"):
+    with pytest.raises(UserError, match="the test set is not for that: give --validation FILE"):
         plan(folder, new, 0.9)
     validation = write(tmp_path / "validation.jsonl", tiny.sentences(30, seed=2))
+    assert plan(folder, new, 0.9, validation=validation).measured == 30
+    trained = write(tmp_path / "trained.jsonl", [*tiny.sentences(30, seed=2), *tiny.sentences(150)])
+    assert plan(folder, new, 0.9, validation=trained).measured == 30 + 150 - 60
+    strange = write(tmp_path / "strange.jsonl", [{"id": "s", "text": "a film", "label": "odd"}])
+    with pytest.raises(UserError, match="label 'odd', which the run does not know"):
+        plan(folder, new, 0.9, validation=strange)
     out = str(tmp_path / "second")
     training = {"min_steps": 2, "epochs": 1e-3}
     folder = run(tmp_path, model_folder, test=test, audit=0, validation=validation, out=out, training=training)
@@ -131,6 +137,15 @@ def test_answers_in_words_are_ranked_without_a_promise(tmp_path: Path) -> None:
     people = rows_of(folder / "autolabel" / "people.csv")
     assert len(people) == 6
     assert [float(row["confidence"]) for row in people] == sorted(float(row["confidence"]) for row in people)
+
+
+def test_texts_may_be_in_other_columns(finished: Path, tmp_path: Path) -> None:
+    rows = [{"id": row["id"], "mail": row["text"]} for row in tiny.sentences(6, seed=3)]
+    words = [str(finished), write(tmp_path / "new.jsonl", rows), "--text-column", "mail", "--out", str(tmp_path / "o")]
+    done = CliRunner().invoke(app, ["autolabel", *words])
+    assert done.exit_code == 0, done.output
+    parts = [rows_of(tmp_path / "o" / name) for name in ("labelled.csv", "people.csv")]
+    assert sorted(row["text"] for row in parts[0] + parts[1]) == sorted(row["mail"] for row in rows)
 
 
 def test_mistakes_are_sentences(finished: Path, tmp_path: Path) -> None:

@@ -332,3 +332,13 @@ def test_labels_count_by_the_root_of_their_number(files: Path, monkeypatch: pyte
     run(files, training={"mode": "head", "head_c": 0.5})
     assert [n for n, _ in counted] == [6, 10, 14]
     assert [c for _, c in counted] == pytest.approx([0.5 / n**0.5 for n, _ in counted])
+
+
+def test_where_no_model_is_wanted_the_layer_stays_alone(files: Path) -> None:
+    result = run(files, whole=False)
+    names = {path.name for path in (result.folder / "model").iterdir()}
+    assert names == {HEAD, "fit.json"}
+    rows = list(predict(result.folder, str(files / "test.jsonl")))
+    assert len(rows) == 20 and all(row.answer is not None for row in rows)
+    again = run(files, whole=False, rounds=3)  # it goes on from the layer
+    assert [point["labels"] for point in again.curve] == [6, 10, 14, 18]

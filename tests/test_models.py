@@ -92,3 +92,9 @@ def test_every_weight_counts_for_the_digest() -> None:
         assert digest(model) != first
         values.copy_(before)
     assert digest(model) == first
+
+
+@pytest.mark.parametrize("name", ["/no/such/folder", "./nowhere", "a/b/c"])
+def test_a_folder_that_is_not_there_is_no_hub_id(name: str) -> None:
+    with pytest.raises(UserError, match=f"There is no model folder {name}"):
+        resolve(name, Silent())

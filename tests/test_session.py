@@ -148,15 +148,15 @@ def test_strategy_and_query_size_may_change_between_starts(files: Path, model_fo
         ({"max_length": 32}, "max_length was 128 and is 32"),
         ({"training": {"min_steps": 9, "epochs": 1, "learning_rate": 1e-3}}, "training.min_steps was 3 and is 9"),
         ({"test": "other.jsonl"}, "the test file has other rows"),
+        ({"validation": "other.jsonl"}, "there was no validation file"),
     ],
 )
 def test_what_identifies_a_run_may_not_change(
     files: Path, model_folder: str, change: dict[str, Any], named: str
 ) -> None:
     run(files, model_folder, rounds=0)
-    if "test" in change:
-        write(files / "other.jsonl", tiny.sentences(20, seed=2))
-        change = {"test": str(files / "other.jsonl")}
+    write(files / "other.jsonl", tiny.sentences(20, seed=2))
+    change = {key: str(files / value) if value == "other.jsonl" else value for key, value in change.items()}
     with pytest.raises(UserError, match=named):
         run(files, model_folder, rounds=0, **change)
 

@@ -47,7 +47,8 @@ def test_annotators_have_read_enough(tmp_path: Path, model_folder: str) -> None:
     assert read[-1] >= 400
     assert (read[:-1] < 400).all()
     assert result.stopped is not None
-    assert result.stopped.startswith("the rule `characters=400 or rounds=9` says so (characters(count=400): ")
+    assert result.stopped.startswith("the rule `characters=400 or rounds=9` says so (characters ")
+    assert result.stopped.endswith(f" {read[-1]:,}, limit 400)")
     assert not state.read_test
     page = (result.folder / "report.html").read_text()
     assert "Stopping rules" in page

@@ -40,6 +40,13 @@ def render(
     return drawn(lambda: _draw(curves, baseline, full, metric), kind)
 
 
+def _span(curves: Sequence[Curve], full: float | None) -> tuple[float, float]:
+    """Return the ends of the axis: those of the mean curves and a fifth more; bands of few seeds may leave it."""
+    scores = [float(score) for curve in curves for score in curve.mean] + ([full] if full is not None else [])
+    room = max((max(scores) - min(scores)) / 5, 0.02)
+    return min(scores) - room, max(scores) + room
+
+
 def _draw(curves: Sequence[tuple[str, Curve]], baseline: Curve | None, full: float | None, metric: str) -> "Figure":
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -60,6 +67,7 @@ def _draw(curves: Sequence[tuple[str, Curve]], baseline: Curve | None, full: flo
         axes.plot(baseline.labels, baseline.mean, ":", linewidth=1.6, color=INK, label="TF-IDF, random labels")
     if full is not None:
         axes.axhline(full, linestyle=(0, (1, 3)), linewidth=1.4, color=INK, label="all labels")
+    axes.set_ylim(*_span([curve for _, curve in curves], full))
     axes.set_ylabel(plain(metric), color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10], integer=True))
     dress(axes)

@@ -72,9 +72,8 @@ def make_jobs(config: RunConfig, given: Mapping[str, Any], arms: Sequence[str], 
         for arm in arms:
             own: dict[str, Any] = {"strategy_options": {}} if arm == RANDOM else {}
             place = out / "runs" / arm.replace(":", "-") / f"seed-{seed}"
-            jobs.append(
-                Job(arm, seed, RunConfig.of({**given, **own, "strategy": arm, "seed": seed, "out": str(place)}))
-            )
+            own |= {"strategy": arm, "seed": seed, "out": str(place), "whole": False}
+            jobs.append(Job(arm, seed, RunConfig.of({**given, **own})))
     return jobs
 
 
@@ -83,7 +82,7 @@ def full_job(config: RunConfig, given: Mapping[str, Any], out: Path) -> Job:
     everything = {"initial": 10**9, "rounds": 0, "budget": None, "target": None}
     choice = {"strategy": RANDOM, "strategy_options": {}, "initial_strategy": RANDOM}
     query = {**dict(given.get("query") or {}), "dedupe": None, "candidates": None}
-    place = {"seed": config.seed, "out": str(out / "runs" / FULL)}
+    place = {"seed": config.seed, "out": str(out / "runs" / FULL), "whole": False}
     return Job(FULL, config.seed, RunConfig.of({**given, **everything, **choice, "query": query, **place}))
 
 

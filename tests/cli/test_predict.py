@@ -29,6 +29,13 @@ def test_csv_on_standard_output_and_in_a_file(files: Files, finished: Path, tmp_
     assert out.read_text(encoding="utf-8") == result.stdout
 
 
+def test_the_file_may_name_its_texts_otherwise(files: Files, finished: Path, tmp_path: Path) -> None:
+    source = write_rows(tmp_path / "new.jsonl", [{"id": "1", "mail": "a good film"}])
+    result = invoke("predict", str(finished), source, "--quiet", "--text-column", "mail")
+    assert result.exit_code == 0, result.stderr
+    assert list(csv.reader(io.StringIO(result.stdout)))[1][:2] == ["1", "a good film"]
+
+
 class Spans(Classification):
     """Answers with the first word of the text, which ends where ``details`` says."""
 

@@ -1,5 +1,6 @@
 """Summaries: what the decoder reads, whose distributions these are, and that nothing is written or encoded twice."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -320,6 +321,7 @@ def test_untied_output_layers_survive_saving_and_loading(tmp_path: Path) -> None
     assert not torch.equal(model.lm_head.weight, model.shared.weight)
     weights = {name: values.clone() for name, values in model.state_dict().items()}
     write_model(model, task, tmp_path / "second")
+    assert json.loads((tmp_path / "second" / "config.json").read_text())["tie_word_embeddings"] is False
     _, again = loaded(tmp_path / "second")
     assert weights.keys() == again.state_dict().keys()
     assert all(torch.equal(values, again.state_dict()[name]) for name, values in weights.items())
