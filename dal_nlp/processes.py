@@ -169,8 +169,9 @@ def _use_device() -> None:
     """Have a new thread work on the device of its process: it starts on the first one."""
     import torch
 
-    if torch.cuda.is_available():
-        torch.cuda.set_device(process_state().device)
+    device = process_state().device
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
 
 
 def _take_one(source: Iterator[T]) -> list[T]:
