@@ -8,11 +8,11 @@ not take the seconds that torch does.
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dal_nlp.errors import Stalled, UserError
 
@@ -108,6 +108,23 @@ def gather(items: list[T]) -> list[T]:
     with together():
         gathered: list[T] = gather_object(items)
     return gathered
+
+
+def check_same(kind: str, values: Mapping[str, Any]) -> None:
+    """Raise ``UserError``, in every process, where one of them has another value than the first; all must call it.
+
+    Args:
+        kind: What the values are: "setting" or "data set".
+        values: Small, by name; a digest in the place of what is large.
+    """
+    first, *others = gather([dict(values)])
+    for number, other in enumerate(others, start=1):
+        changed = [name for name in first | other if first.get(name) != other.get(name)]
+        if changed:
+            raise UserError(
+                f"Process {number} has another {kind} than process 0 ({', '.join(changed)}): start all processes of a "
+                "run in the same folder, with the same words and the same files."
+            )
 
 
 @contextmanager
