@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from dal_nlp.errors import UserError
-from dal_nlp_cli.terminal import complain, is_first
+from dal_nlp.errors import Stalled, UserError
+from dal_nlp_cli.terminal import fail
 
 CRASH, MISTAKE, PENDING, INTERRUPTED = 1, 2, 3, 130
 
@@ -28,22 +28,22 @@ class Command(TyperCommand):
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except KeyboardInterrupt:
-            complain(f"Interrupted: `{ctx.command_path}` can be started again with the same words.")
-            raise typer.Exit(INTERRUPTED) from None
+            sentence = f"Interrupted: `{ctx.command_path}` can be started again with the same words."
+            raise _end(False, sentence, INTERRUPTED) from None
         except UserError as error:
-            _show(ctx.params["debug"], f"Error: {error}")
-            raise typer.Exit(MISTAKE) from None
+            raise _end(ctx.params["debug"], f"Error: {error}", MISTAKE) from None
+        except Stalled as error:
+            raise _end(ctx.params["debug"], f"Error: {error}", CRASH) from None
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
-            _show(
-                ctx.params["debug"],
-                f"Error: dal-nlp crashed ({reason}); what is on the disk is safe, and --debug shows more.",
-            )
-            raise typer.Exit(CRASH) from None
+            sentence = f"Error: dal-nlp crashed ({reason}); what is on the disk is safe, and --debug shows more."
+            # Communication raises this where another process has died.
+            raise _end(ctx.params["debug"], sentence, CRASH, isinstance(error, RuntimeError)) from None
 
 
-def _show(debug: bool, sentence: str) -> None:
-    """Print the traceback, where it is asked for, and the sentence."""
-    if debug and is_first():
+def _end(debug: bool, sentence: str, code: int, consequence: bool = False) -> typer.Exit:
+    """Print the traceback, where it is asked for, and the sentence; return the end itself."""
+    if debug:
         traceback.print_exc()
-    complain(sentence)
+    fail(sentence, code, consequence)
+    return typer.Exit(code)

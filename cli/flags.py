@@ -140,6 +140,15 @@ class Flags:
         return RunConfig.of(self.values())
 
 
+@dataclass
+class RunFlags(Flags):
+    """What was typed."""
+
+    processes: Annotated[
+        int | None, flag(_RUN, "N", "Processes that share the work on this machine; with GPUs, one each.", "1")
+    ] = None
+
+
 def takes_flags(command: Callable[[F], None]) -> Callable[..., None]:
     """Give a command every field of its ``Flags`` as a parameter, which is where Typer looks for options."""
     (flags,) = (hint for name, hint in get_type_hints(command).items() if name != "return")

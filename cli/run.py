@@ -1,29 +1,38 @@
 """``dal-nlp run``: choose, label, train, until there is a reason to stop."""
 
+import sys
+
 import typer
 
 from dal_nlp_cli.command import INTERRUPTED, PENDING
-from dal_nlp_cli.flags import Flags, takes_flags
-from dal_nlp_cli.terminal import complain, figures, progress, say
+from dal_nlp_cli.flags import Flags, RunFlags, takes_flags
+from dal_nlp_cli.launching import launch, to_launch
+from dal_nlp_cli.terminal import fail, figures, is_first, progress, say
 
 
 @takes_flags
-def run(flags: Flags) -> None:
+def run(flags: RunFlags) -> None:
     """Label the fewest examples that teach a model its task.
 
     The same command goes on with a run that was interrupted, and with more rounds or a larger budget.
     """
     try:
-        pending = _run(flags)
+        code = _launch(flags) if to_launch(flags.processes) else _run(flags)
     except KeyboardInterrupt:
-        complain("Interrupted: what was done is saved, and the same command goes on from here.")
-        raise typer.Exit(INTERRUPTED) from None
-    if pending:
-        raise typer.Exit(PENDING)
+        fail("Interrupted: what was done is saved, and the same command goes on from here.", INTERRUPTED)
+        code = INTERRUPTED
+    if code:
+        raise typer.Exit(code)
+
+
+def _launch(flags: RunFlags) -> int:
+    """Run in several processes, once the settings are known to be right; return the exit code."""
+    flags.load()
+    return launch(flags.processes or 1, sys.argv[1:], flags.debug)
 
 
 def _run(flags: Flags) -> int:
-    """Run, print what it came to, and return how many answers are missing."""
+    """Run, print what it came to, and return the exit code."""
     shown = progress(flags.quiet)
     shown.say("Checking the settings")  # the libraries take seconds to load
     config = flags.load()
@@ -44,4 +53,5 @@ def _run(flags: Flags) -> int:
     if result.pending:
         say(f"Answers still missing: {len(result.pending):,}. The same command goes on once they are there.")
     say(f"Report: {result.folder / 'report.html'}")
-    return len(result.pending)
+    # Of several processes the first one speaks for all: an exit code of another would end it before it has.
+    return PENDING if result.pending and is_first() else 0

@@ -1,9 +1,11 @@
 """What all commands print with: sentences, tables, and silence in all processes but the first."""
 
+import json
 import os
 import shutil
 import sys
 import textwrap
+import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
@@ -12,6 +14,9 @@ from dal_nlp.progress import Console, Progress, Silent
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
     from rich.table import Table
+
+#: Set in the processes that ``--processes`` starts: what ends them is for their parent to print.
+LAUNCHED = "DAL_NLP_LAUNCHED"
 
 #: Numbers in a file or pipe are not cut off.
 _PIPE_WIDTH = 1000
@@ -40,6 +45,24 @@ def say(text: str) -> None:
 def complain(text: str) -> None:
     """Print sentences on standard error."""
     _print(text, sys.stderr)
+
+
+def fail(text: str, code: int, consequence: bool = False) -> None:
+    """Say what ends this process, and leave it to what launched it: torch's launchers show what ended the first one.
+
+    Args:
+        text: A sentence.
+        code: The exit code to come.
+        consequence: Whether the end of another process may have caused this one.
+    """
+    place = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if place:
+        now = time.time()
+        found = {"message": text, "timestamp": int(now), "time": now, "code": code, "consequence": consequence}
+        with open(place, "w", encoding="utf-8") as file:
+            json.dump(found, file)
+    if LAUNCHED not in os.environ:
+        complain(text)
 
 
 def _print(text: str, stream: TextIO) -> None:

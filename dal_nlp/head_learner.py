@@ -26,10 +26,10 @@ from dal_nlp.loss_prediction import FILE as LOSS_HEAD
 from dal_nlp.loss_prediction import LossHead, LossPrediction
 from dal_nlp.models import load_model
 from dal_nlp.pool import fetch
-from dal_nlp.processes import is_main, process_state
+from dal_nlp.processes import is_main, process_state, wait
 from dal_nlp.progress import Progress
 from dal_nlp.tasks.base import Batch, Task
-from dal_nlp.training import Fit, number_of_steps, schedule, step_batches
+from dal_nlp.training import Fit, Place, number_of_steps, schedule, step_batches
 from dal_nlp.vectors import Array, Positions
 
 #: The layer's file in a checkpoint.
@@ -185,7 +185,7 @@ class HeadLearner(Learner):
         size = training.batch_size * training.accumulation
         for number, rows in enumerate(step_batches(lengths, size, steps, generator(seed, round, "loss head"))):
             optimizer.zero_grad()
-            torch.autograd.backward(beside.loss(hidden[rows], losses[rows], number / steps))
+            torch.autograd.backward(beside.loss(hidden[rows], losses[rows], Place(number / steps, len(rows))))
             nn.utils.clip_grad_norm_(head.parameters(), training.clip)
             optimizer.step()
             rate.step()
@@ -213,7 +213,7 @@ class HeadLearner(Learner):
 
     def finish(self, round: int) -> None:
         """Leave encoder and layer, or what ``finish`` trained, in ``model/``, with what the next start goes on from."""
-        process_state().wait_for_everyone()
+        wait()
         if is_main():
             place, tuned = self.place(round), tuned_folder(self._folder, round)
             with whole_folder(self._folder / "model") as draft:
@@ -226,7 +226,7 @@ class HeadLearner(Learner):
                         shutil.copy(place / name, draft)
             for old in (self._folder / "checkpoints", self._folder / "finish"):
                 shutil.rmtree(old, ignore_errors=True)
-        process_state().wait_for_everyone()
+        wait()
 
 
 def tuned_folder(folder: Path, round: int) -> Path:

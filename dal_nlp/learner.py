@@ -24,7 +24,7 @@ from dal_nlp.data.corpus import Corpus
 from dal_nlp.loss_prediction import FILE, LossHead, LossPrediction, hidden_width, load_head, save_head
 from dal_nlp.models import digest, load_masked_lm, resolve
 from dal_nlp.pool import fetch
-from dal_nlp.processes import is_main, process_state
+from dal_nlp.processes import is_main, process_state, step, wait
 from dal_nlp.progress import Progress
 from dal_nlp.sentence_encoder import SentenceEncoder, check_encoder
 from dal_nlp.tasks.base import Batch, Task
@@ -150,9 +150,10 @@ class Learner(ABC):
         found = json.loads(note.read_text())
         return Fit(**found["fit"]) if found["round"] == round else None
 
+    @step("writing the checkpoint")
     def save(self, round: int, done: Fit) -> None:
         """Write the checkpoint of a round, then remove older ones."""
-        process_state().wait_for_everyone()
+        wait()
         if is_main():
             target = self._folder / "checkpoints" / f"round-{round}"
             with whole_folder(target) as draft:
@@ -166,7 +167,7 @@ class Learner(ABC):
             for old in target.parent.iterdir():
                 if old != target:
                     shutil.rmtree(old)
-        process_state().wait_for_everyone()
+        wait()
 
     def place(self, round: int) -> Path:
         """Return where the model of a round lies: among the checkpoints, or, of a run that had ended, in ``model/``."""
@@ -239,7 +240,7 @@ class FullLearner(Learner):
             shutil.rmtree(final, ignore_errors=True)
             os.replace(place, final)
             shutil.rmtree(self._folder / "checkpoints")
-        process_state().wait_for_everyone()
+        wait()
 
 
 class _Companions(Companions):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dal_nlp.errors import Unsupported
 from dal_nlp.states import LAYERS, States, spread_states
 from dal_nlp.tasks.base import Batch
+from dal_nlp.training import Place
 
 #: Outputs of the layer that reads one layer of the model.
 WIDTH = 128
@@ -44,21 +45,23 @@ class LossHead(nn.Module):
         return predicted[:, 0]
 
 
-def pairwise_loss(predicted: Tensor, losses: Tensor) -> Tensor:
-    """Return the mean over pairs (i, j) of max(0, margin - s (predicted_i - predicted_j)), s = 1 if l_i > l_j else -1.
+def pairwise_loss(predicted: Tensor, losses: Tensor, size: int) -> Tensor:
+    """Return the mean of max(0, margin - s (predicted_i - predicted_j)) over pairs (i, j); s = 1 if l_i > l_j else -1.
 
+    Of a share of a batch it is the pairs' sum over the number of all pairs, so that the shares add up to the mean.
     Example i of a batch is paired with example B - 1 - i, the last one of an odd batch left out (the paper's equation
     2). A batch without a pair gives 0, which can be differentiated like any other.
 
     Args:
         predicted: (B,).
         losses: (B,), taken as they are: nothing flows back into them.
+        size: Examples of the batch, of which these are all or a share (see ``training.split``).
     """
     pairs = len(predicted) // 2
     first, second = predicted[:pairs], predicted[pairs : 2 * pairs].flip(0)
     a, b = losses.detach()[:pairs], losses.detach()[pairs : 2 * pairs].flip(0)
     sign = torch.where(a > b, 1.0, -1.0)
-    return (MARGIN - sign * (first - second)).relu().sum() / max(1, pairs)
+    return (MARGIN - sign * (first - second)).relu().sum() / max(1, size // 2)
 
 
 class LossPrediction:
@@ -73,10 +76,10 @@ class LossPrediction:
     def __init__(self, module: LossHead) -> None:
         self.module: nn.Module = module
 
-    def loss(self, hidden: Tensor, losses: Tensor, done: float) -> Tensor:
+    def loss(self, hidden: Tensor, losses: Tensor, place: Place) -> Tensor:
         """Return what is added to the loss of a batch; see ``training.Beside``."""
-        predicted = self.module(hidden if done < DETACHED else hidden.detach())
-        return SHARE * pairwise_loss(predicted, losses)
+        predicted = self.module(hidden if place.done < DETACHED else hidden.detach())
+        return SHARE * pairwise_loss(predicted, losses, place.size)
 
 
 def hidden_width(model: nn.Module, batch: Batch) -> int:

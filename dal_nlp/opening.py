@@ -12,7 +12,7 @@ from dal_nlp.folders import refuse_differences, write_config
 from dal_nlp.ledger import Ledger, Target
 from dal_nlp.oracles import Oracle
 from dal_nlp.pool import fetch
-from dal_nlp.processes import is_main, process_state
+from dal_nlp.processes import check_same, is_main, main_first, step
 from dal_nlp.progress import Progress
 from dal_nlp.tasks.base import Task
 
@@ -43,8 +43,10 @@ class Files:
         self.config, self._given_config = config, config
         self._folder, self._ledger, self._task, self._oracle, self._progress = folder, ledger, task, oracle, progress
         self._remarks: list[str] = []
-        with process_state().main_process_first():  # the others find what it has cached
+        with step("reading the data"), main_first():  # the others find what it has cached
             self._read()
+        self._digests = {name: corpus.digest for name, corpus in self.given.items()}
+        check_same("data set", {**self._digests, "pool": self.corpus.digest})
         self._refuse()
 
     def _read(self) -> None:
@@ -106,7 +108,6 @@ class Files:
     def _refuse(self) -> None:
         """Raise ``UserError`` where the folder belongs to another run, or the run cannot be."""
         state = self._ledger.state
-        self._digests = {name: corpus.digest for name, corpus in self.given.items()}
         if state.audit is not None or state.queries:  # before that, nothing depends on what was typed
             refuse_differences(self._folder, state, self.config, self._digests)
         self._keep_labelled()

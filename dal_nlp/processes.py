@@ -8,11 +8,11 @@ not take the seconds that torch does.
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dal_nlp.errors import Stalled, UserError
 
@@ -110,6 +110,23 @@ def gather(items: list[T]) -> list[T]:
     return gathered
 
 
+def check_same(kind: str, values: Mapping[str, Any]) -> None:
+    """Raise ``UserError``, in every process, where one of them has another value than the first; all must call it.
+
+    Args:
+        kind: What the values are: "setting" or "data set".
+        values: Small, by name; a digest in the place of what is large.
+    """
+    first, *others = gather([dict(values)])
+    for number, other in enumerate(others, start=1):
+        changed = [name for name in first | other if first.get(name) != other.get(name)]
+        if changed:
+            raise UserError(
+                f"Process {number} has another {kind} than process 0 ({', '.join(changed)}): start all processes of a "
+                "run in the same folder, with the same words and the same files."
+            )
+
+
 @contextmanager
 def main_first() -> Iterator[None]:
     """Have the first process do a block before the others do it, so that they find what it has kept."""
@@ -169,8 +186,9 @@ def _use_device() -> None:
     """Have a new thread work on the device of its process: it starts on the first one."""
     import torch
 
-    if torch.cuda.is_available():
-        torch.cuda.set_device(process_state().device)
+    device = process_state().device
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
 
 
 def _take_one(source: Iterator[T]) -> list[T]:

@@ -21,13 +21,13 @@ from dal_nlp.ledger import Ledger, Target
 from dal_nlp.oracles import Label, Oracle, Skip
 from dal_nlp.oracles import Query as Question
 from dal_nlp.pool import Pool
-from dal_nlp.processes import is_main, share, share_each
+from dal_nlp.processes import check_same, is_main, share, share_each, step
 from dal_nlp.progress import Console, Progress, Silent
 from dal_nlp.pseudo_labels import Policy
 from dal_nlp.querying import query
 from dal_nlp.strategies import Strategy
 from dal_nlp.tasks.base import Task
-from dal_nlp.tracking import Tracking
+from dal_nlp.tracking import Tracking, settings
 from dal_nlp.training import Fit
 from dal_nlp.vectors import Positions
 from dal_nlp.workspace import Workspace
@@ -87,6 +87,7 @@ class Session:
         Raises:
             UserError: A mistake in the configuration or the data, before any model is loaded.
         """
+        check_same("setting", settings(self.config))
         folder = share(choose_folder(self.config))
         with ExitStack() as opened:
             self._ledger = opened.enter_context(Ledger(folder))
@@ -122,6 +123,7 @@ class Session:
             self._ledger.append("audit", {"ids": ids, "texts": self._work.texts(ids)})
         return self._ask(self._state.audit or [], None)
 
+    @step("choosing")
     def _choose(self, round: int) -> None:
         """Let the strategy choose what to ask next and the policy, if there is one, what is not worth asking."""
         work, policy = self._work, self._work.pseudo_labels(round)
@@ -183,6 +185,7 @@ class Session:
             },
         )
 
+    @step("asking")
     def _ask(self, ids: list[str], round: int | None) -> list[str]:
         """Put the unanswered ones of ``ids`` to the oracle, each answer to the disk at once; return what is pending."""
         open_ids = self._state.pending(ids)
@@ -202,6 +205,7 @@ class Session:
         if isinstance(answer, Label):
             self._work.check(answer.id, answer.target)
 
+    @step("training")
     def _fit(self, round: int) -> Fit:
         """Fit on all labels, or find the fit that a crash left behind; a collapsed fit is tried once more."""
         work = self._work
@@ -219,6 +223,7 @@ class Session:
             work.learner.save(round, done)
         return done
 
+    @step("evaluating")
     def _evaluate(self, round: int, done: Fit) -> None:
         """Measure the model of a round; the numbers of this round are complete with this event."""
         self._ledger.append("metrics", {**self._measured(round, done), "watched": self._work.watched(round)})
@@ -247,6 +252,7 @@ class Session:
             "collapsed": done.collapsed,
         }
 
+    @step("finishing")
     def _finish(self, round: int) -> None:
         """Leave the run's model in its place; where it is wanted, all weights are trained once before that."""
         work = self._work

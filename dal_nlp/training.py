@@ -19,6 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from dal_nlp.config import TrainingConfig
 from dal_nlp.errors import BrokenModelError
 from dal_nlp.pool import fetch
+from dal_nlp.processes import together
 from dal_nlp.progress import Progress
 from dal_nlp.states import States, spread_states
 from dal_nlp.taps import Tap
@@ -57,14 +58,27 @@ class Beside(Protocol):
 
     module: nn.Module
 
-    def loss(self, hidden: Tensor, losses: Tensor, done: float) -> Tensor:
-        """Return what is added to the loss of a batch, for this process's B examples.
+    def loss(self, hidden: Tensor, losses: Tensor, place: "Place") -> Tensor:
+        """Return this process's part of what is added to the loss of a batch; the parts of all processes add up to it.
 
         Args:
             hidden: (B, 4, H) as ``Forward.hidden``, with the way back into the model.
             losses: (B,) the task's, with the way back into the model.
-            done: Share of the steps that are behind, below 1.
+            place: Where in the fit this is.
         """
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a fit is.
+
+    Attributes:
+        done: Share of the steps that are behind, below 1.
+        size: Examples of the batch in all processes.
+    """
+
+    done: float
+    size: int
 
 
 def make_accelerator(precision: str) -> Accelerator:
@@ -142,29 +156,34 @@ def fit(
         for group in _groups(beside.module, training.weight_decay):
             optimizer.add_param_group(group)
     rate = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(steps, training.warmup))
-    wrapped, prepared = accelerator.prepare(model, optimizer)
+    with together():
+        wrapped, prepared = accelerator.prepare(model, optimizer)
     wrapped.train()
     losses = torch.zeros(steps, device=accelerator.device)
     lengths, sizes = (np.array([row[name] for row in rows]) for name in ("length", "rows"))
     plan = list(step_batches(lengths, training.batch_size * training.accumulation, steps, rng))
     for number, positions in enumerate(progress.track(plan, "training")):
-        total = float(weights.mean()) * len(positions)
-        for part in cut(positions, sizes, training.batch_size):
-            batch = _batch(task, rows, part, weights, accelerator)
-            weighted, added = _losses(wrapped, model, task, batch, beside, number / steps, training.batch_size)
-            loss = weighted / total
-            losses[number] += loss.detach()
-            if added is not None:  # a mean over the batch: batches of a step count by their sizes
-                loss = loss + added * (len(part) / len(positions))
-            accelerator.backward(loss)
-        if beside is not None:
-            _average(beside.module, accelerator)
-        accelerator.clip_grad_norm_(wrapped.parameters(), training.clip)
-        prepared.step()
-        rate.step()
-        prepared.zero_grad()
+        with together():
+            total = float(weights.mean()) * len(positions)
+            for part in cut(positions, sizes, training.batch_size):
+                batch = _batch(task, rows, part, weights, accelerator, beside is not None)
+                place = Place(number / steps, len(part))
+                weighted, added = _losses(wrapped, model, task, batch, beside, place, training.batch_size)
+                loss = weighted / total
+                losses[number] += loss.detach()
+                if added is not None:  # a mean over the batch: batches of a step count by their sizes
+                    loss = loss + added * (len(part) / len(positions) * accelerator.num_processes)
+                accelerator.backward(loss)
+            if beside is not None:
+                _average(beside.module, accelerator)
+            accelerator.clip_grad_norm_(wrapped.parameters(), training.clip)
+            prepared.step()
+            rate.step()
+            prepared.zero_grad()
     # Mixed precision put itself in front of model.forward; a model loaded from the checkpoint scores without it.
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
+    with together():
+        losses = accelerator.reduce(losses, "mean")
     last = float(losses[-max(1, steps // 10) :].mean())
     if not bool(torch.isfinite(losses).all()):
         raise BrokenModelError("The training loss is not a finite number: lower training.learning_rate.")
@@ -188,11 +207,33 @@ def cut(positions: Positions, rows: NDArray[np.int_], size: int) -> Iterator[Pos
     yield positions[start:]
 
 
+def split(n: int, process: int, processes: int, paired: bool) -> Positions:
+    """Return which of the n examples of a batch a process takes: every P-th, or every P-th pair.
+
+    Args:
+        n: Examples of the batch.
+        process: Number of the process.
+        processes: P.
+        paired: Whether examples i and m - 1 - i, of the largest even m <= n, stay together, and in their places from
+            both ends.
+    """
+    numbers = np.arange(n)
+    if paired:
+        numbers = np.minimum(numbers, np.abs(n - n % 2 - 1 - numbers))
+        numbers[n - n % 2 :] = n // 2  # the last one of an odd batch
+    return np.flatnonzero(numbers % processes == process)
+
+
 def _batch(
-    task: Task, rows: Sequence[Example], part: Positions, weights: NDArray[np.float64], accelerator: Accelerator
+    task: Task,
+    rows: Sequence[Example],
+    part: Positions,
+    weights: NDArray[np.float64],
+    accelerator: Accelerator,
+    paired: bool,
 ) -> Batch:
-    """Collate this process's share of a batch; of P processes, process r takes every P-th example from the r-th on."""
-    mine = part[accelerator.process_index :: accelerator.num_processes]
+    """Collate this process's share of a batch."""
+    mine = part[split(len(part), accelerator.process_index, accelerator.num_processes, paired)]
     batch = task.collate([rows[position] for position in (mine if len(mine) else part[:1])])
     # A process left without an example computes one of weight 0: all must take part in the backward pass. The gradients
     # of processes are averaged, so each counts as many times as there are processes.
@@ -202,7 +243,7 @@ def _batch(
 
 
 def _losses(
-    wrapped: nn.Module, model: nn.Module, task: Task, batch: Batch, beside: Beside | None, done: float, size: int
+    wrapped: nn.Module, model: nn.Module, task: Task, batch: Batch, beside: Beside | None, place: Place, size: int
 ) -> tuple[Tensor, Tensor | None]:
     """Return the weighted sum of the examples' losses, and what the hook adds to it."""
     parts = [
@@ -219,7 +260,7 @@ def _losses(
     weighted = (losses * batch.weights).sum()
     if beside is None:
         return weighted, None
-    return weighted, beside.loss(spread_states(states, batch), losses, done)
+    return weighted, beside.loss(spread_states(states, batch), losses, place)
 
 
 def _run(wrapped: nn.Module, head: nn.Module, states: bool, inputs: dict[str, Tensor]) -> tuple[Tensor, States | None]:

@@ -23,7 +23,7 @@ from dal_nlp.models import has_masked_lm, load_tokenizer, resolve
 from dal_nlp.opening import Answers, Files
 from dal_nlp.oracles import Oracle, oracle_class
 from dal_nlp.pool import NO_GROUPS, Pool, fetch
-from dal_nlp.processes import process_state
+from dal_nlp.processes import main_first, step
 from dal_nlp.progress import Progress
 from dal_nlp.pseudo_labels import Policy, check_policy, make_policy
 from dal_nlp.querying import draw_candidates
@@ -153,7 +153,7 @@ class Workspace:
         """Let a learner train from here on, and see all sets of texts as it does."""
         self.learner = learner
         self._known: tuple[dict[str, Target], Dataset] | None = None
-        with process_state().main_process_first():
+        with step("tokenizing"), main_first():
             self._data = learner.view(self.corpus)
             self._given = {name: learner.view(corpus) for name, corpus in self.given.items()}
 

@@ -1,5 +1,6 @@
 """Loss prediction: the pairs, the head, its training beside the task, its file."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from dal_nlp.errors import Unsupported
 from dal_nlp.loss_prediction import LossHead, LossPrediction, hidden_width, load_head, pairwise_loss, save_head
 from dal_nlp.pool import fetch
 from dal_nlp.progress import Silent
-from dal_nlp.training import Beside, Fit, fit
+from dal_nlp.training import Beside, Fit, Place, fit, split
 from tests import tiny
 from tests.reference.loss_prediction import pairwise, predict
 from tests.test_training import parameters
@@ -49,9 +50,9 @@ class Recording(LossPrediction):
         self.seen: list[tuple[Tensor, Tensor, float]] = []
         self.done = done
 
-    def loss(self, hidden: Tensor, losses: Tensor, done: float) -> Tensor:
-        self.seen.append((hidden.detach().clone(), losses.detach().clone(), done))
-        return super().loss(hidden, losses, done if self.done is None else self.done)
+    def loss(self, hidden: Tensor, losses: Tensor, place: Place) -> Tensor:
+        self.seen.append((hidden.detach().clone(), losses.detach().clone(), place.done))
+        return super().loss(hidden, losses, place if self.done is None else replace(place, done=self.done))
 
 
 @pytest.mark.parametrize("size", [2, 3, 8, 9, 16])
@@ -59,25 +60,35 @@ def test_the_pairs_by_hand(size: int) -> None:
     rng = np.random.default_rng(size)
     for _ in range(20):
         predicted, losses = rng.normal(size=size), rng.integers(0, 3, size).astype(float)  # some losses are equal
-        got = pairwise_loss(torch.tensor(predicted), torch.tensor(losses))
+        got = pairwise_loss(torch.tensor(predicted), torch.tensor(losses), len(losses))
         assert got.item() == pytest.approx(pairwise(predicted, losses))
 
 
+@pytest.mark.parametrize(("size", "processes"), [(2, 2), (8, 2), (9, 2), (9, 3), (6, 4), (1, 2)])
+def test_shares_of_processes_add_up_to_the_batch(size: int, processes: int) -> None:
+    rng = np.random.default_rng(size)
+    predicted, losses = torch.tensor(rng.normal(size=size)), torch.tensor(rng.normal(size=size))
+    shares = [split(size, process, processes, paired=True) for process in range(processes)]
+    assert sorted(np.concatenate(shares).tolist()) == list(range(size))
+    parts = [pairwise_loss(predicted[share], losses[share], size) for share in shares]
+    assert sum(part.item() for part in parts) == pytest.approx(pairwise_loss(predicted, losses, size).item())
+
+
 def test_equal_losses_count_as_the_second_being_larger() -> None:
-    assert pairwise_loss(torch.tensor([0.0, 2.0]), torch.tensor([1.0, 1.0])).item() == 0
-    assert pairwise_loss(torch.tensor([2.0, 0.0]), torch.tensor([1.0, 1.0])).item() == 3
+    assert pairwise_loss(torch.tensor([0.0, 2.0]), torch.tensor([1.0, 1.0]), 2).item() == 0
+    assert pairwise_loss(torch.tensor([2.0, 0.0]), torch.tensor([1.0, 1.0]), 2).item() == 3
 
 
 def test_a_single_example_has_no_pair_and_can_still_be_differentiated() -> None:
     predicted = torch.tensor([3.0], requires_grad=True)
-    loss = pairwise_loss(predicted, torch.tensor([1.0]))
+    loss = pairwise_loss(predicted, torch.tensor([1.0]), 1)
     (gradient,) = torch.autograd.grad(loss, predicted)
     assert loss.item() == 0 and gradient.item() == 0
 
 
 def test_nothing_flows_back_into_the_losses() -> None:
     predicted, losses = torch.zeros(4, requires_grad=True), torch.rand(4, requires_grad=True)
-    pairwise_loss(predicted, losses * 2).backward()
+    pairwise_loss(predicted, losses * 2, len(losses)).backward()
     assert losses.grad is None and predicted.grad is not None
 
 
@@ -127,8 +138,8 @@ def test_it_is_detached_after_sixty_per_cent_of_the_steps() -> None:
     flows: list[bool] = []
 
     class Watching(LossPrediction):
-        def loss(self, hidden: Tensor, losses: Tensor, done: float) -> Tensor:
-            added = super().loss(hidden, losses, done)
+        def loss(self, hidden: Tensor, losses: Tensor, place: Place) -> Tensor:
+            added = super().loss(hidden, losses, place)
             (gradient,) = torch.autograd.grad(added, hidden, retain_graph=True, allow_unused=True)
             flows.append(gradient is not None)
             return added
