@@ -153,6 +153,11 @@ class Pool:
         taken._source = (self, np.asarray(positions))
         return taken
 
+    def sizes(self) -> list[int]:
+        """Return the bytes of each array that has been measured."""
+        kinds = [(of,) if isinstance(of, np.ndarray) else of.parts() for of in self._measured.values()]
+        return [array.nbytes for arrays in kinds for array in arrays]
+
     def also(self, *probes: Probe) -> None:
         """Have the next pass over this pool measure these probes too: a later reader would need a pass of its own."""
         self._also = probes

@@ -11,13 +11,14 @@ from scipy.stats import rankdata
 
 from dal_nlp.chance import generator
 from dal_nlp.config import RunConfig, TrainingConfig
+from dal_nlp.estimating import Estimate, estimate
 from dal_nlp.folders import choose_folder
 from dal_nlp.ledger import Ledger
 from dal_nlp.progress import Progress, Silent
 from dal_nlp.querying import query
 from dal_nlp.strategies import bayesian, probes
 from dal_nlp.strategies.base import Selection
-from dal_nlp.training import number_of_steps
+from dal_nlp.training import Fit, number_of_steps
 from dal_nlp.vectors import Positions
 from dal_nlp.workspace import Workspace
 
@@ -43,6 +44,7 @@ class Rehearsal:
         seconds: What the rehearsed round took, the loading of the model included.
         bald: Mean BALD in nats over the rehearsed rows, and its rank correlation with entropy; None where the task has
             no posterior draws.
+        estimate: What a round will take on this machine; None where the whole pool was rehearsed.
     """
 
     sets: dict[str, int]
@@ -55,6 +57,7 @@ class Rehearsal:
     steps: int
     seconds: float
     bald: tuple[float, float] | None
+    estimate: Estimate | None
 
     def __str__(self) -> str:
         """Return the sentences."""
@@ -68,11 +71,12 @@ class Rehearsal:
             else ""
         )
         steps = f"{self.steps:,} optimizer steps, " if self.steps else ""
+        estimate = f"\n{self.estimate}" if self.estimate else ""
         return (
             f"Checked: the settings, {rows}, {labels}the model ({self._size()} to train, on "
             f"{self.device}) and one tiny round ({self.seconds:.1f} s).\n{dropped}{draws}"
             f"The run: up to {self.rounds:,} rounds, {self.budget:,} labels, {steps}"
-            f"{self.rounds:,} passes over the pool."
+            f"{self.rounds:,} passes over the pool.{estimate}"
         )
 
     def _size(self) -> str:
@@ -105,8 +109,9 @@ def rehearse(config: RunConfig, progress: Progress | None = None) -> Rehearsal:
         with Ledger(folder) as ledger:
             work = Workspace(tiny, folder, ledger, None, None, None, None, progress)
             started = time.perf_counter()
-            left = _round(work, ledger)
-            return _summary(work, config, time.perf_counter() - started, _compare_draws(work, left))
+            left, fit = _round(work, ledger)
+            seconds = time.perf_counter() - started
+            return _summary(work, config, seconds, _compare_draws(work, left), fit)
 
 
 def _compare(config: RunConfig, folder: Path, progress: Progress) -> None:
@@ -126,7 +131,7 @@ def _tiny(training: TrainingConfig) -> TrainingConfig:
     return training.model_copy(update={"min_steps": STEPS, "epochs": 1e-9})
 
 
-def _round(work: Workspace, ledger: Ledger) -> Positions:
+def _round(work: Workspace, ledger: Ledger) -> tuple[Positions, Fit]:
     """Choose with the pretrained model, label, train, choose again, and predict; return the rows not labelled."""
     rng = generator(work.config.seed, 0, "rehearsal")
     few = rng.permutation(work.candidates(0))[:ROWS]
@@ -134,11 +139,11 @@ def _round(work: Workspace, ledger: Ledger) -> Positions:
         picked = few[_choose(work, few, 0, rng).positions]
         _label(work, ledger, picked)
         few = np.setdiff1d(few, picked)
-    work.fit(0, *work.training_set(0))
+    fit = work.fit(0, *work.training_set(0))
     if len(few):
         _choose(work, few, 1, rng)
         work.guesses(work.pool(few, 1), np.arange(len(few)), work.ids(few))
-    return few
+    return few, fit
 
 
 def _compare_draws(work: Workspace, rows: Positions) -> tuple[float, float] | None:
@@ -171,7 +176,9 @@ def _label(work: Workspace, ledger: Ledger, picked: Positions) -> None:
         ledger.append("label", {"round": 0, "id": id, "target": guess if known is None else known})
 
 
-def _summary(work: Workspace, config: RunConfig, seconds: float, bald: tuple[float, float] | None) -> Rehearsal:
+def _summary(
+    work: Workspace, config: RunConfig, seconds: float, bald: tuple[float, float] | None, fit: Fit
+) -> Rehearsal:
     """Count what the run would do; ``config`` has the training as it will be."""
     given = len(work.given["labeled"]) if "labeled" in work.given else 0
     budget, audit = work.config.budget or 0, config.audit or 0
@@ -182,6 +189,8 @@ def _summary(work: Workspace, config: RunConfig, seconds: float, bald: tuple[flo
             break
         bought = min(bought + config.query_size, budget - audit)
     model = work.learner.after(0)
+    steps = [0 if work.learner.instant else number_of_steps(size, config.training) for size in sizes]
+    rng = generator(config.seed, 0, "estimate")
     corpora = {"pool": work.corpus, **work.given}
     return Rehearsal(
         sets={name: len(corpus) for name, corpus in corpora.items()},
@@ -191,7 +200,8 @@ def _summary(work: Workspace, config: RunConfig, seconds: float, bald: tuple[flo
         device=str(next(model.parameters()).device),
         rounds=len(sizes),
         budget=budget,
-        steps=0 if work.learner.instant else sum(number_of_steps(size, config.training) for size in sizes),
+        steps=sum(steps),
         seconds=seconds,
         bald=bald,
+        estimate=estimate(work, fit, steps[-1], rng) if len(work.candidates(1)) else None,
     )

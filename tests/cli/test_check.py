@@ -1,8 +1,12 @@
 import shutil
 from pathlib import Path
 
-from dal_nlp import rehearsal
+import pytest
+
+from dal_nlp import estimating, rehearsal
 from dal_nlp.config import RunConfig
+from dal_nlp.training import number_of_steps
+from tests import tiny
 from tests.cli.conftest import Files, invoke, write_rows
 
 
@@ -59,3 +63,23 @@ def test_labels_that_are_there_train_without_a_first_choice(files: Files, tmp_pa
     result = invoke("check", *flags, "--initial", "0", "--quiet")
     assert result.exit_code == 0, result.stderr
     assert "12 rows (labeled)" in result.stdout
+
+
+def test_what_a_round_will_take_is_measured_on_a_part_of_the_pool(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimating, "ENOUGH", 0.0)
+    config = RunConfig(
+        task="sentiment", data=files.pool, test=files.test, model=files.model, strategy="badge", rounds=1
+    )
+    done = rehearsal.rehearse(config).estimate
+    assert done is not None and not done.most
+    assert (done.texts, done.sample, done.steps, done.once) == (38, 16, number_of_steps(40, config.training), 0)
+    assert done.scoring > 0 and done.training > 0
+    arrays = 4 * (tiny.config().hidden_size + 2)  # the two factors of a gradient
+    assert done.memory == pytest.approx(38 * arrays)
+    few = RunConfig(**config.model_dump(exclude={"query", "scoring"}), query={"candidates": 20}, scoring={"memory": 0})
+    done = rehearsal.rehearse(few).estimate
+    assert done is not None and done.texts == 20
+    assert done.memory == 0 and done.disk > 20 * arrays
+    assert "scoring 20 texts about" in str(done)
