@@ -1,0 +1,39 @@
+"""``dal-nlp log``: who answered what, and when."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dal_nlp_cli.command import Debug
+from dal_nlp_cli.terminal import say, table
+
+#: Characters of an answer or a note in a table of all; of one example they are shown whole.
+_SHOWN = 60
+
+
+def log(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    id: Annotated[str | None, typer.Argument(metavar="ID", help="Of one example.", show_default=False)] = None,
+    debug: Debug = False,
+) -> None:
+    """Show every answer with its history: who gave it, when, and what which model had suggested."""
+    from dal_nlp.errors import UserError, nearest
+    from dal_nlp.ledger import read_state
+    from dal_nlp.people.history import history
+    from dal_nlp.people.screens import harmless
+
+    state = read_state(folder)
+    if id is not None and id not in state.given:
+        raise UserError(f"{folder} has no answer to {id!r}{nearest(id, state.given)}.")
+    found = sorted(history(state, id), key=lambda line: line.at)
+    if not found:
+        say("There is no answer yet.")
+        return
+    short = _SHOWN if id is None else None
+    rows = [tuple(harmless(_cut(cell, short)) for cell in line) for line in found]
+    table(("when", "id", "who", "what", "answer", "model suggested", "note"), rows)
+
+
+def _cut(text: str, length: int | None) -> str:
+    return text if length is None or len(text) <= length else f"{text[:length]}..."

@@ -1,0 +1,61 @@
+"""Who answered what, when, and with which model's suggestion."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from dal_nlp.ledger import Event, State, readable
+
+
+class Line(NamedTuple):
+    """One thing that happened to an example.
+
+    Attributes:
+        at: When, "" where the ledger does not know (a simulation's answers have no time).
+        id: Of the example.
+        by: Who did it.
+        what: What it was, in words.
+        answer: The answer; "" for a removal.
+        suggested: What the model suggested to whoever answered, and which model it was; "" where nothing was shown.
+        note: What the annotator wrote beside it.
+    """
+
+    at: str
+    id: str
+    by: str
+    what: str
+    answer: str
+    suggested: str
+    note: str
+
+
+def history(state: State, id: str | None = None) -> Iterator[Line]:
+    """Yield what happened to one example, or to all, in the order of the ledger within each example."""
+    for name in [id] if id is not None else state.given:
+        known = False
+        for event in state.given.get(name, []):
+            yield _line(name, event, known)
+            known = event["event"] in ("label", "skip") or (known and event["event"] == "answer")
+
+
+def _line(id: str, event: Event, known: bool) -> Line:
+    kinds = {
+        "label": "corrected" if known else "labelled",
+        "skip": "corrected" if known else "skipped",
+        "answer": "one of several",
+        "removed": f"removed the answer of {event['whose']}" if event.get("whose") else "removed",
+    }
+    what = kinds[event["event"]]
+    if event.get("final"):
+        what += ", for good"
+    answer = readable(event["target"]) if "target" in event else event.get("reason", "")
+    by = event.get("by", "the labelled file")
+    via = f" ({event['via']})" if event.get("via") not in (None, by) else ""
+    return Line(event.get("at", ""), id, f"{by}{via}", what, answer, _suggested(event), event.get("note", ""))
+
+
+def _suggested(event: Event) -> str:
+    shown = event.get("suggested")
+    if not shown:
+        return ""
+    model = "pretrained model" if shown["round"] < 0 else f"model of round {shown['round']}"
+    return f"{readable(shown['target'])} ({shown['confidence']:.2f}, {model})"
