@@ -1,14 +1,17 @@
 """``dal-nlp log``: who answered what, and when."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dal_nlp_cli.command import Debug
-from dal_nlp_cli.terminal import say, table
+from dal_nlp_cli.terminal import say
 
-#: Characters of an answer or a note in a table of all; of one example they are shown whole.
+if TYPE_CHECKING:
+    from dal_nlp.people.history import Line
+
+#: Characters of an answer or a note in a list of all; of one example they are shown whole.
 _SHOWN = 60
 
 
@@ -30,9 +33,20 @@ def log(
     if not found:
         say("There is no answer yet.")
         return
-    short = _SHOWN if id is None else None
-    rows = [tuple(harmless(_cut(cell, short)) for cell in line) for line in found]
-    table(("when", "id", "who", "what", "answer", "model suggested", "note"), rows)
+    for line in found:
+        print(harmless(_sentence(line, _SHOWN if id is None else None)).replace("\n", " "))
+
+
+def _sentence(line: "Line", length: int | None) -> str:
+    """Return what happened in one line; texts are cut to a length."""
+    parts = [f"{line.at or 'no time':25}  {line.id}  {line.who}: {line.what}"]
+    if line.answer:
+        parts[0] += f" {_cut(line.answer, length)!r}"
+    if line.suggested:
+        parts.append(f"the {line.suggested} had suggested {_cut(line.suggestion, length)!r}")
+    if line.note:
+        parts.append(f"note: {_cut(line.note, length)}")
+    return "; ".join(parts)
 
 
 def _cut(text: str, length: int | None) -> str:

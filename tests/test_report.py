@@ -176,7 +176,8 @@ def test_queries_csv_keeps_ids_scores_and_texts(tmp_path: Path) -> None:
     report.write_queries(tmp_path, state_of(tmp_path, events))
     with (tmp_path / "queries.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["round", "rank", "id", "score", "text", "model_answer", "confidence"]
+    assert list(rows[0]) == ["round", "rank", "id", "score", "text", "model_answer", "confidence", "characters"]
+    assert [int(row["characters"]) for row in rows[:6]] == list(map(len, texts))
     assert {(row["model_answer"], row["confidence"]) for row in rows} == {("", "")}  # ledgers of older versions
     assert [row["text"] for row in rows[:6]] == texts
     assert [(row["round"], row["rank"], row["id"]) for row in rows[5:7]] == [("0", "6", "r0-5"), ("1", "1", "r1-0")]

@@ -35,23 +35,26 @@ class Rows:
     """Which rows of the sheets can still be filled in: those that are empty or wrong in the csv and in the jsonl."""
 
     def __init__(self) -> None:
-        self._empty: dict[str, dict[Path, set[str]]] = {}
+        self._empty: dict[str, dict[Path, dict[str, str]]] = {}
         self._used: dict[Path, set[str]] = {}
 
     def empty(self, sheet: Sheet, ids: Sequence[str]) -> None:
         """Take up the rows of a sheet."""
-        self._empty.setdefault(sheet.stem, {}).setdefault(sheet.path.with_suffix(""), set()).update(ids)
+        there = self._empty.setdefault(sheet.stem, {}).setdefault(sheet.path.with_suffix(""), {})
+        for id in ids:
+            there.setdefault(id, sheet.path.name)
 
     def used(self, sheet: Sheet, id: str) -> None:
         """Take up a row that holds an answer."""
         self._used.setdefault(sheet.path.with_suffix(""), set()).add(id)
 
     def files(self, stem: str) -> dict[str, str]:
-        """Return the csv with an empty row for each id that has one in the sheets of a stem."""
+        """Return the file with an empty row for each id that has one in the sheets of a stem, the csv if both have."""
         return {
-            id: f"{path.name}.csv"
-            for path, ids in self._empty.get(stem, {}).items()
-            for id in ids - self._used.get(path, set())
+            id: name
+            for path, names in self._empty.get(stem, {}).items()
+            for id, name in names.items()
+            if id not in self._used.get(path, set())
         }
 
 

@@ -180,7 +180,7 @@ def _entry(desk: Desk, source: Path, place: str, row: Mapping[str, Any]) -> Entr
     answer = next((row[name] for name in columns if row.get(name) not in (None, "")), "")
     text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
     id = row.get(desk.config.id_column, row.get(ID))
-    cells = str(id or "").strip(), text, str(row.get(NOTE) or ""), str(row.get(BY) or "")
+    cells = str(id or ""), text, str(row.get(NOTE) or ""), str(row.get(BY) or "")
     return Entry(source.name, f"{source.name}, {place}", *cells)
 
 

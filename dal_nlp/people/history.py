@@ -12,18 +12,20 @@ class Line(NamedTuple):
     Attributes:
         at: When, "" where the ledger does not know (a simulation's answers have no time).
         id: Of the example.
-        by: Who did it.
+        who: Did it, and through which channel.
         what: What it was, in words.
         answer: The answer; "" for a removal.
-        suggested: What the model suggested to whoever answered, and which model it was; "" where nothing was shown.
+        suggestion: What the annotator was shown as the model's answer; "" where nothing was shown.
+        suggested: Which model that was, and how sure of it.
         note: What the annotator wrote beside it.
     """
 
     at: str
     id: str
-    by: str
+    who: str
     what: str
     answer: str
+    suggestion: str
     suggested: str
     note: str
 
@@ -49,13 +51,15 @@ def _line(id: str, event: Event, known: bool) -> Line:
         what += ", for good"
     answer = readable(event["target"]) if "target" in event else event.get("reason", "")
     by = event.get("by", "the labelled file")
-    via = f" ({event['via']})" if event.get("via") not in (None, by) else ""
-    return Line(event.get("at", ""), id, f"{by}{via}", what, answer, _suggested(event), event.get("note", ""))
+    via = event.get("via", "")
+    who = via if via.startswith(f"{by}.") else f"{by} ({via})" if via else by
+    return Line(event.get("at", ""), id, who, what, answer, *_suggested(event), event.get("note", ""))
 
 
-def _suggested(event: Event) -> str:
+def _suggested(event: Event) -> tuple[str, str]:
+    """Return what was suggested, and by which model."""
     shown = event.get("suggested")
     if not shown:
-        return ""
+        return "", ""
     model = "pretrained model" if shown["round"] < 0 else f"model of round {shown['round']}"
-    return f"{readable(shown['target'])} ({shown['confidence']:.2f}, {model})"
+    return readable(shown["target"]), f"{model} ({shown['confidence']:.2f})"

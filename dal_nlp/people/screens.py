@@ -31,13 +31,14 @@ def lines(text: str, width: int) -> Iterator[tuple[int, str]]:
     start = 0
     for line in text.split("\n"):
         place = 0
-        for match in re.finditer(r"\S+\s*|\s+", line):
-            if match.end() - place > width and match.start() > place:
+        for match in re.finditer(r"(\S+)\s*|\s+", line):
+            end = match.end(1) if match[1] else match.end()
+            if end - place > width and match.start() > place:
                 yield start + place, line[place : match.start()]
                 place = match.start()
-        while len(line) - place > width:  # a word that is longer than the line
-            yield start + place, line[place : place + width]
-            place += width
+            while end - place > width:  # a word that is longer than the line
+                yield start + place, line[place : place + width]
+                place += width
         yield start + place, line[place:]
         start += len(line) + 1
 

@@ -108,7 +108,7 @@ def _entry(path: Path, number: int, row: Mapping[str, Any]) -> Entry:
     # A list or an object in jsonl is the same as its JSON text in a cell.
     text = answer if isinstance(answer, str) else "" if answer is None else json.dumps(answer, ensure_ascii=False)
     place = f"{path.name}, {'line' if path.suffix == '.jsonl' else 'row'} {number}"
-    return Entry(path.name, place, str(row.get(ID) or "").strip(), text, str(note or "").strip())
+    return Entry(path.name, place, str(row.get(ID) or ""), text, str(note or "").strip())
 
 
 def _steady(path: Path) -> bytes:

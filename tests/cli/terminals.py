@@ -1,5 +1,6 @@
 """A process behind a real pseudo-terminal, as a person would sit before it."""
 
+import fcntl
 import os
 import pty
 import re
@@ -7,16 +8,23 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.cli.conftest import ROOT
+from tests.cli.conftest import PATH
 
 #: Seconds after which a text that was waited for is taken to be missing.
 PATIENCE = 60
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def _sit_down() -> None:
+    """Make the terminal the one whose Ctrl-C the process hears, also where the tests run in the background."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Terminal:
@@ -28,11 +36,12 @@ class Terminal:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "dal_nlp", *words],
             cwd=cwd,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "TERM": "xterm", **environment},
+            env={**os.environ, "PYTHONPATH": PATH, "COLUMNS": "100", "TERM": "xterm", **environment},
             stdin=child,
             stdout=child,
             stderr=child,
             start_new_session=True,
+            preexec_fn=_sit_down,
             close_fds=True,
         )
         os.close(child)
