@@ -32,6 +32,7 @@ def label(
     """
     if conflicts and suspects:
         raise UserError("--conflicts and --suspects are two queues: give one of them.")
+    say(f"Opening {folder}")  # the libraries take seconds to load
     from dal_nlp.people.desk import open_desk
     from dal_nlp_cli.sitting import Sitting
 

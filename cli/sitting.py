@@ -13,8 +13,8 @@ from shutil import get_terminal_size
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from dal_nlp.answering import Skip
 from dal_nlp.ledger import Event
-from dal_nlp.oracles.base import Skip
 from dal_nlp.people.answers import REASONS, write_answer
 from dal_nlp.people.desk import Desk
 from dal_nlp.people.screens import harmless, with_offsets

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from dal_nlp.answering import Label, Origin, Skip
 from dal_nlp.errors import nearest
 from dal_nlp.ledger import Event, Target
-from dal_nlp.oracles.base import Label, Origin, Skip
 from dal_nlp.tasks.base import REFUSALS, Example, Task, encode_target
 
 #: Characters of the longest answer that is taken.

@@ -6,12 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dal_nlp.answering import Answer, Label, Origin, Skip
 from dal_nlp.config import RunConfig
 from dal_nlp.data.corpus import Corpus, open_pool
 from dal_nlp.errors import UserError, nearest
 from dal_nlp.folders import stored_config
 from dal_nlp.ledger import Event, Ledger, State
-from dal_nlp.oracles.base import Answer, Label, Origin, Skip
 from dal_nlp.people.answers import key_of, now, read_answer, suggested
 from dal_nlp.people.votes import assign, conflicts, decision, hand_in, opinions
 from dal_nlp.tasks import make_task

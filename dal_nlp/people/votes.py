@@ -4,10 +4,10 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from dal_nlp.answering import Answer, Label, Opinion, Origin, Skip
 from dal_nlp.chance import generator
 from dal_nlp.config import RunConfig
 from dal_nlp.ledger import Event, State
-from dal_nlp.oracles.base import Answer, Label, Opinion, Origin, Skip
 from dal_nlp.people.answers import key, key_of, now
 
 #: Who signs what several people's answers come to.

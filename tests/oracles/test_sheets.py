@@ -262,3 +262,38 @@ def test_another_process_that_writes_while_a_sheet_is_read_is_waited_for(
 
     monkeypatch.setattr(Path, "read_bytes", torn)
     assert len(list(read_sheet(path))) == 4 and len(times) == 2
+
+
+def test_a_run_that_died_while_it_took_answers_ends_as_if_it_had_not(
+    waiting: Waiting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copies the folder after every event, as a killed process would leave it, and goes on from the copies."""
+    from dal_nlp.ledger import Ledger
+
+    folder, copies = waiting("sentiment"), []
+    settings: dict[str, Any] = {"annotators": "anna,ben,carl", "overlap": "50%"}
+    run("sentiment", folder, **settings)
+    for name in ("anna", "ben", "carl"):
+        fill(sheet(folder, f"round-000.{name}.csv"), typed("sentiment"))
+    append = Ledger.append
+
+    def append_and_copy(ledger: Ledger, event: str, values: dict[str, Any]) -> None:
+        append(ledger, event, values)
+        if event in ("label", "answer"):
+            copies.append(tmp_path / f"died-{len(copies)}")
+            shutil.copytree(ledger.folder, copies[-1] / "run")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "append", append_and_copy)
+        run("sentiment", folder, **settings)
+
+    def said(of: Path) -> list[tuple[str, str, str]]:
+        return sorted((e["id"], e["by"], e["target"]) for kind in ("answer", "label") for e in events(of, kind))
+
+    assert len(copies) == len(said(folder)) == 2 + 2 * 3 + 2
+    for copy in copies[::3]:
+        with (copy / "run" / "ledger.jsonl").open("a") as ledger:
+            ledger.write('{"event": "label", "id": "torn')
+        (copy / "files.txt").write_text((folder / "files.txt").read_text())
+        run("sentiment", copy, **settings)
+        assert said(copy) == said(folder)
