@@ -40,6 +40,8 @@ def label(
         who = name or who_types()
         queue = desk.disputed() if conflicts else desk.suspects() if suspects else desk.queue(who)
         final = conflicts or suspects
+        if not queue:
+            say(f"Nothing waits for {who}.")
         try:
             Sitting(desk, who, suggest or suspects or desk.config.suggest, final).work_through(queue)
         except KeyboardInterrupt:

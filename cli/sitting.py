@@ -63,7 +63,8 @@ class Sitting:
 
     def work_through(self, queue: Sequence[str]) -> None:
         """Ask about each example until all are answered or the person stops."""
-        say(self._help())
+        if queue:
+            say(self._help())
         if self._by_key:
             with keys() as self._next_key:
                 self._ask_all(queue)
@@ -71,30 +72,23 @@ class Sitting:
             self._ask_all(queue)
 
     def _ask_all(self, queue: Sequence[str]) -> None:
-        place, done, shown = 0, list[_Step](), None
-        on_screen = -1
-        while place < len(queue):
-            id = queue[place]
-            if place != on_screen:  # an answer that is not taken leaves the text where it is
-                shown, on_screen = self._show(id, place, len(queue)), place
+        place, on_screen = 0, -1
+        done, shown = list[_Step](), None
+        while place < len(queue) or done:
+            if place == len(queue):  # the last answer may have been a slip
+                say(f"That was the last one: {'u' if self._by_key else ':undo'} takes it back, anything else ends.")
+            elif place != on_screen:  # an answer that is not taken leaves the text where it is
+                shown, on_screen = self._show(queue[place], place, len(queue)), place
             said = self._typed()
-            if said.command == "quit":
-                return
             if said.command == "undo":
-                place = self._undo(queue, done, place)
-                continue
-            before = decision(self._desk.state, id)
-            if self._answer(id, said, shown):
-                done.append(_Step(place, before))
-                place += 1
-        if done:  # the last answer may have been a slip
-            self._last_chance(queue, done)
-
-    def _last_chance(self, queue: Sequence[str], done: list[_Step]) -> None:
-        """Offer to undo the last answer before the sitting ends."""
-        say(f"That was the last one: {'u' if self._by_key else ':undo'} takes it back, anything else ends.")
-        if self._typed().command == "undo":
-            self._ask_all(queue[self._undo(queue, done, len(queue)) :])
+                place, on_screen = self._undo(queue, done, place), -1
+            elif said.command == "quit" or place == len(queue):
+                return
+            else:
+                before = decision(self._desk.state, queue[place])
+                if self._answer(queue[place], said, shown):
+                    done.append(_Step(place, before))
+                    place += 1
 
     def _help(self) -> str:
         if self._by_key:
@@ -124,8 +118,10 @@ class Sitting:
             word = "y" if self._by_key else ":yes"
             text = harmless(write_answer(self._task, shown, example))
             print(f"The model suggests ({shown['confidence']:.2f}; {word} takes it): {text}")
-        if self._task.labels:
+        if self._task.asks == "label":
             print("  ".join(f"[{number}] {harmless(label)}" for number, label in enumerate(self._task.labels, 1)))
+        elif self._task.labels:
+            print(f"Another answer: {', '.join(map(harmless, self._task.labels))}")
         return shown
 
     def _print_text(self, example: dict[str, Any]) -> None:
@@ -159,7 +155,7 @@ class Sitting:
 
     def _numbered(self, typed: str) -> str:
         """Return the label that a number stands for, "" where it stands for none or is a label itself."""
-        labels = self._task.labels
+        labels = self._task.labels if self._task.asks == "label" else []
         if typed in labels or not (typed.isascii() and typed.isdecimal() and 0 < int(typed) <= len(labels)):
             return ""
         return labels[int(typed) - 1]

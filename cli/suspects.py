@@ -44,6 +44,6 @@ def suspects(
         ]
     table(("id", "label", "the others say", "doubt", "text"), rows)
     say(
-        f"{len(found):,} of {count:,} labels look wrong. Check them with `dal-nlp label {folder} --suspects`, or fill "
-        f"in {path} and run the same `dal-nlp run` again; `dal-nlp relabel` corrects one."
+        f"{len(found):,} of {count:,} labels look wrong. Check them with `dal-nlp label {folder} --suspects`, or in "
+        f"{path}, which an `--oracle file` run reads when it goes on; `dal-nlp relabel` corrects one."
     )

@@ -18,7 +18,7 @@ from dal_nlp.config import RunConfig
 from dal_nlp.errors import UserError
 from dal_nlp.folders import choose_folder
 from dal_nlp.ledger import Ledger, Target
-from dal_nlp.oracles import Answer, Answerer, Label, Oracle
+from dal_nlp.oracles import Answer, Answerer, Label, Opinion, Oracle
 from dal_nlp.pool import Pool
 from dal_nlp.processes import is_main, share, share_each
 from dal_nlp.progress import Console, Progress, Silent
@@ -197,8 +197,9 @@ class Session:
         """Raise ``UserError`` for an answer that the run cannot use, before it is written down for good."""
         if not any(answer.id in asked for asked in self._state.asked.values()):
             raise UserError(f"The oracle answered {answer.id!r}, which was not asked: yield ids of the queries.")
-        if isinstance(answer, Label):
-            self._work.check(answer.id, answer.target)
+        said = answer.answer if isinstance(answer, Opinion) else answer
+        if isinstance(said, Label):
+            self._work.check(said.id, said.target)
 
     def _fit(self, round: int) -> Fit:
         """Fit on all labels, or find the fit that a crash left behind; a collapsed fit is tried once more."""

@@ -68,9 +68,9 @@ def test_typed_ahead_and_the_last_answer_can_be_undone(waiting: Waiting) -> None
     folder = waiting("sentiment")
     with Terminal("label", "run", "--as", "anna", cwd=folder) as terminal:
         terminal.wait_for("> ")
-        terminal.type("1111u2q")
+        terminal.type("1111uu22q")
         assert terminal.end() == 0
-    assert list(state(folder).answers.values()) == ["negative", "negative", "negative", "positive"]
+    assert list(state(folder).answers.values()) == ["negative", "negative", "positive", "positive"]
 
 
 def test_killed_at_any_moment_every_answer_so_far_is_kept(waiting: Waiting) -> None:
