@@ -38,8 +38,8 @@ def export(
     """
     from dal_nlp.ledger import read_state
     from dal_nlp.people.desk import Desk
-    from dal_nlp.people.formats import NAMES
-    from dal_nlp.people.formats import export as write
+    from dal_nlp.people.exporting import NAMES
+    from dal_nlp.people.exporting import export as write
 
     path = out or folder / NAMES.get(format, "export")
     count = write(Desk(folder, read_state(folder)), format, which.value, path)
@@ -60,7 +60,7 @@ def ingest(
     The same file may be read again. What another person has answered is disputed and not overwritten.
     """
     from dal_nlp.people.desk import open_desk
-    from dal_nlp.people.formats import ingest as read
+    from dal_nlp.people.ingesting import ingest as read
 
     with open_desk(folder) as desk:
         found = read(desk, source, format, name)

@@ -76,6 +76,7 @@ class Sheets(Oracle):
         """Yield what is new in the sheets, then write what is still missing into new ones."""
         setting, state = self._setting, self._setting.state
         self._problems, self._rows = [], Rows()
+        self._asked = {id for ids in state.asked.values() for id in ids}
         for sheet in find_sheets(setting.folder):
             yield from self._take(sheet)
         for query in queries:
@@ -106,8 +107,7 @@ class Sheets(Oracle):
 
     def _unknown(self, id: str) -> str:
         """Return what is wrong with an id."""
-        asked = {id for ids in self._setting.state.asked.values() for id in ids}
-        return "" if id in asked else f"{id!r} was not asked about{nearest(id, asked)}"
+        return "" if id in self._asked else f"{id!r} was not asked about{nearest(id, self._asked)}"
 
     def _answer(self, entry: Entry, sheet: Sheet) -> Any:
         final = sheet.annotator == CONFLICTS or sheet.stem == SUSPECTS

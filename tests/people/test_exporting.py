@@ -10,7 +10,8 @@ import pytest
 from dal_nlp import UserError
 from dal_nlp.people import label_studio
 from dal_nlp.people.desk import Desk, open_desk
-from dal_nlp.people.formats import NAMES, Ingested, export, ingest
+from dal_nlp.people.exporting import NAMES, export
+from dal_nlp.people.ingesting import Ingested, ingest
 from tests import asking, tiny
 from tests.asking import fill, run, state, typed
 
