@@ -29,6 +29,7 @@ def flag(panel: str, metavar: str, help: str, default: str, *names: str) -> Any:
 
 
 _DATA, _MODEL, _LABELS, _RUN = "Data", "Model and strategy", "Labels and budget", "The run"
+_PEOPLE = "Who answers"
 
 
 F = TypeVar("F", bound="Flags")
@@ -93,7 +94,17 @@ class Flags:
     cache: Annotated[
         str | None, flag(_RUN, "DIR", "Where --train head keeps what encoders made of texts.", "~/.cache/dal-nlp")
     ] = None
-    oracle: Annotated[str | None, flag(_MODEL, "NAME", "Who answers.", "labeled-file")] = None
+    oracle: Annotated[
+        str | None,
+        flag(_PEOPLE, "NAME", "Who answers: labeled-file, file (people), noisy:0.1 or module:Class.", "labeled-file"),
+    ] = None
+    annotators: Annotated[
+        str | None, flag(_PEOPLE, "A,B,C", "People who answer, each in a sheet of their own.", "anybody")
+    ] = None
+    overlap: Annotated[str | None, flag(_PEOPLE, "10%", "Share of a round that all of them answer.", "0%")] = None
+    suggest: Annotated[
+        bool | None, flag(_PEOPLE, "", "Show people what the model would answer.", "off", "--suggest")
+    ] = None
     initial: Annotated[int | None, flag(_LABELS, "N", "Labels of round 0.", "20, with --labeled 0")] = None
     query_size: Annotated[int | None, flag(_LABELS, "K", "Labels of every later round.", "20")] = None
     rounds: Annotated[int | None, flag(_LABELS, "R", "Rounds after round 0.", "9, with --budget as it allows")] = None

@@ -7,16 +7,22 @@ from typing import Annotated
 
 import typer
 
+from dal_nlp_cli.agreement import agreement
 from dal_nlp_cli.autolabel import autolabel
 from dal_nlp_cli.check import check
 from dal_nlp_cli.command import Command
 from dal_nlp_cli.compare import compare
+from dal_nlp_cli.export import export, ingest
 from dal_nlp_cli.init import init
+from dal_nlp_cli.label import label
+from dal_nlp_cli.log import log
 from dal_nlp_cli.predict import predict
+from dal_nlp_cli.relabel import relabel
 from dal_nlp_cli.report import report
 from dal_nlp_cli.run import run
 from dal_nlp_cli.status import status
 from dal_nlp_cli.strategies import strategies
+from dal_nlp_cli.suspects import suspects
 
 app = typer.Typer(
     name="dal-nlp",
@@ -27,7 +33,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (run, compare, check, init, status, report, predict, autolabel, strategies):
+_WITH_MODELS = (run, compare, check, init, status, report, predict, autolabel, strategies)
+_WITH_PEOPLE = (label, relabel, log, agreement, suspects, export, ingest)
+for command in (*_WITH_MODELS, *_WITH_PEOPLE):
     app.command(cls=Command)(command)
 
 

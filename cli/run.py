@@ -50,8 +50,8 @@ def _run(flags: Flags) -> int:
         say(report.finished_line(state))
     if result.stopped:
         say(f"Finished: {result.stopped}.")
-    if result.pending:
-        say(f"Answers still missing: {len(result.pending):,}. The same command goes on once they are there.")
+    for remark in result.remarks:
+        say(remark)
     say(f"Report: {result.folder / 'report.html'}")
     # Of several processes the first one speaks for all: an exit code of another would end it before it has.
     return PENDING if result.pending and is_first() else 0

@@ -54,8 +54,9 @@ def _progress(folder: Path, state: "State") -> str:
         return f"finished: {state.stopped}"
     asked = [*(state.audit or []), *(id for query in state.queries for id in query.ids)]
     pending = len(state.pending(asked))
-    waiting = f"waiting for {pending:,} answers" if pending else "interrupted"
-    return f"{waiting}; the same `dal-nlp run` goes on from here"
+    if not pending:
+        return "interrupted; the same `dal-nlp run` goes on from here"
+    return f"waiting for {pending:,} answers (`dal-nlp label {folder}`); then the same `dal-nlp run` goes on from here"
 
 
 def _labels(state: "State", budget: int) -> str:

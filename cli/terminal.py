@@ -1,5 +1,6 @@
 """What all commands print with: sentences, tables, and silence in all processes but the first."""
 
+import getpass
 import json
 import os
 import shutil
@@ -25,6 +26,14 @@ _PIPE_WIDTH = 1000
 def is_first() -> bool:
     """Tell whether this process prints; ``accelerate launch`` numbers its processes in RANK."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def who_types() -> str:
+    """Return the name under which somebody is known to the machine."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "somebody"
 
 
 def progress(quiet: bool) -> Progress:

@@ -11,7 +11,7 @@ from dal_nlp.registration import register
 if TYPE_CHECKING:
     from dal_nlp.config import RunConfig
     from dal_nlp.errors import Unsupported, UserError
-    from dal_nlp.oracles.base import Label, Oracle, Query, Skip
+    from dal_nlp.oracles.base import Label, Oracle, Origin, Query, Setting, Skip
     from dal_nlp.pool import Pool
     from dal_nlp.selecting import Picked, select
     from dal_nlp.session import Result, Session, run
@@ -26,7 +26,9 @@ _PLACES = {
     "Unsupported": "dal_nlp.errors",
     "Label": "dal_nlp.oracles.base",
     "Oracle": "dal_nlp.oracles.base",
+    "Origin": "dal_nlp.oracles.base",
     "Query": "dal_nlp.oracles.base",
+    "Setting": "dal_nlp.oracles.base",
     "Skip": "dal_nlp.oracles.base",
     "Pool": "dal_nlp.pool",
     "run": "dal_nlp.session",
@@ -42,6 +44,7 @@ _PLACES = {
 __all__ = [
     "Label",
     "Oracle",
+    "Origin",
     "Picked",
     "Pool",
     "Query",
@@ -49,6 +52,7 @@ __all__ = [
     "RunConfig",
     "Selection",
     "Session",
+    "Setting",
     "Skip",
     "Strategy",
     "Task",

@@ -6,6 +6,7 @@ Layers, later over earlier: the recipe of the task (``configs/``), a YAML file o
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -61,8 +62,19 @@ def _target(value: object) -> object:
         raise UserError(f"--target wants METRIC=VALUE, such as accuracy=0.9, and got {value!r}.") from None
 
 
+def _share(value: object) -> object:
+    """Read "10%" as 0.1."""
+    if not isinstance(value, str) or not value.strip().endswith("%"):
+        return value
+    try:
+        return float(value.strip()[:-1]) / 100
+    except ValueError:
+        return value
+
+
 Names = Annotated[list[str], BeforeValidator(_names)]
 Target = Annotated[dict[str, float], BeforeValidator(_target)]
+Share = Annotated[float, BeforeValidator(_share)]
 
 
 class Section(BaseModel):
@@ -182,7 +194,10 @@ class RunConfig(Section):
         None, ge=0, description="random labels that measure without a test set; null: 100, or 0 with a test set"
     )
     answers: str | None = Field(None, description="the labelled file's answers, joined by id")
-    oracle: str = Field("labeled-file", description="who answers")
+    oracle: str = Field("labeled-file", description="who answers: labeled-file, file, noisy:0.1 or module:Class")
+    annotators: Names | None = Field(None, description="people who answer, each in a sheet of their own")
+    overlap: Share = Field(0.0, ge=0, le=1, description="share of a round that all annotators get, such as 10%")
+    suggest: bool = Field(False, description="whether people are shown what the model would answer")
     strict: bool = Field(False, description="rows that would be dropped are errors")
     model: str = Field("minilm", description="alias, folder or Hub id")
     max_length: int = Field(128, ge=4, description="tokens after which a text is cut")
@@ -245,7 +260,7 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _resolve(self) -> Self:
         """Fill in what follows from other fields, and check names and contradictions."""
-        from dal_nlp.oracles import oracle_class
+        from dal_nlp.oracles import make_oracle
         from dal_nlp.pseudo_labels import make_policy
         from dal_nlp.stopping_language import parse
         from dal_nlp.strategies import make_strategy
@@ -258,7 +273,8 @@ class RunConfig(Section):
             make_strategy(self.query.prefilter, {})
         elif self.query.prefilter_keep is not None:
             raise UserError("query.prefilter_keep is for query.prefilter, which is not set: name a strategy there.")
-        oracle_class(self.oracle)
+        make_oracle(self.oracle)
+        _check_annotators(self.annotators, self.overlap)
         make_policy(self.pseudo_labels)
         self._check_mode()
         if self.initial is None:
@@ -318,6 +334,20 @@ class RunConfig(Section):
             return cls(**values)
         except ValidationError as error:
             raise _sentence(error) from None
+
+
+def _check_annotators(names: list[str] | None, overlap: float) -> None:
+    """Raise ``UserError`` for names that cannot be part of a file's, and for an overlap of nobody."""
+    for name in names or []:
+        if not re.fullmatch(r"[\w@+-]+", name) or name.isdecimal() or name in ("conflicts", "majority"):
+            raise UserError(
+                f"--annotators {name!r} cannot name a sheet: use letters, digits, @, +, - and _, not digits alone, and "
+                "neither conflicts nor majority."
+            )
+    if names and len({name.casefold() for name in names}) < len(names):
+        raise UserError("--annotators names somebody twice: give each name once.")
+    if overlap and len(names or []) < 2:
+        raise UserError("--overlap is what several people answer: name them with --annotators a,b.")
 
 
 def gather(

@@ -11,6 +11,9 @@ from dal_nlp.errors import UserError
 from dal_nlp.ledger import State, read_state
 from dal_nlp.processes import is_main
 
+#: What chose and answered in a run. A class of the user's own that is named there may not be at hand.
+_OF_CHOOSING = ("strategy", "strategy_options", "initial_strategy", "oracle", "query")
+
 
 def choose_folder(config: RunConfig) -> Path:
     """Return ``--out``, or ``runs/TASK-N``: the same configuration's unfinished run, else the first free N.
@@ -35,6 +38,13 @@ def choose_folder(config: RunConfig) -> Path:
         if not state.stopped and fingerprint(state.config) == config.fingerprint():
             return folder
     raise AssertionError("count() does not end")
+
+
+def stored_config(folder: Path, state: State) -> RunConfig:
+    """Return the configuration of a run, as far as it concerns reading and answering; raises ``UserError`` without."""
+    if state.config is None:
+        raise UserError(f"{folder} has not begun: let `dal-nlp run` come past its checks first.")
+    return RunConfig(**{name: value for name, value in state.config.items() if name not in _OF_CHOOSING})
 
 
 def refuse_differences(folder: Path, state: State, config: RunConfig, digests: dict[str, str]) -> None:

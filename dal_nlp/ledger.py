@@ -7,7 +7,7 @@ line (the process died while writing) is dropped at the next start. Corrections 
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -52,10 +52,28 @@ class Query:
     notes: dict[str, Any] = field(default_factory=dict)
     guesses: list[dict[str, Any]] = field(default_factory=list)
 
+    def without(self, id: str) -> "Query":
+        """Return the query as if an id had not been asked about."""
+        stays = [i for i, other in enumerate(self.ids) if other != id]
+        if len(stays) == len(self.ids):
+            return self
+        return replace(
+            self,
+            ids=[self.ids[i] for i in stays],
+            scores=[self.scores[i] for i in stays],
+            texts=[self.texts[i] for i in stays],
+            guesses=[self.guesses[i] for i in stays] if self.guesses else [],
+        )
+
 
 @dataclass
 class State:
-    """What the ledger's events add up to."""
+    """What the ledger's events add up to.
+
+    A label or a skip decides on an example, a later one corrects it. An ``answer`` is one of several that an example is
+    to get: it is kept, and decides nothing. ``removed`` takes back what was decided, and what one annotator (``whose``)
+    or everybody had answered; an example of a finished round is back in the pool then.
+    """
 
     config: dict[str, Any] | None = None
     digests: dict[str, str] = field(default_factory=dict)
@@ -66,6 +84,9 @@ class State:
     queries: list[Query] = field(default_factory=list)
     answers: dict[str, Target] = field(default_factory=dict)  # by id, audit and queries together
     skipped: dict[str, str] = field(default_factory=dict)  # id -> reason
+    asked: dict[int | None, list[str]] = field(default_factory=dict)  # what each round asked at first; None: the audit
+    given: dict[str, list[Event]] = field(default_factory=dict)  # by id, every answer and removal in order
+    suspects: list[Event] = field(default_factory=list)  # the last search for wrong labels: {"id", "suggestion", ...}
     pseudo: dict[int, Event] = field(default_factory=dict)  # by the round whose fit uses them
     metrics: list[Event] = field(default_factory=list)  # one per finished round
     notes: list[str] = field(default_factory=list)  # what the user should know, in sentences
@@ -93,6 +114,19 @@ class State:
         """Answers paid for: those of the queries and those of the audit sample."""
         return len(self.answers)
 
+    @property
+    def waiting(self) -> list[str]:
+        """Ids that want an answer: of the audit sample, else of the rounds that have been asked about."""
+        return self.pending(self.audit or []) or self.pending([id for query in self.queries for id in query.ids])
+
+    def suggestion(self, id: str) -> Event | None:
+        """Return what the model that chose an example would answer: {"target", "confidence", "round"} of that model."""
+        for query in reversed(self.queries):
+            if id in query.ids and query.guesses:
+                guess = query.guesses[query.ids.index(id)]
+                return {**{name: guess[name] for name in ("target", "confidence")}, "round": query.round - 1}
+        return None
+
     def pending(self, ids: list[str]) -> list[str]:
         """Return those of ``ids`` that have neither an answer nor a skip."""
         return [id for id in ids if id not in self.answers and id not in self.skipped]
@@ -108,15 +142,16 @@ class State:
                 self.pool, self.stopped, self.read_test, self.finished = event, None, False, None
             case "audit":
                 self.audit, self.audit_texts = event["ids"], event.get("texts", [])
+                self.asked[None] = event["ids"]
             case "query":
                 names = ("round", "ids", "scores", "texts", "strategy", "pool_seconds", "choose_seconds", "notes")
                 values = {name: event[name] for name in names}
                 self.queries.append(Query(**values, guesses=event.get("guesses", [])))
-            case "label":
-                self.answers[event["id"]] = event["target"]
-                self.skipped.pop(event["id"], None)
-            case "skip":
-                self.skipped[event["id"]] = event["reason"]
+                self.asked[event["round"]] = event["ids"]
+            case "label" | "skip" | "answer" | "removed":
+                self._take(event)
+            case "suspects":
+                self.suspects = event["rows"]
             case "pseudo":
                 self.pseudo[event["round"]] = event
             case "metrics":
@@ -131,6 +166,22 @@ class State:
                 self.notes.append(event["text"])
             case "stopped":
                 self.stopped, self.read_test = event["why"], event["read_test"]
+
+    def _take(self, event: Event) -> None:
+        """Fold an answer, or its removal, into the state."""
+        id, kind = event["id"], event["event"]
+        self.given.setdefault(id, []).append(event)
+        if kind == "answer":
+            return
+        self.answers.pop(id, None)
+        self.skipped.pop(id, None)
+        if kind == "label":
+            self.answers[id] = event["target"]
+        elif kind == "skip":
+            self.skipped[id] = event["reason"]
+        else:
+            self.queries = [query.without(id) if query.round < self.round else query for query in self.queries]
+            self.stopped, self.read_test, self.finished = None, False, None
 
 
 def _collapse_note(event: Event) -> str:
@@ -215,8 +266,9 @@ class Ledger:
             for event, offset in read_events(self.path):
                 events.append(event)
                 end = offset
-        self._file = self.path.open("ab")
+        self._file = self.path.open("ab", buffering=0)
         self._file.truncate(end)
+        self._end = end
         return events
 
     def __exit__(
@@ -227,10 +279,26 @@ class Ledger:
             self._lock.release()
 
     def append(self, event: str, values: Event) -> None:
-        """Write one event through to the disk, then fold it into ``state``; all processes of a run call it together."""
+        """Write one event through to the disk, then fold it into ``state``; all processes of a run call it together.
+
+        Raises:
+            UserError: The disk did not take it; nothing of the event is left then, neither there nor in ``state``.
+        """
         whole = share({"event": event, **values})
         if is_main():
-            self._file.write(json.dumps(whole, ensure_ascii=False).encode() + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            self._write(json.dumps(whole, ensure_ascii=False).encode() + b"\n")
         self.state.apply(whole)
+
+    def _write(self, line: bytes) -> None:
+        try:
+            written = 0
+            while written < len(line):
+                written += self._file.write(line[written:])
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._file.truncate(self._end)
+            raise UserError(
+                f"{self.path} cannot be written ({error.strerror}), so the last step or answer was not kept: make room "
+                "on the disk, then go on with the same command."
+            ) from None
+        self._end += len(line)

@@ -13,6 +13,7 @@ from dal_nlp.config import RunConfig
 from dal_nlp.data.rows import Example, Reader
 from dal_nlp.draws import make_draws
 from dal_nlp.errors import UserError
+from dal_nlp.folders import stored_config
 from dal_nlp.head_learner import load_whole
 from dal_nlp.ledger import State, read_state
 from dal_nlp.models import load_tokenizer, resolve
@@ -24,9 +25,6 @@ from dal_nlp.tasks.base import Prediction, Task
 
 #: Rows that are in memory at a time.
 CHUNK = 10_000
-
-#: What chose and answered in the run; it is not needed here, and a class of the user's own may not be at hand.
-_NOT_NEEDED = ("strategy", "strategy_options", "initial_strategy", "oracle", "query")
 
 
 class Row(NamedTuple):
@@ -111,7 +109,7 @@ class Run:
 def open_run(folder: Path, progress: Progress) -> Run:
     """Open a run folder; raises ``UserError`` where there is none, or no model in it yet."""
     state = read_state(folder)
-    config = _config(folder, state)
+    config = stored_config(folder, state)
     model_folder(folder)
     task = make_task(config)
     task.labels = list(state.labels)
@@ -132,13 +130,6 @@ def model_folder(folder: Path) -> Path:
     if not place.is_dir():
         raise UserError(f"{folder} has no model yet: let `dal-nlp run` finish a round.")
     return place
-
-
-def _config(folder: Path, state: State) -> RunConfig:
-    """Return the configuration of a run, as far as it concerns reading and answering."""
-    if state.config is None:
-        raise UserError(f"{folder} has no model yet: let `dal-nlp run` finish a round.")
-    return RunConfig(**{name: value for name, value in state.config.items() if name not in _NOT_NEEDED})
 
 
 def _answers(examples: Iterator[Example], model: nn.Module, run: Run) -> Iterator[Row]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from dal_nlp.folders import replace_file
 from dal_nlp.ledger import State, readable
 from dal_nlp.pages import inline, render
+from dal_nlp.spreadsheets import inert
 from dal_nlp.summary import (
     SECONDS,
     contents,
@@ -35,8 +36,6 @@ __all__ = [
     "write_queries",
     "write_report",
 ]
-
-FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - spreadsheets take the full-width signs too
 
 
 def write_all(folder: Path, state: State) -> None:
@@ -64,18 +63,19 @@ def write_metrics(folder: Path, state: State) -> None:
 def write_queries(folder: Path, state: State) -> None:
     """Write queries.csv: every example that was asked about, best first within its round, rank from 1.
 
-    The last two columns are the model's own answer, before it was told, and its confidence; empty in round 0. Ids and
-    numbers are exact, so the file joins with the pool. A text or an answer that a spreadsheet would run as a formula
-    (it begins with = + - @, a tab or a line break) gets an apostrophe in front; texts are there to be read, the pool
-    file has the originals. UTF-8 without a byte order mark; text cells are quoted, so line breaks inside them are safe.
+    Then come the model's own answer, before it was told, and its confidence, both empty in round 0, and the characters
+    that an annotator has to read. Ids and numbers are exact, so the file joins with the pool. A text or an answer that
+    a spreadsheet would run as a formula (it begins with = + - @, a tab or a line break) gets an apostrophe in front;
+    texts are there to be read, the pool file has the originals. UTF-8 without a byte order mark; text cells are quoted,
+    so line breaks inside them are safe.
     """
-    header = ["round", "rank", "id", "score", "text", "model_answer", "confidence"]
+    header = ["round", "rank", "id", "score", "text", "model_answer", "confidence", "characters"]
     rows: list[list[Any]] = []
     for query in state.queries:
-        guesses = [[_inert(readable(guess["target"])), guess["confidence"]] for guess in query.guesses]
+        guesses = [[inert(readable(guess["target"])), guess["confidence"]] for guess in query.guesses]
         asked = zip(query.ids, query.scores, query.texts, guesses or [["", ""]] * len(query.ids), strict=True)
         for rank, (id, score, text, guess) in enumerate(asked, start=1):
-            rows.append([query.round, rank, id, score, _inert(text), *guess])
+            rows.append([query.round, rank, id, score, inert(text), *guess, len(text)])
     # All text is quoted: Python 3.11 would leave a lone carriage return bare, and a reader break there.
     replace_file(folder / "queries.csv", _csv(header, rows, csv.QUOTE_NONNUMERIC))
 
@@ -103,11 +103,6 @@ def _write_curve(folder: Path, state: State) -> str:
     replace_file(folder / "curve.svg", svg)
     replace_file(folder / "curve.png", curve.render(labels, lines, "png"))
     return inline(svg, curve.COLOURS)
-
-
-def _inert(text: str) -> str:
-    """Return the text as one that no spreadsheet runs."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]], quoting: Literal[0, 2]) -> bytes:

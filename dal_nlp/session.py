@@ -6,7 +6,7 @@ again. Round 0 chooses with the initial strategy and the pretrained model; round
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,7 @@ from dal_nlp.config import RunConfig
 from dal_nlp.errors import UserError
 from dal_nlp.folders import choose_folder
 from dal_nlp.ledger import Ledger, Target
-from dal_nlp.oracles import Label, Oracle, Skip
-from dal_nlp.oracles import Query as Question
+from dal_nlp.oracles import Answer, Answerer, Label, Opinion, Oracle
 from dal_nlp.pool import Pool
 from dal_nlp.processes import check_same, is_main, share, share_each, step
 from dal_nlp.progress import Console, Progress, Silent
@@ -42,9 +41,10 @@ class Result:
         curve: One ``metrics`` event a round: round, labels, values, intervals, seconds.
         labels: Every bought label by id, the audit sample included.
         model_dir: The last model, loadable with ``from_pretrained``; None while answers are pending in round 0.
-        finished: The numbers of the model in ``model_dir`` where ``finish`` trained it; see the ``finished`` event.
         stopped: Why the run ended, or None where answers are pending.
         pending: Ids that still want an answer.
+        finished: The numbers of the model in ``model_dir`` where ``finish`` trained it; see the ``finished`` event.
+        remarks: What the oracle has to say about answers that are missing or wrong, in sentences.
     """
 
     folder: Path
@@ -54,6 +54,7 @@ class Result:
     stopped: str | None
     pending: list[str]
     finished: dict[str, Any] | None = None
+    remarks: list[str] = field(default_factory=list)
 
 
 class Session:
@@ -64,7 +65,7 @@ class Session:
         task: A task of the user's own in place of the configured one; likewise the next three.
         strategy: See ``task``.
         initial_strategy: See ``task``.
-        oracle: See ``task``.
+        oracle: See ``task``; any callable will do, see ``oracles.Answerer``.
         progress: Where the run is shown; nowhere if left out.
     """
 
@@ -74,7 +75,7 @@ class Session:
         task: Task | None = None,
         strategy: Strategy | None = None,
         initial_strategy: Strategy | None = None,
-        oracle: Oracle | None = None,
+        oracle: Oracle | Answerer | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.config = config
@@ -189,21 +190,19 @@ class Session:
     def _ask(self, ids: list[str], round: int | None) -> list[str]:
         """Put the unanswered ones of ``ids`` to the oracle, each answer to the disk at once; return what is pending."""
         open_ids = self._state.pending(ids)
-        questions = [Question(id, text) for id, text in zip(open_ids, self._work.texts(open_ids), strict=True)]
-        for answer in share_each(self._work.oracle.label(questions)):
-            self._check_answer(answer, open_ids)
-            if isinstance(answer, Skip):
-                self._ledger.append("skip", {"round": round, "id": answer.id, "reason": answer.reason})
-            else:
-                self._ledger.append("label", {"round": round, "id": answer.id, "target": answer.target})
+        for answer in share_each(self._work.oracle.label(self._work.questions(open_ids, round))):
+            self._check_answer(answer)
+            name, values = answer.event()
+            self._ledger.append(name, {"round": round, **values})
         return self._state.pending(ids)
 
-    def _check_answer(self, answer: Label | Skip, asked: list[str]) -> None:
+    def _check_answer(self, answer: Answer) -> None:
         """Raise ``UserError`` for an answer that the run cannot use, before it is written down for good."""
-        if answer.id not in asked:
+        if not any(answer.id in asked for asked in self._state.asked.values()):
             raise UserError(f"The oracle answered {answer.id!r}, which was not asked: yield ids of the queries.")
-        if isinstance(answer, Label):
-            self._work.check(answer.id, answer.target)
+        said = answer.answer if isinstance(answer, Opinion) else answer
+        if isinstance(said, Label):
+            self._work.check(said.id, said.target)
 
     @step("training")
     def _fit(self, round: int) -> Fit:
@@ -271,7 +270,10 @@ class Session:
     def _result(self, folder: Path, pending: list[str]) -> Result:
         state = self._state
         model_dir = folder / "model" if state.stopped else None
-        return Result(folder, state.metrics, dict(state.answers), model_dir, state.stopped, pending, state.finished)
+        remarks = self._work.oracle.remarks(pending)
+        return Result(
+            folder, state.metrics, dict(state.answers), model_dir, state.stopped, pending, state.finished, remarks
+        )
 
 
 def run(config: RunConfig, quiet: bool = False) -> Result:

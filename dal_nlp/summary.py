@@ -92,6 +92,7 @@ def contents(state: State) -> dict[str, Any]:
         "rules": _rules(state),
         "outlook": _outlook(state),
         "bought": _bought(state),
+        "reading": _reading(state),
         "given": _given(state),
         "unlearnable": last.get("unlearnable", 0) if last else 0,
         "skipped": Counter(state.skipped.values()).most_common(),
@@ -136,6 +137,14 @@ def _bought(state: State) -> dict[str, int]:
         "queries": sum(count for round, count in answered if round > 0),
     }
     return {kind: count for kind, count in counts.items() if count}
+
+
+def _reading(state: State) -> dict[str, int]:
+    """Return how many characters people have read for what they answered or passed over, in all and for each."""
+    asked = [*zip(state.audit or [], state.audit_texts, strict=False)]
+    asked += [pair for query in state.queries for pair in zip(query.ids, query.texts, strict=True)]
+    lengths = [len(text) for id, text in asked if id in state.answers or id in state.skipped]
+    return {"characters": sum(lengths), "each": round(sum(lengths) / max(1, len(lengths)))}
 
 
 def _given(state: State) -> int:

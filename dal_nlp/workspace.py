@@ -21,7 +21,7 @@ from dal_nlp.ledger import Ledger, Target
 from dal_nlp.lora_learner import LoraLearner, check_peft
 from dal_nlp.models import has_masked_lm, load_tokenizer, resolve
 from dal_nlp.opening import Answers, Files
-from dal_nlp.oracles import Oracle, oracle_class
+from dal_nlp.oracles import Answerer, Calling, Oracle, Query, Setting, make_oracle
 from dal_nlp.pool import NO_GROUPS, Pool, fetch
 from dal_nlp.processes import main_first, step
 from dal_nlp.progress import Progress
@@ -70,7 +70,7 @@ class Workspace:
         task: Task | None,
         strategy: Strategy | None,
         initial_strategy: Strategy | None,
-        oracle: Oracle | None,
+        oracle: Oracle | Answerer | None,
         progress: Progress,
     ) -> None:
         self.config, self.folder, self._ledger, self._progress = config, folder, ledger, progress
@@ -78,7 +78,7 @@ class Workspace:
         self._strategy = strategy or make_strategy(config.strategy, config.strategy_options)
         self._initial = initial_strategy or make_strategy(config.initial_strategy, {})
         self._policy = make_policy(config.pseudo_labels)
-        self.oracle = oracle or oracle_class(config.oracle)()
+        self.oracle = _as_oracle(oracle) if oracle else make_oracle(config.oracle)
         self._check_names()
         files = Files(config, folder, ledger, self.task, self.oracle, progress)
         self.config, self.corpus, self.given = files.config, files.corpus, files.given
@@ -144,7 +144,8 @@ class Workspace:
         learner = LEARNERS[self.config.training.mode]
         self._source = source
         self._use(learner(self.config, self.task, source, self.folder, self._progress, predicts_loss))
-        self.oracle.open(Answers(self.corpus))
+        answers, state = Answers(self.corpus), self._ledger.state
+        self.oracle.open(Setting(self.folder, self.config, self.task, state, answers, self.corpus.example))
         for name, strategy in ((self.config.initial_strategy, self._initial), (self.config.strategy, self._strategy)):
             if "draws" in strategy.requires and (strategy is self._initial or not self.learner.has_dropout):
                 check_draws(name, self._pool(self._data.select(range(min(8, len(self._data)))), -1))
@@ -198,11 +199,29 @@ class Workspace:
         """Return what an annotator reads of some examples."""
         return [self.task.show(row) for row in fetch(self.corpus.dataset, self.corpus.positions(ids))]
 
+    def questions(self, ids: Sequence[str], round: int | None) -> list[Query]:
+        """Return what is put to the oracle about some examples of a round, None for the audit sample."""
+        state, texts = self._ledger.state, self.texts(ids)
+        if round is None:
+            return [Query(id, text, why="drawn at random, to measure on") for id, text in zip(ids, texts, strict=True)]
+        asked = state.queries[round]
+        ranks = {id: rank for rank, id in enumerate(asked.ids)}
+        return [
+            Query(
+                id,
+                text,
+                round,
+                f"{asked.strategy}, rank {ranks[id] + 1} of {len(ranks)}",
+                asked.scores[ranks[id]],
+                state.suggestion(id),
+            )
+            for id, text in zip(ids, texts, strict=True)
+        ]
+
     def check(self, id: str, target: Target) -> None:
         """Raise ``UserError`` for a target that an example of the pool cannot have."""
-        (row,) = fetch(self.corpus.dataset, self.corpus.positions([id]))
         try:
-            self.task.check(target, row)
+            self.task.check(target, self.corpus.example(id))
         except ValueError as error:
             raise UserError(f"The oracle's answer to {id!r} cannot be used: {str(error).rstrip('.')}.") from None
 
@@ -382,3 +401,8 @@ class Workspace:
         pool = self._pool(examples, round)
         predictions, targets = [prediction.target for prediction in pool.predict()], pool.targets
         return self.task.evaluate(predictions, targets), predictions, targets
+
+
+def _as_oracle(oracle: Oracle | Answerer) -> Oracle:
+    """Return an oracle as it is, and one that asks a callable."""
+    return oracle if isinstance(oracle, Oracle) else Calling(oracle)

@@ -1,7 +1,10 @@
 """What every test needs: no progress bars, one thread, no Hub."""
 
 import os
+import shutil
 import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -22,3 +25,31 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     from tests import tiny
 
     return tiny.save_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="session")
+def paused(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return what gives the folder of a run that waits for its first answers, by task; tests copy it."""
+    from tests import asking
+
+    made: dict[str, Path] = {}
+
+    def get(task: str) -> Path:
+        if task not in made:
+            made[task] = tmp_path_factory.mktemp(f"waiting-{task}")
+            asking.run(task, made[task])
+        return made[task]
+
+    return get
+
+
+@pytest.fixture
+def waiting(paused: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]:
+    """Return what gives a folder with a copy of such a run in ``run``."""
+
+    def get(task: str) -> Path:
+        shutil.copytree(paused(task) / "run", tmp_path / task / "run")
+        (tmp_path / task / "files.txt").write_text(str(paused(task)))
+        return tmp_path / task
+
+    return get

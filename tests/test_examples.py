@@ -8,17 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
+from dal_nlp.ledger import read_state
 from tests import tiny
 from tests.test_session import write
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-def python(script: str, *arguments: object) -> str:
+def python(script: str, *arguments: object, typed: str = "") -> str:
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / script), *map(str, arguments)],
         capture_output=True,
         text=True,
+        input=typed,
         env={**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
     )
     assert done.returncode == 0, done.stderr
@@ -45,6 +47,21 @@ def test_the_custom_strategy_works_where_examples_have_several_windows() -> None
 def test_in_a_training_script(tmp_path: Path, model_folder: str) -> None:
     lines = python("in_a_training_script.py", model_folder, tmp_path / "out").splitlines()
     assert len([line for line in lines if line.startswith("0.")]) == 2
+
+
+def test_a_person_decides_what_two_models_disagree_about(tmp_path: Path, model_folder: str) -> None:
+    for name, rows in (("pool", 40), ("test", 10), ("labelled", 12)):
+        write(tmp_path / f"{name}.jsonl", tiny.sentences(rows, seed=len(name)))
+    files = [tmp_path / f"{name}.jsonl" for name in ("pool", "test", "labelled")]
+    said = python("decide_disagreements.py", *files, model_folder, tmp_path / "run", typed="positive\n" * 20)
+    state = read_state(tmp_path / "run")
+    agreed = [id for id, events in state.given.items() if events[0].get("by") == "two models"]
+    asked = [id for id in state.answers if id not in agreed]
+    assert said.splitlines()[-1] == f"20 labels, {len(asked)} of them by a person"
+    assert set(state.queries[0].ids) <= set(asked) and agreed
+    assert all(state.answers[id] == "positive" for id in asked)
+    suggested = {id: suggestion["target"] for id in agreed if (suggestion := state.suggestion(id))}
+    assert suggested == {id: state.answers[id] for id in agreed}
 
 
 def test_every_example_is_run_here() -> None:

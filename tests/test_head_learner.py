@@ -21,6 +21,7 @@ from dal_nlp.head_learner import HEAD, load_whole
 from dal_nlp.head_model import HeadModel
 from dal_nlp.ledger import Ledger, read_state
 from dal_nlp.linear import Linear, fit_linear
+from dal_nlp.oracles import Setting
 from dal_nlp.pool import Pool
 from dal_nlp.prediction import predict
 from dal_nlp.progress import Silent
@@ -207,8 +208,8 @@ class Unanswered(Oracle):
 
     from_file = True
 
-    def open(self, answers: Any) -> None:
-        self.answers = answers
+    def open(self, setting: Setting) -> None:
+        self.answers = setting.answers
 
     def label(self, queries: Sequence[Query]) -> Iterator[Label]:
         for query in queries if len(queries) == 6 else ():

@@ -1,6 +1,7 @@
 """The ledger: append-only, torn lines, damage, one writer, folding."""
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -120,3 +121,46 @@ def test_queries_of_older_versions_have_no_guesses_and_load(tmp_path: Path) -> N
         ledger.append("query", QUERY)
         ledger.append("query", {**QUERY, "round": 1, "guesses": guesses})
     assert [query.guesses for query in read_state(tmp_path).queries] == [[], guesses]
+
+
+def test_a_full_disk_refuses_an_event_and_leaves_nothing_of_it(tmp_path: Path) -> None:
+    write(tmp_path)
+    before = (tmp_path / "ledger.jsonl").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Ledger(tmp_path) as ledger:
+        state = ledger.state.answers.copy()
+        try:
+            # The disk takes the beginning of the line and no more.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, limits[1]))
+            with pytest.raises(UserError, match="was not kept: make room"):
+                ledger.append("label", {"round": 0, "id": "c", "target": "p" * 100})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert ledger.state.answers == state
+        assert (tmp_path / "ledger.jsonl").read_bytes() == before
+        ledger.append("label", {"round": 0, "id": "c", "target": "p"})
+    assert read_state(tmp_path).answers == {**state, "c": "p"}
+
+
+def test_corrections_removals_and_what_does_not_decide(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        for name, values in EVENTS[:4]:
+            ledger.append(name, values)
+        ledger.append("answer", {"round": 0, "id": "b", "target": "n", "by": "anna"})
+        assert ledger.state.answers == {"a": "p"} and ledger.state.waiting == ["b"]
+        ledger.append("label", {"round": 0, "id": "a", "target": "n"})
+        ledger.append("skip", {"round": 0, "id": "a", "reason": "unsure"})
+        assert not ledger.state.answers and ledger.state.skipped == {"a": "unsure"}
+        ledger.append("removed", {"id": "a", "by": "anna"})
+        assert ledger.state.waiting == ["a", "b"]  # the round is under way: it is asked about again
+        ledger.append("label", {"round": 0, "id": "a", "target": "p"})
+        ledger.append("label", {"round": 0, "id": "b", "target": "p"})
+        ledger.append(*EVENTS[5])
+        ledger.append("stopped", {"why": "done", "read_test": False})
+        ledger.append("removed", {"id": "a", "by": "anna"})
+        state = ledger.state
+    assert state.waiting == [] and state.answers == {"b": "p"} and state.stopped is None
+    (query,) = state.queries  # the round is over: it is as if it had not been asked about
+    assert (query.ids, query.scores, query.texts) == (["b"], [0.5], ["B"])
+    assert [event["event"] for event in state.given["a"]] == ["label", "label", "skip", "removed", "label", "removed"]
+    assert read_state(tmp_path) == state

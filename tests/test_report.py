@@ -176,7 +176,8 @@ def test_queries_csv_keeps_ids_scores_and_texts(tmp_path: Path) -> None:
     report.write_queries(tmp_path, state_of(tmp_path, events))
     with (tmp_path / "queries.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["round", "rank", "id", "score", "text", "model_answer", "confidence"]
+    assert list(rows[0]) == ["round", "rank", "id", "score", "text", "model_answer", "confidence", "characters"]
+    assert [int(row["characters"]) for row in rows[:6]] == list(map(len, texts))
     assert {(row["model_answer"], row["confidence"]) for row in rows} == {("", "")}  # ledgers of older versions
     assert [row["text"] for row in rows[:6]] == texts
     assert [(row["round"], row["rank"], row["id"]) for row in rows[5:7]] == [("0", "6", "r0-5"), ("1", "1", "r1-0")]
@@ -334,8 +335,9 @@ def test_answers_skips_and_open_questions_are_told_apart(tmp_path: Path) -> None
     events = [*run_started(), *query(0, ["one", "two", "three"], answered=1)]
     events += [{"event": "skip", "round": 0, "id": "r0-1", "reason": "no answer in the file"}]
     text = page_of(tmp_path, events).text
-    assert "1 one pos 0.3333 r0-0 2 two skipped: no answer in the file 0.25 r0-1" in text
-    assert "3 three waiting for an answer 0.2 r0-2" in text
+    assert "1 one pos 3 0.3333 r0-0 2 two skipped: no answer in the file 3 0.25 r0-1" in text
+    assert "3 three waiting for an answer 5 0.2 r0-2" in text
+    assert "Read for them: 6 characters, 3 for each answer." in text
     assert "1 skipped: no answer in the file" in text
     assert "Where it stands. Not finished: answers still missing: 1; the same command goes on from here." in text
 
@@ -436,15 +438,16 @@ def test_targets_are_shown_as_people_read_them(tmp_path: Path, target: Any, show
     events.append({"event": "pseudo", "round": 1, "ids": ["p"], "targets": [target], "weight": 0.5})
     events.append({"event": "label", "round": 1, "id": "r1-0", "target": target})
     text = page_of(tmp_path, events).text
-    assert f"1 one {shown} 0.25 {shown} 0.3333 r1-0" in text
+    assert f"1 one {shown} 0.25 {shown} 3 0.3333 r1-0" in text
     assert f"1 1 0.500 {shown}: 1" in text
 
 
 def test_the_model_answers_stand_beside_the_teams_where_there_are_any(tmp_path: Path) -> None:
     guesses = [guess("neg", 0.8125), guess("pos", 0.00042)]
     page = page_of(tmp_path, [*run_started(), *query(0, ["a", "b"]), *query(1, ["c", "d"], guesses=guesses)])
-    assert "rank text model's answer answer score id 1 c neg 0.812 pos 0.3333 r1-0 2 d pos 0.00042 pos" in page.text
-    assert "rank text answer score id 1 a pos 0.3333 r0-0" in page.text
+    assert "rank text model's answer answer characters score id 1 c neg 0.812 pos 1 0.3333 r1-0" in page.text
+    assert "2 d pos 0.00042 pos" in page.text
+    assert "rank text answer characters score id 1 a pos 1 0.3333 r0-0" in page.text
     assert page.source.count("model's answer</th>") == 1
     assert "<mark>" not in page.source  # a label points at no part of the text
 

@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 import dal_nlp
 from dal_nlp import Label, Oracle, Query, RunConfig, Session, Skip, UserError
 from dal_nlp.ledger import Ledger, read_state
+from dal_nlp.oracles import Setting
 from dal_nlp.session import Result
 from dal_nlp.tasks.classification import Classification
 from tests import tiny
@@ -244,8 +245,8 @@ def test_a_budget_above_the_pool_is_capped_and_said(files: Path, model_folder: s
 class Slow(Oracle):
     """Answers two questions a call, and refuses one example for good."""
 
-    def open(self, answers: Any) -> None:
-        self.answers = answers
+    def open(self, setting: Setting) -> None:
+        self.answers = setting.answers
 
     def label(self, queries: Sequence[Query]) -> Iterator[Label | Skip]:
         for number, query in enumerate(queries[:2]):

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +28,7 @@ from dal_nlp.errors import UserError
 from dal_nlp.ledger import Target
 from dal_nlp.tasks.base import Task, decode
 
-__all__ = ["Corpus", "Rejected", "read_answers", "read_corpus", "read_pool", "write_rejected"]
+__all__ = ["Corpus", "Rejected", "open_pool", "read_answers", "read_corpus", "read_pool", "write_rejected"]
 
 #: Settings that Task.encode depends on.
 _ENCODING = {"task", "task_options", "text_column", "label_column", "max_length"}
@@ -80,6 +81,11 @@ class Corpus:
                 f"{self.source} has no usable row with the id {missing!r}: put the row back, or check --id-column."
             )
         return positions
+
+    def example(self, id: str) -> dict[str, Any]:
+        """Return the id, the target and the task's fields of an example; raises ``UserError`` for an unknown id."""
+        row: dict[str, Any] = self.dataset[int(self.positions([id])[0])]
+        return {**row, "target": decode(row["target"])}
 
     def targets(self, positions: Iterable[int] | None = None) -> list[Target | None]:
         """Return the answers at some positions, or all."""
@@ -184,6 +190,14 @@ def read_pool(
     known = Known(old._ids, old.contents) if old is not None and previous is not None else None
     intake.read(signature, known, previous)
     return _load(path, source, config)
+
+
+def open_pool(folder: Path, config: RunConfig) -> Corpus:
+    """Return the pool of a run folder as its last start has read it; raises ``UserError`` where none has."""
+    path = folder / "cache" / "pool.arrow"
+    if not path.is_file():
+        raise UserError(f"{folder} has no copy of its pool: let `dal-nlp run` begin there once.")
+    return _load(path, config.data or str(path), config)
 
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:

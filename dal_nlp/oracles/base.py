@@ -1,35 +1,40 @@
 """Who answers: the seam between the loop and the people, or the file, that know the labels."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
-from dal_nlp.ledger import Target
+from dal_nlp.answering import Answer, Label, Opinion, Origin, Query, Skip
+from dal_nlp.ledger import State, Target
 
+if TYPE_CHECKING:
+    from dal_nlp.config import RunConfig
+    from dal_nlp.tasks.base import Example, Task
 
-@dataclass(frozen=True)
-class Query:
-    """One question: the example's id and what an annotator reads."""
-
-    id: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Label:
-    """An answer."""
-
-    id: str
-    target: Target
+__all__ = ["Answer", "Label", "Opinion", "Oracle", "Origin", "Query", "Setting", "Skip"]
 
 
 @dataclass(frozen=True)
-class Skip:
-    """A refusal to answer, with the reason; the example is never asked about again."""
+class Setting:
+    """What an oracle may know of the run it answers for.
 
-    id: str
-    reason: str
+    Attributes:
+        folder: The run folder.
+        config: Of the run.
+        task: Reads and writes answers.
+        state: What has happened; to be read only.
+        answers: The answers that the run's files hold, by id.
+        example: Returns the fields of an example of the pool by its id.
+    """
+
+    folder: Path
+    config: "RunConfig"
+    task: "Task"
+    state: State
+    answers: Mapping[str, Target]
+    example: Callable[[str], "Example"]
 
 
 class Oracle(ABC):
@@ -44,9 +49,18 @@ class Oracle(ABC):
 
     from_file: ClassVar[bool] = False
 
-    def open(self, answers: Mapping[str, Target]) -> None:  # noqa: B027 - most oracles have no use for them
-        """Take up the answers that the run's files hold, by id; called once, before the first query."""
+    def open(self, setting: Setting) -> None:  # noqa: B027 - most oracles have no use for it
+        """Take up what there is to know of the run; called once, before the first query."""
 
     @abstractmethod
-    def label(self, queries: Sequence[Query]) -> Iterator[Label | Skip]:
-        """Yield an answer to each query that can be answered now, in any order."""
+    def label(self, queries: Sequence[Query]) -> Iterator[Answer]:
+        """Yield an answer to each query that can be answered now, in any order.
+
+        A later answer to an earlier query corrects it.
+        """
+
+    def remarks(self, pending: Sequence[str]) -> list[str]:
+        """Return what to say to the user when a run stops, in sentences: what is missing, and what to do about it."""
+        if not pending:
+            return []
+        return [f"Answers still missing: {len(pending):,}. The same command goes on once they are there."]

@@ -1,10 +1,9 @@
 """The oracle of simulations: a file in which every example has its label."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from dal_nlp.ledger import Target
-from dal_nlp.oracles.base import Label, Oracle, Query, Skip
+from dal_nlp.oracles.base import Label, Oracle, Query, Setting
 
 
 class LabeledFile(Oracle):
@@ -12,11 +11,11 @@ class LabeledFile(Oracle):
 
     from_file: ClassVar[bool] = True
 
-    def open(self, answers: Mapping[str, Target]) -> None:
+    def open(self, setting: Setting) -> None:
         """Keep the file's answers."""
-        self._answers = answers
+        self._answers = setting.answers
 
-    def label(self, queries: Sequence[Query]) -> Iterator[Label | Skip]:
+    def label(self, queries: Sequence[Query]) -> Iterator[Label]:
         """Yield the file's label for each query."""
         for query in queries:
             yield Label(query.id, self._answers[query.id])

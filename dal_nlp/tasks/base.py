@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from dal_nlp.forward import Forward
     from dal_nlp.pool import Pool
 
+#: What an annotator may answer to everything in place of an answer.
+REFUSALS = ("skip", "unsure")
+
 Example = Mapping[str, Any]  # one row of an encoded dataset: "id", "target", the task's fields and features
 
 
@@ -96,6 +99,7 @@ class Task(Protocol):
     offers: ClassVar[
         frozenset[str]
     ]  # such as "shared outcomes" (see Strategy), "groups", "pooled output" (--train head)
+    asks: ClassVar[Literal["label", "span", "text"]]  # how people answer: by choosing, by marking, or by writing
     may_collapse: ClassVar[bool]  # whether an unlucky new output layer can make a fit fail; see ``collapsed``
     ready: bool  # whether the pretrained model can answer before it has learnt anything
     reduction: Literal["sum", "mean"]
@@ -243,6 +247,9 @@ class Task(Protocol):
     def show(self, example: Example) -> str:
         """Return what an annotator reads."""
 
+    def texts(self, example: Example) -> list[str]:
+        """Return the same in parts, one for each of ``columns``."""
+
     def mark(self, example: Example, target: Target) -> list[tuple[int, int]]:
         """Return the parts of ``show(example)`` that a target points at, as character offsets [start, end)."""
 
@@ -255,3 +262,6 @@ class Task(Protocol):
 
     def parse(self, answer: str, example: Example) -> Target:
         """Return the target that an annotator typed; raises ``ValueError`` on nonsense."""
+
+    def spell(self, target: Target, example: Example) -> str:
+        """Return what an annotator would type for a target: ``parse`` returns the same target, and it is no refusal."""

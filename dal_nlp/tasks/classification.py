@@ -46,6 +46,7 @@ class Classification:
     recipe: ClassVar[str] = "classification"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
     offers: ClassVar[frozenset[str]] = frozenset({"shared outcomes", "draws", "pooled output"})
+    asks: ClassVar[Literal["label", "span", "text"]] = "label"
     may_collapse: ClassVar[bool] = True
     ready: bool = False
     reduction: Literal["sum", "mean"] = "sum"
@@ -282,6 +283,10 @@ class Classification:
         """Return the text, or both texts."""
         return example["text"] if example["pair"] is None else f"{example['text']}\n---\n{example['pair']}"
 
+    def texts(self, example: Example) -> list[str]:
+        """Return the text, or both texts."""
+        return [example["text"]] if example["pair"] is None else [example["text"], example["pair"]]
+
     def mark(self, example: Example, target: Target) -> list[tuple[int, int]]:
         """Return []: a label stands for the whole text."""
         return []
@@ -299,6 +304,10 @@ class Classification:
                 "correct it or add it to --labels"
             )
         return label
+
+    def spell(self, target: Target, example: Example) -> str:
+        """Return the label."""
+        return str(target)
 
 
 def _as_text(label: object) -> str:

@@ -1,6 +1,7 @@
 """Extractive question answering: one categorical over all answer spans of a context (F = 1)."""
 
 import hashlib
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -20,7 +21,7 @@ from dal_nlp.ledger import Target
 from dal_nlp.models import check_length
 from dal_nlp.plugins import construct
 from dal_nlp.span_outcomes import NO_ANSWER, first_distances, gold, limits, positions, said
-from dal_nlp.tasks.base import Batch, Example, Prediction, pad
+from dal_nlp.tasks.base import REFUSALS, Batch, Example, Prediction, pad
 from dal_nlp.windows import cut
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class ExtractiveQA:
     recipe: ClassVar[str] = "qa"
     metrics: ClassVar[tuple[str, ...]] = ("exact_match", "f1")
     offers: ClassVar[frozenset[str]] = frozenset({"draws", "answer texts", "groups"})
+    asks: ClassVar[Literal["label", "span", "text"]] = "span"
     may_collapse: ClassVar[bool] = True
     ready: bool = False
     reduction: Literal["sum", "mean"] = "sum"
@@ -398,6 +400,10 @@ class ExtractiveQA:
         """Return the question, an empty line and the context."""
         return f"{example['question']}\n\n{example['context']}"
 
+    def texts(self, example: Example) -> list[str]:
+        """Return the question and the context."""
+        return [example["question"], example["context"]]
+
     def mark(self, example: Example, target: Target) -> list[tuple[int, int]]:
         """Return where the answers are in what is shown."""
         before = len(example["question"]) + 2
@@ -414,24 +420,55 @@ class ExtractiveQA:
     def parse(self, answer: str, example: Mapping[str, Any]) -> Target:
         """Return the target of a typed text: a part of the context that is there once, or nothing for "no answer".
 
+        ``START:text`` says which of several places is meant, ``START-END`` gives the offsets alone (of the first
+        character, and of the one behind the last), and what ``read_answers`` takes as JSON text is taken here too.
+
         Raises:
-            ValueError: The context does not hold it, or more than once; ``START:text`` says which is meant.
+            ValueError: The context does not hold it, or more than once.
         """
         text, context = answer.strip(), example["context"]
-        if not text:
-            if not self.unanswerable:
-                raise ValueError("an answer is missing: copy it from the context")
+        if self.unanswerable and text.casefold() in ("", NONE):
             return NO_ANSWER
+        if not text:
+            raise ValueError("an answer is missing: copy it from the context")
+        if text.startswith("{"):
+            written = self._answers({self._label_column: text}, example)
+            if written is not None:
+                return written
         number, colon, rest = text.partition(":")
-        if colon and number.isdecimal() and context[int(number) :].startswith(rest) and rest:
+        if colon and _is_number(number) and rest and context[int(number) :].startswith(rest):
             return {"text": [rest], "answer_start": [int(number)]}
         places = list(places_of(text, context))
-        if not places:
-            raise ValueError(f"the context does not hold {text[:60]!r}: copy the answer from it")
         if len(places) > 1:
             shown = ", ".join(f"{place}:{text[:20]}" for place in places[:4])
             raise ValueError(f"the context holds {text[:60]!r} {len(places)} times: write which one, such as {shown}")
-        return {"text": [text], "answer_start": places}
+        if places:
+            return {"text": [text], "answer_start": places}
+        first, dash, last = text.partition("-")
+        if dash and _is_number(first) and _is_number(last) and int(first) < int(last) <= len(context):
+            return {"text": [context[int(first) : int(last)]], "answer_start": [int(first)]}
+        raise ValueError(f"the context does not hold {text[:60]!r}: copy the answer from it")
+
+    def spell(self, target: Target, example: Mapping[str, Any]) -> str:
+        """Return the answer alone where that is enough, else with its start, else everything as JSON."""
+        texts: list[str] = target["text"]
+        if not texts:
+            return NONE
+        ways = [texts[0], f"{target['answer_start'][0]}:{texts[0]}"] if len(texts) == 1 else []
+        for way in ways:
+            if way.casefold() not in REFUSALS and self._means(way, target, example):
+                return way
+        return json.dumps(target, ensure_ascii=False)
+
+    def _means(self, answer: str, target: Target, example: Mapping[str, Any]) -> bool:
+        try:
+            return bool(self.parse(answer, example) == target)
+        except ValueError:
+            return False
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10
 
 
 def _is_first(owner: Tensor) -> Tensor:

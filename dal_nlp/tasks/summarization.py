@@ -35,7 +35,7 @@ from dal_nlp.sequence_models import (
     start_token,
 )
 from dal_nlp.soundness import KINDS, soundness
-from dal_nlp.tasks.base import Batch, Example, Prediction, decode, pad
+from dal_nlp.tasks.base import REFUSALS, Batch, Example, Prediction, decode, pad
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -93,6 +93,7 @@ class Summarization:
     recipe: ClassVar[str] = "summarization"
     metrics: ClassVar[tuple[str, ...]] = ("rouge1", "rouge2", "rougeL", "rougeLsum", "gen_tokens")
     offers: ClassVar[frozenset[str]] = frozenset({"draws", "generated texts"})
+    asks: ClassVar[Literal["label", "span", "text"]] = "text"
     may_collapse: ClassVar[bool] = False
     ready: bool = True
     reduction: Literal["sum", "mean"] = "mean"
@@ -449,6 +450,10 @@ class Summarization:
         text: str = example["document"]
         return text
 
+    def texts(self, example: Example) -> list[str]:
+        """Return the document."""
+        return [example["document"]]
+
     def mark(self, example: Example, target: Target) -> list[tuple[int, int]]:
         """Return []: a summary is no part of its document."""
         return []
@@ -458,7 +463,13 @@ class Summarization:
         return {}
 
     def parse(self, answer: str, example: Mapping[str, Any]) -> Target:
-        """Return the text; raises ``ValueError`` for one without a word."""
-        if not answer.strip():
+        """Return the text, or the several texts of a JSON list; raises ``ValueError`` for one without a word."""
+        found = read_references(answer)
+        if found is None:
             raise ValueError("a text is missing: write one, or skip the document")
-        return answer.strip()
+        return found
+
+    def spell(self, target: Target, example: Mapping[str, Any]) -> str:
+        """Return the text, as a JSON list where it is one of several or could be taken for something else."""
+        plain = isinstance(target, str) and target.casefold() not in REFUSALS and read_references(target) == target
+        return str(target) if plain else json.dumps(references(target), ensure_ascii=False)

@@ -15,6 +15,8 @@ from dal_nlp_cli.main import app
 from tests import tiny
 
 ROOT = Path(__file__).parents[2]
+#: Where processes find the package that is tested, and the oracles beside the tests.
+PATH = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(ROOT)])
 #: The smallest fits, and a first choice that needs no clustering.
 FAST = ["--initial-strategy", "random", "--set", "training.min_steps=2", "--set", "training.epochs=1"]
 
@@ -48,7 +50,7 @@ def invoke(*words: str) -> Result:
 def start(*words: str, cwd: Path) -> CompletedProcess[str]:
     """Run the command line in a process of its own."""
     command = [sys.executable, "-m", "dal_nlp", *words]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}  # of the oracles beside the tests
+    environment = {**os.environ, "PYTHONPATH": PATH}  # of the oracles beside the tests
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
 
 

@@ -1,0 +1,34 @@
+"""``dal-nlp agreement``: how far annotators agree."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dal_nlp_cli.command import Debug
+from dal_nlp_cli.terminal import say, table
+
+
+def agreement(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    debug: Debug = False,
+) -> None:
+    """Show how far annotators agree beyond chance, by pair and by label, and what is disputed."""
+    from dal_nlp.ledger import read_state
+    from dal_nlp.people.agreement import Agreement, by_label, by_pair, measure
+    from dal_nlp.people.desk import Desk
+    from dal_nlp.people.screens import harmless
+
+    def rows(found: list[Agreement]) -> list[tuple[str, ...]]:
+        return [(harmless(" and ".join(a.names)), f"{a.count:,}", f"{a.same:.2f}", f"{a.value:.2f}") for a in found]
+
+    desk = Desk(folder, read_state(folder))
+    pairs, labels, disputed = by_pair(desk), by_label(desk), desk.disputed()
+    if not pairs:
+        say("Nothing has been answered by two people yet: --annotators a,b --overlap 10% has them answer the same.")
+        return
+    table(("annotators", "both answered", "same", measure(desk)), rows(pairs))
+    if labels:
+        table(("label", "pairs of answers", "same", measure(desk)), rows(labels))
+    if disputed:
+        say(f"Disputed: {len(disputed):,}; `dal-nlp label {folder} --conflicts` settles them.")

@@ -1,0 +1,75 @@
+"""``dal-nlp export`` and ``dal-nlp ingest``: answers for other tools, and back."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dal_nlp_cli.command import Debug
+from dal_nlp_cli.terminal import complain, say
+
+#: Most mistakes of a file that are named.
+_SHOWN = 20
+_FORMATS = "csv, jsonl, label-studio or hf-dataset."
+
+
+class Which(StrEnum):
+    """What is exported."""
+
+    labels = "labels"
+    pending = "pending"
+    all = "all"
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    format: Annotated[str, typer.Option(metavar="FORMAT", help=_FORMATS)] = "csv",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where it goes. Default: export.csv, say, in the run folder."),
+    ] = None,
+    which: Annotated[Which, typer.Option(help="What is exported: labels, what is pending, or all.")] = Which.labels,
+    debug: Debug = False,
+) -> None:
+    """Write the answers of a run, or what it waits for, as a file of another tool.
+
+    csv, jsonl and hf-dataset have the columns of the pool, so that another run takes them with --labeled.
+    """
+    from dal_nlp.ledger import read_state
+    from dal_nlp.people.desk import Desk
+    from dal_nlp.people.exporting import NAMES
+    from dal_nlp.people.exporting import export as write
+
+    path = out or folder / NAMES.get(format, "export")
+    count = write(Desk(folder, read_state(folder)), format, which.value, path)
+    say(f"{path}: {count:,} examples")
+
+
+def ingest(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="The answers.", show_default=False)],
+    format: Annotated[str, typer.Option(metavar="FORMAT", help=_FORMATS)] = "csv",
+    name: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="Who answered. Default: what the file says, or its name.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Take answers from a file by id: what `dal-nlp export` has written, a sheet, or a tool's own export.
+
+    The same file may be read again. What another person has answered is disputed and not overwritten.
+    """
+    from dal_nlp.people.desk import open_desk
+    from dal_nlp.people.ingesting import ingest as read
+
+    with open_desk(folder) as desk:
+        found = read(desk, source, format, name)
+        waiting, disputed = len(desk.state.waiting), len(desk.disputed())
+    for problem in found.problems[:_SHOWN]:
+        complain(problem)
+    if len(found.problems) > _SHOWN:
+        complain(f"... and {len(found.problems) - _SHOWN:,} more mistakes like these.")
+    say(f"New answers: {found.new:,}; known already: {found.known:,}; not taken: {len(found.problems):,}.")
+    if disputed:
+        say(f"Disputed: {disputed:,}; `dal-nlp label {folder} --conflicts` settles them.")
+    say(f"Answers still missing: {waiting:,}.")

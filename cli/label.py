@@ -1,0 +1,56 @@
+"""``dal-nlp label``: answer in the terminal."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dal_nlp.errors import UserError
+from dal_nlp_cli.command import INTERRUPTED, PENDING, Debug
+from dal_nlp_cli.terminal import complain, say, who_types
+
+
+def label(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    name: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="Who answers. Default: your name on this machine.")
+    ] = None,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", metavar="", help="Show what the model would answer. Default: as in the run.")
+    ] = False,
+    conflicts: Annotated[
+        bool, typer.Option("--conflicts", metavar="", help="Settle what people disagree about. Default: off.")
+    ] = False,
+    suspects: Annotated[
+        bool, typer.Option("--suspects", metavar="", help="Check what `dal-nlp suspects` has found. Default: off.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Answer what a run waits for, one text at a time, by keys.
+
+    Every answer is on the disk before the next text is shown, so you may stop at any moment; the same command goes on.
+    """
+    if conflicts and suspects:
+        raise UserError("--conflicts and --suspects are two queues: give one of them.")
+    say(f"Opening {folder}")  # the libraries take seconds to load
+    from dal_nlp.people.desk import open_desk
+    from dal_nlp_cli.sitting import Sitting
+
+    with open_desk(folder) as desk:
+        who = name or who_types()
+        queue = desk.disputed() if conflicts else desk.suspects() if suspects else desk.queue(who)
+        final = conflicts or suspects
+        if not queue:
+            say(f"Nothing waits for {who}.")
+        try:
+            Sitting(desk, who, suggest or suspects or desk.config.suggest, final).work_through(queue)
+        except KeyboardInterrupt:
+            complain("\nInterrupted: every answer before this one is saved, and the same command goes on.")
+            raise typer.Exit(INTERRUPTED) from None
+        waiting, disputed = len(desk.state.waiting), len(desk.disputed())
+    if disputed:
+        say(f"Disputed: {disputed:,}; `dal-nlp label {folder} --conflicts` settles them.")
+    if waiting:
+        say(f"Answers still missing: {waiting:,}. The same command goes on.")
+        raise typer.Exit(PENDING)
+    say("All answers are in: run the same `dal-nlp run` as before.")

@@ -1,0 +1,51 @@
+"""``dal-nlp relabel``: correct a label, or take it back."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dal_nlp.errors import UserError
+from dal_nlp_cli.command import Debug
+from dal_nlp_cli.terminal import say, who_types
+
+
+def relabel(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    id: Annotated[str, typer.Argument(metavar="ID", help="Of the example.", show_default=False)],
+    answer: Annotated[
+        str | None, typer.Argument(metavar="ANSWER", help="As in a sheet: skip and unsure too.", show_default=False)
+    ] = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", metavar="", help="Take the answer back; the example may be asked about again.")
+    ] = False,
+    name: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="Who says so. Default: your name on this machine.")
+    ] = None,
+    note: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the log.", show_default=False)] = "",
+    debug: Debug = False,
+) -> None:
+    """Correct the answer to an example, for good; the next round trains with it.
+
+    The earlier answers stay in the ledger: see `dal-nlp log`.
+    """
+    if (answer is None) == (not remove):
+        raise UserError("Give the answer, or --remove to take it back.")
+    from dal_nlp.people.desk import open_desk
+    from dal_nlp.people.screens import harmless
+
+    with open_desk(folder) as desk:
+        desk.require(id)
+        who = name or who_types()
+        if answer is None:
+            if id not in desk.state.answers and id not in desk.state.skipped:
+                raise UserError(f"{id!r} has no answer to take back.")
+            desk.remove(id, who, "relabel")
+            place = "is asked about again" if id in desk.state.waiting else "is back in the pool"
+            say(f"The answer to {harmless(id)} is removed: the example {place}.")
+            return
+        try:
+            desk.write(desk.read(id, answer, desk.origin(who, "relabel", final=True, note=note)))
+        except ValueError as error:
+            raise UserError(f"{id!r}: {harmless(str(error)).rstrip('.')}.") from None
+        say(f"{harmless(id)} is now {harmless(answer)}; the next round trains with it.")

@@ -1,0 +1,49 @@
+"""``dal-nlp suspects``: labels that are likely wrong."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dal_nlp_cli.command import Debug
+from dal_nlp_cli.terminal import progress, say, table
+
+#: Most suspects, and characters of their texts, that are shown.
+_ROWS, _SHOWN = 20, 80
+
+
+def suspects(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    quiet: Annotated[bool, typer.Option("--quiet", metavar="", help="No progress. Default: off.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Find labels that are likely wrong, and queue them for people.
+
+    cleanlab compares each label with what a classifier says that was fitted to the others. Nothing is changed: `dal-nlp
+    label DIR --suspects` asks about them, and so does the sheet that is written.
+    """
+    from dal_nlp.people.desk import open_desk
+    from dal_nlp.people.screens import harmless
+    from dal_nlp.people.suspects import find_suspects, write_suspects
+
+    with open_desk(folder) as desk:
+        found, count = find_suspects(desk, progress(quiet))
+        if not found:
+            say(f"None of {count:,} labels looks wrong.")
+            return
+        path = write_suspects(desk, found)
+        rows = [
+            (
+                harmless(row["id"]),
+                harmless(desk.state.answers[row["id"]]),
+                harmless(row["target"]),
+                f"{row['doubt']:.2f}",
+                harmless(desk.task.show(desk.example(row["id"]))[:_SHOWN]).replace("\n", " "),
+            )
+            for row in found[:_ROWS]
+        ]
+    table(("id", "label", "the others say", "doubt", "text"), rows)
+    say(
+        f"{len(found):,} of {count:,} labels look wrong. Check them with `dal-nlp label {folder} --suspects`, or in "
+        f"{path}, which an `--oracle file` run reads when it goes on; `dal-nlp relabel` corrects one."
+    )

@@ -1,0 +1,44 @@
+"""Any callable as an oracle."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from dal_nlp.errors import UserError
+from dal_nlp.oracles.base import Answer, Label, Opinion, Oracle, Query, Setting, Skip
+from dal_nlp.people.answers import read_answer
+
+#: A callable that answers a query as a person would type it ("skip" and "unsure" too), with a target, a ``Label`` or a
+#: ``Skip``; None leaves it unanswered for now.
+Answerer = Callable[[Query], Any]
+
+
+class Calling(Oracle):
+    """Asks a callable, one query after the other.
+
+    Args:
+        answerer: See ``Answerer``.
+    """
+
+    def __init__(self, answerer: Answerer) -> None:
+        self._answerer = answerer
+
+    def open(self, setting: Setting) -> None:
+        """Keep what reads answers."""
+        self._setting = setting
+
+    def label(self, queries: Sequence[Query]) -> Iterator[Answer]:
+        """Yield what the callable says of each query; raises ``UserError`` for what is no answer to it."""
+        for query in queries:
+            said = self._answerer(query)
+            if said is not None:
+                yield self._answer(query, said)
+
+    def _answer(self, query: Query, said: Any) -> Answer:
+        if isinstance(said, Label | Skip | Opinion):
+            return said
+        if not isinstance(said, str):
+            return Label(query.id, said)
+        try:
+            return read_answer(self._setting.task, said, self._setting.example(query.id), None)
+        except ValueError as error:
+            raise UserError(f"The answer to {query.id!r} cannot be used: {str(error).rstrip('.')}.") from None

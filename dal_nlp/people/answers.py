@@ -1,0 +1,81 @@
+"""What a person typed, as an answer; and an answer, as a person would type it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from dal_nlp.answering import Label, Origin, Skip
+from dal_nlp.errors import nearest
+from dal_nlp.ledger import Event, Target
+from dal_nlp.tasks.base import REFUSALS, Example, Task, encode_target
+
+#: Characters of the longest answer that is taken.
+LONGEST_ANSWER = 100_000
+#: Characters of an answer in a message.
+_SHOWN = 60
+#: Why an example was passed over, by the word for it.
+REASONS = {"skip": "skipped by the annotator", "unsure": "the annotator was unsure"}
+
+
+def now() -> str:
+    """Return the time in ISO 8601, in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def read_answer(task: Task, text: str, example: Example, origin: Origin | None) -> Label | Skip:
+    """Return what was typed as an answer to an example; ``skip`` and ``unsure`` are answers unless they are labels.
+
+    Raises:
+        ValueError: With the reason, the nearest label where there is one.
+    """
+    id, word = str(example["id"]), text.strip().casefold()
+    if len(text) > LONGEST_ANSWER:
+        raise ValueError(f"the answer has {len(text):,} characters, more than {LONGEST_ANSWER:,}: shorten it")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("the answer holds half a surrogate pair, which is no character: remove it") from None
+    if word in REFUSALS and word not in task.labels:
+        return Skip(id, REASONS[word], origin)
+    if task.asks == "label":
+        return Label(id, _label(task, text.strip()), origin)
+    target = task.parse(text, example)
+    task.check(target, example)
+    return Label(id, target, origin)
+
+
+def _label(task: Task, text: str) -> str:
+    """Return the label that is meant: as it is written, or with other capitals where only one is that."""
+    alike = [label for label in task.labels if label.casefold() == text.casefold()]
+    if text in task.labels:
+        return text
+    if len(alike) == 1:
+        return alike[0]
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    raise ValueError(f"{shown!r} is none of the labels {', '.join(task.labels)}{nearest(shown, task.labels)}")
+
+
+def write_answer(task: Task, event: Event, example: Example) -> str:
+    """Return the answer in an event of the ledger as a person would type it."""
+    if "target" in event:
+        return task.spell(event["target"], example)
+    return next((word for word, reason in REASONS.items() if reason == event["reason"]), REFUSALS[0])
+
+
+def key(event: Event) -> str:
+    """Return what two events with the same answer share."""
+    return encode_target(event["target"]) if "target" in event else f"skip {event['reason']}"
+
+
+def key_of(answer: Label | Skip) -> str:
+    """Return ``key`` of an answer that is not in the ledger yet."""
+    return key(answer.event()[1])
+
+
+def same(one: Target, other: Target) -> bool:
+    """Tell whether two targets are the same answer."""
+    return encode_target(one) == encode_target(other)
+
+
+def suggested(suggestion: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what the ledger keeps of a suggestion that an annotator was shown."""
+    return suggestion and {name: suggestion[name] for name in ("target", "confidence", "round")}

@@ -1,0 +1,159 @@
+"""A run folder as people work on it between two starts of the run: what to answer, and how it is written down."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dal_nlp.answering import Answer, Label, Origin, Skip
+from dal_nlp.config import RunConfig
+from dal_nlp.data.corpus import Corpus, open_pool
+from dal_nlp.errors import UserError, nearest
+from dal_nlp.folders import stored_config
+from dal_nlp.ledger import Event, Ledger, State
+from dal_nlp.people.answers import key_of, now, read_answer, suggested
+from dal_nlp.people.votes import assign, conflicts, decision, hand_in, opinions
+from dal_nlp.tasks import make_task
+from dal_nlp.tasks.base import Task
+
+
+class Desk:
+    """What the ledger and the pool of a run folder say about its answers; with a ``Ledger``, answers are written there.
+
+    Args:
+        folder: The run folder.
+        state: Of its ledger.
+        ledger: Open for writing; None for looking only.
+
+    Attributes:
+        config: Of the run, as far as it concerns reading and answering.
+        task: With the labels of the run.
+
+    Raises:
+        UserError: The run has not begun.
+    """
+
+    def __init__(self, folder: Path, state: State, ledger: Ledger | None = None) -> None:
+        self.folder, self.state, self._ledger = folder, state, ledger
+        self.config: RunConfig = stored_config(folder, state)
+        self.task: Task = make_task(self.config)
+        self.task.labels = list(state.labels)
+
+    @cached_property
+    def _pool(self) -> Corpus:
+        return open_pool(self.folder, self.config)
+
+    def example(self, id: str) -> dict[str, Any]:
+        """Return the fields of an example of the pool."""
+        return self._pool.example(id)
+
+    def require(self, id: str) -> None:
+        """Raise ``UserError`` for an id that was never asked about."""
+        asked = {other for ids in self.state.asked.values() for other in ids}
+        if id not in asked:
+            raise UserError(f"{self.folder} has not asked about {id!r}{nearest(id, asked)}.")
+
+    def round_of(self, id: str) -> int | None:
+        """Return the last round that asked about an example, None for the audit sample."""
+        return next(round for round, ids in reversed(self.state.asked.items()) if id in ids)
+
+    def why(self, id: str) -> str:
+        """Return why an example was chosen."""
+        round = self.round_of(id)
+        if round is None:
+            return "drawn at random, to measure on"
+        return f"round {round}, {self.state.queries[round].strategy}"
+
+    def queue(self, who: str) -> list[str]:
+        """Return what one person has still to answer, the best first: what is disputed waits for somebody else.
+
+        Raises:
+            UserError: The run names its annotators, and this is none of them.
+        """
+        names = self.config.annotators
+        if names and who not in names:
+            raise UserError(f"{who!r} is no annotator of this run{nearest(who, names)}: --as {' or '.join(names)}.")
+        mine = {
+            id
+            for number, ids in self.state.asked.items()
+            for id in (assign(self.config, ids, number)[who] if names else ids)
+        }
+        disputed = set(conflicts(self.config, self.state))
+        return [
+            id for id in self.state.waiting if id in mine and id not in disputed and who not in opinions(self.state, id)
+        ]
+
+    def disputed(self) -> list[str]:
+        """Return what people disagree about."""
+        return conflicts(self.config, self.state)
+
+    def suspects(self) -> list[str]:
+        """Return the labels that the last search took for errors and that nobody has looked at since."""
+        given = self.state.given
+        return [
+            row["id"]
+            for row in self.state.suspects
+            if row["id"] in self.state.answers and len(given[row["id"]]) == row["answers"]
+        ]
+
+    def suggestion(self, id: str) -> dict[str, Any] | None:
+        """Return what a model says of an example: the one that suspects its label, else the one that chose it."""
+        return next((row for row in self.state.suspects if row["id"] == id), None) or self.state.suggestion(id)
+
+    def read(self, id: str, text: str, origin: Origin) -> Label | Skip:
+        """Return what was typed as an answer; raises ``ValueError`` with the reason."""
+        return read_answer(self.task, text, self.example(id), origin)
+
+    def origin(
+        self, who: str, via: str, shown: dict[str, Any] | None = None, final: bool = False, note: str = ""
+    ) -> Origin:
+        """Return where an answer that is given now comes from."""
+        return Origin(who, now(), via, suggested(shown), note, final)
+
+    def write(self, answer: Label | Skip) -> None:
+        """Write an answer down, with what it decides; it is on the disk when this returns."""
+        for event in hand_in(self.config, self.state, answer):
+            self.append(event)
+
+    def append(self, answer: Answer) -> None:
+        """Write one event down."""
+        assert self._ledger is not None
+        name, values = answer.event()
+        self._ledger.append(name, {"round": self.round_of(answer.id), **values})
+
+    def remove(self, id: str, who: str, via: str, whose: str | None = None) -> None:
+        """Take back what was decided about an example, and what one person, or everybody, has answered."""
+        assert self._ledger is not None
+        self._ledger.append("removed", {"id": id, "by": who, "at": now(), "via": via, "whose": whose})
+
+    def restore(self, id: str, before: Event) -> None:
+        """Put an earlier decision back in its place."""
+        origin = self.origin(before.get("by", "the labelled file"), "undo", final=before.get("final", False))
+        if "target" in before:
+            self.append(Label(id, before["target"], origin))
+        else:
+            self.append(Skip(id, before["reason"], origin))
+
+    def note_suspects(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write down which labels may be wrong."""
+        assert self._ledger is not None
+        self._ledger.append("suspects", {"rows": [dict(row) for row in rows]})
+
+    def changes(self, answer: Label | Skip) -> bool:
+        """Tell whether an answer is another one than what stands."""
+        standing = decision(self.state, answer.id)
+        return standing is None or key_of(answer) != key_of(_answer(answer.id, standing))
+
+
+def _answer(id: str, event: Event) -> Label | Skip:
+    return Label(id, event["target"]) if "target" in event else Skip(id, event["reason"])
+
+
+@contextmanager
+def open_desk(folder: Path) -> Iterator[Desk]:
+    """Open a run folder for answers; raises ``UserError`` where there is none, ``Locked`` while the run is going."""
+    if not (folder / "ledger.jsonl").is_file():
+        raise UserError(f"{folder} is not a run folder: it has no ledger.jsonl.")
+    with Ledger(folder) as ledger:
+        yield Desk(folder, ledger.state, ledger)

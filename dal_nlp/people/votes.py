@@ -1,0 +1,131 @@
+"""Several people and one example: who is asked, what they said, and what that comes to."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from dal_nlp.answering import Answer, Label, Opinion, Origin, Skip
+from dal_nlp.chance import generator
+from dal_nlp.config import RunConfig
+from dal_nlp.ledger import Event, State
+from dal_nlp.people.answers import key, key_of, now
+
+#: Who signs what several people's answers come to.
+MAJORITY = "majority"
+
+Votes = Mapping[str, Event]  # by annotator, the last answer of each
+
+
+def assign(config: RunConfig, ids: Sequence[str], number: int | None) -> dict[str, list[str]]:
+    """Return which of a round's ``ids`` each annotator gets, in that order; {} where nobody is named.
+
+    The round is ``number``, None for the audit sample. A share of them, ``config.overlap``, goes to everybody; the rest
+    are dealt out one by one.
+    """
+    names = config.annotators or []
+    if not names:
+        return {}
+    rng = generator(config.seed, number or 0, "overlap" if number is not None else "overlap of the audit sample")
+    count = math.ceil(round(config.overlap * len(ids), 9))  # 0.1 x 30 is 3, whatever floating point says
+    shared = {ids[i] for i in rng.permutation(len(ids))[:count]}
+    alone = [id for id in ids if id not in shared]
+    dealt = {id: names[i % len(names)] for i, id in enumerate(alone)}
+    return {name: [id for id in ids if id in shared or dealt[id] == name] for name in names}
+
+
+def voters(config: RunConfig, state: State, id: str) -> list[str]:
+    """Return who is to answer an example, [] where anybody may: those it was dealt to when it was last asked about."""
+    for number, ids in reversed(state.asked.items()):
+        if id in ids:
+            return [name for name, mine in assign(config, ids, number).items() if id in mine]
+    return []
+
+
+def opinions(state: State, id: str) -> dict[str, Event]:
+    """Return each annotator's last answer to an example, also where the matter was settled by somebody else."""
+    found: dict[str, Event] = {}
+    for event in state.given.get(id, []):
+        if event["event"] == "removed":
+            found = {by: answer for by, answer in found.items() if event.get("whose") not in (None, by)}
+        elif event.get("by", MAJORITY) != MAJORITY and not event.get("final"):
+            found[event["by"]] = event
+    return found
+
+
+def decision(state: State, id: str) -> Event | None:
+    """Return the event that says what an example's answer is now."""
+    if id not in state.answers and id not in state.skipped:
+        return None
+    return next(event for event in reversed(state.given[id]) if event["event"] in ("label", "skip"))
+
+
+def winner(votes: Votes) -> Event | None:
+    """Return the answer that more than half of those who answered gave; all refusals are a refusal, a tie is None."""
+    labels = [event for event in votes.values() if "target" in event]
+    if not labels:
+        return next(iter(votes.values()), None)
+    ((best, count),) = Counter(map(key, labels)).most_common(1)
+    return next(event for event in labels if key(event) == best) if 2 * count > len(labels) else None
+
+
+def in_conflict(config: RunConfig, state: State, id: str) -> bool:
+    """Tell whether people disagree about an example, and neither a majority nor a final word has settled it."""
+    votes, standing = opinions(state, id), decision(state, id)
+    if standing is not None and standing.get("final"):
+        place = state.given[id].index(standing)
+        later = opinions(State(given={id: state.given[id][place:]}), id)
+        return any(key(vote) != key(standing) for vote in later.values())
+    if len(votes) < 2 or not set(voters(config, state, id)) <= votes.keys():
+        return False
+    found = winner(votes)
+    return found is None or (standing is not None and key(found) != key(standing))
+
+
+def conflicts(config: RunConfig, state: State) -> list[str]:
+    """Return the examples to adjudicate, those that the run waits for first."""
+    several = [id for id, events in state.given.items() if len(events) > 1]
+    found = [id for id in several if in_conflict(config, state, id)]
+    return sorted(found, key=lambda id: id in state.answers)
+
+
+def is_new(state: State, answer: Label | Skip) -> bool:
+    """Tell whether an answer in a file says anything that its annotator, or that file, has not said last already."""
+    origin, events = answer.origin, state.given.get(answer.id, [])
+    assert origin is not None
+    said = [event for event in events if event["event"] != "removed"]
+    last = [
+        next((event for event in reversed(said) if event.get(name) == value), None)
+        for name, value in (("by", origin.by), ("via", origin.via))
+    ]
+    if events and events[-1]["event"] == "removed":
+        last = last[1:]  # the same person may say the same again, elsewhere
+    return all(event is None or key(event) != key_of(answer) for event in last)
+
+
+def hand_in(config: RunConfig, state: State, answer: Label | Skip) -> Iterator[Answer]:
+    """Yield what is to be written down of one person's answer; ``state`` has to hold what was yielded before.
+
+    An answer counts at once where one person is asked. Where several are, it is kept until all have answered, and a
+    majority counts; and what another person has answered already is not overwritten, but disputed.
+    """
+    origin, asked, standing = answer.origin, voters(config, state, answer.id), decision(state, answer.id)
+    assert origin is not None
+    refused = standing is not None and "reason" in standing and not standing.get("final")
+    mine = standing is None or refused or standing.get("by") == origin.by
+    if origin.final or (len(asked) < 2 and mine):
+        yield answer
+        return
+    yield Opinion(answer)
+    yield from settle(config, state, answer.id)
+
+
+def settle(config: RunConfig, state: State, id: str) -> Iterator[Label | Skip]:
+    """Yield what several people's answers come to once all are there, unless that is known or they are in conflict."""
+    asked, votes, standing = voters(config, state, id), opinions(state, id), decision(state, id)
+    if len(asked) < 2 or not set(asked) <= votes.keys() or (standing is not None and standing.get("final")):
+        return
+    found = winner(votes)
+    if found is None or (standing is not None and key(standing) == key(found)):
+        return
+    origin = Origin(MAJORITY, now(), "votes")
+    yield Label(id, found["target"], origin) if "target" in found else Skip(id, found["reason"], origin)

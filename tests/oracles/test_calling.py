@@ -1,0 +1,47 @@
+"""Any callable as an oracle."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dal_nlp import Label, Query, RunConfig, Session, Skip, UserError
+from tests import asking
+
+
+def run(folder: Path, answerer: Any, task: str = "sentiment", **changes: Any) -> Any:
+    flags = {**asking.flags(task, folder), "oracle": None, **changes}
+    return Session(RunConfig.load(flags=flags), oracle=answerer).run()
+
+
+def test_a_function_answers_as_people_do(tmp_path: Path) -> None:
+    asked: list[Query] = []
+
+    def answer(query: Query) -> Any:
+        asked.append(query)
+        if query.round == 0:
+            return [" POSITIVE", "negative", "unsure", Label(query.id, "negative")][len(asked) - 1]
+        return None if len(asked) > 6 else Skip(query.id, "no film")
+
+    result = run(tmp_path, answer)
+    ids = [query.id for query in asked]
+    assert result.labels == {ids[0]: "positive", ids[1]: "negative", ids[3]: "negative"}
+    assert len(result.pending) == 2 and len(asked) == 8
+    assert asked[0].suggestion is None and asked[0].why == "random, rank 1 of 4"
+    suggestion = asked[4].suggestion
+    assert suggestion is not None and suggestion["target"] in ("negative", "positive") and suggestion["round"] == 0
+    assert result.remarks == ["Answers still missing: 2. The same command goes on once they are there."]
+
+
+def test_targets_of_other_tasks(tmp_path: Path) -> None:
+    gold = asking.gold("qa")
+    result = run(tmp_path, lambda query: gold[query.id], "qa", rounds=0)
+    assert result.labels == {id: gold[id] for id in result.labels} and len(result.labels) == 4
+
+
+@pytest.mark.parametrize(
+    ("said", "part"), [("posit", "none of the labels"), (7, "not among"), (Label("x", "a"), "'x'")]
+)
+def test_nonsense_names_the_example(tmp_path: Path, said: Any, part: str) -> None:
+    with pytest.raises(UserError, match=part):
+        run(tmp_path, lambda query: said)
