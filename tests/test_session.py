@@ -1,5 +1,6 @@
 """Whole runs on tiny models: the loop, resuming after any cut, what may change, audits, budgets, labels."""
 
+import csv
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -431,8 +432,9 @@ def test_what_the_model_itself_would_answer_is_written_beside_the_questions(file
         assert guess["marks"] == [[0, 1], *last]
     page = (files / "run" / "report.html").read_text()
     assert page.count("<mark>") == sum(len(guess["marks"]) for query in queries for guess in query.guesses)
-    rows = (files / "run" / "queries.csv").read_text().splitlines()
-    assert [row.endswith(',"",""') for row in rows] == [False] + [True] * 6 + [False] * 8
+    with (files / "run" / "queries.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["model_answer"] == row["confidence"] == "" for row in rows] == [True] * 6 + [False] * 8
 
 
 def test_the_models_own_answers_count_as_time_on_the_pool(
