@@ -74,6 +74,9 @@ class Flags:
     ] = None
     strict: Annotated[bool | None, flag(_DATA, "", "Rows that would be dropped are errors.", "off", "--strict")] = None
     model: Annotated[str | None, flag(_MODEL, "NAME", "Alias, folder or Hub id of the model.", "minilm")] = None
+    revision: Annotated[
+        str | None, flag(_MODEL, "REV", "Branch, tag or commit of a model on the Hub.", "the newest")
+    ] = None
     strategy: Annotated[
         str | None,
         flag(_MODEL, "NAME", "How examples are chosen; see `dal-nlp strategies`.", "margin; summarization: idds"),

@@ -70,7 +70,7 @@ def fail(text: str, code: int, consequence: bool = False) -> None:
         found = {"message": text, "timestamp": int(now), "time": now, "code": code, "consequence": consequence}
         with open(place, "w", encoding="utf-8") as file:
             json.dump(found, file)
-    if LAUNCHED not in os.environ:
+    if LAUNCHED not in os.environ or "RANK" not in os.environ:  # the parent has no number
         complain(text)
 
 

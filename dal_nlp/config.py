@@ -29,6 +29,7 @@ IDENTITY = (
     "label_column",
     "id_column",
     "model",
+    "revision",
     "max_length",
     "seed",
     "audit",
@@ -200,6 +201,7 @@ class RunConfig(Section):
     suggest: bool = Field(False, description="whether people are shown what the model would answer")
     strict: bool = Field(False, description="rows that would be dropped are errors")
     model: str = Field("minilm", description="alias, folder or Hub id")
+    revision: str | None = Field(None, description="branch, tag or commit of a model on the Hub; null: its newest")
     max_length: int = Field(128, ge=4, description="tokens after which a text is cut")
     strategy: str = Field("margin", description="how the next examples are chosen")
     strategy_options: dict[str, Any] = Field({}, description="arguments of the strategy")

@@ -1,4 +1,7 @@
-"""Loading models and tokenizers: an alias, a folder or a Hub id; safetensors only, no remote code."""
+"""Loading models and tokenizers: an alias, a folder or a Hub id; safetensors only, no remote code.
+
+A *source* is a folder, ``ID`` on the Hub, or ``ID@REVISION`` for a branch, tag or commit there.
+"""
 
 import hashlib
 import logging
@@ -22,21 +25,24 @@ ALIASES = {
 }
 
 
-def resolve(name: str, progress: Progress) -> str:
-    """Return the folder or Hub id that a model's name stands for.
+def resolve(name: str, progress: Progress, revision: str | None = None) -> str:
+    """Return the folder or Hub id that a model's name stands for; a pinned Hub id is ``ID@REVISION``.
 
     Raises:
-        UserError: A folder without a configuration or without safetensors weights, or a download that failed.
+        UserError: A folder without a configuration or without safetensors weights, a download that failed, or a
+            revision of what does not come from the Hub.
     """
     from dal_nlp import demo
 
+    folder = Path(name)
+    if revision is not None and (name == "minilm" or folder.exists()):
+        raise UserError(f"--revision {revision} pins a model of the Hub, and {name} is none: leave --revision out.")
     if name == "minilm":
         return str(demo.encoder(progress))
-    folder = Path(name)
     if not folder.exists() and (folder.is_absolute() or name.startswith(".") or name.count("/") > 1):
         raise UserError(f"There is no model folder {name}: give one that save_pretrained wrote, or a Hub id.")
     if not folder.exists():
-        return ALIASES.get(name, name)
+        return ALIASES.get(name, name) if revision is None else f"{ALIASES.get(name, name)}@{revision}"
     if not (folder / "config.json").is_file():
         raise UserError(f"{name} is no model folder: it has no config.json; give a folder that save_pretrained wrote.")
     if not any(folder.glob("*.safetensors")):
@@ -46,12 +52,19 @@ def resolve(name: str, progress: Progress) -> str:
     return name
 
 
+def _located(source: str) -> tuple[str, str]:
+    """Return the folder or Hub id of a source, and the revision, which means nothing to a folder."""
+    name, at, revision = source.partition("@")
+    return (name, revision) if at and not Path(source).exists() else (source, "main")
+
+
 def load_tokenizer(source: str) -> Any:
     """Load the fast tokenizer of a folder or Hub id; raises ``UserError`` where it cannot be had."""
     from transformers import AutoTokenizer
 
+    name, revision = _located(source)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, use_fast=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise _not_loaded(source, error) from error
     if tokenizer.pad_token_id is None:
@@ -63,8 +76,9 @@ def load_config(source: str) -> Any:
     """Return the configuration of a folder's or Hub id's model; raises ``UserError`` where it cannot be had."""
     from transformers import AutoConfig
 
+    name, revision = _located(source)
     try:
-        return AutoConfig.from_pretrained(source, trust_remote_code=False)
+        return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise _not_loaded(source, error) from error
 
@@ -88,9 +102,11 @@ def load_model(
     settings: dict[str, Any] = {} if config is None else {"config": config}
     if id2label is not None:
         settings = {"id2label": id2label, "label2id": {label: i for i, label in id2label.items()}}
+    name, revision = _located(source)
     try:
         model: nn.Module = getattr(transformers, auto_class).from_pretrained(
-            source,
+            name,
+            revision=revision,
             dtype=torch.float32,
             use_safetensors=True,
             trust_remote_code=False,
@@ -172,9 +188,15 @@ def load_masked_lm(source: str) -> nn.Module:
     from transformers import AutoModelForMaskedLM
 
     _quiet_loading()
+    name, revision = _located(source)
     try:
         model, found = AutoModelForMaskedLM.from_pretrained(
-            source, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+            name,
+            revision=revision,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
         )
     except (OSError, ValueError) as error:
         raise _not_loaded(source, error) from error
@@ -235,9 +257,20 @@ def weights_key(source: str) -> str:
     """Return what stands for the weights of a folder (a digest of its files) or Hub id (its commit); loads nothing."""
     folder = Path(source)
     if not folder.is_dir():
-        return f"{source} {load_config(source)._commit_hash}"
+        return f"{source} {_commit(source)}"
     files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
     return " ".join(_file_digest(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+
+
+def _commit(source: str) -> str:
+    """Return the commit of a Hub id: the name of the folder that its files are kept in."""
+    from transformers.utils.hub import cached_file
+
+    name, revision = _located(source)
+    try:
+        return Path(str(cached_file(name, "config.json", revision=revision))).parent.name
+    except (OSError, ValueError) as error:
+        raise _not_loaded(source, error) from error
 
 
 @cache

@@ -82,7 +82,7 @@ class Workspace:
         self._check_names()
         files = Files(config, folder, ledger, self.task, self.oracle, progress)
         self.config, self.corpus, self.given = files.config, files.corpus, files.given
-        source = resolve(config.model, progress)
+        source = resolve(config.model, progress, config.revision)
         self.task.check_model(source)
         self.task.tokenizer = load_tokenizer(source)
         files.hold_fast()
@@ -134,7 +134,7 @@ class Workspace:
         """Return what the pretrained model offers; it is looked at only where a strategy asks for it."""
         if MASKED_LM not in self._initial.requires | self._strategy.requires:
             return frozenset()
-        known = has_masked_lm(resolve(self.config.model, self._progress))
+        known = has_masked_lm(resolve(self.config.model, self._progress, self.config.revision))
         return frozenset({MASKED_LM}) if known else frozenset()
 
     def _load(self, source: str) -> None:

@@ -14,16 +14,15 @@ import torch
 from datasets import Dataset
 from torch import nn
 
-from dal_nlp import RunConfig, Session, lora_learner
+from dal_nlp import RunConfig, Session, UserError, lora_learner
 from dal_nlp.chance import torch_seeded
-from dal_nlp.config import DrawsConfig, QueryConfig, ScoringConfig, TrainingConfig, merge
+from dal_nlp.config import DrawsConfig, ScoringConfig, TrainingConfig, merge
 from dal_nlp.draws import make_draws
 from dal_nlp.ledger import read_state
 from dal_nlp.loss_prediction import LossPrediction
 from dal_nlp.pool import Pool
-from dal_nlp.processes import is_main
+from dal_nlp.processes import is_main, process_state
 from dal_nlp.progress import Silent
-from dal_nlp.querying import query
 from dal_nlp.strategies import STRATEGIES, make_strategy, probes
 from dal_nlp.tasks.base import Task
 from dal_nlp.tasks.summarization import Summarization
@@ -32,9 +31,9 @@ from tests import tiny
 from tests.test_session import write
 
 POOLS: dict[str, Callable[[], Pool]] = {
-    "classification": lambda: tiny.pool(n=16, labels=3, batch_size=4),
-    "qa": lambda: tiny.qa_pool(n=16, batch_size=4, unanswerable=True),
-    "summarization": lambda: tiny.summary_pool(n=16, batch_size=4),
+    "classification": lambda: tiny.pool(n=12, labels=3, batch_size=3),
+    "qa": lambda: tiny.qa_pool(n=12, batch_size=3, unanswerable=True),
+    "summarization": lambda: tiny.summary_pool(n=12, batch_size=3),
 }
 OFFERS = {
     "classification": tiny.task().offers | tiny.OFFERS,
@@ -55,7 +54,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "random": {**SENTIMENT, "strategy": "random", "initial_strategy": "random"},
     "head": {**SENTIMENT, "strategy": "badge", "training": {"mode": "head"}, "finish": "full"},
     "lora": {**SENTIMENT, "strategy": "entropy", "training": {"mode": "lora"}, "audit": 5},
-    "ceal": {**SENTIMENT, "strategy": "ceal", "pseudo_labels": {"threshold": 0.9}, "rounds": 2},
+    "ceal": {**SENTIMENT, "strategy": "ceal", "pseudo_labels": {"threshold": 1.0}, "rounds": 2},
     "loss": {**SENTIMENT, "strategy": "learning_loss", "rounds": 2},
     "qa": {**QA, "strategy": "span_disagreement", "draws": {"k": 2}},
     "summarization": {**WRITING, "strategy": "nsp"},
@@ -68,7 +67,7 @@ def choices() -> dict[str, Any]:
     for task, pool in POOLS.items():
         for name in sorted(STRATEGIES):
             if STRATEGIES[name].requires <= OFFERS[task]:
-                picked = query(name, make_strategy(name, {}), pool(), 4, np.random.default_rng(0), QueryConfig())
+                picked = make_strategy(name, {}).select(pool(), 3, np.random.default_rng(0))
                 found[f"{task} {name}"] = {"positions": picked.positions.tolist(), "scores": picked.scores.tolist()}
     return found
 
@@ -124,7 +123,6 @@ def prepare(folder: Path) -> None:
 
 def runs(folder: Path, kind: str) -> dict[str, Any]:
     """What whole runs ask, answer and measure; the run folders are ``folder/kind-NAME``."""
-    lora_learner.DROPOUT = 0.0
     found = {}
     for name, settings in RUNS.items():
         task = settings["task"]
@@ -158,13 +156,30 @@ def runs(folder: Path, kind: str) -> dict[str, Any]:
     return found
 
 
+def refused(folder: Path) -> str | None:
+    """What a run says whose seed is the number of the process."""
+    values = {"task": "sentiment", "data": str(folder / "sentences.jsonl"), "seed": process_state().process_index}
+    try:
+        Session(RunConfig.load(flags={**values, "model": str(folder), "out": str(folder / "refused")})).run()
+    except UserError as error:
+        return str(error) if "process" in str(error) else None
+    return None
+
+
 def everything(folder: Path, kind: str) -> dict[str, Any]:
     """All of it."""
     torch.set_num_threads(1)
-    return {"choices": choices(), "predictions": predictions(), "trained": trained(), "runs": runs(folder, kind)}
+    return {
+        "choices": choices(),
+        "predictions": predictions(),
+        "trained": trained(),
+        "refused": refused(folder),
+        "runs": runs(folder, kind),
+    }
 
 
 if __name__ == "__main__":
+    lora_learner.DROPOUT = 0.0
     found = everything(Path(sys.argv[1]), "several")
     if is_main():
         (Path(sys.argv[1]) / "several.json").write_text(json.dumps(found))

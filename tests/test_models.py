@@ -7,7 +7,19 @@ import torch
 
 from dal_nlp.chance import torch_seeded
 from dal_nlp.errors import UserError
-from dal_nlp.models import ALIASES, digest, load_classifier, load_model, load_tokenizer, output_layer, resolve
+from dal_nlp.models import (
+    ALIASES,
+    digest,
+    has_masked_lm,
+    load_classifier,
+    load_config,
+    load_masked_lm,
+    load_model,
+    load_tokenizer,
+    output_layer,
+    resolve,
+    weights_key,
+)
 from dal_nlp.progress import Silent
 from tests import tiny
 
@@ -98,3 +110,42 @@ def test_every_weight_counts_for_the_digest() -> None:
 def test_a_folder_that_is_not_there_is_no_hub_id(name: str) -> None:
     with pytest.raises(UserError, match=f"There is no model folder {name}"):
         resolve(name, Silent())
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The Hub's cache with two revisions of one model, "main" and "v1"; the folders by revision."""
+    place, folders = tmp_path / "models--acme--tiny", {}
+    (place / "refs").mkdir(parents=True)
+    for seed, revision in enumerate(("main", "v1")):
+        commit = str(seed) * 40
+        (place / "refs" / revision).write_text(commit)
+        tiny.masked_lm(seed).save_pretrained(place / "snapshots" / commit)
+        tokenizer = tiny.tokenizer()
+        tokenizer.model_max_length = 50 + seed
+        tokenizer.save_pretrained(place / "snapshots" / commit)
+        folders[revision] = str(place / "snapshots" / commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    return folders
+
+
+@pytest.mark.parametrize("revision", ["main", "v1"])
+def test_a_model_of_the_hub_can_be_pinned(hub: dict[str, str], revision: str) -> None:
+    source = resolve("acme/tiny", Silent(), None if revision == "main" else revision)
+    assert load_tokenizer(source).model_max_length == load_tokenizer(hub[revision]).model_max_length
+    assert digest(load_model("AutoModelForMaskedLM", source)) == digest(load_masked_lm(hub[revision]))
+    assert digest(load_masked_lm(source)) == digest(load_masked_lm(hub[revision]))
+    assert Path(hub[revision]).name in weights_key(source)
+    assert has_masked_lm(source)
+
+
+def test_an_alias_can_be_pinned_and_what_is_not_on_the_hub_cannot(model_folder: str) -> None:
+    assert resolve("bert", Silent(), "v1") == f"{ALIASES['bert']}@v1"
+    for name in (model_folder, "minilm"):
+        with pytest.raises(UserError, match="leave --revision out"):
+            resolve(name, Silent(), "v1")
+
+
+def test_a_folder_may_have_an_at_in_its_name(tmp_path: Path) -> None:
+    folder = tiny.save_model(tmp_path / "model@home")
+    assert load_config(resolve(folder, Silent())).hidden_size == 16
