@@ -95,8 +95,13 @@ class Classification:
         labels = [name for _, name in sorted(dict(config.id2label or {}).items())]
         return cls(labels=labels, max_length=max_length, fixed=True, tokenizer=tokenizer)
 
-    def fields(self, example: str | tuple[str, str]) -> dict[str, Any]:
-        """Return the fields of a text, or of a pair of texts."""
+    def fields(self, example: str | tuple[str, str] | Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields of a text, of a pair of texts, or of a mapping with the columns of a file."""
+        if isinstance(example, Mapping):
+            missing = [name for name in self.columns() if name not in example]
+            if missing:
+                raise UserError(f"An example has no {missing[0]!r}: give a text, or a mapping with it.")
+            example = tuple(example[name] for name in self.columns())
         texts = [example] if isinstance(example, str) else list(example)
         if len(texts) > 2 or not all(isinstance(text, str) for text in texts):
             raise UserError(f"{example!r} is neither a text nor a pair of texts: give one of the two.")
