@@ -36,7 +36,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def start(command: list[str], out: Path, kill: str) -> int:
     root = Path(__file__).parent.parent
-    environment = {**os.environ, "DAL_NLP_TEST_KILL": kill, "PYTHONPATH": str(root)}
+    environment = {**os.environ, "DAL_NLP_TEST_KILL": kill, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
     words = [sys.executable, "-m", "dal_nlp", "run", "--quiet", *command, "--out", str(out)]
     return subprocess.run(words, env=environment, cwd=root, capture_output=True).returncode
 
