@@ -79,10 +79,10 @@ class Flags:
     ] = None
     strategy: Annotated[
         str | None,
-        flag(_MODEL, "NAME", "How examples are chosen; see `dal-nlp strategies`.", "margin; summarization: idds"),
+        flag(_MODEL, "NAME", "How examples are chosen (in summarization: idds); see `dal-nlp strategies`.", "margin"),
     ] = None
     initial_strategy: Annotated[
-        str | None, flag(_MODEL, "NAME", "How the first examples are chosen.", "kmeans; summarization: idds")
+        str | None, flag(_MODEL, "NAME", "How the first examples are chosen (in summarization: idds).", "kmeans")
     ] = None
     pseudo_labels: Annotated[
         str | None, flag(_MODEL, "NAME", "Which of the model's own answers train beside the labels: ceal.", "none")
