@@ -41,7 +41,7 @@ class Plan:
     """What would be written.
 
     Attributes:
-        rows: Of the file, in its order; those without a text are left out.
+        rows: Of the file, in its order; those without a text, and those with a label in the run, are left out.
         promise: What the sure ones are worth; None where the task makes no promise, or none can be made.
         temperature: By which the log-probabilities were divided; 1 where there is no promise.
         measured: How many known answers this rests on.
@@ -81,9 +81,13 @@ def plan(
     """
     run = open_run(folder, progress or Silent())
     classes = "shared outcomes" in run.task.offers
-    examples = [e for e in reader_of(run.config, source, text_column).examples() if e.fields is not None]
+    rows_there = [e for e in reader_of(run.config, source, text_column).examples() if e.fields is not None]
+    examples = [example for example in rows_there if example.id not in run.state.answers]
     if not examples:
-        raise UserError(f"{source} has no row with a text: nothing is to be labelled.")
+        reason = "only rows that the run has labels of" if rows_there else "no row with a text"
+        raise UserError(f"{source} has {reason}: nothing is to be labelled.")
+    if len(examples) < len(rows_there):
+        run.progress.say(f"Rows that people have labelled in the run, left out: {len(rows_there) - len(examples):,}")
     known = _known(run, validation) if classes else []
     model = run.load()
     if not classes:

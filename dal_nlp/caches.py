@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from dal_nlp.errors import UserError
+
 #: Keys in one statement of SQL; older builds of sqlite take no more than 999 variables.
 STATEMENT = 900
 #: Seconds to wait for another process that writes.
@@ -88,8 +90,13 @@ class OnDisk:
 
     def put(self, values: Mapping[bytes, bytes]) -> None:
         """Keep values; where a key is there already, the old value stays."""
-        with self._open() as transaction:
-            transaction.executemany("INSERT OR IGNORE INTO results VALUES (?, ?)", values.items())
+        try:
+            with self._open() as transaction:
+                transaction.executemany("INSERT OR IGNORE INTO results VALUES (?, ?)", values.items())
+        except sqlite3.OperationalError as error:  # a full disk, no rights; what was kept before stays
+            raise UserError(
+                f"{self._path} cannot be written ({error}): make room there, or choose another folder with --cache."
+            ) from None
 
     def close(self) -> None:
         """Let go of the file; the next use opens it again."""

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from dal_nlp.pool import Pool
-from dal_nlp.processes import process_state
 from dal_nlp.querying import query
 from dal_nlp.summary import duration
-from dal_nlp.training import Fit
 from dal_nlp.vectors import Positions
 from dal_nlp.workspace import Workspace
 
-#: A measurement is repeated on so many times more texts until it takes so many seconds: starting then weighs little.
-MORE, ENOUGH = 8, 0.5
+#: Texts of the first measurement; the second is on so many times more, again and again until it takes so many seconds.
+FIRST, MORE, ENOUGH = 8, 8, 0.5
 
 
 @dataclass(frozen=True)
@@ -55,48 +53,79 @@ class Estimate:
         )
 
 
-def estimate(work: Workspace, fit: Fit, steps: int, rng: np.random.Generator) -> Estimate:
-    """Measure scoring and choosing on some texts of the pool, and take a fit's seconds for those of each step.
+def estimate(work: Workspace, steps: int, rng: np.random.Generator) -> Estimate:
+    """Measure scoring and choosing on two numbers of texts, and a few training steps; what both cost alike is no rate.
 
     Args:
-        work: Whose model of round 0 scores; the strategy is that of later rounds.
-        fit: A fit of a few steps.
-        steps: Of the last round.
+        work: Whose model of round 0 scores; the strategy is that of later rounds. Its last fit is replaced.
+        steps: Of the last round; 0 where a fit is one layer.
         rng: Of the texts.
     """
-    free = work.candidates(1)
+    free = rng.permutation(work.candidates(1))
     texts = min(len(free), work.config.query.candidates or len(free))
-    order, sample = rng.permutation(free), min(len(free), 2 * MORE)
+    _measure(work, free[:FIRST], rng)  # what is loaded once
+    seen, sample = FIRST, min(len(free), FIRST * MORE)
+    few = _measure(work, free[:FIRST], rng)
     while True:
-        once, scoring, pool = _measure(work, order[:sample], rng)
-        if sample == len(order) or once + scoring >= ENOUGH:
+        many = _measure(work, free[seen : seen + sample] if seen + sample <= len(free) else free[:sample], rng)
+        if seen + sample * MORE > len(free) or many.reading + many.scoring >= ENOUGH:
             break
-        sample = min(len(order), sample * MORE)
-    arrays = [count * texts / sample for count in pool.sizes()]
-    spilled = sum(count for count in arrays if count >= work.config.scoring.memory * 1e6)
+        seen, sample = seen + sample, sample * MORE
+    arrays = [count * texts / sample for count in many.pool.sizes()]
+    limit = work.config.scoring.memory * 1e6
+    spilled = sum(
+        count / (2 if half else 1) for count, half in zip(arrays, many.pool.halved(), strict=True) if count >= limit
+    )
     files = sum(path.stat().st_size for path in work.folder.rglob("*") if path.is_file())
-    seconds = fit.seconds / max(fit.steps, 1) * steps if steps else fit.seconds
     return Estimate(
         texts=texts,
-        once=once * len(work.corpus) / sample / process_state().num_processes if work.learner.instant else 0.0,
-        scoring=scoring * texts / sample,
-        training=seconds,
+        once=many.reading / sample * len(work.corpus) if work.learner.instant else 0.0,
+        scoring=_line(few.scoring, len(free[:FIRST]), many.scoring, sample, texts),
+        training=_training(work, steps),
         steps=steps,
-        memory=sum(arrays) - spilled,
-        disk=files + spilled,
+        memory=sum(count for count in arrays if count < limit),
+        disk=files + spilled + work.learner.kept * len(work.corpus),
         sample=sample,
         most=work.config.query.prefilter is not None,
     )
 
 
-def _measure(work: Workspace, rows: Positions, rng: np.random.Generator) -> tuple[float, float, Pool]:
-    """Return the seconds until some texts can be scored, those of choosing among them, and the pool of them."""
+@dataclass(frozen=True)
+class _Measured:
+    """Seconds until some texts could be scored, and of scoring and choosing; the pool of them."""
+
+    reading: float
+    scoring: float
+    pool: Pool
+
+
+def _measure(work: Workspace, rows: Positions, rng: np.random.Generator) -> _Measured:
     started = time.perf_counter()
     pool = work.pool(rows, 1)
     ready = time.perf_counter()
     name, strategy = work.strategy(1)
-    query(name, strategy, pool, 1, rng, work.config.query)
-    return ready - started, time.perf_counter() - ready, pool
+    query(name, strategy, pool, min(work.config.query_size, len(rows)), rng, work.config.query)
+    return _Measured(ready - started, time.perf_counter() - ready, pool)
+
+
+def _line(few_seconds: float, few: int, many_seconds: float, many: int, texts: int) -> float:
+    """Return the seconds of so many texts, on the line through two measurements, or in proportion to the larger one."""
+    slope = (many_seconds - few_seconds) / (many - few) if many > few else 0.0
+    if slope <= 0:
+        return many_seconds / many * texts
+    return many_seconds + slope * (texts - many)
+
+
+def _training(work: Workspace, steps: int) -> float:
+    """Return the seconds of a fit, from steps as large as they will be, on the labels there are again and again."""
+    examples, weights = work.training_set(0)
+    if steps:
+        training = work.config.training
+        wanted = training.batch_size * training.accumulation
+        rows = np.resize(np.arange(len(examples)), max(wanted, len(examples)))
+        examples, weights = examples.select(rows), weights[rows]
+    fit = work.fit(0, examples, weights)
+    return fit.seconds / fit.steps * steps if steps else fit.seconds
 
 
 def size(count: float) -> str:

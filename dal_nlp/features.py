@@ -6,9 +6,10 @@ Letters: N texts of a run, H numbers of a hidden state.
 import hashlib
 import json
 import tempfile
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from datasets import Dataset
@@ -25,6 +26,7 @@ from dal_nlp.models import weights_key
 from dal_nlp.pool import Pool, fetch
 from dal_nlp.processes import is_main, process_state, share
 from dal_nlp.progress import Progress
+from dal_nlp.scratch import reserve
 from dal_nlp.states import LAYERS
 from dal_nlp.tasks.base import Task
 from dal_nlp.vectors import Array, Positions
@@ -75,6 +77,7 @@ class Features:
         self._sets: list[tuple[int, Dataset, list[str]]] = []  # first place, tokens, columns that the encoder reads
         self._there = np.zeros(0, dtype=bool)
         self._table: NDArray[np.float32] | None = None
+        self._file: IO[bytes] | None = None  # the table's
 
     def __len__(self) -> int:
         """Return N."""
@@ -100,6 +103,11 @@ class Features:
             self.require(np.zeros(1, dtype=np.int64))
         assert self._table is not None
         return int(self._table.shape[-1])
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of one text's features."""
+        return LAYERS * self.width * np.dtype(np.float32).itemsize
 
     def rows(self, places: Positions) -> Array:
         """Return the features of places that were required, (B, 4, H)."""
@@ -140,6 +148,9 @@ class Features:
         rows = np.stack([np.frombuffer(known[key], dtype=np.float32) for key in keys])
         if self._table is None:
             self._table = self._new_table(rows.shape[1] // LAYERS)
+        assert self._file is not None
+        for place in places.tolist():
+            reserve(self._file, place * rows[0].nbytes, rows[0].nbytes)
         self._table[places] = rows.reshape(len(rows), LAYERS, -1)
         self._there[places] = True
 
@@ -157,8 +168,9 @@ class Features:
         """Return a table for all places, of which the disk and the memory hold no more than was written."""
         self._scratch.mkdir(parents=True, exist_ok=True)
         self._there[:] = False
-        with tempfile.TemporaryFile(dir=self._scratch) as file:
-            return np.memmap(file, dtype=np.float32, mode="w+", shape=(len(self), LAYERS, width))
+        self._file = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 - as long as the table
+        weakref.finalize(self, self._file.close)
+        return np.memmap(self._file, dtype=np.float32, mode="w+", shape=(len(self), LAYERS, width))
 
 
 def _parts(missing: Positions, start: int, tokens: Dataset) -> list[Positions]:

@@ -86,6 +86,11 @@ class HeadLearner(Learner):
         self._moments: tuple[Array, float] | None = None
 
     @property
+    def kept(self) -> int:
+        """Bytes that are kept of each text of the pool: its features, in the cache and in the table of this run."""
+        return 2 * self._features.bytes
+
+    @property
     def scoring(self) -> ScoringConfig:
         """The sizes of batches that suit the model."""
         return self._config.scoring.model_copy(update={"batch_size": BATCH, "batch_tokens": BATCH})

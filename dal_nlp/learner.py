@@ -94,6 +94,11 @@ class Learner(ABC):
         self._written = None
 
     @property
+    def kept(self) -> int:
+        """Bytes that are kept of each text of the pool, on the disk."""
+        return 0
+
+    @property
     def scoring(self) -> ScoringConfig:
         """The sizes of batches that suit the model."""
         return self._config.scoring

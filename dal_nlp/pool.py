@@ -22,7 +22,7 @@ from dal_nlp.progress import Progress, Silent
 from dal_nlp.scratch import Scratch
 from dal_nlp.sinks import Layout, Measured, Probe, Sink, Value, parts, rows
 from dal_nlp.tasks.base import Prediction, Task, decode
-from dal_nlp.vectors import Positions
+from dal_nlp.vectors import Dense, Positions
 
 __all__ = ["NO_GROUPS", "Pool", "Probe", "fetch", "make_batches"]
 
@@ -155,8 +155,11 @@ class Pool:
 
     def sizes(self) -> list[int]:
         """Return the bytes of each array that has been measured."""
-        kinds = [(of,) if isinstance(of, np.ndarray) else of.parts() for of in self._measured.values()]
-        return [array.nbytes for arrays in kinds for array in arrays]
+        return [array.nbytes for of in self._measured.values() for array in _arrays(of)]
+
+    def halved(self) -> list[bool]:
+        """Tell of each of these arrays whether a file would hold it in half precision."""
+        return [isinstance(of, Dense) for of in self._measured.values() for _ in _arrays(of)]
 
     def also(self, *probes: Probe) -> None:
         """Have the next pass over this pool measure these probes too: a later reader would need a pass of its own."""
@@ -187,7 +190,7 @@ class Pool:
         if probe not in self._measured:
             assert self._source is not None
             pool, positions = self._source
-            self._measured[probe] = rows(pool._recall(probe), positions)
+            self._measured[probe] = rows(pool._recall(probe), positions, self._scratch)
         return self._measured[probe]
 
     def _measure(self, probes: Sequence[Probe]) -> list[Measured]:
@@ -282,6 +285,10 @@ class Pool:
         self.seconds += seconds
         if self._source is not None:
             self._source[0]._spend(seconds)
+
+
+def _arrays(measured: Measured) -> tuple[NDArray[Any], ...]:
+    return (measured,) if isinstance(measured, np.ndarray) else tuple(measured.parts())
 
 
 def fetch(examples: Dataset, positions: Sequence[int] | Positions) -> list[dict[str, Any]]:

@@ -82,7 +82,10 @@ def _query(
         UserError: The strategy chose something else than it was asked for, or groups are to be counted and there are
             none.
     """
-    rest = _without_outliers(pool, k, options.skip_top_quantile, rng)
+    left = _without_outliers(pool, k, options.skip_top_quantile, rng)
+    # What is measured of the part that is left is remembered by it, for all repetitions.
+    part = pool if len(left) == len(pool) else pool.take(left)
+    rest = np.arange(len(part))
     batch = _Batch(pool, k, options)
     notes: dict[str, object] = {}
     again = 0
@@ -90,11 +93,12 @@ def _query(
         # A pool full of duplicates must not take a choice for each of them: from the second repetition on, twice as
         # many are asked for each time, and the best of them are taken.
         asked = min(len(rest), batch.missing * 2 ** max(0, again - 1))
-        seen = pool if len(rest) == len(pool) else pool.take(rest)
+        seen = part if len(rest) == len(part) else part.take(rest)
         selection = checked(share(strategy.select(seen, asked, rng)), len(rest), asked, name)
         notes = {**selection.notes, **notes}
-        batch.add(rest[selection.positions], selection.scores)
-        rest = batch.with_room(np.delete(rest, selection.positions))
+        batch.add(left[rest[selection.positions]], selection.scores)
+        rest = np.delete(rest, selection.positions)
+        rest = rest[batch.has_room(left[rest])]
         again += 1
     batch.ask_near_duplicates()
     positions, scores = zip(*batch.picks, strict=True)
@@ -138,9 +142,9 @@ class _Batch:
         """How many picks are still wanted."""
         return self._k - len(self.picks)
 
-    def with_room(self, positions: Positions) -> Positions:
-        """Return those of the positions whose group is not full."""
-        return positions[self._room[self._group[positions]] > 0]
+    def has_room(self, positions: Positions) -> NDArray[np.bool_]:
+        """Tell of each position whether its group is not full."""
+        return np.asarray(self._room[self._group[positions]] > 0)
 
     def add(self, positions: Positions, scores: NDArray[np.floating[Any]]) -> None:
         """Take up what was chosen, best first, until there is enough; note what is dropped and passed over."""

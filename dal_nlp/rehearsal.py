@@ -18,7 +18,7 @@ from dal_nlp.progress import Progress, Silent
 from dal_nlp.querying import query
 from dal_nlp.strategies import bayesian, probes
 from dal_nlp.strategies.base import Selection
-from dal_nlp.training import Fit, number_of_steps
+from dal_nlp.training import number_of_steps
 from dal_nlp.vectors import Positions
 from dal_nlp.workspace import Workspace
 
@@ -109,9 +109,9 @@ def rehearse(config: RunConfig, progress: Progress | None = None) -> Rehearsal:
         with Ledger(folder) as ledger:
             work = Workspace(tiny, folder, ledger, None, None, None, None, progress)
             started = time.perf_counter()
-            left, fit = _round(work, ledger)
+            left = _round(work, ledger)
             seconds = time.perf_counter() - started
-            return _summary(work, config, seconds, _compare_draws(work, left), fit)
+            return _summary(work, config, seconds, _compare_draws(work, left))
 
 
 def _compare(config: RunConfig, folder: Path, progress: Progress) -> None:
@@ -131,7 +131,7 @@ def _tiny(training: TrainingConfig) -> TrainingConfig:
     return training.model_copy(update={"min_steps": STEPS, "epochs": 1e-9})
 
 
-def _round(work: Workspace, ledger: Ledger) -> tuple[Positions, Fit]:
+def _round(work: Workspace, ledger: Ledger) -> Positions:
     """Choose with the pretrained model, label, train, choose again, and predict; return the rows not labelled."""
     rng = generator(work.config.seed, 0, "rehearsal")
     few = rng.permutation(work.candidates(0))[:ROWS]
@@ -139,11 +139,11 @@ def _round(work: Workspace, ledger: Ledger) -> tuple[Positions, Fit]:
         picked = few[_choose(work, few, 0, rng).positions]
         _label(work, ledger, picked)
         few = np.setdiff1d(few, picked)
-    fit = work.fit(0, *work.training_set(0))
+    work.fit(0, *work.training_set(0))
     if len(few):
         _choose(work, few, 1, rng)
         work.guesses(work.pool(few, 1), np.arange(len(few)), work.ids(few))
-    return few, fit
+    return few
 
 
 def _compare_draws(work: Workspace, rows: Positions) -> tuple[float, float] | None:
@@ -176,9 +176,7 @@ def _label(work: Workspace, ledger: Ledger, picked: Positions) -> None:
         ledger.append("label", {"round": 0, "id": id, "target": guess if known is None else known})
 
 
-def _summary(
-    work: Workspace, config: RunConfig, seconds: float, bald: tuple[float, float] | None, fit: Fit
-) -> Rehearsal:
+def _summary(work: Workspace, config: RunConfig, seconds: float, bald: tuple[float, float] | None) -> Rehearsal:
     """Count what the run would do; ``config`` has the training as it will be."""
     given = len(work.given["labeled"]) if "labeled" in work.given else 0
     budget, audit = work.config.budget or 0, config.audit or 0
@@ -203,5 +201,5 @@ def _summary(
         steps=sum(steps),
         seconds=seconds,
         bald=bald,
-        estimate=estimate(work, fit, steps[-1], rng) if len(work.candidates(1)) else None,
+        estimate=estimate(work, steps[-1], rng) if len(work.candidates(1)) else None,
     )

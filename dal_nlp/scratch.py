@@ -5,7 +5,7 @@ import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -52,22 +52,28 @@ def size(shape: tuple[int, ...], dtype: DTypeLike) -> int:
     return int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
 
 
-def _mapped(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """Open a file, make it as large as the array, and map it."""
-    needed = size(shape, dtype)
+def reserve(file: IO[bytes], start: int, count: int) -> None:
+    """Have the disk keep room for some bytes of a file.
+
+    Without it a mapped file takes no room until it is written to, and then a full disk kills the process.
+
+    Raises:
+        UserError: The disk has no room for them.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            # Without its room a file is only as long as the array, and writing to it on a full disk kills the process.
-            os.posix_fallocate(handle, 0, needed)
-        finally:
-            os.close(handle)
-        return np.memmap(path, dtype=dtype, mode="r+", shape=shape)
+        os.posix_fallocate(file.fileno(), start, count)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise UserError(
-            f"{path.parent} has no room for {needed / 1e9:.1f} GB of measurements: free some, set query.candidates to "
-            "score fewer texts, or raise scoring.memory to keep them in memory."
+            f"The run folder's disk has no room for {max(count / 1e9, 0.1):.1f} GB of measurements: free some, set "
+            "query.candidates to score fewer texts, or choose another --out."
         ) from None
+
+
+def _mapped(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """Open a file, make it as large as the array, and map it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        reserve(file, 0, size(shape, dtype))
+    return np.memmap(path, dtype=dtype, mode="r+", shape=shape)

@@ -11,7 +11,7 @@ from torch import Tensor
 from dal_nlp.errors import BrokenModelError, UserError
 from dal_nlp.forward import Forward
 from dal_nlp.scratch import Scratch
-from dal_nlp.vectors import Dense, Outer, Positions
+from dal_nlp.vectors import EVERYTHING, Dense, Outer, Positions, cuts
 
 #: The largest number of half precision.
 LARGEST_HALF = float(np.finfo(np.float16).max)
@@ -35,10 +35,21 @@ def join(kind: type, parts: tuple[NDArray[Any], ...]) -> Measured:
     return parts[0] if kind is np.ndarray else kind.of(parts)  # type: ignore[attr-defined]
 
 
-def rows(measured: Measured, positions: Positions) -> Measured:
-    """Cut some rows out of a result."""
-    parts = (measured,) if isinstance(measured, np.ndarray) else measured.parts()
-    return join(type(measured), tuple(part[positions] for part in parts))
+def rows(measured: Measured, positions: Positions, scratch: Scratch) -> Measured:
+    """Cut some rows out of a result; what is too large for memory goes from file to file."""
+    whole = isinstance(measured, np.ndarray)
+    parts = (measured,) if whole else measured.parts()
+    return join(np.ndarray if whole else type(measured), tuple(_rows(part, positions, scratch) for part in parts))
+
+
+def _rows(part: NDArray[Any], positions: Positions, scratch: Scratch) -> NDArray[Any]:
+    shape = (len(positions), *part.shape[1:])
+    if not scratch.takes(shape, part.dtype):
+        return np.asarray(part[positions])
+    found = scratch.array(shape, part.dtype)  # all processes write the same
+    for block in cuts(EVERYTHING, len(positions)):
+        found[block] = part[positions[block]]
+    return found
 
 
 @dataclass(frozen=True)

@@ -438,3 +438,18 @@ def test_a_run_that_asked_for_fewer_resumes_with_the_same_candidates(
 def test_groups_are_refused_before_a_model_is_loaded(files: Path) -> None:  # noqa: F811
     with pytest.raises(Unsupported, match="counts groups"):
         run(files, "no-such-model", query={"max_per_group": 2})
+
+
+def test_the_part_without_outliers_is_measured_once_for_all_repetitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[int] = []
+    batches = Pool._batches
+
+    def counting(self: Pool, label: str, read: Any) -> Iterator[tuple[Positions, Any]]:
+        measured.append(len(self))
+        yield from batches(self, label, read)
+
+    pool = tiny.pool(n=40)
+    monkeypatch.setattr(Pool, "_batches", counting)
+    options = QueryConfig(skip_top_quantile=0.1, dedupe=0.5)
+    query("coreset", make_strategy("coreset", {}), pool, 6, np.random.default_rng(0), options)
+    assert sorted(size for size in measured if size > 12) == [36, 40]  # the outliers' entropies, the rest's vectors

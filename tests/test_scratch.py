@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dal_nlp import RunConfig, Session
+from dal_nlp.caches import OnDisk
 from dal_nlp.config import ScoringConfig
 from dal_nlp.errors import BrokenModelError, UserError
 from dal_nlp.pool import Pool
@@ -15,6 +17,7 @@ from dal_nlp.sinks import Layout, Sink
 from dal_nlp.strategies import make_strategy, probes
 from dal_nlp.vectors import Dense
 from tests import tiny
+from tests.test_session import write
 
 
 def test_an_array_is_shared_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -80,3 +83,37 @@ def test_other_faults_of_the_disk_stay_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError):
         Scratch(tmp_path / "file", 0).array((3,), np.float32)
+
+
+def test_a_part_of_what_lies_in_a_file_lies_in_a_file(tmp_path: Path) -> None:
+    pool = spilled(40, tmp_path)
+    whole, vectors = pool.collect(probes.embedding, probes.vectors)
+    positions = np.array([30, 2, 7])
+    part, some = pool.take(positions).collect(probes.embedding, probes.vectors)
+    assert isinstance(part, np.memmap) and isinstance(some.x, np.memmap)
+    np.testing.assert_array_equal(part, whole[positions])
+    np.testing.assert_array_equal(some.x, vectors.x[positions])
+
+
+def test_features_on_a_full_disk_are_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mapped file without its room kills the process when it is written to."""
+
+    def refuse(handle: int, offset: int, length: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    tiny.save_masked_lm(tmp_path / "model")
+    write(tmp_path / "pool.jsonl", tiny.sentences(20))
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    values = {"task": "sentiment", "data": str(tmp_path / "pool.jsonl"), "model": str(tmp_path / "model"), "audit": 4}
+    values |= {"training": {"mode": "head"}, "cache": str(tmp_path / "cache"), "out": str(tmp_path / "run")}
+    with pytest.raises(UserError, match="no room"):
+        Session(RunConfig.load(flags=values)).run()
+
+
+def test_a_cache_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    cache = OnDisk(tmp_path / "cache.sqlite")
+    cache.put({b"a": b"1"})
+    cache._open().execute("PRAGMA max_page_count=1")
+    with pytest.raises(UserError, match=r"cannot be written.*--cache"):
+        cache.put({bytes([i]): bytes(5000) for i in range(99)})
+    assert cache.get([b"a"]) == {b"a": b"1"}

@@ -9,7 +9,7 @@ from dal_nlp.comparing.curves import Curve, stack
 from dal_nlp.comparing.gathering import bought
 from dal_nlp.comparing.running import Job
 from dal_nlp.config import RunConfig
-from dal_nlp.data.corpus import read_corpus
+from dal_nlp.data.corpus import Corpus, read_corpus
 from dal_nlp.ledger import State
 from dal_nlp.pool import fetch
 from dal_nlp.tasks import make_task
@@ -32,15 +32,21 @@ class BagOfWords:
 
         assert config.test is not None
         self._task = make_task(config)
-        test = read_corpus(config.test, self._task, config, None, "test", need_targets=True)
+        test = self._read(config, config.test, "test")
         self._truth = test.targets()
         measured = [self._task.show(row) for row in fetch(test.dataset, range(len(test)))]
+        given = self._read(config, config.labeled, "labeled") if config.labeled else None
+        self._given: list[Any] = given.targets() if given else []
+        shown = [self._task.show(row) for row in fetch(given.dataset, range(len(given)))] if given else []
         states = {(job.arm, job.seed): state for job in jobs if (state := job.state()) is not None}
         texts = {id: text for state in states.values() for id, text, _ in bought(state)}
-        self._places = {id: place for place, id in enumerate(texts)}
-        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit([*texts.values(), *measured])
-        self._test, self._pool = words.transform(measured), words.transform(texts.values())
+        self._places = {id: place for place, id in enumerate(texts, start=len(shown))}
+        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit([*shown, *texts.values(), *measured])
+        self._test, self._pool = words.transform(measured), words.transform([*shown, *texts.values()])
         self._states = states
+
+    def _read(self, config: RunConfig, source: str, name: str) -> Corpus:
+        return read_corpus(source, self._task, config, None, name, need_targets=True)
 
     def curve(self, jobs: Sequence[Job], metric: str) -> Curve | None:
         """Return the learning curve on the labels that one arm's runs have bought; None where there are none."""
@@ -49,7 +55,7 @@ class BagOfWords:
 
     def _has(self, job: Job) -> bool:
         state = self._states.get((job.arm, job.seed))
-        return state is not None and bool(state.metrics)
+        return state is not None and len(state.metrics) > 1
 
     def _one(self, seed: int, state: State, metric: str) -> Curve:
         labels, scores = [], []
@@ -61,13 +67,13 @@ class BagOfWords:
         return Curve(np.array(labels), np.array([scores]), (seed,))
 
     def _predict(self, ids: Sequence[str], answers: Mapping[str, Any]) -> list[Any]:
-        """Learn from some labels; predict the test set."""
+        """Learn from the labels that the team has already, and some more; predict the test set."""
         from sklearn.linear_model import LogisticRegression
 
-        targets = [answers[id] for id in ids]
+        targets = [*self._given, *(answers[id] for id in ids)]
         if len(set(targets)) < 2:
             return [targets[0] if targets else None] * len(self._truth)
         model = LogisticRegression(C=10, max_iter=1000)
-        model.fit(self._pool[[self._places[id] for id in ids]], targets)
+        model.fit(self._pool[[*range(len(self._given)), *(self._places[id] for id in ids)]], targets)
         predicted: list[Any] = model.predict(self._test).tolist()
         return predicted

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from dal_nlp.chance import generator
 from dal_nlp.comparing.baseline import BagOfWords
-from dal_nlp.comparing.curves import Curve
+from dal_nlp.comparing.curves import Curve, common, paired
 from dal_nlp.comparing.gathering import Arm, gather
 from dal_nlp.comparing.results import Results, compare
 from dal_nlp.comparing.running import FULL, RANDOM, Job, full_job, make_jobs, run_all
@@ -83,8 +83,9 @@ def run_comparison(
         gather(arm, [job for job in planned if job.arm == arm], _errors(failed, planned, arm), metric) for arm in arms
     ]
     full = _full(extra[0], metric) if extra else (full_score if isinstance(full_score, float) else None)
-    others = {arm.name: arm.curve for arm in found[1:] if arm.curve is not None}
     random = found[0].curve
+    found[1:] = [_comparable(arm, random) for arm in found[1:]]
+    others = {arm.name: arm.curve for arm in found[1:] if arm.curve is not None}
     if random is None or not others:
         reasons = [f"{job.name}: {reason}" for job, reason in failed.items()]
         raise UserError(f"No two arms have a curve to compare ({'; '.join(reasons[:2]) or 'no round was finished'}).")
@@ -94,12 +95,23 @@ def run_comparison(
         config=config,
         metric=metric,
         arms=found,
-        baseline=_baseline(config, planned, arms, metric),
+        baseline=_baseline(config, [job for job in planned if job not in failed], arms, metric),
         full=full,
         results=results,
         verdict=verdict(results),
         seeds=(config.seed, config.seed + seeds - 1),
     )
+
+
+def _comparable(arm: Arm, random: Curve | None) -> Arm:
+    """Return an arm as it is, or without its curve where that has no seed or no labels in common with random's."""
+    if arm.curve is None or random is None:
+        return arm
+    try:
+        common(paired(arm.curve, random))
+    except ValueError as error:
+        return Arm(arm.name, None, None, {**{seed: str(error) for seed in arm.curve.seeds}, **arm.errors})
+    return arm
 
 
 def _run(jobs: Sequence[Job], workers: int, progress: Progress) -> dict[Job, str]:

@@ -56,6 +56,8 @@ CLASSES = 30
 def gather(name: str, jobs: Sequence[Job], errors: Mapping[int, str], metric: str) -> Arm:
     """Read the runs of one arm; a score that is no finite number is an error of its run.
 
+    A run that failed counts nothing, however far it came: its stub would cut the curves of all others.
+
     Args:
         name: Of the arm.
         jobs: Its runs.
@@ -65,8 +67,10 @@ def gather(name: str, jobs: Sequence[Job], errors: Mapping[int, str], metric: st
     found, curves, states = dict(errors), [], []
     for job in jobs:
         state = job.state()
-        if state is None or not state.metrics:
-            found.setdefault(job.seed, "no round was finished")
+        if job.seed in errors:
+            continue
+        if state is None or len(state.metrics) < 2:
+            found.setdefault(job.seed, "it has no curve of two rounds or more")
             continue
         try:
             curves.append(curve_of(job.seed, state, metric))
@@ -76,7 +80,10 @@ def gather(name: str, jobs: Sequence[Job], errors: Mapping[int, str], metric: st
         states.append(state)
     if not curves:
         return Arm(name, None, None, found)
-    return Arm(name, stack(curves), _costs(states), found)
+    try:
+        return Arm(name, stack(curves), _costs(states), found)
+    except ValueError as error:  # runs that stopped early and have no labels in common
+        return Arm(name, None, None, {**{job.seed: str(error) for job in jobs}, **found})
 
 
 def curve_of(seed: int, state: State, metric: str) -> Curve:

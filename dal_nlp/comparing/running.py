@@ -154,7 +154,9 @@ def _settle(number: int, workers: int) -> None:
     import torch
 
     if gpus := torch.cuda.device_count():
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(number % gpus)
+        given = os.environ.get("CUDA_VISIBLE_DEVICES")
+        own = number % gpus
+        os.environ["CUDA_VISIBLE_DEVICES"] = given.split(",")[own] if given else str(own)
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
 
 

@@ -5,6 +5,7 @@ every label that was bought, and its test is corrected for the number of arms. T
 worth in labels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dal_nlp.comparing.results import ArmResult, Milestone, Results
@@ -46,7 +47,7 @@ def verdict(results: Results) -> Verdict:
     if better:
         found = _use(max(better, key=lambda arm: arm.area.difference))
     else:
-        found = _no_better(best, too_few(len(best.seeds), len(results.arms)))
+        found = _no_better(best, results.arms, too_few(len(best.seeds), len(results.arms)))
     return Verdict(found.use, found.enough, (*found.sentences, *_also(results)))
 
 
@@ -63,19 +64,20 @@ def _use(arm: ArmResult) -> Verdict:
     return Verdict(arm.name, certain or not arm.milestones, tuple(sentences))
 
 
-def _no_better(best: ArmResult, few: str) -> Verdict:
-    """Judge where no arm is better than random beyond noise; ``best`` is the one that looks best."""
+def _no_better(best: ArmResult, arms: Sequence[ArmResult], few: str) -> Verdict:
+    """Judge where none of the arms is better than random beyond noise; ``best`` is the one that looks best."""
     found = f"{best.name}, the best of them, differs from random by {best.area.difference:+.3f}{_evidence(best.area)}"
     if few and best.area.difference > 0:
         return Verdict(None, False, (f"The evidence does not suffice: {found}.", few))
     first = "Active learning is not helping here: no arm is better than random beyond noise."
     if few:
         return Verdict("random", False, (first, f"{found}.", "The evidence does not suffice to be sure.", few))
-    most = best.area.interval[1] if best.area.interval else float("inf")
+    most = max(arm.area.interval[1] if arm.area.interval else float("inf") for arm in arms)
     if most < NEGLIGIBLE:
-        return Verdict("random", True, (first, f"{found}, which rules out an advantage of {NEGLIGIBLE:g} or more."))
-    open_question = f"{found}, which does not rule out an advantage of up to {most:.3f}; more seeds would tell."
-    return Verdict("random", False, (first, open_question))
+        ruled = f"No interval of an arm leaves room for an advantage of {NEGLIGIBLE:g} or more."
+        return Verdict("random", True, (first, f"{found}.", ruled))
+    open_question = f"An advantage of up to {most:.3f} is not ruled out; more seeds would tell."
+    return Verdict("random", False, (first, f"{found}.", open_question))
 
 
 def _also(results: Results) -> list[str]:

@@ -80,7 +80,7 @@ def nearest_to_centres(x: Dense, k: int, rng: np.random.Generator, weights: Arra
         if not len(left):  # larger clusters have them all
             closeness = _closeness(x, EVERYTHING, centres[[cluster]])[:, 0]
             closeness[positions] = -np.inf
-            left = np.flatnonzero(closeness > closeness.max() - _rounding(x))
+            left = np.flatnonzero(closeness >= closeness.max() - _rounding(x))
         positions.append(int(left[rng.integers(len(left))]))
     return Selection(np.array(positions), sizes[order])
 
@@ -96,9 +96,9 @@ def _nearest_rows(x: Dense, centres: Array) -> list[Positions]:
     least = best.max(0) - _rounding(x)
     found: list[list[Positions]] = [[] for _ in centres]
     for rows, tops in zip(blocks, best, strict=True):
-        reached = np.flatnonzero(tops > least)
+        reached = np.flatnonzero(tops >= least)
         if len(reached):
-            near = _closeness(x, rows, centres)[:, reached] > least[reached]
+            near = _closeness(x, rows, centres)[:, reached] >= least[reached]
             for column, cluster in enumerate(reached):
                 found[cluster].append(np.flatnonzero(near[:, column]) + rows.start)
     return [np.concatenate(parts) for parts in found]

@@ -74,7 +74,7 @@ def test_what_a_round_will_take_is_measured_on_a_part_of_the_pool(
     )
     done = rehearsal.rehearse(config).estimate
     assert done is not None and not done.most
-    assert (done.texts, done.sample, done.steps, done.once) == (38, 16, number_of_steps(40, config.training), 0)
+    assert (done.texts, done.sample, done.steps, done.once) == (38, 38, number_of_steps(40, config.training), 0)
     assert done.scoring > 0 and done.training > 0
     arrays = 4 * (tiny.config().hidden_size + 2)  # the two factors of a gradient
     assert done.memory == pytest.approx(38 * arrays)

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from dal_nlp.comparing import running
 from dal_nlp.comparing.baseline import BagOfWords
-from dal_nlp.comparing.comparison import Comparison, run_comparison
+from dal_nlp.comparing.comparison import Comparison, _comparable, run_comparison
 from dal_nlp.comparing.curves import Curve
-from dal_nlp.comparing.gathering import gather
+from dal_nlp.comparing.gathering import Arm, gather
 from dal_nlp.comparing.page import write_comparison
 from dal_nlp.comparing.running import Job, make_jobs, run_all
 from dal_nlp.config import RunConfig
@@ -297,3 +297,45 @@ def test_a_baseline_of_one_class_predicts_it(found: Comparison, files: dict[str,
     words = BagOfWords(RunConfig.of(files), make_jobs(RunConfig.of(files), files, ["random"], 1, folder))
     assert words._predict(["a"], {"a": "positive"}) == ["positive"] * 20
     assert isinstance(found.baseline["random"], Curve)
+
+
+def job_of(found: Comparison, seed: int) -> Job:
+    """A run of random as it ended."""
+    place = str(found.folder / "runs" / "random" / f"seed-{seed}")
+    return Job("random", seed, RunConfig.of({"task": "sentiment", "out": place}))
+
+
+def cut_off(found: Comparison, tmp_path: Path, seed: int, rounds: int) -> Job:
+    """A copy of a run of random that died after some rounds."""
+    source = Job("random", seed, RunConfig.load(flags={"task": "sentiment", "out": str(tmp_path / "run")}))
+    lines = (found.folder / "runs" / "random" / f"seed-{seed}" / "ledger.jsonl").read_text().splitlines()
+    ends = [place for place, line in enumerate(lines) if json.loads(line)["event"] == "metrics"]
+    source.folder.mkdir()
+    (source.folder / "ledger.jsonl").write_text("".join(f"{line}\n" for line in lines[: ends[rounds - 1] + 1]))
+    return source
+
+
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_a_run_that_died_underway_does_not_cut_the_curves_of_others(
+    found: Comparison, tmp_path: Path, rounds: int
+) -> None:
+    whole = [job_of(found, seed) for seed in (0, 1)]
+    torn = cut_off(found, tmp_path, 1, rounds)
+    arm = gather("random", [whole[0], torn], {1: "boom"}, "accuracy")
+    assert arm.errors == {1: "boom"} and arm.curve is not None
+    assert arm.curve.seeds == (0,)
+    assert arm.curve.labels.tolist() == gather("random", whole, {}, "accuracy").curve.labels.tolist()  # type: ignore[union-attr]
+
+
+def test_a_run_of_one_round_has_no_curve(found: Comparison, tmp_path: Path) -> None:
+    arm = gather("random", [job_of(found, 0), cut_off(found, tmp_path, 1, 1)], {}, "accuracy")
+    assert arm.curve is not None and arm.curve.seeds == (0,)
+    assert "two rounds" in arm.errors[1]
+
+
+def test_an_arm_without_a_seed_of_randoms_is_an_error_of_that_arm() -> None:
+    labels = np.array([10.0, 20.0])
+    random = Curve(labels, np.array([[0.5, 0.6]]), (0,))
+    arm = Arm("margin", Curve(labels, np.array([[0.5, 0.6]]), (1,)), None, {0: "boom"})
+    left = _comparable(arm, random)
+    assert left.curve is None and left.errors[0] == "boom" and "none in common" in left.errors[1]

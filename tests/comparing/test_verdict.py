@@ -122,15 +122,21 @@ def test_active_learning_that_does_not_help_is_said_plainly(mean: float) -> None
     assert (found.use, found.enough) == ("random", True)
     assert found.sentences[0] == "Active learning is not helping here: no arm is better than random beyond noise."
     assert found.sentences[1].startswith("margin, the best of them,")
-    assert found.sentences[1].endswith("which rules out an advantage of 0.01 or more.")
-    assert len(found.sentences) == 2
+    assert found.sentences[2:] == ("No interval of an arm leaves room for an advantage of 0.01 or more.",)
+
+
+def test_an_arm_whose_interval_is_wide_leaves_it_open_though_another_looks_better() -> None:
+    narrow, wide = difference(0.0007, 0.4, half=0.001), difference(0.0005, 0.9, half=0.03)
+    found = verdict(results(arm(area=narrow), arm("badge", wide)))
+    assert (found.use, found.enough) == ("random", False)
+    assert "up to 0.03" in found.sentences[2]
 
 
 def test_an_advantage_that_is_not_ruled_out_is_said() -> None:
     found = verdict(results(arm(area=difference(0.01, 0.2, half=0.03))))
     assert (found.use, found.enough) == ("random", False)
     assert found.sentences[0].startswith("Active learning is not helping here")
-    assert found.sentences[1].endswith("does not rule out an advantage of up to 0.040; more seeds would tell.")
+    assert found.sentences[2] == "An advantage of up to 0.040 is not ruled out; more seeds would tell."
 
 
 def test_missing_seeds_and_a_low_full_score_are_said() -> None:

@@ -123,3 +123,8 @@ def test_kmeans_on_a_pool_needs_no_labels():
     selection = KMeans().select(tiny.pool(20, labelled=0), 4, np.random.default_rng(0))
     assert len(set(selection.positions.tolist())) == 4
     assert (np.diff(selection.scores) <= 0).all()
+
+
+def test_vectors_of_zeros_are_chosen_from_by_lot():
+    selection = nearest_to_centres(Dense(np.zeros((7, 3), dtype=np.float32)), 7, np.random.default_rng(0))
+    assert sorted(selection.positions.tolist()) == list(range(7))
