@@ -96,7 +96,7 @@ class Session:
             self._work = work = Workspace(self.config, folder, self._ledger, *self._parts, self._progress)
             self._tracked = opened.enter_context(Tracking(self.config.track, folder, work.config, self._state.metrics))
             pending = self._audit()
-            if self._state.query(self._state.round) is None:
+            if self._state.queries and self._state.query(self._state.round) is None:
                 self._ask([], None)  # corrections, also where no further question is to come
             stop = None
             while not pending and stop is None:

@@ -62,8 +62,10 @@ def read_table(data: bytes, needed: Sequence[str], broken: Broken = refuse) -> I
         raise UserError("is not UTF-8: save it as `CSV UTF-8`.") from None
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     header, records = _records(text, needed)
-    for number, cells in enumerate(records, start=2):
-        if len(cells) < len(header) and any("\n" in cell or "\r" in cell for cell in cells[-1:]):
+    rows, closed = list(records), text.rstrip().endswith('"')
+    for number, cells in enumerate(rows, start=2):
+        short = len(cells) < len(header) or (number == len(rows) + 1 and not closed)
+        if short and any("\n" in cell or "\r" in cell for cell in cells[-1:]):
             broken(number, "a quote has no end, or cells are missing after a line break; correct the row")
         elif any(cell.strip() for cell in cells):
             yield number, {name: plain(cell) for name, cell in zip(header, cells, strict=False)}

@@ -49,6 +49,10 @@ def test_a_quote_without_an_end_is_no_answer() -> None:
     found = [row["id"] for _, row in read_table(data, ["id", "answer"], lambda number, wrong: broken.append(number))]
     assert (found, broken) == (["1"], [3])
     with pytest.raises(UserError, match="broken in row 3"):
+        list(read_table(b'id,answer\n1,good\n2,"bad\n3,good\n', ["id", "answer"]))
+    whole = b'id,answer\n1,"good\nfilm"\n'
+    assert [row["answer"] for _, row in read_table(whole, ["id", "answer"])] == ["good\nfilm"]
+    with pytest.raises(UserError, match="broken in row 3"):
         list(read_table(data, ["id", "answer"]))
 
 

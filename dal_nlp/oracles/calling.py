@@ -8,6 +8,7 @@ from dal_nlp.errors import UserError
 from dal_nlp.oracles.base import Answer, Label, Opinion, Oracle, Origin, Query, Setting, Skip
 from dal_nlp.people.answers import now, read_answer
 
+#: The channel of its answers.
 VIA = "python"
 
 #: A callable that answers a query as a person would type it ("skip" and "unsure" too), with a target, a ``Label`` or a

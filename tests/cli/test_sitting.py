@@ -1,5 +1,7 @@
 """What a person types, without a terminal around it."""
 
+import os
+import pty
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 
 from dal_nlp.people.desk import Desk, open_desk
 from dal_nlp_cli import sitting
+from dal_nlp_cli.keys import forget
 from dal_nlp_cli.sitting import CUT, Sitting, numbered
 from tests.asking import typed
 
@@ -55,6 +58,15 @@ def test_what_was_typed_before_a_text_is_shown_does_not_answer_it(
     with open_desk(waiting("summarization") / "run") as desk:
         sit(desk, "the film was good")
         assert len(dropped) == 2 and "What was typed before is left out" in capsys.readouterr().out
+
+
+def test_what_waits_in_a_terminal_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    main, child = pty.openpty()
+    with os.fdopen(main, "wb", buffering=0) as keyboard, os.fdopen(child, "rb", buffering=0) as terminal:
+        monkeypatch.setattr("sys.stdin", terminal)
+        assert not forget()
+        keyboard.write(b"two\nlines\n")
+        assert forget() and not forget()
 
 
 @pytest.mark.parametrize(
