@@ -34,7 +34,8 @@ def export(
 ) -> None:
     """Write the answers of a run, or what it waits for, as a file of another tool.
 
-    csv, jsonl and hf-dataset have the columns of the pool, so that another run takes them with --labeled.
+    csv, jsonl and hf-dataset have the columns of the pool, so that another run takes them with --labeled. In csv, what
+    a spreadsheet would run begins with an apostrophe, which ingest takes off and another run does not.
     """
     from dal_nlp.ledger import read_state
     from dal_nlp.people.desk import Desk
@@ -61,12 +62,13 @@ def ingest(
     """
     from dal_nlp.people.desk import open_desk
     from dal_nlp.people.ingesting import ingest as read
+    from dal_nlp.people.screens import harmless
 
     with open_desk(folder) as desk:
         found = read(desk, source, format, name)
         waiting, disputed = len(desk.state.waiting), len(desk.disputed())
     for problem in found.problems[:_SHOWN]:
-        complain(problem)
+        complain(harmless(problem))
     if len(found.problems) > _SHOWN:
         complain(f"... and {len(found.problems) - _SHOWN:,} more mistakes like these.")
     say(f"New answers: {found.new:,}; known already: {found.known:,}; not taken: {len(found.problems):,}.")

@@ -10,12 +10,20 @@ from contextlib import contextmanager
 _REST = 0.02
 
 if sys.platform == "win32":
-    from msvcrt import getwch
+    from msvcrt import getwch, kbhit
 
     @contextmanager
     def keys() -> Iterator[Callable[[], str]]:
         """Return what waits for the next key."""
         yield getwch
+
+    def forget() -> bool:
+        """Drop what was typed ahead; tell whether there was anything."""
+        count = 0
+        while kbhit():
+            getwch()
+            count += 1
+        return count > 0
 
 else:
     import termios
@@ -31,6 +39,13 @@ else:
             yield lambda: _key(terminal)
         finally:
             termios.tcsetattr(terminal, termios.TCSANOW, before)
+
+    def forget() -> bool:
+        """Drop what was typed ahead; tell whether there was anything."""
+        terminal = sys.stdin.fileno()
+        there = bool(select.select([terminal], [], [], 0)[0])
+        termios.tcflush(terminal, termios.TCIFLUSH)
+        return there
 
 
 def _key(terminal: int) -> str:

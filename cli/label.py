@@ -43,14 +43,17 @@ def label(
         if not queue:
             say(f"Nothing waits for {who}.")
         try:
-            Sitting(desk, who, suggest or suspects or desk.config.suggest, final).work_through(queue)
+            Sitting(desk, who, suggest or suspects or desk.config.suggest, final, suspects).work_through(queue)
         except KeyboardInterrupt:
             complain("\nInterrupted: every answer before this one is saved, and the same command goes on.")
             raise typer.Exit(INTERRUPTED) from None
-        waiting, disputed = len(desk.state.waiting), len(desk.disputed())
+        waiting, disputed, stopped = len(desk.state.waiting), len(desk.disputed()), desk.state.stopped
     if disputed:
         say(f"Disputed: {disputed:,}; `dal-nlp label {folder} --conflicts` settles them.")
     if waiting:
         say(f"Answers still missing: {waiting:,}. The same command goes on.")
         raise typer.Exit(PENDING)
-    say("All answers are in: run the same `dal-nlp run` as before.")
+    if stopped is None:
+        say("All answers are in: run the same `dal-nlp run` as before.")
+    else:
+        say("The run is finished: `dal-nlp run` with more --rounds or --budget trains with what was corrected.")

@@ -25,12 +25,14 @@ def relabel(
     note: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the log.", show_default=False)] = "",
     debug: Debug = False,
 ) -> None:
-    """Correct the answer to an example, for good; the next round trains with it.
+    """Correct the answer to an example, for good.
 
-    The earlier answers stay in the ledger: see `dal-nlp log`.
+    The next round trains with it; a run that is finished has one when --rounds or --budget is raised. The earlier
+    answers stay in the ledger: see `dal-nlp log`.
     """
     if (answer is None) == (not remove):
         raise UserError("Give the answer, or --remove to take it back.")
+    from dal_nlp.answering import Label
     from dal_nlp.people.desk import open_desk
     from dal_nlp.people.screens import harmless
 
@@ -45,7 +47,12 @@ def relabel(
             say(f"The answer to {harmless(id)} is removed: the example {place}.")
             return
         try:
-            desk.write(desk.read(id, answer, desk.origin(who, "relabel", final=True, note=note)))
+            given = desk.read(id, answer, desk.origin(who, "relabel", final=True, note=note))
+            desk.write(given)
         except ValueError as error:
             raise UserError(f"{id!r}: {harmless(str(error)).rstrip('.')}.") from None
-        say(f"{harmless(id)} is now {harmless(answer)}; the next round trains with it.")
+        now = f"is now {harmless(answer)}" if isinstance(given, Label) else f"has no label now: {given.reason}"
+        if desk.state.stopped is None:
+            say(f"{harmless(id)} {now}; the next round reckons with it.")
+        else:
+            say(f"{harmless(id)} {now}; the run is finished: raise --rounds or --budget to train with it.")

@@ -19,12 +19,14 @@ from dal_nlp.people.answers import REASONS, write_answer
 from dal_nlp.people.desk import Desk
 from dal_nlp.people.screens import harmless, with_offsets
 from dal_nlp.people.votes import decision, opinions
-from dal_nlp_cli.keys import keys
+from dal_nlp_cli.keys import forget, keys
 from dal_nlp_cli.terminal import say
 
 VIA = "terminal"
 #: Labels for which one key is enough.
 KEYS = 9
+#: Bytes at which terminals cut a line off, without a word.
+CUT = 4095
 #: What a key, or a word after a colon, does in place of an answer.
 _KEYS = {"s": "skip", "?": "unsure", "u": "undo", "q": "quit", "y": "yes", "\x04": "quit"}
 _WORDS = ("skip", "unsure", "undo", "quit", "yes", "edit")
@@ -33,10 +35,11 @@ _RULER = "==== The text to summarise is below; this line and all after it are le
 
 
 class _Step(NamedTuple):
-    """An answer that was given: where in the queue, and what was decided before."""
+    """An answer that was given: where in the queue, what was decided before, and whether anything was written down."""
 
     place: int
     before: Event | None
+    written: bool
 
 
 class _Typed(NamedTuple):
@@ -54,12 +57,15 @@ class Sitting:
         who: Signs the answers.
         suggest: Whether the model's suggestion is shown.
         final: Whether an answer settles the matter, whatever others have answered.
+        keep: Whether a skip leaves what was decided as it is.
     """
 
-    def __init__(self, desk: Desk, who: str, suggest: bool, final: bool) -> None:
-        self._desk, self._who, self._suggest, self._final = desk, who, suggest, final
+    def __init__(self, desk: Desk, who: str, suggest: bool, final: bool, keep: bool = False) -> None:
+        self._desk, self._who, self._suggest, self._final, self._keep = desk, who, suggest, final, keep
         self._task = desk.task
         self._by_key = self._task.asks == "label" and len(self._task.labels) <= KEYS and sys.stdin.isatty()
+        self._numbers = numbered(self._task.labels, self._by_key) if self._task.asks == "label" else {}
+        self._drafts: dict[str, str] = {}
 
     def work_through(self, queue: Sequence[str]) -> None:
         """Ask about each example until all are answered or the person stops."""
@@ -85,10 +91,13 @@ class Sitting:
             elif said.command == "quit" or place == len(queue):
                 return
             else:
-                before = decision(self._desk.state, queue[place])
+                before, events = decision(self._desk.state, queue[place]), self._events(queue[place])
                 if self._answer(queue[place], said, shown):
-                    done.append(_Step(place, before))
+                    done.append(_Step(place, before, self._events(queue[place]) > events))
                     place += 1
+
+    def _events(self, id: str) -> int:
+        return len(self._desk.state.given.get(id, []))
 
     def _help(self) -> str:
         if self._by_key:
@@ -119,9 +128,11 @@ class Sitting:
             text = harmless(write_answer(self._task, shown, example))
             print(f"The model suggests ({shown['confidence']:.2f}; {word} takes it): {text}")
         if self._task.asks == "label":
-            print("  ".join(f"[{number}] {harmless(label)}" for number, label in enumerate(self._task.labels, 1)))
+            print("  ".join(_choice(number, label) for number, label in self._numbers.items()))
         elif self._task.labels:
             print(f"Another answer: {', '.join(map(harmless, self._task.labels))}")
+        if self._task.asks != "label" and sys.stdin.isatty() and forget():
+            print("What was typed before is left out: :edit takes several lines, :undo takes the last answer back.")
         return shown
 
     def _print_text(self, example: dict[str, Any]) -> None:
@@ -139,46 +150,57 @@ class Sitting:
             typed = input("> ")
         except EOFError:
             return _Typed("quit")
+        except UnicodeDecodeError:
+            typed = " " * CUT  # the cut went through a character, or it is no text at all
+        if sys.stdin.isatty() and len(typed.encode(errors="replace")) >= CUT:
+            print(f"Not taken: a terminal cuts lines off at {CUT:,} bytes; write it with :edit, or in the sheet.")
+            return _Typed("")
         word = typed.strip()
         if word.startswith(":") and word[1:] in _WORDS:
             return _Typed(word[1:])
-        return _Typed("", self._numbered(word) or typed)
+        return _Typed("", self._numbers.get(word, typed))
 
     def _key(self) -> _Typed:
         print("> ", end="", flush=True)
         typed = self._next_key()
         if typed == "\x03":  # where the system does not make a signal of it
             raise KeyboardInterrupt
-        label = self._numbered(typed)
+        label = self._numbers.get(typed, "")
         print(harmless(label or _KEYS.get(typed, typed)))
         return _Typed("", label) if label else _Typed(_KEYS.get(typed, ""), typed)
 
-    def _numbered(self, typed: str) -> str:
-        """Return the label that a number stands for, "" where it stands for none or is a label itself."""
-        labels = self._task.labels if self._task.asks == "label" else []
-        if typed in labels or not (typed.isascii() and typed.isdecimal() and 0 < int(typed) <= len(labels)):
-            return ""
-        return labels[int(typed) - 1]
-
     def _edited(self, id: str, shown: dict[str, Any] | None) -> str:
-        """Return what was written in an editor, the suggestion being the draft."""
+        """Return what was written in an editor; the draft is what was not taken before, else the suggestion."""
         example = self._desk.example(id)
-        draft = self._task.spell(shown["target"], example) if shown else ""
+        draft = self._drafts.get(id) or (self._task.spell(shown["target"], example) if shown else "")
+        before = f"{draft}\n{_RULER}\n{self._task.show(example)}\n"
         try:
-            return _edit(f"{draft}\n{_RULER}\n{self._task.show(example)}\n").split(_RULER)[0].strip()
-        except (OSError, UnicodeDecodeError, subprocess.CalledProcessError) as error:
+            after = _edit(before)
+        except (OSError, ValueError, subprocess.CalledProcessError) as error:
             print(f"The editor failed ({error}): set EDITOR to another one, or type the answer here.")
             return ""
+        text, ruler, _ = after.partition(_RULER)
+        self._drafts[id] = text.strip()
+        if after.rstrip() == before.rstrip():
+            print("Not taken: nothing was changed; :yes takes a suggestion as it is.")
+        elif not ruler:
+            print("Not taken: the line with ==== is gone, and what is below it may be in the answer; :edit goes on.")
+        else:
+            return text.strip()
+        return ""
 
     def _answer(self, id: str, said: _Typed, shown: dict[str, Any] | None) -> bool:
         """Write an answer down; tell whether there was one."""
         desk, origin = self._desk, self._desk.origin(self._who, VIA, shown, self._final)
+        if said.command == "skip" and self._keep:
+            print("The label stays as it is.")
+            return True
         if said.command in REASONS:
             desk.write(Skip(id, REASONS[said.command], origin))
             return True
         text = self._edited(id, shown) if said.command == "edit" else said.answer
-        if said.command == "yes" and shown:
-            text = self._task.spell(shown["target"], desk.example(id))
+        if said.command == "yes":
+            text = self._task.spell(shown["target"], desk.example(id)) if shown else ""
         if not text.strip():
             return False
         try:
@@ -196,11 +218,24 @@ class Sitting:
             return place
         step = done.pop()
         id = queue[step.place]
+        if not step.written:
+            return step.place
         if step.before is None:
             self._desk.remove(id, self._who, VIA, whose=self._who)
         else:
             self._desk.restore(id, step.before)
         return step.place
+
+
+def numbered(labels: Sequence[str], by_key: bool) -> dict[str, str]:
+    """Return the labels by what is typed for them: their places, or themselves where all of them are numbers."""
+    if all(label.isascii() and label.isdecimal() and (len(label) == 1 or not by_key) for label in labels):
+        return {label: label for label in labels}
+    return {str(place): label for place, label in enumerate(labels, start=1)}
+
+
+def _choice(number: str, label: str) -> str:
+    return f"[{number}]" if number == label else f"[{number}] {harmless(label)}"
 
 
 def _edit(text: str) -> str:

@@ -31,7 +31,7 @@ def suspects(
         if not found:
             say(f"None of {count:,} labels looks wrong.")
             return
-        path = write_suspects(desk, found)
+        path, stopped = write_suspects(desk, found), desk.state.stopped
         rows = [
             (
                 harmless(row["id"]),
@@ -47,3 +47,5 @@ def suspects(
         f"{len(found):,} of {count:,} labels look wrong. Check them with `dal-nlp label {folder} --suspects`, or in "
         f"{path}, which an `--oracle file` run reads when it goes on; `dal-nlp relabel` corrects one."
     )
+    if stopped is not None:
+        say("The run is finished: `dal-nlp run` with more --rounds or --budget trains with what was corrected.")

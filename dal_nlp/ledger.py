@@ -86,6 +86,7 @@ class State:
     skipped: dict[str, str] = field(default_factory=dict)  # id -> reason
     asked: dict[int | None, list[str]] = field(default_factory=dict)  # what each round asked at first; None: the audit
     given: dict[str, list[Event]] = field(default_factory=dict)  # by id, every answer and removal in order
+    late: set[str] = field(default_factory=set)  # ids about which something was decided after the last fit
     suspects: list[Event] = field(default_factory=list)  # the last search for wrong labels: {"id", "suggestion", ...}
     pseudo: dict[int, Event] = field(default_factory=dict)  # by the round whose fit uses them
     metrics: list[Event] = field(default_factory=list)  # one per finished round
@@ -118,6 +119,10 @@ class State:
     def waiting(self) -> list[str]:
         """Ids that want an answer: of the audit sample, else of the rounds that have been asked about."""
         return self.pending(self.audit or []) or self.pending([id for query in self.queries for id in query.ids])
+
+    def asks(self, id: str) -> bool:
+        """Tell whether an answer to an example counts: not where its label was removed after its round."""
+        return id in (self.audit or []) or any(id in query.ids for query in self.queries)
 
     def suggestion(self, id: str) -> Event | None:
         """Return what the model that chose an example would answer: {"target", "confidence", "round"} of that model."""
@@ -156,10 +161,11 @@ class State:
                 self.pseudo[event["round"]] = event
             case "metrics":
                 self.metrics.append(event)
+                self.late = set()
                 if event["attempts"] > 1:
                     self.notes.append(_collapse_note(event))
             case "finished":
-                self.finished = event
+                self.finished, self.late = event, set()
             case "trace":
                 self.traces[event["round"]] = event["rules"]
             case "note":
@@ -173,6 +179,7 @@ class State:
         self.given.setdefault(id, []).append(event)
         if kind == "answer":
             return
+        self.late.add(id)
         self.answers.pop(id, None)
         self.skipped.pop(id, None)
         if kind == "label":

@@ -96,6 +96,8 @@ class Session:
             self._work = work = Workspace(self.config, folder, self._ledger, *self._parts, self._progress)
             self._tracked = opened.enter_context(Tracking(self.config.track, folder, work.config, self._state.metrics))
             pending = self._audit()
+            if self._state.queries and self._state.query(self._state.round) is None:
+                self._ask([], None)  # corrections, also where no further question is to come
             stop = None
             while not pending and stop is None:
                 round = self._state.round
@@ -271,6 +273,9 @@ class Session:
         state = self._state
         model_dir = folder / "model" if state.stopped else None
         remarks = self._work.oracle.remarks(pending)
+        if state.stopped and state.late:
+            said = "1 answer was" if len(state.late) == 1 else f"{len(state.late):,} answers were"
+            remarks.append(f"{said} changed after the last fit: raise --rounds or --budget to train with that.")
         return Result(
             folder, state.metrics, dict(state.answers), model_dir, state.stopped, pending, state.finished, remarks
         )

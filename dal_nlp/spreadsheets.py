@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dal_nlp.data.textfiles import LONGEST_CELL
@@ -13,6 +13,9 @@ FORMULA_STARTS = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001 - spreadsheets take th
 _RUNS = re.compile(rf"'*[{re.escape(FORMULA_STARTS)}]")
 _INERT = re.compile(rf"'+[{re.escape(FORMULA_STARTS)}]")
 _SEPARATORS = ",;\t|"
+
+#: Takes the number of a row (or line) that is broken, and what is wrong with it.
+Broken = Callable[[int, str], None]
 
 
 def inert(text: str) -> str:
@@ -29,12 +32,17 @@ def write_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     """Return a csv whose texts are inert; it begins with a byte order mark, by which spreadsheets know UTF-8."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerow(header)
+    writer.writerow(map(inert, header))
     writer.writerows([inert(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     return buffer.getvalue().encode("utf-8-sig")
 
 
-def read_table(data: bytes, needed: Sequence[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
+def refuse(number: int, wrong: str) -> None:
+    """Raise ``UserError`` for a broken row; the message goes after the name of the file."""
+    raise UserError(f"is broken in row {number}: {wrong}.")
+
+
+def read_table(data: bytes, needed: Sequence[str], broken: Broken = refuse) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Yield (number, cells by column) of the rows of a csv that a spreadsheet may have saved, the header being row 1.
 
     Commas, semicolons, tabs and bars separate; line ends, a byte order mark, further columns, their order, blank rows
@@ -43,6 +51,7 @@ def read_table(data: bytes, needed: Sequence[str]) -> Iterator[tuple[int, Mappin
     Args:
         data: The file's bytes.
         needed: Columns that have to be there.
+        broken: Takes rows that a quote without an end has run together with those below; the others are yielded.
 
     Raises:
         UserError: It is no such table; the message goes after the name of the file.
@@ -53,8 +62,12 @@ def read_table(data: bytes, needed: Sequence[str]) -> Iterator[tuple[int, Mappin
         raise UserError("is not UTF-8: save it as `CSV UTF-8`.") from None
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     header, records = _records(text, needed)
-    for number, cells in enumerate(records, start=2):
-        if any(cell.strip() for cell in cells):
+    rows, closed = list(records), text.rstrip().endswith('"')
+    for number, cells in enumerate(rows, start=2):
+        short = len(cells) < len(header) or (number == len(rows) + 1 and not closed)
+        if short and any("\n" in cell or "\r" in cell for cell in cells[-1:]):
+            broken(number, "a quote has no end, or cells are missing after a line break; correct the row")
+        elif any(cell.strip() for cell in cells):
             yield number, {name: plain(cell) for name, cell in zip(header, cells, strict=False)}
 
 
@@ -62,7 +75,7 @@ def _records(text: str, needed: Sequence[str]) -> tuple[list[str], Iterator[list
     """Return the header and the rows below it, by the separator with which the header has the needed columns."""
     for separator in _SEPARATORS:
         rows = _rows(text, separator)
-        header = [name.strip() for name in next(rows, [])]
+        header = [plain(name.strip()) for name in next(rows, [])]
         if set(needed) <= set(header):
             return header, rows
     raise UserError(f"has no columns {' and '.join(map(repr, needed))} in its first row: put them back.")

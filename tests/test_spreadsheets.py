@@ -23,6 +23,12 @@ def test_a_table_comes_back_unchanged(rows: list[tuple[str, str]]) -> None:
     assert [(row["id"], row["answer"]) for _, row in read_table(data, ["id", "answer"])] == rows
 
 
+def test_names_of_columns_are_inert_too() -> None:
+    data = write_table(["id", "=1+1"], [("1", "a")])
+    assert b"'=1+1" in data
+    assert [row for _, row in read_table(data, ["id", "=1+1"])] == [{"id": "1", "=1+1": "a"}]
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
@@ -35,6 +41,19 @@ def test_however_it_was_saved(delimiter: str, end: str, encoding: str) -> None:
         (2, "1", "a,b;c\td"),
         (4, "2", 'two\n"lines"'),
     ]
+
+
+def test_a_quote_without_an_end_is_no_answer() -> None:
+    broken: list[int] = []
+    data = b'id,answer,note\n1,good,\n2,"bad\n3,good,\n4,good,\n'
+    found = [row["id"] for _, row in read_table(data, ["id", "answer"], lambda number, wrong: broken.append(number))]
+    assert (found, broken) == (["1"], [3])
+    with pytest.raises(UserError, match="broken in row 3"):
+        list(read_table(b'id,answer\n1,good\n2,"bad\n3,good\n', ["id", "answer"]))
+    whole = b'id,answer\n1,"good\nfilm"\n'
+    assert [row["answer"] for _, row in read_table(whole, ["id", "answer"])] == ["good\nfilm"]
+    with pytest.raises(UserError, match="broken in row 3"):
+        list(read_table(data, ["id", "answer"]))
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 """Any callable as an oracle."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dal_nlp.errors import UserError
-from dal_nlp.oracles.base import Answer, Label, Opinion, Oracle, Query, Setting, Skip
-from dal_nlp.people.answers import read_answer
+from dal_nlp.oracles.base import Answer, Label, Opinion, Oracle, Origin, Query, Setting, Skip
+from dal_nlp.people.answers import now, read_answer
+
+#: The channel of its answers.
+VIA = "python"
 
 #: A callable that answers a query as a person would type it ("skip" and "unsure" too), with a target, a ``Label`` or a
 #: ``Skip``; None leaves it unanswered for now.
@@ -34,11 +38,14 @@ class Calling(Oracle):
                 yield self._answer(query, said)
 
     def _answer(self, query: Query, said: Any) -> Answer:
-        if isinstance(said, Label | Skip | Opinion):
-            return said
+        origin = Origin(getattr(self._answerer, "__name__", type(self._answerer).__name__), now(), VIA)
+        if isinstance(said, Opinion):
+            return said if said.answer.origin else Opinion(replace(said.answer, origin=origin))
+        if isinstance(said, Label | Skip):
+            return said if said.origin else replace(said, origin=origin)
         if not isinstance(said, str):
-            return Label(query.id, said)
+            return Label(query.id, said, origin)
         try:
-            return read_answer(self._setting.task, said, self._setting.example(query.id), None)
+            return read_answer(self._setting.task, said, self._setting.example(query.id), origin)
         except ValueError as error:
             raise UserError(f"The answer to {query.id!r} cannot be used: {str(error).rstrip('.')}.") from None

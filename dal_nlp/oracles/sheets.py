@@ -1,13 +1,14 @@
 """The oracle of people who answer in files: a csv and a jsonl for each round and annotator."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from dal_nlp.errors import UserError, nearest
 from dal_nlp.ledger import Event, readable
-from dal_nlp.oracles.base import Answer, Oracle, Origin, Query, Setting
-from dal_nlp.people.answers import now, read_answer, suggested, write_answer
+from dal_nlp.oracles.base import Answer, Label, Oracle, Origin, Query, Setting, Skip
+from dal_nlp.people.answers import back_in_the_pool, key_of, now, read_answer, suggested, write_answer
 from dal_nlp.people.sheets import (
     ANSWER,
     CONFLICTS,
@@ -76,40 +77,70 @@ class Sheets(Oracle):
         """Yield what is new in the sheets, then write what is still missing into new ones."""
         setting, state = self._setting, self._setting.state
         self._problems, self._rows = [], Rows()
-        self._asked = {id for ids in state.asked.values() for id in ids}
-        for sheet in find_sheets(setting.folder):
-            yield from self._take(sheet)
+        for _, twins in groupby(find_sheets(setting.folder), lambda sheet: sheet.path.with_suffix("")):
+            yield from self._take(list(twins))
         for query in queries:
             yield from settle(setting.config, state, query.id)
         self._write([query for query in queries if state.pending([query.id])])
 
-    def _take(self, sheet: Sheet) -> Iterator[Answer]:
-        """Yield the new answers of one sheet."""
+    def _take(self, twins: Sequence[Sheet]) -> Iterator[Answer]:
+        """Yield the new answers of one sheet, from its csv and its jsonl."""
+        found: dict[str, list[tuple[Entry, Label | Skip]]] = {}
+        for sheet in twins:
+            for entry, answer in self._read(sheet):
+                found.setdefault(entry.id, []).append((entry, answer))
+        for id, ((entry, answer), *others) in found.items():
+            other = next((there.place for there, said in others if key_of(said) != key_of(answer)), None)
+            if other:
+                self._problems.append(f"{entry.place}: {id!r} has another answer than in {other}: keep one of the two.")
+                continue
+            self._rows.used(twins[0], id)
+            for _, said in [(entry, answer), *others]:
+                if twins[0].stem == SUSPECTS and isinstance(said, Skip):
+                    continue  # the label stays as it is
+                yield from self._hand_in(said, entry.place)
+
+    def _read(self, sheet: Sheet) -> Iterator[tuple[Entry, Label | Skip]]:
+        """Yield the rows of one file whose answers can be used, and say what is wrong with the others."""
+        broken: list[str] = []
         try:
-            entries = list(read_sheet(sheet.path))
+            entries = list(read_sheet(sheet.path, broken.append))
         except (UserError, OSError) as error:
-            self._problems.append(str(error))
-            self._rows.empty(sheet, self._setting.state.waiting)  # it may have them all, once it can be read
-            return
-        wrong: list[str] = []
-        kept = {entry.id: entry for entry in check_entries(entries, self._unknown, wrong.append)}
-        self._problems += wrong
+            broken = [str(error)]
+            entries = []
+        self._problems += broken
+        if broken:  # it may have them all, once it can be read
+            self._rows.empty(sheet, self._setting.state.waiting)
+        asked = self._asked_in(sheet)
+
+        def unknown(id: str) -> str:
+            return "" if id in asked else f"{id!r} was not asked about in {sheet.stem}{nearest(id, asked)}"
+
         self._rows.empty(sheet, [entry.id for entry in entries])
-        for entry in kept.values():
+        for entry in list(check_entries(entries, unknown, self._problems.append)):
             try:
-                answer = self._answer(entry, sheet)
+                yield entry, self._answer(entry, sheet)
             except ValueError as error:
                 self._problems.append(f"{entry.place}: {str(error).rstrip('.')}.")
-                continue
-            self._rows.used(sheet, entry.id)
-            if is_new(self._setting.state, answer):
-                yield from hand_in(self._setting.config, self._setting.state, answer)
 
-    def _unknown(self, id: str) -> str:
-        """Return what is wrong with an id."""
-        return "" if id in self._asked else f"{id!r} was not asked about{nearest(id, self._asked)}"
+    def _asked_in(self, sheet: Sheet) -> set[str]:
+        """Return the ids that a sheet may hold: one that a spreadsheet has changed may be another example's."""
+        asked = self._setting.state.asked
+        if sheet.stem == SUSPECTS:
+            return {id for ids in asked.values() for id in ids}
+        return set(asked.get(sheet.round, []))
 
-    def _answer(self, entry: Entry, sheet: Sheet) -> Any:
+    def _hand_in(self, answer: Label | Skip, place: str) -> Iterator[Answer]:
+        """Yield what is to be written down of an answer, if it is new."""
+        state = self._setting.state
+        if not is_new(state, answer):
+            return
+        if state.asks(answer.id):
+            yield from hand_in(self._setting.config, state, answer)
+        else:
+            self._problems.append(f"{place}: {back_in_the_pool(answer.id)}.")
+
+    def _answer(self, entry: Entry, sheet: Sheet) -> Label | Skip:
         final = sheet.annotator == CONFLICTS or sheet.stem == SUSPECTS
         shown = self._suggestion(entry.id) if self._setting.config.suggest or sheet.stem == SUSPECTS else None
         by = sheet.annotator if sheet.annotator and not final else sheet.path.stem
@@ -168,10 +199,11 @@ class Sheets(Oracle):
         if len(self._problems) > SHOWN:
             said.append(f"... and {len(self._problems) - SHOWN:,} more mistakes like these.")
         folder, state, config = self._setting.folder, self._setting.state, self._setting.config
-        disputed = conflicts(config, state)
+        disputed, open_ids = conflicts(config, state), set(pending)
+        count = sum(id in open_ids for id in disputed)
         if pending:
             names = ", ".join(self._to_fill)
-            others = f" ({len(disputed):,} of them disputed)" if disputed else ""
+            others = f" ({count:,} of them disputed)" if count else ""
             few = ", ".join([*self._setting.task.labels, ""]) if len(self._setting.task.labels) <= FEW else ""
             what = f"{few}skip or unsure" if self._setting.task.asks == "label" else "skip and unsure are answers too"
             said.append(
@@ -179,10 +211,9 @@ class Sheets(Oracle):
                 f".jsonl) in {folder / FOLDER} ({what}), or use `dal-nlp label {folder}`; then run the same command "
                 "again."
             )
-        elif disputed:
-            said.append(
-                f"{len(disputed):,} answers are disputed: settle them with `dal-nlp label {folder} --conflicts`."
-            )
+        settled = len(disputed) - count
+        if settled:
+            said.append(f"{settled:,} answers are disputed: settle them with `dal-nlp label {folder} --conflicts`.")
         return said
 
 

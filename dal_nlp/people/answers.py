@@ -1,5 +1,6 @@
 """What a person typed, as an answer; and an answer, as a person would type it."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,17 +31,26 @@ def read_answer(task: Task, text: str, example: Example, origin: Origin | None) 
     id, word = str(example["id"]), text.strip().casefold()
     if len(text) > LONGEST_ANSWER:
         raise ValueError(f"the answer has {len(text):,} characters, more than {LONGEST_ANSWER:,}: shorten it")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("the answer holds half a surrogate pair, which is no character: remove it") from None
+    _check_characters("answer", text)
+    if origin:
+        _check_characters("name", origin.by)
+        _check_characters("note", origin.note)
     if word in REFUSALS and word not in task.labels:
         return Skip(id, REASONS[word], origin)
     if task.asks == "label":
         return Label(id, _label(task, text.strip()), origin)
     target = task.parse(text, example)
+    _check_characters("answer", json.dumps(target, ensure_ascii=False))
     task.check(target, example)
     return Label(id, target, origin)
+
+
+def _check_characters(name: str, text: str) -> None:
+    """Raise ``ValueError`` for a text that cannot be written to a file."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"the {name} holds half a surrogate pair, which is no character: remove it") from None
 
 
 def _label(task: Task, text: str) -> str:
@@ -69,6 +79,11 @@ def key(event: Event) -> str:
 def key_of(answer: Label | Skip) -> str:
     """Return ``key`` of an answer that is not in the ledger yet."""
     return key(answer.event()[1])
+
+
+def back_in_the_pool(id: str) -> str:
+    """Return why an answer to an example is not taken whose label was removed after its round."""
+    return f"{id!r} is back in the pool and not asked about now: answer it once a round asks again"
 
 
 def same(one: Target, other: Target) -> bool:

@@ -12,7 +12,7 @@ from dal_nlp.data.corpus import Corpus, open_pool
 from dal_nlp.errors import UserError, nearest
 from dal_nlp.folders import stored_config
 from dal_nlp.ledger import Event, Ledger, State
-from dal_nlp.people.answers import key_of, now, read_answer, suggested
+from dal_nlp.people.answers import back_in_the_pool, key_of, now, read_answer, suggested
 from dal_nlp.people.votes import assign, conflicts, decision, hand_in, opinions
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.base import Task
@@ -49,10 +49,12 @@ class Desk:
         return self._pool.example(id)
 
     def require(self, id: str) -> None:
-        """Raise ``UserError`` for an id that was never asked about."""
+        """Raise ``UserError`` for an id that was never asked about, or whose label was taken back for good."""
         asked = {other for ids in self.state.asked.values() for other in ids}
         if id not in asked:
             raise UserError(f"{self.folder} has not asked about {id!r}{nearest(id, asked)}.")
+        if not self.state.asks(id):
+            raise UserError(f"{back_in_the_pool(id)}.")
 
     def round_of(self, id: str) -> int | None:
         """Return the last round that asked about an example, None for the audit sample."""
@@ -129,7 +131,8 @@ class Desk:
 
     def restore(self, id: str, before: Event) -> None:
         """Put an earlier decision back in its place."""
-        origin = self.origin(before.get("by", "the labelled file"), "undo", final=before.get("final", False))
+        by = before.get("by")  # nobody signs what comes from the labelled file
+        origin = self.origin(by, "undo", final=before.get("final", False)) if by else None
         if "target" in before:
             self.append(Label(id, before["target"], origin))
         else:

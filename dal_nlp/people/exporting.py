@@ -32,8 +32,8 @@ NAMES: Mapping[str, str] = {
 def export(desk: Desk, format: str, which: Which, path: Path) -> int:
     """Write what was answered, what is waiting for an answer, or both; return how many examples.
 
-    csv, jsonl and hf-dataset have the columns of the pool, so a run can read them again (``--labeled``); in csv, texts
-    that a spreadsheet would run get an apostrophe in front.
+    csv, jsonl and hf-dataset have the columns of the pool, so a run can read them again (``--labeled``). In csv, what a
+    spreadsheet would run gets an apostrophe in front; ``ingest`` takes it off, another run reads it as a character.
 
     Raises:
         UserError: An unknown format, nothing to write, or a place that cannot be written to.

@@ -50,7 +50,7 @@ def _line(id: str, event: Event, known: bool) -> Line:
     if event.get("final"):
         what += ", for good"
     answer = readable(event["target"]) if "target" in event else event.get("reason", "")
-    by = event.get("by", "the labelled file")
+    by = event.get("by", "the oracle")
     via = event.get("via", "")
     who = via if via.startswith(f"{by}.") else f"{by} ({via})" if via else by
     return Line(event.get("at", ""), id, who, what, answer, *_suggested(event), event.get("note", ""))

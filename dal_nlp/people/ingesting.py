@@ -10,6 +10,7 @@ from datasets import load_from_disk
 
 from dal_nlp.errors import UserError, nearest, unknown
 from dal_nlp.people import label_studio
+from dal_nlp.people.answers import back_in_the_pool
 from dal_nlp.people.desk import Desk
 from dal_nlp.people.exporting import BY
 from dal_nlp.people.sheets import ANSWER, ID, NOTE, Entry, check_entries, lines_of
@@ -58,15 +59,18 @@ def ingest(desk: Desk, source: Path, format: str, by: str | None) -> Ingested:
 
 def _take(desk: Desk, entry: Entry, by: str | None, found: Ingested) -> None:
     """Take one answer."""
-    name = by or (entry.by if entry.by != MAJORITY else "") or Path(entry.file).stem
-    origin = desk.origin(name, entry.file, note=entry.note)
+    named = by or (entry.by if entry.by != MAJORITY else "")
+    origin = desk.origin(named or Path(entry.file).stem, entry.file, note=entry.note)
     try:
         answer = desk.read(entry.id, entry.answer, origin)
     except ValueError as error:
         found.problems.append(f"{entry.place}: {str(error).rstrip('.')}.")
         return
-    if not is_new(desk.state, answer) or (by is None and not desk.changes(answer)):
+    if not is_new(desk.state, answer) or not (named or desk.changes(answer)):
         found.known += 1
+        return
+    if not desk.state.asks(entry.id):
+        found.problems.append(f"{entry.place}: {back_in_the_pool(entry.id)}.")
         return
     desk.write(answer)
     found.new += 1
@@ -77,27 +81,36 @@ Say = Callable[[str], None]
 
 def _entry(desk: Desk, source: Path, place: str, row: Mapping[str, Any]) -> Entry:
     """Return a row whose answer is in the column of sheets, or in that of the pool."""
-    columns = (ANSWER, desk.config.label_column)
-    answer = next((row[name] for name in columns if row.get(name) not in (None, "")), "")
-    text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+    answer = row.get(ANSWER if ANSWER in row else desk.config.label_column)
+    text = answer if isinstance(answer, str) else "" if answer is None else json.dumps(answer, ensure_ascii=False)
     id = row.get(desk.config.id_column, row.get(ID))
-    cells = str(id or ""), text, str(row.get(NOTE) or ""), str(row.get(BY) or "")
+    cells = "" if id is None else str(id), text, str(row.get(NOTE) or ""), str(row.get(BY) or "")
     return Entry(source.name, f"{source.name}, {place}", *cells)
 
 
 def _read_csv(desk: Desk, source: Path, say: Say) -> Iterator[Entry]:
-    for number, row in _named(source, lambda data: read_table(data, [_id_column(desk, data)])):
+    def broken(number: int, wrong: str) -> None:
+        say(f"{source.name}, row {number}: {wrong}.")
+
+    for number, row in _named(source, lambda data: read_table(data, [_id_column(desk, data)], broken)):
         yield _entry(desk, source, f"row {number}", row)
 
 
 def _id_column(desk: Desk, data: bytes) -> str:
     """Return the column of ids that a table has: that of the pool, or that of sheets."""
-    header = data.split(b"\n", 1)[0].decode("utf-8-sig", "replace")
-    return desk.config.id_column if desk.config.id_column in header else ID
+    name = desk.config.id_column
+    try:
+        next(read_table(data, [name], lambda number, wrong: None), None)
+    except UserError:
+        return ID
+    return name
 
 
 def _read_jsonl(desk: Desk, source: Path, say: Say) -> Iterator[Entry]:
-    for number, row in _named(source, lines_of):
+    def broken(number: int, wrong: str) -> None:
+        say(f"{source.name}, line {number}: {wrong}.")
+
+    for number, row in _named(source, lambda data: lines_of(data, broken)):
         yield _entry(desk, source, f"line {number}", row)
 
 
@@ -123,8 +136,10 @@ def _read_label_studio(desk: Desk, source: Path, say: Say) -> Iterator[Entry]:
     """Yield the annotations of all tasks, cancelled ones as refusals; predictions are no answers."""
     try:
         tasks = json.loads(source.read_text(encoding="utf-8"))
-        rows = [(task["data"][label_studio.ID], task.get("annotations", [])) for task in tasks]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        rows = [(task["data"][label_studio.ID], task.get("annotations") or []) for task in tasks]
+    except IsADirectoryError:
+        raise UserError(f"{source} is a folder: name the JSON file in it.") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(
             f"{source} is no JSON export of Label Studio whose tasks have a {label_studio.ID!r}: export it as JSON."
         ) from None
@@ -134,10 +149,19 @@ def _read_label_studio(desk: Desk, source: Path, say: Say) -> Iterator[Entry]:
             try:
                 cancelled = annotation.get("was_cancelled")
                 text = "skip" if cancelled else _studio_answer(desk, str(id), annotation["result"])
-            except (ValueError, KeyError, TypeError, UserError) as error:
+            except (ValueError, UserError) as error:
                 say(f"{place}: {str(error).rstrip('.')}.")
                 continue
-            yield Entry(source.name, place, str(id), text, "", str(annotation.get("completed_by") or ""))
+            except (KeyError, TypeError, AttributeError):
+                say(f"{place}: an annotation is not as Label Studio writes it; export the task again.")
+                continue
+            yield Entry(source.name, place, str(id), text, "", _studio_name(annotation.get("completed_by")))
+
+
+def _studio_name(by: Any) -> str:
+    """Return who signs an annotation: a number, or what an export says of a person."""
+    name = (by.get("email") or by.get("id")) if isinstance(by, Mapping) else by
+    return "" if name is None else str(name)
 
 
 def _studio_answer(desk: Desk, id: str, results: Sequence[Mapping[str, Any]]) -> str:

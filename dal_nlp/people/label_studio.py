@@ -1,6 +1,7 @@
 """Label Studio's tasks, results and labelling interface for our tasks, as its JSON has them.
 
-Its offsets count UTF-16 units, as JavaScript does; ours count characters.
+Its offsets count characters, as ours do. Other tools that write its format count UTF-16 units, as JavaScript does: of
+the two the one is read that finds the text of the span.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,14 +48,13 @@ def results(task: Task, target: Target, example: Example) -> list[Result]:
         return [_result("textarea", ANSWER, {"text": [target] if isinstance(target, str) else list(target)})]
     if not target["text"]:
         return [_result("choices", NONE, {"choices": list(task.labels)})]
-    context = task.texts(example)[-1]
     return [
         _result(
             "labels",
             ANSWER,
             {
-                "start": _units(context, start),
-                "end": _units(context, start + len(text)),
+                "start": start,
+                "end": start + len(text),
                 "text": text,
                 "labels": [SPAN],
             },
@@ -77,7 +77,7 @@ def read_results(task: Task, found: Sequence[Mapping[str, Any]], example: Exampl
     mine = [value for name, value in values if name == ANSWER and isinstance(value, Mapping)]
     if task.asks == "span":
         return _read_spans(task, mine, [name for name, _ in values], example)
-    texts = [text for value in mine for text in value.get("choices" if task.asks == "label" else "text", [])]
+    texts = [text for value in mine for text in _listed(value.get("choices" if task.asks == "label" else "text"))]
     if task.asks == "label":
         if len(texts) > 1:
             raise ValueError("it has several labels: choose one")
@@ -89,18 +89,29 @@ def _read_spans(task: Task, values: Sequence[Mapping[str, Any]], names: Sequence
     if not values:
         return task.labels[0] if NONE in names and task.labels else ""
     context = task.texts(example)[-1]
-    encoded = context.encode("utf-16-le")
-    texts, starts = [], []
-    for value in values:
-        start, end = value.get("start"), value.get("end")
-        if not isinstance(start, int) or not isinstance(end, int) or not 0 <= start < end <= len(encoded) // 2:
-            raise ValueError("it has a span without a place in the context")
-        before = encoded[: 2 * start].decode("utf-16-le", "replace")
-        texts.append(encoded[2 * start : 2 * end].decode("utf-16-le", "replace"))
-        starts.append(len(before))
-    return task.spell({"text": texts, "answer_start": starts}, example)
+    found = [_place(context, value) for value in values]
+    texts = [context[start:end] for start, end in found]
+    return task.spell({"text": texts, "answer_start": [start for start, _ in found]}, example)
 
 
-def _units(text: str, characters: int) -> int:
-    """Return how many UTF-16 units the first characters of a text are."""
-    return len(text[:characters].encode("utf-16-le")) // 2
+def _place(context: str, value: Mapping[str, Any]) -> tuple[int, int]:
+    """Return where a span begins and ends, in characters."""
+    start, end, text = value.get("start"), value.get("end"), value.get("text")
+    units = len(context.encode("utf-16-le")) // 2
+    if not isinstance(start, int) or not isinstance(end, int) or not 0 <= start < end <= units:
+        raise ValueError("it has a span without a place in the context")
+    for first, last in ((start, end), (_characters(context, start), _characters(context, end))):
+        # Some versions write a line break in the text of a span as a backslash and an n.
+        if last <= len(context) and text in (None, context[first:last], context[first:last].replace("\n", "\\n")):
+            return first, last
+    raise ValueError("it has a span whose text is not at its place in the context: export the task again")
+
+
+def _characters(text: str, units: int) -> int:
+    """Return how many characters the first UTF-16 units of a text are."""
+    return len(text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "replace"))
+
+
+def _listed(texts: Any) -> Sequence[Any]:
+    """Return the texts of a control: Label Studio writes a single one without a list in places."""
+    return [texts] if isinstance(texts, str) else texts or []

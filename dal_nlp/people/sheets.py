@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from dal_nlp.errors import UserError
 from dal_nlp.folders import replace_file
-from dal_nlp.spreadsheets import read_table, write_table
+from dal_nlp.spreadsheets import Broken, read_table, refuse, write_table
 
 #: The folder of sheets in a run folder.
 FOLDER = "queries"
@@ -49,6 +49,12 @@ class Sheet:
     path: Path
     stem: str
     annotator: str
+
+    @property
+    def round(self) -> int | None:
+        """The round that asked, None for the audit sample."""
+        found = re.match(r"round-(\d+)", self.stem)
+        return int(found[1]) if found else None
 
 
 def stem_of(round: int | None, annotator: str = "") -> str:
@@ -89,15 +95,20 @@ def write_sheet(folder: Path, stem: str, rows: Sequence[Mapping[str, Any]]) -> P
     return place / f"{name}.csv"
 
 
-def read_sheet(path: Path) -> Iterator[Entry]:
-    """Yield the rows of a csv or jsonl sheet, those without an answer too.
+def read_sheet(path: Path, say: Callable[[str], None]) -> Iterator[Entry]:
+    """Yield the rows of a csv or jsonl sheet, those without an answer too; say which rows are broken.
 
     Raises:
         UserError: The file cannot be read; the message begins with its name.
     """
     data = _steady(path)
+
+    def broken(number: int, wrong: str) -> None:
+        say(f"{_place(path, number)}: {wrong}.")
+
+    in_lines = path.suffix == ".jsonl"
     try:
-        for number, row in lines_of(data) if path.suffix == ".jsonl" else read_table(data, [ID, ANSWER]):
+        for number, row in lines_of(data, broken) if in_lines else read_table(data, [ID, ANSWER], broken):
             yield _entry(path, number, row)
     except UserError as error:
         raise UserError(f"{path} {error}") from None
@@ -107,8 +118,12 @@ def _entry(path: Path, number: int, row: Mapping[str, Any]) -> Entry:
     answer, note = row.get(ANSWER), row.get(NOTE)
     # A list or an object in jsonl is the same as its JSON text in a cell.
     text = answer if isinstance(answer, str) else "" if answer is None else json.dumps(answer, ensure_ascii=False)
-    place = f"{path.name}, {'line' if path.suffix == '.jsonl' else 'row'} {number}"
-    return Entry(path.name, place, str(row.get(ID) or ""), text, str(note or "").strip())
+    id = row.get(ID)
+    return Entry(path.name, _place(path, number), "" if id is None else str(id), text, str(note or "").strip())
+
+
+def _place(path: Path, number: int) -> str:
+    return f"{path.name}, {'line' if path.suffix == '.jsonl' else 'row'} {number}"
 
 
 def _steady(path: Path) -> bytes:
@@ -122,18 +137,20 @@ def _steady(path: Path) -> bytes:
     raise UserError(f"{path} is being written: save it, then run the same command again.")
 
 
-def lines_of(data: bytes) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yield (number, object) of the lines of a jsonl file; the message of a ``UserError`` goes after its name."""
+def lines_of(data: bytes, broken: Broken = refuse) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield (number, object) of the lines of a jsonl file; ``broken`` takes those that are none."""
     for number, line in enumerate(data.split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line.decode("utf-8-sig"))
-        except ValueError as error:
-            raise UserError(f"is broken in line {number} ({error}): correct the line.") from None
-        if not isinstance(row, dict):
-            raise UserError(f"has no JSON object in line {number}: correct the line.")
-        yield number, row
+        except (ValueError, RecursionError) as error:
+            broken(number, f"it is no JSON ({error}); correct the line")
+            continue
+        if isinstance(row, dict):
+            yield number, row
+        else:
+            broken(number, "it is no JSON object; correct the line")
 
 
 def check_entries(entries: Iterable[Entry], known: Callable[[str], str], say: Callable[[str], None]) -> Iterator[Entry]:

@@ -75,7 +75,7 @@ def in_conflict(config: RunConfig, state: State, id: str) -> bool:
         place = state.given[id].index(standing)
         later = opinions(State(given={id: state.given[id][place:]}), id)
         return any(key(vote) != key(standing) for vote in later.values())
-    if len(votes) < 2 or not set(voters(config, state, id)) <= votes.keys():
+    if not votes or not set(voters(config, state, id)) <= votes.keys():
         return False
     found = winner(votes)
     return found is None or (standing is not None and key(found) != key(standing))
@@ -89,17 +89,21 @@ def conflicts(config: RunConfig, state: State) -> list[str]:
 
 
 def is_new(state: State, answer: Label | Skip) -> bool:
-    """Tell whether an answer in a file says anything that its annotator, or that file, has not said last already."""
+    """Tell whether an answer in a file says anything that its annotator, or that file, has not said last already.
+
+    What was removed may be said again by the same person, elsewhere.
+    """
     origin, events = answer.origin, state.given.get(answer.id, [])
     assert origin is not None
-    said = [event for event in events if event["event"] != "removed"]
-    last = [
-        next((event for event in reversed(said) if event.get(name) == value), None)
-        for name, value in (("by", origin.by), ("via", origin.via))
+    removals = [
+        place
+        for place, event in enumerate(events, start=1)
+        if event["event"] == "removed" and event.get("whose") in (None, origin.by)
     ]
-    if events and events[-1]["event"] == "removed":
-        last = last[1:]  # the same person may say the same again, elsewhere
-    return all(event is None or key(event) != key_of(answer) for event in last)
+    by = [event for event in events[max(removals, default=0) :] if event.get("by") == origin.by]
+    via = [event for event in events if event.get("via") == origin.via]
+    last = ([event for event in said if event["event"] != "removed"][-1:] for said in (by, via))
+    return all(key(event) != key_of(answer) for events in last for event in events)
 
 
 def hand_in(config: RunConfig, state: State, answer: Label | Skip) -> Iterator[Answer]:

@@ -35,6 +35,17 @@ def test_a_correction_counts_in_the_next_round_and_the_history_says_who(folder: 
     assert len(invoke("log", str(folder / "run")).stdout.splitlines()) == 9
 
 
+def test_a_correction_after_the_end_says_what_it_takes(folder: Path) -> None:
+    fill(folder / "run" / "queries" / "round-001.csv", typed("sentiment"))
+    assert run("sentiment", folder).stopped
+    one, two, *_ = state(folder).answers
+    said = invoke("relabel", str(folder / "run"), one, "skip").stdout
+    assert f"{one} has no label now" in said and "raise --rounds or --budget" in said
+    assert "is back in the pool" in invoke("relabel", str(folder / "run"), two, "--remove").stdout
+    again = invoke("relabel", str(folder / "run"), two, "positive")
+    assert again.exit_code == 2 and "is back in the pool and not asked about now" in again.stderr
+
+
 def test_a_removed_label_is_back_in_the_pool(folder: Path) -> None:
     from dal_nlp.ledger import Ledger
 

@@ -33,6 +33,16 @@ def test_a_function_answers_as_people_do(tmp_path: Path) -> None:
     assert result.remarks == ["Answers still missing: 2. The same command goes on once they are there."]
 
 
+def test_answers_are_signed_with_the_name_of_the_function(tmp_path: Path) -> None:
+    def expert(query: Query) -> Any:
+        return Skip(query.id, "no film") if query.score is None else "positive"
+
+    run(tmp_path, expert, rounds=0)
+    signed = asking.events(tmp_path, "label")
+    assert signed and all((event["by"], event["via"]) == ("expert", "python") for event in signed)
+    assert all(event["at"].endswith("+00:00") for event in signed)
+
+
 def test_targets_of_other_tasks(tmp_path: Path) -> None:
     gold = asking.gold("qa")
     result = run(tmp_path, lambda query: gold[query.id], "qa", rounds=0)

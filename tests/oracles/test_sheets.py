@@ -101,6 +101,23 @@ def test_a_sheet_of_an_old_round_corrects_and_loses_nothing(folder: Path) -> Non
     assert len(result.labels) == 4
 
 
+def test_corrections_are_read_after_the_end_and_train_once_the_run_goes_on(folder: Path) -> None:
+    for name in ("round-000.csv", "round-001.csv"):
+        fill(sheet(folder, name), typed("sentiment"))
+        end = run("sentiment", folder)
+    assert end.stopped and not end.remarks
+    (id, label), *_ = end.labels.items()
+    other = "negative" if label == "positive" else "positive"
+    fill(sheet(folder), {id: other})
+    again = run("sentiment", folder)
+    assert again.labels[id] == other and len(again.curve) == len(end.curve)
+    assert "1 answer was changed after the last fit: raise --rounds or --budget" in again.remarks[0]
+    more = run("sentiment", folder, rounds=2, budget=12)
+    assert more.labels[id] == other and len(more.pending) == 4
+    fill(sheet(folder, "round-002.csv"), typed("sentiment"))
+    assert not run("sentiment", folder, rounds=2, budget=12).remarks
+
+
 def test_a_later_correction_elsewhere_outlives_the_sheet(folder: Path) -> None:
     from dal_nlp.people.desk import open_desk
 
@@ -126,6 +143,52 @@ def test_an_answer_that_was_removed_is_asked_for_again_in_a_new_sheet(folder: Pa
     assert [row["id"] for row in read_csv(sheet(folder, "round-000.2.csv"))] == [id]
     fill(sheet(folder, "round-000.2.csv"), {id: "positive"})
     assert run("sentiment", folder).labels == {id: "positive"}
+
+
+def test_a_csv_and_a_jsonl_that_disagree_give_none(folder: Path) -> None:
+    rows = read_csv(sheet(folder))
+    one, two = rows[0]["id"], rows[1]["id"]
+    fill(sheet(folder), {one: "positive", two: " Negative"})
+    lines = [{**row, "answer": {one: "negative", two: "negative"}.get(row["id"], "")} for row in rows]
+    asking.write(sheet(folder, "round-000.jsonl"), lines)
+    result = run("sentiment", folder)
+    assert result.labels == {two: "negative"}
+    assert f"'{one}' has another answer than in" in result.remarks[0]
+    assert not sheet(folder, "round-000.2.csv").exists()
+
+
+def test_an_id_of_another_round_answers_nothing(folder: Path) -> None:
+    fill(sheet(folder), typed("sentiment"))
+    run("sentiment", folder)
+    (earlier, label), *_ = state(folder).answers.items()
+    first, *rest = read_csv(sheet(folder, "round-001.csv"))
+    other = "negative" if label == "positive" else "positive"
+    write_csv(sheet(folder, "round-001.csv"), [{**first, "id": earlier, "answer": other}, *rest])
+    result = run("sentiment", folder)
+    assert result.labels[earlier] == label
+    assert f"row 2: '{earlier}' was not asked about in round-001" in result.remarks[0]
+
+
+def test_an_old_sheet_does_not_answer_what_is_back_in_the_pool(folder: Path) -> None:
+    from dal_nlp.people.desk import open_desk
+
+    fill(sheet(folder), typed("sentiment"))
+    run("sentiment", folder)
+    (id, label), *_ = state(folder).answers.items()
+    with open_desk(folder / "run") as desk:
+        desk.remove(id, "anna", "test")
+    assert len(run("sentiment", folder).remarks) == 1  # the row is as it was
+    fill(sheet(folder), {id: "negative" if label == "positive" else "positive"})
+    result = run("sentiment", folder)
+    assert id not in result.labels and "back in the pool" in result.remarks[0]
+
+
+def test_a_line_that_is_torn_costs_no_other(folder: Path) -> None:
+    rows = read_csv(sheet(folder))
+    lines = [json.dumps({"id": row["id"], "answer": "positive"}) for row in rows]
+    sheet(folder, "round-000.jsonl").write_text("\n".join([*lines[:3], lines[3][:10]]))
+    result = run("sentiment", folder)
+    assert len(result.labels) == 3 and "round-000.jsonl, line 4: it is no JSON" in result.remarks[0]
 
 
 def test_a_row_with_two_answers_gives_none(folder: Path) -> None:
@@ -261,7 +324,7 @@ def test_another_process_that_writes_while_a_sheet_is_read_is_waited_for(
         return data[: len(data) // 2] if len(times) == 1 else data
 
     monkeypatch.setattr(Path, "read_bytes", torn)
-    assert len(list(read_sheet(path))) == 4 and len(times) == 2
+    assert len(list(read_sheet(path, print))) == 4 and len(times) == 2
 
 
 def test_a_run_that_died_while_it_took_answers_ends_as_if_it_had_not(

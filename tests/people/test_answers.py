@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dal_nlp.oracles import Label, Skip
+from dal_nlp.oracles import Label, Origin, Skip
 from dal_nlp.people.answers import LONGEST_ANSWER, read_answer, write_answer
 from dal_nlp.tasks.base import Task
 from tests import tiny
@@ -55,6 +55,17 @@ def test_refusals_are_answers_unless_they_are_labels(word: str) -> None:
 def test_what_cannot_be_kept_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"characters, more than|surrogate"):
         read_answer(tiny.summary_task(), text, DOCUMENT, None)
+
+
+@pytest.mark.parametrize(("by", "note"), [("\udc80", ""), ("anna", "\ud800")])
+def test_names_and_notes_that_cannot_be_kept_are_refused(by: str, note: str) -> None:
+    with pytest.raises(ValueError, match="surrogate"):
+        read_answer(tiny.task(), "positive", TEXT, Origin(by, "", "test", note=note))
+
+
+def test_half_a_pair_that_json_spells_out_is_refused() -> None:
+    with pytest.raises(ValueError, match="surrogate"):
+        read_answer(tiny.summary_task(), '["a \\ud800"]', DOCUMENT, None)
 
 
 @pytest.mark.parametrize(

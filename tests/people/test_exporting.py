@@ -96,16 +96,21 @@ def test_a_sheet_of_somebody_else_is_disputed_and_not_taken_over(waiting: Waitin
         assert read(folder, sheet, "csv", name).new == 0
     assert state(folder).answers == {id: "positive"}
     assert Desk(folder / "run", state(folder)).disputed() == [id]
-    assert "disputed" in run("sentiment", folder).remarks[0]
+    missing, disputed = run("sentiment", folder).remarks
+    assert "missing: 3. " in missing and disputed.startswith("1 answers are disputed")
 
 
-def test_label_studio_counts_in_utf_16_and_knows_skips(waiting: Waiting) -> None:
+def test_label_studio_counts_characters_and_knows_skips(waiting: Waiting) -> None:
     of = tiny.qa_task(unanswerable=True)
     example = {"id": "1", "question": "what", "context": "😀😀 the film 😀"}
     target = {"text": ["film 😀"], "answer_start": [7]}
     (result,) = label_studio.results(of, target, example)
-    assert (result["value"]["start"], result["value"]["end"]) == (9, 16)
-    assert of.parse(label_studio.read_results(of, [result], example), example) == target
+    assert (result["value"]["start"], result["value"]["end"]) == (7, 13)
+    in_units = {**result, "value": {**result["value"], "start": 9, "end": 16}}
+    for one in (result, in_units):
+        assert of.parse(label_studio.read_results(of, [one], example), example) == target
+    with pytest.raises(ValueError, match="not at its place"):
+        label_studio.read_results(of, [{**result, "value": {**result["value"], "start": 8}}], example)
     none = label_studio.results(of, {"text": [], "answer_start": []}, example)
     assert label_studio.read_results(of, none, example) == "no answer"
     with pytest.raises(ValueError, match="place in the context"):
@@ -125,6 +130,69 @@ def test_label_studio_counts_in_utf_16_and_knows_skips(waiting: Waiting) -> None
     assert state(folder).given[two][0]["by"] == "7"
 
 
+def test_a_text_without_a_list_is_one_text() -> None:
+    of = tiny.task()
+    result = {"from_name": "answer", "value": {"choices": "positive"}}
+    assert label_studio.read_results(of, [result], {"id": "1", "text": "a", "pair": None}) == "positive"
+
+
+def test_what_label_studio_may_write_costs_no_other_answer(waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    one, two, *_ = state(folder).waiting
+    label = label_studio.results(tiny.task(), "positive", {"id": one, "text": "a", "pair": None})
+    by = {"completed_by": {"id": 7, "email": "anna@example.org"}, "result": label}
+    annotations: list[Any] = [None, ["text", by]]
+    tasks = [{"data": {"dal_nlp_id": id}, "annotations": a} for id, a in zip((one, two), annotations, strict=True)]
+    (folder / "tasks.json").write_text(json.dumps(tasks))
+    found = read(folder, folder / "tasks.json", "label-studio")
+    assert found.new == 1 and "not as Label Studio writes it" in found.problems[0]
+    assert state(folder).given[two][0]["by"] == "anna@example.org"
+    with pytest.raises(UserError, match="is a folder"):
+        read(folder, folder / "run", "label-studio")
+
+
+def test_the_second_annotators_agreement_is_kept_too(waiting: Waiting) -> None:
+    from dal_nlp.people.agreement import by_pair
+
+    folder = waiting("sentiment")
+    ids, labels = state(folder).waiting, ["positive", "negative", "positive", "negative"]
+    for who in ("anna", "ben"):
+        rows = [{"id": id, "answer": label, "annotated_by": who} for id, label in zip(ids, labels, strict=True)]
+        if who == "ben":
+            rows[0]["answer"] = "negative"
+        asking.write(folder / f"{who}.jsonl", rows)
+        assert read(folder, folder / f"{who}.jsonl", "jsonl").new == 4
+    (pair,) = by_pair(Desk(folder / "run", state(folder)))
+    assert (pair.count, pair.same, pair.value) == (4, 0.75, 0.5)
+
+
+def test_an_answer_to_a_removed_example_is_refused(waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    answered(folder, "sentiment")
+    run("sentiment", folder)
+    id = next(iter(state(folder).answers))
+    with open_desk(folder / "run") as desk:
+        desk.remove(id, "anna", "test")
+        with pytest.raises(UserError, match="back in the pool"):
+            desk.require(id)
+    asking.write(folder / "late.jsonl", [{"id": id, "answer": "positive"}])
+    found = read(folder, folder / "late.jsonl", "jsonl")
+    assert found.new == 0 and "back in the pool" in found.problems[0]
+
+
+def test_broken_rows_and_wrong_columns_cost_no_other_answer(waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    one, two, *_ = state(folder).waiting
+    lines = [json.dumps({"id": id, "answer": a, "label": "negative"}) for id, a in ((one, ""), (two, "positive"))]
+    (folder / "a.jsonl").write_text("\n".join([*lines, "[" * 100_000, '{"id": ']))
+    found = read(folder, folder / "a.jsonl", "jsonl")
+    assert found.new == 1 and len(found.problems) == 2 and "line 4: it is no JSON" in found.problems[1]
+    assert state(folder).answers == {two: "positive"}  # where there is a column of answers, only that is read
+    (folder / "b.csv").write_text(f"old_id,text,label\n1,a,negative\nid,{one},positive\n")
+    with pytest.raises(UserError, match="no columns 'id'"):
+        read(folder, folder / "b.csv", "csv")
+
+
 @pytest.mark.parametrize("task", asking.TASKS)
 def test_the_labelling_interface_is_xml_with_the_columns_of_the_task(waiting: Waiting, task: str) -> None:
     from xml.etree import ElementTree
@@ -138,7 +206,6 @@ def test_the_labelling_interface_is_xml_with_the_columns_of_the_task(waiting: Wa
 @pytest.mark.parametrize(
     ("format", "content", "part"),
     [
-        ("jsonl", b"{", "is broken in line 1"),
         ("label-studio", b'[{"data": {}}]', "dal_nlp_id"),
         ("csv", b"text\na\n", "no columns 'id'"),
         ("cvs", b"", "'csv'"),

@@ -67,6 +67,30 @@ def test_one_person_decides_and_may_change_their_mind() -> None:
     assert state.answers == {"e0": "good"} and not state.skipped
 
 
+def test_after_a_removal_everybody_may_say_the_same_again() -> None:
+    of, state = config("anna", "ben", overlap="100%"), asked()
+    for who in ("anna", "ben"):
+        says(of, state, "e0", who, "good")
+    state.apply({"event": "removed", "id": "e0", "by": "judge", "whose": None})
+
+    def again(who: str, via: str) -> bool:
+        return is_new(state, Label("e0", "good", Origin(who, "", via)))
+
+    assert again("anna", "sheet") and again("ben", "sheet")
+    assert not again("anna", "test")  # a file that has not changed says nothing new
+    says(of, state, "e0", "anna", "good")
+    assert again("ben", "sheet") and not again("anna", "sheet")
+
+
+def test_a_word_against_a_label_that_nobody_signs_is_a_dispute() -> None:
+    of, state = config(), asked()
+    state.apply({"event": "label", "round": 0, "id": "e0", "target": "good"})
+    says(of, state, "e0", "ben", "good")
+    assert conflicts(of, state) == []
+    says(of, state, "e0", "ben", "bad")
+    assert conflicts(of, state) == ["e0"] and state.answers == {"e0": "good"}
+
+
 def test_what_another_person_has_answered_is_disputed_and_not_overwritten() -> None:
     of, state = config(), asked()
     says(of, state, "e0", "anna", "good")
