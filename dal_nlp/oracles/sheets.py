@@ -121,7 +121,9 @@ class Sheets(Oracle):
             try:
                 yield entry, self._answer(entry, sheet)
             except ValueError as error:
-                self._problems.append(f"{entry.place}: {str(error).rstrip('.')}.")
+                known = self._setting.state.answers.get(entry.id)
+                stays = f"; the answer that there is stays {readable(known)!r}" if known is not None else ""
+                self._problems.append(f"{entry.place}: {str(error).rstrip('.')}{stays}.")
 
     def _asked_in(self, sheet: Sheet) -> set[str]:
         """Return the ids that a sheet may hold: one that a spreadsheet has changed may be another example's."""
