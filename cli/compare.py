@@ -1,5 +1,6 @@
 """``dal-nlp compare``: does active learning pay on this data, and which strategy?"""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -66,9 +67,12 @@ def _full_score(text: str) -> float | Literal["train", "none"]:
     if text in _WORDS:
         return _WORDS[text]
     try:
-        return float(text)
+        score = float(text)
     except ValueError:
-        raise UserError(f"--full-score wants a number, train or none, and got {text!r}.") from None
+        score = math.nan
+    if not 0 < score <= 1:
+        raise UserError(f"--full-score wants a number from 0 to 1 such as 0.9, train or none, and got {text!r}.")
+    return score
 
 
 def _print(found: "Comparison") -> None:

@@ -339,3 +339,10 @@ def test_an_arm_without_a_seed_of_randoms_is_an_error_of_that_arm() -> None:
     arm = Arm("margin", Curve(labels, np.array([[0.5, 0.6]]), (1,)), None, {0: "boom"})
     left = _comparable(arm, random)
     assert left.curve is None and left.errors[0] == "boom" and "none in common" in left.errors[1]
+
+
+@pytest.mark.parametrize("score", ["nan", "inf", "75", "0", "much"])
+def test_a_full_score_is_a_share_or_a_word(score: str) -> None:
+    done = CliRunner().invoke(app, ["compare", "--task", "sentiment", "--full-score", score])
+    assert done.exit_code == 2
+    assert "--full-score wants a number from 0 to 1" in " ".join(done.stderr.split())
