@@ -283,7 +283,7 @@ def test_the_command(found: Comparison, files: dict[str, Any], folder: Path, tmp
     assert "Wilcoxon" in done.stdout
     wrong = CliRunner().invoke(app, ["compare", *flags, "--full-score", "much", "--out", str(tmp_path)])
     assert wrong.exit_code == 2
-    assert "--full-score wants a number, train or none" in " ".join(wrong.stderr.split())
+    assert "--full-score wants a number from 0 to 1 such as 0.9, train or none" in " ".join(wrong.stderr.split())
 
 
 def test_flags_and_values_of_an_arm_are_those_of_a_run(files: dict[str, Any], tmp_path: Path) -> None:
