@@ -6,8 +6,8 @@ line (the process died while writing) is dropped at the next start. Corrections 
 
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +19,9 @@ from dal_nlp.processes import is_main, share
 
 #: Seconds to wait for the lock: longer than a look at whether it is taken, shorter than a person notices.
 GRACE = 0.3
+
+#: Who signs what several people's answers come to.
+MAJORITY = "majority"
 
 #: A JSON value. People read a text as it is, and of an object what it holds under "text" (see ``readable``).
 Target = Any
@@ -39,7 +42,8 @@ class Query:
 
     ``guesses`` holds what the model that chose would answer to each id: {"target", "confidence" (a probability),
     "marks" (the parts of the text that the target points at, [start, end) in characters)}. It is empty in round 0,
-    whose model has an untrained output layer, and in ledgers of versions that did not write it.
+    whose model has an untrained output layer, and in ledgers of versions that did not write it. The first ``ahead`` ids
+    were answered before the round, as part of the remainder of an earlier one.
     """
 
     round: int
@@ -51,6 +55,12 @@ class Query:
     choose_seconds: float
     notes: dict[str, Any] = field(default_factory=dict)
     guesses: list[dict[str, Any]] = field(default_factory=list)
+    ahead: int = 0
+
+    @classmethod
+    def of(cls, event: Event) -> "Query":
+        """Return what a ``query`` or a ``remainder`` event holds."""
+        return cls(**{item.name: event[item.name] for item in fields(cls) if item.name in event})
 
     def without(self, id: str) -> "Query":
         """Return the query as if an id had not been asked about."""
@@ -63,6 +73,7 @@ class Query:
             scores=[self.scores[i] for i in stays],
             texts=[self.texts[i] for i in stays],
             guesses=[self.guesses[i] for i in stays] if self.guesses else [],
+            ahead=self.ahead - (id in self.ids[: self.ahead]),
         )
 
 
@@ -71,8 +82,10 @@ class State:
     """What the ledger's events add up to.
 
     A label or a skip decides on an example, a later one corrects it. An ``answer`` is one of several that an example is
-    to get: it is kept, and decides nothing. ``removed`` takes back what was decided, and what one annotator (``whose``)
-    or everybody had answered; an example of a finished round is back in the pool then.
+    to get: it is kept, and decides nothing. ``removed`` takes back what one annotator (``whose``) or everybody had
+    answered, and what was decided by that; an example of a finished round is back in the pool then. A ``remainder`` is
+    what people may go on with once a round is answered and its model trains: what they say of it belongs to the next
+    round.
     """
 
     config: dict[str, Any] | None = None
@@ -82,6 +95,7 @@ class State:
     audit: list[str] | None = None
     audit_texts: list[str] = field(default_factory=list)
     queries: list[Query] = field(default_factory=list)
+    remainders: dict[int, Query] = field(default_factory=dict)  # by round, what its strategy would have asked next
     answers: dict[str, Target] = field(default_factory=dict)  # by id, audit and queries together
     skipped: dict[str, str] = field(default_factory=dict)  # id -> reason
     asked: dict[int | None, list[str]] = field(default_factory=dict)  # what each round asked at first; None: the audit
@@ -111,8 +125,31 @@ class State:
         return [id for query in self.queries for id in query.ids if id in self.answers]
 
     @property
+    def ever_asked(self) -> set[str]:
+        """Every id that was ever asked about, removed ones and those of remainders included."""
+        asked = (*self.asked.values(), *(remainder.ids for remainder in self.remainders.values()))
+        return {id for ids in asked for id in ids}
+
+    def remainder(self, round: int) -> list[str]:
+        """Return the ids of the remainder of a round, [] where there is none."""
+        return self.remainders[round].ids if round in self.remainders else []
+
+    @property
+    def ahead(self) -> list[str]:
+        """Ids of remainders that have an answer or a skip and belong to no round yet, best of the last one first."""
+        known = {id for query in self.queries for id in query.ids}.union(self.audit or [])
+        ids = dict.fromkeys(id for round in reversed(self.remainders) for id in self.remainder(round))
+        return [id for id in ids if id not in known and (id in self.answers or id in self.skipped)]
+
+    def remainder_scores(self, ids: Sequence[str]) -> list[float]:
+        """Return the strategy's last scores of ids that are in remainders."""
+        remainders = self.remainders.values()
+        known = {id: score for one in remainders for id, score in zip(one.ids, one.scores, strict=True)}
+        return [known[id] for id in ids]
+
+    @property
     def spent(self) -> int:
-        """Answers paid for: those of the queries and those of the audit sample."""
+        """Answers paid for: those of the queries and their remainders, and those of the audit sample."""
         return len(self.answers)
 
     @property
@@ -122,11 +159,17 @@ class State:
 
     def asks(self, id: str) -> bool:
         """Tell whether an answer to an example counts: not where its label was removed after its round."""
-        return id in (self.audit or []) or any(id in query.ids for query in self.queries)
+        return id in (self.audit or []) or any(id in asked.ids for asked in (*self.queries, *self.remainders.values()))
+
+    def decision(self, id: str) -> Event | None:
+        """Return the event that says what an example's answer is now."""
+        if id not in self.answers and id not in self.skipped:
+            return None
+        return next(event for event in reversed(self.given[id]) if event["event"] in ("label", "skip"))
 
     def suggestion(self, id: str) -> Event | None:
         """Return what the model that chose an example would answer: {"target", "confidence", "round"} of that model."""
-        for query in reversed(self.queries):
+        for query in (*reversed(self.queries), *reversed(self.remainders.values())):
             if id in query.ids and query.guesses:
                 guess = query.guesses[query.ids.index(id)]
                 return {**{name: guess[name] for name in ("target", "confidence")}, "round": query.round - 1}
@@ -149,10 +192,10 @@ class State:
                 self.audit, self.audit_texts = event["ids"], event.get("texts", [])
                 self.asked[None] = event["ids"]
             case "query":
-                names = ("round", "ids", "scores", "texts", "strategy", "pool_seconds", "choose_seconds", "notes")
-                values = {name: event[name] for name in names}
-                self.queries.append(Query(**values, guesses=event.get("guesses", [])))
-                self.asked[event["round"]] = event["ids"]
+                self.queries.append(Query.of(event))
+                self.asked[event["round"]] = event["ids"][self.queries[-1].ahead :]
+            case "remainder":
+                self.remainders[event["round"]] = Query.of(event)
             case "label" | "skip" | "answer" | "removed":
                 self._take(event)
             case "suspects":
@@ -176,9 +219,13 @@ class State:
     def _take(self, event: Event) -> None:
         """Fold an answer, or its removal, into the state."""
         id, kind = event["id"], event["event"]
+        standing = self.decision(id)
         self.given.setdefault(id, []).append(event)
         if kind == "answer":
             return
+        whose = event.get("whose") if kind == "removed" else None
+        if whose and standing and standing.get("by") not in (whose, MAJORITY):
+            return  # what somebody else has decided stays
         self.late.add(id)
         self.answers.pop(id, None)
         self.skipped.pop(id, None)
@@ -196,14 +243,20 @@ def _collapse_note(event: Event) -> str:
     return f"Round {event['round']}: training collapsed to one answer for everything with one seed, {outcome}."
 
 
-def read_events(path: Path) -> Iterator[tuple[Event, int]]:
+def read_events(path: Path, start: int = 0) -> Iterator[tuple[Event, int]]:
     """Yield each whole event of a ledger with the file offset at which it ends; a torn last line is left out.
+
+    Args:
+        path: Of the file.
+        start: The offset at which the first event begins.
 
     Raises:
         UserError: A line that is not the last one is damaged.
     """
-    data = path.read_bytes()
-    offset = 0
+    with path.open("rb") as file:
+        file.seek(start)
+        data = file.read()
+    offset = start
     for number, line in enumerate(data.splitlines(keepends=True), start=1):
         offset += len(line)
         if not line.endswith(b"\n"):

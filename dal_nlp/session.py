@@ -24,7 +24,7 @@ from dal_nlp.processes import check_same, is_main, share, share_each, step
 from dal_nlp.progress import Console, Progress, Silent
 from dal_nlp.pseudo_labels import Policy
 from dal_nlp.querying import query
-from dal_nlp.strategies import Strategy
+from dal_nlp.strategies import Selection, Strategy
 from dal_nlp.tasks.base import Task
 from dal_nlp.tracking import Tracking, settings
 from dal_nlp.training import Fit
@@ -67,6 +67,7 @@ class Session:
         initial_strategy: See ``task``.
         oracle: See ``task``; any callable will do, see ``oracles.Answerer``.
         progress: Where the run is shown; nowhere if left out.
+        ledger: Where its events go; the one of its folder if left out.
     """
 
     def __init__(
@@ -77,8 +78,10 @@ class Session:
         initial_strategy: Strategy | None = None,
         oracle: Oracle | Answerer | None = None,
         progress: Progress | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self.config = config
+        self._given_ledger = ledger
         self._parts = (task, strategy, initial_strategy, oracle)
         self._progress = progress or Silent()
 
@@ -91,11 +94,14 @@ class Session:
         check_same("setting", settings(self.config))
         folder = share(choose_folder(self.config))
         with ExitStack() as opened:
-            self._ledger = opened.enter_context(Ledger(folder))
+            self._ledger = opened.enter_context(Ledger(folder) if self._given_ledger is None else self._given_ledger)
             self._state = self._ledger.state
             self._work = work = Workspace(self.config, folder, self._ledger, *self._parts, self._progress)
             self._tracked = opened.enter_context(Tracking(self.config.track, folder, work.config, self._state.metrics))
-            pending = self._audit()
+            self._draw_audit()
+            if work.oracle.ahead and not self._state.queries:
+                self._choose(0)  # nobody waits for it once the audit sample is answered
+            pending = self._ask(self._state.audit, None) if self._state.audit else []
             if self._state.queries and self._state.query(self._state.round) is None:
                 self._ask([], None)  # corrections, also where no further question is to come
             stop = None
@@ -115,16 +121,13 @@ class Session:
             self._report()
             return self._result(folder, pending)
 
-    def _audit(self) -> list[str]:
-        """Draw the audit sample and have it labelled, where there is no test set; return what is still pending."""
-        if not self.config.audit:
-            return []
-        if self._state.audit is None:
+    def _draw_audit(self) -> None:
+        """Draw the audit sample, where there is no test set."""
+        if self.config.audit and self._state.audit is None:
             rng = generator(self.config.seed, 0, "audit")
             positions = self._work.candidates(0)
             ids = self._work.ids(rng.permutation(positions)[: self.config.audit])
             self._ledger.append("audit", {"ids": ids, "texts": self._work.texts(ids)})
-        return self._ask(self._state.audit or [], None)
 
     @step("choosing")
     def _choose(self, round: int) -> None:
@@ -132,29 +135,45 @@ class Session:
         work, policy = self._work, self._work.pseudo_labels(round)
         asked = self._state.query(round)
         # A fit that a crash left behind was made without pseudo-labels where there are none in the ledger.
-        guess = policy is not None and round not in self._state.pseudo and work.learner.fitted(round) is None
-        if asked and not guess:
+        unfitted = work.learner.fitted(round) is None
+        guess = policy is not None and round not in self._state.pseudo and unfitted
+        go_on = round not in self._state.remainders and unfitted
+        if asked and not guess and not (go_on and work.further(round)):
             return
         # What the draw of the candidates depended on is how many were wanted.
-        k = len(asked.ids) + asked.notes.get("fewer_by_group", 0) if asked else work.wanted(round)
+        k = len(asked.ids) - asked.ahead + asked.notes.get("fewer_by_group", 0) if asked else work.wanted(round)
         positions = work.drawn(round, k)
         pool = work.pool(positions, round)
         started = time.perf_counter()  # what is loaded or encoded once is no time of choosing
         if policy:
             pool.also(*policy.reads)
         if not asked:
-            self._query(round, positions, pool, min(k, len(positions)), started)
+            self._query(round, positions, pool, k, started)
+        if go_on and work.further(round):
+            self._go_on(round, positions, pool, k + work.further(round))
         if policy and guess:
             self._guess(round, positions, pool, policy)
 
-    def _query(self, round: int, positions: Positions, pool: Pool, k: int, started: float) -> None:
-        """Let the strategy choose k of the pool, whose examples are at these positions of the corpus."""
-        work = self._work
-        name, strategy = work.strategy(round)
+    def _select(self, round: int, positions: Positions, pool: Pool, k: int) -> Selection:
+        """Let the strategy of a round choose k of the pool, whose examples are at these positions of the corpus."""
+        name, strategy = self._work.strategy(round)
         rng = generator(self.config.seed, round, "choose")
-        selection = query(name, strategy, pool, k, rng, self.config.query) if k else None
-        ids = work.ids(positions[selection.positions]) if selection else []
-        guesses = work.guesses(pool, selection.positions, ids) if selection and (round or work.task.ready) else []
+        return query(name, strategy, pool, min(k, len(positions)), rng, self.config.query)
+
+    def _query(self, round: int, positions: Positions, pool: Pool, k: int, started: float) -> None:
+        """Ask for k of the pool; what was answered ahead of the round comes first, as it belongs to it now."""
+        work, ahead = self._work, self._state.ahead
+        ids, scores = list(ahead), self._state.remainder_scores(ahead)
+        notes, guesses = dict[str, Any](), list[dict[str, Any]]()
+        if ahead and work.knows(round):
+            guesses += work.guesses(*work.rows(ahead, round), ahead)
+        if k and len(positions):
+            selection = self._select(round, positions, pool, k)
+            ids += work.ids(positions[selection.positions])
+            scores += selection.scores.tolist()
+            notes = dict(selection.notes)
+            if work.knows(round):
+                guesses += work.guesses(pool, selection.positions, ids[len(ahead) :])
         seconds = time.perf_counter() - started
         pool_seconds = pool.seconds + (pool.labelled.seconds if pool.has_labelled else 0)
         self._ledger.append(
@@ -162,12 +181,42 @@ class Session:
             {
                 "round": round,
                 "ids": ids,
-                "scores": selection.scores.tolist() if selection else [],
+                "scores": scores,
                 "texts": work.texts(ids),
-                "strategy": name,
+                "strategy": work.strategy(round)[0],
                 "pool_seconds": pool_seconds,
                 "choose_seconds": seconds - pool_seconds,
-                "notes": dict(selection.notes) if selection else {},
+                "notes": notes,
+                "guesses": guesses,
+                "ahead": len(ahead),
+            },
+        )
+
+    def _go_on(self, round: int, positions: Positions, pool: Pool, k: int) -> None:
+        """Write down what people may go on with: what the strategy chooses beyond the round if it is to choose k.
+
+        Of strategies that rank, or choose one after the other, that continues the round; those that choose a whole
+        batch at once choose a larger one, and what is in the round is left out of it.
+        """
+        work, started = self._work, time.perf_counter()
+        selection = self._select(round, positions, pool, k)
+        ids = work.ids(positions[selection.positions])
+        asked = set(self._state.queries[round].ids)
+        rest = [place for place, id in enumerate(ids) if id not in asked][: work.further(round)]
+        if not rest:
+            return
+        ids = [ids[place] for place in rest]
+        guesses = work.guesses(pool, selection.positions[rest], ids) if work.knows(round) else []
+        self._ledger.append(
+            "remainder",
+            {
+                "round": round,
+                "ids": ids,
+                "scores": selection.scores[rest].tolist(),
+                "texts": work.texts(ids),
+                "strategy": work.strategy(round)[0],
+                "pool_seconds": 0.0,  # what the round has measured is remembered
+                "choose_seconds": time.perf_counter() - started,
                 "guesses": guesses,
             },
         )
@@ -200,7 +249,7 @@ class Session:
 
     def _check_answer(self, answer: Answer) -> None:
         """Raise ``UserError`` for an answer that the run cannot use, before it is written down for good."""
-        if not any(answer.id in asked for asked in self._state.asked.values()):
+        if answer.id not in self._state.ever_asked:
             raise UserError(f"The oracle answered {answer.id!r}, which was not asked: yield ids of the queries.")
         said = answer.answer if isinstance(answer, Opinion) else answer
         if isinstance(said, Label):

@@ -41,6 +41,8 @@ def reason(config: RunConfig, state: State, candidates: int, agreement: Agreemen
         done = f"all {config.rounds} rounds are done" if config.rounds != 1 else "the one round is done"
         left = (config.budget or 0) - state.spent
         return Stop(f"{done}, {left} labels of the budget are left: raise the rounds to use them" if left > 0 else done)
+    if state.ahead:
+        return None  # these are bought, and a round is to learn from them
     if state.spent >= (config.budget or 0):
         return Stop(f"the budget of {config.budget} labels is spent")
     if candidates == 0:

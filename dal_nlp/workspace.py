@@ -174,14 +174,27 @@ class Workspace:
         return self._policy if round else None
 
     def wanted(self, round: int) -> int:
-        """Return how many labels a round may ask for."""
-        size = self.config.query_size if round else self.config.initial
-        return max(0, min(size or 0, (self.config.budget or 0) - self._ledger.state.spent))
+        """Return how many labels a round may ask for beside those that were given ahead of it."""
+        state = self._ledger.state
+        size = (self.config.query_size if round else self.config.initial) or 0
+        left = (self.config.budget or 0) - state.spent - len(state.pending(state.audit or []))
+        return max(0, min(size - len(state.ahead), left))
+
+    def further(self, round: int) -> int:
+        """Return how many examples people may go on with after a round: a whole one is left to be chosen later."""
+        state = self._ledger.state
+        if round >= (self.config.rounds or 0):
+            return 0
+        open_ids = state.pending([*(state.audit or []), *state.queries[round].ids])
+        left = (self.config.budget or 0) - state.spent - len(open_ids) - self.config.query_size
+        return max(0, min(self.oracle.ahead, left))
 
     def candidates(self, round: int) -> Positions:
         """Return the rows of the pool that were not asked about before a round."""
         state = self._ledger.state
         asked = [id for query in state.queries if query.round < round for id in query.ids]
+        here = state.query(round)
+        asked += here.ids[: here.ahead] if here else state.ahead
         free = np.ones(len(self.corpus), dtype=bool)
         free[self.corpus.positions([*(state.audit or []), *asked])] = False
         return np.flatnonzero(free)
@@ -224,6 +237,15 @@ class Workspace:
             self.task.check(target, self.corpus.example(id))
         except ValueError as error:
             raise UserError(f"The oracle's answer to {id!r} cannot be used: {str(error).rstrip('.')}.") from None
+
+    def knows(self, round: int) -> bool:
+        """Tell whether the model that chooses in a round has learnt its task."""
+        return bool(round or self.task.ready)
+
+    def rows(self, ids: Sequence[str], round: int) -> tuple[Pool, Positions]:
+        """Return a pool of some examples under the model that chooses in a round, and all its positions."""
+        pool = self.pool(np.asarray(self.corpus.positions(ids)), round)
+        return pool, np.arange(len(pool))
 
     def guesses(self, pool: Pool, asked: Positions, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return what the model of a pool answers at some of its positions, with their ids; see ``ledger.Query``."""

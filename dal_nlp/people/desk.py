@@ -13,7 +13,7 @@ from dal_nlp.errors import UserError, nearest
 from dal_nlp.folders import stored_config
 from dal_nlp.ledger import Event, Ledger, State
 from dal_nlp.people.answers import back_in_the_pool, key_of, now, read_answer, suggested
-from dal_nlp.people.votes import assign, conflicts, decision, hand_in, opinions
+from dal_nlp.people.votes import assign, conflicts, deal, decision, hand_in, opinions
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.base import Task
 
@@ -50,7 +50,7 @@ class Desk:
 
     def require(self, id: str) -> None:
         """Raise ``UserError`` for an id that was never asked about, or whose label was taken back for good."""
-        asked = {other for ids in self.state.asked.values() for other in ids}
+        asked = self.state.ever_asked
         if id not in asked:
             raise UserError(f"{self.folder} has not asked about {id!r}{nearest(id, asked)}.")
         if not self.state.asks(id):
@@ -58,14 +58,18 @@ class Desk:
 
     def round_of(self, id: str) -> int | None:
         """Return the last round that asked about an example, None for the audit sample."""
-        return next(round for round, ids in reversed(self.state.asked.items()) if id in ids)
+        for round, ids in reversed(self.state.asked.items()):
+            if id in ids or (round is not None and id in self.state.remainder(round)):
+                return round
+        raise KeyError(id)
 
     def why(self, id: str) -> str:
         """Return why an example was chosen."""
         round = self.round_of(id)
         if round is None:
             return "drawn at random, to measure on"
-        return f"round {round}, {self.state.queries[round].strategy}"
+        place = "after" if id in self.state.remainder(round) else "in"
+        return f"{place} round {round}, {self.state.queries[round].strategy}"
 
     def queue(self, who: str) -> list[str]:
         """Return what one person has still to answer, the best first: what is disputed waits for somebody else.
@@ -85,6 +89,20 @@ class Desk:
         return [
             id for id in self.state.waiting if id in mine and id not in disputed and who not in opinions(self.state, id)
         ]
+
+    def further(self, who: str) -> list[str]:
+        """Return what one person may go on with after ``queue``, while others answer or a model trains.
+
+        That is the first round while the audit sample is answered, and then the remainder of the last round.
+        """
+        state, round, first = self.state, len(self.state.queries) - 1, set(self.queue(who))
+        if state.stopped:
+            return []
+        mine = assign(self.config, state.asked[round], round) if state.queries else {}
+        asked = mine.get(who, []) if self.config.annotators else state.asked.get(round, [])
+        rest = state.remainder(round)
+        open_ids = state.pending([*asked, *(deal(self.config, rest)[who] if self.config.annotators else rest)])
+        return [id for id in open_ids if id not in first and who not in opinions(state, id)]
 
     def disputed(self) -> list[str]:
         """Return what people disagree about."""

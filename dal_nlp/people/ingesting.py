@@ -9,12 +9,13 @@ from typing import Any
 from datasets import load_from_disk
 
 from dal_nlp.errors import UserError, nearest, unknown
+from dal_nlp.ledger import MAJORITY
 from dal_nlp.people import label_studio
 from dal_nlp.people.answers import back_in_the_pool
 from dal_nlp.people.desk import Desk
 from dal_nlp.people.exporting import BY
 from dal_nlp.people.sheets import ANSWER, ID, NOTE, Entry, check_entries, lines_of
-from dal_nlp.people.votes import MAJORITY, is_new
+from dal_nlp.people.votes import is_new
 from dal_nlp.spreadsheets import read_table
 
 
@@ -45,7 +46,7 @@ def ingest(desk: Desk, source: Path, format: str, by: str | None) -> Ingested:
         raise unknown("format", format, READERS)
     if not source.exists():
         raise UserError(f"There is no {source}: check the path.")
-    asked = {id for ids in desk.state.asked.values() for id in ids}
+    asked = desk.state.ever_asked
     found = Ingested()
 
     def wrong(id: str) -> str:

@@ -7,11 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dal_nlp.answering import Answer, Label, Opinion, Origin, Skip
 from dal_nlp.chance import generator
 from dal_nlp.config import RunConfig
-from dal_nlp.ledger import Event, State
+from dal_nlp.ledger import MAJORITY, Event, State
 from dal_nlp.people.answers import key, key_of, now
-
-#: Who signs what several people's answers come to.
-MAJORITY = "majority"
 
 Votes = Mapping[str, Event]  # by annotator, the last answer of each
 
@@ -33,9 +30,18 @@ def assign(config: RunConfig, ids: Sequence[str], number: int | None) -> dict[st
     return {name: [id for id in ids if id in shared or dealt[id] == name] for name in names}
 
 
+def deal(config: RunConfig, ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return which of a remainder's ``ids`` each annotator gets, one by one; {} where nobody is named."""
+    names = config.annotators or []
+    return {name: list(ids[place :: len(names)]) for place, name in enumerate(names)}
+
+
 def voters(config: RunConfig, state: State, id: str) -> list[str]:
     """Return who is to answer an example, [] where anybody may: those it was dealt to when it was last asked about."""
     for number, ids in reversed(state.asked.items()):
+        rest = state.remainder(number) if number is not None else []
+        if id in rest:
+            return [name for name, mine in deal(config, rest).items() if id in mine]
         if id in ids:
             return [name for name, mine in assign(config, ids, number).items() if id in mine]
     return []
@@ -54,9 +60,7 @@ def opinions(state: State, id: str) -> dict[str, Event]:
 
 def decision(state: State, id: str) -> Event | None:
     """Return the event that says what an example's answer is now."""
-    if id not in state.answers and id not in state.skipped:
-        return None
-    return next(event for event in reversed(state.given[id]) if event["event"] in ("label", "skip"))
+    return state.decision(id)
 
 
 def winner(votes: Votes) -> Event | None:

@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 
 from dal_nlp.config import RunConfig
-from dal_nlp.ledger import State
+from dal_nlp.ledger import MAJORITY, State
 from dal_nlp.oracles import Label, Origin, Skip
 from dal_nlp.people.votes import (
-    MAJORITY,
     assign,
     conflicts,
     decision,
