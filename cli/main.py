@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dal_nlp_cli.agreement import agreement
+from dal_nlp_cli.annotate import annotate
 from dal_nlp_cli.autolabel import autolabel
 from dal_nlp_cli.check import check
 from dal_nlp_cli.command import Command
@@ -34,7 +35,7 @@ app = typer.Typer(
 )
 
 _WITH_MODELS = (run, compare, check, init, status, report, predict, autolabel, strategies)
-_WITH_PEOPLE = (label, relabel, log, agreement, suspects, export, ingest)
+_WITH_PEOPLE = (label, annotate, relabel, log, agreement, suspects, export, ingest)
 for command in (*_WITH_MODELS, *_WITH_PEOPLE):
     app.command(cls=Command)(command)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from dal_nlp.people.answers import back_in_the_pool, key_of, now, read_answer, s
 from dal_nlp.people.votes import assign, conflicts, deal, decision, hand_in, opinions
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.base import Task
+
+#: Examples that are kept once they were read from the disk, which takes milliseconds.
+KEPT = 4096
 
 
 class Desk:
@@ -40,13 +43,15 @@ class Desk:
         self.task: Task = make_task(self.config)
         self.task.labels = list(state.labels)
 
+        self._example = lru_cache(KEPT)(lambda id: self._pool.example(id))
+
     @cached_property
     def _pool(self) -> Corpus:
         return open_pool(self.folder, self.config)
 
     def example(self, id: str) -> dict[str, Any]:
-        """Return the fields of an example of the pool."""
-        return self._pool.example(id)
+        """Return the fields of an example of the pool; to be read only, as the next reader gets the same."""
+        return self._example(id)
 
     def require(self, id: str) -> None:
         """Raise ``UserError`` for an id that was never asked about, or whose label was taken back for good."""

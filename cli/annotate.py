@@ -1,0 +1,87 @@
+"""``dal-nlp annotate``: a page on which people answer, while a model trains."""
+
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dal_nlp.errors import UserError
+from dal_nlp_cli.command import PENDING, Debug
+from dal_nlp_cli.terminal import complain, say
+
+LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+def annotate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port of the page; 0: any free one.")] = 8765,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on. Another one lets other machines in.")
+    ] = LOCAL[0],
+    ahead: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Texts to go on with while a model trains. Default: five rounds' worth."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Serve a page on which people answer what a run waits for; the run goes on beside it.
+
+    Every answer is in the ledger before the next text is shown. Ctrl-C ends the page, and the same command goes on.
+    """
+    say(f"Opening {folder}")  # the libraries take seconds to load
+    try:
+        import fastapi  # noqa: F401
+        import uvicorn
+    except ImportError:
+        raise UserError("The page needs FastAPI and uvicorn: pip install 'dal-nlp[page]'.") from None
+    from dal_nlp.config import RunConfig
+    from dal_nlp.ledger import Ledger
+    from dal_nlp.people.background import Training
+    from dal_nlp.people.desk import Desk
+    from dal_nlp.people.room import Room
+    from dal_nlp.people.server import make_app, token_of
+
+    if not (folder / "ledger.jsonl").is_file():
+        raise UserError(f"{folder} is not a run folder: start one with `dal-nlp run --oracle file --out {folder}`.")
+    with Ledger(folder) as ledger, _listen(host, port) as listening:
+        config = RunConfig.load(folder / "config.yaml", {"out": str(folder)})
+        if config.oracle != "file":
+            raise UserError(
+                f"{folder} is answered by {config.oracle}: let people answer with `dal-nlp run --config "
+                f"{folder / 'config.yaml'} --out {folder} --oracle file` first."
+            )
+        room = Room(Desk(folder, ledger.state, ledger), ledger)
+        token, here = token_of(folder), listening.getsockname()[1]
+        app = make_app(room, token, [*LOCAL, host] if host in LOCAL else [])
+        if host not in LOCAL:
+            complain(
+                f"Warning: whoever can reach {host}:{here} and has the link can read the texts and answer, and the "
+                "connection is not encrypted."
+            )
+        training = Training(room, config, config.query_size * 5 if ahead is None else ahead)
+        try:
+            shown = f"[{host}]" if ":" in host else host
+            say(f"Answer at http://{shown}:{here}/#{token} (Ctrl-C ends; every answer is kept)")
+            settings = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
+            uvicorn.Server(settings).run(sockets=[listening])
+        except KeyboardInterrupt:
+            pass  # how a page ends
+        finally:
+            training.stop()
+        waiting, stopped = len(ledger.state.waiting), ledger.state.stopped
+    if stopped:
+        say(f"Finished: {stopped}. The report: {folder / 'report.html'}")
+    else:
+        say(f"Answers still missing: {waiting:,}. The same command goes on.")
+        raise typer.Exit(PENDING)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the address before anything slow begins; raises ``UserError`` where it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"Cannot listen on {host}:{port} ({reason}): give another --port or --host.") from None
