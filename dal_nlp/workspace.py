@@ -74,11 +74,12 @@ class Workspace:
         progress: Progress,
     ) -> None:
         self.config, self.folder, self._ledger, self._progress = config, folder, ledger, progress
-        self.task = task or make_task(config)
-        self._strategy = strategy or make_strategy(config.strategy, config.strategy_options)
-        self._initial = initial_strategy or make_strategy(config.initial_strategy, {})
+        self.task = task if task is not None else make_task(config)
+        self._strategy = strategy if strategy is not None else make_strategy(config.strategy, config.strategy_options)
+        initial = initial_strategy if initial_strategy is not None else make_strategy(config.initial_strategy, {})
+        self._initial = initial
         self._policy = make_policy(config.pseudo_labels)
-        self.oracle = _as_oracle(oracle) if oracle else make_oracle(config.oracle)
+        self.oracle = _as_oracle(oracle) if oracle is not None else make_oracle(config.oracle)
         self._check_names()
         files = Files(config, folder, ledger, self.task, self.oracle, progress)
         self.config, self.corpus, self.given = files.config, files.corpus, files.given

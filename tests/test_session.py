@@ -3,7 +3,7 @@
 import csv
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ import dal_nlp
 from dal_nlp import Label, Oracle, Query, RunConfig, Session, Skip, UserError
 from dal_nlp.ledger import Ledger, read_state
 from dal_nlp.oracles import Setting
+from dal_nlp.pool import Pool
 from dal_nlp.session import Result
+from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.tasks.classification import Classification
 from tests import tiny
 
@@ -355,6 +357,35 @@ def test_an_answer_that_cannot_be_used_is_refused_and_leaves_no_trace(
         Session(settings(files, model_folder, rounds=0), oracle=oracle).run()
     assert not read_state(files / "run").answers
     assert run(files, model_folder, rounds=0).stopped
+
+
+class Empty:
+    """What is false, as every container without content is."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+def test_objects_of_the_users_own_count_also_where_they_are_empty_containers(files: Path, model_folder: str) -> None:
+    class Films(Empty, Classification):
+        def show(self, example: Mapping[str, Any]) -> str:
+            return f"film: {example['text']}"
+
+    class First(Empty, Strategy):
+        def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+            return Selection(np.arange(k), np.full(k, 7.0))
+
+    class Annotators(Empty):
+        def __call__(self, query: Query) -> str:
+            asked.append(query)
+            return truth[query.id]
+
+    asked: list[Query] = []
+    truth = {row["id"]: row["label"] for row in tiny.sentences(60)}
+    config = settings(files, model_folder, rounds=1)
+    Session(config, Films.from_config(config), First(), First(), Annotators()).run()
+    assert [query.score for query in asked] == [7.0] * 10
+    assert all(query.text.startswith("film: ") for query in asked)
 
 
 def test_an_oracle_that_skips_everything_is_a_sentence(files: Path, model_folder: str) -> None:
