@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from dal_nlp.answering import Answer, Label, Opinion, Origin, Skip
 from dal_nlp.chance import generator
@@ -49,8 +49,13 @@ def voters(config: RunConfig, state: State, id: str) -> list[str]:
 
 def opinions(state: State, id: str) -> dict[str, Event]:
     """Return each annotator's last answer to an example, also where the matter was settled by somebody else."""
+    return _last_answers(state.given.get(id, []))
+
+
+def _last_answers(events: Iterable[Event]) -> dict[str, Event]:
+    """Return the last answer of each annotator in what was said of one example, a majority and final words left out."""
     found: dict[str, Event] = {}
-    for event in state.given.get(id, []):
+    for event in events:
         if event["event"] == "removed":
             found = {by: answer for by, answer in found.items() if event.get("whose") not in (None, by)}
         elif event.get("by", MAJORITY) != MAJORITY and not event.get("final"):
@@ -77,7 +82,7 @@ def in_conflict(config: RunConfig, state: State, id: str) -> bool:
     votes, standing = opinions(state, id), decision(state, id)
     if standing is not None and standing.get("final"):
         place = state.given[id].index(standing)
-        later = opinions(State(given={id: state.given[id][place:]}), id)
+        later = _last_answers(state.given[id][place:])
         return any(key(vote) != key(standing) for vote in later.values())
     if not votes or not set(voters(config, state, id)) <= votes.keys():
         return False
