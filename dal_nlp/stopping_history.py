@@ -1,7 +1,6 @@
 """What a run has shown so far, as stopping rules read it, and how far two rounds' predictions agree."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,20 +9,23 @@ import numpy as np
 Agreement = Callable[[Sequence[str], Sequence[str]], float]
 
 
-def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float:
+def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float:
     """Return the agreement beyond chance (Cohen, 1960): (p_o - p_e) / (1 - p_e).
 
     Where both give one and the same label to every example the formula is 0 / 0; they agree fully, so kappa is 1.
 
+    Args:
+        first: The label of each example, N > 0 of them.
+        second: The labels that somebody else, or another model, gave the same examples.
+
     Raises:
-        ValueError: The two differ in length, or are empty.
+        ValueError: The two differ in length.
     """
-    n, left, right = len(first), Counter(first), Counter(second)
-    if not n:
-        raise ValueError("there are no predictions to agree on")
-    same = sum(a == b for a, b in zip(first, second, strict=True))
-    by_chance = sum(times * right[label] for label, times in left.items())
-    return (n * same - by_chance) / (n * n - by_chance) if by_chance < n * n else 1.0
+    from sklearn.metrics import cohen_kappa_score  # seconds, which a configuration with a rule in it need not wait for
+
+    if len(first) == len(second) and len({*first, *second}) == 1:
+        return 1.0
+    return float(cohen_kappa_score(first, second))
 
 
 def mean_agreement(similarity: Callable[[str, str], float]) -> Agreement:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from sklearn.metrics import cohen_kappa_score
-
 from dal_nlp.ledger import Target
 from dal_nlp.people.desk import Desk
 from dal_nlp.people.votes import opinions
+from dal_nlp.stopping_history import cohen_kappa
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,7 @@ class Agreement:
         names: What is compared: two annotators, or a label.
         count: Examples that both have answered.
         same: Share of them with the same answer.
-        value: Cohen's kappa; where answers are words, the task's own measure (token F1, ROUGE-1).
+        value: The task's own measure: Cohen's kappa, or for answers in words their mean token F1 or ROUGE-1.
     """
 
     names: tuple[str, ...]
@@ -63,7 +62,7 @@ def by_label(desk: Desk) -> list[Agreement]:
         these, those = ([target == label for target in targets] for targets in (first, second))
         if any(these) or any(those):
             same = sum(a == b for a, b in zip(these, those, strict=True)) / len(these)
-            found.append(Agreement((label,), len(these), same, kappa(these, those)))
+            found.append(Agreement((label,), len(these), same, cohen_kappa(these, those)))
     return found
 
 
@@ -74,12 +73,4 @@ def measure(desk: Desk) -> str:
 
 def _measured(desk: Desk, names: tuple[str, ...], first: Sequence[Target], second: Sequence[Target]) -> Agreement:
     same = sum(a == b for a, b in zip(first, second, strict=True)) / len(first)
-    value = kappa(first, second) if desk.task.asks == "label" else desk.task.consistency(first, second)
-    return Agreement(names, len(first), same, value)
-
-
-def kappa(first: Sequence[Target], second: Sequence[Target]) -> float:
-    """Return Cohen's kappa; where both give one and the same answer to everything it is 0 / 0, and taken for 1."""
-    if len({*first, *second}) == 1:
-        return 1.0
-    return float(cohen_kappa_score(first, second))
+    return Agreement(names, len(first), same, desk.task.consistency(first, second))
