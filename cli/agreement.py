@@ -17,10 +17,9 @@ def agreement(
     from dal_nlp.ledger import read_state
     from dal_nlp.people.agreement import Agreement, by_label, by_pair, measure
     from dal_nlp.people.desk import Desk
-    from dal_nlp.people.screens import harmless
 
     def rows(found: list[Agreement]) -> list[tuple[str, ...]]:
-        return [(harmless(" and ".join(a.names)), f"{a.count:,}", f"{a.same:.2f}", f"{a.value:.2f}") for a in found]
+        return [(" and ".join(a.names), f"{a.count:,}", f"{a.same:.2f}", f"{a.value:.2f}") for a in found]
 
     desk = Desk(folder, read_state(folder))
     pairs, labels, disputed = by_pair(desk), by_label(desk), desk.disputed()

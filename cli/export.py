@@ -62,13 +62,12 @@ def ingest(
     """
     from dal_nlp.people.desk import open_desk
     from dal_nlp.people.ingesting import ingest as read
-    from dal_nlp.people.screens import harmless
 
     with open_desk(folder) as desk:
         found = read(desk, source, format, name)
         waiting, disputed = len(desk.state.waiting), len(desk.disputed())
     for problem in found.problems[:_SHOWN]:
-        complain(harmless(problem))
+        complain(problem)
     if len(found.problems) > _SHOWN:
         complain(f"... and {len(found.problems) - _SHOWN:,} more mistakes like these.")
     say(f"New answers: {found.new:,}; known already: {found.known:,}; not taken: {len(found.problems):,}.")

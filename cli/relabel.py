@@ -34,7 +34,6 @@ def relabel(
         raise UserError("Give the answer, or --remove to take it back.")
     from dal_nlp.answering import Label
     from dal_nlp.people.desk import open_desk
-    from dal_nlp.people.screens import harmless
 
     with open_desk(folder) as desk:
         desk.require(id)
@@ -44,15 +43,15 @@ def relabel(
                 raise UserError(f"{id!r} has no answer to take back.")
             desk.remove(id, who, "relabel")
             place = "is asked about again" if id in desk.state.waiting else "is back in the pool"
-            say(f"The answer to {harmless(id)} is removed: the example {place}.")
+            say(f"The answer to {id} is removed: the example {place}.")
             return
         try:
             given = desk.read(id, answer, desk.origin(who, "relabel", final=True, note=note))
             desk.write(given)
         except ValueError as error:
-            raise UserError(f"{id!r}: {harmless(str(error)).rstrip('.')}.") from None
-        now = f"is now {harmless(answer)}" if isinstance(given, Label) else f"has no label now: {given.reason}"
+            raise UserError(f"{id!r}: {str(error).rstrip('.')}.") from None
+        now = f"is now {answer}" if isinstance(given, Label) else f"has no label now: {given.reason}"
         if desk.state.stopped is None:
-            say(f"{harmless(id)} {now}; the next round reckons with it.")
+            say(f"{id} {now}; the next round reckons with it.")
         else:
-            say(f"{harmless(id)} {now}; the run is finished: raise --rounds or --budget to train with it.")
+            say(f"{id} {now}; the run is finished: raise --rounds or --budget to train with it.")

@@ -38,7 +38,6 @@ def _run(flags: Flags) -> int:
     config = flags.load()
     from dal_nlp import report
     from dal_nlp.ledger import read_state
-    from dal_nlp.people.screens import harmless
     from dal_nlp.session import Session
 
     result = Session(config, progress=shown).run()
@@ -52,7 +51,7 @@ def _run(flags: Flags) -> int:
     if result.stopped:
         say(f"Finished: {result.stopped}.")
     for remark in result.remarks:
-        say(harmless(remark))
+        say(remark)
     say(f"Report: {result.folder / 'report.html'}")
     # Of several processes the first one speaks for all: an exit code of another would end it before it has.
     return PENDING if result.pending and is_first() else 0

@@ -23,7 +23,6 @@ def suspects(
     label DIR --suspects` asks about them, and so does the sheet that is written.
     """
     from dal_nlp.people.desk import open_desk
-    from dal_nlp.people.screens import harmless
     from dal_nlp.people.suspects import find_suspects, write_suspects
 
     with open_desk(folder) as desk:
@@ -34,11 +33,11 @@ def suspects(
         path, stopped = write_suspects(desk, found), desk.state.stopped
         rows = [
             (
-                harmless(row["id"]),
-                harmless(desk.state.answers[row["id"]]),
-                harmless(row["target"]),
+                row["id"],
+                desk.state.answers[row["id"]],
+                row["target"],
                 f"{row['doubt']:.2f}",
-                harmless(desk.task.show(desk.example(row["id"]))[:_SHOWN]).replace("\n", " "),
+                desk.task.show(desk.example(row["id"]))[:_SHOWN].replace("\n", " "),
             )
             for row in found[:_ROWS]
         ]

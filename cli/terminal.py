@@ -1,4 +1,7 @@
-"""What all commands print with: sentences, tables, and silence in all processes but the first."""
+"""What all commands print with: sentences, tables, and silence in all processes but the first.
+
+What they print holds ids, texts and labels of users: whatever it is, it moves no cursor.
+"""
 
 import getpass
 import json
@@ -10,6 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from dal_nlp.people.screens import harmless
 from dal_nlp.progress import Console, Progress, Silent
 
 if TYPE_CHECKING:
@@ -77,6 +81,7 @@ def fail(text: str, code: int, consequence: bool = False) -> None:
 def _print(text: str, stream: TextIO) -> None:
     if not is_first():
         return
+    text = harmless(text)
     if stream.isatty():
         width = shutil.get_terminal_size().columns
         # Long words are paths: they stay whole, to be copied.
@@ -95,7 +100,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for place, name in enumerate(header):
         built.add_column(Text(name), overflow="fold", no_wrap=place == 0)
     for row in rows:
-        built.add_row(*map(Text, row))
+        built.add_row(*(Text(harmless(cell)) for cell in row))
     screen.print("", built, "", sep="\n")
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
 
+from dal_nlp.people.screens import harmless
+
 T = TypeVar("T")
 
 
@@ -49,4 +51,4 @@ class Console:
 
     def say(self, text: str) -> None:
         """Print one sentence."""
-        self._console.print(text, markup=False)
+        self._console.print(harmless(text), markup=False)

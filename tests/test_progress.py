@@ -11,6 +11,11 @@ def test_without_a_terminal_every_phase_is_one_line(capsys: pytest.CaptureFixtur
     assert shown.err == "Training: 3 steps\n" and shown.out == ""
 
 
+def test_what_users_texts_hold_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().say("a label \x1b[31m and \u202e more")
+    assert capsys.readouterr().err == "a label ␛[31m and <U+202E> more\n"
+
+
 def test_silence(capsys: pytest.CaptureFixture[str]) -> None:
     silent = Silent()
     silent.say("something")

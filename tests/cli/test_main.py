@@ -88,6 +88,20 @@ def test_a_mistake_is_one_sentence_and_debug_shows_the_traceback(monkeypatch: py
     assert "Traceback" in result.stderr and result.stderr.endswith("Error: This is wrong: mend it.\n")
 
 
+def test_what_users_texts_hold_does_not_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def mistake(self: Flags) -> None:
+        raise UserError("The label \x1b[2J is wrong:\nmend it.")
+
+    monkeypatch.setattr(Flags, "load", mistake)
+    assert invoke("run", "--quiet").stderr == "Error: The label ␛[2J is wrong:\nmend it.\n"
+    terminal.say("an id \r\x07")
+    terminal.table(["id"], [["\x1b[2J"]])
+    shown = capsys.readouterr().out
+    assert shown.startswith("an id ␍␇\n") and "␛[2J" in shown and "\x1b" not in shown
+
+
 def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(self: Flags) -> None:
         raise KeyboardInterrupt

@@ -90,6 +90,18 @@ def test_nothing_is_counted_twice_and_a_change_is_a_correction(folder: Path) -> 
     assert [event["target"] for event in events(folder, "label")] == ["positive", "negative"]
 
 
+def test_a_correction_that_cannot_be_read_says_which_answer_stays(folder: Path) -> None:
+    first, second = (row["id"] for row in read_csv(sheet(folder))[:2])
+    fill(sheet(folder), {first: "positive"})
+    run("sentiment", folder)
+    fill(sheet(folder), {first: "negativ", second: "negativ"})
+    result = run("sentiment", folder)
+    assert result.labels == {first: "positive"}
+    stays = "; the answer that there is stays 'positive'."
+    assert result.remarks[0].endswith(f"(did you mean 'negative'?){stays}")
+    assert result.remarks[1].endswith("(did you mean 'negative'?).")  # there is none yet
+
+
 def test_a_sheet_of_an_old_round_corrects_and_loses_nothing(folder: Path) -> None:
     fill(sheet(folder), typed("sentiment"))
     run("sentiment", folder)
