@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dal_nlp.errors import UserError
+from dal_nlp.wording import counted
 from dal_nlp_cli.command import Debug
 from dal_nlp_cli.terminal import names, progress, say
 
@@ -49,23 +50,24 @@ def autolabel(
     say(_sentence(found, precision))
     labelled, people = write(found, out or folder / "autolabel")
     sure = sum(row.sure for row in found.rows)
-    say(f"{labelled}: {sure:,} rows the model has labelled")
-    say(f"{people}: {len(found.rows) - sure:,} rows for people, the least sure first")
+    say(f"{labelled}: {counted(sure, 'row')} the model has labelled")
+    say(f"{people}: {counted(len(found.rows) - sure, 'row')} for people, the least sure first")
 
 
 def _sentence(found: "Plan", precision: float) -> str:
     """Say what the labels will be worth."""
     if not found.classes:
         return "Answers in words come without a promise: every row is for people to look at, with a suggestion."
+    measured = counted(found.measured, "known answer")
     if found.promise is None:
         return (
-            f"No threshold can be promised a precision of {precision:g} on {found.measured:,} known answers: all rows "
-            "go to people. A larger --audit or --validation, or a lower --precision, would help."
+            f"No threshold can be promised a precision of {precision:g} on {measured}: all rows go to "
+            "people. A larger --audit or --validation, or a lower --precision, would help."
         )
     it, (low, high), (least, most) = found.promise, found.promise.precision_interval, found.promise.coverage_interval
     return (
         f"Labels of a confidence from {it.threshold:.3f} on (temperature {found.temperature:.2f}): expected precision "
         f"{it.precision:.3f} (95 % interval {low:.3f} to {high:.3f}), coverage {100 * it.coverage:.0f} % "
-        f"({100 * least:.0f} to {100 * most:.0f} %), measured on {it.measured:,} known answers. For rows like those of "
+        f"({100 * least:.0f} to {100 * most:.0f} %), measured on {measured}. For rows like those of "
         f"the pool, a precision of {precision:g} holds with a chance of 95 %."
     )

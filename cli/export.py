@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from dal_nlp.wording import counted
 from dal_nlp_cli.command import Debug
 from dal_nlp_cli.terminal import complain, say
 
@@ -44,7 +45,7 @@ def export(
 
     path = out or folder / NAMES.get(format, "export")
     count = write(Desk(folder, read_state(folder)), format, which.value, path)
-    say(f"{path}: {count:,} examples")
+    say(f"{path}: {counted(count, 'example')}")
 
 
 def ingest(
@@ -69,7 +70,7 @@ def ingest(
     for problem in found.problems[:_SHOWN]:
         complain(problem)
     if len(found.problems) > _SHOWN:
-        complain(f"... and {len(found.problems) - _SHOWN:,} more mistakes like these.")
+        complain(f"... and {counted(len(found.problems) - _SHOWN, 'more mistake')} like these.")
     say(f"New answers: {found.new:,}; known already: {found.known:,}; not taken: {len(found.problems):,}.")
     if disputed:
         say(f"Disputed: {disputed:,}; `dal-nlp label {folder} --conflicts` settles them.")

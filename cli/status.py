@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dal_nlp.wording import counted
 from dal_nlp_cli.command import Debug
 from dal_nlp_cli.terminal import say, table
 
@@ -56,7 +57,8 @@ def _progress(folder: Path, state: "State") -> str:
     pending = len(state.pending(asked))
     if not pending:
         return "interrupted; the same `dal-nlp run` goes on from here"
-    return f"waiting for {pending:,} answers (`dal-nlp label {folder}`); then the same `dal-nlp run` goes on from here"
+    answers = counted(pending, "answer")
+    return f"waiting for {answers} (`dal-nlp label {folder}`); then the same `dal-nlp run` goes on from here"
 
 
 def _labels(state: "State", budget: int) -> str:

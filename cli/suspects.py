@@ -43,8 +43,8 @@ def suspects(
         ]
     table(("id", "label", "the others say", "doubt", "text"), rows)
     say(
-        f"{len(found):,} of {count:,} labels look wrong. Check them with `dal-nlp label {folder} --suspects`, or in "
-        f"{path}, which an `--oracle file` run reads when it goes on; `dal-nlp relabel` corrects one."
+        f"Labels that look wrong: {len(found):,} of {count:,}. Check them with `dal-nlp label {folder} --suspects`, or "
+        f"in {path}, which an `--oracle file` run reads when it goes on; `dal-nlp relabel` corrects one."
     )
     if stopped is not None:
         say("The run is finished: `dal-nlp run` with more --rounds or --budget trains with what was corrected.")

@@ -7,8 +7,8 @@ import numpy as np
 
 from dal_nlp.pool import Pool
 from dal_nlp.querying import query
-from dal_nlp.summary import duration
 from dal_nlp.vectors import Positions
+from dal_nlp.wording import counted, duration, size
 from dal_nlp.workspace import Workspace
 
 #: Texts of the first measurement; the second is on so many times more, again and again until it takes so many seconds.
@@ -17,7 +17,7 @@ FIRST, MORE, ENOUGH = 8, 8, 0.5
 
 @dataclass(frozen=True)
 class Estimate:
-    """A round, in seconds and bytes, with as many processes as there are now.
+    """A round, in seconds and bytes, in as many processes as measured it: in one, unless a launcher started more.
 
     Attributes:
         texts: Of the pool, that a round scores.
@@ -45,11 +45,11 @@ class Estimate:
         """Return the sentence."""
         about = "at most" if self.most else "about"
         once = f"reading the pool once {duration(self.once)}; " if self.once else ""
-        fit = f"{self.steps:,} training steps" if self.steps else "fitting the layer"
+        fit = counted(self.steps, "training step") if self.steps else "fitting the layer"
         return (
-            f"A round here: {once}scoring {self.texts:,} texts {about} {duration(self.scoring)} "
+            f"A round here: {once}scoring {counted(self.texts, 'text')} {about} {duration(self.scoring)} "
             f"({size(self.memory)} in memory, {size(self.disk)} on disk), {fit} {duration(self.training)}; measured on "
-            f"{self.sample:,} texts."
+            f"{counted(self.sample, 'text')}."
         )
 
 
@@ -126,8 +126,3 @@ def _training(work: Workspace, steps: int) -> float:
         examples, weights = examples.select(rows), weights[rows]
     fit = work.fit(0, examples, weights)
     return fit.seconds / fit.steps * steps if steps else fit.seconds
-
-
-def size(count: float) -> str:
-    """Return bytes as people write them."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 0.1):,.1f} MB"

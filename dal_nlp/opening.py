@@ -15,6 +15,7 @@ from dal_nlp.pool import fetch
 from dal_nlp.processes import check_same, is_main, main_first, step
 from dal_nlp.progress import Progress
 from dal_nlp.tasks.base import Task
+from dal_nlp.wording import counted
 
 
 class Files:
@@ -116,12 +117,12 @@ class Files:
     def _keep_labelled(self) -> None:
         """Refuse a pool file from which labelled rows have gone: a label is never lost."""
         state = self._ledger.state
-        ids = [*state.answers, *(id for query in state.queries for id in query.ids)]
+        ids = list(dict.fromkeys([*state.answers, *(id for query in state.queries for id in query.ids)]))
         missing = [id for id, row in zip(ids, self.corpus.find(ids), strict=True) if row < 0]
         if missing:
             raise UserError(
-                f"{len(missing)} rows of {self.config.data} that have been asked about are gone from it (the first is "
-                f"{missing[0]!r}): put them back, or start with another --out."
+                f"{self.config.data} has lost {counted(len(missing), 'row')} that the run has asked about (the first "
+                f"is {missing[0]!r}): put back what is missing, or start with another --out."
             )
 
     def _cap_budget(self) -> None:
@@ -129,7 +130,7 @@ class Files:
         asked, there = self.config.budget or 0, len(self.corpus)
         if asked <= there:
             return
-        text = f"The budget of {asked} labels is above the {there} rows of the pool"
+        text = f"The budget of {counted(asked, 'label')} is above the {counted(there, 'row')} of the pool"
         if self.config.strict:
             raise UserError(f"{text}: lower --budget or leave --strict out.")
         if there <= (self.config.audit or 0) and not self.config.labeled:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from dal_nlp.summary import cell, duration
+from dal_nlp.summary import cell
+from dal_nlp.wording import counted, duration
 
 SHOWN_CHARACTERS, TITLE_CHARACTERS = 280, 2000
 
@@ -21,7 +22,7 @@ def render(template: str, values: Mapping[str, Any]) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"cell": cell, "cut": cut, "duration": duration, "number": "{:,}".format}
+    environment.filters |= {"cell": cell, "counted": counted, "cut": cut, "duration": duration, "number": "{:,}".format}
     environment.globals |= {"shown": SHOWN_CHARACTERS, "in_title": TITLE_CHARACTERS}
     style = resources.files("dal_nlp").joinpath("page.css").read_text(encoding="utf-8")
     return environment.get_template(template).render(values, style=Markup(style)).encode()

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from dal_nlp.people.screens import harmless
+from dal_nlp.wording import counted
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ class Console:
     def track(self, items: Sequence[T], label: str) -> Iterator[T]:
         """Yield the items under a bar that vanishes when they are done; without a terminal there is no bar."""
         if not self._console.is_terminal:
-            self.say(f"{label.capitalize()}: {len(items)} steps")
+            self.say(f"{label.capitalize()}: {counted(len(items), 'step')}")
             yield from items
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

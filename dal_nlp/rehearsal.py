@@ -20,6 +20,7 @@ from dal_nlp.strategies import bayesian, probes
 from dal_nlp.strategies.base import Selection
 from dal_nlp.training import number_of_steps
 from dal_nlp.vectors import Positions
+from dal_nlp.wording import counted
 from dal_nlp.workspace import Workspace
 
 #: Rows of the pool, labels a round and optimizer steps of a rehearsal.
@@ -61,22 +62,22 @@ class Rehearsal:
 
     def __str__(self) -> str:
         """Return the sentences."""
-        rows = ", ".join(f"{count:,} rows ({name})" for name, count in self.sets.items())
+        rows = ", ".join(f"{counted(count, 'row')} ({name})" for name, count in self.sets.items())
         names = ", ".join(self.labels[:SHOWN] + (["..."] if len(self.labels) > SHOWN else []))
-        labels = f"{len(self.labels)} labels ({names}), " if self.labels else ""
+        labels = f"{counted(len(self.labels), 'label')} ({names}), " if self.labels else ""
         dropped = f"Rows that would be dropped: {self.rejected:,}.\n" if self.rejected else ""
         draws = (
             f"Draws: mean BALD {self.bald[0]:.2g} nats, rank correlation with entropy {self.bald[1]:.2f}.\n"
             if self.bald
             else ""
         )
-        steps = f"{self.steps:,} optimizer steps, " if self.steps else ""
+        steps = f", {counted(self.steps, 'optimizer step')}" if self.steps else ""
         estimate = f"\n{self.estimate}" if self.estimate else ""
         return (
             f"Checked: the settings, {rows}, {labels}the model ({self._size()} to train, on "
             f"{self.device}) and one tiny round ({self.seconds:.1f} s).\n{dropped}{draws}"
-            f"The run: up to {self.rounds:,} rounds, {self.budget:,} labels, {steps}"
-            f"{self.rounds:,} passes over the pool.{estimate}"
+            f"The run: up to {counted(self.rounds, 'round')}, each with a pass over the pool, "
+            f"{counted(self.budget, 'label')}{steps}.{estimate}"
         )
 
     def _size(self) -> str:

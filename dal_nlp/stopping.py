@@ -10,6 +10,7 @@ from dal_nlp.ledger import Event, State
 from dal_nlp.stopping_history import Agreement, History, Round
 from dal_nlp.stopping_language import leaves, parse
 from dal_nlp.stopping_rules import Change, Plateau, Rule, Stable, Target, Uncertainty
+from dal_nlp.wording import counted
 
 #: Rules that read predictions on the stop set, those that read the scores of single examples, and all that read scores.
 ON_STOP_SET, ON_EXAMPLES, ON_SCORES = (Change, Stable, Uncertainty), (Plateau,), (Plateau, Target)
@@ -40,11 +41,13 @@ def reason(config: RunConfig, state: State, candidates: int, agreement: Agreemen
     if state.round > (config.rounds or 0):
         done = f"all {config.rounds} rounds are done" if config.rounds != 1 else "the one round is done"
         left = (config.budget or 0) - state.spent
-        return Stop(f"{done}, {left} labels of the budget are left: raise the rounds to use them" if left > 0 else done)
+        if left <= 0:
+            return Stop(done)
+        return Stop(f"{done}, with {counted(left, 'label')} of the budget left: raise the rounds to buy more")
     if state.ahead:
         return None  # these are bought, and a round is to learn from them
     if state.spent >= (config.budget or 0):
-        return Stop(f"the budget of {config.budget} labels is spent")
+        return Stop(f"the budget of {counted(config.budget or 0, 'label')} is spent")
     if candidates == 0:
         return Stop("every example of the pool has been asked about")
     return None

@@ -8,6 +8,7 @@ from typing import Any
 from dal_nlp.excerpts import excerpt
 from dal_nlp.ledger import Event, Query, State, readable
 from dal_nlp.outlook import outlook
+from dal_nlp.wording import counted, duration
 
 SECONDS = ("train_seconds", "pool_seconds", "choose_seconds", "eval_seconds")
 SHOWN_ROUNDS, SHOWN_TEXTS = 5, 100
@@ -46,7 +47,7 @@ def headline(state: State) -> str:
         spoken(name),
         f"{last['values'][name]:.2f}",
         _interval(last, name),
-        f"at {last['labels']} labels",
+        f"at {counted(last['labels'], 'label')}",
     ]
     return " ".join(part for part in parts if part)
 
@@ -58,14 +59,15 @@ def finished_line(state: State) -> str:
         return ""
     values = ", ".join(f"{spoken(name)} {value:.3f}" for name, value in event["values"].items())
     took = duration(event["train_seconds"])
-    return f"All weights were trained once at the end, on {event['labels']} labels in {took}: {values}."
+    return f"All weights were trained once at the end, on {counted(event['labels'], 'label')} in {took}: {values}."
 
 
 def round_line(state: State) -> str:
     """Return the last finished round in one line, for the progress of a run."""
     last = state.metrics[-1]
     values = ", ".join(f"{spoken(name)} {value:.3f}" for name, value in last["values"].items())
-    return f"Round {last['round']}: {values} at {last['labels']} labels, trained {duration(last['train_seconds'])}"
+    labels, took = counted(last["labels"], "label"), duration(last["train_seconds"])
+    return f"Round {last['round']}: {values} at {labels}, trained {took}"
 
 
 def contents(state: State) -> dict[str, Any]:
@@ -162,11 +164,11 @@ def _measured(state: State) -> str:
         return ""
     last = state.metrics[-1]
     if last["on"] == "audit":
-        size = sum(id in state.answers for id in state.audit or [])
-        return f"The score is measured on {size:,} labels drawn at random (the audit sample), which never train."
+        labels = counted(sum(id in state.answers for id in state.audit or []), "label")
+        return f"The score is measured on {labels} drawn at random (the audit sample), on which no model trains."
     counts = [row["count"] for row in last["breakdown"] if "count" in row]
-    examples = f"{sum(counts):,} examples" if counts else "examples"
-    return f"The score is measured on the {examples} of the {last['on']} set, which never train."
+    examples = counted(sum(counts), "example") if counts else "examples"
+    return f"The score is measured on the {examples} of the {last['on']} set, on which no model trains."
 
 
 def _classes(breakdown: list[dict[str, Any]]) -> list[list[Any]]:
@@ -302,15 +304,6 @@ def spoken(name: str) -> str:
     """Return a metric's name as people write it: macro_f1 is macro F1, and rougeL ROUGE-L."""
     words = ("F1" if word == "f1" else re.sub("^rouge", "ROUGE-", word) for word in name.split("_"))
     return " ".join(words)
-
-
-def duration(seconds: float) -> str:
-    """Write a time span in the two units that matter."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
 def _interval(event: Event, name: str) -> str:

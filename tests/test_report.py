@@ -348,7 +348,7 @@ def test_audit_sample_is_named_itemised_and_explained(tmp_path: Path) -> None:
     audit += [{"event": "label", "round": None, "id": id, "target": "neg"} for id in ids[:24]]
     audit += [{"event": "skip", "round": None, "id": "a24", "reason": "unreadable"}]
     page = page_of(tmp_path, [*run_started(), *audit, *query(0), measured(0, 0.8, on="audit")])
-    assert "measured on 24 labels drawn at random (the audit sample), which never train." in page.text
+    assert "measured on 24 labels drawn at random (the audit sample), on which no model trains." in page.text
     assert "accuracy 0.80 [0.76, 0.84] at 10 labels" in page.text
     assert "audit sample 24 initial labels 10 total 34" in page.text
 
@@ -356,7 +356,7 @@ def test_audit_sample_is_named_itemised_and_explained(tmp_path: Path) -> None:
 def test_given_labels_are_counted_and_cost_nothing(tmp_path: Path) -> None:
     events = [*run_started(), *query(0), measured(0, 0.8, labels=260), *query(1)]  # no model has seen round 1 yet
     text = page_of(tmp_path, events).text
-    assert "250 labels that were there from the start" in text
+    assert "From the start there were 250 labels to train on" in text
     assert "initial labels 10 queries 10 total 20" in text
     assert "there from the start" not in page_of(tmp_path, [*run_started(), *rounds(2), *query(2)]).text
 

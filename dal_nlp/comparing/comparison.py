@@ -17,6 +17,7 @@ from dal_nlp.errors import UserError
 from dal_nlp.progress import Progress, Silent
 from dal_nlp.summary import spoken
 from dal_nlp.tasks import task_class
+from dal_nlp.wording import counted
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _came_to(job: Job, error: str | None) -> str:
     if state is None or not state.metrics:
         return ""
     name, value = next(iter(state.metrics[-1]["values"].items()))
-    return f", {spoken(name)} {value:.3f} at {state.metrics[-1]['labels']} labels"
+    return f", {spoken(name)} {value:.3f} at {counted(state.metrics[-1]['labels'], 'label')}"
 
 
 def _errors(failed: Mapping[Job, str], jobs: Sequence[Job], arm: str) -> dict[int, str]:

@@ -11,7 +11,8 @@ from dal_nlp.comparing.savings import Reach
 from dal_nlp.comparing.tables import write_tables
 from dal_nlp.folders import replace_file
 from dal_nlp.pages import inline, render
-from dal_nlp.summary import duration, spoken
+from dal_nlp.summary import spoken
+from dal_nlp.wording import counted, duration
 
 
 def write_comparison(of: Comparison) -> None:
@@ -33,7 +34,7 @@ def contents(of: Comparison) -> dict[str, Any]:
     found = of.results.arms if of.results else ()
     first, last = of.seeds
     return {
-        "name": f"{of.config.task} · {of.config.model} · {last - first + 1} seeds",
+        "name": f"{of.config.task} · {of.config.model} · {counted(last - first + 1, 'seed')}",
         "sentences": of.verdict.sentences if of.verdict else (),
         "enough": of.verdict.enough if of.verdict else False,
         "metric": spoken(of.metric),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from dal_nlp.comparing.results import ArmResult, Milestone, Results
 from dal_nlp.comparing.savings import Reach
 from dal_nlp.comparing.significance import PairedTest, too_few
+from dal_nlp.wording import counted
 
 #: A mean difference in score so small that nobody would change the strategy for it.
 NEGLIGIBLE = 0.01
@@ -87,7 +88,7 @@ def _also(results: Results) -> list[str]:
     for arm in results.arms:
         if arm.missing:
             missing = ", ".join(map(str, arm.missing))
-            sentences.append(f"{arm.name} is compared on {_count(len(arm.seeds), 'seed')}: it lacks {missing}.")
+            sentences.append(f"{arm.name} is compared on {counted(len(arm.seeds), 'seed')}: it lacks {missing}.")
     if results.full is None:
         sentences.append("Without a full-data score, nothing is said about labels saved.")
     elif results.full < results.best:
@@ -143,11 +144,7 @@ def _sometimes(reached: Reach) -> str:
 def _evidence(test: PairedTest) -> str:
     """Write the interval and the p value of a difference."""
     interval = f"95 % interval {test.interval[0]:+.3f} to {test.interval[1]:+.3f}; " if test.interval else ""
-    return f" ({interval}Wilcoxon test on {_count(test.pairs, 'seed')}, corrected: p = {test.holm:.2g})"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'s' if number != 1 else ''}"
+    return f" ({interval}Wilcoxon test on {counted(test.pairs, 'seed')}, corrected: p = {test.holm:.2g})"
 
 
 def _percent(share: float | None) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from dal_nlp.errors import RowError, UnusableRow
 from dal_nlp.ledger import Target
+from dal_nlp.wording import counted
 
 START_COLUMNS = ("start", "answer_start")  # beside a column of plain answers
 _SHAPE = '{"text": [...], "answer_start": [...]}'
@@ -109,8 +110,8 @@ def _pairs(texts: list[Any], starts: Any, column: str) -> list[Entry]:
     if not isinstance(starts, list) or len(starts) != len(texts):
         count = len(starts) if isinstance(starts, list) else 1
         raise RowError(
-            f"has {len(texts)} answers and {count} starts in column {column!r}: give every answer its start, or none "
-            "of them"
+            f"has {counted(len(texts), 'answer')} and {counted(count, 'start')} in column {column!r}: give every "
+            "answer its start, or none of them"
         )
     return list(zip(texts, starts, strict=True))
 

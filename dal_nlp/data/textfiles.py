@@ -11,6 +11,7 @@ from typing import Any
 
 from dal_nlp.data.squad import flatten, is_nested
 from dal_nlp.errors import UserError
+from dal_nlp.wording import counted
 
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
@@ -94,7 +95,7 @@ def _cells(source: str, path: Path, delimiter: str) -> Rows:
     for number, cells in records:
         if len(cells) != len(header):
             raise UserError(
-                f"{place(source, number)} has {len(cells)} cells and the header {len(header)}: put a text "
+                f"{place(source, number)} has {counted(len(cells), 'cell')} and the header {len(header)}: put a text "
                 "that holds the separator or a line break in double quotes."
             )
         yield number, dict(zip(header, cells, strict=True))

@@ -25,6 +25,7 @@ from dal_nlp.people.sheets import (
     write_sheet,
 )
 from dal_nlp.people.votes import assign, conflicts, hand_in, is_new, opinions, settle
+from dal_nlp.wording import counted
 
 #: Most mistakes in sheets that are named.
 SHOWN = 20
@@ -199,7 +200,7 @@ class Sheets(Oracle):
         """Return the mistakes in the sheets, then what is missing, where, and what to run next."""
         said = self._problems[:SHOWN]
         if len(self._problems) > SHOWN:
-            said.append(f"... and {len(self._problems) - SHOWN:,} more mistakes like these.")
+            said.append(f"... and {counted(len(self._problems) - SHOWN, 'more mistake')} like these.")
         folder, state, config = self._setting.folder, self._setting.state, self._setting.config
         disputed, open_ids = conflicts(config, state), set(pending)
         count = sum(id in open_ids for id in disputed)
@@ -215,7 +216,7 @@ class Sheets(Oracle):
             )
         settled = len(disputed) - count
         if settled:
-            said.append(f"{settled:,} answers are disputed: settle them with `dal-nlp label {folder} --conflicts`.")
+            said.append(f"Disputed: {settled:,}; `dal-nlp label {folder} --conflicts` settles them.")
         return said
 
 

@@ -15,7 +15,7 @@ def test_it_says_what_it_checked_and_leaves_nothing(files: Files, tmp_path: Path
     result = invoke("check", *files.flags(out))
     assert result.exit_code == 0, result.stderr
     assert "40 rows (pool), 12 rows (test), 2 labels (negative, positive)" in result.stdout
-    assert "2 rounds, 8 labels, 4 optimizer steps" in result.stdout
+    assert "2 rounds, each with a pass over the pool, 8 labels, 4 optimizer steps." in result.stdout
     assert not out.parent.exists()
 
 

@@ -171,7 +171,7 @@ FAULTS = [
     ("scalar.json", "3", "is no list of objects", 'write it as [{"text"'),
     ("data.json", '{"data": {"text": 1}}', "is no list of objects", 'write it as [{"text"'),
     ("many.csv", "text,label\na,b\nc,d,e\n", "line 3 has 3 cells and the header 2", "in double quotes"),
-    ("few.tsv", 'text\tlabel\n"two\nlines"\tb\nc\n', "line 4 has 1 cells and the header 2", "in double quotes"),
+    ("few.tsv", 'text\tlabel\n"two\nlines"\tb\nc\n', "line 4 has 1 cell and the header 2", "in double quotes"),
     ("open.csv", 'text,label\na,b\nc,"d\ne,f\n', "line 3 cannot be read", "close every quoted cell"),
     ("twice.csv", "text,text\na,b\n", "line 1 names the column 'text' twice", "rename one"),
     ("semicolon.csv", "text;label\na;b\n", "columns separated by ';'", "save the file with ','"),

@@ -225,8 +225,8 @@ def test_an_answer_that_is_not_in_the_context(text: str, why: str) -> None:
 @pytest.mark.parametrize(
     ("value", "others", "wrong"),
     [
-        ({"text": ["May", "Basel"], "answer_start": [MAY]}, {}, "has 2 answers and 1 starts"),
-        ({"text": ["May"], "answer_start": []}, {}, "has 1 answers and 0 starts"),
+        ({"text": ["May", "Basel"], "answer_start": [MAY]}, {}, "has 2 answers and 1 start in"),
+        ({"text": ["May"], "answer_start": []}, {}, "has 1 answer and 0 starts"),
         ({"text": ["May"], "answer_start": MAY}, {}, "give every answer its start, or none of them"),
         ({"text": ["May", ""], "answer_start": [MAY, 0]}, {}, "has an empty text among the answers"),
         ({"text": [" "], "answer_start": [MAY]}, {}, "has an empty text among the answers"),

@@ -97,7 +97,7 @@ def test_a_sheet_of_somebody_else_is_disputed_and_not_taken_over(waiting: Waitin
     assert state(folder).answers == {id: "positive"}
     assert Desk(folder / "run", state(folder)).disputed() == [id]
     missing, disputed = run("sentiment", folder).remarks
-    assert "missing: 3. " in missing and disputed.startswith("1 answers are disputed")
+    assert "missing: 3. " in missing and disputed.startswith("Disputed: 1; ")
 
 
 def test_label_studio_counts_characters_and_knows_skips(waiting: Waiting) -> None:
