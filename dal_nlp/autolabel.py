@@ -19,6 +19,7 @@ from dal_nlp.ledger import Target, readable
 from dal_nlp.prediction import Run, open_run, reader_of
 from dal_nlp.progress import Progress, Silent
 from dal_nlp.strategies import probes
+from dal_nlp.summary import texts_asked
 from dal_nlp.tasks.base import decode
 
 Floats = NDArray[np.float64]
@@ -41,7 +42,8 @@ class Plan:
     """What would be written.
 
     Attributes:
-        rows: Of the file, in its order; those without a text, and those with a label in the run, are left out.
+        rows: Of the file, in its order; those without a text, and those that the run has a label of (same id, same
+            text), are left out.
         promise: What the sure ones are worth; None where the task makes no promise, or none can be made.
         temperature: By which the log-probabilities were divided; 1 where there is no promise.
         measured: How many known answers this rests on.
@@ -82,7 +84,8 @@ def plan(
     run = open_run(folder, progress or Silent())
     classes = "shared outcomes" in run.task.offers
     rows_there = [e for e in reader_of(run.config, source, text_column).examples() if e.fields is not None]
-    examples = [example for example in rows_there if example.id not in run.state.answers]
+    done = {id: text for id, text in texts_asked(run.state) if id in run.state.answers}
+    examples = [e for e in rows_there if done.get(e.id) != run.task.show(_fields(e))]
     if not examples:
         reason = "only rows that the run has labels of" if rows_there else "no row with a text"
         raise UserError(f"{source} has {reason}: nothing is to be labelled.")
@@ -129,10 +132,13 @@ def _fields(example: Example) -> dict[str, Any]:
 def _known(run: Run, validation: str | None) -> list[Known]:
     """Return known answers that neither train nor choose nor test."""
     config, state = run.config, run.state
-    trained = state.training_ids
+    training = set(state.training_ids)
+    trained = {id: text for id, text in texts_asked(state) if id in training}
     if file := validation or config.validation:
         known = [
-            (fields, target) for fields, target in _answered(run, config, file, None) if fields["id"] not in trained
+            (fields, target)
+            for fields, target in _answered(run, config, file, None)
+            if trained.get(fields["id"]) != run.task.show(fields)
         ]
         for label in {str(target) for _, target in known}.difference(run.task.labels):
             raise UserError(f"{file} has the label {label!r}, which the run does not know: leave such rows out.")

@@ -141,11 +141,15 @@ def _bought(state: State) -> dict[str, int]:
     return {kind: count for kind, count in counts.items() if count}
 
 
+def texts_asked(state: State) -> list[tuple[str, str]]:
+    """Return the id and the text of all that people were asked about: of the audit sample, then of the queries."""
+    audit = [*zip(state.audit or [], state.audit_texts, strict=False)]  # old ledgers hold no texts of it
+    return audit + [pair for query in state.queries for pair in zip(query.ids, query.texts, strict=True)]
+
+
 def _reading(state: State) -> dict[str, int]:
     """Return how many characters people have read for what they answered or passed over, in all and for each."""
-    asked = [*zip(state.audit or [], state.audit_texts, strict=False)]
-    asked += [pair for query in state.queries for pair in zip(query.ids, query.texts, strict=True)]
-    lengths = [len(text) for id, text in asked if id in state.answers or id in state.skipped]
+    lengths = [len(text) for id, text in texts_asked(state) if id in state.answers or id in state.skipped]
     return {"characters": sum(lengths), "each": round(sum(lengths) / max(1, len(lengths)))}
 
 

@@ -71,6 +71,23 @@ def test_the_threshold_is_that_of_the_audit_sample(finished: Path, tmp_path: Pat
     assert all(plain[row.id].target == row.answer for row in found.rows)  # a temperature changes no answer
 
 
+def test_rows_are_left_out_where_the_run_has_a_label_of_the_same_text_under_the_same_id(
+    finished: Path, tmp_path: Path
+) -> None:
+    state = read_state(finished)
+    ids = [*(state.audit or [])[:2], *state.training_ids[:2]]
+    texts = {row["id"]: row["text"] for row in tiny.sentences(150)}
+    others = [{"id": id, "text": f"another {texts[id]}"} for id in ids]
+    mixed = write(tmp_path / "mixed.jsonl", [{"id": ids[0], "text": texts[ids[0]]}, *others[1:]])
+    assert [(row.id, row.text) for row in plan(finished, mixed, 0.8).rows] == [tuple(r.values()) for r in others[1:]]
+    again = write(tmp_path / "again.jsonl", [{"id": id, "text": texts[id]} for id in ids])
+    with pytest.raises(UserError, match="only rows that the run has labels of"):
+        plan(finished, again, 0.8)
+    # Likewise a known answer measures, although an example that trained has its id.
+    known = write(tmp_path / "known.jsonl", [{**row, "label": "positive"} for row in others])
+    assert plan(finished, mixed, 0.8, validation=known).measured == 4
+
+
 def test_two_files_are_written_and_what_they_are_worth_is_said(finished: Path, tmp_path: Path) -> None:
     new = write(tmp_path / "new.jsonl", tiny.sentences(60, seed=3))
     done = CliRunner().invoke(
