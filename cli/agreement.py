@@ -1,16 +1,11 @@
 """``dal-nlp agreement``: how far annotators agree."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from dal_nlp_cli.command import Debug
+from dal_nlp_cli.command import Debug, Folder
 from dal_nlp_cli.terminal import say, table
 
 
 def agreement(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    folder: Folder,
     debug: Debug = False,
 ) -> None:
     """Show how far annotators agree beyond chance, by pair and by label, and what is disputed."""

@@ -7,7 +7,7 @@ import typer
 
 from dal_nlp.errors import UserError
 from dal_nlp.wording import counted
-from dal_nlp_cli.command import Debug
+from dal_nlp_cli.command import Debug, Folder, Quiet, Source, TextColumn
 from dal_nlp_cli.terminal import names, progress, say
 
 if TYPE_CHECKING:
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
 
 def autolabel(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
-    source: Annotated[
-        str, typer.Argument(metavar="FILE", help="Texts: a file, Arrow folder or Hub name.", show_default=False)
-    ],
+    folder: Folder,
+    source: Source,
     precision: Annotated[
         float, typer.Option(metavar="P", help="Share of the model's own labels that have to be right.")
     ] = 0.95,
@@ -30,10 +28,8 @@ def autolabel(
         str | None,
         typer.Option(metavar="FILE", help="Labelled rows to measure on. Default: the run's --validation or --audit."),
     ] = None,
-    text_column: Annotated[
-        str | None, typer.Option(metavar="A[,B]", help="Column of the texts, or two. Default: that of the run.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", metavar="", help="No progress. Default: off.")] = False,
+    text_column: TextColumn = None,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Label what a run's model is sure of, and leave the rest to people.

@@ -1,6 +1,7 @@
 """How a command ends: exceptions become sentences and exit codes."""
 
 import traceback
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,16 @@ CRASH, MISTAKE, PENDING, INTERRUPTED = 1, 2, 3, 130
 
 #: A flag of every command; ``Command`` reads it.
 Debug = Annotated[bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.")]
+#: What several commands take.
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)]
+Quiet = Annotated[bool, typer.Option("--quiet", metavar="", help="No progress. Default: off.")]
+#: Texts that a run's model answers, and where they are.
+Source = Annotated[
+    str, typer.Argument(metavar="FILE", help="Texts: a file, Arrow folder or Hub name.", show_default=False)
+]
+TextColumn = Annotated[
+    str | None, typer.Option(metavar="A[,B]", help="Column of the texts, or two. Default: that of the run.")
+]
 
 
 class Command(TyperCommand):

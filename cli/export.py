@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dal_nlp.wording import counted
-from dal_nlp_cli.command import Debug
+from dal_nlp_cli.command import Debug, Folder
 from dal_nlp_cli.terminal import complain, say
 
 #: Most mistakes of a file that are named.
@@ -24,7 +24,7 @@ class Which(StrEnum):
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    folder: Folder,
     format: Annotated[str, typer.Option(metavar="FORMAT", help=_FORMATS)] = "csv",
     out: Annotated[
         Path | None,
@@ -49,7 +49,7 @@ def export(
 
 
 def ingest(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    folder: Folder,
     source: Annotated[Path, typer.Argument(metavar="FILE", help="The answers.", show_default=False)],
     format: Annotated[str, typer.Option(metavar="FORMAT", help=_FORMATS)] = "csv",
     name: Annotated[

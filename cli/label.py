@@ -1,17 +1,16 @@
 """``dal-nlp label``: answer in the terminal."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dal_nlp.errors import UserError
-from dal_nlp_cli.command import INTERRUPTED, PENDING, Debug
+from dal_nlp_cli.command import INTERRUPTED, PENDING, Debug, Folder
 from dal_nlp_cli.terminal import complain, say, who_types
 
 
 def label(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    folder: Folder,
     name: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="Who answers. Default: your name on this machine.")
     ] = None,

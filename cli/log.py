@@ -1,11 +1,10 @@
 """``dal-nlp log``: who answered what, and when."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dal_nlp_cli.command import Debug
+from dal_nlp_cli.command import Debug, Folder
 from dal_nlp_cli.terminal import say
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ _SHOWN = 60
 
 
 def log(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    folder: Folder,
     id: Annotated[str | None, typer.Argument(metavar="ID", help="Of one example.", show_default=False)] = None,
     debug: Debug = False,
 ) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from dal_nlp.errors import UserError
-from dal_nlp_cli.command import Debug
+from dal_nlp_cli.command import Debug, Folder, Quiet, Source, TextColumn
 from dal_nlp_cli.terminal import is_first, names, progress
 
 if TYPE_CHECKING:
@@ -20,17 +20,13 @@ if TYPE_CHECKING:
 
 
 def predict(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
-    source: Annotated[
-        str, typer.Argument(metavar="FILE", help="Texts: a file, Arrow folder or Hub name.", show_default=False)
-    ],
+    folder: Folder,
+    source: Source,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where the csv goes. Default: standard output.")
     ] = None,
-    text_column: Annotated[
-        str | None, typer.Option(metavar="A[,B]", help="Column of the texts, or two. Default: that of the run.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", metavar="", help="No progress. Default: off.")] = False,
+    text_column: TextColumn = None,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Write the answers of a run's model to the texts of a file, as csv: id,text,prediction,confidence.

@@ -1,17 +1,16 @@
 """``dal-nlp relabel``: correct a label, or take it back."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dal_nlp.errors import UserError
-from dal_nlp_cli.command import Debug
+from dal_nlp_cli.command import Debug, Folder
 from dal_nlp_cli.terminal import say, who_types
 
 
 def relabel(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    folder: Folder,
     id: Annotated[str, typer.Argument(metavar="ID", help="Of the example.", show_default=False)],
     answer: Annotated[
         str | None, typer.Argument(metavar="ANSWER", help="As in a sheet: skip and unsure too.", show_default=False)

@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from dal_nlp.wording import counted
-from dal_nlp_cli.command import Debug
+from dal_nlp_cli.command import Debug, Folder
 from dal_nlp_cli.terminal import say, table
 
 if TYPE_CHECKING:
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def status(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    folder: Folder,
     debug: Debug = False,
 ) -> None:
     """Show how far a run is, what it has reached and what it waits for."""

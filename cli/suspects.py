@@ -1,11 +1,6 @@
 """``dal-nlp suspects``: labels that are likely wrong."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from dal_nlp_cli.command import Debug
+from dal_nlp_cli.command import Debug, Folder, Quiet
 from dal_nlp_cli.terminal import progress, say, table
 
 #: Most suspects, and characters of their texts, that are shown.
@@ -13,8 +8,8 @@ _ROWS, _SHOWN = 20, 80
 
 
 def suspects(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
-    quiet: Annotated[bool, typer.Option("--quiet", metavar="", help="No progress. Default: off.")] = False,
+    folder: Folder,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Find labels that are likely wrong, and queue them for people.
