@@ -5,7 +5,8 @@ A *source* is a folder, ``ID`` on the Hub, or ``ID@REVISION`` for a branch, tag 
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -52,21 +53,30 @@ def resolve(name: str, progress: Progress, revision: str | None = None) -> str:
     return name
 
 
-def _located(source: str) -> tuple[str, str]:
-    """Return the folder or Hub id of a source, and the revision, which means nothing to a folder."""
+@contextmanager
+def _located(source: str) -> Iterator[tuple[str, str]]:
+    """Give the folder or Hub id of a source, and the revision, which means nothing to a folder, to what loads it.
+
+    Raises:
+        UserError: It cannot be loaded.
+    """
     name, at, revision = source.partition("@")
-    return (name, revision) if at and not Path(source).exists() else (source, "main")
+    try:
+        yield (name, revision) if at and not Path(source).exists() else (source, "main")
+    except (OSError, ValueError) as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise UserError(
+            f"The model {source} cannot be loaded ({first.rstrip('.')}): give a folder that save_pretrained wrote, or "
+            "check the name and the network."
+        ) from error
 
 
 def load_tokenizer(source: str) -> Any:
     """Load the fast tokenizer of a folder or Hub id; raises ``UserError`` where it cannot be had."""
     from transformers import AutoTokenizer
 
-    name, revision = _located(source)
-    try:
+    with _located(source) as (name, revision):
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, use_fast=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise _not_loaded(source, error) from error
     if tokenizer.pad_token_id is None:
         raise UserError(f"The tokenizer of {source} has no padding token: set one and save it beside the model.")
     return tokenizer
@@ -76,11 +86,8 @@ def load_config(source: str) -> Any:
     """Return the configuration of a folder's or Hub id's model; raises ``UserError`` where it cannot be had."""
     from transformers import AutoConfig
 
-    name, revision = _located(source)
-    try:
+    with _located(source) as (name, revision):
         return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise _not_loaded(source, error) from error
 
 
 def load_model(
@@ -102,8 +109,7 @@ def load_model(
     settings: dict[str, Any] = {} if config is None else {"config": config}
     if id2label is not None:
         settings = {"id2label": id2label, "label2id": {label: i for i, label in id2label.items()}}
-    name, revision = _located(source)
-    try:
+    with _located(source) as (name, revision):
         model: nn.Module = getattr(transformers, auto_class).from_pretrained(
             name,
             revision=revision,
@@ -113,8 +119,6 @@ def load_model(
             ignore_mismatched_sizes=True,
             **settings,
         )
-    except (OSError, ValueError) as error:
-        raise _not_loaded(source, error) from error
     return model
 
 
@@ -188,8 +192,7 @@ def load_masked_lm(source: str) -> nn.Module:
     from transformers import AutoModelForMaskedLM
 
     _quiet_loading()
-    name, revision = _located(source)
-    try:
+    with _located(source) as (name, revision):
         model, found = AutoModelForMaskedLM.from_pretrained(
             name,
             revision=revision,
@@ -198,8 +201,6 @@ def load_masked_lm(source: str) -> nn.Module:
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (OSError, ValueError) as error:
-        raise _not_loaded(source, error) from error
     if found["missing_keys"]:
         raise Unsupported(
             f"The model {source} comes without the weights of a masked-LM head: use another --model, such as bert, or "
@@ -236,14 +237,6 @@ def _quiet_loading() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _not_loaded(source: str, error: Exception) -> UserError:
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return UserError(
-        f"The model {source} cannot be loaded ({first.rstrip('.')}): give a folder that save_pretrained wrote, or "
-        "check the name and the network."
-    )
-
-
 def digest(model: nn.Module) -> str:
     """Return 16 hex digits that stand for a model's weights."""
     key = hashlib.blake2b(digest_size=8)
@@ -266,11 +259,8 @@ def _commit(source: str) -> str:
     """Return the commit of a Hub id: the name of the folder that its files are kept in."""
     from transformers.utils.hub import cached_file
 
-    name, revision = _located(source)
-    try:
+    with _located(source) as (name, revision):
         return Path(str(cached_file(name, "config.json", revision=revision))).parent.name
-    except (OSError, ValueError) as error:
-        raise _not_loaded(source, error) from error
 
 
 @cache
