@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from inspect import isroutine
 from typing import Any
 
 from dal_nlp.errors import UserError
@@ -20,11 +21,12 @@ class Calling(Oracle):
     """Asks a callable, one query after the other.
 
     Args:
-        answerer: See ``Answerer``.
+        answerer: See ``Answerer``; answers are signed with the name of the function, or of the object's class.
     """
 
     def __init__(self, answerer: Answerer) -> None:
         self._answerer = answerer
+        self._name = answerer.__name__ if isroutine(answerer) else type(answerer).__name__
 
     def open(self, setting: Setting) -> None:
         """Keep what reads answers."""
@@ -38,7 +40,7 @@ class Calling(Oracle):
                 yield self._answer(query, said)
 
     def _answer(self, query: Query, said: Any) -> Answer:
-        origin = Origin(getattr(self._answerer, "__name__", type(self._answerer).__name__), now(), VIA)
+        origin = Origin(self._name, now(), VIA)
         if isinstance(said, Opinion):
             return said if said.answer.origin else Opinion(replace(said.answer, origin=origin))
         if isinstance(said, Label | Skip):

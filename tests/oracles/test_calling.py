@@ -43,6 +43,15 @@ def test_answers_are_signed_with_the_name_of_the_function(tmp_path: Path) -> Non
     assert all(event["at"].endswith("+00:00") for event in signed)
 
 
+def test_answers_are_signed_with_the_class_of_an_object(tmp_path: Path) -> None:
+    class Expert:
+        def __call__(self, query: Query) -> Any:
+            return "positive" if int(query.id[-1]) % 2 else "negative"
+
+    run(tmp_path, Expert(), rounds=0)
+    assert {event["by"] for event in asking.events(tmp_path, "label")} == {"Expert"}
+
+
 def test_targets_of_other_tasks(tmp_path: Path) -> None:
     gold = asking.gold("qa")
     result = run(tmp_path, lambda query: gold[query.id], "qa", rounds=0)
