@@ -11,15 +11,11 @@ from dal_nlp import RunConfig, Session
 from dal_nlp.ledger import State, read_state
 from dal_nlp.session import Result
 from tests import tiny
+from tests.tiny import write
 
 TASKS = ("sentiment", "qa", "summarization")
 #: What each task calls the texts and the answer.
 COLUMNS = {"sentiment": "label", "qa": "answers", "summarization": "summary"}
-
-
-def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> str:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return str(path)
 
 
 def rows_of(task: str, n: int, seed: int = 0) -> list[dict[str, Any]]:

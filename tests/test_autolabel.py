@@ -1,7 +1,6 @@
 """Labels by the model: where the threshold comes from, what is written, what is left to people."""
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,7 @@ from dal_nlp.ledger import read_state
 from dal_nlp.prediction import predict
 from dal_nlp_cli.main import app
 from tests import tiny
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> str:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return str(path)
+from tests.tiny import write
 
 
 def run(folder: Path, model: str, **changes: Any) -> Path:

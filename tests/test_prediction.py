@@ -1,6 +1,5 @@
 """Predictions of a run's model, against the model loaded by hand."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from dal_nlp.ledger import Ledger
 from dal_nlp.prediction import Row, model_folder, predict
 from dal_nlp.tasks.classification import Classification
 from tests import tiny
+from tests.tiny import write
 
 CONFIG = {"task": "classification", "data": "pool.csv", "strategy": "elsewhere:Gone", "oracle": "elsewhere:Gone"}
 LABELS = ["positive", "neutral", "negative"]  # as a run has them that met a new label later on
@@ -32,11 +32,6 @@ def save_classifier(folder: Path, seed: int = 0) -> None:
 def run(tmp_path: Path) -> Path:
     """A run folder with a model of three labels."""
     return save_run(tmp_path / "run", "classification")
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> str:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return str(path)
 
 
 def by_hand(folder: Path, text: str) -> tuple[str, float]:

@@ -16,13 +16,9 @@ from dal_nlp.session import Result
 from dal_nlp.tasks import qa
 from dal_nlp_cli.main import app
 from tests import tiny
+from tests.tiny import write
 
 OPTIONS = {"doc_stride": 6, "longest_answer": 4}
-
-
-def write(path: Path, rows: Sequence[dict[str, Any]]) -> str:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return str(path)
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from dal_nlp.session import Result
 from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.tasks.classification import Classification
 from tests import tiny
+from tests.tiny import write
 
 TIMES = ("train_seconds", "eval_seconds", "pool_seconds", "choose_seconds")
 
@@ -30,10 +31,6 @@ def files(tmp_path: Path) -> Path:
     write(tmp_path / "pool.jsonl", tiny.sentences(60))
     write(tmp_path / "test.jsonl", tiny.sentences(20, seed=1))
     return tmp_path
-
-
-def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def settings(files: Path, model: str, **changes: Any) -> RunConfig:

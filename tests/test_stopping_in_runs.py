@@ -1,6 +1,5 @@
 """Stopping rules in a run: what they read of the ledger, when they end it, what the report says."""
 
-import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,7 @@ from dal_nlp.session import Session
 from dal_nlp.stopping import history_of, reason
 from dal_nlp.stopping_history import cohen_kappa
 from tests import tiny
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> str:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return str(path)
+from tests.tiny import write
 
 
 def settings(folder: Path, model: str, **changes: Any) -> RunConfig:

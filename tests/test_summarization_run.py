@@ -1,7 +1,6 @@
 """Summaries from a file to a report: what the loop and the seams make of a task whose answers are written."""
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,7 @@ from dal_nlp.strategies.scored import Scored
 from dal_nlp.tasks import summarization
 from dal_nlp_cli.main import app
 from tests import tiny
-
-
-def write(path: Path, rows: Sequence[dict[str, Any]]) -> str:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return str(path)
+from tests.tiny import write
 
 
 @pytest.fixture(scope="module")

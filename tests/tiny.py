@@ -1,5 +1,7 @@
 """Tiny random models and data, made on the spot: enough for logic, milliseconds a pass."""
 
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,12 @@ NEUTRAL = ["the", "a", "film", "plot", "actor", "scene", "story", "was", "is", "
 #: What `pool()` has to offer beside its task.
 OFFERS = frozenset({MASKED_LM, PREDICTED_LOSS})
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> str:
+    """Write rows as jsonl; return the path."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:

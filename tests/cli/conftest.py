@@ -1,6 +1,5 @@
 """A finished tiny run, made once, and the files that it was made of."""
 
-import json
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from dal_nlp_cli.main import app
 from tests import tiny
+from tests.tiny import write
 
 ROOT = Path(__file__).parents[2]
 #: Where processes find the package that is tested, and the oracles beside the tests.
@@ -36,12 +36,6 @@ class Files:
         return [*data, *FAST, "--initial", "4", "--query-size", "4", "--rounds", "1", "--out", str(out), *more]
 
 
-def write_rows(path: Path, rows: list[dict[str, str]]) -> str:
-    """Write rows as jsonl; return the path."""
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return str(path)
-
-
 def invoke(*words: str) -> Result:
     """Run the command line in this process."""
     return CliRunner().invoke(app, list(words), prog_name="dal-nlp")
@@ -57,9 +51,9 @@ def start(*words: str, cwd: Path) -> CompletedProcess[str]:
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     folder = tmp_path_factory.mktemp("files")
-    pool = write_rows(folder / "pool.jsonl", tiny.sentences(40, seed=0))
-    test = write_rows(folder / "test.jsonl", tiny.sentences(12, seed=1))
-    more = write_rows(folder / "more.jsonl", tiny.sentences(6, seed=2))
+    pool = write(folder / "pool.jsonl", tiny.sentences(40, seed=0))
+    test = write(folder / "test.jsonl", tiny.sentences(12, seed=1))
+    more = write(folder / "more.jsonl", tiny.sentences(6, seed=2))
     return Files(pool, test, more, tiny.save_model(folder / "model"))
 
 

@@ -7,7 +7,8 @@ from dal_nlp import estimating, rehearsal
 from dal_nlp.config import RunConfig
 from dal_nlp.training import number_of_steps
 from tests import tiny
-from tests.cli.conftest import Files, invoke, write_rows
+from tests.cli.conftest import Files, invoke
+from tests.tiny import write
 
 
 def test_it_says_what_it_checked_and_leaves_nothing(files: Files, tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ def test_rounds_and_steps_are_counted_within_the_budget(files: Files, tmp_path: 
 
 def test_nobody_is_asked(files: Files, tmp_path: Path) -> None:
     """A pool without labels and an oracle that must not be asked: the model's own answers stand in."""
-    pool = write_rows(tmp_path / "unlabelled.jsonl", [{"id": str(i), "text": f"the film {i}"} for i in range(6)])
+    pool = write(tmp_path / "unlabelled.jsonl", [{"id": str(i), "text": f"the film {i}"} for i in range(6)])
     flags = files.flags(tmp_path / "out", "--data", pool, "--oracle", "tests.cli.oracles:Absent")
     result = invoke("check", *flags)
     assert result.exit_code == 0, result.stderr

@@ -5,8 +5,9 @@ from typing import Any
 
 from dal_nlp.tasks.base import Prediction
 from dal_nlp.tasks.classification import Classification
-from tests.cli.conftest import Files, invoke, write_rows
+from tests.cli.conftest import Files, invoke
 from tests.test_prediction import save_run
+from tests.tiny import write
 
 
 def test_csv_on_standard_output_and_in_a_file(files: Files, finished: Path, tmp_path: Path) -> None:
@@ -15,7 +16,7 @@ def test_csv_on_standard_output_and_in_a_file(files: Files, finished: Path, tmp_
         {"id": "2", "text": " "},
         {"id": "3", "text": "a bad film"},
     ]
-    source, out = write_rows(tmp_path / "new.jsonl", rows), tmp_path / "out.csv"
+    source, out = write(tmp_path / "new.jsonl", rows), tmp_path / "out.csv"
     result = invoke("predict", str(finished), source, "--quiet")
     assert result.exit_code == 0, result.stderr
     table = list(csv.reader(io.StringIO(result.stdout)))
@@ -30,7 +31,7 @@ def test_csv_on_standard_output_and_in_a_file(files: Files, finished: Path, tmp_
 
 
 def test_the_file_may_name_its_texts_otherwise(files: Files, finished: Path, tmp_path: Path) -> None:
-    source = write_rows(tmp_path / "new.jsonl", [{"id": "1", "mail": "a good film"}])
+    source = write(tmp_path / "new.jsonl", [{"id": "1", "mail": "a good film"}])
     result = invoke("predict", str(finished), source, "--quiet", "--text-column", "mail")
     assert result.exit_code == 0, result.stderr
     assert list(csv.reader(io.StringIO(result.stdout)))[1][:2] == ["1", "a good film"]
@@ -50,7 +51,7 @@ class Spans(Classification):
 def test_answers_are_readable_and_details_are_further_columns(tmp_path: Path) -> None:
     folder = save_run(tmp_path / "run", "tests.cli.test_predict:Spans")
     rows = [{"id": "1", "text": " "}, {"id": "2", "text": "good film"}, {"id": "3", "text": "none"}]
-    result = invoke("predict", str(folder), write_rows(tmp_path / "new.jsonl", rows), "--quiet")
+    result = invoke("predict", str(folder), write(tmp_path / "new.jsonl", rows), "--quiet")
     assert result.exit_code == 0, result.stderr
     assert list(csv.reader(io.StringIO(result.stdout))) == [
         ["id", "text", "prediction", "confidence", "end"],
@@ -62,7 +63,7 @@ def test_answers_are_readable_and_details_are_further_columns(tmp_path: Path) ->
 
 def test_mistakes(files: Files, finished: Path, tmp_path: Path) -> None:
     nowhere = str(tmp_path / "no-folder" / "out.csv")
-    wrong = write_rows(tmp_path / "wrong.jsonl", [{"sentence": "a film"}])
+    wrong = write(tmp_path / "wrong.jsonl", [{"sentence": "a film"}])
     for words, part in (
         ([files.test, "--out", nowhere], "give another --out"),
         ([str(tmp_path / "missing.csv")], "There is no file"),

@@ -9,7 +9,8 @@ import pytest
 
 from dal_nlp.ledger import Ledger, read_state
 from dal_nlp_cli.flags import Flags
-from tests.cli.conftest import Files, invoke, start, write_rows
+from tests.cli.conftest import Files, invoke, start
+from tests.tiny import write
 
 
 def test_a_finished_run(finished_process: tuple[Path, CompletedProcess[str]]) -> None:
@@ -106,7 +107,7 @@ def test_more_rounds_go_on(files: Files, finished: Path, tmp_path: Path) -> None
 
 
 def test_a_mistake_in_the_pool_is_named(files: Files, tmp_path: Path) -> None:
-    pool = write_rows(tmp_path / "pool.jsonl", [{"id": "1", "text": "a film"}, {"id": "2", "text": "a plot"}])
+    pool = write(tmp_path / "pool.jsonl", [{"id": "1", "text": "a film"}, {"id": "2", "text": "a plot"}])
     result = invoke("run", *files.flags(tmp_path / "other", "--data", pool, "--quiet"))
     assert result.exit_code == 2
     assert "no column 'label'" in result.stderr

@@ -25,13 +25,9 @@ from dal_nlp.progress import Silent
 from dal_nlp.session import Session
 from dal_nlp_cli.main import app
 from tests import tiny
+from tests.tiny import write
 
 SEEDS, ROUNDS = 2, 1
-
-
-def write(path: Path, rows: list[dict[str, str]]) -> str:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return str(path)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import csv
 import gc
-import json
 import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from dal_nlp.data.tokenized import describe
 from dal_nlp.errors import EmptyRow, RowError, UnusableRow, UserError
 from dal_nlp.tasks.base import Task
 from tests import tiny
+from tests.tiny import write
 
 LABELS = ("good", "bad")
 
@@ -68,22 +68,17 @@ def config(**changes: Any) -> RunConfig:
     return RunConfig.model_construct(**{"task": "toy", "labels": None, "max_length": 8, **columns, **changes})
 
 
-def put(file: Path, rows: Iterable[Mapping[str, Any]]) -> str:
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return str(file)
-
-
 def row(id: str, text: str, label: str | None = "good") -> dict[str, str | None]:
     return {"id": id, "text": text, "label": label}
 
 
 def read(tmp_path: Path, rows: Iterable[Mapping[str, Any]], **arguments: Any) -> Corpus:
     arguments = {"need_targets": True, **arguments}
-    return read_corpus(put(tmp_path / "p.jsonl", rows), toy(), config(), tmp_path / "cache", "test", **arguments)
+    return read_corpus(write(tmp_path / "p.jsonl", rows), toy(), config(), tmp_path / "cache", "test", **arguments)
 
 
 def complaint(tmp_path: Path, rows: Iterable[Mapping[str, Any]], settings: RunConfig | None = None, **more: Any) -> str:
-    source = put(tmp_path / "p.jsonl", rows)
+    source = write(tmp_path / "p.jsonl", rows)
     with pytest.raises(UserError) as caught:
         read_corpus(source, toy(), settings or config(), tmp_path / "cache", "test", **{"need_targets": True, **more})
     assert not list((tmp_path / "cache").iterdir()), "a source that was refused leaves a file behind"
@@ -328,7 +323,7 @@ def test_later_rows(tmp_path: Path, settings: dict[str, Any], second: dict[str, 
 
 
 def test_no_file_is_left_by_a_process_that_dies_while_reading(tmp_path: Path) -> None:
-    source = put(tmp_path / "p.jsonl", [row(f"r{i}", f"text {i}") for i in range(3)])
+    source = write(tmp_path / "p.jsonl", [row(f"r{i}", f"text {i}") for i in range(3)])
 
     class Dying(Toy):
         def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -341,14 +336,14 @@ def test_no_file_is_left_by_a_process_that_dies_while_reading(tmp_path: Path) ->
 
 def test_without_a_cache_the_files_go_with_the_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    source = put(tmp_path / "p.jsonl", [row("a", "one")])
+    source = write(tmp_path / "p.jsonl", [row("a", "one")])
     corpus = read_corpus(source, toy(), config(), None, "test", need_targets=True)
     assert len(list(tmp_path.glob("dal-nlp-*"))) == 1
     del corpus
     gc.collect()
     assert list(tmp_path.glob("dal-nlp-*")) == []
     with pytest.raises(UserError):
-        read_corpus(put(tmp_path / "p.jsonl", [row("a", "")]), toy(), config(), None, "test", need_targets=True)
+        read_corpus(write(tmp_path / "p.jsonl", [row("a", "")]), toy(), config(), None, "test", need_targets=True)
     assert list(tmp_path.glob("dal-nlp-*")) == []
 
 
@@ -392,7 +387,7 @@ def test_encoded_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None
 )
 def test_encoded_anew(tmp_path: Path, rows: list[Any], settings: dict[str, Any], words: list[str]) -> None:
     encoded_by(read(tmp_path, FILMS))
-    source = put(tmp_path / "p.jsonl", rows)
+    source = write(tmp_path / "p.jsonl", rows)
     corpus = read_corpus(source, toy(), config(**settings), tmp_path / "cache", "test", need_targets=True)
     tokenizer = tiny.tokenizer()
     tokenizer.add_tokens(words)
@@ -437,7 +432,7 @@ ROWS = [row(f"r{i}", f"text {i}") for i in range(6)]
 
 def pool(tmp_path: Path, rows: Iterable[Mapping[str, Any]], task: Task | None = None, **arguments: Any) -> Corpus:
     settings = arguments.pop("settings", config())
-    source = put(tmp_path / "pool.jsonl", rows)
+    source = write(tmp_path / "pool.jsonl", rows)
     return read_pool(source, task or toy(), settings, tmp_path / "cache", **{"need_targets": True, **arguments})
 
 
@@ -557,7 +552,7 @@ def test_a_pool_that_is_gone(tmp_path: Path) -> None:
 
 
 def answers(tmp_path: Path, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    return read_answers(put(tmp_path / "answers.jsonl", rows), toy(), config())
+    return read_answers(write(tmp_path / "answers.jsonl", rows), toy(), config())
 
 
 def test_answers(tmp_path: Path) -> None:

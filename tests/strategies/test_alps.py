@@ -187,7 +187,7 @@ def test_it_is_refused_where_there_is_no_language_model() -> None:
 
 def settings(folder: Path, model: str, **changes: Any) -> RunConfig:
     for name, rows in (("pool", tiny.sentences(40)), ("test", tiny.sentences(12, seed=1))):
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        tiny.write(folder / f"{name}.jsonl", rows)
     values = {
         "task": "sentiment",
         "data": str(folder / "pool.jsonl"),

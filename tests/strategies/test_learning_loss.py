@@ -29,7 +29,7 @@ def rng() -> np.random.Generator:
 
 def run(folder: Path, model: str, out: str, **changes: Any) -> dal_nlp.Result:
     for name, rows in (("pool", tiny.sentences(40)), ("test", tiny.sentences(12, seed=1))):
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        tiny.write(folder / f"{name}.jsonl", rows)
     values = {
         "task": "sentiment",
         "data": str(folder / "pool.jsonl"),
