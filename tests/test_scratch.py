@@ -79,10 +79,14 @@ def test_a_full_disk_is_said_before_anything_is_written(tmp_path: Path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_other_faults_of_the_disk_stay_what_they_are(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError):
-        Scratch(tmp_path / "file", 0).array((3,), np.float32)
+def test_other_faults_of_the_disk_stay_what_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down(handle: int, offset: int, length: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "posix_fallocate", break_down)
+    with pytest.raises(OSError, match="Input/output error"):
+        Scratch(tmp_path, 0).array((3,), np.float32)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_part_of_what_lies_in_a_file_lies_in_a_file(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """What trackers are told of a run, through accelerate."""
 
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from accelerate.tracking import TensorBoardTracker
 
 from dal_nlp import RunConfig, Session, UserError
-from dal_nlp.tracking import check_tracker, scalars, settings
+from dal_nlp.tracking import Tracking, check_tracker, scalars, settings
 from tests import tiny
 from tests.test_head_learner import copied_after_every_event
 from tests.test_lora_learner import written
@@ -65,6 +67,19 @@ def test_a_run_that_goes_on_tells_what_a_crash_kept_back(files: Path, monkeypatc
     shutil.rmtree(folder / "tracking")
     Session(config(files, out=str(folder))).run()
     assert [step for step, _ in points(folder)["test/accuracy"]] == [6, 10, 14]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_trackers_are_closed_however_a_run_ends(files: Path, monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+    closed: list[TensorBoardTracker] = []
+    monkeypatch.setattr(TensorBoardTracker, "finish", lambda tracker: closed.append(tracker))
+    with (
+        pytest.raises(ZeroDivisionError) if fails else nullcontext(),
+        Tracking("tensorboard", files, config(files), []),
+    ):
+        assert not closed
+        1 / int(not fails)
+    assert len(closed) == 1
 
 
 def test_without_a_tracker_nothing_is_written(files: Path) -> None:

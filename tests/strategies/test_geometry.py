@@ -125,6 +125,15 @@ def test_kmeans_on_a_pool_needs_no_labels():
     assert (np.diff(selection.scores) <= 0).all()
 
 
+def test_two_rows_that_make_a_cluster_are_chosen_from_by_lot_whatever_rounding_says() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(5):
+        pair = rng.standard_normal((2, 16), dtype=np.float32)
+        x = Dense(np.concatenate([pair, pair + 100 * rng.standard_normal(16, dtype=np.float32)]))
+        picks = [nearest_to_centres(x, 2, np.random.default_rng(seed)).positions for seed in range(40)]
+        assert {tuple(sorted(each.tolist())) for each in picks} == {(0, 2), (0, 3), (1, 2), (1, 3)}
+
+
 def test_vectors_of_zeros_are_chosen_from_by_lot():
     selection = nearest_to_centres(Dense(np.zeros((7, 3), dtype=np.float32)), 7, np.random.default_rng(0))
     assert sorted(selection.positions.tolist()) == list(range(7))
