@@ -99,7 +99,9 @@ class Flags:
     ] = None
     oracle: Annotated[
         str | None,
-        flag(_PEOPLE, "NAME", "Who answers: labeled-file, file (people), noisy:0.1 or module:Class.", "labeled-file"),
+        flag(
+            _PEOPLE, "NAME", "Who answers: labeled-file, file, label-studio, noisy:0.1, module:Class.", "labeled-file"
+        ),
     ] = None
     annotators: Annotated[
         str | None, flag(_PEOPLE, "A,B,C", "People who answer, each in a sheet of their own.", "anybody")

@@ -98,5 +98,28 @@ class Opinion:
 Answer = Label | Skip | Opinion
 
 
+@dataclass(frozen=True)
+class Channel:
+    """Where people answer outside of the run; no answer, and in the ledger because it has to outlive the run.
+
+    Attributes:
+        oracle: Which one asks there.
+        url: Of the server.
+        mark: What the project is found by that the oracle is about to create; "" where it takes one that is there.
+        project: The number of the project on that server, None until it is created.
+        created: When it was, as the server says: a project of the same number elsewhere is another one.
+    """
+
+    oracle: str
+    url: str
+    mark: str = ""
+    project: int | None = None
+    created: str = ""
+
+    def event(self) -> tuple[str, Event]:
+        """Return the name and the values of the ledger's event."""
+        return "channel", asdict(self)
+
+
 def _of(origin: Origin | None) -> Event:
     return origin.values() if origin else {}

@@ -196,8 +196,12 @@ class RunConfig(Section):
         None, ge=0, description="random labels that measure without a test set; null: 100, or 0 with a test set"
     )
     answers: str | None = Field(None, description="the labelled file's answers, joined by id")
-    oracle: str = Field("labeled-file", description="who answers: labeled-file, file, noisy:0.1 or module:Class")
-    annotators: Names | None = Field(None, description="people who answer, each in a sheet of their own")
+    oracle: str = Field(
+        "labeled-file", description="who answers: labeled-file, file, label-studio, noisy:0.1 or module:Class"
+    )
+    annotators: Names | None = Field(
+        None, description="people who answer, each in a sheet of their own; in Label Studio their addresses"
+    )
     overlap: Share = Field(0.0, ge=0, le=1, description="share of a round that all annotators get, such as 10%")
     suggest: bool = Field(False, description="whether people are shown what the model would answer")
     strict: bool = Field(False, description="rows that would be dropped are errors")
@@ -277,7 +281,7 @@ class RunConfig(Section):
         elif self.query.prefilter_keep is not None:
             raise UserError("query.prefilter_keep is for query.prefilter, which is not set: name a strategy there.")
         make_oracle(self.oracle)
-        _check_annotators(self.annotators, self.overlap)
+        _check_annotators(self.annotators, self.overlap, r"[\w@+-]+" if self.oracle == "file" else r"[\w@+.-]+")
         make_policy(self.pseudo_labels)
         self._check_mode()
         if self.initial is None:
@@ -339,10 +343,10 @@ class RunConfig(Section):
             raise _sentence(error) from None
 
 
-def _check_annotators(names: list[str] | None, overlap: float) -> None:
-    """Raise ``UserError`` for names that cannot be part of a file's, and for an overlap of nobody."""
+def _check_annotators(names: list[str] | None, overlap: float, letters: str) -> None:
+    """Raise ``UserError`` for names of other letters, which could not be part of a file's, and an overlap of nobody."""
     for name in names or []:
-        if not re.fullmatch(r"[\w@+-]+", name) or name.isdecimal() or name in ("conflicts", "majority"):
+        if not re.fullmatch(letters, name) or name.isdecimal() or name in ("conflicts", "majority"):
             raise UserError(
                 f"--annotators {name!r} cannot name a sheet: use letters, digits, @, +, - and _, not digits alone, and "
                 "neither conflicts nor majority."

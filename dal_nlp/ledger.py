@@ -102,6 +102,7 @@ class State:
     given: dict[str, list[Event]] = field(default_factory=dict)  # by id, every answer and removal in order
     late: set[str] = field(default_factory=set)  # ids about which something was decided after the last fit
     suspects: list[Event] = field(default_factory=list)  # the last search for wrong labels: {"id", "suggestion", ...}
+    channel: Event | None = None  # where people answer outside of the run
     pseudo: dict[int, Event] = field(default_factory=dict)  # by the round whose fit uses them
     metrics: list[Event] = field(default_factory=list)  # one per finished round
     notes: list[str] = field(default_factory=list)  # what the user should know, in sentences
@@ -200,6 +201,8 @@ class State:
                 self._take(event)
             case "suspects":
                 self.suspects = event["rows"]
+            case "channel":
+                self.channel = event
             case "pseudo":
                 self.pseudo[event["round"]] = event
             case "metrics":

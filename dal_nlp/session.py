@@ -18,7 +18,7 @@ from dal_nlp.config import RunConfig
 from dal_nlp.errors import UserError
 from dal_nlp.folders import choose_folder
 from dal_nlp.ledger import Ledger, Target
-from dal_nlp.oracles import Answer, Answerer, Label, Opinion, Oracle
+from dal_nlp.oracles import Answer, Answerer, Channel, Label, Opinion, Oracle
 from dal_nlp.pool import Pool
 from dal_nlp.processes import check_same, is_main, share, share_each, step
 from dal_nlp.progress import Console, Progress, Silent
@@ -247,8 +247,10 @@ class Session:
             self._ledger.append(name, {"round": round, **values})
         return self._state.pending(ids)
 
-    def _check_answer(self, answer: Answer) -> None:
+    def _check_answer(self, answer: Answer | Channel) -> None:
         """Raise ``UserError`` for an answer that the run cannot use, before it is written down for good."""
+        if isinstance(answer, Channel):
+            return
         if answer.id not in self._state.ever_asked:
             raise UserError(f"The oracle answered {answer.id!r}, which was not asked: yield ids of the queries.")
         said = answer.answer if isinstance(answer, Opinion) else answer

@@ -146,7 +146,8 @@ class Workspace:
         self._source = source
         self._use(learner(self.config, self.task, source, self.folder, self._progress, predicts_loss))
         answers, state = Answers(self.corpus), self._ledger.state
-        self.oracle.open(Setting(self.folder, self.config, self.task, state, answers, self.corpus.example))
+        example = self.corpus.example
+        self.oracle.open(Setting(self.folder, self.config, self.task, state, answers, example, self._progress))
         for name, strategy in ((self.config.initial_strategy, self._initial), (self.config.strategy, self._strategy)):
             if "draws" in strategy.requires and (strategy is self._initial or not self.learner.has_dropout):
                 check_draws(name, self._pool(self._data.select(range(min(8, len(self._data)))), -1))

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from dal_nlp.errors import unknown
-from dal_nlp.oracles.base import Answer, Label, Opinion, Oracle, Origin, Query, Setting, Skip
+from dal_nlp.oracles.base import Answer, Channel, Label, Opinion, Oracle, Origin, Query, Setting, Skip
 from dal_nlp.oracles.calling import Answerer, Calling
+from dal_nlp.oracles.label_studio import LabelStudio, numbered
 from dal_nlp.oracles.labeled_file import LabeledFile
 from dal_nlp.oracles.noisy import PREFIX, Noisy
 from dal_nlp.oracles.sheets import Sheets
@@ -13,6 +14,7 @@ from dal_nlp.plugins import import_class
 ORACLES: Mapping[str, type[Oracle]] = {
     "labeled-file": LabeledFile,
     "file": Sheets,
+    "label-studio": LabelStudio,
 }
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "Answer",
     "Answerer",
     "Calling",
+    "Channel",
     "Label",
     "Opinion",
     "Oracle",
@@ -32,13 +35,17 @@ __all__ = [
 
 
 def make_oracle(name: str) -> Oracle:
-    """Build an oracle by its name in the table, as ``module:Class``, or as ``noisy:`` before a share or a file.
+    """Build an oracle by its name in the table or as ``module:Class``; a few names take something behind a colon.
+
+    These are ``noisy:`` before a share or a file, and ``label-studio:`` before the number of a project.
 
     Raises:
-        UserError: An unknown name (the nearest one is given), or nothing that ``Noisy`` takes.
+        UserError: An unknown name (the nearest one is given), or nothing that ``Noisy`` or ``LabelStudio`` takes.
     """
     if name.startswith(PREFIX):
         return Noisy(name.removeprefix(PREFIX))
+    if name.startswith("label-studio:"):
+        return numbered(name)
     if name not in ORACLES and ":" not in name:
         raise unknown("oracle", name, [*ORACLES, f"{PREFIX}0.1"])
     return import_class("oracle", name, ORACLES)()

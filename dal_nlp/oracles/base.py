@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from dal_nlp.answering import Answer, Label, Opinion, Origin, Query, Skip
+from dal_nlp.answering import Answer, Channel, Label, Opinion, Origin, Query, Skip
 from dal_nlp.ledger import State, Target
 
 if TYPE_CHECKING:
     from dal_nlp.config import RunConfig
+    from dal_nlp.progress import Progress
     from dal_nlp.tasks.base import Example, Task
 
-__all__ = ["Answer", "Label", "Opinion", "Oracle", "Origin", "Query", "Setting", "Skip"]
+__all__ = ["Answer", "Channel", "Label", "Opinion", "Oracle", "Origin", "Query", "Setting", "Skip"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Setting:
         state: What has happened; to be read only.
         answers: The answers that the run's files hold, by id.
         example: Returns the fields of an example of the pool by its id.
+        progress: Where an oracle that waits says what for.
     """
 
     folder: Path
@@ -35,6 +37,7 @@ class Setting:
     state: State
     answers: Mapping[str, Target]
     example: Callable[[str], "Example"]
+    progress: "Progress"
 
 
 class Oracle(ABC):
@@ -56,10 +59,10 @@ class Oracle(ABC):
         """Take up what there is to know of the run; called once, before the first query."""
 
     @abstractmethod
-    def label(self, queries: Sequence[Query]) -> Iterator[Answer]:
+    def label(self, queries: Sequence[Query]) -> Iterator[Answer | Channel]:
         """Yield an answer to each query that can be answered now, in any order.
 
-        A later answer to an earlier query corrects it.
+        A later answer to an earlier query corrects it. A ``Channel`` is written down likewise.
         """
 
     def remarks(self, pending: Sequence[str]) -> list[str]:

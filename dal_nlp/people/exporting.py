@@ -104,13 +104,11 @@ def _write_label_studio(desk: Desk, ids: Sequence[str], path: Path) -> None:
 
 def _studio_task(desk: Desk, id: str) -> Row:
     task, example, event = desk.task, desk.example(id), decision(desk.state, id) or {}
-    found: Row = {"data": label_studio.data(task, example), "annotations": [], "predictions": []}
+    guess = desk.state.suggestion(id)
+    predictions = label_studio.predictions(task, guess, example, f"round-{guess['round']}" if guess else "")
+    found: Row = {"data": label_studio.data(task, example), "annotations": [], "predictions": predictions}
     if "target" in event:
         found["annotations"] = [{"result": label_studio.results(task, event["target"], example)}]
-    guess = desk.state.suggestion(id)
-    if guess:
-        model, results = f"round-{guess['round']}", label_studio.results(task, guess["target"], example)
-        found["predictions"] = [{"model_version": model, "score": guess["confidence"], "result": results}]
     return found
 
 

@@ -4,6 +4,7 @@ Its offsets count characters, as ours do. Other tools that write its format coun
 the two the one is read that finds the text of the span.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -15,16 +16,17 @@ from dal_nlp.tasks.base import Example, Task
 #: that is answered about.
 ANSWER, NONE, ABOUT = "answer", "none", "about"
 SPAN = "answer"  # the one kind of span
-ID = "dal_nlp_id"  # of our example in the data of a task
+OURS = "dal_nlp_"  # begins the name of what is ours in the data of a task
+ID = f"{OURS}id"  # of our example
 
 Result = dict[str, Any]
 
 
 def interface(task: Task) -> str:
     """Return the labelling interface of a task, as XML."""
-    *above, last = task.columns()
-    shown = [f'  <Text name="text{i}" value={quoteattr(f"${name}")}/>' for i, name in enumerate(above)]
-    text = f'  <Text name="{ABOUT}" value={quoteattr(f"${last}")}/>'
+    *above, last = _fields(task)
+    shown = [f'  <Text name="text{i}" value="${name}"/>' for i, name in enumerate(above)]
+    text = f'  <Text name="{ABOUT}" value="${last}"/>'
     choices = "".join(f"<Choice value={quoteattr(label)}/>" for label in task.labels)
     none = f'  <Choices name="{NONE}" toName="{ABOUT}">{choices}</Choices>' if task.labels else ""
     lines = {
@@ -37,7 +39,18 @@ def interface(task: Task) -> str:
 
 def data(task: Task, example: Example) -> dict[str, str]:
     """Return what a task of Label Studio shows of an example, with our id."""
-    return {ID: str(example["id"]), **dict(zip(task.columns(), task.texts(example), strict=True))}
+    return {ID: str(example["id"]), **dict(zip(_fields(task), task.texts(example), strict=True))}
+
+
+def _fields(task: Task) -> list[str]:
+    """Return what the texts are called in the data of a task: as their columns are, unless Label Studio reads more.
+
+    It refuses or misreads a name such as "a.b" or "x[0]", and ours must stay ours.
+    """
+    return [
+        name if re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) and not name.startswith(OURS) else f"{OURS}text{i}"
+        for i, name in enumerate(task.columns())
+    ]
 
 
 def results(task: Task, target: Target, example: Example) -> list[Result]:
@@ -48,19 +61,19 @@ def results(task: Task, target: Target, example: Example) -> list[Result]:
         return [_result("textarea", ANSWER, {"text": [target] if isinstance(target, str) else list(target)})]
     if not target["text"]:
         return [_result("choices", NONE, {"choices": list(task.labels)})]
+    spans = zip(target["text"], target["answer_start"], strict=True)
     return [
-        _result(
-            "labels",
-            ANSWER,
-            {
-                "start": start,
-                "end": start + len(text),
-                "text": text,
-                "labels": [SPAN],
-            },
-        )
-        for text, start in zip(target["text"], target["answer_start"], strict=True)
+        _result("labels", ANSWER, {"start": start, "end": start + len(text), "text": text, "labels": [SPAN]})
+        for text, start in spans
     ]
+
+
+def predictions(task: Task, guess: Mapping[str, Any] | None, example: Example, model: str) -> list[Result]:
+    """Return what ``State.suggestion`` found as the predictions of a task, by the name of a model."""
+    if not guess:
+        return []
+    result = results(task, guess["target"], example)
+    return [{"model_version": model, "score": guess["confidence"], "result": result}]
 
 
 def _result(kind: str, name: str, value: dict[str, Any]) -> Result:
