@@ -3,6 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+STUDIO := .venv-label-studio
 
 # The first of these that starts and is new enough; `make PYTHON=/path/to/python3.12 test` overrules it.
 PYTHON ?= $(shell for python in python3.11 python3; do \
@@ -13,10 +14,10 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 OFFLINE := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false XDG_CACHE_HOME=$(CURDIR)/.pytest_cache/xdg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser check format bench clean
+.PHONY: help setup demo test browser label-studio check format bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## create .venv and install the project into it (minutes, once)
 
@@ -26,9 +27,11 @@ demo: $(READY) ## run active learning on real film reviews and write runs/demo/r
 test: $(READY) ## run the whole test suite; no network, no GPU
 	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile
 
-browser: $(READY) ## get what the tests of the page in a browser need (chromium by apt-get, as root, where there is none)
+browser: $(READY) ## have `make test` run the page in a browser too (chromium by apt-get, as root, where there is none)
 	$(BIN)/python -m pip install -c constraints.txt -e '.[browser]'
 	command -v chromium || command -v chromium-browser || command -v google-chrome || { apt-get update && apt-get install -y chromium; }
+
+label-studio: $(STUDIO)/.installed ## have `make test` run against a real Label Studio too (minutes, once)
 
 check: $(READY) ## check format, lint and types
 	$(BIN)/ruff format --check .
@@ -43,7 +46,7 @@ bench: $(READY) ## print the tables of speed and memory
 	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean: ## remove the environment and all caches, but no runs
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov build dist *.egg-info
+	rm -rf $(VENV) $(STUDIO) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp comes last, so an interrupted installation is taken up again.
@@ -52,4 +55,11 @@ $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
 	mkdir -p $(VENV)/typed && ln -sfn ../../cli $(VENV)/typed/dal_nlp_cli
+	touch $@
+
+# The server has an environment of its own, as its pins conflict with ours; what asks it goes into ours.
+$(STUDIO)/.installed: tests/label-studio-constraints.txt $(READY)
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,label-studio]'
+	test -x $(STUDIO)/bin/pip || $(PYTHON) -m venv $(STUDIO)
+	$(STUDIO)/bin/python -m pip install -c tests/label-studio-constraints.txt label-studio
 	touch $@
