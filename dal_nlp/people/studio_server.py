@@ -84,6 +84,7 @@ class SdkServer:
 
     def __init__(self) -> None:
         try:
+            from httpx import Client, Limits
             from label_studio_sdk import LabelStudio
         except ImportError:
             raise UserError(
@@ -93,7 +94,9 @@ class SdkServer:
         if not token:
             raise UserError(f"{TOKEN} is not set: put the access token of your Label Studio account there.")
         with self._asking():
-            self._client = LabelStudio(base_url=self.url, api_key=token, timeout=TIMEOUT)
+            # No connection outlives its request: the SDK would never close it.
+            web = Client(timeout=TIMEOUT, follow_redirects=True, limits=Limits(max_keepalive_connections=0))
+            self._client = LabelStudio(base_url=self.url, api_key=token, timeout=TIMEOUT, httpx_client=web)
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -164,11 +167,13 @@ class SdkServer:
         return [item for part in parts for item in self._tasks(project, _only(part))]
 
     def _tasks(self, project: int, query: str | None) -> list[Item]:
-        wanted = {"id", "data", "overlap", "annotations"}
         with self._asking():
             found = self._client.tasks.list(project=project, query=query, page_size=AT_ONCE, request_options=_ONCE)
-            # The SDK declares texts where the server sends lists; it takes them as they are, and so do we.
-            return [task.model_dump(mode="json", include=wanted, warnings=False) for task in found]
+            # The SDK says that annotations are a text; what it hands over is the list that the server sent.
+            return [
+                {"id": task.id, "data": task.data, "overlap": task.overlap, "annotations": task.annotations or []}
+                for task in found
+            ]
 
     def push(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> list[int]:
         """Add up to ``AT_ONCE`` tasks, all or none, and return their numbers."""
