@@ -104,13 +104,10 @@ class LabelStudio(Oracle):
         return project
 
     def _check_interface(self, project: Project) -> None:
-        """Give a project without a labelling interface ours; raise ``UserError`` where it has another."""
+        """Raise ``UserError`` where a project has another labelling interface than ours; it may still have none."""
         ours = label_studio.interface(self._setting.task)
-        if not _parts(project.interface) - _parts("<View/>"):
-            self._server.set_interface(project.number, ours)
-            return
         missing = _parts(ours) - _parts(project.interface)
-        if missing:
+        if missing and not _is_blank(project):
             place = self._setting.folder / INTERFACE
             replace_file(place, ours.encode())
             tag, *values = min(missing)
@@ -143,7 +140,7 @@ class LabelStudio(Oracle):
     def _settle_project(self) -> Iterator[Channel]:
         """Create the project if need be, and yield which one it is before anything is asked there.
 
-        It is named in the ledger before it is created, so that a crash in between leaves one that is found again.
+        Its mark is in the ledger before it is created, so that a crash in between leaves one that is found again.
         """
         state, url = self._setting.state, self._server.url
         if self._project is None:
@@ -152,6 +149,9 @@ class LabelStudio(Oracle):
             assert state.channel is not None
             mark = state.channel["mark"]
             self._project = self._patiently(lambda: self._server.find(mark) or self._create(mark))
+        if _is_blank(self._project):
+            ours, number = label_studio.interface(self._setting.task), self._project.number
+            self._patiently(lambda: self._server.set_interface(number, ours))
         known = state.channel or {}
         if known.get("project") != self._project.number or known["url"] != url:
             mark = known.get("mark", "") if self._number is None else ""
@@ -347,6 +347,11 @@ def _question(state: State, id: str) -> tuple[str, str]:
         else:
             said = said or event.get("via", "").startswith(f"{NAME} ")
     return id, str(times)
+
+
+def _is_blank(project: Project) -> bool:
+    """Tell whether a project has no labelling interface yet."""
+    return _parts(project.interface) <= _parts("<View/>")
 
 
 def _parts(interface: str) -> set[tuple[str, ...]]:
