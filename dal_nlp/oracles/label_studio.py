@@ -209,11 +209,12 @@ class LabelStudio(Oracle):
         """Return a task as it is pushed."""
         task, example = self._setting.task, self._setting.example(query.id)
         state, ours = self._setting.state, label_studio.OURS
+        round = (state.audit or []) if query.round is None else state.queries[query.round].ids
         data = {
             **label_studio.data(task, example),
             TIMES: _question(state, query.id)[1],
             f"{ours}round": query.round,
-            f"{ours}rank": state.asked[query.round].index(query.id) + 1,
+            f"{ours}rank": round.index(query.id) + 1,
             f"{ours}score": query.score,
             f"{ours}why": query.why,
         }
@@ -251,7 +252,7 @@ class LabelStudio(Oracle):
 
     def _ours(self, items: Sequence[Item]) -> list[Item]:
         """Return the tasks of which the run has asked."""
-        asked = {id for ids in self._setting.state.asked.values() for id in ids}
+        asked = self._setting.state.ever_asked
         return [item for item in items if _key(item)[0] in asked]
 
     def _hand_in(self, annotation: Mapping[str, Any], item: Item) -> Iterator[Answer]:

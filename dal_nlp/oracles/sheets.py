@@ -24,7 +24,7 @@ from dal_nlp.people.sheets import (
     stem_of,
     write_sheet,
 )
-from dal_nlp.people.votes import assign, conflicts, hand_in, is_new, opinions, settle
+from dal_nlp.people.votes import conflicts, hand_in, is_new, opinions, settle, shares
 from dal_nlp.wording import counted
 
 #: Most mistakes in sheets that are named.
@@ -159,7 +159,7 @@ class Sheets(Oracle):
             return
         config, state, round = self._setting.config, self._setting.state, missing[0].round
         disputed = set(conflicts(config, state))
-        dealt = assign(config, state.asked[round], round) or {"": [query.id for query in missing]}
+        dealt = shares(config, state, [round]) or {"": [query.id for query in missing]}
         waiting = {name: self._open_for(name, ids, missing, disputed) for name, ids in dealt.items()}
         if not any(waiting.values()):  # only then are all conflicts known
             waiting[CONFLICTS] = [query for query in missing if query.id in disputed]

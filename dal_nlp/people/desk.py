@@ -13,7 +13,7 @@ from dal_nlp.errors import UserError, nearest
 from dal_nlp.folders import stored_config
 from dal_nlp.ledger import Event, Ledger, State
 from dal_nlp.people.answers import back_in_the_pool, key_of, now, read_answer, suggested
-from dal_nlp.people.votes import assign, conflicts, deal, decision, hand_in, opinions
+from dal_nlp.people.votes import conflicts, decision, hand_in, opinions, shares
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.base import Task
 
@@ -85,15 +85,10 @@ class Desk:
         names = self.config.annotators
         if names and who not in names:
             raise UserError(f"{who!r} is no annotator of this run{nearest(who, names)}: --as {' or '.join(names)}.")
-        mine = {
-            id
-            for number, ids in self.state.asked.items()
-            for id in (assign(self.config, ids, number)[who] if names else ids)
-        }
+        waiting = self.state.waiting
+        mine = set(shares(self.config, self.state, self.state.asked)[who] if names else waiting)
         disputed = set(conflicts(self.config, self.state))
-        return [
-            id for id in self.state.waiting if id in mine and id not in disputed and who not in opinions(self.state, id)
-        ]
+        return [id for id in waiting if id in mine and id not in disputed and who not in opinions(self.state, id)]
 
     def further(self, who: str) -> list[str]:
         """Return what one person may go on with after ``queue``, while others answer or a model trains.
@@ -103,10 +98,9 @@ class Desk:
         state, round, first = self.state, len(self.state.queries) - 1, set(self.queue(who))
         if state.stopped:
             return []
-        mine = assign(self.config, state.asked[round], round) if state.queries else {}
-        asked = mine.get(who, []) if self.config.annotators else state.asked.get(round, [])
-        rest = state.remainder(round)
-        open_ids = state.pending([*asked, *(deal(self.config, rest)[who] if self.config.annotators else rest)])
+        mine = shares(self.config, state, [round])[who] if self.config.annotators and state.queries else None
+        asked = [*state.asked.get(round, []), *state.remainder(round)]
+        open_ids = state.pending([id for id in asked if mine is None or id in mine])
         return [id for id in open_ids if id not in first and who not in opinions(state, id)]
 
     def disputed(self) -> list[str]:

@@ -36,6 +36,13 @@ def deal(config: RunConfig, ids: Sequence[str]) -> dict[str, list[str]]:
     return {name: list(ids[place :: len(names)]) for place, name in enumerate(names)}
 
 
+def shares(config: RunConfig, state: State, numbers: Iterable[int | None]) -> dict[str, list[str]]:
+    """Return which examples each annotator was dealt in some rounds and in all remainders; {} where nobody is named."""
+    dealt = [assign(config, state.asked[number], number) for number in numbers]
+    dealt += [deal(config, state.remainder(round)) for round in state.remainders]
+    return {name: [id for one in dealt for id in one[name]] for name in config.annotators or []}
+
+
 def voters(config: RunConfig, state: State, id: str) -> list[str]:
     """Return who is to answer an example, [] where anybody may: those it was dealt to when it was last asked about."""
     for number, ids in reversed(state.asked.items()):
