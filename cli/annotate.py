@@ -1,20 +1,19 @@
 """``dal-nlp annotate``: a page on which people answer, while a model trains."""
 
 import socket
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dal_nlp.errors import UserError
-from dal_nlp_cli.command import PENDING, Debug
+from dal_nlp_cli.command import PENDING, Debug, Folder
 from dal_nlp_cli.terminal import complain, say
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def annotate(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    folder: Folder,
     port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port of the page; 0: any free one.")] = 8765,
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Address to listen on. Another one lets other machines in.")

@@ -81,7 +81,7 @@ def plan(
     Raises:
         UserError: No model yet, a file that cannot be read, or nothing to measure on.
     """
-    run = open_run(folder, progress or Silent())
+    run = open_run(folder, Silent() if progress is None else progress)
     classes = "shared outcomes" in run.task.offers
     rows_there = [e for e in reader_of(run.config, source, text_column).examples() if e.fields is not None]
     done = {id: text for id, text in texts_asked(run.state) if id in run.state.answers}

@@ -92,7 +92,7 @@ class Pool:
         self._rows = np.arange(len(examples)) if rows is None else rows
         self.seconds = 0.0
         self._model, self._task, self._draws, self._scoring = model, task, draws, scoring
-        self._labelled, self._progress = labelled, progress or Silent()
+        self._labelled, self._progress = labelled, Silent() if progress is None else progress
         self._companions = companions or Companions()
         self._measured: dict[Probe, Measured] = {}
         self._also: tuple[Probe, ...] = ()

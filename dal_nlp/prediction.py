@@ -61,7 +61,7 @@ def predict(
     Raises:
         UserError: No run folder, no model in it yet, or a source that cannot be read (at once; a damaged row later).
     """
-    run = open_run(folder, progress or Silent())
+    run = open_run(folder, Silent() if progress is None else progress)
     examples = reader_of(run.config, source, text_column).examples()
     first = next(examples)  # a wrong file or column comes to light before the model is loaded
     model = run.load()

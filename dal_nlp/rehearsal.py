@@ -102,7 +102,7 @@ def rehearse(config: RunConfig, progress: Progress | None = None) -> Rehearsal:
     Raises:
         UserError: What the run would raise.
     """
-    progress = progress or Silent()
+    progress = Silent() if progress is None else progress
     with TemporaryDirectory(prefix="dal-nlp-check-") as temporary:
         folder = Path(temporary)
         _compare(config, folder, progress)

@@ -29,6 +29,7 @@ from dal_nlp.tasks.base import Task
 from dal_nlp.tracking import Tracking, settings
 from dal_nlp.training import Fit
 from dal_nlp.vectors import Positions
+from dal_nlp.wording import counted
 from dal_nlp.workspace import Workspace
 
 
@@ -83,7 +84,7 @@ class Session:
         self.config = config
         self._given_ledger = ledger
         self._parts = (task, strategy, initial_strategy, oracle)
-        self._progress = progress or Silent()
+        self._progress = Silent() if progress is None else progress
 
     def run(self) -> Result:
         """Run to the end, or until answers are missing.
@@ -325,8 +326,8 @@ class Session:
         model_dir = folder / "model" if state.stopped else None
         remarks = self._work.oracle.remarks(pending)
         if state.stopped and state.late:
-            said = "1 answer was" if len(state.late) == 1 else f"{len(state.late):,} answers were"
-            remarks.append(f"{said} changed after the last fit: raise --rounds or --budget to train with that.")
+            said = counted(len(state.late), "answer")
+            remarks.append(f"Changed after the last fit: {said}; raise --rounds or --budget to train with that.")
         return Result(
             folder, state.metrics, dict(state.answers), model_dir, state.stopped, pending, state.finished, remarks
         )

@@ -11,6 +11,7 @@ from dal_nlp import Label, Oracle, Query, RunConfig, Session, Skip
 from dal_nlp.ledger import read_state
 from dal_nlp.oracles import Setting
 from dal_nlp.session import Result
+from dal_nlp.summary import contents
 from tests.test_session import files as files  # the fixture
 from tests.test_session import settings
 
@@ -154,5 +155,7 @@ def test_an_answer_ahead_that_is_taken_back_is_no_part_of_the_next_round(files: 
     ahead = state.remainder(2)[0]
     state.apply({"event": "label", "id": ahead, "target": "positive"})
     assert state.ahead == [ahead]
+    bought = contents(state)["bought"]
+    assert bought["ahead of the next round"] == 1 and sum(bought.values()) == state.spent
     state.apply({**event, "id": ahead})
     assert state.ahead == []

@@ -71,7 +71,7 @@ def run_comparison(
     Raises:
         UserError: A wrong setting, or no run of random or of all others came to anything.
     """
-    progress = progress or Silent()
+    progress = Silent() if progress is None else progress
     config = RunConfig.of(values)
     arms = [RANDOM, *dict.fromkeys(name for name in strategies if name != RANDOM)]
     if len(arms) < 2:

@@ -18,6 +18,7 @@ from dal_nlp.people.screens import harmless
 from dal_nlp.people.studio_server import AT_ONCE, Item, Project, SdkServer, Server, Unreachable
 from dal_nlp.people.votes import conflicts, hand_in, is_new, settle, voters
 from dal_nlp.processes import is_main
+from dal_nlp.wording import counted
 
 NAME = "label-studio"
 #: Seconds between looks at the answers, and the most between looks at a server that is away.
@@ -312,14 +313,11 @@ class LabelStudio(Oracle):
         if len(self._problems) > SHOWN:
             said.append(f"... and {len(self._problems) - SHOWN:,} more annotations like these.")
         if self._strangers:
-            said.append(f"{self._strangers:,} tasks in {self._link()} are not of this run, and were left alone.")
+            said.append(f"Left alone in {self._link()}, as not of this run: {counted(self._strangers, 'task')}.")
         config, state = self._setting.config, self._setting.state
         settled = set(conflicts(config, state)) - set(pending)
         if settled:
-            said.append(
-                f"{len(settled):,} answers are disputed: settle them with `dal-nlp label {self._setting.folder} "
-                "--conflicts`."
-            )
+            said.append(f"Disputed: {len(settled):,}; `dal-nlp label {self._setting.folder} --conflicts` settles them.")
         return [*said, *super().remarks(pending)]
 
 

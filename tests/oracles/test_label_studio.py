@@ -170,7 +170,7 @@ def test_a_correction_in_an_old_round_is_read_and_counted_once(tmp_path: Path) -
     server.change(server.there[0]["annotations"][0], results("sentiment", id, {id: other}))
     for _ in range(2):
         again = run(server, "sentiment", tmp_path)
-        assert again.labels[id] == other and "1 answer was changed after the last fit" in again.remarks[0]
+        assert again.labels[id] == other and "Changed after the last fit: 1 answer" in again.remarks[0]
     assert len(events(tmp_path, "label")) == 9
 
 
@@ -265,7 +265,7 @@ def test_tasks_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
         server.annotate(task, results("sentiment", "s0-0"))
     end = run(server, "sentiment", tmp_path, project=project.number)
     assert len(end.labels) == 8 and len(server.there) == 10 and len(server.projects) == 1
-    assert end.remarks == ["2 tasks in http://studio:8080/projects/42 are not of this run, and were left alone."]
+    assert end.remarks == ["Left alone in http://studio:8080/projects/42, as not of this run: 2 tasks."]
     assert "<Choices" in server.projects[42]["interface"]  # it had none
     assert len(run(server, "sentiment", tmp_path).labels) == 8  # it is known without its number, too
 

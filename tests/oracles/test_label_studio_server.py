@@ -244,7 +244,7 @@ def test_two_annotators_a_skip_and_a_correction_in_an_old_round(server: StudioPr
     server.change(annotation, results("sentiment", id, wrong))
     for _ in range(2):
         again = run("sentiment", tmp_path, **people)
-        assert again.labels[id] == wrong[id] and "1 answer was changed after the last fit" in again.remarks[0]
+        assert again.labels[id] == wrong[id] and "Changed after the last fit: 1 answer" in again.remarks[0]
     assert len([event for event in events(tmp_path, "label") if event["id"] == id]) == 2
 
 

@@ -123,7 +123,7 @@ def test_corrections_are_read_after_the_end_and_train_once_the_run_goes_on(folde
     fill(sheet(folder), {id: other})
     again = run("sentiment", folder)
     assert again.labels[id] == other and len(again.curve) == len(end.curve)
-    assert "1 answer was changed after the last fit: raise --rounds or --budget" in again.remarks[0]
+    assert "Changed after the last fit: 1 answer; raise --rounds or --budget" in again.remarks[0]
     more = run("sentiment", folder, rounds=2, budget=12)
     assert more.labels[id] == other and len(more.pending) == 4
     fill(sheet(folder, "round-002.csv"), typed("sentiment"))
