@@ -1,5 +1,6 @@
 """``dal-nlp annotate``: a page on which people answer, while a model trains."""
 
+import os
 import socket
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from dal_nlp.errors import UserError
 from dal_nlp_cli.command import PENDING, Debug, Folder
 from dal_nlp_cli.terminal import complain, say
 
-LOCAL = ("127.0.0.1", "localhost", "::1")
+LOCAL, EVERYWHERE = ("127.0.0.1", "localhost", "::1"), ("0.0.0.0", "::")
 
 
 def annotate(
@@ -40,6 +41,7 @@ def annotate(
     from dal_nlp.people.desk import Desk
     from dal_nlp.people.room import Room
     from dal_nlp.people.server import make_app, token_of
+    from dal_nlp.wording import counted
 
     if not (folder / "ledger.jsonl").is_file():
         raise UserError(f"{folder} is not a run folder: start one with `dal-nlp run --oracle file --out {folder}`.")
@@ -60,7 +62,8 @@ def annotate(
             )
         training = Training(room, config, config.query_size * 5 if ahead is None else ahead)
         try:
-            shown = f"[{host}]" if ":" in host else host
+            name = socket.gethostname() if host in EVERYWHERE else host
+            shown = f"[{name}]" if ":" in name else name
             say(f"Answer at http://{shown}:{here}/#{token} (Ctrl-C ends; every answer is kept)")
             settings = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
             uvicorn.Server(settings).run(sockets=[listening])
@@ -68,9 +71,12 @@ def annotate(
             pass  # how a page ends
         finally:
             training.stop()
-        waiting, stopped = len(ledger.state.waiting), ledger.state.stopped
+        waiting, stopped, late = len(ledger.state.waiting), ledger.state.stopped, len(ledger.state.late)
     if stopped:
         say(f"Finished: {stopped}. The report: {folder / 'report.html'}")
+        if late:
+            said = counted(late, "answer")
+            say(f"Changed after the last fit: {said}; `dal-nlp run` with more --rounds trains with that.")
     else:
         say(f"Answers still missing: {waiting:,}. The same command goes on.")
         raise typer.Exit(PENDING)
@@ -82,5 +88,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise UserError(f"Cannot listen on {host}:{port} ({reason}): give another --port or --host.") from None
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise UserError(
+            f"Cannot listen on {host}:{port} ({reason}): give another --port (0 for any), or --host."
+        ) from None

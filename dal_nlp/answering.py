@@ -39,6 +39,7 @@ class Origin:
         suggested: What the annotator was shown as the model's suggestion (see ``Query``), None for nothing.
         note: What the annotator wrote beside it.
         final: Whether it settles the matter, whatever others have answered.
+        request: What the page called the request that brought it; a repetition is known by that.
     """
 
     by: str
@@ -47,6 +48,7 @@ class Origin:
     suggested: dict[str, Any] | None = None
     note: str = ""
     final: bool = False
+    request: str = ""
 
     def values(self) -> Event:
         """Return what the ledger keeps: what is not empty."""

@@ -100,7 +100,8 @@ class State:
     skipped: dict[str, str] = field(default_factory=dict)  # id -> reason
     asked: dict[int | None, list[str]] = field(default_factory=dict)  # what each round asked at first; None: the audit
     given: dict[str, list[Event]] = field(default_factory=dict)  # by id, every answer and removal in order
-    late: set[str] = field(default_factory=set)  # ids about which something was decided after the last fit
+    decided: list[str] = field(default_factory=list)  # the id of each decision, and of what took one back, in order
+    seen: int = 0  # how many of them there were at the last fit
     suspects: list[Event] = field(default_factory=list)  # the last search for wrong labels: {"id", "suggestion", ...}
     channel: Event | None = None  # where people answer outside of the run
     pseudo: dict[int, Event] = field(default_factory=dict)  # by the round whose fit uses them
@@ -147,6 +148,11 @@ class State:
         remainders = self.remainders.values()
         known = {id: score for one in remainders for id, score in zip(one.ids, one.scores, strict=True)}
         return [known[id] for id in ids]
+
+    @property
+    def late(self) -> set[str]:
+        """Ids about which something was decided after the last fit had begun."""
+        return set(self.decided[self.seen :])
 
     @property
     def spent(self) -> int:
@@ -207,11 +213,11 @@ class State:
                 self.pseudo[event["round"]] = event
             case "metrics":
                 self.metrics.append(event)
-                self.late = set()
+                self.seen = event.get("seen", len(self.decided))
                 if event["attempts"] > 1:
                     self.notes.append(_collapse_note(event))
             case "finished":
-                self.finished, self.late = event, set()
+                self.finished, self.seen = event, event.get("seen", len(self.decided))
             case "trace":
                 self.traces[event["round"]] = event["rules"]
             case "note":
@@ -229,7 +235,7 @@ class State:
         whose = event.get("whose") if kind == "removed" else None
         if whose and standing and standing.get("by") not in (whose, MAJORITY):
             return  # what somebody else has decided stays
-        self.late.add(id)
+        self.decided.append(id)
         self.answers.pop(id, None)
         self.skipped.pop(id, None)
         if kind == "label":

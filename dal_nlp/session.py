@@ -296,6 +296,7 @@ class Session:
             "round": round,
             "labels": self._work.training_size(),
             "unlearnable": self._work.unlearnable(),
+            "seen": len(self._state.decided),
             **measured,
             "train_seconds": done.seconds,
             "eval_seconds": time.perf_counter() - started,

@@ -31,9 +31,9 @@ class Served:
                 self._words, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, start_new_session=True
             )
         self.address = self._address()
-        found = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/#(\S+)", self.address)
+        found = re.fullmatch(r"http://([^:]+):(\d+)/#(\S+)", self.address)
         assert found
-        self.port, self.token = int(found[1]), found[2]
+        self.host, self.port, self.token = found[1], int(found[2]), found[3]
         return self
 
     def _address(self) -> str:

@@ -1,7 +1,7 @@
 """What people go on with while a model trains: chosen with each round, and part of the next one once it is answered."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,10 @@ import pytest
 from dal_nlp import Label, Oracle, Query, RunConfig, Session, Skip
 from dal_nlp.ledger import read_state
 from dal_nlp.oracles import Setting
+from dal_nlp.people.desk import open_desk
 from dal_nlp.session import Result
 from dal_nlp.summary import contents
+from tests import asking
 from tests.test_session import files as files  # the fixture
 from tests.test_session import settings
 
@@ -159,3 +161,39 @@ def test_an_answer_ahead_that_is_taken_back_is_no_part_of_the_next_round(files: 
     assert bought["ahead of the next round"] == 1 and sum(bought.values()) == state.spent
     state.apply({**event, "id": ahead})
     assert state.ahead == []
+
+
+def test_a_correction_during_a_fit_is_no_part_of_it(files: Path, model_folder: str) -> None:
+    state = read_state(go(settings(files, model_folder), Eager(0)).folder)
+    assert not state.late
+    fit = dict(state.metrics[-1])
+    state.apply({"event": "label", "id": state.queries[0].ids[0], "target": "positive"})
+    state.apply({**fit, "round": fit["round"] + 1})  # the fit had begun before that
+    assert state.late == {state.queries[0].ids[0]}
+    state.apply({**fit, "round": fit["round"] + 2, "seen": len(state.decided)})
+    assert not state.late
+
+
+def test_a_sheet_takes_what_was_answered_ahead_and_taken_back(waiting: Callable[[str], Path]) -> None:
+    folder = waiting("sentiment")
+    asking.run("sentiment", folder, rounds=9)
+    typed = asking.typed("sentiment")
+    with open_desk(folder / "run") as desk:
+        ids = list(desk.state.waiting)
+        (ahead,) = [id for id in typed if id not in ids][:1]
+        for id in ids:
+            desk.write(desk.read(id, typed[id], desk.origin("anna", "page")))
+        values = {"round": 0, "ids": [ahead], "scores": [0.5], "texts": ["t"], "strategy": "random", "guesses": []}
+        desk._ledger.append("remainder", {**values, "pool_seconds": 0.0, "choose_seconds": 0.0})  # type: ignore
+        desk.write(desk.read(ahead, typed[ahead], desk.origin("anna", "page")))
+    asking.run("sentiment", folder, rounds=9)
+    with open_desk(folder / "run") as desk:
+        assert desk.state.queries[1].ids[0] == ahead
+        desk.remove(ahead, "anna", "page", whose="anna")
+    asking.run("sentiment", folder, rounds=9)
+    sheets = sorted((folder / "run" / "queries").glob("round-001*.csv"))
+    assert ahead in {row["id"] for sheet in sheets for row in asking.read_csv(sheet)}
+    for sheet in sheets:
+        asking.fill(sheet, typed)
+    assert not asking.run("sentiment", folder, rounds=1).pending
+    assert asking.state(folder).answers[ahead] == typed[ahead]

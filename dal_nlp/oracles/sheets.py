@@ -128,10 +128,11 @@ class Sheets(Oracle):
 
     def _asked_in(self, sheet: Sheet) -> set[str]:
         """Return the ids that a sheet may hold: one that a spreadsheet has changed may be another example's."""
-        asked = self._setting.state.asked
+        state = self._setting.state
         if sheet.stem == SUSPECTS:
-            return {id for ids in asked.values() for id in ids}
-        return set(asked.get(sheet.round, []))
+            return state.ever_asked
+        query = state.query(sheet.round) if sheet.round is not None else None
+        return {*state.asked.get(sheet.round, []), *(query.ids if query else [])}
 
     def _hand_in(self, answer: Label | Skip, place: str) -> Iterator[Answer]:
         """Yield what is to be written down of an answer, if it is new."""
@@ -212,7 +213,7 @@ class Sheets(Oracle):
             said.append(
                 f"Answers still missing: {len(pending):,}{others}. Fill in the column {ANSWER!r} of {names} (or "
                 f".jsonl) in {folder / FOLDER} ({what}), or use `dal-nlp label {folder}`; then run the same command "
-                "again."
+                f"again. Or answer in a browser: `dal-nlp annotate {folder}`."
             )
         settled = len(disputed) - count
         if settled:

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
@@ -122,14 +122,14 @@ class Training:
 
     def _serve(self) -> None:
         """Do what the process asks for until it ends."""
-        with suppress(EOFError, OSError):  # it has ended
+        with suppress(EOFError, ConnectionError):  # it has ended
             while True:
                 what, values = self._line.recv()
                 match what:
                     case "wait":
-                        self._line.send(self._room.wait(values))
+                        self._line.send(self._done(lambda: self._room.wait(values)))  # noqa: B023 - called at once
                     case "append":
-                        self._line.send(self._append(*values))
+                        self._line.send(self._done(lambda: self._room.append(*values)))  # noqa: B023 - called at once
                     case "say":
                         self._room.say(values)
                     case "failed":
@@ -141,10 +141,11 @@ class Training:
         if self._process.exitcode and not self._stopping:
             self._room.fail("The process that trains has died.")
 
-    def _append(self, event: str, values: Event) -> int | str:
+    def _done(self, ask: Callable[[], int]) -> int | str:
+        """Return what the room says, or why it could not: the run ends with that, and the page says so."""
         try:
-            return self._room.append(event, values)
-        except UserError as error:
+            return ask()
+        except (UserError, OSError) as error:
             return str(error)
 
 

@@ -13,7 +13,7 @@ from dal_nlp.errors import UserError, nearest
 from dal_nlp.folders import stored_config
 from dal_nlp.ledger import Event, Ledger, State
 from dal_nlp.people.answers import back_in_the_pool, key_of, now, read_answer, suggested
-from dal_nlp.people.votes import conflicts, decision, hand_in, opinions, shares
+from dal_nlp.people.votes import decision, hand_in, in_conflict, opinions, settle, shares
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.base import Task
 
@@ -43,6 +43,7 @@ class Desk:
         self.task: Task = make_task(self.config)
         self.task.labels = list(state.labels)
 
+        self._disputes: dict[str, tuple[tuple[int, int], bool]] = {}
         self._example = lru_cache(KEPT)(lambda id: self._pool.example(id))
 
     @cached_property
@@ -82,30 +83,54 @@ class Desk:
         Raises:
             UserError: The run names its annotators, and this is none of them.
         """
-        names = self.config.annotators
-        if names and who not in names:
-            raise UserError(f"{who!r} is no annotator of this run{nearest(who, names)}: --as {' or '.join(names)}.")
-        waiting = self.state.waiting
-        mine = set(shares(self.config, self.state, self.state.asked)[who] if names else waiting)
-        disputed = set(conflicts(self.config, self.state))
-        return [id for id in waiting if id in mine and id not in disputed and who not in opinions(self.state, id)]
+        return self._left_to(who, self.state.waiting)
 
-    def further(self, who: str) -> list[str]:
-        """Return what one person may go on with after ``queue``, while others answer or a model trains.
+    def line(self, who: str) -> list[str]:
+        """Return ``queue``, and what one person may go on with after it, while others answer or a model trains.
 
         That is the first round while the audit sample is answered, and then the remainder of the last round.
+
+        Raises:
+            UserError: See ``queue``.
         """
-        state, round, first = self.state, len(self.state.queries) - 1, set(self.queue(who))
-        if state.stopped:
-            return []
-        mine = shares(self.config, state, [round])[who] if self.config.annotators and state.queries else None
-        asked = [*state.asked.get(round, []), *state.remainder(round)]
-        open_ids = state.pending([id for id in asked if mine is None or id in mine])
-        return [id for id in open_ids if id not in first and who not in opinions(state, id)]
+        state, round = self.state, len(self.state.queries) - 1
+        rest = state.remainder(round) if self._has_room() else []
+        more = [] if state.stopped else state.pending([*state.asked.get(round, []), *rest])
+        return self._left_to(who, list(dict.fromkeys([*state.waiting, *more])))
+
+    def _left_to(self, who: str, ids: Sequence[str]) -> list[str]:
+        """Return those of some open questions that are one person's to answer."""
+        names, disputed = self.config.annotators, set(self.disputed())
+        if names and who not in names:
+            raise UserError(f"{who!r} is no annotator of this run{nearest(who, names)}: --as {' or '.join(names)}.")
+        mine = set(shares(self.config, self.state, self.state.asked)[who] if names else ids)
+        return [id for id in ids if id in mine and id not in disputed and who not in opinions(self.state, id)]
+
+    def wants(self, id: str) -> bool:
+        """Tell whether an answer has a use: not one to a remainder that no round could learn from any more."""
+        state = self.state
+        asked = any(id in query.ids for query in state.queries) or id in (state.audit or [])
+        return asked or not state.pending([id]) or self._has_room()
+
+    def _has_room(self) -> bool:
+        """Tell whether a further round and the budget have room for an answer to a remainder.
+
+        A whole round is always left to be chosen by what was learnt, as when the remainder was chosen.
+        """
+        state, config = self.state, self.config
+        asked = [*(state.audit or []), *(id for query in state.queries for id in query.ids)]
+        left = (config.budget or 0) - state.spent - len(state.pending(asked)) - config.query_size
+        return state.stopped is None and len(state.queries) <= (config.rounds or 0) and left > 0
 
     def disputed(self) -> list[str]:
-        """Return what people disagree about."""
-        return conflicts(self.config, self.state)
+        """Return what people disagree about, what the run waits for first."""
+        state = self.state
+        rounds = len(state.asked) + len(state.remainders)
+        for id, events in state.given.items():
+            known = (len(events), rounds)  # what the answer depends on: it is asked for at every answer
+            if id not in self._disputes or self._disputes[id][0] != known:
+                self._disputes[id] = known, len(events) > 1 and in_conflict(self.config, state, id)
+        return sorted((id for id, (_, so) in self._disputes.items() if so), key=lambda id: id in state.answers)
 
     def suspects(self) -> list[str]:
         """Return the labels that the last search took for errors and that nobody has looked at since."""
@@ -125,10 +150,16 @@ class Desk:
         return read_answer(self.task, text, self.example(id), origin)
 
     def origin(
-        self, who: str, via: str, shown: dict[str, Any] | None = None, final: bool = False, note: str = ""
+        self,
+        who: str,
+        via: str,
+        shown: dict[str, Any] | None = None,
+        final: bool = False,
+        note: str = "",
+        request: str = "",
     ) -> Origin:
         """Return where an answer that is given now comes from."""
-        return Origin(who, now(), via, suggested(shown), note, final)
+        return Origin(who, now(), via, suggested(shown), note, final, request)
 
     def write(self, answer: Label | Skip) -> None:
         """Write an answer down, with what it decides; it is on the disk when this returns."""
@@ -141,15 +172,18 @@ class Desk:
         name, values = answer.event()
         self._ledger.append(name, {"round": self.round_of(answer.id), **values})
 
-    def remove(self, id: str, who: str, via: str, whose: str | None = None) -> None:
-        """Take back what was decided about an example, and what one person, or everybody, has answered."""
+    def remove(self, id: str, who: str, via: str, whose: str | None = None, request: str = "") -> None:
+        """Take back what one person, or everybody, has answered, and what that decided; others' answers count then."""
         assert self._ledger is not None
-        self._ledger.append("removed", {"id": id, "by": who, "at": now(), "via": via, "whose": whose})
+        values = {"id": id, "by": who, "at": now(), "via": via, "whose": whose}
+        self._ledger.append("removed", {**values, "request": request} if request else values)
+        for answer in settle(self.config, self.state, id):
+            self.append(answer)
 
-    def restore(self, id: str, before: Event) -> None:
+    def restore(self, id: str, before: Event, request: str = "") -> None:
         """Put an earlier decision back in its place."""
         by = before.get("by")  # nobody signs what comes from the labelled file
-        origin = self.origin(by, "undo", final=before.get("final", False)) if by else None
+        origin = self.origin(by, "undo", final=before.get("final", False), request=request) if by else None
         if "target" in before:
             self.append(Label(id, before["target"], origin))
         else:

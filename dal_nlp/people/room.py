@@ -74,9 +74,10 @@ class Room:
         self.desk, self._ledger, self._clock = desk, ledger, clock
         self._changed = threading.Condition()
         self._held: dict[str, _Held] = {}
-        self._requests: dict[str, None] = {}
+        self._requests: dict[str, str] = {}  # the ids that they were about
         self._said, self._trouble, self._busy = "", "", True
-        self._answered: dict[str, dict[str, None]] = {}  # by name, the ids in the order of their answers
+        #: By name, what was answered, in that order: the id, and whether it was to settle a dispute.
+        self._acts: dict[str, dict[tuple[str, bool], None]] = {}
         for event, _ in read_events(ledger.path):
             self._note(event)
 
@@ -101,7 +102,7 @@ class Room:
         with self._changed:
             self._check_name(who)
             now, held = self._clock(), self._held.get(tab)
-            queue = [*self.desk.queue(who), *self.desk.further(who)]
+            queue = self.desk.line(who)
             if held and held.id in queue:
                 held.until = now + PATIENCE
                 return self._item(held.id, held.shown, who)
@@ -126,7 +127,7 @@ class Room:
         """Write an answer down; it is on the disk when this returns.
 
         The same answer of the same person is written once, and a request counts once, however often and in which order
-        they arrive.
+        they arrive. What no round could learn from any more is not taken, and "wanted" is false then.
 
         Raises:
             UserError: An answer that cannot be used, with the reason; a name or an id that cannot be right.
@@ -137,45 +138,60 @@ class Room:
             self.desk.require(id)
             held = self._held.get(tab)
             shown = held.shown if held and held.id == id else None
-            if given.request not in self._requests:
-                answer = self._read_answer(given, self.desk.origin(who, VIA, shown, given.final, given.note.strip()))
+            wanted = self.desk.wants(id)
+            if wanted and given.request not in self._requests:
+                note = " ".join(given.note.split())
+                origin = self.desk.origin(who, VIA, shown, given.final, note, given.request)
+                answer = self._read_answer(given, origin)
                 before = opinions(self.desk.state, id).get(who)
-                again = (
-                    before is not None
-                    and key(before) == key_of(answer)
-                    and before.get("note", "") == given.note.strip()
-                )
+                again = before is not None and key(before) == key_of(answer) and before.get("note", "") == note
                 if given.final or not again:
                     self.desk.write(answer)
-                self._remember(given.request)
             if held and held.id == id:
                 del self._held[tab]
-            return {"disputed": id in self.desk.disputed()}
+            return {"disputed": id in self.desk.disputed(), "wanted": wanted}
 
-    def undo(self, who: str, tab: str) -> Json | None:
+    def undo(self, who: str, tab: str, request: str = "") -> Json | None:
         """Take the last answer of a person back and return its example; None where there is none.
 
-        What a model has learnt from already is not taken back but shown for a correction, so that no round loses it.
+        The example comes with what was answered under "taken", to be changed. What a model has learnt from already is
+        not taken back but shown for a correction, so that no round loses it. A request counts once.
         """
         with self._change():
             self._check_name(who)
-            state = self.desk.state
-            id = next(reversed(self._answered.get(who, {})), None)
-            if id is None:
+            if request in self._requests:
+                return self._hand_out(self._requests[request], who, tab)
+            id, final = next(reversed(self._acts.get(who, {})), ("", False))
+            if not id:
                 return None
+            state = self.desk.state
             old = [state.audit or []] if state.round else []
             old += [query.ids for query in state.queries if query.round < state.round]
-            if not state.stopped and not any(id in ids for ids in old):
-                self.desk.remove(id, who, VIA, whose=who)
+            before = self._before_the_last_word(id) if final else None
+            if before is not None:
+                self.desk.restore(id, before, request)
+                self._acts[who].pop((id, True))
+            elif not state.stopped and not any(id in ids for ids in old):
+                self.desk.remove(id, who, VIA, whose=who, request=request)
             return self._hand_out(id, who, tab)
+
+    def _before_the_last_word(self, id: str) -> Event | None:
+        """Return what was decided before a dispute was settled, None where nothing was."""
+        decided = [event for event in self.desk.state.given[id] if event["event"] in ("label", "skip")]
+        return next((event for event in reversed(decided[:-1]) if not event.get("final")), None)
+
+    def leave(self, tab: str) -> None:
+        """Let others have what a tab was shown."""
+        with self._changed:
+            self._held.pop(tab, None)
 
     def mine(self, who: str) -> list[Json]:
         """Return the last answers of a person, the newest first."""
         with self._changed:
             state = self.desk.state
             found = list[Json]()
-            for id in reversed(self._answered.get(who, {})):
-                if state.asks(id) and len(found) < LISTED:
+            for id, final in reversed(self._acts.get(who, {})):
+                if not final and state.asks(id) and len(found) < LISTED:
                     found.append({**self._listed(id), "answer": self._typed(opinions(state, id)[who], id)})
             return found
 
@@ -200,7 +216,7 @@ class Room:
                 "audit": bool(state.pending(state.audit or [])),
                 "batch": len(batch),
                 "done": len(batch) - len(state.pending(batch)),
-                "mine": len(self._answered.get(who, {})),
+                "mine": len({id for id, _ in self._acts.get(who, {})}),
                 "disputed": len(self.desk.disputed()),
                 "learning": self._busy and state.stopped is None and not self._trouble,
                 "said": self._said,
@@ -253,26 +269,31 @@ class Room:
                 self._changed.notify_all()
 
     def _note(self, event: Event) -> None:
-        """Take up who has answered what, the last one last; who settles a dispute gives no opinion."""
-        id, by = event.get("id", ""), event.get("by", MAJORITY)
-        if event["event"] in ("label", "skip", "answer") and by != MAJORITY and not event.get("final"):
-            mine = self._answered.setdefault(by, {})
-            mine.pop(id, None)
-            mine[id] = None
+        """Take up who has answered what, the last one last, and whose requests these were."""
+        id, by, whose = event.get("id", ""), event.get("by", MAJORITY), event.get("whose")
+        if event.get("request"):
+            self._remember(event["request"], id)
+        if event["event"] in ("label", "skip", "answer") and by != MAJORITY and event.get("via") != "undo":
+            act = id, bool(event.get("final"))
+            mine = self._acts.setdefault(by, {})
+            mine.pop(act, None)
+            mine[act] = None
         elif event["event"] == "removed":
-            for name, ids in self._answered.items():
-                if event.get("whose") in (None, name):
-                    ids.pop(id, None)
+            for name, acts in self._acts.items():
+                if whose in (None, name):
+                    acts.pop((id, False), None)
+                    acts.pop((id, True), None)
 
     def _check_name(self, who: str) -> None:
         names = self.desk.config.annotators
         if names and who not in names:
             raise UserError(f"{who!r} is no annotator of this run{nearest(who, names)}: choose {' or '.join(names)}.")
-        plain = all(unicodedata.category(c)[0] not in "CZ" or c == " " for c in who)
-        if not who.strip() or who != who.strip() or len(who) > LONGEST_NAME or not plain or who == MAJORITY:
+        if not who.strip() or who != who.strip() or len(who) > LONGEST_NAME or not _plain(who) or who == MAJORITY:
             raise UserError(f"A name has 1 to {LONGEST_NAME} letters, none of them invisible, and is not 'majority'.")
 
     def _read_answer(self, given: Given, origin: Origin) -> Label | Skip:
+        if not _plain(origin.note):
+            raise UserError("A note holds letters, and nothing invisible: write it again.")
         if given.refusal:
             return Skip(given.id, REASONS[given.refusal], origin)
         try:
@@ -280,9 +301,8 @@ class Room:
         except ValueError as error:
             raise UserError(f"{str(error)[:300].rstrip('.')}.") from None
 
-    def _remember(self, request: str) -> None:
-        if request:
-            self._requests[request] = None
+    def _remember(self, request: str, id: str) -> None:
+        self._requests[request] = id
         while len(self._requests) > REMEMBERED:
             del self._requests[next(iter(self._requests))]
 
@@ -298,6 +318,8 @@ class Room:
     def _item(self, id: str, shown: Json | None, who: str) -> Json:
         task, example = self.desk.task, self.desk.example(id)
         before = opinions(self.desk.state, id).get(who)
+        said = [event for event in self.desk.state.given.get(id, []) if event["event"] != "removed"]
+        last = next((event for event in reversed(said) if event.get("by") == who), None)
         suggestion = shown and {**self._answer(shown, id), "confidence": shown["confidence"]}
         return {
             "id": id,
@@ -307,7 +329,8 @@ class Room:
             ],
             "suggestion": suggestion,
             "answer": self._answer(before, id) if before else None,
-            "note": before.get("note", "") if before else "",
+            "taken": self._answer(last, id) if last and not before else None,
+            "note": last.get("note", "") if last else "",
             "said": self._opinions(id) if id in self.desk.disputed() else [],
         }
 
@@ -329,3 +352,8 @@ class Room:
 
     def _typed(self, event: Event, id: str) -> str:
         return write_answer(self.desk.task, event, self.desk.example(id))
+
+
+def _plain(text: str) -> bool:
+    """Tell whether a line holds nothing invisible but blanks, and joiners within words."""
+    return all(unicodedata.category(c)[0] not in "CZ" or c in " \u200c\u200d" for c in text)

@@ -4,20 +4,21 @@ The token is in the fragment of the page's address, which browsers send to nobod
 other site can set: a request without it is refused, whatever cookies or forms a browser is made to send.
 """
 
+import asyncio
 import base64
 import hashlib
 import os
 import re
 import secrets
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Body, Depends, FastAPI, Header, HTTPException, Request, Response
+from fastapi import Body, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dal_nlp.errors import UserError
@@ -26,8 +27,10 @@ from dal_nlp.people.room import Given, Json, Room
 
 #: Bytes of the longest request: the longest answer (see ``answers.LONGEST_ANSWER``) as JSON, and some.
 LARGEST = 700_000
-#: Bytes of the token.
-_TOKEN = 24
+#: Seconds in which a request is to be there.
+SLOWEST = 30
+#: Bytes of the token, and letters that it has at least.
+_TOKEN, _LETTERS = 24, 32
 _TOKEN_FILE = ".page-token"
 
 
@@ -38,6 +41,12 @@ class Asked(BaseModel):
 
     who: str = Field(max_length=200)
     tab: str = Field(min_length=8, max_length=64)
+
+
+class Undone(Asked):
+    """A tab that takes an answer back; see ``Given``."""
+
+    request: str = Field("", max_length=64)
 
 
 class Opened(Asked):
@@ -65,13 +74,20 @@ class Answered(Opened):
 def token_of(folder: Path) -> str:
     """Return the token of a run folder, which only its owner may read; it is made at first and kept for open pages."""
     path = folder / _TOKEN_FILE
-    if not path.is_file():
+    try:
+        if path.is_file() and len(token := path.read_text(encoding="ascii")) >= _LETTERS:
+            return token
+        token = secrets.token_urlsafe(_TOKEN)
         draft = path.with_suffix(".part")
         draft.unlink(missing_ok=True)
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(_TOKEN))
+            file.write(token)
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(path)
-    return path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}, which keeps the page's token, cannot be used ({error}): remove it.") from None
+    return token
 
 
 def make_app(room: Room, token: str, hosts: list[str]) -> FastAPI:
@@ -83,35 +99,7 @@ def make_app(room: Room, token: str, hosts: list[str]) -> FastAPI:
         hosts: The names under which the server may be asked for; [] for any. (A site whose name leads here is none.)
     """
     page = render("annotate.html.j2", {})
-    # Nothing but what the page itself holds is run or loaded, whatever a text may contain.
-    policy = "; ".join(
-        [
-            "default-src 'none'",
-            f"script-src '{_digest(page, 'script')}'",
-            f"style-src '{_digest(page, 'style')}'",
-            "connect-src 'self'",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        ]
-    )
-
-    def allowed(authorization: Annotated[str, Header()] = "") -> None:
-        if not secrets.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
-            raise HTTPException(401, "The token is missing or wrong: open the address that `dal-nlp annotate` printed.")
-
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    guarded = [Depends(allowed)]
-
-    @app.middleware("http")
-    async def guard(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-        wrong = _wrong_place(request, hosts)
-        response = JSONResponse({"detail": wrong}, 403) if wrong else await call(request)
-        response.headers["Content-Security-Policy"] = policy
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["Cache-Control"] = "no-store"
-        return response
 
     @app.exception_handler(UserError)
     async def mistaken(_: Request, error: UserError) -> JSONResponse:
@@ -127,53 +115,62 @@ def make_app(room: Room, token: str, hosts: list[str]) -> FastAPI:
     def show() -> Response:
         return Response(page, media_type="text/html; charset=utf-8")
 
-    @app.get("/api/about", dependencies=guarded)
+    @app.get("/api/about")
     def about() -> Json:
         return room.about()
 
-    @app.post("/api/next", dependencies=guarded)
+    @app.post("/api/next")
     def next_(asked: Annotated[Asked, Body()]) -> Json:
         return {"item": room.next(asked.who, asked.tab)}
 
-    @app.post("/api/open", dependencies=guarded)
+    @app.post("/api/open")
     def open_(asked: Annotated[Opened, Body()]) -> Json:
         return {"item": room.open(asked.who, asked.tab, asked.id)}
 
-    @app.post("/api/answer", dependencies=guarded)
+    @app.post("/api/answer")
     def answer(asked: Annotated[Answered, Body()]) -> Json:
         values = asked.model_dump(exclude={"who", "tab"})
         written = room.answer(asked.who, asked.tab, Given(**values))
         return {**written, "item": room.next(asked.who, asked.tab)}
 
-    @app.post("/api/undo", dependencies=guarded)
-    def undo(asked: Annotated[Asked, Body()]) -> Json:
-        return {"item": room.undo(asked.who, asked.tab)}
+    @app.post("/api/undo")
+    def undo(asked: Annotated[Undone, Body()]) -> Json:
+        return {"item": room.undo(asked.who, asked.tab, asked.request)}
 
-    @app.post("/api/mine", dependencies=guarded)
+    @app.post("/api/leave")
+    def leave(asked: Annotated[Asked, Body()]) -> Json:
+        room.leave(asked.tab)
+        return {}
+
+    @app.post("/api/mine")
     def mine(asked: Annotated[Asked, Body()]) -> Json:
         return {"rows": room.mine(asked.who)}
 
-    @app.post("/api/disputes", dependencies=guarded)
+    @app.post("/api/disputes")
     def disputes(asked: Annotated[Asked, Body()]) -> Json:
         return {"rows": room.disputes()}
 
-    @app.post("/api/progress", dependencies=guarded)
+    @app.post("/api/progress")
     def progress(asked: Annotated[Alive, Body()]) -> Json:
         return room.progress(asked.who, asked.tab, asked.active)
 
-    app.add_middleware(_Limited)
+    app.add_middleware(_Gate, token=token, hosts=hosts, policy=_policy(page))
     return app
 
 
-def _wrong_place(request: Request, hosts: list[str]) -> str:
-    """Return why a request is refused for where it comes from or goes to, "" where it is not."""
-    host = request.headers.get("host", "")
-    if hosts and urlsplit(f"//{host}").hostname not in hosts:
-        return f"This server is not called {host[:100]!r}: open the address that `dal-nlp annotate` printed."
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != host:
-        return "Requests of other sites are refused."
-    return ""
+def _policy(page: bytes) -> str:
+    """Return the policy under which a browser runs what the page itself holds and nothing else, whatever texts hold."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src '{_digest(page, 'script')}'",
+            f"style-src '{_digest(page, 'style')}'",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ]
+    )
 
 
 def _digest(page: bytes, element: str) -> str:
@@ -182,31 +179,83 @@ def _digest(page: bytes, element: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(inside).digest()).decode()}"
 
 
-class _Limited:
-    """Refuses requests whose body is too large before it is all there."""
+class _Gate:
+    """Lets requests in: from the page, with the token, and not too large; all replies carry the policy.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    Who may not come in is told so before anything of the body is read.
+    """
+
+    def __init__(self, app: ASGIApp, token: str, hosts: list[str], policy: str) -> None:
+        self._app, self._bearer, self._hosts = app, f"Bearer {token}".encode(), hosts
+        self._headers = {
+            "Content-Security-Policy": policy,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-store",
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        parts: list[bytes] = []
-        size, more = 0, True
-        while more:
-            message = await receive()
-            if message["type"] != "http.request":  # it went away
-                return
-            parts.append(message.get("body", b""))
-            size, more = size + len(parts[-1]), message.get("more_body", False)
-            if size > LARGEST:
-                reply = JSONResponse({"detail": f"A request has at most {LARGEST:,} bytes: shorten the answer."}, 413)
-                await reply(scope, receive, send)
-                return
-        body: list[Message] = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
 
-        async def whole() -> Any:
-            return body.pop() if body else await receive()
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(self._headers)
+            await send(message)
 
-        await self._app(scope, whole, send)
+        status, wrong = self._wrong(scope)
+        body = b""
+        if not wrong:
+            try:
+                found = await asyncio.wait_for(_body(receive), SLOWEST)
+            except (TimeoutError, asyncio.CancelledError):  # too slow, or the server ends
+                return
+            if found is None:  # it went away
+                return
+            body = found
+            if len(body) > LARGEST:
+                status, wrong = 413, f"A request has at most {LARGEST:,} bytes: shorten the answer."
+        if wrong:
+            await JSONResponse({"detail": wrong}, status)(scope, receive, told)
+            return
+        whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def read() -> Message:
+            return whole.pop() if whole else await receive()
+
+        await self._app(scope, read, told)
+
+    def _wrong(self, scope: Scope) -> tuple[int, str]:
+        """Return the status and the reason with which a request is refused, "" where it is not."""
+        headers = Headers(scope=scope)
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if self._hosts and _name(host) not in self._hosts:
+            return 403, f"This server is not called {host[:100]!r}: open the address that `dal-nlp annotate` printed."
+        if origin is not None and origin.partition("://")[2] != host:
+            return 403, "Requests of other sites are refused."
+        bearer = headers.get("authorization", "").encode()
+        if scope["path"].startswith("/api/") and not secrets.compare_digest(bearer, self._bearer):
+            return 401, "The token is missing or wrong: open the address that `dal-nlp annotate` printed."
+        return 200, ""
+
+
+def _name(host: str) -> str | None:
+    """Return the name in a Host header, without its port; None where it holds none."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the body of a request, or as much of it as is too much; None where the client went away."""
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more and size <= LARGEST:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        parts.append(message.get("body", b""))
+        size, more = size + len(parts[-1]), message.get("more_body", False)
+    return b"".join(parts)

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from dal_nlp.answering import Answer, Label, Opinion, Origin, Skip
 from dal_nlp.chance import generator
@@ -19,15 +20,22 @@ def assign(config: RunConfig, ids: Sequence[str], number: int | None) -> dict[st
     The round is ``number``, None for the audit sample. A share of them, ``config.overlap``, goes to everybody; the rest
     are dealt out one by one.
     """
-    names = config.annotators or []
+    dealt = _dealt(tuple(config.annotators or ()), config.overlap, config.seed, tuple(ids), number)
+    return {name: [id for id in ids if name in dealt[id]] for name in config.annotators or []}
+
+
+@lru_cache(1024)
+def _dealt(
+    names: tuple[str, ...], overlap: float, seed: int, ids: tuple[str, ...], number: int | None
+) -> Mapping[str, tuple[str, ...]]:
+    """Return who gets each of a round's ids: it is asked for at every answer, and stays the same."""
     if not names:
         return {}
-    rng = generator(config.seed, number or 0, "overlap" if number is not None else "overlap of the audit sample")
-    count = math.ceil(round(config.overlap * len(ids), 9))  # 0.1 x 30 is 3, whatever floating point says
+    rng = generator(seed, number or 0, "overlap" if number is not None else "overlap of the audit sample")
+    count = math.ceil(round(overlap * len(ids), 9))  # 0.1 x 30 is 3, whatever floating point says
     shared = {ids[i] for i in rng.permutation(len(ids))[:count]}
     alone = [id for id in ids if id not in shared]
-    dealt = {id: names[i % len(names)] for i, id in enumerate(alone)}
-    return {name: [id for id in ids if id in shared or dealt[id] == name] for name in names}
+    return dict.fromkeys(shared, names) | {id: (names[i % len(names)],) for i, id in enumerate(alone)}
 
 
 def deal(config: RunConfig, ids: Sequence[str]) -> dict[str, list[str]]:
@@ -45,12 +53,15 @@ def shares(config: RunConfig, state: State, numbers: Iterable[int | None]) -> di
 
 def voters(config: RunConfig, state: State, id: str) -> list[str]:
     """Return who is to answer an example, [] where anybody may: those it was dealt to when it was last asked about."""
+    names = config.annotators
+    if not names:
+        return []
     for number, ids in reversed(state.asked.items()):
         rest = state.remainder(number) if number is not None else []
         if id in rest:
-            return [name for name, mine in deal(config, rest).items() if id in mine]
+            return [names[rest.index(id) % len(names)]]
         if id in ids:
-            return [name for name, mine in assign(config, ids, number).items() if id in mine]
+            return list(_dealt(tuple(names), config.overlap, config.seed, tuple(ids), number)[id])
     return []
 
 
@@ -142,7 +153,8 @@ def hand_in(config: RunConfig, state: State, answer: Label | Skip) -> Iterator[A
 def settle(config: RunConfig, state: State, id: str) -> Iterator[Label | Skip]:
     """Yield what several people's answers come to once all are there, unless that is known or they are in conflict."""
     asked, votes, standing = voters(config, state, id), opinions(state, id), decision(state, id)
-    if len(asked) < 2 or not set(asked) <= votes.keys() or (standing is not None and standing.get("final")):
+    alone = len(asked) < 2 and (standing is not None or not votes)  # else its answer was taken back, others' are left
+    if alone or not set(asked) <= votes.keys() or (standing is not None and standing.get("final")):
         return
     found = winner(votes)
     if found is None or (standing is not None and key(standing) == key(found)):

@@ -35,6 +35,14 @@ def folder(waiting: Waiting) -> Path:
     return waiting("sentiment") / "run"
 
 
+@pytest.fixture
+def roomy(waiting: Waiting) -> Path:
+    """The same with a budget for remainders."""
+    place = waiting("sentiment")
+    asking.run("sentiment", place, rounds=9)
+    return place / "run"
+
+
 def shown(room: Room, who: str, tab: str) -> str:
     item = room.next(who, tab)
     assert item is not None
@@ -56,7 +64,7 @@ def test_an_answer_is_on_the_disk_when_it_returns_and_the_next_text_follows(fold
         for id in ids:
             assert shown(room, "anna", A) == id
             assert shown(room, "anna", A) == id  # a page that is loaded again
-            assert room.answer("anna", A, Given(id, "positive")) == {"disputed": False}
+            assert room.answer("anna", A, Given(id, "positive")) == {"disputed": False, "wanted": True}
             event = read_state(folder).given[id][-1]
             assert (event["event"], event["target"], event["by"], event["via"]) == ("label", "positive", "anna", "page")
         assert room.next("anna", A) is None
@@ -85,7 +93,7 @@ def test_the_same_answer_counts_once_and_a_late_repetition_takes_nothing_back(fo
         room.answer("anna", A, Given(id, "positive", request="one"))  # arrives late, from another tab
         assert read_state(folder).answers[id] == "negative" and kinds(folder, id) == ["label", "label"]
         for number in range(REMEMBERED + 2):
-            room._remember(str(number))
+            room._remember(str(number), id)
         assert len(room._requests) == REMEMBERED
 
 
@@ -93,7 +101,7 @@ def test_two_people_on_one_text_are_a_dispute_that_anybody_settles(folder: Path)
     with room_of(folder) as room:
         id = shown(room, "anna", A)
         room.answer("anna", A, Given(id, "positive"))
-        assert room.answer("ben", B, Given(id, "negative")) == {"disputed": True}
+        assert room.answer("ben", B, Given(id, "negative")) == {"disputed": True, "wanted": True}
         assert read_state(folder).answers[id] == "positive" and room.progress("ben", B, False)["labels"] == 1
         (row,) = room.disputes()
         assert row["id"] == id and {one["by"]: one["typed"] for one in row["said"]} == {
@@ -101,7 +109,7 @@ def test_two_people_on_one_text_are_a_dispute_that_anybody_settles(folder: Path)
             "ben": "negative",
         }
         assert room.open("cem", B, id)["said"] == row["said"]
-        assert room.answer("cem", B, Given(id, "negative", final=True)) == {"disputed": False}
+        assert room.answer("cem", B, Given(id, "negative", final=True)) == {"disputed": False, "wanted": True}
         assert room.disputes() == [] and read_state(folder).answers[id] == "negative"
         with pytest.raises(UserError, match="not disputed"):
             room.open("cem", B, id)
@@ -116,8 +124,74 @@ def test_undo_takes_back_what_no_model_has_learnt(folder: Path) -> None:
         for id in (second, first):
             item = room.undo("anna", A)
             assert item is not None and item["id"] == id and item["answer"] is None
+            assert item["taken"]["typed"] == "positive"
             assert id in room.desk.state.waiting
         assert room.undo("anna", A) is None and room.progress("anna", A, False)["mine"] == 0
+
+
+def test_undo_counts_once_however_often_it_is_sent_and_an_old_answer_stays_old(folder: Path) -> None:
+    with room_of(folder) as room:
+        first, second = room.desk.state.waiting[:2]
+        for id in (first, second):
+            room.answer("anna", A, Given(id, "positive", request=f"answer {id}"))
+        room.answer("anna", A, Given(second, "negative", request="correction"))
+    for _ in range(2):  # the reply was lost; then the server was started again
+        with room_of(folder) as room:
+            for _ in range(2):
+                item = room.undo("anna", A, "undo")
+                assert item is not None and item["id"] == second
+            assert set(room.desk.state.answers) == {first}
+            room.answer("anna", A, Given(second, "positive", request=f"answer {second}"))  # late, by a slow line
+            assert set(room.desk.state.answers) == {first}
+
+
+def test_undo_of_a_settled_dispute_brings_the_dispute_back(folder: Path) -> None:
+    with room_of(folder) as room:
+        first, second = room.desk.state.waiting[:2]
+        room.answer("cem", B, Given(second, "positive"))
+        room.answer("anna", A, Given(first, "positive"))
+        room.answer("ben", B, Given(first, "negative"))
+        room.answer("cem", B, Given(first, "negative", final=True))
+        item = room.undo("cem", B)
+        assert item is not None and item["id"] == first
+        assert room.desk.state.answers == {first: "positive", second: "positive"}
+        assert [row["id"] for row in room.disputes()] == [first]
+
+
+def test_after_an_undo_what_somebody_else_has_said_counts(folder: Path) -> None:
+    with room_of(folder) as room:
+        id = shown(room, "anna", A)
+        room.answer("anna", A, Given(id, "positive"))
+        room.answer("ben", B, Given(id, "negative"))
+        room.undo("anna", A)
+        assert read_state(folder).answers == {id: "negative"} and room.disputes() == []
+
+
+def test_what_no_round_could_learn_from_is_not_taken(roomy: Path) -> None:
+    with room_of(roomy) as room:
+        ids = list(room.desk.state.waiting)
+        rest = [row["id"] for row in asking.rows_of("sentiment", 24) if row["id"] not in ids]
+        with_remainder(room, rest)
+        room.desk.config.budget = 4 + 2 + 4  # two of the remainder, and a whole round
+        for id in (*ids, *rest[:2]):
+            assert room.answer("anna", A, Given(id, "positive"))["wanted"]
+        assert room.next("anna", A) is None
+        for stale in rest[2:]:
+            assert room.answer("anna", A, Given(stale, "positive")) == {"disputed": False, "wanted": False}
+        assert room.desk.state.spent == 6
+        assert room.answer("anna", A, Given(rest[0], "negative"))["wanted"]  # a correction
+        room.append("stopped", {"why": "enough", "read_test": False})
+        room.desk.config.budget = 1000
+        assert not room.answer("anna", A, Given(rest[5], "positive"))["wanted"]
+
+
+def test_who_leaves_lets_others_have_the_text(folder: Path) -> None:
+    with room_of(folder) as room:
+        first = shown(room, "anna", A)
+        assert shown(room, "ben", B) != first
+        room.leave(A)
+        room.leave(B)
+        assert shown(room, "ben", B) == first
 
 
 def test_undo_leaves_what_somebody_else_has_decided(folder: Path) -> None:
@@ -160,8 +234,9 @@ def test_names_ids_and_answers_that_cannot_be_right_leave_no_trace(folder: Path)
         ]:
             with pytest.raises(UserError, match=sentence):
                 room.answer("anna", A, Given(id, wrong))
-        with pytest.raises(UserError, match="surrogate"):
-            room.answer("anna", A, Given(id, "positive", note="\ud800"))
+        for note in ("\ud800", "\x1b[2J", "a\u202eb"):
+            with pytest.raises(UserError, match="A note holds letters"):
+                room.answer("anna", A, Given(id, refusal="skip", note=note))
         with pytest.raises(UserError, match="has not asked about"):
             room.answer("anna", A, Given("../../etc/passwd", "positive"))
         with pytest.raises(UserError, match="not disputed, and 'anna' has not answered it"):
@@ -184,7 +259,7 @@ def test_refusals_and_notes(folder: Path) -> None:
 
 def test_named_annotators_get_their_part_and_the_overlap(waiting: Waiting, tmp_path: Path) -> None:
     place = waiting("sentiment")
-    asking.run("sentiment", place, annotators=["anna", "ben"], overlap=0.5)
+    asking.run("sentiment", place, annotators=["anna", "ben"], overlap=0.5, rounds=9)
     with room_of(place / "run") as room:
         assert room.about()["annotators"] == ["anna", "ben"]
         with pytest.raises(UserError, match="is no annotator"):
@@ -203,8 +278,8 @@ def test_named_annotators_get_their_part_and_the_overlap(waiting: Waiting, tmp_p
         assert sorted(room.desk.state.ahead) == sorted(rest) and len(room.desk.state.answers) == 8
 
 
-def test_a_finished_round_is_followed_by_its_remainder(folder: Path) -> None:
-    with room_of(folder) as room:
+def test_a_finished_round_is_followed_by_its_remainder(roomy: Path) -> None:
+    with room_of(roomy) as room:
         ids = list(room.desk.state.waiting)
         rest = [row["id"] for row in asking.rows_of("sentiment", 24) if row["id"] not in ids][:3]
         with_remainder(room, rest)
@@ -235,8 +310,8 @@ def test_who_trains_is_told_once_all_answers_are_there(folder: Path) -> None:
         assert (told_all["said"], told_all["trouble"], told_all["learning"]) == ("Round 0", "The disk is full.", False)
 
 
-def test_many_people_at_once_lose_nothing(folder: Path) -> None:
-    with room_of(folder) as room:
+def test_many_people_at_once_lose_nothing(roomy: Path) -> None:
+    with room_of(roomy) as room:
         ids = list(room.desk.state.waiting)
         rest = [row["id"] for row in asking.rows_of("sentiment", 24) if row["id"] not in ids]
         with_remainder(room, rest)
@@ -250,7 +325,7 @@ def test_many_people_at_once_lose_nothing(folder: Path) -> None:
             person.start()
         for person in people:
             person.join()
-        state = read_state(folder)
+        state = read_state(roomy)
         assert set(state.answers) == {*ids, *rest} and all(len(events) == 1 for events in state.given.values())
 
 

@@ -20,7 +20,16 @@ from dal_nlp.people.server import LARGEST, make_app, token_of
 
 TOKEN = "the-token-of-this-test"
 ME = {"who": "anna", "tab": "tab-of-anna"}
-ROUTES = ("/api/next", "/api/open", "/api/answer", "/api/undo", "/api/mine", "/api/disputes", "/api/progress")
+ROUTES = (
+    "/api/leave",
+    "/api/next",
+    "/api/open",
+    "/api/answer",
+    "/api/undo",
+    "/api/mine",
+    "/api/disputes",
+    "/api/progress",
+)
 
 
 class Client:
@@ -115,6 +124,8 @@ def test_other_sites_and_other_names_of_this_machine_are_refused(client: Client)
         {"Host": "evil.example"},  # a name that was made to lead here
         {"Host": f"evil.example:{client.port}", "Origin": f"http://evil.example:{client.port}"},
         {"Host": ""},
+        {"Host": "["},
+        {"Host": f"127.0.0.1:{client.port}", "Origin": "http://["},
     ):
         assert client.ask("/api/answer", body, headers)[0] in (400, 403), headers
         assert client.ask("/", headers=headers)[0] in (400, 403), headers
@@ -189,8 +200,12 @@ def test_an_answer_of_a_megabyte_is_refused_before_it_is_read(client: Client) ->
     huge = {**ME, "id": read_state(client.folder).waiting[0], "text": "x" * 1_000_000}
     status, _, data = client.ask("/api/answer", huge)
     assert status == 413 and f"{LARGEST:,}".encode() in data
+    head = "POST /api/answer HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    with socket.create_connection(("127.0.0.1", client.port), timeout=20) as line:  # without the token
+        line.sendall(f"{head}Content-Length: {10**9}\r\n\r\n".encode())
+        assert b" 401 " in line.recv(4096)
     with socket.create_connection(("127.0.0.1", client.port), timeout=20) as line:  # whose end nobody has announced
-        line.sendall(b"POST /api/answer HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        line.sendall(f"{head}Authorization: Bearer {TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
         chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
         try:
             for _ in range(LARGEST // 0x10000 + 2):
@@ -203,9 +218,12 @@ def test_an_answer_of_a_megabyte_is_refused_before_it_is_read(client: Client) ->
 
 
 def test_a_slow_client_keeps_nobody_waiting(client: Client) -> None:
+    head = (
+        f"POST /api/answer HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 500\r\n\r\n"
+    )
     slow = [socket.create_connection(("127.0.0.1", client.port), timeout=20) for _ in range(60)]
     for line in slow:
-        line.sendall(b"POST /api/answer HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 500\r\n\r\n{")
+        line.sendall(head.encode() + b"{")
     item = client.told("/api/next", ME)["item"]
     client.told("/api/answer", {**ME, "id": item["id"], "text": "positive"})
     assert read_state(client.folder).answers == {item["id"]: "positive"}
@@ -219,5 +237,6 @@ def test_the_token_is_kept_for_open_pages_and_for_nobody_else(tmp_path: Path) ->
     assert token_of(tmp_path) == token and len(token) >= 32
     (file,) = tmp_path.iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    file.unlink()
-    assert token_of(tmp_path) != token
+    file.write_text("")  # a power cut
+    again = token_of(tmp_path)
+    assert again != token and len(again) >= 32
