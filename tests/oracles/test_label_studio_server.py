@@ -144,6 +144,11 @@ class Oracle(LabelStudio):
         super().__init__(connect=HalfPushed)
 
 
+def hears_interrupts() -> None:
+    """Take Ctrl-C as in the foreground: what a shell starts in the background ignores it, and all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def started(folder: Path, kill: str = "") -> Iterator["subprocess.Popen[bytes]"]:
     """Start the command that is the same each time."""
@@ -152,7 +157,10 @@ def started(folder: Path, kill: str = "") -> Iterator["subprocess.Popen[bytes]"]
     path.write_text(json.dumps(flags))
     words = [sys.executable, "-m", "dal_nlp", "run", "--config", str(path)]
     environment = {**os.environ, "DAL_NLP_TEST_KILL": kill}
-    with (folder / "run.log").open("ab") as log, subprocess.Popen(words, env=environment, stderr=log) as process:
+    with (
+        (folder / "run.log").open("ab") as log,
+        subprocess.Popen(words, env=environment, stderr=log, preexec_fn=hears_interrupts) as process,
+    ):
         try:
             yield process
         finally:
