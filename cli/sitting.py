@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from dal_nlp.answering import Skip
 from dal_nlp.ledger import Event
-from dal_nlp.people.answers import REASONS, write_answer
+from dal_nlp.people.answers import KEYS, REASONS, numbered, write_answer
 from dal_nlp.people.desk import Desk
 from dal_nlp.people.screens import harmless, with_offsets
 from dal_nlp.people.votes import decision, opinions
@@ -23,8 +23,6 @@ from dal_nlp_cli.keys import forget, keys
 from dal_nlp_cli.terminal import say
 
 VIA = "terminal"
-#: Labels for which one key is enough.
-KEYS = 9
 #: Bytes at which terminals cut a line off, without a word.
 CUT = 4095
 #: What a key, or a word after a colon, does in place of an answer.
@@ -225,13 +223,6 @@ class Sitting:
         else:
             self._desk.restore(id, step.before)
         return step.place
-
-
-def numbered(labels: Sequence[str], by_key: bool) -> dict[str, str]:
-    """Return the labels by what is typed for them: their places, or themselves where all of them are numbers."""
-    if all(label.isascii() and label.isdecimal() and (len(label) == 1 or not by_key) for label in labels):
-        return {label: label for label in labels}
-    return {str(place): label for place, label in enumerate(labels, start=1)}
 
 
 def _choice(number: str, label: str) -> str:

@@ -1,6 +1,7 @@
 """What a person typed, as an answer; and an answer, as a person would type it."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,8 @@ from dal_nlp.tasks.base import REFUSALS, Example, Task, encode_target
 
 #: Characters of the longest answer that is taken.
 LONGEST_ANSWER = 100_000
+#: Labels for which one key is enough.
+KEYS = 9
 #: Characters of an answer in a message.
 _SHOWN = 60
 #: Why an example was passed over, by the word for it.
@@ -62,6 +65,13 @@ def _label(task: Task, text: str) -> str:
         return alike[0]
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
     raise ValueError(f"{shown!r} is none of the labels {', '.join(task.labels)}{nearest(shown, task.labels)}")
+
+
+def numbered(labels: Sequence[str], by_key: bool) -> dict[str, str]:
+    """Return the labels by what is typed for them: their places, or themselves where all of them are numbers."""
+    if all(label.isascii() and label.isdecimal() and (len(label) == 1 or not by_key) for label in labels):
+        return {label: label for label in labels}
+    return {str(place): label for place, label in enumerate(labels, start=1)}
 
 
 def write_answer(task: Task, event: Event, example: Example) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from dal_nlp.answering import Label, Origin, Skip
 from dal_nlp.errors import UserError, nearest
 from dal_nlp.ledger import MAJORITY, Event, Ledger, read_events
-from dal_nlp.people.answers import REASONS, key, key_of, write_answer
+from dal_nlp.people.answers import KEYS, REASONS, key, key_of, numbered, write_answer
 from dal_nlp.people.desk import Desk
 from dal_nlp.people.votes import opinions
 
@@ -84,12 +84,13 @@ class Room:
     # What the pages ask for
 
     def about(self) -> Json:
-        """Return what does not change: the kind of answers, the labels, who may answer."""
+        """Return what does not change: the kind of answers, the labels by what is typed for them, who may answer."""
         task, config = self.desk.task, self.desk.config
         return {
             "run": self.desk.folder.resolve().name,
             "asks": task.asks,
-            "labels": list(task.labels),
+            "labels": list(numbered(task.labels, len(task.labels) <= KEYS).items()),
+            "by_key": len(task.labels) <= KEYS,
             "annotators": config.annotators or [],
         }
 

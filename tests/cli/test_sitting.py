@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from dal_nlp.people.answers import numbered
 from dal_nlp.people.desk import Desk, open_desk
 from dal_nlp_cli import sitting
 from dal_nlp_cli.keys import forget
-from dal_nlp_cli.sitting import CUT, Sitting, numbered
+from dal_nlp_cli.sitting import CUT, Sitting
 from tests.asking import typed
 
 Waiting = Callable[[str], Path]

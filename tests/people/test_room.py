@@ -70,6 +70,17 @@ def test_an_answer_is_on_the_disk_when_it_returns_and_the_next_text_follows(fold
         assert room.next("anna", A) is None
 
 
+@pytest.mark.parametrize(
+    ("labels", "shown"), [(["0", "1"], [("0", "0"), ("1", "1")]), (["bad", "1"], [("1", "bad"), ("2", "1")])]
+)
+def test_labels_have_the_numbers_that_they_have_in_the_terminal(
+    folder: Path, labels: list[str], shown: list[tuple[str, str]]
+) -> None:
+    with room_of(folder) as room:
+        room.desk.task.labels = labels
+        assert room.about()["labels"] == shown
+
+
 def test_two_tabs_look_at_two_texts_until_one_is_left_alone(folder: Path) -> None:
     clock = Clock()
     with room_of(folder, clock) as room:
