@@ -54,7 +54,7 @@ def annotate(
             )
         room = Room(Desk(folder, ledger.state, ledger), ledger)
         token, here = token_of(folder), listening.getsockname()[1]
-        app = make_app(room, token, [*LOCAL, host] if host in LOCAL else [])
+        app = make_app(room, token, list(LOCAL) if host in LOCAL else [])
         if host not in LOCAL:
             complain(
                 f"Warning: whoever can reach {host}:{here} and has the link can read the texts and answer, and the "

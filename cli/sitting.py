@@ -18,7 +18,7 @@ from dal_nlp.ledger import Event
 from dal_nlp.people.answers import KEYS, REASONS, numbered, write_answer
 from dal_nlp.people.desk import Desk
 from dal_nlp.people.screens import harmless, with_offsets
-from dal_nlp.people.votes import decision, opinions
+from dal_nlp.people.votes import opinions
 from dal_nlp_cli.keys import forget, keys
 from dal_nlp_cli.terminal import say
 
@@ -89,7 +89,7 @@ class Sitting:
             elif said.command == "quit" or place == len(queue):
                 return
             else:
-                before, events = decision(self._desk.state, queue[place]), self._events(queue[place])
+                before, events = self._desk.state.decision(queue[place]), self._events(queue[place])
                 if self._answer(queue[place], said, shown):
                     done.append(_Step(place, before, self._events(queue[place]) > events))
                     place += 1

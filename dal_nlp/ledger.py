@@ -165,7 +165,7 @@ class State:
         return self.pending(self.audit or []) or self.pending([id for query in self.queries for id in query.ids])
 
     def asks(self, id: str) -> bool:
-        """Tell whether an answer to an example counts: not where its label was removed after its round."""
+        """Tell whether an answer counts: not where its label was removed after its round, but to remainders always."""
         return id in (self.audit or []) or any(id in asked.ids for asked in (*self.queries, *self.remainders.values()))
 
     def decision(self, id: str) -> Event | None:

@@ -139,7 +139,7 @@ class Session:
         unfitted = work.learner.fitted(round) is None
         guess = policy is not None and round not in self._state.pseudo and unfitted
         go_on = round not in self._state.remainders and unfitted
-        if asked and not guess and not (go_on and work.further(round)):
+        if asked and not guess and not (go_on and work.further()):
             return
         # What the draw of the candidates depended on is how many were wanted.
         k = len(asked.ids) - asked.ahead + asked.notes.get("fewer_by_group", 0) if asked else work.wanted(round)
@@ -150,8 +150,8 @@ class Session:
             pool.also(*policy.reads)
         if not asked:
             self._query(round, positions, pool, k, started)
-        if go_on and work.further(round):
-            self._go_on(round, positions, pool, k + work.further(round))
+        if go_on and work.further():
+            self._go_on(round, positions, pool, k, work.further())
         if policy and guess:
             self._guess(round, positions, pool, policy)
 
@@ -167,7 +167,7 @@ class Session:
         ids, scores = list(ahead), self._state.remainder_scores(ahead)
         notes, guesses = dict[str, Any](), list[dict[str, Any]]()
         if ahead and work.knows(round):
-            guesses += work.guesses(*work.rows(ahead, round), ahead)
+            guesses += work.guesses_of(ahead, round)
         if k and len(positions):
             selection = self._select(round, positions, pool, k)
             ids += work.ids(positions[selection.positions])
@@ -193,17 +193,17 @@ class Session:
             },
         )
 
-    def _go_on(self, round: int, positions: Positions, pool: Pool, k: int) -> None:
-        """Write down what people may go on with: what the strategy chooses beyond the round if it is to choose k.
+    def _go_on(self, round: int, positions: Positions, pool: Pool, k: int, further: int) -> None:
+        """Write down what people may go on with: what the strategy chooses if it is to choose so many more than k.
 
         Of strategies that rank, or choose one after the other, that continues the round; those that choose a whole
         batch at once choose a larger one, and what is in the round is left out of it.
         """
         work, started = self._work, time.perf_counter()
-        selection = self._select(round, positions, pool, k)
+        selection = self._select(round, positions, pool, k + further)
         ids = work.ids(positions[selection.positions])
         asked = set(self._state.queries[round].ids)
-        rest = [place for place, id in enumerate(ids) if id not in asked][: work.further(round)]
+        rest = [place for place, id in enumerate(ids) if id not in asked][:further]
         if not rest:
             return
         ids = [ids[place] for place in rest]

@@ -53,6 +53,17 @@ def reason(config: RunConfig, state: State, candidates: int, agreement: Agreemen
     return None
 
 
+def room(config: RunConfig, state: State) -> int:
+    """Return how many answers ahead of the next round the run has a use for; 0 where no round is to come.
+
+    The budget always keeps a whole round that can be chosen by what was learnt.
+    """
+    if state.stopped is not None or len(state.queries) > (config.rounds or 0):
+        return 0
+    open_ids = state.pending([*(state.audit or []), *(id for query in state.queries for id in query.ids)])
+    return max(0, (config.budget or 0) - state.spent - len(open_ids) - config.query_size)
+
+
 def rule_of(config: RunConfig) -> Rule | None:
     """Return the rule of a run, None where there is none beside budget, rounds and target."""
     return parse(config.stop) if config.stop is not None else None

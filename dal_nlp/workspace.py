@@ -27,7 +27,7 @@ from dal_nlp.processes import main_first, step
 from dal_nlp.progress import Progress
 from dal_nlp.pseudo_labels import Policy, check_policy, make_policy
 from dal_nlp.querying import draw_candidates
-from dal_nlp.stopping import ON_EXAMPLES, ON_STOP_SET, check_metrics, reads
+from dal_nlp.stopping import ON_EXAMPLES, ON_STOP_SET, check_metrics, reads, room
 from dal_nlp.strategies import Strategy, check_fit, make_strategy
 from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS
 from dal_nlp.strategies.normalized_entropy import normalized_entropy
@@ -182,14 +182,9 @@ class Workspace:
         left = (self.config.budget or 0) - state.spent - len(state.pending(state.audit or []))
         return max(0, min(size - len(state.ahead), left))
 
-    def further(self, round: int) -> int:
-        """Return how many examples people may go on with after a round: a whole one is left to be chosen later."""
-        state = self._ledger.state
-        if round >= (self.config.rounds or 0):
-            return 0
-        open_ids = state.pending([*(state.audit or []), *state.queries[round].ids])
-        left = (self.config.budget or 0) - state.spent - len(open_ids) - self.config.query_size
-        return max(0, min(self.oracle.ahead, left))
+    def further(self) -> int:
+        """Return how many examples people may go on with after the round that is asked about."""
+        return min(self.oracle.ahead, room(self.config, self._ledger.state))
 
     def candidates(self, round: int) -> Positions:
         """Return the rows of the pool that were not asked about before a round."""
@@ -244,11 +239,6 @@ class Workspace:
         """Tell whether the model that chooses in a round has learnt its task."""
         return bool(round or self.task.ready)
 
-    def rows(self, ids: Sequence[str], round: int) -> tuple[Pool, Positions]:
-        """Return a pool of some examples under the model that chooses in a round, and all its positions."""
-        pool = self.pool(np.asarray(self.corpus.positions(ids)), round)
-        return pool, np.arange(len(pool))
-
     def guesses(self, pool: Pool, asked: Positions, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return what the model of a pool answers at some of its positions, with their ids; see ``ledger.Query``."""
         rows = fetch(self.corpus.dataset, self.corpus.positions(ids))
@@ -260,6 +250,11 @@ class Workspace:
             }
             for row, answer in zip(rows, pool.take(asked).predict(), strict=True)
         ]
+
+    def guesses_of(self, ids: Sequence[str], round: int) -> list[dict[str, Any]]:
+        """Return ``guesses`` at some examples by the model that chooses in a round."""
+        pool = self.pool(self.corpus.positions(ids), round)
+        return self.guesses(pool, np.arange(len(pool)), ids)
 
     def pool(self, positions: Positions, round: int) -> Pool:
         """Return the candidates of a round, without their targets, under the model that chooses."""

@@ -13,10 +13,13 @@ from dal_nlp.errors import UserError, nearest
 from dal_nlp.folders import stored_config
 from dal_nlp.ledger import Event, Ledger, State
 from dal_nlp.people.answers import back_in_the_pool, key_of, now, read_answer, suggested
-from dal_nlp.people.votes import decision, hand_in, in_conflict, opinions, settle, shares
+from dal_nlp.people.votes import Disputes, hand_in, opinions, settle, shares
+from dal_nlp.stopping import room
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.base import Task
 
+#: The channel of an earlier decision that is put back in its place.
+UNDO = "undo"
 #: Examples that are kept once they were read from the disk, which takes milliseconds.
 KEPT = 4096
 
@@ -43,7 +46,7 @@ class Desk:
         self.task: Task = make_task(self.config)
         self.task.labels = list(state.labels)
 
-        self._disputes: dict[str, tuple[tuple[int, int], bool]] = {}
+        self._disputes = Disputes(self.config, state)
         self._example = lru_cache(KEPT)(lambda id: self._pool.example(id))
 
     @cached_property
@@ -94,7 +97,7 @@ class Desk:
             UserError: See ``queue``.
         """
         state, round = self.state, len(self.state.queries) - 1
-        rest = state.remainder(round) if self._has_room() else []
+        rest = state.remainder(round) if room(self.config, state) else []
         more = [] if state.stopped else state.pending([*state.asked.get(round, []), *rest])
         return self._left_to(who, list(dict.fromkeys([*state.waiting, *more])))
 
@@ -110,27 +113,11 @@ class Desk:
         """Tell whether an answer has a use: not one to a remainder that no round could learn from any more."""
         state = self.state
         asked = any(id in query.ids for query in state.queries) or id in (state.audit or [])
-        return asked or not state.pending([id]) or self._has_room()
-
-    def _has_room(self) -> bool:
-        """Tell whether a further round and the budget have room for an answer to a remainder.
-
-        A whole round is always left to be chosen by what was learnt, as when the remainder was chosen.
-        """
-        state, config = self.state, self.config
-        asked = [*(state.audit or []), *(id for query in state.queries for id in query.ids)]
-        left = (config.budget or 0) - state.spent - len(state.pending(asked)) - config.query_size
-        return state.stopped is None and len(state.queries) <= (config.rounds or 0) and left > 0
+        return asked or not state.pending([id]) or room(self.config, state) > 0
 
     def disputed(self) -> list[str]:
         """Return what people disagree about, what the run waits for first."""
-        state = self.state
-        rounds = len(state.asked) + len(state.remainders)
-        for id, events in state.given.items():
-            known = (len(events), rounds)  # what the answer depends on: it is asked for at every answer
-            if id not in self._disputes or self._disputes[id][0] != known:
-                self._disputes[id] = known, len(events) > 1 and in_conflict(self.config, state, id)
-        return sorted((id for id, (_, so) in self._disputes.items() if so), key=lambda id: id in state.answers)
+        return self._disputes.ids()
 
     def suspects(self) -> list[str]:
         """Return the labels that the last search took for errors and that nobody has looked at since."""
@@ -183,7 +170,7 @@ class Desk:
     def restore(self, id: str, before: Event, request: str = "") -> None:
         """Put an earlier decision back in its place."""
         by = before.get("by")  # nobody signs what comes from the labelled file
-        origin = self.origin(by, "undo", final=before.get("final", False), request=request) if by else None
+        origin = self.origin(by, UNDO, final=before.get("final", False), request=request) if by else None
         if "target" in before:
             self.append(Label(id, before["target"], origin))
         else:
@@ -196,7 +183,7 @@ class Desk:
 
     def changes(self, answer: Label | Skip) -> bool:
         """Tell whether an answer is another one than what stands."""
-        standing = decision(self.state, answer.id)
+        standing = self.state.decision(answer.id)
         return standing is None or key_of(answer) != key_of(_answer(answer.id, standing))
 
 

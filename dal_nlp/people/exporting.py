@@ -13,7 +13,6 @@ from dal_nlp.folders import replace_file
 from dal_nlp.people import label_studio
 from dal_nlp.people.desk import Desk
 from dal_nlp.people.sheets import NOTE
-from dal_nlp.people.votes import decision
 from dal_nlp.spreadsheets import write_table
 
 #: What signs an answer in a file.
@@ -58,7 +57,7 @@ def _rows(desk: Desk, ids: Sequence[str], in_words: bool) -> list[Row]:
 
 
 def _row(desk: Desk, id: str, in_words: bool) -> Row:
-    task, example, event = desk.task, desk.example(id), decision(desk.state, id) or {}
+    task, example, event = desk.task, desk.example(id), desk.state.decision(id) or {}
     texts = dict(zip(task.columns(), task.texts(example), strict=True))
     answer = None
     if "target" in event:
@@ -103,7 +102,7 @@ def _write_label_studio(desk: Desk, ids: Sequence[str], path: Path) -> None:
 
 
 def _studio_task(desk: Desk, id: str) -> Row:
-    task, example, event = desk.task, desk.example(id), decision(desk.state, id) or {}
+    task, example, event = desk.task, desk.example(id), desk.state.decision(id) or {}
     guess = desk.state.suggestion(id)
     predictions = label_studio.predictions(task, guess, example, f"round-{guess['round']}" if guess else "")
     found: Row = {"data": label_studio.data(task, example), "annotations": [], "predictions": predictions}

@@ -15,7 +15,7 @@ from dal_nlp.answering import Label, Origin, Skip
 from dal_nlp.errors import UserError, nearest
 from dal_nlp.ledger import MAJORITY, Event, Ledger, read_events
 from dal_nlp.people.answers import KEYS, REASONS, key, key_of, numbered, write_answer
-from dal_nlp.people.desk import Desk
+from dal_nlp.people.desk import UNDO, Desk
 from dal_nlp.people.votes import opinions
 
 VIA = "page"
@@ -148,6 +148,8 @@ class Room:
                 again = before is not None and key(before) == key_of(answer) and before.get("note", "") == note
                 if given.final or not again:
                     self.desk.write(answer)
+                elif given.request:
+                    self._remember(given.request, id)
             if held and held.id == id:
                 del self._held[tab]
             return {"disputed": id in self.desk.disputed(), "wanted": wanted}
@@ -171,7 +173,6 @@ class Room:
             before = self._before_the_last_word(id) if final else None
             if before is not None:
                 self.desk.restore(id, before, request)
-                self._acts[who].pop((id, True))
             elif not state.stopped and not any(id in ids for ids in old):
                 self.desk.remove(id, who, VIA, whose=who, request=request)
             return self._hand_out(id, who, tab)
@@ -274,7 +275,10 @@ class Room:
         id, by, whose = event.get("id", ""), event.get("by", MAJORITY), event.get("whose")
         if event.get("request"):
             self._remember(event["request"], id)
-        if event["event"] in ("label", "skip", "answer") and by != MAJORITY and event.get("via") != "undo":
+        if event.get("via") == UNDO:
+            for acts in self._acts.values():
+                acts.pop((id, True), None)
+        elif event["event"] in ("label", "skip", "answer") and by != MAJORITY:
             act = id, bool(event.get("final"))
             mine = self._acts.setdefault(by, {})
             mine.pop(act, None)

@@ -96,7 +96,8 @@ def make_app(room: Room, token: str, hosts: list[str]) -> FastAPI:
     Args:
         room: Gives and takes.
         token: Without it nothing is told.
-        hosts: The names under which the server may be asked for; [] for any. (A site whose name leads here is none.)
+        hosts: The names under which the server may be asked for; [] for any. A site can make its own name lead to this
+            machine (DNS rebinding), so that a browser takes both for one.
     """
     page = render("annotate.html.j2", {})
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -209,7 +210,9 @@ class _Gate:
         if not wrong:
             try:
                 found = await asyncio.wait_for(_body(receive), SLOWEST)
-            except (TimeoutError, asyncio.CancelledError):  # too slow, or the server ends
+            except TimeoutError:
+                found, status, wrong = b"", 408, f"The request was not there within {SLOWEST} seconds: send it again."
+            except asyncio.CancelledError:  # the server ends
                 return
             if found is None:  # it went away
                 return

@@ -81,11 +81,6 @@ def _last_answers(events: Iterable[Event]) -> dict[str, Event]:
     return found
 
 
-def decision(state: State, id: str) -> Event | None:
-    """Return the event that says what an example's answer is now."""
-    return state.decision(id)
-
-
 def winner(votes: Votes) -> Event | None:
     """Return the answer that more than half of those who answered gave; all refusals are a refusal, a tie is None."""
     labels = [event for event in votes.values() if "target" in event]
@@ -97,7 +92,7 @@ def winner(votes: Votes) -> Event | None:
 
 def in_conflict(config: RunConfig, state: State, id: str) -> bool:
     """Tell whether people disagree about an example, and neither a majority nor a final word has settled it."""
-    votes, standing = opinions(state, id), decision(state, id)
+    votes, standing = opinions(state, id), state.decision(id)
     if standing is not None and standing.get("final"):
         place = state.given[id].index(standing)
         later = _last_answers(state.given[id][place:])
@@ -108,11 +103,26 @@ def in_conflict(config: RunConfig, state: State, id: str) -> bool:
     return found is None or (standing is not None and key(found) != key(standing))
 
 
+class Disputes:
+    """What people disagree about; an example is looked at again once something was said of it, or a round asked."""
+
+    def __init__(self, config: RunConfig, state: State) -> None:
+        self._config, self._state = config, state
+        self._known: dict[str, tuple[tuple[int, int], bool]] = {}
+
+    def ids(self) -> list[str]:
+        """Return the examples to adjudicate, those that the run waits for first."""
+        state, rounds = self._state, len(self._state.asked) + len(self._state.remainders)
+        for id, events in state.given.items():
+            now = len(events), rounds  # nothing else changes the answer
+            if id not in self._known or self._known[id][0] != now:
+                self._known[id] = now, len(events) > 1 and in_conflict(self._config, state, id)
+        return sorted((id for id, (_, so) in self._known.items() if so), key=lambda id: id in state.answers)
+
+
 def conflicts(config: RunConfig, state: State) -> list[str]:
-    """Return the examples to adjudicate, those that the run waits for first."""
-    several = [id for id, events in state.given.items() if len(events) > 1]
-    found = [id for id in several if in_conflict(config, state, id)]
-    return sorted(found, key=lambda id: id in state.answers)
+    """Return what people disagree about; see ``Disputes``."""
+    return Disputes(config, state).ids()
 
 
 def is_new(state: State, answer: Label | Skip) -> bool:
@@ -139,7 +149,7 @@ def hand_in(config: RunConfig, state: State, answer: Label | Skip) -> Iterator[A
     An answer counts at once where one person is asked. Where several are, it is kept until all have answered, and a
     majority counts; and what another person has answered already is not overwritten, but disputed.
     """
-    origin, asked, standing = answer.origin, voters(config, state, answer.id), decision(state, answer.id)
+    origin, asked, standing = answer.origin, voters(config, state, answer.id), state.decision(answer.id)
     assert origin is not None
     refused = standing is not None and "reason" in standing and not standing.get("final")
     mine = standing is None or refused or standing.get("by") == origin.by
@@ -152,7 +162,7 @@ def hand_in(config: RunConfig, state: State, answer: Label | Skip) -> Iterator[A
 
 def settle(config: RunConfig, state: State, id: str) -> Iterator[Label | Skip]:
     """Yield what several people's answers come to once all are there, unless that is known or they are in conflict."""
-    asked, votes, standing = voters(config, state, id), opinions(state, id), decision(state, id)
+    asked, votes, standing = voters(config, state, id), opinions(state, id), state.decision(id)
     alone = len(asked) < 2 and (standing is not None or not votes)  # else its answer was taken back, others' are left
     if alone or not set(asked) <= votes.keys() or (standing is not None and standing.get("final")):
         return

@@ -7,7 +7,6 @@ import pytest
 
 from dal_nlp import UserError
 from dal_nlp.people.desk import Desk, open_desk
-from dal_nlp.people.votes import decision
 from tests.asking import state
 
 Waiting = Callable[[str], Path]
@@ -34,14 +33,14 @@ def test_an_earlier_decision_is_put_back_as_it_was(waiting: Waiting) -> None:
         id = desk.state.waiting[0]
         says(desk, id, "anna", "positive")
         says(desk, id, "ben", "negative")
-        before = decision(desk.state, id)
+        before = desk.state.decision(id)
         assert before is not None
         says(desk, id, "judge", "negative", final=True)
         assert desk.disputed() == []
         desk.restore(id, before)
         assert desk.state.answers == {id: "positive"} and desk.disputed() == [id]
         says(desk, id, "judge", "unsure", final=True)
-        skip = decision(desk.state, id)
+        skip = desk.state.decision(id)
         assert skip is not None
         says(desk, id, "judge", "positive", final=True)
         desk.restore(id, skip)

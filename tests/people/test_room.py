@@ -98,10 +98,11 @@ def test_the_same_answer_counts_once_and_a_late_repetition_takes_nothing_back(fo
         id = shown(room, "anna", A)
         for _ in range(3):
             room.answer("anna", A, Given(id, "positive", request="one"))
-        room.answer("anna", A, Given(id, "positive", request="without a memory of it"))
+        room.answer("anna", A, Given(id, "positive", request="the same again"))
         assert kinds(folder, id) == ["label"]
         room.answer("anna", A, Given(id, "negative", request="two"))
-        room.answer("anna", A, Given(id, "positive", request="one"))  # arrives late, from another tab
+        for late in ("one", "the same again"):  # from another tab
+            room.answer("anna", A, Given(id, "positive", request=late))
         assert read_state(folder).answers[id] == "negative" and kinds(folder, id) == ["label", "label"]
         for number in range(REMEMBERED + 2):
             room._remember(str(number), id)
@@ -167,6 +168,9 @@ def test_undo_of_a_settled_dispute_brings_the_dispute_back(folder: Path) -> None
         assert item is not None and item["id"] == first
         assert room.desk.state.answers == {first: "positive", second: "positive"}
         assert [row["id"] for row in room.disputes()] == [first]
+    with room_of(folder) as room:  # started again
+        item = room.undo("cem", B)
+        assert item is not None and item["id"] == second
 
 
 def test_after_an_undo_what_somebody_else_has_said_counts(folder: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 
 from dal_nlp.ledger import Ledger, read_state
+from dal_nlp.people import server
 from dal_nlp.people.desk import Desk
 from dal_nlp.people.room import Room
 from dal_nlp.people.server import LARGEST, make_app, token_of
@@ -62,11 +63,11 @@ class Client:
 def serve(folder: Path, hosts: list[str]) -> Iterator[Client]:
     with Ledger(folder) as ledger, socket.create_server(("127.0.0.1", 0)) as listening:
         room = Room(Desk(folder, ledger.state, ledger), ledger)
-        server = uvicorn.Server(uvicorn.Config(make_app(room, TOKEN, hosts), log_level="error"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        served = uvicorn.Server(uvicorn.Config(make_app(room, TOKEN, hosts), log_level="error"))
+        thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         yield Client(folder, listening.getsockname()[1])
-        server.should_exit = True
+        served.should_exit = True
         thread.join(10)
 
 
@@ -215,6 +216,14 @@ def test_an_answer_of_a_megabyte_is_refused_before_it_is_read(client: Client) ->
         assert b" 413 " in line.recv(4096)
     assert client.ledger() == before
     assert client.told("/api/next", ME)["item"]
+
+
+def test_a_request_that_does_not_come_is_given_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "SLOWEST", 0.05)
+    with socket.create_connection(("127.0.0.1", client.port), timeout=20) as line:
+        head = f"POST /api/next HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n"
+        line.sendall(f"{head}Content-Length: 9\r\n\r\n".encode())
+        assert b" 408 " in line.recv(4096)
 
 
 def test_a_slow_client_keeps_nobody_waiting(client: Client) -> None:

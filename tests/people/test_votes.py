@@ -10,7 +10,6 @@ from dal_nlp.oracles import Label, Origin, Skip
 from dal_nlp.people.votes import (
     assign,
     conflicts,
-    decision,
     hand_in,
     in_conflict,
     is_new,
@@ -113,7 +112,7 @@ def test_a_shared_example_waits_for_all_and_the_majority_counts() -> None:
     assert not state.answers and not in_conflict(of, state, "e0")
     says(of, state, "e0", "c", "good")
     assert state.answers == {"e0": "good"}
-    settled = decision(state, "e0")
+    settled = state.decision("e0")
     assert settled is not None and settled["by"] == MAJORITY
     assert [event["by"] for event in state.given["e0"]] == ["a", "b", "c", MAJORITY]
     says(of, state, "e0", "c", "bad")
