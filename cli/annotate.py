@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dal_nlp.errors import UserError
+from dal_nlp.core.errors import UserError
 from dal_nlp_cli.command import PENDING, Debug, Folder
 from dal_nlp_cli.terminal import complain, say
 
@@ -35,13 +35,13 @@ def annotate(
         import uvicorn
     except ImportError:
         raise UserError("The page needs FastAPI and uvicorn: pip install 'dal-nlp[page]'.") from None
-    from dal_nlp.config import RunConfig
-    from dal_nlp.ledger import Ledger
-    from dal_nlp.people.background import Training
-    from dal_nlp.people.desk import Desk
-    from dal_nlp.people.room import Room
-    from dal_nlp.people.server import make_app, token_of
-    from dal_nlp.wording import counted
+    from dal_nlp.annotation.answer_store import Desk
+    from dal_nlp.core.config import RunConfig
+    from dal_nlp.core.ledger import Ledger
+    from dal_nlp.core.text import counted
+    from dal_nlp.page.queue import Room
+    from dal_nlp.page.server import make_app, token_of
+    from dal_nlp.workflows.annotate_live import Training
 
     if not (folder / "ledger.jsonl").is_file():
         raise UserError(f"{folder} is not a run folder: start one with `dal-nlp run --oracle file --out {folder}`.")

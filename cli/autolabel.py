@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dal_nlp.errors import UserError
-from dal_nlp.wording import counted
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.text import counted
 from dal_nlp_cli.command import Debug, Folder, Quiet, Source, TextColumn
 from dal_nlp_cli.terminal import names, progress, say
 
 if TYPE_CHECKING:
-    from dal_nlp.autolabel import Plan
+    from dal_nlp.workflows.autolabel import Plan
 
 
 def autolabel(
@@ -40,7 +40,7 @@ def autolabel(
     """
     if not 0 < precision < 1:
         raise UserError(f"--precision {precision:g} cannot be promised: give a number between 0 and 1, such as 0.95.")
-    from dal_nlp.autolabel import plan, write
+    from dal_nlp.workflows.autolabel import plan, write
 
     found = plan(folder, source, precision, progress(quiet), validation, names(text_column))
     say(_sentence(found, precision))

@@ -15,6 +15,6 @@ def check(flags: RunFlags) -> None:
     shown = progress(flags.quiet)
     shown.say("Checking the settings")  # the libraries take seconds to load
     config = flags.load()
-    from dal_nlp.rehearsal import rehearse
+    from dal_nlp.workflows.dry_run import rehearse
 
     say(str(rehearse(config, shown)))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from dal_nlp.errors import Stalled, UserError
+from dal_nlp.core.errors import Stalled, UserError
 from dal_nlp_cli.terminal import fail
 
 CRASH, MISTAKE, PENDING, INTERRUPTED = 1, 2, 3, 130

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from dal_nlp.errors import UserError
+from dal_nlp.core.errors import UserError
 from dal_nlp_cli.command import INTERRUPTED
 from dal_nlp_cli.flags import Flags, flag, takes_flags
 from dal_nlp_cli.terminal import complain, progress, say, table
 
 if TYPE_CHECKING:
-    from dal_nlp.comparing.comparison import Comparison
+    from dal_nlp.compare.comparison import Comparison
 
 _PANEL = "The comparison"
 _WORDS: dict[str, Literal["train", "none"]] = {"train": "train", "none": "none"}
@@ -52,8 +52,8 @@ def _compare(flags: CompareFlags) -> None:
     full = _full_score(flags.full_score)
     shown = progress(flags.quiet)
     shown.say("Checking the settings")
-    from dal_nlp.comparing.comparison import run_comparison
-    from dal_nlp.comparing.page import write_comparison
+    from dal_nlp.compare.comparison import run_comparison
+    from dal_nlp.compare.report import write_comparison
 
     names = [name.strip() for name in flags.strategies.split(",") if name.strip()]
     out = Path(flags.out or "runs/comparison")
@@ -77,7 +77,7 @@ def _full_score(text: str) -> float | Literal["train", "none"]:
 
 def _print(found: "Comparison") -> None:
     """Print the table of strategies and the verdict."""
-    from dal_nlp.comparing.page import contents
+    from dal_nlp.compare.report import contents
 
     values = contents(found)
     beside = ["TF-IDF"] if values["baseline"] else []

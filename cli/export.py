@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dal_nlp.wording import counted
+from dal_nlp.core.text import counted
 from dal_nlp_cli.command import Debug, Folder
 from dal_nlp_cli.terminal import complain, say
 
@@ -38,10 +38,10 @@ def export(
     csv, jsonl and hf-dataset have the columns of the pool, so that another run takes them with --labeled. In csv, what
     a spreadsheet would run begins with an apostrophe, which ingest takes off and another run does not.
     """
-    from dal_nlp.ledger import read_state
-    from dal_nlp.people.desk import Desk
-    from dal_nlp.people.exporting import NAMES
-    from dal_nlp.people.exporting import export as write
+    from dal_nlp.annotation.answer_store import Desk
+    from dal_nlp.annotation.exporting import NAMES
+    from dal_nlp.annotation.exporting import export as write
+    from dal_nlp.core.ledger import read_state
 
     path = out or folder / NAMES.get(format, "export")
     count = write(Desk(folder, read_state(folder)), format, which.value, path)
@@ -61,8 +61,8 @@ def ingest(
 
     The same file may be read again. What another person has answered is disputed and not overwritten.
     """
-    from dal_nlp.people.desk import open_desk
-    from dal_nlp.people.ingesting import ingest as read
+    from dal_nlp.annotation.answer_store import open_desk
+    from dal_nlp.annotation.ingesting import ingest as read
 
     with open_desk(folder) as desk:
         found = read(desk, source, format, name)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dal_nlp.errors import UserError
+from dal_nlp.core.errors import UserError
 from dal_nlp_cli.command import Debug
 from dal_nlp_cli.terminal import say
 
 if TYPE_CHECKING:
-    from dal_nlp.config import Section
+    from dal_nlp.core.config import Section
 
 _COMMENT_COLUMN = 32
 
@@ -39,7 +39,7 @@ def template(task: str, file: Path) -> str:
 
     Keys that the recipe of a task sets stay comments, so that the recipe counts, also after the task was changed.
     """
-    from dal_nlp.config import RunConfig, recipe
+    from dal_nlp.core.config import RunConfig, recipe
     from dal_nlp.tasks import task_class
 
     lines = [
@@ -58,7 +58,7 @@ def _lines(
     """Yield the lines of a section; ``given`` replaces defaults, keys of ``by_recipe`` are commented out."""
     import yaml
 
-    from dal_nlp.config import Section
+    from dal_nlp.core.config import Section
 
     for name, field in section.model_fields.items():
         if isinstance(field.default, Section):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from dal_nlp.errors import UserError
+from dal_nlp.core.errors import UserError
 from dal_nlp_cli.command import INTERRUPTED, PENDING, Debug, Folder
 from dal_nlp_cli.terminal import complain, say, who_types
 
@@ -32,8 +32,8 @@ def label(
     if conflicts and suspects:
         raise UserError("--conflicts and --suspects are two queues: give one of them.")
     say(f"Opening {folder}")  # the libraries take seconds to load
-    from dal_nlp.people.desk import open_desk
-    from dal_nlp_cli.sitting import Sitting
+    from dal_nlp.annotation.answer_store import open_desk
+    from dal_nlp_cli.terminal_annotator import Sitting
 
     with open_desk(folder) as desk:
         who = name or who_types()

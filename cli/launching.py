@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from dal_nlp.errors import UserError
+from dal_nlp.core.errors import UserError
 from dal_nlp_cli.command import CRASH, PENDING
 from dal_nlp_cli.terminal import LAUNCHED, complain
 

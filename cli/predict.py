@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from dal_nlp.errors import UserError
+from dal_nlp.core.errors import UserError
 from dal_nlp_cli.command import Debug, Folder, Quiet, Source, TextColumn
 from dal_nlp_cli.terminal import is_first, names, progress
 
 if TYPE_CHECKING:
-    from dal_nlp.tasks.base import Prediction
+    from dal_nlp.core.task import Prediction
 
 
 def predict(
@@ -34,7 +34,7 @@ def predict(
     The file needs the text columns of the run and no labels. A row without a text gets no prediction. A task may have
     more to say of an answer, in further columns: where in the text it was found, say.
     """
-    from dal_nlp import prediction
+    from dal_nlp.workflows import predict as prediction
 
     rows = prediction.predict(folder, source, progress(quiet), names(text_column))
     with _output(out) as file:
@@ -61,6 +61,6 @@ def _output(out: Path | None) -> Iterator[TextIO]:
 
 def _cells(answer: "Prediction | None") -> tuple[str, str]:
     """Return the cells of an answer and its confidence."""
-    from dal_nlp.ledger import readable
+    from dal_nlp.core.ledger import readable
 
     return ("", "") if answer is None else (readable(answer.target), f"{answer.confidence:.6f}")

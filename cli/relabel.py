@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from dal_nlp.errors import UserError
+from dal_nlp.core.errors import UserError
 from dal_nlp_cli.command import Debug, Folder
 from dal_nlp_cli.terminal import say, who_types
 
@@ -31,8 +31,8 @@ def relabel(
     """
     if (answer is None) == (not remove):
         raise UserError("Give the answer, or --remove to take it back.")
-    from dal_nlp.answering import Label
-    from dal_nlp.people.desk import open_desk
+    from dal_nlp.annotation.answer_store import open_desk
+    from dal_nlp.annotation.answers import Label
 
     with open_desk(folder) as desk:
         desk.require(id)

@@ -9,8 +9,8 @@ def report(
     debug: Debug = False,
 ) -> None:
     """Write metrics.csv, queries.csv, the curve and report.html of a run again."""
-    from dal_nlp.ledger import read_state
-    from dal_nlp.report import write_all
+    from dal_nlp.core.ledger import read_state
+    from dal_nlp.report.files import write_all
 
     write_all(folder, read_state(folder))
     say(str(folder / "report.html"))

@@ -36,9 +36,9 @@ def _run(flags: Flags) -> int:
     shown = progress(flags.quiet)
     shown.say("Checking the settings")  # the libraries take seconds to load
     config = flags.load()
-    from dal_nlp import report
-    from dal_nlp.ledger import read_state
-    from dal_nlp.session import Session
+    from dal_nlp.core.ledger import read_state
+    from dal_nlp.report import files as report
+    from dal_nlp.session.loop import Session
 
     result = Session(config, progress=shown).run()
     state = read_state(result.folder)

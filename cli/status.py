@@ -5,12 +5,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dal_nlp.wording import counted
+from dal_nlp.core.text import counted
 from dal_nlp_cli.command import Debug, Folder
 from dal_nlp_cli.terminal import say, table
 
 if TYPE_CHECKING:
-    from dal_nlp.ledger import State
+    from dal_nlp.core.ledger import State
 
 
 def status(
@@ -18,7 +18,7 @@ def status(
     debug: Debug = False,
 ) -> None:
     """Show how far a run is, what it has reached and what it waits for."""
-    from dal_nlp.ledger import read_state
+    from dal_nlp.core.ledger import read_state
 
     state = read_state(folder)
     say(str(folder))
@@ -27,7 +27,7 @@ def status(
 
 def _lines(folder: Path, state: "State") -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each line."""
-    from dal_nlp.report import finished_line, headline
+    from dal_nlp.report.files import finished_line, headline
 
     config = state.config
     if config is None:

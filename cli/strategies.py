@@ -19,7 +19,7 @@ def strategies(
     debug: Debug = False,
 ) -> None:
     """List the strategies: what they do, read and cost, and for which tasks; or explain one."""
-    from dal_nlp.pseudo_labels import PSEUDO_LABELS
+    from dal_nlp.session.pseudo_labels import PSEUDO_LABELS
     from dal_nlp.strategies import ALIASES, STRATEGIES, make_strategy
 
     policies = {key: PSEUDO_LABELS[alias["pseudo_labels"]["policy"]] for key, alias in ALIASES.items()}

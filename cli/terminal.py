@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from dal_nlp.people.screens import harmless
-from dal_nlp.progress import Console, Progress, Silent
+from dal_nlp.core.progress import Console, Progress, Silent
+from dal_nlp.core.screens import harmless
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole

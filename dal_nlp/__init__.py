@@ -6,39 +6,39 @@ The public names are loaded when they are first used, so that importing a part o
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from dal_nlp.registration import register
+from dal_nlp.learners.registration import register
 
 if TYPE_CHECKING:
-    from dal_nlp.config import RunConfig
-    from dal_nlp.errors import Unsupported, UserError
-    from dal_nlp.oracles.base import Label, Oracle, Origin, Query, Setting, Skip
-    from dal_nlp.pool import Pool
-    from dal_nlp.selecting import Picked, select
-    from dal_nlp.session import Result, Session, run
+    from dal_nlp.annotation.oracle import Label, Oracle, Origin, Query, Setting, Skip
+    from dal_nlp.core.config import RunConfig
+    from dal_nlp.core.errors import Unsupported, UserError
+    from dal_nlp.core.task import Task
+    from dal_nlp.models.pool import Pool
+    from dal_nlp.session.loop import Result, Session, run
     from dal_nlp.strategies.base import Selection, Strategy
-    from dal_nlp.tasks.base import Task
+    from dal_nlp.workflows.select import Picked, select
 
 __version__ = "0.1.0"
 
 _PLACES = {
-    "RunConfig": "dal_nlp.config",
-    "UserError": "dal_nlp.errors",
-    "Unsupported": "dal_nlp.errors",
-    "Label": "dal_nlp.oracles.base",
-    "Oracle": "dal_nlp.oracles.base",
-    "Origin": "dal_nlp.oracles.base",
-    "Query": "dal_nlp.oracles.base",
-    "Setting": "dal_nlp.oracles.base",
-    "Skip": "dal_nlp.oracles.base",
-    "Pool": "dal_nlp.pool",
-    "run": "dal_nlp.session",
-    "Picked": "dal_nlp.selecting",
-    "select": "dal_nlp.selecting",
-    "Result": "dal_nlp.session",
-    "Session": "dal_nlp.session",
+    "RunConfig": "dal_nlp.core.config",
+    "UserError": "dal_nlp.core.errors",
+    "Unsupported": "dal_nlp.core.errors",
+    "Label": "dal_nlp.annotation.oracle",
+    "Oracle": "dal_nlp.annotation.oracle",
+    "Origin": "dal_nlp.annotation.oracle",
+    "Query": "dal_nlp.annotation.oracle",
+    "Setting": "dal_nlp.annotation.oracle",
+    "Skip": "dal_nlp.annotation.oracle",
+    "Pool": "dal_nlp.models.pool",
+    "run": "dal_nlp.session.loop",
+    "Picked": "dal_nlp.workflows.select",
+    "select": "dal_nlp.workflows.select",
+    "Result": "dal_nlp.session.loop",
+    "Session": "dal_nlp.session.loop",
     "Selection": "dal_nlp.strategies.base",
     "Strategy": "dal_nlp.strategies.base",
-    "Task": "dal_nlp.tasks.base",
+    "Task": "dal_nlp.core.task",
 }
 
 __all__ = [

@@ -15,7 +15,7 @@ import numpy as np
 
 import dal_nlp
 from dal_nlp.strategies import probes
-from dal_nlp.strategies.choose import top_k
+from dal_nlp.strategies.selectors import top_k
 
 
 @dataclass(frozen=True)

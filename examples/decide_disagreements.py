@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 import dal_nlp
-from dal_nlp.people.answers import now
+from dal_nlp.annotation.parsing import now
 
 
 class Deciding:

@@ -30,7 +30,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def paused(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Return what gives the folder of a run that waits for its first answers, by task; tests copy it."""
-    from tests import asking
+    from tests import waiting_runs as asking
 
     made: dict[str, Path] = {}
 

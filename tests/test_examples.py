@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dal_nlp.ledger import read_state
+from dal_nlp.core.ledger import read_state
 from tests import tiny
-from tests.test_session import write
+from tests.session.test_loop import write
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

@@ -19,14 +19,14 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from dal_nlp.chance import torch_seeded
-from dal_nlp.companions import Companions
-from dal_nlp.config import DrawsConfig, ScoringConfig
-from dal_nlp.draws import make_draws
-from dal_nlp.loss_prediction import LossHead
-from dal_nlp.pool import Pool
+from dal_nlp.core.config import DrawsConfig, ScoringConfig
+from dal_nlp.core.rng import torch_seeded
+from dal_nlp.core.task import encode_target
+from dal_nlp.models.auxiliary import Companions
+from dal_nlp.models.loss_prediction import LossHead
+from dal_nlp.models.mc_dropout import make_draws
+from dal_nlp.models.pool import Pool
 from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS
-from dal_nlp.tasks.base import encode_target
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.tasks.qa import ExtractiveQA, QAOptions
 from dal_nlp.tasks.summarization import Summarization, SummarizationOptions

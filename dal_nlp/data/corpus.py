@@ -18,15 +18,15 @@ import pyarrow as pa
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from dal_nlp.config import RunConfig
-from dal_nlp.data.hashes import Hashes, Index, hash64
-from dal_nlp.data.intake import HEADER, Exclude, Intake, Known
-from dal_nlp.data.rows import Reader, read_answers
+from dal_nlp.core.config import RunConfig
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.ledger import Target
+from dal_nlp.core.task import Task, decode
+from dal_nlp.data.examples import Reader, read_answers
+from dal_nlp.data.hashing import Hashes, Index, hash64
+from dal_nlp.data.ingest import HEADER, Exclude, Intake, Known
 from dal_nlp.data.staging import CONTENT_HASH, ID_HASH, Rejected
 from dal_nlp.data.tokenized import tokenized
-from dal_nlp.errors import UserError
-from dal_nlp.ledger import Target
-from dal_nlp.tasks.base import Task, decode
 
 __all__ = ["Corpus", "Rejected", "open_pool", "read_answers", "read_corpus", "read_pool", "write_rejected"]
 

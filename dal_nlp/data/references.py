@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from dal_nlp.errors import RowError
-from dal_nlp.ledger import Target
+from dal_nlp.core.errors import RowError
+from dal_nlp.core.ledger import Target
 
 
 def references(target: Any) -> list[Any]:

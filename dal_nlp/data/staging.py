@@ -19,10 +19,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dal_nlp.data.hashes import Hashes, Mask
-from dal_nlp.data.rows import Example
-from dal_nlp.data.textfiles import place
-from dal_nlp.errors import UserError
+from dal_nlp.core.errors import UserError
+from dal_nlp.data.examples import Example
+from dal_nlp.data.hashing import Hashes, Mask
+from dal_nlp.readers.text_files import place
 
 NO_ANSWER = "no answer"
 REPEAT = "repeat of an earlier text"

@@ -7,10 +7,10 @@ from typing import Any
 
 from datasets import Dataset
 
-from dal_nlp.data.hashes import Hashes
-from dal_nlp.data.sources import quiet
+from dal_nlp.core.task import Task
+from dal_nlp.data.hashing import Hashes
 from dal_nlp.data.staging import BATCH
-from dal_nlp.tasks.base import Task
+from dal_nlp.readers.sources import quiet
 
 
 def tokenized(dataset: Dataset, task: Task, path: Path, settings: str, *hashes: Hashes) -> Dataset:

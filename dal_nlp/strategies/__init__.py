@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dal_nlp.errors import Unsupported, UserError, unknown
-from dal_nlp.plugins import construct, import_class
+from dal_nlp.core.errors import Unsupported, UserError, unknown
+from dal_nlp.core.plugins import construct, import_class
 from dal_nlp.strategies.alps import Alps
 from dal_nlp.strategies.badge import Badge
 from dal_nlp.strategies.bait import Bait

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from dal_nlp.chance import derive, generator
-from dal_nlp.forward import Forward
-from dal_nlp.pool import Pool
+from dal_nlp.core.rng import derive, generator
+from dal_nlp.models.forward import Forward
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.vectors import Array, Dense
 from dal_nlp.strategies.base import MASKED_LM, Selection, Strategy
-from dal_nlp.strategies.choose import nearest_to_centres, unit
-from dal_nlp.vectors import Array, Dense
+from dal_nlp.strategies.selectors import nearest_to_centres, unit
 
 #: Tokens that a surprisal vector covers (the length at which the paper cuts its texts).
 LENGTH = 128

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from dal_nlp.errors import BrokenModelError
-from dal_nlp.nearest import Nearest
-from dal_nlp.pool import Pool
+from dal_nlp.core.errors import BrokenModelError
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.vectors import Vectors
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Selection, Strategy
-from dal_nlp.strategies.choose import top_k
-from dal_nlp.vectors import Vectors
+from dal_nlp.strategies.greedy import Nearest
+from dal_nlp.strategies.selectors import top_k
 
 
 class Badge(Strategy):

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dal_nlp.errors import BrokenModelError, UserError
-from dal_nlp.forward import Forward
-from dal_nlp.pool import Pool
+from dal_nlp.core.errors import BrokenModelError, UserError
+from dal_nlp.models.forward import Forward
+from dal_nlp.models.pool import Pool
 from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.strategies.fisher import Doubles, Floats, Objective, fisher_weights, information
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dal_nlp.errors import UserError
-from dal_nlp.pool import Pool
-from dal_nlp.vectors import Positions
+from dal_nlp.core.errors import UserError
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.vectors import Positions
 
 #: What a strategy may require of a run beside what tasks offer: a head that learns to predict losses in every fit, and
 #: a pretrained checkpoint with a masked-LM head.

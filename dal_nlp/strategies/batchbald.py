@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from dal_nlp.pool import Pool
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Selection, Strategy
-from dal_nlp.strategies.choose import descending
 from dal_nlp.strategies.information import DECIMALS, ROOM, entropy, probabilities
-from dal_nlp.vectors import Array, Positions
+from dal_nlp.strategies.selectors import descending
 
 #: Candidates looked at together; more would be looked at in vain.
 STEP = 256

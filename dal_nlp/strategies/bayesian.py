@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dal_nlp.categoricals import Categoricals, entropy
-from dal_nlp.forward import Forward
-from dal_nlp.pool import Pool
-from dal_nlp.strategies.choose import Scores
+from dal_nlp.core.categoricals import Categoricals, entropy
+from dal_nlp.models.forward import Forward
+from dal_nlp.models.pool import Pool
 from dal_nlp.strategies.scored import Scored
+from dal_nlp.strategies.selectors import Scores
 
 
 class Bald(Scored):

@@ -8,11 +8,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from dal_nlp.bleu import bleu_variance
-from dal_nlp.forward import Forward
-from dal_nlp.pool import Pool
-from dal_nlp.strategies.choose import Scores
+from dal_nlp.core.bleu import bleu_variance
+from dal_nlp.models.forward import Forward
+from dal_nlp.models.pool import Pool
 from dal_nlp.strategies.scored import Scored
+from dal_nlp.strategies.selectors import Scores
 
 #: From here on texts share next to nothing: most are broken.
 DEGENERATE = 0.96

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dal_nlp.pool import Pool
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.vectors import Array, Dense, Positions
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Selection, Strategy
-from dal_nlp.strategies.choose import top_k, unit
-from dal_nlp.strategies.geometry import kmeans, sq_dists, sq_norms
-from dal_nlp.vectors import Array, Dense, Positions
+from dal_nlp.strategies.clustering import kmeans, sq_dists, sq_norms
+from dal_nlp.strategies.selectors import top_k, unit
 
 #: Up to so many rows are clustered one by one; of more, k-means makes so many groups first (or 2 k, if that is more).
 LEAVES = 1000

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from dal_nlp.nearest import Nearest
-from dal_nlp.pool import Pool
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.vectors import Array, Dense, full
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Selection, Strategy
-from dal_nlp.strategies.geometry import check_finite, nearest_sq_dists
-from dal_nlp.vectors import Array, Dense, full
+from dal_nlp.strategies.clustering import check_finite, nearest_sq_dists
+from dal_nlp.strategies.greedy import Nearest
 
 
 class Coreset(Strategy):

@@ -8,13 +8,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from dal_nlp.chance import torch_seeded
-from dal_nlp.pool import Pool
+from dal_nlp.core.rng import torch_seeded
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Selection, Strategy
-from dal_nlp.strategies.choose import Scores, top_k
-from dal_nlp.strategies.geometry import sq_norms
-from dal_nlp.vectors import Array, Positions
+from dal_nlp.strategies.clustering import sq_norms
+from dal_nlp.strategies.selectors import Scores, top_k
 
 #: Unlabelled examples for each labelled one while the classifier is trained.
 RATIO = 10

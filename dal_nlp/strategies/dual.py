@@ -8,13 +8,13 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from dal_nlp.pool import Pool
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.strategies.bleuvar import DEGENERATE, bleu_variances
-from dal_nlp.strategies.choose import Scores, argmax, top_k
-from dal_nlp.strategies.geometry import embeddings
+from dal_nlp.strategies.clustering import embeddings
 from dal_nlp.strategies.idds import Diversity
-from dal_nlp.vectors import Array, Positions
+from dal_nlp.strategies.selectors import Scores, argmax, top_k
 
 
 @dataclass(frozen=True)

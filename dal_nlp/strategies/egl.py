@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dal_nlp import categoricals
-from dal_nlp.forward import Forward
-from dal_nlp.pool import Pool
+from dal_nlp.core import categoricals
+from dal_nlp.models.forward import Forward
+from dal_nlp.models.pool import Pool
 from dal_nlp.strategies.base import Selection, Strategy
-from dal_nlp.strategies.choose import top_k
+from dal_nlp.strategies.selectors import top_k
 
 
 class EGL(Strategy):

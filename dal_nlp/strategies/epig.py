@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dal_nlp.pool import Pool
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.strategies import probes
-from dal_nlp.strategies.choose import Scores
 from dal_nlp.strategies.information import DECIMALS, ROOM, entropy, probabilities
 from dal_nlp.strategies.scored import Scored
-from dal_nlp.vectors import Array, Positions
+from dal_nlp.strategies.selectors import Scores
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dal_nlp.pool import Pool
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.strategies.base import Selection, Strategy
-from dal_nlp.strategies.choose import argmax
-from dal_nlp.strategies.geometry import blocks, embeddings, sq_norms
-from dal_nlp.vectors import Array, Positions
+from dal_nlp.strategies.clustering import blocks, embeddings, sq_norms
+from dal_nlp.strategies.selectors import argmax
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Letters: N examples, K draws, C outcomes.
 import torch
 from torch import Tensor
 
-from dal_nlp.vectors import Array
+from dal_nlp.models.vectors import Array
 
 #: Numbers in the largest temporary array (64 MB).
 ROOM = 8_000_000

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from dal_nlp.pool import Pool
+from dal_nlp.models.pool import Pool
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Selection, Strategy
-from dal_nlp.strategies.choose import nearest_to_centres
+from dal_nlp.strategies.selectors import nearest_to_centres
 
 
 class KMeans(Strategy):

@@ -6,13 +6,13 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dal_nlp.pool import Pool
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.vectors import Array
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Selection, Strategy
-from dal_nlp.strategies.choose import Scores, top_k, unit
-from dal_nlp.strategies.geometry import blocks
+from dal_nlp.strategies.clustering import blocks
 from dal_nlp.strategies.idds import IDDS, Diversity
-from dal_nlp.vectors import Array
+from dal_nlp.strategies.selectors import Scores, top_k, unit
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dal_nlp.pool import Pool
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.vectors import Array, Dense, Positions
 from dal_nlp.strategies.base import Selection, Strategy
-from dal_nlp.strategies.choose import argmax, unit
-from dal_nlp.strategies.geometry import BLOCK, blocks, embeddings, kmeans, nearest_sq_dists, sq_dists, sq_norms
-from dal_nlp.vectors import Array, Dense, Positions
+from dal_nlp.strategies.clustering import BLOCK, blocks, embeddings, kmeans, nearest_sq_dists, sq_dists, sq_norms
+from dal_nlp.strategies.selectors import argmax, unit
 
 #: Rows of the pool at which the purity of balls is measured.
 ANCHORS = 2000

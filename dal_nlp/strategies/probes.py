@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from dal_nlp import categoricals
-from dal_nlp.forward import Forward
-from dal_nlp.vectors import Dense, Outer
+from dal_nlp.core import categoricals
+from dal_nlp.models.forward import Forward
+from dal_nlp.models.vectors import Dense, Outer
 
 
 def entropy(forward: Forward) -> Tensor:

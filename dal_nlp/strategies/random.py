@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dal_nlp.pool import Pool
+from dal_nlp.models.pool import Pool
 from dal_nlp.strategies.base import Selection, Strategy
 
 

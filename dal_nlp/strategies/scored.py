@@ -4,9 +4,9 @@ from abc import abstractmethod
 
 import numpy as np
 
-from dal_nlp.pool import Pool
+from dal_nlp.models.pool import Pool
 from dal_nlp.strategies.base import Selection, Strategy
-from dal_nlp.strategies.choose import Scores, top_k
+from dal_nlp.strategies.selectors import Scores, top_k
 
 
 class Scored(Strategy):

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from dal_nlp.forward import Forward
-from dal_nlp.pool import Pool
-from dal_nlp.strategies.choose import Scores
+from dal_nlp.models.forward import Forward
+from dal_nlp.models.pool import Pool
 from dal_nlp.strategies.scored import Scored
+from dal_nlp.strategies.selectors import Scores
 
 
 @dataclass(frozen=True)

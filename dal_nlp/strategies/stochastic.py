@@ -10,13 +10,13 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from dal_nlp.errors import UserError, nearest
-from dal_nlp.plugins import import_class
-from dal_nlp.pool import Pool
+from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.core.plugins import import_class
+from dal_nlp.models.pool import Pool
 from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.strategies.bayesian import Bald
-from dal_nlp.strategies.choose import Scores, descending
 from dal_nlp.strategies.scored import Scored
+from dal_nlp.strategies.selectors import Scores, descending
 
 PREFIX = "stochastic:"
 

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dal_nlp.pool import Pool, Probe
+from dal_nlp.models.pool import Pool, Probe
+from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.strategies.bayesian import Bald, bald
-from dal_nlp.strategies.choose import argmax, top_k, unit
-from dal_nlp.strategies.geometry import blocks
-from dal_nlp.vectors import Array, Positions
+from dal_nlp.strategies.clustering import blocks
+from dal_nlp.strategies.selectors import argmax, top_k, unit
 
 UNCERTAINTIES: Mapping[str, Probe] = {
     "entropy": probes.entropy,

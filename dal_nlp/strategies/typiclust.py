@@ -6,11 +6,11 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dal_nlp.pool import Pool
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.vectors import Array, Dense, Positions
 from dal_nlp.strategies.base import Selection, Strategy
-from dal_nlp.strategies.choose import argmax, unit
-from dal_nlp.strategies.geometry import blocks, embeddings, kmeans, sq_dists, sq_norms
-from dal_nlp.vectors import Array, Dense, Positions
+from dal_nlp.strategies.clustering import blocks, embeddings, kmeans, sq_dists, sq_norms
+from dal_nlp.strategies.selectors import argmax, unit
 
 
 @dataclass(frozen=True)

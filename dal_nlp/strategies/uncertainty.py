@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from dal_nlp.pool import Pool
+from dal_nlp.models.pool import Pool
 from dal_nlp.strategies import probes
-from dal_nlp.strategies.choose import Scores
 from dal_nlp.strategies.scored import Scored
+from dal_nlp.strategies.selectors import Scores
 
 
 class LeastConfidence(Scored):

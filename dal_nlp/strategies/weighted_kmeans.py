@@ -6,11 +6,11 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from dal_nlp.pool import Pool
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.vectors import Array, Dense
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Selection, Strategy
-from dal_nlp.strategies.choose import Scores, nearest_to_centres, top_k, unit
-from dal_nlp.vectors import Array, Dense
+from dal_nlp.strategies.selectors import Scores, nearest_to_centres, top_k, unit
 
 
 @dataclass(frozen=True)

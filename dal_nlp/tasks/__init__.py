@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from dal_nlp.config import RunConfig
-from dal_nlp.plugins import import_class
-from dal_nlp.tasks.base import Task
+from dal_nlp.core.config import RunConfig
+from dal_nlp.core.plugins import import_class
+from dal_nlp.core.task import Task
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.tasks.qa import ExtractiveQA
 from dal_nlp.tasks.summarization import Summarization

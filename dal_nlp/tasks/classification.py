@@ -9,21 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dal_nlp import metrics
-from dal_nlp.caches import Cache
-from dal_nlp.categoricals import Categoricals
-from dal_nlp.config import RunConfig
-from dal_nlp.errors import EmptyRow, RowError, Unsupported, UserError, nearest
-from dal_nlp.ledger import Target
-from dal_nlp.plugins import construct
-from dal_nlp.stopping_history import cohen_kappa
-from dal_nlp.tasks.base import Batch, Example, Prediction, pad
+from dal_nlp.core.caches import Cache
+from dal_nlp.core.categoricals import Categoricals
+from dal_nlp.core.config import RunConfig
+from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError, nearest
+from dal_nlp.core.ledger import Target
+from dal_nlp.core.plugins import construct
+from dal_nlp.core.task import Batch, Example, Prediction, pad
+from dal_nlp.session.stopping_history import cohen_kappa
+from dal_nlp.tasks import metrics
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from dal_nlp.forward import Forward
-    from dal_nlp.pool import Pool
+    from dal_nlp.models.forward import Forward
+    from dal_nlp.models.pool import Pool
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class Classification:
 
     def load(self, source: str) -> nn.Module:
         """Load a sequence classifier with one output for every label."""
-        from dal_nlp.models import load_classifier
+        from dal_nlp.models.loading import load_classifier
 
         return load_classifier(source, self.labels)
 
@@ -220,7 +220,7 @@ class Classification:
 
     def head(self, model: nn.Module) -> nn.Module:
         """Return the linear layer that gives the logits."""
-        from dal_nlp.models import output_layer
+        from dal_nlp.models.loading import output_layer
 
         return output_layer(model, len(self.labels))
 

@@ -11,24 +11,24 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from dal_nlp import metrics
-from dal_nlp.caches import Cache
-from dal_nlp.categoricals import Ragged
-from dal_nlp.config import RunConfig
-from dal_nlp.data.spans import places_of, read_answers
-from dal_nlp.errors import EmptyRow, RowError, Unsupported, UserError
-from dal_nlp.ledger import Target
-from dal_nlp.models import check_length
-from dal_nlp.plugins import construct
-from dal_nlp.span_outcomes import NO_ANSWER, first_distances, gold, limits, positions, said
-from dal_nlp.tasks.base import REFUSALS, Batch, Example, Prediction, pad
-from dal_nlp.windows import cut
+from dal_nlp.core.caches import Cache
+from dal_nlp.core.categoricals import Ragged
+from dal_nlp.core.config import RunConfig
+from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError
+from dal_nlp.core.ledger import Target
+from dal_nlp.core.plugins import construct
+from dal_nlp.core.task import REFUSALS, Batch, Example, Prediction, pad
+from dal_nlp.data.answer_spans import places_of, read_answers
+from dal_nlp.models.loading import check_length
+from dal_nlp.tasks import metrics
+from dal_nlp.tasks.qa_spans import NO_ANSWER, first_distances, gold, limits, positions, said
+from dal_nlp.tasks.qa_windows import cut
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from dal_nlp.forward import Forward
-    from dal_nlp.pool import Pool
+    from dal_nlp.models.forward import Forward
+    from dal_nlp.models.pool import Pool
 
 #: The one outcome that all questions share, where there are questions without an answer.
 NONE = "no answer"
@@ -198,7 +198,7 @@ class ExtractiveQA:
 
     def load(self, source: str) -> nn.Module:
         """Load a question-answering model; it keeps in its configuration whether questions may have no answer."""
-        from dal_nlp.models import load_model
+        from dal_nlp.models.loading import load_model
 
         model = load_model("AutoModelForQuestionAnswering", source, id2label={0: "start", 1: "end"})
         check_length(model, self._max_length)
@@ -273,7 +273,7 @@ class ExtractiveQA:
 
     def head(self, model: nn.Module) -> nn.Module:
         """Return the linear layer that scores every token as a start and as an end."""
-        from dal_nlp.models import output_layer
+        from dal_nlp.models.loading import output_layer
 
         return output_layer(model, 2)
 

@@ -13,15 +13,16 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from dal_nlp import metrics
-from dal_nlp.caches import Cache
-from dal_nlp.categoricals import Categoricals
-from dal_nlp.config import RunConfig
+from dal_nlp.core.caches import Cache
+from dal_nlp.core.categoricals import Categoricals
+from dal_nlp.core.config import RunConfig
+from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError
+from dal_nlp.core.ledger import Target
+from dal_nlp.core.plugins import construct
+from dal_nlp.core.task import REFUSALS, Batch, Example, Prediction, decode, pad
 from dal_nlp.data.references import read_references, references
-from dal_nlp.errors import EmptyRow, RowError, Unsupported, UserError
-from dal_nlp.ledger import Target
-from dal_nlp.plugins import construct
-from dal_nlp.sequence_models import (
+from dal_nlp.tasks import metrics
+from dal_nlp.tasks.seq2seq import (
     check_lengths,
     check_logits,
     check_start,
@@ -34,14 +35,13 @@ from dal_nlp.sequence_models import (
     logits_bias,
     start_token,
 )
-from dal_nlp.soundness import KINDS, soundness
-from dal_nlp.tasks.base import REFUSALS, Batch, Example, Prediction, decode, pad
+from dal_nlp.tasks.text_checks import KINDS, soundness
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from dal_nlp.forward import Forward
-    from dal_nlp.pool import Pool
+    from dal_nlp.models.forward import Forward
+    from dal_nlp.models.pool import Pool
 
 DEFAULT_COLUMN = "summary"
 _LATIN = re.compile("[a-zA-Z0-9]")

@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # a script is not 
 import numpy as np
 
 from dal_nlp import RunConfig, Session
-from dal_nlp.features import Features
-from dal_nlp.ledger import Ledger
+from dal_nlp.core.ledger import Ledger
+from dal_nlp.learners.feature_cache import Features
 from tests import tiny
 
 WIDTH, LIMIT, TEST, ASKED = 384, 1.0, 1000, 10

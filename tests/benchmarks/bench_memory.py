@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dal_nlp.config import DrawsConfig, RunConfig, ScoringConfig
+from dal_nlp.core.config import DrawsConfig, RunConfig, ScoringConfig
 from dal_nlp.data.corpus import read_pool
-from dal_nlp.draws import make_draws
-from dal_nlp.pool import Pool
+from dal_nlp.models.mc_dropout import make_draws
+from dal_nlp.models.pool import Pool
 from dal_nlp.strategies import STRATEGIES
 from tests import tiny
 

@@ -15,11 +15,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # a script is not in the package `tests` by itself
 
-from dal_nlp.scratch import Scratch
+from dal_nlp.models.memory_maps import Scratch
+from dal_nlp.models.vectors import Dense, Outer
 from dal_nlp.strategies.badge import kmeans_pp
-from dal_nlp.strategies.choose import nearest_to_centres
 from dal_nlp.strategies.coreset import k_center
-from dal_nlp.vectors import Dense, Outer
+from dal_nlp.strategies.selectors import nearest_to_centres
 from tests.benchmarks.measuring import memory_line, show
 
 H, K, C, LABELLED = 384, 100, 6, 100

@@ -21,8 +21,9 @@ from transformers import BertConfig, BertForSequenceClassification
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # a script is not in the package `tests` by itself
 
 from dal_nlp import RunConfig, Session
-from tests import asking, tiny
-from tests.served import Served
+from tests import tiny
+from tests import waiting_runs as asking
+from tests.page.serving import Served
 
 
 def prepare(folder: Path, labels: int) -> None:

@@ -19,13 +19,14 @@ import numpy as np
 import torch
 from datasets import Dataset
 
-from dal_nlp import categoricals, demo
-from dal_nlp.chance import torch_seeded
-from dal_nlp.config import DrawsConfig, ScoringConfig
-from dal_nlp.draws import make_draws
-from dal_nlp.forward import Forward
-from dal_nlp.models import load_tokenizer
-from dal_nlp.pool import Pool, fetch, make_batches
+from dal_nlp.core import categoricals
+from dal_nlp.core.config import DrawsConfig, ScoringConfig
+from dal_nlp.core.rng import torch_seeded
+from dal_nlp.models.forward import Forward
+from dal_nlp.models.loading import load_tokenizer
+from dal_nlp.models.mc_dropout import make_draws
+from dal_nlp.models.pool import Pool, fetch, make_batches
+from dal_nlp.readers import demo
 from dal_nlp.strategies import bayesian, probes
 from dal_nlp.tasks.qa import ExtractiveQA, QAOptions
 

@@ -18,17 +18,17 @@ from accelerate import Accelerator
 from datasets import Dataset
 from transformers import PreTrainedModel
 
-from dal_nlp import demo
-from dal_nlp.chance import torch_seeded
-from dal_nlp.config import DrawsConfig, ScoringConfig, TrainingConfig
-from dal_nlp.draws import make_draws
-from dal_nlp.models import load_classifier, load_tokenizer
-from dal_nlp.pool import Pool, fetch
-from dal_nlp.progress import Silent
+from dal_nlp.core.config import DrawsConfig, ScoringConfig, TrainingConfig
+from dal_nlp.core.progress import Silent
+from dal_nlp.core.rng import torch_seeded
+from dal_nlp.core.task import encode_target
+from dal_nlp.models.loading import load_classifier, load_tokenizer
+from dal_nlp.models.mc_dropout import make_draws
+from dal_nlp.models.pool import Pool, fetch
+from dal_nlp.models.trainer import fit, step_batches
+from dal_nlp.readers import demo
 from dal_nlp.strategies import probes
-from dal_nlp.tasks.base import encode_target
 from dal_nlp.tasks.classification import Classification
-from dal_nlp.training import fit, step_batches
 
 LABELS = ["negative", "positive"]
 BATCH = 64

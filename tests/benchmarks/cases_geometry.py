@@ -5,18 +5,18 @@ from typing import Any
 
 import numpy as np
 
+from dal_nlp.models.vectors import Array
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Strategy
 from dal_nlp.strategies.cluster_margin import ClusterMargin
+from dal_nlp.strategies.clustering import blocks
 from dal_nlp.strategies.coreset import Coreset
 from dal_nlp.strategies.discriminative import Discriminative
-from dal_nlp.strategies.geometry import blocks
 from dal_nlp.strategies.idds import IDDS, idds
 from dal_nlp.strategies.kmeans import KMeans
 from dal_nlp.strategies.probcover import ProbCover
 from dal_nlp.strategies.suggestive import Suggestive
 from dal_nlp.strategies.typiclust import TypiClust
-from dal_nlp.vectors import Array
 from tests.benchmarks.measuring import Case, Run, installed, scaled
 from tests.reference.idds import quadratic
 

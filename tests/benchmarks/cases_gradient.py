@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from dal_nlp.models.vectors import Array, Outer
 from dal_nlp.strategies.badge import kmeans_pp
-from dal_nlp.vectors import Array, Outer
 from tests.benchmarks.measuring import Case, installed, scaled
 
 Inputs = tuple[Array, Array, int]

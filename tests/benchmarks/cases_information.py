@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from dal_nlp.models.vectors import Array
 from dal_nlp.strategies.bait import forward_backward
 from dal_nlp.strategies.fisher import fisher_weights, information
-from dal_nlp.vectors import Array
 from tests.benchmarks.measuring import Case, scaled
 
 Inputs = tuple[Array, Array, Array, Array, int]

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dal_nlp.oracles import Label, Oracle, Query
+from dal_nlp.annotation import Label, Oracle, Query
 
 
 class Absent(Oracle):

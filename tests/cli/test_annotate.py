@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dal_nlp.ledger import read_state
+from dal_nlp.core.ledger import read_state
 from dal_nlp_cli.main import app
-from tests import asking
-from tests.served import Served, alive, until
+from tests import waiting_runs as asking
+from tests.page.serving import Served, alive, until
 
 Waiting = Callable[[str], Path]
 

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from dal_nlp import estimating, rehearsal
-from dal_nlp.config import RunConfig
-from dal_nlp.training import number_of_steps
+from dal_nlp.core.config import RunConfig
+from dal_nlp.models.trainer import number_of_steps
+from dal_nlp.workflows import cost_estimate as estimating
+from dal_nlp.workflows import dry_run as rehearsal
 from tests import tiny
 from tests.cli.conftest import Files, invoke
 from tests.tiny import write

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dal_nlp.config import DrawsConfig, RunConfig, ScoringConfig, TrainingConfig
+from dal_nlp.core.config import DrawsConfig, RunConfig, ScoringConfig, TrainingConfig
 from tests.cli.conftest import invoke
 
 

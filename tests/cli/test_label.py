@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import asking
-from tests.asking import events, read_csv, run, state, typed
+from tests import waiting_runs as asking
 from tests.cli.conftest import invoke
 from tests.cli.terminals import Terminal
+from tests.waiting_runs import events, read_csv, run, state, typed
 
 Waiting = Callable[[str], Path]
 _ID = re.compile(r"-+ \d+ of \d+ \((\S+); ")

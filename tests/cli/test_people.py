@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.asking import events, fill, run, state, typed
 from tests.cli.conftest import invoke
+from tests.waiting_runs import events, fill, run, state, typed
 
 Waiting = Callable[[str], Path]
 
@@ -47,7 +47,7 @@ def test_a_correction_after_the_end_says_what_it_takes(folder: Path) -> None:
 
 
 def test_a_removed_label_is_back_in_the_pool(folder: Path) -> None:
-    from dal_nlp.ledger import Ledger
+    from dal_nlp.core.ledger import Ledger
 
     id, *_ = state(folder).answers
     assert invoke("relabel", str(folder / "run"), id, "--remove").stdout.strip().endswith("is back in the pool.")
@@ -80,7 +80,7 @@ def test_mistakes(folder: Path, words: list[str], part: str) -> None:
 
 
 def test_labels_that_look_wrong(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dal_nlp.people import suspects
+    from dal_nlp.workflows import label_errors as suspects
 
     ids = list(state(folder).answers)[:2]
     rows = [{"id": id, "target": "x\x1b", "confidence": 0.9, "doubt": 0.8, "round": -1, "answers": 1} for id in ids]
@@ -103,7 +103,7 @@ def test_export_and_ingest(folder: Path) -> None:
 
 
 def test_nothing_is_taken_while_the_run_is_going(folder: Path) -> None:
-    from dal_nlp.ledger import Ledger
+    from dal_nlp.core.ledger import Ledger
 
     id, *_ = state(folder).answers
     with Ledger(folder / "run"):

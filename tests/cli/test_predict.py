@@ -3,11 +3,11 @@ import io
 from pathlib import Path
 from typing import Any
 
-from dal_nlp.tasks.base import Prediction
+from dal_nlp.core.task import Prediction
 from dal_nlp.tasks.classification import Classification
 from tests.cli.conftest import Files, invoke
-from tests.test_prediction import save_run
 from tests.tiny import write
+from tests.workflows.test_predict import save_run
 
 
 def test_csv_on_standard_output_and_in_a_file(files: Files, finished: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import shutil
 from pathlib import Path
 
-from dal_nlp.ledger import Ledger
+from dal_nlp.core.ledger import Ledger
 from tests.cli.conftest import invoke
 
 CONFIG = {"task": "sentiment", "model": "minilm", "strategy": "margin", "rounds": 9, "budget": 60}

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from dal_nlp.pseudo_labels import PSEUDO_LABELS
+from dal_nlp.session.pseudo_labels import PSEUDO_LABELS
 from dal_nlp.strategies import ALIASES, STRATEGIES, Strategy
 from dal_nlp_cli.strategies import explain, summary
 from tests.cli.conftest import invoke

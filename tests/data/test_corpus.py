@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from dal_nlp.config import RunConfig
+from dal_nlp.core.config import RunConfig
+from dal_nlp.core.errors import EmptyRow, RowError, UnusableRow, UserError
+from dal_nlp.core.task import Task
 from dal_nlp.data import corpus as corpus_module
 from dal_nlp.data import staging
 from dal_nlp.data.corpus import Corpus, Rejected, read_answers, read_corpus, read_pool, write_rejected
-from dal_nlp.data.hashes import Index, digest
+from dal_nlp.data.hashing import Index, digest
 from dal_nlp.data.tokenized import describe
-from dal_nlp.errors import EmptyRow, RowError, UnusableRow, UserError
-from dal_nlp.tasks.base import Task
 from tests import tiny
 from tests.tiny import write
 

@@ -9,13 +9,13 @@ from transformers import BertForPreTraining
 
 import dal_nlp
 from dal_nlp import RunConfig, Session
-from dal_nlp.companions import Companions
-from dal_nlp.config import DrawsConfig, ScoringConfig
-from dal_nlp.draws import make_draws
-from dal_nlp.errors import BrokenModelError, Unsupported
-from dal_nlp.ledger import read_state
-from dal_nlp.models import has_masked_lm, load_masked_lm
-from dal_nlp.pool import Pool
+from dal_nlp.core.config import DrawsConfig, ScoringConfig
+from dal_nlp.core.errors import BrokenModelError, Unsupported
+from dal_nlp.core.ledger import read_state
+from dal_nlp.models.auxiliary import Companions
+from dal_nlp.models.loading import has_masked_lm, load_masked_lm
+from dal_nlp.models.mc_dropout import make_draws
+from dal_nlp.models.pool import Pool
 from dal_nlp.strategies import check_fit
 from dal_nlp.strategies.alps import Alps, surprisal, text_keys, token_losses
 from tests import tiny
@@ -39,7 +39,7 @@ TEXTS = [row["text"] for row in tiny.sentences(20)]
 
 @pytest.mark.parametrize("batch_size", [1, 8])
 def test_losses_by_hand(batch_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dal_nlp.companions.VOCABULARY_TOKENS", 40)  # a batch takes several calls
+    monkeypatch.setattr("dal_nlp.models.auxiliary.VOCABULARY_TOKENS", 40)  # a batch takes several calls
     (losses,) = pool_of(TEXTS, batch_size).collect(token_losses)
     assert losses.shape == (20, 128) and losses.dtype == np.float32
     for text, row in zip(TEXTS, losses, strict=True):
@@ -217,7 +217,7 @@ def test_every_round_reads_the_pretrained_model(tmp_path: Path, monkeypatch: pyt
         sources.append(source)
         return load_masked_lm(source)
 
-    monkeypatch.setattr("dal_nlp.learner.load_masked_lm", recording)
+    monkeypatch.setattr("dal_nlp.learners.learner.load_masked_lm", recording)
     model = tiny.save_masked_lm(tmp_path / "lm")
     result = Session(settings(tmp_path, model, strategy="alps", rounds=2)).run()
     assert len(result.labels) == 14
@@ -229,7 +229,7 @@ def test_a_run_on_a_sentence_encoder_is_refused_before_anything_is_read(
     place: str, tmp_path: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = settings(tmp_path, model_folder, **{"initial_strategy": "kmeans", place: "alps"})
-    monkeypatch.setattr("dal_nlp.opening.read_pool", None)
+    monkeypatch.setattr("dal_nlp.session.inputs.read_pool", None)
     monkeypatch.setattr("dal_nlp.tasks.classification.Classification.load", None)
     with pytest.raises(Unsupported, match=r"'alps' needs masked language model.*sentence encoders have none"):
         Session(config).run()

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from dal_nlp.errors import BrokenModelError
+from dal_nlp.core.errors import BrokenModelError
+from dal_nlp.models.vectors import Dense, Outer
 from dal_nlp.strategies.badge import Badge, kmeans_pp
-from dal_nlp.vectors import Dense, Outer
 from tests import tiny
 from tests.reference import badge as reference
 from tests.reference.vectors import multiply_out

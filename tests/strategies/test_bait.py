@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from dal_nlp.errors import BrokenModelError, Unsupported, UserError
+from dal_nlp.core.errors import BrokenModelError, Unsupported, UserError
 from dal_nlp.strategies import check_fit, fisher
 from dal_nlp.strategies.bait import Bait, class_log_probs, forward_backward, layer_inputs, reduced
 from dal_nlp.strategies.fisher import fisher_weights, information

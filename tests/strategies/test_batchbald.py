@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dal_nlp.errors import BrokenModelError, Unsupported
+from dal_nlp.core.errors import BrokenModelError, Unsupported
 from dal_nlp.strategies import batchbald as module
 from dal_nlp.strategies import make_strategy
 from dal_nlp.strategies.batchbald import Answers, batch_bald

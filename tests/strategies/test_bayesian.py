@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dal_nlp.categoricals import Categoricals
+from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.strategies import STRATEGIES, make_strategy
 from dal_nlp.strategies.bayesian import dissent, mean_deviation, mutual_information
 from tests import tiny

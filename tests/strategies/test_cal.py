@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
-from dal_nlp.errors import BrokenModelError, Unsupported
-from dal_nlp.strategies import geometry, make_strategy, probes
+from dal_nlp.core.errors import BrokenModelError, Unsupported
+from dal_nlp.strategies import clustering as geometry
+from dal_nlp.strategies import make_strategy, probes
 from dal_nlp.strategies.cal import Cal, divergence, nearest_rows
-from dal_nlp.strategies.choose import unit
+from dal_nlp.strategies.selectors import unit
 from tests import tiny
 from tests.reference import cal as reference
-from tests.strategies.test_geometry import rows
+from tests.strategies.test_clustering import rows
 
 
 def log_softmax(z):
@@ -62,7 +63,7 @@ def test_nan_is_an_error():
     selection = make_strategy("cal", {})
     assert selection.requires == {"shared outcomes"}
     with pytest.raises(BrokenModelError):
-        from dal_nlp.strategies.choose import top_k
+        from dal_nlp.strategies.selectors import top_k
 
         top_k(divergence(broken, p, np.zeros((4, 1), int)), 1, np.random.default_rng(0))
 

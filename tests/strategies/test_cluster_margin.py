@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from dal_nlp.errors import BrokenModelError
+from dal_nlp.core.errors import BrokenModelError
 from dal_nlp.strategies import cluster_margin, probes
 from dal_nlp.strategies.cluster_margin import ClusterMargin, average_linkage, by_turns, clusters
 from tests import tiny
 from tests.reference import geometry as reference
-from tests.strategies.test_geometry import blobs, rows
+from tests.strategies.test_clustering import blobs, rows
 
 
 def rng(seed=0):

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dal_nlp.errors import Unsupported, UserError
-from dal_nlp.forward import Forward
-from dal_nlp.pool import Pool
+from dal_nlp.core.errors import Unsupported, UserError
+from dal_nlp.models.forward import Forward
+from dal_nlp.models.pool import Pool
 from dal_nlp.strategies import STRATEGIES, Selection, Strategy, check_fit, make_strategy
 from dal_nlp.strategies.base import checked
 from tests import tiny

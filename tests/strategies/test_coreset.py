@@ -3,13 +3,13 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from dal_nlp.errors import BrokenModelError
-from dal_nlp.strategies import geometry
+from dal_nlp.core.errors import BrokenModelError
+from dal_nlp.models.vectors import Dense
+from dal_nlp.strategies import clustering as geometry
 from dal_nlp.strategies.coreset import Coreset, k_center
-from dal_nlp.vectors import Dense
 from tests import tiny
 from tests.reference import geometry as reference
-from tests.strategies.test_geometry import rows
+from tests.strategies.test_clustering import rows
 
 
 def rng(seed=0):

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from dal_nlp.errors import BrokenModelError, Unsupported
+from dal_nlp.core.errors import BrokenModelError, Unsupported
 from dal_nlp.strategies.discriminative import Discriminative, Scale, discriminate, log_odds, train
 from tests import tiny
-from tests.strategies.test_geometry import rows
+from tests.strategies.test_clustering import rows
 
 
 def rng(seed=0):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dal_nlp.errors import BrokenModelError, UserError
+from dal_nlp.core.errors import BrokenModelError, UserError
 from dal_nlp.strategies import make_strategy, probes
 from dal_nlp.strategies.base import checked
 from dal_nlp.strategies.bleuvar import bleu_variances
@@ -9,7 +9,7 @@ from dal_nlp.strategies.dual import Dual, most_varied
 from tests import tiny
 from tests.reference import dual as reference
 from tests.strategies.pools import GivenPool
-from tests.strategies.test_geometry import rows
+from tests.strategies.test_clustering import rows
 
 
 def rng(seed=0):

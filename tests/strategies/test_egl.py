@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from dal_nlp.categoricals import Categoricals
-from dal_nlp.errors import BrokenModelError, Unsupported
+from dal_nlp.core.categoricals import Categoricals
+from dal_nlp.core.errors import BrokenModelError, Unsupported
 from dal_nlp.strategies import check_fit
 from dal_nlp.strategies.egl import EGL, expected_error, expected_length
 from tests import tiny

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from dal_nlp.errors import BrokenModelError, Unsupported
+from dal_nlp.core.errors import BrokenModelError, Unsupported
 from dal_nlp.strategies import epig as module
 from dal_nlp.strategies import make_strategy
-from dal_nlp.strategies.choose import top_k
 from dal_nlp.strategies.epig import Epig, expected_gain
+from dal_nlp.strategies.selectors import top_k
 from tests import tiny
 from tests.reference import epig as reference
 

@@ -1,14 +1,15 @@
 import numpy as np
 import pytest
 
-from dal_nlp.errors import BrokenModelError, UserError
-from dal_nlp.strategies import geometry, make_strategy, probes
+from dal_nlp.core.errors import BrokenModelError, UserError
+from dal_nlp.strategies import clustering as geometry
+from dal_nlp.strategies import make_strategy, probes
 from dal_nlp.strategies.base import checked
 from dal_nlp.strategies.idds import IDDS, Diversity, idds
 from dal_nlp.tasks.summarization import Summarization
 from tests import tiny
 from tests.reference import idds as reference
-from tests.strategies.test_geometry import rows
+from tests.strategies.test_clustering import rows
 
 
 def rng(seed=0):

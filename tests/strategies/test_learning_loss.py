@@ -10,10 +10,10 @@ from transformers import AutoModelForSequenceClassification
 
 import dal_nlp
 from dal_nlp import RunConfig, Session
-from dal_nlp.companions import Companions
-from dal_nlp.errors import BrokenModelError, Unsupported
-from dal_nlp.ledger import Ledger, read_state
-from dal_nlp.loss_prediction import FILE
+from dal_nlp.core.errors import BrokenModelError, Unsupported
+from dal_nlp.core.ledger import Ledger, read_state
+from dal_nlp.models.auxiliary import Companions
+from dal_nlp.models.loss_prediction import FILE
 from dal_nlp.strategies import check_fit, make_strategy
 from dal_nlp.strategies.learning_loss import LearningLoss
 from dal_nlp.strategies.probes import predicted_loss
@@ -115,7 +115,7 @@ def test_a_pool_without_a_head_says_so() -> None:
 
 
 def test_it_cannot_make_the_first_choice(tmp_path: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dal_nlp.opening.read_pool", None)  # refused before any file is read
+    monkeypatch.setattr("dal_nlp.session.inputs.read_pool", None)  # refused before any file is read
     with pytest.raises(Unsupported, match="the first choice"):
         run(tmp_path, model_folder, "run", initial_strategy="learning_loss")
 

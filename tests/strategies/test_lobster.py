@@ -1,15 +1,16 @@
 import numpy as np
 import pytest
 
-from dal_nlp.errors import BrokenModelError, Unsupported, UserError
-from dal_nlp.strategies import geometry, make_strategy, probes
+from dal_nlp.core.errors import BrokenModelError, Unsupported, UserError
+from dal_nlp.strategies import clustering as geometry
+from dal_nlp.strategies import make_strategy, probes
 from dal_nlp.strategies.base import checked
-from dal_nlp.strategies.choose import unit
 from dal_nlp.strategies.lobster import Lobster, closest
+from dal_nlp.strategies.selectors import unit
 from tests import tiny
 from tests.reference import idds as reference
 from tests.strategies.pools import GivenPool
-from tests.strategies.test_geometry import rows
+from tests.strategies.test_clustering import rows
 
 
 def rng(seed=0):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dal_nlp.categoricals import Categoricals, Ragged
+from dal_nlp.core.categoricals import Categoricals, Ragged
 from dal_nlp.strategies.normalized_entropy import NormalizedEntropy, share_of_largest
 from dal_nlp.strategies.uncertainty import Entropy
 from tests import tiny

@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
-from dal_nlp.errors import BrokenModelError
-from dal_nlp.strategies import geometry, probcover
-from dal_nlp.strategies.choose import unit
+from dal_nlp.core.errors import BrokenModelError
+from dal_nlp.strategies import clustering as geometry
+from dal_nlp.strategies import probcover
 from dal_nlp.strategies.probcover import ProbCover, cover, pure_radius
+from dal_nlp.strategies.selectors import unit
 from tests import tiny
 from tests.reference import geometry as reference
-from tests.strategies.test_geometry import blobs, rows
+from tests.strategies.test_clustering import blobs, rows
 
 
 def rng(seed=0):

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from dal_nlp.categoricals import Categoricals, Ragged, least_confidence
-from dal_nlp.errors import BrokenModelError
-from dal_nlp.forward import Forward
+from dal_nlp.core.categoricals import Categoricals, Ragged, least_confidence
+from dal_nlp.core.errors import BrokenModelError
+from dal_nlp.models.forward import Forward
 from dal_nlp.strategies import make_strategy, sequences
 from dal_nlp.strategies.sequences import improbability, moments
 from tests import tiny

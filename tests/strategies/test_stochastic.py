@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dal_nlp.errors import BrokenModelError, UserError
-from dal_nlp.pool import Pool
+from dal_nlp.core.errors import BrokenModelError, UserError
+from dal_nlp.models.pool import Pool
 from dal_nlp.strategies import make_strategy
 from dal_nlp.strategies.bayesian import Bald
-from dal_nlp.strategies.choose import Scores
 from dal_nlp.strategies.scored import Scored
+from dal_nlp.strategies.selectors import Scores
 from dal_nlp.strategies.stochastic import PowerBald, Stochastic, gumbel_top_k, power, softmax, softrank
 from dal_nlp.strategies.uncertainty import Margin
 from tests import tiny

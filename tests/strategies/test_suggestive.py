@@ -3,13 +3,14 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from dal_nlp.errors import BrokenModelError
-from dal_nlp.strategies import geometry, make_strategy, probes
-from dal_nlp.strategies.choose import unit
+from dal_nlp.core.errors import BrokenModelError
+from dal_nlp.strategies import clustering as geometry
+from dal_nlp.strategies import make_strategy, probes
+from dal_nlp.strategies.selectors import unit
 from dal_nlp.strategies.suggestive import UNCERTAINTIES, Suggestive, max_cover
 from tests import tiny
 from tests.reference import geometry as reference
-from tests.strategies.test_geometry import rows
+from tests.strategies.test_clustering import rows
 
 
 def rng(seed=0):

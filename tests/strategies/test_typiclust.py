@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from dal_nlp.errors import BrokenModelError
-from dal_nlp.strategies import geometry
+from dal_nlp.core.errors import BrokenModelError
+from dal_nlp.strategies import clustering as geometry
 from dal_nlp.strategies.typiclust import TypiClust, typical, typicality, visits
 from tests import tiny
 from tests.reference import geometry as reference
-from tests.strategies.test_geometry import blobs, rows
+from tests.strategies.test_clustering import blobs, rows
 
 
 def rng(seed=0):

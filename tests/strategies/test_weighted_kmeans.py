@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from dal_nlp.errors import BrokenModelError
+from dal_nlp.core.errors import BrokenModelError
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.weighted_kmeans import WeightedKMeans, representatives
 from tests import tiny
-from tests.strategies.test_geometry import rows
+from tests.strategies.test_clustering import rows
 
 
 def rng(seed=0):

@@ -8,17 +8,17 @@ import pytest
 import torch
 
 import dal_nlp
-from dal_nlp import categoricals
-from dal_nlp.chance import torch_seeded
-from dal_nlp.config import DrawsConfig, RunConfig, ScoringConfig
-from dal_nlp.draws import make_draws
-from dal_nlp.errors import EmptyRow, UserError
-from dal_nlp.forward import Forward
-from dal_nlp.pool import Pool, fetch
-from dal_nlp.span_outcomes import NO_ANSWER, gold, said
+from dal_nlp.core import categoricals
+from dal_nlp.core.config import DrawsConfig, RunConfig, ScoringConfig
+from dal_nlp.core.errors import EmptyRow, UserError
+from dal_nlp.core.rng import torch_seeded
+from dal_nlp.models.forward import Forward
+from dal_nlp.models.mc_dropout import make_draws
+from dal_nlp.models.pool import Pool, fetch
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.span_disagreement import SpanDisagreement, expected_loss
 from dal_nlp.tasks import qa
+from dal_nlp.tasks.qa_spans import NO_ANSWER, gold, said
 from tests import tiny
 from tests.reference import qa as reference
 

@@ -18,19 +18,19 @@ from transformers import (
     T5ForQuestionAnswering,
 )
 
-from dal_nlp.caches import InMemory
-from dal_nlp.chance import torch_seeded
-from dal_nlp.config import DrawsConfig, RunConfig, ScoringConfig
-from dal_nlp.draws import make_draws
-from dal_nlp.errors import EmptyRow, RowError, Unsupported, UserError
-from dal_nlp.forward import Forward
-from dal_nlp.learner import write_model
-from dal_nlp.pool import Pool, fetch
-from dal_nlp.sequence_models import WARM_STARTED
-from dal_nlp.sketch import SIZE
-from dal_nlp.soundness import soundness
+from dal_nlp.core.caches import InMemory
+from dal_nlp.core.config import DrawsConfig, RunConfig, ScoringConfig
+from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError
+from dal_nlp.core.rng import torch_seeded
+from dal_nlp.learners.learner import write_model
+from dal_nlp.models.forward import Forward
+from dal_nlp.models.mc_dropout import make_draws
+from dal_nlp.models.pool import Pool, fetch
+from dal_nlp.models.sketch import SIZE
 from dal_nlp.strategies import bayesian, probes
+from dal_nlp.tasks.seq2seq import WARM_STARTED
 from dal_nlp.tasks.summarization import NOWHERE, Summarization, SummarizationOptions
+from dal_nlp.tasks.text_checks import soundness
 from tests import tiny
 
 

@@ -1,0 +1,200 @@
+"""A run folder as people work on it between two starts of the run: what to answer, and how it is written down."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from dal_nlp.annotation.answers import Answer, Label, Origin, Skip
+from dal_nlp.annotation.parsing import back_in_the_pool, key_of, now, read_answer, suggested
+from dal_nlp.annotation.voting import Disputes, hand_in, opinions, settle, shares
+from dal_nlp.core.config import RunConfig
+from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.core.ledger import Event, Ledger, State
+from dal_nlp.core.task import Task
+from dal_nlp.data.corpus import Corpus, open_pool
+from dal_nlp.session.folder import stored_config
+from dal_nlp.session.stopping import room
+from dal_nlp.tasks import make_task
+
+#: The channel of an earlier decision that is put back in its place.
+UNDO = "undo"
+#: Examples that are kept once they were read from the disk, which takes milliseconds.
+KEPT = 4096
+
+
+class Desk:
+    """What the ledger and the pool of a run folder say about its answers; with a ``Ledger``, answers are written there.
+
+    Args:
+        folder: The run folder.
+        state: Of its ledger.
+        ledger: Open for writing; None for looking only.
+
+    Attributes:
+        config: Of the run, as far as it concerns reading and answering.
+        task: With the labels of the run.
+
+    Raises:
+        UserError: The run has not begun.
+    """
+
+    def __init__(self, folder: Path, state: State, ledger: Ledger | None = None) -> None:
+        self.folder, self.state, self._ledger = folder, state, ledger
+        self.config: RunConfig = stored_config(folder, state)
+        self.task: Task = make_task(self.config)
+        self.task.labels = list(state.labels)
+
+        self._disputes = Disputes(self.config, state)
+        self._example = lru_cache(KEPT)(lambda id: self._pool.example(id))
+
+    @cached_property
+    def _pool(self) -> Corpus:
+        return open_pool(self.folder, self.config)
+
+    def example(self, id: str) -> dict[str, Any]:
+        """Return the fields of an example of the pool; to be read only, as the next reader gets the same."""
+        return self._example(id)
+
+    def require(self, id: str) -> None:
+        """Raise ``UserError`` for an id that was never asked about, or whose label was taken back for good."""
+        asked = self.state.ever_asked
+        if id not in asked:
+            raise UserError(f"{self.folder} has not asked about {id!r}{nearest(id, asked)}.")
+        if not self.state.asks(id):
+            raise UserError(f"{back_in_the_pool(id)}.")
+
+    def round_of(self, id: str) -> int | None:
+        """Return the last round that asked about an example, None for the audit sample."""
+        for round, ids in reversed(self.state.asked.items()):
+            if id in ids or (round is not None and id in self.state.remainder(round)):
+                return round
+        raise KeyError(id)
+
+    def why(self, id: str) -> str:
+        """Return why an example was chosen."""
+        round = self.round_of(id)
+        if round is None:
+            return "drawn at random, to measure on"
+        place = "after" if id in self.state.remainder(round) else "in"
+        return f"{place} round {round}, {self.state.queries[round].strategy}"
+
+    def queue(self, who: str) -> list[str]:
+        """Return what one person has still to answer, the best first: what is disputed waits for somebody else.
+
+        Raises:
+            UserError: The run names its annotators, and this is none of them.
+        """
+        return self._left_to(who, self.state.waiting)
+
+    def line(self, who: str) -> list[str]:
+        """Return ``queue``, and what one person may go on with after it, while others answer or a model trains.
+
+        That is the first round while the audit sample is answered, and then the remainder of the last round.
+
+        Raises:
+            UserError: See ``queue``.
+        """
+        state, round = self.state, len(self.state.queries) - 1
+        rest = state.remainder(round) if room(self.config, state) else []
+        more = [] if state.stopped else state.pending([*state.asked.get(round, []), *rest])
+        return self._left_to(who, list(dict.fromkeys([*state.waiting, *more])))
+
+    def _left_to(self, who: str, ids: Sequence[str]) -> list[str]:
+        """Return those of some open questions that are one person's to answer."""
+        names, disputed = self.config.annotators, set(self.disputed())
+        if names and who not in names:
+            raise UserError(f"{who!r} is no annotator of this run{nearest(who, names)}: --as {' or '.join(names)}.")
+        mine = set(shares(self.config, self.state, self.state.asked)[who] if names else ids)
+        return [id for id in ids if id in mine and id not in disputed and who not in opinions(self.state, id)]
+
+    def wants(self, id: str) -> bool:
+        """Tell whether an answer has a use: not one to a remainder that no round could learn from any more."""
+        state = self.state
+        asked = any(id in query.ids for query in state.queries) or id in (state.audit or [])
+        return asked or not state.pending([id]) or room(self.config, state) > 0
+
+    def disputed(self) -> list[str]:
+        """Return what people disagree about, what the run waits for first."""
+        return self._disputes.ids()
+
+    def suspects(self) -> list[str]:
+        """Return the labels that the last search took for errors and that nobody has looked at since."""
+        given = self.state.given
+        return [
+            row["id"]
+            for row in self.state.suspects
+            if row["id"] in self.state.answers and len(given[row["id"]]) == row["answers"]
+        ]
+
+    def suggestion(self, id: str) -> dict[str, Any] | None:
+        """Return what a model says of an example: the one that suspects its label, else the one that chose it."""
+        return next((row for row in self.state.suspects if row["id"] == id), None) or self.state.suggestion(id)
+
+    def read(self, id: str, text: str, origin: Origin) -> Label | Skip:
+        """Return what was typed as an answer; raises ``ValueError`` with the reason."""
+        return read_answer(self.task, text, self.example(id), origin)
+
+    def origin(
+        self,
+        who: str,
+        via: str,
+        shown: dict[str, Any] | None = None,
+        final: bool = False,
+        note: str = "",
+        request: str = "",
+    ) -> Origin:
+        """Return where an answer that is given now comes from."""
+        return Origin(who, now(), via, suggested(shown), note, final, request)
+
+    def write(self, answer: Label | Skip) -> None:
+        """Write an answer down, with what it decides; it is on the disk when this returns."""
+        for event in hand_in(self.config, self.state, answer):
+            self.append(event)
+
+    def append(self, answer: Answer) -> None:
+        """Write one event down."""
+        assert self._ledger is not None
+        name, values = answer.event()
+        self._ledger.append(name, {"round": self.round_of(answer.id), **values})
+
+    def remove(self, id: str, who: str, via: str, whose: str | None = None, request: str = "") -> None:
+        """Take back what one person, or everybody, has answered, and what that decided; others' answers count then."""
+        assert self._ledger is not None
+        values = {"id": id, "by": who, "at": now(), "via": via, "whose": whose}
+        self._ledger.append("removed", {**values, "request": request} if request else values)
+        for answer in settle(self.config, self.state, id):
+            self.append(answer)
+
+    def restore(self, id: str, before: Event, request: str = "") -> None:
+        """Put an earlier decision back in its place."""
+        by = before.get("by")  # nobody signs what comes from the labelled file
+        origin = self.origin(by, UNDO, final=before.get("final", False), request=request) if by else None
+        if "target" in before:
+            self.append(Label(id, before["target"], origin))
+        else:
+            self.append(Skip(id, before["reason"], origin))
+
+    def note_suspects(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write down which labels may be wrong."""
+        assert self._ledger is not None
+        self._ledger.append("suspects", {"rows": [dict(row) for row in rows]})
+
+    def changes(self, answer: Label | Skip) -> bool:
+        """Tell whether an answer is another one than what stands."""
+        standing = self.state.decision(answer.id)
+        return standing is None or key_of(answer) != key_of(_answer(answer.id, standing))
+
+
+def _answer(id: str, event: Event) -> Label | Skip:
+    return Label(id, event["target"]) if "target" in event else Skip(id, event["reason"])
+
+
+@contextmanager
+def open_desk(folder: Path) -> Iterator[Desk]:
+    """Open a run folder for answers; raises ``UserError`` where there is none, ``Locked`` while the run is going."""
+    if not (folder / "ledger.jsonl").is_file():
+        raise UserError(f"{folder} is not a run folder: it has no ledger.jsonl.")
+    with Ledger(folder) as ledger:
+        yield Desk(folder, ledger.state, ledger)

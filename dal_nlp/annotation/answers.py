@@ -1,0 +1,127 @@
+"""Questions and answers as values: what is put to an oracle, and what comes back."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dal_nlp.core.ledger import Event, Target
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question.
+
+    Attributes:
+        id: Of the example.
+        text: What an annotator reads.
+        round: Of the question; None for the audit sample.
+        why: Why the example was chosen, in words; "" where nobody knows.
+        score: The strategy's, None for the audit sample.
+        suggestion: What the model that chose would answer: {"target", "confidence", "round"}, the last one of the
+            model; None where it has learnt nothing yet.
+    """
+
+    id: str
+    text: str
+    round: int | None = None
+    why: str = ""
+    score: float | None = None
+    suggestion: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an answer comes from.
+
+    Attributes:
+        by: Who gave it.
+        at: When, in ISO 8601 and UTC.
+        via: The channel: "terminal", or the name of a file.
+        suggested: What the annotator was shown as the model's suggestion (see ``Query``), None for nothing.
+        note: What the annotator wrote beside it.
+        final: Whether it settles the matter, whatever others have answered.
+        request: What the page called the request that brought it; a repetition is known by that.
+    """
+
+    by: str
+    at: str
+    via: str
+    suggested: dict[str, Any] | None = None
+    note: str = ""
+    final: bool = False
+    request: str = ""
+
+    def values(self) -> Event:
+        """Return what the ledger keeps: what is not empty."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+
+@dataclass(frozen=True)
+class Label:
+    """An answer."""
+
+    id: str
+    target: Target
+    origin: Origin | None = None
+
+    def event(self) -> tuple[str, Event]:
+        """Return the name and the values of the ledger's event."""
+        return "label", {"id": self.id, "target": self.target, **_of(self.origin)}
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A refusal to answer, with the reason; the example is not asked about again."""
+
+    id: str
+    reason: str
+    origin: Origin | None = None
+
+    def event(self) -> tuple[str, Event]:
+        """Return the name and the values of the ledger's event."""
+        return "skip", {"id": self.id, "reason": self.reason, **_of(self.origin)}
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """One of several people's answers to an example: it is kept, and decides nothing alone."""
+
+    answer: Label | Skip
+
+    @property
+    def id(self) -> str:
+        """The example's id."""
+        return self.answer.id
+
+    def event(self) -> tuple[str, Event]:
+        """Return the name and the values of the ledger's event."""
+        return "answer", self.answer.event()[1]
+
+
+Answer = Label | Skip | Opinion
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Where people answer outside of the run; no answer, and in the ledger because it has to outlive the run.
+
+    Attributes:
+        oracle: Which one asks there.
+        url: Of the server.
+        mark: What the project is found by that the oracle is about to create; "" where it takes one that is there.
+        project: The number of the project on that server, None until it is created.
+        created: When it was, as the server says: a project of the same number elsewhere is another one.
+    """
+
+    oracle: str
+    url: str
+    mark: str = ""
+    project: int | None = None
+    created: str = ""
+
+    def event(self) -> tuple[str, Event]:
+        """Return the name and the values of the ledger's event."""
+        return "channel", asdict(self)
+
+
+def _of(origin: Origin | None) -> Event:
+    return origin.values() if origin else {}

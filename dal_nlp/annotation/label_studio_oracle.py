@@ -1,0 +1,362 @@
+"""The oracle of people who answer in Label Studio."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import uuid4
+from xml.etree import ElementTree
+
+from dal_nlp.annotation import label_studio_format as label_studio
+from dal_nlp.annotation.answers import Channel
+from dal_nlp.annotation.label_studio_client import AT_ONCE, Item, Project, SdkServer, Server, Unreachable
+from dal_nlp.annotation.oracle import Answer, Label, Oracle, Origin, Query, Setting, Skip
+from dal_nlp.annotation.parsing import REASONS, back_in_the_pool, read_answer, suggested
+from dal_nlp.annotation.voting import conflicts, hand_in, is_new, settle, voters
+from dal_nlp.core.distributed import is_main
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.ledger import State
+from dal_nlp.core.screens import harmless
+from dal_nlp.core.text import counted
+from dal_nlp.session.folder import replace_file
+
+NAME = "label-studio"
+#: Seconds between looks at the answers, and the most between looks at a server that is away.
+PAUSE, LONGEST_PAUSE = 2.0, 30.0
+#: Most mistakes in annotations that are named at the end.
+SHOWN = 20
+#: What the server shows suggestions of: it shows those of one model, and ours all have their turn.
+MODEL = "dal-nlp"
+#: In the data of a task: how often the question is put, which is more than once where an answer was removed.
+TIMES = f"{label_studio.OURS}times"
+#: The file of the labelling interface in the run folder, for a project that has another one.
+INTERFACE = "label-studio.xml"
+
+T = TypeVar("T")
+
+
+class LabelStudio(Oracle):
+    """Asks in a project of Label Studio, and waits there until all is answered.
+
+    A task is known by our id in its data, so that a batch is pushed once however often a run starts. Annotations of all
+    rounds are read: what is new in an old one is a correction. ``people/votes.py`` says what several people's come to.
+
+    Args:
+        project: Its number; None for the one of the run, which is created the first time.
+        connect: Returns the server.
+        pause: Seconds between looks at the answers.
+    """
+
+    def __init__(
+        self, project: int | None = None, connect: Callable[[], Server] = SdkServer, pause: float = PAUSE
+    ) -> None:
+        self._number, self._connect, self._pause = project, connect, pause
+
+    def open(self, setting: Setting) -> None:
+        """Find the server and, if there is one already, the project.
+
+        Raises:
+            UserError: The server cannot be asked, the project is not there or is another one, or somebody who is to
+                answer has no account.
+        """
+        self._setting = setting
+        self._problems: dict[int, str] = {}  # by annotation
+        self._strangers = 0
+        self._project: Project | None = None
+        if not is_main():
+            return
+        self._server = self._connect()
+        try:
+            self._people = self._server.people()
+            self._check_people()
+            self._project = self._find_project()
+        except Unreachable as error:
+            raise UserError(
+                f"Label Studio does not answer at {self._server.url} ({error}): start it, or set LABEL_STUDIO_URL."
+            ) from None
+
+    def _check_people(self) -> None:
+        there = {address.casefold() for address in self._people.values()}
+        missing = [name for name in self._setting.config.annotators or [] if name.casefold() not in there]
+        if missing:
+            raise UserError(
+                f"--annotators {missing[0]} has no account in Label Studio at {self._server.url}: give the addresses "
+                f"that people sign in with ({', '.join(sorted(there))})."
+            )
+
+    def _find_project(self) -> Project | None:
+        """Return the project that was asked for, or that of the run; None where it is to be created."""
+        known = self._setting.state.channel or {}
+        number = self._number or known.get("project")
+        if number is None:
+            return None
+        project, url = self._server.project(number), self._server.url
+        if project is None:
+            raise UserError(
+                f"Label Studio at {url} has no project {number} that your account may see: name another one with "
+                f"--oracle {NAME}:NUMBER."
+            )
+        if number == known.get("project") and project.created != known["created"]:
+            raise UserError(
+                f"Project {number} at {url} is another one than the run has asked in, at {known['url']}: set "
+                "LABEL_STUDIO_URL to that server."
+            )
+        self._check_interface(project)
+        return project
+
+    def _check_interface(self, project: Project) -> None:
+        """Raise ``UserError`` where a project has another labelling interface than ours; it may still have none."""
+        ours = label_studio.interface(self._setting.task)
+        missing = _parts(ours) - _parts(project.interface)
+        if missing and not _is_blank(project):
+            place = self._setting.folder / INTERFACE
+            replace_file(place, ours.encode())
+            tag, *values = min(missing)
+            raise UserError(
+                f"The labelling interface of project {project.number} has no {' '.join([tag, *filter(None, values)])}: "
+                f"paste {place} into its settings, or have --oracle {NAME} create a project."
+            )
+
+    def label(self, queries: Sequence[Query]) -> Iterator[Answer | Channel]:
+        """Yield what is new in the project; push what is asked, and yield the answers as they come until all are there.
+
+        A server that goes away is waited for.
+        """
+        setting, state = self._setting, self._setting.state
+        if not queries and self._project is None:
+            return  # nothing was ever asked there
+        yield from self._settle_project()
+        there = self._patiently(self._tasks)
+        self._strangers = len(there) - len(self._ours(there))
+        yield from self._take(there)
+        for query in queries:
+            yield from settle(setting.config, state, query.id)
+        asked = [query for query in queries if state.pending([query.id])]
+        if asked:
+            numbers = self._patiently(lambda: self._deliver(asked))
+            yield from self._await(numbers)
+            # Somebody may have corrected an answer while others were still to come.
+            yield from self._take(self._patiently(lambda: self._tasks(list(numbers.values()))))
+
+    def _settle_project(self) -> Iterator[Channel]:
+        """Create the project if need be, and yield which one it is before anything is asked there.
+
+        Its mark is in the ledger before it is created, so that a crash in between leaves one that is found again.
+        """
+        state, url = self._setting.state, self._server.url
+        if self._project is None:
+            if state.channel is None:
+                yield Channel(NAME, url, uuid4().hex)
+            assert state.channel is not None
+            mark = state.channel["mark"]
+            self._project = self._patiently(lambda: self._server.find(mark) or self._create(mark))
+        if _is_blank(self._project):
+            ours, number = label_studio.interface(self._setting.task), self._project.number
+            self._patiently(lambda: self._server.set_interface(number, ours))
+        known = state.channel or {}
+        if known.get("project") != self._project.number or known["url"] != url:
+            mark = known.get("mark", "") if self._number is None else ""
+            yield Channel(NAME, url, mark, self._project.number, self._project.created)
+
+    def _create(self, mark: str) -> Project:
+        config, interface = self._setting.config, label_studio.interface(self._setting.task)
+        annotators = len(config.annotators or []) if config.overlap else 1
+        return self._server.create(self._setting.folder.name, mark, interface, annotators)
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        """Return what the server says, however long it is away; ``ask`` may be called again."""
+        pause, say = self._pause, self._setting.progress.say
+        away = False
+        while True:
+            try:
+                found = ask()
+            except Unreachable as error:
+                if not away:
+                    say(f"Label Studio does not answer at {self._server.url} ({error}): waiting until it does.")
+                away = True
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+                continue
+            if away:
+                say("Label Studio is back.")
+            return found
+
+    def _tasks(self, numbers: Sequence[int] | None = None) -> list[Item]:
+        """Return the tasks of the project, or those of them with these numbers."""
+        assert self._project is not None
+        return self._server.tasks(self._project.number, numbers)
+
+    def _deliver(self, queries: Sequence[Query]) -> dict[str, int]:
+        """Push those of the queries that are not there, and return the numbers of the tasks of all by id.
+
+        It looks before it pushes, also where the server broke off before it could say that it took everything.
+        """
+        assert self._project is not None
+        state, config = self._setting.state, self._setting.config
+        wanted = {_question(state, query.id): query for query in queries}
+        found = {_key(item): item for item in self._tasks()}
+        missing = [query for key, query in wanted.items() if key not in found]
+        for start in range(0, len(missing), AT_ONCE):
+            pushed = [self._task(query) for query in missing[start : start + AT_ONCE]]
+            numbers = self._server.push(self._project.number, pushed)
+            found |= {_key(item): item for item in self._tasks(numbers)}
+        for key, query in wanted.items():
+            annotators = max(1, len(voters(config, state, query.id)))
+            if found[key]["overlap"] != annotators:
+                self._server.share_out(found[key]["id"], annotators)
+        return {query.id: found[key]["id"] for key, query in wanted.items()}
+
+    def _task(self, query: Query) -> dict[str, Any]:
+        """Return a task as it is pushed."""
+        task, example = self._setting.task, self._setting.example(query.id)
+        state, ours = self._setting.state, label_studio.OURS
+        round = (state.audit or []) if query.round is None else state.queries[query.round].ids
+        data = {
+            **label_studio.data(task, example),
+            TIMES: _question(state, query.id)[1],
+            f"{ours}round": query.round,
+            f"{ours}rank": round.index(query.id) + 1,
+            f"{ours}score": query.score,
+            f"{ours}why": query.why,
+        }
+        shown = query.suggestion if self._setting.config.suggest else None
+        return {"data": data, "predictions": label_studio.predictions(task, shown, example, MODEL)}
+
+    def _await(self, numbers: Mapping[str, int]) -> Iterator[Answer]:
+        """Yield the answers to tasks, by id, as they come."""
+        state = self._setting.state
+        told = ""
+        while True:
+            waiting = state.pending(list(numbers))
+            disputed = set(conflicts(self._setting.config, state)) & set(waiting)
+            stands = f"{len(numbers) - len(waiting):,} of {len(numbers):,} answered in Label Studio, {self._link()}"
+            if disputed:
+                stands += (
+                    f" ({len(disputed):,} disputed: have one of the annotations changed, or interrupt the run and use "
+                    f"`dal-nlp label {self._setting.folder} --conflicts`)"
+                )
+            if stands != told:
+                self._setting.progress.say(stands)
+                told = stands
+            if not waiting:
+                return
+            items = self._patiently(lambda: self._tasks([numbers[id] for id in waiting]))  # noqa: B023 - called at once
+            yield from self._take(items)
+            if state.pending(waiting):
+                time.sleep(self._pause)
+
+    def _take(self, items: Sequence[Item]) -> Iterator[Answer]:
+        """Yield what is new in the annotations of tasks, the oldest first."""
+        found = [(annotation, item) for item in self._ours(items) for annotation in item["annotations"]]
+        for annotation, item in sorted(found, key=lambda one: str(one[0]["updated_at"])):
+            yield from self._hand_in(annotation, item)
+
+    def _ours(self, items: Sequence[Item]) -> list[Item]:
+        """Return the tasks of which the run has asked."""
+        asked = self._setting.state.ever_asked
+        return [item for item in items if _key(item)[0] in asked]
+
+    def _hand_in(self, annotation: Mapping[str, Any], item: Item) -> Iterator[Answer]:
+        """Yield what is to be written down of an annotation, if it says anything new."""
+        state, wrong = self._setting.state, ""
+        try:
+            answer = self._answer(annotation, _key(item)[0])
+        except ValueError as error:
+            wrong = str(error).rstrip(".")
+        else:
+            if is_new(state, answer):
+                if state.asks(answer.id):
+                    yield from hand_in(self._setting.config, state, answer)
+                else:
+                    wrong = back_in_the_pool(answer.id)
+        self._note(annotation["id"], f"Label Studio, task {item['id']}: {wrong}." if wrong else "")
+
+    def _note(self, annotation: int, wrong: str) -> None:
+        """Say what is wrong with an annotation, once; nothing is, where it is ""."""
+        if wrong and self._problems.get(annotation) != wrong:
+            self._setting.progress.say(harmless(wrong))
+        self._problems.pop(annotation, None)
+        if wrong:
+            self._problems[annotation] = wrong
+
+    def _answer(self, annotation: Mapping[str, Any], id: str) -> Label | Skip:
+        """Return an annotation as an answer; raises ``ValueError`` for one that is none."""
+        setting = self._setting
+        shown = setting.state.suggestion(id) if setting.config.suggest else None
+        at = datetime.fromisoformat(annotation["updated_at"]).astimezone(UTC).isoformat(timespec="seconds")
+        # Each annotation is a channel of its own: of two that one person made the later one counts, once.
+        origin = Origin(self._name(annotation["completed_by"]), at, f"{NAME} {annotation['id']}", suggested(shown))
+        if annotation["was_cancelled"]:
+            return Skip(id, REASONS["skip"], origin)
+        example = setting.example(id)
+        text = label_studio.read_results(setting.task, annotation["result"], example)
+        if not text.strip():
+            raise ValueError("an annotation holds no answer: give one, or skip the task")
+        return read_answer(setting.task, text, example, origin)
+
+    def _name(self, number: int) -> str:
+        """Return who signs an annotation: an address, written as in ``config.annotators`` if it is there."""
+        if number not in self._people:
+            self._people = {number: f"account {number}", **self._patiently(self._server.people)}
+        address = self._people[number]
+        names = {name.casefold(): name for name in self._setting.config.annotators or []}
+        return names.get(address.casefold(), address)
+
+    def _link(self) -> str:
+        """Return the address of the project."""
+        known = self._setting.state.channel
+        return f"{known['url']}/projects/{known['project']}" if known else ""
+
+    def remarks(self, pending: Sequence[str]) -> list[str]:
+        """Return what is wrong with annotations, what is not ours, and where things stand."""
+        said = list(self._problems.values())[:SHOWN]
+        if len(self._problems) > SHOWN:
+            said.append(f"... and {len(self._problems) - SHOWN:,} more annotations like these.")
+        if self._strangers:
+            said.append(f"Left alone in {self._link()}, as not of this run: {counted(self._strangers, 'task')}.")
+        config, state = self._setting.config, self._setting.state
+        settled = set(conflicts(config, state)) - set(pending)
+        if settled:
+            said.append(f"Disputed: {len(settled):,}; `dal-nlp label {self._setting.folder} --conflicts` settles them.")
+        return [*said, *super().remarks(pending)]
+
+
+def numbered(name: str) -> LabelStudio:
+    """Return the oracle that ``label-studio:NUMBER`` names; raises ``UserError`` where that is no number."""
+    number = name.partition(":")[2]
+    if not (number.isascii() and number.isdecimal() and 0 < int(number) < 2**31):
+        raise UserError(f"--oracle {name} names no project: give its number, such as {NAME}:42, or {NAME} alone.")
+    return LabelStudio(int(number))
+
+
+def _key(item: Item) -> tuple[str, str]:
+    """Return which question a task puts, "" where it is not ours, and the how manieth time it is put."""
+    return str(item["data"].get(label_studio.ID, "")), str(item["data"].get(TIMES, 1))
+
+
+def _question(state: State, id: str) -> tuple[str, str]:
+    """Return the ``_key`` of a task that puts a question now: anew each time that answers from here were removed.
+
+    Who gave them would not be shown the old task again.
+    """
+    times, said = 1, False
+    for event in state.given.get(id, []):
+        if event["event"] == "removed":
+            times, said = times + said, False
+        else:
+            said = said or event.get("via", "").startswith(f"{NAME} ")
+    return id, str(times)
+
+
+def _is_blank(project: Project) -> bool:
+    """Tell whether a project has no labelling interface yet."""
+    return _parts(project.interface) <= _parts("<View/>")
+
+
+def _parts(interface: str) -> set[tuple[str, ...]]:
+    """Return the elements of a labelling interface by what makes answers fit; {} for a text that is no XML."""
+    try:
+        root = ElementTree.fromstring(interface)
+    except ElementTree.ParseError:
+        return set()
+    return {(element.tag, *(element.get(name, "") for name in ("name", "toName", "value"))) for element in root.iter()}

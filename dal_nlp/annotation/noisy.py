@@ -1,0 +1,94 @@
+"""The labelled file with mistakes in it, to rehearse what people's mistakes would do."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dal_nlp.annotation.oracle import Label, Oracle, Query, Setting
+from dal_nlp.core.errors import Unsupported, UserError
+from dal_nlp.core.rng import generator
+from dal_nlp.readers.spreadsheets import read_table
+
+#: What names the oracle, before a share or a file.
+PREFIX = "noisy:"
+#: Column of the true labels in the file of a confusion matrix.
+TRUE = "true"
+
+
+class Noisy(Oracle):
+    """Answers from the labelled file, wrongly in a share of the cases.
+
+    ``noisy:0.1`` gives each example, with probability 0.1, another label, all others being equally likely.
+    ``noisy:FILE`` reads a csv with the column ``true`` and one for each label that may be given: row by row the shares
+    (or counts) with which people give them. Whether an example is mistaken depends on the seed and its id alone.
+
+    Args:
+        how: The share, or the file.
+
+    Raises:
+        UserError: It is neither.
+    """
+
+    from_file: ClassVar[bool] = True
+
+    def __init__(self, how: str) -> None:
+        self._how = how
+        self._share = _share(how)
+
+    def open(self, setting: Setting) -> None:
+        """Keep the file's answers; raises ``Unsupported`` where they are no labels, ``UserError`` for a bad matrix."""
+        if setting.task.asks != "label":
+            raise Unsupported(
+                "--oracle noisy gives wrong labels, and answers in words have none to take: use labeled-file."
+            )
+        self._answers, self._labels, self._seed = setting.answers, list(setting.task.labels), setting.config.seed
+        self._matrix = self._uniform() if self._share is not None else _read_matrix(Path(self._how), self._labels)
+
+    def label(self, queries: Sequence[Query]) -> Iterator[Label]:
+        """Yield a label for each query, the right one or another."""
+        for query in queries:
+            row = self._matrix[self._labels.index(self._answers[query.id])]
+            rng = generator(self._seed, 0, f"noise {query.id}")
+            yield Label(query.id, self._labels[rng.choice(len(row), p=row)])
+
+    def _uniform(self) -> NDArray[np.float64]:
+        """Return the probability of each given label (columns) for each true one (rows)."""
+        n, share = len(self._labels), self._share or 0.0
+        return np.where(np.eye(n, dtype=bool), 1 - share, share / (n - 1))
+
+
+def _share(how: str) -> float | None:
+    """Return the share of wrong labels, None where a file is named."""
+    try:
+        share = float(how)
+    except ValueError:
+        if Path(how).is_file():
+            return None
+        raise UserError(
+            f"--oracle noisy:{how} is neither a share nor a file: write noisy:0.1, or name a csv with a confusion "
+            "matrix."
+        ) from None
+    if not 0 <= share <= 1:
+        raise UserError(f"--oracle noisy:{how} is no share of labels: give a number from 0 to 1, such as noisy:0.1.")
+    return share
+
+
+def _read_matrix(path: Path, labels: Sequence[str]) -> NDArray[np.float64]:
+    """Return the rows of a confusion matrix (C, C), each adding up to 1."""
+    try:
+        rows = dict((row[TRUE], row) for _, row in read_table(path.read_bytes(), [TRUE, *labels]))
+    except UserError as error:
+        raise UserError(f"{path} {error}") from None
+    missing = [label for label in labels if label not in rows]
+    if missing:
+        raise UserError(f"{path} has no row for the true label {missing[0]!r}: add it.")
+    try:
+        matrix = np.array([[float(rows[label][given]) for given in labels] for label in labels])
+    except (ValueError, KeyError):
+        raise UserError(f"{path} holds a cell that is no number: give a share or a count for every pair.") from None
+    if not np.isfinite(matrix).all() or (matrix < 0).any() or (matrix.sum(1) == 0).any():
+        raise UserError(f"{path} holds a row that is no distribution: give shares or counts, none of them negative.")
+    return np.asarray(matrix / matrix.sum(1, keepdims=True), dtype=np.float64)

@@ -1,0 +1,225 @@
+"""The oracle of people who answer in files: a csv and a jsonl for each round and annotator."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from dal_nlp.annotation.oracle import Answer, Label, Oracle, Origin, Query, Setting, Skip
+from dal_nlp.annotation.parsing import back_in_the_pool, key_of, now, read_answer, suggested, write_answer
+from dal_nlp.annotation.sheet_files import (
+    ANSWER,
+    CONFLICTS,
+    FOLDER,
+    ID,
+    NOTE,
+    SUSPECTS,
+    Entry,
+    Sheet,
+    check_entries,
+    find_sheets,
+    read_sheet,
+    stem_of,
+    write_sheet,
+)
+from dal_nlp.annotation.voting import conflicts, hand_in, is_new, opinions, settle, shares
+from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.core.ledger import Event, readable
+from dal_nlp.core.text import counted
+
+#: Most mistakes in sheets that are named.
+SHOWN = 20
+#: Most labels that are named where answers are asked for.
+FEW = 9
+
+
+class Rows:
+    """Which rows of the sheets can still be filled in: those that are empty or wrong in the csv and in the jsonl."""
+
+    def __init__(self) -> None:
+        self._empty: dict[str, dict[Path, dict[str, str]]] = {}
+        self._used: dict[Path, set[str]] = {}
+
+    def empty(self, sheet: Sheet, ids: Sequence[str]) -> None:
+        """Take up the rows of a sheet."""
+        there = self._empty.setdefault(sheet.stem, {}).setdefault(sheet.path.with_suffix(""), {})
+        for id in ids:
+            there.setdefault(id, sheet.path.name)
+
+    def used(self, sheet: Sheet, id: str) -> None:
+        """Take up a row that holds an answer."""
+        self._used.setdefault(sheet.path.with_suffix(""), set()).add(id)
+
+    def files(self, stem: str) -> dict[str, str]:
+        """Return the file with an empty row for each id that has one in the sheets of a stem, the csv if both have."""
+        return {
+            id: name
+            for path, names in self._empty.get(stem, {}).items()
+            for id, name in names.items()
+            if id not in self._used.get(path, set())
+        }
+
+
+class Sheets(Oracle):
+    """Takes what people have filled in, and writes a sheet of what is missing.
+
+    Sheets of all rounds are read: what is new in an old one is a correction. ``people/sheets.py`` says how they look,
+    ``people/votes.py`` what several people's answers come to.
+    """
+
+    def open(self, setting: Setting) -> None:
+        """Keep what there is to know of the run."""
+        self._setting = setting
+        self._problems: list[str] = []
+        self._to_fill: list[str] = []
+        self._rows = Rows()
+
+    def label(self, queries: Sequence[Query]) -> Iterator[Answer]:
+        """Yield what is new in the sheets, then write what is still missing into new ones."""
+        setting, state = self._setting, self._setting.state
+        self._problems, self._rows = [], Rows()
+        for _, twins in groupby(find_sheets(setting.folder), lambda sheet: sheet.path.with_suffix("")):
+            yield from self._take(list(twins))
+        for query in queries:
+            yield from settle(setting.config, state, query.id)
+        self._write([query for query in queries if state.pending([query.id])])
+
+    def _take(self, twins: Sequence[Sheet]) -> Iterator[Answer]:
+        """Yield the new answers of one sheet, from its csv and its jsonl."""
+        found: dict[str, list[tuple[Entry, Label | Skip]]] = {}
+        for sheet in twins:
+            for entry, answer in self._read(sheet):
+                found.setdefault(entry.id, []).append((entry, answer))
+        for id, ((entry, answer), *others) in found.items():
+            other = next((there.place for there, said in others if key_of(said) != key_of(answer)), None)
+            if other:
+                self._problems.append(f"{entry.place}: {id!r} has another answer than in {other}: keep one of the two.")
+                continue
+            self._rows.used(twins[0], id)
+            for _, said in [(entry, answer), *others]:
+                if twins[0].stem == SUSPECTS and isinstance(said, Skip):
+                    continue  # the label stays as it is
+                yield from self._hand_in(said, entry.place)
+
+    def _read(self, sheet: Sheet) -> Iterator[tuple[Entry, Label | Skip]]:
+        """Yield the rows of one file whose answers can be used, and say what is wrong with the others."""
+        broken: list[str] = []
+        try:
+            entries = list(read_sheet(sheet.path, broken.append))
+        except (UserError, OSError) as error:
+            broken = [str(error)]
+            entries = []
+        self._problems += broken
+        if broken:  # it may have them all, once it can be read
+            self._rows.empty(sheet, self._setting.state.waiting)
+        asked = self._asked_in(sheet)
+
+        def unknown(id: str) -> str:
+            return "" if id in asked else f"{id!r} was not asked about in {sheet.stem}{nearest(id, asked)}"
+
+        self._rows.empty(sheet, [entry.id for entry in entries])
+        for entry in list(check_entries(entries, unknown, self._problems.append)):
+            try:
+                yield entry, self._answer(entry, sheet)
+            except ValueError as error:
+                known = self._setting.state.answers.get(entry.id)
+                stays = f"; the answer that there is stays {readable(known)!r}" if known is not None else ""
+                self._problems.append(f"{entry.place}: {str(error).rstrip('.')}{stays}.")
+
+    def _asked_in(self, sheet: Sheet) -> set[str]:
+        """Return the ids that a sheet may hold: one that a spreadsheet has changed may be another example's."""
+        state = self._setting.state
+        if sheet.stem == SUSPECTS:
+            return state.ever_asked
+        query = state.query(sheet.round) if sheet.round is not None else None
+        return {*state.asked.get(sheet.round, []), *(query.ids if query else [])}
+
+    def _hand_in(self, answer: Label | Skip, place: str) -> Iterator[Answer]:
+        """Yield what is to be written down of an answer, if it is new."""
+        state = self._setting.state
+        if not is_new(state, answer):
+            return
+        if state.asks(answer.id):
+            yield from hand_in(self._setting.config, state, answer)
+        else:
+            self._problems.append(f"{place}: {back_in_the_pool(answer.id)}.")
+
+    def _answer(self, entry: Entry, sheet: Sheet) -> Label | Skip:
+        final = sheet.annotator == CONFLICTS or sheet.stem == SUSPECTS
+        shown = self._suggestion(entry.id) if self._setting.config.suggest or sheet.stem == SUSPECTS else None
+        by = sheet.annotator if sheet.annotator and not final else sheet.path.stem
+        origin = Origin(by, now(), entry.file, suggested(shown), entry.note, final)
+        return read_answer(self._setting.task, entry.answer, self._setting.example(entry.id), origin)
+
+    def _suggestion(self, id: str) -> Event | None:
+        return self._setting.state.suggestion(id)
+
+    def _write(self, missing: Sequence[Query]) -> None:
+        """Write sheets of what can be filled in nowhere yet."""
+        if not missing:
+            return
+        config, state, round = self._setting.config, self._setting.state, missing[0].round
+        disputed = set(conflicts(config, state))
+        dealt = shares(config, state, [round]) or {"": [query.id for query in missing]}
+        waiting = {name: self._open_for(name, ids, missing, disputed) for name, ids in dealt.items()}
+        if not any(waiting.values()):  # only then are all conflicts known
+            waiting[CONFLICTS] = [query for query in missing if query.id in disputed]
+        self._to_fill = []
+        for name, queries in waiting.items():
+            stem = stem_of(round, name)
+            there = self._rows.files(stem)
+            self._to_fill += dict.fromkeys(there[query.id] for query in queries if query.id in there)
+            new = [query for query in queries if query.id not in there]
+            if new:
+                rows = [self._row(query, name == CONFLICTS) for query in new]
+                self._to_fill.append(write_sheet(self._setting.folder, stem, rows).name)
+
+    def _open_for(self, name: str, ids: Sequence[str], missing: Sequence[Query], disputed: set[str]) -> list[Query]:
+        """Return what one annotator has still to answer."""
+        mine, state = set(ids), self._setting.state
+        return [q for q in missing if q.id in mine and q.id not in disputed and name not in opinions(state, q.id)]
+
+    def _row(self, query: Query, disputed: bool) -> dict[str, Any]:
+        """Return the cells of one row."""
+        setting = self._setting
+        example = setting.example(query.id)
+        own = {ID, ANSWER, NOTE, "answers", "suggestion", "confidence", "score", "characters", "why"}
+        columns = [f"{name} (text)" if name in own else name for name in setting.task.columns()]
+        row: dict[str, Any] = {ID: query.id, **dict(zip(columns, setting.task.texts(example), strict=True))}
+        if disputed:
+            said = opinions(setting.state, query.id)
+            row["answers"] = " | ".join(
+                f"{by}: {_short(write_answer(setting.task, e, example))}" for by, e in said.items()
+            )
+        if setting.config.suggest:
+            found = query.suggestion
+            row["suggestion"] = write_answer(setting.task, found, example) if found else ""
+            row["confidence"] = round(found["confidence"], 4) if found else None
+        return {**row, "score": query.score, "characters": len(query.text), "why": query.why, ANSWER: "", NOTE: ""}
+
+    def remarks(self, pending: Sequence[str]) -> list[str]:
+        """Return the mistakes in the sheets, then what is missing, where, and what to run next."""
+        said = self._problems[:SHOWN]
+        if len(self._problems) > SHOWN:
+            said.append(f"... and {counted(len(self._problems) - SHOWN, 'more mistake')} like these.")
+        folder, state, config = self._setting.folder, self._setting.state, self._setting.config
+        disputed, open_ids = conflicts(config, state), set(pending)
+        count = sum(id in open_ids for id in disputed)
+        if pending:
+            names = ", ".join(self._to_fill)
+            others = f" ({count:,} of them disputed)" if count else ""
+            few = ", ".join([*self._setting.task.labels, ""]) if len(self._setting.task.labels) <= FEW else ""
+            what = f"{few}skip or unsure" if self._setting.task.asks == "label" else "skip and unsure are answers too"
+            said.append(
+                f"Answers still missing: {len(pending):,}{others}. Fill in the column {ANSWER!r} of {names} (or "
+                f".jsonl) in {folder / FOLDER} ({what}), or use `dal-nlp label {folder}`; then run the same command "
+                f"again. Or answer in a browser: `dal-nlp annotate {folder}`."
+            )
+        settled = len(disputed) - count
+        if settled:
+            said.append(f"Disputed: {settled:,}; `dal-nlp label {folder} --conflicts` settles them.")
+        return said
+
+
+def _short(text: str) -> str:
+    return readable(text) if len(text) <= 200 else f"{text[:200]}..."

@@ -1,0 +1,173 @@
+"""Several people and one example: who is asked, what they said, and what that comes to."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+
+from dal_nlp.annotation.answers import Answer, Label, Opinion, Origin, Skip
+from dal_nlp.annotation.parsing import key, key_of, now
+from dal_nlp.core.config import RunConfig
+from dal_nlp.core.ledger import MAJORITY, Event, State
+from dal_nlp.core.rng import generator
+
+Votes = Mapping[str, Event]  # by annotator, the last answer of each
+
+
+def assign(config: RunConfig, ids: Sequence[str], number: int | None) -> dict[str, list[str]]:
+    """Return which of a round's ``ids`` each annotator gets, in that order; {} where nobody is named.
+
+    The round is ``number``, None for the audit sample. A share of them, ``config.overlap``, goes to everybody; the rest
+    are dealt out one by one.
+    """
+    dealt = _dealt(tuple(config.annotators or ()), config.overlap, config.seed, tuple(ids), number)
+    return {name: [id for id in ids if name in dealt[id]] for name in config.annotators or []}
+
+
+@lru_cache(1024)
+def _dealt(
+    names: tuple[str, ...], overlap: float, seed: int, ids: tuple[str, ...], number: int | None
+) -> Mapping[str, tuple[str, ...]]:
+    """Return who gets each of a round's ids: it is asked for at every answer, and stays the same."""
+    if not names:
+        return {}
+    rng = generator(seed, number or 0, "overlap" if number is not None else "overlap of the audit sample")
+    count = math.ceil(round(overlap * len(ids), 9))  # 0.1 x 30 is 3, whatever floating point says
+    shared = {ids[i] for i in rng.permutation(len(ids))[:count]}
+    alone = [id for id in ids if id not in shared]
+    return dict.fromkeys(shared, names) | {id: (names[i % len(names)],) for i, id in enumerate(alone)}
+
+
+def deal(config: RunConfig, ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return which of a remainder's ``ids`` each annotator gets, one by one; {} where nobody is named."""
+    names = config.annotators or []
+    return {name: list(ids[place :: len(names)]) for place, name in enumerate(names)}
+
+
+def shares(config: RunConfig, state: State, numbers: Iterable[int | None]) -> dict[str, list[str]]:
+    """Return which examples each annotator was dealt in some rounds and in all remainders; {} where nobody is named."""
+    dealt = [assign(config, state.asked[number], number) for number in numbers]
+    dealt += [deal(config, state.remainder(round)) for round in state.remainders]
+    return {name: [id for one in dealt for id in one[name]] for name in config.annotators or []}
+
+
+def voters(config: RunConfig, state: State, id: str) -> list[str]:
+    """Return who is to answer an example, [] where anybody may: those it was dealt to when it was last asked about."""
+    names = config.annotators
+    if not names:
+        return []
+    for number, ids in reversed(state.asked.items()):
+        rest = state.remainder(number) if number is not None else []
+        if id in rest:
+            return [names[rest.index(id) % len(names)]]
+        if id in ids:
+            return list(_dealt(tuple(names), config.overlap, config.seed, tuple(ids), number)[id])
+    return []
+
+
+def opinions(state: State, id: str) -> dict[str, Event]:
+    """Return each annotator's last answer to an example, also where the matter was settled by somebody else."""
+    return _last_answers(state.given.get(id, []))
+
+
+def _last_answers(events: Iterable[Event]) -> dict[str, Event]:
+    """Return the last answer of each annotator in what was said of one example, a majority and final words left out."""
+    found: dict[str, Event] = {}
+    for event in events:
+        if event["event"] == "removed":
+            found = {by: answer for by, answer in found.items() if event.get("whose") not in (None, by)}
+        elif event.get("by", MAJORITY) != MAJORITY and not event.get("final"):
+            found[event["by"]] = event
+    return found
+
+
+def winner(votes: Votes) -> Event | None:
+    """Return the answer that more than half of those who answered gave; all refusals are a refusal, a tie is None."""
+    labels = [event for event in votes.values() if "target" in event]
+    if not labels:
+        return next(iter(votes.values()), None)
+    ((best, count),) = Counter(map(key, labels)).most_common(1)
+    return next(event for event in labels if key(event) == best) if 2 * count > len(labels) else None
+
+
+def in_conflict(config: RunConfig, state: State, id: str) -> bool:
+    """Tell whether people disagree about an example, and neither a majority nor a final word has settled it."""
+    votes, standing = opinions(state, id), state.decision(id)
+    if standing is not None and standing.get("final"):
+        place = state.given[id].index(standing)
+        later = _last_answers(state.given[id][place:])
+        return any(key(vote) != key(standing) for vote in later.values())
+    if not votes or not set(voters(config, state, id)) <= votes.keys():
+        return False
+    found = winner(votes)
+    return found is None or (standing is not None and key(found) != key(standing))
+
+
+class Disputes:
+    """What people disagree about; an example is looked at again once something was said of it, or a round asked."""
+
+    def __init__(self, config: RunConfig, state: State) -> None:
+        self._config, self._state = config, state
+        self._known: dict[str, tuple[tuple[int, int], bool]] = {}
+
+    def ids(self) -> list[str]:
+        """Return the examples to adjudicate, those that the run waits for first."""
+        state, rounds = self._state, len(self._state.asked) + len(self._state.remainders)
+        for id, events in state.given.items():
+            now = len(events), rounds  # nothing else changes the answer
+            if id not in self._known or self._known[id][0] != now:
+                self._known[id] = now, len(events) > 1 and in_conflict(self._config, state, id)
+        return sorted((id for id, (_, so) in self._known.items() if so), key=lambda id: id in state.answers)
+
+
+def conflicts(config: RunConfig, state: State) -> list[str]:
+    """Return what people disagree about; see ``Disputes``."""
+    return Disputes(config, state).ids()
+
+
+def is_new(state: State, answer: Label | Skip) -> bool:
+    """Tell whether an answer in a file says anything that its annotator, or that file, has not said last already.
+
+    What was removed may be said again by the same person, elsewhere.
+    """
+    origin, events = answer.origin, state.given.get(answer.id, [])
+    assert origin is not None
+    removals = [
+        place
+        for place, event in enumerate(events, start=1)
+        if event["event"] == "removed" and event.get("whose") in (None, origin.by)
+    ]
+    by = [event for event in events[max(removals, default=0) :] if event.get("by") == origin.by]
+    via = [event for event in events if event.get("via") == origin.via]
+    last = ([event for event in said if event["event"] != "removed"][-1:] for said in (by, via))
+    return all(key(event) != key_of(answer) for events in last for event in events)
+
+
+def hand_in(config: RunConfig, state: State, answer: Label | Skip) -> Iterator[Answer]:
+    """Yield what is to be written down of one person's answer; ``state`` has to hold what was yielded before.
+
+    An answer counts at once where one person is asked. Where several are, it is kept until all have answered, and a
+    majority counts; and what another person has answered already is not overwritten, but disputed.
+    """
+    origin, asked, standing = answer.origin, voters(config, state, answer.id), state.decision(answer.id)
+    assert origin is not None
+    refused = standing is not None and "reason" in standing and not standing.get("final")
+    mine = standing is None or refused or standing.get("by") == origin.by
+    if origin.final or (len(asked) < 2 and mine):
+        yield answer
+        return
+    yield Opinion(answer)
+    yield from settle(config, state, answer.id)
+
+
+def settle(config: RunConfig, state: State, id: str) -> Iterator[Label | Skip]:
+    """Yield what several people's answers come to once all are there, unless that is known or they are in conflict."""
+    asked, votes, standing = voters(config, state, id), opinions(state, id), state.decision(id)
+    alone = len(asked) < 2 and (standing is not None or not votes)  # else its answer was taken back, others' are left
+    if alone or not set(asked) <= votes.keys() or (standing is not None and standing.get("final")):
+        return
+    found = winner(votes)
+    if found is None or (standing is not None and key(standing) == key(found)):
+        return
+    origin = Origin(MAJORITY, now(), "votes")
+    yield Label(id, found["target"], origin) if "target" in found else Skip(id, found["reason"], origin)

@@ -1,0 +1,134 @@
+"""What the run folders of a comparison hold: each arm's learning curves, and what they cost."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dal_nlp.compare.jobs import Job
+from dal_nlp.core.ledger import State, readable
+from dal_nlp.report.learning_curves import Curve, stack
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What an arm costs, as means over its runs.
+
+    Attributes:
+        round_seconds: Computing time of a round: training, scoring, choosing, measuring.
+        choose_seconds: Of these, the time of the choice alone.
+        characters: What annotators read for all labels of a run. Where long texts are preferred, labels look cheap.
+        balance: Share of each answer among the labels bought, by answer; empty where there are too many different ones.
+        evenness: Entropy of these shares over that of equal ones: 1 where every class was bought equally often; None
+            where ``balance`` is empty.
+    """
+
+    round_seconds: float
+    choose_seconds: float
+    characters: float
+    balance: Mapping[str, float]
+    evenness: float | None
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One strategy of a comparison.
+
+    Attributes:
+        name: Of the strategy.
+        curve: Over its seeds; None where no run has one.
+        costs: None where no run has a curve.
+        errors: What went wrong, by seed.
+    """
+
+    name: str
+    curve: Curve | None
+    costs: Costs | None
+    errors: Mapping[int, str]
+
+
+#: Answers of which more than so many are different are no classes.
+CLASSES = 30
+
+
+def gather(name: str, jobs: Sequence[Job], errors: Mapping[int, str], metric: str) -> Arm:
+    """Read the runs of one arm; a score that is no finite number is an error of its run.
+
+    A run that failed counts nothing, however far it came: its stub would cut the curves of all others.
+
+    Args:
+        name: Of the arm.
+        jobs: Its runs.
+        errors: What is known to have gone wrong, by seed.
+        metric: The column of the scores.
+    """
+    found, curves, states = dict(errors), [], []
+    for job in jobs:
+        state = job.state()
+        if job.seed in errors:
+            continue
+        if state is None or len(state.metrics) < 2:
+            found.setdefault(job.seed, "it has no curve of two rounds or more")
+            continue
+        try:
+            curves.append(curve_of(job.seed, state, metric))
+        except ValueError as error:
+            found[job.seed] = str(error)
+            continue
+        states.append(state)
+    if not curves:
+        return Arm(name, None, None, found)
+    try:
+        return Arm(name, stack(curves), _costs(states), found)
+    except ValueError as error:  # runs that stopped early and have no labels in common
+        return Arm(name, None, None, {**{job.seed: str(error) for job in jobs}, **found})
+
+
+def curve_of(seed: int, state: State, metric: str) -> Curve:
+    """Return the learning curve of one run; raises ``ValueError`` where a score is not finite."""
+    labels = np.array([event["labels"] for event in state.metrics], dtype=np.float64)
+    scores = np.array([[event["values"][metric] for event in state.metrics]])
+    return Curve(labels, scores, (seed,))
+
+
+def bought(state: State) -> list[tuple[str, str, str]]:
+    """Return (id, text, answer) of every label that was bought for training, in order."""
+    return [
+        (id, text, readable(state.answers[id]))
+        for query in state.queries
+        for id, text in zip(query.ids, query.texts, strict=True)
+        if id in state.answers
+    ]
+
+
+def _costs(states: Sequence[State]) -> Costs:
+    rounds, choosing, characters = [], [], []
+    answers: Counter[str] = Counter()
+    for state in states:
+        rounds += [event["train_seconds"] + event["eval_seconds"] for event in state.metrics]
+        choosing += [query.choose_seconds for query in state.queries]
+        labels = bought(state)
+        characters.append(sum(len(text) for _, text, _ in labels))
+        answers.update(answer for _, _, answer in labels)
+    scoring = [query.pool_seconds + query.choose_seconds for state in states for query in state.queries]
+    balance = _shares(answers) if len(answers) <= CLASSES else {}
+    return Costs(
+        round_seconds=float(np.mean(rounds)) + (float(np.mean(scoring)) if scoring else 0.0),
+        choose_seconds=float(np.mean(choosing)) if choosing else 0.0,
+        characters=float(np.mean(characters)),
+        balance=balance,
+        evenness=_evenness(balance),
+    )
+
+
+def _shares(answers: Counter[str]) -> dict[str, float]:
+    total = sum(answers.values())
+    return {answer: count / total for answer, count in sorted(answers.items())}
+
+
+def _evenness(balance: Mapping[str, float]) -> float | None:
+    if len(balance) < 2:
+        return None
+    return -math.fsum(share * math.log(share) for share in balance.values()) / math.log(len(balance))

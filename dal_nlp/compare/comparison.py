@@ -1,0 +1,156 @@
+"""``dal-nlp compare``: several strategies on the same seeds, and what one has from it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from dal_nlp.compare.arms import Arm, gather
+from dal_nlp.compare.baseline import BagOfWords
+from dal_nlp.compare.jobs import FULL, RANDOM, Job, full_job, make_jobs, run_all
+from dal_nlp.compare.results import Results, compare
+from dal_nlp.compare.verdict import Verdict, verdict
+from dal_nlp.core.config import RunConfig
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.progress import Progress, Silent
+from dal_nlp.core.rng import generator
+from dal_nlp.core.text import counted
+from dal_nlp.report.learning_curves import Curve, common, paired
+from dal_nlp.report.summary import spoken
+from dal_nlp.tasks import task_class
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came out.
+
+    Attributes:
+        folder: Where the files are.
+        config: What all runs share.
+        metric: The score that is compared.
+        arms: Random first.
+        baseline: Curves of TF-IDF and logistic regression on each arm's labels; empty where the task has no classes or
+            there is no test set.
+        full: Score of the model trained on all labels; None where it is not known.
+        results: None where random has no curve, or no other arm has one.
+        verdict: None where ``results`` is.
+        part: First and last seed.
+    """
+
+    folder: Path
+    config: RunConfig
+    metric: str
+    arms: Sequence[Arm]
+    baseline: Mapping[str, Curve]
+    full: float | None
+    results: Results | None
+    verdict: Verdict | None
+    seeds: tuple[int, int]
+
+
+def run_comparison(
+    values: Mapping[str, Any],
+    strategies: Sequence[str],
+    seeds: int,
+    out: Path,
+    jobs: int = 1,
+    full_score: float | Literal["train", "none"] = "train",
+    progress: Progress | None = None,
+) -> Comparison:
+    """Run every arm on every seed, as far as that has not been done, and compare them.
+
+    Args:
+        values: Of the configuration of all runs, as ``RunConfig`` takes them.
+        strategies: The arms; random joins them.
+        seeds: How many, from the configuration's seed on.
+        out: Folder of the comparison; each run has its own in ``runs/``.
+        jobs: Runs at a time.
+        full_score: Score of the model trained on all labels: a number, "train" to measure it once, or "none".
+        progress: Where it is shown.
+
+    Raises:
+        UserError: A wrong setting, or no run of random or of all others came to anything.
+    """
+    progress = Silent() if progress is None else progress
+    config = RunConfig.of(values)
+    arms = [RANDOM, *dict.fromkeys(name for name in strategies if name != RANDOM)]
+    if len(arms) < 2:
+        raise UserError("There is nothing to compare random with: name strategies with --strategies margin,badge.")
+    planned = make_jobs(config, values, arms, seeds, out)
+    extra = [full_job(config, values, out)] if full_score == "train" else []
+    failed = _run([*planned, *extra], jobs, progress)
+    metric = task_class(config.task).metrics[0]
+    found = [
+        gather(arm, [job for job in planned if job.arm == arm], _errors(failed, planned, arm), metric) for arm in arms
+    ]
+    full = _full(extra[0], metric) if extra else (full_score if isinstance(full_score, float) else None)
+    random = found[0].curve
+    found[1:] = [_comparable(arm, random) for arm in found[1:]]
+    others = {arm.name: arm.curve for arm in found[1:] if arm.curve is not None}
+    if random is None or not others:
+        reasons = [f"{job.name}: {reason}" for job, reason in failed.items()]
+        raise UserError(f"No two arms have a curve to compare ({'; '.join(reasons[:2]) or 'no round was finished'}).")
+    results = compare(others, random, full, generator(config.seed, 0, "comparison"))
+    return Comparison(
+        folder=out,
+        config=config,
+        metric=metric,
+        arms=found,
+        baseline=_baseline(config, [job for job in planned if job not in failed], arms, metric),
+        full=full,
+        results=results,
+        verdict=verdict(results),
+        seeds=(config.seed, config.seed + seeds - 1),
+    )
+
+
+def _comparable(arm: Arm, random: Curve | None) -> Arm:
+    """Return an arm as it is, or without its curve where that has no seed or no labels in common with random's."""
+    if arm.curve is None or random is None:
+        return arm
+    try:
+        common(paired(arm.curve, random))
+    except ValueError as error:
+        return Arm(arm.name, None, None, {**{seed: str(error) for seed in arm.curve.seeds}, **arm.errors})
+    return arm
+
+
+def _run(jobs: Sequence[Job], workers: int, progress: Progress) -> dict[Job, str]:
+    """Run the jobs; return what went wrong."""
+    failed: dict[Job, str] = {}
+    for number, (job, error) in enumerate(run_all(jobs, workers, Silent()), start=1):
+        if error is not None:
+            failed[job] = error
+        progress.say(f"{number} of {len(jobs)}: {job.name}{_came_to(job, error)}")
+    return failed
+
+
+def _came_to(job: Job, error: str | None) -> str:
+    if error is not None:
+        return f" failed ({error.rstrip('.')})"
+    state = job.state()
+    if state is None or not state.metrics:
+        return ""
+    name, value = next(iter(state.metrics[-1]["values"].items()))
+    return f", {spoken(name)} {value:.3f} at {counted(state.metrics[-1]['labels'], 'label')}"
+
+
+def _errors(failed: Mapping[Job, str], jobs: Sequence[Job], arm: str) -> dict[int, str]:
+    return {job.seed: failed[job] for job in jobs if job.arm == arm and job in failed}
+
+
+def _full(job: Job, metric: str) -> float | None:
+    """Return the score on all labels, None where that run did not end."""
+    state = job.state()
+    return float(state.metrics[-1]["values"][metric]) if state is not None and state.metrics else None
+
+
+def _baseline(config: RunConfig, jobs: Sequence[Job], arms: Sequence[str], metric: str) -> dict[str, Curve]:
+    if config.test is None or "shared outcomes" not in task_class(config.task).offers:
+        return {}
+    words = BagOfWords(config, jobs)
+    curves = {arm: words.curve([job for job in jobs if job.arm == arm], metric) for arm in arms}
+    return {arm: curve for arm, curve in curves.items() if curve is not None}
+
+
+__all__ = ["FULL", "Comparison", "run_comparison"]

@@ -1,0 +1,173 @@
+"""The runs of a comparison: one ordinary run folder for each strategy and seed, several at a time."""
+
+import os
+import queue
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from dal_nlp.core.config import RunConfig
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.ledger import State, read_state
+from dal_nlp.core.progress import Progress
+
+#: Takes part in every comparison.
+RANDOM = "random"
+#: Stands for the run on all labels, of which there is one.
+FULL = "full"
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One run: an arm is a strategy's name, or ``FULL``."""
+
+    arm: str
+    seed: int
+    config: RunConfig
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        assert self.config.out is not None
+        return Path(self.config.out)
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return "all labels" if self.arm == FULL else f"{self.arm}, seed {self.seed}"
+
+    def state(self) -> State | None:
+        """Return what its ledger says, None where there is none."""
+        return read_state(self.folder) if (self.folder / "ledger.jsonl").is_file() else None
+
+    def finished(self) -> bool:
+        """Tell whether the run has ended with this very configuration."""
+        state = self.state()
+        dump = self.config.model_dump(mode="json", exclude={"out"})
+        return state is not None and state.stopped is not None and state.config == dump
+
+
+def make_jobs(config: RunConfig, given: Mapping[str, Any], arms: Sequence[str], seeds: int, out: Path) -> list[Job]:
+    """Return a job for each seed and arm, all arms of a seed one after the other.
+
+    What is the same seed's alone is the same in every arm: the initial choice, the new weights, the order of training
+    and the test set; see ``chance``. Only the strategy differs.
+
+    Args:
+        config: Of all runs.
+        given: The values that it was built from; they decide anew for each arm, as a strategy may stand for more.
+        arms: Names of strategies; ``RANDOM`` is one of them.
+        seeds: How many, from ``config.seed`` on.
+        out: Folder of the comparison.
+
+    Raises:
+        UserError: An arm is no strategy.
+    """
+    jobs = []
+    for seed in range(config.seed, config.seed + seeds):
+        for arm in arms:
+            own: dict[str, Any] = {"strategy_options": {}} if arm == RANDOM else {}
+            place = out / "runs" / arm.replace(":", "-") / f"seed-{seed}"
+            own |= {"strategy": arm, "seed": seed, "out": str(place), "whole": False}
+            jobs.append(Job(arm, seed, RunConfig.of({**given, **own})))
+    return jobs
+
+
+def full_job(config: RunConfig, given: Mapping[str, Any], out: Path) -> Job:
+    """Return the run that trains once on every label of the pool."""
+    everything = {"initial": 10**9, "rounds": 0, "budget": None, "target": None}
+    choice = {"strategy": RANDOM, "strategy_options": {}, "initial_strategy": RANDOM}
+    query = {**dict(given.get("query") or {}), "dedupe": None, "candidates": None}
+    place = {"seed": config.seed, "out": str(out / "runs" / FULL), "whole": False}
+    return Job(FULL, config.seed, RunConfig.of({**given, **everything, **choice, "query": query, **place}))
+
+
+def run_all(jobs: Sequence[Job], workers: int, progress: Progress) -> Iterator[tuple[Job, str | None]]:
+    """Run what is not finished yet; yield each job as it ends, with what went wrong or None.
+
+    A job that fails costs no other one. The ledgers say how far each has come, so the same call goes on after a crash.
+
+    Args:
+        jobs: Each with a folder of its own.
+        workers: Runs at a time. One runs here; more are processes that live for many runs, each with its share of the
+            cores, and with a GPU of its own where there are some.
+        progress: Where the runs of a single worker are shown.
+    """
+    waiting = [job for job in jobs if not job.finished()]
+    yield from ((job, None) for job in jobs if job not in waiting)
+    if workers == 1:
+        for job in waiting:
+            yield job, _attempt(job.config.model_dump(mode="json"), progress)
+        return
+    places: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+    for number in range(workers):
+        places.put(_Worker(number, workers))
+
+    def run(job: Job) -> tuple[Job, str | None]:
+        worker = places.get()
+        try:
+            return job, worker.run(job)
+        finally:
+            places.put(worker)
+
+    with ThreadPoolExecutor(workers) as threads:
+        futures = [threads.submit(run, job) for job in waiting]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+            while not places.empty():
+                places.get().stop()
+
+
+class _Worker:
+    """A process that serves one run after the other; where it dies, a new one takes its place."""
+
+    def __init__(self, number: int, workers: int) -> None:
+        self._setting = (number, workers)
+        self._pool = self._start()
+
+    def _start(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(1, get_context("spawn"), initializer=_settle, initargs=self._setting)
+
+    def run(self, job: Job) -> str | None:
+        """Run a job; return what went wrong."""
+        try:
+            return self._pool.submit(_attempt, job.config.model_dump(mode="json")).result()
+        except BrokenProcessPool:
+            self._pool = self._start()
+            return "its process was killed, perhaps for memory"
+
+    def stop(self) -> None:
+        """Let the process end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _settle(number: int, workers: int) -> None:
+    """Give a worker its share of the machine."""
+    import torch
+
+    if gpus := torch.cuda.device_count():
+        given = os.environ.get("CUDA_VISIBLE_DEVICES")
+        own = number % gpus
+        os.environ["CUDA_VISIBLE_DEVICES"] = given.split(",")[own] if given else str(own)
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+
+
+def _attempt(dump: dict[str, Any], progress: Progress | None = None) -> str | None:
+    """Run a configuration; return in words what went wrong, None where nothing did."""
+    from dal_nlp.session.loop import Session
+
+    try:
+        result = Session(RunConfig(**dump), progress=progress).run()
+    except UserError as error:
+        return str(error)
+    except Exception as error:
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    return "its oracle has not answered yet: a comparison needs all answers" if result.pending else None

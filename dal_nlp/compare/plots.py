@@ -1,0 +1,75 @@
+"""The mean learning curves of a comparison as a picture."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dal_nlp.report.learning_curves import Curve, mean_interval
+from dal_nlp.report.plots import INK, drawn, dress, plain
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: By the name of their CSS variable; told apart also by people who see few colours (after Okabe and Ito, 2008).
+COLOURS = {
+    "ink": INK,
+    "arm-0": "#6b7480",
+    "arm-1": "#0072b2",
+    "arm-2": "#d55e00",
+    "arm-3": "#009e73",
+    "arm-4": "#cc79a7",
+    "arm-5": "#b8860b",
+    "arm-6": "#56b4e9",
+    "grid": "#c9ced6",
+}
+_STYLES = ("-", "--", "-.", ":")
+_MARKERS = "os^Dvp*"
+
+
+def render(
+    curves: Sequence[tuple[str, Curve]], baseline: Curve | None, full: float | None, metric: str, kind: str
+) -> bytes:
+    """Draw mean curves, each with the band of its 95 % interval, a baseline and the score on all labels.
+
+    Args:
+        curves: By name; random first, in grey.
+        baseline: TF-IDF on the labels of random, or None.
+        full: Or None where it is not known.
+        metric: What people call it.
+        kind: "svg" or "png".
+    """
+    return drawn(lambda: _draw(curves, baseline, full, metric), kind)
+
+
+def _span(curves: Sequence[Curve], full: float | None) -> tuple[float, float]:
+    """Return the ends of the axis: those of the mean curves and a fifth more; bands of few seeds may leave it."""
+    scores = [float(score) for curve in curves for score in curve.mean] + ([full] if full is not None else [])
+    room = max((max(scores) - min(scores)) / 5, 0.02)
+    return min(scores) - room, max(scores) + room
+
+
+def _draw(curves: Sequence[tuple[str, Curve]], baseline: Curve | None, full: float | None, metric: str) -> "Figure":
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(7.2, 4.8), layout="constrained")
+    axes = figure.add_subplot()
+    colours = [colour for name, colour in COLOURS.items() if name.startswith("arm-")]
+    for i, (name, curve) in enumerate(curves):
+        mean, ends = mean_interval(curve)
+        colour, style = colours[i % len(colours)], _STYLES[i // len(colours) % len(_STYLES)]
+        marker = _MARKERS[i % len(_MARKERS)]
+        axes.plot(
+            curve.labels, mean, style, marker=marker, markersize=4.5, linewidth=2, color=colour, label=plain(name)
+        )
+        if ends is not None:
+            axes.fill_between(curve.labels, *ends, color=colour, alpha=0.13, linewidth=0)
+    if baseline is not None:
+        axes.plot(baseline.labels, baseline.mean, ":", linewidth=1.6, color=INK, label="TF-IDF, random labels")
+    if full is not None:
+        axes.axhline(full, linestyle=(0, (1, 3)), linewidth=1.4, color=INK, label="all labels")
+    axes.set_ylim(*_span([curve for _, curve in curves], full))
+    axes.set_ylabel(plain(metric), color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10], integer=True))
+    dress(axes)
+    figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, frameon=False, labelcolor=INK)
+    return figure

@@ -1,0 +1,151 @@
+"""A comparison in words: which arm to use, what it saves, and whether the evidence suffices.
+
+The normalised area under the curve decides whether an arm is better than random: it is one number for each seed, of
+every label that was bought, and its test is corrected for the number of arms. The milestones then say what that is
+worth in labels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dal_nlp.compare.results import ArmResult, Milestone, Results
+from dal_nlp.compare.savings import Reach
+from dal_nlp.compare.statistics import PairedTest, too_few
+from dal_nlp.core.text import counted
+
+#: A mean difference in score so small that nobody would change the strategy for it.
+NEGLIGIBLE = 0.01
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do.
+
+    Attributes:
+        use: The arm to use, "random" where active learning does not help; None where the seeds cannot decide it.
+        enough: Whether the evidence suffices for that.
+        sentences: Why, the most important first.
+    """
+
+    use: str | None
+    enough: bool
+    sentences: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return " ".join(self.sentences)
+
+
+def verdict(results: Results) -> Verdict:
+    """Judge the arms of a comparison; the same results give the same words.
+
+    Raises:
+        ValueError: There is no arm beside random.
+    """
+    if not results.arms:
+        raise ValueError("there is no arm beside random to judge")
+    best = max(results.arms, key=lambda arm: arm.area.difference)
+    better = [arm for arm in results.arms if arm.area.better]
+    if better:
+        found = _use(max(better, key=lambda arm: arm.area.difference))
+    else:
+        found = _no_better(best, results.arms, too_few(len(best.seeds), len(results.arms)))
+    return Verdict(found.use, found.enough, (*found.sentences, *_also(results)))
+
+
+def _use(arm: ArmResult) -> Verdict:
+    """Judge where an arm is better than random beyond noise."""
+    certain = any(milestone.saving.certain for milestone in arm.milestones)
+    sentences = [
+        f"Use {arm.name}: on average over the curve from {arm.part[0]:g} to {arm.part[1]:g} labels its score is "
+        f"{arm.area.difference:.3f} above random's{_evidence(arm.area)}.",
+        *(milestone_sentence(arm.name, milestone) for milestone in arm.milestones),
+    ]
+    if arm.milestones and not certain:
+        sentences.append("The evidence does not suffice to say that it saves labels.")
+    return Verdict(arm.name, certain or not arm.milestones, tuple(sentences))
+
+
+def _no_better(best: ArmResult, arms: Sequence[ArmResult], few: str) -> Verdict:
+    """Judge where none of the arms is better than random beyond noise; ``best`` is the one that looks best."""
+    found = f"{best.name}, the best of them, differs from random by {best.area.difference:+.3f}{_evidence(best.area)}"
+    if few and best.area.difference > 0:
+        return Verdict(None, False, (f"The evidence does not suffice: {found}.", few))
+    first = "Active learning is not helping here: no arm is better than random beyond noise."
+    if few:
+        return Verdict("random", False, (first, f"{found}.", "The evidence does not suffice to be sure.", few))
+    most = max(arm.area.interval[1] if arm.area.interval else float("inf") for arm in arms)
+    if most < NEGLIGIBLE:
+        ruled = f"No interval of an arm leaves room for an advantage of {NEGLIGIBLE:g} or more."
+        return Verdict("random", True, (first, f"{found}.", ruled))
+    open_question = f"An advantage of up to {most:.3f} is not ruled out; more seeds would tell."
+    return Verdict("random", False, (first, f"{found}.", open_question))
+
+
+def _also(results: Results) -> list[str]:
+    """Say what else a reader must know: arms that harm, seeds that are missing, a full score that is too low."""
+    worse = [arm for arm in results.arms if arm.area.worse]
+    sentences = [f"{arm.name} is worse than random: {arm.area.difference:+.3f}{_evidence(arm.area)}." for arm in worse]
+    for arm in results.arms:
+        if arm.missing:
+            missing = ", ".join(map(str, arm.missing))
+            sentences.append(f"{arm.name} is compared on {counted(len(arm.seeds), 'seed')}: it lacks {missing}.")
+    if results.full is None:
+        sentences.append("Without a full-data score, nothing is said about labels saved.")
+    elif results.full < results.best:
+        sentences.append(
+            f"The full-data score {results.full:.3f} lies below the best mean score of a curve, {results.best:.3f}: "
+            "shares of it are reached early."
+        )
+    return sentences
+
+
+def milestone_sentence(name: str, milestone: Milestone) -> str:
+    """Say what the arm needs to reach a share of the full-data score, what random needs, and what is saved."""
+    arm, random = milestone.arm, milestone.random
+    goal = f"{_percent(milestone.share)} of the full score"
+    if arm.labels is None and random.labels is None:
+        within = f"{arm.last:g}" if arm.last == random.last else f"{arm.last:g} and {random.last:g}"
+        return f"Neither {name} nor random reaches {goal} within {within} labels{_sometimes(arm)}."
+    if arm.labels is None:
+        needs = f"{random.labels:.0f}{_interval(random)}"
+        return f"{name} does not reach {goal} within {arm.last:g} labels{_sometimes(arm)}; random needs {needs}."
+    if random.labels is None:
+        theirs = f"random does not reach it within {random.last:g}{_sometimes(random)}"
+        return f"{name} needs {arm.labels:.0f} labels to reach {goal}{_interval(arm)}, and {theirs}{_saved(milestone)}."
+    instead = f"{arm.labels:.0f} labels instead of {random.labels:.0f}"
+    return f"{name} needs {instead} to reach {goal}{_interval(arm)}{_saved(milestone)}."
+
+
+def _saved(milestone: Milestone) -> str:
+    """Write what the arm saves, where it reaches the score; random need not."""
+    saving = milestone.saving
+    least = "" if saving.value is not None else "at least "
+    text = f": a saving of {least}{_percent(saving.bounds[0])}"
+    if saving.interval:
+        low, high = saving.interval
+        upper = f"to {_percent(high)}" if high is not None else "upwards"
+        text += f" (95 % interval {_percent(low)} {upper})" if low is not None else " (its interval has no lower end)"
+    return text if saving.certain else f"{text}, which is not certain"
+
+
+def _interval(reached: Reach) -> str:
+    """Write the interval of the labels; an end that is not reached is more than the last point."""
+    if reached.interval is None:
+        return ""
+    low, high = (f"{end:.0f}" if end is not None else f"more than {reached.last:g}" for end in reached.interval)
+    return f" (95 % interval {low} to {high})" if low != high else f" (95 % interval {low})"
+
+
+def _sometimes(reached: Reach) -> str:
+    """Write how often the resamples reach what the mean curve does not."""
+    return f" (though in {_percent(reached.share)} of the resamples)" if round(reached.share or 0, 2) else ""
+
+
+def _evidence(test: PairedTest) -> str:
+    """Write the interval and the p value of a difference."""
+    interval = f"95 % interval {test.interval[0]:+.3f} to {test.interval[1]:+.3f}; " if test.interval else ""
+    return f" ({interval}Wilcoxon test on {counted(test.pairs, 'seed')}, corrected: p = {test.holm:.2g})"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.0f} %"

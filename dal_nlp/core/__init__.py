@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, chance, text, the configuration, the ledger."""

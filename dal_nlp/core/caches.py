@@ -1,0 +1,130 @@
+"""Results that are dear to compute, by key: in memory, or in a file that outlives the process."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from dal_nlp.core.errors import UserError
+
+#: Keys in one statement of SQL; older builds of sqlite take no more than 999 variables.
+STATEMENT = 900
+#: Seconds to wait for another process that writes.
+PATIENCE = 60.0
+
+
+class Cache(Protocol):
+    """Bytes by key; what is kept under a key never changes."""
+
+    def get(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Return what is there, by key."""
+
+    def put(self, values: Mapping[bytes, bytes]) -> None:
+        """Keep values; where a key is there already, the old value stays."""
+
+
+class InMemory:
+    """A cache that goes with the process."""
+
+    def __init__(self) -> None:
+        self._values: dict[bytes, bytes] = {}
+
+    def get(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Return what is there, by key."""
+        return {key: self._values[key] for key in keys if key in self._values}
+
+    def put(self, values: Mapping[bytes, bytes]) -> None:
+        """Keep values; where a key is there already, the old value stays."""
+        for key, value in values.items():
+            self._values.setdefault(key, value)
+
+
+class Deferred:
+    """A cache that is made when it is first used.
+
+    Args:
+        make: Makes it.
+    """
+
+    def __init__(self, make: Callable[[], Cache]) -> None:
+        self._make = make
+
+    @cached_property
+    def _cache(self) -> Cache:
+        return self._make()
+
+    def get(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Return what is there, by key."""
+        return self._cache.get(keys)
+
+    def put(self, values: Mapping[bytes, bytes]) -> None:
+        """Keep values; where a key is there already, the old value stays."""
+        self._cache.put(values)
+
+
+class OnDisk:
+    """A cache in one SQLite file, which several processes may use at a time.
+
+    A kill at any moment leaves it with the values of every finished ``put``. The file is made at the first use; one
+    that is damaged is given up, and made anew.
+
+    Args:
+        path: The file; its folder is made if need be.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def get(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Return what is there, by key."""
+        wanted = list(keys)
+        found: dict[bytes, bytes] = {}
+        for start in range(0, len(wanted), STATEMENT):
+            part = wanted[start : start + STATEMENT]
+            marks = ",".join("?" * len(part))
+            rows = self._open().execute(f"SELECT key, value FROM results WHERE key IN ({marks})", part)
+            found |= dict(rows.fetchall())
+        return found
+
+    def put(self, values: Mapping[bytes, bytes]) -> None:
+        """Keep values; where a key is there already, the old value stays."""
+        try:
+            with self._open() as transaction:
+                transaction.executemany("INSERT OR IGNORE INTO results VALUES (?, ?)", values.items())
+        except sqlite3.OperationalError as error:  # a full disk, no rights; what was kept before stays
+            raise UserError(
+                f"{self._path} cannot be written ({error}): make room there, or choose another folder with --cache."
+            ) from None
+
+    def close(self) -> None:
+        """Let go of the file; the next use opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._connection = self._connect()
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):  # locked, no rights, a full disk: it is not damaged
+                    raise
+                self._path.unlink()
+                self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=PATIENCE)
+        try:
+            # Nothing here is irreplaceable, so no write waits for the disk: a power cut may cost the file.
+            connection.execute("PRAGMA synchronous=OFF")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS results (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
+            )
+        except sqlite3.DatabaseError:
+            connection.close()
+            raise
+        return connection

@@ -1,0 +1,445 @@
+"""The configuration of a run: pydantic models, YAML in, ``--set a.b=c`` over it, JSON schema out.
+
+Layers, later over earlier: the recipe of the task (``configs/``), a YAML file of the user, the flags, ``--set``.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from dal_nlp.core.errors import UserError, nearest
+
+DEFAULT_ROUNDS = 9
+DEFAULT_INITIAL = 20
+DEFAULT_AUDIT = 100
+
+#: Fields that make two runs the same run. The rest may change between two starts of one run.
+IDENTITY = (
+    "task",
+    "task_options",
+    "text_column",
+    "label_column",
+    "id_column",
+    "model",
+    "revision",
+    "max_length",
+    "seed",
+    "audit",
+    "initial",
+    "initial_strategy",
+)
+
+#: What goes over the recipe, by ``training.mode``: a frozen encoder has no draws, and its strategy is the one that
+#: saves most in the results in README; adapters start from nothing. (MiniLM on 100 random TREC-6 questions: accuracy
+#: .19 at the rate of full training, .70 at ten times that.)
+_OF_MODE: Mapping[str, Mapping[str, Any]] = {
+    "head": {"draws": {"kind": "head"}, "strategy": "weighted_kmeans"},
+    "lora": {"training": {"learning_rate": 1e-3}},
+}
+
+
+def _names(value: object) -> object:
+    """Read "a,b" as ["a", "b"]; leave lists alone."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _target(value: object) -> object:
+    """Read "accuracy=0.9" as {"accuracy": 0.9}."""
+    if not isinstance(value, str):
+        return value
+    metric, _, number = value.partition("=")
+    try:
+        return {metric.strip(): float(number)}
+    except ValueError:
+        raise UserError(f"--target wants METRIC=VALUE, such as accuracy=0.9, and got {value!r}.") from None
+
+
+def _share(value: object) -> object:
+    """Read "10%" as 0.1."""
+    if not isinstance(value, str) or not value.strip().endswith("%"):
+        return value
+    try:
+        return float(value.strip()[:-1]) / 100
+    except ValueError:
+        return value
+
+
+Names = Annotated[list[str], BeforeValidator(_names)]
+Target = Annotated[dict[str, float], BeforeValidator(_target)]
+Share = Annotated[float, BeforeValidator(_share)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors that name the nearest known one."""
+
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+    place: ClassVar[str] = ""  # where its keys are, for messages
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, values: Any) -> Any:
+        if isinstance(values, Mapping):
+            for key in values:
+                if key not in cls.model_fields:
+                    close = nearest(str(key), cls.model_fields)
+                    raise UserError(
+                        f"There is no configuration key '{cls.place}{key}'{close}: `dal-nlp init` writes them all."
+                    )
+        return values
+
+
+class TrainingConfig(Section):
+    """How a model is fitted in every round."""
+
+    place: ClassVar[str] = "training."
+    mode: Literal["full", "head", "lora"] = Field(
+        "full", description="what is trained: all weights, one layer in a second, or adapters (needs peft)"
+    )
+    head_c: float = Field(
+        0.13, gt=0, description="of the mode head: how much n labels count against the L2 penalty, times sqrt(n)"
+    )
+    epochs: float = Field(10, gt=0, description="passes over the labelled examples")
+    min_steps: int = Field(100, ge=1, description="least number of optimizer steps; few labels need many epochs")
+    batch_size: int = Field(16, ge=1, description="examples in one forward and backward pass")
+    accumulation: int = Field(1, ge=1, description="batches summed into one optimizer step")
+    learning_rate: float = Field(1e-4, gt=0, description="peak of the schedule")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's decoupled weight decay")
+    warmup: float = Field(0.1, ge=0, le=1, description="share of the steps with a rising learning rate")
+    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    warm_start: bool = Field(False, description="start from last round's weights instead of the checkpoint")
+    class_weights: Literal["none", "balanced"] = Field("none", description="weight of a class in the loss")
+    precision: Literal["no", "bf16", "fp16"] = Field("no", description="accelerate's mixed precision in training")
+
+
+class ScoringConfig(Section):
+    """How the pool and the test set are scored; it changes the speed, never the choice."""
+
+    place: ClassVar[str] = "scoring."
+    batch_size: int = Field(64, ge=1, description="most rows (texts or windows) in one forward pass")
+    batch_tokens: int = Field(4096, ge=1, description="most rows x longest row in one forward pass")
+    memory: int = Field(1000, ge=0, description="MB from which on a measurement of the pool lies in a file")
+
+
+class DrawsConfig(Section):
+    """How posterior draws are taken, for the strategies that read them."""
+
+    place: ClassVar[str] = "draws."
+    kind: Literal["fixed", "head", "full"] = Field(
+        "fixed", description="one mask per dropout call, per head (the only one of training.mode head), or none"
+    )
+    k: int = Field(20, ge=2, description="number of draws")
+    head_p: float = Field(0.1, gt=0, lt=1, description="dropout rate of the kind head")
+
+
+class QueryConfig(Section):
+    """What is put before a strategy, and what of its choice is asked."""
+
+    place: ClassVar[str] = "query."
+    candidates: int | None = Field(None, ge=1, description="size of the random part of the pool that it chooses from")
+    dedupe: float | None = Field(
+        0.99, gt=0, le=1, description="cosine of two texts in a lower layer from which on only one of them is asked"
+    )
+    prefilter: str | None = Field(
+        None, description="strategy that puts the best part of the candidates before the strategy of later rounds"
+    )
+    prefilter_keep: int | None = Field(None, ge=1, description="how many it puts there; null: 10 for each label wanted")
+    embedding_model: str | None = Field(
+        None, description="sentence encoder (alias, folder or Hub id) whose embeddings stand for the model's own"
+    )
+    max_per_group: int | None = Field(
+        None, ge=1, description="most questions of a round about one context, or one value of task_options.group_column"
+    )
+    skip_top_quantile: float = Field(
+        0, ge=0, lt=1, description="share with the highest entropy that is left out, as outliers"
+    )
+
+
+class PseudoLabelsConfig(Section):
+    """Which of the model's own answers train beside the labels, for one round each."""
+
+    place: ClassVar[str] = "pseudo_labels."
+    policy: str = Field("none", description="none, ceal, or module:Class")
+    threshold: float = Field(0.05, ge=0, le=1, description="entropy over log C below which an answer may train")
+    decay: float = Field(0.0033, ge=0, description="what the threshold falls by in every round")
+    max_per_class: int = Field(50, ge=1, description="most examples of one predicted class")
+    weight: float = Field(0.3, ge=0.1, le=1, description="weight in the loss; a label has 1")
+
+
+class RunConfig(Section):
+    """Everything a run depends on.
+
+    Raises ``UserError`` for unknown keys and names, and for values that contradict each other; pydantic's
+    ``ValidationError`` for values of a wrong type (``load`` turns these into ``UserError`` too).
+    """
+
+    task: str = Field(description="sentiment, classification, qa, summarization, or module:Class")
+    task_options: dict[str, Any] = Field({}, description="arguments of the task")
+    data: str | None = Field(None, description="the pool: file, Arrow folder or Hub name; none: the demonstration")
+    test: str | None = Field(None, description="labelled examples that only measure")
+    text_column: Names = Field(["text"], description="one column, or two for pairs of texts")
+    label_column: str = Field("label", description="column of the answers")
+    id_column: str = Field("id", description="column of stable ids; without one, a hash of the content")
+    labels: Names | None = Field(None, description="the label set, if the files do not show all of it")
+    labeled: str | None = Field(None, description="labels the team already has: they train and cost nothing")
+    validation: str | None = Field(None, description="labelled examples for the rules that read a score")
+    audit: int | None = Field(
+        None, ge=0, description="random labels that measure without a test set; null: 100, or 0 with a test set"
+    )
+    answers: str | None = Field(None, description="the labelled file's answers, joined by id")
+    oracle: str = Field(
+        "labeled-file", description="who answers: labeled-file, file, label-studio, noisy:0.1 or module:Class"
+    )
+    annotators: Names | None = Field(
+        None, description="people who answer, each in a sheet of their own; in Label Studio their addresses"
+    )
+    overlap: Share = Field(0.0, ge=0, le=1, description="share of a round that all annotators get, such as 10%")
+    suggest: bool = Field(False, description="whether people are shown what the model would answer")
+    strict: bool = Field(False, description="rows that would be dropped are errors")
+    model: str = Field("minilm", description="alias, folder or Hub id")
+    revision: str | None = Field(None, description="branch, tag or commit of a model on the Hub; null: its newest")
+    max_length: int = Field(128, ge=4, description="tokens after which a text is cut")
+    strategy: str = Field("margin", description="how the next examples are chosen")
+    strategy_options: dict[str, Any] = Field({}, description="arguments of the strategy")
+    initial_strategy: str = Field("kmeans", description="how the first examples are chosen")
+    initial: int | None = Field(
+        None, ge=0, description="labels of round 0; null: 20, or 0 with labels you already have"
+    )
+    query_size: int = Field(20, ge=1, description="labels of every later round")
+    rounds: int | None = Field(None, ge=0, description="rounds after round 0; null: 9, or as many as the budget allows")
+    budget: int | None = Field(
+        None, ge=1, description="all labels that may be bought; null: audit + initial + rounds x query_size"
+    )
+    target: Target | None = Field(None, description="stop at METRIC=VALUE, such as accuracy=0.9")
+    stop: str | None = Field(None, description="further rules that end the run, such as `stable or characters=50000`")
+    stop_set: int = Field(2000, ge=2, description="random texts of the pool on which rules compare predictions")
+    seed: int = Field(0, ge=0, description="of every source of chance")
+    out: str | None = Field(None, description="the run folder; null: runs/TASK-N")
+    track: str | None = Field(
+        None, description="a tracker of accelerate that is told of each round: tensorboard, wandb, ..."
+    )
+    finish: Literal["none", "full"] = Field(
+        "none", description="full: after a run of training.mode head, train all weights once on what was labelled"
+    )
+    whole: bool = Field(
+        True, description="leave model/ for from_pretrained at the end; else, of training.mode head, the layer alone"
+    )
+    cache: str | None = Field(
+        None, description="folder of what frozen encoders made of texts, for all runs; null: that of the demonstration"
+    )
+    training: TrainingConfig = TrainingConfig()
+    scoring: ScoringConfig = ScoringConfig()
+    draws: DrawsConfig = DrawsConfig()
+    query: QueryConfig = QueryConfig()
+    pseudo_labels: PseudoLabelsConfig = PseudoLabelsConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_recipe(cls, values: Any) -> Any:
+        """Put the recipe of the task, and of its demonstration where there is no data, under the given values."""
+        from dal_nlp.readers.demo import demo_settings
+        from dal_nlp.tasks import task_class
+
+        if not isinstance(values, Mapping) or not isinstance(values.get("task"), str):
+            return values
+        given = _without_alias(_spelled_out({key: value for key, value in values.items() if value is not None}))
+        layers = [recipe(task_class(given["task"]).recipe)]
+        if "data" not in given:
+            shown = demo_settings(given["task"])
+            # With a budget, that decides how long the demonstration is.
+            layers.append({key: value for key, value in shown.items() if key != "rounds" or "budget" not in given})
+        training = merge({}, given).get("training")
+        mode = training.get("mode") if isinstance(training, Mapping) else None
+        merged: dict[str, Any] = {}
+        for layer in [*layers, _OF_MODE.get(str(mode), {}), given]:
+            merged = merge(merged, layer)
+        return merged
+
+    @model_validator(mode="after")
+    def _resolve(self) -> Self:
+        """Fill in what follows from other fields, and check names and contradictions."""
+        from dal_nlp.annotation import make_oracle
+        from dal_nlp.session.pseudo_labels import make_policy
+        from dal_nlp.session.stopping_language import parse
+        from dal_nlp.strategies import make_strategy
+
+        make_strategy(self.strategy, self.strategy_options)
+        make_strategy(self.initial_strategy, {})
+        if self.stop is not None:
+            parse(self.stop)
+        if self.query.prefilter is not None:
+            make_strategy(self.query.prefilter, {})
+        elif self.query.prefilter_keep is not None:
+            raise UserError("query.prefilter_keep is for query.prefilter, which is not set: name a strategy there.")
+        make_oracle(self.oracle)
+        _check_annotators(self.annotators, self.overlap, r"[\w@+-]+" if self.oracle == "file" else r"[\w@+.-]+")
+        make_policy(self.pseudo_labels)
+        self._check_mode()
+        if self.initial is None:
+            self.initial = 0 if self.labeled else DEFAULT_INITIAL
+        if self.audit is None:
+            self.audit = 0 if self.test else DEFAULT_AUDIT
+        if self.initial == 0 and self.labeled is None:
+            raise UserError("--initial 0 leaves nothing to train on: give --labeled FILE or a positive --initial.")
+        start = self.audit + self.initial
+        if self.rounds is None:
+            left = (self.budget or 0) - start
+            self.rounds = DEFAULT_ROUNDS if self.budget is None else max(0, math.ceil(left / self.query_size))
+        if self.budget is None:
+            self.budget = start + self.rounds * self.query_size
+        if self.budget <= self.audit and self.labeled is None:
+            raise UserError(
+                f"The budget of {self.budget} is spent on the audit sample of {self.audit}: raise --budget, lower "
+                "--audit or give --test."
+            )
+        return self
+
+    def _check_mode(self) -> None:
+        """Raise ``UserError`` for what a frozen encoder cannot do, and for an end that is no other end."""
+        if self.training.mode != "head" and self.finish == "full":
+            raise UserError("--finish full trains all weights after rounds of --train head: add that, or leave it.")
+        if self.training.mode != "head":
+            return
+        if self.draws.kind != "head":
+            raise UserError(
+                f"With --train head the encoder runs once, without dropout, so draws.kind {self.draws.kind} has "
+                "nothing to draw: leave draws.kind out, or set it to head."
+            )
+        if self.training.warm_start:
+            raise UserError(
+                "--train head fits its layer to the same end wherever it starts from: leave training.warm_start out."
+            )
+
+    def identity(self) -> dict[str, Any]:
+        """Return what may not change while a run folder is in use."""
+        return identity(self.model_dump(mode="json"))
+
+    def fingerprint(self) -> str:
+        """Return 16 hex digits that stand for the whole configuration, the folder apart."""
+        return fingerprint(self.model_dump(mode="json", exclude={"out"}))
+
+    @classmethod
+    def load(
+        cls, file: Path | None = None, flags: Mapping[str, Any] | None = None, settings: Iterable[str] = ()
+    ) -> "RunConfig":
+        """Build a configuration from a YAML file, the flags over it and ``a.b=c`` settings over both."""
+        return cls.of(gather(file, flags, settings))
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "RunConfig":
+        """Build a configuration from values as ``gather`` returns them; raises ``UserError`` for wrong ones."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise _sentence(error) from None
+
+
+def _check_annotators(names: list[str] | None, overlap: float, letters: str) -> None:
+    """Raise ``UserError`` for names of other letters, which could not be part of a file's, and an overlap of nobody."""
+    for name in names or []:
+        if not re.fullmatch(letters, name) or name.isdecimal() or name in ("conflicts", "majority"):
+            raise UserError(
+                f"--annotators {name!r} cannot name a sheet: use letters, digits, @, +, - and _, not digits alone, and "
+                "neither conflicts nor majority."
+            )
+    if names and len({name.casefold() for name in names}) < len(names):
+        raise UserError("--annotators names somebody twice: give each name once.")
+    if overlap and len(names or []) < 2:
+        raise UserError("--overlap is what several people answer: name them with --annotators a,b.")
+
+
+def gather(
+    file: Path | None = None, flags: Mapping[str, Any] | None = None, settings: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return the values of a YAML file, the flags over it and ``a.b=c`` settings over both."""
+    values = _spelled_out(read_yaml(file)) if file else {}
+    values = merge(values, _spelled_out({k: value for k, value in (flags or {}).items() if value is not None}))
+    for setting in settings:
+        values = merge(values, _spelled_out(_setting(setting)))
+    return values
+
+
+def identity(dump: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what may not change, of a configuration as a ledger holds it; classes that it names need not be there."""
+    training = dict(dump["training"])
+    training["effective_batch"] = training.pop("batch_size") * training.pop("accumulation")
+    return {**{name: dump.get(name) for name in IDENTITY}, "training": training}
+
+
+def fingerprint(dump: Mapping[str, Any]) -> str:
+    """Return 16 hex digits that stand for a configuration as a ledger holds it."""
+    return hashlib.sha256(json.dumps(dump, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge two nested mappings; values of ``over`` win."""
+    merged = dict(under)
+    for key, value in over.items():
+        if isinstance(value, BaseModel):
+            value = value.model_dump(exclude_unset=True)
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _spelled_out(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write ``pseudo_labels: ceal`` as ``{policy: ceal}``, so that layers can be merged."""
+    policy = values.get("pseudo_labels")
+    return {**values, "pseudo_labels": {"policy": policy}} if isinstance(policy, str) else dict(values)
+
+
+def _without_alias(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Put what an alias stands for in the place of a strategy."""
+    from dal_nlp.strategies import ALIASES
+
+    return merge(values, ALIASES.get(str(values.get("strategy")), {}))
+
+
+def recipe(name: str) -> dict[str, Any]:
+    """Return the shipped recipe ``configs/NAME.yaml``."""
+    text = resources.files("dal_nlp_configs").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    loaded = yaml.safe_load(text)
+    return dict(loaded or {})
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """Read a configuration file; raises ``UserError`` where it is missing or no mapping."""
+    try:
+        loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"There is no configuration file {file}; `dal-nlp init` writes one.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}.") from None
+    if loaded is not None and not isinstance(loaded, dict):
+        raise UserError(f"{file} must hold `key: value` lines; `dal-nlp init` writes an example.")
+    return dict(loaded or {})
+
+
+def _setting(text: str) -> dict[str, Any]:
+    """Read "a.b=c" as {"a": {"b": c}}; pydantic gives c its type."""
+    path, equals, raw = text.partition("=")
+    if not equals or not path:
+        raise UserError(f"--set wants KEY=VALUE, such as training.min_steps=200, and got {text!r}.")
+    value: Any = yaml.safe_load(raw) if raw == "null" or raw[:1] in ("[", "{") else raw
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return dict(value)
+
+
+def _sentence(error: ValidationError) -> UserError:
+    """Turn pydantic's report into one sentence."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return UserError(f"The configuration lacks {place!r}: give --{place.replace('_', '-')}.")
+    flag = f"--set {place}" if "." in place else f"--{place.replace('_', '-')}"
+    return UserError(f"{flag} {first['input']!r} is not right: {first['msg'][:1].lower()}{first['msg'][1:]}.")

@@ -1,0 +1,197 @@
+"""Several processes of one run: the first one decides, all learn what it decided, and none waits for ever.
+
+All communication goes through accelerate. Who communicates says once, with ``step``, what the processes are at, and
+where one of them does not come the sentence names it. Accelerate is imported when it is needed: reading a ledger must
+not take the seconds that torch does.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, copy_context
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dal_nlp.core.errors import Stalled, UserError
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
+
+#: Names of environment variables: seconds that a process waits for the others, and what holds without it.
+TIMEOUT, DEFAULT_TIMEOUT = "DAL_NLP_TIMEOUT", 1800.0
+
+T = TypeVar("T")
+
+_step: ContextVar[str] = ContextVar("step", default="starting")
+
+
+def timeout() -> float:
+    """Return the seconds after which a process that does not come is given up; raises ``UserError`` for a wrong one."""
+    text = os.environ.get(TIMEOUT, str(DEFAULT_TIMEOUT))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UserError(f"{TIMEOUT} must be a number of seconds above 0 and is {text!r}: set it to 3600, for example.")
+    return seconds
+
+
+def process_state() -> "PartialState":
+    """Return which of how many processes this is; ``ACCELERATE_USE_CPU`` counts as it does for ``Accelerator``."""
+    from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
+
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"), timeout=timedelta(seconds=timeout()))
+
+
+def is_main() -> bool:
+    """Tell whether this is the process that decides and writes."""
+    return bool(process_state().is_main_process)
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Name what all processes do in a block, such as "scoring"."""
+    token = _step.set(name)
+    try:
+        yield
+    finally:
+        _step.reset(token)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Guard a block in which processes wait for each other.
+
+    Raises:
+        Stalled: The others did not come; the message names the ``step``.
+    """
+    started = time.monotonic()
+    try:
+        yield
+    except RuntimeError as error:  # what communication raises: for a timeout, and at once where a process has died
+        if process_state().num_processes == 1 or time.monotonic() - started < 0.9 * timeout():
+            raise
+        raise Stalled(
+            f"A process waited {timeout():g} seconds for the others ({_step.get()}) and they did not come: start the "
+            f"same command again, and give slow ones more time with {TIMEOUT}=SECONDS."
+        ) from error
+
+
+def wait() -> None:
+    """Return when every process has come here; all must call it."""
+    with together():
+        process_state().wait_for_everyone()
+
+
+def share(value: T) -> T:
+    """Return the first process's value in every process; all must call it."""
+    from accelerate.utils import broadcast_object_list
+
+    if process_state().num_processes == 1:
+        return value
+    box = [value]
+    with together():
+        broadcast_object_list(box)
+    return box[0]
+
+
+def gather(items: list[T]) -> list[T]:
+    """Return the items of all processes, in the order of the processes, in every process; all must call it."""
+    from accelerate.utils import gather_object
+
+    if process_state().num_processes == 1:
+        return items
+    with together():
+        gathered: list[T] = gather_object(items)
+    return gathered
+
+
+def check_same(kind: str, values: Mapping[str, Any]) -> None:
+    """Raise ``UserError``, in every process, where one of them has another value than the first; all must call it.
+
+    Args:
+        kind: What the values are: "setting" or "data set".
+        values: Small, by name; a digest in the place of what is large.
+    """
+    first, *others = gather([dict(values)])
+    for number, other in enumerate(others, start=1):
+        changed = [name for name in first | other if first.get(name) != other.get(name)]
+        if changed:
+            raise UserError(
+                f"Process {number} has another {kind} than process 0 ({', '.join(changed)}): start all processes of a "
+                "run in the same folder, with the same words and the same files."
+            )
+
+
+@contextmanager
+def main_first() -> Iterator[None]:
+    """Have the first process do a block before the others do it, so that they find what it has kept."""
+    if not is_main():
+        wait()
+    yield
+    if is_main():
+        wait()
+
+
+def share_each(items: Iterable[T]) -> Iterator[T]:
+    """Yield the first process's items in every process, one by one; the others never touch their own ``items``.
+
+    However long an item takes, nobody gives up: whoever is asked may have gone home.
+    """
+    source = iter(items) if is_main() else iter(())
+    while True:
+        box = _take_one(source) if process_state().num_processes == 1 else _share_one(source)
+        if not box:
+            return
+        yield box[0]
+
+
+def _share_one(source: Iterator[T]) -> list[T]:
+    """Return the next item of the first process, [] behind the last, while others are told to be patient."""
+    if is_main():
+        with _patience():
+            box = _take_one(source)
+        return share(box)
+    nothing: list[T] | None = None
+    while (received := share(nothing)) is None:
+        pass
+    return received
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """Have a thread tell the other processes, well before they give up, that nothing has come yet."""
+    done = threading.Event()
+
+    def tell() -> None:
+        _use_device()
+        with suppress(RuntimeError, Stalled):  # somebody has died: the process learns of it when it goes on
+            while not done.wait(timeout() / 3):
+                share(None)
+
+    thread = threading.Thread(target=copy_context().run, args=(tell,), name="patience", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _use_device() -> None:
+    """Have a new thread work on the device of its process: it starts on the first one."""
+    import torch
+
+    device = process_state().device
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
+def _take_one(source: Iterator[T]) -> list[T]:
+    for item in source:
+        return [item]
+    return []

@@ -1,0 +1,193 @@
+"""Answers that are parts of a context: every way to write them, read as one and checked letter by letter.
+
+A start is the number of characters (Unicode code points, as Python counts them) before the answer in its context.
+"""
+
+import json
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+from dal_nlp.core.errors import RowError, UnusableRow
+from dal_nlp.core.ledger import Target
+from dal_nlp.core.text import counted
+
+START_COLUMNS = ("start", "answer_start")  # beside a column of plain answers
+_SHAPE = '{"text": [...], "answer_start": [...]}'
+_SHOWN = 40  # characters of a text in a message
+_TRUE = (True, "true", "True", "TRUE", "1")  # 1 and 1.0 equal True
+
+Entry = tuple[Any, Any]  # a text and its start, unchecked
+
+#: How other tools count what is before an answer.
+_UNITS: Mapping[str, Callable[[str], int]] = {
+    "in UTF-8 bytes": lambda before: len(before.encode("utf-8", "surrogatepass")),
+    "in UTF-16 units, as JavaScript and Java count": lambda before: (
+        len(before.encode("utf-16-le", "surrogatepass")) // 2
+    ),
+    "counted from 1": lambda before: len(before) + 1,
+}
+#: What makes an answer differ from its context in a way that is easily overlooked.
+_DIFFERENCES: Mapping[str, Callable[[str], str]] = {
+    "blanks": lambda text: " ".join(text.split()),
+    "capitals": str.casefold,
+    "Unicode forms": lambda text: unicodedata.normalize("NFKC", text),
+    "blanks, capitals or Unicode forms": lambda text: " ".join(unicodedata.normalize("NFKC", text).casefold().split()),
+}
+
+
+def read_answers(row: Mapping[str, Any], column: str, context: str) -> Target | None:
+    """Return a row's answers as {"text": [...], "answer_start": [...]}, None where it is not answered.
+
+    The column holds that same form, or with single values for the lists, or a list of {"text", "answer_start"}, or one
+    of these as JSON text, or a plain text, whose start is in a column ``start`` or ``answer_start`` if it is known.
+    Empty lists are "no answer", and so are a true ``is_impossible`` in the row and an empty text with the start -1.
+    A start that is not given is found where the answer is once in the context.
+
+    Raises:
+        RowError: An answer is not where it is said to be, with what is there instead and the likely reason, or is
+            written in another way.
+        UnusableRow: An answer without a start is not exactly once in the context.
+    """
+    if _is_true(row.get("is_impossible")):
+        return {"text": [], "answer_start": []}
+    entries = _entries(row, column)
+    if entries is None:
+        return None
+    starts = [_start(start) for _, start in entries]
+    texts = [text for text, _ in entries]
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            raise RowError(
+                f"has {'an empty text' if isinstance(text, str) else _cut(text)} among the answers in column "
+                f"{column!r}: fill it in or remove it, and write no answer as empty lists"
+            )
+    found = [_place(text, start, context) for text, start in zip(texts, starts, strict=True)]
+    return {"text": texts, "answer_start": found}
+
+
+def _entries(row: Mapping[str, Any], column: str) -> list[Entry] | None:
+    """Return the answers in a row with their starts, [] for "no answer" and None for none given."""
+    value = _from_json(row.get(column), column)
+    if isinstance(value, Mapping) and "text" in value:
+        text, start = value["text"], value.get("answer_start")
+        if isinstance(text, list):
+            return _pairs(text, start, column)
+    elif isinstance(value, list):
+        if not all(isinstance(entry, Mapping) and "text" in entry for entry in value):
+            raise RowError(f"has a list of other things than answers in column {column!r}: write it as {_SHAPE}")
+        return [(entry["text"], entry.get("answer_start")) for entry in value]
+    else:
+        text, start = value, next((row[name] for name in START_COLUMNS if not _is_missing(row.get(name))), None)
+    if _is_missing(text):
+        return [] if _start(start) == -1 else None
+    if not isinstance(text, str):
+        raise RowError(f"has {_cut(text)} in column {column!r}, which is no text: write it in quotes or as {_SHAPE}")
+    return [(text, start)]
+
+
+def _from_json(value: Any, column: str) -> Any:
+    """Return what a cell with JSON stands for, anything else as it is; an answer may well begin with a bracket."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
+        return value
+    try:
+        read = json.loads(value)
+    except json.JSONDecodeError as error:
+        if "answer_start" in value:
+            raise RowError(
+                f"has broken JSON in column {column!r} ({error.msg}, column {error.colno}): write it as {_SHAPE}"
+            ) from None
+        return value
+    of_answers = "text" in read if isinstance(read, dict) else all(isinstance(entry, dict) for entry in read)
+    return read if of_answers else value
+
+
+def _pairs(texts: list[Any], starts: Any, column: str) -> list[Entry]:
+    if starts is None:
+        starts = [None] * len(texts)
+    if not isinstance(starts, list) or len(starts) != len(texts):
+        count = len(starts) if isinstance(starts, list) else 1
+        raise RowError(
+            f"has {counted(len(texts), 'answer')} and {counted(count, 'start')} in column {column!r}: give every "
+            "answer its start, or none of them"
+        )
+    return list(zip(texts, starts, strict=True))
+
+
+def _is_missing(value: Any) -> bool:
+    """Tell an empty cell, as any kind of file has it: None, NaN, or no letters."""
+    return value is None or value != value or (isinstance(value, str) and not value.strip())
+
+
+def _is_true(value: Any) -> bool:
+    return not isinstance(value, list | dict) and value in _TRUE
+
+
+def _start(value: Any) -> int | None:
+    """Return a start as a number, None for an empty one."""
+    if _is_missing(value):
+        return None
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        with suppress(ValueError):
+            number = float(value)
+            if number.is_integer():
+                return int(number)
+    raise RowError(f"has the start {_cut(value)}, which is no whole number: count the characters before the answer")
+
+
+def _place(text: str, start: int | None, context: str) -> int:
+    """Return where an answer begins, once that is certain."""
+    if start is not None:
+        if start < 0 or not context.startswith(text, start):
+            raise RowError(_misplaced(text, start, context))
+        return start
+    places = list(islice(places_of(text, context), 3))
+    if len(places) == 1:
+        return places[0]
+    times = {0: "nowhere", 2: "twice", 3: "more than twice"}[len(places)]
+    raise UnusableRow(f"answer without a start that is {times} in its context")
+
+
+def places_of(text: str, context: str) -> Iterator[int]:
+    """Yield where a text begins in a context; two of its places may overlap."""
+    place = context.find(text)
+    while place >= 0:
+        yield place
+        place = context.find(text, place + 1)
+
+
+def _misplaced(text: str, start: int, context: str) -> str:
+    """Return what is wrong with a start, what it may come from, and the mend."""
+    if start < 0:
+        wrong = f"has the negative start {start} for the answer {_cut(text)}"
+    elif start >= len(context):
+        wrong = f"has the answer {_cut(text)} at {start}, behind the end of its context at {len(context)}"
+    else:
+        wrong = f"has the answer {_cut(text)} at {start}, where its context has {_cut(context[start:][: len(text)])}"
+    places = list(places_of(text, context))
+    if not places:
+        return f"{wrong} ({_absent(text, context)}): copy the answer from the context"
+    for place in places:
+        units = [name for name, count in _UNITS.items() if count(context[:place]) == start]
+        if units or place == start + 1:
+            why = f"which is {start} {' or '.join(units)}" if units else "one character later"
+            return f"{wrong} (the answer is at {place}, {why}): give starts in characters, counted from 0"
+    more = f" and {len(places) - 3} more places" if len(places) > 3 else ""
+    mend = "correct the start" + (", or leave it empty to have the answer found" if len(places) == 1 else "")
+    return f"{wrong} (the answer is at {', '.join(map(str, places[:3]))}{more}): {mend}"
+
+
+def _absent(text: str, context: str) -> str:
+    for difference, same in _DIFFERENCES.items():
+        if same(text) in same(context):
+            return f"the answer is in it only with other {difference}"
+    return "the answer is nowhere in it"
+
+
+def _cut(value: Any) -> str:
+    """Return what a message shows of a value."""
+    shown = value if isinstance(value, str) else repr(value)
+    shown = shown if len(shown) <= _SHOWN else shown[: _SHOWN - 3] + "..."
+    return repr(shown) if isinstance(value, str) else shown

@@ -1,0 +1,115 @@
+"""One source on its way into one Arrow file: read, checked, compared with an earlier copy, written."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dal_nlp.core.errors import UserError
+from dal_nlp.data.examples import Reader
+from dal_nlp.data.hashing import Hashes, Index, Mask, digest
+from dal_nlp.data.staging import Rejected, Staged, check_ids, sift, stage, write
+from dal_nlp.readers.sources import source_digest
+from dal_nlp.readers.text_files import place
+
+Exclude = Mapping[str, Hashes]  # by the name of a set, the hashes of its contents
+
+HEADER = "dal_nlp"  # key of the Arrow schema's metadata
+#: Settings that the rows depend on.
+_READING = {"task", "task_options", "text_column", "label_column", "id_column", "labels"}
+
+
+@dataclass(frozen=True)
+class Known:
+    """The rows of an earlier copy: where each id is, and the hash of its content."""
+
+    ids: Index
+    contents: Hashes
+
+
+@dataclass(frozen=True)
+class Intake:
+    """How a source becomes a file.
+
+    Args:
+        reader: Reads the source.
+        path: The file to write.
+        exclude: Rows with these contents are dropped.
+        strict: Raise where a row would be dropped.
+    """
+
+    reader: Reader
+    path: Path
+    exclude: Exclude
+    strict: bool
+
+    def read(self, signature: str, old: Known | None, previous: str | None) -> None:
+        """Read and check the source, compare it with the copy of an earlier start, and only then write the file.
+
+        Args:
+            signature: See ``signature``; kept in the file's header.
+            old: The rows of the earlier copy, None where there is none to compare with.
+            previous: The digest that a run's pool had at its last start, None at the first.
+        """
+        with stage(self.reader.source, self.reader.examples(), self.path.parent) as staged:
+            check_ids(staged)
+            keep, rejected = sift(staged, self.exclude, self.reader.need_targets)
+            self.refuse(rejected)
+            if not keep.any():
+                raise UserError(f"{staged.source} has no usable row, but {_summary(rejected)}: correct it.")
+            found = digest(staged.ids[keep], staged.contents[keep])
+            if old is None and previous not in (None, found):
+                raise UserError(
+                    f"{staged.source} is not the pool this run began with, and without {self.path} changed texts "
+                    "cannot be told from new ones: put the earlier file back, or start with another --out."
+                )
+            added, gone = _compare(staged, keep, old) if old else (0, 0)
+            listed = [(row.row, row.id, row.reason) for row in rejected]
+            header = {"signature": signature, "digest": found, "added": added, "gone": gone, "rejected": listed}
+            write(staged, keep, self.path, {HEADER: json.dumps(header)})
+
+    def refuse(self, rejected: Sequence[Rejected]) -> None:
+        """Raise ``UserError`` for rows that would be dropped, if the user wants that."""
+        if self.strict and rejected:
+            where = place(rejected[0].file, rejected[0].row)
+            raise UserError(
+                f"{where} cannot be used ({rejected[0].reason}), the first of {_summary(rejected)}: correct the file, "
+                "or leave out --strict."
+            )
+
+    def signature(self) -> str:
+        """Return a hash of everything that decides what the file will hold."""
+        reader = self.reader
+        settings = reader.config.model_dump_json(include=_READING)
+        whole = hashlib.sha256(f"{settings}\n{reader.need_targets}\n{source_digest(reader.source)}\n".encode())
+        if reader.answers is not None:
+            whole.update(b"answers\n")
+            for id in sorted(reader.answers):
+                whole.update(json.dumps([id, reader.answers[id]]).encode())
+        for name, contents in self.exclude.items():
+            whole.update(name.encode() + np.sort(contents).tobytes())
+        return whole.hexdigest()
+
+
+def _compare(staged: Staged, keep: Mask, old: Known) -> tuple[int, int]:
+    """Return how many rows came and went; raises ``UserError`` for a changed text under an old id."""
+    rows, known = old.ids.find(staged.ids)
+    changed = np.flatnonzero(known & (old.contents[rows] != staged.contents))
+    if len(changed):
+        first = int(changed[0])
+        raise UserError(
+            f"{staged.place(first)} has another text under the id {staged.name(first)!r} than the run began with: put "
+            "the old text back, give the new one an id of its own, or start with another --out."
+        )
+    stayed = int(np.count_nonzero(known & keep))
+    return int(np.count_nonzero(keep)) - stayed, len(old.contents) - stayed
+
+
+def _summary(rejected: Sequence[Rejected]) -> str:
+    """Return "3 to drop (2 empty text, 1 no answer)"."""
+    counts = Counter(row.reason for row in rejected)
+    return f"{len(rejected)} to drop ({', '.join(f'{n} {reason}' for reason, n in counts.items())})"

@@ -1,0 +1,1 @@
+"""What is trained in a round, and how."""

@@ -1,0 +1,188 @@
+"""What a frozen encoder makes of texts: computed once, kept in a cache on the disk that all runs share.
+
+Letters: N texts of a run, H numbers of a hidden state.
+"""
+
+import hashlib
+import json
+import tempfile
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from datasets import Dataset
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dal_nlp.core.caches import Cache, OnDisk
+from dal_nlp.core.config import DrawsConfig, RunConfig, ScoringConfig
+from dal_nlp.core.distributed import is_main, process_state, share
+from dal_nlp.core.progress import Progress
+from dal_nlp.core.rng import torch_seeded
+from dal_nlp.core.task import Task
+from dal_nlp.data.tokenized import describe
+from dal_nlp.models.forward import Forward
+from dal_nlp.models.loading import weights_key
+from dal_nlp.models.mc_dropout import make_draws
+from dal_nlp.models.memory_maps import reserve
+from dal_nlp.models.pool import Pool, fetch
+from dal_nlp.models.pooled_states import LAYERS
+from dal_nlp.models.vectors import Array, Positions
+
+#: Texts that are looked up, computed and written at a time: a kill costs one such part.
+PART = 1024
+
+
+def hidden(forward: Forward) -> Tensor:
+    """Mean-pooled states of four layers, (B, 4, H)."""
+    return forward.hidden
+
+
+def open_cache(config: RunConfig, source: str, task: Task) -> OnDisk:
+    """Return the cache of one encoder under ``config.cache``, or beside what the demonstration fetches.
+
+    The file's name stands for the weights, the tokenizer and the task that feeds them; the keys in it stand for tokens,
+    so that texts that are cut elsewhere are others.
+    """
+    from dal_nlp.readers.demo import cache_folder
+
+    folder = Path(config.cache) if config.cache else cache_folder() / "features"
+    kind = f"{type(task).__module__}.{type(task).__qualname__}"
+    key = hashlib.blake2b(f"{weights_key(source)}\n{kind}\n{describe(task.tokenizer)}".encode(), digest_size=8)
+    return OnDisk(folder / f"{key.hexdigest()}.sqlite")
+
+
+class Features:
+    """Mean-pooled states of four layers of a frozen encoder, (4, H) for each of N texts, as in ``Forward.hidden``.
+
+    A text has a *place*, 0..N-1, over all sets of a run. Nothing is looked up before it is required, and the encoder is
+    loaded where something is in no cache. What was looked up lies in a file that the system may page out.
+
+    Args:
+        task: Loads and feeds the encoder.
+        source: Folder or Hub id of the encoder.
+        cache: See ``open_cache``.
+        scratch: Folder for a nameless file.
+        scoring: Sizes of the encoder's batches.
+        progress: Where the encoding is shown.
+    """
+
+    def __init__(
+        self, task: Task, source: str, cache: Cache, scratch: Path, scoring: ScoringConfig, progress: Progress
+    ) -> None:
+        self._task, self._source, self._cache, self._scratch = task, source, cache, scratch
+        self._scoring, self._progress = scoring, progress
+        self._sets: list[tuple[int, Dataset, list[str]]] = []  # first place, tokens, columns that the encoder reads
+        self._there = np.zeros(0, dtype=bool)
+        self._table: NDArray[np.float32] | None = None
+        self._file: IO[bytes] | None = None  # the table's
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self._there)
+
+    def add(self, tokens: Dataset, columns: Sequence[str]) -> int:
+        """Take up encoded texts, before any of them is required; return the place of the first.
+
+        Args:
+            tokens: As ``Task.encode`` made them.
+            columns: What ``Task.encode`` added, on which the features depend.
+        """
+        start = len(self)
+        self._sets.append((start, tokens, sorted(columns)))
+        self._there = np.zeros(start + len(tokens), dtype=bool)
+        self._table = None
+        return start
+
+    @property
+    def width(self) -> int:
+        """H."""
+        if self._table is None:
+            self.require(np.zeros(1, dtype=np.int64))
+        assert self._table is not None
+        return int(self._table.shape[-1])
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of one text's features."""
+        return LAYERS * self.width * np.dtype(np.float32).itemsize
+
+    def rows(self, places: Positions) -> Array:
+        """Return the features of places that were required, (B, 4, H)."""
+        assert self._table is not None and self._there[places].all()
+        return self._table[places]
+
+    def examples(self, places: Positions) -> list[dict[str, Any]]:
+        """Return the encoded texts themselves, in the order of the places."""
+        found: dict[int, dict[str, Any]] = {}
+        for start, tokens, _ in self._sets:
+            inside = places[(places >= start) & (places < start + len(tokens))]
+            found |= zip(inside.tolist(), fetch(tokens, inside - start), strict=True)
+        return [found[place] for place in places.tolist()]
+
+    def require(self, places: Positions) -> None:
+        """See that the features of places are there; all processes of a run call it together."""
+        missing = np.unique(places[~self._there[places]])
+        if not len(missing):
+            return
+        encoder: list[nn.Module] = []  # loaded for the first text that is in no cache
+        parts = [(start, part) for start, tokens, _ in self._sets for part in _parts(missing, start, tokens)]
+        for start, part in self._progress.track(parts, "encoding"):
+            self._fill(start, part, encoder)
+
+    def _fill(self, start: int, places: Positions, encoder: list[nn.Module]) -> None:
+        """Look up one part of one set, and compute what is not in the cache."""
+        tokens, columns = next((tokens, columns) for first, tokens, columns in self._sets if first == start)
+        keys = [_key(row) for row in fetch(tokens.select_columns(columns), places - start)]
+        known = share(self._cache.get(keys) if is_main() else {})
+        new = {key: place for key, place in zip(keys, places.tolist(), strict=True) if key not in known}
+        if new:
+            encoder[:] = encoder or [self._load()]
+            values = self._encode(encoder[0], tokens, np.array(list(new.values())) - start)
+            computed = {key: value.tobytes() for key, value in zip(new, values, strict=True)}
+            if is_main():
+                self._cache.put(computed)
+            known |= computed
+        rows = np.stack([np.frombuffer(known[key], dtype=np.float32) for key in keys])
+        if self._table is None:
+            self._table = self._new_table(rows.shape[1] // LAYERS)
+        assert self._file is not None
+        for place in places.tolist():
+            reserve(self._file, place * rows[0].nbytes, rows[0].nbytes)
+        self._table[places] = rows.reshape(len(rows), LAYERS, -1)
+        self._there[places] = True
+
+    def _load(self) -> nn.Module:
+        with torch_seeded(0):  # of an output layer that is not read
+            return self._task.load(self._source).to(process_state().device).eval()
+
+    def _encode(self, encoder: nn.Module, tokens: Dataset, rows: Positions) -> Array:
+        """Return the features of some rows, (n, 4, H), by the same pass that scores a model that is trained."""
+        draws = make_draws(DrawsConfig(kind="head"), 0, 0)
+        (values,) = Pool(tokens, encoder, self._task, draws, self._scoring, rows=rows).collect(hidden)
+        return np.asarray(values, dtype=np.float32)
+
+    def _new_table(self, width: int) -> NDArray[np.float32]:
+        """Return a table for all places, of which the disk and the memory hold no more than was written."""
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        self._there[:] = False
+        self._file = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 - as long as the table
+        weakref.finalize(self, self._file.close)
+        return np.memmap(self._file, dtype=np.float32, mode="w+", shape=(len(self), LAYERS, width))
+
+
+def _parts(missing: Positions, start: int, tokens: Dataset) -> list[Positions]:
+    """Cut the missing places of one set into parts of texts of similar length."""
+    inside = missing[(missing >= start) & (missing < start + len(tokens))]
+    if not len(inside):
+        return []
+    lengths = tokens.with_format("arrow", columns=["length"])[:]["length"].to_numpy()
+    inside = inside[np.argsort(lengths[inside - start], kind="stable")]
+    return [inside[first : first + PART] for first in range(0, len(inside), PART)]
+
+
+def _key(row: dict[str, Any]) -> bytes:
+    """Return what stands for a text: all that the encoder is given of it."""
+    return hashlib.blake2b(json.dumps(row, sort_keys=True).encode(), digest_size=16).digest()

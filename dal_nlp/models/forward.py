@@ -1,0 +1,278 @@
+"""What one batch can be measured by: lazy properties of one forward pass.
+
+Letters: see ``tasks/base.py``. What no probe touches is never computed; ``touched`` records what was.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dal_nlp.core.categoricals import Categoricals
+from dal_nlp.core.errors import Unsupported
+from dal_nlp.core.task import Batch, Example, Task
+from dal_nlp.models.auxiliary import Companions, TokenLosses
+from dal_nlp.models.hooks import Tap
+from dal_nlp.models.pooled_states import States, spread_states
+from dal_nlp.models.sketch import SIZE, tensor_sketch
+from dal_nlp.models.vectors import Outer
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model with one batch before it, as kinds of draws see it.
+
+    Attributes:
+        model: In evaluation mode.
+        head: Its output layer.
+        run: Calls the model over all rows, in one or several calls; returns what the head gives, (R, ..., A).
+        inputs: Gives what went into the head in the deterministic pass, (R, ..., H); runs that pass if it must.
+    """
+
+    model: nn.Module
+    head: nn.Module
+    run: Callable[[], Tensor]
+    inputs: Callable[[], Tensor]
+
+
+class Draws(Protocol):
+    """A kind of posterior draws.
+
+    Attributes:
+        k: How many there are.
+        consistent: Whether draw k stands for the same parameters in every example, whatever the batching.
+    """
+
+    k: int
+    consistent: bool
+
+    def draw(self, network: Network, k: int) -> Tensor:
+        """Return the raw output (R, ..., A) under draw k; the model is left in evaluation mode."""
+
+    def name(self, k: int) -> str:
+        """Return what tells draw k from those of other kinds, rounds and seeds."""
+
+    def thinned(self, model: nn.Module, head: nn.Module, k: int) -> AbstractContextManager[None]:
+        """Have the model be that of draw k for a block, whoever calls it; it is left in evaluation mode."""
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """What one pass over R rows leaves behind."""
+
+    inputs: Tensor  # (R, ..., H) into the output layer
+    raw: Tensor  # (R, ..., A) out of it
+    states: list[States]  # one for each call
+
+
+class Forward:
+    """One batch in memory, measured by probes.
+
+    Args:
+        model: In evaluation mode.
+        task: How raw output becomes log-probabilities.
+        batch: On the model's device, B examples in R rows.
+        examples: The B examples it was made of.
+        draws: How posterior draws are taken.
+        max_rows: Most rows in one call of the model; an example of more rows is spread over several calls.
+        companions: Networks beside the model; none if left out.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        task: Task,
+        batch: Batch,
+        examples: Sequence[Example],
+        draws: Draws,
+        max_rows: int,
+        companions: Companions | None = None,
+    ) -> None:
+        self.examples = examples
+        self.touched: set[str] = set()
+        self._model, self._task, self._draws, self._max_rows = model, task, draws, max_rows
+        self._head = task.head(model)
+        self.given = batch
+        self._companions = companions or Companions()
+
+    @cached_property
+    def _prepared(self) -> Batch:
+        """The batch with what all readings of it share, such as the result of an encoder beside a decoder."""
+        with torch.inference_mode():
+            return self._task.prepare(self._model, self.given)
+
+    @cached_property
+    def batch(self) -> Batch:
+        """The batch as scored; sequence-to-sequence tasks add the model's own hypothesis."""
+        prepared = self._prepared
+        with torch.inference_mode(False), torch.no_grad():  # ordinary tensors, which autograd accepts
+            return self._task.inputs(self._model, prepared, self._companions.written)
+
+    def _slices(self, batch: Batch) -> Iterator[dict[str, Any]]:
+        rows = len(batch.owner)
+        if rows <= self._max_rows:
+            yield batch.inputs
+            return
+        for start in range(0, rows, self._max_rows):
+            yield {name: values[start : start + self._max_rows] for name, values in batch.inputs.items()}
+
+    def _raw(self, batch: Batch) -> Tensor:
+        """Run the model over all rows; return what its output layer gives, (R, ..., A)."""
+        outputs = []
+        with Tap(self._head) as tap:
+            for inputs in self._slices(batch):
+                self._model(**inputs)
+                outputs.append(tap.output)
+        return torch.cat(outputs)
+
+    @cached_property
+    def _pass(self) -> "_Pass":
+        """The one deterministic pass over all rows."""
+        ins, outs, states = [], [], []
+        batch = self.batch
+        with torch.inference_mode(), Tap(self._head) as tap:
+            for inputs in self._slices(batch):
+                result = self._model(**inputs, output_hidden_states=True)
+                states.append(States.of(result, inputs))
+                ins.append(tap.input)
+                outs.append(tap.output)
+        # Copies made outside inference mode (a reader may be within) are ordinary tensors, which autograd accepts.
+        with torch.inference_mode(False):
+            return _Pass(torch.cat(ins).clone().float(), torch.cat(outs).clone().float(), states)
+
+    @cached_property
+    def categoricals(self) -> Categoricals:
+        """The prediction as categorical distributions."""
+        self.touched.add("log_probs")
+        return self._task.categoricals(self._pass.raw, self.batch)
+
+    @property
+    def log_probs(self) -> Tensor:
+        """Log-probabilities, (B, F, C); where examples have outcomes of their own, padded with -inf."""
+        return self.categoricals.table()
+
+    @property
+    def mask(self) -> Tensor:
+        """Which factors exist, (B, F)."""
+        return self.categoricals.mask
+
+    def text(self, i: int, outcome: int) -> str:
+        """Return what an outcome of example i of the batch says, normalised; see ``Categoricals.numbers``."""
+        return self._task.outcome(self.examples[i], outcome)
+
+    @cached_property
+    def embedding(self) -> Tensor:
+        """The mean of the encoder's last hidden states over the tokens, (B, H); or a sentence encoder's embedding."""
+        self.touched.add("embedding")
+        encoder = self._companions.sentence_encoder()
+        if encoder is None:
+            return self._means[:, -1]
+        return encoder.embed([self._task.show(example) for example in self.examples])
+
+    @cached_property
+    def hidden(self) -> Tensor:
+        """Mean-pooled states of a few layers spread evenly over the encoder, (B, 4, H)."""
+        self.touched.add("hidden")
+        return self._means
+
+    @cached_property
+    def _means(self) -> Tensor:
+        encoded = self._prepared.inputs.get("encoder_outputs")  # then nothing needs to be decoded
+        with torch.inference_mode():
+            states = self._pass.states if encoded is None else [States.of(encoded, self._prepared.inputs)]
+            return spread_states(states, self._prepared)
+
+    @cached_property
+    def predicted_loss(self) -> Tensor:
+        """The loss that the loss-prediction head expects of each example, (B,); see ``loss_prediction``."""
+        self.touched.add("predicted_loss")
+        with torch.inference_mode():
+            predicted: Tensor = self._companions.loss_head()(self.hidden)
+        return predicted
+
+    @cached_property
+    def token_losses(self) -> TokenLosses:
+        """The pretrained masked language model's losses on the tokens; see ``companions``."""
+        self.touched.add("token_losses")
+        return self._companions.token_losses(self.given, self._task.tokenizer)
+
+    @cached_property
+    def gradient(self) -> Outer:
+        """The gradient of - log p(the model's answer) by the output layer's weight, without its bias.
+
+        Ash et al. (2020), section 3: the model's answer stands in for the unknown label. The derivative by the layer's
+        outputs comes from autograd through the task's log-probabilities, so it needs no formula of the task. Where the
+        layer is applied at many positions, their products are summed up: of A outputs by H inputs, A outer products are
+        left, each of a unit vector and H numbers, in place of one for each position of each row. Where A is a
+        vocabulary, the sum is reduced to ``sketch.SIZE`` numbers (the right side of one product), whose distances are
+        those of the gradients up to a random error; the paper has no such case.
+        """
+        self.touched.add("gradient")
+        raw = self._pass.raw.detach().requires_grad_(True)
+        with torch.enable_grad():
+            c = self._task.categoricals(raw, self.batch)
+            loss = -c.over_factors(c.at(c.answered().detach())).sum()
+        (delta,) = torch.autograd.grad(loss, raw)
+        inputs = self._pass.inputs
+        if delta.dim() == 2:
+            return Outer(_numpy(delta[:, None]), _numpy(inputs[:, None]))
+        if delta.shape[-1] > SIZE:
+            sketched = tensor_sketch(delta, inputs, self.batch.owner, self.batch.size)
+            return Outer(_numpy(torch.ones_like(sketched[:, :1, None])), _numpy(sketched[:, None]))
+        total = inputs.new_zeros((self.batch.size, delta.shape[-1], inputs.shape[-1]))
+        total.index_add_(0, self.batch.owner, delta.mT @ inputs)
+        units = torch.eye(delta.shape[-1]).expand(self.batch.size, -1, -1)
+        return Outer(_numpy(units), _numpy(total))
+
+    @property
+    def loss(self) -> Tensor:
+        """The training loss of each example, (B,); the examples must have targets."""
+        self.touched.add("loss")
+        with torch.inference_mode():  # not the pass that is scored, which may read the model's own hypothesis
+            return self._task.loss(self._raw(self._prepared).float(), self._prepared)
+
+    @property
+    def samples(self) -> Iterator[list[str]]:
+        """K texts for each example, B of them at a time: what the model writes under each posterior draw."""
+        self.touched.add("samples")
+        prepared, written = self._prepared, self._companions.written  # made before the model is thinned
+        for k in range(self._draws.k):
+            with torch.inference_mode(), self._draws.thinned(self._model, self._head, k):
+                texts = self._task.write(self._model, prepared, written, self._draws.name(k))
+            yield texts
+
+    @property
+    def draws(self) -> Iterator[Categoricals]:
+        """K predictions under K posterior draws, one in memory at a time."""
+        self.touched.add("draws")
+        return self._draw_all()
+
+    @property
+    def consistent_draws(self) -> Iterator[Categoricals]:
+        """The same, for strategies that compare draw k of one example with draw k of another.
+
+        Raises ``Unsupported`` where the kind of draws gives every example parameters of its own.
+        """
+        if not self._draws.consistent:
+            raise Unsupported(
+                "This strategy compares draws between examples, and draws.kind full gives every example masks of its "
+                "own: use --set draws.kind=fixed."
+            )
+        return self.draws
+
+    def _draw_all(self) -> Iterator[Categoricals]:
+        batch = self.batch  # made before the first draw: a hypothesis is the model's own, not one draw's
+        network = Network(self._model, self._head, lambda: self._raw(batch), lambda: self._pass.inputs)
+        for k in range(self._draws.k):
+            with torch.inference_mode():
+                raw = self._draws.draw(network, k)
+                yield self._task.categoricals(raw.float(), batch)
+
+
+def _numpy(values: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return values.detach().cpu().numpy()

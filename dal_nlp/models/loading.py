@@ -1,0 +1,281 @@
+"""Loading models and tokenizers: an alias, a folder or a Hub id; safetensors only, no remote code.
+
+A *source* is a folder, ``ID`` on the Hub, or ``ID@REVISION`` for a branch, tag or commit there.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dal_nlp.core.errors import Unsupported, UserError
+from dal_nlp.core.progress import Progress
+
+#: Short names; the first needs pip only, the others the Hub.
+ALIASES = {
+    "distilbert": "distilbert/distilbert-base-uncased",
+    "bert": "google-bert/bert-base-uncased",
+    "roberta": "FacebookAI/roberta-base",
+    "modernbert": "answerdotai/ModernBERT-base",
+}
+
+
+def resolve(name: str, progress: Progress, revision: str | None = None) -> str:
+    """Return the folder or Hub id that a model's name stands for; a pinned Hub id is ``ID@REVISION``.
+
+    Raises:
+        UserError: A folder without a configuration or without safetensors weights, a download that failed, or a
+            revision of what does not come from the Hub.
+    """
+    from dal_nlp.readers import demo
+
+    folder = Path(name)
+    if revision is not None and (name == "minilm" or folder.exists()):
+        raise UserError(f"--revision {revision} pins a model of the Hub, and {name} is none: leave --revision out.")
+    if name == "minilm":
+        return str(demo.encoder(progress))
+    if not folder.exists() and (folder.is_absolute() or name.startswith(".") or name.count("/") > 1):
+        raise UserError(f"There is no model folder {name}: give one that save_pretrained wrote, or a Hub id.")
+    if not folder.exists():
+        return ALIASES.get(name, name) if revision is None else f"{ALIASES.get(name, name)}@{revision}"
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{name} is no model folder: it has no config.json; give a folder that save_pretrained wrote.")
+    if not any(folder.glob("*.safetensors")):
+        raise UserError(
+            f"{name} has no weights (*.safetensors): save the model with save_pretrained, or name another --model."
+        )
+    return name
+
+
+@contextmanager
+def _located(source: str) -> Iterator[tuple[str, str]]:
+    """Give the folder or Hub id of a source, and the revision, which means nothing to a folder, to what loads it.
+
+    Raises:
+        UserError: It cannot be loaded.
+    """
+    name, at, revision = source.partition("@")
+    try:
+        yield (name, revision) if at and not Path(source).exists() else (source, "main")
+    except (OSError, ValueError) as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise UserError(
+            f"The model {source} cannot be loaded ({first.rstrip('.')}): give a folder that save_pretrained wrote, or "
+            "check the name and the network."
+        ) from error
+
+
+def load_tokenizer(source: str) -> Any:
+    """Load the fast tokenizer of a folder or Hub id; raises ``UserError`` where it cannot be had."""
+    from transformers import AutoTokenizer
+
+    with _located(source) as (name, revision):
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, use_fast=True, trust_remote_code=False)
+    if tokenizer.pad_token_id is None:
+        raise UserError(f"The tokenizer of {source} has no padding token: set one and save it beside the model.")
+    return tokenizer
+
+
+def load_config(source: str) -> Any:
+    """Return the configuration of a folder's or Hub id's model; raises ``UserError`` where it cannot be had."""
+    from transformers import AutoConfig
+
+    with _located(source) as (name, revision):
+        return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
+
+
+def load_model(
+    auto_class: str, source: str, id2label: dict[int, str] | None = None, config: Any | None = None
+) -> nn.Module:
+    """Load a model in fp32 on the CPU, with a new output layer where the labels' number differs.
+
+    New weights are drawn from torch's global state: call it under ``chance.torch_seeded``.
+
+    Args:
+        auto_class: A class of transformers.
+        source: Folder or Hub id.
+        id2label: The labels' names.
+        config: In place of the model's own configuration.
+    """
+    import transformers
+
+    _quiet_loading()
+    settings: dict[str, Any] = {} if config is None else {"config": config}
+    if id2label is not None:
+        settings = {"id2label": id2label, "label2id": {label: i for i, label in id2label.items()}}
+    with _located(source) as (name, revision):
+        model: nn.Module = getattr(transformers, auto_class).from_pretrained(
+            name,
+            revision=revision,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            **settings,
+        )
+    return model
+
+
+def load_classifier(source: str, labels: Sequence[str]) -> nn.Module:
+    """Load a sequence classifier with one output for every label.
+
+    A model whose own labels are the first of these keeps its outputs and gets further ones behind them: that is a run's
+    checkpoint to whose data a label was added. One with the same labels in another order has its outputs put into this
+    order; one with other labels gets a new output layer, as nobody can tell what its outputs mean.
+    """
+    known = list((load_config(source).id2label or {}).values())
+    grows = len(known) < len(labels) and known == list(labels[: len(known)])
+    first = known if grows else labels
+    model = load_model("AutoModelForSequenceClassification", source, id2label=dict(enumerate(first)))
+    if grows:
+        _add_outputs(model, len(known), labels)
+    elif known != list(labels):
+        _reorder_outputs(output_layer(model, len(labels)), known, labels)
+    return model
+
+
+def _reorder_outputs(head: nn.Linear, known: Sequence[str], labels: Sequence[str]) -> None:
+    """Bring outputs into the order of ``labels`` where these are the known ones, else draw them anew."""
+    with torch.no_grad():
+        if set(known) == set(labels):
+            order = torch.tensor([known.index(label) for label in labels])
+            head.weight.copy_(head.weight[order])
+            if head.bias is not None:
+                head.bias.copy_(head.bias[order])
+            return
+        nn.init.normal_(head.weight, std=0.02)
+        if head.bias is not None:
+            nn.init.zeros_(head.bias)
+
+
+def check_length(model: nn.Module, max_length: int) -> None:
+    """Raise ``UserError`` where texts of ``max_length`` tokens would have more positions than a model has."""
+    config: Any = model.config
+    positions = config.to_dict().get("max_position_embeddings")
+    if positions is not None and 0 < positions < max_length:
+        raise UserError(
+            f"max_length {max_length} is above the {positions} positions of {type(model).__name__}: lower it, with "
+            f"--set max_length={positions} for example."
+        )
+
+
+def has_masked_lm(source: str) -> bool:
+    """Tell from the configuration of a folder or Hub id alone whether it was saved with a masked-LM head.
+
+    Raises:
+        UserError: There is no configuration to be had.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    config = load_config(source)
+    kind = config.model_type
+    # Decoders guess a token from those before it. ELECTRA's pretraining head tells real words from replaced ones.
+    if config.is_encoder_decoder or kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        return False
+    saved = config.architectures or []
+    both = kind != "electra" and any(name.endswith("ForPreTraining") for name in saved)
+    return both or MODEL_FOR_MASKED_LM_MAPPING_NAMES[kind] in saved
+
+
+def load_masked_lm(source: str) -> nn.Module:
+    """Load the masked language model of a folder or Hub id in fp32 on the CPU, in evaluation mode.
+
+    Raises:
+        Unsupported: The weights of its head are not there.
+    """
+    from transformers import AutoModelForMaskedLM
+
+    _quiet_loading()
+    with _located(source) as (name, revision):
+        model, found = AutoModelForMaskedLM.from_pretrained(
+            name,
+            revision=revision,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    if found["missing_keys"]:
+        raise Unsupported(
+            f"The model {source} comes without the weights of a masked-LM head: use another --model, such as bert, or "
+            "another strategy."
+        )
+    loaded: nn.Module = model.eval()
+    return loaded
+
+
+def _add_outputs(model: nn.Module, old: int, labels: Sequence[str]) -> None:
+    """Widen the output layer to all labels; the new rows are drawn as new layers are, from torch's global state."""
+    head = output_layer(model, old)
+    name = next(name for name, module in model.named_modules() if module is head)
+    wider = nn.Linear(head.in_features, len(labels), bias=head.bias is not None)
+    nn.init.normal_(wider.weight, std=0.02)
+    with torch.no_grad():
+        wider.weight[:old] = head.weight
+        if head.bias is not None:
+            wider.bias.zero_()
+            wider.bias[:old] = head.bias
+    model.set_submodule(name, wider)
+    config: Any = model.config
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: i for i, label in enumerate(labels)}
+
+
+def _quiet_loading() -> None:
+    """Keep transformers from reporting a new output layer, which every fresh classifier has."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    # The second remarks, below that level of the first, that nothing was spread over several devices.
+    for name in ("transformers.modeling_utils", "transformers.distributed.tensor_parallel"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def digest(model: nn.Module) -> str:
+    """Return 16 hex digits that stand for a model's weights."""
+    key = hashlib.blake2b(digest_size=8)
+    for name, values in sorted(model.state_dict().items()):
+        key.update(name.encode())
+        key.update(values.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return key.hexdigest()
+
+
+def weights_key(source: str) -> str:
+    """Return what stands for the weights of a folder (a digest of its files) or Hub id (its commit); loads nothing."""
+    folder = Path(source)
+    if not folder.is_dir():
+        return f"{source} {_commit(source)}"
+    files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
+    return " ".join(_file_digest(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+
+
+def _commit(source: str) -> str:
+    """Return the commit of a Hub id: the name of the folder that its files are kept in."""
+    from transformers.utils.hub import cached_file
+
+    with _located(source) as (name, revision):
+        return Path(str(cached_file(name, "config.json", revision=revision))).parent.name
+
+
+@cache
+def _file_digest(path: Path, changed: int, size: int) -> str:
+    """Return the digest of a file; once for a file as it is, in a process of many runs."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:16]
+
+
+def output_layer(model: nn.Module, outputs: int) -> nn.Linear:
+    """Return the last linear layer with ``outputs`` outputs; raises ``UserError`` where there is none."""
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == outputs]
+    if not layers:
+        raise UserError(
+            f"{type(model).__name__} has no linear output layer of {outputs} outputs: use another --model or a task "
+            "class with a `head` of its own."
+        )
+    return layers[-1]

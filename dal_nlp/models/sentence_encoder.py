@@ -1,0 +1,80 @@
+"""A pretrained encoder that embeds texts in the place of the model that is trained; once per text, kept on disk."""
+
+import hashlib
+from collections.abc import Container, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dal_nlp.core.caches import Cache
+from dal_nlp.core.distributed import process_state
+from dal_nlp.core.errors import UserError
+from dal_nlp.models.loading import load_config, load_model, load_tokenizer
+
+#: Tokens after which a text is cut; what sentence encoders are trained on is shorter.
+LONGEST = 256
+
+
+def check_encoder(source: str) -> str:
+    """Return hex digits that stand for an encoder and its files; raises ``UserError`` for what is none."""
+    config = load_config(source)
+    if config.is_encoder_decoder or config.to_dict().get("is_decoder") or config.model_type not in _encoders():
+        raise UserError(
+            f"query.embedding_model {source} ({config.model_type}) is no encoder of texts: name one, such as minilm."
+        )
+    weights = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in Path(source).glob("*.safetensors")]
+    return hashlib.blake2b(f"{source} {config.to_json_string()} {sorted(weights)}".encode(), digest_size=8).hexdigest()
+
+
+def _encoders() -> Container[str]:
+    """Return the kinds of models that guess masked words, as encoders do."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    return MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+
+class SentenceEncoder:
+    """Mean-pooled last states of an encoder, scaled to length one.
+
+    Nothing is loaded before a text is embedded that the cache does not hold.
+
+    Args:
+        source: Folder or Hub id of an encoder.
+        cache: Of this encoder alone.
+    """
+
+    def __init__(self, source: str, cache: Cache) -> None:
+        self._source, self._cache = source, cache
+
+    def embed(self, texts: Sequence[str]) -> Tensor:
+        """Return the embeddings of B texts, (B, H) in fp32, on the CPU; raises ``UserError`` for what is no encoder."""
+        keys = [hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts]
+        known = self._cache.get(keys)
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        if missing:
+            embedded = self._run(list(missing.values())).cpu().numpy()
+            new = {key: row.tobytes() for key, row in zip(missing, embedded, strict=True)}
+            self._cache.put(new)
+            known |= new
+        return torch.from_numpy(np.stack([np.frombuffer(known[key], dtype=np.float32) for key in keys]))
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        model = load_model("AutoModel", self._source)
+        return model.to(process_state().device).eval(), load_tokenizer(self._source)
+
+    def _run(self, texts: Sequence[str]) -> Tensor:
+        model, tokenizer = self._loaded
+        positions = model.config.to_dict().get("max_position_embeddings") or LONGEST
+        most = min(LONGEST, tokenizer.model_max_length, positions)
+        inputs = tokenizer(texts, truncation=True, max_length=most, padding=True, return_tensors="pt")
+        inputs = {name: values.to(process_state().device) for name, values in inputs.items()}
+        with torch.inference_mode():
+            states = model(**inputs).last_hidden_state.float()
+        mask = inputs["attention_mask"][..., None].to(states)
+        means = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
+        return nn.functional.normalize(means, dim=-1)

@@ -1,0 +1,364 @@
+"""Several people at one run at the same time: who is given what, and what becomes of their answers.
+
+Only the ledger is kept. Who looks at what is a courtesy that a restart forgets: nothing depends on it.
+"""
+
+import threading
+import time
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dal_nlp.annotation.answer_store import UNDO, Desk
+from dal_nlp.annotation.answers import Label, Origin, Skip
+from dal_nlp.annotation.parsing import KEYS, REASONS, key, key_of, numbered, write_answer
+from dal_nlp.annotation.voting import opinions
+from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.core.ledger import MAJORITY, Event, Ledger, read_events
+
+VIA = "page"
+#: Seconds without a sign of life after which what somebody looks at is given to others too.
+PATIENCE = 180
+#: Characters of the longest name.
+LONGEST_NAME = 60
+#: Requests whose repetition is known: a browser that got no reply sends its answer again.
+REMEMBERED = 4096
+#: Characters of a text in the list of earlier answers, and how many of them are listed.
+EXCERPT, LISTED = 120, 100
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Given:
+    """An answer as a page sends it.
+
+    Attributes:
+        id: Of the example.
+        text: The answer, as it would be typed (see ``read_answer``).
+        refusal: "skip" or "unsure" in place of an answer, "" for none.
+        note: What the annotator wrote beside it.
+        final: Whether it settles a dispute.
+        request: What the page calls this request, the same when it is sent again; "" for nothing.
+    """
+
+    id: str
+    text: str = ""
+    refusal: Literal["", "skip", "unsure"] = ""
+    note: str = ""
+    final: bool = False
+    request: str = ""
+
+
+@dataclass
+class _Held:
+    """What one tab looks at: the example, what was shown as the model's answer, and how long it stays its own."""
+
+    id: str
+    shown: Json | None
+    until: float
+
+
+class Room:
+    """A run folder that several people answer in while a model trains; every method may be called by any thread.
+
+    Args:
+        desk: Of the run, open for writing.
+        ledger: Of the run, the same that the desk writes to.
+        clock: Seconds that only go forward.
+    """
+
+    def __init__(self, desk: Desk, ledger: Ledger, clock: Callable[[], float] = time.monotonic) -> None:
+        self.desk, self._ledger, self._clock = desk, ledger, clock
+        self._changed = threading.Condition()
+        self._held: dict[str, _Held] = {}
+        self._requests: dict[str, str] = {}  # the ids that they were about
+        self._said, self._trouble, self._busy = "", "", True
+        #: By name, what was answered, in that order: the id, and whether it was to settle a dispute.
+        self._acts: dict[str, dict[tuple[str, bool], None]] = {}
+        for event, _ in read_events(ledger.path):
+            self._note(event)
+
+    # What the pages ask for
+
+    def about(self) -> Json:
+        """Return what does not change: the kind of answers, the labels by what is typed for them, who may answer."""
+        task, config = self.desk.task, self.desk.config
+        return {
+            "run": self.desk.folder.resolve().name,
+            "asks": task.asks,
+            "labels": list(numbered(task.labels, len(task.labels) <= KEYS).items()),
+            "by_key": len(task.labels) <= KEYS,
+            "annotators": config.annotators or [],
+        }
+
+    def next(self, who: str, tab: str) -> Json | None:
+        """Return what a tab is to show now, None where there is nothing to do for this person at present.
+
+        Raises:
+            UserError: A name that cannot be one.
+        """
+        with self._changed:
+            self._check_name(who)
+            now, held = self._clock(), self._held.get(tab)
+            queue = self.desk.line(who)
+            if held and held.id in queue:
+                held.until = now + PATIENCE
+                return self._item(held.id, held.shown, who)
+            taken = {other.id for name, other in self._held.items() if name != tab and other.until > now}
+            free = next((id for id in queue if id not in taken), None)
+            return self._hand_out(free, who, tab) if free is not None else None
+
+    def open(self, who: str, tab: str, id: str) -> Json:
+        """Return an example that this person has answered, for a correction, or one that is disputed, to be settled.
+
+        Raises:
+            UserError: It is neither.
+        """
+        with self._changed:
+            self._check_name(who)
+            self.desk.require(id)
+            if who not in opinions(self.desk.state, id) and id not in self.desk.disputed():
+                raise UserError(f"{id!r} is not disputed, and {who!r} has not answered it: choose one of the lists.")
+            return self._hand_out(id, who, tab)
+
+    def answer(self, who: str, tab: str, given: Given) -> Json:
+        """Write an answer down; it is on the disk when this returns.
+
+        The same answer of the same person is written once, and a request counts once, however often and in which order
+        they arrive. What no round could learn from any more is not taken, and "wanted" is false then.
+
+        Raises:
+            UserError: An answer that cannot be used, with the reason; a name or an id that cannot be right.
+        """
+        id = given.id
+        with self._change():
+            self._check_name(who)
+            self.desk.require(id)
+            held = self._held.get(tab)
+            shown = held.shown if held and held.id == id else None
+            wanted = self.desk.wants(id)
+            if wanted and given.request not in self._requests:
+                note = " ".join(given.note.split())
+                origin = self.desk.origin(who, VIA, shown, given.final, note, given.request)
+                answer = self._read_answer(given, origin)
+                before = opinions(self.desk.state, id).get(who)
+                again = before is not None and key(before) == key_of(answer) and before.get("note", "") == note
+                if given.final or not again:
+                    self.desk.write(answer)
+                elif given.request:
+                    self._remember(given.request, id)
+            if held and held.id == id:
+                del self._held[tab]
+            return {"disputed": id in self.desk.disputed(), "wanted": wanted}
+
+    def undo(self, who: str, tab: str, request: str = "") -> Json | None:
+        """Take the last answer of a person back and return its example; None where there is none.
+
+        The example comes with what was answered under "taken", to be changed. What a model has learnt from already is
+        not taken back but shown for a correction, so that no round loses it. A request counts once.
+        """
+        with self._change():
+            self._check_name(who)
+            if request in self._requests:
+                return self._hand_out(self._requests[request], who, tab)
+            id, final = next(reversed(self._acts.get(who, {})), ("", False))
+            if not id:
+                return None
+            state = self.desk.state
+            old = [state.audit or []] if state.round else []
+            old += [query.ids for query in state.queries if query.round < state.round]
+            before = self._before_the_last_word(id) if final else None
+            if before is not None:
+                self.desk.restore(id, before, request)
+            elif not state.stopped and not any(id in ids for ids in old):
+                self.desk.remove(id, who, VIA, whose=who, request=request)
+            return self._hand_out(id, who, tab)
+
+    def _before_the_last_word(self, id: str) -> Event | None:
+        """Return what was decided before a dispute was settled, None where nothing was."""
+        decided = [event for event in self.desk.state.given[id] if event["event"] in ("label", "skip")]
+        return next((event for event in reversed(decided[:-1]) if not event.get("final")), None)
+
+    def leave(self, tab: str) -> None:
+        """Let others have what a tab was shown."""
+        with self._changed:
+            self._held.pop(tab, None)
+
+    def mine(self, who: str) -> list[Json]:
+        """Return the last answers of a person, the newest first."""
+        with self._changed:
+            state = self.desk.state
+            found = list[Json]()
+            for id, final in reversed(self._acts.get(who, {})):
+                if not final and state.asks(id) and len(found) < LISTED:
+                    found.append({**self._listed(id), "answer": self._typed(opinions(state, id)[who], id)})
+            return found
+
+    def disputes(self) -> list[Json]:
+        """Return what people disagree about, with the answer of each."""
+        with self._changed:
+            return [{**self._listed(id), "said": self._opinions(id)} for id in self.desk.disputed()]
+
+    def progress(self, who: str, tab: str, active: bool) -> Json:
+        """Return where the run stands; ``active`` says that somebody is at work on what the tab shows."""
+        with self._changed:
+            state, config = self.desk.state, self.desk.config
+            if active and tab in self._held:
+                self._held[tab].until = self._clock() + PATIENCE
+            batch = state.queries[-1].ids if state.queries else []
+            if state.pending(state.audit or []):
+                batch = state.audit or []
+            return {
+                "labels": state.spent,
+                "budget": config.budget,
+                "round": len(state.queries) - 1,
+                "audit": bool(state.pending(state.audit or [])),
+                "batch": len(batch),
+                "done": len(batch) - len(state.pending(batch)),
+                "mine": len({id for id, _ in self._acts.get(who, {})}),
+                "disputed": len(self.desk.disputed()),
+                "learning": self._busy and state.stopped is None and not self._trouble,
+                "said": self._said,
+                "trouble": self._trouble,
+                "stopped": state.stopped,
+                "curve": [
+                    {"labels": event["labels"], "values": event["values"], "intervals": event["intervals"]}
+                    for event in state.metrics
+                ],
+            }
+
+    # What the run that trains asks for
+
+    def append(self, event: str, values: Event) -> int:
+        """Write an event of the run down; return where the ledger ends then, in bytes."""
+        with self._change():
+            self._ledger.append(event, values)
+            return self._ledger.path.stat().st_size
+
+    def wait(self, ids: Sequence[str]) -> int:
+        """Wait until all of ``ids`` have an answer or a skip; return where the ledger ends then, in bytes."""
+        with self._changed:
+            self._busy = False
+            self._changed.wait_for(lambda: not self.desk.state.pending(list(ids)))
+            self._busy = True
+            return self._ledger.path.stat().st_size
+
+    def say(self, text: str) -> None:
+        """Show a sentence of the run."""
+        with self._changed:
+            self._said = text
+
+    def fail(self, text: str) -> None:
+        """Show why the run has ended before its time."""
+        with self._changed:
+            self._trouble = text
+
+    # What they share
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Let one thread at a time write, and wake who waits for it."""
+        with self._changed:
+            start = self._ledger.path.stat().st_size
+            try:
+                yield
+            finally:
+                for event, _ in read_events(self._ledger.path, start):
+                    self._note(event)
+                self._changed.notify_all()
+
+    def _note(self, event: Event) -> None:
+        """Take up who has answered what, the last one last, and whose requests these were."""
+        id, by, whose = event.get("id", ""), event.get("by", MAJORITY), event.get("whose")
+        if event.get("request"):
+            self._remember(event["request"], id)
+        if event.get("via") == UNDO:
+            for acts in self._acts.values():
+                acts.pop((id, True), None)
+        elif event["event"] in ("label", "skip", "answer") and by != MAJORITY:
+            act = id, bool(event.get("final"))
+            mine = self._acts.setdefault(by, {})
+            mine.pop(act, None)
+            mine[act] = None
+        elif event["event"] == "removed":
+            for name, acts in self._acts.items():
+                if whose in (None, name):
+                    acts.pop((id, False), None)
+                    acts.pop((id, True), None)
+
+    def _check_name(self, who: str) -> None:
+        names = self.desk.config.annotators
+        if names and who not in names:
+            raise UserError(f"{who!r} is no annotator of this run{nearest(who, names)}: choose {' or '.join(names)}.")
+        if not who.strip() or who != who.strip() or len(who) > LONGEST_NAME or not _plain(who) or who == MAJORITY:
+            raise UserError(f"A name has 1 to {LONGEST_NAME} letters, none of them invisible, and is not 'majority'.")
+
+    def _read_answer(self, given: Given, origin: Origin) -> Label | Skip:
+        if not _plain(origin.note):
+            raise UserError("A note holds letters, and nothing invisible: write it again.")
+        if given.refusal:
+            return Skip(given.id, REASONS[given.refusal], origin)
+        try:
+            return self.desk.read(given.id, given.text, origin)
+        except ValueError as error:
+            raise UserError(f"{str(error)[:300].rstrip('.')}.") from None
+
+    def _remember(self, request: str, id: str) -> None:
+        self._requests[request] = id
+        while len(self._requests) > REMEMBERED:
+            del self._requests[next(iter(self._requests))]
+
+    def _hand_out(self, id: str, who: str, tab: str) -> Json:
+        """Give an example to a tab."""
+        wanted = self.desk.config.suggest or self.desk.task.asks == "text"  # summaries are made of the model's draft
+        shown = self.desk.suggestion(id) if wanted else None
+        now = self._clock()
+        self._held = {name: held for name, held in self._held.items() if held.until > now or name == tab}
+        self._held[tab] = _Held(id, shown, now + PATIENCE)
+        return self._item(id, shown, who)
+
+    def _item(self, id: str, shown: Json | None, who: str) -> Json:
+        task, example = self.desk.task, self.desk.example(id)
+        before = opinions(self.desk.state, id).get(who)
+        said = [event for event in self.desk.state.given.get(id, []) if event["event"] != "removed"]
+        last = next((event for event in reversed(said) if event.get("by") == who), None)
+        suggestion = shown and {**self._answer(shown, id), "confidence": shown["confidence"]}
+        return {
+            "id": id,
+            "why": self.desk.why(id),
+            "texts": [
+                {"name": name, "text": text} for name, text in zip(task.columns(), task.texts(example), strict=True)
+            ],
+            "suggestion": suggestion,
+            "answer": self._answer(before, id) if before else None,
+            "taken": self._answer(last, id) if last and not before else None,
+            "note": last.get("note", "") if last else "",
+            "said": self._opinions(id) if id in self.desk.disputed() else [],
+        }
+
+    def _listed(self, id: str) -> Json:
+        text = " ".join(self.desk.task.show(self.desk.example(id)).split())
+        return {"id": id, "text": text if len(text) <= EXCERPT else f"{text[:EXCERPT]}..."}
+
+    def _opinions(self, id: str) -> list[Json]:
+        return [{"by": by, "typed": self._typed(event, id)} for by, event in opinions(self.desk.state, id).items()]
+
+    def _answer(self, event: Event, id: str) -> Json:
+        """Return an answer as it would be typed, and its place in the last text, in characters, where it has one."""
+        target = event.get("target")
+        typed = {"typed": self._typed(event, id), "start": None, "end": None}
+        if self.desk.task.asks != "span" or target is None or not target["text"]:
+            return typed
+        start = target["answer_start"][0]
+        return {**typed, "start": start, "end": start + len(target["text"][0])}
+
+    def _typed(self, event: Event, id: str) -> str:
+        return write_answer(self.desk.task, event, self.desk.example(id))
+
+
+def _plain(text: str) -> bool:
+    """Tell whether a line holds nothing invisible but blanks, and joiners within words."""
+    return all(unicodedata.category(c)[0] not in "CZ" or c in " \u200c\u200d" for c in text)

@@ -1,0 +1,264 @@
+"""The page on which people answer, over HTTP: one html file, and a few requests in JSON that carry the token.
+
+The token is in the fragment of the page's address, which browsers send to nobody, and comes back in a header that no
+other site can set: a request without it is refused, whatever cookies or forms a browser is made to send.
+"""
+
+import asyncio
+import base64
+import hashlib
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Body, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dal_nlp.core.errors import UserError
+from dal_nlp.page.queue import Given, Json, Room
+from dal_nlp.report.html import render
+
+#: Bytes of the longest request: the longest answer (see ``answers.LONGEST_ANSWER``) as JSON, and some.
+LARGEST = 700_000
+#: Seconds in which a request is to be there.
+SLOWEST = 30
+#: Bytes of the token, and letters that it has at least.
+_TOKEN, _LETTERS = 24, 32
+_TOKEN_FILE = ".page-token"
+
+
+class Asked(BaseModel):
+    """Who asks: a name, and the tab, by a name that the page has made up for it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    who: str = Field(max_length=200)
+    tab: str = Field(min_length=8, max_length=64)
+
+
+class Undone(Asked):
+    """A tab that takes an answer back; see ``Given``."""
+
+    request: str = Field("", max_length=64)
+
+
+class Opened(Asked):
+    """A tab that wants one example."""
+
+    id: str = Field(max_length=1000)
+
+
+class Alive(Asked):
+    """A tab that asks how things stand."""
+
+    active: bool
+
+
+class Answered(Opened):
+    """A tab that sends an answer; see ``Given``."""
+
+    text: str = ""
+    refusal: str = Field("", pattern="^(|skip|unsure)$")
+    note: str = Field("", max_length=2000)
+    final: bool = False
+    request: str = Field("", max_length=64)
+
+
+def token_of(folder: Path) -> str:
+    """Return the token of a run folder, which only its owner may read; it is made at first and kept for open pages."""
+    path = folder / _TOKEN_FILE
+    try:
+        if path.is_file() and len(token := path.read_text(encoding="ascii")) >= _LETTERS:
+            return token
+        token = secrets.token_urlsafe(_TOKEN)
+        draft = path.with_suffix(".part")
+        draft.unlink(missing_ok=True)
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(token)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}, which keeps the page's token, cannot be used ({error}): remove it.") from None
+    return token
+
+
+def make_app(room: Room, token: str, hosts: list[str]) -> FastAPI:
+    """Return the application.
+
+    Args:
+        room: Gives and takes.
+        token: Without it nothing is told.
+        hosts: The names under which the server may be asked for; [] for any. A site can make its own name lead to this
+            machine (DNS rebinding), so that a browser takes both for one.
+    """
+    page = render("annotate.html.j2", {})
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.exception_handler(UserError)
+    async def mistaken(_: Request, error: UserError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 422)
+
+    @app.exception_handler(RequestValidationError)
+    async def unreadable(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        return JSONResponse({"detail": f"The request is not as the page sends it ({place}: {first['msg']})."}, 422)
+
+    @app.get("/")
+    def show() -> Response:
+        return Response(page, media_type="text/html; charset=utf-8")
+
+    @app.get("/api/about")
+    def about() -> Json:
+        return room.about()
+
+    @app.post("/api/next")
+    def next_(asked: Annotated[Asked, Body()]) -> Json:
+        return {"item": room.next(asked.who, asked.tab)}
+
+    @app.post("/api/open")
+    def open_(asked: Annotated[Opened, Body()]) -> Json:
+        return {"item": room.open(asked.who, asked.tab, asked.id)}
+
+    @app.post("/api/answer")
+    def answer(asked: Annotated[Answered, Body()]) -> Json:
+        values = asked.model_dump(exclude={"who", "tab"})
+        written = room.answer(asked.who, asked.tab, Given(**values))
+        return {**written, "item": room.next(asked.who, asked.tab)}
+
+    @app.post("/api/undo")
+    def undo(asked: Annotated[Undone, Body()]) -> Json:
+        return {"item": room.undo(asked.who, asked.tab, asked.request)}
+
+    @app.post("/api/leave")
+    def leave(asked: Annotated[Asked, Body()]) -> Json:
+        room.leave(asked.tab)
+        return {}
+
+    @app.post("/api/mine")
+    def mine(asked: Annotated[Asked, Body()]) -> Json:
+        return {"rows": room.mine(asked.who)}
+
+    @app.post("/api/disputes")
+    def disputes(asked: Annotated[Asked, Body()]) -> Json:
+        return {"rows": room.disputes()}
+
+    @app.post("/api/progress")
+    def progress(asked: Annotated[Alive, Body()]) -> Json:
+        return room.progress(asked.who, asked.tab, asked.active)
+
+    app.add_middleware(_Gate, token=token, hosts=hosts, policy=_policy(page))
+    return app
+
+
+def _policy(page: bytes) -> str:
+    """Return the policy under which a browser runs what the page itself holds and nothing else, whatever texts hold."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src '{_digest(page, 'script')}'",
+            f"style-src '{_digest(page, 'style')}'",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ]
+    )
+
+
+def _digest(page: bytes, element: str) -> str:
+    """Return what a policy calls the one element of a kind in a page."""
+    (inside,) = re.findall(rf"<{element}>(.*?)</{element}>".encode(), page, re.DOTALL)
+    return f"sha256-{base64.b64encode(hashlib.sha256(inside).digest()).decode()}"
+
+
+class _Gate:
+    """Lets requests in: from the page, with the token, and not too large; all replies carry the policy.
+
+    Who may not come in is told so before anything of the body is read.
+    """
+
+    def __init__(self, app: ASGIApp, token: str, hosts: list[str], policy: str) -> None:
+        self._app, self._bearer, self._hosts = app, f"Bearer {token}".encode(), hosts
+        self._headers = {
+            "Content-Security-Policy": policy,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-store",
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(self._headers)
+            await send(message)
+
+        status, wrong = self._wrong(scope)
+        body = b""
+        if not wrong:
+            try:
+                found = await asyncio.wait_for(_body(receive), SLOWEST)
+            except TimeoutError:
+                found, status, wrong = b"", 408, f"The request was not there within {SLOWEST} seconds: send it again."
+            except asyncio.CancelledError:  # the server ends
+                return
+            if found is None:  # it went away
+                return
+            body = found
+            if len(body) > LARGEST:
+                status, wrong = 413, f"A request has at most {LARGEST:,} bytes: shorten the answer."
+        if wrong:
+            await JSONResponse({"detail": wrong}, status)(scope, receive, told)
+            return
+        whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def read() -> Message:
+            return whole.pop() if whole else await receive()
+
+        await self._app(scope, read, told)
+
+    def _wrong(self, scope: Scope) -> tuple[int, str]:
+        """Return the status and the reason with which a request is refused, "" where it is not."""
+        headers = Headers(scope=scope)
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if self._hosts and _name(host) not in self._hosts:
+            return 403, f"This server is not called {host[:100]!r}: open the address that `dal-nlp annotate` printed."
+        if origin is not None and origin.partition("://")[2] != host:
+            return 403, "Requests of other sites are refused."
+        bearer = headers.get("authorization", "").encode()
+        if scope["path"].startswith("/api/") and not secrets.compare_digest(bearer, self._bearer):
+            return 401, "The token is missing or wrong: open the address that `dal-nlp annotate` printed."
+        return 200, ""
+
+
+def _name(host: str) -> str | None:
+    """Return the name in a Host header, without its port; None where it holds none."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the body of a request, or as much of it as is too much; None where the client went away."""
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more and size <= LARGEST:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        parts.append(message.get("body", b""))
+        size, more = size + len(parts[-1]), message.get("more_body", False)
+    return b"".join(parts)

@@ -1,1 +1,0 @@
-"""People as oracles: how their answers are read, kept, compared and settled, whatever channel they come through."""

@@ -1,0 +1,43 @@
+"""Self-contained html pages: templates of the package, one style, pictures inside."""
+
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+from dal_nlp.core.text import counted, duration
+from dal_nlp.report.summary import cell
+
+SHOWN_CHARACTERS, TITLE_CHARACTERS = 280, 2000
+
+
+def render(template: str, values: Mapping[str, Any]) -> bytes:
+    """Fill a template of the package; texts are escaped, and a name that is missing is an error."""
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("dal_nlp.report", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"cell": cell, "counted": counted, "cut": cut, "duration": duration, "number": "{:,}".format}
+    environment.globals |= {"shown": SHOWN_CHARACTERS, "in_title": TITLE_CHARACTERS}
+    style = resources.files("dal_nlp.report").joinpath("page.css").read_text(encoding="utf-8")
+    return environment.get_template(template).render(values, style=Markup(style)).encode()
+
+
+def inline(svg: bytes, colours: Mapping[str, str]) -> str:
+    """Return a drawn svg for a page, its colours by the names of the page's; from numbers and escaped names only."""
+    from markupsafe import Markup
+
+    text = svg.decode()
+    for name, colour in colours.items():
+        text = text.replace(colour, f"var(--{name})")
+    return Markup(text[text.index("<svg") :])
+
+
+def cut(text: str, length: int) -> str:
+    """Return at most so many characters of a text."""
+    return text if len(text) <= length else f"{text[:length].rstrip()} ..."

@@ -1,0 +1,54 @@
+"""What a run's curve so far says about the labels still to come, and what became of what it said before."""
+
+import math
+from dataclasses import dataclass
+
+from dal_nlp.core.ledger import State
+from dal_nlp.core.rng import generator
+from dal_nlp.report.forecast import LEAST_POINTS, Forecast, Outcome, forecast, outcome
+
+#: Where no target is given, the next multiple of this above the last score is one.
+STEP = 0.05
+#: Resamples of each forecast that is already past.
+PAST = 200
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Forecasts of one metric.
+
+    Attributes:
+        metric: Its column.
+        target: The score that is forecast.
+        now: What is said now; None where the curve does not allow to say anything.
+        past: What was said after earlier rounds, wherever something could be, and what came true; oldest first.
+    """
+
+    metric: str
+    target: float
+    now: Forecast | None
+    past: tuple[Outcome, ...]
+
+
+def outlook(state: State) -> Outlook | None:
+    """Return the forecasts for a run's target, or for a round score above the last one; None for few rounds.
+
+    Each forecast reads nothing but the rounds before it, so the past ones are what the report said then.
+    """
+    if len(state.metrics) < LEAST_POINTS:
+        return None
+    config = state.config or {}
+    metric, target = next(iter((config.get("target") or {}).items()), (next(iter(state.metrics[0]["values"])), None))
+    labels = [event["labels"] for event in state.metrics]
+    scores = [event["values"][metric] for event in state.metrics]
+    if target is None:
+        target = round(STEP * (math.floor(scores[-1] / STEP + 1e-9) + 1), 2)
+    if target > 1:
+        return None
+    seed = int(config.get("seed", 0))
+    past = [
+        forecast(labels[:n], scores[:n], target, generator(seed, n, "forecast"), PAST)
+        for n in range(LEAST_POINTS, len(labels))
+    ]
+    now = forecast(labels, scores, target, generator(seed, len(labels), "forecast"))
+    return Outlook(metric, target, now, tuple(outcome(said, labels, scores) for said in past if said is not None))

@@ -1,0 +1,323 @@
+"""What a run adds up to, in numbers and sentences: what the report and the terminal show."""
+
+import math
+import re
+from collections import Counter
+from typing import Any
+
+from dal_nlp.core.ledger import Event, Query, State, readable
+from dal_nlp.core.text import counted, duration
+from dal_nlp.report.excerpts import excerpt
+from dal_nlp.report.outlook import outlook
+
+SECONDS = ("train_seconds", "pool_seconds", "choose_seconds", "eval_seconds")
+SHOWN_ROUNDS, SHOWN_TEXTS = 5, 100
+#: Notes on what was not asked, see ``querying.query``.
+LEFT_OUT = ("near_duplicates", "held_by_group", "fewer_by_group")
+
+
+def rounds_table(state: State) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of the table of rounds, as text; times are in seconds.
+
+    The columns are round, labels, the headline metric and its 95 % interval (where there is one), the other
+    metrics, the metrics on the validation set (where there are any), and the times for training, pool
+    scoring, choosing, evaluating.
+    """
+    names, events = metric_names(state), state.metrics
+    columns = {name: [str(event[name]) for event in events] for name in ("round", "labels")}
+    for name in names:
+        columns[name] = [cell(event["values"][name]) for event in events]
+        if name == names[0] and any(name in event["intervals"] for event in events):
+            columns["95 %"] = [_interval(event, name) for event in events]
+    for name in names:
+        if any(name in (event["validation"] or {}) for event in events):
+            columns[f"validation {name}"] = [cell((event["validation"] or {}).get(name)) for event in events]
+    for place, name in enumerate(SECONDS):
+        times = [seconds(state, event)[place] for event in events]
+        columns[name.removesuffix("_seconds")] = ["" if time is None else f"{time:.1f} s" for time in times]
+    return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def headline(state: State) -> str:
+    """Return the last round's score, as in "accuracy 0.83 [0.79, 0.86] at 220 labels", or ""."""
+    if not state.metrics:
+        return ""
+    last, name = state.metrics[-1], metric_names(state)[0]
+    parts = [
+        spoken(name),
+        f"{last['values'][name]:.2f}",
+        _interval(last, name),
+        f"at {counted(last['labels'], 'label')}",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def finished_line(state: State) -> str:
+    """Say what training all weights once after the last round came to; "" where that was not done."""
+    event = state.finished
+    if event is None:
+        return ""
+    values = ", ".join(f"{spoken(name)} {value:.3f}" for name, value in event["values"].items())
+    took = duration(event["train_seconds"])
+    return f"All weights were trained once at the end, on {counted(event['labels'], 'label')} in {took}: {values}."
+
+
+def round_line(state: State) -> str:
+    """Return the last finished round in one line, for the progress of a run."""
+    last = state.metrics[-1]
+    values = ", ".join(f"{spoken(name)} {value:.3f}" for name, value in last["values"].items())
+    labels, took = counted(last["labels"], "label"), duration(last["train_seconds"])
+    return f"Round {last['round']}: {values} at {labels}, trained {took}"
+
+
+def contents(state: State) -> dict[str, Any]:
+    """Return the names that the page's template reads."""
+    config = state.config or {}
+    last = state.metrics[-1] if state.metrics else None
+    used = list(dict.fromkeys(query.strategy for query in state.queries if query.round > 0))
+    header, rows = rounds_table(state)
+    asked = [query for query in state.queries if query.ids]
+    # Where answers are parts of the texts, the texts are shown whole.
+    whole = any(guess["marks"] for query in state.queries for guess in query.guesses)
+    return {
+        **{name: config.get(name) for name in ("task", "model", "initial_strategy", "seed", "budget")},
+        "strategy": ", ".join(used) or config.get("strategy"),
+        "headline": headline(state),
+        "measured": _measured(state),
+        "finished": finished_line(state),
+        "alternative": _alternative(state),
+        "header": header,
+        "rows": rows,
+        "classes": _classes(last["breakdown"]) if last else [],
+        "counts": _counts(state),
+        "examples": _examples(state),
+        "rules": _rules(state),
+        "outlook": _outlook(state),
+        "bought": _bought(state),
+        "reading": _reading(state),
+        "given": _given(state),
+        "unlearnable": last.get("unlearnable", 0) if last else 0,
+        "skipped": Counter(state.skipped.values()).most_common(),
+        "seconds": _total_seconds(state),
+        **{name: sum(query.notes.get(name, 0) for query in state.queries) for name in LEFT_OUT},
+        "pseudo": [_pseudo(event) for _, event in sorted(state.pseudo.items())],
+        "asked": [_asked(state, query, whole) for query in reversed(asked[-SHOWN_ROUNDS:])],
+        "highlights": whole,
+        "asked_before": max(0, len(asked) - SHOWN_ROUNDS),
+        "state": state,
+        "end": _end(state),
+    }
+
+
+def metric_names(state: State) -> list[str]:
+    """Return the task's metrics, the headline first; none before the first round is finished."""
+    return list(state.metrics[0]["values"]) if state.metrics else []
+
+
+def seconds(state: State, event: Event) -> list[float | None]:
+    """Return the times of a round in the order of ``SECONDS``."""
+    query = state.query(event["round"])
+    pool, choose = (query.pool_seconds, query.choose_seconds) if query else (None, None)
+    return [event["train_seconds"], pool, choose, event["eval_seconds"]]
+
+
+def _total_seconds(state: State) -> dict[str, float]:
+    return {
+        "training": math.fsum(event["train_seconds"] for event in state.metrics),
+        "scoring the pool": math.fsum(query.pool_seconds for query in state.queries),
+        "choosing": math.fsum(query.choose_seconds for query in state.queries),
+        "evaluating": math.fsum(event["eval_seconds"] for event in state.metrics),
+    }
+
+
+def _bought(state: State) -> dict[str, int]:
+    """Count the answers paid for, by what they were for."""
+    answered = [(query.round, sum(id in state.answers for id in query.ids)) for query in state.queries]
+    counts = {
+        "audit sample": sum(id in state.answers for id in state.audit or []),
+        "initial labels": sum(count for round, count in answered if round == 0),
+        "queries": sum(count for round, count in answered if round > 0),
+        "ahead of the next round": sum(id in state.answers for id in state.ahead),
+    }
+    return {kind: count for kind, count in counts.items() if count}
+
+
+def texts_asked(state: State) -> list[tuple[str, str]]:
+    """Return the id and the text of all that people were asked about: of the audit sample, then of the queries."""
+    audit = [*zip(state.audit or [], state.audit_texts, strict=False)]  # old ledgers hold no texts of it
+    return audit + [pair for query in state.queries for pair in zip(query.ids, query.texts, strict=True)]
+
+
+def _reading(state: State) -> dict[str, int]:
+    """Return how many characters people have read for what they answered or passed over, in all and for each."""
+    lengths = [len(text) for id, text in texts_asked(state) if id in state.answers or id in state.skipped]
+    return {"characters": sum(lengths), "each": round(sum(lengths) / max(1, len(lengths)))}
+
+
+def _given(state: State) -> int:
+    """Count the labels that the team already had: those of the last model that nobody was asked for."""
+    if not state.metrics:
+        return 0
+    last = state.metrics[-1]
+    queries = [query for query in state.queries if query.round <= last["round"]]
+    return max(0, int(last["labels"]) - sum(id in state.answers for query in queries for id in query.ids))
+
+
+def _measured(state: State) -> str:
+    """Say in a sentence what the score was measured on."""
+    if not state.metrics:
+        return ""
+    last = state.metrics[-1]
+    if last["on"] == "audit":
+        labels = counted(sum(id in state.answers for id in state.audit or []), "label")
+        return f"The score is measured on {labels} drawn at random (the audit sample), on which no model trains."
+    counts = [row["count"] for row in last["breakdown"] if "count" in row]
+    examples = counted(sum(counts), "example") if counts else "examples"
+    return f"The score is measured on the {examples} of the {last['on']} set, on which no model trains."
+
+
+def _classes(breakdown: list[dict[str, Any]]) -> list[list[Any]]:
+    """Return the breakdown's header and rows; a class that was not there to be found has no recall."""
+    rows = [row | {"recall": None} if row.get("count") == 0 and "recall" in row else row for row in breakdown]
+    return [list(rows[0]), *(list(row.values()) for row in rows)] if rows else []
+
+
+def _counts(state: State) -> list[list[Any]]:
+    """Return header and rows of what the breakdown counted in each round; [] where that is always the same."""
+    rounds = [{row[next(iter(row))]: row["count"] for row in event["breakdown"]} for event in state.metrics]
+    if all(counts == rounds[0] for counts in rounds):
+        return []
+    return [
+        ["round", *rounds[-1]],
+        *([i, *(counts.get(kind, 0) for kind in rounds[-1])] for i, counts in enumerate(rounds)),
+    ]
+
+
+def _rules(state: State) -> list[list[Any]]:
+    """Return header and rows of what the stopping rules watched, and where each would have stopped; [] without any."""
+    if not state.traces:
+        return []
+    names = list(dict.fromkeys(rule["rule"] for rules in state.traces.values() for rule in rules))
+    rows = []
+    for name in names:
+        seen = {round: rule for round, rules in sorted(state.traces.items()) for rule in rules if rule["rule"] == name}
+        values = ["" if rule["value"] is None else f"{rule['value']:.4g}" for rule in seen.values()]
+        fired = next((round for round, rule in seen.items() if rule["fires"]), None)
+        rows.append([name, " · ".join(value or "-" for value in values), "never" if fired is None else str(fired)])
+    return [["rule", "watched, round by round", "would stop after round"], *rows]
+
+
+def _outlook(state: State) -> dict[str, Any] | None:
+    """Return what is forecast now and what became of earlier forecasts; None where nothing is worth showing."""
+    found = outlook(state)
+    if found is None or (found.now is None and not found.past):
+        return None
+    name = spoken(found.metric)
+    past = [
+        [
+            f"{of.forecast.labels:.0f}",
+            f"{of.forecast.more:.0f} ({of.forecast.interval[0]:.0f} to {of.forecast.interval[1]:.0f})",
+            "not reached yet" if of.needed is None else f"{of.needed:.0f}",
+            {True: "yes", False: "no", None: ""}[of.inside],
+        ]
+        for of in found.past
+    ]
+    return {"metric": name, "target": found.target, "now": str(found.now) if found.now else "", "past": past}
+
+
+def _examples(state: State) -> list[dict[str, Any]]:
+    """Return a few examples of the set that measures, and what the model of each round said of them."""
+    last = state.metrics[-1].get("shown", []) if state.metrics else []
+    said: dict[str, list[tuple[int, int, str]]] = {}
+    for event in state.metrics:
+        for row in event.get("shown", []):
+            said.setdefault(row["id"], []).append((event["round"], event["labels"], readable(row["prediction"])))
+    return [{"text": row["text"], "answer": readable(row["target"]), "said": said[row["id"]]} for row in last]
+
+
+def _pseudo(event: Event) -> list[Any]:
+    classes = Counter(map(readable, event["targets"])).most_common(5)
+    return [
+        event["round"],
+        len(event["ids"]),
+        event["weight"],
+        ", ".join(f"{name}: {n}" for name, n in classes),
+    ]
+
+
+def _asked(state: State, query: Query, whole: bool) -> dict[str, Any]:
+    """Return one round's question with the answers given so far, and the model's own where there are any."""
+    guesses: list[dict[str, Any] | None] = [*query.guesses] or [None] * len(query.ids)
+    shown = list(zip(query.ids, query.scores, query.texts, guesses, strict=True))[:SHOWN_TEXTS]
+    finished = query.round < len(state.metrics)
+    agreement = state.metrics[query.round].get("agreement", {}) if finished else {}
+    measures = list(dict.fromkeys(name for values in agreement.values() for name in values))
+    return {
+        "round": query.round,
+        "strategy": query.strategy,
+        "count": len(query.ids),
+        "hidden": len(query.ids) - len(shown),
+        "guessed": bool(query.guesses),
+        "measures": measures,
+        "rows": [
+            {
+                "id": id,
+                "score": score,
+                "text": text,
+                "pieces": excerpt(text, guess["marks"] if guess else []) if whole else [],
+                "guess": readable(guess["target"]) if guess else "",
+                "confidence": guess["confidence"] if guess else None,
+                "agreement": [agreement.get(id, {}).get(name) for name in measures],
+                **_answer(state, id),
+            }
+            for id, score, text, guess in shown
+        ],
+    }
+
+
+def _answer(state: State, id: str) -> dict[str, str]:
+    """Return the kind of answer ("label", "skip" or "pending") and its text."""
+    if id in state.answers:
+        return {"kind": "label", "answer": readable(state.answers[id])}
+    if id in state.skipped:
+        return {"kind": "skip", "answer": f"skipped: {state.skipped[id]}"}
+    return {"kind": "pending", "answer": "waiting for an answer"}
+
+
+def _end(state: State) -> str:
+    """Say why the run ended, or what it waits for."""
+    if state.stopped:
+        return f"{state.stopped[:1].upper()}{state.stopped[1:].rstrip('.')}."
+    asked = [*(state.audit or []), *(id for query in state.queries for id in query.ids)]
+    pending = len(state.pending(asked))
+    missing = f"answers still missing: {pending:,}; " if pending else ""
+    return f"Not finished: {missing}the same command goes on from here."
+
+
+def _alternative(state: State) -> str:
+    """Describe the learning curve in words."""
+    if not state.metrics:
+        return ""
+    name = metric_names(state)[0]
+    points = [f"{event['values'][name]:.2f} at {event['labels']} labels" for event in state.metrics]
+    if len(points) > 6:
+        points = [*points[:2], "...", *points[-3:]]
+    return f"Learning curve: {spoken(name)} {', '.join(points)}."
+
+
+def spoken(name: str) -> str:
+    """Return a metric's name as people write it: macro_f1 is macro F1, and rougeL ROUGE-L."""
+    words = ("F1" if word == "f1" else re.sub("^rouge", "ROUGE-", word) for word in name.split("_"))
+    return " ".join(words)
+
+
+def _interval(event: Event, name: str) -> str:
+    pair = event["intervals"].get(name)
+    return f"[{pair[0]:.2f}, {pair[1]:.2f}]" if pair else ""
+
+
+def cell(value: Any) -> str:
+    """Write a value for a table: fractions to three places, whole numbers in full, nothing for None."""
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""One run: its files, its loop, its stopping rules."""

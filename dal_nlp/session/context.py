@@ -1,0 +1,427 @@
+"""What a session works with: names turned into objects, and what each round needs of the files and the models.
+
+All checks of the configuration and the data come before any model is loaded.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, concatenate_datasets
+from numpy.typing import NDArray
+
+from dal_nlp.annotation import Answerer, Calling, Oracle, Query, Setting, make_oracle
+from dal_nlp.core.config import RunConfig
+from dal_nlp.core.distributed import main_first, step
+from dal_nlp.core.errors import Unsupported, UserError, nearest
+from dal_nlp.core.ledger import Ledger, Target
+from dal_nlp.core.progress import Progress
+from dal_nlp.core.rng import generator
+from dal_nlp.core.task import Task, decode, encode_target
+from dal_nlp.learners.head_learner import HeadLearner
+from dal_nlp.learners.learner import FullLearner, Learner
+from dal_nlp.learners.lora_learner import LoraLearner, check_peft
+from dal_nlp.models.loading import has_masked_lm, load_tokenizer, resolve
+from dal_nlp.models.mc_dropout import check_draws, make_draws
+from dal_nlp.models.pool import NO_GROUPS, Pool, fetch
+from dal_nlp.models.trainer import Fit
+from dal_nlp.models.vectors import Positions
+from dal_nlp.report.tracking import check_tracker
+from dal_nlp.session.inputs import Answers, Files
+from dal_nlp.session.pseudo_labels import Policy, check_policy, make_policy
+from dal_nlp.session.query import draw_candidates
+from dal_nlp.session.stopping import ON_EXAMPLES, ON_STOP_SET, check_metrics, reads, room
+from dal_nlp.strategies import Strategy, check_fit, make_strategy
+from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS
+from dal_nlp.strategies.normalized_entropy import normalized_entropy
+from dal_nlp.tasks import make_task
+
+#: What trains, by ``training.mode``.
+LEARNERS: Mapping[str, type[Learner]] = {"full": FullLearner, "head": HeadLearner, "lora": LoraLearner}
+#: Examples of the set that measures whose predictions are kept in every round, for the report.
+SHOWN = 5
+#: Most training examples that are predicted to see whether a fit collapsed.
+COLLAPSE_SAMPLE = 500
+
+
+class Workspace:
+    """The files, the objects and the fixed facts of one run.
+
+    Args:
+        config: What to run.
+        folder: The run folder.
+        ledger: Open for writing; takes the ``config``, ``pool`` and ``note`` events.
+        task: A task of the user's own, or None for the configured one; likewise the next three.
+        strategy: See ``task``.
+        initial_strategy: See ``task``.
+        oracle: See ``task``.
+        progress: Where sentences and bars go.
+
+    Raises:
+        UserError: Anything wrong with the configuration, the data, or the run folder it is used with.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        folder: Path,
+        ledger: Ledger,
+        task: Task | None,
+        strategy: Strategy | None,
+        initial_strategy: Strategy | None,
+        oracle: Oracle | Answerer | None,
+        progress: Progress,
+    ) -> None:
+        self.config, self.folder, self._ledger, self._progress = config, folder, ledger, progress
+        self.task = task if task is not None else make_task(config)
+        self._strategy = strategy if strategy is not None else make_strategy(config.strategy, config.strategy_options)
+        initial = initial_strategy if initial_strategy is not None else make_strategy(config.initial_strategy, {})
+        self._initial = initial
+        self._policy = make_policy(config.pseudo_labels)
+        self.oracle = _as_oracle(oracle) if oracle is not None else make_oracle(config.oracle)
+        self._check_names()
+        files = Files(config, folder, ledger, self.task, self.oracle, progress)
+        self.config, self.corpus, self.given = files.config, files.corpus, files.given
+        source = resolve(config.model, progress, config.revision)
+        self.task.check_model(source)
+        self.task.tokenizer = load_tokenizer(source)
+        files.hold_fast()
+        self._load(source)
+        if config.training.mode == "head" and "draws" in self._initial.requires | self._strategy.requires:
+            files.note("The encoder is frozen, so draws are those of the output layer alone (draws.kind head).")
+        for remark in self.task.remarks({"pool": self._data, **self._given}):
+            files.note(remark)
+
+    def _check_names(self) -> None:
+        offers = self.task.offers | self._model_offers()
+        check_fit(self.config.initial_strategy, self._initial, offers)
+        if self.config.training.mode == "head":
+            self._check_head()
+        if self.config.training.mode == "lora":
+            check_peft()
+        if self.config.track is not None:
+            check_tracker(self.config.track)
+        check_fit(self.config.strategy, self._strategy, offers | {PREDICTED_LOSS})
+        if self.config.query.prefilter is not None:
+            check_fit(self.config.query.prefilter, make_strategy(self.config.query.prefilter, {}), offers)
+        check_policy(self._policy, self.config.pseudo_labels.policy, self.task.offers)
+        if self.config.query.max_per_group and "groups" not in self.task.offers:
+            raise Unsupported(NO_GROUPS)
+        check_metrics(self.config, self.task.metrics)
+        for metric in self.config.target or {}:
+            if metric not in self.task.metrics:
+                raise UserError(
+                    f"--target {metric} is no metric of this task{nearest(metric, self.task.metrics)}; there are: "
+                    f"{', '.join(self.task.metrics)}."
+                )
+        if not (self.config.test or self.config.validation or self.config.audit):
+            raise UserError("There is nothing to measure on: give --test or --validation, or an --audit above 0.")
+
+    def _check_head(self) -> None:
+        """Refuse what a frozen encoder cannot serve."""
+        if "pooled output" not in self.task.offers:
+            raise Unsupported(
+                f"--train head trains a layer on one vector for each text, and the task {self.config.task!r} reads "
+                "every token: leave --train out."
+            )
+        if MASKED_LM in self._strategy.requires:
+            raise Unsupported(
+                f"With --train head {self.config.strategy!r} would have a language model read all texts every round: "
+                f"use --initial-strategy {self.config.strategy}, and another --strategy."
+            )
+
+    def _model_offers(self) -> frozenset[str]:
+        """Return what the pretrained model offers; it is looked at only where a strategy asks for it."""
+        if MASKED_LM not in self._initial.requires | self._strategy.requires:
+            return frozenset()
+        known = has_masked_lm(resolve(self.config.model, self._progress, self.config.revision))
+        return frozenset({MASKED_LM}) if known else frozenset()
+
+    def _load(self, source: str) -> None:
+        """Tokenise, once per run, and make what trains and what answers."""
+        self._progress.say(f"Tokenizing {len(self.corpus)} texts")
+        predicts_loss = PREDICTED_LOSS in self._strategy.requires
+        learner = LEARNERS[self.config.training.mode]
+        self._source = source
+        self._use(learner(self.config, self.task, source, self.folder, self._progress, predicts_loss))
+        answers, state = Answers(self.corpus), self._ledger.state
+        example = self.corpus.example
+        self.oracle.open(Setting(self.folder, self.config, self.task, state, answers, example, self._progress))
+        for name, strategy in ((self.config.initial_strategy, self._initial), (self.config.strategy, self._strategy)):
+            if "draws" in strategy.requires and (strategy is self._initial or not self.learner.has_dropout):
+                check_draws(name, self._pool(self._data.select(range(min(8, len(self._data)))), -1))
+
+    def _use(self, learner: Learner) -> None:
+        """Let a learner train from here on, and see all sets of texts as it does."""
+        self.learner = learner
+        self._known: tuple[dict[str, Target], Dataset] | None = None
+        with step("tokenizing"), main_first():
+            self._data = learner.view(self.corpus)
+            self._given = {name: learner.view(corpus) for name, corpus in self.given.items()}
+
+    def train_whole(self) -> None:
+        """Train all weights from here on, in a folder apart."""
+        folder = self.folder / "finish"
+        self._use(FullLearner(self.config, self.task, self._source, folder, self._progress, predicts_loss=False))
+
+    def strategy(self, round: int) -> tuple[str, Strategy]:
+        """Return the name and the strategy of a round."""
+        if round == 0:
+            return self.config.initial_strategy, self._initial
+        return self.config.strategy, self._strategy
+
+    def pseudo_labels(self, round: int) -> Policy | None:
+        """Return what chooses the pseudo-labels of a round; None in round 0, whose model has an untrained head."""
+        return self._policy if round else None
+
+    def wanted(self, round: int) -> int:
+        """Return how many labels a round may ask for beside those that were given ahead of it."""
+        state = self._ledger.state
+        size = (self.config.query_size if round else self.config.initial) or 0
+        left = (self.config.budget or 0) - state.spent - len(state.pending(state.audit or []))
+        return max(0, min(size - len(state.ahead), left))
+
+    def further(self) -> int:
+        """Return how many examples people may go on with after the round that is asked about."""
+        return min(self.oracle.ahead, room(self.config, self._ledger.state))
+
+    def candidates(self, round: int) -> Positions:
+        """Return the rows of the pool that were not asked about before a round."""
+        state = self._ledger.state
+        asked = [id for query in state.queries if query.round < round for id in query.ids]
+        here = state.query(round)
+        asked += here.ids[: here.ahead] if here else state.ahead
+        free = np.ones(len(self.corpus), dtype=bool)
+        free[self.corpus.positions([*(state.audit or []), *asked])] = False
+        return np.flatnonzero(free)
+
+    def drawn(self, round: int, k: int) -> Positions:
+        """Return those of the candidates that the strategy sees: all, or ``query.candidates`` of them."""
+        rng = generator(self.config.seed, round, "candidates")
+        return draw_candidates(self.candidates(round), k, self.config.query, rng)
+
+    def ids(self, positions: Positions) -> list[str]:
+        """Return the ids of rows of the pool."""
+        return [str(row["id"]) for row in fetch(self.corpus.dataset.select_columns("id"), positions)]
+
+    def texts(self, ids: Sequence[str]) -> list[str]:
+        """Return what an annotator reads of some examples."""
+        return [self.task.show(row) for row in fetch(self.corpus.dataset, self.corpus.positions(ids))]
+
+    def questions(self, ids: Sequence[str], round: int | None) -> list[Query]:
+        """Return what is put to the oracle about some examples of a round, None for the audit sample."""
+        state, texts = self._ledger.state, self.texts(ids)
+        if round is None:
+            return [Query(id, text, why="drawn at random, to measure on") for id, text in zip(ids, texts, strict=True)]
+        asked = state.queries[round]
+        ranks = {id: rank for rank, id in enumerate(asked.ids)}
+        return [
+            Query(
+                id,
+                text,
+                round,
+                f"{asked.strategy}, rank {ranks[id] + 1} of {len(ranks)}",
+                asked.scores[ranks[id]],
+                state.suggestion(id),
+            )
+            for id, text in zip(ids, texts, strict=True)
+        ]
+
+    def check(self, id: str, target: Target) -> None:
+        """Raise ``UserError`` for a target that an example of the pool cannot have."""
+        try:
+            self.task.check(target, self.corpus.example(id))
+        except ValueError as error:
+            raise UserError(f"The oracle's answer to {id!r} cannot be used: {str(error).rstrip('.')}.") from None
+
+    def knows(self, round: int) -> bool:
+        """Tell whether the model that chooses in a round has learnt its task."""
+        return bool(round or self.task.ready)
+
+    def guesses(self, pool: Pool, asked: Positions, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Return what the model of a pool answers at some of its positions, with their ids; see ``ledger.Query``."""
+        rows = fetch(self.corpus.dataset, self.corpus.positions(ids))
+        return [
+            {
+                "target": answer.target,
+                "confidence": answer.confidence,
+                "marks": [list(mark) for mark in self.task.mark(row, answer.target)],
+            }
+            for row, answer in zip(rows, pool.take(asked).predict(), strict=True)
+        ]
+
+    def guesses_of(self, ids: Sequence[str], round: int) -> list[dict[str, Any]]:
+        """Return ``guesses`` at some examples by the model that chooses in a round."""
+        pool = self.pool(self.corpus.positions(ids), round)
+        return self.guesses(pool, np.arange(len(pool)), ids)
+
+    def pool(self, positions: Positions, round: int) -> Pool:
+        """Return the candidates of a round, without their targets, under the model that chooses."""
+        known = self._pool(self._training_examples(), round - 1) if self.training_size() else None
+        return self._pool(self._data.remove_columns("target"), round - 1, known, positions)
+
+    def _pool(self, examples: Dataset, round: int, labelled: Pool | None = None, rows: Positions | None = None) -> Pool:
+        self.learner.require(examples, rows)
+        return Pool(
+            examples,
+            self.learner.after(round),
+            self.task,
+            make_draws(self.config.draws, self.config.seed, round + 1),
+            self.learner.scoring,
+            labelled,
+            self._progress,
+            self.learner.companions(round),
+            rows,
+            self.folder / "cache",
+        )
+
+    def training_size(self) -> int:
+        """Return how many labels train: those bought for training and those given."""
+        given = self._given.get("labeled")
+        return len(self._ledger.state.training_ids) + (len(given) if given else 0)
+
+    def training_set(self, round: int) -> tuple[Dataset, NDArray[np.float64]]:
+        """Return all examples that train in a round, its pseudo-labels last, and their weights in the loss."""
+        examples = self._learnable(self._training_examples())
+        weights = np.ones(len(examples))
+        if self.config.training.class_weights == "balanced":
+            weights = np.array(self.task.weights([decode(text) for text in examples["target"]]))
+        guessed = self._ledger.state.pseudo.get(round)
+        if not guessed:
+            return examples, weights
+        targets = dict(zip(guessed["ids"], guessed["targets"], strict=True))
+        there = [id for id, row in zip(targets, self.corpus.find(list(targets)), strict=True) if row >= 0]
+        believed = np.full(len(there), guessed["weight"])  # whatever the classes' weights: there is a cap on each class
+        return concatenate_datasets([examples, self._with(targets, there)]), np.concatenate([weights, believed])
+
+    def _learnable(self, examples: Dataset) -> Dataset:
+        """Return the examples whose targets the model could give."""
+        rows = fetch(examples, range(len(examples)))
+        return examples.select([i for i, row in enumerate(rows) if self.task.trainable(row)])
+
+    def unlearnable(self) -> int:
+        """Return how many labels do not train, because the model could not give such an answer."""
+        examples = self._training_examples()
+        return len(examples) - len(self._learnable(examples))
+
+    def fit(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
+        """Train the model of a round, then what the task wants beside it on what neither trains nor tests."""
+        done = self.learner.fit(round, examples, weights, attempt)
+        known = self._given["validation"] if "validation" in self._given else self._audited()
+        self.task.calibrate(self.learner.after(round), self._pool(known, round) if len(known) else None)
+        return done
+
+    def _audited(self) -> Dataset:
+        """Return the audit sample, as far as it was answered."""
+        return self._answered([id for id in self._ledger.state.audit or [] if id in self._ledger.state.answers])
+
+    def _training_examples(self) -> Dataset:
+        """Return all that has a label to train on; it is put together once for the same answers."""
+        answers = {id: self._ledger.state.answers[id] for id in self._ledger.state.training_ids}
+        if self._known is None or self._known[0] != answers:
+            bought, given = self._with(answers, list(answers)), self._given.get("labeled")
+            self._known = (answers, concatenate_datasets([bought, given]) if given else bought)
+        return self._known[1]
+
+    def _answered(self, ids: Sequence[str]) -> Dataset:
+        """Return rows of the pool with the targets that the ledger holds."""
+        return self._with(self._ledger.state.answers, ids)
+
+    def _with(self, targets: Mapping[str, Target], ids: Sequence[str]) -> Dataset:
+        """Return rows of the pool with targets by id."""
+        rows = fetch(self._data, self.corpus.positions(ids))
+        for row in rows:
+            row["target"] = encode_target(targets[row["id"]])
+        return Dataset.from_list(rows, features=self._data.features) if rows else self._data.select([])
+
+    def collapsed(self, round: int) -> bool:
+        """Tell whether the model of a round gives one answer to training examples whose labels differ."""
+        if not (self.task.may_collapse and self.learner.seeded):
+            return False
+        examples = self._training_examples()
+        sample = generator(self.config.seed, round, "collapse").permutation(len(examples))[:COLLAPSE_SAMPLE]
+        pool = self._pool(examples.select(sample), round)
+        return self.task.collapsed([prediction.target for prediction in pool.predict()], pool.targets)
+
+    def measure(self, round: int) -> dict[str, Any]:
+        """Evaluate the model of a round where it is to be measured; the numbers of the ``metrics`` event."""
+        if "test" in self._given:
+            place, examples = "test", self._given["test"]
+        elif self.config.audit:
+            place, examples = "audit", self._audited()
+        else:
+            place, examples = "validation", self._given["validation"]
+        if not len(examples):
+            raise UserError(
+                "Nothing in the audit sample has been answered, so there is nothing to measure on: give --test."
+            )
+        values, predictions, targets = self._evaluate(examples, round)
+        rng = generator(self.config.seed, round, "interval")
+        validation = self._given.get("validation")
+        return {
+            "on": place,
+            "size": len(targets),
+            "values": values,
+            "intervals": self.task.intervals(predictions, targets, rng),
+            "breakdown": self.task.breakdown(predictions, targets),
+            "shown": self._shown(examples, predictions, targets),
+            "agreement": self._agreement(round),
+            "validation": self._evaluate(validation, round)[0] if validation else None,
+        }
+
+    def watched(self, round: int) -> dict[str, Any]:
+        """Return what stopping rules read of the model of a round, {} where there are none.
+
+        ``stop_set`` holds its predictions on random rows of the pool, always the same ones; ``uncertainty`` the mean of
+        their entropies, each over its largest value; ``examples`` the score of each example that a rule may be told.
+        """
+        if self.config.stop is None:
+            return {}
+        found: dict[str, Any] = {}
+        if reads(self.config, ON_EXAMPLES):
+            found["examples"] = self._example_scores(round)
+        if reads(self.config, ON_STOP_SET):
+            drawn = generator(self.config.seed, 0, "stop set").permutation(len(self.corpus))[: self.config.stop_set]
+            pool = self._pool(self._data.remove_columns("target"), round, rows=np.sort(drawn))
+            (shares,) = pool.collect(normalized_entropy)
+            found["uncertainty"] = float(shares.mean())
+            found["stop_set"] = [prediction.target for prediction in pool.predict()]
+        return found
+
+    def _example_scores(self, round: int) -> list[float]:
+        """Return the score of each validation example, or of each where the run is measured."""
+        place = "validation" if "validation" in self._given else "test"
+        examples = self._given[place] if place in self._given else self._audited()
+        _, predictions, targets = self._evaluate(examples, round)
+        measures = self.task.agreement(predictions, targets)
+        return next(iter(measures.values()), [float(a == b) for a, b in zip(predictions, targets, strict=True)])
+
+    def _shown(
+        self, examples: Dataset, predictions: Sequence[Target], targets: Sequence[Target]
+    ) -> list[dict[str, Any]]:
+        """Return a few examples, the same in every round, with what the model says of them."""
+        few = generator(self.config.seed, 0, "shown").permutation(len(examples))[:SHOWN]
+        return [
+            {"id": row["id"], "text": self.task.show(row), "target": targets[i], "prediction": predictions[i]}
+            for i, row in zip(few.tolist(), fetch(examples, few), strict=True)
+        ]
+
+    def _agreement(self, round: int) -> dict[str, dict[str, float]]:
+        """Return how well what the model would have answered agrees with the answers to a round's query, by id."""
+        asked, answers = self._ledger.state.queries[round], self._ledger.state.answers
+        guesses = {id: guess["target"] for id, guess in zip(asked.ids, asked.guesses, strict=False) if id in answers}
+        if not guesses:
+            return {}
+        measured = self.task.agreement(list(guesses.values()), [answers[id] for id in guesses])
+        return {id: {name: values[i] for name, values in measured.items()} for i, id in enumerate(guesses)}
+
+    def _evaluate(self, examples: Dataset, round: int) -> tuple[dict[str, float], list[Target], list[Target]]:
+        pool = self._pool(examples, round)
+        predictions, targets = [prediction.target for prediction in pool.predict()], pool.targets
+        return self.task.evaluate(predictions, targets), predictions, targets
+
+
+def _as_oracle(oracle: Oracle | Answerer) -> Oracle:
+    """Return an oracle as it is, and one that asks a callable."""
+    return oracle if isinstance(oracle, Oracle) else Calling(oracle)

@@ -1,0 +1,79 @@
+"""Which folder a run lives in, and what may not change there."""
+
+import os
+from itertools import count
+from pathlib import Path
+
+import yaml
+
+from dal_nlp.core.config import RunConfig, fingerprint, identity
+from dal_nlp.core.distributed import is_main
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.ledger import State, read_state
+
+#: What chose and answered in a run. A class of the user's own that is named there may not be at hand.
+_OF_CHOOSING = ("strategy", "strategy_options", "initial_strategy", "oracle", "query")
+
+
+def choose_folder(config: RunConfig) -> Path:
+    """Return ``--out``, or ``runs/TASK-N``: the same configuration's unfinished run, else the first free N.
+
+    The same command finds its own interrupted run again, and never one of another configuration.
+    """
+    if config.out:
+        return Path(config.out)
+    name = config.task.rpartition(":")[2].lower()
+    for n in count(1):
+        folder = Path("runs") / f"{name}-{n}"
+        if not folder.exists():
+            return folder
+        if not (folder / "ledger.jsonl").is_file():
+            continue
+        try:
+            state = read_state(folder)
+        except UserError:  # a damaged ledger is nothing that this run could go on from
+            continue
+        if state.config is None:  # a start that failed its checks
+            return folder
+        if not state.stopped and fingerprint(state.config) == config.fingerprint():
+            return folder
+    raise AssertionError("count() does not end")
+
+
+def stored_config(folder: Path, state: State) -> RunConfig:
+    """Return the configuration of a run, as far as it concerns reading and answering; raises ``UserError`` without."""
+    if state.config is None:
+        raise UserError(f"{folder} has not begun: let `dal-nlp run` come past its checks first.")
+    return RunConfig(**{name: value for name, value in state.config.items() if name not in _OF_CHOOSING})
+
+
+def refuse_differences(folder: Path, state: State, config: RunConfig, digests: dict[str, str]) -> None:
+    """Raise ``UserError`` where what identifies a run is not what it was, with every difference."""
+    old, new = identity(state.config or {}), config.identity()
+    old |= {f"training.{key}": value for key, value in old.pop("training").items()}
+    new |= {f"training.{key}": value for key, value in new.pop("training").items()}
+    changes = [f"{key} was {old.get(key)!r} and is {new[key]!r}" for key in new if old.get(key) != new[key]]
+    for name in sorted(state.digests.keys() | digests.keys()):
+        if state.digests.get(name) != digests.get(name):
+            changed = [f"there was no {name} file", f"the {name} file is gone", f"the {name} file has other rows"]
+            changes.append(changed[0 if name not in state.digests else 1 if name not in digests else 2])
+    if changes:
+        raise UserError(f"{folder} holds another run ({'; '.join(changes)}): choose another --out, or set these back.")
+
+
+def write_config(folder: Path, config: RunConfig) -> None:
+    """Write config.yaml: the resolved configuration, loadable with ``--config``, and its fingerprint."""
+    if not is_main():
+        return
+    text = yaml.safe_dump(config.model_dump(mode="json", exclude={"out"}), sort_keys=False, allow_unicode=True)
+    (folder / "config.yaml").write_text(f"# fingerprint: {config.fingerprint()}\n{text}", encoding="utf-8")
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file beside its place and move it there; the process id keeps two writers apart."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,197 @@
+"""The files of a run: read, checked against each other and against what the run folder holds, and held fast."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from dal_nlp.annotation import Oracle
+from dal_nlp.core.config import RunConfig
+from dal_nlp.core.distributed import check_same, is_main, main_first, step
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.ledger import Ledger, Target
+from dal_nlp.core.progress import Progress
+from dal_nlp.core.task import Task
+from dal_nlp.core.text import counted
+from dal_nlp.data.corpus import Corpus, read_answers, read_corpus, read_pool, write_rejected
+from dal_nlp.models.pool import fetch
+from dal_nlp.readers.text_files import place
+from dal_nlp.session.folder import refuse_differences, write_config
+
+
+class Files:
+    """What a run reads.
+
+    Args:
+        config: What to run.
+        folder: The run folder.
+        ledger: Open for writing; takes the ``config``, ``pool`` and ``note`` events.
+        task: Reads the rows, and learns its labels here.
+        oracle: Decides whether rows of the pool must have an answer.
+        progress: Where sentences go.
+
+    Attributes:
+        config: What is run; its budget may be capped.
+        corpus: The pool.
+        given: The other sets, by what they are for: "test", "validation", "labeled".
+
+    Raises:
+        UserError: Anything wrong with the data, or with the run folder that it is used with.
+    """
+
+    def __init__(
+        self, config: RunConfig, folder: Path, ledger: Ledger, task: Task, oracle: Oracle, progress: Progress
+    ) -> None:
+        self.config, self._given_config = config, config
+        self._folder, self._ledger, self._task, self._oracle, self._progress = folder, ledger, task, oracle, progress
+        self._remarks: list[str] = []
+        with step("reading the data"), main_first():  # the others find what it has cached
+            self._read()
+        self._digests = {name: corpus.digest for name, corpus in self.given.items()}
+        check_same("data set", {**self._digests, "pool": self.corpus.digest})
+        self._refuse()
+
+    def _read(self) -> None:
+        """Read every file; the pool last, without the rows that measure or train already."""
+        config, task, cache = self.config, self._task, self._folder / "cache"
+        self.given: dict[str, Corpus] = {}
+        for name, source in (("test", config.test), ("validation", config.validation), ("labeled", config.labeled)):
+            if source:
+                self._progress.say(f"Reading {source}")
+                others = {other: corpus.contents for other, corpus in self.given.items()}
+                self.given[name] = read_corpus(
+                    source, task, config, cache, name, need_targets=True, exclude=others, strict=config.strict
+                )
+        assert config.data is not None  # every task without data has a demonstration, or RunConfig refuses
+        self._progress.say(f"Reading {config.data}")
+        self.corpus = read_pool(
+            config.data,
+            task,
+            config,
+            cache,
+            need_targets=self._oracle.from_file,
+            answers=read_answers(config.answers, task, config) if config.answers else None,
+            exclude={name: corpus.contents for name, corpus in self.given.items()},
+            strict=config.strict,
+            previous=(self._ledger.state.pool or {}).get("digest"),
+        )
+        # Labels known before the first fit: a class that has not been seen yet still has its output.
+        old = self._ledger.state.labels
+        if not self.config.labels:
+            self._task.labels = list(old)
+        self._task.learn_labels(
+            [target for c in (self.corpus, *self.given.values()) for target in c.distinct_targets()]
+        )
+        if self._task.labels[: len(old)] != old:
+            raise UserError(
+                f"The label set of {self._folder} is {', '.join(old)}: new labels may only come after these, also in "
+                "--labels."
+            )
+        self._compare_labels()
+
+    def _compare_labels(self) -> None:
+        """Refuse a simulation that can show one label only, and find the labels that only measure."""
+        if "shared outcomes" not in self._task.offers or not self._oracle.from_file:
+            return
+        sources = [self.corpus, *(corpus for name, corpus in self.given.items() if name == "labeled")]
+        learnt = [target for corpus in sources for target in corpus.distinct_targets()]
+        if all(target == learnt[0] for target in learnt):
+            raise UserError(
+                f"Every row of {self.config.data} has the label {learnt[0]!r}, so there is nothing to learn: check "
+                "--label-column, or add rows with other labels."
+            )
+        alone = [label for label in self._task.labels if label not in learnt]
+        if alone:
+            self._remarks.append(
+                f"No row of the pool has the label {', '.join(map(repr, alone))}: it can be measured and not learnt; "
+                "check the spelling."
+            )
+
+    def _refuse(self) -> None:
+        """Raise ``UserError`` where the folder belongs to another run, or the run cannot be."""
+        state = self._ledger.state
+        if state.audit is not None or state.queries:  # before that, nothing depends on what was typed
+            refuse_differences(self._folder, state, self.config, self._digests)
+        self._keep_labelled()
+        self._cap_budget()
+
+    def _keep_labelled(self) -> None:
+        """Refuse a pool file from which labelled rows have gone: a label is never lost."""
+        state = self._ledger.state
+        ids = list(dict.fromkeys([*state.answers, *(id for query in state.queries for id in query.ids)]))
+        missing = [id for id, row in zip(ids, self.corpus.find(ids), strict=True) if row < 0]
+        if missing:
+            raise UserError(
+                f"{self.config.data} has lost {counted(len(missing), 'row')} that the run has asked about (the first "
+                f"is {missing[0]!r}): put back what is missing, or start with another --out."
+            )
+
+    def _cap_budget(self) -> None:
+        """A budget above the pool cannot be spent."""
+        asked, there = self.config.budget or 0, len(self.corpus)
+        if asked <= there:
+            return
+        text = f"The budget of {counted(asked, 'label')} is above the {counted(there, 'row')} of the pool"
+        if self.config.strict:
+            raise UserError(f"{text}: lower --budget or leave --strict out.")
+        if there <= (self.config.audit or 0) and not self.config.labeled:
+            raise UserError(
+                f"The audit sample of {self.config.audit} takes all {there} rows of the pool: lower --audit, give "
+                "--test, or bring more rows."
+            )
+        self.config = self.config.model_copy(update={"budget": there})
+        self._remarks.append(f"{text} and was capped.")
+
+    def hold_fast(self) -> None:
+        """Write down what is new."""
+        state = self._ledger.state
+        dump = self._given_config.model_dump(mode="json", exclude={"out"})
+        if (state.config, state.digests, state.labels) != (dump, self._digests, self._task.labels):
+            labels = list(self._task.labels)
+            self._ledger.append("config", {"config": dump, "digests": self._digests, "labels": labels})
+            write_config(self._folder, self._given_config)
+        rejected = [row for corpus in (self.corpus, *self.given.values()) for row in corpus.rejected]
+        if state.pool is None or state.pool["digest"] != self.corpus.digest:
+            self._ledger.append(
+                "pool",
+                {
+                    "file": self.config.data,
+                    "rows": len(self.corpus),
+                    "digest": self.corpus.digest,
+                    "added": self.corpus.added,
+                    "gone": self.corpus.gone,
+                    "rejected": dict(Counter(f"{row.file}: {row.reason}" for row in rejected)),
+                },
+            )
+        if is_main():
+            write_rejected(self._folder / "rejected.csv", rejected)
+        if rejected:
+            reasons = ", ".join(f"{n:,} {reason}" for reason, n in Counter(row.reason for row in rejected).items())
+            first = place(rejected[0].file, rejected[0].row)
+            self._progress.say(
+                f"Rows left out: {len(rejected):,} ({reasons}), the first {first}; a run's rejected.csv names each"
+            )
+        for text in self._remarks:
+            self.note(text)
+
+    def note(self, text: str) -> None:
+        """Say something once, on screen and in the report."""
+        if text not in self._ledger.state.notes:
+            self._ledger.append("note", {"text": text})
+        self._progress.say(text)
+
+
+class Answers(Mapping[str, Target]):
+    """The targets that a corpus holds, by id; read from the disk when asked for."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+
+    def __getitem__(self, id: str) -> Target:
+        (row,) = fetch(self._corpus.dataset.select_columns("target"), self._corpus.positions([id]))
+        return row["target"]
+
+    def __iter__(self) -> Iterator[str]:
+        return (str(id) for id in self._corpus.dataset["id"])
+
+    def __len__(self) -> int:
+        return len(self._corpus)

@@ -1,0 +1,344 @@
+"""The loop: choose, ask, fit, evaluate, until there is a reason to stop.
+
+Every step is an event in the ledger and is skipped where its event is already there, so resuming a run is running it
+again. Round 0 chooses with the initial strategy and the pretrained model; round r with the model of round r - 1.
+"""
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dal_nlp.annotation import Answer, Answerer, Channel, Label, Opinion, Oracle
+from dal_nlp.core.config import RunConfig
+from dal_nlp.core.distributed import check_same, is_main, share, share_each, step
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.ledger import Ledger, Target
+from dal_nlp.core.progress import Console, Progress, Silent
+from dal_nlp.core.rng import generator
+from dal_nlp.core.task import Task
+from dal_nlp.core.text import counted
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.trainer import Fit
+from dal_nlp.models.vectors import Positions
+from dal_nlp.report import files as report
+from dal_nlp.report.tracking import Tracking, settings
+from dal_nlp.session import stopping
+from dal_nlp.session.context import Workspace
+from dal_nlp.session.folder import choose_folder
+from dal_nlp.session.pseudo_labels import Policy
+from dal_nlp.session.query import query
+from dal_nlp.strategies import Selection, Strategy
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to.
+
+    Attributes:
+        folder: The run folder.
+        curve: One ``metrics`` event a round: round, labels, values, intervals, seconds.
+        labels: Every bought label by id, the audit sample included.
+        model_dir: The last model, loadable with ``from_pretrained``; None while answers are pending in round 0.
+        stopped: Why the run ended, or None where answers are pending.
+        pending: Ids that still want an answer.
+        finished: The numbers of the model in ``model_dir`` where ``finish`` trained it; see the ``finished`` event.
+        remarks: What the oracle has to say about answers that are missing or wrong, in sentences.
+    """
+
+    folder: Path
+    curve: list[dict[str, Any]]
+    labels: dict[str, Target]
+    model_dir: Path | None
+    stopped: str | None
+    pending: list[str]
+    finished: dict[str, Any] | None = None
+    remarks: list[str] = field(default_factory=list)
+
+
+class Session:
+    """One run of a configuration.
+
+    Args:
+        config: What to run; its ``out`` names the folder, else the next free ``runs/TASK-N`` is taken.
+        task: A task of the user's own in place of the configured one; likewise the next three.
+        strategy: See ``task``.
+        initial_strategy: See ``task``.
+        oracle: See ``task``; any callable will do, see ``oracles.Answerer``.
+        progress: Where the run is shown; nowhere if left out.
+        ledger: Where its events go; the one of its folder if left out.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        task: Task | None = None,
+        strategy: Strategy | None = None,
+        initial_strategy: Strategy | None = None,
+        oracle: Oracle | Answerer | None = None,
+        progress: Progress | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
+        self.config = config
+        self._given_ledger = ledger
+        self._parts = (task, strategy, initial_strategy, oracle)
+        self._progress = Silent() if progress is None else progress
+
+    def run(self) -> Result:
+        """Run to the end, or until answers are missing.
+
+        Raises:
+            UserError: A mistake in the configuration or the data, before any model is loaded.
+        """
+        check_same("setting", settings(self.config))
+        folder = share(choose_folder(self.config))
+        with ExitStack() as opened:
+            self._ledger = opened.enter_context(Ledger(folder) if self._given_ledger is None else self._given_ledger)
+            self._state = self._ledger.state
+            self._work = work = Workspace(self.config, folder, self._ledger, *self._parts, self._progress)
+            self._tracked = opened.enter_context(Tracking(self.config.track, folder, work.config, self._state.metrics))
+            self._draw_audit()
+            if work.oracle.ahead and not self._state.queries:
+                self._choose(0)  # nobody waits for it once the audit sample is answered
+            pending = self._ask(self._state.audit, None) if self._state.audit else []
+            if self._state.queries and self._state.query(self._state.round) is None:
+                self._ask([], None)  # corrections, also where no further question is to come
+            stop = None
+            while not pending and stop is None:
+                round = self._state.round
+                if self._state.query(round) is None:
+                    stop = stopping.reason(work.config, self._state, len(work.candidates(round)), work.task.consistency)
+                    if stop:
+                        break
+                self._choose(round)
+                pending = self._ask(self._state.queries[round].ids, round)
+                if not pending:
+                    self._evaluate(round, self._fit(round))
+            if stop and self._state.stopped is None:
+                self._finish(self._state.round - 1)
+                self._ledger.append("stopped", {"why": stop.why, "read_test": stop.read_test})
+            self._report()
+            return self._result(folder, pending)
+
+    def _draw_audit(self) -> None:
+        """Draw the audit sample, where there is no test set."""
+        if self.config.audit and self._state.audit is None:
+            rng = generator(self.config.seed, 0, "audit")
+            positions = self._work.candidates(0)
+            ids = self._work.ids(rng.permutation(positions)[: self.config.audit])
+            self._ledger.append("audit", {"ids": ids, "texts": self._work.texts(ids)})
+
+    @step("choosing")
+    def _choose(self, round: int) -> None:
+        """Let the strategy choose what to ask next and the policy, if there is one, what is not worth asking."""
+        work, policy = self._work, self._work.pseudo_labels(round)
+        asked = self._state.query(round)
+        # A fit that a crash left behind was made without pseudo-labels where there are none in the ledger.
+        unfitted = work.learner.fitted(round) is None
+        guess = policy is not None and round not in self._state.pseudo and unfitted
+        go_on = round not in self._state.remainders and unfitted
+        if asked and not guess and not (go_on and work.further()):
+            return
+        # What the draw of the candidates depended on is how many were wanted.
+        k = len(asked.ids) - asked.ahead + asked.notes.get("fewer_by_group", 0) if asked else work.wanted(round)
+        positions = work.drawn(round, k)
+        pool = work.pool(positions, round)
+        started = time.perf_counter()  # what is loaded or encoded once is no time of choosing
+        if policy:
+            pool.also(*policy.reads)
+        if not asked:
+            self._query(round, positions, pool, k, started)
+        if go_on and work.further():
+            self._go_on(round, positions, pool, k, work.further())
+        if policy and guess:
+            self._guess(round, positions, pool, policy)
+
+    def _select(self, round: int, positions: Positions, pool: Pool, k: int) -> Selection:
+        """Let the strategy of a round choose k of the pool, whose examples are at these positions of the corpus."""
+        name, strategy = self._work.strategy(round)
+        rng = generator(self.config.seed, round, "choose")
+        return query(name, strategy, pool, min(k, len(positions)), rng, self.config.query)
+
+    def _query(self, round: int, positions: Positions, pool: Pool, k: int, started: float) -> None:
+        """Ask for k of the pool; what was answered ahead of the round comes first, as it belongs to it now."""
+        work, ahead = self._work, self._state.ahead
+        ids, scores = list(ahead), self._state.remainder_scores(ahead)
+        notes, guesses = dict[str, Any](), list[dict[str, Any]]()
+        if ahead and work.knows(round):
+            guesses += work.guesses_of(ahead, round)
+        if k and len(positions):
+            selection = self._select(round, positions, pool, k)
+            ids += work.ids(positions[selection.positions])
+            scores += selection.scores.tolist()
+            notes = dict(selection.notes)
+            if work.knows(round):
+                guesses += work.guesses(pool, selection.positions, ids[len(ahead) :])
+        seconds = time.perf_counter() - started
+        pool_seconds = pool.seconds + (pool.labelled.seconds if pool.has_labelled else 0)
+        self._ledger.append(
+            "query",
+            {
+                "round": round,
+                "ids": ids,
+                "scores": scores,
+                "texts": work.texts(ids),
+                "strategy": work.strategy(round)[0],
+                "pool_seconds": pool_seconds,
+                "choose_seconds": seconds - pool_seconds,
+                "notes": notes,
+                "guesses": guesses,
+                "ahead": len(ahead),
+            },
+        )
+
+    def _go_on(self, round: int, positions: Positions, pool: Pool, k: int, further: int) -> None:
+        """Write down what people may go on with: what the strategy chooses if it is to choose so many more than k.
+
+        Of strategies that rank, or choose one after the other, that continues the round; those that choose a whole
+        batch at once choose a larger one, and what is in the round is left out of it.
+        """
+        work, started = self._work, time.perf_counter()
+        selection = self._select(round, positions, pool, k + further)
+        ids = work.ids(positions[selection.positions])
+        asked = set(self._state.queries[round].ids)
+        rest = [place for place, id in enumerate(ids) if id not in asked][:further]
+        if not rest:
+            return
+        ids = [ids[place] for place in rest]
+        guesses = work.guesses(pool, selection.positions[rest], ids) if work.knows(round) else []
+        self._ledger.append(
+            "remainder",
+            {
+                "round": round,
+                "ids": ids,
+                "scores": selection.scores[rest].tolist(),
+                "texts": work.texts(ids),
+                "strategy": work.strategy(round)[0],
+                "pool_seconds": 0.0,  # what the round has measured is remembered
+                "choose_seconds": time.perf_counter() - started,
+                "guesses": guesses,
+            },
+        )
+
+    def _guess(self, round: int, positions: Positions, pool: Pool, policy: Policy) -> None:
+        """Write down the pseudo-labels of the round: answers of the model that chose, for the fit of the next one."""
+        work = self._work
+        asked = np.flatnonzero(np.isin(positions, work.corpus.positions(self._state.queries[round].ids)))
+        guesses = policy.choose(pool, asked, round, generator(self.config.seed, round, "pseudo-labels"))
+        self._ledger.append(
+            "pseudo",
+            {
+                "round": round,
+                "ids": work.ids(positions[guesses.positions]),
+                "targets": [work.task.labels[outcome] for outcome in guesses.outcomes],
+                "weight": self.config.pseudo_labels.weight,
+                "threshold": guesses.threshold,
+            },
+        )
+
+    @step("asking")
+    def _ask(self, ids: list[str], round: int | None) -> list[str]:
+        """Put the unanswered ones of ``ids`` to the oracle, each answer to the disk at once; return what is pending."""
+        open_ids = self._state.pending(ids)
+        for answer in share_each(self._work.oracle.label(self._work.questions(open_ids, round))):
+            self._check_answer(answer)
+            name, values = answer.event()
+            self._ledger.append(name, {"round": round, **values})
+        return self._state.pending(ids)
+
+    def _check_answer(self, answer: Answer | Channel) -> None:
+        """Raise ``UserError`` for an answer that the run cannot use, before it is written down for good."""
+        if isinstance(answer, Channel):
+            return
+        if answer.id not in self._state.ever_asked:
+            raise UserError(f"The oracle answered {answer.id!r}, which was not asked: yield ids of the queries.")
+        said = answer.answer if isinstance(answer, Opinion) else answer
+        if isinstance(said, Label):
+            self._work.check(said.id, said.target)
+
+    @step("training")
+    def _fit(self, round: int) -> Fit:
+        """Fit on all labels, or find the fit that a crash left behind; a collapsed fit is tried once more."""
+        work = self._work
+        done = work.learner.fitted(round)
+        if done is None:
+            examples, weights = work.training_set(round)
+            if not len(examples):
+                raise UserError(
+                    "No answer came that could train a model: raise --initial or --budget, or lower --audit."
+                )
+            done = work.fit(round, examples, weights)
+            if work.collapsed(round):
+                done = work.fit(round, examples, weights, attempt=1)
+                done = replace(done, attempts=2, collapsed=work.collapsed(round))
+            work.learner.save(round, done)
+        return done
+
+    @step("evaluating")
+    def _evaluate(self, round: int, done: Fit) -> None:
+        """Measure the model of a round; the numbers of this round are complete with this event."""
+        self._ledger.append("metrics", {**self._measured(round, done), "watched": self._work.watched(round)})
+        self._tracked.log(self._state.metrics[-1])
+        rules = stopping.traces(self._work.config, self._state, self._work.task.consistency)
+        if rules:
+            self._ledger.append("trace", {"round": round, "rules": rules})
+        self._progress.say(report.round_line(self._state))
+        if not self._work.learner.instant:
+            self._report()
+
+    def _measured(self, round: int, done: Fit) -> dict[str, Any]:
+        """Return what a fit was and how good its model is."""
+        started = time.perf_counter()
+        measured = self._work.measure(round)
+        return {
+            "round": round,
+            "labels": self._work.training_size(),
+            "unlearnable": self._work.unlearnable(),
+            "seen": len(self._state.decided),
+            **measured,
+            "train_seconds": done.seconds,
+            "eval_seconds": time.perf_counter() - started,
+            "steps": done.steps,
+            "loss": done.loss,
+            "attempts": done.attempts,
+            "collapsed": done.collapsed,
+        }
+
+    @step("finishing")
+    def _finish(self, round: int) -> None:
+        """Leave the run's model in its place; where it is wanted, all weights are trained once before that."""
+        work = self._work
+        learner = work.learner
+        if work.config.finish == "full":
+            work.train_whole()
+            if self._state.finished is None or work.learner.fitted(round) is None:
+                self._ledger.append("finished", self._measured(round, self._fit(round)))
+        learner.finish(round)
+
+    def _report(self) -> None:
+        """Write everything that is made from the ledger."""
+        if is_main():
+            report.write_all(self._ledger.folder, self._state)
+
+    def _result(self, folder: Path, pending: list[str]) -> Result:
+        state = self._state
+        model_dir = folder / "model" if state.stopped else None
+        remarks = self._work.oracle.remarks(pending)
+        if state.stopped and state.late:
+            said = counted(len(state.late), "answer")
+            remarks.append(f"Changed after the last fit: {said}; raise --rounds or --budget to train with that.")
+        return Result(
+            folder, state.metrics, dict(state.answers), model_dir, state.stopped, pending, state.finished, remarks
+        )
+
+
+def run(config: RunConfig, quiet: bool = False) -> Result:
+    """Run a configuration, as ``dal-nlp run`` does; progress goes to standard error unless ``quiet``.
+
+    Raises:
+        UserError: See ``Session.run``.
+    """
+    return Session(config, progress=Silent() if quiet else Console()).run()

@@ -1,0 +1,151 @@
+"""Why a run stops."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dal_nlp.core.config import RunConfig
+from dal_nlp.core.errors import unknown
+from dal_nlp.core.ledger import Event, State
+from dal_nlp.core.text import counted
+from dal_nlp.session.stopping_history import Agreement, History, Round
+from dal_nlp.session.stopping_language import leaves, parse
+from dal_nlp.session.stopping_rules import Change, Plateau, Rule, Stable, Target, Uncertainty
+
+#: Rules that read predictions on the stop set, those that read the scores of single examples, and all that read scores.
+ON_STOP_SET, ON_EXAMPLES, ON_SCORES = (Change, Stable, Uncertainty), (Plateau,), (Plateau, Target)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The reason in a sentence, and whether test labels were read to find it."""
+
+    why: str
+    read_test: bool = False
+
+
+def reason(config: RunConfig, state: State, candidates: int, agreement: Agreement) -> Stop | None:
+    """Return why no further round is to start, or None.
+
+    Args:
+        config: Budget, rounds, target and rules.
+        state: What has happened so far; no round is under way.
+        candidates: Examples that could still be asked about.
+        agreement: How far two rounds' predictions agree.
+    """
+    if state.round == 0:
+        return None
+    target = _target_reached(config, state) or _rule_fires(config, state, agreement)
+    if target:
+        return target
+    if state.round > (config.rounds or 0):
+        done = f"all {config.rounds} rounds are done" if config.rounds != 1 else "the one round is done"
+        left = (config.budget or 0) - state.spent
+        if left <= 0:
+            return Stop(done)
+        return Stop(f"{done}, with {counted(left, 'label')} of the budget left: raise the rounds to buy more")
+    if state.ahead:
+        return None  # these are bought, and a round is to learn from them
+    if state.spent >= (config.budget or 0):
+        return Stop(f"the budget of {counted(config.budget or 0, 'label')} is spent")
+    if candidates == 0:
+        return Stop("every example of the pool has been asked about")
+    return None
+
+
+def room(config: RunConfig, state: State) -> int:
+    """Return how many answers ahead of the next round the run has a use for; 0 where no round is to come.
+
+    The budget always keeps a whole round that can be chosen by what was learnt.
+    """
+    if state.stopped is not None or len(state.queries) > (config.rounds or 0):
+        return 0
+    open_ids = state.pending([*(state.audit or []), *(id for query in state.queries for id in query.ids)])
+    return max(0, (config.budget or 0) - state.spent - len(open_ids) - config.query_size)
+
+
+def rule_of(config: RunConfig) -> Rule | None:
+    """Return the rule of a run, None where there is none beside budget, rounds and target."""
+    return parse(config.stop) if config.stop is not None else None
+
+
+def reads(config: RunConfig, kinds: tuple[type[Rule], ...]) -> bool:
+    """Tell whether one of the rules of a run is of some kinds."""
+    rule = rule_of(config)
+    return rule is not None and any(isinstance(leaf, kinds) for leaf in leaves(rule))
+
+
+def check_metrics(config: RunConfig, metrics: Sequence[str]) -> None:
+    """Raise ``UserError`` where a rule names a metric that the task does not have."""
+    rule = rule_of(config)
+    for leaf in leaves(rule) if rule is not None else ():
+        if isinstance(leaf, Target) and leaf.metric is not None and leaf.metric not in metrics:
+            raise unknown("metric", leaf.metric, metrics)
+
+
+def history_of(state: State, agreement: Agreement) -> History:
+    """Return what the rules read, from the finished rounds of a ledger."""
+    read = {id: len(text) for query in state.queries for id, text in zip(query.ids, query.texts, strict=True)}
+    audit = sum(len(text) for text in state.audit_texts)
+    rounds = []
+    for event in state.metrics:
+        asked = [id for query in state.queries if query.round <= event["round"] for id in query.ids]
+        bought = [id for id in asked if id in state.answers]
+        watched: Mapping[str, Any] = event.get("watched") or {}
+        rounds.append(
+            Round(
+                labels=event["labels"],
+                spent=len(bought) + sum(id in state.answers for id in state.audit or []),
+                characters=audit + sum(read[id] for id in bought),
+                metrics=scores(event),
+                examples=tuple(watched.get("examples", ())),
+                uncertainty=watched.get("uncertainty"),
+                stop_set=tuple(watched.get("stop_set", ())),
+            )
+        )
+    return History(tuple(rounds), agreement)
+
+
+def scores(event: Event) -> Mapping[str, float]:
+    """Return the scores that rules may read: those of the validation file, else of where the run is measured."""
+    values: Mapping[str, float] = event["validation"] or event["values"]
+    return values
+
+
+def _reads_test(event: Event) -> bool:
+    return event["validation"] is None and event["on"] == "test"
+
+
+def _target_reached(config: RunConfig, state: State) -> Stop | None:
+    last = state.metrics[-1]
+    for metric, least in (config.target or {}).items():
+        value = scores(last)[metric]
+        if value >= least:
+            place = "the validation file" if last["validation"] else f"the {last['on']} set"
+            return Stop(f"{metric} {value:.4g} on {place} reached the target of {least:g}", _reads_test(last))
+    return None
+
+
+def _rule_fires(config: RunConfig, state: State, agreement: Agreement) -> Stop | None:
+    rule = rule_of(config)
+    if rule is None:
+        return None
+    history = history_of(state, agreement)
+    if not rule.fires(history):
+        return None
+    fired = [leaf for leaf in leaves(rule) if leaf.fires(history)]
+    found = "; ".join(f"{leaf.name} {leaf.value(history):,.4g}, limit {leaf.limit:,g}" for leaf in fired)
+    read_test = any(isinstance(leaf, ON_SCORES) for leaf in fired) and _reads_test(state.metrics[-1])
+    return Stop(f"the rule `{config.stop}` says so ({found})", read_test)
+
+
+def traces(config: RunConfig, state: State, agreement: Agreement) -> list[dict[str, Any]]:
+    """Return what each rule has watched after the last round: {"rule", "value", "limit", "fires"}."""
+    rule = rule_of(config)
+    if rule is None:
+        return []
+    history = history_of(state, agreement)
+    return [
+        {"rule": str(leaf), "value": leaf.value(history), "limit": leaf.limit, "fires": leaf.fires(history)}
+        for leaf in leaves(rule)
+    ]

@@ -1,0 +1,190 @@
+"""Stopping rules in words: "stable or budget=500", "plateau(window=3) and labels=200".
+
+    rules = all {"or" all}          all = rule {"and" rule}          ("and" binds tighter)
+    rule  = NAME | NAME=LIMIT | NAME(OPTION=VALUE, ...) | (rules)
+
+``NAME=LIMIT`` sets the first option of a rule; the others keep their defaults.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import ClassVar
+
+from dal_nlp.core.errors import UserError, unknown
+from dal_nlp.core.plugins import construct
+from dal_nlp.session.stopping_history import History
+from dal_nlp.session.stopping_rules import (
+    AtLeast,
+    Budget,
+    Change,
+    Characters,
+    Labels,
+    Plateau,
+    Rounds,
+    Rule,
+    Stable,
+    Target,
+    Uncertainty,
+)
+
+RULES: Mapping[str, type[Rule]] = {
+    "budget": Budget,
+    "labels": Labels,
+    "characters": Characters,
+    "rounds": Rounds,
+    "target": Target,
+    "uncertainty": Uncertainty,
+    "change": Change,
+    "stable": Stable,
+    "plateau": Plateau,
+}
+
+_TOKEN = re.compile(r"[(),=]|[^\s(),=]+")
+
+
+@dataclass(frozen=True)
+class AnyOf(AtLeast):
+    """Stop as soon as one of the rules fires."""
+
+    name: ClassVar[str] = "or"
+    rules: tuple[Rule, ...]
+
+    def value(self, history: History) -> float | None:
+        """Return how many of the rules fire."""
+        return sum(rule.fires(history) for rule in self.rules)
+
+    @property
+    def limit(self) -> float:
+        """One of them is enough."""
+        return 1
+
+    def __str__(self) -> str:
+        return " or ".join(map(str, self.rules))
+
+
+@dataclass(frozen=True)
+class AllOf(AtLeast):
+    """Stop when all of the rules fire after the same round."""
+
+    name: ClassVar[str] = "and"
+    rules: tuple[Rule, ...]
+
+    def value(self, history: History) -> float | None:
+        """Return how many of the rules fire."""
+        return sum(rule.fires(history) for rule in self.rules)
+
+    @property
+    def limit(self) -> float:
+        """All of them are needed."""
+        return len(self.rules)
+
+    def __str__(self) -> str:
+        return " and ".join(f"({rule})" if isinstance(rule, AnyOf) else str(rule) for rule in self.rules)
+
+
+def parse(text: str) -> Rule:
+    """Read a rule from words; ``str`` of what it returns reads back as the same.
+
+    Raises:
+        UserError: A rule or option that there is not (with the nearest one), a value of the wrong kind, or a sentence
+            that does not hold together.
+    """
+    reader = _Reader(text)
+    rule = reader.any_of()
+    if reader.next is not None:
+        raise reader.expected("'and', 'or' or the end")
+    return rule
+
+
+def leaves(rule: Rule) -> Iterator[Rule]:
+    """Yield the single rules that a combination is made of, from left to right."""
+    if isinstance(rule, AnyOf | AllOf):
+        for part in rule.rules:
+            yield from leaves(part)
+    else:
+        yield rule
+
+
+def trace(rule: Rule, history: History) -> list[float | None]:
+    """Return what a rule watched after each round."""
+    return [rule.value(history.until(rounds)) for rounds in range(1, len(history.rounds) + 1)]
+
+
+def first_firing(rule: Rule, history: History) -> int | None:
+    """Return the round after which a rule would have stopped the run, or None."""
+    return next((round for round in range(len(history.rounds)) if rule.fires(history.until(round + 1))), None)
+
+
+class _Reader:
+    """Reads rules off a list of tokens, one after the other."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = _TOKEN.findall(text)
+
+    @property
+    def next(self) -> str | None:
+        return self.tokens[0] if self.tokens else None
+
+    def take(self, *wanted: str) -> bool:
+        """Take the next token if it is one of those."""
+        if self.next not in wanted:
+            return False
+        self.tokens.pop(0)
+        return True
+
+    def word(self, what: str) -> str:
+        """Take the next token, which has to be a word or a number."""
+        if self.next is None or self.next in ("(", ")", ",", "=", "and", "or"):
+            raise self.expected(what)
+        return str(self.tokens.pop(0))
+
+    def expected(self, what: str) -> UserError:
+        found = "it ends" if self.next is None else f"there is {self.next!r}"
+        return UserError(
+            f"The stopping rule {self.text!r} cannot be read: {found} where {what} should be; it is written like "
+            "'stable or budget=500'."
+        )
+
+    def any_of(self) -> Rule:
+        rules = [self.all_of()]
+        while self.take("or"):
+            rules.append(self.all_of())
+        return AnyOf(tuple(rules)) if len(rules) > 1 else rules[0]
+
+    def all_of(self) -> Rule:
+        rules = [self.rule()]
+        while self.take("and"):
+            rules.append(self.rule())
+        return AllOf(tuple(rules)) if len(rules) > 1 else rules[0]
+
+    def rule(self) -> Rule:
+        if self.take("("):
+            inner = self.any_of()
+            if not self.take(")"):
+                raise self.expected("')'")
+            return inner
+        name = self.word("a rule")
+        if name not in RULES:
+            raise unknown("stopping rule", name, RULES)
+        limit, *_ = fields(RULES[name])
+        options = self.options(limit.name)
+        if limit.default is MISSING and limit.name not in options:
+            raise UserError(f"The stopping rule {name!r} has no limit: write {name}=NUMBER.")
+        return construct("stopping rule", RULES[name], options)
+
+    def options(self, limit: str) -> dict[str, str]:
+        """Read what comes after a name."""
+        if self.take("="):
+            return {limit: self.word("a value")}
+        options: dict[str, str] = {}
+        if self.take("("):
+            while not self.take(")"):
+                key = self.word("an option")
+                if not self.take("="):
+                    raise self.expected("'='")
+                options[key] = self.word("a value")
+                if not self.take(",") and self.next != ")":
+                    raise self.expected("',' or ')'")
+        return options

@@ -1,0 +1,188 @@
+"""Models that write: encoder-decoders, and pairs of them warm-started from an encoder."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dal_nlp.core.errors import UserError
+from dal_nlp.models.hooks import Tap
+from dal_nlp.models.loading import check_length, load_config, load_model
+
+#: Tells a pair that was warm-started here from a model that was trained to write.
+WARM_STARTED = "dal_nlp_warm_started"
+
+
+def check_writer(source: str) -> None:
+    """Raise ``UserError`` where the model of a folder or Hub id can neither write nor be made to."""
+    _check_kind(source, load_config(source))
+
+
+def is_weak(source: str) -> bool:
+    """Tell whether a source holds an encoder alone, from which a pair has to be made, or a pair that was made so."""
+    config = load_config(source)
+    return not config.is_encoder_decoder or bool(config.to_dict().get(WARM_STARTED))
+
+
+def load_writer(source: str, tokenizer: Any) -> nn.Module:
+    """Load an encoder-decoder in fp32 on the CPU; of an encoder alone, make a pair.
+
+    The pair's decoder is the encoder once more, with new cross-attention between the layers (Rothe et al., 2020,
+    Leveraging pre-trained checkpoints for sequence generation tasks, section 2): call it under ``chance.torch_seeded``.
+
+    Raises:
+        UserError: It is a decoder alone, has no kind of decoder, or lacks the token that a text starts with.
+    """
+    config = load_config(source)
+    _check_kind(source, config)
+    if config.is_encoder_decoder:
+        model = load_model("AutoModelForSeq2SeqLM", source)
+        if config.model_type != "encoder-decoder":
+            _say_whether_tied(model)
+    else:
+        model = _pair(source, config, tokenizer)
+    check_start(model, source)
+    check_logits(model, source)
+    return model
+
+
+def _say_whether_tied(model: nn.Module) -> None:
+    """Have a saved configuration say what the weights are: transformers 5 finds them untied and keeps "tied" in it."""
+    weights: Any = model
+    output, embeddings = weights.get_output_embeddings(), weights.get_input_embeddings()
+    if output is not None and output.weight is not embeddings.weight:
+        weights.config.tie_word_embeddings = False
+
+
+def check_start(model: nn.Module, name: str) -> None:
+    """Raise ``UserError`` where it is not known with which token a text starts."""
+    if start_token(model) is None:
+        raise UserError(
+            f"{name} has no decoder start token: set decoder_start_token_id in its config.json, to the token that its "
+            "texts were trained to start with (for T5 the padding token)."
+        )
+
+
+def start_token(model: nn.Module) -> int | None:
+    """Return the token before a text's first one, None where it is not known."""
+    places: tuple[Any, Any] = (model.generation_config, model.config)
+    tokens = (place.to_dict().get("decoder_start_token_id") for place in places)
+    return next((int(token) for token in tokens if token is not None), None)
+
+
+def end_token(model: nn.Module) -> int | None:
+    """Return the token that ends a text, the first where there are several, None where there is none."""
+    config: Any = model.generation_config
+    end: int | list[int] | None = config.eos_token_id
+    return end[0] if isinstance(end, list) else end
+
+
+def logits_bias(model: nn.Module) -> Tensor | None:
+    """Return what some models (Marian, BART) add to the output layer's result, (1, V)."""
+    return dict(model.named_buffers()).get("final_logits_bias")
+
+
+def check_lengths(model: Any, document: int, summary: int) -> None:
+    """Raise ``UserError`` where documents or summaries of so many tokens would have more positions than there are."""
+    check_length(model.get_encoder(), document)
+    positions = model.get_decoder().config.to_dict().get("max_position_embeddings")
+    if positions is not None and 0 < positions < summary:
+        raise UserError(
+            f"task_options.max_new_tokens {summary} does not fit into the {positions} positions of the decoder: lower "
+            f"it, with --set task_options.max_new_tokens={positions} for example."
+        )
+
+
+def generation_config(model: Any, settings: dict[str, Any]) -> Any:
+    """Return a model's own generation settings (its tokens, that is) under those that are given; nothing is sampled."""
+    config = copy.deepcopy(model.generation_config)
+    # Numbers, not None: where a setting is None, `generate` takes the model's own.
+    greedy = {"do_sample": False, "temperature": 1.0, "top_k": 50, "top_p": 1.0, "early_stopping": False}
+    lengths = {"max_length": None, "min_length": None, "min_new_tokens": 0, "length_penalty": 1.0}
+    one = {"num_return_sequences": 1, "return_dict_in_generate": False, "use_cache": True}
+    start = {"decoder_start_token_id": start_token(model)}
+    config.update(**{**greedy, **lengths, **one, **start, **settings})
+    return config
+
+
+def check_logits(model: Any, name: str) -> None:
+    """Raise ``UserError`` where a model's predictions are not what its output layer gives and ``logits_bias`` adds.
+
+    Some cap their logits (T5Gemma) or predict several words at a time (ProphetNet): they would be scored wrongly.
+    """
+    token = torch.tensor([[start_token(model)]], device=model.device)
+    with torch.inference_mode(), Tap(model.get_output_embeddings()) as tap:
+        logits = model(input_ids=token, decoder_input_ids=token).logits
+    bias = logits_bias(model)
+    given = tap.output if bias is None else tap.output + bias
+    if logits.shape != given.shape or not torch.allclose(logits, given, atol=1e-4):
+        raise UserError(
+            f"{name} does not predict by its output layer alone, so its texts could not be scored: use another "
+            "--model, such as google/flan-t5-small."
+        )
+
+
+def generate(model: Any, config: Any, encoded: Any, attention_mask: Tensor, rows: Sequence[int]) -> list[list[int]]:
+    """Let a model write for some rows of a batch; return the tokens behind the start token, the end token included.
+
+    Args:
+        model: As it is set: in evaluation mode, or thinned by dropout.
+        config: See ``generation_config``.
+        encoded: What its encoder gave, ``BaseModelOutput``; it is not changed.
+        attention_mask: (R, L).
+        rows: Which of the R rows.
+    """
+    # A copy: beam search repeats the rows in the object that it is given.
+    states = type(encoded)(last_hidden_state=encoded.last_hidden_state[list(rows)])
+    found = model.generate(encoder_outputs=states, attention_mask=attention_mask[list(rows)], generation_config=config)
+    ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+    return [_until(tokens, ends) for tokens in found[:, 1:].tolist()]
+
+
+def _until(tokens: list[int], ends: Sequence[int | None]) -> list[int]:
+    """Cut off what stands behind the first end token."""
+    end = next((i for i, token in enumerate(tokens) if token in ends), len(tokens) - 1)
+    return tokens[: end + 1]
+
+
+def _check_kind(source: str, config: Any) -> None:
+    """Refuse what is neither an encoder-decoder that writes nor an encoder that can be made one."""
+    from transformers.models.auto import modeling_auto as auto
+
+    mend = "use an encoder-decoder (T5, BART, Pegasus) such as --model google/flan-t5-small"
+    kind = config.model_type
+    if config.is_encoder_decoder:
+        if kind not in auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
+            raise UserError(f"{source} ({kind}) does not write texts from texts: {mend}.")
+        return
+    # An encoder guesses masked words; a model that writes and does not is a decoder.
+    if kind not in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        raise UserError(f"{source} ({kind}) is a decoder without an encoder, which is not supported: {mend}.")
+    if kind not in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        raise UserError(f"{source} ({kind}) is an encoder that has no form as a decoder: {mend}.")
+
+
+def _pair(source: str, config: Any, tokenizer: Any) -> nn.Module:
+    """Make an encoder-decoder of two copies of an encoder, with cross-attention between them."""
+    from transformers import EncoderDecoderModel
+
+    as_decoder = copy.deepcopy(config)
+    as_decoder.update({"is_decoder": True, "add_cross_attention": True})
+    encoder: Any = load_model("AutoModel", source)
+    decoder: Any = load_model("AutoModelForCausalLM", source, config=as_decoder)
+    model: Any = EncoderDecoderModel(encoder=encoder, decoder=decoder)
+    tokens = {
+        "decoder_start_token_id": _first(tokenizer.cls_token_id, tokenizer.bos_token_id),
+        "eos_token_id": _first(tokenizer.sep_token_id, tokenizer.eos_token_id),
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    model.config.update({**tokens, WARM_STARTED: True})
+    model.generation_config.update(**tokens)
+    paired: nn.Module = model
+    return paired
+
+
+def _first(*tokens: int | None) -> int | None:
+    return next((token for token in tokens if token is not None), None)

@@ -1,0 +1,182 @@
+"""The labels that nobody has to buy: what a run's model may label itself, and what it leaves to people."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+from torch import nn
+
+from dal_nlp.core.config import RunConfig
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.ledger import Target, readable
+from dal_nlp.core.progress import Progress, Silent
+from dal_nlp.core.task import decode
+from dal_nlp.data.examples import Example, Reader
+from dal_nlp.report.summary import texts_asked
+from dal_nlp.strategies import probes
+from dal_nlp.tasks.calibration import Promise, fit_temperature, promise
+from dal_nlp.workflows.predict import Run, open_run, reader_of
+
+Floats = NDArray[np.float64]
+Known = tuple[dict[str, Any], Target]  # an example's fields, and its answer
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the model says of one row: the answer, how sure it is of it, and whether that is enough."""
+
+    id: str
+    text: str
+    answer: str
+    confidence: float
+    sure: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be written.
+
+    Attributes:
+        rows: Of the file, in its order; those without a text, and those that the run has a label of (same id, same
+            text), are left out.
+        promise: What the sure ones are worth; None where the task makes no promise, or none can be made.
+        temperature: By which the log-probabilities were divided; 1 where there is no promise.
+        measured: How many known answers this rests on.
+        classes: Whether the task has classes, for which alone there is a promise.
+    """
+
+    rows: list[Row]
+    promise: Promise | None
+    temperature: float
+    measured: int
+    classes: bool
+
+
+def plan(
+    folder: Path,
+    source: str,
+    precision: float,
+    progress: Progress | None = None,
+    validation: str | None = None,
+    text_column: Sequence[str] | None = None,
+) -> Plan:
+    """Label what a run's model is sure enough of.
+
+    The temperature and the threshold come from a file given here, the run's validation file, or else its audit sample:
+    never from what trained, and never from the test set.
+
+    Args:
+        folder: A run folder.
+        source: The rows to label; with the text columns of the run.
+        precision: Share of right labels that is wanted among the model's own.
+        progress: Where it is shown.
+        validation: Labelled rows to measure on, which no run has trained on; the run's own if left out.
+        text_column: The columns of ``source`` that hold the texts; the run's if left out.
+
+    Raises:
+        UserError: No model yet, a file that cannot be read, or nothing to measure on.
+    """
+    run = open_run(folder, Silent() if progress is None else progress)
+    classes = "shared outcomes" in run.task.offers
+    rows_there = [e for e in reader_of(run.config, source, text_column).examples() if e.fields is not None]
+    done = {id: text for id, text in texts_asked(run.state) if id in run.state.answers}
+    examples = [e for e in rows_there if done.get(e.id) != run.task.show(_fields(e))]
+    if not examples:
+        reason = "only rows that the run has labels of" if rows_there else "no row with a text"
+        raise UserError(f"{source} has {reason}: nothing is to be labelled.")
+    if len(examples) < len(rows_there):
+        run.progress.say(f"Rows that people have labelled in the run, left out: {len(rows_there) - len(examples):,}")
+    known = _known(run, validation) if classes else []
+    model = run.load()
+    if not classes:
+        return Plan(_by_prediction(run, model, examples), None, 1.0, 0, False)
+    log_probs, answers = _log_probs(run, model, [fields for fields, _ in known]), [target for _, target in known]
+    truth = np.array([run.task.labels.index(answer) for answer in answers])
+    temperature = fit_temperature(log_probs, truth)
+    given, confidence = _answer(log_probs, temperature)
+    promised = promise(confidence.tolist(), (given == truth).tolist(), precision)
+    best, sure = _answer(_log_probs(run, model, [_fields(e) for e in examples]), temperature)
+    least = promised.threshold if promised else np.inf
+    rows = [
+        Row(e.id, run.task.show(_fields(e)), run.task.labels[i], float(p), bool(p >= least))
+        for e, i, p in zip(examples, best, sure, strict=True)
+    ]
+    return Plan(rows, promised, temperature, len(known), True)
+
+
+def write(found: Plan, folder: Path) -> tuple[Path, Path]:
+    """Write labelled.csv (id, text, label, confidence) and people.csv, whose least sure rows come first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = folder / "labelled.csv", folder / "people.csv"
+    _csv(paths[0], "label", [row for row in found.rows if row.sure])
+    _csv(paths[1], "suggestion", sorted((row for row in found.rows if not row.sure), key=lambda row: row.confidence))
+    return paths
+
+
+def _csv(path: Path, name: str, rows: Sequence[Row]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("id", "text", name, "confidence"))
+        writer.writerows((row.id, row.text, row.answer, f"{row.confidence:.6f}") for row in rows)
+
+
+def _fields(example: Example) -> dict[str, Any]:
+    return {"id": example.id, **(example.fields or {})}
+
+
+def _known(run: Run, validation: str | None) -> list[Known]:
+    """Return known answers that neither train nor choose nor test."""
+    config, state = run.config, run.state
+    training = set(state.training_ids)
+    trained = {id: text for id, text in texts_asked(state) if id in training}
+    if file := validation or config.validation:
+        known = [
+            (fields, target)
+            for fields, target in _answered(run, config, file, None)
+            if trained.get(fields["id"]) != run.task.show(fields)
+        ]
+        for label in {str(target) for _, target in known}.difference(run.task.labels):
+            raise UserError(f"{file} has the label {label!r}, which the run does not know: leave such rows out.")
+        return known
+    audit = {id: state.answers[id] for id in state.audit or [] if id in state.answers}
+    if not audit or config.data is None:
+        raise UserError(
+            "There is nothing to measure the model's confidence on, as the test set is not for that: give --validation "
+            "FILE with labelled rows that were not trained on."
+        )
+    return list(_answered(run, config, config.data, audit))
+
+
+def _answered(run: Run, config: RunConfig, source: str, answers: dict[str, Target] | None) -> Iterator[Known]:
+    for example in Reader(source, run.task, config, need_targets=answers is None, answers=answers).examples():
+        target = decode(example.target)
+        if target is not None and example.fields is not None:
+            yield _fields(example), target
+
+
+def _log_probs(run: Run, model: nn.Module, examples: Sequence[dict[str, Any]]) -> Floats:
+    """Return the log-probabilities of the classes, (N, C)."""
+    (found,) = run.pool(model, examples).collect(probes.class_log_probs)
+    return np.asarray(found, dtype=np.float64)
+
+
+def _answer(log_probs: Floats, temperature: float) -> tuple[NDArray[np.int_], Floats]:
+    """Return the most likely class of each row and its calibrated probability."""
+    calibrated = log_softmax(log_probs / temperature, axis=1)
+    best = calibrated.argmax(axis=1)
+    return best, np.exp(calibrated[np.arange(len(best)), best])
+
+
+def _by_prediction(run: Run, model: nn.Module, examples: Sequence[Example]) -> list[Row]:
+    """Return answers in words, all of them for people to look at."""
+    rows = [_fields(example) for example in examples]
+    answers = run.pool(model, rows).predict()
+    return [
+        Row(str(row["id"]), run.task.show(row), readable(answer.target), answer.confidence, False)
+        for row, answer in zip(rows, answers, strict=True)
+    ]

@@ -1,0 +1,128 @@
+"""What a round will take on this machine, from a small part of it that was measured."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from dal_nlp.core.text import counted, duration, size
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.vectors import Positions
+from dal_nlp.session.context import Workspace
+from dal_nlp.session.query import query
+
+#: Texts of the first measurement; the second is on so many times more, again and again until it takes so many seconds.
+FIRST, MORE, ENOUGH = 8, 8, 0.5
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A round, in seconds and bytes, in as many processes as measured it: in one, unless a launcher started more.
+
+    Attributes:
+        texts: Of the pool, that a round scores.
+        once: Seconds that go before the first round and are kept for all: a frozen encoder reading the pool.
+        scoring: Seconds of scoring and choosing.
+        training: Seconds of the last round's training, the longest.
+        steps: Its optimizer steps; 0 where a fit is one layer.
+        memory: Bytes of measurements that are held.
+        disk: Bytes in the run folder: the tokens of the pool, and measurements too large for memory.
+        sample: Texts that were measured.
+        most: Whether this is a bound: a prefilter spares the strategy more of a large pool than of a small part of it.
+    """
+
+    texts: int
+    once: float
+    scoring: float
+    training: float
+    steps: int
+    memory: float
+    disk: float
+    sample: int
+    most: bool
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        about = "at most" if self.most else "about"
+        once = f"reading the pool once {duration(self.once)}; " if self.once else ""
+        fit = counted(self.steps, "training step") if self.steps else "fitting the layer"
+        return (
+            f"A round here: {once}scoring {counted(self.texts, 'text')} {about} {duration(self.scoring)} "
+            f"({size(self.memory)} in memory, {size(self.disk)} on disk), {fit} {duration(self.training)}; measured on "
+            f"{counted(self.sample, 'text')}."
+        )
+
+
+def estimate(work: Workspace, steps: int, rng: np.random.Generator) -> Estimate:
+    """Measure scoring and choosing on two numbers of texts, and a few training steps; what both cost alike is no rate.
+
+    Args:
+        work: Whose model of round 0 scores; the strategy is that of later rounds. Its last fit is replaced.
+        steps: Of the last round; 0 where a fit is one layer.
+        rng: Of the texts.
+    """
+    free = rng.permutation(work.candidates(1))
+    texts = min(len(free), work.config.query.candidates or len(free))
+    _measure(work, free[:FIRST], rng)  # what is loaded once
+    seen, sample = FIRST, min(len(free), FIRST * MORE)
+    few = _measure(work, free[:FIRST], rng)
+    while True:
+        many = _measure(work, free[seen : seen + sample] if seen + sample <= len(free) else free[:sample], rng)
+        if seen + sample * MORE > len(free) or many.reading + many.scoring >= ENOUGH:
+            break
+        seen, sample = seen + sample, sample * MORE
+    arrays = [count * texts / sample for count in many.pool.sizes()]
+    limit = work.config.scoring.memory * 1e6
+    spilled = sum(
+        count / (2 if half else 1) for count, half in zip(arrays, many.pool.halved(), strict=True) if count >= limit
+    )
+    files = sum(path.stat().st_size for path in work.folder.rglob("*") if path.is_file())
+    return Estimate(
+        texts=texts,
+        once=many.reading / sample * len(work.corpus) if work.learner.instant else 0.0,
+        scoring=_line(few.scoring, len(free[:FIRST]), many.scoring, sample, texts),
+        training=_training(work, steps),
+        steps=steps,
+        memory=sum(count for count in arrays if count < limit),
+        disk=files + spilled + work.learner.kept * len(work.corpus),
+        sample=sample,
+        most=work.config.query.prefilter is not None,
+    )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Seconds until some texts could be scored, and of scoring and choosing; the pool of them."""
+
+    reading: float
+    scoring: float
+    pool: Pool
+
+
+def _measure(work: Workspace, rows: Positions, rng: np.random.Generator) -> _Measured:
+    started = time.perf_counter()
+    pool = work.pool(rows, 1)
+    ready = time.perf_counter()
+    name, strategy = work.strategy(1)
+    query(name, strategy, pool, min(work.config.query_size, len(rows)), rng, work.config.query)
+    return _Measured(ready - started, time.perf_counter() - ready, pool)
+
+
+def _line(few_seconds: float, few: int, many_seconds: float, many: int, texts: int) -> float:
+    """Return the seconds of so many texts, on the line through two measurements, or in proportion to the larger one."""
+    slope = (many_seconds - few_seconds) / (many - few) if many > few else 0.0
+    if slope <= 0:
+        return many_seconds / many * texts
+    return many_seconds + slope * (texts - many)
+
+
+def _training(work: Workspace, steps: int) -> float:
+    """Return the seconds of a fit, from steps as large as they will be, on the labels there are again and again."""
+    examples, weights = work.training_set(0)
+    if steps:
+        training = work.config.training
+        wanted = training.batch_size * training.accumulation
+        rows = np.resize(np.arange(len(examples)), max(wanted, len(examples)))
+        examples, weights = examples.select(rows), weights[rows]
+    fit = work.fit(0, examples, weights)
+    return fit.seconds / fit.steps * steps if steps else fit.seconds

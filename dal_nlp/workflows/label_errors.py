@@ -1,0 +1,124 @@
+"""Labels that are likely wrong: confident learning (Northcutt et al., 2021) on out-of-fold predictions, by cleanlab.
+
+The predictions come from logistic regression on the embeddings of the run's pretrained encoder, which has seen no
+label: each example is judged by a model that was fitted to the others.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from dal_nlp.annotation.answer_store import Desk
+from dal_nlp.annotation.parsing import write_answer
+from dal_nlp.annotation.sheet_files import ANSWER, ID, NOTE, SUSPECTS, write_sheet
+from dal_nlp.core.distributed import process_state
+from dal_nlp.core.errors import Unsupported, UserError
+from dal_nlp.core.ledger import Target
+from dal_nlp.core.progress import Progress
+from dal_nlp.models.loading import load_tokenizer, resolve
+from dal_nlp.strategies import probes
+from dal_nlp.workflows.predict import Run
+
+#: Most folds.
+FOLDS = 5
+#: The L2 penalty of the regression, as sklearn's C: few labels and many numbers.
+C = 0.1
+
+
+def find_suspects(desk: Desk, progress: Progress) -> tuple[list[dict[str, Any]], int]:
+    """Return the labels that are likely wrong, the likeliest first, and how many labels were looked at.
+
+    Each is {"id", "target" (what the model says), "confidence" (its probability), "doubt" (one minus that of the
+    label), "round" (-1: no model of the run), "answers" (how many the example had)}. A label that only one example has
+    cannot be judged, and is left out.
+
+    Raises:
+        UserError: cleanlab is missing, or there are too few labels.
+        Unsupported: The task has no labels.
+    """
+    if desk.task.asks != "label":
+        raise Unsupported("Only labels can be compared with what a classifier expects: relabel answers one by one.")
+    try:
+        from cleanlab.filter import find_label_issues
+    except ImportError:
+        raise UserError("This needs cleanlab: pip install 'dal-nlp[suspects]'.") from None
+    ids, labels = _labelled(desk)
+    x = _embeddings(desk, ids, progress)
+    names = sorted(set(labels))
+    y = np.array([names.index(label) for label in labels])
+    probabilities = out_of_fold(x, y, desk.config.seed)
+    found = find_label_issues(y, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1)
+    rows = [
+        {
+            "id": ids[i],
+            "target": names[int(probabilities[i].argmax())],
+            "confidence": float(probabilities[i].max()),
+            "doubt": float(1 - probabilities[i, y[i]]),
+            "round": -1,
+            "answers": len(desk.state.given[ids[i]]),
+        }
+        for i in map(int, found)
+    ]
+    return rows, len(ids)
+
+
+def _labelled(desk: Desk) -> tuple[list[str], list[Target]]:
+    """Return the bought labels that several examples share."""
+    counts = Counter(desk.state.answers.values())
+    ids = [id for id, label in desk.state.answers.items() if counts[label] > 1]
+    labels = [desk.state.answers[id] for id in ids]
+    if len(set(labels)) < 2:
+        raise UserError(
+            f"{desk.folder} has too few labels to tell wrong ones: it takes two labels, and two examples of each."
+        )
+    return ids, labels
+
+
+def _embeddings(desk: Desk, ids: Sequence[str], progress: Progress) -> NDArray[np.float32]:
+    """Return what the pretrained encoder makes of some examples, (N, H)."""
+    source = resolve(desk.config.model, progress)
+    desk.task.tokenizer = load_tokenizer(source)
+    run = Run(desk.folder, desk.config, desk.task, desk.state, progress)
+    model: Any = desk.task.load(source).to(process_state().device)
+    examples = [{name: field for name, field in desk.example(id).items() if name != "target"} for id in ids]
+    (found,) = run.pool(model.eval(), examples).collect(probes.embedding)
+    return np.asarray(found, dtype=np.float32)
+
+
+def out_of_fold(x: NDArray[np.float32], y: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
+    """Return the probability (N, C) of each label for each example, from a model that was fitted without it."""
+    folds = min(FOLDS, int(np.bincount(y).min()))
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
+    cut = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    return np.asarray(cross_val_predict(model, x, y, cv=cut, method="predict_proba"), dtype=np.float64)
+
+
+def write_suspects(desk: Desk, rows: Sequence[dict[str, Any]]) -> Path:
+    """Write down what was found, and a sheet of it for people; what they fill in settles the label."""
+    desk.note_suspects(rows)
+    return write_sheet(desk.folder, SUSPECTS, [_row(desk, row) for row in rows])
+
+
+def _row(desk: Desk, row: dict[str, Any]) -> dict[str, Any]:
+    example = desk.example(row["id"])
+    own = (ID, "label", "suggestion", "doubt", "characters", ANSWER, NOTE)
+    columns = [f"{name} (text)" if name in own else name for name in desk.task.columns()]
+    label = write_answer(desk.task, {"target": desk.state.answers[row["id"]]}, example)
+    return {
+        ID: row["id"],
+        **dict(zip(columns, desk.task.texts(example), strict=True)),
+        "label": label,
+        "suggestion": write_answer(desk.task, row, example),
+        "doubt": round(row["doubt"], 4),
+        "characters": len(desk.task.show(example)),
+        ANSWER: "",
+        NOTE: "",
+    }

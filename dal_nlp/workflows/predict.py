@@ -1,0 +1,146 @@
+"""What the model of a run says about new texts."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from datasets import Dataset
+from torch import nn
+
+from dal_nlp.core.config import RunConfig
+from dal_nlp.core.distributed import process_state
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.ledger import State, read_state
+from dal_nlp.core.progress import Progress, Silent
+from dal_nlp.core.task import Prediction, Task
+from dal_nlp.data.examples import Example, Reader
+from dal_nlp.learners.head_learner import load_whole
+from dal_nlp.models.loading import load_tokenizer, resolve
+from dal_nlp.models.mc_dropout import make_draws
+from dal_nlp.models.pool import Pool
+from dal_nlp.session.folder import stored_config
+from dal_nlp.tasks import make_task
+
+#: Rows that are in memory at a time.
+CHUNK = 10_000
+
+
+class Row(NamedTuple):
+    """What the model says about one example.
+
+    Attributes:
+        id: Of the example.
+        text: What an annotator would read; "" where there is nothing to read.
+        answer: None where there is nothing to read.
+        details: See ``Task.details``; the same keys in every row.
+    """
+
+    id: str
+    text: str
+    answer: Prediction | None
+    details: dict[str, str]
+
+
+def predict(
+    folder: Path, source: str, progress: Progress | None = None, text_column: Sequence[str] | None = None
+) -> Iterator[Row]:
+    """Answer every row of a source with the model of a run, in the order of the source.
+
+    Args:
+        folder: A run folder, finished or not; the model of its last round answers.
+        source: See ``data.read_rows``; with the text columns of the run, and the id column if that has a name of its
+            own. Labels are neither needed nor read.
+        progress: Where the passes are shown; nowhere if left out.
+        text_column: The source's text columns where they have other names than in the run.
+
+    Returns:
+        One row for each of the source; a row without a text has no prediction.
+
+    Raises:
+        UserError: No run folder, no model in it yet, or a source that cannot be read (at once; a damaged row later).
+    """
+    run = open_run(folder, Silent() if progress is None else progress)
+    examples = reader_of(run.config, source, text_column).examples()
+    first = next(examples)  # a wrong file or column comes to light before the model is loaded
+    model = run.load()
+    return _answers(chain([first], examples), model, run)
+
+
+@dataclass
+class Run:
+    """A run folder whose model answers.
+
+    Attributes:
+        folder: The run folder.
+        config: As far as it concerns reading and answering.
+        task: With the labels of the run; its tokenizer is there once the model is loaded.
+        state: Of the ledger.
+    """
+
+    folder: Path
+    config: RunConfig
+    task: Task
+    state: State
+    progress: Progress
+
+    def load(self) -> nn.Module:
+        """Load the model of the last round."""
+        place = model_folder(self.folder)
+        if (place / "config.json").is_file():
+            self.task.tokenizer, model = load_tokenizer(str(place)), self.task.load(str(place))
+        else:  # the checkpoint of a layer: a run with a frozen encoder that has not ended
+            source = resolve(self.config.model, self.progress, self.config.revision)
+            self.task.tokenizer, model = load_tokenizer(source), load_whole(source, place, self.task.labels)
+        loaded: nn.Module = model.to(process_state().device)
+        return loaded
+
+    def pool(self, model: nn.Module, examples: Sequence[Mapping[str, Any]]) -> Pool:
+        """Return examples, each with its id and fields, under a model; what should be known of them is said."""
+        columns = {name: [row[name] for row in examples] for name in examples[0]}
+        data = Dataset.from_dict({**columns, **self.task.encode(columns)})
+        for remark in self.task.remarks({"rows": data}):
+            self.progress.say(remark)
+        draws = make_draws(self.config.draws, self.config.seed, 0)
+        return Pool(data, model, self.task, draws, self.config.scoring, progress=self.progress)
+
+
+def open_run(folder: Path, progress: Progress) -> Run:
+    """Open a run folder; raises ``UserError`` where there is none, or no model in it yet."""
+    state = read_state(folder)
+    config = stored_config(folder, state)
+    model_folder(folder)
+    task = make_task(config)
+    task.labels = list(state.labels)
+    return Run(folder, config, task, state, progress)
+
+
+def reader_of(config: RunConfig, source: str, text_column: Sequence[str] | None) -> Reader:
+    """Return what reads the texts of a source as a run reads its own, from other columns if there are any."""
+    columns = {"text_column": list(text_column)} if text_column else {}
+    there = config.model_copy(update=columns)
+    return Reader(source, make_task(there), there, answers={})
+
+
+def model_folder(folder: Path) -> Path:
+    """Return where the model of a run's last round lies; raises ``UserError`` where there is none yet."""
+    checkpoints = {int(place.name.removeprefix("round-")): place for place in folder.glob("checkpoints/round-*[0-9]")}
+    place = checkpoints[max(checkpoints)] if checkpoints else folder / "model"
+    if not place.is_dir():
+        raise UserError(f"{folder} has no model yet: let `dal-nlp run` finish a round.")
+    return place
+
+
+def _answers(examples: Iterator[Example], model: nn.Module, run: Run) -> Iterator[Row]:
+    """Yield the rows, a chunk of them in memory at a time."""
+    while chunk := list(islice(examples, CHUNK)):
+        full = [{"id": example.id, **example.fields} for example in chunk if example.fields is not None]
+        answers = iter(run.pool(model, full).predict() if full else [])
+        for example in chunk:
+            if example.fields is None:
+                yield Row(example.id, "", None, run.task.details(None))
+            else:
+                answer = next(answers)
+                text = run.task.show({"id": example.id, **example.fields})
+                yield Row(example.id, text, answer, run.task.details(answer.target))

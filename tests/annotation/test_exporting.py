@@ -1,0 +1,229 @@
+"""Answers to the files of other tools and back, for every task."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dal_nlp import UserError
+from dal_nlp.annotation import label_studio_format as label_studio
+from dal_nlp.annotation.answer_store import Desk, open_desk
+from dal_nlp.annotation.exporting import NAMES, export
+from dal_nlp.annotation.ingesting import Ingested, ingest
+from tests import tiny
+from tests import waiting_runs as asking
+from tests.waiting_runs import fill, run, state, typed
+
+Waiting = Callable[[str], Path]
+FORMATS = sorted(NAMES)
+
+
+def answered(folder: Path, task: str) -> dict[str, Any]:
+    """Answer what a run waits for by hand; return the answers."""
+    with open_desk(folder / "run") as desk:
+        for id in list(desk.state.waiting):
+            desk.write(desk.read(id, typed(task)[id], desk.origin("anna", "terminal")))
+        return dict(desk.state.answers)
+
+
+def out(folder: Path, format: str) -> Path:
+    return folder / NAMES[format]
+
+
+def write(folder: Path, format: str, which: Any = "labels") -> int:
+    return export(Desk(folder / "run", state(folder)), format, which, out(folder, format))
+
+
+def read(folder: Path, source: Path, format: str, by: str | None = None) -> Ingested:
+    with open_desk(folder / "run") as desk:
+        return ingest(desk, source, format, by)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("task", asking.TASKS)
+def test_there_and_back(waiting: Waiting, tmp_path: Path, task: str, format: str) -> None:
+    folder = waiting(task)
+    answers = answered(folder, task)
+    assert write(folder, format) == 4
+    again = read(folder, out(folder, format), format)
+    assert (again.new, again.known, again.problems) == (0, 4, [])
+    with open_desk(folder / "run") as desk:
+        for id in answers:
+            desk.remove(id, "anna", "test")
+    assert len(state(folder).waiting) == 4
+    back = read(folder, out(folder, format), format, by="ben")
+    assert (back.new, back.known, back.problems) == (4, 0, [])
+    assert state(folder).answers == answers
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl", "hf-dataset"])
+@pytest.mark.parametrize("task", asking.TASKS)
+def test_another_run_trains_on_what_was_exported(waiting: Waiting, task: str, format: str) -> None:
+    from dal_nlp.data.corpus import read_corpus
+
+    folder = waiting(task)
+    answers = answered(folder, task)
+    write(folder, format)
+    desk = Desk(folder / "run", state(folder))
+    corpus = read_corpus(str(out(folder, format)), desk.task, desk.config, None, "labeled", need_targets=True)
+    assert dict(zip(corpus.dataset["id"], corpus.targets(), strict=True)) == answers
+
+
+def test_what_is_pending_goes_out_and_comes_back_answered(waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    assert write(folder, "csv", "pending") == 4
+    rows = asking.read_csv(out(folder, "csv"))
+    assert {row["label"] for row in rows} == {""}
+    for row, label in zip(rows, ["positive", "unsure", "nonsense", ""], strict=True):
+        row["label"] = label
+    asking.write_csv(out(folder, "csv"), rows, delimiter=";")
+    found = read(folder, out(folder, "csv"), "csv", "anna")
+    assert (found.new, found.known) == (2, 0)
+    assert len(found.problems) == 1 and "row 4: 'nonsense' is none of" in found.problems[0]
+    now = state(folder)
+    assert now.answers == {rows[0]["id"]: "positive"} and list(now.skipped) == [rows[1]["id"]]
+    assert write(folder, "jsonl", "all") == 3
+
+
+def test_a_sheet_of_somebody_else_is_disputed_and_not_taken_over(waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    sheet = folder / "run" / "queries" / "round-000.csv"
+    (id, *_) = [row["id"] for row in asking.read_csv(sheet)]
+    for name, label in (("anna", "positive"), ("ben", "negative")):
+        fill(sheet, {id: label})
+        assert read(folder, sheet, "csv", name).new == 1
+        assert read(folder, sheet, "csv", name).new == 0
+    assert state(folder).answers == {id: "positive"}
+    assert Desk(folder / "run", state(folder)).disputed() == [id]
+    missing, disputed = run("sentiment", folder).remarks
+    assert "missing: 3. " in missing and disputed.startswith("Disputed: 1; ")
+
+
+def test_label_studio_counts_characters_and_knows_skips(waiting: Waiting) -> None:
+    of = tiny.qa_task(unanswerable=True)
+    example = {"id": "1", "question": "what", "context": "😀😀 the film 😀"}
+    target = {"text": ["film 😀"], "answer_start": [7]}
+    (result,) = label_studio.results(of, target, example)
+    assert (result["value"]["start"], result["value"]["end"]) == (7, 13)
+    in_units = {**result, "value": {**result["value"], "start": 9, "end": 16}}
+    for one in (result, in_units):
+        assert of.parse(label_studio.read_results(of, [one], example), example) == target
+    with pytest.raises(ValueError, match="not at its place"):
+        label_studio.read_results(of, [{**result, "value": {**result["value"], "start": 8}}], example)
+    none = label_studio.results(of, {"text": [], "answer_start": []}, example)
+    assert label_studio.read_results(of, none, example) == "no answer"
+    with pytest.raises(ValueError, match="place in the context"):
+        label_studio.read_results(of, [{**result, "value": {"start": 0, "end": 99}}], example)
+
+    folder = waiting("sentiment")
+    one, two, *_ = state(folder).waiting
+    label = label_studio.results(tiny.task(), "positive", {"id": one, "text": "a", "pair": None})
+    annotations = [{"was_cancelled": True, "result": []}], [{"completed_by": 7, "result": label}]
+    tasks = [{"data": {"dal_nlp_id": id}, "annotations": a} for id, a in zip((one, two), annotations, strict=True)]
+    (folder / "tasks.json").write_text(
+        json.dumps([*tasks, {"data": {"dal_nlp_id": "gone"}, "annotations": annotations[1]}])
+    )
+    found = read(folder, folder / "tasks.json", "label-studio")
+    assert found.new == 2 and "'gone'" in found.problems[0]
+    assert state(folder).answers == {two: "positive"} and list(state(folder).skipped) == [one]
+    assert state(folder).given[two][0]["by"] == "7"
+
+
+def test_a_text_without_a_list_is_one_text() -> None:
+    of = tiny.task()
+    result = {"from_name": "answer", "value": {"choices": "positive"}}
+    assert label_studio.read_results(of, [result], {"id": "1", "text": "a", "pair": None}) == "positive"
+
+
+def test_what_label_studio_may_write_costs_no_other_answer(waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    one, two, *_ = state(folder).waiting
+    label = label_studio.results(tiny.task(), "positive", {"id": one, "text": "a", "pair": None})
+    by = {"completed_by": {"id": 7, "email": "anna@example.org"}, "result": label}
+    annotations: list[Any] = [None, ["text", by]]
+    tasks = [{"data": {"dal_nlp_id": id}, "annotations": a} for id, a in zip((one, two), annotations, strict=True)]
+    (folder / "tasks.json").write_text(json.dumps(tasks))
+    found = read(folder, folder / "tasks.json", "label-studio")
+    assert found.new == 1 and "not as Label Studio writes it" in found.problems[0]
+    assert state(folder).given[two][0]["by"] == "anna@example.org"
+    with pytest.raises(UserError, match="is a folder"):
+        read(folder, folder / "run", "label-studio")
+
+
+def test_the_second_annotators_agreement_is_kept_too(waiting: Waiting) -> None:
+    from dal_nlp.annotation.agreement import by_pair
+
+    folder = waiting("sentiment")
+    ids, labels = state(folder).waiting, ["positive", "negative", "positive", "negative"]
+    for who in ("anna", "ben"):
+        rows = [{"id": id, "answer": label, "annotated_by": who} for id, label in zip(ids, labels, strict=True)]
+        if who == "ben":
+            rows[0]["answer"] = "negative"
+        asking.write(folder / f"{who}.jsonl", rows)
+        assert read(folder, folder / f"{who}.jsonl", "jsonl").new == 4
+    (pair,) = by_pair(Desk(folder / "run", state(folder)))
+    assert (pair.count, pair.same, pair.value) == (4, 0.75, 0.5)
+
+
+def test_an_answer_to_a_removed_example_is_refused(waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    answered(folder, "sentiment")
+    run("sentiment", folder)
+    id = next(iter(state(folder).answers))
+    with open_desk(folder / "run") as desk:
+        desk.remove(id, "anna", "test")
+        with pytest.raises(UserError, match="back in the pool"):
+            desk.require(id)
+    asking.write(folder / "late.jsonl", [{"id": id, "answer": "positive"}])
+    found = read(folder, folder / "late.jsonl", "jsonl")
+    assert found.new == 0 and "back in the pool" in found.problems[0]
+
+
+def test_broken_rows_and_wrong_columns_cost_no_other_answer(waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    one, two, *_ = state(folder).waiting
+    lines = [json.dumps({"id": id, "answer": a, "label": "negative"}) for id, a in ((one, ""), (two, "positive"))]
+    (folder / "a.jsonl").write_text("\n".join([*lines, "[" * 100_000, '{"id": ']))
+    found = read(folder, folder / "a.jsonl", "jsonl")
+    assert found.new == 1 and len(found.problems) == 2 and "line 4: it is no JSON" in found.problems[1]
+    assert state(folder).answers == {two: "positive"}  # where there is a column of answers, only that is read
+    (folder / "b.csv").write_text(f"old_id,text,label\n1,a,negative\nid,{one},positive\n")
+    with pytest.raises(UserError, match="no columns 'id'"):
+        read(folder, folder / "b.csv", "csv")
+
+
+@pytest.mark.parametrize("task", asking.TASKS)
+def test_the_labelling_interface_is_xml_with_the_columns_of_the_task(waiting: Waiting, task: str) -> None:
+    from xml.etree import ElementTree
+
+    folder = waiting(task)
+    desk = Desk(folder / "run", state(folder))
+    view = ElementTree.fromstring(label_studio.interface(desk.task))
+    assert {text.get("value") for text in view.iter("Text")} == {f"${name}" for name in desk.task.columns()}
+
+
+@pytest.mark.parametrize(
+    ("format", "content", "part"),
+    [
+        ("label-studio", b'[{"data": {}}]', "dal_nlp_id"),
+        ("csv", b"text\na\n", "no columns 'id'"),
+        ("cvs", b"", "'csv'"),
+        ("hf-dataset", b"", "no folder of a dataset"),
+    ],
+)
+def test_files_that_are_something_else(waiting: Waiting, format: str, content: bytes, part: str) -> None:
+    folder = waiting("sentiment")
+    (folder / "file").write_bytes(content)
+    with pytest.raises(UserError, match=part):
+        read(folder, folder / "file", format)
+    assert not state(folder).given
+
+
+def test_nothing_is_exported_of_nothing(waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    with pytest.raises(UserError, match="nothing to export"):
+        write(folder, "csv")
+    with pytest.raises(UserError, match="did you mean 'jsonl'"):
+        export(Desk(folder / "run", state(folder)), "jsnl", "all", folder / "x")

@@ -1,0 +1,374 @@
+"""People who answer in files, from the question to the next round, for every task."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import waiting_runs as asking
+from tests.waiting_runs import events, fill, read_csv, run, state, typed, write_csv
+
+Waiting = Callable[[str], Path]
+
+
+@pytest.fixture
+def folder(waiting: Waiting) -> Path:
+    return waiting("sentiment")
+
+
+def sheet(folder: Path, name: str = "round-000.csv") -> Path:
+    return folder / "run" / "queries" / name
+
+
+@pytest.mark.parametrize("task", asking.TASKS)
+def test_a_persons_path_from_the_first_sheet_to_the_end(waiting: Waiting, task: str) -> None:
+    folder = waiting(task)
+    asked = read_csv(sheet(folder))
+    texts = {"sentiment": ["text"], "qa": ["question", "context"], "summarization": ["document"]}[task]
+    assert list(asked[0]) == ["id", *texts, "score", "characters", "why", "answer", "note"]
+    pool = {str(row["id"]): row for row in asking.rows_of(task, 24)}
+    assert all(row[name] == pool[row["id"]][name] for row in asked for name in texts)
+    lines = [json.loads(line) for line in sheet(folder, "round-000.jsonl").read_text().splitlines()]
+    assert [line["id"] for line in lines] == [row["id"] for row in asked]
+    fill(sheet(folder), typed(task))
+    second = run(task, folder)
+    assert len(second.pending) == 4 and len(second.curve) == 1
+    assert "round-001.csv" in second.remarks[0] and "dal-nlp label" in second.remarks[0]
+    last = sheet(folder, "round-001.jsonl")
+    rows = [json.loads(line) for line in last.read_text().splitlines()]
+    asking.write(last, [{**row, "answer": typed(task)[row["id"]]} for row in rows])
+    end = run(task, folder)
+    assert end.stopped and not end.pending and not end.remarks
+    assert end.labels == {id: asking.gold(task)[id] for id in end.labels} and len(end.labels) == 8
+
+
+def test_partial_reordered_and_mangled_by_a_spreadsheet(folder: Path) -> None:
+    rows, answers = read_csv(sheet(folder)), typed("sentiment")
+    mangled = [{"a": "", **row, "answer": f" {answers[row['id']].upper()} ", "b": "x"} for row in rows[:0:-1]]
+    mangled[1]["answer"] = ""
+    write_csv(sheet(folder), mangled, delimiter=";", lineterminator="\r\n", encoding="utf-8-sig")
+    result = run("sentiment", folder)
+    assert result.labels == {row["id"]: asking.gold("sentiment")[row["id"]] for row in (rows[3], rows[1])}
+    assert len(result.pending) == 2
+    # The row that somebody has deleted from one file is still in the other.
+    assert (
+        "round-000.csv, round-000.jsonl" in result.remarks[0] or "round-000.jsonl, round-000.csv" in result.remarks[0]
+    )
+    sheet(folder, "round-000.jsonl").unlink()
+    run("sentiment", folder)
+    assert [row["id"] for row in read_csv(sheet(folder, "round-000.2.csv"))] == [rows[0]["id"]]
+
+
+def test_wrong_answers_are_named_by_row_and_the_rest_is_kept(folder: Path) -> None:
+    first, second, third, fourth = read_csv(sheet(folder))
+    first["answer"], second["answer"], third["answer"] = "positve", "unsure", "negative"
+    fourth["id"] = "s0-999"
+    fourth["answer"] = "negative"
+    write_csv(sheet(folder), [first, second, third, fourth])
+    before = sheet(folder).read_bytes()
+    result = run("sentiment", folder)
+    assert result.labels == {third["id"]: "negative"}
+    assert state(folder).skipped == {second["id"]: "the annotator was unsure"}
+    assert "round-000.csv, row 2: 'positve' is none of" in result.remarks[1]
+    assert "did you mean 'positive'?" in result.remarks[1]
+    assert "row 5: 's0-999' was not asked about" in result.remarks[0]
+    assert sheet(folder).read_bytes() == before  # a sheet is its annotator's
+
+
+def test_nothing_is_counted_twice_and_a_change_is_a_correction(folder: Path) -> None:
+    rows = read_csv(sheet(folder))
+    fill(sheet(folder), {rows[0]["id"]: "positive"})
+    run("sentiment", folder)
+    run("sentiment", folder)
+    assert len(events(folder, "label")) == 1
+    fill(sheet(folder), {rows[0]["id"]: "negative"})
+    assert run("sentiment", folder).labels == {rows[0]["id"]: "negative"}
+    assert [event["target"] for event in events(folder, "label")] == ["positive", "negative"]
+
+
+def test_a_correction_that_cannot_be_read_says_which_answer_stays(folder: Path) -> None:
+    first, second = (row["id"] for row in read_csv(sheet(folder))[:2])
+    fill(sheet(folder), {first: "positive"})
+    run("sentiment", folder)
+    fill(sheet(folder), {first: "negativ", second: "negativ"})
+    result = run("sentiment", folder)
+    assert result.labels == {first: "positive"}
+    stays = "; the answer that there is stays 'positive'."
+    assert result.remarks[0].endswith(f"(did you mean 'negative'?){stays}")
+    assert result.remarks[1].endswith("(did you mean 'negative'?).")  # there is none yet
+
+
+def test_a_sheet_of_an_old_round_corrects_and_loses_nothing(folder: Path) -> None:
+    fill(sheet(folder), typed("sentiment"))
+    run("sentiment", folder)
+    (id, label), *_ = state(folder).answers.items()
+    other = "negative" if label == "positive" else "positive"
+    fill(sheet(folder), {id: other})
+    result = run("sentiment", folder)
+    assert result.labels[id] == other and len(result.pending) == 4
+    assert len(result.labels) == 4
+
+
+def test_corrections_are_read_after_the_end_and_train_once_the_run_goes_on(folder: Path) -> None:
+    for name in ("round-000.csv", "round-001.csv"):
+        fill(sheet(folder, name), typed("sentiment"))
+        end = run("sentiment", folder)
+    assert end.stopped and not end.remarks
+    (id, label), *_ = end.labels.items()
+    other = "negative" if label == "positive" else "positive"
+    fill(sheet(folder), {id: other})
+    again = run("sentiment", folder)
+    assert again.labels[id] == other and len(again.curve) == len(end.curve)
+    assert "Changed after the last fit: 1 answer; raise --rounds or --budget" in again.remarks[0]
+    more = run("sentiment", folder, rounds=2, budget=12)
+    assert more.labels[id] == other and len(more.pending) == 4
+    fill(sheet(folder, "round-002.csv"), typed("sentiment"))
+    assert not run("sentiment", folder, rounds=2, budget=12).remarks
+
+
+def test_a_later_correction_elsewhere_outlives_the_sheet(folder: Path) -> None:
+    from dal_nlp.annotation.answer_store import open_desk
+
+    (id, *_) = [row["id"] for row in read_csv(sheet(folder))]
+    fill(sheet(folder), {id: "positive"})
+    run("sentiment", folder)
+    with open_desk(folder / "run") as desk:
+        desk.write(desk.read(id, "negative", desk.origin("ben", "relabel", final=True)))
+    assert run("sentiment", folder).labels[id] == "negative"
+
+
+def test_an_answer_that_was_removed_is_asked_for_again_in_a_new_sheet(folder: Path) -> None:
+    from dal_nlp.annotation.answer_store import open_desk
+
+    (id, *_) = [row["id"] for row in read_csv(sheet(folder))]
+    for name in ("round-000.csv", "round-000.jsonl"):
+        fill(sheet(folder), {id: "positive"}) if name.endswith("csv") else None
+    run("sentiment", folder)
+    with open_desk(folder / "run") as desk:
+        desk.remove(id, "ben", "relabel")
+    result = run("sentiment", folder)
+    assert id in result.pending and id not in result.labels
+    assert [row["id"] for row in read_csv(sheet(folder, "round-000.2.csv"))] == [id]
+    fill(sheet(folder, "round-000.2.csv"), {id: "positive"})
+    assert run("sentiment", folder).labels == {id: "positive"}
+
+
+def test_a_csv_and_a_jsonl_that_disagree_give_none(folder: Path) -> None:
+    rows = read_csv(sheet(folder))
+    one, two = rows[0]["id"], rows[1]["id"]
+    fill(sheet(folder), {one: "positive", two: " Negative"})
+    lines = [{**row, "answer": {one: "negative", two: "negative"}.get(row["id"], "")} for row in rows]
+    asking.write(sheet(folder, "round-000.jsonl"), lines)
+    result = run("sentiment", folder)
+    assert result.labels == {two: "negative"}
+    assert f"'{one}' has another answer than in" in result.remarks[0]
+    assert not sheet(folder, "round-000.2.csv").exists()
+
+
+def test_an_id_of_another_round_answers_nothing(folder: Path) -> None:
+    fill(sheet(folder), typed("sentiment"))
+    run("sentiment", folder)
+    (earlier, label), *_ = state(folder).answers.items()
+    first, *rest = read_csv(sheet(folder, "round-001.csv"))
+    other = "negative" if label == "positive" else "positive"
+    write_csv(sheet(folder, "round-001.csv"), [{**first, "id": earlier, "answer": other}, *rest])
+    result = run("sentiment", folder)
+    assert result.labels[earlier] == label
+    assert f"row 2: '{earlier}' was not asked about in round-001" in result.remarks[0]
+
+
+def test_an_old_sheet_does_not_answer_what_is_back_in_the_pool(folder: Path) -> None:
+    from dal_nlp.annotation.answer_store import open_desk
+
+    fill(sheet(folder), typed("sentiment"))
+    run("sentiment", folder)
+    (id, label), *_ = state(folder).answers.items()
+    with open_desk(folder / "run") as desk:
+        desk.remove(id, "anna", "test")
+    assert len(run("sentiment", folder).remarks) == 1  # the row is as it was
+    fill(sheet(folder), {id: "negative" if label == "positive" else "positive"})
+    result = run("sentiment", folder)
+    assert id not in result.labels and "back in the pool" in result.remarks[0]
+
+
+def test_a_line_that_is_torn_costs_no_other(folder: Path) -> None:
+    rows = read_csv(sheet(folder))
+    lines = [json.dumps({"id": row["id"], "answer": "positive"}) for row in rows]
+    sheet(folder, "round-000.jsonl").write_text("\n".join([*lines[:3], lines[3][:10]]))
+    result = run("sentiment", folder)
+    assert len(result.labels) == 3 and "round-000.jsonl, line 4: it is no JSON" in result.remarks[0]
+
+
+def test_a_row_with_two_answers_gives_none(folder: Path) -> None:
+    rows = read_csv(sheet(folder))
+    write_csv(sheet(folder), [*({**row, "answer": "positive"} for row in rows), {**rows[0], "answer": "negative"}])
+    result = run("sentiment", folder)
+    assert result.pending == [rows[0]["id"]] and len(result.labels) == 3
+    assert "has another answer than in round-000.csv, row 2" in result.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [(b"\xff\xfe\x00", "is not UTF-8"), (b"name,answer\nx,y\n", "has no columns 'id' and 'answer'")],
+)
+def test_a_sheet_that_cannot_be_read_stops_nobody(folder: Path, content: bytes, part: str) -> None:
+    sheet(folder).write_bytes(content)
+    id = json.loads(sheet(folder, "round-000.jsonl").read_text().splitlines()[0])["id"]
+    lines = [json.loads(line) for line in sheet(folder, "round-000.jsonl").read_text().splitlines()]
+    asking.write(sheet(folder, "round-000.jsonl"), [{**line, "answer": "positive"} for line in lines[:1]])
+    result = run("sentiment", folder)
+    assert result.labels == {id: "positive"}
+    assert part in result.remarks[0]
+
+
+def test_a_sheet_that_is_torn_while_it_is_written_takes_nothing_away(folder: Path) -> None:
+    fill(sheet(folder), typed("sentiment"))
+    whole = sheet(folder).read_bytes()
+    sheet(folder).write_bytes(whole[: len(whole) * 2 // 3])
+    first = run("sentiment", folder)
+    assert first.pending and not first.curve
+    sheet(folder).write_bytes(whole)
+    assert len(run("sentiment", folder).curve) == 1
+    assert all(
+        state(folder).answers[id] == label for id, label in asking.gold("sentiment").items() if id in first.labels
+    )
+
+
+def test_suggestions_are_shown_and_kept_with_the_answers(folder: Path) -> None:
+    fill(sheet(folder), typed("sentiment"))
+    run("sentiment", folder, suggest=True)
+    rows = read_csv(sheet(folder, "round-001.csv"))
+    guesses = {id: guess for q in state(folder).queries for id, guess in zip(q.ids, q.guesses, strict=False)}
+    assert [row["suggestion"] for row in rows] == [guesses[row["id"]]["target"] for row in rows]
+    fill(sheet(folder, "round-001.csv"), typed("sentiment"))
+    run("sentiment", folder, suggest=True)
+    kept = {event["id"]: event.get("suggested") for event in events(folder, "label")}
+    id = rows[0]["id"]
+    assert kept[id] == {"target": guesses[id]["target"], "confidence": guesses[id]["confidence"], "round": 0}
+
+
+def test_annotators_get_a_sheet_each_and_share_what_overlaps(waiting: Waiting, tmp_path: Path) -> None:
+    folder = waiting("sentiment")
+    shutil.rmtree(folder / "run")
+    settings: dict[str, Any] = {"annotators": "anna,ben", "overlap": "50%"}
+    first = run("sentiment", folder, **settings)
+    anna, ben = (sheet(folder, f"round-000.{name}.csv") for name in ("anna", "ben"))
+    assert "round-000.anna.csv, round-000.ben.csv" in first.remarks[0]
+    ids = [{row["id"] for row in read_csv(path)} for path in (anna, ben)]
+    shared = ids[0] & ids[1]
+    assert len(shared) == 2 and len(ids[0] | ids[1]) == 4 and len(ids[0]) == len(ids[1]) == 3
+    one, two = sorted(shared)
+    fill(anna, {**typed("sentiment"), one: "positive", two: "positive"})
+    assert run("sentiment", folder, **settings).labels.keys() == ids[0] - shared
+    fill(ben, {**typed("sentiment"), one: "positive", two: "negative"})
+    third = run("sentiment", folder, **settings)
+    assert third.labels[one] == "positive" and third.pending == [two]
+    assert "1 of them disputed" in third.remarks[0]
+    (row,) = read_csv(sheet(folder, "round-000.conflicts.csv"))
+    assert (row["id"], row["answers"]) == (two, "anna: positive | ben: negative")
+    fill(sheet(folder, "round-000.conflicts.csv"), {two: "negative"})
+    fourth = run("sentiment", folder, **settings)
+    assert fourth.labels[two] == "negative" and len(fourth.curve) == 1
+    answers = [(event["id"], event["by"], event["target"]) for event in events(folder, "answer")]
+    assert {(two, "anna", "positive"), (two, "ben", "negative")} <= set(answers) and len(answers) == 4
+
+
+def test_formulas_do_not_run_and_ids_and_answers_come_back_unchanged(tmp_path: Path) -> None:
+    folder = tmp_path / "formulas"
+    folder.mkdir()
+    asking.save_model("sentiment", folder / "model")
+    ids = ["=1+1", "+2", "-3", "@x", "'=4", "\t5"]
+    rows = [{**row, "id": id} for id, row in zip(ids, asking.rows_of("sentiment", 6), strict=True)]
+    for row, text in zip(rows, ["=CMD()", "+a film", "-a film", "@a film", "'=a", "\ta"], strict=True):
+        row["text"] = text
+        row["label"] = {"negative": "-1", "positive": "+1"}[row["label"]]
+    asking.write(folder / "pool.jsonl", rows)
+    tests = [
+        {**r, "label": {"negative": "-1", "positive": "+1"}[r["label"]]} for r in asking.rows_of("sentiment", 8, 1)
+    ]
+    asking.write(folder / "test.jsonl", tests)
+    run("sentiment", folder, initial=6, labels="-1,+1", rounds=0)
+    cells = [
+        cell for row in read_csv(sheet(folder)) for name, cell in row.items() if name not in ("score", "characters")
+    ]
+    assert not [cell for cell in cells if cell.startswith(tuple("=+-@\t\r"))]
+    write_csv(sheet(folder), [{**row, "answer": ("'-1", "+1")[i % 2]} for i, row in enumerate(read_csv(sheet(folder)))])
+    result = run("sentiment", folder, initial=6, labels="-1,+1", rounds=0)
+    assert set(result.labels) == set(ids)
+    assert set(result.labels.values()) == {"-1", "+1"}
+
+
+def test_answers_without_end_are_refused(waiting: Waiting) -> None:
+    folder = waiting("summarization")
+    rows = read_csv(sheet(folder))
+    fill(sheet(folder), {rows[0]["id"]: "word " * 200_000, rows[1]["id"]: "a film"})
+    result = run("summarization", folder)
+    assert result.labels == {rows[1]["id"]: "a film"}
+    assert "more than 100,000" in result.remarks[0] and len(result.remarks[0]) < 300
+
+
+def test_sheets_that_cannot_be_written_are_a_sentence(folder: Path) -> None:
+    shutil.rmtree(folder / "run" / "queries")
+    (folder / "run" / "queries").write_text("in the way")
+    with pytest.raises(Exception, match="cannot be written to"):
+        run("sentiment", folder)
+
+
+def test_another_process_that_writes_while_a_sheet_is_read_is_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dal_nlp.annotation.sheet_files import read_sheet
+
+    path, whole = sheet(folder), sheet(folder).read_bytes()
+    read = Path.read_bytes
+    times: list[int] = []
+
+    def torn(self: Path) -> bytes:
+        data = read(self)
+        if not times:  # what the editor writes comes after the first look
+            os.truncate(self, 10)
+            self.write_bytes(whole)
+        times.append(1)
+        return data[: len(data) // 2] if len(times) == 1 else data
+
+    monkeypatch.setattr(Path, "read_bytes", torn)
+    assert len(list(read_sheet(path, print))) == 4 and len(times) == 2
+
+
+def test_a_run_that_died_while_it_took_answers_ends_as_if_it_had_not(
+    waiting: Waiting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copies the folder after every event, as a killed process would leave it, and goes on from the copies."""
+    from dal_nlp.core.ledger import Ledger
+
+    folder, copies = waiting("sentiment"), []
+    settings: dict[str, Any] = {"annotators": "anna,ben,carl", "overlap": "50%"}
+    run("sentiment", folder, **settings)
+    for name in ("anna", "ben", "carl"):
+        fill(sheet(folder, f"round-000.{name}.csv"), typed("sentiment"))
+    append = Ledger.append
+
+    def append_and_copy(ledger: Ledger, event: str, values: dict[str, Any]) -> None:
+        append(ledger, event, values)
+        if event in ("label", "answer"):
+            copies.append(tmp_path / f"died-{len(copies)}")
+            shutil.copytree(ledger.folder, copies[-1] / "run")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "append", append_and_copy)
+        run("sentiment", folder, **settings)
+
+    def said(of: Path) -> list[tuple[str, str, str]]:
+        return sorted((e["id"], e["by"], e["target"]) for kind in ("answer", "label") for e in events(of, kind))
+
+    assert len(copies) == len(said(folder)) == 2 + 2 * 3 + 2
+    for copy in copies[::3]:
+        with (copy / "run" / "ledger.jsonl").open("a") as ledger:
+            ledger.write('{"event": "label", "id": "torn')
+        (copy / "files.txt").write_text((folder / "files.txt").read_text())
+        run("sentiment", copy, **settings)
+        assert said(copy) == said(folder)

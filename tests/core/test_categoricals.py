@@ -1,0 +1,77 @@
+"""Uncertainties against the textbook, at saturation, with impossible outcomes and several factors."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from dal_nlp.core import categoricals
+from dal_nlp.core.categoricals import Categoricals
+from tests.reference import categoricals as reference
+
+FORMULAS = ["entropy", "least_confidence", "margin"]
+
+
+def measure(name: str, c: Categoricals) -> torch.Tensor:
+    """Apply a formula; every outcome reads otherwise than the others."""
+    formula = getattr(categoricals, name)
+    return formula(c, lambda b, outcome: str(outcome)) if name == "margin" else formula(c)
+
+
+def of(logits: torch.Tensor, reduction: str = "sum") -> Categoricals:
+    shaped = logits if logits.ndim == 3 else logits[:, None]
+    return Categoricals(shaped.log_softmax(-1), torch.ones(shaped.shape[:2], dtype=torch.bool), reduction)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize("outcomes", [2, 3, 20])
+def test_formula_equals_its_twin(name: str, outcomes: int) -> None:
+    logits = torch.randn(50, outcomes, generator=torch.Generator().manual_seed(1)) * 3
+    got = measure(name, of(logits))
+    want = [getattr(reference, name)(row) for row in logits.double().tolist()]
+    torch.testing.assert_close(got.double(), torch.tensor(want, dtype=torch.float64), rtol=1e-4, atol=1e-7)
+
+
+def test_two_labels_rank_the_same_even_where_probabilities_round_to_one() -> None:
+    gaps = torch.linspace(-60, 60, 241)[torch.randperm(241, generator=torch.Generator().manual_seed(0))]
+    c = of(torch.stack([torch.zeros(241), gaps], dim=1))
+    orders = [np.argsort(-measure(name, c).numpy(), kind="stable").tolist() for name in FORMULAS]
+    assert orders[0] == orders[1] == orders[2]
+    scores = categoricals.least_confidence(c)
+    assert len(torch.unique(scores)) == 121  # one value for each |gap|: none was lost to rounding
+    assert (categoricals.entropy(c) > 0).all()
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_impossible_outcomes_change_nothing(name: str) -> None:
+    logits = torch.randn(9, 4, generator=torch.Generator().manual_seed(2))
+    wider = torch.cat([logits, torch.full((9, 3), -torch.inf)], dim=1)
+    torch.testing.assert_close(measure(name, of(wider)), measure(name, of(logits)))
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_one_possible_outcome_is_certain(name: str) -> None:
+    logits = torch.tensor([[0.0, -torch.inf, -torch.inf]])
+    assert measure(name, of(logits)).item() == 0
+
+
+def test_factors_are_summed_or_averaged_where_they_exist() -> None:
+    logits = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(3))
+    mask = torch.tensor([[True, True, False], [True, True, True]])
+    single = torch.tensor([[reference.entropy(f) for f in row] for row in logits.double().tolist()]).double()
+    total = torch.where(mask, single, 0).sum(1)
+    for reduction, want in (("sum", total), ("mean", total / mask.sum(1))):
+        c = Categoricals(logits.log_softmax(-1), mask, reduction)
+        torch.testing.assert_close(categoricals.entropy(c).double(), want, rtol=1e-4, atol=1e-6)
+
+
+def test_uniform_is_the_largest_entropy() -> None:
+    assert categoricals.entropy(of(torch.zeros(1, 8))).item() == pytest.approx(math.log(8), rel=1e-6)
+
+
+@pytest.mark.parametrize("gap", [10.0, 20.0, 30.0])
+def test_entropy_keeps_the_share_of_an_outcome_whose_probability_rounds_to_one(gap: float) -> None:
+    small = math.exp(-gap) / (1 + math.exp(-gap))
+    want = -small * math.log(small) - (1 - small) * math.log1p(-small)
+    assert categoricals.entropy(of(torch.tensor([[0.0, gap]]))).item() == pytest.approx(want, rel=1e-3)

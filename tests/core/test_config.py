@@ -1,0 +1,137 @@
+"""RunConfig: layers, defaults, round trip, and errors that name the nearest right name."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dal_nlp.core.config import RunConfig
+from dal_nlp.core.errors import UserError
+from dal_nlp.tasks import make_task
+
+FILES = {"task": "sentiment", "data": "pool.jsonl", "test": "test.jsonl"}
+
+
+def test_defaults_are_the_contract() -> None:
+    config = RunConfig(**FILES)
+    assert (config.initial, config.query_size, config.rounds, config.budget, config.seed) == (20, 20, 9, 200, 0)
+    assert (config.strategy, config.initial_strategy, config.model) == ("margin", "kmeans", "minilm")
+    assert config.audit == 0
+    assert RunConfig(task="sentiment", data="pool.jsonl").audit == 100
+
+
+@given(
+    initial=st.integers(1, 50),
+    query_size=st.integers(1, 50),
+    rounds=st.none() | st.integers(0, 20),
+    budget=st.none() | st.integers(101, 900),
+    labels=st.none() | st.just("a,b,c"),
+    test=st.none() | st.just("t.csv"),
+    lr=st.floats(1e-6, 1e-2),
+)
+def test_a_dump_loads_to_the_same(**values: object) -> None:
+    lr = values.pop("lr")
+    config = RunConfig.load(flags={"task": "sentiment", "data": "p.csv", **values, "training": {"learning_rate": lr}})
+    assert RunConfig(**config.model_dump(mode="json")) == config
+    assert (
+        RunConfig(**yaml.safe_load(yaml.safe_dump(config.model_dump(mode="json")))).fingerprint()
+        == config.fingerprint()
+    )
+
+
+def test_later_layers_win(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("task: sentiment\ndata: a.csv\nquery_size: 7\ntraining:\n  learning_rate: 3e-5\n  min_steps: 5\n")
+    config = RunConfig.load(file, {"data": "b.csv", "test": None}, ["training.min_steps=9", "labels=x,y"])
+    assert config.data == "b.csv"
+    assert config.query_size == 7
+    assert config.training.learning_rate == 3e-5
+    assert config.training.min_steps == 9
+    assert config.labels == ["x", "y"]
+
+
+def test_a_budget_alone_decides_the_rounds() -> None:
+    assert RunConfig(**FILES, budget=400).rounds == 19
+    assert RunConfig(**FILES, rounds=2).budget == 60
+    assert RunConfig(**FILES, labeled="l.csv").initial == 0
+
+
+def test_the_demonstration_is_used_only_without_data() -> None:
+    assert RunConfig(task="sentiment").data == "demo:sentiment"
+    assert RunConfig(**FILES).max_length == 128
+
+
+def test_a_budget_lengthens_the_demonstration() -> None:
+    assert RunConfig(task="sentiment", budget=280).rounds == 13
+    assert RunConfig(task="sentiment").rounds == 3
+
+
+@pytest.mark.parametrize("labels", [["a"], ["a", "b", "b"]])
+def test_labels_are_two_at_least_and_each_once(labels: list[str]) -> None:
+    with pytest.raises(UserError, match="each of them once"):
+        make_task(RunConfig(**FILES, labels=labels))
+
+
+def test_pairs_of_columns_come_from_one_flag() -> None:
+    assert RunConfig.load(flags={**FILES, "text_column": "a,b"}).text_column == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"task": "sentment"}, "did you mean 'sentiment'"),
+        ({"strategy": "margn"}, "did you mean 'margin'"),
+        ({"initial_strategy": "kmean"}, "did you mean 'kmeans'"),
+        ({"oracle": "labelled-file"}, "did you mean 'labeled-file'"),
+        ({"query_sise": 3}, "did you mean 'query_size'"),
+        ({"training": {"min_step": 3}}, "did you mean 'min_steps'"),
+        ({"query_size": 0}, "--query-size 0"),
+        ({"query_size": "many"}, "--query-size 'many'"),
+        ({"target": "accuracy"}, "METRIC=VALUE"),
+        ({"initial": 0}, "nothing to train on"),
+        ({"test": None, "budget": 100}, "spent on the audit sample"),
+        ({"strategy": "margin", "strategy_options": {"beta": 2}}, "no option 'beta'"),
+        ({"strategy": "no.such:Thing"}, "cannot be imported"),
+        ({"strategy": "collections:Orderdict"}, "has no class 'Orderdict' (did you mean 'OrderedDict'"),
+        ({"task": None}, "lacks 'task'"),
+    ],
+)
+def test_mistakes_are_one_sentence_with_the_mend(values: dict[str, object], sentence: str) -> None:
+    with pytest.raises(UserError) as caught:
+        RunConfig.load(flags={**FILES, **values})
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "just words"])
+def test_a_configuration_file_must_be_a_mapping(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"c\.yaml"):
+        RunConfig.load(tmp_path / "c.yaml", FILES)
+
+
+def test_a_missing_configuration_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="dal-nlp init"):
+        RunConfig.load(tmp_path / "none.yaml")
+
+
+def test_settings_without_a_value_are_refused() -> None:
+    with pytest.raises(UserError, match="KEY=VALUE"):
+        RunConfig.load(flags=FILES, settings=["training.min_steps"])
+
+
+def test_budget_strategy_and_devices_are_no_identity_but_the_seed_is() -> None:
+    base = RunConfig(**FILES)
+    free = RunConfig(
+        **FILES, budget=999, strategy="entropy", query_size=3, training={"batch_size": 4, "accumulation": 4}
+    )
+    assert base.identity() == free.identity()
+    assert base.identity() != RunConfig(**FILES, seed=1).identity()
+    assert base.identity() != RunConfig(**FILES, training={"batch_size": 4}).identity()
+
+
+def test_the_schema_documents_every_field() -> None:
+    for name, field in RunConfig.model_json_schema()["properties"].items():
+        assert "description" in field or "$ref" in field, name

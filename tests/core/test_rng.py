@@ -1,0 +1,24 @@
+"""Chance depends on seed, round and purpose, and disturbs nothing else."""
+
+import numpy as np
+import torch
+
+from dal_nlp.core.rng import derive, generator, torch_seeded
+
+
+def test_each_argument_gives_another_stream() -> None:
+    streams = {derive(0, 0, "a"), derive(1, 0, "a"), derive(0, 1, "a"), derive(0, 0, "b")}
+    assert len(streams) == 4
+    assert generator(3, 1, "x").random() == generator(3, 1, "x").random()
+
+
+def test_numpy_and_torch_keep_their_global_state() -> None:
+    torch.manual_seed(5)
+    np.random.seed(5)
+    before = torch.get_rng_state()
+    with torch_seeded(1):
+        inside = torch.rand(3)
+    generator(0, 0, "x").random(10)
+    assert torch.equal(before, torch.get_rng_state())
+    with torch_seeded(1):
+        assert torch.equal(inside, torch.rand(3))

@@ -1,0 +1,362 @@
+"""The page in a real browser, for every task: keys alone, narrow screens, and servers that come and go."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dal_nlp.core.ledger import read_state
+from tests import waiting_runs as asking
+from tests.page.serving import Served, until
+
+Waiting = Callable[[str], Path]
+
+
+@contextmanager
+def sitting(page: Any, folder: Path, *flags: str, who: str = "anna") -> Iterator[Served]:
+    """Serve a folder, and sit down at its page."""
+    with Served(folder, *flags) as served:
+        sit_down(page, served, who)
+        yield served
+
+
+def sit_down(page: Any, served: Served, who: str = "anna") -> None:
+    page.goto(served.address)
+    page.wait_for_selector("#who[open]")
+    page.keyboard.type(who)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#work:not([hidden]), #idle:not([hidden])")
+
+
+def shown(page: Any) -> str | None:
+    """The id of what the page shows, None while it shows nothing."""
+    return page.evaluate("item && item.id")  # type: ignore[no-any-return]
+
+
+def press(page: Any, *keys: str) -> None:
+    """Press keys, the last of which gives an answer, and wait until the page shows something else."""
+    before = shown(page)
+    for key in keys:
+        page.keyboard.press(key)
+    page.wait_for_function("before => !saving && (!item || item.id !== before)", arg=before)
+
+
+def to_the_end(page: Any, served: Served, answer: Callable[[str], None]) -> list[str]:
+    """Answer all that is shown until the run is finished; return the ids."""
+    done: list[str] = []
+    while True:
+        page.wait_for_function("() => item || (last && last.stopped)")
+        id = shown(page)
+        if id is None:
+            return done
+        assert id not in done
+        answer(id)
+        state = read_state(served.folder)
+        assert id in state.answers or id in state.skipped  # before the page shows what it shows now
+        done.append(id)
+
+
+def fits(page: Any) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+
+
+def test_labels_by_number_keys_to_the_end(page: Any, waiting: Waiting, tmp_path: Path) -> None:
+    folder, gold = waiting("sentiment"), asking.gold("sentiment")
+    with sitting(page, folder) as served:
+        assert page.inner_text("#run") == "run" and page.title() == "run · dal-nlp"
+        done = to_the_end(page, served, lambda id: press(page, {"negative": "1", "positive": "2"}[gold[id]]))
+        assert page.inner_text("#idle-title") == "The run is finished"
+        page.keyboard.press("c")
+        assert page.locator("#numbers tr").count() == 3 and page.locator("#curve svg circle").count() == 2
+        page.screenshot(path=tmp_path / "curve.png")
+        page.keyboard.press("Escape")
+        # What a finished run holds can still be corrected.
+        page.keyboard.press("e")
+        page.wait_for_selector("#list[open]")
+        page.locator("#rows button").first.click()
+        page.wait_for_selector("#work:not([hidden])")
+        assert page.locator("#labels .chosen").inner_text().endswith(gold[done[-1]])
+        press(page, {"negative": "2", "positive": "1"}[gold[done[-1]]])
+    state = read_state(served.folder)
+    assert len(done) == 8 == len(state.answers) and state.answers[done[-1]] != gold[done[-1]]
+    assert {id: gold[id] for id in done[:-1]} == {id: state.answers[id] for id in done[:-1]}
+
+
+def test_spans_are_selected_by_keys(page: Any, waiting: Waiting) -> None:
+    folder, gold = waiting("qa"), asking.gold("qa")
+
+    def answer(id: str) -> None:
+        texts, starts = gold[id]["text"], gold[id]["answer_start"]
+        if not texts:
+            press(page, "1")  # no answer
+            return
+        assert page.evaluate("document.activeElement === context.field")
+        page.keyboard.press("Control+Home")
+        for _ in range(starts[0]):
+            page.keyboard.press("ArrowRight")
+        for _ in texts[0]:
+            page.keyboard.press("Shift+ArrowRight")
+        assert page.inner_text("#pick") == texts[0]
+        page.keyboard.type("xyz")  # nothing is changed by typing
+        press(page, "Enter")
+
+    with sitting(page, folder) as served:
+        done = to_the_end(page, served, answer)
+    state = read_state(served.folder)
+    assert {id: gold[id] for id in done} == state.answers and len(done) == 8
+
+
+def test_summaries_are_made_of_the_draft(page: Any, waiting: Waiting) -> None:
+    folder, gold = waiting("summarization"), asking.gold("summarization")
+    drafts: list[str] = []
+
+    def answer(id: str) -> None:
+        drafts.append(page.input_value("#written"))
+        assert page.evaluate("document.activeElement.id") == "written"
+        page.keyboard.press("Control+a")
+        page.keyboard.type(gold[id][:-1])
+        page.reload()  # what was written is still there
+        page.wait_for_selector("#who[open]")
+        page.keyboard.press("Enter")
+        page.wait_for_function("id => item && item.id === id", arg=id)
+        assert page.input_value("#written") == gold[id][:-1]
+        page.keyboard.press("Control+End")
+        page.keyboard.type(gold[id][-1])
+        press(page, "Control+Enter")
+
+    with sitting(page, folder) as served:
+        done = to_the_end(page, served, answer)
+    state = read_state(served.folder)
+    assert {id: gold[id] for id in done} == state.answers and len(done) == 8
+    suggested = [event["suggested"] for id in done for event in state.given[id] if "suggested" in event]
+    assert any(drafts) and [one["target"] for one in suggested] == [draft for draft in drafts if draft]
+
+
+def test_undo_skip_notes_and_disputes_by_keys(page: Any, waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    with sitting(page, folder) as served:
+        first = shown(page)
+        press(page, "1")
+        second = shown(page)
+        press(page, "u")
+        assert shown(page) == first and not read_state(served.folder).answers
+        press(page, "?")
+        assert "unsure" in read_state(served.folder).skipped[str(first)]
+        assert shown(page) == second
+        page.click("details summary")
+        page.fill("#note", "half of it")
+        page.locator("#note").blur()
+        press(page, "2")
+        assert read_state(served.folder).given[str(second)][-1]["note"] == "half of it"
+        me = {"who": "ben", "tab": "tab-of-ben"}
+        served.ask("/api/answer", **me, id=second, text="negative")
+        page.wait_for_selector("#disputes:not([hidden])")
+        page.keyboard.press("d")
+        page.wait_for_selector("#list[open]")
+        assert "anna: positive" in page.inner_text("#rows") and "ben: negative" in page.inner_text("#rows")
+        page.locator("#rows button").first.click()
+        page.wait_for_function("() => settling")
+        press(page, "1")
+        state = read_state(served.folder)
+        assert state.answers[str(second)] == "negative" and state.given[str(second)][-1]["final"]
+        page.keyboard.press("h")
+        page.click("#single")  # single keys off
+        page.keyboard.press("Escape")
+        before = (served.folder / "ledger.jsonl").read_bytes()
+        for key in ("1", "s", "?", "u"):
+            page.keyboard.press(key)
+        page.wait_for_timeout(300)
+        assert (served.folder / "ledger.jsonl").read_bytes() == before
+
+
+def test_a_server_that_dies_and_comes_back_loses_and_doubles_nothing(page: Any, waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    with sitting(page, folder) as served:
+        first, port = shown(page), served.port
+        served.kill()
+        page.keyboard.press("1")
+        page.wait_for_function("() => document.getElementById('trouble').textContent.startsWith('Not saved yet')")
+        assert shown(page) == first
+        assert not read_state(served.folder).answers
+    with Served(folder, "--port", str(port)) as served:
+        page.wait_for_function("first => item && item.id !== first && !saving", arg=first)
+        assert page.is_hidden("#trouble")
+        press(page, "2")
+        assert [event["target"] for event in asking.events(folder, "label")] == ["negative", "positive"]
+
+
+def test_undo_counts_once_though_its_reply_is_lost(page: Any, waiting: Waiting) -> None:
+    with sitting(page, waiting("sentiment")) as served:
+        first = shown(page)
+        press(page, "1")
+        second = shown(page)
+        press(page, "1")
+        sent: list[bool] = []
+
+        def lose(route: Any) -> None:
+            if not sent:
+                route.fetch()
+                sent.append(True)
+                route.abort()
+            else:
+                route.continue_()
+
+        page.route("**/api/undo", lose)
+        press(page, "u")
+        assert shown(page) == second
+        assert set(read_state(served.folder).answers) == {first}
+
+
+def test_what_an_input_method_writes_moves_no_span(page: Any, waiting: Waiting) -> None:
+    with sitting(page, waiting("qa")):
+        page.evaluate("context.field.setSelectionRange(0, 0)")
+        line = page.context.new_cdp_session(page)
+        line.send("Input.imeSetComposition", {"text": "\u4f60\u597d", "selectionStart": 2, "selectionEnd": 2})
+        line.send("Input.insertText", {"text": "\u4f60\u597d"})
+        assert page.evaluate("context.field.value === context.shown")
+        assert page.is_hidden("#picked")
+
+
+def test_a_summary_that_is_taken_back_is_not_thrown_away(page: Any, waiting: Waiting) -> None:
+    with sitting(page, waiting("summarization")):
+        first = shown(page)
+        page.keyboard.press("Control+a")
+        page.keyboard.type("what I wrote")
+        press(page, "Control+Enter")
+        page.keyboard.press("Escape")  # out of the field, so that keys are commands
+        press(page, "u")
+        assert shown(page) == first and page.input_value("#written") == "what I wrote"
+        page.keyboard.type(", changed")
+        press(page, "Control+Enter")
+        page.keyboard.press("Escape")
+        page.keyboard.press("e")
+        page.wait_for_selector("#list[open]")
+        page.locator("#rows button").first.click()
+        page.wait_for_function("() => opened")
+        page.keyboard.type(" again")
+        page.click("#back")
+        page.wait_for_function("() => !opened")
+        page.keyboard.press("Escape")
+        page.keyboard.press("e")
+        page.wait_for_selector("#list[open]")
+        page.locator("#rows button").first.click()
+        page.wait_for_function("() => opened")
+        assert page.input_value("#written") in ("what I wrote, changed", ", changedwhat I wrote")
+
+
+def test_two_tabs_and_two_people(page: Any, waiting: Waiting) -> None:
+    with sitting(page, waiting("sentiment")) as served:
+        other = page.context.new_page()
+        sit_down(other, served)
+        third = page.context.new_page()
+        sit_down(third, served, "ben")
+        ids = [shown(one) for one in (page, other, third)]
+        assert len(set(ids)) == 3
+        for one in (page, other, third):
+            press(one, "1")
+        state = read_state(served.folder)
+        assert set(state.answers) == set(ids) and all(len(events) == 1 for events in state.given.values())
+        # The fourth is with one of them; a tab that is closed gives it to the others.
+        (has,) = [one for one in (page, other, third) if shown(one) in state.queries[0].ids]
+        last, left = shown(has), next(one for one in (page, other, third) if one is not has)
+        has.close()
+        left.wait_for_function("id => item && item.id === id", arg=last)
+
+
+SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'</textarea>&amp;"
+
+
+def nasty(folder: Path, task: str) -> Path:
+    """A run whose texts, labels and columns try to be more than text."""
+    rows = asking.rows_of(task, 24)
+    for row in rows:
+        if task == "qa":
+            row["context"] = f"\U0001f600\r\n{SCRIPT}\r\n{row['context']}"
+            shift = len(row["context"]) - len(row["context"].rpartition("\r\n")[2])
+            row["answers"] = {**row["answers"], "answer_start": [s + shift for s in row["answers"]["answer_start"]]}
+        else:
+            row["text"] = f"{SCRIPT} {row['text']}"
+    flags = asking.flags(task, folder)
+    pool = asking.write(folder / "nasty.jsonl", rows)
+    more: dict[str, Any] = {"data": pool, "rounds": 0}
+    if task == "sentiment":
+        more |= {"labels": ["negative", "positive", SCRIPT[:40]]}
+    else:
+        more |= {"max_length": 60}
+    asking.Session(asking.RunConfig.load(flags={**flags, **more})).run()
+    (folder / "rows.json").write_text(json.dumps(rows))
+    return folder
+
+
+def test_scripts_in_texts_labels_and_names_are_text(page: Any, tmp_path: Path) -> None:
+    folder = nasty(tmp_path / "run-of-scripts", "sentiment")
+    with sitting(page, folder, who=SCRIPT[:50]) as served:
+        id = str(shown(page))
+        assert SCRIPT in page.inner_text("#texts .text")
+        assert page.locator("#labels button").nth(2).inner_text().endswith(SCRIPT[:40])
+        press(page, "3")
+        event = read_state(served.folder).given[id][-1]
+        assert (event["target"], event["by"]) == (SCRIPT[:40], SCRIPT[:50])
+        page.keyboard.press("e")
+        page.wait_for_selector("#list[open]")
+        assert page.locator("main img, #rows img, script").count() == 1  # the page's own
+
+
+def test_offsets_are_characters_whatever_the_text_holds(page: Any, tmp_path: Path) -> None:
+    folder = nasty(tmp_path / "run-of-scripts", "qa")
+    gold = {row["id"]: row["answers"] for row in json.loads((folder / "rows.json").read_text())}
+
+    def answer(id: str) -> None:
+        if not gold[id]["text"]:
+            press(page, "1")
+            return
+        page.evaluate(
+            """text => {
+                const place = context.field.value.lastIndexOf(text);
+                context.field.setSelectionRange(place, place + text.length);
+            }""",
+            gold[id]["text"][0],
+        )
+        press(page, "Enter")
+
+    with sitting(page, folder) as served:
+        done = to_the_end(page, served, answer)
+    answers = read_state(served.folder).answers
+    contexts = {row["id"]: row["context"] for row in json.loads((folder / "rows.json").read_text())}
+    assert [answers[id]["text"] for id in done] == [gold[id]["text"] for id in done]
+    for id in done:
+        for text, start in zip(answers[id]["text"], answers[id]["answer_start"], strict=True):
+            assert contexts[id][start : start + len(text)] == text
+
+
+@pytest.mark.parametrize("task", asking.TASKS)
+def test_narrow_and_wide_screens_and_readers(page: Any, waiting: Waiting, tmp_path: Path, task: str) -> None:
+    with sitting(page, waiting(task)):
+        for width, height in ((1400, 900), (390, 800), (320, 560)):
+            page.set_viewport_size({"width": width, "height": height})
+            assert fits(page), width
+            page.screenshot(path=tmp_path / f"{task}-{width}.png")
+            for button in page.locator("#actions button:visible").all():
+                box = button.bounding_box()
+                assert box["height"] >= 40 and box["x"] >= 0 and box["x"] + box["width"] <= width
+        # Whatever can be worked has a name that is read out, and is reached by Tab.
+        tree = page.locator("main").aria_snapshot()
+        assert "- button:" not in tree and "- textbox:" not in tree and "button" in tree
+        seen = set()
+        for _ in range(25):
+            page.keyboard.press("Tab")
+            seen.add(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
+        assert {"undo", "earlier", "help", "skip", "unsure"} <= seen
+        assert page.get_attribute("#news", "role") == "status" and page.get_attribute("#wrong", "role") == "alert"
+
+
+def test_a_wrong_address_says_what_is_missing(page: Any, waiting: Waiting) -> None:
+    with Served(waiting("sentiment")) as served:
+        page.goto(f"http://127.0.0.1:{served.port}/")
+        until(lambda: "whole address" in page.inner_text("#trouble"))
+        page.goto("about:blank")
+        page.goto(f"http://127.0.0.1:{served.port}/#wrong")
+        until(lambda: "token is missing or wrong" in page.inner_text("#trouble"))

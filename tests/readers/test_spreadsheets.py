@@ -1,0 +1,64 @@
+"""Cells of spreadsheets: nothing runs, and everything comes back."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dal_nlp.core.errors import UserError
+from dal_nlp.readers.spreadsheets import FORMULA_STARTS, inert, plain, read_table, write_table
+
+
+@given(st.text(alphabet=st.sampled_from(FORMULA_STARTS + "'a1")))
+def test_what_is_made_inert_comes_back_unchanged(text: str) -> None:
+    assert not inert(text).startswith(tuple(FORMULA_STARTS))
+    assert plain(inert(text)) == text
+
+
+@given(st.lists(st.tuples(st.text(min_size=1).filter(str.strip), st.text()), min_size=1))
+def test_a_table_comes_back_unchanged(rows: list[tuple[str, str]]) -> None:
+    data = write_table(["id", "answer"], rows)
+    assert [(row["id"], row["answer"]) for _, row in read_table(data, ["id", "answer"])] == rows
+
+
+def test_names_of_columns_are_inert_too() -> None:
+    data = write_table(["id", "=1+1"], [("1", "a")])
+    assert b"'=1+1" in data
+    assert [row for _, row in read_table(data, ["id", "=1+1"])] == [{"id": "1", "=1+1": "a"}]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_however_it_was_saved(delimiter: str, end: str, encoding: str) -> None:
+    buffer = io.StringIO(newline="")
+    rows = [["added", "answer", "id"], ["", "a,b;c\td", "1"], ["", "", ""], ["x", 'two\n"lines"', "2"]]
+    csv.writer(buffer, delimiter=delimiter, lineterminator=end).writerows(rows)
+    found = list(read_table(buffer.getvalue().encode(encoding), ["id", "answer"]))
+    assert [(number, row["id"], row["answer"]) for number, row in found] == [
+        (2, "1", "a,b;c\td"),
+        (4, "2", 'two\n"lines"'),
+    ]
+
+
+def test_a_quote_without_an_end_is_no_answer() -> None:
+    broken: list[int] = []
+    data = b'id,answer,note\n1,good,\n2,"bad\n3,good,\n4,good,\n'
+    found = [row["id"] for _, row in read_table(data, ["id", "answer"], lambda number, wrong: broken.append(number))]
+    assert (found, broken) == (["1"], [3])
+    with pytest.raises(UserError, match="broken in row 3"):
+        list(read_table(b'id,answer\n1,good\n2,"bad\n3,good\n', ["id", "answer"]))
+    whole = b'id,answer\n1,"good\nfilm"\n'
+    assert [row["answer"] for _, row in read_table(whole, ["id", "answer"])] == ["good\nfilm"]
+    with pytest.raises(UserError, match="broken in row 3"):
+        list(read_table(data, ["id", "answer"]))
+
+
+@pytest.mark.parametrize(
+    ("data", "part"), [(b"", "has no columns"), (b"id,text\n1,a\n", "has no columns"), (b"id,answer\n\xff", "UTF-8")]
+)
+def test_what_is_no_such_table(data: bytes, part: str) -> None:
+    with pytest.raises(UserError, match=part):
+        list(read_table(data, ["id", "answer"]))

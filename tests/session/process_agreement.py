@@ -1,0 +1,186 @@
+"""What one process and several must agree on: every choice on tiny pools, and the weights that training ends with.
+
+As a program it writes what it found, from the first process, to the file that it is given.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from torch import nn
+
+from dal_nlp import RunConfig, Session, UserError
+from dal_nlp.core.config import DrawsConfig, ScoringConfig, TrainingConfig, merge
+from dal_nlp.core.distributed import is_main, process_state
+from dal_nlp.core.ledger import read_state
+from dal_nlp.core.progress import Silent
+from dal_nlp.core.rng import torch_seeded
+from dal_nlp.core.task import Task
+from dal_nlp.learners import lora_learner
+from dal_nlp.models.loss_prediction import LossPrediction
+from dal_nlp.models.mc_dropout import make_draws
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.trainer import fit, make_accelerator
+from dal_nlp.strategies import STRATEGIES, make_strategy, probes
+from dal_nlp.tasks.summarization import Summarization
+from tests import tiny
+from tests.session.test_loop import write
+
+POOLS: dict[str, Callable[[], Pool]] = {
+    "classification": lambda: tiny.pool(n=12, labels=3, batch_size=3),
+    "qa": lambda: tiny.qa_pool(n=12, batch_size=3, unanswerable=True),
+    "summarization": lambda: tiny.summary_pool(n=12, batch_size=3),
+}
+OFFERS = {
+    "classification": tiny.task().offers | tiny.OFFERS,
+    "qa": tiny.qa_task().offers | tiny.OFFERS,
+    "summarization": tiny.summary_task().offers | tiny.OFFERS,
+}
+
+
+QA: dict[str, Any] = {
+    "task": "qa",
+    "max_length": 24,
+    "task_options": {"doc_stride": 6, "longest_answer": 4},
+    "query": {"max_per_group": 2},
+}
+WRITING: dict[str, Any] = {"task": "summarization", "max_length": 24, "task_options": {"max_new_tokens": 8}}
+SENTIMENT: dict[str, Any] = {"task": "sentiment", "max_length": 32}
+RUNS: dict[str, dict[str, Any]] = {
+    "random": {**SENTIMENT, "strategy": "random", "initial_strategy": "random"},
+    "head": {**SENTIMENT, "strategy": "badge", "training": {"mode": "head"}, "finish": "full"},
+    "lora": {**SENTIMENT, "strategy": "entropy", "training": {"mode": "lora"}, "audit": 5},
+    "ceal": {**SENTIMENT, "strategy": "ceal", "pseudo_labels": {"threshold": 1.0}, "rounds": 2},
+    "loss": {**SENTIMENT, "strategy": "learning_loss", "rounds": 2},
+    "qa": {**QA, "strategy": "span_disagreement", "draws": {"k": 2}},
+    "summarization": {**WRITING, "strategy": "nsp"},
+}
+
+
+def choices() -> dict[str, Any]:
+    """What every strategy that fits chooses for every task, with its scores."""
+    found = {}
+    for task, pool in POOLS.items():
+        for name in sorted(STRATEGIES):
+            if STRATEGIES[name].requires <= OFFERS[task]:
+                picked = make_strategy(name, {}).select(pool(), 3, np.random.default_rng(0))
+                found[f"{task} {name}"] = {"positions": picked.positions.tolist(), "scores": picked.scores.tolist()}
+    return found
+
+
+def predictions() -> dict[str, Any]:
+    """What the models answer, in pool order."""
+    return {task: [answer.target for answer in pool().predict()] for task, pool in POOLS.items()}
+
+
+def trained() -> dict[str, list[float]]:
+    """What models measure after some steps of six examples and one of three, in parts of two examples at most."""
+    writer = tiny.writer(dropout=0.0)
+    texts = Summarization.for_model(writer, tiny.tokenizer(), 24, {"max_new_tokens": 8})
+    classes, spans = tiny.task(), tiny.qa_task()
+    return {
+        "classification": _after_fit(tiny.classifier(dropout=0.0), classes, tiny.encoded(tiny.sentences(9), classes)),
+        "qa": _after_fit(tiny.reader(dropout=0.0), spans, tiny.encoded_questions(tiny.questions(9), spans)),
+        "summarization": _after_fit(writer, texts, tiny.encoded_documents(tiny.documents(9), texts)),
+    }
+
+
+def _after_fit(model: nn.Module, task: Task, examples: Dataset) -> list[float]:
+    head = tiny.loss_head()
+    recipe = TrainingConfig(min_steps=3, epochs=1, learning_rate=1e-3, batch_size=2, accumulation=3)
+    with torch_seeded(0):
+        done = fit(
+            model,
+            task,
+            examples,
+            np.linspace(0.5, 1.5, len(examples)),
+            recipe,
+            make_accelerator("no"),
+            np.random.default_rng(0),
+            Silent(),
+            LossPrediction(head),
+        )
+    pool = Pool(examples, model, task, make_draws(DrawsConfig(), 0, 0), ScoringConfig())
+    entropies, embeddings = pool.collect(probes.entropy, probes.embedding)
+    read = [*entropies, *np.asarray(embeddings).ravel(), *head.out.weight.detach().ravel()]
+    return [done.loss, *map(float, read)]
+
+
+def prepare(folder: Path) -> None:
+    """Write the files and the models of ``runs``; without dropout, as processes draw masks of their own."""
+    for name, rows in {"sentences": tiny.sentences, "questions": tiny.questions, "documents": tiny.documents}.items():
+        write(folder / f"{name}.jsonl", rows(24))
+        write(folder / f"{name}-test.jsonl", rows(9, seed=1))
+    models = {"encoder": tiny.classifier(dropout=0.0).bert, "reader": tiny.reader(dropout=0.0)}
+    for name, model in {**models, "writer": tiny.writer(dropout=0.0)}.items():
+        model.save_pretrained(folder / name)
+        tiny.tokenizer().save_pretrained(folder / name)
+
+
+def runs(folder: Path, kind: str) -> dict[str, Any]:
+    """What whole runs ask, answer and measure; the run folders are ``folder/kind-NAME``."""
+    found = {}
+    for name, settings in RUNS.items():
+        task = settings["task"]
+        rows, model = {"qa": ("questions", "reader"), "summarization": ("documents", "writer")}.get(
+            task, ("sentences", "encoder")
+        )
+        test = None if "audit" in settings else str(folder / f"{rows}-test.jsonl")
+        values = {
+            "data": str(folder / f"{rows}.jsonl"),
+            "test": test,
+            "model": str(folder / model),
+            "out": str(folder / f"{kind}-{name}"),
+            "initial": 6,
+            "query_size": 3,
+            "rounds": 1,
+            "cache": str(folder / f"{kind}-cache"),
+        }
+        given = {"min_steps": 3, "epochs": 1, "learning_rate": 1e-3, "batch_size": 2, "accumulation": 2}
+        common = {"training": given, "scoring": {"batch_size": 4}}
+        if task == "summarization":
+            common["query"] = {"embedding_model": str(folder / "encoder")}
+        result = Session(RunConfig.load(flags=merge(merge(values, common), settings))).run()
+        state = read_state(result.folder)
+        found[name] = {
+            "asked": [query.ids for query in state.queries],
+            "audit": state.audit,
+            "pseudo": [[event["ids"], event["targets"]] for event in state.pseudo.values()],
+            "values": [event["values"] for event in state.metrics],
+            "loss": [event["loss"] for event in state.metrics],
+        }
+    return found
+
+
+def refused(folder: Path) -> str | None:
+    """What a run says whose seed is the number of the process."""
+    values = {"task": "sentiment", "data": str(folder / "sentences.jsonl"), "seed": process_state().process_index}
+    try:
+        Session(RunConfig.load(flags={**values, "model": str(folder), "out": str(folder / "refused")})).run()
+    except UserError as error:
+        return str(error) if "process" in str(error) else None
+    return None
+
+
+def everything(folder: Path, kind: str) -> dict[str, Any]:
+    """All of it."""
+    torch.set_num_threads(1)
+    return {
+        "choices": choices(),
+        "predictions": predictions(),
+        "trained": trained(),
+        "refused": refused(folder),
+        "runs": runs(folder, kind),
+    }
+
+
+if __name__ == "__main__":
+    lora_learner.DROPOUT = 0.0
+    found = everything(Path(sys.argv[1]), "several")
+    if is_main():
+        (Path(sys.argv[1]) / "several.json").write_text(json.dumps(found))

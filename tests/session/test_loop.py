@@ -1,0 +1,487 @@
+"""Whole runs on tiny models: the loop, resuming after any cut, what may change, audits, budgets, labels."""
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+import dal_nlp
+from dal_nlp import Label, Oracle, Query, RunConfig, Session, Skip, UserError
+from dal_nlp.annotation import Setting
+from dal_nlp.core.ledger import Ledger, read_state
+from dal_nlp.models.pool import Pool
+from dal_nlp.session.loop import Result
+from dal_nlp.strategies.base import Selection, Strategy
+from dal_nlp.tasks.classification import Classification
+from tests import tiny
+from tests.tiny import write
+
+TIMES = ("train_seconds", "eval_seconds", "pool_seconds", "choose_seconds")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """pool.jsonl (60 rows) and test.jsonl (20 rows)."""
+    write(tmp_path / "pool.jsonl", tiny.sentences(60))
+    write(tmp_path / "test.jsonl", tiny.sentences(20, seed=1))
+    return tmp_path
+
+
+def settings(files: Path, model: str, **changes: Any) -> RunConfig:
+    values = {
+        "task": "sentiment",
+        "data": str(files / "pool.jsonl"),
+        "test": str(files / "test.jsonl"),
+        "model": model,
+        "out": str(files / "run"),
+        "initial": 6,
+        "query_size": 4,
+        "rounds": 2,
+        "training": {"min_steps": 3, "epochs": 1, "learning_rate": 1e-3},
+    }
+    return RunConfig.load(flags={**values, **changes})
+
+
+def run(files: Path, model: str, **changes: Any) -> Result:
+    return Session(settings(files, model, **changes)).run()
+
+
+def timeless(folder: Path) -> list[dict[str, Any]]:
+    """The ledger's events without the clock's numbers."""
+    lines = (folder / "ledger.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k not in TIMES} for line in lines]
+
+
+def test_a_run_leaves_what_it_promises(files: Path, model_folder: str) -> None:
+    result = run(files, model_folder)
+    assert [point["labels"] for point in result.curve] == [6, 10, 14]
+    assert len(result.labels) == 14
+    assert result.stopped == "all 2 rounds are done"
+    names = {path.name for path in result.folder.iterdir()}
+    expected = {"config.yaml", "ledger.jsonl", "metrics.csv", "queries.csv", "report.html", "model", "rejected.csv"}
+    assert expected <= names
+    assert "checkpoints" not in names
+    header = (result.folder / "metrics.csv").read_text().splitlines()[0]
+    assert header == "round,labels,accuracy,macro_f1,train_seconds,pool_seconds,choose_seconds,eval_seconds"
+    assert result.model_dir is not None
+    model = AutoModelForSequenceClassification.from_pretrained(result.model_dir)
+    assert model.config.id2label == {0: "negative", 1: "positive"}
+    AutoTokenizer.from_pretrained(result.model_dir)
+    truth = {row["id"]: row["label"] for row in tiny.sentences(60)}
+    assert all(truth[id] == label for id, label in result.labels.items())
+    state = read_state(result.folder)
+    assert [query.strategy for query in state.queries] == ["kmeans", "margin", "margin"]
+
+
+def test_a_run_can_be_repeated_to_the_letter(files: Path, model_folder: str) -> None:
+    run(files, model_folder)
+    run(files, model_folder, out=str(files / "again"))
+    assert timeless(files / "run") == timeless(files / "again")
+    run(files, model_folder, out=str(files / "other"), seed=1)
+    assert timeless(files / "run")[2:] != timeless(files / "other")[2:]
+
+
+def test_a_run_that_died_after_any_event_ends_as_if_it_had_not(
+    files: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copies the folder after every event, as a killed process would leave it, and goes on from the copies."""
+    copies: list[tuple[str, Path]] = []
+    append = Ledger.append
+
+    def append_and_copy(ledger: Ledger, event: str, values: dict[str, Any]) -> None:
+        append(ledger, event, values)
+        copies.append((event, files / f"died-{len(copies)}"))
+        shutil.copytree(ledger.folder, copies[-1][1])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "append", append_and_copy)
+        run(files, model_folder, rounds=1)
+    want = timeless(files / "run")
+    events = [event for event, _ in copies]
+    assert events == [event["event"] for event in want]
+    labels = [number for number, event in enumerate(events) if event == "label"]
+    chosen = [0, 1, 2, labels[2], labels[5], labels[5] + 1, labels[6], labels[-1], labels[-1] + 1]
+    for number in chosen:
+        folder = copies[number][1]
+        with (folder / "ledger.jsonl").open("a") as ledger:
+            ledger.write('{"event": "label", "id": "torn')  # and it died in the middle of a line
+        run(files, model_folder, rounds=1, out=str(folder))
+        assert timeless(folder) == want, events[number]
+
+
+def test_the_same_command_on_a_finished_run_changes_nothing(files: Path, model_folder: str) -> None:
+    first = run(files, model_folder)
+    before = (files / "run" / "ledger.jsonl").read_bytes()
+    second = run(files, model_folder)
+    assert (files / "run" / "ledger.jsonl").read_bytes() == before
+    assert second.labels == first.labels and second.stopped == first.stopped
+
+
+def test_more_budget_is_the_same_command_with_another_budget(files: Path, model_folder: str) -> None:
+    run(files, model_folder, rounds=None, budget=10)
+    result = run(files, model_folder, rounds=None, budget=18)
+    assert [point["labels"] for point in result.curve] == [6, 10, 14, 18]
+    straight = run(files, model_folder, rounds=None, budget=18, out=str(files / "straight"))
+    assert straight.labels == result.labels
+    assert [p["values"] for p in straight.curve] == [p["values"] for p in result.curve]
+
+
+def test_strategy_and_query_size_may_change_between_starts(files: Path, model_folder: str) -> None:
+    run(files, model_folder, rounds=1)
+    run(files, model_folder, rounds=2, budget=20, strategy="entropy", query_size=3)
+    state = read_state(files / "run")
+    assert [query.strategy for query in state.queries] == ["kmeans", "margin", "entropy"]
+    assert [len(query.ids) for query in state.queries] == [6, 4, 3]
+    configs = [event for event in timeless(files / "run") if event["event"] == "config"]
+    assert len(configs) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": 5}, "seed was 0 and is 5"),
+        ({"max_length": 32}, "max_length was 128 and is 32"),
+        ({"training": {"min_steps": 9, "epochs": 1, "learning_rate": 1e-3}}, "training.min_steps was 3 and is 9"),
+        ({"test": "other.jsonl"}, "the test file has other rows"),
+        ({"validation": "other.jsonl"}, "there was no validation file"),
+    ],
+)
+def test_what_identifies_a_run_may_not_change(
+    files: Path, model_folder: str, change: dict[str, Any], named: str
+) -> None:
+    run(files, model_folder, rounds=0)
+    write(files / "other.jsonl", tiny.sentences(20, seed=2))
+    change = {key: str(files / value) if value == "other.jsonl" else value for key, value in change.items()}
+    with pytest.raises(UserError, match=named):
+        run(files, model_folder, rounds=0, **change)
+
+
+def test_new_rows_are_taken_up_and_new_labels_come_last(files: Path, model_folder: str) -> None:
+    run(files, model_folder, rounds=1)
+    more = [{**row, "label": "aaa neutral"} for row in tiny.sentences(12, seed=5)]
+    write(files / "pool.jsonl", tiny.sentences(60) + more)
+    result = run(files, model_folder, rounds=4, query_size=15)
+    model = AutoModelForSequenceClassification.from_pretrained(result.model_dir)
+    assert model.config.id2label == {0: "negative", 1: "positive", 2: "aaa neutral"}
+    state = read_state(files / "run")
+    assert state.pool is not None and state.pool["rows"] == 72 and state.pool["added"] == 12
+    assert "aaa neutral" in result.labels.values()
+
+
+def test_a_changed_text_under_an_old_id_is_refused(files: Path, model_folder: str) -> None:
+    run(files, model_folder, rounds=0)
+    rows = tiny.sentences(60)
+    rows[7]["text"] = "the film was fine"
+    write(files / "pool.jsonl", rows)
+    with pytest.raises(UserError, match=r"s0-7"):
+        run(files, model_folder, rounds=0)
+
+
+def test_rows_that_were_labelled_may_not_leave_the_pool(files: Path, model_folder: str) -> None:
+    result = run(files, model_folder, rounds=0)
+    write(files / "pool.jsonl", [row for row in tiny.sentences(60) if row["id"] not in result.labels])
+    with pytest.raises(UserError, match=r"has lost 6 rows that the run has asked about \(the first is 's0-"):
+        run(files, model_folder, rounds=0)
+
+
+def test_without_a_test_set_an_audit_sample_measures_and_never_trains(files: Path, model_folder: str) -> None:
+    result = run(files, model_folder, test=None, audit=10, budget=24, rounds=None)
+    state = read_state(result.folder)
+    assert state.audit is not None and len(state.audit) == 10
+    assert not set(state.audit) & set(state.training_ids)
+    assert state.spent == 24 and [point["labels"] for point in result.curve] == [6, 10, 14]
+    assert all(point["on"] == "audit" and point["size"] == 10 for point in result.curve)
+    low, high = result.curve[-1]["intervals"]["accuracy"]
+    assert low <= result.curve[-1]["values"]["accuracy"] <= high
+
+
+def test_a_target_stops_the_run_and_says_whose_labels_it_read(files: Path, model_folder: str) -> None:
+    result = run(files, model_folder, target="accuracy=0.01")
+    assert len(result.curve) == 1 and "reached the target" in str(result.stopped)
+    events = timeless(result.folder)
+    assert events[-1]["event"] == "stopped" and events[-1]["read_test"] is True
+    write(files / "validation.jsonl", tiny.sentences(10, seed=3))
+    other = run(
+        files,
+        model_folder,
+        target="accuracy=0.01",
+        validation=str(files / "validation.jsonl"),
+        out=str(files / "validated"),
+    )
+    assert timeless(other.folder)[-1]["read_test"] is False
+
+
+def test_labels_the_team_already_has_train_and_cost_nothing(files: Path, model_folder: str) -> None:
+    write(files / "labeled.jsonl", tiny.sentences(8, seed=4))
+    result = run(files, model_folder, labeled=str(files / "labeled.jsonl"), initial=None, budget=8, rounds=None)
+    assert [point["labels"] for point in result.curve] == [8, 12, 16]
+    assert len(result.labels) == 8
+
+
+def test_answers_may_lie_in_a_file_of_their_own(files: Path, model_folder: str) -> None:
+    rows = tiny.sentences(60)
+    write(files / "pool.jsonl", [{"id": row["id"], "text": row["text"]} for row in rows])
+    write(files / "answers.jsonl", [{"id": row["id"], "label": row["label"]} for row in rows[:40]])
+    result = run(files, model_folder, answers=str(files / "answers.jsonl"))
+    state = read_state(result.folder)
+    assert state.pool is not None and state.pool["rows"] == 40 and sum(state.pool["rejected"].values()) == 20
+    assert set(result.labels) <= {row["id"] for row in rows[:40]}
+
+
+def test_a_budget_above_the_pool_is_capped_and_said(files: Path, model_folder: str) -> None:
+    result = run(files, model_folder, budget=500, rounds=None, query_size=40)
+    assert len(result.labels) == 60
+    assert any("capped" in note for note in read_state(result.folder).notes)
+    with pytest.raises(UserError, match="--strict"):
+        run(files, model_folder, budget=500, rounds=None, strict=True, out=str(files / "strict"))
+
+
+class Slow(Oracle):
+    """Answers two questions a call, and refuses one example for good."""
+
+    def open(self, setting: Setting) -> None:
+        self.answers = setting.answers
+
+    def label(self, queries: Sequence[Query]) -> Iterator[Label | Skip]:
+        for number, query in enumerate(queries[:2]):
+            yield Skip(query.id, "unreadable") if number else Label(query.id, self.answers[query.id])
+
+
+def test_a_slow_oracle_pauses_the_run_and_nothing_is_asked_twice(files: Path, model_folder: str) -> None:
+    asked: list[str] = []
+
+    class Counting(Slow):
+        def label(self, queries: Sequence[Query]) -> Iterator[Label | Skip]:
+            for answer in super().label(queries):
+                asked.append(answer.id)
+                yield answer
+
+    config = settings(files, model_folder, rounds=1, labels=["negative", "positive"])
+    results = [Session(config, oracle=Counting()).run()]
+    while results[-1].stopped is None:
+        results.append(Session(config, oracle=Counting()).run())
+    assert len(results) == 4  # two answers a call: the third ends round 0 and begins round 1
+    assert results[0].pending and results[0].model_dir is None
+    assert len(asked) == len(set(asked)) == 10
+    state = read_state(files / "run")
+    assert len(state.answers) == 5 and len(state.skipped) == 5
+
+
+def test_a_collapsed_training_is_tried_again_with_another_seed(files: Path, model_folder: str) -> None:
+    # A learning rate of next to nothing leaves the random model's one answer to everything.
+    recipe = {"min_steps": 1, "epochs": 0.1, "learning_rate": 1e-12}
+    result = run(files, model_folder, rounds=0, training=recipe, initial=12)
+    point = result.curve[0]
+    answers = {row["predicted"] for row in point["breakdown"]}
+    if 20 in answers:  # one class got all 20 predictions
+        assert point["attempts"] == 2
+        assert any("collapsed" in note for note in read_state(result.folder).notes)
+
+
+def test_warm_start_goes_on_from_the_last_weights(files: Path, model_folder: str) -> None:
+    recipe = {"min_steps": 3, "epochs": 1, "learning_rate": 1e-3, "warm_start": True}
+    warm = run(files, model_folder, training=recipe)
+    fresh = run(files, model_folder, out=str(files / "fresh"))
+    assert warm.curve[0]["loss"] == fresh.curve[0]["loss"]
+    assert warm.curve[2]["loss"] != fresh.curve[2]["loss"]
+
+
+def test_two_runs_with_the_default_folder_do_not_mix(
+    files: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files)
+    first = run(files, model_folder, out=None, rounds=0)
+    second = run(files, model_folder, out=None, rounds=0)
+    assert [first.folder, second.folder] == [Path("runs/sentiment-1"), Path("runs/sentiment-2")]
+
+
+def test_the_public_function_is_the_same_path(files: Path, model_folder: str) -> None:
+    result = dal_nlp.run(settings(files, model_folder, rounds=0), quiet=True)
+    assert result.stopped and (result.folder / "report.html").is_file()
+
+
+def test_test_labels_do_not_reach_selection(files: Path, model_folder: str) -> None:
+    first = run(files, model_folder)
+    rows = tiny.sentences(20, seed=1)
+    flipped = [{**row, "label": "negative" if row["label"] == "positive" else "positive"} for row in rows]
+    write(files / "test.jsonl", flipped)
+    second = run(files, model_folder, out=str(files / "flipped"))
+    assert [query.ids for query in read_state(first.folder).queries] == [
+        query.ids for query in read_state(second.folder).queries
+    ]
+    assert np.allclose(
+        [p["values"]["accuracy"] for p in first.curve], [1 - p["values"]["accuracy"] for p in second.curve]
+    )
+
+
+def test_an_audit_sample_that_takes_the_whole_pool_is_refused(files: Path, model_folder: str) -> None:
+    with pytest.raises(UserError, match="audit sample of 100 takes all 60 rows"):
+        run(files, model_folder, test=None)
+
+
+def test_a_start_that_failed_its_checks_does_not_hold_the_folder(files: Path, model_folder: str) -> None:
+    for wrong in ({"model": str(files)}, {"strict": True, "budget": 999, "rounds": None}, {"target": "acuracy=1"}):
+        with pytest.raises(UserError):
+            run(files, **{"model": model_folder, **wrong})
+    assert run(files, model_folder, rounds=0, seed=3).stopped
+
+
+class Wrong(Slow):
+    """Answers with a label, or an id, that does not exist."""
+
+    def __init__(self, id: str | None, target: str) -> None:
+        self.wrong = (id, target)
+
+    def label(self, queries: Sequence[Query]) -> Iterator[Label | Skip]:
+        id, target = self.wrong
+        yield Label(id or queries[0].id, target)
+
+
+@pytest.mark.parametrize(
+    ("oracle", "sentence"),
+    [(Wrong(None, "positve"), "did you mean 'positive'"), (Wrong("ghost", "positive"), "was not asked")],
+)
+def test_an_answer_that_cannot_be_used_is_refused_and_leaves_no_trace(
+    files: Path, model_folder: str, oracle: Oracle, sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        Session(settings(files, model_folder, rounds=0), oracle=oracle).run()
+    assert not read_state(files / "run").answers
+    assert run(files, model_folder, rounds=0).stopped
+
+
+class Empty:
+    """What is false, as every container without content is."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+def test_objects_of_the_users_own_count_also_where_they_are_empty_containers(files: Path, model_folder: str) -> None:
+    class Films(Empty, Classification):
+        def show(self, example: Mapping[str, Any]) -> str:
+            return f"film: {example['text']}"
+
+    class First(Empty, Strategy):
+        def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+            return Selection(np.arange(k), np.full(k, 7.0))
+
+    class Annotators(Empty):
+        def __call__(self, query: Query) -> str:
+            asked.append(query)
+            return truth[query.id]
+
+    asked: list[Query] = []
+    truth = {row["id"]: row["label"] for row in tiny.sentences(60)}
+    config = settings(files, model_folder, rounds=1)
+    Session(config, Films.from_config(config), First(), First(), Annotators()).run()
+    assert [query.score for query in asked] == [7.0] * 10
+    assert all(query.text.startswith("film: ") for query in asked)
+
+
+def test_an_oracle_that_skips_everything_is_a_sentence(files: Path, model_folder: str) -> None:
+    class Refusing(Slow):
+        def label(self, queries: Sequence[Query]) -> Iterator[Label | Skip]:
+            yield from (Skip(query.id, "no") for query in queries)
+
+    with pytest.raises(UserError, match="No answer came"):
+        Session(settings(files, model_folder, rounds=0), oracle=Refusing()).run()
+
+
+def test_a_pool_of_one_label_is_refused_and_labels_of_the_test_set_alone_are_named(
+    files: Path, model_folder: str
+) -> None:
+    rows = tiny.sentences(60)
+    write(files / "pool.jsonl", [{**row, "label": "positive"} for row in rows])
+    with pytest.raises(UserError, match="nothing to learn"):
+        run(files, model_folder, rounds=0)
+    write(files / "pool.jsonl", rows)
+    write(files / "test.jsonl", [{**row, "label": f"{row['label']}s"} for row in tiny.sentences(20, seed=1)])
+    result = run(files, model_folder, rounds=0)
+    assert any("'negatives', 'positives'" in note for note in read_state(result.folder).notes)
+
+
+def test_numbers_are_the_same_labels_in_every_kind_of_file(files: Path, model_folder: str) -> None:
+    import pandas
+
+    rows = [{**row, "label": int(row["label"] == "positive")} for row in tiny.sentences(60)]
+    gaps = [{**row, "label": None if i < 3 else row["label"]} for i, row in enumerate(rows)]
+    pandas.DataFrame(gaps).to_parquet(files / "pool.parquet")
+    write(files / "test.jsonl", [{**r, "label": int(r["label"] == "positive")} for r in tiny.sentences(20, seed=1)])
+    result = run(files, model_folder, data=str(files / "pool.parquet"), rounds=0)
+    assert set(result.labels.values()) == {"0", "1"}
+    assert read_state(result.folder).labels == ["0", "1"]
+
+
+def test_a_strategy_that_is_gone_does_not_lock_the_folder(files: Path, model_folder: str) -> None:
+    run(files, model_folder, rounds=0)
+    text = (files / "run" / "ledger.jsonl").read_text()
+    (files / "run" / "ledger.jsonl").write_text(text.replace('"strategy": "margin"', '"strategy": "gone.module:Mine"'))
+    assert run(files, model_folder, rounds=1).stopped
+
+
+def test_rounds_that_hold_back_a_budget_are_named(files: Path, model_folder: str) -> None:
+    result = run(files, model_folder, rounds=0, budget=20)
+    assert result.stopped == "all 0 rounds are done, with 14 labels of the budget left: raise the rounds to buy more"
+
+
+class Marking(Classification):
+    """Points at the first letter of a text, and at its last word where the answer is "positive"."""
+
+    def mark(self, example: Any, target: Any) -> list[tuple[int, int]]:
+        text = self.show(example)
+        return [(0, 1), *([(text.rindex(" ") + 1, len(text))] if target == "positive" else [])]
+
+
+def test_what_the_model_itself_would_answer_is_written_beside_the_questions(files: Path, model_folder: str) -> None:
+    import torch
+
+    changes = {"task": "tests.session.test_loop:Marking"}
+    first = run(files, model_folder, rounds=1, **changes)
+    model = AutoModelForSequenceClassification.from_pretrained(first.model_dir).eval()
+    tokenizer = AutoTokenizer.from_pretrained(first.model_dir)
+    run(files, model_folder, rounds=2, **changes)  # its last question is chosen with that model
+    queries = read_state(files / "run").queries
+    assert [len(query.guesses) for query in queries] == [0, 4, 4]
+    assert "guesses" in next(event for event in timeless(files / "run") if event["event"] == "query")
+    for guess, text in zip(queries[2].guesses, queries[2].texts, strict=True):
+        with torch.inference_mode():
+            probabilities = model(**tokenizer(text, return_tensors="pt")).logits[0].softmax(-1)
+        target = model.config.id2label[int(probabilities.argmax())]
+        assert guess["target"] == target
+        assert guess["confidence"] == pytest.approx(float(probabilities.max()), abs=1e-5)
+        last = [[text.rindex(" ") + 1, len(text)]] if target == "positive" else []
+        assert guess["marks"] == [[0, 1], *last]
+    page = (files / "run" / "report.html").read_text()
+    assert page.count("<mark>") == sum(len(guess["marks"]) for query in queries for guess in query.guesses)
+    with (files / "run" / "queries.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["model_answer"] == row["confidence"] == "" for row in rows] == [True] * 6 + [False] * 8
+
+
+def test_the_models_own_answers_count_as_time_on_the_pool(
+    files: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dal_nlp.models.pool import Pool
+
+    asked: list[int] = []
+    predict = Pool.predict
+
+    def noting(self: Pool) -> Any:
+        before = self.seconds
+        answers = predict(self)
+        if self._source is not None:  # a part of the pool: what was asked
+            asked.append(len(self))
+            assert before < self.seconds <= self._source[0].seconds
+        return answers
+
+    monkeypatch.setattr(Pool, "predict", noting)
+    result = run(files, model_folder, strategy="random")
+    assert asked == [4, 4]
+    assert [query.pool_seconds > 0 for query in read_state(result.folder).queries] == [True] * 3

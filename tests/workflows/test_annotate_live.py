@@ -1,0 +1,67 @@
+"""What passes between the process that holds the ledger and the one that trains."""
+
+import threading
+from collections.abc import Callable
+from multiprocessing import Pipe
+from pathlib import Path
+
+import pytest
+
+from dal_nlp import UserError
+from dal_nlp.annotation.answer_store import Desk
+from dal_nlp.core.ledger import Ledger, read_state
+from dal_nlp.page.queue import Given, Room
+from dal_nlp.workflows.annotate_live import Followed, Training
+
+
+class Beside(Training):
+    """The side of the process that holds the ledger, without a process that trains."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._line, self.line = Pipe()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+
+def test_events_go_there_and_answers_come_along(waiting: Callable[[str], Path]) -> None:
+    folder = waiting("sentiment") / "run"
+    with Ledger(folder) as ledger:
+        room = Room(Desk(folder, ledger.state, ledger), ledger)
+        with Followed(folder, Beside(room).line) as followed:
+            assert followed.state == ledger.state
+            ids = list(ledger.state.waiting)
+            room.answer("anna", "tab-of-anna", Given(ids[0], "positive"))
+            assert not followed.state.answers  # never within a step
+            followed.append("note", {"text": "hello"})
+            assert followed.state.answers == {ids[0]: "positive"} and followed.state.notes[-1] == "hello"
+            rest = threading.Timer(
+                0, lambda: [room.answer("ben", "tab-of-ben", Given(id, "negative")) for id in ids[1:]]
+            )
+            rest.start()
+            followed.wait(ids)
+            assert set(followed.state.answers) == set(ids)
+            rest.join()
+        assert read_state(folder) == ledger.state
+
+
+def test_what_cannot_be_written_or_read_ends_the_run_with_a_sentence(
+    waiting: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = waiting("sentiment") / "run"
+    with Ledger(folder) as ledger:
+        room = Room(Desk(folder, ledger.state, ledger), ledger)
+        with Followed(folder, Beside(room).line) as followed:
+
+            def full(event: str, values: object) -> None:
+                raise UserError("The disk is full.")
+
+            with monkeypatch.context() as patched:
+                patched.setattr(ledger, "append", full)
+                with pytest.raises(UserError, match="The disk is full"):
+                    followed.append("note", {"text": "hello"})
+            with monkeypatch.context() as patched:
+                patched.setattr(Room, "wait", lambda *_: (folder / "gone").stat().st_size)
+                with pytest.raises(UserError, match="No such file"):
+                    followed.wait([])
+            followed.append("note", {"text": "and on"})
+            assert ledger.state.notes[-1] == "and on"

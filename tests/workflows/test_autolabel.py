@@ -1,0 +1,173 @@
+"""Labels by the model: where the threshold comes from, what is written, what is left to people."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from dal_nlp import RunConfig, Session
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.ledger import read_state
+from dal_nlp.tasks.calibration import promise
+from dal_nlp.workflows.autolabel import plan
+from dal_nlp.workflows.predict import predict
+from dal_nlp_cli.main import app
+from tests import tiny
+from tests.tiny import write
+
+
+def run(folder: Path, model: str, **changes: Any) -> Path:
+    values = {
+        "task": "sentiment",
+        "data": write(folder / "pool.jsonl", tiny.sentences(150)),
+        "model": model,
+        "out": str(folder / "run"),
+        "initial": 60,
+        "rounds": 0,
+        "audit": 80,
+        "training": {"min_steps": 150, "epochs": 1e-3, "learning_rate": 1e-2},
+        **changes,
+    }
+    return Session(RunConfig.load(flags=values)).run().folder
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("autolabel")
+    return run(folder, tiny.save_model(folder / "model"))
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_threshold_is_that_of_the_audit_sample(finished: Path, tmp_path: Path) -> None:
+    new = write(tmp_path / "new.jsonl", [{"id": "e", "text": " "}, *tiny.sentences(60, seed=3)])
+    found = plan(finished, new, 0.8)
+    assert found.measured == 80
+    assert [row.id for row in found.rows] == [row["id"] for row in tiny.sentences(60, seed=3)]
+    state = read_state(finished)
+    truth = {row["id"]: row["text"] for row in tiny.sentences(150)}
+    # The same texts under other ids: what people have labelled is left out.
+    audit = write(tmp_path / "audit.jsonl", [{"id": f"new {id}", "text": truth[id]} for id in state.audit or []])
+    said = {row.id.removeprefix("new "): row for row in plan(finished, audit, 0.8).rows}
+    expected = promise(
+        [said[id].confidence for id in state.audit or []],
+        [said[id].answer == state.answers[id] for id in state.audit or []],
+        0.8,
+    )
+    assert found.promise == expected
+    assert expected is not None
+    assert [row.sure for row in found.rows] == [row.confidence >= expected.threshold for row in found.rows]
+    plain = {row.id: row.answer for row in predict(finished, new) if row.answer is not None}
+    assert all(plain[row.id].target == row.answer for row in found.rows)  # a temperature changes no answer
+
+
+def test_rows_are_left_out_where_the_run_has_a_label_of_the_same_text_under_the_same_id(
+    finished: Path, tmp_path: Path
+) -> None:
+    state = read_state(finished)
+    ids = [*(state.audit or [])[:2], *state.training_ids[:2]]
+    texts = {row["id"]: row["text"] for row in tiny.sentences(150)}
+    others = [{"id": id, "text": f"another {texts[id]}"} for id in ids]
+    mixed = write(tmp_path / "mixed.jsonl", [{"id": ids[0], "text": texts[ids[0]]}, *others[1:]])
+    assert [(row.id, row.text) for row in plan(finished, mixed, 0.8).rows] == [tuple(r.values()) for r in others[1:]]
+    again = write(tmp_path / "again.jsonl", [{"id": id, "text": texts[id]} for id in ids])
+    with pytest.raises(UserError, match="only rows that the run has labels of"):
+        plan(finished, again, 0.8)
+    # Likewise a known answer measures, although an example that trained has its id.
+    known = write(tmp_path / "known.jsonl", [{**row, "label": "positive"} for row in others])
+    assert plan(finished, mixed, 0.8, validation=known).measured == 4
+
+
+def test_two_files_are_written_and_what_they_are_worth_is_said(finished: Path, tmp_path: Path) -> None:
+    new = write(tmp_path / "new.jsonl", tiny.sentences(60, seed=3))
+    done = CliRunner().invoke(
+        app, ["autolabel", str(finished), new, "--precision", "0.8", "--out", str(tmp_path / "o")]
+    )
+    assert done.exit_code == 0, done.output
+    labelled, people = rows_of(tmp_path / "o" / "labelled.csv"), rows_of(tmp_path / "o" / "people.csv")
+    assert len(labelled) + len(people) == 60
+    assert list(labelled[0]) == ["id", "text", "label", "confidence"]
+    confidences = [float(row["confidence"]) for row in people]
+    assert confidences == sorted(confidences)
+    assert "expected precision" in done.output
+    assert "95 % interval" in done.output
+    assert "measured on 80 known answers" in " ".join(done.output.split())
+
+
+def test_where_nothing_can_be_promised_all_goes_to_people(finished: Path, tmp_path: Path) -> None:
+    new = write(tmp_path / "new.jsonl", tiny.sentences(5, seed=3))
+    done = CliRunner().invoke(
+        app, ["autolabel", str(finished), new, "--precision", "0.999", "--out", str(tmp_path / "o")]
+    )
+    assert done.exit_code == 0, done.output
+    assert "No threshold can be promised" in " ".join(done.output.split())
+    assert not rows_of(tmp_path / "o" / "labelled.csv")
+    assert len(rows_of(tmp_path / "o" / "people.csv")) == 5
+
+
+def test_a_validation_file_measures_and_a_test_set_does_not(tmp_path: Path, model_folder: str) -> None:
+    test = write(tmp_path / "test.jsonl", tiny.sentences(20, seed=1))
+    new = write(tmp_path / "new.jsonl", tiny.sentences(5, seed=3))
+    folder = run(tmp_path, model_folder, test=test, audit=0, training={"min_steps": 2, "epochs": 1e-3})
+    with pytest.raises(UserError, match="the test set is not for that: give --validation FILE"):
+        plan(folder, new, 0.9)
+    validation = write(tmp_path / "validation.jsonl", tiny.sentences(30, seed=2))
+    assert plan(folder, new, 0.9, validation=validation).measured == 30
+    trained = write(tmp_path / "trained.jsonl", [*tiny.sentences(30, seed=2), *tiny.sentences(150)])
+    assert plan(folder, new, 0.9, validation=trained).measured == 30 + 150 - 60
+    strange = write(tmp_path / "strange.jsonl", [{"id": "s", "text": "a film", "label": "odd"}])
+    with pytest.raises(UserError, match="label 'odd', which the run does not know"):
+        plan(folder, new, 0.9, validation=strange)
+    out = str(tmp_path / "second")
+    training = {"min_steps": 2, "epochs": 1e-3}
+    folder = run(tmp_path, model_folder, test=test, audit=0, validation=validation, out=out, training=training)
+    assert plan(folder, new, 0.9).measured == 30
+
+
+def test_answers_in_words_are_ranked_without_a_promise(tmp_path: Path) -> None:
+    values = {
+        "task": "summarization",
+        "data": write(tmp_path / "pool.jsonl", tiny.documents(30)),
+        "model": tiny.save_writer(tmp_path / "writer"),
+        "out": str(tmp_path / "run"),
+        "audit": 5,
+        "initial": 4,
+        "rounds": 0,
+        "max_length": 24,
+        "task_options": {"max_new_tokens": 8},
+        "training": {"min_steps": 2, "epochs": 1},
+    }
+    folder = Session(RunConfig.load(flags=values)).run().folder
+    new = write(tmp_path / "new.jsonl", tiny.documents(6, seed=2))
+    done = CliRunner().invoke(app, ["autolabel", str(folder), new])
+    assert done.exit_code == 0, done.output
+    assert "without a promise" in " ".join(done.output.split())
+    people = rows_of(folder / "autolabel" / "people.csv")
+    assert len(people) == 6
+    assert [float(row["confidence"]) for row in people] == sorted(float(row["confidence"]) for row in people)
+
+
+def test_texts_may_be_in_other_columns(finished: Path, tmp_path: Path) -> None:
+    rows = [{"id": row["id"], "mail": row["text"]} for row in tiny.sentences(6, seed=3)]
+    words = [str(finished), write(tmp_path / "new.jsonl", rows), "--text-column", "mail", "--out", str(tmp_path / "o")]
+    done = CliRunner().invoke(app, ["autolabel", *words])
+    assert done.exit_code == 0, done.output
+    parts = [rows_of(tmp_path / "o" / name) for name in ("labelled.csv", "people.csv")]
+    assert sorted(row["text"] for row in parts[0] + parts[1]) == sorted(row["mail"] for row in rows)
+
+
+def test_mistakes_are_sentences(finished: Path, tmp_path: Path) -> None:
+    empty = write(tmp_path / "empty.jsonl", [{"id": "a", "text": ""}])
+    for words, message in (
+        ([str(finished), empty], "has no row with a text"),
+        ([str(finished), empty, "--precision", "1.5"], "--precision 1.5 cannot be promised"),
+        ([str(tmp_path), empty], "is not a run folder"),
+    ):
+        done = CliRunner().invoke(app, ["autolabel", *words])
+        assert done.exit_code == 2
+        assert message in " ".join(done.stderr.split())
