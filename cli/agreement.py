@@ -9,8 +9,8 @@ def agreement(
     debug: Debug = False,
 ) -> None:
     """Show how far annotators agree beyond chance, by pair and by label, and what is disputed."""
-    from dal_nlp.annotation.agreement import Agreement, by_label, by_pair, measure
     from dal_nlp.annotation.answer_store import Desk
+    from dal_nlp.annotation.quality import Agreement, by_label, by_pair, measure
     from dal_nlp.core.ledger import read_state
 
     def rows(found: list[Agreement]) -> list[tuple[str, ...]]:

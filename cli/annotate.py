@@ -36,11 +36,11 @@ def annotate(
     except ImportError:
         raise UserError("The page needs FastAPI and uvicorn: pip install 'dal-nlp[page]'.") from None
     from dal_nlp.annotation.answer_store import Desk
-    from dal_nlp.core.config import RunConfig
     from dal_nlp.core.ledger import Ledger
     from dal_nlp.core.text import counted
     from dal_nlp.page.queue import Room
     from dal_nlp.page.server import make_app, token_of
+    from dal_nlp.session.config import RunConfig
     from dal_nlp.workflows.annotate_live import Training
 
     if not (folder / "ledger.jsonl").is_file():

@@ -16,7 +16,7 @@ import typer
 from dal_nlp_cli.command import Debug
 
 if TYPE_CHECKING:
-    from dal_nlp.core.config import RunConfig
+    from dal_nlp.session.config import RunConfig
 
 #: Flags that are no keys of ``RunConfig``.
 _OF_THE_COMMAND = ("config", "settings", "quiet", "debug", "train")
@@ -142,7 +142,7 @@ class Flags:
 
     def values(self) -> dict[str, Any]:
         """Return what the configuration is built from: the file, the flags over it, ``--set`` over both."""
-        from dal_nlp.core.config import gather
+        from dal_nlp.session.config import gather
 
         given = {field.name: vars(self)[field.name] for field in fields(Flags) if field.name not in _OF_THE_COMMAND}
         if self.train is not None:
@@ -151,7 +151,7 @@ class Flags:
 
     def load(self) -> "RunConfig":
         """Build the configuration; raises ``UserError``."""
-        from dal_nlp.core.config import RunConfig
+        from dal_nlp.session.config import RunConfig
 
         return RunConfig.of(self.values())
 

@@ -9,13 +9,11 @@ from typing import Any
 from dal_nlp.annotation.answers import Answer, Label, Origin, Skip
 from dal_nlp.annotation.parsing import back_in_the_pool, key_of, now, read_answer, suggested
 from dal_nlp.annotation.voting import Disputes, hand_in, opinions, settle, shares
-from dal_nlp.core.config import RunConfig
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError, nearest
-from dal_nlp.core.ledger import Event, Ledger, State
+from dal_nlp.core.ledger import Event, Ledger, State, room, stored_settings
 from dal_nlp.core.task import Task
 from dal_nlp.data.corpus import Corpus, open_pool
-from dal_nlp.session.folder import stored_config
-from dal_nlp.session.stopping import room
 from dal_nlp.tasks import make_task
 
 #: The channel of an earlier decision that is put back in its place.
@@ -42,7 +40,7 @@ class Desk:
 
     def __init__(self, folder: Path, state: State, ledger: Ledger | None = None) -> None:
         self.folder, self.state, self._ledger = folder, state, ledger
-        self.config: RunConfig = stored_config(folder, state)
+        self.config: Settings = stored_settings(folder, state)
         self.task: Task = make_task(self.config)
         self.task.labels = list(state.labels)
 

@@ -12,8 +12,8 @@ from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import Desk
 from dal_nlp.annotation.sheet_files import NOTE
 from dal_nlp.core.errors import UserError, unknown
+from dal_nlp.core.files import replace_file
 from dal_nlp.readers.spreadsheets import write_table
-from dal_nlp.session.folder import replace_file
 
 #: What signs an answer in a file.
 BY, AT = "annotated_by", "annotated_at"

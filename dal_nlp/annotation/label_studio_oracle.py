@@ -15,10 +15,10 @@ from dal_nlp.annotation.parsing import REASONS, back_in_the_pool, read_answer, s
 from dal_nlp.annotation.voting import conflicts, hand_in, is_new, settle, voters
 from dal_nlp.core.distributed import is_main
 from dal_nlp.core.errors import UserError
+from dal_nlp.core.files import replace_file
 from dal_nlp.core.ledger import State
 from dal_nlp.core.screens import harmless
 from dal_nlp.core.text import counted
-from dal_nlp.session.folder import replace_file
 
 NAME = "label-studio"
 #: Seconds between looks at the answers, and the most between looks at a server that is away.

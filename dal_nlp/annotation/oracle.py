@@ -10,7 +10,7 @@ from dal_nlp.annotation.answers import Answer, Channel, Label, Opinion, Origin, 
 from dal_nlp.core.ledger import State, Target
 
 if TYPE_CHECKING:
-    from dal_nlp.core.config import RunConfig
+    from dal_nlp.core.config import Settings
     from dal_nlp.core.progress import Progress
     from dal_nlp.core.task import Example, Task
 
@@ -32,7 +32,7 @@ class Setting:
     """
 
     folder: Path
-    config: "RunConfig"
+    config: "Settings"
     task: "Task"
     state: State
     answers: Mapping[str, Target]

@@ -7,7 +7,7 @@ from typing import Any
 
 from dal_nlp.annotation.answers import Label, Origin, Skip
 from dal_nlp.core.errors import nearest
-from dal_nlp.core.ledger import Event, Target
+from dal_nlp.core.ledger import Event
 from dal_nlp.core.task import REFUSALS, Example, Task, encode_target
 
 #: Characters of the longest answer that is taken.
@@ -94,11 +94,6 @@ def key_of(answer: Label | Skip) -> str:
 def back_in_the_pool(id: str) -> str:
     """Return why an answer to an example is not taken whose label was removed after its round."""
     return f"{id!r} is back in the pool and not asked about now: answer it once a round asks again"
-
-
-def same(one: Target, other: Target) -> bool:
-    """Tell whether two targets are the same answer."""
-    return encode_target(one) == encode_target(other)
 
 
 def suggested(suggestion: dict[str, Any] | None) -> dict[str, Any] | None:

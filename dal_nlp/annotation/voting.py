@@ -7,14 +7,14 @@ from functools import lru_cache
 
 from dal_nlp.annotation.answers import Answer, Label, Opinion, Origin, Skip
 from dal_nlp.annotation.parsing import key, key_of, now
-from dal_nlp.core.config import RunConfig
+from dal_nlp.core.config import Settings
 from dal_nlp.core.ledger import MAJORITY, Event, State
 from dal_nlp.core.rng import generator
 
 Votes = Mapping[str, Event]  # by annotator, the last answer of each
 
 
-def assign(config: RunConfig, ids: Sequence[str], number: int | None) -> dict[str, list[str]]:
+def assign(config: Settings, ids: Sequence[str], number: int | None) -> dict[str, list[str]]:
     """Return which of a round's ``ids`` each annotator gets, in that order; {} where nobody is named.
 
     The round is ``number``, None for the audit sample. A share of them, ``config.overlap``, goes to everybody; the rest
@@ -38,20 +38,20 @@ def _dealt(
     return dict.fromkeys(shared, names) | {id: (names[i % len(names)],) for i, id in enumerate(alone)}
 
 
-def deal(config: RunConfig, ids: Sequence[str]) -> dict[str, list[str]]:
+def deal(config: Settings, ids: Sequence[str]) -> dict[str, list[str]]:
     """Return which of a remainder's ``ids`` each annotator gets, one by one; {} where nobody is named."""
     names = config.annotators or []
     return {name: list(ids[place :: len(names)]) for place, name in enumerate(names)}
 
 
-def shares(config: RunConfig, state: State, numbers: Iterable[int | None]) -> dict[str, list[str]]:
+def shares(config: Settings, state: State, numbers: Iterable[int | None]) -> dict[str, list[str]]:
     """Return which examples each annotator was dealt in some rounds and in all remainders; {} where nobody is named."""
     dealt = [assign(config, state.asked[number], number) for number in numbers]
     dealt += [deal(config, state.remainder(round)) for round in state.remainders]
     return {name: [id for one in dealt for id in one[name]] for name in config.annotators or []}
 
 
-def voters(config: RunConfig, state: State, id: str) -> list[str]:
+def voters(config: Settings, state: State, id: str) -> list[str]:
     """Return who is to answer an example, [] where anybody may: those it was dealt to when it was last asked about."""
     names = config.annotators
     if not names:
@@ -90,7 +90,7 @@ def winner(votes: Votes) -> Event | None:
     return next(event for event in labels if key(event) == best) if 2 * count > len(labels) else None
 
 
-def in_conflict(config: RunConfig, state: State, id: str) -> bool:
+def in_conflict(config: Settings, state: State, id: str) -> bool:
     """Tell whether people disagree about an example, and neither a majority nor a final word has settled it."""
     votes, standing = opinions(state, id), state.decision(id)
     if standing is not None and standing.get("final"):
@@ -106,7 +106,7 @@ def in_conflict(config: RunConfig, state: State, id: str) -> bool:
 class Disputes:
     """What people disagree about; an example is looked at again once something was said of it, or a round asked."""
 
-    def __init__(self, config: RunConfig, state: State) -> None:
+    def __init__(self, config: Settings, state: State) -> None:
         self._config, self._state = config, state
         self._known: dict[str, tuple[tuple[int, int], bool]] = {}
 
@@ -120,7 +120,7 @@ class Disputes:
         return sorted((id for id, (_, so) in self._known.items() if so), key=lambda id: id in state.answers)
 
 
-def conflicts(config: RunConfig, state: State) -> list[str]:
+def conflicts(config: Settings, state: State) -> list[str]:
     """Return what people disagree about; see ``Disputes``."""
     return Disputes(config, state).ids()
 
@@ -143,7 +143,7 @@ def is_new(state: State, answer: Label | Skip) -> bool:
     return all(key(event) != key_of(answer) for events in last for event in events)
 
 
-def hand_in(config: RunConfig, state: State, answer: Label | Skip) -> Iterator[Answer]:
+def hand_in(config: Settings, state: State, answer: Label | Skip) -> Iterator[Answer]:
     """Yield what is to be written down of one person's answer; ``state`` has to hold what was yielded before.
 
     An answer counts at once where one person is asked. Where several are, it is kept until all have answered, and a
@@ -160,7 +160,7 @@ def hand_in(config: RunConfig, state: State, answer: Label | Skip) -> Iterator[A
     yield from settle(config, state, answer.id)
 
 
-def settle(config: RunConfig, state: State, id: str) -> Iterator[Label | Skip]:
+def settle(config: Settings, state: State, id: str) -> Iterator[Label | Skip]:
     """Yield what several people's answers come to once all are there, unless that is known or they are in conflict."""
     asked, votes, standing = voters(config, state, id), opinions(state, id), state.decision(id)
     alone = len(asked) < 2 and (standing is not None or not votes)  # else its answer was taken back, others' are left

@@ -7,11 +7,11 @@ import numpy as np
 
 from dal_nlp.compare.arms import bought
 from dal_nlp.compare.jobs import Job
-from dal_nlp.core.config import RunConfig
 from dal_nlp.core.ledger import State
 from dal_nlp.data.corpus import Corpus, read_corpus
 from dal_nlp.models.pool import fetch
 from dal_nlp.report.learning_curves import Curve, stack
+from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
 
 NAME = "TF-IDF + logistic regression"

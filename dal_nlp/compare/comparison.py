@@ -10,13 +10,13 @@ from dal_nlp.compare.baseline import BagOfWords
 from dal_nlp.compare.jobs import FULL, RANDOM, Job, full_job, make_jobs, run_all
 from dal_nlp.compare.results import Results, compare
 from dal_nlp.compare.verdict import Verdict, verdict
-from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.rng import generator
 from dal_nlp.core.text import counted
 from dal_nlp.report.learning_curves import Curve, common, paired
 from dal_nlp.report.summary import spoken
+from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import task_class
 
 

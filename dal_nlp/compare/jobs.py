@@ -10,10 +10,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.ledger import State, read_state
 from dal_nlp.core.progress import Progress
+from dal_nlp.session.config import RunConfig
 
 #: Takes part in every comparison.
 RANDOM = "random"

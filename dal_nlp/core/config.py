@@ -7,13 +7,10 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
-from importlib import resources
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from dal_nlp.core.errors import UserError, nearest
 
@@ -36,14 +33,6 @@ IDENTITY = (
     "initial",
     "initial_strategy",
 )
-
-#: What goes over the recipe, by ``training.mode``: a frozen encoder has no draws, and its strategy is the one that
-#: saves most in the results in README; adapters start from nothing. (MiniLM on 100 random TREC-6 questions: accuracy
-#: .19 at the rate of full training, .70 at ten times that.)
-_OF_MODE: Mapping[str, Mapping[str, Any]] = {
-    "head": {"draws": {"kind": "head"}, "strategy": "weighted_kmeans"},
-    "lora": {"training": {"learning_rate": 1e-3}},
-}
 
 
 def _names(value: object) -> object:
@@ -175,11 +164,14 @@ class PseudoLabelsConfig(Section):
     weight: float = Field(0.3, ge=0.1, le=1, description="weight in the loss; a label has 1")
 
 
-class RunConfig(Section):
-    """Everything a run depends on.
+class Settings(Section):
+    """The settings of a run, written out: fields, types, ranges and checks between fields.
 
-    Raises ``UserError`` for unknown keys and names, and for values that contradict each other; pydantic's
-    ``ValidationError`` for values of a wrong type (``load`` turns these into ``UserError`` too).
+    Names of tasks, strategies and oracles are not looked up, so reading stored settings imports nothing of a user's.
+    ``RunConfig`` adds recipes and looks the names up.
+
+    Raises ``UserError`` for unknown keys and for values that contradict each other; pydantic's ``ValidationError`` for
+    values of a wrong type.
     """
 
     task: str = Field(description="sentiment, classification, qa, summarization, or module:Class")
@@ -242,47 +234,12 @@ class RunConfig(Section):
     query: QueryConfig = QueryConfig()
     pseudo_labels: PseudoLabelsConfig = PseudoLabelsConfig()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _over_recipe(cls, values: Any) -> Any:
-        """Put the recipe of the task, and of its demonstration where there is no data, under the given values."""
-        from dal_nlp.readers.demo import demo_settings
-        from dal_nlp.tasks import task_class
-
-        if not isinstance(values, Mapping) or not isinstance(values.get("task"), str):
-            return values
-        given = _without_alias(_spelled_out({key: value for key, value in values.items() if value is not None}))
-        layers = [recipe(task_class(given["task"]).recipe)]
-        if "data" not in given:
-            shown = demo_settings(given["task"])
-            # With a budget, that decides how long the demonstration is.
-            layers.append({key: value for key, value in shown.items() if key != "rounds" or "budget" not in given})
-        training = merge({}, given).get("training")
-        mode = training.get("mode") if isinstance(training, Mapping) else None
-        merged: dict[str, Any] = {}
-        for layer in [*layers, _OF_MODE.get(str(mode), {}), given]:
-            merged = merge(merged, layer)
-        return merged
-
     @model_validator(mode="after")
     def _resolve(self) -> Self:
-        """Fill in what follows from other fields, and check names and contradictions."""
-        from dal_nlp.annotation import make_oracle
-        from dal_nlp.session.pseudo_labels import make_policy
-        from dal_nlp.session.stopping_language import parse
-        from dal_nlp.strategies import make_strategy
-
-        make_strategy(self.strategy, self.strategy_options)
-        make_strategy(self.initial_strategy, {})
-        if self.stop is not None:
-            parse(self.stop)
-        if self.query.prefilter is not None:
-            make_strategy(self.query.prefilter, {})
-        elif self.query.prefilter_keep is not None:
-            raise UserError("query.prefilter_keep is for query.prefilter, which is not set: name a strategy there.")
-        make_oracle(self.oracle)
+        """Fill in what follows from other fields, and check contradictions."""
         _check_annotators(self.annotators, self.overlap, r"[\w@+-]+" if self.oracle == "file" else r"[\w@+.-]+")
-        make_policy(self.pseudo_labels)
+        if self.query.prefilter is None and self.query.prefilter_keep is not None:
+            raise UserError("query.prefilter_keep is for query.prefilter, which is not set: name a strategy there.")
         self._check_mode()
         if self.initial is None:
             self.initial = 0 if self.labeled else DEFAULT_INITIAL
@@ -327,21 +284,6 @@ class RunConfig(Section):
         """Return 16 hex digits that stand for the whole configuration, the folder apart."""
         return fingerprint(self.model_dump(mode="json", exclude={"out"}))
 
-    @classmethod
-    def load(
-        cls, file: Path | None = None, flags: Mapping[str, Any] | None = None, settings: Iterable[str] = ()
-    ) -> "RunConfig":
-        """Build a configuration from a YAML file, the flags over it and ``a.b=c`` settings over both."""
-        return cls.of(gather(file, flags, settings))
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> "RunConfig":
-        """Build a configuration from values as ``gather`` returns them; raises ``UserError`` for wrong ones."""
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            raise _sentence(error) from None
-
 
 def _check_annotators(names: list[str] | None, overlap: float, letters: str) -> None:
     """Raise ``UserError`` for names of other letters, which could not be part of a file's, and an overlap of nobody."""
@@ -355,17 +297,6 @@ def _check_annotators(names: list[str] | None, overlap: float, letters: str) -> 
         raise UserError("--annotators names somebody twice: give each name once.")
     if overlap and len(names or []) < 2:
         raise UserError("--overlap is what several people answer: name them with --annotators a,b.")
-
-
-def gather(
-    file: Path | None = None, flags: Mapping[str, Any] | None = None, settings: Iterable[str] = ()
-) -> dict[str, Any]:
-    """Return the values of a YAML file, the flags over it and ``a.b=c`` settings over both."""
-    values = _spelled_out(read_yaml(file)) if file else {}
-    values = merge(values, _spelled_out({k: value for k, value in (flags or {}).items() if value is not None}))
-    for setting in settings:
-        values = merge(values, _spelled_out(_setting(setting)))
-    return values
 
 
 def identity(dump: Mapping[str, Any]) -> dict[str, Any]:
@@ -389,57 +320,3 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         old = merged.get(key)
         merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
-
-
-def _spelled_out(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Write ``pseudo_labels: ceal`` as ``{policy: ceal}``, so that layers can be merged."""
-    policy = values.get("pseudo_labels")
-    return {**values, "pseudo_labels": {"policy": policy}} if isinstance(policy, str) else dict(values)
-
-
-def _without_alias(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Put what an alias stands for in the place of a strategy."""
-    from dal_nlp.strategies import ALIASES
-
-    return merge(values, ALIASES.get(str(values.get("strategy")), {}))
-
-
-def recipe(name: str) -> dict[str, Any]:
-    """Return the shipped recipe ``configs/NAME.yaml``."""
-    text = resources.files("dal_nlp_configs").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-    loaded = yaml.safe_load(text)
-    return dict(loaded or {})
-
-
-def read_yaml(file: Path) -> dict[str, Any]:
-    """Read a configuration file; raises ``UserError`` where it is missing or no mapping."""
-    try:
-        loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"There is no configuration file {file}; `dal-nlp init` writes one.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}.") from None
-    if loaded is not None and not isinstance(loaded, dict):
-        raise UserError(f"{file} must hold `key: value` lines; `dal-nlp init` writes an example.")
-    return dict(loaded or {})
-
-
-def _setting(text: str) -> dict[str, Any]:
-    """Read "a.b=c" as {"a": {"b": c}}; pydantic gives c its type."""
-    path, equals, raw = text.partition("=")
-    if not equals or not path:
-        raise UserError(f"--set wants KEY=VALUE, such as training.min_steps=200, and got {text!r}.")
-    value: Any = yaml.safe_load(raw) if raw == "null" or raw[:1] in ("[", "{") else raw
-    for key in reversed(path.split(".")):
-        value = {key: value}
-    return dict(value)
-
-
-def _sentence(error: ValidationError) -> UserError:
-    """Turn pydantic's report into one sentence."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "missing":
-        return UserError(f"The configuration lacks {place!r}: give --{place.replace('_', '-')}.")
-    flag = f"--set {place}" if "." in place else f"--{place.replace('_', '-')}"
-    return UserError(f"{flag} {first['input']!r} is not right: {first['msg'][:1].lower()}{first['msg'][1:]}.")

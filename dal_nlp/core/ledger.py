@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
+from dal_nlp.core.config import Settings
 from dal_nlp.core.distributed import is_main, share
 from dal_nlp.core.errors import Locked, UserError
 
@@ -371,3 +372,21 @@ class Ledger:
                 "on the disk, then go on with the same command."
             ) from None
         self._end += len(line)
+
+
+def room(config: Settings, state: State) -> int:
+    """Return how many answers ahead of the next round the run has a use for; 0 where no round is to come.
+
+    The budget always keeps a whole round that can be chosen by what was learnt.
+    """
+    if state.stopped is not None or len(state.queries) > (config.rounds or 0):
+        return 0
+    open_ids = state.pending([*(state.audit or []), *(id for query in state.queries for id in query.ids)])
+    return max(0, (config.budget or 0) - state.spent - len(open_ids) - config.query_size)
+
+
+def stored_settings(folder: Path, state: State) -> Settings:
+    """Return the settings of a run as its ledger holds them; raises ``UserError`` where there are none yet."""
+    if state.config is None:
+        raise UserError(f"{folder} has not begun: let `dal-nlp run` come past its checks first.")
+    return Settings(**state.config)

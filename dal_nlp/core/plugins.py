@@ -14,17 +14,30 @@ from dal_nlp.core.errors import UserError, nearest, unknown
 T = TypeVar("T")
 
 
-def import_class(kind: str, name: str, table: Mapping[str, type[T]]) -> type[T]:
-    """Return the class that ``name`` stands for.
+def check_name(kind: str, name: str, table: Mapping[str, str]) -> None:
+    """Check the name of a class without importing it; raises ``UserError`` where there is none.
+
+    Args:
+        kind: What the class is, for the message.
+        name: An entry of the table, or ``module:Class``.
+        table: ``module:Class`` by name.
+    """
+    if name not in table and ":" not in name:
+        raise unknown(kind, name, table)
+
+
+def import_class(kind: str, name: str, table: Mapping[str, str]) -> type[Any]:
+    """Return the class that ``name`` stands for, an entry of a table of ``module:Class`` or such a place itself.
 
     Raises:
         UserError: The name is in no table (the nearest one is given), or the module or class cannot be found.
     """
+    check_name(kind, name, table)
     if name in table:
-        return table[name]
-    module_name, colon, class_name = name.partition(":")
-    if not colon:
-        raise unknown(kind, name, table)
+        module_name, _, class_name = table[name].partition(":")
+        built_in: type[Any] = vars(importlib.import_module(module_name))[class_name]
+        return built_in
+    module_name, _, class_name = name.partition(":")
     if os.getcwd() not in sys.path:  # a user's module lies beside the script or the command, as with `python -m`
         sys.path.insert(0, os.getcwd())
     try:

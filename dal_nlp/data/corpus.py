@@ -18,7 +18,7 @@ import pyarrow as pa
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from dal_nlp.core.config import RunConfig
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.ledger import Target
 from dal_nlp.core.task import Task, decode
@@ -107,7 +107,7 @@ class Corpus:
 def read_corpus(
     source: str,
     task: Task,
-    config: RunConfig,
+    config: Settings,
     cache: Path | None,
     name: str,
     *,
@@ -151,7 +151,7 @@ def read_corpus(
 def read_pool(
     source: str,
     task: Task,
-    config: RunConfig,
+    config: Settings,
     cache: Path,
     *,
     need_targets: bool,
@@ -194,7 +194,7 @@ def read_pool(
     return _load(path, source, config)
 
 
-def open_pool(folder: Path, config: RunConfig) -> Corpus:
+def open_pool(folder: Path, config: Settings) -> Corpus:
     """Return the pool of a run folder as its last start has read it; raises ``UserError`` where none has."""
     path = folder / "cache" / "pool.arrow"
     if not path.is_file():
@@ -210,7 +210,7 @@ def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
         writer.writerows((row.file, row.row, row.id, row.reason) for row in rejected)
 
 
-def _load(path: Path, source: str, config: RunConfig) -> Corpus:
+def _load(path: Path, source: str, config: Settings) -> Corpus:
     """Map a file that ``Intake.read`` wrote."""
     with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
         header = json.loads(stream.schema.metadata[HEADER.encode()])

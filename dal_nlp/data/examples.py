@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
 
-from dal_nlp.core.config import RunConfig
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import EmptyRow, RowError, UnusableRow, UserError, nearest
 from dal_nlp.core.ledger import Target
 from dal_nlp.core.task import Task, encode_target
@@ -47,7 +47,7 @@ class Reader:
 
     source: str
     task: Task
-    config: RunConfig
+    config: Settings
     need_targets: bool = False
     answers: Mapping[str, Target] | None = None
     label_mend: str = "name the column with --label-column"
@@ -100,7 +100,7 @@ def _reason(error: UnusableRow) -> str:
     return EMPTY if isinstance(error, EmptyRow) else str(error).rstrip(".")
 
 
-def read_id(row: Mapping[str, Any], config: RunConfig) -> str | None:
+def read_id(row: Mapping[str, Any], config: Settings) -> str | None:
     """Return a row's id as text, None where rows have no ids; raises ``RowError`` for an empty one."""
     column = config.id_column
     if column not in row:
@@ -122,7 +122,7 @@ def read_target(row: Mapping[str, Any], task: Task, column: str) -> Target | Non
     return task.read_target(row) if column in row else None
 
 
-def read_answers(path: str, task: Task, config: RunConfig) -> dict[str, Target]:
+def read_answers(path: str, task: Task, config: Settings) -> dict[str, Target]:
     """Read answers by id from a file of any known kind; rows without an answer are left out.
 
     Raises:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dal_nlp.core.caches import Cache, OnDisk
-from dal_nlp.core.config import DrawsConfig, RunConfig, ScoringConfig
+from dal_nlp.core.config import DrawsConfig, ScoringConfig, Settings
 from dal_nlp.core.distributed import is_main, process_state, share
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import torch_seeded
@@ -40,7 +40,7 @@ def hidden(forward: Forward) -> Tensor:
     return forward.hidden
 
 
-def open_cache(config: RunConfig, source: str, task: Task) -> OnDisk:
+def open_cache(config: Settings, source: str, task: Task) -> OnDisk:
     """Return the cache of one encoder under ``config.cache``, or beside what the demonstration fetches.
 
     The file's name stands for the weights, the tokenizer and the task that feeds them; the keys in it stand for tokens,

@@ -14,7 +14,7 @@ from datasets import Dataset, concatenate_datasets
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dal_nlp.core.config import RunConfig, ScoringConfig
+from dal_nlp.core.config import ScoringConfig, Settings
 from dal_nlp.core.distributed import is_main, process_state, wait
 from dal_nlp.core.errors import BrokenModelError
 from dal_nlp.core.progress import Progress
@@ -76,7 +76,7 @@ class HeadLearner(Learner):
     instant: ClassVar[bool] = True
 
     def __init__(
-        self, config: RunConfig, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
+        self, config: Settings, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
     ) -> None:
         super().__init__(config, task, source, folder, progress, predicts_loss)
         cache = open_cache(config, source, task)

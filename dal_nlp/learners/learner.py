@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dal_nlp.core.caches import Cache, Deferred, OnDisk
-from dal_nlp.core.config import RunConfig, ScoringConfig
+from dal_nlp.core.config import ScoringConfig, Settings
 from dal_nlp.core.distributed import is_main, process_state, step, wait
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import derive, generator, torch_seeded
@@ -57,7 +57,7 @@ class Learner(ABC):
     has_dropout: ClassVar[bool] = False
 
     def __init__(
-        self, config: RunConfig, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
+        self, config: Settings, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
     ) -> None:
         self._config, self._task, self._source = config, task, source
         self._folder, self._progress, self._predicts_loss = folder, progress, predicts_loss

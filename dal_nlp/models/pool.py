@@ -220,9 +220,13 @@ class Pool:
         """Return the model's answer to every example, in pool order."""
         mine: list[tuple[int, Prediction]] = []
         with step("predicting"):
-            for positions, predictions in self._batches("predicting", self._task.predict):
+            for positions, predictions in self._batches("predicting", self._predictions):
                 mine.extend(zip(positions.tolist(), predictions, strict=True))
             return [prediction for _, prediction in sorted(gather(mine), key=lambda pair: pair[0])]
+
+    def _predictions(self, forward: Forward) -> list[Prediction]:
+        """Return the model's answers to a batch."""
+        return self._task.predict(forward.categoricals, forward.batch, forward.examples)
 
     def _batches(self, label: str, read: Callable[[Forward], T]) -> Iterator[tuple[Positions, T]]:
         """Yield positions and what is read of them, of this process's share of the batches.

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from dal_nlp.core.files import replace_file
 from dal_nlp.core.ledger import State, readable
 from dal_nlp.readers.spreadsheets import inert
 from dal_nlp.report.html import inline, render
@@ -24,7 +25,6 @@ from dal_nlp.report.summary import (
     seconds,
     spoken,
 )
-from dal_nlp.session.folder import replace_file
 
 __all__ = [
     "finished_line",

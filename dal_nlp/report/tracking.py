@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from dal_nlp.core.config import RunConfig
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.ledger import Event
 
@@ -27,7 +27,7 @@ class Tracking:
         rounds: The ``metrics`` events of the ledger so far.
     """
 
-    def __init__(self, name: str | None, folder: Path, config: RunConfig, rounds: Iterable[Event]) -> None:
+    def __init__(self, name: str | None, folder: Path, config: Settings, rounds: Iterable[Event]) -> None:
         self._accelerator = None
         if name is None:
             return
@@ -78,7 +78,7 @@ def scalars(event: Event) -> dict[str, float]:
     return values | {f"seconds/{step}": event[f"{step}_seconds"] for step in ("train", "eval")}
 
 
-def settings(config: RunConfig) -> dict[str, str | int | float | bool]:
+def settings(config: Settings) -> dict[str, str | int | float | bool]:
     """Return a configuration with one key, such as ``training.epochs``, for each value; lists and nulls as JSON."""
     return _flat(config.model_dump(mode="json"), "")
 

@@ -10,30 +10,33 @@ from typing import Any
 import numpy as np
 from datasets import Dataset, concatenate_datasets
 from numpy.typing import NDArray
+from torch import Tensor
 
-from dal_nlp.annotation import Answerer, Calling, Oracle, Query, Setting, make_oracle
-from dal_nlp.core.config import RunConfig
+from dal_nlp.annotation import Oracle, Query, Setting, make_oracle
+from dal_nlp.annotation.simulated import Answerer, Calling
 from dal_nlp.core.distributed import main_first, step
 from dal_nlp.core.errors import Unsupported, UserError, nearest
-from dal_nlp.core.ledger import Ledger, Target
+from dal_nlp.core.ledger import Ledger, Target, room
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import generator
 from dal_nlp.core.task import Task, decode, encode_target
 from dal_nlp.learners.head_learner import HeadLearner
 from dal_nlp.learners.learner import FullLearner, Learner
 from dal_nlp.learners.lora_learner import LoraLearner, check_peft
+from dal_nlp.models.forward import Forward
 from dal_nlp.models.loading import has_masked_lm, load_tokenizer, resolve
 from dal_nlp.models.mc_dropout import check_draws, make_draws
 from dal_nlp.models.pool import NO_GROUPS, Pool, fetch
 from dal_nlp.models.trainer import Fit
 from dal_nlp.models.vectors import Positions
 from dal_nlp.report.tracking import check_tracker
+from dal_nlp.session.config import RunConfig
 from dal_nlp.session.inputs import Answers, Files
 from dal_nlp.session.pseudo_labels import Policy, check_policy, make_policy
 from dal_nlp.session.query import draw_candidates
-from dal_nlp.session.stopping import ON_EXAMPLES, ON_STOP_SET, check_metrics, reads, room
-from dal_nlp.strategies import Strategy, check_fit, make_strategy
-from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS
+from dal_nlp.session.stopping import ON_EXAMPLES, ON_STOP_SET, check_metrics, reads
+from dal_nlp.strategies import check_fit, make_strategy
+from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS, Strategy
 from dal_nlp.strategies.normalized_entropy import normalized_entropy
 from dal_nlp.tasks import make_task
 
@@ -309,8 +312,16 @@ class Workspace:
         """Train the model of a round, then what the task wants beside it on what neither trains nor tests."""
         done = self.learner.fit(round, examples, weights, attempt)
         known = self._given["validation"] if "validation" in self._given else self._audited()
-        self.task.calibrate(self.learner.after(round), self._pool(known, round) if len(known) else None)
+        measured, targets = None, None
+        if self.task.calibrates and len(known):
+            pool = self._pool(known, round)
+            (measured,), targets = pool.collect(self._calibration), pool.targets
+        self.task.calibrate(self.learner.after(round), measured, targets)
         return done
+
+    def _calibration(self, forward: Forward) -> Tensor:
+        """Measure what the task calibrates on, a row for each example."""
+        return self.task.calibration(forward.categoricals, forward.batch, forward.examples)
 
     def _audited(self) -> Dataset:
         """Return the audit sample, as far as it was answered."""

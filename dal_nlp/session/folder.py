@@ -1,18 +1,15 @@
 """Which folder a run lives in, and what may not change there."""
 
-import os
 from itertools import count
 from pathlib import Path
 
 import yaml
 
-from dal_nlp.core.config import RunConfig, fingerprint, identity
+from dal_nlp.core.config import fingerprint, identity
 from dal_nlp.core.distributed import is_main
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.ledger import State, read_state
-
-#: What chose and answered in a run. A class of the user's own that is named there may not be at hand.
-_OF_CHOOSING = ("strategy", "strategy_options", "initial_strategy", "oracle", "query")
+from dal_nlp.session.config import RunConfig
 
 
 def choose_folder(config: RunConfig) -> Path:
@@ -40,13 +37,6 @@ def choose_folder(config: RunConfig) -> Path:
     raise AssertionError("count() does not end")
 
 
-def stored_config(folder: Path, state: State) -> RunConfig:
-    """Return the configuration of a run, as far as it concerns reading and answering; raises ``UserError`` without."""
-    if state.config is None:
-        raise UserError(f"{folder} has not begun: let `dal-nlp run` come past its checks first.")
-    return RunConfig(**{name: value for name, value in state.config.items() if name not in _OF_CHOOSING})
-
-
 def refuse_differences(folder: Path, state: State, config: RunConfig, digests: dict[str, str]) -> None:
     """Raise ``UserError`` where what identifies a run is not what it was, with every difference."""
     old, new = identity(state.config or {}), config.identity()
@@ -67,13 +57,3 @@ def write_config(folder: Path, config: RunConfig) -> None:
         return
     text = yaml.safe_dump(config.model_dump(mode="json", exclude={"out"}), sort_keys=False, allow_unicode=True)
     (folder / "config.yaml").write_text(f"# fingerprint: {config.fingerprint()}\n{text}", encoding="utf-8")
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file beside its place and move it there; the process id keeps two writers apart."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

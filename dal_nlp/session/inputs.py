@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dal_nlp.annotation import Oracle
-from dal_nlp.core.config import RunConfig
 from dal_nlp.core.distributed import check_same, is_main, main_first, step
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.ledger import Ledger, Target
@@ -15,6 +14,7 @@ from dal_nlp.core.text import counted
 from dal_nlp.data.corpus import Corpus, read_answers, read_corpus, read_pool, write_rejected
 from dal_nlp.models.pool import fetch
 from dal_nlp.readers.text_files import place
+from dal_nlp.session.config import RunConfig
 from dal_nlp.session.folder import refuse_differences, write_config
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from dal_nlp.annotation import Answer, Answerer, Channel, Label, Opinion, Oracle
-from dal_nlp.core.config import RunConfig
+from dal_nlp.annotation import Answer, Channel, Label, Opinion, Oracle
+from dal_nlp.annotation.simulated import Answerer
 from dal_nlp.core.distributed import check_same, is_main, share, share_each, step
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.ledger import Ledger, Target
@@ -27,11 +27,12 @@ from dal_nlp.models.vectors import Positions
 from dal_nlp.report import files as report
 from dal_nlp.report.tracking import Tracking, settings
 from dal_nlp.session import stopping
+from dal_nlp.session.config import RunConfig
 from dal_nlp.session.context import Workspace
 from dal_nlp.session.folder import choose_folder
 from dal_nlp.session.pseudo_labels import Policy
 from dal_nlp.session.query import query
-from dal_nlp.strategies import Selection, Strategy
+from dal_nlp.strategies.base import Selection, Strategy
 
 
 @dataclass(frozen=True)

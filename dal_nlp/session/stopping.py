@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import unknown
 from dal_nlp.core.ledger import Event, State
 from dal_nlp.core.text import counted
+from dal_nlp.session.config import RunConfig
 from dal_nlp.session.stopping_history import Agreement, History, Round
 from dal_nlp.session.stopping_language import leaves, parse
 from dal_nlp.session.stopping_rules import Change, Plateau, Rule, Stable, Target, Uncertainty
@@ -51,17 +51,6 @@ def reason(config: RunConfig, state: State, candidates: int, agreement: Agreemen
     if candidates == 0:
         return Stop("every example of the pool has been asked about")
     return None
-
-
-def room(config: RunConfig, state: State) -> int:
-    """Return how many answers ahead of the next round the run has a use for; 0 where no round is to come.
-
-    The budget always keeps a whole round that can be chosen by what was learnt.
-    """
-    if state.stopped is not None or len(state.queries) > (config.rounds or 0):
-        return 0
-    open_ids = state.pending([*(state.audit or []), *(id for query in state.queries for id in query.ids)])
-    return max(0, (config.budget or 0) - state.spent - len(open_ids) - config.query_size)
 
 
 def rule_of(config: RunConfig) -> Rule | None:

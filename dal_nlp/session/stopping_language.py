@@ -106,16 +106,6 @@ def leaves(rule: Rule) -> Iterator[Rule]:
         yield rule
 
 
-def trace(rule: Rule, history: History) -> list[float | None]:
-    """Return what a rule watched after each round."""
-    return [rule.value(history.until(rounds)) for rounds in range(1, len(history.rounds) + 1)]
-
-
-def first_firing(rule: Rule, history: History) -> int | None:
-    """Return the round after which a rule would have stopped the run, or None."""
-    return next((round for round in range(len(history.rounds)) if rule.fires(history.until(round + 1))), None)
-
-
 class _Reader:
     """Reads rules off a list of tokens, one after the other."""
 

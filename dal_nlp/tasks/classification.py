@@ -7,23 +7,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.categoricals import Categoricals
-from dal_nlp.core.config import RunConfig
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError, nearest
 from dal_nlp.core.ledger import Target
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.task import Batch, Example, Prediction, pad
-from dal_nlp.session.stopping_history import cohen_kappa
 from dal_nlp.tasks import metrics
+from dal_nlp.tasks.metrics import cohen_kappa
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-    from dal_nlp.models.forward import Forward
-    from dal_nlp.models.pool import Pool
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,7 @@ class Classification:
     offers: ClassVar[frozenset[str]] = frozenset({"shared outcomes", "draws", "pooled output"})
     asks: ClassVar[Literal["label", "span", "text"]] = "label"
     may_collapse: ClassVar[bool] = True
+    calibrates: bool = False
     ready: bool = False
     reduction: Literal["sum", "mean"] = "sum"
 
@@ -66,7 +65,7 @@ class Classification:
         self._max_length, self._fixed = max_length, fixed
 
     @classmethod
-    def from_config(cls, config: RunConfig) -> "Classification":
+    def from_config(cls, config: Settings) -> "Classification":
         """Build the task of a run; raises ``UserError`` for more than two text columns or a label set of one."""
         construct("task", ClassificationOptions, config.task_options)
         if not 1 <= len(config.text_column) <= 2:
@@ -203,7 +202,13 @@ class Classification:
         """Return True: the model has an output for every label."""
         return True
 
-    def calibrate(self, model: nn.Module, pool: "Pool | None") -> None:
+    def calibration(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> Tensor:
+        """Return nothing: there is nothing to calibrate."""
+        raise NotImplementedError
+
+    def calibrate(
+        self, model: nn.Module, measured: NDArray[np.floating[Any]] | None, targets: Sequence[Target] | None
+    ) -> None:
         """Do nothing: the most likely label needs no threshold."""
 
     def prepare(self, model: nn.Module, batch: Batch) -> Batch:
@@ -240,11 +245,10 @@ class Classification:
         counts = Counter(targets)
         return [len(targets) / (len(counts) * counts[target]) for target in targets]
 
-    def predict(self, forward: "Forward") -> list[Prediction]:
+    def predict(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> list[Prediction]:
         """Return the most likely label and its probability."""
-        c = forward.categoricals
-        best = c.best()
-        confidence = c.at(best).exp()[:, 0].tolist()
+        best = predicted.best()
+        confidence = predicted.at(best).exp()[:, 0].tolist()
         return [Prediction(self.labels[i], p) for i, p in zip(best[:, 0].tolist(), confidence, strict=True)]
 
     def evaluate(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, float]:

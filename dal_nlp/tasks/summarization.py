@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.categoricals import Categoricals
-from dal_nlp.core.config import RunConfig
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError
 from dal_nlp.core.ledger import Target
 from dal_nlp.core.plugins import construct
@@ -40,8 +41,6 @@ from dal_nlp.tasks.text_checks import KINDS, soundness
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from dal_nlp.models.forward import Forward
-    from dal_nlp.models.pool import Pool
 
 DEFAULT_COLUMN = "summary"
 _LATIN = re.compile("[a-zA-Z0-9]")
@@ -95,6 +94,7 @@ class Summarization:
     offers: ClassVar[frozenset[str]] = frozenset({"draws", "generated texts"})
     asks: ClassVar[Literal["label", "span", "text"]] = "text"
     may_collapse: ClassVar[bool] = False
+    calibrates: bool = False
     ready: bool = True
     reduction: Literal["sum", "mean"] = "mean"
 
@@ -118,7 +118,7 @@ class Summarization:
         self._bias: Tensor | None = None
 
     @classmethod
-    def from_config(cls, config: RunConfig) -> "Summarization":
+    def from_config(cls, config: Settings) -> "Summarization":
         """Build the task of a run; raises ``UserError`` for settings that it does not have."""
         if len(config.text_column) != 1:
             raise UserError("--text-column wants one column, that of the documents.")
@@ -317,7 +317,13 @@ class Summarization:
         """Return True: of a reference that is too long, the beginning trains."""
         return True
 
-    def calibrate(self, model: nn.Module, pool: "Pool | None") -> None:
+    def calibration(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> Tensor:
+        """Return nothing: there is nothing to calibrate."""
+        raise NotImplementedError
+
+    def calibrate(
+        self, model: nn.Module, measured: NDArray[np.floating[Any]] | None, targets: Sequence[Target] | None
+    ) -> None:
         """Do nothing: what is written needs no threshold."""
 
     def prepare(self, model: nn.Module, batch: Batch) -> Batch:
@@ -386,11 +392,10 @@ class Summarization:
         """Raise ``Unsupported``: there are no classes."""
         raise Unsupported("training.class_weights is for classes, and summaries have none: leave it out.")
 
-    def predict(self, forward: "Forward") -> list[Prediction]:
+    def predict(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> list[Prediction]:
         """Return the hypotheses; the confidence is the geometric mean of their tokens' probabilities."""
-        c = forward.categoricals
-        confidence = c.over_factors(c.at(c.answered())).exp().tolist()
-        tokens = [[token for token in row if token != NOWHERE] for row in forward.batch.extra["hypothesis"].tolist()]
+        confidence = predicted.over_factors(predicted.at(predicted.answered())).exp().tolist()
+        tokens = [[token for token in row if token != NOWHERE] for row in batch.extra["hypothesis"].tolist()]
         return [Prediction(text, p) for text, p in zip(self._texts(tokens), confidence, strict=True)]
 
     def evaluate(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, float]:

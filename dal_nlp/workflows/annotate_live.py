@@ -17,11 +17,11 @@ from typing import Any, Self
 
 from dal_nlp.annotation import Answer, Query
 from dal_nlp.annotation.sheet_oracle import Sheets
-from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.ledger import Event, Ledger, read_events
 from dal_nlp.core.progress import Console
 from dal_nlp.page.queue import Room
+from dal_nlp.session.config import RunConfig
 
 #: How far the process that trains gives way to the one that people wait for (see ``os.nice``).
 NICE = 10

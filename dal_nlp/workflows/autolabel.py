@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 from torch import nn
 
-from dal_nlp.core.config import RunConfig
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.ledger import Target, readable
 from dal_nlp.core.progress import Progress, Silent
@@ -152,7 +152,7 @@ def _known(run: Run, validation: str | None) -> list[Known]:
     return list(_answered(run, config, config.data, audit))
 
 
-def _answered(run: Run, config: RunConfig, source: str, answers: dict[str, Target] | None) -> Iterator[Known]:
+def _answered(run: Run, config: Settings, source: str, answers: dict[str, Target] | None) -> Iterator[Known]:
     for example in Reader(source, run.task, config, need_targets=answers is None, answers=answers).examples():
         target = decode(example.target)
         if target is not None and example.fields is not None:

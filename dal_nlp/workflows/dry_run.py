@@ -9,13 +9,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from scipy.stats import rankdata
 
-from dal_nlp.core.config import RunConfig, TrainingConfig
+from dal_nlp.core.config import TrainingConfig
 from dal_nlp.core.ledger import Ledger
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.rng import generator
 from dal_nlp.core.text import counted
 from dal_nlp.models.trainer import number_of_steps
 from dal_nlp.models.vectors import Positions
+from dal_nlp.session.config import RunConfig
 from dal_nlp.session.context import Workspace
 from dal_nlp.session.folder import choose_folder
 from dal_nlp.session.query import query

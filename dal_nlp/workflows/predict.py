@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from datasets import Dataset
 from torch import nn
 
-from dal_nlp.core.config import RunConfig
+from dal_nlp.core.config import Settings
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import State, read_state
+from dal_nlp.core.ledger import State, read_state, stored_settings
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Prediction, Task
 from dal_nlp.data.examples import Example, Reader
@@ -20,7 +20,6 @@ from dal_nlp.learners.head_learner import load_whole
 from dal_nlp.models.loading import load_tokenizer, resolve
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
-from dal_nlp.session.folder import stored_config
 from dal_nlp.tasks import make_task
 
 #: Rows that are in memory at a time.
@@ -80,7 +79,7 @@ class Run:
     """
 
     folder: Path
-    config: RunConfig
+    config: Settings
     task: Task
     state: State
     progress: Progress
@@ -109,14 +108,14 @@ class Run:
 def open_run(folder: Path, progress: Progress) -> Run:
     """Open a run folder; raises ``UserError`` where there is none, or no model in it yet."""
     state = read_state(folder)
-    config = stored_config(folder, state)
+    config = stored_settings(folder, state)
     model_folder(folder)
     task = make_task(config)
     task.labels = list(state.labels)
     return Run(folder, config, task, state, progress)
 
 
-def reader_of(config: RunConfig, source: str, text_column: Sequence[str] | None) -> Reader:
+def reader_of(config: Settings, source: str, text_column: Sequence[str] | None) -> Reader:
     """Return what reads the texts of a source as a run reads its own, from other columns if there are any."""
     columns = {"text_column": list(text_column)} if text_column else {}
     there = config.model_copy(update=columns)

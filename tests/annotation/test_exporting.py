@@ -153,7 +153,7 @@ def test_what_label_studio_may_write_costs_no_other_answer(waiting: Waiting) -> 
 
 
 def test_the_second_annotators_agreement_is_kept_too(waiting: Waiting) -> None:
-    from dal_nlp.annotation.agreement import by_pair
+    from dal_nlp.annotation.quality import by_pair
 
     folder = waiting("sentiment")
     ids, labels = state(folder).waiting, ["positive", "negative", "positive", "negative"]

@@ -15,8 +15,8 @@ from dal_nlp.annotation.voting import (
     voters,
     winner,
 )
-from dal_nlp.core.config import RunConfig
 from dal_nlp.core.ledger import MAJORITY, State
+from dal_nlp.session.config import RunConfig
 
 IDS = [f"e{i}" for i in range(30)]
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from dal_nlp.core.config import RunConfig
 from dal_nlp.models.trainer import number_of_steps
+from dal_nlp.session.config import RunConfig
 from dal_nlp.workflows import cost_estimate as estimating
 from dal_nlp.workflows import dry_run as rehearsal
 from tests import tiny

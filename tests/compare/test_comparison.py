@@ -16,12 +16,12 @@ from dal_nlp.compare.baseline import BagOfWords
 from dal_nlp.compare.comparison import Comparison, _comparable, run_comparison
 from dal_nlp.compare.jobs import Job, make_jobs, run_all
 from dal_nlp.compare.report import write_comparison
-from dal_nlp.core.config import RunConfig
-from dal_nlp.core.config import gather as values_of
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.ledger import read_state
 from dal_nlp.core.progress import Silent
 from dal_nlp.report.learning_curves import Curve
+from dal_nlp.session.config import RunConfig
+from dal_nlp.session.config import gather as values_of
 from dal_nlp.session.loop import Session
 from dal_nlp_cli.main import app
 from tests import tiny

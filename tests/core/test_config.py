@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import UserError
+from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
 
 FILES = {"task": "sentiment", "data": "pool.jsonl", "test": "test.jsonl"}

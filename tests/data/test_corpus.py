@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import EmptyRow, RowError, UnusableRow, UserError
 from dal_nlp.core.task import Task
 from dal_nlp.data import corpus as corpus_module
@@ -19,6 +18,7 @@ from dal_nlp.data import staging
 from dal_nlp.data.corpus import Corpus, Rejected, read_answers, read_corpus, read_pool, write_rejected
 from dal_nlp.data.hashing import Index, digest
 from dal_nlp.data.tokenized import describe
+from dal_nlp.session.config import RunConfig
 from tests import tiny
 from tests.tiny import write
 

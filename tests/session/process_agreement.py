@@ -26,7 +26,7 @@ from dal_nlp.models.loss_prediction import LossPrediction
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.trainer import fit, make_accelerator
-from dal_nlp.strategies import STRATEGIES, make_strategy, probes
+from dal_nlp.strategies import STRATEGIES, make_strategy, probes, strategy_class
 from dal_nlp.tasks.summarization import Summarization
 from tests import tiny
 from tests.session.test_loop import write
@@ -67,7 +67,7 @@ def choices() -> dict[str, Any]:
     found = {}
     for task, pool in POOLS.items():
         for name in sorted(STRATEGIES):
-            if STRATEGIES[name].requires <= OFFERS[task]:
+            if strategy_class(name).requires <= OFFERS[task]:
                 picked = make_strategy(name, {}).select(pool(), 3, np.random.default_rng(0))
                 found[f"{task} {name}"] = {"positions": picked.positions.tolist(), "scores": picked.scores.tolist()}
     return found

@@ -18,7 +18,8 @@ from dal_nlp.core.task import decode
 from dal_nlp.learners.learner import FullLearner, Learner
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.trainer import Fit
-from dal_nlp.session.pseudo_labels import PSEUDO_LABELS, Ceal, Guesses, Policy
+from dal_nlp.session.ceal import Ceal
+from dal_nlp.session.pseudo_labels import PSEUDO_LABELS, Guesses, Policy
 from dal_nlp.strategies import ALIASES, STRATEGIES, make_strategy, probes
 from dal_nlp.tasks.classification import Classification
 from tests import tiny

@@ -17,7 +17,8 @@ from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Positions
 from dal_nlp.report import files as report
 from dal_nlp.session.query import draw_candidates, query
-from dal_nlp.strategies import Selection, Strategy, make_strategy, probes
+from dal_nlp.strategies import make_strategy, probes
+from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.strategies.selectors import top_k
 from dal_nlp.tasks.classification import Classification
 from tests import tiny

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.ledger import State, read_state
+from dal_nlp.session.config import RunConfig
 from dal_nlp.session.loop import Session
 from dal_nlp.session.stopping import history_of, reason
-from dal_nlp.session.stopping_history import cohen_kappa
+from dal_nlp.tasks.metrics import cohen_kappa
 from tests import tiny
 from tests.tiny import write
 

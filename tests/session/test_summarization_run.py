@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from dal_nlp import Label, Oracle, Query, RunConfig, Session, UserError, select
 from dal_nlp.core.ledger import read_state
 from dal_nlp.session.loop import Result
-from dal_nlp.strategies import STRATEGIES
+from dal_nlp.strategies import strategy_class
 from dal_nlp.strategies.scored import Scored
 from dal_nlp.strategies.selectors import top_k
 from dal_nlp.tasks import summarization
@@ -117,7 +117,7 @@ def test_a_round_that_was_killed_does_not_write_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(STRATEGIES[strategy], "select", _select_and(killed))
+        patch.setattr(strategy_class(strategy), "select", _select_and(killed))
         with pytest.raises(KeyboardInterrupt):
             run(folder, model, strategy=strategy)
     resumed = run(folder, model, strategy=strategy)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dal_nlp.annotation.agreement import Agreement, by_label, by_pair, measure
 from dal_nlp.annotation.answer_store import Desk
+from dal_nlp.annotation.quality import Agreement, by_label, by_pair, measure
 from tests.waiting_runs import state
 
 Waiting = Callable[[str], Path]
