@@ -10,7 +10,7 @@ from dal_nlp_cli.command import Debug, Folder
 from dal_nlp_cli.terminal import say, table
 
 if TYPE_CHECKING:
-    from dal_nlp.core.ledger import State
+    from dal_nlp.core.state import State
 
 
 def status(

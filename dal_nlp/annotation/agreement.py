@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from dal_nlp.annotation.answer_store import Desk
-from dal_nlp.annotation.voting import opinions
-from dal_nlp.core.ledger import Target
+from dal_nlp.core.events import Target
 from dal_nlp.session.stopping_history import cohen_kappa
 
 
@@ -30,10 +29,10 @@ class Agreement:
 def by_pair(desk: Desk) -> list[Agreement]:
     """Return the agreement of every two annotators who have answered the same examples; refusals are left out."""
     answers: dict[str, dict[str, Target]] = {}
-    for id in desk.state.given:
-        for by, event in opinions(desk.state, id).items():
-            if "target" in event:
-                answers.setdefault(by, {})[id] = event["target"]
+    for id, votes in desk.state.opinions.items():
+        for by, event in votes.items():
+            if event.answered:
+                answers.setdefault(by, {})[id] = event.target
     found = []
     for one, other in combinations(sorted(answers), 2):
         both = [id for id in answers[one] if id in answers[other]]
@@ -52,8 +51,8 @@ def by_label(desk: Desk) -> list[Agreement]:
         return []
     first: list[Target] = []
     second: list[Target] = []
-    for id in desk.state.given:
-        targets = [event["target"] for event in opinions(desk.state, id).values() if "target" in event]
+    for votes in desk.state.opinions.values():
+        targets = [event.target for event in votes.values() if event.answered]
         for one, other in combinations(targets, 2):
             first.append(one)
             second.append(other)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from dal_nlp.core.ledger import Event, State, readable
+from dal_nlp.core.events import AnswerEvent, LabelEvent, OpinionEvent, RemovedEvent, SkipEvent, readable
+from dal_nlp.core.state import State
 
 
 class Line(NamedTuple):
@@ -36,29 +37,24 @@ def history(state: State, id: str | None = None) -> Iterator[Line]:
         known = False
         for event in state.given.get(name, []):
             yield _line(name, event, known)
-            known = event["event"] in ("label", "skip") or (known and event["event"] == "answer")
+            known = isinstance(event, LabelEvent | SkipEvent) or (known and isinstance(event, OpinionEvent))
 
 
-def _line(id: str, event: Event, known: bool) -> Line:
-    kinds = {
-        "label": "corrected" if known else "labelled",
-        "skip": "corrected" if known else "skipped",
-        "answer": "one of several",
-        "removed": f"removed the answer of {event['whose']}" if event.get("whose") else "removed",
-    }
-    what = kinds[event["event"]]
-    if event.get("final"):
-        what += ", for good"
-    answer = readable(event["target"]) if "target" in event else event.get("reason", "")
-    by = event.get("by", "the oracle")
-    via = event.get("via", "")
-    who = via if via.startswith(f"{by}.") else f"{by} ({via})" if via else by
-    return Line(event.get("at", ""), id, who, what, answer, *_suggested(event), event.get("note", ""))
+def _line(id: str, event: AnswerEvent | RemovedEvent, known: bool) -> Line:
+    by = event.by or "the oracle"
+    who = event.via if event.via.startswith(f"{by}.") else f"{by} ({event.via})" if event.via else by
+    if isinstance(event, RemovedEvent):
+        what = f"removed the answer of {event.whose}" if event.whose else "removed"
+        return Line(event.at, id, who, what, "", "", "", "")
+    kinds = {LabelEvent: "corrected" if known else "labelled", SkipEvent: "corrected" if known else "skipped"}
+    what = kinds.get(type(event), "one of several") + (", for good" if event.final else "")
+    answer = readable(event.target) if event.reason is None else event.reason
+    return Line(event.at, id, who, what, answer, *_suggested(event), event.note)
 
 
-def _suggested(event: Event) -> tuple[str, str]:
+def _suggested(event: AnswerEvent) -> tuple[str, str]:
     """Return what was suggested, and by which model."""
-    shown = event.get("suggested")
+    shown = event.suggested
     if not shown:
         return "", ""
     model = "pretrained model" if shown["round"] < 0 else f"model of round {shown['round']}"

@@ -7,8 +7,8 @@ from typing import Any
 
 from dal_nlp.annotation.answers import Label, Origin, Skip
 from dal_nlp.core.errors import nearest
-from dal_nlp.core.ledger import Event, Target
-from dal_nlp.core.task import REFUSALS, Example, Task, encode_target
+from dal_nlp.core.events import AnswerEvent
+from dal_nlp.core.task import REFUSALS, Example, Task
 
 #: Characters of the longest answer that is taken.
 LONGEST_ANSWER = 100_000
@@ -74,31 +74,16 @@ def numbered(labels: Sequence[str], by_key: bool) -> dict[str, str]:
     return {str(place): label for place, label in enumerate(labels, start=1)}
 
 
-def write_answer(task: Task, event: Event, example: Example) -> str:
+def write_answer(task: Task, event: AnswerEvent, example: Example) -> str:
     """Return the answer in an event of the ledger as a person would type it."""
-    if "target" in event:
-        return task.spell(event["target"], example)
-    return next((word for word, reason in REASONS.items() if reason == event["reason"]), REFUSALS[0])
-
-
-def key(event: Event) -> str:
-    """Return what two events with the same answer share."""
-    return encode_target(event["target"]) if "target" in event else f"skip {event['reason']}"
-
-
-def key_of(answer: Label | Skip) -> str:
-    """Return ``key`` of an answer that is not in the ledger yet."""
-    return key(answer.event()[1])
+    if event.answered:
+        return task.spell(event.target, example)
+    return next((word for word, reason in REASONS.items() if reason == event.reason), REFUSALS[0])
 
 
 def back_in_the_pool(id: str) -> str:
     """Return why an answer to an example is not taken whose label was removed after its round."""
     return f"{id!r} is back in the pool and not asked about now: answer it once a round asks again"
-
-
-def same(one: Target, other: Target) -> bool:
-    """Tell whether two targets are the same answer."""
-    return encode_target(one) == encode_target(other)
 
 
 def suggested(suggestion: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dal_nlp.core.errors import UserError
+from dal_nlp.core.files import replace_file
 from dal_nlp.readers.spreadsheets import Broken, read_table, refuse, write_table
-from dal_nlp.session.folder import replace_file
 
 #: The folder of sheets in a run folder.
 FOLDER = "queries"

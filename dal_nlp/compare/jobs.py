@@ -12,8 +12,9 @@ from typing import Any
 
 from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import State, read_state
+from dal_nlp.core.ledger import read_state
 from dal_nlp.core.progress import Progress
+from dal_nlp.core.state import State
 
 #: Takes part in every comparison.
 RANDOM = "random"

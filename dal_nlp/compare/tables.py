@@ -10,8 +10,8 @@ import numpy as np
 from dal_nlp.compare.baseline import NAME
 from dal_nlp.compare.comparison import Comparison
 from dal_nlp.compare.results import ArmResult
+from dal_nlp.core.files import replace_file
 from dal_nlp.report.learning_curves import Curve, area, mean_interval
-from dal_nlp.session.folder import replace_file
 
 
 def write_tables(of: Comparison) -> None:

@@ -1,13 +1,18 @@
-"""The state of a run: an append-only JSONL file, folded into a ``State``.
+"""The ledger of a run: an append-only JSONL file of events, which are folded into a ``State``.
 
-One line per event, flushed to the disk before anything depends on it; one writer, held off by a lock; a torn last
-line (the process died while writing) is dropped at the next start. Corrections are later lines; nothing is edited.
+A line is flushed to the disk before anything depends on it. There is one writer, held off by a lock. A torn last line
+(the process died while writing) is dropped at the next start. Corrections are later lines; nothing is edited.
+
+Every line ends in its number, the format and a checksum of itself: ``"n": 12, "v": 2, "sum": "0f3a..."``. Ledgers of
+format 1 have none of them and get them from their next line on, which also holds ``"before"``, the checksum of all
+lines before it.
 """
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,277 +21,221 @@ from filelock import FileLock, Timeout
 
 from dal_nlp.core.distributed import is_main, share
 from dal_nlp.core.errors import Locked, UserError
+from dal_nlp.core.events import FORMAT, ConfigEvent, Event
+from dal_nlp.core.files import sync
+from dal_nlp.core.state import State
+from dal_nlp.core.text import counted
 
+#: The name of the file in a run folder.
+FILE = "ledger.jsonl"
 #: Seconds to wait for the lock: longer than a look at whether it is taken, shorter than a person notices.
 GRACE = 0.3
 
-#: Who signs what several people's answers come to.
-MAJORITY = "majority"
+#: Of the hex digits of a checksum.
+_DIGITS = 16
+#: What the end of a line looks like.
+_OPEN, _CLOSE = b', "sum": "', b'"}'
+_TAIL = len(_OPEN) + _DIGITS + len(_CLOSE)
 
-#: A JSON value. People read a text as it is, and of an object what it holds under "text" (see ``readable``).
-Target = Any
-Event = dict[str, Any]
 
+class Damage(ValueError):
+    """A line that is not what was written, or not where it was written; the message says what is lost.
 
-def readable(target: Target) -> str:
-    """Return what people read of a target: of an object its "text", a list of which is several ways to say it."""
-    texts = target.get("text") if isinstance(target, dict) else target
-    if isinstance(texts, list):
-        return " | ".join(dict.fromkeys(map(str, texts))) or "no answer"
-    return texts if isinstance(texts, str) else json.dumps(target, ensure_ascii=False)
+    Attributes:
+        number: Of the line, from 1.
+    """
+
+    def __init__(self, number: int, what: str) -> None:
+        super().__init__(what)
+        self.number = number
 
 
 @dataclass(frozen=True)
-class Query:
-    """One round's question: ids best first, the strategy's scores, and what choosing took in seconds.
+class Line:
+    """A line of a ledger.
 
-    ``guesses`` holds what the model that chose would answer to each id: {"target", "confidence" (a probability),
-    "marks" (the parts of the text that the target points at, [start, end) in characters)}. It is empty in round 0,
-    whose model has an untrained output layer, and in ledgers of versions that did not write it. The first ``ahead`` ids
-    were answered before the round, as part of the remainder of an earlier one.
+    Attributes:
+        event: What it holds.
+        number: Its own, as it stands there; None in format 1.
+        before: The checksum of all lines before it, where it says one; else "".
     """
 
-    round: int
-    ids: list[str]
-    scores: list[float]
-    texts: list[str]
-    strategy: str
-    pool_seconds: float
-    choose_seconds: float
-    notes: dict[str, Any] = field(default_factory=dict)
-    guesses: list[dict[str, Any]] = field(default_factory=list)
-    ahead: int = 0
-
-    @classmethod
-    def of(cls, event: Event) -> "Query":
-        """Return what a ``query`` or a ``remainder`` event holds."""
-        return cls(**{item.name: event[item.name] for item in fields(cls) if item.name in event})
-
-    def without(self, id: str) -> "Query":
-        """Return the query as if an id had not been asked about."""
-        stays = [i for i, other in enumerate(self.ids) if other != id]
-        if len(stays) == len(self.ids):
-            return self
-        return replace(
-            self,
-            ids=[self.ids[i] for i in stays],
-            scores=[self.scores[i] for i in stays],
-            texts=[self.texts[i] for i in stays],
-            guesses=[self.guesses[i] for i in stays] if self.guesses else [],
-            ahead=self.ahead - (id in self.ids[: self.ahead]),
-        )
+    event: Event
+    number: int | None
+    before: str
 
 
-@dataclass
-class State:
-    """What the ledger's events add up to.
+def checksum(data: bytes) -> str:
+    """Return what stands for the bytes of a line."""
+    return _digits(hashlib.blake2b(data, digest_size=_DIGITS // 2))
 
-    A label or a skip decides on an example, a later one corrects it. An ``answer`` is one of several that an example is
-    to get: it is kept, and decides nothing. ``removed`` takes back what one annotator (``whose``) or everybody had
-    answered, and what was decided by that; an example of a finished round is back in the pool then. A ``remainder`` is
-    what people may go on with once a round is answered and its model trains: what they say of it belongs to the next
-    round.
+
+def write_line(event: Event, number: int, before: str = "") -> bytes:
+    """Return the line that holds an event; ``before`` is the checksum of all lines before the first numbered one."""
+    values = {**event.to_json(), "n": number, "v": FORMAT, **({"before": before} if before else {})}
+    body = json.dumps(values, ensure_ascii=False).encode()[:-1]
+    return body + _OPEN + checksum(body).encode() + _CLOSE + b"\n"
+
+
+def write_lines(events: Sequence[Event], number: int = 0, before: str = "") -> bytes:
+    """Return the lines of events that follow on ``number`` lines; see ``write_line`` for ``before``."""
+    texts = [before, *[""] * len(events)]
+    return b"".join(map(write_line, events, range(number + 1, number + 1 + len(events)), texts))
+
+
+def read_line(raw: bytes) -> Line:
+    """Return what a line holds.
+
+    Raises:
+        ValueError: It holds no event, or was changed after it was written.
     """
-
-    config: dict[str, Any] | None = None
-    digests: dict[str, str] = field(default_factory=dict)
-    labels: list[str] = field(default_factory=list)  # the label set, in the order of the outputs
-    pool: Event | None = None  # the last `pool` event
-    audit: list[str] | None = None
-    audit_texts: list[str] = field(default_factory=list)
-    queries: list[Query] = field(default_factory=list)
-    remainders: dict[int, Query] = field(default_factory=dict)  # by round, what its strategy would have asked next
-    answers: dict[str, Target] = field(default_factory=dict)  # by id, audit and queries together
-    skipped: dict[str, str] = field(default_factory=dict)  # id -> reason
-    asked: dict[int | None, list[str]] = field(default_factory=dict)  # what each round asked at first; None: the audit
-    given: dict[str, list[Event]] = field(default_factory=dict)  # by id, every answer and removal in order
-    decided: list[str] = field(default_factory=list)  # the id of each decision, and of what took one back, in order
-    seen: int = 0  # how many of them there were at the last fit
-    suspects: list[Event] = field(default_factory=list)  # the last search for wrong labels: {"id", "suggestion", ...}
-    channel: Event | None = None  # where people answer outside of the run
-    pseudo: dict[int, Event] = field(default_factory=dict)  # by the round whose fit uses them
-    metrics: list[Event] = field(default_factory=list)  # one per finished round
-    notes: list[str] = field(default_factory=list)  # what the user should know, in sentences
-    finished: Event | None = None  # what one training of all weights after the last round came to
-    traces: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # of the stopping rules, by round
-    stopped: str | None = None
-    read_test: bool = False  # test labels stopped the run
-
-    @property
-    def round(self) -> int:
-        """The first round without metrics."""
-        return len(self.metrics)
-
-    def query(self, round: int) -> Query | None:
-        """Return the query of a round, if it was asked."""
-        return self.queries[round] if round < len(self.queries) else None
-
-    @property
-    def training_ids(self) -> list[str]:
-        """Ids with an answer that may train, in the order in which they were asked for."""
-        return [id for query in self.queries for id in query.ids if id in self.answers]
-
-    @property
-    def ever_asked(self) -> set[str]:
-        """Every id that was ever asked about, removed ones and those of remainders included."""
-        asked = (*self.asked.values(), *(remainder.ids for remainder in self.remainders.values()))
-        return {id for ids in asked for id in ids}
-
-    def remainder(self, round: int) -> list[str]:
-        """Return the ids of the remainder of a round, [] where there is none."""
-        return self.remainders[round].ids if round in self.remainders else []
-
-    @property
-    def ahead(self) -> list[str]:
-        """Ids of remainders that have an answer or a skip and belong to no round yet, best of the last one first."""
-        known = {id for query in self.queries for id in query.ids}.union(self.audit or [])
-        ids = dict.fromkeys(id for round in reversed(self.remainders) for id in self.remainder(round))
-        return [id for id in ids if id not in known and (id in self.answers or id in self.skipped)]
-
-    def remainder_scores(self, ids: Sequence[str]) -> list[float]:
-        """Return the strategy's last scores of ids that are in remainders."""
-        remainders = self.remainders.values()
-        known = {id: score for one in remainders for id, score in zip(one.ids, one.scores, strict=True)}
-        return [known[id] for id in ids]
-
-    @property
-    def late(self) -> set[str]:
-        """Ids about which something was decided after the last fit had begun."""
-        return set(self.decided[self.seen :])
-
-    @property
-    def spent(self) -> int:
-        """Answers paid for: those of the queries and their remainders, and those of the audit sample."""
-        return len(self.answers)
-
-    @property
-    def waiting(self) -> list[str]:
-        """Ids that want an answer: of the audit sample, else of the rounds that have been asked about."""
-        return self.pending(self.audit or []) or self.pending([id for query in self.queries for id in query.ids])
-
-    def asks(self, id: str) -> bool:
-        """Tell whether an answer counts: not where its label was removed after its round, but to remainders always."""
-        return id in (self.audit or []) or any(id in asked.ids for asked in (*self.queries, *self.remainders.values()))
-
-    def decision(self, id: str) -> Event | None:
-        """Return the event that says what an example's answer is now."""
-        if id not in self.answers and id not in self.skipped:
-            return None
-        return next(event for event in reversed(self.given[id]) if event["event"] in ("label", "skip"))
-
-    def suggestion(self, id: str) -> Event | None:
-        """Return what the model that chose an example would answer: {"target", "confidence", "round"} of that model."""
-        for query in (*reversed(self.queries), *reversed(self.remainders.values())):
-            if id in query.ids and query.guesses:
-                guess = query.guesses[query.ids.index(id)]
-                return {**{name: guess[name] for name in ("target", "confidence")}, "round": query.round - 1}
-        return None
-
-    def pending(self, ids: list[str]) -> list[str]:
-        """Return those of ``ids`` that have neither an answer nor a skip."""
-        return [id for id in ids if id not in self.answers and id not in self.skipped]
-
-    def apply(self, event: Event) -> None:
-        """Fold one event into the state; unknown events are kept in the file and change nothing."""
-        match event["event"]:
-            case "config":
-                self.config, self.digests = event["config"], event["digests"]
-                self.labels = event["labels"]
-                self.stopped, self.read_test, self.finished = None, False, None
-            case "pool":
-                self.pool, self.stopped, self.read_test, self.finished = event, None, False, None
-            case "audit":
-                self.audit, self.audit_texts = event["ids"], event.get("texts", [])
-                self.asked[None] = event["ids"]
-            case "query":
-                self.queries.append(Query.of(event))
-                self.asked[event["round"]] = event["ids"][self.queries[-1].ahead :]
-            case "remainder":
-                self.remainders[event["round"]] = Query.of(event)
-            case "label" | "skip" | "answer" | "removed":
-                self._take(event)
-            case "suspects":
-                self.suspects = event["rows"]
-            case "channel":
-                self.channel = event
-            case "pseudo":
-                self.pseudo[event["round"]] = event
-            case "metrics":
-                self.metrics.append(event)
-                self.seen = event.get("seen", len(self.decided))
-                if event["attempts"] > 1:
-                    self.notes.append(_collapse_note(event))
-            case "finished":
-                self.finished, self.seen = event, event.get("seen", len(self.decided))
-            case "trace":
-                self.traces[event["round"]] = event["rules"]
-            case "note":
-                self.notes.append(event["text"])
-            case "stopped":
-                self.stopped, self.read_test = event["why"], event["read_test"]
-
-    def _take(self, event: Event) -> None:
-        """Fold an answer, or its removal, into the state."""
-        id, kind = event["id"], event["event"]
-        standing = self.decision(id)
-        self.given.setdefault(id, []).append(event)
-        if kind == "answer":
-            return
-        whose = event.get("whose") if kind == "removed" else None
-        if whose and standing and standing.get("by") not in (whose, MAJORITY):
-            return  # what somebody else has decided stays
-        self.decided.append(id)
-        self.answers.pop(id, None)
-        self.skipped.pop(id, None)
-        if kind == "label":
-            self.answers[id] = event["target"]
-        elif kind == "skip":
-            self.skipped[id] = event["reason"]
-        else:
-            self.queries = [query.without(id) if query.round < self.round else query for query in self.queries]
-            self.stopped, self.read_test, self.finished = None, False, None
+    body, tail = raw[:-_TAIL], raw[-_TAIL:]
+    summed = tail.startswith(_OPEN) and tail.endswith(_CLOSE)
+    if summed and checksum(body) != tail[len(_OPEN) : -len(_CLOSE)].decode(errors="replace"):
+        raise ValueError(f"it was changed after it was written{_once(raw)}")
+    try:
+        values = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise ValueError("it is no JSON") from None
+    if not isinstance(values, dict):
+        raise ValueError("it holds no event")
+    values.pop("sum", None)
+    number, form, before = values.pop("n", None), values.pop("v", 1), values.pop("before", "")
+    if isinstance(form, int) and form > FORMAT:
+        raise UserError(f"its format {form} is of a later dal-nlp, and this one reads up to {FORMAT}: update dal-nlp")
+    if not summed and number is not None:
+        raise ValueError(f"it has lost its checksum{_once(raw)}")
+    return Line(Event.from_json(values), number, before)
 
 
-def _collapse_note(event: Event) -> str:
-    outcome = "and again with another" if event["collapsed"] else "so another seed was used"
-    return f"Round {event['round']}: training collapsed to one answer for everything with one seed, {outcome}."
+def _once(raw: bytes) -> str:
+    """Return what a changed line is about, as far as it can still be read."""
+    try:
+        values = json.loads(raw)
+        kind, id = values["event"], values.get("id")
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
+        return ""
+    return f" (it held a {kind!r} event{f' of {id!r}' if id is not None else ''})"
 
 
-def read_events(path: Path, start: int = 0) -> Iterator[tuple[Event, int]]:
-    """Yield each whole event of a ledger with the file offset at which it ends; a torn last line is left out.
+class Reader:
+    """The events of a file from its beginning, checked, for one who comes back for more.
+
+    Attributes:
+        end: Of the last whole line, in bytes.
+        number: How many whole lines were read.
 
     Args:
         path: Of the file.
-        start: The offset at which the first event begins.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.end, self.number = path, 0, 0
+        self._old: Any = hashlib.blake2b(digest_size=_DIGITS // 2)  # of lines without a number
+        self.numbered = False
+
+    @property
+    def before(self) -> str:
+        """The checksum of all lines so far, where none has a number yet; "" where one has, or there is none."""
+        return "" if self.numbered or not self.number else _digits(self._old)
+
+    def read(self, until: int | None = None) -> Iterator[Event]:
+        """Yield the further events, a torn last line left out, up to an offset or to the end.
+
+        Raises:
+            Damage: A line was lost, doubled, moved or changed.
+            UserError: A line was written by a later version.
+        """
+        with self.path.open("rb") as file:
+            file.seek(self.end)
+            while until is None or self.end < until:
+                raw = file.readline()
+                if not raw.endswith(b"\n"):
+                    return
+                event = self._check(raw)
+                self.end += len(raw)
+                yield event
+
+    def _check(self, raw: bytes) -> Event:
+        number = self.number + 1
+        try:
+            line = read_line(raw[:-1])
+        except ValueError as error:
+            raise Damage(number, str(error)) from None
+        if line.number is None and self.numbered:
+            raise Damage(number, "it has lost its number and its checksum")
+        if line.number is not None:
+            self._check_place(line, number)
+        else:
+            self._old.update(raw)
+        self.number, self.numbered = number, line.number is not None
+        return line.event
+
+    def _check_place(self, line: Line, number: int) -> None:
+        """Raise ``Damage`` for a line that does not follow on those before it."""
+        if line.number is not None and line.number > number:
+            lost = counted(line.number - number, "line")
+            raise Damage(
+                number, f"it was written as line {line.number}: {lost} before it got lost, with what was in there"
+            )
+        if line.number != number:
+            raise Damage(number, f"it was written as line {line.number}, so it is there twice, or lines were moved")
+        if line.before != self.before:
+            raise Damage(number, "one of the lines before it was changed, removed or added after it was written")
+
+
+def _digits(hash: Any) -> str:
+    return str(hash.hexdigest())
+
+
+def damaged(path: Path, number: int, what: str) -> UserError:
+    """Return the error for a line of a ledger, with the way out."""
+    return UserError(
+        f"{path}, line {number} is damaged: {what}. Restore the file from a copy, or keep what can be proved with "
+        f"`dal-nlp repair {path.parent}`."
+    )
+
+
+def load(path: Path, state: State) -> tuple[Reader, list[Event]]:
+    """Fold a file of events into a state; return its reader and the events.
 
     Raises:
-        UserError: A line that is not the last one is damaged.
+        UserError: The file is damaged, or of a later version; the message names the line.
     """
-    with path.open("rb") as file:
-        file.seek(start)
-        data = file.read()
-    offset = start
-    for number, line in enumerate(data.splitlines(keepends=True), start=1):
-        offset += len(line)
-        if not line.endswith(b"\n"):
-            return
-        try:
-            event = json.loads(line)
-        except ValueError:
-            raise UserError(
-                f"{path}, line {number} is damaged: restore the file from a copy, or start with another --out."
-            ) from None
-        yield event, offset
+    reader, events = Reader(path), list[Event]()
+    try:
+        for event in reader.read():
+            if not events and not isinstance(event, ConfigEvent):
+                raise ValueError(
+                    f"the beginning is gone: a ledger begins with a 'config' event, not with {event.name!r}"
+                )
+            state.apply(event)
+            events.append(event)
+    except Damage as error:
+        raise damaged(path, error.number, str(error)) from None
+    except ValueError as error:
+        raise damaged(path, reader.number, str(error)) from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): check its permissions.") from None
+    return reader, events
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """Yield the events of a ledger; raises ``UserError`` where it is damaged."""
+    reader = Reader(path)
+    try:
+        yield from reader.read()
+    except Damage as error:
+        raise damaged(path, error.number, str(error)) from None
 
 
 def read_state(folder: Path) -> State:
     """Fold the ledger of a run folder without taking the lock; raises ``UserError`` where there is none."""
-    path = folder / "ledger.jsonl"
+    path = folder / FILE
     if not path.is_file():
-        raise UserError(f"{folder} is not a run folder: it has no ledger.jsonl.")
+        raise UserError(f"{folder} is not a run folder: it has no {FILE}.")
     state = State()
-    for event, _ in read_events(path):
-        state.apply(event)
+    load(path, state)
     return state
 
 
@@ -300,9 +249,14 @@ class Ledger:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.path = folder / "ledger.jsonl"
+        self.path = folder / FILE
         self.state = State()
         self._lock = FileLock(folder / ".lock")
+        self._subscribers: list[Callable[[Event], object]] = []
+
+    def subscribe(self, function: Callable[[Event], object]) -> None:
+        """Have a function called with every further event, once it is on the disk and in ``state``."""
+        self._subscribers.append(function)
 
     def __enter__(self) -> Self:
         events: list[Event] = []
@@ -313,8 +267,10 @@ class Ledger:
             except BaseException:
                 self._lock.release()
                 raise
-        for event in share(events):
-            self.state.apply(event)
+        events = share(events)
+        if not is_main():
+            for event in events:
+                self.state.apply(event)
         return self
 
     def _acquire(self) -> None:
@@ -330,14 +286,17 @@ class Ledger:
 
     def _open(self) -> list[Event]:
         """Read what is there, cut a torn line off, and open the file for appending."""
-        events, end = [], 0
-        if self.path.exists():
-            for event, offset in read_events(self.path):
-                events.append(event)
-                end = offset
+        new = not self.path.exists()
         self._file = self.path.open("ab", buffering=0)
-        self._file.truncate(end)
-        self._end = end
+        try:
+            reader, events = load(self.path, self.state)
+            self._file.truncate(reader.end)
+            if new:
+                sync(self.folder)
+        except BaseException:
+            self._file.close()
+            raise
+        self.end, self._number, self._before = reader.end, reader.number, reader.before
         return events
 
     def __exit__(
@@ -347,27 +306,39 @@ class Ledger:
             self._file.close()
             self._lock.release()
 
-    def append(self, event: str, values: Event) -> None:
+    def append(self, event: Event) -> None:
         """Write one event through to the disk, then fold it into ``state``; all processes of a run call it together.
 
         Raises:
             UserError: The disk did not take it; nothing of the event is left then, neither there nor in ``state``.
         """
-        whole = share({"event": event, **values})
-        if is_main():
-            self._write(json.dumps(whole, ensure_ascii=False).encode() + b"\n")
-        self.state.apply(whole)
+        self.extend([event])
 
-    def _write(self, line: bytes) -> None:
+    def extend(self, events: Sequence[Event]) -> None:
+        """Write several events at once; see ``append``."""
+        whole = share(list(events))
+        if is_main():
+            self._write(whole)
+        for event in whole:
+            self._fold(event)
+
+    def _fold(self, event: Event) -> None:
+        """Fold an event that is on the disk, and tell the subscribers of it."""
+        self.state.apply(event)
+        for function in self._subscribers:
+            function(event)
+
+    def _write(self, events: Sequence[Event]) -> None:
+        data = memoryview(write_lines(events, self._number, self._before))
         try:
             written = 0
-            while written < len(line):
-                written += self._file.write(line[written:])
+            while written < len(data):
+                written += self._file.write(data[written:])
             os.fsync(self._file.fileno())
         except OSError as error:
-            self._file.truncate(self._end)
+            self._file.truncate(self.end)
             raise UserError(
                 f"{self.path} cannot be written ({error.strerror}), so the last step or answer was not kept: make room "
                 "on the disk, then go on with the same command."
             ) from None
-        self._end += len(line)
+        self.end, self._number, self._before = self.end + len(data), self._number + len(events), ""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.config import RunConfig
-from dal_nlp.core.ledger import Target
+from dal_nlp.core.events import Target
 
 if TYPE_CHECKING:
     from datasets import Dataset

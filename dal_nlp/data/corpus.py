@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import Target
+from dal_nlp.core.events import Target
 from dal_nlp.core.task import Task, decode
 from dal_nlp.data.examples import Reader, read_answers
 from dal_nlp.data.hashing import Hashes, Index, hash64

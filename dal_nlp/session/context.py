@@ -15,7 +15,8 @@ from dal_nlp.annotation import Answerer, Calling, Oracle, Query, Setting, make_o
 from dal_nlp.core.config import RunConfig
 from dal_nlp.core.distributed import main_first, step
 from dal_nlp.core.errors import Unsupported, UserError, nearest
-from dal_nlp.core.ledger import Ledger, Target
+from dal_nlp.core.events import Target
+from dal_nlp.core.ledger import Ledger
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import generator
 from dal_nlp.core.task import Task, decode, encode_target
@@ -31,7 +32,7 @@ from dal_nlp.report.tracking import check_tracker
 from dal_nlp.session.inputs import Answers, Files
 from dal_nlp.session.pseudo_labels import Policy, check_policy, make_policy
 from dal_nlp.session.query import draw_candidates
-from dal_nlp.session.stopping import ON_EXAMPLES, ON_STOP_SET, check_metrics, reads, room
+from dal_nlp.session.stopping import ON_EXAMPLES, ON_STOP_SET, check_metrics, reads
 from dal_nlp.strategies import Strategy, check_fit, make_strategy
 from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS
 from dal_nlp.strategies.normalized_entropy import normalized_entropy
@@ -184,7 +185,9 @@ class Workspace:
 
     def further(self) -> int:
         """Return how many examples people may go on with after the round that is asked about."""
-        return min(self.oracle.ahead, room(self.config, self._ledger.state))
+        config, state = self.config, self._ledger.state
+        limit = state.prefetch_limit(config.budget or 0, config.rounds or 0, config.query_size)
+        return min(self.oracle.ahead, limit)
 
     def candidates(self, round: int) -> Positions:
         """Return the rows of the pool that were not asked about before a round."""
@@ -240,7 +243,7 @@ class Workspace:
         return bool(round or self.task.ready)
 
     def guesses(self, pool: Pool, asked: Positions, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Return what the model of a pool answers at some of its positions, with their ids; see ``ledger.Query``."""
+        """Return what the model of a pool answers at some of its positions, with their ids; see ``QueryEvent``."""
         rows = fetch(self.corpus.dataset, self.corpus.positions(ids))
         return [
             {
@@ -290,9 +293,9 @@ class Workspace:
         guessed = self._ledger.state.pseudo.get(round)
         if not guessed:
             return examples, weights
-        targets = dict(zip(guessed["ids"], guessed["targets"], strict=True))
+        targets = dict(zip(guessed.ids, guessed.targets, strict=True))
         there = [id for id, row in zip(targets, self.corpus.find(list(targets)), strict=True) if row >= 0]
-        believed = np.full(len(there), guessed["weight"])  # whatever the classes' weights: there is a cap on each class
+        believed = np.full(len(there), guessed.weight)  # whatever the classes' weights: there is a cap on each class
         return concatenate_datasets([examples, self._with(targets, there)]), np.concatenate([weights, believed])
 
     def _learnable(self, examples: Dataset) -> Dataset:

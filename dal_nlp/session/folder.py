@@ -1,6 +1,5 @@
 """Which folder a run lives in, and what may not change there."""
 
-import os
 from itertools import count
 from pathlib import Path
 
@@ -9,7 +8,8 @@ import yaml
 from dal_nlp.core.config import RunConfig, fingerprint, identity
 from dal_nlp.core.distributed import is_main
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import State, read_state
+from dal_nlp.core.ledger import read_state
+from dal_nlp.core.state import State
 
 #: What chose and answered in a run. A class of the user's own that is named there may not be at hand.
 _OF_CHOOSING = ("strategy", "strategy_options", "initial_strategy", "oracle", "query")
@@ -67,13 +67,3 @@ def write_config(folder: Path, config: RunConfig) -> None:
         return
     text = yaml.safe_dump(config.model_dump(mode="json", exclude={"out"}), sort_keys=False, allow_unicode=True)
     (folder / "config.yaml").write_text(f"# fingerprint: {config.fingerprint()}\n{text}", encoding="utf-8")
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file beside its place and move it there; the process id keeps two writers apart."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

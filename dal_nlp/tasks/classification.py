@@ -13,7 +13,7 @@ from dal_nlp.core.caches import Cache
 from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError, nearest
-from dal_nlp.core.ledger import Target
+from dal_nlp.core.events import Target
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.task import Batch, Example, Prediction, pad
 from dal_nlp.session.stopping_history import cohen_kappa

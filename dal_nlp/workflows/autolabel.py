@@ -13,7 +13,7 @@ from torch import nn
 
 from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import Target, readable
+from dal_nlp.core.events import Target, readable
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import decode
 from dal_nlp.data.examples import Example, Reader

@@ -12,8 +12,9 @@ from torch import nn
 from dal_nlp.core.config import RunConfig
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import State, read_state
+from dal_nlp.core.ledger import read_state
 from dal_nlp.core.progress import Progress, Silent
+from dal_nlp.core.state import State
 from dal_nlp.core.task import Prediction, Task
 from dal_nlp.data.examples import Example, Reader
 from dal_nlp.learners.head_learner import load_whole

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from dal_nlp.core.config import DrawsConfig, ScoringConfig, recipe
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import Target
+from dal_nlp.core.events import Target
 from dal_nlp.core.rng import generator
 from dal_nlp.core.task import Task, encode_target
 from dal_nlp.models.mc_dropout import make_draws

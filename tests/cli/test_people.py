@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import invoke
+from tests.ledgers import event
 from tests.waiting_runs import events, fill, run, state, typed
 
 Waiting = Callable[[str], Path]
@@ -58,7 +59,7 @@ def test_a_removed_label_is_back_in_the_pool(folder: Path) -> None:
     end = run("sentiment", folder, rounds=2, query_size=20, budget=40)
     assert id in end.pending  # 24 rows, so everything that is left is asked about
     with Ledger(folder / "run") as ledger:
-        ledger.append("label", {"round": 2, "id": id, "target": "positive"})
+        ledger.append(event("label", {"round": 2, "id": id, "target": "positive"}))
         assert ledger.state.training_ids.count(id) == 1
 
 

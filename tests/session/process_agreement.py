@@ -150,9 +150,9 @@ def runs(folder: Path, kind: str) -> dict[str, Any]:
         found[name] = {
             "asked": [query.ids for query in state.queries],
             "audit": state.audit,
-            "pseudo": [[event["ids"], event["targets"]] for event in state.pseudo.values()],
-            "values": [event["values"] for event in state.metrics],
-            "loss": [event["loss"] for event in state.metrics],
+            "pseudo": [[event.ids, event.targets] for event in state.pseudo.values()],
+            "values": [event.values for event in state.metrics],
+            "loss": [event.loss for event in state.metrics],
         }
     return found
 
