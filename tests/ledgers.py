@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from dal_nlp.core.events import Event
-from dal_nlp.core.ledger import Ledger, read_events, write_lines
+from dal_nlp.core.events import Event, read_event
+from dal_nlp.core.ledger import Ledger, read_events
+from dal_nlp.core.ledger_lines import write_lines
 
 
 def event(name: str, values: Mapping[str, Any]) -> Event:
-    return Event.from_json({"event": name, **values})
+    return read_event({"event": name, **values})
 
 
 def lines_of(folder: Path) -> list[dict[str, Any]]:

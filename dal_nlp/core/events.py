@@ -1,76 +1,35 @@
 """The events of a run: one frozen dataclass each, and the JSON object by which a line of the ledger holds it.
 
-``EVENTS`` is the list of them by name. A value that is the default of its field is left out of the JSON. A field that a
-later version adds gets a default, so that older ledgers still read.
+``EVENTS`` is the list of them by name; those of answers are in ``answer_events``. A value that is the default of its
+field is left out of the JSON. A field that a later version adds gets a default, so that older ledgers still read.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from dal_nlp.core.answer_events import (
+    MAJORITY,
+    AnswerEvent,
+    Event,
+    LabelEvent,
+    OpinionEvent,
+    RemovedEvent,
+    SkipEvent,
+    Target,
+    answer_key,
+    readable,
+)
+
+__all__ = [
+    "EVENTS", "FORMAT", "MAJORITY", "AnswerEvent", "AuditEvent", "ChannelEvent", "ConfigEvent", "Event",
+    "FinishedEvent", "LabelEvent", "MetricsEvent", "NoteEvent", "OpinionEvent", "PoolEvent",
+    "PseudoLabelsEvent", "QueryEvent", "RemainderEvent", "RemovedEvent", "SkipEvent", "StoppedEvent",
+    "SuspectsEvent", "Target", "TraceEvent", "answer_key", "read_event", "readable",
+]  # fmt: skip
 
 #: The format of the events that are written; ledgers that name none have format 1.
 FORMAT = 2
-
-#: Who signs what several people's answers come to.
-MAJORITY = "majority"
-
-#: A JSON value. People read a text as it is, and of an object what it holds under "text" (see ``readable``).
-Target = Any
-
-
-def readable(target: Target) -> str:
-    """Return what people read of a target: of an object its "text", a list of which is several ways to say it."""
-    texts = target.get("text") if isinstance(target, dict) else target
-    if isinstance(texts, list):
-        return " | ".join(dict.fromkeys(map(str, texts))) or "no answer"
-    return texts if isinstance(texts, str) else json.dumps(target, ensure_ascii=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """Something that happened in a run.
-
-    Attributes:
-        name: What the ledger calls the kind of event.
-    """
-
-    name: ClassVar[str]
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that ``from_json`` reads, without what is the default of its field."""
-        defaults = _defaults(self.name)
-        whole = self.as_dict()
-        return {name: value for name, value in whole.items() if name not in defaults or value != defaults[name]}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Return the event that an object holds, here or in a subclass.
-
-        Raises:
-            ValueError: It holds none, with the reason.
-        """
-        kind = EVENTS.get(str(values.get("event")))
-        if kind is None or not issubclass(kind, cls):
-            raise ValueError(f"it holds no event that this version knows ({values.get('event')!r})")
-        try:
-            event: Self = _adapter(kind.name).validate_python(
-                {name: values[name] for name in values if name != "event"}
-            )
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            what = f"{place}, {first['msg'].lower()}"
-            raise ValueError(f"its {values['event']!r} event is not as one is: {what}") from None
-        return event
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the name under "event" and all fields, also those that ``to_json`` leaves out."""
-        return {"event": self.name} | {name: getattr(self, name) for name in _names(self.name)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,100 +135,6 @@ class RemainderEvent(QueryEvent):
     """What the strategy of a round would have asked next: people may go on with it while the round's model trains."""
 
     name = "remainder"
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnswerEvent(Event):
-    """An answer to an example, or a refusal with its reason; it decides unless it is an ``OpinionEvent``.
-
-    Attributes:
-        id: Of the example.
-        round: That asked about it; None for the audit sample.
-        target: The answer.
-        reason: Why there is none; None where there is one.
-        by: Who gave it; "" for the file of a simulation.
-        at: When, in ISO 8601 and UTC.
-        via: The channel: "terminal", or the name of a file.
-        suggested: What the annotator was shown as the model's answer: {"target", "confidence", "round"}.
-        note: What the annotator wrote beside it.
-        final: Whether it settles the matter, whatever others have answered.
-        request: What the page called the request that brought it.
-    """
-
-    name: ClassVar[str] = ""
-    id: str
-    round: int | None = None
-    target: Target = None
-    reason: str | None = None
-    by: str = ""
-    at: str = ""
-    via: str = ""
-    suggested: dict[str, Any] | None = None
-    note: str = ""
-    final: bool = False
-    request: str = ""
-
-    @property
-    def answered(self) -> bool:
-        """Whether there is a target, and not a reason."""
-        return self.reason is None
-
-    @property
-    def signed(self) -> bool:
-        """Whether it is one person's own, and not what several people's answers come to."""
-        return self.by not in ("", MAJORITY)
-
-    @property
-    def key(self) -> str:
-        """What two events with the same answer share."""
-        return answer_key(self.target, self.reason)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelEvent(AnswerEvent):
-    """An answer that decides on an example; a later one corrects it."""
-
-    name = "label"
-    target: Target = field()
-    reason: None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SkipEvent(AnswerEvent):
-    """A refusal that decides on an example, which is not asked about again."""
-
-    name = "skip"
-    target: None = None
-    reason: str = field()
-
-
-@dataclass(frozen=True, kw_only=True)
-class OpinionEvent(AnswerEvent):
-    """One of several people's answers to an example: it is kept, and decides nothing alone."""
-
-    name = "answer"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RemovedEvent(Event):
-    """The removal of what one annotator, or everybody, has answered to an example, and of what that decided.
-
-    Attributes:
-        id: Of the example.
-        by: Who removed it.
-        at: When, in ISO 8601 and UTC.
-        via: The channel.
-        whose: The annotator; None for everybody.
-        request: What the page called the request that brought it.
-    """
-
-    name = "removed"
-    id: str
-    by: str = ""
-    at: str = ""
-    via: str = ""
-    whose: str | None = None
-    request: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -448,24 +313,13 @@ EVENTS: Mapping[str, type[Event]] = {
 }
 
 
-def answer_key(target: Target, reason: str | None) -> str:
-    """Return what two equal answers share: of the target, or of the reason why there is none."""
-    return json.dumps(target, ensure_ascii=False, sort_keys=True) if reason is None else f"skip {reason}"
+def read_event(values: Mapping[str, Any]) -> Event:
+    """Return the event that an object holds.
 
-
-@cache
-def _names(event: str) -> tuple[str, ...]:
-    return tuple(item.name for item in fields(EVENTS[event]))
-
-
-@cache
-def _defaults(event: str) -> dict[str, Any]:
-    """Return the defaults of the fields that have one."""
-    all_fields = fields(EVENTS[event])
-    plain = {item.name: item.default for item in all_fields if item.default is not MISSING}
-    return plain | {item.name: item.default_factory() for item in all_fields if item.default_factory is not MISSING}
-
-
-@cache
-def _adapter(event: str) -> TypeAdapter[Any]:
-    return TypeAdapter(EVENTS[event])
+    Raises:
+        ValueError: It holds none, with the reason.
+    """
+    name = values.get("event")
+    if not isinstance(name, str) or name not in EVENTS:
+        raise ValueError(f"it holds no event that this version knows ({name!r})")
+    return EVENTS[name].from_json(values)

@@ -2,190 +2,37 @@
 
 A line is flushed to the disk before anything depends on it. There is one writer, held off by a lock. A torn last line
 (the process died while writing) is dropped at the next start. Corrections are later lines; nothing is edited.
-
-Every line ends in its number, the format and a checksum of itself: ``"n": 12, "v": 2, "sum": "0f3a..."``. Ledgers of
-format 1 have none of them and get them from their next line on, which also holds ``"before"``, the checksum of all
-lines before it.
 """
 
-import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from filelock import FileLock, Timeout
 
 from dal_nlp.core.distributed import is_main, share
 from dal_nlp.core.errors import Locked, UserError
-from dal_nlp.core.events import FORMAT, ConfigEvent, Event
+from dal_nlp.core.events import (
+    AnswerEvent,
+    ConfigEvent,
+    Event,
+    LabelEvent,
+    MetricsEvent,
+    PseudoLabelsEvent,
+    RemainderEvent,
+    RemovedEvent,
+)
 from dal_nlp.core.files import sync
+from dal_nlp.core.ledger_lines import Damage, Reader, write_lines
 from dal_nlp.core.state import State
-from dal_nlp.core.text import counted
 
 #: The name of the file in a run folder.
 FILE = "ledger.jsonl"
 #: Seconds to wait for the lock: longer than a look at whether it is taken, shorter than a person notices.
 GRACE = 0.3
-
-#: Of the hex digits of a checksum.
-_DIGITS = 16
-#: What the end of a line looks like.
-_OPEN, _CLOSE = b', "sum": "', b'"}'
-_TAIL = len(_OPEN) + _DIGITS + len(_CLOSE)
-
-
-class Damage(ValueError):
-    """A line that is not what was written, or not where it was written; the message says what is lost.
-
-    Attributes:
-        number: Of the line, from 1.
-    """
-
-    def __init__(self, number: int, what: str) -> None:
-        super().__init__(what)
-        self.number = number
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of a ledger.
-
-    Attributes:
-        event: What it holds.
-        number: Its own, as it stands there; None in format 1.
-        before: The checksum of all lines before it, where it says one; else "".
-    """
-
-    event: Event
-    number: int | None
-    before: str
-
-
-def checksum(data: bytes) -> str:
-    """Return what stands for the bytes of a line."""
-    return _digits(hashlib.blake2b(data, digest_size=_DIGITS // 2))
-
-
-def write_line(event: Event, number: int, before: str = "") -> bytes:
-    """Return the line that holds an event; ``before`` is the checksum of all lines before the first numbered one."""
-    values = {**event.to_json(), "n": number, "v": FORMAT, **({"before": before} if before else {})}
-    body = json.dumps(values, ensure_ascii=False).encode()[:-1]
-    return body + _OPEN + checksum(body).encode() + _CLOSE + b"\n"
-
-
-def write_lines(events: Sequence[Event], number: int = 0, before: str = "") -> bytes:
-    """Return the lines of events that follow on ``number`` lines; see ``write_line`` for ``before``."""
-    texts = [before, *[""] * len(events)]
-    return b"".join(map(write_line, events, range(number + 1, number + 1 + len(events)), texts))
-
-
-def read_line(raw: bytes) -> Line:
-    """Return what a line holds.
-
-    Raises:
-        ValueError: It holds no event, or was changed after it was written.
-    """
-    body, tail = raw[:-_TAIL], raw[-_TAIL:]
-    summed = tail.startswith(_OPEN) and tail.endswith(_CLOSE)
-    if summed and checksum(body) != tail[len(_OPEN) : -len(_CLOSE)].decode(errors="replace"):
-        raise ValueError(f"it was changed after it was written{_once(raw)}")
-    try:
-        values = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise ValueError("it is no JSON") from None
-    if not isinstance(values, dict):
-        raise ValueError("it holds no event")
-    values.pop("sum", None)
-    number, form, before = values.pop("n", None), values.pop("v", 1), values.pop("before", "")
-    if isinstance(form, int) and form > FORMAT:
-        raise UserError(f"its format {form} is of a later dal-nlp, and this one reads up to {FORMAT}: update dal-nlp")
-    if not summed and number is not None:
-        raise ValueError(f"it has lost its checksum{_once(raw)}")
-    return Line(Event.from_json(values), number, before)
-
-
-def _once(raw: bytes) -> str:
-    """Return what a changed line is about, as far as it can still be read."""
-    try:
-        values = json.loads(raw)
-        kind, id = values["event"], values.get("id")
-    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
-        return ""
-    return f" (it held a {kind!r} event{f' of {id!r}' if id is not None else ''})"
-
-
-class Reader:
-    """The events of a file from its beginning, checked, for one who comes back for more.
-
-    Attributes:
-        end: Of the last whole line, in bytes.
-        number: How many whole lines were read.
-
-    Args:
-        path: Of the file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.end, self.number = path, 0, 0
-        self._old: Any = hashlib.blake2b(digest_size=_DIGITS // 2)  # of lines without a number
-        self.numbered = False
-
-    @property
-    def before(self) -> str:
-        """The checksum of all lines so far, where none has a number yet; "" where one has, or there is none."""
-        return "" if self.numbered or not self.number else _digits(self._old)
-
-    def read(self, until: int | None = None) -> Iterator[Event]:
-        """Yield the further events, a torn last line left out, up to an offset or to the end.
-
-        Raises:
-            Damage: A line was lost, doubled, moved or changed.
-            UserError: A line was written by a later version.
-        """
-        with self.path.open("rb") as file:
-            file.seek(self.end)
-            while until is None or self.end < until:
-                raw = file.readline()
-                if not raw.endswith(b"\n"):
-                    return
-                event = self._check(raw)
-                self.end += len(raw)
-                yield event
-
-    def _check(self, raw: bytes) -> Event:
-        number = self.number + 1
-        try:
-            line = read_line(raw[:-1])
-        except ValueError as error:
-            raise Damage(number, str(error)) from None
-        if line.number is None and self.numbered:
-            raise Damage(number, "it has lost its number and its checksum")
-        if line.number is not None:
-            self._check_place(line, number)
-        else:
-            self._old.update(raw)
-        self.number, self.numbered = number, line.number is not None
-        return line.event
-
-    def _check_place(self, line: Line, number: int) -> None:
-        """Raise ``Damage`` for a line that does not follow on those before it."""
-        if line.number is not None and line.number > number:
-            lost = counted(line.number - number, "line")
-            raise Damage(
-                number, f"it was written as line {line.number}: {lost} before it got lost, with what was in there"
-            )
-        if line.number != number:
-            raise Damage(number, f"it was written as line {line.number}, so it is there twice, or lines were moved")
-        if line.before != self.before:
-            raise Damage(number, "one of the lines before it was changed, removed or added after it was written")
-
-
-def _digits(hash: Any) -> str:
-    return str(hash.hexdigest())
 
 
 def damaged(path: Path, number: int, what: str) -> UserError:
@@ -204,13 +51,13 @@ def load(path: Path, state: State) -> tuple[Reader, list[Event]]:
     """
     reader, events = Reader(path), list[Event]()
     try:
-        for event in reader.read():
-            if not events and not isinstance(event, ConfigEvent):
-                raise ValueError(
-                    f"the beginning is gone: a ledger begins with a 'config' event, not with {event.name!r}"
-                )
-            state.apply(event)
-            events.append(event)
+        with closing(reader.read()) as further:
+            for event in further:
+                check_order(state, event)
+                if not reader.numbered:  # nothing else would show that it was changed
+                    _check_label(state, event)
+                state.apply(event)
+                events.append(event)
     except Damage as error:
         raise damaged(path, error.number, str(error)) from None
     except ValueError as error:
@@ -218,6 +65,22 @@ def load(path: Path, state: State) -> tuple[Reader, list[Event]]:
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): check its permissions.") from None
     return reader, events
+
+
+def check_order(state: State, event: Event) -> None:
+    """Raise ``ValueError`` for an event that builds on others which a state does not hold."""
+    if state.config is None and not isinstance(event, ConfigEvent):
+        raise ValueError(f"it holds a {event.name!r} event before any 'config' event: the beginning is gone")
+    if isinstance(event, AnswerEvent | RemovedEvent) and event.id not in state.ever_asked:
+        raise ValueError(f"it is about {event.id!r}, and the query or audit sample that asked about it is not there")
+    if isinstance(event, RemainderEvent | PseudoLabelsEvent | MetricsEvent) and state.query(event.round) is None:
+        raise ValueError(f"it belongs to round {event.round}, whose query is not there")
+
+
+def _check_label(state: State, event: Event) -> None:
+    known, target = state.labels, event.target if isinstance(event, LabelEvent) else None
+    if known and isinstance(target, str) and target not in known:
+        raise ValueError(f"its answer {target!r} is none of the labels {', '.join(known)}")
 
 
 def read_events(path: Path) -> Iterator[Event]:
@@ -272,6 +135,15 @@ class Ledger:
             for event in events:
                 self.state.apply(event)
         return self
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder without reading the file."""
+        self._acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _acquire(self) -> None:
         try:

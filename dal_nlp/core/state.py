@@ -222,6 +222,8 @@ class State:
     def _query(self, event: QueryEvent) -> None:
         if event.round != len(self.queries):
             raise ValueError(_out_of_turn("query", event.round, len(self.queries)))
+        if not len(event.ids) == len(event.scores) == len(event.texts):
+            raise ValueError("its ids, scores and texts are not equally many")
         self.queries.append(event)
         new = event.ids[event.ahead :]
         self.asked[event.round] = new

@@ -14,7 +14,7 @@ from dal_nlp.annotation.voting import (
     voters,
 )
 from dal_nlp.core.config import RunConfig
-from dal_nlp.core.events import MAJORITY, Event, OpinionEvent
+from dal_nlp.core.events import MAJORITY, OpinionEvent, read_event
 from dal_nlp.core.state import State, majority
 
 IDS = [f"e{i}" for i in range(30)]
@@ -27,7 +27,7 @@ def config(*names: str, overlap: Any = 0.0) -> RunConfig:
 def asked(ids: list[str] = IDS) -> State:
     state = State()
     numbers = {"scores": [0.0] * len(ids), "texts": ids, "strategy": "random", "pool_seconds": 0, "choose_seconds": 0}
-    state.apply(Event.from_json({"event": "query", "round": 0, "ids": ids, "notes": {}, **numbers}))
+    state.apply(read_event({"event": "query", "round": 0, "ids": ids, "notes": {}, **numbers}))
     return state
 
 
@@ -67,7 +67,7 @@ def test_after_a_removal_everybody_may_say_the_same_again() -> None:
     of, state = config("anna", "ben", overlap="100%"), asked()
     for who in ("anna", "ben"):
         says(of, state, "e0", who, "good")
-    state.apply(Event.from_json({"event": "removed", "id": "e0", "by": "judge", "whose": None}))
+    state.apply(read_event({"event": "removed", "id": "e0", "by": "judge", "whose": None}))
 
     def again(who: str, via: str) -> bool:
         return is_new(state, Label("e0", "good", Origin(who, "", via)))
@@ -80,7 +80,7 @@ def test_after_a_removal_everybody_may_say_the_same_again() -> None:
 
 def test_a_word_against_a_label_that_nobody_signs_is_a_dispute() -> None:
     of, state = config(), asked()
-    state.apply(Event.from_json({"event": "label", "round": 0, "id": "e0", "target": "good"}))
+    state.apply(read_event({"event": "label", "round": 0, "id": "e0", "target": "good"}))
     says(of, state, "e0", "ben", "good")
     assert conflicts(of, state) == []
     says(of, state, "e0", "ben", "bad")
@@ -143,7 +143,7 @@ def test_taking_back_ones_own_answer_leaves_the_others() -> None:
     of, state = config("a", "b", overlap=1), asked()
     says(of, state, "e0", "a", "good")
     says(of, state, "e0", "b", "good")
-    state.apply(Event.from_json({"event": "removed", "id": "e0", "by": "a", "whose": "a"}))
+    state.apply(read_event({"event": "removed", "id": "e0", "by": "a", "whose": "a"}))
     assert list(state.opinions["e0"]) == ["b"] and "e0" not in state.answers
     says(of, state, "e0", "a", "good")
     assert state.answers == {"e0": "good"}
@@ -164,5 +164,5 @@ def test_a_file_that_is_read_again_says_nothing_new() -> None:
     give(label("bad", via="terminal"))
     assert not is_new(state, label("good"))  # the sheet has not changed since
     assert not is_new(state, label("bad")) and is_new(state, label("bad", by="ben", via="other.csv"))
-    state.apply(Event.from_json({"event": "removed", "id": "e0", "by": "ben"}))
+    state.apply(read_event({"event": "removed", "id": "e0", "by": "ben"}))
     assert not is_new(state, label("good")) and is_new(state, label("good", via="new.csv"))

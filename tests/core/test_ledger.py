@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dal_nlp.core.errors import Locked, UserError
-from dal_nlp.core.events import Event
+from dal_nlp.core.events import read_event
 from dal_nlp.core.ledger import Ledger, read_state
 from dal_nlp.core.state import State
 from tests.ledgers import event, lines_of
@@ -89,9 +89,9 @@ def test_a_second_process_is_refused_while_the_first_lives(tmp_path: Path) -> No
 def test_corrections_are_later_lines() -> None:
     state = State()
     for id, target in (("a", "n"), ("a", "p")):
-        state.apply(Event.from_json({"event": "label", "id": id, "target": target}))
-    state.apply(Event.from_json({"event": "skip", "id": "b", "reason": "?"}))
-    state.apply(Event.from_json({"event": "label", "id": "b", "target": "n"}))
+        state.apply(read_event({"event": "label", "id": id, "target": target}))
+    state.apply(read_event({"event": "skip", "id": "b", "reason": "?"}))
+    state.apply(read_event({"event": "label", "id": "b", "target": "n"}))
     assert state.answers == {"a": "p", "b": "n"}
     assert state.skipped == {}
     assert state.spent == 2
@@ -99,9 +99,9 @@ def test_corrections_are_later_lines() -> None:
 
 def test_a_new_configuration_or_pool_takes_up_a_stopped_run() -> None:
     state = State()
-    state.apply(Event.from_json({"event": "stopped", "why": "x", "read_test": False}))
+    state.apply(read_event({"event": "stopped", "why": "x", "read_test": False}))
     assert state.stopped == "x"
-    state.apply(Event.from_json({"event": "pool", "rows": 2}))
+    state.apply(read_event({"event": "pool", "rows": 2}))
     assert state.stopped is None
 
 
@@ -137,13 +137,13 @@ def test_a_full_disk_refuses_an_event_and_leaves_nothing_of_it(tmp_path: Path) -
             # The disk takes the beginning of the line and no more.
             resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, limits[1]))
             with pytest.raises(UserError, match="was not kept: make room"):
-                ledger.append(event("label", {"round": 0, "id": "c", "target": "p" * 100}))
+                ledger.append(event("label", {"round": 0, "id": "b", "target": "p" * 100}))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert ledger.state.answers == state
         assert (tmp_path / "ledger.jsonl").read_bytes() == before
-        ledger.append(event("label", {"round": 0, "id": "c", "target": "p"}))
-    assert read_state(tmp_path).answers == {**state, "c": "p"}
+        ledger.append(event("label", {"round": 0, "id": "b", "target": "p"}))
+    assert read_state(tmp_path).answers == {**state, "b": "p"}
 
 
 def test_corrections_removals_and_what_does_not_decide(tmp_path: Path) -> None:

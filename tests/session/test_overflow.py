@@ -10,7 +10,7 @@ import pytest
 from dal_nlp import Label, Oracle, Query, RunConfig, Session, Skip
 from dal_nlp.annotation import Setting
 from dal_nlp.annotation.answer_store import open_desk
-from dal_nlp.core.events import Event, RemovedEvent
+from dal_nlp.core.events import RemovedEvent, read_event
 from dal_nlp.core.ledger import read_state
 from dal_nlp.report.summary import contents
 from dal_nlp.session.loop import Result
@@ -157,7 +157,7 @@ def test_an_answer_ahead_that_is_taken_back_is_no_part_of_the_next_round(files: 
     assert state.queries[1].ahead == 2 and len(state.queries[1].ids) == 3
     assert event.id not in state.training_ids
     ahead = state.remainder(2)[0]
-    state.apply(Event.from_json({"event": "label", "id": ahead, "target": "positive"}))
+    state.apply(read_event({"event": "label", "id": ahead, "target": "positive"}))
     assert state.ahead == [ahead]
     bought = contents(state)["bought"]
     assert bought["ahead of the next round"] == 1 and sum(bought.values()) == state.spent
@@ -169,7 +169,7 @@ def test_a_correction_during_a_fit_is_no_part_of_it(files: Path, model_folder: s
     state = read_state(go(settings(files, model_folder), Eager(0)).folder)
     assert not state.late
     fit = state.metrics[-1]
-    state.apply(Event.from_json({"event": "label", "id": state.queries[0].ids[0], "target": "positive"}))
+    state.apply(read_event({"event": "label", "id": state.queries[0].ids[0], "target": "positive"}))
     state.apply(replace(fit, round=fit.round + 1))  # the fit had begun before that
     assert state.late == {state.queries[0].ids[0]}
     state.apply(replace(fit, round=fit.round + 2, seen=len(state.decided)))
