@@ -11,7 +11,7 @@ def agreement(
     """Show how far annotators agree beyond chance, by pair and by label, and what is disputed."""
     from dal_nlp.annotation.answer_store import Desk
     from dal_nlp.annotation.quality import Agreement, by_label, by_pair, measure
-    from dal_nlp.core.ledger import read_state
+    from dal_nlp.ledger.ledger import read_state
 
     def rows(found: list[Agreement]) -> list[tuple[str, ...]]:
         return [(" and ".join(a.names), f"{a.count:,}", f"{a.same:.2f}", f"{a.value:.2f}") for a in found]

@@ -36,8 +36,8 @@ def annotate(
     except ImportError:
         raise UserError("The page needs FastAPI and uvicorn: pip install 'dal-nlp[page]'.") from None
     from dal_nlp.annotation.answer_store import Desk
-    from dal_nlp.core.ledger import Ledger
     from dal_nlp.core.text import counted
+    from dal_nlp.ledger.ledger import Ledger
     from dal_nlp.page.queue import Room
     from dal_nlp.page.server import make_app, token_of
     from dal_nlp.session.config import RunConfig

@@ -41,7 +41,7 @@ def export(
     from dal_nlp.annotation.answer_store import Desk
     from dal_nlp.annotation.exporting import NAMES
     from dal_nlp.annotation.exporting import export as write
-    from dal_nlp.core.ledger import read_state
+    from dal_nlp.ledger.ledger import read_state
 
     path = out or folder / NAMES.get(format, "export")
     count = write(Desk(folder, read_state(folder)), format, which.value, path)

@@ -19,6 +19,7 @@ from dal_nlp_cli.label import label
 from dal_nlp_cli.log import log
 from dal_nlp_cli.predict import predict
 from dal_nlp_cli.relabel import relabel
+from dal_nlp_cli.repair import repair
 from dal_nlp_cli.report import report
 from dal_nlp_cli.run import run
 from dal_nlp_cli.status import status
@@ -34,7 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_WITH_MODELS = (run, compare, check, init, status, report, predict, autolabel, strategies)
+_WITH_MODELS = (run, compare, check, init, status, report, repair, predict, autolabel, strategies)
 _WITH_PEOPLE = (label, annotate, relabel, log, agreement, suspects, export, ingest)
 for command in (*_WITH_MODELS, *_WITH_PEOPLE):
     app.command(cls=Command)(command)

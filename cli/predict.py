@@ -61,6 +61,6 @@ def _output(out: Path | None) -> Iterator[TextIO]:
 
 def _cells(answer: "Prediction | None") -> tuple[str, str]:
     """Return the cells of an answer and its confidence."""
-    from dal_nlp.core.ledger import readable
+    from dal_nlp.core.targets import readable
 
     return ("", "") if answer is None else (readable(answer.target), f"{answer.confidence:.6f}")

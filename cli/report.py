@@ -9,7 +9,7 @@ def report(
     debug: Debug = False,
 ) -> None:
     """Write metrics.csv, queries.csv, the curve and report.html of a run again."""
-    from dal_nlp.core.ledger import read_state
+    from dal_nlp.ledger.ledger import read_state
     from dal_nlp.report.files import write_all
 
     write_all(folder, read_state(folder))

@@ -36,7 +36,7 @@ def _run(flags: Flags) -> int:
     shown = progress(flags.quiet)
     shown.say("Checking the settings")  # the libraries take seconds to load
     config = flags.load()
-    from dal_nlp.core.ledger import read_state
+    from dal_nlp.ledger.ledger import read_state
     from dal_nlp.report import files as report
     from dal_nlp.session.loop import Session
 

@@ -10,7 +10,7 @@ from dal_nlp_cli.command import Debug, Folder
 from dal_nlp_cli.terminal import say, table
 
 if TYPE_CHECKING:
-    from dal_nlp.core.ledger import State
+    from dal_nlp.ledger.state import State
 
 
 def status(
@@ -18,7 +18,7 @@ def status(
     debug: Debug = False,
 ) -> None:
     """Show how far a run is, what it has reached and what it waits for."""
-    from dal_nlp.core.ledger import read_state
+    from dal_nlp.ledger.ledger import read_state
 
     state = read_state(folder)
     say(str(folder))

@@ -57,15 +57,15 @@ def _rows(desk: Desk, ids: Sequence[str], in_words: bool) -> list[Row]:
 
 
 def _row(desk: Desk, id: str, in_words: bool) -> Row:
-    task, example, event = desk.task, desk.example(id), desk.state.decision(id) or {}
+    task, example, event = desk.task, desk.example(id), desk.state.decision(id)
     texts = dict(zip(task.columns(), task.texts(example), strict=True))
     answer = None
-    if "target" in event:
+    if event is not None and event.answered:
         spans = task.asks == "span"
-        answer = event["target"] if spans else task.spell(event["target"], example)
+        answer = event.target if spans else task.spell(event.target, example)
         if spans and in_words:
             answer = json.dumps(answer, ensure_ascii=False)
-    signature = {BY: event.get("by", ""), AT: event.get("at", ""), NOTE: event.get("note", "")}
+    signature = {BY: event.by, AT: event.at, NOTE: event.note} if event else dict.fromkeys((BY, AT, NOTE), "")
     return {desk.config.id_column: id, **texts, desk.config.label_column: answer, **signature}
 
 
@@ -102,12 +102,12 @@ def _write_label_studio(desk: Desk, ids: Sequence[str], path: Path) -> None:
 
 
 def _studio_task(desk: Desk, id: str) -> Row:
-    task, example, event = desk.task, desk.example(id), desk.state.decision(id) or {}
+    task, example, event = desk.task, desk.example(id), desk.state.decision(id)
     guess = desk.state.suggestion(id)
     predictions = label_studio.predictions(task, guess, example, f"round-{guess['round']}" if guess else "")
     found: Row = {"data": label_studio.data(task, example), "annotations": [], "predictions": predictions}
-    if "target" in event:
-        found["annotations"] = [{"result": label_studio.results(task, event["target"], example)}]
+    if event is not None and event.answered:
+        found["annotations"] = [{"result": label_studio.results(task, event.target, example)}]
     return found
 
 

@@ -15,7 +15,7 @@ from dal_nlp.annotation.parsing import back_in_the_pool
 from dal_nlp.annotation.sheet_files import ANSWER, ID, NOTE, Entry, check_entries, lines_of
 from dal_nlp.annotation.voting import is_new
 from dal_nlp.core.errors import UserError, nearest, unknown
-from dal_nlp.core.ledger import MAJORITY
+from dal_nlp.ledger.answer_events import MAJORITY
 from dal_nlp.readers.spreadsheets import read_table
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from dal_nlp.core.ledger import Target
+from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Example, Task
 
 #: Names of the control that answers and of the one that says "no answer" (as ``tasks/qa.py`` calls it); of the text

@@ -16,9 +16,10 @@ from dal_nlp.annotation.voting import conflicts, hand_in, is_new, settle, voters
 from dal_nlp.core.distributed import is_main
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.files import replace_file
-from dal_nlp.core.ledger import State
 from dal_nlp.core.screens import harmless
 from dal_nlp.core.text import counted
+from dal_nlp.ledger.events import RemovedEvent
+from dal_nlp.ledger.state import State
 
 NAME = "label-studio"
 #: Seconds between looks at the answers, and the most between looks at a server that is away.
@@ -86,8 +87,8 @@ class LabelStudio(Oracle):
 
     def _find_project(self) -> Project | None:
         """Return the project that was asked for, or that of the run; None where it is to be created."""
-        known = self._setting.state.channel or {}
-        number = self._number or known.get("project")
+        known = self._setting.state.channel
+        number = self._number or (known.project if known else None)
         if number is None:
             return None
         project, url = self._server.project(number), self._server.url
@@ -96,9 +97,9 @@ class LabelStudio(Oracle):
                 f"Label Studio at {url} has no project {number} that your account may see: name another one with "
                 f"--oracle {NAME}:NUMBER."
             )
-        if number == known.get("project") and project.created != known["created"]:
+        if known and number == known.project and project.created != known.created:
             raise UserError(
-                f"Project {number} at {url} is another one than the run has asked in, at {known['url']}: set "
+                f"Project {number} at {url} is another one than the run has asked in, at {known.url}: set "
                 "LABEL_STUDIO_URL to that server."
             )
         self._check_interface(project)
@@ -148,14 +149,14 @@ class LabelStudio(Oracle):
             if state.channel is None:
                 yield Channel(NAME, url, uuid4().hex)
             assert state.channel is not None
-            mark = state.channel["mark"]
+            mark = state.channel.mark
             self._project = self._patiently(lambda: self._server.find(mark) or self._create(mark))
         if _is_blank(self._project):
             ours, number = label_studio.interface(self._setting.task), self._project.number
             self._patiently(lambda: self._server.set_interface(number, ours))
-        known = state.channel or {}
-        if known.get("project") != self._project.number or known["url"] != url:
-            mark = known.get("mark", "") if self._number is None else ""
+        known = state.channel
+        if known is None or known.project != self._project.number or known.url != url:
+            mark = known.mark if known and self._number is None else ""
             yield Channel(NAME, url, mark, self._project.number, self._project.created)
 
     def _create(self, mark: str) -> Project:
@@ -305,7 +306,7 @@ class LabelStudio(Oracle):
     def _link(self) -> str:
         """Return the address of the project."""
         known = self._setting.state.channel
-        return f"{known['url']}/projects/{known['project']}" if known else ""
+        return f"{known.url}/projects/{known.project}" if known else ""
 
     def remarks(self, pending: Sequence[str]) -> list[str]:
         """Return what is wrong with annotations, what is not ours, and where things stand."""
@@ -341,10 +342,10 @@ def _question(state: State, id: str) -> tuple[str, str]:
     """
     times, said = 1, False
     for event in state.given.get(id, []):
-        if event["event"] == "removed":
+        if isinstance(event, RemovedEvent):
             times, said = times + said, False
         else:
-            said = said or event.get("via", "").startswith(f"{NAME} ")
+            said = said or event.via.startswith(f"{NAME} ")
     return id, str(times)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from dal_nlp.annotation.answers import Answer, Channel, Label, Opinion, Origin, Query, Skip
-from dal_nlp.core.ledger import State, Target
+from dal_nlp.core.targets import Target
+from dal_nlp.ledger.state import State
 
 if TYPE_CHECKING:
     from dal_nlp.core.config import Settings

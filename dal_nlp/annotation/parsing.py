@@ -7,8 +7,8 @@ from typing import Any
 
 from dal_nlp.annotation.answers import Label, Origin, Skip
 from dal_nlp.core.errors import nearest
-from dal_nlp.core.ledger import Event
-from dal_nlp.core.task import REFUSALS, Example, Task, encode_target
+from dal_nlp.core.task import REFUSALS, Example, Task
+from dal_nlp.ledger.events import AnswerEvent
 
 #: Characters of the longest answer that is taken.
 LONGEST_ANSWER = 100_000
@@ -74,21 +74,11 @@ def numbered(labels: Sequence[str], by_key: bool) -> dict[str, str]:
     return {str(place): label for place, label in enumerate(labels, start=1)}
 
 
-def write_answer(task: Task, event: Event, example: Example) -> str:
+def write_answer(task: Task, event: AnswerEvent, example: Example) -> str:
     """Return the answer in an event of the ledger as a person would type it."""
-    if "target" in event:
-        return task.spell(event["target"], example)
-    return next((word for word, reason in REASONS.items() if reason == event["reason"]), REFUSALS[0])
-
-
-def key(event: Event) -> str:
-    """Return what two events with the same answer share."""
-    return encode_target(event["target"]) if "target" in event else f"skip {event['reason']}"
-
-
-def key_of(answer: Label | Skip) -> str:
-    """Return ``key`` of an answer that is not in the ledger yet."""
-    return key(answer.event()[1])
+    if event.answered:
+        return task.spell(event.target, example)
+    return next((word for word, reason in REASONS.items() if reason == event.reason), REFUSALS[0])
 
 
 def back_in_the_pool(id: str) -> str:

@@ -6,8 +6,9 @@ from itertools import combinations
 from typing import NamedTuple
 
 from dal_nlp.annotation.answer_store import Desk
-from dal_nlp.annotation.voting import opinions
-from dal_nlp.core.ledger import Event, State, Target, readable
+from dal_nlp.core.targets import Target, readable
+from dal_nlp.ledger.events import AnswerEvent, LabelEvent, OpinionEvent, RemovedEvent, SkipEvent
+from dal_nlp.ledger.state import State
 from dal_nlp.tasks.metrics import cohen_kappa
 
 
@@ -31,10 +32,10 @@ class Agreement:
 def by_pair(desk: Desk) -> list[Agreement]:
     """Return the agreement of every two annotators who have answered the same examples; refusals are left out."""
     answers: dict[str, dict[str, Target]] = {}
-    for id in desk.state.given:
-        for by, event in opinions(desk.state, id).items():
-            if "target" in event:
-                answers.setdefault(by, {})[id] = event["target"]
+    for id, votes in desk.state.opinions.items():
+        for by, event in votes.items():
+            if event.answered:
+                answers.setdefault(by, {})[id] = event.target
     found = []
     for one, other in combinations(sorted(answers), 2):
         both = [id for id in answers[one] if id in answers[other]]
@@ -53,8 +54,8 @@ def by_label(desk: Desk) -> list[Agreement]:
         return []
     first: list[Target] = []
     second: list[Target] = []
-    for id in desk.state.given:
-        targets = [event["target"] for event in opinions(desk.state, id).values() if "target" in event]
+    for votes in desk.state.opinions.values():
+        targets = [event.target for event in votes.values() if event.answered]
         for one, other in combinations(targets, 2):
             first.append(one)
             second.append(other)
@@ -107,29 +108,24 @@ def history(state: State, id: str | None = None) -> Iterator[Line]:
         known = False
         for event in state.given.get(name, []):
             yield _line(name, event, known)
-            known = event["event"] in ("label", "skip") or (known and event["event"] == "answer")
+            known = isinstance(event, LabelEvent | SkipEvent) or (known and isinstance(event, OpinionEvent))
 
 
-def _line(id: str, event: Event, known: bool) -> Line:
-    kinds = {
-        "label": "corrected" if known else "labelled",
-        "skip": "corrected" if known else "skipped",
-        "answer": "one of several",
-        "removed": f"removed the answer of {event['whose']}" if event.get("whose") else "removed",
-    }
-    what = kinds[event["event"]]
-    if event.get("final"):
-        what += ", for good"
-    answer = readable(event["target"]) if "target" in event else event.get("reason", "")
-    by = event.get("by", "the oracle")
-    via = event.get("via", "")
-    who = via if via.startswith(f"{by}.") else f"{by} ({via})" if via else by
-    return Line(event.get("at", ""), id, who, what, answer, *_suggested(event), event.get("note", ""))
+def _line(id: str, event: AnswerEvent | RemovedEvent, known: bool) -> Line:
+    by = event.by or "the oracle"
+    who = event.via if event.via.startswith(f"{by}.") else f"{by} ({event.via})" if event.via else by
+    if isinstance(event, RemovedEvent):
+        what = f"removed the answer of {event.whose}" if event.whose else "removed"
+        return Line(event.at, id, who, what, "", "", "", "")
+    kinds = {LabelEvent: "corrected" if known else "labelled", SkipEvent: "corrected" if known else "skipped"}
+    what = kinds.get(type(event), "one of several") + (", for good" if event.final else "")
+    answer = readable(event.target) if event.reason is None else event.reason
+    return Line(event.at, id, who, what, answer, *_suggested(event), event.note)
 
 
-def _suggested(event: Event) -> tuple[str, str]:
+def _suggested(event: AnswerEvent) -> tuple[str, str]:
     """Return what was suggested, and by which model."""
-    shown = event.get("suggested")
+    shown = event.suggested
     if not shown:
         return "", ""
     model = "pretrained model" if shown["round"] < 0 else f"model of round {shown['round']}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dal_nlp.annotation.oracle import Answer, Label, Oracle, Origin, Query, Setting, Skip
-from dal_nlp.annotation.parsing import back_in_the_pool, key_of, now, read_answer, suggested, write_answer
+from dal_nlp.annotation.parsing import back_in_the_pool, now, read_answer, suggested, write_answer
 from dal_nlp.annotation.sheet_files import (
     ANSWER,
     CONFLICTS,
@@ -22,9 +22,9 @@ from dal_nlp.annotation.sheet_files import (
     stem_of,
     write_sheet,
 )
-from dal_nlp.annotation.voting import conflicts, hand_in, is_new, opinions, settle, shares
+from dal_nlp.annotation.voting import conflicts, hand_in, is_new, settle, shares
 from dal_nlp.core.errors import UserError, nearest
-from dal_nlp.core.ledger import Event, readable
+from dal_nlp.core.targets import readable
 from dal_nlp.core.text import counted
 
 #: Most mistakes in sheets that are named.
@@ -91,7 +91,7 @@ class Sheets(Oracle):
             for entry, answer in self._read(sheet):
                 found.setdefault(entry.id, []).append((entry, answer))
         for id, ((entry, answer), *others) in found.items():
-            other = next((there.place for there, said in others if key_of(said) != key_of(answer)), None)
+            other = next((there.place for there, said in others if said.key != answer.key), None)
             if other:
                 self._problems.append(f"{entry.place}: {id!r} has another answer than in {other}: keep one of the two.")
                 continue
@@ -151,7 +151,7 @@ class Sheets(Oracle):
         origin = Origin(by, now(), entry.file, suggested(shown), entry.note, final)
         return read_answer(self._setting.task, entry.answer, self._setting.example(entry.id), origin)
 
-    def _suggestion(self, id: str) -> Event | None:
+    def _suggestion(self, id: str) -> dict[str, Any] | None:
         return self._setting.state.suggestion(id)
 
     def _write(self, missing: Sequence[Query]) -> None:
@@ -177,7 +177,9 @@ class Sheets(Oracle):
     def _open_for(self, name: str, ids: Sequence[str], missing: Sequence[Query], disputed: set[str]) -> list[Query]:
         """Return what one annotator has still to answer."""
         mine, state = set(ids), self._setting.state
-        return [q for q in missing if q.id in mine and q.id not in disputed and name not in opinions(state, q.id)]
+        return [
+            q for q in missing if q.id in mine and q.id not in disputed and name not in state.opinions.get(q.id, ())
+        ]
 
     def _row(self, query: Query, disputed: bool) -> dict[str, Any]:
         """Return the cells of one row."""
@@ -187,13 +189,13 @@ class Sheets(Oracle):
         columns = [f"{name} (text)" if name in own else name for name in setting.task.columns()]
         row: dict[str, Any] = {ID: query.id, **dict(zip(columns, setting.task.texts(example), strict=True))}
         if disputed:
-            said = opinions(setting.state, query.id)
+            said = setting.state.opinions.get(query.id, {})
             row["answers"] = " | ".join(
                 f"{by}: {_short(write_answer(setting.task, e, example))}" for by, e in said.items()
             )
         if setting.config.suggest:
             found = query.suggestion
-            row["suggestion"] = write_answer(setting.task, found, example) if found else ""
+            row["suggestion"] = setting.task.spell(found["target"], example) if found else ""
             row["confidence"] = round(found["confidence"], 4) if found else None
         return {**row, "score": query.score, "characters": len(query.text), "why": query.why, ANSWER: "", NOTE: ""}
 

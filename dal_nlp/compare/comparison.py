@@ -131,8 +131,8 @@ def _came_to(job: Job, error: str | None) -> str:
     state = job.state()
     if state is None or not state.metrics:
         return ""
-    name, value = next(iter(state.metrics[-1]["values"].items()))
-    return f", {spoken(name)} {value:.3f} at {counted(state.metrics[-1]['labels'], 'label')}"
+    name, value = next(iter(state.metrics[-1].values.items()))
+    return f", {spoken(name)} {value:.3f} at {counted(state.metrics[-1].labels, 'label')}"
 
 
 def _errors(failed: Mapping[Job, str], jobs: Sequence[Job], arm: str) -> dict[int, str]:
@@ -142,7 +142,7 @@ def _errors(failed: Mapping[Job, str], jobs: Sequence[Job], arm: str) -> dict[in
 def _full(job: Job, metric: str) -> float | None:
     """Return the score on all labels, None where that run did not end."""
     state = job.state()
-    return float(state.metrics[-1]["values"][metric]) if state is not None and state.metrics else None
+    return float(state.metrics[-1].values[metric]) if state is not None and state.metrics else None
 
 
 def _baseline(config: RunConfig, jobs: Sequence[Job], arms: Sequence[str], metric: str) -> dict[str, Curve]:

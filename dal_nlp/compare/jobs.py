@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import State, read_state
 from dal_nlp.core.progress import Progress
+from dal_nlp.ledger.ledger import read_state
+from dal_nlp.ledger.state import State
 from dal_nlp.session.config import RunConfig
 
 #: Takes part in every comparison.

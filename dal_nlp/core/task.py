@@ -4,7 +4,6 @@ Letters: B examples of a batch, R model input rows (a text, or a window of one; 
 an example, C outcomes, P positions at which the output layer is applied, A its outputs, H its inputs.
 """
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.config import Settings
-from dal_nlp.core.ledger import Target
+from dal_nlp.core.targets import Target
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -27,16 +26,6 @@ if TYPE_CHECKING:
 REFUSALS = ("skip", "unsure")
 
 Example = Mapping[str, Any]  # one row of an encoded dataset: "id", "target", the task's fields and features
-
-
-def decode(text: str | None) -> Target | None:
-    """Return the target that a dataset's ``target`` column holds as JSON text."""
-    return None if text is None else json.loads(text)
-
-
-def encode_target(target: Target) -> str:
-    """Return a target as the JSON text of a dataset's ``target`` column."""
-    return json.dumps(target, ensure_ascii=False, sort_keys=True)
 
 
 @dataclass

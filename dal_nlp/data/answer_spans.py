@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from dal_nlp.core.errors import RowError, UnusableRow
-from dal_nlp.core.ledger import Target
+from dal_nlp.core.targets import Target
 from dal_nlp.core.text import counted
 
 START_COLUMNS = ("start", "answer_start")  # beside a column of plain answers

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import Target
-from dal_nlp.core.task import Task, decode
+from dal_nlp.core.targets import Target, decode
+from dal_nlp.core.task import Task
 from dal_nlp.data.examples import Reader, read_answers
 from dal_nlp.data.hashing import Hashes, Index, hash64
 from dal_nlp.data.ingest import HEADER, Exclude, Intake, Known

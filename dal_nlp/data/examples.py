@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import EmptyRow, RowError, UnusableRow, UserError, nearest
-from dal_nlp.core.ledger import Target
-from dal_nlp.core.task import Task, encode_target
+from dal_nlp.core.targets import Target, encode_target
+from dal_nlp.core.task import Task
 from dal_nlp.data.hashing import hash64
 from dal_nlp.readers.sources import read_rows
 from dal_nlp.readers.text_files import place

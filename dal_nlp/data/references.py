@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from dal_nlp.core.errors import RowError
-from dal_nlp.core.ledger import Target
+from dal_nlp.core.targets import Target
 
 
 def references(target: Any) -> list[Any]:

@@ -17,12 +17,13 @@ from torch import Tensor, nn
 from dal_nlp.core.config import ScoringConfig, Settings
 from dal_nlp.core.distributed import is_main, process_state, wait
 from dal_nlp.core.errors import BrokenModelError
+from dal_nlp.core.files import whole_folder
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import derive, generator, torch_seeded
 from dal_nlp.core.task import Batch, Task
 from dal_nlp.data.corpus import Corpus
 from dal_nlp.learners.feature_cache import Features, open_cache
-from dal_nlp.learners.learner import Learner, whole_folder, write_model
+from dal_nlp.learners.learner import Learner, write_model
 from dal_nlp.learners.linear import fit_linear
 from dal_nlp.models.auxiliary import TokenLosses, token_losses
 from dal_nlp.models.loading import load_model

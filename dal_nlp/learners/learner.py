@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +17,7 @@ from torch import nn
 from dal_nlp.core.caches import Cache, Deferred, OnDisk
 from dal_nlp.core.config import ScoringConfig, Settings
 from dal_nlp.core.distributed import is_main, process_state, step, wait
+from dal_nlp.core.files import whole_folder
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import derive, generator, torch_seeded
 from dal_nlp.core.task import Batch, Task
@@ -272,14 +271,3 @@ def write_model(model: nn.Module, task: Task, folder: Path) -> None:
     """Write a model and its tokenizer, for ``from_pretrained``."""
     model.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
     task.tokenizer.save_pretrained(folder)
-
-
-@contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
-    """Have a folder be filled that then appears whole or not at all, in the place of one that is there."""
-    draft = target.with_name(f"{target.name}.part")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    yield draft
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(draft, target)

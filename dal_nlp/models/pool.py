@@ -17,7 +17,8 @@ from dal_nlp.core.config import ScoringConfig
 from dal_nlp.core.distributed import gather, process_state, step
 from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.core.progress import Progress, Silent
-from dal_nlp.core.task import Prediction, Task, decode
+from dal_nlp.core.targets import decode
+from dal_nlp.core.task import Prediction, Task
 from dal_nlp.models.auxiliary import Companions
 from dal_nlp.models.forward import Draws, Forward
 from dal_nlp.models.measurements import Layout, Measured, Probe, Sink, Value, parts, rows

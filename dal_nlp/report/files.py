@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dal_nlp.core.files import replace_file
-from dal_nlp.core.ledger import State, readable
+from dal_nlp.core.targets import readable
+from dal_nlp.ledger.state import State
 from dal_nlp.readers.spreadsheets import inert
 from dal_nlp.report.html import inline, render
 from dal_nlp.report.summary import (
@@ -54,7 +55,7 @@ def write_metrics(folder: Path, state: State) -> None:
     """
     names = metric_names(state)
     rows = [
-        [event["round"], event["labels"], *(event["values"][name] for name in names), *seconds(state, event)]
+        [event.round, event.labels, *(event.values[name] for name in names), *seconds(state, event)]
         for event in state.metrics
     ]
     replace_file(folder / "metrics.csv", _csv(["round", "labels", *names, *SECONDS], rows, csv.QUOTE_MINIMAL))
@@ -90,12 +91,12 @@ def _write_curve(folder: Path, state: State) -> str:
     """Write the two pictures and return the svg for the page, whose colours follow the page's."""
     from dal_nlp.report import plots as curve
 
-    labels = [event["labels"] for event in state.metrics]
+    labels = [event.labels for event in state.metrics]
     lines = [
         curve.Line(
             spoken(name),
-            [event["values"][name] for event in state.metrics],
-            [tuple(event["intervals"][name]) if name in event["intervals"] else None for event in state.metrics],
+            [event.values[name] for event in state.metrics],
+            [_pair(event.intervals[name]) if name in event.intervals else None for event in state.metrics],
         )
         for name in metric_names(state)[:2]
     ]
@@ -103,6 +104,11 @@ def _write_curve(folder: Path, state: State) -> str:
     replace_file(folder / "curve.svg", svg)
     replace_file(folder / "curve.png", curve.render(labels, lines, "png"))
     return inline(svg, curve.COLOURS)
+
+
+def _pair(values: Sequence[float]) -> tuple[float, float]:
+    low, high = values
+    return low, high
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]], quoting: Literal[0, 2]) -> bytes:

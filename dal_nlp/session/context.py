@@ -16,13 +16,14 @@ from dal_nlp.annotation import Oracle, Query, Setting, make_oracle
 from dal_nlp.annotation.simulated import Answerer, Calling
 from dal_nlp.core.distributed import main_first, step
 from dal_nlp.core.errors import Unsupported, UserError, nearest
-from dal_nlp.core.ledger import Ledger, Target, room
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import generator
-from dal_nlp.core.task import Task, decode, encode_target
+from dal_nlp.core.targets import Target, decode, encode_target
+from dal_nlp.core.task import Task
 from dal_nlp.learners.head_learner import HeadLearner
 from dal_nlp.learners.learner import FullLearner, Learner
 from dal_nlp.learners.lora_learner import LoraLearner, check_peft
+from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.loading import has_masked_lm, load_tokenizer, resolve
 from dal_nlp.models.mc_dropout import check_draws, make_draws
@@ -187,7 +188,9 @@ class Workspace:
 
     def further(self) -> int:
         """Return how many examples people may go on with after the round that is asked about."""
-        return min(self.oracle.ahead, room(self.config, self._ledger.state))
+        config, state = self.config, self._ledger.state
+        limit = state.prefetch_limit(config.budget or 0, config.rounds or 0, config.query_size)
+        return min(self.oracle.ahead, limit)
 
     def candidates(self, round: int) -> Positions:
         """Return the rows of the pool that were not asked about before a round."""
@@ -243,7 +246,7 @@ class Workspace:
         return bool(round or self.task.ready)
 
     def guesses(self, pool: Pool, asked: Positions, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Return what the model of a pool answers at some of its positions, with their ids; see ``ledger.Query``."""
+        """Return what the model of a pool answers at some of its positions, with their ids; see ``QueryEvent``."""
         rows = fetch(self.corpus.dataset, self.corpus.positions(ids))
         return [
             {
@@ -293,9 +296,9 @@ class Workspace:
         guessed = self._ledger.state.pseudo.get(round)
         if not guessed:
             return examples, weights
-        targets = dict(zip(guessed["ids"], guessed["targets"], strict=True))
+        targets = dict(zip(guessed.ids, guessed.targets, strict=True))
         there = [id for id, row in zip(targets, self.corpus.find(list(targets)), strict=True) if row >= 0]
-        believed = np.full(len(there), guessed["weight"])  # whatever the classes' weights: there is a cap on each class
+        believed = np.full(len(there), guessed.weight)  # whatever the classes' weights: there is a cap on each class
         return concatenate_datasets([examples, self._with(targets, there)]), np.concatenate([weights, believed])
 
     def _learnable(self, examples: Dataset) -> Dataset:

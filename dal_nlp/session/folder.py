@@ -8,7 +8,8 @@ import yaml
 from dal_nlp.core.config import fingerprint, identity
 from dal_nlp.core.distributed import is_main
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import State, read_state
+from dal_nlp.ledger.ledger import read_state
+from dal_nlp.ledger.state import State
 from dal_nlp.session.config import RunConfig
 
 

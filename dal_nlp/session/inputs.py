@@ -7,11 +7,13 @@ from pathlib import Path
 from dal_nlp.annotation import Oracle
 from dal_nlp.core.distributed import check_same, is_main, main_first, step
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import Ledger, Target
 from dal_nlp.core.progress import Progress
+from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted
 from dal_nlp.data.corpus import Corpus, read_answers, read_corpus, read_pool, write_rejected
+from dal_nlp.ledger.events import ConfigEvent, NoteEvent, PoolEvent
+from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.pool import fetch
 from dal_nlp.readers.text_files import place
 from dal_nlp.session.config import RunConfig
@@ -72,7 +74,7 @@ class Files:
             answers=read_answers(config.answers, task, config) if config.answers else None,
             exclude={name: corpus.contents for name, corpus in self.given.items()},
             strict=config.strict,
-            previous=(self._ledger.state.pool or {}).get("digest"),
+            previous=self._ledger.state.pool.digest if self._ledger.state.pool else None,
         )
         # Labels known before the first fit: a class that has not been seen yet still has its output.
         old = self._ledger.state.labels
@@ -147,20 +149,19 @@ class Files:
         dump = self._given_config.model_dump(mode="json", exclude={"out"})
         if (state.config, state.digests, state.labels) != (dump, self._digests, self._task.labels):
             labels = list(self._task.labels)
-            self._ledger.append("config", {"config": dump, "digests": self._digests, "labels": labels})
+            self._ledger.append(ConfigEvent(config=dump, digests=self._digests, labels=labels))
             write_config(self._folder, self._given_config)
         rejected = [row for corpus in (self.corpus, *self.given.values()) for row in corpus.rejected]
-        if state.pool is None or state.pool["digest"] != self.corpus.digest:
+        if state.pool is None or state.pool.digest != self.corpus.digest:
             self._ledger.append(
-                "pool",
-                {
-                    "file": self.config.data,
-                    "rows": len(self.corpus),
-                    "digest": self.corpus.digest,
-                    "added": self.corpus.added,
-                    "gone": self.corpus.gone,
-                    "rejected": dict(Counter(f"{row.file}: {row.reason}" for row in rejected)),
-                },
+                PoolEvent(
+                    file=self.config.data,
+                    rows=len(self.corpus),
+                    digest=self.corpus.digest,
+                    added=self.corpus.added,
+                    gone=self.corpus.gone,
+                    rejected=dict(Counter(f"{row.file}: {row.reason}" for row in rejected)),
+                )
             )
         if is_main():
             write_rejected(self._folder / "rejected.csv", rejected)
@@ -176,7 +177,7 @@ class Files:
     def note(self, text: str) -> None:
         """Say something once, on screen and in the report."""
         if text not in self._ledger.state.notes:
-            self._ledger.append("note", {"text": text})
+            self._ledger.append(NoteEvent(text=text))
         self._progress.say(text)
 
 

@@ -16,11 +16,21 @@ from dal_nlp.annotation import Answer, Channel, Label, Opinion, Oracle
 from dal_nlp.annotation.simulated import Answerer
 from dal_nlp.core.distributed import check_same, is_main, share, share_each, step
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import Ledger, Target
 from dal_nlp.core.progress import Console, Progress, Silent
 from dal_nlp.core.rng import generator
+from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted
+from dal_nlp.ledger.events import (
+    AuditEvent,
+    FinishedEvent,
+    MetricsEvent,
+    PseudoLabelsEvent,
+    QueryEvent,
+    RemainderEvent,
+    StoppedEvent,
+)
+from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.trainer import Fit
 from dal_nlp.models.vectors import Positions
@@ -120,7 +130,7 @@ class Session:
                     self._evaluate(round, self._fit(round))
             if stop and self._state.stopped is None:
                 self._finish(self._state.round - 1)
-                self._ledger.append("stopped", {"why": stop.why, "read_test": stop.read_test})
+                self._ledger.append(StoppedEvent(why=stop.why, read_test=stop.read_test))
             self._report()
             return self._result(folder, pending)
 
@@ -130,7 +140,7 @@ class Session:
             rng = generator(self.config.seed, 0, "audit")
             positions = self._work.candidates(0)
             ids = self._work.ids(rng.permutation(positions)[: self.config.audit])
-            self._ledger.append("audit", {"ids": ids, "texts": self._work.texts(ids)})
+            self._ledger.append(AuditEvent(ids=ids, texts=self._work.texts(ids)))
 
     @step("choosing")
     def _choose(self, round: int) -> None:
@@ -180,19 +190,18 @@ class Session:
         seconds = time.perf_counter() - started
         pool_seconds = pool.seconds + (pool.labelled.seconds if pool.has_labelled else 0)
         self._ledger.append(
-            "query",
-            {
-                "round": round,
-                "ids": ids,
-                "scores": scores,
-                "texts": work.texts(ids),
-                "strategy": work.strategy(round)[0],
-                "pool_seconds": pool_seconds,
-                "choose_seconds": seconds - pool_seconds,
-                "notes": notes,
-                "guesses": guesses,
-                "ahead": len(ahead),
-            },
+            QueryEvent(
+                round=round,
+                ids=ids,
+                scores=scores,
+                texts=work.texts(ids),
+                strategy=work.strategy(round)[0],
+                pool_seconds=pool_seconds,
+                choose_seconds=seconds - pool_seconds,
+                notes=notes,
+                guesses=guesses,
+                ahead=len(ahead),
+            )
         )
 
     def _go_on(self, round: int, positions: Positions, pool: Pool, k: int, further: int) -> None:
@@ -211,17 +220,16 @@ class Session:
         ids = [ids[place] for place in rest]
         guesses = work.guesses(pool, selection.positions[rest], ids) if work.knows(round) else []
         self._ledger.append(
-            "remainder",
-            {
-                "round": round,
-                "ids": ids,
-                "scores": selection.scores[rest].tolist(),
-                "texts": work.texts(ids),
-                "strategy": work.strategy(round)[0],
-                "pool_seconds": 0.0,  # what the round has measured is remembered
-                "choose_seconds": time.perf_counter() - started,
-                "guesses": guesses,
-            },
+            RemainderEvent(
+                round=round,
+                ids=ids,
+                scores=selection.scores[rest].tolist(),
+                texts=work.texts(ids),
+                strategy=work.strategy(round)[0],
+                pool_seconds=0.0,  # what the round has measured is remembered
+                choose_seconds=time.perf_counter() - started,
+                guesses=guesses,
+            )
         )
 
     def _guess(self, round: int, positions: Positions, pool: Pool, policy: Policy) -> None:
@@ -230,35 +238,40 @@ class Session:
         asked = np.flatnonzero(np.isin(positions, work.corpus.positions(self._state.queries[round].ids)))
         guesses = policy.choose(pool, asked, round, generator(self.config.seed, round, "pseudo-labels"))
         self._ledger.append(
-            "pseudo",
-            {
-                "round": round,
-                "ids": work.ids(positions[guesses.positions]),
-                "targets": [work.task.labels[outcome] for outcome in guesses.outcomes],
-                "weight": self.config.pseudo_labels.weight,
-                "threshold": guesses.threshold,
-            },
+            PseudoLabelsEvent(
+                round=round,
+                ids=work.ids(positions[guesses.positions]),
+                targets=[work.task.labels[outcome] for outcome in guesses.outcomes],
+                weight=self.config.pseudo_labels.weight,
+                threshold=guesses.threshold,
+            )
         )
 
     @step("asking")
     def _ask(self, ids: list[str], round: int | None) -> list[str]:
-        """Put the unanswered ones of ``ids`` to the oracle, each answer to the disk at once; return what is pending."""
-        open_ids = self._state.pending(ids)
-        for answer in share_each(self._work.oracle.label(self._work.questions(open_ids, round))):
-            self._check_answer(answer)
-            name, values = answer.event()
-            self._ledger.append(name, {"round": round, **values})
+        """Put the unanswered ones of ``ids`` to the oracle; return what is pending.
+
+        Each answer of people is on the disk before the next is asked for; those of a simulation are written together.
+        """
+        oracle, questions = self._work.oracle, self._work.questions(self._state.pending(ids), round)
+        if oracle.from_file:
+            answers = share(list(oracle.label(questions)) if is_main() else [])
+            self._ledger.extend([self._checked(answer).event(round) for answer in answers])
+        else:
+            for answer in share_each(oracle.label(questions)):
+                self._ledger.append(self._checked(answer).event(round))
         return self._state.pending(ids)
 
-    def _check_answer(self, answer: Answer | Channel) -> None:
-        """Raise ``UserError`` for an answer that the run cannot use, before it is written down for good."""
+    def _checked(self, answer: Answer | Channel) -> Answer | Channel:
+        """Return an answer; raises ``UserError`` for one that the run cannot use, before it is written down."""
         if isinstance(answer, Channel):
-            return
+            return answer
         if answer.id not in self._state.ever_asked:
             raise UserError(f"The oracle answered {answer.id!r}, which was not asked: yield ids of the queries.")
         said = answer.answer if isinstance(answer, Opinion) else answer
         if isinstance(said, Label):
             self._work.check(said.id, said.target)
+        return answer
 
     @step("training")
     def _fit(self, round: int) -> Fit:
@@ -281,11 +294,10 @@ class Session:
     @step("evaluating")
     def _evaluate(self, round: int, done: Fit) -> None:
         """Measure the model of a round; the numbers of this round are complete with this event."""
-        self._ledger.append("metrics", {**self._measured(round, done), "watched": self._work.watched(round)})
-        self._tracked.log(self._state.metrics[-1])
-        rules = stopping.traces(self._work.config, self._state, self._work.task.consistency)
-        if rules:
-            self._ledger.append("trace", {"round": round, "rules": rules})
+        event = MetricsEvent(**self._measured(round, done), watched=self._work.watched(round))
+        rules = stopping.traces(self._work.config, self._state, event, self._work.task.consistency)
+        self._ledger.append(replace(event, rules=rules))
+        self._tracked.log(event)
         self._progress.say(report.round_line(self._state))
         if not self._work.learner.instant:
             self._report()
@@ -316,7 +328,7 @@ class Session:
         if work.config.finish == "full":
             work.train_whole()
             if self._state.finished is None or work.learner.fitted(round) is None:
-                self._ledger.append("finished", self._measured(round, self._fit(round)))
+                self._ledger.append(FinishedEvent(**self._measured(round, self._fit(round))))
         learner.finish(round)
 
     def _report(self) -> None:
@@ -331,9 +343,9 @@ class Session:
         if state.stopped and state.late:
             said = counted(len(state.late), "answer")
             remarks.append(f"Changed after the last fit: {said}; raise --rounds or --budget to train with that.")
-        return Result(
-            folder, state.metrics, dict(state.answers), model_dir, state.stopped, pending, state.finished, remarks
-        )
+        curve = [event.as_dict() for event in state.metrics]
+        finished = state.finished.as_dict() if state.finished else None
+        return Result(folder, curve, dict(state.answers), model_dir, state.stopped, pending, finished, remarks)
 
 
 def run(config: RunConfig, quiet: bool = False) -> Result:

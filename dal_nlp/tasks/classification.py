@@ -14,8 +14,8 @@ from dal_nlp.core.caches import Cache
 from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError, nearest
-from dal_nlp.core.ledger import Target
 from dal_nlp.core.plugins import construct
+from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Batch, Example, Prediction, pad
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.metrics import cohen_kappa

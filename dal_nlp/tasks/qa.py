@@ -16,8 +16,8 @@ from dal_nlp.core.caches import Cache
 from dal_nlp.core.categoricals import Categoricals, Ragged
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError
-from dal_nlp.core.ledger import Target
 from dal_nlp.core.plugins import construct
+from dal_nlp.core.targets import Target
 from dal_nlp.core.task import REFUSALS, Batch, Example, Prediction, pad
 from dal_nlp.data.answer_spans import places_of, read_answers
 from dal_nlp.models.loading import check_length

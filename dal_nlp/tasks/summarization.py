@@ -18,9 +18,9 @@ from dal_nlp.core.caches import Cache
 from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError
-from dal_nlp.core.ledger import Target
 from dal_nlp.core.plugins import construct
-from dal_nlp.core.task import REFUSALS, Batch, Example, Prediction, decode, pad
+from dal_nlp.core.targets import Target, decode
+from dal_nlp.core.task import REFUSALS, Batch, Example, Prediction, pad
 from dal_nlp.data.references import read_references, references
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.seq2seq import (

@@ -18,8 +18,10 @@ from typing import Any, Self
 from dal_nlp.annotation import Answer, Query
 from dal_nlp.annotation.sheet_oracle import Sheets
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import Event, Ledger, read_events
 from dal_nlp.core.progress import Console
+from dal_nlp.ledger.events import Event
+from dal_nlp.ledger.ledger import Ledger
+from dal_nlp.ledger.lines import Reader
 from dal_nlp.page.queue import Room
 from dal_nlp.session.config import RunConfig
 
@@ -39,7 +41,7 @@ class Followed(Ledger):
 
     def __init__(self, folder: Path, line: Connection) -> None:
         super().__init__(folder)
-        self._line, self._read = line, 0
+        self._line, self._reader = line, Reader(self.path)
 
     def __enter__(self) -> Self:
         self._request("wait", [])
@@ -48,13 +50,13 @@ class Followed(Ledger):
     def __exit__(self, *_: object) -> None:
         """Leave the file to the process that holds it."""
 
-    def append(self, event: str, values: Event) -> None:
-        """Have one event written, then fold it, and what was written before it, into ``state``.
+    def extend(self, events: Sequence[Event]) -> None:
+        """Have events written, then fold them, and what was written before them, into ``state``.
 
         Raises:
-            UserError: The disk did not take it.
+            UserError: The disk did not take them.
         """
-        self._request("append", (event, values))
+        self._request("extend", list(events))
 
     def wait(self, ids: Sequence[str]) -> None:
         """Wait until all of ``ids`` are answered, and fold what was written into ``state``."""
@@ -65,11 +67,8 @@ class Followed(Ledger):
         reply = self._line.recv()
         if isinstance(reply, str):
             raise UserError(reply)
-        for event, end in read_events(self.path, self._read):
-            if end > reply:
-                break
-            self.state.apply(event)
-            self._read = end
+        for event in self._reader.read(reply):
+            self._fold(event)
 
 
 class Page(Sheets):
@@ -128,8 +127,8 @@ class Training:
                 match what:
                     case "wait":
                         self._line.send(self._done(lambda: self._room.wait(values)))  # noqa: B023 - called at once
-                    case "append":
-                        self._line.send(self._done(lambda: self._room.append(*values)))  # noqa: B023 - called at once
+                    case "extend":
+                        self._line.send(self._done(lambda: self._room.append(values)))  # noqa: B023 - called at once
                     case "say":
                         self._room.say(values)
                     case "failed":

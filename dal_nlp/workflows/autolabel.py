@@ -13,9 +13,8 @@ from torch import nn
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import Target, readable
 from dal_nlp.core.progress import Progress, Silent
-from dal_nlp.core.task import decode
+from dal_nlp.core.targets import Target, decode, readable
 from dal_nlp.data.examples import Example, Reader
 from dal_nlp.report.summary import texts_asked
 from dal_nlp.strategies import probes

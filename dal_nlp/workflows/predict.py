@@ -12,11 +12,12 @@ from torch import nn
 from dal_nlp.core.config import Settings
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import State, read_state, stored_settings
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Prediction, Task
 from dal_nlp.data.examples import Example, Reader
 from dal_nlp.learners.head_learner import load_whole
+from dal_nlp.ledger.ledger import read_state
+from dal_nlp.ledger.state import State, stored_settings
 from dal_nlp.models.loading import load_tokenizer, resolve
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool

@@ -11,9 +11,9 @@ from transformers import PreTrainedModel
 
 from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import Target
 from dal_nlp.core.rng import generator
-from dal_nlp.core.task import Task, encode_target
+from dal_nlp.core.targets import Target, encode_target
+from dal_nlp.core.task import Task
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Positions

@@ -1,7 +1,6 @@
 """Rounds with a frozen encoder: numbers of the whole model, resuming, sharing, refusals, and what is left behind."""
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,12 +15,12 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Bert
 from dal_nlp import Label, Oracle, Query, RunConfig, Session, UserError
 from dal_nlp.annotation import Setting
 from dal_nlp.core.config import ScoringConfig
-from dal_nlp.core.ledger import Ledger, read_state
 from dal_nlp.core.progress import Silent
 from dal_nlp.learners.feature_cache import Features
 from dal_nlp.learners.head_learner import HEAD, load_whole
 from dal_nlp.learners.head_model import HeadModel
 from dal_nlp.learners.linear import Linear, fit_linear
+from dal_nlp.ledger.ledger import Ledger, read_state
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.report import files as report
@@ -32,6 +31,7 @@ from dal_nlp.tasks.classification import Classification
 from dal_nlp.workflows.dry_run import rehearse
 from dal_nlp.workflows.predict import predict
 from tests import tiny
+from tests.ledgers import copies_after_every_write
 from tests.session.test_loop import timeless, write
 
 
@@ -69,20 +69,6 @@ def forbid(patch: pytest.MonkeyPatch, place: type, name: str) -> None:
         raise AssertionError(f"{name} was called")
 
     patch.setattr(place, name, refuse)
-
-
-def copied_after_every_event(patch: pytest.MonkeyPatch, files: Path) -> list[tuple[str, Path]]:
-    """Copy a run's folder after each of its events, as a killed process would leave it; the list grows."""
-    copies: list[tuple[str, Path]] = []
-    append = Ledger.append
-
-    def append_and_copy(ledger: Ledger, event: str, values: dict[str, Any]) -> None:
-        append(ledger, event, values)
-        copies.append((event, files / f"died-{len(copies)}"))
-        shutil.copytree(ledger.folder, copies[-1][1])
-
-    patch.setattr(Ledger, "append", append_and_copy)
-    return copies
 
 
 def test_a_run_leaves_what_it_promises(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,11 +128,11 @@ def test_a_run_that_died_after_any_event_ends_as_if_it_had_not(
     files: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
     with monkeypatch.context() as patch:
-        copies = copied_after_every_event(patch, files)
+        copies = copies_after_every_write(patch, files)
         run(files, rounds=1, **changes)
     want = timeless(files / "run")
     last = {event: number for number, (event, _) in enumerate(copies)}
-    for number in sorted({5, last["query"], last["label"], *range(last["metrics"] - 1, len(copies))}):
+    for number in sorted({3, last["query"], last["label"], *range(last["metrics"] - 1, len(copies))}):
         run(files, rounds=1, out=str(copies[number][1]), **changes)
         assert timeless(copies[number][1]) == want, copies[number][0]
         assert (copies[number][1] / "model" / "config.json").is_file()

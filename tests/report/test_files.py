@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from dal_nlp.core.ledger import State, read_state
+from dal_nlp.ledger.ledger import read_state
+from dal_nlp.ledger.state import State
 from dal_nlp.report import files as report
 
 Event = dict[str, Any]
@@ -434,7 +435,7 @@ def test_labels_metrics_and_texts_in_any_script(tmp_path: Path) -> None:
     ],
 )
 def test_targets_are_shown_as_people_read_them(tmp_path: Path, target: Any, shown: str) -> None:
-    events: list[Event] = [*run_started(), *query(1, ["one"], answered=0, guesses=[guess(target)])]
+    events: list[Event] = [*run_started(), *query(0, ["zero"]), *query(1, ["one"], answered=0, guesses=[guess(target)])]
     events.append({"event": "pseudo", "round": 1, "ids": ["p"], "targets": [target], "weight": 0.5})
     events.append({"event": "label", "round": 1, "id": "r1-0", "target": target})
     text = page_of(tmp_path, events).text
@@ -457,7 +458,7 @@ def test_marked_parts_of_a_text_are_highlighted_and_line_breaks_kept(tmp_path: P
     start = texts[0].index("<i>Ł")
     end = texts[0].index(", they")
     guesses = [guess("x", 0.5, [start, end]), guess("y", 0.5)]
-    page = page_of(tmp_path, [*run_started(), *query(1, texts, guesses=guesses)])
+    page = page_of(tmp_path, [*run_started(), *query(0, ["zero"]), *query(1, texts, guesses=guesses)])
     assert page.marked == ["<i>Łukasz &amp; 👩‍🚀 co</i>"]
     assert not {"b", "i"} & set(page.tags)
     (cell,) = [cell for cell in page.cells if "Who" in cell]

@@ -17,11 +17,11 @@ from torch import nn
 from dal_nlp import RunConfig, Session, UserError
 from dal_nlp.core.config import DrawsConfig, ScoringConfig, TrainingConfig, merge
 from dal_nlp.core.distributed import is_main, process_state
-from dal_nlp.core.ledger import read_state
 from dal_nlp.core.progress import Silent
 from dal_nlp.core.rng import torch_seeded
 from dal_nlp.core.task import Task
 from dal_nlp.learners import lora_learner
+from dal_nlp.ledger.ledger import read_state
 from dal_nlp.models.loss_prediction import LossPrediction
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
@@ -150,9 +150,9 @@ def runs(folder: Path, kind: str) -> dict[str, Any]:
         found[name] = {
             "asked": [query.ids for query in state.queries],
             "audit": state.audit,
-            "pseudo": [[event["ids"], event["targets"]] for event in state.pseudo.values()],
-            "values": [event["values"] for event in state.metrics],
-            "loss": [event["loss"] for event in state.metrics],
+            "pseudo": [[event.ids, event.targets] for event in state.pseudo.values()],
+            "values": [event.values for event in state.metrics],
+            "loss": [event.loss for event in state.metrics],
         }
     return found
 

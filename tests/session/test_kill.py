@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dal_nlp import RunConfig, Session
-from dal_nlp.core.ledger import read_state
+from dal_nlp.ledger.ledger import read_state
 from tests import tiny
 from tests.session.test_loop import timeless, write
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from dal_nlp import RunConfig, Session
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import read_state
+from dal_nlp.ledger.ledger import read_state
 from dal_nlp.tasks.calibration import promise
 from dal_nlp.workflows.autolabel import plan
 from dal_nlp.workflows.predict import predict
