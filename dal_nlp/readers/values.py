@@ -18,33 +18,11 @@ from dal_nlp.readers.literals import literal
 _NOTHING = frozenset({"na", "n/a", "<na>", "nan", "nat", "none", "null", "nil", "#n/a"})
 #: What spreadsheets show in place of a formula's result, in English, German, French and Spanish.
 _SPREADSHEET_ERRORS = frozenset(
-    [
-        "#NAME?",
-        "#N/A",
-        "#VALUE!",
-        "#REF!",
-        "#DIV/0!",
-        "#NUM!",
-        "#NULL!",
-        "#SPILL!",
-        "#CALC!",
-        "#FIELD!",
-        "#BLOCKED!",
-        "#UNKNOWN!",
-        "#GETTING_DATA",
-        "#NV",
-        "#WERT!",
-        "#BEZUG!",
-        "#ZAHL!",
-        "#NOM?",
-        "#VALEUR!",
-        "#NOMBRE!",
-        "#NOMBRE?",
-        "#¿NOMBRE?",
-        "#¡VALOR!",
-        "#¡REF!",
-        "#¡DIV/0!",
-    ]
+    (
+        *("#NAME?", "#N/A", "#VALUE!", "#REF!", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#FIELD!"),
+        *("#BLOCKED!", "#UNKNOWN!", "#GETTING_DATA", "#NV", "#WERT!", "#BEZUG!", "#ZAHL!", "#NOM?", "#VALEUR!"),
+        *("#NOMBRE!", "#NOMBRE?", "#\u00bfNOMBRE?", "#\u00a1VALOR!", "#\u00a1REF!", "#\u00a1DIV/0!"),
+    )
 )
 #: Characters without a width that say nothing in a label: soft hyphens, zero-width blanks, marks of direction.
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
@@ -54,6 +32,7 @@ _BLANKS = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
 _BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 _SCIENTIFIC = re.compile(r"[+-]?[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]{2,3}")
+_TRUE = frozenset({"true", "1", "yes", "y", "t"})
 _LONGEST_INTEGER = 4300  # digits, as Python's own limit
 
 
@@ -146,6 +125,13 @@ def spells_nothing(label: str) -> bool:
 def is_spreadsheet_error(text: str) -> bool:
     """Tell whether a text is what a spreadsheet shows in place of a formula's result, such as #NAME?."""
     return text.strip() in _SPREADSHEET_ERRORS
+
+
+def is_true(value: object) -> bool:
+    """Tell whether a cell says yes: a truth value, 1, or either as text."""
+    if isinstance(value, str):
+        return canonical_label(value).casefold() in _TRUE
+    return isinstance(value, bool | int | float) and value == 1
 
 
 def id_of(value: object) -> str | None:
