@@ -7,7 +7,7 @@ what is left into the final file, which appears under its name at once and whole
 
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -20,9 +20,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.data.examples import Example
+from dal_nlp.data.examples import Example, Reader
 from dal_nlp.data.hashing import Hashes, Mask
-from dal_nlp.readers.text_files import place
 
 NO_ANSWER = "no answer"
 REPEAT = "repeat of an earlier text"
@@ -55,7 +54,7 @@ class Staged:
         unusable: The other rows, each with its reason.
     """
 
-    source: str
+    reader: Reader
     file: IO[bytes]
     ids: Hashes
     contents: Hashes
@@ -65,7 +64,7 @@ class Staged:
 
     def place(self, i: int) -> str:
         """Return where row i is in the source."""
-        return place(self.source, int(self.rows[i]))
+        return self.reader.place(int(self.rows[i]))
 
     def batches(self) -> Iterator[tuple[slice, pa.RecordBatch]]:
         """Yield the texts, each batch with the rows that it covers."""
@@ -96,15 +95,15 @@ class Staged:
 
 
 @contextmanager
-def stage(source: str, examples: Iterable[Example], folder: Path) -> Iterator[Staged]:
+def stage(reader: Reader, folder: Path) -> Iterator[Staged]:
     """Read all examples once; the texts are on disk for the length of the block, and gone if the process dies."""
     ids, contents, rows, answered = array("Q"), array("Q"), array("q"), array("b")
     unusable: list[Rejected] = []
 
     def remember() -> Iterator[Example]:
-        for example in examples:
+        for example in reader.examples():
             if example.reason is not None:
-                unusable.append(Rejected(source, example.row, example.id, example.reason))
+                unusable.append(Rejected("", example.row, example.id, example.reason))
                 continue
             ids.append(example.id_hash)
             contents.append(example.content_hash)
@@ -115,7 +114,7 @@ def stage(source: str, examples: Iterable[Example], folder: Path) -> Iterator[St
     with tempfile.TemporaryFile(dir=folder) as file:
         _write_texts(remember(), file)
         numbers = np.asarray(ids), np.asarray(contents), np.asarray(rows), np.asarray(answered).astype(np.bool_)
-        yield Staged(source, file, *numbers, unusable)
+        yield Staged(reader, file, *numbers, unusable)
 
 
 def _write_texts(examples: Iterator[Example], file: IO[bytes]) -> None:
@@ -178,8 +177,10 @@ def sift(staged: Staged, exclude: Mapping[str, Hashes], need_targets: bool) -> t
     rejected = list(staged.unusable)
     if dropped.any():
         found = zip(staged.rows[dropped], staged.names(dropped), codes[dropped], strict=True)
-        rejected += [Rejected(staged.source, int(row), id, reasons[code]) for row, id, code in found]
-    return ~dropped, sorted(rejected, key=lambda rejected: rejected.row)
+        rejected += [Rejected("", int(row), id, reasons[code]) for row, id, code in found]
+    places = staged.reader.opened.locate
+    in_order = sorted(rejected, key=lambda rejected: rejected.row)
+    return ~dropped, [Rejected(*places(row.row), row.id, row.reason) for row in in_order]
 
 
 def write(staged: Staged, keep: Mask, path: Path, header: Mapping[str, str]) -> None:

@@ -49,6 +49,9 @@ def adapted(source: Source, texts: Sequence[str], label: str, reading: Reading) 
             f"{source.name} is an export of Prodigy: rows that were rejected or ignored were read as unlabelled."
         )
         return _mapped(source, lambda row: [_prodigy(row, label)])
+    if f"{label}.text" in there and label not in there:
+        reading.remark(f"{source.name} has its answers in {label}.text and {label}.answer_start, and was read so.")
+        return _mapped(source, lambda row: [{**row, label: _joined(row, label)}])
     if source.has_objects and label in there:
         return _mapped(source, lambda row: _responses(row, label))
     return source
@@ -76,7 +79,7 @@ def _answer_of_studio(source: Source, texts: Sequence[str], label: str) -> str:
 
 def _studio_task(row: Row, label: str) -> list[Row]:
     """Return a row for each annotation of a task that was not cancelled, or one without a label."""
-    data = row.get("data") if isinstance(row.get("data"), Mapping) else {}
+    data = _object(row, "data")
     id = data.get("dal_nlp_id", data.get("id", row.get("id")))
     plain = {"id": id, **data}
     annotations = [one for one in row.get("annotations") or [] if isinstance(one, Mapping)]
@@ -97,6 +100,11 @@ def _studio_answer(results: Any) -> Any:
     return {"text": [one["text"] for one in spans], "answer_start": [one["start"] for one in spans]} if spans else None
 
 
+def _object(row: Row, key: str) -> Mapping[str, Any]:
+    value = row.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
@@ -109,8 +117,7 @@ def _choices(value: Any) -> Any:
 
 def _argilla_record(row: Row, label: str) -> list[Row]:
     """Return a row for each submitted response of a record."""
-    fields = row.get("fields") if isinstance(row.get("fields"), Mapping) else {}
-    responses = row.get("responses") if isinstance(row.get("responses"), Mapping) else {}
+    fields, responses = _object(row, "fields"), _object(row, "responses")
     given = responses.get(label, next(iter(responses.values()), None) if len(responses) == 1 else None)
     return _responses({"id": row.get("id"), **fields, label: given}, label)
 
@@ -126,12 +133,19 @@ def _argilla_columns(row: Row, label: str) -> list[Row]:
 def _responses(row: Row, label: str) -> list[Row]:
     """Return a row for each different submitted value of a list of Argilla's {"value", "status"}."""
     given = row.get(label)
-    several = given if isinstance(given, list) else [given]
-    if not several or not all(isinstance(one, Mapping) and "value" in one for one in several):
+    several = [one for one in _listed(given) if isinstance(one, Mapping) and "value" in one]
+    if not several or len(several) < len(_listed(given)):
         return [row]
     values = [one["value"] for one in several if one.get("status", "submitted") == "submitted"]
     plain = [value for value in values if not is_missing(value)]
     return [{**row, label: value} for value in dict.fromkeys(map(str, plain))] or [{**row, label: None}]
+
+
+def _joined(row: Row, label: str) -> Row:
+    """Return the answers that lie in two columns as one object."""
+    parts = row.get(f"{label}.text"), row.get(f"{label}.answer_start")
+    text, start = (literal(part) if isinstance(part, str) else part for part in parts)
+    return {"text": text, "answer_start": start}
 
 
 def _prodigy(row: Row, label: str) -> Row:

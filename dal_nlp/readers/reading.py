@@ -83,6 +83,7 @@ class Source:
         is_open: Whether later rows may have columns that the first ones do not have.
         by_line: Whether a row's number is that of its line.
         has_objects: Whether cells may be objects, or lists of them.
+        has_keys: Whether each row names its own columns.
     """
 
     name: str
@@ -92,10 +93,15 @@ class Source:
     is_open: bool = False
     by_line: bool = False
     has_objects: bool = False
+    has_keys: bool = False
 
     def place(self, number: int) -> str:
         """Return where a row is, for a message: "pool.csv, line 3" or "pool.parquet, row 3"."""
         return f"{self.name}, {'line' if self.by_line else 'row'} {number}"
+
+    def locate(self, number: int) -> tuple[str, int]:
+        """Return the file that holds a row, and the row's number there."""
+        return self.name, number
 
 
 def unique_names(source: str, names: Sequence[str], reading: Reading) -> list[str]:

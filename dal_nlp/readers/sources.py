@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def open_source(source: str, reading: Reading) -> Source:
     path, part = local
     files = _files(source, path)
     if files is not None:
-        return _together(source, [(name, _open(name, file, "", reading)) for name, file in files])
+        return _together(source, [_open(name, file, "", reading) for name, file in files])
     if path.is_dir():
         return open_dataset(source, _arrow_folder(source, path, part), reading)
     return _open(source, path, part, reading)
@@ -69,6 +69,16 @@ def read_rows(source: str, reading: Reading | None = None) -> Rows:
             yield number, row
     if empty:
         raise empty_source(source)
+
+
+def known_classes(source: str) -> Mapping[str, Sequence[str]]:
+    """Return the names of the classes in the columns of a parquet file or dataset; no other kind of file has any."""
+    local = _local(source)
+    if source.startswith(DEMO) or (local is not None and ending(local[0]) not in ("", ".parquet")):
+        return {}
+    if local is not None and not local[0].exists() and not _is_pattern(source):
+        return {}
+    return open_source(source, Reading()).classes
 
 
 def empty_source(source: str) -> UserError:
@@ -209,14 +219,14 @@ def _in_order(file: Path) -> list[tuple[int, str]]:
 class _Shards(Chunks):
     """The rows of several sources one after the other; their numbers go on."""
 
-    def __init__(self, parts: Sequence[tuple[str, Source]]) -> None:
-        self._parts = parts
-        self.starts: list[int] = []
+    def __init__(self, parts: Sequence[Source]) -> None:
+        self.parts = parts
+        self.starts = [0]  # the highest number before each part that was read
 
     def __call__(self, wanted: Collection[str] | None) -> Iterator[Chunk]:
-        self.starts.clear()
+        self.starts = []
         highest = 0
-        for _, part in self._parts:
+        for part in self.parts:
             self.starts.append(highest)
             start = highest
             for chunk in part.chunks(wanted):
@@ -230,22 +240,34 @@ class _Together(Source):
 
     def place(self, number: int) -> str:
         """Return where a row is in the file that holds it."""
+        part, there = self._part(number)
+        return part.place(there)
+
+    def locate(self, number: int) -> tuple[str, int]:
+        """Return the file that holds a row, and the row's number there."""
+        part, there = self._part(number)
+        return part.name, there
+
+    def _part(self, number: int) -> tuple[Source, int]:
         shards = self.chunks
         assert isinstance(shards, _Shards)
         i = max(0, bisect_right(shards.starts, number - 1) - 1)
-        return shards._parts[i][1].place(number - shards.starts[i] if shards.starts else number)
+        return shards.parts[i], number - shards.starts[i]
 
 
-def _together(source: str, parts: Sequence[tuple[str, Source]]) -> Source:
-    columns = list(dict.fromkeys(name for _, part in parts for name in part.columns))
-    for name, part in parts:
+def _together(source: str, parts: Sequence[Source]) -> Source:
+    """Return files of one kind as one source; raises ``UserError`` where tables have other columns."""
+    columns = list(dict.fromkeys(name for part in parts for name in part.columns))
+    for part in parts:
         lacking = [column for column in columns if column not in part.columns]
-        if lacking and not part.is_open and not ending(Path(name)).startswith(".json"):
+        if lacking and not part.has_keys:
             raise UserError(
-                f"{name} has no column {lacking[0]!r}, as other files of {source} have: give all of them the same."
+                f"{part.name} has no column {lacking[0]!r}, as other files of {source} have: give all of them the same."
             )
-    classes = {name: names for _, part in parts for name, names in part.classes.items()}
-    return _Together(source, columns, _Shards(parts), classes, any(part.is_open for _, part in parts))
+    classes = {name: names for part in parts for name, names in part.classes.items()}
+    first = parts[0]
+    is_open, objects = any(part.is_open for part in parts), any(part.has_objects for part in parts)
+    return _Together(source, columns, _Shards(parts), classes, is_open, first.by_line, objects, first.has_keys)
 
 
 def _missing(source: str, path: Path) -> UserError:

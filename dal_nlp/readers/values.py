@@ -7,11 +7,11 @@ the place.
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from dal_nlp.core.errors import RowError
+from dal_nlp.core.errors import EmptyRow, RowError
 from dal_nlp.readers.literals import literal
 
 #: What other programs write where there is nothing. A label of such a spelling is one, and is said.
@@ -59,6 +59,22 @@ def text_of(value: object) -> str | None:
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return _number(value)
     raise RowError(f"holds {kind(value)} where a text is expected")
+
+
+def read_text(row: Mapping[str, Any], column: str) -> str:
+    """Return the text in a column of a row.
+
+    Raises:
+        EmptyRow: There is none.
+        RowError: It is something else.
+    """
+    try:
+        text = text_of(row[column])
+    except RowError as error:
+        raise RowError(f"{error} (column {column!r}): name another column with --text-column, or correct it") from None
+    if text is None:
+        raise EmptyRow(f"column {column!r} is empty")
+    return text
 
 
 def label_of(value: object, names: Sequence[str] = ()) -> str | None:
@@ -148,7 +164,7 @@ def id_of(value: object) -> str | None:
         return _whole(value)
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return _number(value)
-    raise RowError(f"has an id that is {kind(value)}, neither a text nor a number")
+    raise RowError(f"the id is neither text nor a number but {kind(value)}")
 
 
 def canonical_id(id: str) -> str:

@@ -292,7 +292,6 @@ def test_nothing_left(tmp_path: Path) -> None:
             ("no column 'text' (did you mean 'txt'?)", "but 'txt', 'label'", "--text-column"),
         ),
         ({}, {"text": "one", "labels": "good"}, ("no column 'label' (did you mean 'labels'?)", "--label-column")),
-        ({"id_column": "key"}, row("a", "one"), ("no column 'key'", "but 'id', 'text', 'label'", "--id-column")),
     ],
 )
 def test_missing_columns(
@@ -306,20 +305,51 @@ def test_missing_columns(
 @pytest.mark.parametrize(
     ("settings", "second", "wrong", "mend"),
     [
-        ({}, {"id": "b", "label": "good"}, "line 2 has no column 'text'", "add it or remove the row"),
         ({}, {"id": "", "text": "two", "label": "good"}, "line 2 has no id in column 'id'", "fill it in"),
         ({}, {"id": None, "text": "two", "label": "good"}, "line 2 has no id in column 'id'", "fill it in"),
         ({}, {"id": float("nan"), "text": "two", "label": "good"}, "line 2 has no id in column 'id'", "fill it in"),
-        ({}, {"id": ["b"], "text": "two", "label": "good"}, "line 2 has an id in column 'id' that is", "--id-column"),
-        ({"id_column": "key"}, {"text": "two", "label": "good"}, "line 2 has no column 'key'", "--id-column"),
+        (
+            {},
+            {"id": ["b"], "text": "two", "label": "good"},
+            "line 2 has in column 'id' no id (the id is",
+            "--id-column",
+        ),
+        (
+            {"id_column": "key"},
+            {"text": "two", "label": "good"},
+            "line 2 has no id in column 'key'",
+            "--id-column none",
+        ),
         ({}, {"id": "b", "text": "two \ud83d", "label": "good"}, "line 2 holds half a surrogate pair", "remove it"),
         ({}, {"id": "\ud83d", "text": "two", "label": "good"}, "line 2 holds half a surrogate pair", "remove it"),
     ],
 )
 def test_later_rows(tmp_path: Path, settings: dict[str, Any], second: dict[str, Any], wrong: str, mend: str) -> None:
-    message = complaint(tmp_path, [{**row("a", "one"), "key": "k"}, second], config(**settings))
-    assert wrong in message
-    assert mend in message
+    with pytest.raises(UserError) as caught:
+        pool(tmp_path, [{**row("a", "one"), "key": "k"}, second], settings=config(**settings))
+    assert wrong in str(caught.value)
+    assert mend in str(caught.value)
+
+
+def test_a_row_without_a_text_is_an_empty_one(tmp_path: Path) -> None:
+    corpus = read(tmp_path, [{"id": "a", "label": "good"}, row("b", "two"), {"id": "c", "text": None}])
+    assert corpus.dataset["id"][:] == ["b"]
+    assert [(bad.row, bad.id, bad.reason) for bad in corpus.rejected] == [
+        (1, "a", "empty text"),
+        (3, "c", "empty text"),
+    ]
+
+
+def test_ids_are_for_the_pool(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no column 'key' but 'id', 'text', 'label'.* --id-column, or none"):
+        pool(tmp_path, [row("a", "one")], settings=config(id_column="key"))
+    source = write(tmp_path / "test.jsonl", [row("", "one"), {"text": "two", "label": "bad"}])
+    for column in ("id", "key"):
+        settings = config(id_column=column)
+        corpus = read_corpus(source, toy(), settings, tmp_path / "cache", "test", need_targets=True)
+        assert len(set(corpus.dataset["id"][:])) == 2
+    twice = [row("a", "one"), row("a", "two")]
+    assert len(pool(tmp_path, twice, settings=config(id_column="none"))) == 2
 
 
 def test_no_file_is_left_by_a_process_that_dies_while_reading(tmp_path: Path) -> None:
