@@ -28,6 +28,7 @@ from dal_nlp.data.hashing import Hashes, Index, hash64
 from dal_nlp.data.ingest import HEADER, Exclude, Intake, Known
 from dal_nlp.data.staging import CONTENT_HASH, ID_HASH, Rejected
 from dal_nlp.data.tokenized import tokenized
+from dal_nlp.readers.inert import inert_rows
 
 __all__ = ["Corpus", "Rejected", "open_pool", "read_answers", "read_corpus", "read_pool", "write_rejected"]
 
@@ -219,9 +220,8 @@ def open_pool(folder: Path, config: RunConfig) -> Corpus:
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
     """Write the dropped rows as csv: file, row, id, reason."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("file", "row", "id", "reason"))
-        writer.writerows((row.file, row.row, row.id, row.reason) for row in rejected)
+        rows = ((row.file, row.row, row.id, row.reason) for row in rejected)
+        csv.writer(file).writerows(inert_rows(("file", "row", "id", "reason"), rows))
 
 
 def _load(path: Path, source: str, config: RunConfig) -> Corpus:

@@ -6,6 +6,7 @@ Python's csv goes from letter to letter and names the row that cannot be read.
 
 import csv
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,7 @@ from pyarrow import csv as arrow_csv
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.text import counted
 from dal_nlp.readers.encodings import blocks
+from dal_nlp.readers.inert import GUARDED, plain, restored_batch
 from dal_nlp.readers.quoting import Layout, Swallowed, lay_out
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names
 
@@ -58,9 +60,11 @@ def open_table(source: str, path: Path, separator: str, reading: Reading) -> Sou
     found, names = _separated(record, separator, reading)
     if found != separator:
         reading.remark(f"{source} has its columns separated by {_NAMES[found]}, and was read so.")
+    if GUARDED in names:
+        names = [plain(name) for name in names]
     names = unique_names(source, names, reading)
     table = _Table(source, path, found, names, reading)
-    return Source(source, [name for name in names if name], table, by_line=True)
+    return Source(source, [name for name in names if name not in ("", GUARDED)], table, by_line=True)
 
 
 def _unix(block: bytes) -> bytes:
@@ -113,10 +117,12 @@ class _Table(Chunks):
         self._names, self._width = names, len(names)
 
     def __call__(self, wanted: Collection[str] | None) -> Iterator[Chunk]:
-        self._kept = [i for i, name in enumerate(self._names) if name and (wanted is None or name in wanted)]
+        read = None if wanted is None else {*wanted, GUARDED}
+        self._kept = [i for i, name in enumerate(self._names) if name and (read is None or name in read)]
         self._rows = Swallowed(self._separator, self._width)
         self._short = 0
-        yield from self._chunks()
+        for chunk in self._chunks():
+            yield chunk if chunk.table is None else replace(chunk, table=restored_batch(chunk.table))
         number = self._rows.first()
         if number is not None:
             raise UserError(
