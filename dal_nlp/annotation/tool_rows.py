@@ -123,14 +123,16 @@ class ToolRows:
             raise UserError(f"has no column {wanted!r}{nearest(wanted, self._names)} but {self._there}.")
         ways = [wanted] if wanted else [STUDIO_ID, self._config.id_column, ID]
         if self._is_studio and wanted is None:
-            ways.remove(ID)  # a number of Label Studio's
+            ways = [name for name in ways if name != ID]  # a number of Label Studio's
         return next((name for name in ways if name in self._names), None)
 
     @cached_property
     def _has_verdicts(self) -> bool:
         """Whether the column ``answer`` is Prodigy's, and not that of a sheet."""
-        found = {row.get(ANSWER) for row in self.rows if not is_missing(row.get(ANSWER))}
-        return bool(found) and found <= _VERDICTS and not found & set(self._task.labels) and self._elsewhere is not None
+        verdicts = _VERDICTS.difference(self._task.labels)
+        found = [row[ANSWER] for row in self.rows if not is_missing(row.get(ANSWER))]
+        known = all(isinstance(value, str) and value in verdicts for value in found)
+        return bool(found) and known and self._elsewhere is not None
 
     @cached_property
     def _elsewhere(self) -> str | None:
