@@ -1,6 +1,5 @@
 """Row matching: the example that a row of answers is about, by its id, by its text, or by both."""
 
-import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from itertools import chain
@@ -10,14 +9,11 @@ from dal_nlp.core.errors import RowError, nearest
 from dal_nlp.core.ledger import State
 from dal_nlp.core.task import Example, Task
 from dal_nlp.readers.inert import plain
-from dal_nlp.readers.values import canonical_id, canonical_label, is_missing, is_rewritten_id, is_spreadsheet_error
+from dal_nlp.readers.sameness import beginning, flat, is_rewritten, same_text
+from dal_nlp.readers.values import canonical_id, is_missing, is_rewritten_id, is_spreadsheet_error
 
-#: Characters that a cell of a spreadsheet holds; it cuts off what is longer.
-_CELL = 32_000
 #: Unknown ids that are compared with all known ones, which takes milliseconds each.
 _COMPARED = 20
-#: Characters of a text in a message.
-_SHOWN = 40
 
 
 class Match(NamedTuple):
@@ -91,7 +87,7 @@ class RowMatcher:
             self._check(known, texts)
             return Match(known, False)
         found = self._by_text.get(self._joined(texts), [])
-        if len(found) == 1 and (foreign or not id or _is_rewritten(id, found[0])):
+        if len(found) == 1 and (foreign or not id or is_rewritten(id, found[0])):
             return Match(found[0], True)
         raise ValueError(self._nowhere(id, texts, place, bool(found)))
 
@@ -143,31 +139,3 @@ class RowMatcher:
             return flat(self._task.show(self._task.read(texts)))
         except RowError:
             return ""
-
-
-def _is_rewritten(id: str, original: str) -> bool:
-    """Tell whether an id may be what a spreadsheet has made of another: rounded, or without the zeros in front."""
-    try:
-        one, other = float(id.replace(",", ".")), float(original)
-    except ValueError:
-        return False
-    return math.isclose(one, other, rel_tol=1e-2 if is_rewritten_id(id) else 1e-12)
-
-
-def flat(text: str) -> str:
-    """Return what a text and the forms in which tables and tools give it back share."""
-    return " ".join(canonical_label(plain(text)).split())
-
-
-def same_text(one: str, other: str) -> bool:
-    """Tell whether two texts are one, whatever became of blanks, line ends and what a cell has no room for."""
-    if one == other:
-        return True
-    short, long = sorted((flat(one), flat(other)), key=len)
-    return short == long or (len(short) >= _CELL and long.startswith(short))
-
-
-def beginning(text: str) -> str:
-    """Return how a text begins, for a message."""
-    flat = " ".join(text.split())
-    return repr(flat if len(flat) <= _SHOWN else f"{flat[:_SHOWN]}...")

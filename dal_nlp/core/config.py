@@ -199,6 +199,9 @@ class RunConfig(Section):
     id_column: str = Field("id", description="column of stable ids, or none; without one, a hash of the content")
     context_columns: Names | None = Field(None, description="columns that people are shown beside the text")
     encoding: str | None = Field(None, description="of text files that are not UTF-8; null: found by their bytes")
+    repeats: Literal["first", "majority", "drop"] | None = Field(
+        None, description="what counts where one text has several answers; null: that is an error"
+    )
     quoting: Literal["double", "none"] = Field(
         "double", description="what double quotes are in tables of text: around cells, or letters"
     )

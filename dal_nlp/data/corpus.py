@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,14 @@ from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.ledger import Target
 from dal_nlp.core.task import Task, decode
-from dal_nlp.data.examples import Reader, read_answers
+from dal_nlp.data.examples import Answers, Reader
 from dal_nlp.data.hashing import Hashes, Index, hash64
 from dal_nlp.data.ingest import HEADER, Exclude, Intake, Known
 from dal_nlp.data.staging import CONTENT_HASH, ID_HASH, Rejected
 from dal_nlp.data.tokenized import tokenized
 from dal_nlp.readers.inert import inert_rows
 
-__all__ = ["Corpus", "Rejected", "open_pool", "read_answers", "read_corpus", "read_pool", "write_rejected"]
+__all__ = ["Corpus", "Rejected", "open_pool", "read_corpus", "read_pool", "write_rejected"]
 
 #: Settings that Task.encode depends on.
 _ENCODING = {"task", "task_options", "text_column", "label_column", "max_length"}
@@ -123,7 +123,7 @@ def read_corpus(
     name: str,
     *,
     need_targets: bool,
-    answers: Mapping[str, Target] | None = None,
+    answers: Answers | None = None,
     exclude: Exclude | None = None,
     strict: bool = False,
     classes: Sequence[str] = (),
@@ -137,7 +137,7 @@ def read_corpus(
         cache: The folder of the files; None for one that goes when the corpus goes.
         name: What the examples are for, such as "test".
         need_targets: Drop rows without an answer.
-        answers: Answers by id, in place of those in the rows.
+        answers: In place of those in the rows.
         exclude: Rows with these contents are dropped.
         strict: Raise where a row would be dropped.
         classes: See ``Reader``.
@@ -168,7 +168,7 @@ def read_pool(
     cache: Path,
     *,
     need_targets: bool,
-    answers: Mapping[str, Target] | None = None,
+    answers: Answers | None = None,
     exclude: Exclude | None = None,
     strict: bool = False,
     classes: Sequence[str] = (),

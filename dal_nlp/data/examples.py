@@ -36,6 +36,22 @@ class Example(NamedTuple):
     reason: str | None = None
 
 
+class Answers(dict[str, Target]):
+    """Answers by id, in place of those in the rows."""
+
+    def find(self, id: str, fields: Mapping[str, Any]) -> Target | None:
+        """Return the answer to a row, None where there is none."""
+        return self.get(id)
+
+    def signature(self) -> str:
+        """Return what stands for all that rows can be given."""
+        return json.dumps(self, sort_keys=True)
+
+    def remarks(self) -> list[str]:
+        """Return what became of the answers once all rows were read, in sentences."""
+        return []
+
+
 @runtime_checkable
 class NamesColumns(Protocol):
     """A task that says which columns it reads beside those that a file must have; of another one all are read."""
@@ -53,7 +69,7 @@ class Reader:
         task: Reads the texts and the answer of a row.
         config: Names the columns.
         need_targets: Whether a source without any answers is an error.
-        answers: Answers by id, in place of those in the rows.
+        answers: In place of those in the rows.
         label_mend: What a user can do about a missing column of answers.
         need_ids: Whether rows are found again by their ids; if not, a row without one is known by its content.
         classes: Names of the classes that numbers among the answers stand for; a source's own names count first.
@@ -63,7 +79,7 @@ class Reader:
     task: Task
     config: RunConfig
     need_targets: bool = False
-    answers: Mapping[str, Target] | None = None
+    answers: Answers | None = None
     label_mend: str = "name the column with --label-column"
     need_ids: bool = True
     classes: Sequence[str] = ()
@@ -134,7 +150,7 @@ class Reader:
             content = hash64(_CANONICAL.encode({name: field for name, field in fields.items() if name != GROUP}))
             id = read_id(row, self.config, self.need_ids) or f"{content:016x}"
             if self.answers is not None:
-                target = self.answers.get(id)
+                target = self.answers.find(id, fields)
             elif column not in row:
                 target = None
             else:
@@ -223,36 +239,6 @@ def read_id(row: Mapping[str, Any], config: RunConfig, needed: bool = True) -> s
 def read_target(row: Mapping[str, Any], task: Task, column: str) -> Target | None:
     """Return a row's answer, None where it has none or lacks the column of answers."""
     return task.read_target(row) if column in row else None
-
-
-def read_answers(path: str, task: Task, config: RunConfig, remarks: list[str] | None = None) -> dict[str, Target]:
-    """Read answers by id from a file of any known kind; rows without an answer are left out.
-
-    Raises:
-        UserError: The file cannot be read, has no column of ids or answers, holds an answer that cannot be used, or
-            answers one id in two ways.
-    """
-    answers: dict[str, Target] = {}
-    opened = open_plain(path, task, config, [] if remarks is None else remarks)
-    column = task.answer_column(opened.columns)
-    require(opened, config.id_column, "name the column that joins it to the pool with --id-column")
-    require(opened, column, "name the column with --label-column")
-    for chunk in opened.chunks(None):
-        for number, row in chunk.rows():
-            where = opened.place(number)
-            try:
-                id, target = read_id(row, config), read_target(row, task, column)
-            except UnusableRow as error:
-                raise UserError(f"{where} cannot be used ({_reason(error)}): correct or remove it.") from None
-            except RowError as error:
-                raise UserError(f"{where} {str(error).rstrip('.')}.") from None
-            if id is None:
-                raise UserError(f"{where} has no column {config.id_column!r}: give every answer its id.")
-            if target is not None and answers.setdefault(id, target) != target:
-                raise UserError(
-                    f"{where} answers the id {id!r} in another way than an earlier row: keep one of the two."
-                )
-    return answers
 
 
 def require(opened: Source, name: str, mend: str) -> None:

@@ -22,7 +22,7 @@ HEADER = "dal_nlp"  # key of the Arrow schema's metadata
 #: Settings that the rows depend on.
 _READING = {
     *("task", "task_options", "text_column", "label_column", "id_column", "labels"),
-    *("context_columns", "encoding", "quoting"),
+    *("context_columns", "encoding", "quoting", "repeats"),
 }
 
 
@@ -60,6 +60,8 @@ class Intake:
         """
         with stage(self.reader, self.path.parent) as staged:
             check_ids(staged)
+            if self.reader.answers is not None:
+                self.reader.remarks.extend(self.reader.answers.remarks())
             keep, rejected = sift(staged, self.exclude, self.reader.need_targets)
             self.refuse(rejected)
             if not keep.any():
@@ -93,9 +95,7 @@ class Intake:
             f"{settings}\n{reader.need_targets}\n{reader.need_ids}\n{reader.classes}\n{source_digest(reader.source)}\n".encode()
         )
         if reader.answers is not None:
-            whole.update(b"answers\n")
-            for id in sorted(reader.answers):
-                whole.update(json.dumps([id, reader.answers[id]]).encode())
+            whole.update(f"answers\n{reader.answers.signature()}".encode())
         for name, contents in self.exclude.items():
             whole.update(name.encode() + np.sort(contents).tobytes())
         return whole.hexdigest()

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.readers.inert import GUARDED, plain, restored_batch
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names
 from dal_nlp.readers.values import is_spreadsheet_error, text_of
 
@@ -27,25 +28,27 @@ def open_workbook(source: str, path: Path, sheet: str, reading: Reading) -> Sour
         reading: Takes remarks.
     """
     table = _Sheet(source, path, sheet, reading)
-    return Source(source, [name for name in table.names if name], table)
+    return Source(source, [name for name in table.names if name not in ("", GUARDED)], table)
 
 
 class _Sheet(Chunks):
     def __init__(self, source: str, path: Path, sheet: str, reading: Reading) -> None:
         self._source, self._path, self._sheet, self._reading = source, path, sheet, reading
         for number, cells in self._rows():
-            self.names: Sequence[str] = unique_names(source, cells, reading)
+            names = [plain(cell) for cell in cells] if GUARDED in cells else cells
+            self.names: Sequence[str] = unique_names(source, names, reading)
             self._first = number
             return
         raise UserError(f"{source} is empty, it has no rows: give a file with one example a row.")
 
     def __call__(self, wanted: Collection[str] | None) -> Iterator[Chunk]:
-        kept = [i for i, name in enumerate(self.names) if name and (wanted is None or name in wanted)]
+        read = None if wanted is None else {*wanted, GUARDED}
+        kept = [i for i, name in enumerate(self.names) if name and (read is None or name in read)]
         rows = ((number, cells) for number, cells in self._rows() if number > self._first)
         while some := list(islice(rows, _ROWS)):
             columns = [pa.array([cells[i] if i < len(cells) else "" for _, cells in some], pa.string()) for i in kept]
             numbers = np.array([number for number, _ in some], np.int64)
-            yield Chunk(numbers, pa.record_batch(columns, names=[self.names[i] for i in kept]))
+            yield Chunk(numbers, restored_batch(pa.record_batch(columns, names=[self.names[i] for i in kept])))
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield (number as spreadsheets count, cells) of the rows that are not empty."""

@@ -12,8 +12,9 @@ from dal_nlp.core.ledger import Ledger, Target
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted
-from dal_nlp.data.corpus import Corpus, read_answers, read_corpus, read_pool, write_rejected
+from dal_nlp.data.corpus import Corpus, read_corpus, read_pool, write_rejected
 from dal_nlp.data.examples import class_names
+from dal_nlp.data.joined_answers import read_answers
 from dal_nlp.data.label_checks import check_labels
 from dal_nlp.models.pool import fetch
 from dal_nlp.readers.text_files import place

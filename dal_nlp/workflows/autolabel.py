@@ -18,7 +18,7 @@ from dal_nlp.core.ledger import Target, readable
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import decode
 from dal_nlp.data.corpus import Rejected, write_rejected
-from dal_nlp.data.examples import Example, Reader
+from dal_nlp.data.examples import Answers, Example, Reader
 from dal_nlp.readers.inert import inert_rows
 from dal_nlp.report.summary import texts_asked
 from dal_nlp.strategies import probes
@@ -168,7 +168,7 @@ def _known(run: Run, validation: str | None) -> list[Known]:
         for label in {str(target) for _, target in known}.difference(run.task.labels):
             raise UserError(f"{file} has the label {label!r}, which the run does not know: leave such rows out.")
         return known
-    audit = {id: state.answers[id] for id in state.audit or [] if id in state.answers}
+    audit = Answers({id: state.answers[id] for id in state.audit or [] if id in state.answers})
     if not audit or config.data is None:
         raise UserError(
             "There is nothing to measure the model's confidence on, as the test set is not for that: give --validation "
@@ -177,7 +177,7 @@ def _known(run: Run, validation: str | None) -> list[Known]:
     return list(_answered(run, config, config.data, audit))
 
 
-def _answered(run: Run, config: RunConfig, source: str, answers: dict[str, Target] | None) -> Iterator[Known]:
+def _answered(run: Run, config: RunConfig, source: str, answers: Answers | None) -> Iterator[Known]:
     for example in Reader(source, run.task, config, need_targets=answers is None, answers=answers).examples():
         target = decode(example.target)
         if target is not None and example.fields is not None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dal_nlp.annotation import row_matching
-from dal_nlp.annotation.row_matching import RowMatcher, same_text, texts_in
+from dal_nlp.annotation.row_matching import RowMatcher, texts_in
+from dal_nlp.readers.sameness import same_text
 from tests import tiny
 
 POOL = {

@@ -16,8 +16,10 @@ from dal_nlp.core.errors import EmptyRow, RowError, UnusableRow, UserError
 from dal_nlp.core.task import Task
 from dal_nlp.data import corpus as corpus_module
 from dal_nlp.data import staging
-from dal_nlp.data.corpus import Corpus, Rejected, read_answers, read_corpus, read_pool, write_rejected
+from dal_nlp.data.corpus import Corpus, Rejected, read_corpus, read_pool, write_rejected
+from dal_nlp.data.examples import Answers
 from dal_nlp.data.hashing import Index, digest
+from dal_nlp.data.joined_answers import read_answers
 from dal_nlp.data.tokenized import describe
 from tests import tiny
 from tests.tiny import write
@@ -235,7 +237,7 @@ def test_the_task_says_which_column_has_the_answers(tmp_path: Path) -> None:
 def test_an_answer_that_cannot_be_used_drops_the_row_only_where_it_is_read(tmp_path: Path) -> None:
     rows = [row("a", "one"), row("b", "two", "both")]
     assert read(tmp_path, rows, need_targets=False).dataset["id"][:] == ["a"]
-    assert read(tmp_path, rows, answers={"a": "good", "b": "bad"}).targets() == ["good", "bad"]
+    assert read(tmp_path, rows, answers=Answers({"a": "good", "b": "bad"})).targets() == ["good", "bad"]
 
 
 def test_unusable_rows_do_not_clash(tmp_path: Path) -> None:
@@ -252,7 +254,7 @@ def test_rows_without_answers_stay_where_none_are_needed(tmp_path: Path) -> None
 
 def test_given_answers_replace_those_of_the_rows(tmp_path: Path) -> None:
     rows = [{"id": "a", "text": "one"}, {"id": "b", "text": "two"}, {"id": "c", "text": "three", "label": "nonsense"}]
-    corpus = read(tmp_path, rows, answers={"b": "good", "c": "bad"})
+    corpus = read(tmp_path, rows, answers=Answers({"b": "good", "c": "bad"}))
     assert corpus.targets() == ["good", "bad"]
     assert [(bad.id, bad.reason) for bad in corpus.rejected] == [("a", "no answer")]
 
@@ -480,7 +482,7 @@ def test_an_unchanged_pool_is_not_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"answers": {"r1": "bad"}},
+        {"answers": Answers({"r1": "bad"})},
         {"exclude": {"test": np.array([1], np.uint64)}},
         {"need_targets": False},
         {"settings": config(labels=["good", "bad"])},
@@ -515,8 +517,8 @@ def test_rows_that_may_no_longer_be_used_are_gone(tmp_path: Path) -> None:
 
 
 def test_changed_answers_make_it_read_again(tmp_path: Path) -> None:
-    first = pool(tmp_path, ROWS, answers={"r1": "bad"})
-    second = pool(tmp_path, ROWS, answers={"r1": "good"}, previous=first.digest)
+    first = pool(tmp_path, ROWS, answers=Answers({"r1": "bad"}))
+    second = pool(tmp_path, ROWS, answers=Answers({"r1": "good"}), previous=first.digest)
     assert (first.targets(), second.targets()) == (["bad"], ["good"])
 
 
