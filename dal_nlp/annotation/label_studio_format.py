@@ -24,7 +24,7 @@ Result = dict[str, Any]
 
 def interface(task: Task) -> str:
     """Return the labelling interface of a task, as XML."""
-    *above, last = _fields(task)
+    *above, last = field_names(task)
     shown = [f'  <Text name="text{i}" value="${name}"/>' for i, name in enumerate(above)]
     text = f'  <Text name="{ABOUT}" value="${last}"/>'
     choices = "".join(f"<Choice value={quoteattr(label)}/>" for label in task.labels)
@@ -39,10 +39,10 @@ def interface(task: Task) -> str:
 
 def data(task: Task, example: Example) -> dict[str, str]:
     """Return what a task of Label Studio shows of an example, with our id."""
-    return {ID: str(example["id"]), **dict(zip(_fields(task), task.texts(example), strict=True))}
+    return {ID: str(example["id"]), **dict(zip(field_names(task), task.texts(example), strict=True))}
 
 
-def _fields(task: Task) -> list[str]:
+def field_names(task: Task) -> list[str]:
     """Return what the texts are called in the data of a task: as their columns are, unless Label Studio reads more.
 
     It refuses or misreads a name such as "a.b" or "x[0]", and ours must stay ours.
@@ -80,14 +80,16 @@ def _result(kind: str, name: str, value: dict[str, Any]) -> Result:
     return {"from_name": name, "to_name": ABOUT, "type": kind, "value": value}
 
 
-def read_results(task: Task, found: Sequence[Mapping[str, Any]], example: Example) -> str:
+def read_results(task: Task, found: Sequence[Mapping[str, Any]], example: Example, control: str = ANSWER) -> str:
     """Return the results of an annotation as a person would type the answer; "" where there is none.
+
+    ``control`` is what the interface calls the one that answers.
 
     Raises:
         ValueError: They hold something else than the interface asks for.
     """
     values = [(str(result.get("from_name")), result.get("value")) for result in found]
-    mine = [value for name, value in values if name == ANSWER and isinstance(value, Mapping)]
+    mine = [value for name, value in values if name == control and isinstance(value, Mapping)]
     if task.asks == "span":
         return _read_spans(task, mine, [name for name, _ in values], example)
     texts = [text for value in mine for text in _listed(value.get("choices" if task.asks == "label" else "text"))]

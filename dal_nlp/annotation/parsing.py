@@ -9,6 +9,7 @@ from dal_nlp.annotation.answers import Label, Origin, Skip
 from dal_nlp.core.errors import nearest
 from dal_nlp.core.task import REFUSALS, Example, Task
 from dal_nlp.ledger.events import AnswerEvent
+from dal_nlp.readers.values import alike, is_spreadsheet_error, label_of
 
 #: Characters of the longest answer that is taken.
 LONGEST_ANSWER = 100_000
@@ -34,6 +35,11 @@ def read_answer(task: Task, text: str, example: Example, origin: Origin | None) 
     id, word = str(example["id"]), text.strip().casefold()
     if len(text) > LONGEST_ANSWER:
         raise ValueError(f"the answer has {len(text):,} characters, more than {LONGEST_ANSWER:,}: shorten it")
+    if is_spreadsheet_error(text) and text.strip() not in task.labels:
+        raise ValueError(
+            f"{text.strip()!r} is what a spreadsheet makes of an answer that it takes for a formula: type it again, "
+            "with an apostrophe in front"
+        )
     _check_characters("answer", text)
     if origin:
         _check_characters("name", origin.by)
@@ -57,12 +63,15 @@ def _check_characters(name: str, text: str) -> None:
 
 
 def _label(task: Task, text: str) -> str:
-    """Return the label that is meant: as it is written, or with other capitals where only one is that."""
-    alike = [label for label in task.labels if label.casefold() == text.casefold()]
+    """Return the label that is meant: as it is written, as files have it (1.0 is 1), or where only one is like it."""
     if text in task.labels:
         return text
-    if len(alike) == 1:
-        return alike[0]
+    label = label_of(text) or ""
+    if label in task.labels:
+        return label
+    close = [known for known in task.labels if alike(known) == alike(label)]
+    if len(close) == 1:
+        return close[0]
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
     raise ValueError(f"{shown!r} is none of the labels {', '.join(task.labels)}{nearest(shown, task.labels)}")
 

@@ -3,6 +3,7 @@
 Layers, later over earlier: the recipe of the task (``configs/``), a YAML file of the user, the flags, ``--set``.
 """
 
+import csv
 import hashlib
 import json
 import math
@@ -35,11 +36,18 @@ IDENTITY = (
 )
 
 
+def split_names(text: str) -> list[str]:
+    """Read "a,b" as ["a", "b"]; a name that holds a comma is in double quotes, as in csv."""
+    try:
+        (cells,) = csv.reader([text], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError):
+        cells = text.split(",")
+    return [cell.strip() for cell in cells if cell.strip()]
+
+
 def _names(value: object) -> object:
-    """Read "a,b" as ["a", "b"]; leave lists alone."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
+    """Read a text as a list of names; leave lists alone."""
+    return split_names(value) if isinstance(value, str) else value
 
 
 def _target(value: object) -> object:
@@ -180,7 +188,15 @@ class Settings(Section):
     test: str | None = Field(None, description="labelled examples that only measure")
     text_column: Names = Field(["text"], description="one column, or two for pairs of texts")
     label_column: str = Field("label", description="column of the answers")
-    id_column: str = Field("id", description="column of stable ids; without one, a hash of the content")
+    id_column: str = Field("id", description="column of stable ids, or none; without one, a hash of the content")
+    context_columns: Names | None = Field(None, description="columns that people are shown beside the text")
+    encoding: str | None = Field(None, description="of text files that are not UTF-8; null: found by their bytes")
+    repeats: Literal["first", "majority", "drop"] | None = Field(
+        None, description="what counts where one text has several answers; null: that is an error"
+    )
+    quoting: Literal["double", "none"] = Field(
+        "double", description="what double quotes are in tables of text: around cells, or letters"
+    )
     labels: Names | None = Field(None, description="the label set, if the files do not show all of it")
     labeled: str | None = Field(None, description="labels the team already has: they train and cost nothing")
     validation: str | None = Field(None, description="labelled examples for the rules that read a score")

@@ -8,7 +8,8 @@ import json
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,14 @@ from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.targets import Target, decode
 from dal_nlp.core.task import Task
-from dal_nlp.data.examples import Reader, read_answers
+from dal_nlp.data.examples import Answers, Reader
 from dal_nlp.data.hashing import Hashes, Index, hash64
 from dal_nlp.data.ingest import HEADER, Exclude, Intake, Known
 from dal_nlp.data.staging import CONTENT_HASH, ID_HASH, Rejected
 from dal_nlp.data.tokenized import tokenized
+from dal_nlp.readers.inert import inert_rows
 
-__all__ = ["Corpus", "Rejected", "open_pool", "read_answers", "read_corpus", "read_pool", "write_rejected"]
+__all__ = ["Corpus", "Rejected", "open_pool", "read_corpus", "read_pool", "write_rejected"]
 
 #: Settings that Task.encode depends on.
 _ENCODING = {"task", "task_options", "text_column", "label_column", "max_length"}
@@ -46,6 +48,7 @@ class Corpus:
         contents: (N,) hashes of the task's fields; another corpus can ``exclude`` them.
         added: Rows that a pool gained when the copy that is in use was made; 0 for a run's first copy.
         gone: Rows that it lost then.
+        remarks: What should be known of how the source was read, in sentences.
     """
 
     source: str
@@ -55,6 +58,7 @@ class Corpus:
     contents: Hashes
     added: int
     gone: int
+    remarks: list[str]
     _signature: str
     _ids: Index
     _path: Path
@@ -99,6 +103,13 @@ class Corpus:
         """Return the different answers, in the order in which they first appear."""
         return [decode(text) for text in self.dataset.data.column("target").unique().drop_null().to_pylist()]
 
+    def target_counts(self) -> Counter[str]:
+        """Return how many examples have each answer, of a task whose answers are labels."""
+        counted = self.dataset.data.column("target").value_counts().to_pylist()
+        return Counter(
+            {str(decode(entry["values"])): entry["counts"] for entry in counted if entry["values"] is not None}
+        )
+
     def encoded(self, task: Task) -> Dataset:
         """Return the dataset with the task's features, tokenised once and kept beside the texts."""
         return tokenized(self.dataset, task, self._path, self._settings, self._ids.hashes, self.contents)
@@ -112,9 +123,10 @@ def read_corpus(
     name: str,
     *,
     need_targets: bool,
-    answers: Mapping[str, Target] | None = None,
+    answers: Answers | None = None,
     exclude: Exclude | None = None,
     strict: bool = False,
+    classes: Sequence[str] = (),
 ) -> Corpus:
     """Read a source into ``cache/NAME.arrow``, memory-mapped.
 
@@ -125,16 +137,17 @@ def read_corpus(
         cache: The folder of the files; None for one that goes when the corpus goes.
         name: What the examples are for, such as "test".
         need_targets: Drop rows without an answer.
-        answers: Answers by id, in place of those in the rows.
+        answers: In place of those in the rows.
         exclude: Rows with these contents are dropped.
         strict: Raise where a row would be dropped.
+        classes: See ``Reader``.
 
     Raises:
         UserError: The source cannot be used; the message names file, row and mend.
     """
     folder = cache or Path(tempfile.mkdtemp(prefix="dal-nlp-"))
     folder.mkdir(parents=True, exist_ok=True)
-    reader = Reader(source, task, config, need_targets, answers)
+    reader = Reader(source, task, config, need_targets, answers, need_ids=False, classes=classes)
     path = folder / f"{name}.arrow"
     try:
         Intake(reader, path, exclude or {}, strict).read("", None, None)
@@ -155,9 +168,10 @@ def read_pool(
     cache: Path,
     *,
     need_targets: bool,
-    answers: Mapping[str, Target] | None = None,
+    answers: Answers | None = None,
     exclude: Exclude | None = None,
     strict: bool = False,
+    classes: Sequence[str] = (),
     previous: str | None = None,
 ) -> Corpus:
     """Read the pool into ``cache/pool.arrow``, or take that copy of an earlier start where nothing has changed since.
@@ -165,7 +179,7 @@ def read_pool(
     A Hub name or demonstration is read once: its copy serves the rest of the run.
 
     Args:
-        source: As in ``read_corpus``, and so are the next seven.
+        source: As in ``read_corpus``, and so are the next eight.
         task: See ``source``.
         config: See ``source``.
         cache: See ``source``.
@@ -173,6 +187,7 @@ def read_pool(
         answers: See ``source``.
         exclude: See ``source``.
         strict: See ``source``.
+        classes: See ``source``.
         previous: Digest of the pool that the run has worked with so far, None at its first start.
 
     Raises:
@@ -180,7 +195,7 @@ def read_pool(
     """
     cache.mkdir(parents=True, exist_ok=True)
     mend = "name the column with --label-column, or give the answers with --answers FILE"
-    reader = Reader(source, task, config, need_targets, answers, mend)
+    reader = Reader(source, task, config, need_targets, answers, mend, classes=classes)
     path = cache / "pool.arrow"
     intake = Intake(reader, path, exclude or {}, strict)
     signature = intake.signature()
@@ -205,9 +220,8 @@ def open_pool(folder: Path, config: Settings) -> Corpus:
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
     """Write the dropped rows as csv: file, row, id, reason."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("file", "row", "id", "reason"))
-        writer.writerows((row.file, row.row, row.id, row.reason) for row in rejected)
+        rows = ((row.file, row.row, row.id, row.reason) for row in rejected)
+        csv.writer(file).writerows(inert_rows(("file", "row", "id", "reason"), rows))
 
 
 def _load(path: Path, source: str, config: Settings) -> Corpus:
@@ -219,11 +233,12 @@ def _load(path: Path, source: str, config: Settings) -> Corpus:
     return Corpus(
         source=source,
         dataset=dataset.remove_columns([ID_HASH, CONTENT_HASH]),
-        rejected=[Rejected(source, *row) for row in header["rejected"]],
+        rejected=[Rejected(*row) if len(row) > 3 else Rejected(source, *row) for row in header["rejected"]],
         digest=header["digest"],
         contents=contents,
         added=header["added"],
         gone=header["gone"],
+        remarks=header.get("remarks", []),
         _signature=header["signature"],
         _ids=Index(ids),
         _path=path,

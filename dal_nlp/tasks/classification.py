@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError, nearest
+from dal_nlp.core.errors import RowError, Unsupported, UserError, nearest
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Batch, Example, Prediction, pad
+from dal_nlp.readers.values import canonical_label, label_of, read_text
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.metrics import cohen_kappa
 
@@ -72,7 +73,8 @@ class Classification:
             raise UserError(
                 "--text-column wants one column, or two for pairs of texts: --text-column premise,hypothesis."
             )
-        if config.labels is not None and (len(config.labels) < 2 or len(set(config.labels)) < len(config.labels)):
+        given = config.labels
+        if given is not None and (len(given) < 2 or len(set(map(canonical_label, given))) < len(given)):
             raise UserError("--labels wants at least two labels, each of them once: --labels negative,positive.")
         return cls(
             config.text_column, config.label_column, config.labels or (), config.max_length, config.labels is not None
@@ -130,20 +132,17 @@ class Classification:
 
     def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return {"text": ..., "pair": ... or None}; raises ``EmptyRow`` where a text is empty."""
-        texts = [row[column] for column in self._columns]
-        for column, text in zip(self._columns, texts, strict=True):
-            if text is None or not str(text).strip():
-                raise EmptyRow(f"column {column!r} is empty")
-        return {"text": str(texts[0]), "pair": str(texts[1]) if len(texts) == 2 else None}
+        texts = [read_text(row, column) for column in self._columns]
+        return {"text": texts[0], "pair": texts[1] if len(texts) == 2 else None}
 
     def read_target(self, row: Mapping[str, Any]) -> Target | None:
         """Return the label as text; raises ``RowError`` for several labels and for one outside ``labels``."""
-        label = row.get(self._label_column)
-        if isinstance(label, list | tuple | dict | set):
-            raise RowError("holds several labels and multi-label data is not supported: give one label a row")
-        if label is None or label != label or not str(label).strip():  # NaN stands for an empty cell
-            return None
-        return self.parse(_as_text(label), row)
+        label = label_of(row.get(self._label_column))
+        return None if label is None else self.parse(label, row)
+
+    def further_columns(self) -> list[str]:
+        """Return nothing: texts and a label are all."""
+        return []
 
     def learn_labels(self, targets: Iterable[Target]) -> None:
         """Add labels that are not in the set yet, in alphabetical order, after those there are.
@@ -305,8 +304,11 @@ class Classification:
         return {}
 
     def parse(self, answer: str, example: Example) -> Target:
-        """Return the label; raises ``RowError`` for one outside a label set that the user gave."""
+        """Return the label as it is known, or in its canonical form; raises ``RowError`` for one that was not given."""
         label = answer.strip()
+        if label not in self.labels:
+            label = canonical_label(label)
+            label = next((known for known in self.labels if canonical_label(known) == label), label)
         if self._fixed and label not in self.labels:
             raise RowError(
                 f"has the label {label!r}, which is not one of {', '.join(self.labels)}{nearest(label, self.labels)}: "
@@ -317,12 +319,3 @@ class Classification:
     def spell(self, target: Target, example: Example) -> str:
         """Return the label."""
         return str(target)
-
-
-def _as_text(label: object) -> str:
-    """Write a label alike whatever file it comes from: tables with gaps turn 1 into 1.0, and JSON has its own true."""
-    if isinstance(label, bool):
-        return str(label).lower()
-    if isinstance(label, float) and label.is_integer():
-        return str(int(label))
-    return str(label)

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.categoricals import Categoricals, Ragged
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError
+from dal_nlp.core.errors import RowError, Unsupported, UserError
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import REFUSALS, Batch, Example, Prediction, pad
-from dal_nlp.data.answer_spans import places_of, read_answers
+from dal_nlp.data.answer_spans import FURTHER_COLUMNS, places_of, read_answers
 from dal_nlp.models.loading import check_length
+from dal_nlp.readers.values import read_text
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.qa_spans import NO_ANSWER, first_distances, gold, limits, positions, said
 from dal_nlp.tasks.qa_windows import cut
@@ -165,11 +166,13 @@ class ExtractiveQA:
 
     def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return {"question", "context", "group"}; raises ``EmptyRow`` where one of the first two is empty."""
-        question, context = (row[column] for column in self._columns)
-        for column, text in zip(self._columns, (question, context), strict=True):
-            if text is None or not str(text).strip():
-                raise EmptyRow(f"column {column!r} is empty")
-        return {"question": str(question), "context": str(context), "group": self._group(row, str(context))}
+        question, context = (read_text(row, column) for column in self._columns)
+        return {"question": question, "context": context, "group": self._group(row, context)}
+
+    def further_columns(self) -> list[str]:
+        """Return what says that a question has no answer, where answers start, and the groups."""
+        group = self._options.group_column
+        return [*FURTHER_COLUMNS, *([] if group is None else [group])]
 
     def _group(self, row: Mapping[str, Any], context: str) -> str | None:
         """Return what the row is counted under; None where it does not have the column, as rows that only measure."""
@@ -182,7 +185,7 @@ class ExtractiveQA:
         """Return the answers in one raw row, checked against its context; see ``data.spans.read_answers``."""
         if self._columns[1] not in row:
             raise RowError(f"has no column {self._columns[1]!r}, which its answer is checked against: add the context")
-        return self._answers(row, {"context": str(row[self._columns[1]])})
+        return self._answers(row, {"context": read_text(row, self._columns[1])})
 
     def _answers(self, row: Mapping[str, Any], fields: Mapping[str, Any]) -> Target | None:
         return read_answers(row, self.answer_column(row.keys()), fields["context"])

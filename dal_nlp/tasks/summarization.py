@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError
+from dal_nlp.core.errors import RowError, Unsupported, UserError
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.targets import Target, decode
 from dal_nlp.core.task import REFUSALS, Batch, Example, Prediction, pad
 from dal_nlp.data.references import read_references, references
+from dal_nlp.readers.values import read_text
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.seq2seq import (
     check_lengths,
@@ -180,12 +181,11 @@ class Summarization:
 
     def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return {"document"}; raises ``EmptyRow`` where it is empty."""
-        text = row[self._columns[0]]
-        if isinstance(text, list | dict | set):
-            raise RowError(f"holds no text in column {self._columns[0]!r}: name another one with --text-column")
-        if text is None or text != text or not str(text).strip():
-            raise EmptyRow(f"column {self._columns[0]!r} is empty")
-        return {"document": str(text)}
+        return {"document": read_text(row, self._columns[0])}
+
+    def further_columns(self) -> list[str]:
+        """Return nothing: a document and its references are all."""
+        return []
 
     def read_target(self, row: Mapping[str, Any]) -> Target | None:
         """Return the summary in one raw row, several as a list, None where there is none; raises ``RowError``."""

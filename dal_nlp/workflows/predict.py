@@ -14,7 +14,7 @@ from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Prediction, Task
-from dal_nlp.data.examples import Example, Reader
+from dal_nlp.data.examples import Answers, Example, Reader
 from dal_nlp.learners.head_learner import load_whole
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State, stored_settings
@@ -120,7 +120,7 @@ def reader_of(config: Settings, source: str, text_column: Sequence[str] | None) 
     """Return what reads the texts of a source as a run reads its own, from other columns if there are any."""
     columns = {"text_column": list(text_column)} if text_column else {}
     there = config.model_copy(update=columns)
-    return Reader(source, make_task(there), there, answers={})
+    return Reader(source, make_task(there), there, answers=Answers())
 
 
 def model_folder(folder: Path) -> Path:

@@ -15,6 +15,7 @@ import pytest
 
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State
+from dal_nlp.readers.inert import GUARDED, restored
 from dal_nlp.report import files as report
 
 Event = dict[str, Any]
@@ -186,13 +187,14 @@ def test_queries_csv_keeps_ids_scores_and_texts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝"])  # noqa: RUF001
-def test_queries_csv_disarms_formulas_in_texts_but_leaves_ids_alone(tmp_path: Path, start: str) -> None:
+def test_queries_csv_disarms_formulas_in_texts_and_ids_and_can_be_read_back(tmp_path: Path, start: str) -> None:
     events = [*run_started(), *query(0, [f"{start}HYPERLINK(1)"], answered=0, ids=["-17"], scores=[-0.5])]
     report.write_queries(tmp_path, state_of(tmp_path, events))
     with (tmp_path / "queries.csv").open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
     assert row["text"] == f"'{start}HYPERLINK(1)"
-    assert (row["id"], row["score"]) == ("-17", "-0.5")
+    assert (row["id"], row["score"], row[GUARDED]) == ("'-17", "-0.5", "id, text")
+    assert [restored(row)[name] for name in ("id", "text")] == ["-17", f"{start}HYPERLINK(1)"]
 
 
 def test_queries_csv_has_what_the_model_would_have_answered(tmp_path: Path) -> None:
