@@ -13,8 +13,9 @@ from dal_nlp.models.vectors import Array
 
 #: Most iterations of L-BFGS; fits on 20 to 1,000 labels took 8 to 60.
 MOST_ITERATIONS = 1000
-#: Weight of the penalty on the biases against that on the coefficients, beside the labels' own, where there are offsets.
-BIAS_PENALTY = 0.05
+#: How many labels the penalty on the biases outweighs, where there are offsets. With 0.05 the shares of the classes among 20
+#: labels moved the biases: accuracy fell from .87 without a label to .84, from .69 to .66 (UCI sentences, Rotten Tomatoes).
+BIAS_PENALTY = 5.0
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def test_weights_of_offsets_are_fitted_in_the_same_problem(classes: int) -> None
         logits = x @ table[:, :H].T + table[:, H] + betas[0] * first + betas[1] * second
         losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(y)), y]
         penalty = (table[:, :H] ** 2).sum() * (1 if classes == 2 else 0.5)
-        loose = 0.05 * c * (table[:, H] ** 2).sum() / 2
+        loose = 5 * c * (table[:, H] ** 2).sum() / 2
         return float(c * losses.sum() + penalty + loose + c * ((betas[0] - 1) ** 2 + (betas[1] - 2) ** 2) / 2)
 
     best = minimize(minimum, np.zeros(classes * (H + 1) + 2), method="BFGS", options={"gtol": 1e-7}).x
