@@ -1,5 +1,6 @@
-"""A sequence classifier of an encoder that stays as it is, the mean of its last states, and one linear layer."""
+"""A sequence classifier of an encoder that stays as it is, the means of some layers' states, and one linear layer."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,16 +24,17 @@ class HeadModel(PreTrainedModel):  # type: ignore[no-untyped-call]
     def __init__(self, config: HeadConfig) -> None:
         super().__init__(config)
         self.base = AutoModel.from_config(AutoConfig.for_model(**config.base))  # type: ignore[no-untyped-call]
-        self.classifier = nn.Linear(config.width, len(config.id2label or {}))
+        self.classifier = nn.Linear(config.width * len(config.depths), len(config.id2label or {}))
         self.post_init()  # type: ignore[no-untyped-call]
 
     @classmethod
-    def of(cls, base: nn.Module, head: nn.Linear, labels: list[str]) -> "HeadModel":
-        """Put a pretrained encoder and a trained layer together."""
+    def of(cls, base: nn.Module, head: nn.Linear, labels: list[str], depths: Sequence[int] = (100,)) -> "HeadModel":
+        """Put a pretrained encoder and a trained layer together; ``depths`` as in ``HeadConfig``."""
         inner: Any = base.config
         id2label = dict(enumerate(labels))
         label2id = {label: i for i, label in id2label.items()}
-        config = HeadConfig(inner.to_dict(), head.in_features, id2label=id2label, label2id=label2id)
+        width = head.in_features // len(depths)
+        config = HeadConfig(inner.to_dict(), width, depths, id2label=id2label, label2id=label2id)
         model = cls(config)
         model.base.load_state_dict(base.state_dict())
         model.classifier.load_state_dict(head.state_dict())
@@ -53,9 +55,11 @@ class HeadModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         kinds = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         encoder = self.base.get_encoder() if self.base.config.is_encoder_decoder else self.base
         result = encoder(input_ids=input_ids, attention_mask=mask, output_hidden_states=True, **kinds)
-        states = result.hidden_states[-1]
-        weights = mask[..., None].to(states.dtype)
-        logits = self.classifier((states * weights).sum(1) / weights.sum(1).clamp(min=1))
+        layers, last = result.hidden_states, len(result.hidden_states) - 1  # the embeddings are the first
+        weights = mask[..., None].to(layers[-1].dtype)
+        count = weights.sum(1).clamp(min=1)
+        means = [(layers[round(last * depth / 100)] * weights).sum(1) / count for depth in self.config.depths]
+        logits = self.classifier(torch.cat(means, 1))
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
         return SequenceClassifierOutput(
             loss=loss, logits=logits, hidden_states=result.hidden_states if output_hidden_states else None

@@ -8,12 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dal_nlp.core.config import DEPTHS
 from dal_nlp.models.vectors import Array
-
-#: Depths of the layers that are kept of every text, in per cent of the encoder.
-DEPTHS = (25, 50, 75, 100)
-#: Names of choices of layers.
-NAMED = {"last": (100,), "top-half": (50, 75, 100)}
 
 
 @dataclass(frozen=True)

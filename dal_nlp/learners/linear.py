@@ -13,9 +13,14 @@ from dal_nlp.models.vectors import Array
 
 #: Most iterations of L-BFGS; fits on 20 to 1,000 labels took 8 to 60.
 MOST_ITERATIONS = 1000
-#: How many labels the penalty on the biases outweighs, where there are offsets. With 0.05 the shares of the classes among 20
-#: labels moved the biases: accuracy fell from .87 without a label to .84, from .69 to .66 (UCI sentences, Rotten Tomatoes).
+#: How many labels the penalty on the biases outweighs, where there are offsets. With 0.05 the shares of the classes
+#: among 20 labels moved the biases: accuracy fell from .87 without a label to .84, and from .69 to .66 (UCI, MR).
 BIAS_PENALTY = 5.0
+
+
+def strength(classes: int) -> float:
+    """Return how much the labels of a fit count against the penalty, before they are divided by the root of n."""
+    return 0.13 * max(1.0, classes / 6)
 
 
 @dataclass(frozen=True)

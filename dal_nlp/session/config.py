@@ -14,6 +14,8 @@ from pydantic import ValidationError, model_validator
 from dal_nlp.annotation import check_oracle
 from dal_nlp.core.config import Settings, merge
 from dal_nlp.core.errors import UserError
+from dal_nlp.core.label_descriptions import with_descriptions
+from dal_nlp.core.moved_keys import with_moved_keys
 from dal_nlp.readers.demo import demo_settings
 from dal_nlp.session.pseudo_labels import check_policy_name
 from dal_nlp.session.stopping_language import parse
@@ -42,7 +44,8 @@ class RunConfig(Settings):
         """Put the recipe of the task, and of its demonstration where there is no data, under the given values."""
         if not isinstance(values, Mapping) or not isinstance(values.get("task"), str):
             return values
-        given = _without_alias(_spelled_out({key: value for key, value in values.items() if value is not None}))
+        given = {key: value for key, value in values.items() if value is not None}
+        given = _without_alias(with_descriptions(with_moved_keys(_spelled_out(given))))
         layers = [recipe(recipe_of(given["task"]))]
         if "data" not in given:
             shown = demo_settings(given["task"])

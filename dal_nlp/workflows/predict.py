@@ -15,7 +15,7 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Prediction, Task
 from dal_nlp.data.examples import Example, Reader
-from dal_nlp.learners.head_learner import load_whole
+from dal_nlp.learners.head_checkpoint import load_whole
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State, stored_settings
 from dal_nlp.models.loading import load_tokenizer, resolve

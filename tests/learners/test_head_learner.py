@@ -17,7 +17,7 @@ from dal_nlp.annotation import Setting
 from dal_nlp.core.config import ScoringConfig
 from dal_nlp.core.progress import Silent
 from dal_nlp.learners.feature_cache import Features
-from dal_nlp.learners.head_learner import HEAD, load_whole
+from dal_nlp.learners.head_checkpoint import HEAD, load_whole, read_layer
 from dal_nlp.learners.head_model import HeadModel
 from dal_nlp.learners.linear import Linear, fit_linear
 from dal_nlp.ledger.ledger import Ledger, read_state
@@ -55,7 +55,8 @@ def settings(files: Path, mode: str = "head", **changes: Any) -> RunConfig:
         "initial": 6,
         "query_size": 4,
         "rounds": 2,
-        "training": {"mode": mode, "min_steps": 3, "epochs": 1, "head_c": 1.0},
+        "training": {"mode": mode, "min_steps": 3, "epochs": 1},
+        "head": {"c": 1.0},
     }
     return RunConfig.load(flags={**values, **changes})
 
@@ -293,7 +294,65 @@ def test_check_looks_at_a_few_texts_only(files: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Features, "_encode", counting)
     said = str(rehearse(settings(files)))
-    assert sum(seen) < 120 and "34 parameters to train" in said and "optimizer steps" not in said
+    assert sum(seen) < 120 and "66 parameters to train" in said and "optimizer steps" not in said
+
+
+DESCRIBED = {"negative": "A bad awful film. It was poor and dull.", "positive": ["good great fine", "lovely bright"]}
+
+
+def test_descriptions_answer_before_any_label_and_their_weight_is_in_the_ledger(files: Path) -> None:
+    result = run(files, descriptions=DESCRIBED, head={"layers": "top-half"})
+    state = read_state(result.folder)
+    assert len(state.queries[0].guesses) == 6  # what it would have answered in round 0
+    start, first = state.metrics[0]["start"], state.metrics[0]["learner"]
+    assert start["values"].keys() == state.metrics[0]["values"].keys() and state.metrics[1]["start"] is None
+    assert first["layers"] == [50, 75, 100] and np.isfinite(first["signals"]["descriptions"])
+    layer = read_layer(result.folder / "model")
+    assert layer.depths == (50, 75, 100) and layer.weight.shape == (2, 48)
+    rows = list(predict(result.folder, str(files / "test.jsonl")))
+    hits = [
+        row["label"] == r.answer.target for row, r in zip(tiny.sentences(20, seed=1), rows, strict=True) if r.answer
+    ]
+    assert np.mean(hits) == result.curve[-1]["values"]["accuracy"]
+
+
+def test_without_a_prior_nothing_is_known_at_the_start(files: Path) -> None:
+    result = run(files, descriptions=DESCRIBED, head={"prior": "none"})
+    state = read_state(result.folder)
+    assert not state.queries[0].guesses and state.metrics[0]["start"] is None
+    assert state.metrics[0]["learner"]["signals"] == {}
+
+
+def test_names_that_the_tokenizer_does_not_know_are_no_prior_and_it_is_said(files: Path) -> None:
+    assert any("say nothing to the encoder" in note for note in read_state(run(files, rounds=0).folder).notes)
+
+
+def test_a_run_of_an_earlier_version_goes_on_with_the_head_it_had(files: Path) -> None:
+    first = {"layers": "last", "c": 0.13, "prior": "none", "validate_from": 0}
+    run(files, rounds=1, budget=10, head=first)
+    ledger = files / "run" / "ledger.jsonl"
+    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
+    for line in lines:
+        if line["event"] == "config":
+            line["config"]["training"]["head_c"] = line["config"].pop("head")["c"]
+            del line["config"]["descriptions"]
+    ledger.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = run(files, rounds=2, budget=14, head={"layers": [75, 100]})  # today's defaults
+    straight = run(files, rounds=2, budget=14, head=first, out=str(files / "straight"))
+    assert [point["values"] for point in result.curve] == [point["values"] for point in straight.curve]
+    assert result.curve[-1]["learner"]["layers"] == [100]
+
+
+def test_a_model_reads_the_layers_that_it_was_fitted_on(tmp_path: Path) -> None:
+    base = tiny.classifier().bert
+    model = HeadModel.of(base, torch.nn.Linear(32, 2), ["a", "b"], (50, 100))
+    model.save_pretrained(tmp_path)
+    again = HeadModel.from_pretrained(tmp_path)
+    inputs = tiny.tokenizer()(["the film was good"], return_tensors="pt")
+    with torch.inference_mode():
+        states = base(**inputs, output_hidden_states=True).hidden_states
+        want = model.classifier(torch.cat([states[1].mean(1), states[2].mean(1)], 1))
+        assert torch.allclose(again(**inputs).logits, want, atol=1e-6)
 
 
 def test_saving_and_loading_gives_the_same_logits(tmp_path: Path) -> None:
@@ -312,12 +371,12 @@ def test_saving_and_loading_gives_the_same_logits(tmp_path: Path) -> None:
 def test_labels_count_by_the_root_of_their_number(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = []
 
-    def note(x: Any, y: Any, weights: Any, classes: int, c: float, mean: Any, scale: float) -> Linear:
+    def note(x: Any, y: Any, weights: Any, classes: int, c: float, mean: Any, scale: Any, offsets: Any) -> Linear:
         counted.append((len(x), c))
-        return fit_linear(x, y, weights, classes, c, mean, scale)
+        return fit_linear(x, y, weights, classes, c, mean, scale, offsets)
 
     monkeypatch.setattr("dal_nlp.learners.head_learner.fit_linear", note)
-    run(files, training={"mode": "head", "head_c": 0.5})
+    run(files, head={"c": 0.5})
     assert [n for n, _ in counted] == [6, 10, 14]
     assert [c for _, c in counted] == pytest.approx([0.5 / n**0.5 for n, _ in counted])
 
