@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dal_nlp.learners.distillation import Signal, Source, distil
 from dal_nlp.learners.layers import side_by_side, standard_of
-from dal_nlp.learners.linear import Offset, fit_linear
+from dal_nlp.learners.linear import Offset, fit_linear, strength
 from dal_nlp.learners.prior import label_directions, zero_shot_scores
 from dal_nlp.models.vectors import Array, Dense, Positions
 from dal_nlp.strategies.selectors import nearest_to_centres, top_k, unit
@@ -20,6 +20,9 @@ from dal_nlp.strategies.weighted_kmeans import representatives
 
 #: Share of the pool that each seed sees.
 SEEN = 0.7
+#: Labels of the first batch, and those at which random labels are measured.
+START = 20
+GRID = (20, 40, 60, 80, 100, 120, 150, 180, 210, 250, 300, 350, 400)
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,11 @@ class Head:
 
     depths: tuple[int, ...] = (75, 100)
     prior: bool = False
-    c: Callable[[int], float] = lambda classes: 0.13
+    c: Callable[[int], float] = strength
     swapped: bool = False
 
 
-TODAY = Head(depths=(100,))
+TODAY = Head(depths=(100,), c=lambda classes: 0.13)
 LAYERS = Head()
 PRIOR = Head(prior=True)
 
@@ -74,37 +77,20 @@ class View:
 
     Attributes:
         embedding: (N, H) of the last layer.
-        z: (N, D) what the layer reads, standardised.
         probabilities: (N, C).
-        layer: What gave them.
-        labelled: What is labelled, as positions of ``embedding`` and ``z`` of ``everything``.
     """
 
     embedding: Array
-    z: Array
     probabilities: NDArray[np.float64]
-    known_z: Array
-    known_p: NDArray[np.float64]
-    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def margin(self) -> NDArray[np.float64]:
+    def margin(self) -> NDArray[np.float32]:
         """1 - (p1 - p2), (N,)."""
         top = np.sort(self.probabilities, 1)
-        return np.asarray(1 - (top[:, -1] - top[:, -2]))
+        return np.asarray(1 - (top[:, -1] - top[:, -2]), dtype=np.float32)
 
 
 Choose = Callable[[View, int, np.random.Generator], Positions]
-
-
-def random(view: View, k: int, rng: np.random.Generator) -> Positions:
-    """At random."""
-    return rng.permutation(len(view.embedding))[:k]
-
-
-def kmeans(view: View, k: int, rng: np.random.Generator) -> Positions:
-    """See ``strategies.kmeans``."""
-    return nearest_to_centres(Dense(unit(view.embedding)), k, rng).positions
 
 
 def margin(view: View, k: int, rng: np.random.Generator) -> Positions:
@@ -114,15 +100,34 @@ def margin(view: View, k: int, rng: np.random.Generator) -> Positions:
 
 def weighted_kmeans(view: View, k: int, rng: np.random.Generator) -> Positions:
     """See ``strategies.weighted_kmeans``."""
-    scores = view.margin.astype(np.float32)
-    return representatives(view.embedding, scores, min(10 * k, len(scores)), k, rng).positions
+    return representatives(view.embedding, view.margin, min(10 * k, len(view.margin)), k, rng).positions
+
+
+def density_margin(view: View, k: int, rng: np.random.Generator) -> Positions:
+    """Margin times the mean cosine to all candidates (Settles and Craven, 2008), the k best."""
+    directed = unit(view.embedding - view.embedding.mean(0))
+    near = np.maximum(np.clip(directed @ directed[rng.permutation(len(directed))[:500]].T, 0, None).mean(1), 1e-6)
+    return top_k((view.margin * near).astype(np.float32), k, rng).positions
+
+
+def batch_margin(view: View, k: int, rng: np.random.Generator) -> Positions:
+    """The largest margins one after the other, each lowered by its cosine to what was picked."""
+    directed = unit(view.embedding - view.embedding.mean(0))
+    best = top_k(view.margin, min(10 * k, len(view.margin)), rng).positions
+    near, picked = np.zeros(len(best)), []
+    for _ in range(k):
+        gains = view.margin[best] * (1 - near)
+        gains[picked] = -1
+        picked.append(int(gains.argmax()))
+        near = np.maximum(near, np.clip(directed[best] @ directed[best[picked[-1]]], 0, 1))
+    return np.asarray(best[picked])
 
 
 STRATEGIES: Mapping[str, Choose] = {
-    "random": random,
-    "kmeans": kmeans,
     "margin": margin,
     "weighted_kmeans": weighted_kmeans,
+    "density_margin": density_margin,
+    "batch_margin": batch_margin,
 }
 
 
@@ -132,7 +137,7 @@ class Arm:
 
     Attributes:
         head: The learner.
-        strategy: A name of ``STRATEGIES``.
+        strategy: "random" or a name of ``STRATEGIES``.
         batch: Labels of a round.
     """
 
@@ -148,7 +153,7 @@ def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
 
 
 class Learner:
-    """The learner of an arm on the pool of a seed.
+    """A learner on the pool of a seed.
 
     Args:
         head: Which.
@@ -176,11 +181,10 @@ class Learner:
         """Fit the layer; before any label it is that of the signal."""
         if not len(labelled):
             assert self.signal is not None
-            self.weight, self.bias = self.signal.weight, self.signal.bias
+            self.weight, self.bias, self.beta = self.signal.weight, self.signal.bias, 1.0
             return
-        x = self.x[labelled]
+        x, n = self.x[labelled], len(labelled)
         offsets = [Offset(self.signal.logits(x), self.signal.mean)] if self.signal else []
-        n = len(labelled)
         c = self.head.c(self.classes) / np.sqrt(n)
         layer = fit_linear(x, y, np.ones(n), self.classes, c, self.standard.mean, self.standard.scale, offsets)
         self.weight, self.bias = layer.weight, layer.bias
@@ -189,45 +193,60 @@ class Learner:
             self.weight = self.weight + self.beta * self.signal.weight
             self.bias = self.bias + self.beta * self.signal.bias
 
-    def logits(self, x: Array) -> Array:
-        """Return the logits of features."""
-        logits: Array = x @ self.weight.T + self.bias
-        return logits
+    def probabilities(self, rows: Positions) -> NDArray[np.float64]:
+        """Return what it says of some texts of the pool, (n, C)."""
+        return softmax(self.x[rows] @ self.weight.T + self.bias)
 
     def accuracy(self) -> float:
         """Return the accuracy on the test set."""
-        return float((self.logits(self.test).argmax(1) == self.texts.targets).mean())
+        answers = (self.test @ self.weight.T + self.bias).argmax(1)
+        return float((answers == self.texts.targets).mean())
 
 
-def simulate(texts: Texts, arm: Arm, seed: int, start: int, most: int) -> tuple[list[int], list[float], list[float]]:
-    """Run an arm; return the numbers of labels, the accuracies there, and the weights of the signal."""
+def rows_of(texts: Texts, seed: int) -> Positions:
+    """Return what a seed sees of the pool."""
     own = np.random.default_rng([seed, 1])
-    rows = np.sort(own.permutation(len(texts.y))[: round(SEEN * len(texts.y))])
+    return np.asarray(np.sort(own.permutation(len(texts.y))[: round(SEEN * len(texts.y))]))
+
+
+def simulate(texts: Texts, arm: Arm, learner: Learner, seed: int, most: int) -> list[tuple[int, float, float]]:
+    """Run an arm; return in each round the number of labels, the accuracy and the weight of the signal.
+
+    Args:
+        texts: The set.
+        arm: Its learner is not read.
+        learner: That learner on ``rows_of`` the seed.
+        seed: Of the strategy.
+        most: Labels at the end.
+    """
+    rows = rows_of(texts, seed)
     rng = np.random.default_rng([seed, 2])
-    learner = Learner(arm.head, texts, rows, np.random.default_rng([seed, 3]))
     y, embedding = texts.y[rows], texts.x[rows][:, -1]
-    z = learner.standard.apply(learner.x)
+    if arm.strategy == "random":
+        order = rng.permutation(len(rows))
+        counts = [0] * (learner.signal is not None) + [n for n in GRID if n <= most]
+        return [(n, *fitted(learner, order[:n], y)) for n in counts]
     free, labelled = np.ones(len(rows), dtype=bool), np.zeros(0, dtype=np.int64)
-    counts, scores, betas = [], [], []
+    curve: list[tuple[int, float, float]] = []
     if learner.signal is not None:
-        learner.fit(labelled, y[labelled])
-        counts, scores, betas = [0], [learner.accuracy()], [1.0]
-    choose = STRATEGIES[arm.strategy]
+        curve.append((0, *fitted(learner, labelled, y)))
     while len(labelled) < most:
         there = np.flatnonzero(free)
-        first = not len(labelled)
-        p = np.zeros((0, 0)) if first else softmax(learner.logits(learner.x[there]))
-        known = np.zeros((0, 0)) if first else softmax(learner.logits(learner.x[labelled]))
-        view = View(embedding[there], z[there], p, z[labelled], known)
-        pick = (kmeans if arm.strategy != "random" else random) if first else choose
-        picked = there[pick(view, start if first else arm.batch, rng)]
+        if not len(labelled):
+            picked = there[nearest_to_centres(Dense(unit(embedding)), START, rng).positions]
+        else:
+            view = View(embedding[there], learner.probabilities(there))
+            picked = there[STRATEGIES[arm.strategy](view, arm.batch, rng)]
         labelled = np.concatenate([labelled, picked])
         free[picked] = False
-        learner.fit(labelled, y[labelled])
-        counts.append(len(labelled))
-        scores.append(learner.accuracy())
-        betas.append(learner.beta)
-    return counts, scores, betas
+        curve.append((len(labelled), *fitted(learner, labelled, y)))
+    return curve
+
+
+def fitted(learner: Learner, labelled: Positions, y: NDArray[np.int64]) -> tuple[float, float]:
+    """Fit the learner; return its accuracy and the weight of its signal."""
+    learner.fit(labelled, y[labelled])
+    return learner.accuracy(), learner.beta
 
 
 def full_score(texts: Texts, head: Head) -> float:
