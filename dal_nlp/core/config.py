@@ -248,7 +248,9 @@ class Settings(Section):
     strict: bool = Field(False, description="rows that would be dropped are errors")
     model: str = Field("minilm", description="alias, folder or Hub id")
     revision: str | None = Field(None, description="branch, tag or commit of a model on the Hub; null: its newest")
-    max_length: int = Field(128, ge=4, description="tokens after which a text is cut")
+    max_length: Annotated[int, Field(ge=4)] | Literal["auto"] = Field(
+        128, description="tokens after which a text is cut; auto, of --train head: it is read whole, in windows"
+    )
     strategy: str = Field("margin", description="how the next examples are chosen")
     strategy_options: dict[str, Any] = Field({}, description="arguments of the strategy")
     initial_strategy: str = Field("kmeans", description="how the first examples are chosen")
@@ -315,6 +317,10 @@ class Settings(Section):
         if self.training.mode != "head" and self.finish == "full":
             raise UserError("--finish full trains all weights after rounds of --train head: add that, or leave it.")
         if self.training.mode != "head":
+            if self.max_length == "auto":
+                raise UserError(
+                    "--max-length auto reads texts in windows, as --train head does: give a number of tokens."
+                )
             return
         if self.draws.kind != "head":
             raise UserError(
@@ -347,6 +353,13 @@ def _check_annotators(names: list[str] | None, overlap: float, letters: str) -> 
         raise UserError("--annotators names somebody twice: give each name once.")
     if overlap and len(names or []) < 2:
         raise UserError("--overlap is what several people answer: name them with --annotators a,b.")
+
+
+def number_of_tokens(settings: Settings) -> int:
+    """Return the tokens after which a text is cut; raises ``UserError`` for "auto", of tasks that have to cut."""
+    if settings.max_length == "auto":
+        raise UserError(f"--max-length auto is nothing for the task {settings.task!r}: give a number of tokens.")
+    return settings.max_length
 
 
 def identity(dump: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from dal_nlp.core.config import Settings
 from dal_nlp.core.task import Task
+from dal_nlp.data.text_windows import window_of
 from dal_nlp.learners.learner import write_model
 from dal_nlp.models.loading import load_model
 
@@ -56,14 +58,15 @@ def read_layer(folder: Path) -> FittedLayer:
     return FittedLayer(values["weight"], values["bias"], float(values["unseen"]), depths)
 
 
-def load_whole(source: str, place: Path, labels: list[str]) -> nn.Module:
-    """Return the classifier of an encoder and the layer of a checkpoint."""
+def load_whole(source: str, place: Path, task: Task, settings: Settings) -> nn.Module:
+    """Return the classifier of an encoder and the layer of a checkpoint, which reads texts as the run did."""
     from dal_nlp.learners.head_model import HeadModel
 
     layer = read_layer(place)
-    return HeadModel.of(load_model("AutoModel", source), layer.linear(len(labels)), labels, layer.depths)
+    head, window = layer.linear(len(task.labels)), window_of(settings, task.tokenizer)
+    return HeadModel.of(load_model("AutoModel", source), head, task.labels, layer.depths, window)
 
 
-def write_whole(source: str, place: Path, task: Task, folder: Path) -> None:
+def write_whole(source: str, place: Path, task: Task, settings: Settings, folder: Path) -> None:
     """Write the classifier of an encoder and the layer of a checkpoint, and its tokenizer, for ``from_pretrained``."""
-    write_model(load_whole(source, place, task.labels), task, folder)
+    write_model(load_whole(source, place, task, settings), task, folder)

@@ -23,13 +23,15 @@ from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import derive, generator, torch_seeded
 from dal_nlp.core.task import Batch, Task
 from dal_nlp.data.corpus import Corpus
+from dal_nlp.data.text_windows import WINDOWS, rows_of
+from dal_nlp.learners.cross_validation import Setting, choose_setting, fit_with, settings
 from dal_nlp.learners.description_source import DescriptionSource
 from dal_nlp.learners.distillation import Signal, distil
 from dal_nlp.learners.feature_cache import Features, open_cache
 from dal_nlp.learners.head_checkpoint import HEAD, FittedLayer, read_layer, write_whole
 from dal_nlp.learners.layers import Standard, places, side_by_side, standard_of
 from dal_nlp.learners.learner import Learner
-from dal_nlp.learners.linear import Offset, fit_linear, strength
+from dal_nlp.learners.linear import Offset, strength
 from dal_nlp.models.auxiliary import TokenLosses, token_losses
 from dal_nlp.models.loss_prediction import FILE as LOSS_HEAD
 from dal_nlp.models.loss_prediction import LossHead, LossPrediction
@@ -171,8 +173,8 @@ class HeadLearner(Learner):
         read = self._features.rows(_places(examples))
         x, y, classes = side_by_side(read, self._depths), batch.labels.numpy(), len(self._task.labels)
         offsets = [Offset(signal.logits(x), signal.mean) for signal in self._signals]
-        c, standard = self._strength(weights), self._standard
-        found = fit_linear(x, y, weights, classes, c, standard.mean, standard.scale, offsets)
+        setting = self._setting(x, y, weights, offsets)
+        found = fit_with(setting, x, y, weights, classes, offsets)
         layer = self._merged(found.weight, found.bias, list(found.offset_weights), found.unseen)
         model = self._net(layer)
         with torch.inference_mode():
@@ -184,18 +186,20 @@ class HeadLearner(Learner):
         self._head = (round, self._fit_loss_head(round, read, losses.clone())) if self._predicts_loss else None
         loss = float(np.average(losses.numpy(), weights=weights))
         signals = zip([signal.name for signal in self._signals], found.offset_weights.tolist(), strict=True)
-        notes = {"signals": dict(signals), "layers": list(self._depths), "c": self._config.head.c or strength(classes)}
+        notes = {"signals": dict(signals), "layers": list(self._depths[-setting.layers :]), "c": setting.c}
         return Fit(found.iterations, loss, time.perf_counter() - started, notes=notes)
 
-    def _strength(self, weights: NDArray[np.float64]) -> float:
-        """Return how much each label counts against the penalty: the less, the more there are.
-
-        The mean loss is weighed by sqrt(n) in place of n. With a sum of losses the penalty fades as labels come in, and
-        accuracy stands still where they are about as many as features (double descent: Nakkiran et al. 2021, Optimal
-        regularization can mitigate double descent).
-        """
-        c = self._config.head.c or strength(len(self._task.labels))
-        return c / float(np.sqrt(weights.sum()))
+    def _setting(
+        self, x: Array, y: NDArray[np.int64], weights: NDArray[np.float64], offsets: Sequence[Offset]
+    ) -> Setting:
+        """Return how the layer is fitted: by the rule for few labels, else as cross-validation has it."""
+        head, classes = self._config.head, len(self._task.labels)
+        candidates = settings(self._standard, len(self._depths), head.c or strength(classes))
+        if head.c is not None:
+            candidates = [one for one in candidates if one.c == head.c]
+        if not head.validate_from or len(y) < head.validate_from or len(candidates) == 1:
+            return candidates[0]
+        return choose_setting(candidates, x, y, weights, classes, offsets, generator(0, len(y), "folds"))
 
     @property
     def ready(self) -> bool:
@@ -249,7 +253,10 @@ class HeadLearner(Learner):
 
     def token_losses(self, batch: Batch) -> TokenLosses:
         """Return the pretrained masked language model's losses, on the tokens that stand behind the places."""
-        examples = self._features.examples(batch.inputs["input_ids"][:, 0].cpu().numpy())
+        texts = self._features.examples(batch.inputs["input_ids"][:, 0].cpu().numpy())
+        examples = [{**text, **rows_of(text)[0], WINDOWS: None} for text in texts]  # of a long text its first window
+        for example in examples:
+            example["length"] = len(example["input_ids"])
         lengths = np.array([example["length"] for example in examples])
         order = np.argsort(lengths, kind="stable")
         found = []
@@ -273,7 +280,7 @@ class HeadLearner(Learner):
                 if self._config.finish == "full":
                     shutil.copytree(tuned, draft, dirs_exist_ok=True)
                 elif self._config.whole:
-                    write_whole(self._source, place, self._task, draft)
+                    write_whole(self._source, place, self._task, self._config, draft)
                 for name in (HEAD, LOSS_HEAD, "fit.json"):
                     if (place / name).is_file():
                         shutil.copy(place / name, draft)

@@ -4,7 +4,7 @@ Letters: N texts of a pool, M of a test set, L layers that are kept, H numbers o
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np

@@ -16,10 +16,11 @@ from dal_nlp import Label, Oracle, Query, RunConfig, Session, UserError
 from dal_nlp.annotation import Setting
 from dal_nlp.core.config import ScoringConfig
 from dal_nlp.core.progress import Silent
+from dal_nlp.learners.cross_validation import fit_with
 from dal_nlp.learners.feature_cache import Features
 from dal_nlp.learners.head_checkpoint import HEAD, load_whole, read_layer
 from dal_nlp.learners.head_model import HeadModel
-from dal_nlp.learners.linear import Linear, fit_linear
+from dal_nlp.learners.linear import Linear
 from dal_nlp.ledger.ledger import Ledger, read_state
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
@@ -94,7 +95,7 @@ def test_what_is_measured_is_what_the_whole_model_gives(files: Path) -> None:
         rows = work.candidates(1)
         ours = work.pool(rows, 2)
         tokens = work.corpus.encoded(work.task).remove_columns("target")
-        model = load_whole(config.model, files / "run" / "model", work.task.labels)
+        model = load_whole(config.model, files / "run" / "model", work.task, config)
         draws = make_draws(config.draws, config.seed, 2)
         whole = Pool(tokens, model, work.task, draws, ScoringConfig(batch_size=7), rows=rows)
         dense = (probes.class_log_probs, probes.embedding, probes.lower_embedding, probes.draw_log_probs)
@@ -368,17 +369,34 @@ def test_saving_and_loading_gives_the_same_logits(tmp_path: Path) -> None:
     assert loss is not None and loss > 0 and again.config.id2label == {0: "a", 1: "b"}
 
 
-def test_labels_count_by_the_root_of_their_number(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_strength_of_labels_is_the_configured_one(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = []
 
-    def note(x: Any, y: Any, weights: Any, classes: int, c: float, mean: Any, scale: Any, offsets: Any) -> Linear:
-        counted.append((len(x), c))
-        return fit_linear(x, y, weights, classes, c, mean, scale, offsets)
+    def note(setting: Any, x: Any, y: Any, weights: Any, classes: int, offsets: Any) -> Linear:
+        counted.append((len(x), setting.c))
+        return fit_with(setting, x, y, weights, classes, offsets)
 
-    monkeypatch.setattr("dal_nlp.learners.head_learner.fit_linear", note)
+    monkeypatch.setattr("dal_nlp.learners.head_learner.fit_with", note)
     run(files, head={"c": 0.5})
     assert [n for n, _ in counted] == [6, 10, 14]
-    assert [c for _, c in counted] == pytest.approx([0.5 / n**0.5 for n, _ in counted])
+    assert [c for _, c in counted] == [0.5] * 3
+
+
+def test_from_so_many_labels_on_layers_are_chosen_by_cross_validation(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def last(candidates: Any, x: Any, *rest: Any) -> Any:
+        asked.append(len(x))
+        return candidates[-1]
+
+    monkeypatch.setattr("dal_nlp.learners.head_learner.choose_setting", last)
+    result = run(files, head={"validate_from": 10})
+    assert asked == [10, 14]
+    assert [point["learner"]["layers"] for point in result.curve] == [[75, 100], [100], [100]]
+    weight = read_layer(result.folder / "model").weight
+    assert not weight[:, :16].any() and weight[:, 16:].any()
 
 
 def test_where_no_model_is_wanted_the_layer_stays_alone(files: Path) -> None:
