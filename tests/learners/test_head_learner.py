@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from dal_nlp.learners.feature_cache import Features
 from dal_nlp.learners.head_checkpoint import HEAD, load_whole, read_layer
 from dal_nlp.learners.head_model import HeadModel
 from dal_nlp.learners.linear import Linear
+from dal_nlp.ledger.events import ConfigEvent, Event
 from dal_nlp.ledger.ledger import Ledger, read_state
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
@@ -32,7 +34,7 @@ from dal_nlp.tasks.classification import Classification
 from dal_nlp.workflows.dry_run import rehearse
 from dal_nlp.workflows.predict import predict
 from tests import tiny
-from tests.ledgers import copies_after_every_write
+from tests.ledgers import change, copies_after_every_write
 from tests.session.test_loop import timeless, write
 
 
@@ -331,13 +333,17 @@ def test_names_that_the_tokenizer_does_not_know_are_no_prior_and_it_is_said(file
 def test_a_run_of_an_earlier_version_goes_on_with_the_head_it_had(files: Path) -> None:
     first = {"layers": "last", "c": 0.13, "prior": "none", "validate_from": 0}
     run(files, rounds=1, budget=10, head=first)
-    ledger = files / "run" / "ledger.jsonl"
-    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
-    for line in lines:
-        if line["event"] == "config":
-            line["config"]["training"]["head_c"] = line["config"].pop("head")["c"]
-            del line["config"]["descriptions"]
-    ledger.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    def as_it_was(events: list[Event]) -> list[Event]:
+        return [
+            replace(one, config=without_head(one.config)) if isinstance(one, ConfigEvent) else one for one in events
+        ]
+
+    def without_head(config: dict[str, Any]) -> dict[str, Any]:
+        rest = {name: value for name, value in config.items() if name not in ("head", "descriptions")}
+        return {**rest, "training": {**config["training"], "head_c": config["head"]["c"]}}
+
+    change(files / "run", as_it_was)
     result = run(files, rounds=2, budget=14, head={"layers": [75, 100]})  # today's defaults
     straight = run(files, rounds=2, budget=14, head=first, out=str(files / "straight"))
     assert [point["values"] for point in result.curve] == [point["values"] for point in straight.curve]

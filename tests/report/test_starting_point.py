@@ -1,10 +1,9 @@
 """What a run says of what it knew before its first label."""
 
-from typing import Any
-
 import pytest
 
-from dal_nlp.core.ledger import State
+from dal_nlp.ledger.events import MetricsEvent
+from dal_nlp.ledger.state import State
 from dal_nlp.report.starting_point import starting_line
 
 
@@ -12,13 +11,13 @@ def state(*weights: float) -> State:
     start = {"values": {"accuracy": 0.83}, "intervals": {"accuracy": [0.8, 0.86]}}
     return State(
         metrics=[
-            {
-                "round": i,
-                "labels": 20 * (i + 1),
-                "values": {"accuracy": 0.9},
-                "start": None if i else start,
-                "learner": {"signals": {"descriptions": weight}},
-            }
+            MetricsEvent(
+                round=i,
+                labels=20 * (i + 1),
+                values={"accuracy": 0.9},
+                start=None if i else start,
+                learner={"signals": {"descriptions": weight}},
+            )
             for i, weight in enumerate(weights)
         ]
     )
@@ -36,7 +35,5 @@ def test_it_says_when_the_labels_alone_decide(weights: tuple[float, ...], spent:
 
 
 def test_nothing_is_said_where_nothing_was_known() -> None:
-    empty: list[dict[str, Any]] = []
-    assert (
-        starting_line(State(metrics=empty)) == "" and starting_line(State(metrics=[{"labels": 1, "values": {}}])) == ""
-    )
+    assert starting_line(State()) == ""
+    assert starting_line(State(metrics=[MetricsEvent(round=0, labels=1, values={"accuracy": 0.9})])) == ""
