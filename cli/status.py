@@ -28,6 +28,7 @@ def status(
 def _lines(folder: Path, state: "State") -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each line."""
     from dal_nlp.report.files import finished_line, headline
+    from dal_nlp.report.starting_point import starting_line
 
     config = state.config
     if config is None:
@@ -38,6 +39,8 @@ def _lines(folder: Path, state: "State") -> Iterator[tuple[str, str]]:
     yield "Rounds", f"{len(state.metrics)} done of {config['rounds'] + 1}, the first one included"
     yield "Labels", _labels(state, config["budget"])
     yield "Score", headline(state) or "none yet"
+    if started := starting_line(state):
+        yield "At the start", started
     if state.finished:
         yield "At the end", finished_line(state)
     for note in state.notes:

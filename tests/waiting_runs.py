@@ -62,7 +62,7 @@ def flags(task: str, folder: Path) -> dict[str, Any]:
         "strategy": "random",
         "query_size": 4,
         "rounds": 1,
-        "training": {"min_steps": 2, "epochs": 1, "learning_rate": 1e-3},
+        "training": {"mode": "full", "min_steps": 2, "epochs": 1, "learning_rate": 1e-3},
     }
 
 

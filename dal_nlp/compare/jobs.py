@@ -10,21 +10,21 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from dal_nlp.compare.arm_names import RANDOM, parts, settings_of
+from dal_nlp.core.config import merge
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State
 from dal_nlp.session.config import RunConfig
 
-#: Takes part in every comparison.
-RANDOM = "random"
 #: Stands for the run on all labels, of which there is one.
 FULL = "full"
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One run: an arm is a strategy's name, or ``FULL``."""
+    """One run: an arm is a name of ``arm_names``, or ``FULL``."""
 
     arm: str
     seed: int
@@ -61,7 +61,7 @@ def make_jobs(config: RunConfig, given: Mapping[str, Any], arms: Sequence[str], 
     Args:
         config: Of all runs.
         given: The values that it was built from; they decide anew for each arm, as a strategy may stand for more.
-        arms: Names of strategies; ``RANDOM`` is one of them.
+        arms: See ``arm_names``; a random one is among them.
         seeds: How many, from ``config.seed`` on.
         out: Folder of the comparison.
 
@@ -71,20 +71,25 @@ def make_jobs(config: RunConfig, given: Mapping[str, Any], arms: Sequence[str], 
     jobs = []
     for seed in range(config.seed, config.seed + seeds):
         for arm in arms:
-            own: dict[str, Any] = {"strategy_options": {}} if arm == RANDOM else {}
+            strategy, _ = parts(arm)
+            own: dict[str, Any] = {"strategy_options": {}} if strategy == RANDOM else {}
             place = out / "runs" / arm.replace(":", "-") / f"seed-{seed}"
-            own |= {"strategy": arm, "seed": seed, "out": str(place), "whole": False}
-            jobs.append(Job(arm, seed, RunConfig.of({**given, **own})))
+            own |= {"strategy": strategy, "seed": seed, "out": str(place), "whole": False}
+            jobs.append(Job(arm, seed, RunConfig.of(merge(merge(given, settings_of(arm)), own))))
     return jobs
 
 
-def full_job(config: RunConfig, given: Mapping[str, Any], out: Path) -> Job:
-    """Return the run that trains once on every label of the pool."""
+def full_job(config: RunConfig, given: Mapping[str, Any], out: Path, arm: str = RANDOM) -> Job:
+    """Return the run that trains an arm's learner once on every label of the pool."""
     everything = {"initial": 10**9, "rounds": 0, "budget": None, "target": None}
     choice = {"strategy": RANDOM, "strategy_options": {}, "initial_strategy": RANDOM}
     query = {**dict(given.get("query") or {}), "dedupe": None, "candidates": None}
     place = {"seed": config.seed, "out": str(out / "runs" / FULL), "whole": False}
-    return Job(FULL, config.seed, RunConfig.of({**given, **everything, **choice, "query": query, **place}))
+    return Job(
+        FULL,
+        config.seed,
+        RunConfig.of({**merge(given, settings_of(arm)), **everything, **choice, "query": query, **place}),
+    )
 
 
 def run_all(jobs: Sequence[Job], workers: int, progress: Progress) -> Iterator[tuple[Job, str | None]]:

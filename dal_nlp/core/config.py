@@ -14,6 +14,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.core.label_descriptions import sentences
+from dal_nlp.core.moved_keys import as_now
 
 DEFAULT_ROUNDS = 9
 DEFAULT_INITIAL = 20
@@ -102,9 +104,6 @@ class TrainingConfig(Section):
     mode: Literal["full", "head", "lora"] = Field(
         "full", description="what is trained: all weights, one layer in a second, or adapters (needs peft)"
     )
-    head_c: float = Field(
-        0.13, gt=0, description="of the mode head: how much n labels count against the L2 penalty, times sqrt(n)"
-    )
     epochs: float = Field(10, gt=0, description="passes over the labelled examples")
     min_steps: int = Field(100, ge=1, description="least number of optimizer steps; few labels need many epochs")
     batch_size: int = Field(16, ge=1, description="examples in one forward and backward pass")
@@ -116,6 +115,51 @@ class TrainingConfig(Section):
     warm_start: bool = Field(False, description="start from last round's weights instead of the checkpoint")
     class_weights: Literal["none", "balanced"] = Field("none", description="weight of a class in the loss")
     precision: Literal["no", "bf16", "fp16"] = Field("no", description="accelerate's mixed precision in training")
+
+
+#: Depths of the layers that are kept of every text, in per cent of the encoder, and names of choices of them.
+DEPTHS = (25, 50, 75, 100)
+NAMED_LAYERS: Mapping[str, tuple[int, ...]] = {"last": (100,), "top-half": (50, 75, 100)}
+
+
+def _layers(value: object) -> object:
+    """Read "last", "top-half" or "75,100" as depths; leave lists alone."""
+    if isinstance(value, str) and value in NAMED_LAYERS:
+        return list(NAMED_LAYERS[value])
+    return _names(value)
+
+
+Sentences = Annotated[list[str], BeforeValidator(sentences), Field(min_length=1)]
+Layers = Annotated[list[int], BeforeValidator(_layers), Field(min_length=1)]
+
+
+class HeadSection(Section):
+    """What the layer of ``training.mode`` head reads, and what it starts from."""
+
+    place: ClassVar[str] = "head."
+    layers: Layers = Field(
+        [75, 100], description="depths of the encoder's layers that it reads: some of 25,50,75,100; last; or top-half"
+    )
+    c: float | None = Field(
+        None, gt=0, description="how much n labels count against the L2 penalty, times sqrt(n); null: by the classes"
+    )
+    prior: Literal["descriptions", "none"] = Field(
+        "descriptions", description="what it starts from: descriptions of the labels (or their names), or nothing"
+    )
+    validate_from: int = Field(
+        60, ge=0, description="labels from which on layers and c are chosen by cross-validation; 0: never"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        """Refuse depths that are not kept, and put the others in order."""
+        wrong = [depth for depth in self.layers if depth not in DEPTHS]
+        if wrong:
+            raise UserError(
+                f"head.layers {wrong[0]} is not kept: choose of 25, 50, 75 and 100 (per cent of the depth)."
+            )
+        object.__setattr__(self, "layers", sorted(set(self.layers)))
+        return self
 
 
 class ScoringConfig(Section):
@@ -197,7 +241,12 @@ class Settings(Section):
     quoting: Literal["double", "none"] = Field(
         "double", description="what double quotes are in tables of text: around cells, or letters"
     )
-    labels: Names | None = Field(None, description="the label set, if the files do not show all of it")
+    labels: Names | None = Field(
+        None, description="the label set, if the files do not show all of it; in YAML also as names with descriptions"
+    )
+    descriptions: dict[str, Sentences] | None = Field(
+        None, description="one to three sentences on each label, which --train head starts from; null: the names"
+    )
     labeled: str | None = Field(None, description="labels the team already has: they train and cost nothing")
     validation: str | None = Field(None, description="labelled examples for the rules that read a score")
     audit: int | None = Field(
@@ -215,7 +264,9 @@ class Settings(Section):
     strict: bool = Field(False, description="rows that would be dropped are errors")
     model: str = Field("minilm", description="alias, folder or Hub id")
     revision: str | None = Field(None, description="branch, tag or commit of a model on the Hub; null: its newest")
-    max_length: int = Field(128, ge=4, description="tokens after which a text is cut")
+    max_length: Annotated[int, Field(ge=4)] | Literal["auto"] = Field(
+        128, description="tokens after which a text is cut; auto, of --train head: it is read whole, in windows"
+    )
     strategy: str = Field("margin", description="how the next examples are chosen")
     strategy_options: dict[str, Any] = Field({}, description="arguments of the strategy")
     initial_strategy: str = Field("kmeans", description="how the first examples are chosen")
@@ -245,6 +296,7 @@ class Settings(Section):
         None, description="folder of what frozen encoders made of texts, for all runs; null: that of the demonstration"
     )
     training: TrainingConfig = TrainingConfig()
+    head: HeadSection = HeadSection()
     scoring: ScoringConfig = ScoringConfig()
     draws: DrawsConfig = DrawsConfig()
     query: QueryConfig = QueryConfig()
@@ -281,6 +333,10 @@ class Settings(Section):
         if self.training.mode != "head" and self.finish == "full":
             raise UserError("--finish full trains all weights after rounds of --train head: add that, or leave it.")
         if self.training.mode != "head":
+            if self.max_length == "auto":
+                raise UserError(
+                    "--max-length auto reads texts in windows, as --train head does: give a number of tokens."
+                )
             return
         if self.draws.kind != "head":
             raise UserError(
@@ -315,9 +371,20 @@ def _check_annotators(names: list[str] | None, overlap: float, letters: str) -> 
         raise UserError("--overlap is what several people answer: name them with --annotators a,b.")
 
 
+def number_of_tokens(settings: Settings) -> int:
+    """Return the tokens after which a text is cut; raises ``UserError`` for "auto", of tasks that have to cut."""
+    if settings.max_length == "auto":
+        raise UserError(f"--max-length auto is nothing for the task {settings.task!r}: give a number of tokens.")
+    return settings.max_length
+
+
 def identity(dump: Mapping[str, Any]) -> dict[str, Any]:
     """Return what may not change, of a configuration as a ledger holds it; classes that it names need not be there."""
+    dump = as_now(dump)
     training = dict(dump["training"])
+    if training["mode"] == "head":  # of other modes they do nothing
+        head = {**dump["head"], "descriptions": dump.get("descriptions")}
+        training |= {f"head.{key}": value for key, value in head.items()}
     training["effective_batch"] = training.pop("batch_size") * training.pop("accumulation")
     return {**{name: dump.get(name) for name in IDENTITY}, "training": training}
 

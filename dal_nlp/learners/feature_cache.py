@@ -22,6 +22,7 @@ from dal_nlp.core.distributed import is_main, process_state, share
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import torch_seeded
 from dal_nlp.core.task import Task
+from dal_nlp.data.text_windows import WINDOWS, rows_of
 from dal_nlp.data.tokenized import describe
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.loading import weights_key
@@ -50,7 +51,7 @@ def open_cache(config: Settings, source: str, task: Task) -> OnDisk:
 
     folder = Path(config.cache) if config.cache else cache_folder() / "features"
     kind = f"{type(task).__module__}.{type(task).__qualname__}"
-    key = hashlib.blake2b(f"{weights_key(source)}\n{kind}\n{describe(task.tokenizer)}".encode(), digest_size=8)
+    key = hashlib.blake2b(f"{weights_key(source)}\n{kind}\n{describe(task.tokenizer)}\npacked".encode(), digest_size=8)
     return OnDisk(folder / f"{key.hexdigest()}.sqlite")
 
 
@@ -135,17 +136,29 @@ class Features:
     def _fill(self, start: int, places: Positions, encoder: list[nn.Module]) -> None:
         """Look up one part of one set, and compute what is not in the cache."""
         tokens, columns = next((tokens, columns) for first, tokens, columns in self._sets if first == start)
-        keys = [_key(row) for row in fetch(tokens.select_columns(columns), places - start)]
+        texts = fetch(tokens.select_columns(columns), places - start)
+        owners = np.arange(len(texts))
+        if WINDOWS in columns:
+            windows = [rows_of(text) for text in texts]
+            owners = np.repeat(owners, [len(of_text) for of_text in windows])
+            texts = [window for of_text in windows for window in of_text]
+        keys = [_key(text) for text in texts]
         known = share(self._cache.get(keys) if is_main() else {})
-        new = {key: place for key, place in zip(keys, places.tolist(), strict=True) if key not in known}
+        new = {key: row for row, key in enumerate(keys) if key not in known}
         if new:
             encoder[:] = encoder or [self._load()]
-            values = self._encode(encoder[0], tokens, np.array(list(new.values())) - start)
-            computed = {key: value.tobytes() for key, value in zip(new, values, strict=True)}
+            few = np.array(list(new.values()))
+            if WINDOWS in columns:
+                values = self._encode(encoder[0], _dataset([texts[row] for row in few]), np.arange(len(few)))
+            else:
+                values = self._encode(encoder[0], tokens, places[few] - start)
+            computed = {key: packed(value) for key, value in zip(new, values, strict=True)}
             if is_main():
                 self._cache.put(computed)
             known |= computed
-        rows = np.stack([np.frombuffer(known[key], dtype=np.float32) for key in keys])
+        rows = np.stack([unpacked(known[key]) for key in keys])
+        if WINDOWS in columns:
+            rows = mean_of_windows(rows, np.array([len(text["input_ids"]) for text in texts]), owners)
         if self._table is None:
             self._table = self._new_table(rows.shape[1] // LAYERS)
         assert self._file is not None
@@ -171,6 +184,32 @@ class Features:
         self._file = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 - as long as the table
         weakref.finalize(self, self._file.close)
         return np.memmap(self._file, dtype=np.float32, mode="w+", shape=(len(self), LAYERS, width))
+
+
+def packed(value: Array) -> bytes:
+    """Return numbers as bytes, in half precision where they have room in it; the first byte says which."""
+    half = value.astype(np.float16)
+    return b"h" + half.tobytes() if np.isfinite(half).all() else b"f" + value.astype(np.float32).tobytes()
+
+
+def unpacked(value: bytes) -> Array:
+    """Return the numbers of ``packed``, flat."""
+    kind = np.float16 if value[:1] == b"h" else np.float32
+    return np.frombuffer(value, dtype=kind, offset=1).astype(np.float32)
+
+
+def mean_of_windows(rows: Array, tokens: NDArray[np.int64], owners: NDArray[np.int64]) -> Array:
+    """Return the mean of each text's windows (W, H), in the texts' order, each window weighed by its tokens (W,)."""
+    first = np.flatnonzero(np.diff(owners, prepend=-1))
+    sums = np.add.reduceat(rows.astype(np.float64) * tokens[:, None], first)
+    return np.asarray(sums / np.add.reduceat(tokens, first)[:, None], dtype=np.float32)
+
+
+def _dataset(rows: list[dict[str, Any]]) -> Dataset:
+    """Return rows of tokens as an encoded dataset."""
+    lengths = [len(row["input_ids"]) for row in rows]
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    return Dataset.from_dict({**columns, "length": lengths, "rows": [1] * len(rows)})
 
 
 def _parts(missing: Positions, start: int, tokens: Dataset) -> list[Positions]:

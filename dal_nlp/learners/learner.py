@@ -102,6 +102,15 @@ class Learner(ABC):
         """The sizes of batches that suit the model."""
         return self._config.scoring
 
+    @property
+    def ready(self) -> bool:
+        """Whether it can answer before it has learnt anything."""
+        return False
+
+    def remarks(self) -> list[str]:
+        """Return what a user should know of what it starts from, in sentences."""
+        return []
+
     def view(self, corpus: Corpus) -> Dataset:
         """Return what the model reads of a set of texts, and the task's fields with it; before the first fit."""
         return corpus.encoded(self._task)

@@ -210,6 +210,7 @@ class _Measured(Event):
         loss: At the end of the fit.
         attempts: How many fits it took: a collapsed one is tried once more.
         collapsed: Whether the last one collapsed too.
+        learner: What else the learner says of the fit, such as the weights of what it started from ("signals").
     """
 
     name: ClassVar[str] = ""
@@ -231,6 +232,7 @@ class _Measured(Event):
     loss: float = 0.0
     attempts: int = 1
     collapsed: bool = False
+    learner: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,11 +243,13 @@ class MetricsEvent(_Measured):
         watched: What stopping rules read of the model, as far as any does: "stop_set" (its predictions there),
             "uncertainty" and "examples" (the score of each).
         rules: What each rule came to: {"rule", "value", "limit", "fires"}.
+        start: Of the first round: "values" and "intervals" of what answered before any label, None where nothing did.
     """
 
     name = "metrics"
     watched: dict[str, Any] = field(default_factory=dict)
     rules: list[dict[str, Any]] = field(default_factory=list)
+    start: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

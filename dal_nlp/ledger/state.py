@@ -8,6 +8,7 @@ from typing import Any
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
+from dal_nlp.core.moved_keys import as_now
 from dal_nlp.core.targets import Target
 from dal_nlp.ledger.answer_events import MAJORITY as MAJORITY
 from dal_nlp.ledger.events import (
@@ -356,4 +357,4 @@ def stored_settings(folder: Path, state: State) -> Settings:
     """Return the settings of a run as its ledger holds them; raises ``UserError`` where there are none yet."""
     if state.config is None:
         raise UserError(f"{folder} has not begun: let `dal-nlp run` come past its checks first.")
-    return Settings(**state.config)
+    return Settings(**as_now(state.config))

@@ -219,6 +219,8 @@ class Forward:
             loss = -c.over_factors(c.at(c.answered().detach())).sum()
         (delta,) = torch.autograd.grad(loss, raw)
         inputs = self._pass.inputs
+        if delta.dim() == 2 and len(delta) > self.batch.size:  # an example of several rows: a position each
+            delta, inputs = delta[:, None], inputs[:, None]
         if delta.dim() == 2:
             return Outer(_numpy(delta[:, None]), _numpy(inputs[:, None]))
         if delta.shape[-1] > SIZE:

@@ -3,9 +3,9 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ class Fit:
         seconds: Time it took.
         attempts: 2 where the first seed collapsed to one answer for everything.
         collapsed: Whether the last attempt collapsed too.
+        notes: What else there is to say of it, as JSON values by name.
     """
 
     steps: int
@@ -47,6 +48,7 @@ class Fit:
     seconds: float
     attempts: int = 1
     collapsed: bool = False
+    notes: dict[str, Any] = field(default_factory=dict)
 
 
 class Beside(Protocol):

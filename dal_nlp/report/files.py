@@ -15,6 +15,7 @@ from dal_nlp.core.targets import readable
 from dal_nlp.ledger.state import State
 from dal_nlp.readers.inert import inert_rows
 from dal_nlp.report.html import inline, render
+from dal_nlp.report.starting_point import starting_line
 from dal_nlp.report.summary import (
     SECONDS,
     contents,
@@ -83,7 +84,10 @@ def write_queries(folder: Path, state: State) -> None:
 def write_report(folder: Path, state: State) -> None:
     """Write report.html, a page that needs no other file and no network, and the curve as svg and png."""
     curve = _write_curve(folder, state) if state.metrics else ""
-    replace_file(folder / "report.html", render("report.html.j2", {**contents(state), "curve": curve}))
+    replace_file(
+        folder / "report.html",
+        render("report.html.j2", {**contents(state), "curve": curve, "start": starting_line(state)}),
+    )
 
 
 def _write_curve(folder: Path, state: State) -> str:

@@ -14,17 +14,25 @@ from pydantic import ValidationError, model_validator
 from dal_nlp.annotation import check_oracle
 from dal_nlp.core.config import Settings, merge
 from dal_nlp.core.errors import UserError
+from dal_nlp.core.label_descriptions import with_descriptions
+from dal_nlp.core.moved_keys import with_moved_keys
 from dal_nlp.readers.demo import demo_settings
 from dal_nlp.session.pseudo_labels import check_policy_name
 from dal_nlp.session.stopping_language import parse
 from dal_nlp.strategies import ALIASES, check_strategy
 from dal_nlp.tasks import recipe_of
 
-#: What goes over the recipe, by ``training.mode``: a frozen encoder has no draws, and its strategy is the one that
-#: saves most in the results in README; adapters start from nothing. (MiniLM on 100 random TREC-6 questions: accuracy
-#: .19 at the rate of full training, .70 at ten times that.)
+#: What goes over the recipe, by ``training.mode``: a frozen encoder has no draws, reads texts whole, and is asked again
+#: after every ten labels, because a round takes a second; adapters start from nothing. (MiniLM on 100 random TREC-6
+#: questions: accuracy .19 at the rate of full training, .70 at ten times that.)
 _OF_MODE: Mapping[str, Mapping[str, Any]] = {
-    "head": {"draws": {"kind": "head"}, "strategy": "weighted_kmeans"},
+    "head": {
+        "draws": {"kind": "head"},
+        "strategy": "weighted_kmeans",
+        "max_length": "auto",
+        "query_size": 10,
+        "rounds": 18,
+    },
     "lora": {"training": {"learning_rate": 1e-3}},
 }
 
@@ -42,18 +50,20 @@ class RunConfig(Settings):
         """Put the recipe of the task, and of its demonstration where there is no data, under the given values."""
         if not isinstance(values, Mapping) or not isinstance(values.get("task"), str):
             return values
-        given = _without_alias(_spelled_out({key: value for key, value in values.items() if value is not None}))
-        layers = [recipe(recipe_of(given["task"]))]
-        if "data" not in given:
-            shown = demo_settings(given["task"])
-            # With a budget, that decides how long the demonstration is.
-            layers.append({key: value for key, value in shown.items() if key != "rounds" or "budget" not in given})
-        training = merge({}, given).get("training")
+        given = {key: value for key, value in values.items() if value is not None}
+        given = _without_alias(with_descriptions(with_moved_keys(_spelled_out(given))))
+        of_task = recipe(recipe_of(given["task"]))
+        training = merge(of_task, given).get("training")
         mode = training.get("mode") if isinstance(training, Mapping) else None
+        layers = [of_task, _OF_MODE.get(str(mode), {})]
+        if "data" not in given:
+            layers.append(demo_settings(given["task"]))
         merged: dict[str, Any] = {}
-        for layer in [*layers, _OF_MODE.get(str(mode), {}), given]:
-            merged = merge(merged, layer)
-        return merged
+        for layer in layers:  # with a budget, that decides how many rounds there are
+            merged = merge(
+                merged, {key: value for key, value in layer.items() if key != "rounds" or "budget" not in given}
+            )
+        return merge(merged, given)
 
     @model_validator(mode="after")
     def _look_up(self) -> Self:

@@ -94,7 +94,7 @@ class Workspace:
         self._load(source)
         if config.training.mode == "head" and "draws" in self._initial.requires | self._strategy.requires:
             files.note("The encoder is frozen, so draws are those of the output layer alone (draws.kind head).")
-        for remark in self.task.remarks({"pool": self._data, **self._given}):
+        for remark in [*self.task.remarks({"pool": self._data, **self._given}), *self.learner.remarks()]:
             files.note(remark)
 
     def _check_names(self) -> None:
@@ -243,7 +243,7 @@ class Workspace:
 
     def knows(self, round: int) -> bool:
         """Tell whether the model that chooses in a round has learnt its task."""
-        return bool(round or self.task.ready)
+        return bool(round or self.task.ready or self.learner.ready)
 
     def guesses(self, pool: Pool, asked: Positions, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return what the model of a pool answers at some of its positions, with their ids; see ``QueryEvent``."""
@@ -360,16 +360,7 @@ class Workspace:
 
     def measure(self, round: int) -> dict[str, Any]:
         """Evaluate the model of a round where it is to be measured; the numbers of the ``metrics`` event."""
-        if "test" in self._given:
-            place, examples = "test", self._given["test"]
-        elif self.config.audit:
-            place, examples = "audit", self._audited()
-        else:
-            place, examples = "validation", self._given["validation"]
-        if not len(examples):
-            raise UserError(
-                "Nothing in the audit sample has been answered, so there is nothing to measure on: give --test."
-            )
+        place, examples = self._measuring()
         values, predictions, targets = self._evaluate(examples, round)
         rng = generator(self.config.seed, round, "interval")
         validation = self._given.get("validation")
@@ -383,6 +374,29 @@ class Workspace:
             "agreement": self._agreement(round),
             "validation": self._evaluate(validation, round)[0] if validation else None,
         }
+
+    def measure_start(self) -> dict[str, Any] | None:
+        """Return the values of the model that no label has trained and their intervals; None where it cannot answer."""
+        if not self.learner.ready:
+            return None
+        _, examples = self._measuring()
+        values, predictions, targets = self._evaluate(examples, -1)
+        rng = generator(self.config.seed, 0, "interval of the start")
+        return {"values": values, "intervals": self.task.intervals(predictions, targets, rng)}
+
+    def _measuring(self) -> tuple[str, Dataset]:
+        """Return the name of the set that measures, and its examples; raises ``UserError`` where there are none."""
+        if "test" in self._given:
+            place, examples = "test", self._given["test"]
+        elif self.config.audit:
+            place, examples = "audit", self._audited()
+        else:
+            place, examples = "validation", self._given["validation"]
+        if not len(examples):
+            raise UserError(
+                "Nothing in the audit sample has been answered, so there is nothing to measure on: give --test."
+            )
+        return place, examples
 
     def watched(self, round: int) -> dict[str, Any]:
         """Return what stopping rules read of the model of a round, {} where there are none.

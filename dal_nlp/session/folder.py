@@ -1,13 +1,16 @@
 """Which folder a run lives in, and what may not change there."""
 
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from dal_nlp.core.config import fingerprint, identity
 from dal_nlp.core.distributed import is_main
 from dal_nlp.core.errors import UserError
+from dal_nlp.core.moved_keys import as_now, first_head
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State
 from dal_nlp.session.config import RunConfig
@@ -36,6 +39,18 @@ def choose_folder(config: RunConfig) -> Path:
         if not state.stopped and fingerprint(state.config) == config.fingerprint():
             return folder
     raise AssertionError("count() does not end")
+
+
+def continued(config: RunConfig, dump: Mapping[str, Any] | None) -> RunConfig:
+    """Return the configuration of a run that goes on with the head, the mode and the cut it began with.
+
+    Only runs that began before there was a section ``head`` are changed: their defaults were others.
+    """
+    now = None if dump is None else as_now(dump)
+    if now is None or now["head"] != first_head(now["head"]["c"]):
+        return config
+    kept = {name: now[name] for name in ("model", "max_length", "draws", "strategy", "training", "head")}
+    return RunConfig.of({**config.model_dump(), **kept, "descriptions": None})
 
 
 def refuse_differences(folder: Path, state: State, config: RunConfig, digests: dict[str, str]) -> None:

@@ -39,7 +39,7 @@ from dal_nlp.report.tracking import Tracking, settings
 from dal_nlp.session import stopping
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.context import Workspace
-from dal_nlp.session.folder import choose_folder
+from dal_nlp.session.folder import choose_folder, continued
 from dal_nlp.session.pseudo_labels import Policy
 from dal_nlp.session.query import query
 from dal_nlp.strategies.base import Selection, Strategy
@@ -109,6 +109,7 @@ class Session:
         with ExitStack() as opened:
             self._ledger = opened.enter_context(Ledger(folder) if self._given_ledger is None else self._given_ledger)
             self._state = self._ledger.state
+            self.config = continued(self.config, self._state.config)
             self._work = work = Workspace(self.config, folder, self._ledger, *self._parts, self._progress)
             self._tracked = opened.enter_context(Tracking(self.config.track, folder, work.config, self._state.metrics))
             self._draw_audit()
@@ -294,7 +295,8 @@ class Session:
     @step("evaluating")
     def _evaluate(self, round: int, done: Fit) -> None:
         """Measure the model of a round; the numbers of this round are complete with this event."""
-        event = MetricsEvent(**self._measured(round, done), watched=self._work.watched(round))
+        start = self._work.measure_start() if round == 0 else None
+        event = MetricsEvent(**self._measured(round, done), watched=self._work.watched(round), start=start)
         rules = stopping.traces(self._work.config, self._state, event, self._work.task.consistency)
         self._ledger.append(replace(event, rules=rules))
         self._tracked.log(event)
@@ -318,6 +320,7 @@ class Session:
             "loss": done.loss,
             "attempts": done.attempts,
             "collapsed": done.collapsed,
+            "learner": done.notes,
         }
 
     @step("finishing")

@@ -17,6 +17,7 @@ from dal_nlp.core.errors import RowError, Unsupported, UserError, nearest
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Batch, Example, Prediction, pad
+from dal_nlp.data.text_windows import WINDOWS, encode_windows, rows_of, window_size
 from dal_nlp.readers.values import canonical_label, label_of, read_text
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.metrics import cohen_kappa
@@ -37,7 +38,7 @@ class Classification:
         columns: Names of the one or two text columns.
         label_column: Name of the label's column.
         labels: The label set in the order of the model's outputs; learnt from the data where it is empty.
-        max_length: Tokens after which a text is cut.
+        max_length: Tokens after which a text is cut; "auto" where it is read whole, in windows. A pair is always cut.
         fixed: Whether a label outside ``labels`` is an error (it was given by the user) or is taken up.
         tokenizer: A Hugging Face tokenizer; set before anything is encoded.
     """
@@ -56,7 +57,7 @@ class Classification:
         columns: Sequence[str] = ("text",),
         label_column: str = "label",
         labels: Sequence[str] = (),
-        max_length: int = 128,
+        max_length: int | Literal["auto"] = 128,
         fixed: bool = False,
         tokenizer: Any = None,
     ) -> None:
@@ -176,26 +177,46 @@ class Classification:
         if len({pair is None for pair in examples["pair"]}) > 1:
             raise UserError("Some texts are pairs and others are not: give all as text or all as (text, text).")
         pairs = examples["pair"] if examples["pair"][0] is not None else None
-        encoded = self.tokenizer(examples["text"], pairs, truncation=True, max_length=self._max_length)
+        if self._max_length == "auto" and pairs is None:
+            return encode_windows(self.tokenizer, examples["text"])
+        most = window_size(self.tokenizer) if self._max_length == "auto" else self._max_length
+        encoded = self.tokenizer(examples["text"], pairs, truncation=True, max_length=most)
         features = {name: encoded[name] for name in encoded if name != "attention_mask"}
         lengths = [len(ids) for ids in encoded["input_ids"]]
         return {**features, "length": lengths, "rows": [1] * len(lengths)}
 
     def remarks(self, data: Mapping[str, "Dataset"]) -> list[str]:
-        """Return nothing."""
-        return []
+        """Say how many texts are cut, or are read in windows."""
+        found = []
+        for name, rows in data.items():
+            sizes = rows.with_format("numpy", columns=["length", "rows"])[:]
+            several = int((sizes["rows"] > 1).sum())
+            if several:
+                most = window_size(self.tokenizer)
+                found.append(f"{several:,} of {len(rows):,} texts ({name}) are read in windows of {most} tokens.")
+            elif isinstance(self._max_length, int):
+                cut = int((sizes["length"] >= self._max_length).sum())
+                if cut:
+                    found.append(
+                        f"{cut:,} of {len(rows):,} texts ({name}) are cut after {self._max_length} tokens: raise "
+                        "max_length as far as the model and the time allow."
+                    )
+        return found
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pad to the longest text of the batch."""
         names = [name for name in self.tokenizer.model_input_names if name in examples[0]]
+        parts = [rows_of({name: e[name] for name in (*names, WINDOWS) if name in e}) for e in examples]
+        rows = [row for part in parts for row in part]
         inputs = {
-            name: pad([e[name] for e in examples], self.tokenizer.pad_token_id if name == "input_ids" else 0)
+            name: pad([row[name] for row in rows], self.tokenizer.pad_token_id if name == "input_ids" else 0)
             for name in names
         }
-        inputs["attention_mask"] = pad([[1] * len(e["input_ids"]) for e in examples], 0)
+        inputs["attention_mask"] = pad([[1] * len(row["input_ids"]) for row in rows], 0)
+        owner = torch.repeat_interleave(torch.arange(len(examples)), torch.tensor([len(part) for part in parts]))
         known = all(e.get("target") is not None for e in examples)
         labels = torch.tensor([self.labels.index(e["target"]) for e in examples]) if known else None
-        return Batch(inputs, torch.arange(len(examples)), len(examples), labels)
+        return Batch(inputs, owner, len(examples), labels)
 
     def trainable(self, example: Example) -> bool:
         """Return True: the model has an output for every label."""
@@ -230,14 +251,15 @@ class Classification:
 
     def categoricals(self, raw: Tensor, batch: Batch) -> Categoricals:
         """Return log-softmax of the logits (B, C) as (B, 1, C)."""
-        mask = torch.ones((len(raw), 1), dtype=torch.bool, device=raw.device)
-        return Categoricals(raw.float().log_softmax(-1)[:, None], mask, self.reduction)
+        logits = _of_texts(raw.float(), batch)
+        mask = torch.ones((len(logits), 1), dtype=torch.bool, device=raw.device)
+        return Categoricals(logits.log_softmax(-1)[:, None], mask, self.reduction)
 
     def loss(self, raw: Tensor, batch: Batch) -> Tensor:
         """Return the cross-entropy of each example, (B,)."""
         if batch.labels is None:
             raise ValueError("the loss needs examples with targets")
-        return nn.functional.cross_entropy(raw.float(), batch.labels, reduction="none")
+        return nn.functional.cross_entropy(_of_texts(raw.float(), batch), batch.labels, reduction="none")
 
     def weights(self, targets: Sequence[Target]) -> list[float]:
         """Return n / (classes x n_class), which makes every class that was seen weigh the same."""
@@ -319,3 +341,12 @@ class Classification:
     def spell(self, target: Target, example: Example) -> str:
         """Return the label."""
         return str(target)
+
+
+def _of_texts(logits: Tensor, batch: Batch) -> Tensor:
+    """Return the logits of texts (B, C): those of their rows (R, C), each weighed by its tokens."""
+    if len(logits) == batch.size:
+        return logits
+    tokens = batch.inputs["attention_mask"].sum(1).to(logits)
+    total = logits.new_zeros((batch.size, logits.shape[1])).index_add(0, batch.owner, logits * tokens[:, None])
+    return total / logits.new_zeros(batch.size).index_add(0, batch.owner, tokens)[:, None]

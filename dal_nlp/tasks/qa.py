@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.categoricals import Categoricals, Ragged
-from dal_nlp.core.config import Settings
+from dal_nlp.core.config import Settings, number_of_tokens
 from dal_nlp.core.errors import RowError, Unsupported, UserError
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.targets import Target
@@ -109,7 +109,7 @@ class ExtractiveQA:
         if config.labels is not None:
             raise UserError("--labels is for classification: answers to questions are parts of their contexts.")
         options = construct("task", QAOptions, config.task_options)
-        return cls(options, config.text_column, config.label_column, config.max_length)
+        return cls(options, config.text_column, config.label_column, number_of_tokens(config))
 
     @classmethod
     def for_model(cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]) -> "ExtractiveQA":

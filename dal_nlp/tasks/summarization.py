@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.categoricals import Categoricals
-from dal_nlp.core.config import Settings
+from dal_nlp.core.config import Settings, number_of_tokens
 from dal_nlp.core.errors import RowError, Unsupported, UserError
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.targets import Target, decode
@@ -128,7 +128,7 @@ class Summarization:
         if config.training.class_weights != "none":
             raise UserError("training.class_weights is for classes, and summaries have none: leave it out.")
         options = construct("task", SummarizationOptions, config.task_options)
-        return cls(options, config.text_column, config.label_column, config.max_length)
+        return cls(options, config.text_column, config.label_column, number_of_tokens(config))
 
     @classmethod
     def for_model(

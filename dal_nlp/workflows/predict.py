@@ -15,7 +15,7 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Prediction, Task
 from dal_nlp.data.examples import Answers, Example, Reader
-from dal_nlp.learners.head_learner import load_whole
+from dal_nlp.learners.head_checkpoint import load_whole
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State, stored_settings
 from dal_nlp.models.loading import load_tokenizer, resolve
@@ -92,7 +92,8 @@ class Run:
             self.task.tokenizer, model = load_tokenizer(str(place)), self.task.load(str(place))
         else:  # the checkpoint of a layer: a run with a frozen encoder that has not ended
             source = resolve(self.config.model, self.progress, self.config.revision)
-            self.task.tokenizer, model = load_tokenizer(source), load_whole(source, place, self.task.labels)
+            self.task.tokenizer = load_tokenizer(source)
+            model = load_whole(source, place, self.task, self.config)
         loaded: nn.Module = model.to(process_state().device)
         return loaded
 

@@ -46,7 +46,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "initial": 6,
         "query_size": 4,
         "rounds": ROUNDS,
-        "training": {"min_steps": 3, "epochs": 1e-3, "learning_rate": 1e-3},
+        "training": {"mode": "full", "min_steps": 3, "epochs": 1e-3, "learning_rate": 1e-3},
     }
 
 

@@ -141,7 +141,7 @@ def runs(folder: Path, kind: str) -> dict[str, Any]:
             "rounds": 1,
             "cache": str(folder / f"{kind}-cache"),
         }
-        given = {"min_steps": 3, "epochs": 1, "learning_rate": 1e-3, "batch_size": 2, "accumulation": 2}
+        given = {"mode": "full", "min_steps": 3, "epochs": 1, "learning_rate": 1e-3, "batch_size": 2, "accumulation": 2}
         common = {"training": given, "scoring": {"batch_size": 4}}
         if task == "summarization":
             common["query"] = {"embedding_model": str(folder / "encoder")}

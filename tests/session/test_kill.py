@@ -28,6 +28,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         "initial": 6,
         "query-size": 4,
         "rounds": 1,
+        "train": "full",
     }
     settings = ["training.min_steps=4", "training.epochs=1", "training.learning_rate=1e-3"]
     words = [word for flag, value in flags.items() for word in (f"--{flag}", str(value))]

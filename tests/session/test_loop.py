@@ -44,7 +44,7 @@ def settings(files: Path, model: str, **changes: Any) -> RunConfig:
         "initial": 6,
         "query_size": 4,
         "rounds": 2,
-        "training": {"min_steps": 3, "epochs": 1, "learning_rate": 1e-3},
+        "training": {"mode": "full", "min_steps": 3, "epochs": 1, "learning_rate": 1e-3},
     }
     return RunConfig.load(flags={**values, **changes})
 
@@ -139,7 +139,10 @@ def test_strategy_and_query_size_may_change_between_starts(files: Path, model_fo
     [
         ({"seed": 5}, "seed was 0 and is 5"),
         ({"max_length": 32}, "max_length was 128 and is 32"),
-        ({"training": {"min_steps": 9, "epochs": 1, "learning_rate": 1e-3}}, "training.min_steps was 3 and is 9"),
+        (
+            {"training": {"mode": "full", "min_steps": 9, "epochs": 1, "learning_rate": 1e-3}},
+            "training.min_steps was 3 and is 9",
+        ),
         ({"test": "other.jsonl"}, "the test file has other rows"),
         ({"validation": "other.jsonl"}, "there was no validation file"),
     ],
@@ -267,7 +270,7 @@ def test_a_slow_oracle_pauses_the_run_and_nothing_is_asked_twice(files: Path, mo
 
 def test_a_collapsed_training_is_tried_again_with_another_seed(files: Path, model_folder: str) -> None:
     # A learning rate of next to nothing leaves the random model's one answer to everything.
-    recipe = {"min_steps": 1, "epochs": 0.1, "learning_rate": 1e-12}
+    recipe = {"mode": "full", "min_steps": 1, "epochs": 0.1, "learning_rate": 1e-12}
     result = run(files, model_folder, rounds=0, training=recipe, initial=12)
     point = result.curve[0]
     answers = {row["predicted"] for row in point["breakdown"]}
@@ -277,7 +280,7 @@ def test_a_collapsed_training_is_tried_again_with_another_seed(files: Path, mode
 
 
 def test_warm_start_goes_on_from_the_last_weights(files: Path, model_folder: str) -> None:
-    recipe = {"min_steps": 3, "epochs": 1, "learning_rate": 1e-3, "warm_start": True}
+    recipe = {"mode": "full", "min_steps": 3, "epochs": 1, "learning_rate": 1e-3, "warm_start": True}
     warm = run(files, model_folder, training=recipe)
     fresh = run(files, model_folder, out=str(files / "fresh"))
     assert warm.curve[0]["loss"] == fresh.curve[0]["loss"]

@@ -28,7 +28,7 @@ def settings(folder: Path, model: str, **changes: Any) -> RunConfig:
         "initial": 6,
         "query_size": 4,
         "rounds": 4,
-        "training": {"min_steps": 3, "epochs": 1e-3, "learning_rate": 1e-3},
+        "training": {"mode": "full", "min_steps": 3, "epochs": 1e-3, "learning_rate": 1e-3},
         **changes,
     }
     return RunConfig.load(flags=values)

@@ -198,7 +198,7 @@ def settings(folder: Path, model: str, **changes: Any) -> RunConfig:
         "query_size": 4,
         "rounds": 1,
         "initial_strategy": "alps",
-        "training": {"min_steps": 3, "epochs": 1, "learning_rate": 1e-3},
+        "training": {"mode": "full", "min_steps": 3, "epochs": 1, "learning_rate": 1e-3},
     }
     return RunConfig.load(flags={**values, **changes})
 

@@ -40,7 +40,7 @@ def run(folder: Path, model: str, out: str, **changes: Any) -> dal_nlp.Result:
         "query_size": 4,
         "rounds": 2,
         "strategy": "learning_loss",
-        "training": {"min_steps": 5, "epochs": 1, "learning_rate": 1e-3},
+        "training": {"mode": "full", "min_steps": 5, "epochs": 1, "learning_rate": 1e-3},
     }
     return Session(RunConfig.load(flags={**values, **changes})).run()
 
