@@ -73,6 +73,14 @@ def find_sheets(folder: Path) -> list[Sheet]:
     return found
 
 
+def is_blank(path: Path) -> bool:
+    """Tell whether a file holds no letter: nothing, or nothing but blanks and zeros."""
+    try:
+        return not path.read_bytes().removeprefix(b"\xef\xbb\xbf").strip(b"\0 \t\r\n")
+    except OSError:
+        return False
+
+
 def write_sheet(folder: Path, stem: str, rows: Sequence[Mapping[str, Any]]) -> Path:
     """Write a sheet as csv and jsonl, under the next number where there is one already; return the csv.
 

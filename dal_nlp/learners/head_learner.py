@@ -23,7 +23,7 @@ from dal_nlp.core.rng import derive, generator, torch_seeded
 from dal_nlp.core.task import Batch, Task
 from dal_nlp.data.corpus import Corpus
 from dal_nlp.learners.feature_cache import Features, open_cache
-from dal_nlp.learners.learner import Learner, write_model
+from dal_nlp.learners.learner import NOTE, Learner, write_model
 from dal_nlp.learners.linear import fit_linear
 from dal_nlp.models.auxiliary import TokenLosses, token_losses
 from dal_nlp.models.loading import load_model
@@ -73,6 +73,7 @@ class HeadLearner(Learner):
     scores, measures and chooses works as with a whole model, and takes as long as the lookup.
     """
 
+    weights: ClassVar[tuple[str, ...]] = (HEAD,)
     seeded: ClassVar[bool] = False
     instant: ClassVar[bool] = True
 
@@ -209,6 +210,10 @@ class HeadLearner(Learner):
             found.append(token_losses(self.masked_lm(), tokens, self._task.tokenizer))
         return _joined(found, torch.from_numpy(np.argsort(order)))
 
+    @property
+    def _leaves_whole(self) -> bool:
+        return self._config.whole or self._config.finish == "full"
+
     def _write(self, round: int, draft: Path) -> None:
         """Write the layer alone."""
         from safetensors.torch import save_file
@@ -227,7 +232,7 @@ class HeadLearner(Learner):
                     shutil.copytree(tuned, draft, dirs_exist_ok=True)
                 elif self._config.whole:
                     write_whole(self._source, place, self._task, draft)
-                for name in (HEAD, LOSS_HEAD, "fit.json"):
+                for name in (HEAD, LOSS_HEAD, NOTE):
                     if (place / name).is_file():
                         shutil.copy(place / name, draft)
             for old in (self._folder / "checkpoints", self._folder / "finish"):
