@@ -1,7 +1,6 @@
 """Answers as files of other tools: csv, jsonl, tasks of Label Studio, datasets of Hugging Face."""
 
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +11,7 @@ from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import Desk
 from dal_nlp.annotation.sheet_files import NOTE
 from dal_nlp.core.errors import UserError, unknown
-from dal_nlp.core.files import replace_file
+from dal_nlp.core.files import replace_file, whole_folder
 from dal_nlp.readers.spreadsheets import write_table
 
 #: What signs an answer in a file.
@@ -85,13 +84,10 @@ def _write_dataset(desk: Desk, ids: Sequence[str], path: Path) -> None:
     if desk.task.asks == "span":
         spans = {"text": List(Value("string")), "answer_start": List(Value("int64"))}
         features[desk.config.label_column] = spans
-    draft = path.with_name(f".{path.name}.part")
-    shutil.rmtree(draft, ignore_errors=True)
-    Dataset.from_list(rows, features=Features(features)).save_to_disk(draft)
     if path.exists() and not (path / "dataset_info.json").is_file():
         raise UserError(f"{path} is there and no dataset: give another --out.")
-    shutil.rmtree(path, ignore_errors=True)
-    draft.rename(path)
+    with whole_folder(path) as draft:
+        Dataset.from_list(rows, features=Features(features)).save_to_disk(draft)
 
 
 def _write_label_studio(desk: Desk, ids: Sequence[str], path: Path) -> None:

@@ -123,6 +123,14 @@ def _sheet(path: Path, written: Collection[str]) -> Sheet | None:
     return Sheet(path, match["stem"], match["annotator"] or "", base or match[0]) if match else None
 
 
+def is_blank(path: Path) -> bool:
+    """Tell whether a file holds no letter: nothing, or nothing but blanks and zeros."""
+    try:
+        return not path.read_bytes().removeprefix(b"\xef\xbb\xbf").strip(b"\0 \t\r\n")
+    except OSError:
+        return False
+
+
 def write_sheet(folder: Path, stem: str, rows: Sequence[Mapping[str, Any]]) -> Path:
     """Write a sheet as csv and jsonl, under the next number where there is one already; return the csv.
 

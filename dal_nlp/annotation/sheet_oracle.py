@@ -20,6 +20,7 @@ from dal_nlp.annotation.sheet_files import (
     check_entries,
     find_sheets,
     found_by_text,
+    is_blank,
     other_files,
     read_sheet,
     stem_of,
@@ -84,11 +85,22 @@ class Sheets(Oracle):
         setting, state = self._setting, self._setting.state
         self._problems, self._rows, self._said = [], Rows(), []
         self._shown = asked_texts(state)
-        for _, twins in groupby(find_sheets(setting.folder), lambda sheet: sheet.base):
-            yield from self._take(list(twins))
+        for _, same in groupby(find_sheets(setting.folder), lambda sheet: sheet.base):
+            twins = list(same)
+            if all(is_blank(sheet.path) for sheet in twins):
+                self._remove(twins)
+            else:
+                yield from self._take(twins)
         for query in queries:
             yield from settle(setting.config, state, query.id)
         self._write([query for query in queries if state.pending([query.id])])
+
+    def _remove(self, twins: Sequence[Sheet]) -> None:
+        """Remove sheets that hold nothing at all, as a power cut may leave them: they are written again."""
+        for sheet in twins:
+            sheet.path.unlink()
+        names = " and ".join(sheet.path.name for sheet in twins)
+        self._setting.progress.say(f"Empty, and written again where it still asks something: {names}")
 
     def _take(self, twins: Sequence[Sheet]) -> Iterator[Answer]:
         """Yield the new answers of one sheet, from its csv, its jsonl and the copies of the two."""

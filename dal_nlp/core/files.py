@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,12 +54,18 @@ def sync(path: Path) -> None:
         os.close(number)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what processes that were killed have left of files and folders in the making."""
-    for draft in folder.glob(".*.tmp"):
-        number = draft.name.removesuffix(".tmp").rpartition(".")[2]
-        if number.isdecimal() and not _is_alive(int(number)):
-            remove(draft)
+def sweep(folder: Path, others: Sequence[str] = ()) -> list[Path]:
+    """Remove what killed processes have left of files and folders in the making; return what that was.
+
+    Args:
+        folder: Where they lie.
+        others: Patterns of further names, which no living process makes there.
+    """
+    drafts = [place for place in folder.glob(".*.tmp") if not _is_made(place)]
+    left = [*drafts, *(place for pattern in others for place in folder.glob(pattern))]
+    for place in left:
+        remove(place)
+    return left
 
 
 def remove(path: Path) -> None:
@@ -75,8 +81,12 @@ def _draft(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
-def _is_alive(process: int) -> bool:
-    """Tell whether a process other than this one runs under a number."""
+def _is_made(draft: Path) -> bool:
+    """Tell whether the process that makes a draft, another one than this, still lives."""
+    number = draft.name.removesuffix(".tmp").rpartition(".")[2]
+    if not number.isascii() or not number.isdecimal():
+        return True  # it is none of ours
+    process = int(number)
     if process == os.getpid():
         return False
     try:

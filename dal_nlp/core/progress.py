@@ -1,10 +1,13 @@
 """How a run tells a person what it is doing; the library itself prints nothing."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from dal_nlp.core.screens import harmless
 from dal_nlp.core.text import counted
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -28,6 +31,27 @@ class Silent:
 
     def say(self, text: str) -> None:
         """Do nothing."""
+
+
+class Logged:
+    """Show progress as another one does, and log its sentences, by ``dal_nlp.core.progress`` at level INFO.
+
+    Args:
+        progress: Where it is shown.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def track(self, items: Sequence[T], label: str) -> Iterator[T]:
+        """Yield the items, showing how many of them are done."""
+        logger.info("%s: %s", label.capitalize(), counted(len(items), "step"))
+        return self._progress.track(items, label)
+
+    def say(self, text: str) -> None:
+        """Show one sentence."""
+        logger.info("%s", text)
+        self._progress.say(text)
 
 
 class Console:

@@ -5,6 +5,7 @@ Of each example 24 bytes stay in memory (two hashes and an order); texts and tok
 
 import csv
 import json
+import logging
 import shutil
 import tempfile
 import weakref
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
+from dal_nlp.core.files import new_file
 from dal_nlp.core.targets import Target, decode
 from dal_nlp.core.task import Task
 from dal_nlp.data.examples import Answers, Reader
@@ -30,8 +32,12 @@ from dal_nlp.data.staging import CONTENT_HASH, ID_HASH, Rejected
 from dal_nlp.data.tokenized import tokenized
 from dal_nlp.readers.inert import inert_rows
 
+logger = logging.getLogger(__name__)
+
 __all__ = ["Corpus", "Rejected", "open_pool", "read_corpus", "read_pool", "write_rejected"]
 
+#: What reading a file raises that was cut off or damaged.
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
 #: Settings that Task.encode depends on.
 _ENCODING = {"task", "task_options", "text_column", "label_column", "max_length"}
 
@@ -199,7 +205,7 @@ def read_pool(
     path = cache / "pool.arrow"
     intake = Intake(reader, path, exclude or {}, strict)
     signature = intake.signature()
-    old = _load(path, source, config) if path.exists() else None
+    old = _load_earlier(path, source, config)
     if old is not None and old._signature == signature:
         intake.refuse(old.rejected)
         return old
@@ -214,14 +220,26 @@ def open_pool(folder: Path, config: Settings) -> Corpus:
     path = folder / "cache" / "pool.arrow"
     if not path.is_file():
         raise UserError(f"{folder} has no copy of its pool: let `dal-nlp run` begin there once.")
-    return _load(path, config.data or str(path), config)
+    try:
+        return _load(path, config.data or str(path), config)
+    except _UNREADABLE as error:
+        raise UserError(f"{path} cannot be read ({error}): the same `dal-nlp run` makes it again.") from None
 
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
     """Write the dropped rows as csv: file, row, id, reason."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with new_file(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         rows = ((row.file, row.row, row.id, row.reason) for row in rejected)
         csv.writer(file).writerows(inert_rows(("file", "row", "id", "reason"), rows))
+
+
+def _load_earlier(path: Path, source: str, config: Settings) -> Corpus | None:
+    """Map the file of an earlier start, None where there is none; one that cannot be read is said, and made again."""
+    try:
+        return _load(path, source, config) if path.exists() else None
+    except _UNREADABLE as error:
+        logger.warning("%s cannot be read (%s): it is made again from %s.", path, error, source)
+        return None
 
 
 def _load(path: Path, source: str, config: Settings) -> Corpus:

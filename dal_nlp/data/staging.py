@@ -14,13 +14,13 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
-from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from dal_nlp.core.errors import UserError
+from dal_nlp.core.files import new_file
 from dal_nlp.core.targets import decode, readable
 from dal_nlp.data.examples import Example, Reader
 from dal_nlp.data.hashing import Hashes, Mask, hash64
@@ -226,11 +226,9 @@ def _refuse_contradictions(staged: Staged, left: NDArray[np.intp]) -> None:
 
 def write(staged: Staged, keep: Mask, path: Path, header: Mapping[str, str]) -> None:
     """Write the rows to keep, with their hashes and a header, as an Arrow stream that is there whole or not at all."""
-    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
     schema = staged.schema().append(pa.field(ID_HASH, pa.uint64())).append(pa.field(CONTENT_HASH, pa.uint64()))
     schema = schema.with_metadata(header)
-    with part.open("wb") as file, pa.ipc.new_stream(file, schema) as writer:
+    with new_file(path) as part, part.open("wb") as file, pa.ipc.new_stream(file, schema) as writer:
         for rows, batch in staged.batches():
             columns = [*batch.columns, pa.array(staged.ids[rows]), pa.array(staged.contents[rows])]
             writer.write_batch(pa.record_batch(columns, schema=schema).filter(pa.array(keep[rows])))
-    part.replace(path)

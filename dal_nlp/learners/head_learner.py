@@ -30,7 +30,7 @@ from dal_nlp.learners.distillation import Signal, distil
 from dal_nlp.learners.feature_cache import Features, open_cache
 from dal_nlp.learners.head_checkpoint import HEAD, FittedLayer, read_layer, write_whole
 from dal_nlp.learners.layers import Standard, places, side_by_side, standard_of
-from dal_nlp.learners.learner import Learner
+from dal_nlp.learners.learner import NOTE, Learner
 from dal_nlp.learners.linear import Offset, strength
 from dal_nlp.models.auxiliary import TokenLosses, token_losses
 from dal_nlp.models.loss_prediction import FILE as LOSS_HEAD
@@ -81,6 +81,7 @@ class HeadLearner(Learner):
     scores, measures and chooses works as with a whole model, and takes as long as the lookup.
     """
 
+    weights: ClassVar[tuple[str, ...]] = (HEAD,)
     seeded: ClassVar[bool] = False
     instant: ClassVar[bool] = True
 
@@ -266,6 +267,10 @@ class HeadLearner(Learner):
             found.append(token_losses(self.masked_lm(), tokens, self._task.tokenizer))
         return _joined(found, torch.from_numpy(np.argsort(order)))
 
+    @property
+    def _leaves_whole(self) -> bool:
+        return self._config.whole or self._config.finish == "full"
+
     def _write(self, round: int, draft: Path) -> None:
         """Write the layer alone."""
         self.after(round)
@@ -281,7 +286,7 @@ class HeadLearner(Learner):
                     shutil.copytree(tuned, draft, dirs_exist_ok=True)
                 elif self._config.whole:
                     write_whole(self._source, place, self._task, self._config, draft)
-                for name in (HEAD, LOSS_HEAD, "fit.json"):
+                for name in (HEAD, LOSS_HEAD, NOTE):
                     if (place / name).is_file():
                         shutil.copy(place / name, draft)
             for old in (self._folder / "checkpoints", self._folder / "finish"):

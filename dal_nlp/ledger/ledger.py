@@ -4,6 +4,7 @@ A line is flushed to the disk before anything depends on it. There is one writer
 (the process died while writing) is dropped at the next start. Corrections are later lines; nothing is edited.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -28,6 +29,8 @@ from dal_nlp.ledger.events import (
 )
 from dal_nlp.ledger.lines import Damage, Reader, write_lines
 from dal_nlp.ledger.state import State
+
+logger = logging.getLogger(__name__)
 
 #: The name of the file in a run folder.
 FILE = "ledger.jsonl"
@@ -197,6 +200,7 @@ class Ledger:
     def _fold(self, event: Event) -> None:
         """Fold an event that is on the disk, and tell the subscribers of it."""
         self.state.apply(event)
+        logger.debug("Event %s", event.name)
         for function in self._subscribers:
             function(event)
 

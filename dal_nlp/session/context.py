@@ -289,7 +289,7 @@ class Workspace:
 
     def training_set(self, round: int) -> tuple[Dataset, NDArray[np.float64]]:
         """Return all examples that train in a round, its pseudo-labels last, and their weights in the loss."""
-        examples = self._learnable(self._training_examples())
+        examples = self._learnable(self._training_examples(round))
         weights = np.ones(len(examples))
         if self.config.training.class_weights == "balanced":
             weights = np.array(self.task.weights([decode(text) for text in examples["target"]]))
@@ -330,9 +330,11 @@ class Workspace:
         """Return the audit sample, as far as it was answered."""
         return self._answered([id for id in self._ledger.state.audit or [] if id in self._ledger.state.answers])
 
-    def _training_examples(self) -> Dataset:
-        """Return all that has a label to train on; it is put together once for the same answers."""
-        answers = {id: self._ledger.state.answers[id] for id in self._ledger.state.training_ids}
+    def _training_examples(self, round: int | None = None) -> Dataset:
+        """Return what has a label and trains in a round, in all if left out; made once for the same answers."""
+        state = self._ledger.state
+        ids = state.training_ids if round is None else state.trained_by(round)
+        answers = {id: state.answers[id] for id in ids}
         if self._known is None or self._known[0] != answers:
             bought, given = self._with(answers, list(answers)), self._given.get("labeled")
             self._known = (answers, concatenate_datasets([bought, given]) if given else bought)
@@ -353,7 +355,7 @@ class Workspace:
         """Tell whether the model of a round gives one answer to training examples whose labels differ."""
         if not (self.task.may_collapse and self.learner.seeded):
             return False
-        examples = self._training_examples()
+        examples = self._training_examples(round)
         sample = generator(self.config.seed, round, "collapse").permutation(len(examples))[:COLLAPSE_SAMPLE]
         pool = self._pool(examples.select(sample), round)
         return self.task.collapsed([prediction.target for prediction in pool.predict()], pool.targets)

@@ -10,6 +10,7 @@ import yaml
 from dal_nlp.core.config import fingerprint, identity
 from dal_nlp.core.distributed import is_main
 from dal_nlp.core.errors import UserError
+from dal_nlp.core.files import replace_file, sweep
 from dal_nlp.core.moved_keys import as_now, first_head
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State
@@ -53,6 +54,15 @@ def continued(config: RunConfig, dump: Mapping[str, Any] | None) -> RunConfig:
     return RunConfig.of({**config.model_dump(), **kept, "descriptions": None})
 
 
+def sweep_folder(folder: Path) -> None:
+    """Remove what killed starts of a run have left half made; the caller holds the folder."""
+    if is_main():
+        sweep(folder, ("model.part",))
+        sweep(folder / "cache", ("tmp*", "*.part"))
+        for place in (folder / "checkpoints", folder / "finish" / "checkpoints", folder / "queries"):
+            sweep(place, ("*.part",))
+
+
 def refuse_differences(folder: Path, state: State, config: RunConfig, digests: dict[str, str]) -> None:
     """Raise ``UserError`` where what identifies a run is not what it was, with every difference."""
     old, new = identity(state.config or {}), config.identity()
@@ -68,8 +78,11 @@ def refuse_differences(folder: Path, state: State, config: RunConfig, digests: d
 
 
 def write_config(folder: Path, config: RunConfig) -> None:
-    """Write config.yaml: the resolved configuration, loadable with ``--config``, and its fingerprint."""
+    """Write config.yaml, if it is not there or not so: the configuration, for ``--config``, and its fingerprint."""
     if not is_main():
         return
+    path = folder / "config.yaml"
     text = yaml.safe_dump(config.model_dump(mode="json", exclude={"out"}), sort_keys=False, allow_unicode=True)
-    (folder / "config.yaml").write_text(f"# fingerprint: {config.fingerprint()}\n{text}", encoding="utf-8")
+    whole = f"# fingerprint: {config.fingerprint()}\n{text}".encode()
+    if not path.is_file() or path.read_bytes() != whole:
+        replace_file(path, whole)

@@ -170,7 +170,7 @@ class Files:
         if (state.config, state.digests, state.labels) != (dump, self._digests, self._task.labels):
             labels = list(self._task.labels)
             self._ledger.append(ConfigEvent(config=dump, digests=self._digests, labels=labels))
-            write_config(self._folder, self._given_config)
+        write_config(self._folder, self._given_config)
         rejected = [row for corpus in (self.corpus, *self.given.values()) for row in corpus.rejected]
         if state.pool is None or state.pool.digest != self.corpus.digest:
             self._ledger.append(

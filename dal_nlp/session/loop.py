@@ -5,6 +5,7 @@ again. Round 0 chooses with the initial strategy and the pretrained model; round
 """
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,13 +17,14 @@ from dal_nlp.annotation import Answer, Channel, Label, Opinion, Oracle
 from dal_nlp.annotation.simulated import Answerer
 from dal_nlp.core.distributed import check_same, is_main, share, share_each, step
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.progress import Console, Progress, Silent
+from dal_nlp.core.progress import Console, Logged, Progress, Silent
 from dal_nlp.core.rng import generator
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted
 from dal_nlp.ledger.events import (
     AuditEvent,
+    Event,
     FinishedEvent,
     MetricsEvent,
     PseudoLabelsEvent,
@@ -39,7 +41,7 @@ from dal_nlp.report.tracking import Tracking, settings
 from dal_nlp.session import stopping
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.context import Workspace
-from dal_nlp.session.folder import choose_folder, continued
+from dal_nlp.session.folder import choose_folder, continued, sweep_folder
 from dal_nlp.session.pseudo_labels import Policy
 from dal_nlp.session.query import query
 from dal_nlp.strategies.base import Selection, Strategy
@@ -81,6 +83,14 @@ class Session:
         oracle: See ``task``; any callable will do, see ``oracles.Answerer``.
         progress: Where the run is shown; nowhere if left out.
         ledger: Where its events go; the one of its folder if left out.
+        on_event: Called with each further event of the ledger (see ``core.events``) once it is on the disk, in the main
+            process. What it raises ends the run, and the same command goes on.
+
+    The loggers under ``dal_nlp`` are told all sentences (INFO), warnings, and the names of events (DEBUG).
+
+    Example:
+        >>> from dal_nlp import RunConfig, Session
+        >>> session = Session(RunConfig(task="sentiment"), on_event=lambda event: print(event.name))
     """
 
     def __init__(
@@ -92,11 +102,13 @@ class Session:
         oracle: Oracle | Answerer | None = None,
         progress: Progress | None = None,
         ledger: Ledger | None = None,
+        on_event: Callable[[Event], object] | None = None,
     ) -> None:
         self.config = config
+        self._on_event = on_event
         self._given_ledger = ledger
         self._parts = (task, strategy, initial_strategy, oracle)
-        self._progress = Silent() if progress is None else progress
+        self._progress = Logged(Silent() if progress is None else progress)
 
     def run(self) -> Result:
         """Run to the end, or until answers are missing.
@@ -110,6 +122,9 @@ class Session:
             self._ledger = opened.enter_context(Ledger(folder) if self._given_ledger is None else self._given_ledger)
             self._state = self._ledger.state
             self.config = continued(self.config, self._state.config)
+            sweep_folder(folder)
+            if self._on_event is not None and is_main():
+                self._ledger.subscribe(self._on_event)
             self._work = work = Workspace(self.config, folder, self._ledger, *self._parts, self._progress)
             self._tracked = opened.enter_context(Tracking(self.config.track, folder, work.config, self._state.metrics))
             self._draw_audit()
@@ -129,8 +144,9 @@ class Session:
                 pending = self._ask(self._state.queries[round].ids, round)
                 if not pending:
                     self._evaluate(round, self._fit(round))
-            if stop and self._state.stopped is None:
+            if stop and not (self._state.stopped and work.learner.is_finished(self._state.round - 1)):
                 self._finish(self._state.round - 1)
+            if stop and self._state.stopped is None:
                 self._ledger.append(StoppedEvent(why=stop.why, read_test=stop.read_test))
             self._report()
             return self._result(folder, pending)
@@ -156,6 +172,7 @@ class Session:
             return
         # What the draw of the candidates depended on is how many were wanted.
         k = len(asked.ids) - asked.ahead + asked.notes.get("fewer_by_group", 0) if asked else work.wanted(round)
+        self._restore(round - 1)
         positions = work.drawn(round, k)
         pool = work.pool(positions, round)
         started = time.perf_counter()  # what is loaded or encoded once is no time of choosing
@@ -280,6 +297,8 @@ class Session:
         work = self._work
         done = work.learner.fitted(round)
         if done is None:
+            if work.config.training.warm_start:
+                self._restore(round - 1)
             examples, weights = work.training_set(round)
             if not len(examples):
                 raise UserError(
@@ -291,6 +310,12 @@ class Session:
                 done = replace(done, attempts=2, collapsed=work.collapsed(round))
             work.learner.save(round, done)
         return done
+
+    def _restore(self, round: int) -> None:
+        """Have the model of a finished round; it is fitted again where its checkpoint has gone or cannot be read."""
+        if round >= 0 and not self._work.learner.has(round):
+            self._progress.say(f"The model of round {round} is not there any more: it is fitted again.")
+            self._fit(round)
 
     @step("evaluating")
     def _evaluate(self, round: int, done: Fit) -> None:
@@ -328,6 +353,7 @@ class Session:
         """Leave the run's model in its place; where it is wanted, all weights are trained once before that."""
         work = self._work
         learner = work.learner
+        self._restore(round)
         if work.config.finish == "full":
             work.train_whole()
             if self._state.finished is None or work.learner.fitted(round) is None:

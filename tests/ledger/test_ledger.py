@@ -1,5 +1,6 @@
 """The ledger: append-only, torn lines, damage, one writer, folding."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -167,3 +168,56 @@ def test_corrections_removals_and_what_does_not_decide(tmp_path: Path) -> None:
     assert (query.ids, query.scores, query.texts) == (["b"], [0.5], ["B"])
     assert [event.name for event in state.given["a"]] == ["label", "label", "skip", "removed", "label", "removed"]
     assert read_state(tmp_path) == state
+
+
+def test_a_subscriber_hears_of_each_event_once_it_is_on_the_disk(tmp_path: Path) -> None:
+    heard: list[tuple[str, int, int]] = []
+    with Ledger(tmp_path) as ledger:
+        ledger.append(WRITTEN[0])
+        ledger.subscribe(lambda event: heard.append((event.name, len(lines_of(tmp_path)), len(ledger.state.answers))))
+        ledger.append(WRITTEN[1])
+        ledger.extend(WRITTEN[2:4])
+    assert heard == [("pool", 2, 0), ("query", 4, 0), ("label", 4, 1)]
+
+
+def test_events_that_are_written_together_are_flushed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[int] = []
+    with Ledger(tmp_path) as ledger:
+        monkeypatch.setattr(os, "fsync", lambda number: flushed.append(len(lines_of(tmp_path))))
+        ledger.extend(WRITTEN)
+        assert flushed == [len(WRITTEN)]
+        for id in ("a", "b"):
+            ledger.append(event("label", {"round": 0, "id": id, "target": "p"}))
+    assert flushed == [6, 7, 8]
+
+
+def test_asking_is_linear() -> None:
+    """Counts what folding an answer looks at: as much with many asked ids as with few."""
+
+    def operations(n: int) -> int:
+        state, ids = State(), [f"e{i}" for i in range(n)]
+        values = {"round": 0, "ids": ids, "scores": [0.0] * n, "texts": ids, "strategy": "s"}
+        state.apply(event("query", values))
+        answers = [event("label", {"id": id, "target": "p"}) for id in ids[-20:]]
+        steps = 0
+
+        def count(*_: object) -> None:
+            nonlocal steps
+            steps += 1
+
+        def trace(frame: object, what: str, _: object) -> object:
+            count()
+            return trace
+
+        sys.settrace(trace)  # type: ignore[arg-type]
+        try:
+            for answer in answers:
+                state.apply(answer)
+                assert answer.id in state.ever_asked and state.asks(answer.id)  # type: ignore[attr-defined]
+                state.asked_by(answer.id), state.suggestion(answer.id)  # type: ignore[attr-defined]
+                state.prefetch_limit(n, 9, 1)
+        finally:
+            sys.settrace(None)
+        return steps
+
+    assert operations(4000) == operations(200)
