@@ -19,7 +19,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import UserError, writing
 from dal_nlp.core.targets import Target, decode
 from dal_nlp.core.task import Task
 from dal_nlp.data.examples import Reader, read_answers
@@ -204,7 +204,7 @@ def open_pool(folder: Path, config: Settings) -> Corpus:
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
     """Write the dropped rows as csv: file, row, id, reason."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with writing(path), path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("file", "row", "id", "reason"))
         writer.writerows((row.file, row.row, row.id, row.reason) for row in rejected)

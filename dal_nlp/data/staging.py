@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import UserError, writing
 from dal_nlp.data.examples import Example
 from dal_nlp.data.hashing import Hashes, Mask
 from dal_nlp.readers.text_files import place
@@ -187,7 +187,7 @@ def write(staged: Staged, keep: Mask, path: Path, header: Mapping[str, str]) -> 
     part = path.with_name(f"{path.name}.{uuid4().hex}.part")
     schema = staged.schema().append(pa.field(ID_HASH, pa.uint64())).append(pa.field(CONTENT_HASH, pa.uint64()))
     schema = schema.with_metadata(header)
-    with part.open("wb") as file, pa.ipc.new_stream(file, schema) as writer:
+    with writing(part), part.open("wb") as file, pa.ipc.new_stream(file, schema) as writer:
         for rows, batch in staged.batches():
             columns = [*batch.columns, pa.array(staged.ids[rows]), pa.array(staged.contents[rows])]
             writer.write_batch(pa.record_batch(columns, schema=schema).filter(pa.array(keep[rows])))

@@ -8,6 +8,7 @@ import yaml
 from dal_nlp.core.config import fingerprint, identity
 from dal_nlp.core.distributed import is_main
 from dal_nlp.core.errors import UserError
+from dal_nlp.core.files import replace_file
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State
 from dal_nlp.session.config import RunConfig
@@ -57,4 +58,4 @@ def write_config(folder: Path, config: RunConfig) -> None:
     if not is_main():
         return
     text = yaml.safe_dump(config.model_dump(mode="json", exclude={"out"}), sort_keys=False, allow_unicode=True)
-    (folder / "config.yaml").write_text(f"# fingerprint: {config.fingerprint()}\n{text}", encoding="utf-8")
+    replace_file(folder / "config.yaml", f"# fingerprint: {config.fingerprint()}\n{text}".encode())
