@@ -1,11 +1,12 @@
 """``dal-nlp agreement``: how far annotators agree."""
 
-from dal_nlp_cli.command import Debug, Folder
+from dal_nlp_cli.command import Debug, Folder, Trust
 from dal_nlp_cli.terminal import say, table
 
 
 def agreement(
     folder: Folder,
+    trust: Trust = False,
     debug: Debug = False,
 ) -> None:
     """Show how far annotators agree beyond chance, by pair and by label, and what is disputed."""

@@ -7,7 +7,7 @@ import typer
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.text import counted
-from dal_nlp_cli.command import Debug, Folder, Quiet, Source, TextColumn
+from dal_nlp_cli.command import Debug, Folder, Quiet, Source, TextColumn, Trust
 from dal_nlp_cli.terminal import names, progress, say
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def autolabel(
     ] = None,
     text_column: TextColumn = None,
     quiet: Quiet = False,
+    trust: Trust = False,
     debug: Debug = False,
 ) -> None:
     """Label what a run's model is sure of, and leave the rest to people.

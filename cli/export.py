@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dal_nlp.core.text import counted
-from dal_nlp_cli.command import Debug, Folder
+from dal_nlp_cli.command import Debug, Folder, Trust
 from dal_nlp_cli.terminal import complain, say
 
 #: Most mistakes of a file that are named.
@@ -31,6 +31,7 @@ def export(
         typer.Option(metavar="FILE", help="Where it goes. Default: export.csv, say, in the run folder."),
     ] = None,
     which: Annotated[Which, typer.Option(help="What is exported: labels, what is pending, or all.")] = Which.labels,
+    trust: Trust = False,
     debug: Debug = False,
 ) -> None:
     """Write the answers of a run, or what it waits for, as a file of another tool.
@@ -68,6 +69,7 @@ def ingest(
     annotator_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Column of who answered. Default: annotated_by or annotator.")
     ] = None,
+    trust: Trust = False,
     debug: Debug = False,
 ) -> None:
     """Take answers from a file: what `dal-nlp export` has written, a sheet, or a tool's own export.

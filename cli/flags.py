@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from dal_nlp_cli.command import Debug
+from dal_nlp_cli.command import Debug, Trust
 
 if TYPE_CHECKING:
     from dal_nlp.session.config import RunConfig
 
 #: Flags that are no keys of ``RunConfig``.
-_OF_THE_COMMAND = ("config", "settings", "quiet", "debug", "train", "prior", "describe")
+_OF_THE_COMMAND = ("config", "settings", "quiet", "trust", "debug", "train", "prior", "describe")
 
 
 def flag(panel: str, metavar: str, help: str, default: str, *names: str) -> Any:
@@ -146,6 +146,7 @@ class Flags:
     ] = None
     seed: Annotated[int | None, flag(_RUN, "S", "Seed of everything that is drawn.", "0")] = None
     quiet: Annotated[bool, flag(_RUN, "", "No progress.", "off", "--quiet")] = False
+    trust: Trust = False
     debug: Debug = False
 
     def values(self) -> dict[str, Any]:

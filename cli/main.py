@@ -3,15 +3,20 @@
 Nothing heavy is imported here or at the top of the commands' files, so ``--help`` answers at once.
 """
 
+import io
+import os
+import sys
 from typing import Annotated
 
 import typer
 
+from dal_nlp.core.distributed import end_with
+from dal_nlp.core.progress import heed_ctrl_c
 from dal_nlp_cli.agreement import agreement
 from dal_nlp_cli.annotate import annotate
 from dal_nlp_cli.autolabel import autolabel
 from dal_nlp_cli.check import check
-from dal_nlp_cli.command import Command
+from dal_nlp_cli.command import MISTAKE, Command
 from dal_nlp_cli.compare import compare
 from dal_nlp_cli.export import export, ingest
 from dal_nlp_cli.init import init
@@ -25,6 +30,7 @@ from dal_nlp_cli.run import run
 from dal_nlp_cli.status import status
 from dal_nlp_cli.strategies import strategies
 from dal_nlp_cli.suspects import suspects
+from dal_nlp_cli.terminal import LAUNCHED, complain
 
 app = typer.Typer(
     name="dal-nlp",
@@ -63,4 +69,16 @@ def about(
 
 def main() -> None:
     """Run the command line."""
+    heed_ctrl_c()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not every terminal has all letters
+            stream.reconfigure(errors="backslashreplace")
+    launcher = os.environ.get(LAUNCHED, "")
+    if launcher and "RANK" in os.environ:
+        end_with(int(launcher))
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        complain("Error: the folder that you are in was deleted: change to another one.")
+        sys.exit(MISTAKE)
     app(prog_name="dal-nlp")

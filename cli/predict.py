@@ -1,6 +1,7 @@
 """``dal-nlp predict``: the answers of a run's model to the texts of a file."""
 
 import csv
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from dal_nlp.core.errors import UserError
-from dal_nlp_cli.command import Debug, Folder, Quiet, Source, TextColumn
+from dal_nlp.core.errors import UserError, writing
+from dal_nlp_cli.command import Debug, Folder, Quiet, Source, TextColumn, Trust
 from dal_nlp_cli.terminal import is_first, names, progress
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def predict(
     ] = None,
     text_column: TextColumn = None,
     quiet: Quiet = False,
+    trust: Trust = False,
     debug: Debug = False,
 ) -> None:
     """Write the answers of a run's model to the texts of a file, as csv: id,text,prediction,confidence.
@@ -52,13 +54,15 @@ def predict(
 def _output(out: Path | None) -> Iterator[TextIO]:
     """Open what is written to; raises ``UserError`` where that cannot be."""
     if out is None and is_first():
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # as with --out, whatever the terminal takes
         yield sys.stdout
         return
     try:
         file = (out if out and is_first() else Path(os.devnull)).open("w", encoding="utf-8", newline="")
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror}): give another --out.") from None
-    with file:
+    with writing(out or Path(os.devnull)), file:
         yield file
 
 

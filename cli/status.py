@@ -1,7 +1,7 @@
 """``dal-nlp status``: what a person wants to know of a run."""
 
+import os
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,12 +70,19 @@ def _labels(state: "State", budget: int) -> str:
 
 
 def is_running(folder: Path) -> bool:
-    """Tell whether a living process holds the folder."""
-    from filelock import FileLock, Timeout
+    """Tell whether a living process holds the folder; it is only looked at, so that it may be one that is read-only."""
+    import fcntl
 
-    lock = folder / ".lock"
     try:
-        with FileLock(lock, timeout=0) if lock.exists() else nullcontext():
-            return False
-    except Timeout:
+        lock = os.open(folder / ".lock", os.O_RDONLY)
+    except OSError:  # nobody has ever held it, or nobody lets us look
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # what ``Ledger`` holds; given back with the file
+    except BlockingIOError:
         return True
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+    return False

@@ -22,14 +22,14 @@ def strategies(
     debug: Debug = False,
 ) -> None:
     """List the strategies: what they do, read and cost, and for which tasks; or explain one."""
-    from dal_nlp.core.plugins import import_class
+    from dal_nlp.core.plugins import built_in
     from dal_nlp.session.pseudo_labels import PSEUDO_LABELS
     from dal_nlp.strategies import ALIASES, STRATEGIES, make_strategy
 
     policies = {key: PSEUDO_LABELS[alias["pseudo_labels"]["policy"]] for key, alias in ALIASES.items()}
     known = {**STRATEGIES, **policies}
     if name is not None:
-        explain(name, import_class("strategy", name, known) if name in known else type(make_strategy(name, {})))
+        explain(name, built_in(known[name]) if name in known else type(make_strategy(name, {})))
         return
     table(("strategy", "what it does"), [(key, _cell(*summary(docstring(place)))) for key, place in known.items()])
     say("`dal-nlp strategies NAME` tells all about one: formula, options, paper.")

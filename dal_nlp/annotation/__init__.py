@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dal_nlp.annotation.answers import Answer, Channel, Label, Opinion, Origin, Query, Skip
 from dal_nlp.annotation.oracle import Oracle, Setting
 from dal_nlp.core.errors import unknown
-from dal_nlp.core.plugins import import_class
+from dal_nlp.core.plugins import construct, import_class
 
 ORACLES: Mapping[str, str] = {
     "labeled-file": "dal_nlp.annotation.simulated:LabeledFile",
@@ -42,5 +42,5 @@ def make_oracle(name: str) -> Oracle:
         return numbered(name)
     if name not in ORACLES and ":" not in name:
         raise unknown("oracle", name, [*ORACLES, f"{NOISY}0.1"])
-    oracle: Oracle = import_class("oracle", name, ORACLES)()
+    oracle: Oracle = construct("oracle", import_class("oracle", name, ORACLES, "dal_nlp.annotation.oracle:Oracle"), {})
     return oracle

@@ -1,6 +1,7 @@
 """Oracles that are no people: a labelled file, one that makes mistakes, and a function of the user's own."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from inspect import isroutine
 from pathlib import Path
@@ -66,11 +67,12 @@ def _share(how: str) -> float | None:
     try:
         share = float(how)
     except ValueError:
-        if Path(how).is_file():
-            return None
+        with suppress(OSError, ValueError):  # a name that no file can have
+            if Path(how).is_file():
+                return None
         raise UserError(
-            f"--oracle noisy:{how} is neither a share nor a file: write noisy:0.1, or name a csv with a confusion "
-            "matrix."
+            f"--oracle noisy:{how[:100]} is neither a share nor a file: write noisy:0.1, or name a csv with a "
+            "confusion matrix."
         ) from None
     if not 0 <= share <= 1:
         raise UserError(f"--oracle noisy:{how} is no share of labels: give a number from 0 to 1, such as noisy:0.1.")

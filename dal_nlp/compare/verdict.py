@@ -73,7 +73,8 @@ def with_user_savings(
     """
     if not learners or results.full is None:
         return judged
-    best = judged.use if judged.use in arms else max(results.arms, key=lambda arm: arm.area.difference).name
+    leading = max(results.arms, key=lambda arm: arm.area.difference).name
+    best = judged.use if judged.use is not None and judged.use in arms else leading
     sentences = ["So far the merit of the strategy; against random labels with other learners:"]
     for name, curve in learners.items():
         try:

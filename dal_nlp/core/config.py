@@ -13,10 +13,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.core.errors import UserError, check_letters, nearest
 from dal_nlp.core.label_descriptions import sentences
 from dal_nlp.core.moved_keys import as_now
 
+#: The largest number that a setting may be: more is no count of anything, and no float holds it exactly.
+LARGEST_NUMBER = 2**53
 DEFAULT_ROUNDS = 9
 DEFAULT_INITIAL = 20
 DEFAULT_AUDIT = 100
@@ -81,7 +83,7 @@ Share = Annotated[float, BeforeValidator(_share)]
 class Section(BaseModel):
     """A part of the configuration: unknown keys are errors that name the nearest known one."""
 
-    model_config = ConfigDict(extra="forbid", validate_default=True)
+    model_config = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
     place: ClassVar[str] = ""  # where its keys are, for messages
 
     @model_validator(mode="before")
@@ -95,6 +97,15 @@ class Section(BaseModel):
                         f"There is no configuration key '{cls.place}{key}'{close}: `dal-nlp init` writes them all."
                     )
         return values
+
+    @model_validator(mode="after")
+    def _countable(self) -> Self:
+        for key, value in self:
+            if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+                raise UserError(f"{self.place}{key} is larger than any number of things: lower it.")
+            if isinstance(value, str):  # a word of the command line holds bytes that are no UTF-8 as lone surrogates
+                check_letters(value, "The configuration", f"{self.place}{key}")
+        return self
 
 
 class TrainingConfig(Section):

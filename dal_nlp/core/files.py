@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from dal_nlp.core.errors import writing
+
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file beside its place, flush it to the disk and move it there."""
@@ -18,10 +20,11 @@ def new_file(path: Path) -> Iterator[Path]:
     """Have a file be written that then appears whole or not at all, in the place of one that is there."""
     draft = _draft(path)
     try:
-        yield draft
-        sync(draft)
-        os.replace(draft, path)
-        sync(path.parent)
+        with writing(path):
+            yield draft
+            sync(draft)
+            os.replace(draft, path)
+            sync(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -31,16 +34,17 @@ def whole_folder(target: Path) -> Iterator[Path]:
     """Have a folder be filled that then appears whole or not at all, in the place of one that is there."""
     draft = _draft(target)
     shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
     try:
-        yield draft
-        for place, _, names in os.walk(draft):
-            for name in names:
-                sync(Path(place, name))
-            sync(Path(place))
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(draft, target)
-        sync(target.parent)
+        with writing(target):
+            draft.mkdir(parents=True)
+            yield draft
+            for place, _, names in os.walk(draft):
+                for name in names:
+                    sync(Path(place, name))
+                sync(Path(place))
+            shutil.rmtree(target, ignore_errors=True)
+            os.replace(draft, target)
+            sync(target.parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

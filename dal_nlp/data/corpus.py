@@ -21,7 +21,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import UserError, writing
 from dal_nlp.core.files import new_file
 from dal_nlp.core.targets import Target, decode
 from dal_nlp.core.task import Task
@@ -228,7 +228,7 @@ def open_pool(folder: Path, config: Settings) -> Corpus:
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
     """Write the dropped rows as csv: file, row, id, reason."""
-    with new_file(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+    with writing(path), new_file(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         rows = ((row.file, row.row, row.id, row.reason) for row in rejected)
         csv.writer(file).writerows(inert_rows(("file", "row", "id", "reason"), rows))
 

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import UserError, writing
 from dal_nlp.core.files import new_file
 from dal_nlp.core.targets import decode, readable
 from dal_nlp.data.examples import Example, Reader
@@ -228,7 +228,7 @@ def write(staged: Staged, keep: Mask, path: Path, header: Mapping[str, str]) -> 
     """Write the rows to keep, with their hashes and a header, as an Arrow stream that is there whole or not at all."""
     schema = staged.schema().append(pa.field(ID_HASH, pa.uint64())).append(pa.field(CONTENT_HASH, pa.uint64()))
     schema = schema.with_metadata(header)
-    with new_file(path) as part, part.open("wb") as file, pa.ipc.new_stream(file, schema) as writer:
+    with writing(path), new_file(path) as part, part.open("wb") as file, pa.ipc.new_stream(file, schema) as writer:
         for rows, batch in staged.batches():
             columns = [*batch.columns, pa.array(staged.ids[rows]), pa.array(staged.contents[rows])]
             writer.write_batch(pa.record_batch(columns, schema=schema).filter(pa.array(keep[rows])))

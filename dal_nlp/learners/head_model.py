@@ -87,7 +87,7 @@ class HeadModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         size, prefix, suffix = (self.config.window[name] for name in ("size", "prefix", "suffix"))
         inner = tokens[len(prefix) : len(tokens) - len(suffix)]
         around = [tokens.new_tensor(ids) for ids in (prefix, suffix)]
-        parts = inner.split(size - len(prefix) - len(suffix))
+        parts = torch.split(inner, size - len(prefix) - len(suffix))
         rows = [torch.cat([around[0], part, around[1]]) for part in parts]
         weights = torch.tensor([float(len(row)) for row in rows], device=tokens.device)
         logits = torch.cat([self(row[None]).logits for row in rows])

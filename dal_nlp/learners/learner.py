@@ -13,6 +13,7 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 from torch import nn
+from transformers import PreTrainedTokenizerFast
 
 from dal_nlp.core.caches import Cache, Deferred, OnDisk
 from dal_nlp.core.config import ScoringConfig, Settings
@@ -317,4 +318,7 @@ class _Companions(Companions):
 def write_model(model: nn.Module, task: Task, folder: Path) -> None:
     """Write a model and its tokenizer, for ``from_pretrained``."""
     model.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
+    if isinstance(task.tokenizer, PreTrainedTokenizerFast):  # what it was last called with is no part of it
+        task.tokenizer.backend_tokenizer.no_truncation()
+        task.tokenizer.backend_tokenizer.no_padding()
     task.tokenizer.save_pretrained(folder)

@@ -111,10 +111,14 @@ class Ledger:
     Use it as a context manager. Raises ``Locked`` where another living process holds the folder; the operating system
     gives the lock back when a process dies, however it dies. Of several processes of one run the main one holds the
     file and the lock, and the others fold what it wrote.
+
+    Args:
+        folder: Of the run; it is made where there is none.
+        patience: Seconds to wait for another process to let go of the folder, such as one whose parent was killed.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, patience: float = GRACE) -> None:
+        self.folder, self._patience = folder, patience
         self.path = folder / FILE
         self.state = State()
         self._lock = FileLock(folder / ".lock")
@@ -151,7 +155,7 @@ class Ledger:
     def _acquire(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=GRACE)
+            self._lock.acquire(timeout=self._patience)
         except Timeout:
             raise Locked(
                 f"{self.folder} is in use by another dal-nlp process: wait for it, or choose another --out."
@@ -205,6 +209,10 @@ class Ledger:
             function(event)
 
     def _write(self, events: Sequence[Event]) -> None:
+        if not self.path.exists():  # it was removed while it was open: what is written is gone with it
+            raise UserError(
+                f"{self.path} is gone, so nothing can be kept: put it back, then go on with the same command."
+            )
         data = memoryview(write_lines(events, self._number, self._before))
         try:
             written = 0

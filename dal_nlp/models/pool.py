@@ -16,7 +16,7 @@ from torch import nn
 from dal_nlp.core.config import ScoringConfig
 from dal_nlp.core.distributed import gather, process_state, step
 from dal_nlp.core.errors import Unsupported, UserError
-from dal_nlp.core.progress import Progress, Silent
+from dal_nlp.core.progress import Progress, Silent, check_ctrl_c
 from dal_nlp.core.targets import decode
 from dal_nlp.core.task import Prediction, Task
 from dal_nlp.models.auxiliary import Companions
@@ -245,6 +245,7 @@ class Pool:
         halved = 0
         try:
             for batch in self._progress.track(batches[state.process_index :: state.num_processes], label):
+                check_ctrl_c()
                 waiting = [batch]
                 while waiting:
                     positions = waiting.pop()

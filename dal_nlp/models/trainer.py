@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from dal_nlp.core.config import TrainingConfig
 from dal_nlp.core.distributed import together
 from dal_nlp.core.errors import BrokenModelError
-from dal_nlp.core.progress import Progress
+from dal_nlp.core.progress import Progress, check_ctrl_c
 from dal_nlp.core.task import Batch, Example, Task
 from dal_nlp.models.hooks import Tap
 from dal_nlp.models.pool import fetch
@@ -165,6 +165,7 @@ def fit(
     lengths, sizes = (np.array([row[name] for row in rows]) for name in ("length", "rows"))
     plan = list(step_batches(lengths, training.batch_size * training.accumulation, steps, rng))
     for number, positions in enumerate(progress.track(plan, "training")):
+        check_ctrl_c()
         with together():
             total = float(weights.mean()) * len(positions)
             for part in cut(positions, sizes, training.batch_size):

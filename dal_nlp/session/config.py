@@ -16,11 +16,15 @@ from dal_nlp.core.config import Settings, merge
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.label_descriptions import with_descriptions
 from dal_nlp.core.moved_keys import with_moved_keys
+from dal_nlp.readers import yaml_text
 from dal_nlp.readers.demo import demo_settings
 from dal_nlp.session.pseudo_labels import check_policy_name
 from dal_nlp.session.stopping_language import parse
 from dal_nlp.strategies import ALIASES, check_strategy
 from dal_nlp.tasks import recipe_of
+
+#: Parts of the longest key of ``--set``.
+DEEPEST = 20
 
 #: What goes over the recipe, by ``training.mode``: a frozen encoder has no draws, reads texts whole, and is asked again
 #: after every ten labels, because a round takes a second; adapters start from nothing. (MiniLM on 100 random TREC-6
@@ -125,12 +129,7 @@ def recipe(name: str) -> dict[str, Any]:
 
 def read_yaml(file: Path) -> dict[str, Any]:
     """Read a configuration file; raises ``UserError`` where it is missing or no mapping."""
-    try:
-        loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"There is no configuration file {file}; `dal-nlp init` writes one.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}.") from None
+    loaded = yaml_text.parse(yaml_text.read_text(file), str(file))
     if loaded is not None and not isinstance(loaded, dict):
         raise UserError(f"{file} must hold `key: value` lines; `dal-nlp init` writes an example.")
     return dict(loaded or {})
@@ -141,8 +140,11 @@ def _setting(text: str) -> dict[str, Any]:
     path, equals, raw = text.partition("=")
     if not equals or not path:
         raise UserError(f"--set wants KEY=VALUE, such as training.min_steps=200, and got {text!r}.")
-    value: Any = yaml.safe_load(raw) if raw == "null" or raw[:1] in ("[", "{") else raw
-    for key in reversed(path.split(".")):
+    value: Any = yaml_text.parse(raw, f"--set {path}") if raw == "null" or raw[:1] in ("[", "{") else raw
+    keys = path.split(".")
+    if len(keys) > DEEPEST:
+        raise UserError(f"--set {path[:60]}... has {len(keys):,} parts, and no key has more than {DEEPEST}.")
+    for key in reversed(keys):
         value = {key: value}
     return dict(value)
 
@@ -154,4 +156,5 @@ def _sentence(error: ValidationError) -> UserError:
     if first["type"] == "missing":
         return UserError(f"The configuration lacks {place!r}: give --{place.replace('_', '-')}.")
     flag = f"--set {place}" if "." in place else f"--{place.replace('_', '-')}"
-    return UserError(f"{flag} {first['input']!r} is not right: {first['msg'][:1].lower()}{first['msg'][1:]}.")
+    given = repr(first["input"]) if len(repr(first["input"])) <= 100 else f"{repr(first['input'])[:100]}..."
+    return UserError(f"{flag} {given} is not right: {first['msg'][:1].lower()}{first['msg'][1:]}.")

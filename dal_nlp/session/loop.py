@@ -15,7 +15,7 @@ import numpy as np
 
 from dal_nlp.annotation import Answer, Channel, Label, Opinion, Oracle
 from dal_nlp.annotation.simulated import Answerer
-from dal_nlp.core.distributed import check_same, is_main, share, share_each, step
+from dal_nlp.core.distributed import GONE, check_same, is_main, share, share_each, step
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Console, Logged, Progress, Silent
 from dal_nlp.core.rng import generator
@@ -119,7 +119,7 @@ class Session:
         check_same("setting", settings(self.config))
         folder = share(choose_folder(self.config))
         with ExitStack() as opened:
-            self._ledger = opened.enter_context(Ledger(folder) if self._given_ledger is None else self._given_ledger)
+            self._ledger = opened.enter_context(self._given_ledger or Ledger(folder, GONE))
             self._state = self._ledger.state
             self.config = continued(self.config, self._state.config)
             sweep_folder(folder)

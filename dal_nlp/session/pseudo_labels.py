@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from dal_nlp.models.pool import Pool, Probe
     from dal_nlp.models.vectors import Positions
 
+#: What all policies are derived from.
+POLICY = "dal_nlp.session.pseudo_labels:Policy"
+
 
 @dataclass(frozen=True)
 class Guesses:
@@ -68,7 +71,7 @@ def make_policy(config: PseudoLabelsConfig) -> Policy | None:
     """Build the policy of a run, None where it has none; raises ``UserError`` for an unknown name."""
     if config.policy == "none":
         return None
-    policy: Policy = import_class("pseudo-label policy", config.policy, PSEUDO_LABELS)(config)
+    policy: Policy = import_class("pseudo-label policy", config.policy, PSEUDO_LABELS, POLICY)(config)
     return policy
 
 

@@ -63,7 +63,7 @@ ALIASES: Mapping[str, Mapping[str, Any]] = {"ceal": {"strategy": "entropy", "pse
 
 def strategy_class(name: str) -> "type[Strategy]":
     """Return the class of a strategy by its name in the table or as ``module:Class``; raises ``UserError``."""
-    return import_class("strategy", name, STRATEGIES)
+    return import_class("strategy", name, STRATEGIES, "dal_nlp.strategies.base:Strategy")
 
 
 def check_strategy(name: str, options: Mapping[str, Any]) -> None:

@@ -19,6 +19,9 @@ from dal_nlp.strategies.bayesian import Bald
 from dal_nlp.strategies.scored import Scored
 from dal_nlp.strategies.selectors import Scores, descending
 
+#: What all strategies are derived from.
+BASE = "dal_nlp.strategies.base:Strategy"
+
 
 @dataclass(frozen=True)
 class Stochastic(Scored):
@@ -71,9 +74,9 @@ def make_stochastic(inner: str, table: Mapping[str, str]) -> type[Strategy]:
     Raises:
         UserError: The inner strategy is unknown, or chooses otherwise than by one score an example.
     """
-    cls = import_class("strategy", inner, table)
+    cls = import_class("strategy", inner, table, BASE)
     if not _has_scores(cls):
-        names = sorted(name for name in table if _has_scores(import_class("strategy", name, table)))
+        names = sorted(name for name in table if _has_scores(import_class("strategy", name, table, BASE)))
         raise UserError(
             f"There is no {PREFIX}{inner}, as {inner} does not choose by one score an example{nearest(inner, names)}; "
             f"there are: {', '.join(PREFIX + name for name in names)}."

@@ -19,7 +19,7 @@ TASKS: Mapping[str, str] = {
 
 def task_class(name: str) -> "type[Task]":
     """Return the class of a task by its name in the table or as ``module:Class``; raises ``UserError``."""
-    found: type[Task] = import_class("task", name, TASKS)
+    found: type[Task] = import_class("task", name, TASKS, "dal_nlp.core.task:Task")
     return found
 
 

@@ -10,13 +10,14 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
 from dal_nlp.annotation import Answer, Query
 from dal_nlp.annotation.sheet_oracle import Sheets
+from dal_nlp.core.distributed import end_with_spawner
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Console
 from dal_nlp.ledger.events import Event
@@ -167,7 +168,7 @@ def _train(config: Mapping[str, Any], folder: Path, line: Connection, ahead: int
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to both; the other one decides
     os.nice(NICE)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_spawner()
     ledger, progress = Followed(folder, line), _Told(line)
     try:
         Session(RunConfig.of(config), oracle=Page(ledger, ahead), progress=progress, ledger=ledger).run()
@@ -177,11 +178,3 @@ def _train(config: Mapping[str, Any], folder: Path, line: Connection, ahead: int
     except Exception as error:
         traceback.print_exc()
         line.send(("failed", f"Training has crashed ({type(error).__name__}: {error})."))
-
-
-def _end_with_parent() -> None:
-    """End when the process that holds the ledger does: the next one starts a run of its own in the same folder."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

@@ -13,7 +13,7 @@ from scipy.special import log_softmax
 from torch import nn
 
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import UserError, writing
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.targets import Target, decode, readable
 from dal_nlp.data.corpus import Rejected, write_rejected
@@ -144,7 +144,7 @@ def write(found: Plan, folder: Path) -> tuple[Path, Path, Path]:
 
 
 def _csv(path: Path, name: str, rows: Sequence[Row]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with writing(path), path.open("w", encoding="utf-8", newline="") as file:
         cells = ((row.id, row.text, row.answer, f"{row.confidence:.6f}") for row in rows)
         csv.writer(file, lineterminator="\n").writerows(inert_rows(("id", "text", name, "confidence"), cells))
 

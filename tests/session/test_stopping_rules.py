@@ -232,3 +232,10 @@ def test_combinations_count_what_fires() -> None:
     assert [either.fires(growing(rounds)) for rounds in range(5)] == [False, False, True, True, True]
     assert [both.fires(growing(rounds)) for rounds in range(5)] == [False, False, False, False, True]
     assert (either.value(growing(2)), both.value(growing(2)), both.value(growing(4))) == (1, 1, 2)
+
+
+@pytest.mark.parametrize("text", ["(" * 500 + "stable" + ")" * 500, "(" * 60, " and ".join(["stable"] * 20_000)])
+def test_a_rule_too_deep_or_too_long_is_one_sentence(text: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse(text)
+    assert len(str(caught.value)) < 500
