@@ -1,9 +1,9 @@
-"""What every test needs: no progress bars, one thread, no Hub."""
+"""What every test needs: no progress bars, one thread, no Hub, and pictures only where they are looked at."""
 
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -17,6 +17,19 @@ import torch
 
 torch.set_num_threads(1)  # several threads make tiny models many times slower
 datasets.disable_progress_bars()
+
+
+#: What stands for the learning curve: to draw it takes most of the time of a tiny run.
+BLANK = {"svg": b"<svg></svg>", "png": b""}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Draw the learning curve of a run only for a test that is marked with ``pictures``."""
+    with pytest.MonkeyPatch.context() as patch:
+        if item.get_closest_marker("pictures") is None:
+            patch.setattr("dal_nlp.report.plots.render", lambda labels, lines, kind: BLANK[kind])
+        return (yield)
 
 
 @pytest.fixture
