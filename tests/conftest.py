@@ -19,13 +19,11 @@ torch.set_num_threads(1)  # several threads make tiny models many times slower
 datasets.disable_progress_bars()
 
 
-#: What stands for the learning curve: to draw it takes most of the time of a tiny run.
-BLANK = {"svg": b"<svg></svg>", "png": b""}
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Draw the learning curve of a run only for a test that is marked with ``pictures``."""
+    from tests.pictures import BLANK
+
     with pytest.MonkeyPatch.context() as patch:
         if item.get_closest_marker("pictures") is None:
             patch.setattr("dal_nlp.report.plots.render", lambda labels, lines, kind: BLANK[kind])
