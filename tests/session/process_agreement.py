@@ -29,6 +29,7 @@ from dal_nlp.models.trainer import fit, make_accelerator
 from dal_nlp.strategies import STRATEGIES, make_strategy, probes, strategy_class
 from dal_nlp.tasks.summarization import Summarization
 from tests import tiny
+from tests.pictures import leave_blank
 from tests.session.test_loop import write
 
 POOLS: dict[str, Callable[[], Pool]] = {
@@ -181,6 +182,7 @@ def everything(folder: Path, kind: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     lora_learner.DROPOUT = 0.0
+    leave_blank()
     found = everything(Path(sys.argv[1]), "several")
     if is_main():
         (Path(sys.argv[1]) / "several.json").write_text(json.dumps(found))

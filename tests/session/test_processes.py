@@ -27,7 +27,7 @@ from dal_nlp.core.distributed import (
 from dal_nlp.core.errors import UserError
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State
-from tests import tiny
+from tests import tiny, warm_processes
 from tests.session import process_agreement as agreement
 from tests.session.test_kill import command as dropping
 from tests.session.test_kill import start
@@ -128,14 +128,9 @@ def uninterrupted(command: list[str], tmp_path_factory: pytest.TempPathFactory) 
 
 
 def launched(command: list[str], out: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dal_nlp", "run", "--quiet", *command, "--out", str(out), "--processes", "2"],
-        env={**os.environ, "ACCELERATE_USE_CPU": "true", "PYTHONPATH": os.pathsep.join(sys.path), **environment},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    found = {**os.environ, "ACCELERATE_USE_CPU": "true", "PYTHONPATH": os.pathsep.join(sys.path), **environment}
+    words = ["run", "--quiet", *command, "--out", str(out), "--processes", "2"]
+    return warm_processes.run(words, ROOT, found, timeout=600)
 
 
 def strike(moment: str, rank: int, how: str) -> dict[str, str]:
