@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from dal_nlp.core.errors import UserError
-from dal_nlp_cli.command import Debug, Folder, Quiet, Source, TextColumn
+from dal_nlp_cli.command import Debug, Encoding, Folder, IdColumn, Quiet, Quoting, Source, TextColumn
 from dal_nlp_cli.terminal import is_first, names, progress
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ def predict(
         Path | None, typer.Option(metavar="FILE", help="Where the csv goes. Default: standard output.")
     ] = None,
     text_column: TextColumn = None,
+    id_column: IdColumn = None,
+    encoding: Encoding = None,
+    quoting: Quoting = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -37,7 +40,7 @@ def predict(
     from dal_nlp.readers.inert import inert_rows
     from dal_nlp.workflows import predict as prediction
 
-    rows = prediction.predict(folder, source, progress(quiet), names(text_column))
+    rows = prediction.predict(folder, source, progress(quiet), names(text_column), id_column, encoding, quoting)
     with _output(out) as file:
         first = next(rows)
         header = ("id", "text", "prediction", "confidence", *first.details)

@@ -195,7 +195,7 @@ def read_pool(
     """
     cache.mkdir(parents=True, exist_ok=True)
     mend = "name the column with --label-column, or give the answers with --answers FILE"
-    reader = Reader(source, task, config, need_targets, answers, mend, classes=classes)
+    reader = Reader(source, task, config, need_targets, answers, mend, classes=classes, need_context=True)
     path = cache / "pool.arrow"
     intake = Intake(reader, path, exclude or {}, strict)
     signature = intake.signature()

@@ -73,6 +73,7 @@ class Reader:
         label_mend: What a user can do about a missing column of answers.
         need_ids: Whether rows are found again by their ids; if not, a row without one is known by its content.
         classes: Names of the classes that numbers among the answers stand for; a source's own names count first.
+        need_context: Whether the columns that people are shown beside the text have to be there.
     """
 
     source: str
@@ -83,6 +84,7 @@ class Reader:
     label_mend: str = "name the column with --label-column"
     need_ids: bool = True
     classes: Sequence[str] = ()
+    need_context: bool = False
     remarks: list[str] = field(default_factory=list)
 
     @cached_property
@@ -130,7 +132,7 @@ class Reader:
         if self.need_targets and self.answers is None:
             require(self.opened, self.answer_column, self.label_mend)
         for column in self.config.context_columns or ():
-            if self.need_ids:
+            if self.need_context:
                 require(self.opened, column, "name others with --context-columns")
 
     def _wanted(self) -> Collection[str] | None:

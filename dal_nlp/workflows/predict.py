@@ -11,7 +11,7 @@ from torch import nn
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.distributed import process_state
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Prediction, Task
 from dal_nlp.data.examples import Answers, Example, Reader
@@ -44,7 +44,13 @@ class Row(NamedTuple):
 
 
 def predict(
-    folder: Path, source: str, progress: Progress | None = None, text_column: Sequence[str] | None = None
+    folder: Path,
+    source: str,
+    progress: Progress | None = None,
+    text_column: Sequence[str] | None = None,
+    id_column: str | None = None,
+    encoding: str | None = None,
+    quoting: str | None = None,
 ) -> Iterator[Row]:
     """Answer every row of a source with the model of a run, in the order of the source.
 
@@ -54,6 +60,9 @@ def predict(
             own. Labels are neither needed nor read.
         progress: Where the passes are shown; nowhere if left out.
         text_column: The source's text columns where they have other names than in the run.
+        id_column: Its column of ids, likewise; ``none`` where it has no ids.
+        encoding: Of a text file that is not UTF-8.
+        quoting: ``none`` where double quotes in a table are letters.
 
     Returns:
         One row for each of the source; a row without a text has no prediction.
@@ -62,7 +71,8 @@ def predict(
         UserError: No run folder, no model in it yet, or a source that cannot be read (at once; a damaged row later).
     """
     run = open_run(folder, Silent() if progress is None else progress)
-    examples = reader_of(run.config, source, text_column).examples()
+    reader = reader_of(run.config, source, text_column, id_column, encoding, quoting)
+    examples = read_aloud(reader, run.progress)
     first = next(examples)  # a wrong file or column comes to light before the model is loaded
     model = run.load()
     return _answers(chain([first], examples), model, run)
@@ -117,11 +127,38 @@ def open_run(folder: Path, progress: Progress) -> Run:
     return Run(folder, config, task, state, progress)
 
 
-def reader_of(config: Settings, source: str, text_column: Sequence[str] | None) -> Reader:
-    """Return what reads the texts of a source as a run reads its own, from other columns if there are any."""
-    columns = {"text_column": list(text_column)} if text_column else {}
-    there = config.model_copy(update=columns)
+def reader_of(
+    config: Settings,
+    source: str,
+    text_column: Sequence[str] | None,
+    id_column: str | None = None,
+    encoding: str | None = None,
+    quoting: str | None = None,
+) -> Reader:
+    """Return what reads the texts of a source as a run reads its own, from other columns if there are any.
+
+    Raises:
+        UserError: There is no such quoting.
+    """
+    if quoting not in (None, "none", "double"):
+        raise unknown("quoting", quoting, ("none", "double"))
+    given = {"text_column": text_column and list(text_column), "id_column": id_column, "quoting": quoting}
+    # An encoding is that of one file; the run's own says nothing of another one.
+    changes = {name: value for name, value in given.items() if value} | {"encoding": encoding}
+    there = config.model_copy(update=changes)
     return Reader(source, make_task(there), there, answers=Answers())
+
+
+def read_aloud(reader: Reader, progress: Progress) -> Iterator[Example]:
+    """Yield the examples of a source, and say what should be known of it: once it is open, and at its end."""
+    said = 0
+    for example in reader.examples():
+        for remark in reader.remarks[said:]:
+            progress.say(remark)
+        said = len(reader.remarks)
+        yield example
+    for remark in reader.remarks[said:]:
+        progress.say(remark)
 
 
 def model_folder(folder: Path) -> Path:
