@@ -68,6 +68,10 @@ class Flags:
     encoding: Annotated[
         str | None, flag(_DATA, "NAME", "Of text files that are not UTF-8, such as cp1252.", "found by their bytes")
     ] = None
+    repeats: Annotated[
+        str | None,
+        flag(_DATA, "HOW", "What counts where one text has several answers: first, majority or drop.", "an error"),
+    ] = None
     quoting: Annotated[
         str | None, flag(_DATA, "HOW", "none: double quotes in tables are letters, around no cell.", "double")
     ] = None

@@ -18,6 +18,8 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.core.files import replace_file
 from dal_nlp.core.screens import harmless
 from dal_nlp.core.text import counted
+from dal_nlp.data.examples import context_of
+from dal_nlp.data.tool_rows import OURS, STUDIO_ID
 from dal_nlp.ledger.events import RemovedEvent
 from dal_nlp.ledger.state import State
 
@@ -29,7 +31,7 @@ SHOWN = 20
 #: What the server shows suggestions of: it shows those of one model, and ours all have their turn.
 MODEL = "dal-nlp"
 #: In the data of a task: how often the question is put, which is more than once where an answer was removed.
-TIMES = f"{label_studio.OURS}times"
+TIMES = f"{OURS}times"
 #: The file of the labelling interface in the run folder, for a project that has another one.
 INTERFACE = "label-studio.xml"
 
@@ -105,9 +107,12 @@ class LabelStudio(Oracle):
         self._check_interface(project)
         return project
 
+    def _interface(self) -> str:
+        return label_studio.interface(self._setting.task, self._setting.config.context_columns or ())
+
     def _check_interface(self, project: Project) -> None:
         """Raise ``UserError`` where a project has another labelling interface than ours; it may still have none."""
-        ours = label_studio.interface(self._setting.task)
+        ours = self._interface()
         missing = _parts(ours) - _parts(project.interface)
         if missing and not _is_blank(project):
             place = self._setting.folder / INTERFACE
@@ -152,7 +157,7 @@ class LabelStudio(Oracle):
             mark = state.channel.mark
             self._project = self._patiently(lambda: self._server.find(mark) or self._create(mark))
         if _is_blank(self._project):
-            ours, number = label_studio.interface(self._setting.task), self._project.number
+            ours, number = self._interface(), self._project.number
             self._patiently(lambda: self._server.set_interface(number, ours))
         known = state.channel
         if known is None or known.project != self._project.number or known.url != url:
@@ -160,7 +165,7 @@ class LabelStudio(Oracle):
             yield Channel(NAME, url, mark, self._project.number, self._project.created)
 
     def _create(self, mark: str) -> Project:
-        config, interface = self._setting.config, label_studio.interface(self._setting.task)
+        config, interface = self._setting.config, self._interface()
         annotators = len(config.annotators or []) if config.overlap else 1
         return self._server.create(self._setting.folder.name, mark, interface, annotators)
 
@@ -210,10 +215,10 @@ class LabelStudio(Oracle):
     def _task(self, query: Query) -> dict[str, Any]:
         """Return a task as it is pushed."""
         task, example = self._setting.task, self._setting.example(query.id)
-        state, ours = self._setting.state, label_studio.OURS
+        state, ours = self._setting.state, OURS
         round = (state.audit or []) if query.round is None else state.queries[query.round].ids
         data = {
-            **label_studio.data(task, example),
+            **label_studio.data(task, example, context_of(example)),
             TIMES: _question(state, query.id)[1],
             f"{ours}round": query.round,
             f"{ours}rank": round.index(query.id) + 1,
@@ -332,7 +337,7 @@ def numbered(name: str) -> LabelStudio:
 
 def _key(item: Item) -> tuple[str, str]:
     """Return which question a task puts, "" where it is not ours, and the how manieth time it is put."""
-    return str(item["data"].get(label_studio.ID, "")), str(item["data"].get(TIMES, 1))
+    return str(item["data"].get(STUDIO_ID, "")), str(item["data"].get(TIMES, 1))
 
 
 def _question(state: State, id: str) -> tuple[str, str]:

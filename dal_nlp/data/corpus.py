@@ -28,7 +28,7 @@ from dal_nlp.data.hashing import Hashes, Index, hash64
 from dal_nlp.data.ingest import HEADER, Exclude, Intake, Known
 from dal_nlp.data.staging import CONTENT_HASH, ID_HASH, Rejected
 from dal_nlp.data.tokenized import tokenized
-from dal_nlp.readers.inert import inert_rows
+from dal_nlp.readers.spreadsheets import inert_rows
 
 __all__ = ["Corpus", "Rejected", "open_pool", "read_corpus", "read_pool", "write_rejected"]
 

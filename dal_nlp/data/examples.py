@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -122,6 +123,17 @@ class Reader:
                     ) from None
         if empty:
             raise empty_source(self.source)
+
+    def whole_rows(self) -> Iterator[tuple[Example, dict[str, Any]]]:
+        """Yield every example with all columns of its row; rows that cannot be read are passed over.
+
+        Raises:
+            UserError: The source cannot be read.
+        """
+        for chunk in self.opened.chunks(None):
+            for number, row in chunk.rows():
+                with suppress(RowError):
+                    yield self._example(number, dict(row)), row
 
     def check_columns(self) -> None:
         """Check the names at the start, so that a wrong one does not wait for the last row."""

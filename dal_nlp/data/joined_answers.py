@@ -10,8 +10,7 @@ from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted
 from dal_nlp.data.examples import DEFAULT_ID_COLUMN, GROUP, NO_IDS, Answers, open_plain, read_id, read_target, require
-from dal_nlp.readers.sameness import beginning, flat, is_rewritten
-from dal_nlp.readers.values import canonical_id
+from dal_nlp.readers.values import beginning, canonical_id, flat, is_rewritten
 
 
 class Joined(NamedTuple):

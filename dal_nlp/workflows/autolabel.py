@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.targets import Target, decode, readable
 from dal_nlp.data.corpus import Rejected, write_rejected
-from dal_nlp.data.examples import Answers, Example, Reader
-from dal_nlp.readers.inert import inert_rows
+from dal_nlp.data.examples import Answers, Example, Reader, context_of
+from dal_nlp.readers.spreadsheets import inert_rows
 from dal_nlp.report.summary import texts_asked
 from dal_nlp.strategies import probes
 from dal_nlp.tasks import make_task
@@ -34,13 +34,14 @@ Known = tuple[dict[str, Any], Target]  # an example's fields, and its answer
 
 @dataclass(frozen=True)
 class Row:
-    """What the model says of one row: the answer, how sure it is of it, and whether that is enough."""
+    """What the model says of one row: the answer, how sure it is, whether that is enough, and what stands beside."""
 
     id: str
     text: str
     answer: str
     confidence: float
     sure: bool
+    context: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def plan(
     best, sure = _answer(_log_probs(run, model, [_fields(e) for e in examples]), temperature)
     least = promised.threshold if promised else np.inf
     rows = [
-        Row(e.id, run.task.show(_fields(e)), run.task.labels[i], float(p), bool(p >= least))
+        Row(e.id, run.task.show(_fields(e)), run.task.labels[i], float(p), bool(p >= least), context_of(e.fields or {}))
         for e, i, p in zip(examples, best, sure, strict=True)
     ]
     return Plan(rows, rejected, promised, temperature, len(known), True)
@@ -155,8 +156,12 @@ def write(found: Plan, folder: Path) -> tuple[Path, Path, Path]:
 
 def _csv(path: Path, name: str, rows: Sequence[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        cells = ((row.id, row.text, row.answer, f"{row.confidence:.6f}") for row in rows)
-        csv.writer(file, lineterminator="\n").writerows(inert_rows(("id", "text", name, "confidence"), cells))
+        header = ["id", "text", name, "confidence"]
+        header += [
+            f"{column} (context)" if column in header else column for column in (rows[0].context if rows else ())
+        ]
+        cells = ((row.id, row.text, row.answer, f"{row.confidence:.6f}", *row.context.values()) for row in rows)
+        csv.writer(file, lineterminator="\n").writerows(inert_rows(header, cells))
 
 
 def _fields(example: Example) -> dict[str, Any]:
@@ -216,6 +221,6 @@ def _by_prediction(run: Run, model: nn.Module, examples: Sequence[Example]) -> l
     rows = [_fields(example) for example in examples]
     answers = run.pool(model, rows).predict()
     return [
-        Row(str(row["id"]), run.task.show(row), readable(answer.target), answer.confidence, False)
+        Row(str(row["id"]), run.task.show(row), readable(answer.target), answer.confidence, False, context_of(row))
         for row, answer in zip(rows, answers, strict=True)
     ]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from datasets import Dataset
@@ -14,7 +15,7 @@ from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Prediction, Task
-from dal_nlp.data.examples import Answers, Example, Reader
+from dal_nlp.data.examples import Answers, Example, Reader, context_of
 from dal_nlp.learners.head_checkpoint import load_whole
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State, stored_settings
@@ -35,12 +36,14 @@ class Row(NamedTuple):
         text: What an annotator would read; "" where there is nothing to read.
         answer: None where there is nothing to read.
         details: See ``Task.details``; the same keys in every row.
+        context: The context columns of the run, as far as the source has them; the same keys in every row.
     """
 
     id: str
     text: str
     answer: Prediction | None
     details: dict[str, str]
+    context: Mapping[str, str] = MappingProxyType({})
 
 
 def predict(
@@ -75,7 +78,7 @@ def predict(
     examples = read_aloud(reader, run.progress)
     first = next(examples)  # a wrong file or column comes to light before the model is loaded
     model = run.load()
-    return _answers(chain([first], examples), model, run)
+    return _answers(chain([first], examples), model, run, reader.config.context_columns or ())
 
 
 @dataclass
@@ -146,6 +149,11 @@ def reader_of(
     # An encoding is that of one file; the run's own says nothing of another one.
     changes = {name: value for name, value in given.items() if value} | {"encoding": encoding}
     there = config.model_copy(update=changes)
+    reader = Reader(source, make_task(there), there, answers=Answers())
+    beside = [name for name in there.context_columns or () if name in reader.opened.columns]
+    if beside == (there.context_columns or []):
+        return reader
+    there = there.model_copy(update={"context_columns": beside})  # they are for people, and no reason to stop
     return Reader(source, make_task(there), there, answers=Answers())
 
 
@@ -170,15 +178,15 @@ def model_folder(folder: Path) -> Path:
     return place
 
 
-def _answers(examples: Iterator[Example], model: nn.Module, run: Run) -> Iterator[Row]:
+def _answers(examples: Iterator[Example], model: nn.Module, run: Run, beside: Sequence[str]) -> Iterator[Row]:
     """Yield the rows, a chunk of them in memory at a time."""
     while chunk := list(islice(examples, CHUNK)):
         full = [{"id": example.id, **example.fields} for example in chunk if example.fields is not None]
         answers = iter(run.pool(model, full).predict() if full else [])
         for example in chunk:
             if example.fields is None:
-                yield Row(example.id, "", None, run.task.details(None))
+                yield Row(example.id, "", None, run.task.details(None), dict.fromkeys(beside, ""))
             else:
                 answer = next(answers)
                 text = run.task.show({"id": example.id, **example.fields})
-                yield Row(example.id, text, answer, run.task.details(answer.target))
+                yield Row(example.id, text, answer, run.task.details(answer.target), context_of(example.fields))
