@@ -197,6 +197,12 @@ def class_names(sources: Sequence[str], task: Task) -> list[str]:
     return []
 
 
+def text_of_fields(fields: Mapping[str, Any]) -> str:
+    """Return the texts of an example in one, to be compared or shown."""
+    own = ("id", "target", GROUP, CONTEXT)
+    return " ".join(value for name, value in fields.items() if name not in own and isinstance(value, str))
+
+
 def context_of(example: Mapping[str, Any]) -> dict[str, str]:
     """Return what people are shown beside the text of an example, by column; {} where nothing was asked for."""
     text = example.get(CONTEXT)

@@ -36,7 +36,7 @@ class Row(NamedTuple):
         text: What an annotator would read; "" where there is nothing to read.
         answer: None where there is nothing to read.
         details: See ``Task.details``; the same keys in every row.
-        context: The context columns of the run, as far as the source has them; the same keys in every row.
+        context: The context columns of the run, empty where the source does not have them.
     """
 
     id: str
@@ -149,11 +149,6 @@ def reader_of(
     # An encoding is that of one file; the run's own says nothing of another one.
     changes = {name: value for name, value in given.items() if value} | {"encoding": encoding}
     there = config.model_copy(update=changes)
-    reader = Reader(source, make_task(there), there, answers=Answers())
-    beside = [name for name in there.context_columns or () if name in reader.opened.columns]
-    if beside == (there.context_columns or []):
-        return reader
-    there = there.model_copy(update={"context_columns": beside})  # they are for people, and no reason to stop
     return Reader(source, make_task(there), there, answers=Answers())
 
 
