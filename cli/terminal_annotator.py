@@ -17,6 +17,7 @@ from dal_nlp.annotation.answer_store import Desk
 from dal_nlp.annotation.answers import Skip
 from dal_nlp.annotation.parsing import KEYS, REASONS, numbered, write_answer
 from dal_nlp.core.screens import harmless, with_offsets
+from dal_nlp.data.examples import context_of
 from dal_nlp.ledger.events import AnswerEvent
 from dal_nlp_cli.keys import forget, keys
 from dal_nlp_cli.terminal import say
@@ -133,6 +134,10 @@ class Sitting:
         return shown
 
     def _print_text(self, example: dict[str, Any]) -> None:
+        for name, value in context_of(example).items():
+            print(f"{harmless(name)}: {harmless(value)}")
+        if context_of(example):
+            print()
         *above, last = self._task.texts(example)
         for text in above:
             print(f"{harmless(text)}\n")

@@ -4,7 +4,6 @@ Its offsets count characters, as ours do. Other tools that write its format coun
 the two the one is read that finds the text of the span.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
@@ -12,21 +11,25 @@ from xml.sax.saxutils import quoteattr
 
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Example, Task
+from dal_nlp.data.tool_rows import OURS, STUDIO_ID, field_names
 
 #: Names of the control that answers and of the one that says "no answer" (as ``tasks/qa.py`` calls it); of the text
 #: that is answered about.
 ANSWER, NONE, ABOUT = "answer", "none", "about"
 SPAN = "answer"  # the one kind of span
-OURS = "dal_nlp_"  # begins the name of what is ours in the data of a task
-ID = f"{OURS}id"  # of our example
-TIMES = f"{OURS}times"  # how often the question is put: more than once where an answer was removed
+#: In the data of a task: how often the question is put, which is more than once where an answer was removed.
+TIMES = f"{OURS}times"
 
 Result = dict[str, Any]
 
 
-def interface(task: Task) -> str:
-    """Return the labelling interface of a task, as XML."""
+def interface(task: Task, context: Sequence[str] = ()) -> str:
+    """Return the labelling interface of a task, as XML; what ``context`` names is shown above the texts."""
     *above, last = field_names(task)
+    beside = [
+        f'  <Header size="5" value={quoteattr(column)}/>\n  <Text name="context{i}" value="${_context_name(i)}"/>'
+        for i, column in enumerate(context)
+    ]
     shown = [f'  <Text name="text{i}" value="${name}"/>' for i, name in enumerate(above)]
     text = f'  <Text name="{ABOUT}" value="${last}"/>'
     choices = "".join(f"<Choice value={quoteattr(label)}/>" for label in task.labels)
@@ -36,23 +39,17 @@ def interface(task: Task) -> str:
         "span": [f'  <Labels name="{ANSWER}" toName="{ABOUT}"><Label value="{SPAN}"/></Labels>', text, none],
         "text": [text, f'  <TextArea name="{ANSWER}" toName="{ABOUT}" maxSubmissions="1" editable="true"/>'],
     }
-    return "\n".join(["<View>", *shown, *filter(None, lines[task.asks]), "</View>"]) + "\n"
+    return "\n".join(["<View>", *beside, *shown, *filter(None, lines[task.asks]), "</View>"]) + "\n"
 
 
-def data(task: Task, example: Example) -> dict[str, str]:
-    """Return what a task of Label Studio shows of an example, with our id."""
-    return {ID: str(example["id"]), **dict(zip(field_names(task), task.texts(example), strict=True))}
+def data(task: Task, example: Example, context: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what a task of Label Studio shows of an example, with our id, and what stands beside its texts."""
+    beside = {_context_name(i): text for i, text in enumerate((context or {}).values())}
+    return {STUDIO_ID: str(example["id"]), **beside, **dict(zip(field_names(task), task.texts(example), strict=True))}
 
 
-def field_names(task: Task) -> list[str]:
-    """Return what the texts are called in the data of a task: as their columns are, unless Label Studio reads more.
-
-    It refuses or misreads a name such as "a.b" or "x[0]", and ours must stay ours.
-    """
-    return [
-        name if re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) and not name.startswith(OURS) else f"{OURS}text{i}"
-        for i, name in enumerate(task.columns())
-    ]
+def _context_name(i: int) -> str:
+    return f"{OURS}context{i}"
 
 
 def results(task: Task, target: Target, example: Example) -> list[Result]:
@@ -142,7 +139,7 @@ def _listed(texts: Any) -> Sequence[str]:
 def key(item: Mapping[str, Any]) -> tuple[str, str]:
     """Return which question a task puts, "" where it is not ours, and the how manieth time it is put."""
     data = item["data"] if isinstance(item["data"], Mapping) else {}
-    return str(data.get(ID, "")), str(data.get(TIMES, 1))
+    return str(data.get(STUDIO_ID, "")), str(data.get(TIMES, 1))
 
 
 def is_blank(interface: str) -> bool:

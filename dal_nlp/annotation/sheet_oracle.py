@@ -7,13 +7,9 @@ from typing import Any
 
 from dal_nlp.annotation.oracle import Answer, Label, Oracle, Origin, Query, Setting, Skip
 from dal_nlp.annotation.parsing import back_in_the_pool, now, read_answer, suggested, write_answer
-from dal_nlp.annotation.row_matching import RowMatcher, asked_texts
 from dal_nlp.annotation.sheet_files import (
-    ANSWER,
     CONFLICTS,
     FOLDER,
-    ID,
-    NOTE,
     SUSPECTS,
     Entry,
     Sheet,
@@ -30,6 +26,9 @@ from dal_nlp.annotation.voting import conflicts, hand_in, is_new, settle, shares
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.targets import readable
 from dal_nlp.core.text import counted
+from dal_nlp.data.examples import context_of
+from dal_nlp.data.row_matching import RowMatcher, asked_texts
+from dal_nlp.data.tool_rows import ANSWER, ID, NOTE
 
 #: Most mistakes in sheets that are named.
 SHOWN = 20
@@ -206,6 +205,7 @@ class Sheets(Oracle):
         own = {ID, ANSWER, NOTE, "answers", "suggestion", "confidence", "score", "characters", "why"}
         columns = [f"{name} (text)" if name in own else name for name in setting.task.columns()]
         row: dict[str, Any] = {ID: query.id, **dict(zip(columns, setting.task.texts(example), strict=True))}
+        row |= {f"{name} (context)" if name in own | row.keys() else name: v for name, v in context_of(example).items()}
         if disputed:
             said = setting.state.opinions.get(query.id, {})
             row["answers"] = " | ".join(

@@ -16,6 +16,7 @@ from dal_nlp.annotation.answers import Label, Origin, Skip
 from dal_nlp.annotation.parsing import KEYS, REASONS, numbered, write_answer
 from dal_nlp.core.errors import UserError, nearest
 from dal_nlp.core.targets import Target
+from dal_nlp.data.examples import context_of
 from dal_nlp.ledger.answer_events import MAJORITY
 from dal_nlp.ledger.events import AnswerEvent, Event, LabelEvent, RemovedEvent, SkipEvent
 from dal_nlp.ledger.ledger import Ledger, read_events
@@ -331,6 +332,7 @@ class Room:
         return {
             "id": id,
             "why": self.desk.why(id),
+            "context": [{"name": name, "text": text} for name, text in context_of(example).items()],
             "texts": [
                 {"name": name, "text": text} for name, text in zip(task.columns(), task.texts(example), strict=True)
             ],

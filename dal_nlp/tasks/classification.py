@@ -332,9 +332,10 @@ class Classification:
             label = canonical_label(label)
             label = next((known for known in self.labels if canonical_label(known) == label), label)
         if self._fixed and label not in self.labels:
+            comma = """ (with a comma, in double quotes: --labels '"a, b",c')""" if "," in label else ""
             raise RowError(
                 f"has the label {label!r}, which is not one of {', '.join(self.labels)}{nearest(label, self.labels)}: "
-                "correct it or add it to --labels"
+                f"correct it or add it to --labels{comma}"
             )
         return label
 

@@ -17,11 +17,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from dal_nlp.annotation.answer_store import Desk
-from dal_nlp.annotation.sheet_files import ANSWER, ID, NOTE, SUSPECTS, write_sheet
+from dal_nlp.annotation.sheet_files import SUSPECTS, write_sheet
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.targets import Target
+from dal_nlp.data.tool_rows import ANSWER, ID, NOTE
 from dal_nlp.models.loading import load_tokenizer, resolve
 from dal_nlp.strategies import probes
 from dal_nlp.workflows.predict import Run

@@ -15,7 +15,7 @@ import pytest
 
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State
-from dal_nlp.readers.inert import GUARDED, restored
+from dal_nlp.readers.spreadsheets import GUARDED, restored
 from dal_nlp.report import files as report
 
 Event = dict[str, Any]
