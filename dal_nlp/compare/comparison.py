@@ -35,7 +35,8 @@ class Comparison:
         full: Score of the model trained on all labels; None where it is not known.
         results: None where random has no curve, or no other arm has one.
         verdict: None where ``results`` is.
-        part: First and last seed.
+        seeds: First and last seed.
+        remarks: What all runs found to say of the data, in sentences.
     """
 
     folder: Path
@@ -47,6 +48,7 @@ class Comparison:
     results: Results | None
     verdict: Verdict | None
     seeds: tuple[int, int]
+    remarks: Sequence[str] = ()
 
 
 def run_comparison(
@@ -108,7 +110,14 @@ def run_comparison(
         results=results,
         verdict=judged,
         seeds=(config.seed, config.seed + seeds - 1),
+        remarks=_shared_notes(planned),
     )
+
+
+def _shared_notes(jobs: Sequence[Job]) -> list[str]:
+    """Return the notes that every run has that has begun: those on the data, which all runs read."""
+    notes = [state.notes for job in jobs if (state := job.state()) is not None]
+    return [note for note in notes[0] if all(note in others for others in notes)] if notes else []
 
 
 def _comparable(arm: Arm, random: Curve | None) -> Arm:
