@@ -110,7 +110,7 @@ def run_comparison(
         results=results,
         verdict=judged,
         seeds=(config.seed, config.seed + seeds - 1),
-        remarks=_shared_notes(planned),
+        remarks=_shared_notes(planned_jobs),
     )
 
 

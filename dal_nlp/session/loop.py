@@ -15,13 +15,14 @@ import numpy as np
 
 from dal_nlp.annotation import Answer, Channel, Label, Opinion, Oracle
 from dal_nlp.annotation.simulated import Answerer
-from dal_nlp.core.distributed import GONE, check_same, is_main, share, share_each, step
+from dal_nlp.core.distributed import GONE, check_same, is_main, main_first, share, share_each, step
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Console, Logged, Progress, Silent
 from dal_nlp.core.rng import generator
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted
+from dal_nlp.data.tables import keep
 from dal_nlp.ledger.events import (
     AuditEvent,
     Event,
@@ -118,6 +119,8 @@ class Session:
         """
         check_same("setting", settings(self.config))
         folder = share(choose_folder(self.config))
+        with main_first():
+            self.config = keep(self.config, folder)
         with ExitStack() as opened:
             self._ledger = opened.enter_context(self._given_ledger or Ledger(folder, GONE))
             self._state = self._ledger.state
