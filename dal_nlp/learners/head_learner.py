@@ -282,7 +282,7 @@ class HeadLearner(Learner):
         if is_main():
             place, tuned = self.place(round), tuned_folder(self._folder, round)
             with whole_folder(self._folder / "model") as draft:
-                if self._config.finish == "full":
+                if self._tuned:
                     shutil.copytree(tuned, draft, dirs_exist_ok=True)
                 elif self._config.whole:
                     write_whole(self._source, place, self._task, self._config, draft)
