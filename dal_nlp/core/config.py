@@ -299,8 +299,8 @@ class Settings(Section):
     )
     finish: Literal["none", "full", "full-always"] = Field(
         "none",
-        description="full: after a run of training.mode head, train all weights once on what was labelled, and keep what "
-        "the audit sample or the validation file finds better; full-always: keep that in any case",
+        description="full: after a run of training.mode head, train all weights once on what was labelled, and keep "
+        "what the audit sample or the validation file finds better; full-always: keep that in any case",
     )
     whole: bool = Field(
         True, description="leave model/ for from_pretrained at the end; else, of training.mode head, the layer alone"

@@ -64,7 +64,8 @@ def finished_line(state: State) -> str:
         return ""
     values = ", ".join(f"{spoken(name)} {value:.3f}" for name, value in event.values.items())
     took = duration(event.train_seconds)
-    return f"All weights were trained once at the end, on {counted(event.labels, 'label')} in {took}: {values}.{_kept(event)}"
+    labels = counted(event.labels, "label")
+    return f"All weights were trained once at the end, on {labels} in {took}: {values}.{_kept(event)}"
 
 
 def _kept(event: FinishedEvent) -> str:
