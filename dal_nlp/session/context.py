@@ -378,6 +378,18 @@ class Workspace:
             "validation": self._evaluate(validation, round)[0] if validation else None,
         }
 
+    @property
+    def pool_examples(self) -> Dataset:
+        """The pool, as the learner sees it."""
+        return self._data
+
+    def known_labels(self) -> Dataset:
+        """Return the examples whose labels are known before a run: those given, else those of the pool's own file."""
+        if "labeled" in self._given:
+            return self._given["labeled"]
+        column = self._data.data.column("target")
+        return self._data.select(np.flatnonzero(~np.asarray(column.is_null())))
+
     def judging(self) -> tuple[str, Dataset | None]:
         """Return what may decide between two models, and its name: never the test set; None where there is nothing."""
         if "validation" in self._given:
