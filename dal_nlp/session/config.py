@@ -61,7 +61,10 @@ class RunConfig(Settings):
         of_task = recipe(recipe_of(given["task"]))
         training = merge(of_task, given).get("training")
         mode = training.get("mode") if isinstance(training, Mapping) else None
-        layers = [of_task, _OF_MODE.get(str(mode), {})]
+        of_mode = dict(_OF_MODE.get(str(mode), {}))
+        if "query_size" in given:  # its number of rounds goes with its own size
+            of_mode.pop("rounds", None)
+        layers = [of_task, of_mode]
         if "data" not in given:
             layers.append(demo_settings(given["task"]))
         merged: dict[str, Any] = {}

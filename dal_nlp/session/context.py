@@ -40,6 +40,7 @@ from dal_nlp.strategies import check_fit, make_strategy
 from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS, Strategy
 from dal_nlp.strategies.normalized_entropy import normalized_entropy
 from dal_nlp.tasks import make_task
+from dal_nlp.tasks.metrics import paired_difference
 
 #: What trains, by ``training.mode``.
 LEARNERS: Mapping[str, type[Learner]] = {"full": FullLearner, "head": HeadLearner, "lora": LoraLearner}
@@ -376,6 +377,39 @@ class Workspace:
             "agreement": self._agreement(round),
             "validation": self._evaluate(validation, round)[0] if validation else None,
         }
+
+    @property
+    def pool_examples(self) -> Dataset:
+        """The pool, as the learner sees it."""
+        return self._data
+
+    def known_labels(self) -> Dataset:
+        """Return the examples whose labels are known before a run: those given, else those of the pool's own file."""
+        if "labeled" in self._given:
+            return self._given["labeled"]
+        column = self._data.data.column("target")
+        return self._data.select(np.flatnonzero(~np.asarray(column.is_null())))
+
+    def judging(self) -> tuple[str, Dataset | None]:
+        """Return what may decide between two models, and its name: never the test set; None where there is nothing."""
+        if "validation" in self._given:
+            return "validation", self._given["validation"]
+        audited = self._audited()
+        return ("audit", audited) if len(audited) else ("", None)
+
+    def answers_to(self, examples: Dataset, round: int) -> list[Target]:
+        """Return what the model of a round answers to some examples."""
+        return [prediction.target for prediction in self._pool(examples, round).predict()]
+
+    def gain(self, first: Sequence[Target], second: Sequence[Target], targets: Sequence[Target]) -> list[float]:
+        """Return by how much second answers are better than first ones, by the headline metric: [value, low, high]."""
+        headline = self.task.metrics[0]
+        rng = generator(self.config.seed, 0, "gain")
+
+        def score(predictions: Sequence[Target], truth: Sequence[Target]) -> float:
+            return self.task.evaluate(predictions, truth)[headline]
+
+        return list(paired_difference(score, first, second, targets, rng))
 
     def measure_start(self) -> dict[str, Any] | None:
         """Return the values of the model that no label has trained and their intervals; None where it cannot answer."""

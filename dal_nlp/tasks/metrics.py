@@ -71,6 +71,33 @@ def bootstrap_macro_f1(
     return float(low), float(high)
 
 
+def paired_difference(
+    score: Callable[[Sequence[Any], Sequence[Any]], float],
+    first: Sequence[Any],
+    second: Sequence[Any],
+    targets: Sequence[Any],
+    rng: np.random.Generator,
+    n: int = 500,
+) -> tuple[float, float, float]:
+    """Return by how much the second predictions score above the first, and its 95 % bootstrap interval, paired.
+
+    Args:
+        score: Of predictions and targets.
+        first: (N,) predictions.
+        second: (N,) predictions for the same examples.
+        targets: (N,).
+        rng: Draws the examples of each resample, the same for both.
+        n: Resamples.
+    """
+    differences = []
+    for _ in range(n):
+        drawn = rng.integers(len(targets), size=len(targets))
+        sides = [[side[i] for i in drawn] for side in (first, second, targets)]
+        differences.append(score(sides[1], sides[2]) - score(sides[0], sides[2]))
+    low, high = np.quantile(differences, [0.025, 0.975])
+    return score(second, targets) - score(first, targets), float(low), float(high)
+
+
 def per_class(predictions: Sequence[Any], targets: Sequence[Any], labels: Sequence[str]) -> list[dict[str, Any]]:
     """Return a row for each label, in the order of ``labels``.
 
