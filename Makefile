@@ -31,7 +31,7 @@ test: $(READY) ## run the whole test suite; no network, no GPU
 SLOW := annotation cli compare learners page session workflows benchmarks test_examples.py test_old_runs.py strategies/test_contract.py
 
 test-fast: $(READY) ## run what takes seconds: the loop while writing
-	$(OFFLINE) $(BIN)/python -m pytest -q $(SLOW:%=--ignore=tests/%)
+	$(OFFLINE) $(BIN)/python -m pytest -q --hypothesis-profile=fast $(SLOW:%=--ignore=tests/%)
 
 browser: $(READY) ## have `make test` run the page in a browser too (chromium by apt-get, as root, where there is none)
 	$(BIN)/python -m pip install -c constraints.txt -e '.[browser]'

@@ -20,8 +20,7 @@ hypothesis.settings.register_profile("dal-nlp", deadline=None)  # other processe
 hypothesis.settings.load_profile("dal-nlp")
 torch.set_num_threads(1)  # several threads make tiny models many times slower
 datasets.disable_progress_bars()
-hypothesis.settings.register_profile("suite", deadline=None)  # a loaded machine is slow, and nothing is wrong with that
-hypothesis.settings.load_profile("suite")
+hypothesis.settings.register_profile("fast", deadline=None, max_examples=10)  # for `make test-fast`
 
 
 @pytest.hookimpl(wrapper=True)

@@ -91,8 +91,8 @@ MUTATIONS = [
         ("test_the_learning_rate_rises_and_falls_to_nothing",),
     ),
     Mutation(
-        "bias[seen] = intercept - weight[seen] @ mean",
-        "bias[seen] = intercept",
+        "bias[seen] = found.bias - weight[seen] @ mean",
+        "bias[seen] = found.bias",
         ("test_standardising_is_folded_into_the_layer",),
     ),
     # Measures.

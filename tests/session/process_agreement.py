@@ -3,9 +3,10 @@
 As a program it writes what it found, from the first process, to the file that it is given.
 """
 
+import inspect
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,14 +64,25 @@ RUNS: dict[str, dict[str, Any]] = {
 }
 
 
-def choices() -> dict[str, Any]:
-    """What every strategy that fits chooses for every task, with its scores."""
-    found = {}
-    for task, pool in POOLS.items():
+def cases() -> Iterator[tuple[str, str]]:
+    """Every strategy once, and in every task one for each set of signals that strategies read: these differ by task."""
+    seen: set[str] = set()
+    for task in POOLS:
+        read: set[str] = set()
         for name in sorted(STRATEGIES):
-            if strategy_class(name).requires <= OFFERS[task]:
-                picked = make_strategy(name, {}).select(pool(), 3, np.random.default_rng(0))
-                found[f"{task} {name}"] = {"positions": picked.positions.tolist(), "scores": picked.scores.tolist()}
+            reads = (inspect.getdoc(strategy_class(name)) or "").partition("Reads:")[2].partition("Cost:")[0]
+            if strategy_class(name).requires <= OFFERS[task] and (name not in seen or reads not in read):
+                yield task, name
+                seen.add(name)
+                read.add(reads)
+
+
+def choices() -> dict[str, Any]:
+    """What strategies choose, with their scores."""
+    found = {}
+    for task, name in cases():
+        picked = make_strategy(name, {}).select(POOLS[task](), 3, np.random.default_rng(0))
+        found[f"{task} {name}"] = {"positions": picked.positions.tolist(), "scores": picked.scores.tolist()}
     return found
 
 
