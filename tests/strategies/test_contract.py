@@ -21,9 +21,9 @@ POOLS = {
     "summarization": lambda n, batch_size=8: tiny.summary_pool(n=n, batch_size=batch_size),
 }
 OFFERS = {
-    "classification": tiny.task().offers | tiny.OFFERS,
-    "qa": tiny.qa_task().offers | tiny.OFFERS,
-    "summarization": tiny.summary_task().offers | tiny.OFFERS,
+    "classification": tiny.task().capabilities | tiny.OFFERS,
+    "qa": tiny.qa_task().capabilities | tiny.OFFERS,
+    "summarization": tiny.summary_task().capabilities | tiny.OFFERS,
 }
 EVERY = sorted(STRATEGIES)
 CASES = [(task, name) for task in POOLS for name in EVERY if strategy_class(name).requires <= OFFERS[task]]
