@@ -1,6 +1,6 @@
 """Multi-label classification as a task of one's own: any number of labels a text, in a column of lists or with commas.
 
-Run it in this folder: dal-nlp run --task multi_label:MultiLabel --train full --data pool.jsonl --test test.jsonl --oracle file
+In this folder: dal-nlp run --task multi_label:MultiLabel --train full --data a.jsonl --test b.jsonl --oracle file
 """
 # ruff: noqa: D101, D102, D103 - what the methods are for is said where they are declared
 

@@ -126,8 +126,8 @@ class Workspace:
         """Refuse what a frozen encoder cannot serve."""
         if Capability.POOLED_OUTPUT not in self.task.capabilities:
             raise Unsupported(
-                f"--train head trains a layer on one vector for each text, and the task {self.config.task!r} reads "
-                "every token: leave --train out."
+                f"--train head trains a layer of labels on one vector for each text, and the task {self.config.task!r} "
+                "has no such layer: use --train full."
             )
         if Capability.MASKED_LM in self._strategy.requires:
             raise Unsupported(
