@@ -28,6 +28,7 @@ from dal_nlp.core.progress import Silent
 from dal_nlp.core.rng import torch_seeded
 from dal_nlp.core.targets import Target, encode_target
 from dal_nlp.core.task import Capability, Task
+from dal_nlp.ledger.events import QueryEvent
 from dal_nlp.ledger.state import State
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.mc_dropout import make_draws
@@ -341,4 +342,7 @@ def _tiny_setting() -> Setting:
     examples = {id: {"id": id, **task.read(row)} for id, row in rows.items()}
     answers = {id: row["label"] for id, row in rows.items()}
     config = RunConfig(task="sentiment", data="pool.csv")
-    return Setting(Path(), config, task, State(labels=_LABELS), answers, examples.__getitem__, Silent())
+    state, ids = State(), list(rows)
+    texts = [task.show(examples[id]) for id in ids]
+    state.apply(QueryEvent(round=0, ids=ids, scores=[0.0] * len(ids), texts=texts, strategy="random"))
+    return Setting(Path(), config, task, state, answers, examples.__getitem__, Silent())
