@@ -29,7 +29,7 @@ CUT = 4095
 _KEYS = {"s": "skip", "?": "unsure", "u": "undo", "q": "quit", "y": "yes", "\x04": "quit"}
 _WORDS = ("skip", "unsure", "undo", "quit", "yes", "edit")
 #: What is below this line in an editor is for reading.
-_RULER = "==== The text to summarise is below; this line and all after it are left out. ===="
+_RULER = "==== What it is about is below; this line and all after it are left out. ===="
 
 
 class _Step(NamedTuple):

@@ -7,6 +7,7 @@ network: the models are tiny and random.
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -72,12 +73,14 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
         special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
     names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), SPECIAL, strict=True))
-    return PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=64, **names)
+    made: Any = PreTrainedTokenizerFast
+    tokenizer: PreTrainedTokenizerFast = made(tokenizer_object=core, model_max_length=64, **names)
+    return tokenizer
 
 
 def tiny_config(labels: int = 2, dropout: float = 0.1) -> BertConfig:
     """Return the configuration of a BERT of two layers and 16 dimensions."""
-    return BertConfig(
+    settings: dict[str, Any] = dict(
         vocab_size=len(SPECIAL) + len(POSITIVE) + len(NEGATIVE) + len(NEUTRAL),
         hidden_size=16,
         num_hidden_layers=2,
@@ -89,12 +92,15 @@ def tiny_config(labels: int = 2, dropout: float = 0.1) -> BertConfig:
         attention_probs_dropout_prob=dropout,
         initializer_range=0.3,  # predictions that differ, although nothing was trained
     )
+    return BertConfig(**settings)
 
 
 def tiny_classifier(labels: int = 2, seed: int = 0, dropout: float = 0.1) -> BertForSequenceClassification:
     """Return a random classifier."""
     with torch_seeded(seed):
-        return BertForSequenceClassification(tiny_config(labels, dropout)).eval()
+        model: Any = BertForSequenceClassification(tiny_config(labels, dropout))
+        classifier: BertForSequenceClassification = model.eval()
+        return classifier
 
 
 def tiny_rows(n: int, seed: int = 0) -> list[dict[str, Any]]:
@@ -206,7 +212,7 @@ def check_task(task: Task, rows: Sequence[Mapping[str, Any]], model: nn.Module |
     for i, (row, target) in enumerate(zip(rows, answers, strict=True)):
         fields = task.read(row)
         assert json.loads(encode_target(target)) == target, f"{name}: the target {target!r} does not survive JSON."
-        _run(lambda f=fields, t=target: task.check(t, f), f"{name}.check() refuses the row's own answer {target!r}")
+        _run(partial(task.check, target, fields), f"{name}.check() refuses the row's own answer {target!r}")
         _check_answer(task, {**fields, "id": str(i)}, target, row, name)
     _check_measuring(task, answers, name)
     if model is not None:
@@ -281,9 +287,7 @@ def _check_model(task: Task, rows: Sequence[Mapping[str, Any]], model: nn.Module
             f"{name}: {first.target!r} does not survive JSON."
         )
         fields = task.read(rows[i])
-        _run(
-            lambda f=fields, t=first.target: task.check(t, f), f"{name}.check() refuses the prediction {first.target!r}"
-        )
+        _run(partial(task.check, first.target, fields), f"{name}.check() refuses the prediction {first.target!r}")
 
 
 def _total(forward: Forward) -> Tensor:

@@ -9,7 +9,6 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 from dal_nlp.answer_formats.studio import ABOUT, ANSWER
-from dal_nlp.answer_formats.studio import NONE as NONE
 from dal_nlp.core.answer_format import StudioResult
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Example, Task

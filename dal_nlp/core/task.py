@@ -95,9 +95,9 @@ class Task(ABC):
     def columns(self) -> list[str]:
         """Return the columns that a file must have, the answer's apart."""
 
-    def further_columns(self) -> list[str]:
-        """Return the columns that are read beside ``columns`` and the answer's where a file has them."""
-        return []
+    def further_columns(self) -> list[str] | None:
+        """Return the columns that are read beside ``columns`` and the answer's where a file has them; None: all."""
+        return None
 
     @abstractmethod
     def answer_column(self, columns: Collection[str]) -> str:

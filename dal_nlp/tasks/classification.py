@@ -152,6 +152,10 @@ class Classification(Task):
             )
         return label
 
+    def further_columns(self) -> list[str]:
+        """Return nothing: texts and a label are all."""
+        return []
+
     def learn_labels(self, targets: Iterable[Target]) -> None:
         """Add labels that are not in the set yet, in alphabetical order, after those there are.
 

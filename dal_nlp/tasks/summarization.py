@@ -140,6 +140,10 @@ class Summarization(Task):
         """Return {"document"}; raises ``EmptyRow`` where it is empty."""
         return {"document": read_text(row, self._columns[0])}
 
+    def further_columns(self) -> list[str]:
+        """Return nothing: a document and its references are all."""
+        return []
+
     def read_target(self, row: Mapping[str, Any]) -> Target | None:
         """Return the summary in one raw row, several as a list, None where there is none; raises ``RowError``."""
         return read_references(row.get(self.answer_column(row.keys())))
