@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from dal_nlp.core.progress import Console, Progress, Silent
-from dal_nlp.core.screens import harmless
+from dal_nlp.core.text import harmless
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole

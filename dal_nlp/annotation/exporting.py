@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from datasets import Dataset, Features, List, Value
+from datasets import Dataset, Features, Value
 
 from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import Desk
@@ -95,9 +95,8 @@ def _row(desk: Desk, id: str, in_words: bool) -> Row:
     texts = dict(zip(task.columns(), task.texts(example), strict=True))
     answer = None
     if event is not None and event.answered:
-        spans = task.asks == "span"
-        answer = event.target if spans else task.spell(event.target, example)
-        if spans and in_words:
+        answer = task.answer_format.cell(event.target, example)
+        if in_words and not isinstance(answer, str):
             answer = json.dumps(answer, ensure_ascii=False)
     signature = {BY: event.by, AT: event.at, NOTE: event.note} if event else dict.fromkeys((BY, AT, NOTE), "")
     id_column = DEFAULT_ID_COLUMN if desk.config.id_column == NO_IDS else desk.config.id_column
@@ -133,9 +132,7 @@ def _write_dataset(desk: Desk, ids: Sequence[str], path: Path, say: Callable[[st
     own = _row(desk, ids[0], False).keys()
     rows = [{n: v if n in own or is_missing(v) else str(_cell(v)) for n, v in row.items()} for row in rows]
     features: dict[str, Any] = dict.fromkeys(rows[0], Value("string"))
-    if desk.task.asks == "span":
-        spans = {"text": List(Value("string")), "answer_start": List(Value("int64"))}
-        features[desk.config.label_column] = spans
+    features[desk.config.label_column] = desk.task.answer_format.feature()
     if path.exists() and not (path / "dataset_info.json").is_file():
         raise UserError(f"{path} is there and no dataset: give another --out.")
     with whole_folder(path) as draft:

@@ -11,6 +11,7 @@ from dal_nlp.annotation.answer_store import Desk
 from dal_nlp.annotation.parsing import back_in_the_pool
 from dal_nlp.annotation.sheet_files import Entry, check_entries, found_by_text, lines_of
 from dal_nlp.annotation.voting import is_new
+from dal_nlp.answer_formats import studio
 from dal_nlp.core.errors import RowError, UserError, unknown
 from dal_nlp.core.text import counted
 from dal_nlp.data.row_matching import RowMatcher, asked_texts, texts_in
@@ -211,8 +212,8 @@ def _control(source: Path, annotations: Sequence[Any], columns: Columns, found: 
     names = list(
         dict.fromkeys(str(one["from_name"]) for one in results if isinstance(one, Mapping) and "from_name" in one)
     )
-    wanted = columns.answer or label_studio.ANSWER
-    if wanted in names or not names or (columns.answer is None and set(names) == {label_studio.NONE}):
+    wanted = columns.answer or studio.ANSWER
+    if wanted in names or not names or (columns.answer is None and set(names) == {studio.NONE}):
         return wanted
     if columns.answer is None and len(names) == 1:
         found.remarks.append(f"The answers of {source.name} are those of its control {names[0]!r}.")

@@ -14,8 +14,7 @@ from dal_nlp.annotation.voting import conflicts, hand_in, is_new, settle, voters
 from dal_nlp.core.distributed import is_main
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.files import replace_file
-from dal_nlp.core.screens import harmless
-from dal_nlp.core.text import counted
+from dal_nlp.core.text import counted, harmless
 from dal_nlp.data.examples import context_of
 from dal_nlp.data.tool_rows import OURS
 from dal_nlp.ledger.events import RemovedEvent

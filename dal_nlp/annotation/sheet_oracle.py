@@ -32,8 +32,6 @@ from dal_nlp.data.tool_rows import ANSWER, ID, NOTE
 
 #: Most mistakes in sheets that are named.
 SHOWN = 20
-#: Most labels that are named where answers are asked for.
-FEW = 9
 
 
 class Rows:
@@ -213,7 +211,7 @@ class Sheets(Oracle):
             )
         if setting.config.suggest:
             found = query.suggestion
-            row["suggestion"] = setting.task.spell(found["target"], example) if found else ""
+            row["suggestion"] = setting.task.answer_format.format_answer(found["target"], example) if found else ""
             row["confidence"] = round(found["confidence"], 4) if found else None
         return {**row, "score": query.score, "characters": len(query.text), "why": query.why, ANSWER: "", NOTE: ""}
 
@@ -229,8 +227,7 @@ class Sheets(Oracle):
         if pending:
             names = ", ".join(self._to_fill)
             others = f" ({count:,} of them disputed)" if count else ""
-            few = ", ".join([*self._setting.task.labels, ""]) if len(self._setting.task.labels) <= FEW else ""
-            what = f"{few}skip or unsure" if self._setting.task.asks == "label" else "skip and unsure are answers too"
+            what = self._setting.task.answer_format.sheet_hint()
             said.append(
                 f"Answers still missing: {len(pending):,}{others}. Fill in the column {ANSWER!r} of {names} (or "
                 f".jsonl) in {folder / FOLDER} ({what}), or use `dal-nlp label {folder}`; then run the same command "

@@ -14,6 +14,7 @@ from dal_nlp.compare.verdict import Verdict, verdict, with_user_savings
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.rng import generator
+from dal_nlp.core.task import Capability
 from dal_nlp.core.text import counted
 from dal_nlp.report.learning_curves import Curve, common, paired
 from dal_nlp.report.summary import spoken
@@ -162,7 +163,7 @@ def _full(job: Job, metric: str) -> float | None:
 
 
 def _baseline(config: RunConfig, jobs: Sequence[Job], arms: Sequence[str], metric: str) -> dict[str, Curve]:
-    if config.test is None or "shared outcomes" not in task_class(config.task).offers:
+    if config.test is None or Capability.SHARED_OUTCOMES not in task_class(config.task).capabilities:
         return {}
     words = BagOfWords(config, jobs)
     curves = {arm: words.curve([job for job in jobs if job.arm == arm], metric) for arm in arms}

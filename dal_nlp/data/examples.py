@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import EmptyRow, RowError, UnusableRow, UserError, nearest
@@ -51,14 +51,6 @@ class Answers(dict[str, Target]):
     def remarks(self) -> list[str]:
         """Return what became of the answers once all rows were read, in sentences."""
         return []
-
-
-@runtime_checkable
-class NamesColumns(Protocol):
-    """A task that says which columns it reads beside those that a file must have; of another one all are read."""
-
-    def further_columns(self) -> Sequence[str]:
-        """Return columns that a file may have."""
 
 
 @dataclass(frozen=True)
@@ -149,9 +141,10 @@ class Reader:
 
     def _wanted(self) -> Collection[str] | None:
         """Return the columns that are read."""
-        if not isinstance(self.task, NamesColumns):
+        further = self.task.further_columns()
+        if further is None:
             return None
-        names = {*self.task.columns(), *self.task.further_columns(), self.answer_column, self.config.id_column}
+        names = {*self.task.columns(), *further, self.answer_column, self.config.id_column}
         return names | set(self.config.context_columns or ())
 
     def _example(self, number: int, row: dict[str, Any]) -> Example:

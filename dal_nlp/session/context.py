@@ -19,7 +19,7 @@ from dal_nlp.core.errors import Unsupported, UserError, nearest
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import generator
 from dal_nlp.core.targets import Target, decode, encode_target
-from dal_nlp.core.task import Task
+from dal_nlp.core.task import Capability, Task
 from dal_nlp.learners.head_learner import HeadLearner
 from dal_nlp.learners.learner import FullLearner, Learner
 from dal_nlp.learners.lora_learner import LoraLearner, check_peft
@@ -37,7 +37,7 @@ from dal_nlp.session.pseudo_labels import Policy, check_policy, make_policy
 from dal_nlp.session.query import draw_candidates
 from dal_nlp.session.stopping import ON_EXAMPLES, ON_STOP_SET, check_metrics, reads
 from dal_nlp.strategies import check_fit, make_strategy
-from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS, Strategy
+from dal_nlp.strategies.base import Strategy
 from dal_nlp.strategies.normalized_entropy import normalized_entropy
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.metrics import paired_difference
@@ -93,25 +93,25 @@ class Workspace:
         self.task.tokenizer = load_tokenizer(source)
         files.hold_fast()
         self._load(source)
-        if config.training.mode == "head" and "draws" in self._initial.requires | self._strategy.requires:
+        if config.training.mode == "head" and Capability.DRAWS in self._initial.requires | self._strategy.requires:
             files.note("The encoder is frozen, so draws are those of the output layer alone (draws.kind head).")
         for remark in [*self.task.remarks({"pool": self._data, **self._given}), *self.learner.remarks()]:
             files.note(remark)
 
     def _check_names(self) -> None:
-        offers = self.task.offers | self._model_offers()
-        check_fit(self.config.initial_strategy, self._initial, offers)
+        capabilities = self.task.capabilities | self._model_capabilities()
+        check_fit(self.config.initial_strategy, self._initial, capabilities)
         if self.config.training.mode == "head":
             self._check_head()
         if self.config.training.mode == "lora":
             check_peft()
         if self.config.track is not None:
             check_tracker(self.config.track)
-        check_fit(self.config.strategy, self._strategy, offers | {PREDICTED_LOSS})
+        check_fit(self.config.strategy, self._strategy, capabilities | {Capability.PREDICTED_LOSS})
         if self.config.query.prefilter is not None:
-            check_fit(self.config.query.prefilter, make_strategy(self.config.query.prefilter, {}), offers)
-        check_policy(self._policy, self.config.pseudo_labels.policy, self.task.offers)
-        if self.config.query.max_per_group and "groups" not in self.task.offers:
+            check_fit(self.config.query.prefilter, make_strategy(self.config.query.prefilter, {}), capabilities)
+        check_policy(self._policy, self.config.pseudo_labels.policy, self.task.capabilities)
+        if self.config.query.max_per_group and Capability.GROUPS not in self.task.capabilities:
             raise Unsupported(NO_GROUPS)
         check_metrics(self.config, self.task.metrics)
         for metric in self.config.target or {}:
@@ -125,28 +125,28 @@ class Workspace:
 
     def _check_head(self) -> None:
         """Refuse what a frozen encoder cannot serve."""
-        if "pooled output" not in self.task.offers:
+        if Capability.POOLED_OUTPUT not in self.task.capabilities:
             raise Unsupported(
-                f"--train head trains a layer on one vector for each text, and the task {self.config.task!r} reads "
-                "every token: leave --train out."
+                f"--train head trains a layer of labels on one vector for each text, and the task {self.config.task!r} "
+                "has no such layer: use --train full."
             )
-        if MASKED_LM in self._strategy.requires:
+        if Capability.MASKED_LM in self._strategy.requires:
             raise Unsupported(
                 f"With --train head {self.config.strategy!r} would have a language model read all texts every round: "
                 f"use --initial-strategy {self.config.strategy}, and another --strategy."
             )
 
-    def _model_offers(self) -> frozenset[str]:
-        """Return what the pretrained model offers; it is looked at only where a strategy asks for it."""
-        if MASKED_LM not in self._initial.requires | self._strategy.requires:
+    def _model_capabilities(self) -> frozenset[Capability]:
+        """Return those of the pretrained model; it is looked at only where a strategy requires one."""
+        if Capability.MASKED_LM not in self._initial.requires | self._strategy.requires:
             return frozenset()
         known = has_masked_lm(resolve(self.config.model, self._progress, self.config.revision))
-        return frozenset({MASKED_LM}) if known else frozenset()
+        return frozenset({Capability.MASKED_LM}) if known else frozenset()
 
     def _load(self, source: str) -> None:
         """Tokenise, once per run, and make what trains and what answers."""
         self._progress.say(f"Tokenizing {len(self.corpus)} texts")
-        predicts_loss = PREDICTED_LOSS in self._strategy.requires
+        predicts_loss = Capability.PREDICTED_LOSS in self._strategy.requires
         learner = LEARNERS[self.config.training.mode]
         self._source = source
         self._use(learner(self.config, self.task, source, self.folder, self._progress, predicts_loss))
@@ -154,7 +154,7 @@ class Workspace:
         example = self.corpus.example
         self.oracle.open(Setting(self.folder, self.config, self.task, state, answers, example, self._progress))
         for name, strategy in ((self.config.initial_strategy, self._initial), (self.config.strategy, self._strategy)):
-            if "draws" in strategy.requires and (strategy is self._initial or not self.learner.has_dropout):
+            if Capability.DRAWS in strategy.requires and (strategy is self._initial or not self.learner.has_dropout):
                 check_draws(name, self._pool(self._data.select(range(min(8, len(self._data)))), -1))
 
     def _use(self, learner: Learner) -> None:

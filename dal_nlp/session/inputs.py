@@ -9,7 +9,7 @@ from dal_nlp.core.distributed import check_same, is_main, main_first, step
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.targets import Target
-from dal_nlp.core.task import Task
+from dal_nlp.core.task import Capability, Task
 from dal_nlp.core.text import counted
 from dal_nlp.data.corpus import Corpus, read_corpus, read_pool, write_rejected
 from dal_nlp.data.examples import class_names, text_of_fields
@@ -141,7 +141,7 @@ class Files:
 
     def _compare_labels(self) -> None:
         """Refuse a simulation that can show one label only, and find the labels that only measure."""
-        if "shared outcomes" not in self._task.offers:
+        if Capability.SHARED_OUTCOMES not in self._task.capabilities:
             return
         corpora = {self.config.data or "": self.corpus, **{c.source: c for c in self.given.values()}}
         counts = {source: corpus.target_counts() for source, corpus in corpora.items()}

@@ -9,13 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dal_nlp.core.errors import UserError
+from dal_nlp.core.task import Capability as Capability
 
 if TYPE_CHECKING:
     from dal_nlp.models.pool import Pool
-
-#: What a strategy may require of a run beside what tasks offer: a head that learns to predict losses in every fit, and
-#: a pretrained checkpoint with a masked-LM head.
-PREDICTED_LOSS, MASKED_LM = "predicted loss", "masked language model"
 
 
 @dataclass(frozen=True)
@@ -37,11 +34,11 @@ class Strategy(ABC):
     """Chooses examples; knows no task, model or tokenizer.
 
     Attributes:
-        requires: What the task and the model must offer, such as "shared outcomes"; a strategy whose requirements are
+        requires: The capabilities that the task and the model must have; a strategy whose requirements are
             not met is refused before any model is loaded.
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset()
+    requires: ClassVar[frozenset[Capability]] = frozenset()
 
     @abstractmethod
     def select(self, pool: "Pool", k: int, rng: np.random.Generator) -> Selection:

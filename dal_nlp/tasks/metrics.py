@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from dal_nlp.core.answer_format import AgreementMeasure
 from dal_nlp.tasks.rouge import rouge as rouge
 from dal_nlp.tasks.squad_metrics import answer_scores as answer_scores
 from dal_nlp.tasks.squad_metrics import best_threshold as best_threshold
@@ -202,3 +203,7 @@ def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float:
     if len(first) == len(second) and len({*first, *second}) == 1:
         return 1.0
     return float(cohen_kappa_score(first, second))
+
+
+#: The measure of agreement of labels.
+KAPPA = AgreementMeasure("Cohen's kappa", cohen_kappa)

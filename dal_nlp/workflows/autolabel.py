@@ -16,6 +16,7 @@ from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError, writing
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.targets import Target, decode, readable
+from dal_nlp.core.task import Capability
 from dal_nlp.data.corpus import Rejected, write_rejected
 from dal_nlp.data.examples import Answers, Example, Reader, context_of
 from dal_nlp.readers.spreadsheets import inert_rows
@@ -99,7 +100,7 @@ def plan(
         UserError: No model yet, a file that cannot be read, or nothing to measure on.
     """
     run = open_run(folder, Silent() if progress is None else progress)
-    classes = "shared outcomes" in run.task.offers
+    classes = Capability.SHARED_OUTCOMES in run.task.capabilities
     reader = reader_of(run.config, source, text_column, id_column, encoding, quoting)
     examples, rejected = _to_label(run, source, read_aloud(reader, run.progress))
     known = _known(run, validation, label_column) if classes else []

@@ -13,6 +13,7 @@ from scipy.stats import rankdata
 from dal_nlp.core.config import TrainingConfig
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.rng import generator
+from dal_nlp.core.task import Capability
 from dal_nlp.core.text import counted
 from dal_nlp.ledger.events import LabelEvent, QueryEvent
 from dal_nlp.ledger.ledger import Ledger
@@ -158,7 +159,7 @@ def _compare_draws(work: Workspace, rows: Positions) -> tuple[float, float] | No
 
     A correlation near 1 says that the draws tell nothing that entropy does not.
     """
-    if "draws" not in work.task.offers or len(rows) < 2:
+    if Capability.DRAWS not in work.task.capabilities or len(rows) < 2:
         return None
     bald, entropy = work.pool(rows, 1).collect(bayesian.bald, probes.entropy)
     if np.ptp(bald) == 0 or np.ptp(entropy) == 0:
@@ -200,7 +201,7 @@ def _summary(
     return Rehearsal(
         sets={name: len(corpus) for name, corpus in corpora.items()},
         rejected=sum(len(corpus.rejected) for corpus in corpora.values()),
-        labels=list(work.task.labels) if "shared outcomes" in work.task.offers else [],
+        labels=list(work.task.labels) if Capability.SHARED_OUTCOMES in work.task.capabilities else [],
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         device=str(next(model.parameters()).device),
         rounds=len(sizes),

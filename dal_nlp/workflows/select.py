@@ -91,7 +91,7 @@ def select(
     length = max_length or int(usual["max_length"])
     made = cls.for_model(model, tokenizer, length, task_options or {})
     name, chosen = (strategy, make_strategy(strategy, {})) if isinstance(strategy, str) else (repr(strategy), strategy)
-    check_fit(name, chosen, made.offers)
+    check_fit(name, chosen, made.capabilities)
     kind = make_draws(draws or DrawsConfig(**usual.get("draws", {})), seed, 0)
     parts = (model, made, kind, scoring or ScoringConfig(**usual.get("scoring", {})))
     known = None

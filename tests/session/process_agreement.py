@@ -39,9 +39,9 @@ POOLS: dict[str, Callable[[], Pool]] = {
     "summarization": lambda: tiny.summary_pool(n=12, batch_size=3),
 }
 OFFERS = {
-    "classification": tiny.task().offers | tiny.OFFERS,
-    "qa": tiny.qa_task().offers | tiny.OFFERS,
-    "summarization": tiny.summary_task().offers | tiny.OFFERS,
+    "classification": tiny.task().capabilities | tiny.OFFERS,
+    "qa": tiny.qa_task().capabilities | tiny.OFFERS,
+    "summarization": tiny.summary_task().capabilities | tiny.OFFERS,
 }
 
 

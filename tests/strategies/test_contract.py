@@ -1,9 +1,6 @@
 """What every strategy of the table keeps to."""
 
 import inspect
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +10,7 @@ from dal_nlp.models.forward import Forward
 from dal_nlp.models.pool import Pool
 from dal_nlp.strategies import STRATEGIES, check_fit, make_strategy, strategy_class
 from dal_nlp.strategies.base import Selection, Strategy, checked
+from dal_nlp.testing import check_strategy
 from tests import tiny
 
 POOLS = {
@@ -21,63 +19,19 @@ POOLS = {
     "summarization": lambda n, batch_size=8: tiny.summary_pool(n=n, batch_size=batch_size),
 }
 OFFERS = {
-    "classification": tiny.task().offers | tiny.OFFERS,
-    "qa": tiny.qa_task().offers | tiny.OFFERS,
-    "summarization": tiny.summary_task().offers | tiny.OFFERS,
+    "classification": tiny.task().capabilities | tiny.OFFERS,
+    "qa": tiny.qa_task().capabilities | tiny.OFFERS,
+    "summarization": tiny.summary_task().capabilities | tiny.OFFERS,
 }
 EVERY = sorted(STRATEGIES)
 CASES = [(task, name) for task in POOLS for name in EVERY if strategy_class(name).requires <= OFFERS[task]]
 REFUSED = [(task, name) for task in POOLS for name in EVERY if not strategy_class(name).requires <= OFFERS[task]]
 every_case = pytest.mark.parametrize(("task", "name"), CASES)
-#: The first task that a strategy may have.
-WHERE = {name: next(task for task, other in CASES if other == name) for name in EVERY}
 SECTIONS = ("Reads:", "Cost:", "Tasks:", "Reference:")
 
 
 def build(name: str) -> Strategy:
     return make_strategy(name, {})
-
-
-@cache
-def selection(task: str, name: str, n: int, k: int, batch_size: int) -> Selection:
-    return build(name).select(POOLS[task](n, batch_size), k, np.random.default_rng(0))
-
-
-@dataclass(frozen=True)
-class Watched:
-    """A selection, and what was seen while it was made."""
-
-    picks: list[int]
-    passes: list[str]  # over the pool
-    signals: set[str]  # that were read
-    chance_moved: bool  # that of NumPy's global state
-
-
-@cache
-def watched(task: str, name: str) -> Watched:
-    """The selection of 5 from 30 once more, with another state of the global chance."""
-    passes: list[str] = []
-    signals: set[str] = set()
-    pool = POOLS[task](30)
-    forwards, start = Pool._batches, Forward.__init__
-
-    def counting(self: Pool, label: str, read: Any):  # type: ignore[no-untyped-def]
-        if self is pool:
-            passes.append(label)
-        yield from forwards(self, label, read)
-
-    def recording(self: Forward, *args: object) -> None:
-        start(self, *args)  # type: ignore[arg-type]
-        self.touched = signals
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Pool, "_batches", counting)
-        patch.setattr(Forward, "__init__", recording)
-        np.random.seed(7)
-        before = np.random.get_state()[1].tolist()  # type: ignore[union-attr, index]
-        picks = build(name).select(pool, 5, np.random.default_rng(0)).positions.tolist()
-        moved = np.random.get_state()[1].tolist() != before  # type: ignore[union-attr, index]
-    return Watched(picks, passes, signals, moved)
 
 
 def test_what_compares_outcomes_of_different_examples_is_for_classification_only() -> None:
@@ -95,37 +49,24 @@ def test_the_others_are_refused_with_those_that_fit(task: str, name: str) -> Non
 
 
 @every_case
-def test_k_distinct_positions_with_finite_scores(task: str, name: str) -> None:
-    # What is particular about one pick and about all is the chooser's, whatever the task.
-    for n, k in [(30, 5), *([(8, 1), (12, 12)] if task == WHERE[name] else [])]:
-        checked(selection(task, name, n, k, 8), n, k, name)
-
-
-@every_case
-def test_the_same_generator_picks_the_same_whatever_the_global_chance_is(task: str, name: str) -> None:
-    assert watched(task, name).picks == selection(task, name, 30, 5, 8).positions.tolist()
-    assert not watched(task, name).chance_moved
-
-
-@every_case
-def test_picks_do_not_depend_on_the_batch_size(task: str, name: str) -> None:
-    few = 5 if task == "summarization" else 1  # a text at a time takes seconds
-    assert selection(task, name, 30, 5, few).positions.tolist() == selection(task, name, 30, 5, 8).positions.tolist()
-
-
-@every_case
-def test_the_pool_is_passed_over_once_at_most(task: str, name: str) -> None:
-    assert len(watched(task, name).passes) <= 1
-
-
-@every_case
-def test_the_docstring_says_what_is_read(task: str, name: str) -> None:
-    """`dal-nlp strategies` prints these sections; what a strategy touches must stand under Reads."""
+def test_the_contract_of_strategies(task: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`dal-nlp strategies` prints the sections of the docstring; what a strategy touches must stand under Reads."""
     text = inspect.getdoc(type(build(name))) or ""
     for section in SECTIONS:
         assert section in text, section
+    touched: set[str] = set()
+    start = Forward.__init__
+
+    def recording(self: Forward, *args: object) -> None:
+        start(self, *args)  # type: ignore[arg-type]
+        self.touched = touched
+
+    monkeypatch.setattr(Forward, "__init__", recording)
+    check_strategy(
+        lambda: build(name), POOLS[task], 5 if task == "summarization" else 1
+    )  # a text at a time takes seconds
     reads = text.split("Reads:")[1].split("Cost:")[0]
-    assert not {signal for signal in watched(task, name).signals if signal not in reads}
+    assert not {signal for signal in touched if signal not in reads}
 
 
 def test_a_strategy_that_does_not_fit_is_refused_with_those_that_do() -> None:
