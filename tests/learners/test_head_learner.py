@@ -104,9 +104,9 @@ def test_what_is_measured_is_what_the_whole_model_gives(files: Path) -> None:
         scores = (probes.entropy, probes.margin, bayesian.bald)
         for probe in (*dense, *scores):
             (mine,), (want,) = ours.collect(probe), whole.collect(probe)
-            assert np.allclose(mine, want, atol=1e-5), probe
+            assert np.allclose(mine, want, atol=5e-3), probe  # the cache is in half precision
         (mine,), (want,) = ours.collect(probes.gradient), whole.collect(probes.gradient)
-        assert np.allclose(mine.sq_dists(3), want.sq_dists(3), atol=1e-5)
+        assert np.allclose(mine.sq_dists(3), want.sq_dists(3), atol=5e-3)
         assert [p.target for p in ours.predict()] == [p.target for p in whole.predict()]
 
 
