@@ -1,5 +1,7 @@
 """Numbers as people write them."""
 
+import re
+
 
 def counted(number: int, thing: str) -> str:
     """Return how many there are of a thing: "1 label", "2,000 labels"."""
@@ -18,3 +20,10 @@ def duration(seconds: float) -> str:
 def size(count: float) -> str:
     """Return bytes in megabytes, or in gigabytes where there are that many."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 0.1):,.1f} MB"
+
+
+def sentences(value: object) -> object:
+    """Read a text as the list of its sentences; leave lists alone."""
+    if not isinstance(value, str):
+        return value
+    return [part for part in re.split(r"(?<=[.!?])\s+", value.strip()) if part]

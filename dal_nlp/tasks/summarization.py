@@ -16,12 +16,13 @@ from torch import Tensor, nn
 
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.categoricals import Categoricals
-from dal_nlp.core.config import Settings, number_of_tokens
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import RowError, Unsupported, UserError
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.targets import Target, decode
 from dal_nlp.core.task import REFUSALS, Batch, Example, Prediction, pad
 from dal_nlp.data.references import read_references, references
+from dal_nlp.data.text_windows import number_of_tokens
 from dal_nlp.readers.values import read_text
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.seq2seq import (
