@@ -4,40 +4,20 @@ Layers, later over earlier: the recipe of the task (``configs/``), a YAML file o
 """
 
 import csv
-import hashlib
-import json
 import math
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from dal_nlp.core.errors import UserError, check_letters, nearest
-from dal_nlp.core.label_descriptions import sentences
-from dal_nlp.core.moved_keys import as_now
+from dal_nlp.core.text import sentences
 
 #: The largest number that a setting may be: more is no count of anything, and no float holds it exactly.
 LARGEST_NUMBER = 2**53
 DEFAULT_ROUNDS = 9
 DEFAULT_INITIAL = 20
 DEFAULT_AUDIT = 100
-
-#: Fields that make two runs the same run. The rest may change between two starts of one run.
-IDENTITY = (
-    "task",
-    "task_options",
-    "text_column",
-    "label_column",
-    "id_column",
-    "model",
-    "revision",
-    "max_length",
-    "seed",
-    "audit",
-    "initial",
-    "initial_strategy",
-)
 
 
 def split_names(text: str) -> list[str]:
@@ -151,15 +131,11 @@ class HeadSection(Section):
     layers: Layers = Field(
         [75, 100], description="depths of the encoder's layers that it reads: some of 25,50,75,100; last; or top-half"
     )
-    c: float | None = Field(
-        None, gt=0, description="how much n labels count against the L2 penalty, times sqrt(n); null: by the classes"
-    )
+    c: float | None = Field(None, gt=0, description="n labels against the L2 penalty, times sqrt(n); null: by a rule")
     prior: Literal["descriptions", "none"] = Field(
         "descriptions", description="what it starts from: descriptions of the labels (or their names), or nothing"
     )
-    validate_from: int = Field(
-        60, ge=0, description="labels from which on layers and c are chosen by cross-validation; 0: never"
-    )
+    validate_from: int = Field(60, ge=0, description="labels from which on layers and c are cross-validated; 0: never")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -318,7 +294,6 @@ class Settings(Section):
     @model_validator(mode="after")
     def _resolve(self) -> Self:
         """Fill in what follows from other fields, and check contradictions."""
-        _check_annotators(self.annotators, self.overlap, r"[\w@+-]+" if self.oracle == "file" else r"[\w@+.-]+")
         if self.query.prefilter is None and self.query.prefilter_keep is not None:
             raise UserError("query.prefilter_keep is for query.prefilter, which is not set: name a strategy there.")
         self._check_mode()
@@ -360,51 +335,6 @@ class Settings(Section):
             raise UserError(
                 "--train head fits its layer to the same end wherever it starts from: leave training.warm_start out."
             )
-
-    def identity(self) -> dict[str, Any]:
-        """Return what may not change while a run folder is in use."""
-        return identity(self.model_dump(mode="json"))
-
-    def fingerprint(self) -> str:
-        """Return 16 hex digits that stand for the whole configuration, the folder apart."""
-        return fingerprint(self.model_dump(mode="json", exclude={"out"}))
-
-
-def _check_annotators(names: list[str] | None, overlap: float, letters: str) -> None:
-    """Raise ``UserError`` for names of other letters, which could not be part of a file's, and an overlap of nobody."""
-    for name in names or []:
-        if not re.fullmatch(letters, name) or name.isdecimal() or name in ("conflicts", "majority"):
-            raise UserError(
-                f"--annotators {name!r} cannot name a sheet: use letters, digits, @, +, - and _, not digits alone, and "
-                "neither conflicts nor majority."
-            )
-    if names and len({name.casefold() for name in names}) < len(names):
-        raise UserError("--annotators names somebody twice: give each name once.")
-    if overlap and len(names or []) < 2:
-        raise UserError("--overlap is what several people answer: name them with --annotators a,b.")
-
-
-def number_of_tokens(settings: Settings) -> int:
-    """Return the tokens after which a text is cut; raises ``UserError`` for "auto", of tasks that have to cut."""
-    if settings.max_length == "auto":
-        raise UserError(f"--max-length auto is nothing for the task {settings.task!r}: give a number of tokens.")
-    return settings.max_length
-
-
-def identity(dump: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what may not change, of a configuration as a ledger holds it; classes that it names need not be there."""
-    dump = as_now(dump)
-    training = dict(dump["training"])
-    if training["mode"] == "head":  # of other modes they do nothing
-        head = {**dump["head"], "descriptions": dump.get("descriptions")}
-        training |= {f"head.{key}": value for key, value in head.items()}
-    training["effective_batch"] = training.pop("batch_size") * training.pop("accumulation")
-    return {**{name: dump.get(name) for name in IDENTITY}, "training": training}
-
-
-def fingerprint(dump: Mapping[str, Any]) -> str:
-    """Return 16 hex digits that stand for a configuration as a ledger holds it."""
-    return hashlib.sha256(json.dumps(dump, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

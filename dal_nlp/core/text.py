@@ -66,3 +66,10 @@ def with_offsets(text: str, width: int) -> str:
     """Return a text, harmless, with the offset of each line's first character before it."""
     digits = len(str(len(text)))
     return "\n".join(f"{offset:>{digits}} | {harmless(line)}" for offset, line in lines(text, width - digits - 3))
+
+
+def sentences(value: object) -> object:
+    """Read a text as the list of its sentences; leave lists alone."""
+    if not isinstance(value, str):
+        return value
+    return [part for part in re.split(r"(?<=[.!?])\s+", value.strip()) if part]

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any
 
+from datasets import Dataset
+
 from dal_nlp.core.config import Settings
+from dal_nlp.core.errors import UserError
 
 #: Tokens of a window: what sentence encoders were mostly trained on at most.
 WINDOW = 256
@@ -41,6 +44,13 @@ def window_of(settings: Settings, tokenizer: Any) -> Window | None:
     return Window(window_size(tokenizer), around[:before], around[before + len(inner) :])
 
 
+def number_of_tokens(settings: Settings) -> int:
+    """Return the tokens after which a text is cut; raises ``UserError`` for "auto", of tasks that have to cut."""
+    if settings.max_length == "auto":
+        raise UserError(f"--max-length auto is nothing for the task {settings.task!r}: give a number of tokens.")
+    return settings.max_length
+
+
 def window_size(tokenizer: Any) -> int:
     """Return the tokens of a window: ``WINDOW``, or what the tokenizer says its model reads where that is less."""
     return min(WINDOW, int(tokenizer.model_max_length))
@@ -66,3 +76,21 @@ def rows_of(example: Mapping[str, Any]) -> list[dict[str, Any]]:
     columns = [name for name, values in example.items() if isinstance(values, list) and len(values) == sum(sizes)]
     cuts = list(pairwise(accumulate(sizes, initial=0)))
     return [{name: example[name][start:end] for name in columns if name != WINDOWS} for start, end in cuts]
+
+
+def cut_remarks(data: Mapping[str, Dataset], max_length: int | str, tokenizer: Any) -> list[str]:
+    """Return sentences on how many texts of each set are cut, or are read in windows."""
+    found = []
+    for name, rows in data.items():
+        sizes = rows.with_format("numpy", columns=["length", "rows"])[:]
+        several = int((sizes["rows"] > 1).sum())
+        if several:
+            most = window_size(tokenizer)
+            found.append(f"{several:,} of {len(rows):,} texts ({name}) are read in windows of {most} tokens.")
+        cut = int((sizes["length"] >= max_length).sum()) if isinstance(max_length, int) else 0
+        if cut:
+            found.append(
+                f"{cut:,} of {len(rows):,} texts ({name}) are cut after {max_length} tokens: raise max_length as far "
+                "as the model and the time allow."
+            )
+    return found

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dal_nlp.learners.linear import fit_linear
-from dal_nlp.learners.prior import Floats, scaled
 from dal_nlp.models.vectors import Array, Positions
+
+Floats = NDArray[np.float64]
 
 #: Of the texts that a source gives to a label, the share that trains, and how many at least and at most in all.
 SHARE, LEAST, MOST = 0.3, 5, 900
@@ -56,6 +57,13 @@ class Signal:
         """Return the logits of texts with the features x (n, H), (n, C)."""
         logits: Array = x @ self.weight.T + self.bias
         return logits
+
+
+def scaled(scores: Floats) -> Floats:
+    """Return scores (N, C) with a mean of 0 for each label and a deviation of 1 over all; all-equal ones give 0."""
+    centred = scores - scores.mean(0)
+    deviation = centred.std()
+    return np.asarray(centred / deviation if deviation > 0 else centred)
 
 
 def sure_texts(scores: Floats, rng: np.random.Generator) -> tuple[Positions, NDArray[np.int64]]:

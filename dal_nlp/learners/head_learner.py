@@ -25,13 +25,13 @@ from dal_nlp.core.task import Batch, Task
 from dal_nlp.data.corpus import Corpus
 from dal_nlp.data.text_windows import WINDOWS, rows_of
 from dal_nlp.learners.cross_validation import Setting, choose_setting, deal, fit_with, held_out, settings
-from dal_nlp.learners.description_source import DescriptionSource
 from dal_nlp.learners.distillation import Signal, distil
 from dal_nlp.learners.feature_cache import Features, open_cache
 from dal_nlp.learners.head_checkpoint import HEAD, FittedLayer, read_layer, write_whole
 from dal_nlp.learners.layers import Standard, places, side_by_side, standard_of
 from dal_nlp.learners.learner import NOTE, Learner
 from dal_nlp.learners.linear import Offset, strength
+from dal_nlp.learners.prior import DescriptionSource
 from dal_nlp.models.auxiliary import TokenLosses, token_losses
 from dal_nlp.models.loss_prediction import FILE as LOSS_HEAD
 from dal_nlp.models.loss_prediction import LossHead, LossPrediction

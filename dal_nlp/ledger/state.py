@@ -8,7 +8,6 @@ from typing import Any
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.moved_keys import as_now
 from dal_nlp.core.targets import Target
 from dal_nlp.ledger.answer_events import MAJORITY
 from dal_nlp.ledger.events import (
@@ -32,6 +31,7 @@ from dal_nlp.ledger.events import (
     SuspectsEvent,
     TraceEvent,
 )
+from dal_nlp.ledger.settings import as_now
 from dal_nlp.ledger.votes import after
 
 

@@ -3,6 +3,7 @@
 Layers, later over earlier: the recipe of the task (``configs/``), a YAML file of the user, the flags, ``--set``.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -14,11 +15,11 @@ from pydantic import ValidationError, model_validator
 from dal_nlp.annotation import check_oracle
 from dal_nlp.core.config import Settings, merge
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.label_descriptions import with_descriptions
-from dal_nlp.core.moved_keys import with_moved_keys
 from dal_nlp.data.tables import as_files
+from dal_nlp.ledger.settings import fingerprint, identity, with_moved_keys
 from dal_nlp.readers import yaml_text
 from dal_nlp.readers.demo import demo_settings
+from dal_nlp.readers.label_descriptions import with_descriptions
 from dal_nlp.session.pseudo_labels import check_policy_name
 from dal_nlp.session.stopping_language import parse
 from dal_nlp.strategies import ALIASES, check_strategy
@@ -64,6 +65,8 @@ class RunConfig(Settings):
         of_mode = dict(_OF_MODE.get(str(mode), {}))
         if "query_size" in given:  # its number of rounds goes with its own size
             of_mode.pop("rounds", None)
+        if of_task.get("training", {}).get("mode") != "head":  # a task that is not made for it keeps its own cut
+            of_mode.pop("max_length", None)
         layers = [of_task, of_mode]
         if "data" not in given:
             layers.append(demo_settings(given["task"]))
@@ -84,8 +87,17 @@ class RunConfig(Settings):
         if self.query.prefilter is not None:
             check_strategy(self.query.prefilter, {})
         check_oracle(self.oracle)
+        _check_annotators(self.annotators, self.overlap, r"[\w@+-]+" if self.oracle == "file" else r"[\w@+.-]+")
         check_policy_name(self.pseudo_labels)
         return self
+
+    def identity(self) -> dict[str, Any]:
+        """Return what may not change while a run folder is in use."""
+        return identity(self.model_dump(mode="json"))
+
+    def fingerprint(self) -> str:
+        """Return 16 hex digits that stand for the whole configuration, the folder apart."""
+        return fingerprint(self.model_dump(mode="json", exclude={"out"}))
 
     @classmethod
     def load(
@@ -101,6 +113,20 @@ class RunConfig(Settings):
             return cls(**values)
         except ValidationError as error:
             raise _sentence(error) from None
+
+
+def _check_annotators(names: list[str] | None, overlap: float, letters: str) -> None:
+    """Raise ``UserError`` for names of other letters, which could not be part of a file's, and an overlap of nobody."""
+    for name in names or []:
+        if not re.fullmatch(letters, name) or name.isdecimal() or name in ("conflicts", "majority"):
+            raise UserError(
+                f"--annotators {name!r} cannot name a sheet: use letters, digits, @, +, - and _, not digits alone, and "
+                "neither conflicts nor majority."
+            )
+    if names and len({name.casefold() for name in names}) < len(names):
+        raise UserError("--annotators names somebody twice: give each name once.")
+    if overlap and len(names or []) < 2:
+        raise UserError("--overlap is what several people answer: name them with --annotators a,b.")
 
 
 def gather(

@@ -32,20 +32,17 @@ from dal_nlp.models.trainer import Fit
 from dal_nlp.models.vectors import Positions
 from dal_nlp.report.tracking import check_tracker
 from dal_nlp.session.config import RunConfig
+from dal_nlp.session.evaluation import Evaluation
 from dal_nlp.session.inputs import Answers, Files
 from dal_nlp.session.pseudo_labels import Policy, check_policy, make_policy
 from dal_nlp.session.query import draw_candidates
-from dal_nlp.session.stopping import ON_EXAMPLES, ON_STOP_SET, check_metrics, reads
+from dal_nlp.session.stopping import check_metrics
 from dal_nlp.strategies import check_fit, make_strategy
 from dal_nlp.strategies.base import Strategy
-from dal_nlp.strategies.normalized_entropy import normalized_entropy
 from dal_nlp.tasks import make_task
-from dal_nlp.tasks.metrics import paired_difference
 
 #: What trains, by ``training.mode``.
 LEARNERS: Mapping[str, type[Learner]] = {"full": FullLearner, "head": HeadLearner, "lora": LoraLearner}
-#: Examples of the set that measures whose predictions are kept in every round, for the report.
-SHOWN = 5
 #: Most training examples that are predicted to see whether a fit collapsed.
 COLLAPSE_SAMPLE = 500
 
@@ -361,129 +358,11 @@ class Workspace:
         pool = self._pool(examples.select(sample), round)
         return self.task.collapsed([prediction.target for prediction in pool.predict()], pool.targets)
 
-    def measure(self, round: int) -> dict[str, Any]:
-        """Evaluate the model of a round where it is to be measured; the numbers of the ``metrics`` event."""
-        place, examples = self._measuring()
-        values, predictions, targets = self._evaluate(examples, round)
-        rng = generator(self.config.seed, round, "interval")
-        validation = self._given.get("validation")
-        return {
-            "on": place,
-            "size": len(targets),
-            "values": values,
-            "intervals": self.task.intervals(predictions, targets, rng),
-            "breakdown": self.task.breakdown(predictions, targets),
-            "shown": self._shown(examples, predictions, targets),
-            "agreement": self._agreement(round),
-            "validation": self._evaluate(validation, round)[0] if validation else None,
-        }
-
     @property
-    def pool_examples(self) -> Dataset:
-        """The pool, as the learner sees it."""
-        return self._data
-
-    def known_labels(self) -> Dataset:
-        """Return the examples whose labels are known before a run: those given, else those of the pool's own file."""
-        if "labeled" in self._given:
-            return self._given["labeled"]
-        column = self._data.data.column("target")
-        return self._data.select(np.flatnonzero(~np.asarray(column.is_null())))
-
-    def judging(self) -> tuple[str, Dataset | None]:
-        """Return what may decide between two models, and its name: never the test set; None where there is nothing."""
-        if "validation" in self._given:
-            return "validation", self._given["validation"]
-        audited = self._audited()
-        return ("audit", audited) if len(audited) else ("", None)
-
-    def answers_to(self, examples: Dataset, round: int) -> list[Target]:
-        """Return what the model of a round answers to some examples."""
-        return [prediction.target for prediction in self._pool(examples, round).predict()]
-
-    def gain(self, first: Sequence[Target], second: Sequence[Target], targets: Sequence[Target]) -> list[float]:
-        """Return by how much second answers are better than first ones, by the headline metric: [value, low, high]."""
-        headline = self.task.metrics[0]
-        rng = generator(self.config.seed, 0, "gain")
-
-        def score(predictions: Sequence[Target], truth: Sequence[Target]) -> float:
-            return self.task.evaluate(predictions, truth)[headline]
-
-        return list(paired_difference(score, first, second, targets, rng))
-
-    def measure_start(self) -> dict[str, Any] | None:
-        """Return the values of the model that no label has trained and their intervals; None where it cannot answer."""
-        if not self.learner.ready:
-            return None
-        _, examples = self._measuring()
-        values, predictions, targets = self._evaluate(examples, -1)
-        rng = generator(self.config.seed, 0, "interval of the start")
-        return {"values": values, "intervals": self.task.intervals(predictions, targets, rng)}
-
-    def _measuring(self) -> tuple[str, Dataset]:
-        """Return the name of the set that measures, and its examples; raises ``UserError`` where there are none."""
-        if "test" in self._given:
-            place, examples = "test", self._given["test"]
-        elif self.config.audit:
-            place, examples = "audit", self._audited()
-        else:
-            place, examples = "validation", self._given["validation"]
-        if not len(examples):
-            raise UserError(
-                "Nothing in the audit sample has been answered, so there is nothing to measure on: give --test."
-            )
-        return place, examples
-
-    def watched(self, round: int) -> dict[str, Any]:
-        """Return what stopping rules read of the model of a round, {} where there are none.
-
-        ``stop_set`` holds its predictions on random rows of the pool, always the same ones; ``uncertainty`` the mean of
-        their entropies, each over its largest value; ``examples`` the score of each example that a rule may be told.
-        """
-        if self.config.stop is None:
-            return {}
-        found: dict[str, Any] = {}
-        if reads(self.config, ON_EXAMPLES):
-            found["examples"] = self._example_scores(round)
-        if reads(self.config, ON_STOP_SET):
-            drawn = generator(self.config.seed, 0, "stop set").permutation(len(self.corpus))[: self.config.stop_set]
-            pool = self._pool(self._data.remove_columns("target"), round, rows=np.sort(drawn))
-            (shares,) = pool.collect(normalized_entropy)
-            found["uncertainty"] = float(shares.mean())
-            found["stop_set"] = [prediction.target for prediction in pool.predict()]
-        return found
-
-    def _example_scores(self, round: int) -> list[float]:
-        """Return the score of each validation example, or of each where the run is measured."""
-        place = "validation" if "validation" in self._given else "test"
-        examples = self._given[place] if place in self._given else self._audited()
-        _, predictions, targets = self._evaluate(examples, round)
-        measures = self.task.agreement(predictions, targets)
-        return next(iter(measures.values()), [float(a == b) for a, b in zip(predictions, targets, strict=True)])
-
-    def _shown(
-        self, examples: Dataset, predictions: Sequence[Target], targets: Sequence[Target]
-    ) -> list[dict[str, Any]]:
-        """Return a few examples, the same in every round, with what the model says of them."""
-        few = generator(self.config.seed, 0, "shown").permutation(len(examples))[:SHOWN]
-        return [
-            {"id": row["id"], "text": self.task.show(row), "target": targets[i], "prediction": predictions[i]}
-            for i, row in zip(few.tolist(), fetch(examples, few), strict=True)
-        ]
-
-    def _agreement(self, round: int) -> dict[str, dict[str, float]]:
-        """Return how well what the model would have answered agrees with the answers to a round's query, by id."""
-        asked, answers = self._ledger.state.queries[round], self._ledger.state.answers
-        guesses = {id: guess["target"] for id, guess in zip(asked.ids, asked.guesses, strict=False) if id in answers}
-        if not guesses:
-            return {}
-        measured = self.task.agreement(list(guesses.values()), [answers[id] for id in guesses])
-        return {id: {name: values[i] for name, values in measured.items()} for i, id in enumerate(guesses)}
-
-    def _evaluate(self, examples: Dataset, round: int) -> tuple[dict[str, float], list[Target], list[Target]]:
-        pool = self._pool(examples, round)
-        predictions, targets = [prediction.target for prediction in pool.predict()], pool.targets
-        return self.task.evaluate(predictions, targets), predictions, targets
+    def evaluation(self) -> Evaluation:
+        """What measures the models of rounds."""
+        sets = {**self._given, "audit": self._audited()}
+        return Evaluation(self.config, self.task, self._ledger.state, self.corpus, self._data, sets, self._pool)
 
 
 def _as_oracle(oracle: Oracle | Answerer) -> Oracle:

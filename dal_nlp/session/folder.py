@@ -7,12 +7,11 @@ from typing import Any
 
 import yaml
 
-from dal_nlp.core.config import fingerprint, identity
 from dal_nlp.core.distributed import is_main
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.files import replace_file, sweep
-from dal_nlp.core.moved_keys import as_now, first_head
 from dal_nlp.ledger.ledger import read_state
+from dal_nlp.ledger.settings import as_now, fingerprint, first_head, identity
 from dal_nlp.ledger.state import State
 from dal_nlp.session.config import RunConfig
 

@@ -19,7 +19,7 @@ from dal_nlp.core.distributed import GONE, check_same, is_main, main_first, shar
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Console, Logged, Progress, Silent
 from dal_nlp.core.rng import generator
-from dal_nlp.core.targets import Target, decode
+from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted
 from dal_nlp.data.tables import keep
@@ -323,8 +323,9 @@ class Session:
     @step("evaluating")
     def _evaluate(self, round: int, done: Fit) -> None:
         """Measure the model of a round; the numbers of this round are complete with this event."""
-        start = self._work.measure_start() if round == 0 else None
-        event = MetricsEvent(**self._measured(round, done), watched=self._work.watched(round), start=start)
+        evaluation = self._work.evaluation
+        start = evaluation.measure_start() if round == 0 and self._work.learner.ready else None
+        event = MetricsEvent(**self._measured(round, done), watched=evaluation.watched(round), start=start)
         rules = stopping.traces(self._work.config, self._state, event, self._work.task.consistency)
         self._ledger.append(replace(event, rules=rules))
         self._tracked.log(event)
@@ -335,7 +336,7 @@ class Session:
     def _measured(self, round: int, done: Fit) -> dict[str, Any]:
         """Return what a fit was and how good its model is."""
         started = time.perf_counter()
-        measured = self._work.measure(round)
+        measured = self._work.evaluation.measure(round)
         return {
             "round": round,
             "labels": self._work.training_size(),
@@ -358,17 +359,11 @@ class Session:
         learner = work.learner
         self._restore(round)
         if work.config.finish != "none":
-            judged, examples = work.judging()
-            first = None if examples is None else work.answers_to(examples, round)
+            first = work.evaluation.judged_answers(round)
             work.train_whole()
             if self._state.finished is None or work.learner.fitted(round) is None:
                 done = self._fit(round)
-                gain: list[float] = []
-                if first is not None:
-                    examples = work.judging()[1]  # as what trains all weights reads them
-                    assert examples is not None
-                    targets = [decode(text) for text in examples["target"]]
-                    gain = work.gain(first, work.answers_to(examples, round), targets)
+                judged, gain = work.evaluation.gain_over(first, round)
                 kept = not gain or gain[0] > 0 or work.config.finish == "full-always"
                 measured = self._measured(round, done)
                 self._ledger.append(FinishedEvent(**measured, kept=kept, difference=gain, judged=judged))

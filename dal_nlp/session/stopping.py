@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import unknown
 from dal_nlp.core.text import counted
 from dal_nlp.ledger.events import MetricsEvent
 from dal_nlp.ledger.state import State
-from dal_nlp.session.config import RunConfig
 from dal_nlp.session.stopping_history import Agreement, History, Round
 from dal_nlp.session.stopping_language import leaves, parse
 from dal_nlp.session.stopping_rules import Change, Plateau, Rule, Stable, Target, Uncertainty
@@ -25,7 +25,7 @@ class Stop:
     read_test: bool = False
 
 
-def reason(config: RunConfig, state: State, candidates: int, agreement: Agreement) -> Stop | None:
+def reason(config: Settings, state: State, candidates: int, agreement: Agreement) -> Stop | None:
     """Return why no further round is to start, or None.
 
     Args:
@@ -54,18 +54,18 @@ def reason(config: RunConfig, state: State, candidates: int, agreement: Agreemen
     return None
 
 
-def rule_of(config: RunConfig) -> Rule | None:
+def rule_of(config: Settings) -> Rule | None:
     """Return the rule of a run, None where there is none beside budget, rounds and target."""
     return parse(config.stop) if config.stop is not None else None
 
 
-def reads(config: RunConfig, kinds: tuple[type[Rule], ...]) -> bool:
+def reads(config: Settings, kinds: tuple[type[Rule], ...]) -> bool:
     """Tell whether one of the rules of a run is of some kinds."""
     rule = rule_of(config)
     return rule is not None and any(isinstance(leaf, kinds) for leaf in leaves(rule))
 
 
-def check_metrics(config: RunConfig, metrics: Sequence[str]) -> None:
+def check_metrics(config: Settings, metrics: Sequence[str]) -> None:
     """Raise ``UserError`` where a rule names a metric that the task does not have."""
     rule = rule_of(config)
     for leaf in leaves(rule) if rule is not None else ():
@@ -104,7 +104,7 @@ def _reads_test(event: MetricsEvent) -> bool:
     return event.validation is None and event.on == "test"
 
 
-def _target_reached(config: RunConfig, state: State) -> Stop | None:
+def _target_reached(config: Settings, state: State) -> Stop | None:
     last = state.metrics[-1]
     for metric, least in (config.target or {}).items():
         value = scores(last)[metric]
@@ -114,7 +114,7 @@ def _target_reached(config: RunConfig, state: State) -> Stop | None:
     return None
 
 
-def _rule_fires(config: RunConfig, state: State, agreement: Agreement) -> Stop | None:
+def _rule_fires(config: Settings, state: State, agreement: Agreement) -> Stop | None:
     rule = rule_of(config)
     if rule is None:
         return None
@@ -127,7 +127,7 @@ def _rule_fires(config: RunConfig, state: State, agreement: Agreement) -> Stop |
     return Stop(f"the rule `{config.stop}` says so ({found})", read_test)
 
 
-def traces(config: RunConfig, state: State, last: MetricsEvent, agreement: Agreement) -> list[dict[str, Any]]:
+def traces(config: Settings, state: State, last: MetricsEvent, agreement: Agreement) -> list[dict[str, Any]]:
     """Return what each rule has watched after the last round: {"rule", "value", "limit", "fires"}.
 
     The numbers of that round, ``last``, are not in the ledger yet.

@@ -16,7 +16,7 @@ from dal_nlp.core.errors import RowError, UserError, nearest
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Batch, Capability, Example, Prediction, Task, pad
-from dal_nlp.data.text_windows import WINDOWS, encode_windows, rows_of, window_size
+from dal_nlp.data.text_windows import WINDOWS, cut_remarks, encode_windows, rows_of, window_size
 from dal_nlp.readers.values import canonical_label, label_of, read_text
 from dal_nlp.tasks import metrics
 
@@ -195,21 +195,7 @@ class Classification(Task):
 
     def remarks(self, data: Mapping[str, Dataset]) -> list[str]:
         """Say how many texts are cut, or are read in windows."""
-        found = []
-        for name, rows in data.items():
-            sizes = rows.with_format("numpy", columns=["length", "rows"])[:]
-            several = int((sizes["rows"] > 1).sum())
-            if several:
-                most = window_size(self.tokenizer)
-                found.append(f"{several:,} of {len(rows):,} texts ({name}) are read in windows of {most} tokens.")
-            elif isinstance(self._max_length, int):
-                cut = int((sizes["length"] >= self._max_length).sum())
-                if cut:
-                    found.append(
-                        f"{cut:,} of {len(rows):,} texts ({name}) are cut after {self._max_length} tokens: raise "
-                        "max_length as far as the model and the time allow."
-                    )
-        return found
+        return cut_remarks(data, self._max_length, self.tokenizer)
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pad to the longest text of the batch."""

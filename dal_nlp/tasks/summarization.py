@@ -11,12 +11,14 @@ import numpy as np
 from dal_nlp.answer_formats.text import TextFormat
 from dal_nlp.core.answer_format import AgreementMeasure, AnswerFormat
 from dal_nlp.core.caches import Cache
-from dal_nlp.core.config import Settings, number_of_tokens
+from dal_nlp.core.categoricals import Categoricals
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Batch, Capability, Example, Prediction, Task, pad
 from dal_nlp.data.references import read_references, references
+from dal_nlp.data.text_windows import number_of_tokens
 from dal_nlp.readers.values import read_text
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.summary_tokens import (

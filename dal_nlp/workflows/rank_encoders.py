@@ -72,11 +72,11 @@ def _judge(config: RunConfig, name: str, progress: Progress) -> RankedEncoder:
             work = Workspace(RunConfig.of({**values, **own}), folder, ledger, None, None, None, None, progress)
             learner = work.learner
             assert isinstance(learner, HeadLearner)
-            data = work.known_labels()
+            data = work.evaluation.known_labels()
             sample = np.sort(generator(config.seed, 0, "encoders").permutation(len(work.corpus))[:TIMED])
-            learner.require(work.pool_examples, sample[:1])  # loads the encoder
+            learner.require(work.evaluation.data, sample[:1])  # loads the encoder
             started = time.perf_counter()
-            learner.require(work.pool_examples, sample[1:])
+            learner.require(work.evaluation.data, sample[1:])
             seconds = (time.perf_counter() - started) / max(1, len(sample) - 1) * 1000
             rows = generator(config.seed, 0, "judged").permutation(len(data))[:MOST]
             if len(rows) < 2 * len(work.task.labels):

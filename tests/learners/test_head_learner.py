@@ -104,9 +104,9 @@ def test_what_is_measured_is_what_the_whole_model_gives(files: Path) -> None:
         scores = (probes.entropy, probes.margin, bayesian.bald)
         for probe in (*dense, *scores):
             (mine,), (want,) = ours.collect(probe), whole.collect(probe)
-            assert np.allclose(mine, want, atol=1e-5), probe
+            assert np.allclose(mine, want, atol=5e-3), probe  # the cache is in half precision
         (mine,), (want,) = ours.collect(probes.gradient), whole.collect(probes.gradient)
-        assert np.allclose(mine.sq_dists(3), want.sq_dists(3), atol=1e-5)
+        assert np.allclose(mine.sq_dists(3), want.sq_dists(3), atol=5e-3)
         assert [p.target for p in ours.predict()] == [p.target for p in whole.predict()]
 
 
@@ -307,8 +307,9 @@ def test_descriptions_answer_before_any_label_and_their_weight_is_in_the_ledger(
     result = run(files, descriptions=DESCRIBED, head={"layers": "top-half"})
     state = read_state(result.folder)
     assert len(state.queries[0].guesses) == 6  # what it would have answered in round 0
-    start, first = state.metrics[0]["start"], state.metrics[0]["learner"]
-    assert start["values"].keys() == state.metrics[0]["values"].keys() and state.metrics[1]["start"] is None
+    start, first = state.metrics[0].start, state.metrics[0].learner
+    assert start is not None
+    assert start["values"].keys() == state.metrics[0].values.keys() and state.metrics[1].start is None
     assert first["layers"] == [50, 75, 100] and np.isfinite(first["signals"]["descriptions"])
     layer = read_layer(result.folder / "model")
     assert layer.depths == (50, 75, 100) and layer.weight.shape == (2, 48)
@@ -322,8 +323,8 @@ def test_descriptions_answer_before_any_label_and_their_weight_is_in_the_ledger(
 def test_without_a_prior_nothing_is_known_at_the_start(files: Path) -> None:
     result = run(files, descriptions=DESCRIBED, head={"prior": "none"})
     state = read_state(result.folder)
-    assert not state.queries[0].guesses and state.metrics[0]["start"] is None
-    assert state.metrics[0]["learner"]["signals"] == {}
+    assert not state.queries[0].guesses and state.metrics[0].start is None
+    assert state.metrics[0].learner["signals"] == {}
 
 
 def test_names_that_the_tokenizer_does_not_know_are_no_prior_and_it_is_said(files: Path) -> None:

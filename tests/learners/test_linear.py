@@ -129,3 +129,10 @@ def test_with_an_offset_a_class_without_examples_keeps_what_the_offset_says() ->
     x, y = data(classes=2)
     layer = fit_linear(x, y, np.ones(len(y)), 3, 1.0, NONE, 1.0, [Offset(np.full((len(y), 3), 0.0))])
     assert np.isfinite(layer.bias).all() and layer.bias[2] < layer.bias[:2].min()
+
+
+def test_examples_that_are_the_same_may_be_few() -> None:
+    x, y = data(n=4)
+    x[3], y[3] = x[0], y[0]
+    layer = fit_linear(x, y, np.ones(4), 3, 0.7, NONE, 1.0)
+    assert np.allclose(probabilities(layer, x), brute_force(x, y, np.ones(4), 3, 0.7), atol=2e-3)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dal_nlp.learners.prior import label_directions, names_that_speak, scaled, words_of, zero_shot_scores
+from dal_nlp.learners.distillation import scaled
+from dal_nlp.learners.prior import label_directions, names_that_speak, words_of, zero_shot_scores
 
 
 def unit(vector: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Descriptions of labels: in the label set of a configuration, or in a file of their own."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,13 +7,6 @@ from typing import Any
 import yaml
 
 from dal_nlp.core.errors import UserError, nearest
-
-
-def sentences(value: object) -> object:
-    """Read a text as the list of its sentences; leave lists alone."""
-    if not isinstance(value, str):
-        return value
-    return [part for part in re.split(r"(?<=[.!?])\s+", value.strip()) if part]
 
 
 def with_descriptions(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,28 @@
-"""Keys of the configuration that earlier versions had elsewhere, and what their runs trained."""
+"""What identifies a run, and the keys that earlier versions of the configuration had elsewhere."""
 
+import hashlib
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
 
 logger = logging.getLogger("dal_nlp")
+
+#: Fields that make two runs the same run. The rest may change between two starts of one run.
+IDENTITY = (
+    "task",
+    "task_options",
+    "text_column",
+    "label_column",
+    "id_column",
+    "model",
+    "revision",
+    "max_length",
+    "seed",
+    "audit",
+    "initial",
+    "initial_strategy",
+)
 
 #: The strength of the labels in the layer of ``training.mode`` head before it depended on the number of classes.
 FIRST_C = 0.13
@@ -30,3 +48,19 @@ def as_now(dump: Mapping[str, Any]) -> dict[str, Any]:
     training = dict(dump["training"])
     head_c = training.pop("head_c", None)
     return {**dump, "training": training, "head": dump.get("head") or first_head(head_c)}
+
+
+def identity(dump: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what may not change, of a configuration as a ledger holds it; classes that it names need not be there."""
+    dump = as_now(dump)
+    training = dict(dump["training"])
+    if training["mode"] == "head":  # of other modes they do nothing
+        head = {**dump["head"], "descriptions": dump.get("descriptions")}
+        training |= {f"head.{key}": value for key, value in head.items()}
+    training["effective_batch"] = training.pop("batch_size") * training.pop("accumulation")
+    return {**{name: dump.get(name) for name in IDENTITY}, "training": training}
+
+
+def fingerprint(dump: Mapping[str, Any]) -> str:
+    """Return 16 hex digits that stand for a configuration as a ledger holds it."""
+    return hashlib.sha256(json.dumps(dump, sort_keys=True).encode()).hexdigest()[:16]
