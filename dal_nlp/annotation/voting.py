@@ -10,7 +10,8 @@ from dal_nlp.core.config import Settings
 from dal_nlp.core.rng import generator
 from dal_nlp.ledger.answer_events import MAJORITY
 from dal_nlp.ledger.events import RemovedEvent
-from dal_nlp.ledger.state import State, last_votes, majority
+from dal_nlp.ledger.state import State
+from dal_nlp.ledger.votes import last_votes, majority
 
 
 def assign(config: Settings, ids: Sequence[str], number: int | None) -> dict[str, list[str]]:

@@ -1,7 +1,7 @@
 """The state of a run: what the events of its ledger add up to. It is folded event by event, and never rebuilt."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.moved_keys import as_now
 from dal_nlp.core.targets import Target
-from dal_nlp.ledger.answer_events import MAJORITY as MAJORITY
+from dal_nlp.ledger.answer_events import MAJORITY
 from dal_nlp.ledger.events import (
     AnswerEvent,
     AuditEvent,
@@ -32,9 +32,7 @@ from dal_nlp.ledger.events import (
     SuspectsEvent,
     TraceEvent,
 )
-
-#: By annotator, the last answer of each.
-Votes = Mapping[str, AnswerEvent]
+from dal_nlp.ledger.votes import after
 
 
 @dataclass
@@ -275,15 +273,9 @@ class State:
             self._go_on()
 
     def _vote(self, event: AnswerEvent | RemovedEvent) -> None:
-        """Keep the last answer of each annotator, a majority and final words left out."""
-        if isinstance(event, AnswerEvent):
-            if event.signed and not event.final:
-                self.opinions.setdefault(event.id, {})[event.by] = event
-            return
-        votes = self.opinions.pop(event.id, {})
-        left = {by: vote for by, vote in votes.items() if event.whose not in (None, by)}
-        if left:
-            self.opinions[event.id] = left
+        votes = after(self.opinions.pop(event.id, {}), event)
+        if votes:
+            self.opinions[event.id] = votes
 
     def _count(self, id: str, was_open: bool, is_open: bool) -> None:
         """Keep up how many ids want an answer, in the query and the audit sample that hold an id."""
@@ -306,23 +298,6 @@ class State:
         self._guesses.pop(id, None)
 
 
-def last_votes(events: Sequence[AnswerEvent | RemovedEvent]) -> dict[str, AnswerEvent]:
-    """Return the last answer of each annotator in what was said of one example, as ``State.opinions`` holds it."""
-    state = State()
-    for event in events:
-        state._vote(event)
-    return next(iter(state.opinions.values()), {})
-
-
-def majority(votes: Votes) -> AnswerEvent | None:
-    """Return the answer that more than half of those who answered gave; all refusals are a refusal, a tie is None."""
-    labels = [event for event in votes.values() if event.answered]
-    if not labels:
-        return next(iter(votes.values()), None)
-    ((best, count),) = Counter(event.key for event in labels).most_common(1)
-    return next(event for event in labels if event.key == best) if 2 * count > len(labels) else None
-
-
 def _suggestions(query: QueryEvent) -> dict[str, dict[str, Any]]:
     """Return what the model that chose would answer, by id."""
     return {
@@ -340,17 +315,6 @@ def _out_of_turn(what: str, round: int, due: int) -> str:
 def _collapse_note(event: MetricsEvent) -> str:
     outcome = "and again with another" if event.collapsed else "so another seed was used"
     return f"Round {event.round}: training collapsed to one answer for everything with one seed, {outcome}."
-
-
-def prefetch_limit(config: Settings, state: State) -> int:
-    """Return how many answers ahead of the next round the run has a use for; 0 where no round is to come.
-
-    The budget always keeps a whole round that can be chosen by what was learnt.
-    """
-    if state.stopped is not None or len(state.queries) > (config.rounds or 0):
-        return 0
-    open_ids = state.pending([*(state.audit or []), *(id for query in state.queries for id in query.ids)])
-    return max(0, (config.budget or 0) - state.spent - len(open_ids) - config.query_size)
 
 
 def stored_settings(folder: Path, state: State) -> Settings:

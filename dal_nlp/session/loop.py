@@ -84,8 +84,8 @@ class Session:
         oracle: See ``task``; any callable will do, see ``oracles.Answerer``.
         progress: Where the run is shown; nowhere if left out.
         ledger: Where its events go; the one of its folder if left out.
-        on_event: Called with each further event of the ledger (see ``core.events``) once it is on the disk, in the main
-            process. What it raises ends the run, and the same command goes on.
+        on_event: Called with each further event of the ledger (see ``ledger.events``) once it is on the disk, in the
+            main process. What it raises ends the run, and the same command goes on.
 
     The loggers under ``dal_nlp`` are told all sentences (INFO), warnings, and the names of events (DEBUG).
 

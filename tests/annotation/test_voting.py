@@ -15,7 +15,8 @@ from dal_nlp.annotation.voting import (
 )
 from dal_nlp.ledger.answer_events import MAJORITY
 from dal_nlp.ledger.events import OpinionEvent, read_event
-from dal_nlp.ledger.state import State, majority
+from dal_nlp.ledger.state import State
+from dal_nlp.ledger.votes import majority
 from dal_nlp.session.config import RunConfig
 
 IDS = [f"e{i}" for i in range(30)]

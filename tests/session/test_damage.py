@@ -14,7 +14,7 @@ from dal_nlp import RunConfig, Session, UserError
 from dal_nlp.data.corpus import open_pool
 from dal_nlp.ledger.events import Event
 from dal_nlp.ledger.ledger import read_state
-from dal_nlp.session.folder import stored_config
+from dal_nlp.ledger.state import stored_settings
 from dal_nlp.session.loop import Result
 from tests import tiny, waiting_runs
 from tests.ledgers import copies_after_every_write
@@ -193,7 +193,7 @@ def test_arrow_files_that_cannot_be_read_are_made_again(
     if harm is not Path.unlink:
         state = read_state(folder)
         with pytest.raises(UserError, match=r"pool.arrow cannot be read .* makes it again"):
-            open_pool(folder, stored_config(folder, state))
+            open_pool(folder, stored_settings(folder, state))
     run(base, folder)
     if harm is not Path.unlink:
         assert "pool.arrow cannot be read" in caplog.text and f"{encoded.name} cannot be read" in caplog.text
