@@ -82,7 +82,7 @@ def blocks(source: str, path: Path, reading: Reading) -> Iterator[bytes]:
             mark = mark if encoding.startswith(("utf-8", "utf-16", "utf-32")) else b""
         elif encoding not in ("", "utf-8"):
             reading.remark(f"{source} was read as {encoding.upper()}.")
-        yield from _Decoder(source, encoding, reading).lines(file, first[len(mark) :])
+        yield from _Decoder(source, path, encoding, reading).lines(file, first[len(mark) :])
 
 
 def lines(source: str, path: Path, reading: Reading) -> Iterator[tuple[int, str]]:
@@ -130,14 +130,15 @@ class _Decoder:
 
     Args:
         source: For messages.
+        path: The file, to count its lines where one of them is wrong.
         encoding: "" for UTF-8 that need not be it: other bytes are looked into where nothing but ASCII came before.
         reading: Takes the remark.
     """
 
-    def __init__(self, source: str, encoding: str, reading: Reading) -> None:
-        self._source, self._encoding, self._reading = source, encoding or "utf-8", reading
+    def __init__(self, source: str, path: Path, encoding: str, reading: Reading) -> None:
+        self._source, self._path, self._encoding, self._reading = source, path, encoding or "utf-8", reading
         self._certain = bool(encoding)
-        self._line = 1
+        self._done = 0  # bytes
 
     def lines(self, file: IO[bytes], first: bytes) -> Iterator[bytes]:
         """Yield the blocks."""
@@ -155,7 +156,7 @@ class _Decoder:
                 rest.append(block)
                 if sum(map(len, rest)) > _LONGEST_LINE:
                     raise UserError(
-                        f"{self._source}, line {self._line} has no end: give a text file with one row a line."
+                        f"{self._source}, line {self._line(0)} has no end: give a text file with one row a line."
                     )
             block = file.read(BLOCK)
         if any(rest):
@@ -163,20 +164,28 @@ class _Decoder:
 
     def _decoded(self, block: bytes) -> bytes:
         if self._encoding == "utf-8" and block.isascii():
-            self._line += block.count(b"\n")
+            self._done += len(block)
             return block
         if not self._certain:
             self._find_out(block)
         try:
             text = block.decode(self._encoding)
         except UnicodeDecodeError as error:
-            line = self._line + block.count(b"\n", 0, error.start)
+            line = self._line(error.start)
             shown = self._encoding.upper() if self._encoding.startswith("utf") else self._encoding
             raise UserError(
                 f"{self._source}, line {line} is not {shown}: save it as UTF-8, or name its encoding with --encoding."
             ) from None
-        self._line += text.count("\n")
+        self._done += len(block)
         return block if self._encoding == "utf-8" else text.encode("utf-8", "surrogatepass")
+
+    def _line(self, further: int) -> int:
+        """Return the number of the line that lies so many bytes behind what has been decoded."""
+        with opened(self._source, self._path) as file:
+            left, line = self._done + further, 1
+            while left > 0 and (block := file.read(min(BLOCK, left))):
+                line, left = line + block.count(b"\n"), left - len(block)
+        return line
 
     def _find_out(self, block: bytes) -> None:
         """Settle on an encoding at the first letter that is not ASCII."""

@@ -157,7 +157,7 @@ class _Table(Chunks):
                 numbers = line + layout.lines
                 self._suspect(data, layout, table, numbers)
                 yield Chunk(numbers, table)
-            line += data.count(b"\n", 0, layout.cut)
+            line += layout.height
             rest, block = data[layout.cut :], following
 
     def _parsed(self, data: bytes, layout: Layout) -> pa.RecordBatch | None:
