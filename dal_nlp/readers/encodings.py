@@ -4,6 +4,7 @@ import bz2
 import codecs
 import gzip
 import lzma
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 BLOCK = 2**23  # bytes read at a time
 _SAMPLE = 2**16  # bytes of lines with other letters, by which an encoding is told
 _LONGEST_LINE = 2**30
+
+_EUROPEAN = ["cp1252", "cp1250", "cp1254", "cp1257", "mac_roman", "cp850"]
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -221,7 +224,11 @@ def _guessed(block: bytes) -> str:
             size += len(line)
             if size > _SAMPLE:
                 break
-    matches = from_bytes(b"\n".join(letters))
+    sample = b"\n".join(letters)
+    runs = re.findall(rb"[\x80-\xff]+", sample)
+    # Letters that stand alone among ASCII are those of a European language; others come in pairs or words.
+    alone = sum(len(run) == 1 for run in runs) > 0.7 * len(runs)
+    matches = from_bytes(sample, cp_isolation=_EUROPEAN if alone else None)
     best = matches.best()
     if best is None:
         return "cp1252"
