@@ -98,8 +98,8 @@ def _check_learnable(name: str, measured: Counter[str], learnable: Collection[st
     if not learnable or any(label in learnable for label in measured):
         return
     raise UserError(
-        f"None of the labels in {name} ({_listed(sorted(measured))}) is one that can be learnt "
-        f"({_listed(sorted(learnable))}), so every score would be 0: give the two files the same labels."
+        f"None of the labels in {name} ({listed(sorted(measured))}) is one that can be learnt "
+        f"({listed(sorted(learnable))}), so every score would be 0: give the two files the same labels."
     )
 
 
@@ -118,7 +118,7 @@ def _scores(labels: Counter[str]) -> list[str]:
         return []
     question = "scores" if sum(map(_is_number, labels)) > len(labels) / 2 else "texts"
     return [
-        f"There are {len(labels):,} different labels ({_listed(sorted(labels))}), {single:,} of them in one row only: "
+        f"There are {len(labels):,} different labels ({listed(sorted(labels))}), {single:,} of them in one row only: "
         f"are these {question}? Classes are learnt from several rows each."
     ]
 
@@ -131,6 +131,7 @@ def _is_number(label: str) -> bool:
     return True
 
 
-def _listed(labels: Sequence[str]) -> str:
+def listed(labels: Sequence[str]) -> str:
+    """Return the first few labels, and how many more there are."""
     more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
     return ", ".join(map(repr, labels[:_SHOWN])) + more
