@@ -26,7 +26,7 @@ from dal_nlp.core.files import new_file
 from dal_nlp.core.targets import Target, decode
 from dal_nlp.core.task import Task
 from dal_nlp.data.examples import Answers, Reader
-from dal_nlp.data.hashing import Hashes, Index, hash64
+from dal_nlp.data.hashing import VERSION, Hashes, Index, comparable, hash64, hash_all
 from dal_nlp.data.ingest import HEADER, Clash, Exclude, Intake, Known
 from dal_nlp.data.staging import CONTENT_HASH, ID_HASH, Rejected
 from dal_nlp.data.tokenized import tokenized
@@ -222,7 +222,8 @@ def read_pool(
         intake.refuse(old.rejected)
         return old
     # Before the first event of a run there is nothing that a changed text could contradict.
-    known = old.known if old is not None and previous is not None else None
+    same = old is not None and previous is not None and comparable(old.digest, VERSION)
+    known = old.known if old is not None and same else None
     intake.read(signature, known, previous)
     return _load(path, source, config)
 
@@ -260,6 +261,8 @@ def _load(path: Path, source: str, config: Settings) -> Corpus:
         header = json.loads(stream.schema.metadata[HEADER.encode()])
     dataset = Dataset.from_file(str(path))
     ids, contents = (dataset.data.column(name).to_numpy() for name in (ID_HASH, CONTENT_HASH))
+    if header.get("hashes") != VERSION:
+        ids = hash_all(dataset.data.column("id").cast(pa.binary()).to_pylist())
     return Corpus(
         source=source,
         dataset=dataset.remove_columns([ID_HASH, CONTENT_HASH]),

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
+import pyarrow as pa
+
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import EmptyRow, RowError, UnusableRow, UserError, nearest
 from dal_nlp.core.targets import Target, encode_target
 from dal_nlp.core.task import Task
-from dal_nlp.data.hashing import hash64
+from dal_nlp.data.columns import Batch, HasPlainFields, by_columns, hash_targets
+from dal_nlp.data.hashing import hash64, hash_content, id_of_content
 from dal_nlp.readers.exports import adapted
 from dal_nlp.readers.reading import Reading, Source
 from dal_nlp.readers.sources import empty_source, known_classes, open_source
@@ -22,7 +26,6 @@ GROUP = "group"  # what ``query.max_per_group`` counts; the same text under anot
 #: What people are shown beside the text, as JSON text; see ``context_of``. It is no part of the content.
 CONTEXT = "context_columns"
 EMPTY = "empty text"
-_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 
 class Example(NamedTuple):
@@ -105,16 +108,41 @@ class Reader:
         for chunk in self.opened.chunks(self._wanted()):
             for number, row in chunk.rows():
                 empty = False
-                try:
-                    yield self._example(number, row)
-                except RowError as error:
-                    raise UserError(f"{self.place(number)} {str(error).rstrip('.')}.") from None
-                except UnicodeEncodeError:
-                    raise UserError(
-                        f"{self.place(number)} holds half a surrogate pair, which is no character: remove it."
-                    ) from None
+                yield self._checked(number, row)
         if empty:
             raise empty_source(self.source)
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the same examples in batches; raises as ``examples``."""
+        self.check_columns()
+        empty = True
+        plain = isinstance(self.task, HasPlainFields) and self.answers is None and not self.config.context_columns
+        fields = self.task.plain_fields() if isinstance(self.task, HasPlainFields) and plain else {}
+        ids = None if self.config.id_column == NO_IDS else self.config.id_column
+        for chunk in self.opened.chunks(self._wanted()):
+            empty = empty and len(chunk.numbers) == 0
+            batch = by_columns(chunk, fields, self.answer_column, ids, self.need_ids, self._target, EMPTY)
+            yield batch or batch_of([self._checked(number, row) for number, row in chunk.rows()])
+        if empty:
+            raise empty_source(self.source)
+
+    def _checked(self, number: int, row: dict[str, Any]) -> Example:
+        """Return the example of a row; raises ``UserError`` with its place."""
+        try:
+            return self._example(number, row)
+        except RowError as error:
+            raise UserError(f"{self.place(number)} {str(error).rstrip('.')}.") from None
+        except UnicodeEncodeError:
+            raise UserError(
+                f"{self.place(number)} holds half a surrogate pair, which is no character: remove it."
+            ) from None
+
+    def _target(self, value: Any) -> str | None:
+        """Return the answer in a cell as JSON text."""
+        if self.classes and self.answer_column not in self.opened.classes:
+            value = label_of(value, self.classes)
+        target = self.task.read_target({self.answer_column: value})
+        return None if target is None else encode_target(target)
 
     def whole_rows(self) -> Iterator[tuple[Example, dict[str, Any]]]:
         """Yield every example with all columns of its row; rows that cannot be read are passed over.
@@ -154,8 +182,8 @@ class Reader:
                 if is_missing(row.get(name)):
                     raise EmptyRow(f"column {name!r} is empty")
             fields = self.task.read(row)
-            content = hash64(_CANONICAL.encode({name: field for name, field in fields.items() if name != GROUP}))
-            id = read_id(row, self.config, self.need_ids) or f"{content:016x}"
+            content = {name: field for name, field in fields.items() if name != GROUP}
+            id = read_id(row, self.config, self.need_ids) or id_of_content(content)
             if self.answers is not None:
                 target = self.answers.find(id, fields)
             elif column not in row:
@@ -168,7 +196,25 @@ class Reader:
             return Example(number, _shown_id(row, self.config), 0, 0, None, None, _reason(error))
         if self.config.context_columns:
             fields[CONTEXT] = _context(row, self.config.context_columns)
-        return Example(number, id, hash64(id), content, fields, None if target is None else encode_target(target))
+        written = None if target is None else encode_target(target)
+        return Example(number, id, hash64(id), hash_content(content), fields, written)
+
+
+def batch_of(examples: Sequence[Example]) -> Batch:
+    """Return examples as a batch."""
+    usable = [example for example in examples if example.fields is not None]
+    fields = [example.fields or {} for example in usable]
+    targets = pa.array([example.target for example in usable], pa.string())
+    columns: dict[str, Any] = {"id": [example.id for example in usable], "target": targets}
+    columns |= {name: [of[name] for of in fields] for name in (fields[0] if fields else {})}
+    return Batch(
+        np.array([example.row for example in usable], np.int64),
+        np.array([example.id_hash for example in usable], np.uint64),
+        np.array([example.content_hash for example in usable], np.uint64),
+        hash_targets(targets),
+        columns,
+        [(example.row, example.id, example.reason) for example in examples if example.reason is not None],
+    )
 
 
 def open_plain(source: str, task: Task, config: Settings, remarks: list[str]) -> Source:

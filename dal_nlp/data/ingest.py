@@ -12,7 +12,7 @@ import numpy as np
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.data.examples import Reader, text_of_fields
-from dal_nlp.data.hashing import Hashes, Index, Mask, digest
+from dal_nlp.data.hashing import VERSION, Hashes, Index, Mask, comparable, digest
 from dal_nlp.data.staging import Rejected, Staged, check_ids, sift, stage, write
 from dal_nlp.readers.sources import source_digest
 from dal_nlp.readers.text_files import place
@@ -87,7 +87,7 @@ class Intake:
             if not keep.any():
                 raise UserError(f"{self.reader.source} has no usable row, but {_summary(rejected)}: correct it.")
             found = digest(staged.ids[keep], staged.contents[keep])
-            if old is None and previous not in (None, found):
+            if old is None and previous not in (None, found) and comparable(previous, found):
                 raise UserError(
                     f"{self.reader.source} is not the pool this run began with, and without {self.path} changed texts "
                     "cannot be told from new ones: put the earlier file back, or start with another --out."
@@ -95,7 +95,7 @@ class Intake:
             added, gone = _compare(staged, keep, old) if old else (0, 0)
             listed = [(row.file, row.row, row.id, row.reason) for row in rejected]
             header = {"signature": signature, "digest": found, "added": added, "gone": gone, "rejected": listed}
-            header["remarks"] = self.reader.remarks
+            header |= {"remarks": self.reader.remarks, "hashes": VERSION}
             header["clashes"] = {name: clash for name, set in self.beside.items() if (clash := _clash(staged, set))}
             write(staged, keep, self.path, {HEADER: json.dumps(header)})
 

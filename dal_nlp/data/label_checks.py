@@ -3,13 +3,18 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.text import counted
+from dal_nlp.data.examples import CONTEXT, GROUP
 from dal_nlp.readers.values import alike, spells_nothing
 
 #: More classes than that, or a share of rows that have their class to themselves, look like scores.
 _MOST_CLASSES, _MOST_SINGLE = 50, 0.2
 _SHOWN = 5
+_LONGEST_WORD = 15  # bytes
 
 Counts = Mapping[str, Counter[str]]  # by a file's name, how many rows have each label
 
@@ -38,6 +43,28 @@ def check_labels(
         _check_learnable(name, counts[name], learnable)
     remarks = [*doubtful, *(_one_class(name, counts[name]) for name in measures if len(counts[name]) == 1)]
     return remarks if given else remarks + _scores(whole)
+
+
+def words_for_nothing(source: str, table: pa.Table) -> list[str]:
+    """Return a sentence on texts of a corpus that are nothing but nan, None or the like; [] where there is none.
+
+    Args:
+        source: Where the corpus was read from.
+        table: Its columns; labels are looked at by ``check_labels``.
+    """
+    found: Counter[str] = Counter()
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if name in ("id", "target", GROUP, CONTEXT) or not pa.types.is_string(column.type):
+            continue
+        short = column.filter(pc.less_equal(pc.binary_length(column), _LONGEST_WORD))
+        found.update(text for text in short.drop_null().to_pylist() if spells_nothing(text))
+    if not found:
+        return []
+    words = ", ".join(map(repr, sorted(found)))
+    return [
+        f"{source} has {counted(found.total(), 'text')} that look like missing values ({words}): empty these cells if "
+        "they are."
+    ]
 
 
 def _look_alike(labels: Counter[str], further: Collection[str]) -> list[str]:
@@ -71,8 +98,8 @@ def _check_learnable(name: str, measured: Counter[str], learnable: Collection[st
     if not learnable or any(label in learnable for label in measured):
         return
     raise UserError(
-        f"None of the labels in {name} ({_listed(sorted(measured))}) is one that can be learnt "
-        f"({_listed(sorted(learnable))}), so every score would be 0: give the two files the same labels."
+        f"None of the labels in {name} ({listed(sorted(measured))}) is one that can be learnt "
+        f"({listed(sorted(learnable))}), so every score would be 0: give the two files the same labels."
     )
 
 
@@ -91,7 +118,7 @@ def _scores(labels: Counter[str]) -> list[str]:
         return []
     question = "scores" if sum(map(_is_number, labels)) > len(labels) / 2 else "texts"
     return [
-        f"There are {len(labels):,} different labels ({_listed(sorted(labels))}), {single:,} of them in one row only: "
+        f"There are {len(labels):,} different labels ({listed(sorted(labels))}), {single:,} of them in one row only: "
         f"are these {question}? Classes are learnt from several rows each."
     ]
 
@@ -104,6 +131,7 @@ def _is_number(label: str) -> bool:
     return True
 
 
-def _listed(labels: Sequence[str]) -> str:
+def listed(labels: Sequence[str]) -> str:
+    """Return the first few labels, and how many more there are."""
     more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
     return ", ".join(map(repr, labels[:_SHOWN])) + more

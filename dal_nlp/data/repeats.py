@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.data.hashing import Hashes, Mask
+from dal_nlp.data.hashing import Hashes, Mask, has_repeats
 
 #: What counts where one text has several answers: that of its first row, that of most rows, or none.
 Repeats = Literal["first", "majority", "drop"]
@@ -28,6 +28,8 @@ def choose(contents: Hashes, targets: Hashes, rule: Repeats | None) -> tuple[Mas
         rule: What counts where answers differ; None as for "first". A majority is more rows than any other answer has.
     """
     keep, disagree = np.zeros(len(contents), np.bool_), np.zeros(len(contents), np.bool_)
+    if not has_repeats(contents):
+        return ~keep, disagree
     _, first = np.unique(contents, return_index=True)
     keep[first] = True
     for rows in contradictions(contents, targets) if rule in ("majority", "drop") else ():
@@ -42,6 +44,8 @@ def choose(contents: Hashes, targets: Hashes, rule: Repeats | None) -> tuple[Mas
 
 def contradictions(contents: Hashes, targets: Hashes) -> list[Rows]:
     """Return the rows of each text that has several different answers, in their order; unanswered rows among them."""
+    if not has_repeats(contents):
+        return []
     answered = np.flatnonzero(targets != NOTHING)
     order = answered[np.lexsort((targets[answered], contents[answered]))]
     same_text = contents[order][1:] == contents[order][:-1]

@@ -6,12 +6,9 @@ what is left into the final file, which appears under its name at once and whole
 """
 
 import tempfile
-from array import array
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,8 +19,8 @@ from numpy.typing import NDArray
 from dal_nlp.core.errors import UserError, writing
 from dal_nlp.core.files import new_file
 from dal_nlp.core.targets import decode, readable
-from dal_nlp.data.examples import Example, Reader
-from dal_nlp.data.hashing import Hashes, Mask, hash64
+from dal_nlp.data.examples import Reader
+from dal_nlp.data.hashing import Hashes, Mask, has_repeats, hash64
 from dal_nlp.data.repeats import DISAGREE, NOTHING, REPEAT, choose, contradictions, refuse
 
 NO_ANSWER = "no answer"
@@ -108,48 +105,31 @@ class Staged:
 @contextmanager
 def stage(reader: Reader, folder: Path) -> Iterator[Staged]:
     """Read all examples once; the texts are on disk for the length of the block, and gone if the process dies."""
-    ids, contents, rows, targets = array("Q"), array("Q"), array("q"), array("Q")
-    hashed = lru_cache(10_000)(hash64)  # labels are few
+    numbers: list[tuple[Hashes, Hashes, NDArray[np.int64], Hashes]] = []
     unusable: list[Rejected] = []
-
-    def remember() -> Iterator[Example]:
-        for example in reader.examples():
-            if example.reason is not None:
-                unusable.append(Rejected("", example.row, example.id, example.reason))
+    with tempfile.TemporaryFile(dir=folder) as file, ExitStack() as opened:
+        writer, schema = None, pa.schema([])
+        for batch in reader.batches():
+            unusable += [Rejected("", row, id, reason) for row, id, reason in batch.unusable]
+            if len(batch.rows) == 0:
                 continue
-            ids.append(example.id_hash)
-            contents.append(example.content_hash)
-            rows.append(example.row)
-            targets.append(int(NOTHING) if example.target is None else hashed(example.target))
-            yield example
-
-    with tempfile.TemporaryFile(dir=folder) as file:
-        _write_texts(remember(), file)
-        numbers = np.asarray(ids), np.asarray(contents), np.asarray(rows), np.asarray(targets)
-        yield Staged(reader, file, *numbers, unusable)
-
-
-def _write_texts(examples: Iterator[Example], file: IO[bytes]) -> None:
-    """Write ids, targets and fields in batches; the types are those of the first batch."""
-    chunk = list(islice(examples, BATCH))
-    if not chunk:
-        return
-    schema = pa.schema({name: _type(values) for name, values in _columns(chunk).items()})
-    with pa.ipc.new_stream(file, schema) as writer:
-        while chunk:
-            writer.write_batch(pa.record_batch(_columns(chunk), schema=schema))
-            chunk = list(islice(examples, BATCH))
+            if writer is None:  # the types are those of the first batch
+                schema = pa.schema({name: _type(values) for name, values in batch.columns.items()})
+                writer = opened.enter_context(pa.ipc.new_stream(file, schema))
+            columns = {name: pa.array(values, schema.field(name).type) for name, values in batch.columns.items()}
+            writer.write_table(pa.Table.from_batches([pa.record_batch(columns, schema=schema)]), max_chunksize=BATCH)
+            numbers.append((batch.ids, batch.contents, batch.rows, batch.targets))
+        opened.close()
+        ids, contents, targets = (
+            np.concatenate([np.empty(0, np.uint64), *(part[i] for part in numbers)]) for i in (0, 1, 3)
+        )
+        rows = np.concatenate([np.empty(0, np.int64), *(part[2] for part in numbers)])
+        yield Staged(reader, file, ids, contents, rows, targets, unusable)
 
 
-def _columns(chunk: Sequence[Example]) -> dict[str, list[Any]]:
-    fields = [example.fields or {} for example in chunk]
-    texts = {name: [of[name] for of in fields] for name in fields[0]}
-    return {"id": [example.id for example in chunk], "target": [example.target for example in chunk], **texts}
-
-
-def _type(values: list[Any]) -> pa.DataType:
+def _type(values: Any) -> pa.DataType:
     """Return the Arrow type of a field; one without any value so far is taken for text."""
-    found = pa.infer_type(values)
+    found = values.type if isinstance(values, pa.Array) else pa.infer_type(values)
     if pa.types.is_list(found) and pa.types.is_null(found.value_type):
         return pa.list_(pa.string())
     return pa.string() if pa.types.is_null(found) else found
@@ -157,6 +137,8 @@ def _type(values: list[Any]) -> pa.DataType:
 
 def check_ids(staged: Staged) -> None:
     """Raise ``UserError`` where two rows have one id and different texts."""
+    if not has_repeats(staged.ids):
+        return
     order = np.argsort(staged.ids, kind="stable")
     ids, contents = staged.ids[order], staged.contents[order]
     clashes = np.flatnonzero((ids[1:] == ids[:-1]) & (contents[1:] != contents[:-1]))

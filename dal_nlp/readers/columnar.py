@@ -27,9 +27,9 @@ def open_parquet(source: str, path: Path, reading: Reading) -> Source:
 
     names = unique_names(source, schema.names, reading)
     classes = {name: found for name in names if name and (found := _class_names(schema, name))}
-    nested = any(map(pa.types.is_nested, schema.types))
+    nested = [name for name, kind in zip(names, schema.types, strict=True) if pa.types.is_nested(kind)]
     there = [name for name in names if name]
-    return Source(source, there, _Parquet(source, path, names, classes), classes, has_objects=nested)
+    return Source(source, there, _Parquet(source, path, names, classes), classes, nested=nested)
 
 
 class _Parquet(Chunks):
@@ -85,8 +85,9 @@ def open_dataset(source: str, dataset: Dataset, reading: Reading) -> Source:
     classes = {
         renamed[name]: list(f.names) for name, f in features.items() if name in renamed and isinstance(f, ClassLabel)
     }
-    nested = any(map(pa.types.is_nested, features.arrow_schema.types))
-    return Source(source, list(renamed.values()), _Dataset(dataset, renamed, classes), classes, has_objects=nested)
+    kinds = features.arrow_schema
+    nested = [new for old, new in renamed.items() if pa.types.is_nested(kinds.field(old).type)]
+    return Source(source, list(renamed.values()), _Dataset(dataset, renamed, classes), classes, nested=nested)
 
 
 class _Dataset(Chunks):

@@ -4,6 +4,7 @@ import bz2
 import codecs
 import gzip
 import lzma
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 BLOCK = 2**23  # bytes read at a time
 _SAMPLE = 2**16  # bytes of lines with other letters, by which an encoding is told
 _LONGEST_LINE = 2**30
+
+_EUROPEAN = ["cp1252", "cp1250", "cp1254", "cp1257", "mac_roman", "cp850"]
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -82,7 +85,7 @@ def blocks(source: str, path: Path, reading: Reading) -> Iterator[bytes]:
             mark = mark if encoding.startswith(("utf-8", "utf-16", "utf-32")) else b""
         elif encoding not in ("", "utf-8"):
             reading.remark(f"{source} was read as {encoding.upper()}.")
-        yield from _Decoder(source, encoding, reading).lines(file, first[len(mark) :])
+        yield from _Decoder(source, path, encoding, reading).lines(file, first[len(mark) :])
 
 
 def lines(source: str, path: Path, reading: Reading) -> Iterator[tuple[int, str]]:
@@ -130,14 +133,15 @@ class _Decoder:
 
     Args:
         source: For messages.
+        path: The file, to count its lines where one of them is wrong.
         encoding: "" for UTF-8 that need not be it: other bytes are looked into where nothing but ASCII came before.
         reading: Takes the remark.
     """
 
-    def __init__(self, source: str, encoding: str, reading: Reading) -> None:
-        self._source, self._encoding, self._reading = source, encoding or "utf-8", reading
+    def __init__(self, source: str, path: Path, encoding: str, reading: Reading) -> None:
+        self._source, self._path, self._encoding, self._reading = source, path, encoding or "utf-8", reading
         self._certain = bool(encoding)
-        self._line = 1
+        self._done = 0  # bytes
 
     def lines(self, file: IO[bytes], first: bytes) -> Iterator[bytes]:
         """Yield the blocks."""
@@ -155,7 +159,7 @@ class _Decoder:
                 rest.append(block)
                 if sum(map(len, rest)) > _LONGEST_LINE:
                     raise UserError(
-                        f"{self._source}, line {self._line} has no end: give a text file with one row a line."
+                        f"{self._source}, line {self._line(0)} has no end: give a text file with one row a line."
                     )
             block = file.read(BLOCK)
         if any(rest):
@@ -163,20 +167,28 @@ class _Decoder:
 
     def _decoded(self, block: bytes) -> bytes:
         if self._encoding == "utf-8" and block.isascii():
-            self._line += block.count(b"\n")
+            self._done += len(block)
             return block
         if not self._certain:
             self._find_out(block)
         try:
             text = block.decode(self._encoding)
         except UnicodeDecodeError as error:
-            line = self._line + block.count(b"\n", 0, error.start)
+            line = self._line(error.start)
             shown = self._encoding.upper() if self._encoding.startswith("utf") else self._encoding
             raise UserError(
                 f"{self._source}, line {line} is not {shown}: save it as UTF-8, or name its encoding with --encoding."
             ) from None
-        self._line += text.count("\n")
+        self._done += len(block)
         return block if self._encoding == "utf-8" else text.encode("utf-8", "surrogatepass")
+
+    def _line(self, further: int) -> int:
+        """Return the number of the line that lies so many bytes behind what has been decoded."""
+        with opened(self._source, self._path) as file:
+            left, line = self._done + further, 1
+            while left > 0 and (block := file.read(min(BLOCK, left))):
+                line, left = line + block.count(b"\n"), left - len(block)
+        return line
 
     def _find_out(self, block: bytes) -> None:
         """Settle on an encoding at the first letter that is not ASCII."""
@@ -212,7 +224,11 @@ def _guessed(block: bytes) -> str:
             size += len(line)
             if size > _SAMPLE:
                 break
-    matches = from_bytes(b"\n".join(letters))
+    sample = b"\n".join(letters)
+    runs = re.findall(rb"[\x80-\xff]+", sample)
+    # Letters that stand alone among ASCII are those of a European language; others come in pairs or words.
+    alone = sum(len(run) == 1 for run in runs) > 0.7 * len(runs)
+    matches = from_bytes(sample, cp_isolation=_EUROPEAN if alone else None)
     best = matches.best()
     if best is None:
         return "cp1252"

@@ -1,12 +1,15 @@
 """What annotation tools export, as plain rows: Label Studio, Argilla, Prodigy and doccano."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from dal_nlp.core.errors import UserError
-from dal_nlp.readers.json_files import of_rows
 from dal_nlp.readers.literals import literal
-from dal_nlp.readers.reading import Reading, Source
+from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source
 from dal_nlp.readers.values import is_missing
 
 Row = dict[str, Any]
@@ -18,6 +21,8 @@ _OF_STUDIO = frozenset(
         *("predictions", "total_annotations", "total_predictions", "inner_id", "comment_count"),
     }
 )
+#: Columns of Argilla's flat form, behind the name of the question.
+_OF_ARGILLA = (".responses", ".responses.status")
 
 
 def adapted(source: Source, texts: Sequence[str], label: str, reading: Reading) -> Source:
@@ -32,38 +37,77 @@ def adapted(source: Source, texts: Sequence[str], label: str, reading: Reading) 
     there = set(source.columns)
     if {"data", "annotations"} <= there:
         reading.remark(f"{source.name} is an export of Label Studio: its annotations were read as labels.")
-        return _mapped(source, lambda row: _studio_task(row, label))
+        return _mapped(source, label, lambda row: _studio_task(row, label), ("data", "annotations", "id"))
     if {"fields", "responses"} <= there:
         reading.remark(f"{source.name} is an export of Argilla: its responses were read as labels.")
-        return _mapped(source, lambda row: _argilla_record(row, label))
+        return _mapped(source, label, lambda row: _argilla_record(row, label), ("fields", "responses", "id"))
     if f"{label}.responses" in there:
         reading.remark(f"{source.name} is an export of Argilla: {label}.responses were read as labels.")
-        return _mapped(source, lambda row: _argilla_columns(row, label))
+        return _mapped(
+            source, label, lambda row: _argilla_columns(row, label), [f"{label}{end}" for end in _OF_ARGILLA]
+        )
     if {"annotation_id", "annotator"} <= there:
         column = label if label in there else _answer_of_studio(source, texts, label)
         if column != label:
             reading.remark(f"{source.name} is an export of Label Studio: its labels were read from {column!r}.")
-        return _mapped(source, lambda row: [{**row, label: _choices(row.get(column))}])
+        return _mapped(source, label, lambda row: [{**row, label: _choices(row.get(column))}], [column])
     if "answer" in there and label != "answer" and {"_task_hash", "_input_hash", "accept"} & there:
         reading.remark(
             f"{source.name} is an export of Prodigy: rows that were rejected or ignored were read as unlabelled."
         )
-        return _mapped(source, lambda row: [_prodigy(row, label)])
+        return _mapped(source, label, lambda row: [_prodigy(row, label)], ("answer", "accept"))
     if f"{label}.text" in there and label not in there:
         reading.remark(f"{source.name} has its answers in {label}.text and {label}.answer_start, and was read so.")
-        return _mapped(source, lambda row: [{**row, label: _joined(row, label)}])
-    if source.has_objects and label in there:
-        return _mapped(source, lambda row: _responses(row, label))
+        return _mapped(
+            source, label, lambda row: [{**row, label: _joined(row, label)}], [f"{label}.text", f"{label}.answer_start"]
+        )
+    if label in there and (source.has_keys or label in source.nested):
+        return _mapped(source, label, lambda row: _responses(row, label))
     return source
 
 
-def _mapped(source: Source, plain: Callable[[Row], Sequence[Row]]) -> Source:
-    def rows() -> Iterator[tuple[int, Row]]:
-        for chunk in source.chunks(None):
-            for number, row in chunk.rows():
-                yield from ((number, one) for one in plain(row))
+class _Mapped(Chunks):
+    """The rows of a source, each turned into plain ones.
 
-    return of_rows(source.name, rows, source.by_line)
+    Args:
+        source: As it was opened.
+        plain: Returns the plain rows of a row.
+        further: Columns that this reads beside those that are wanted of the plain rows.
+    """
+
+    def __init__(self, source: Source, plain: Callable[[Row], Sequence[Row]], further: Sequence[str]) -> None:
+        self._source, self._plain, self._further = source, plain, further
+
+    def __call__(self, wanted: Collection[str] | None) -> Iterator[Chunk]:
+        everything = wanted is None or self._source.has_keys
+        for chunk in self._source.chunks(None if everything else {*(wanted or ()), *self._further}):
+            rows = [(number, one) for number, row in chunk.rows() for one in self._plain(row)]
+            yield Chunk(np.array([number for number, _ in rows], np.int64), objects=[row for _, row in rows])
+
+
+@dataclass
+class _Adapted(Source):
+    """A source of plain rows; where they are is where those are that they were made of."""
+
+    origin: Source | None = None
+
+    def place(self, number: int) -> str:
+        """Return where a row is, for a message."""
+        return self.origin.place(number) if self.origin else super().place(number)
+
+    def locate(self, number: int) -> tuple[str, int]:
+        """Return the file that holds a row, and the row's number there."""
+        return self.origin.locate(number) if self.origin else super().locate(number)
+
+
+def _mapped(source: Source, label: str, plain: Callable[[Row], Sequence[Row]], further: Sequence[str] = ()) -> Source:
+    chunks = _Mapped(source, plain, further)
+    names = [*source.columns, label]
+    if source.has_keys:
+        names = [key for chunk in islice(chunks(None), 1) for _, row in chunk.rows() for key in row]
+    columns = list(dict.fromkeys(names))
+    kinds = source.classes, source.is_open, source.by_line, source.nested, source.has_keys
+    return _Adapted(source.name, columns, chunks, *kinds, origin=source)
 
 
 def _answer_of_studio(source: Source, texts: Sequence[str], label: str) -> str:

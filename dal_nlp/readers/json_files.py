@@ -61,9 +61,7 @@ def of_rows(source: str, rows: Callable[[], Rows], by_line: bool) -> Source:
     """Return a source of objects."""
     first = [row for _, row in islice(rows(), _PEEKED)]
     keys = list(dict.fromkeys(key for row in first for key in row))
-    return Source(
-        source, keys, _Objects(rows), is_open=len(first) == _PEEKED, by_line=by_line, has_objects=True, has_keys=True
-    )
+    return Source(source, keys, _Objects(rows), is_open=len(first) == _PEEKED, by_line=by_line, has_keys=True)
 
 
 class _Objects(Chunks):

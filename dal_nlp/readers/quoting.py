@@ -23,6 +23,7 @@ class Layout:
         lines: (R,) how many lines are before it in the block.
         broken: (R,) whether a cell of it holds a line end.
         cut: Where the last whole record ends.
+        height: Lines up to there.
     """
 
     starts: Positions
@@ -30,6 +31,7 @@ class Layout:
     lines: Positions
     broken: NDArray[np.bool_]
     cut: int
+    height: int
 
 
 def lay_out(block: bytes, separator: str, quoting: bool, last: bool) -> Layout | None:
@@ -48,8 +50,9 @@ def lay_out(block: bytes, separator: str, quoting: bool, last: bool) -> Layout |
     data = np.frombuffer(block, dtype=np.uint8)
     if len(data) == 0:
         nothing = np.empty(0, np.int64)
-        return Layout(nothing, nothing, nothing, np.empty(0, np.bool_), 0)
-    if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
+        return Layout(nothing, nothing, nothing, np.empty(0, np.bool_), 0, 0)
+    returns_there = b"\r" in block
+    if returns_there and block.count(b"\r") != block.count(b"\r\n"):
         return None
     feeds = np.flatnonzero(data == _LINE_FEED)
     if len(feeds) == 0 or feeds[-1] != len(data) - 1:
@@ -67,9 +70,10 @@ def lay_out(block: bytes, separator: str, quoting: bool, last: bool) -> Layout |
     first = np.searchsorted(feeds, starts)
     broken = np.searchsorted(feeds, outside) - first > 0
     length = outside - starts
-    returns = (length == 1) & (data[np.minimum(starts, len(data) - 1)] == _RETURN)
-    full = (length > 0) & ~returns
-    return Layout(starts[full], outside[full], first[full], broken[full], cut)
+    full = length > 0
+    if returns_there:
+        full &= (length > 1) | (data[np.minimum(starts, len(data) - 1)] != _RETURN)
+    return Layout(starts[full], outside[full], first[full], broken[full], cut, int(np.searchsorted(feeds, cut)))
 
 
 def _around_cells(data: NDArray[np.uint8], quotes: Positions, separator: int) -> bool:

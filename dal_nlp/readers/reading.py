@@ -82,7 +82,7 @@ class Source:
         classes: The names of the classes that the numbers in a column stand for; the rows hold names already.
         is_open: Whether later rows may have columns that the first ones do not have.
         by_line: Whether a row's number is that of its line.
-        has_objects: Whether cells may be objects, or lists of them.
+        nested: The columns whose cells are lists or objects by their type.
         has_keys: Whether each row names its own columns.
     """
 
@@ -92,7 +92,7 @@ class Source:
     classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     is_open: bool = False
     by_line: bool = False
-    has_objects: bool = False
+    nested: Collection[str] = ()
     has_keys: bool = False
 
     def place(self, number: int) -> str:

@@ -266,8 +266,8 @@ def _together(source: str, parts: Sequence[Source]) -> Source:
             )
     classes = {name: names for part in parts for name, names in part.classes.items()}
     first = parts[0]
-    is_open, objects = any(part.is_open for part in parts), any(part.has_objects for part in parts)
-    return _Together(source, columns, _Shards(parts), classes, is_open, first.by_line, objects, first.has_keys)
+    is_open = any(part.is_open for part in parts)
+    return _Together(source, columns, _Shards(parts), classes, is_open, first.by_line, first.nested, first.has_keys)
 
 
 def _missing(source: str, path: Path) -> UserError:

@@ -157,7 +157,7 @@ class _Table(Chunks):
                 numbers = line + layout.lines
                 self._suspect(data, layout, table, numbers)
                 yield Chunk(numbers, table)
-            line += data.count(b"\n", 0, layout.cut)
+            line += layout.height
             rest, block = data[layout.cut :], following
 
     def _parsed(self, data: bytes, layout: Layout) -> pa.RecordBatch | None:
@@ -196,10 +196,8 @@ class _Table(Chunks):
     def _suspect(self, data: bytes, layout: Layout, table: pa.RecordBatch, numbers: np.ndarray) -> None:
         """Look into rows with line ends in their cells."""
         broken = np.flatnonzero(layout.broken)
-        if len(broken) == 0:
-            return
         for name, column in zip(self._kept, table.columns, strict=True):
-            self._rows.learn_column(name, column.slice(0, 10_000))
+            self._rows.learn_column(name, column.slice(0, 1000))
         for i in broken.tolist():
             record = data[layout.starts[i] : layout.ends[i]].decode()
             cells = next(csv.reader(record.splitlines(True), delimiter=self._separator), [])

@@ -10,6 +10,7 @@ import yaml
 from dal_nlp.core.distributed import is_main
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.files import replace_file, sweep
+from dal_nlp.data.hashing import comparable
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.settings import as_now, fingerprint, first_head, identity
 from dal_nlp.ledger.state import State
@@ -69,7 +70,8 @@ def refuse_differences(folder: Path, state: State, config: RunConfig, digests: d
     new |= {f"training.{key}": value for key, value in new.pop("training").items()}
     changes = [f"{key} was {old.get(key)!r} and is {new[key]!r}" for key in new if old.get(key) != new[key]]
     for name in sorted(state.digests.keys() | digests.keys()):
-        if state.digests.get(name) != digests.get(name):
+        before, now = state.digests.get(name), digests.get(name)
+        if before != now and comparable(before, now):
             changed = [f"there was no {name} file", f"the {name} file is gone", f"the {name} file has other rows"]
             changes.append(changed[0 if name not in state.digests else 1 if name not in digests else 2])
     if changes:

@@ -14,7 +14,7 @@ from dal_nlp.core.text import counted
 from dal_nlp.data.corpus import Corpus, read_corpus, read_pool, write_rejected
 from dal_nlp.data.examples import class_names, text_of_fields
 from dal_nlp.data.joined_answers import read_answers
-from dal_nlp.data.label_checks import check_labels
+from dal_nlp.data.label_checks import check_labels, listed, words_for_nothing
 from dal_nlp.ledger.events import ConfigEvent, NoteEvent, PoolEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.pool import fetch
@@ -101,7 +101,7 @@ class Files:
             read_set("labeled", config.labeled, unwanted)
             self.corpus = read_all_others()
         for corpus in (self.corpus, *self.given.values()):
-            self._remarks += corpus.remarks
+            self._remarks += [*corpus.remarks, *words_for_nothing(corpus.source, corpus.dataset.data.table)]
         self._task.learn_labels(
             [target for c in (self.corpus, *self.given.values()) for target in c.distinct_targets()]
         )
@@ -161,7 +161,7 @@ class Files:
         alone = [label for label in self._task.labels if label not in learnt]
         if alone:
             self._remarks.append(
-                f"No row of the pool has the label {', '.join(map(repr, alone))}: it can be measured and not learnt; "
+                f"No row of the pool has the label {listed(alone)}: it can be measured and not learnt; "
                 "check the spelling."
             )
 

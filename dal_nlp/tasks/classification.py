@@ -152,6 +152,10 @@ class Classification(Task):
             )
         return label
 
+    def plain_fields(self) -> dict[str, str | None]:
+        """Return where the one or two texts are."""
+        return {"text": self._columns[0], "pair": self._columns[1] if len(self._columns) > 1 else None}
+
     def further_columns(self) -> list[str]:
         """Return nothing: texts and a label are all."""
         return []
