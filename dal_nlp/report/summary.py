@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from dal_nlp.core.targets import readable
-from dal_nlp.core.text import counted, duration
+from dal_nlp.core.text import counted, duration, without_folders
 from dal_nlp.ledger.events import FinishedEvent, MetricsEvent, PseudoLabelsEvent, QueryEvent
 from dal_nlp.ledger.state import State
 from dal_nlp.report.excerpts import excerpt
@@ -96,7 +96,8 @@ def contents(state: State) -> dict[str, Any]:
     # Where answers are parts of the texts, the texts are shown whole.
     whole = any(guess["marks"] for query in state.queries for guess in query.guesses)
     return {
-        **{name: config.get(name) for name in ("task", "model", "initial_strategy", "seed", "budget")},
+        **{name: config.get(name) for name in ("task", "initial_strategy", "seed", "budget")},
+        "model": without_folders(config.get("model", "")),  # the page may leave this machine
         "strategy": ", ".join(used) or config.get("strategy"),
         "headline": headline(state),
         "measured": _measured(state),
