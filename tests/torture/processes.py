@@ -1,6 +1,7 @@
 """Processes that fork from a warm one, so that a start costs no imports."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ def command(words: list[str], log: Path) -> int:
     """Start a command; return the number of its process."""
 
     def work() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # what starts in the background ignores it
         heed_ctrl_c()
         app(words, prog_name="dal-nlp")
 
