@@ -40,10 +40,38 @@ fuzz = settings(
 
 #: What breaks readers: halves of letters, numbers without end, brackets, aliases, tags, and signs of every format.
 ODD = st.sampled_from(
-    ["\ud800", "\0", "1" * 5000, "-" + "9" * 400, "[" * 600, "{" * 600, "nan", "Infinity", "1e999", "&a [*a]",
-     "!!int x", "!!timestamp x", "!!binary x", "0x_", "2026-13-40", "~", "\ufeff", "\r", "\x85", "\u2028", '"', "'", ",",  ";",
-     "\t", "=cmd|'/c calc'!A1", "on", "1_000", "*a", "%", "@", "|", ">", "#", ": ", "- ", "? ", "\\", "\x1b[2J"]
-)  # fmt: skip
+    [
+        *(
+            "\ud800",
+            "\0",
+            "1" * 5000,
+            "-" + "9" * 400,
+            "[" * 600,
+            "{" * 600,
+            "nan",
+            "Infinity",
+            "1e999",
+            "0x_",
+            "1_000",
+        ),
+        *(
+            "&a [*a]",
+            "*a",
+            "!!int x",
+            "!!timestamp x",
+            "!!binary x",
+            "2026-13-40",
+            "~",
+            "on",
+            ": ",
+            "- ",
+            "? ",
+            "%",
+            "@",
+        ),
+        *("\ufeff", "\r", "\x85", "\u2028", "\x1b[2J", '"', "'", ",", ";", "\t", "|", ">", "#", "\\", "=cmd|'/c'!A1"),
+    ]
+)
 TEXTS = st.lists(ODD | st.text(max_size=12), max_size=5).map("".join)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
@@ -51,9 +79,12 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 KEYS = st.sampled_from(
-    [*RunConfig.model_fields, "training.learning_rate", "training.epochs", "training.batch_size", "query.dedupe", "draws.k", "scoring.memory", "pseudo_labels.policy",
-     "task_options.x", "strategy_options.k"]
-)  # fmt: skip
+    [
+        *RunConfig.model_fields,
+        *("training.learning_rate", "training.epochs", "training.batch_size", "query.dedupe", "draws.k"),
+        *("scoring.memory", "pseudo_labels.policy", "task_options.x", "strategy_options.k"),
+    ]
+)
 
 
 @pytest.fixture(scope="module")
