@@ -126,6 +126,15 @@ def contents(state: State) -> dict[str, Any]:
     }
 
 
+def trained_otherwise(state: State) -> list[str]:
+    """Return what to know where rounds were trained with several numbers of processes or threads, in sentences."""
+    settings = {(event.processes, event.threads) for event in state.metrics if event.processes}
+    if len(settings) < 2:
+        return []
+    each = " and ".join(f"{n} process{'es' if n > 1 else ''} of {counted(m, 'thread')}" for n, m in sorted(settings))
+    return [f"Rounds were trained in {each}: another number trains another model of the same quality (see README)."]
+
+
 def metric_names(state: State) -> list[str]:
     """Return the task's metrics, the headline first; none before the first round is finished."""
     return list(state.metrics[0].values) if state.metrics else []

@@ -540,3 +540,15 @@ def test_page_holds_no_folder_of_this_machine(finished: tuple[Path, State], tmp_
     report.write_report(tmp_path, state)
     page = (tmp_path / "report.html").read_text()
     assert "/home" not in page and "mine" in page and "3 rows from pool.csv" in page and "pool.csv: no text" in page
+
+
+def test_rounds_of_several_numbers_of_processes_are_said(finished: tuple[Path, State]) -> None:
+    _, state = finished
+    first, *others = state.metrics
+    once = replace(state, metrics=[replace(event, processes=1, threads=2) for event in state.metrics])
+    assert report.trained_otherwise(once) == report.trained_otherwise(replace(state, metrics=[])) == []
+    mixed = replace(state, metrics=[replace(first, processes=2, threads=1), *once.metrics[1:]])
+    assert not others or report.trained_otherwise(mixed) == [
+        "Rounds were trained in 1 process of 2 threads and 2 processes of 1 thread: another number trains another "
+        "model of the same quality (see README)."
+    ]
