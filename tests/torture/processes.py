@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dal_nlp.core.distributed import end_with
 from dal_nlp.core.progress import heed_ctrl_c
 from dal_nlp_cli.main import app
 
@@ -16,7 +17,10 @@ from dal_nlp_cli.main import app
 def command(words: list[str], log: Path) -> int:
     """Start a command; return the number of its process."""
 
+    driver = os.getpid()
+
     def work() -> None:
+        end_with(driver)  # where the driver itself is ended
         signal.signal(signal.SIGINT, signal.default_int_handler)  # what starts in the background ignores it
         heed_ctrl_c()
         app(words, prog_name="dal-nlp")
