@@ -193,7 +193,7 @@ def test_data_files(folder: Path, kind: str, content: bytes) -> None:
 )
 def test_sheets(folder: Path, kind: str, content: bytes) -> None:
     (folder / f"round-0.{kind}").write_bytes(content)
-    in_words(lambda: list(read_sheet(folder / f"round-0.{kind}", lambda text: None)))
+    in_words(lambda: list(read_sheet(folder / f"round-0.{kind}", ["text"], lambda text: None)))
 
 
 @fuzz
