@@ -14,7 +14,7 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 OFFLINE := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false XDG_CACHE_HOME=$(CURDIR)/.pytest_cache/xdg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast browser label-studio check format bench clean
+.PHONY: help setup demo test test-fast fuzz torture browser label-studio check format bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,10 +28,16 @@ test: $(READY) ## run the whole test suite; no network, no GPU
 	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # What trains whole runs or starts processes is left to `make test`.
-SLOW := annotation cli compare learners page session workflows benchmarks test_examples.py test_old_runs.py strategies/test_contract.py
+SLOW := annotation cli compare learners page session workflows benchmarks test_examples.py test_old_runs.py test_fuzz.py strategies/test_contract.py
 
 test-fast: $(READY) ## run what takes seconds: the loop while writing
 	$(OFFLINE) $(BIN)/python -m pytest -q --hypothesis-profile=fast $(SLOW:%=--ignore=tests/%)
+
+fuzz: $(READY) ## put 100,000 odd inputs to everything that reads one
+	$(OFFLINE) DAL_NLP_FUZZ=100000 $(BIN)/python -m pytest tests/test_fuzz.py
+
+torture: $(READY) ## kill commands 100 times at random moments and compare with undisturbed ones (ten minutes)
+	$(OFFLINE) $(BIN)/python -m tests.torture --kills 100 --seconds 600
 
 browser: $(READY) ## have `make test` run the page in a browser too (chromium by apt-get, as root, where there is none)
 	$(BIN)/python -m pip install -c constraints.txt -e '.[browser]'

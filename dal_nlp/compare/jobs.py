@@ -4,27 +4,31 @@ import os
 import queue
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dal_nlp.compare.arm_names import RANDOM, parts, settings_of
 from dal_nlp.core.config import merge
 from dal_nlp.core.distributed import end_with_spawner
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.progress import Progress
+from dal_nlp.core.progress import Progress, check_ctrl_c
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State
 from dal_nlp.session.config import RunConfig
+
+T = TypeVar("T")
 
 #: Stands for the run on all labels, of which there is one.
 FULL = "full"
 #: Seconds to wait for a worker that is told to end.
 _GRACE = 5
+#: Seconds between looks for Ctrl-C.
+_GLANCE = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,13 +133,22 @@ def run_all(jobs: Sequence[Job], workers: int, progress: Progress) -> Iterator[t
     with ThreadPoolExecutor(workers) as threads:
         futures = [threads.submit(run, job) for job in waiting]
         try:
-            for future in as_completed(futures):
+            for future in _as_completed(futures):
                 yield future.result()
         finally:
             for future in futures:
                 future.cancel()
             for worker in started:
                 worker.stop()
+
+
+def _as_completed(futures: Sequence[Future[T]]) -> Iterator[Future[T]]:
+    """Yield futures as they are done, looking for Ctrl-C meanwhile."""
+    waiting: set[Future[T]] = set(futures)
+    while waiting:
+        done, waiting = wait(waiting, timeout=_GLANCE, return_when=FIRST_COMPLETED)
+        check_ctrl_c()
+        yield from done
 
 
 class _Worker:

@@ -9,7 +9,7 @@ from dal_nlp.compare.results import ArmResult, Milestone
 from dal_nlp.compare.savings import Reach
 from dal_nlp.compare.tables import write_tables
 from dal_nlp.core.files import replace_file
-from dal_nlp.core.text import counted, duration
+from dal_nlp.core.text import counted, duration, without_folders
 from dal_nlp.report.html import inline, render
 from dal_nlp.report.learning_curves import area, mean_interval
 from dal_nlp.report.summary import spoken
@@ -34,7 +34,7 @@ def contents(of: Comparison) -> dict[str, Any]:
     found = of.results.arms if of.results else ()
     first, last = of.seeds
     return {
-        "name": f"{of.config.task} · {of.config.model} · {counted(last - first + 1, 'seed')}",
+        "name": f"{of.config.task} · {without_folders(of.config.model)} · {counted(last - first + 1, 'seed')}",
         "sentences": of.verdict.sentences if of.verdict else (),
         "enough": of.verdict.enough if of.verdict else False,
         "metric": spoken(of.metric),

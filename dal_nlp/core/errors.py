@@ -12,6 +12,9 @@ from pathlib import Path
 
 from dal_nlp.core.text import size
 
+#: Names that one is compared with at most.
+COMPARED = 200
+
 #: What else than a full disk keeps a file from being written, with its mend.
 _MENDS = {
     errno.ENOSPC: "make room",
@@ -61,7 +64,10 @@ class EmptyRow(UnusableRow):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return " (did you mean X?)" for the closest known name, or "" when nothing is close."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    names = list(known)
+    if len(names) > COMPARED:  # comparing takes milliseconds for a thousand, and may be done for each row of a file
+        names = [other for other in names if other[:1] == name[:1] and abs(len(other) - len(name)) < 3][:COMPARED]
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 

@@ -7,10 +7,18 @@ from collections.abc import Iterator
 #: What joins letters in many scripts, and hides where a word may be cut: harmless, although it is invisible.
 _JOINERS = "\u200c\u200d\u00ad"
 
+from pathlib import Path
+
 
 def counted(number: int, thing: str) -> str:
     """Return how many there are of a thing: "1 label", "2,000 labels"."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def without_folders(place: str) -> str:
+    """Return what a file or folder is called, without where it lies on this machine; names on the Hub stay whole."""
+    path = Path(place)
+    return path.name if path.is_absolute() or ".." in path.parts or place.startswith("~") else place
 
 
 def duration(seconds: float) -> str:

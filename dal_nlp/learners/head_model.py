@@ -44,7 +44,8 @@ class HeadModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         label2id = {label: i for i, label in id2label.items()}
         cut = None if window is None else asdict(window)
         width = head.in_features // len(depths)
-        config = HeadConfig(inner.to_dict(), width, depths, cut, id2label=id2label, label2id=label2id)
+        values = {name: value for name, value in inner.to_dict().items() if name != "_name_or_path"}  # of this machine
+        config = HeadConfig(values, width, depths, cut, id2label=id2label, label2id=label2id)
         model = cls(config)
         model.base.load_state_dict(base.state_dict())
         model.classifier.load_state_dict(head.state_dict())

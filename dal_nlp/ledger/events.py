@@ -211,6 +211,8 @@ class _Measured(Event):
         attempts: How many fits it took: a collapsed one is tried once more.
         collapsed: Whether the last one collapsed too.
         learner: What else the learner says of the fit, such as the weights of what it started from ("signals").
+        processes: How many trained, as masks of dropout fall by process; 0 where that changes nothing, or is not known.
+        threads: Of each of them; see ``processes``.
     """
 
     name: ClassVar[str] = ""
@@ -233,6 +235,8 @@ class _Measured(Event):
     attempts: int = 1
     collapsed: bool = False
     learner: dict[str, Any] = field(default_factory=dict)
+    processes: int = 0
+    threads: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,8 @@ class Fit:
         attempts: 2 where the first seed collapsed to one answer for everything.
         collapsed: Whether the last attempt collapsed too.
         notes: What else there is to say of it, as JSON values by name.
+        processes: How many trained it, as masks of dropout fall by process; 0 where that changes nothing.
+        threads: Of each of them; see ``processes``.
     """
 
     steps: int
@@ -49,6 +51,8 @@ class Fit:
     attempts: int = 1
     collapsed: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
+    processes: int = 0
+    threads: int = 0
 
 
 class Beside(Protocol):
@@ -190,7 +194,8 @@ def fit(
     last = float(losses[-max(1, steps // 10) :].mean())
     if not bool(torch.isfinite(losses).all()):
         raise BrokenModelError("The training loss is not a finite number: lower training.learning_rate.")
-    return Fit(steps, last, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Fit(steps, last, seconds, processes=accelerator.num_processes, threads=torch.get_num_threads())
 
 
 def cut(positions: Positions, rows: NDArray[np.int_], size: int) -> Iterator[Positions]:

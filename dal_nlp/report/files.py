@@ -26,6 +26,7 @@ from dal_nlp.report.summary import (
     rounds_table,
     seconds,
     spoken,
+    trained_otherwise,
 )
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "headline",
     "round_line",
     "rounds_table",
+    "trained_otherwise",
     "write_all",
     "write_metrics",
     "write_queries",

@@ -5,7 +5,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from dal_nlp.core.text import counted, duration
+from dal_nlp.core.text import counted, duration, without_folders
 from dal_nlp.report.summary import cell
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters |= {"cell": cell, "counted": counted, "cut": cut, "duration": duration, "number": "{:,}".format}
+    environment.filters |= {"without_folders": without_folders, "reasons": reasons}
     environment.globals |= {"shown": SHOWN_CHARACTERS, "in_title": TITLE_CHARACTERS}
     return environment
 
@@ -47,6 +48,12 @@ def inline(svg: bytes, colours: Mapping[str, str]) -> str:
     for name, colour in colours.items():
         text = text.replace(colour, f"var(--{name})")
     return Markup(text[text.index("<svg") :])
+
+
+def reasons(rejected: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return how many rows were left out by "FILE: REASON", without the folders of this machine."""
+    parted = [(*name.partition(": "), count) for name, count in rejected.items()]
+    return [(f"{without_folders(file)}{colon}{reason}", count) for file, colon, reason, count in parted]
 
 
 def cut(text: str, length: int) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from dal_nlp.core.targets import readable
-from dal_nlp.core.text import counted, duration
+from dal_nlp.core.text import counted, duration, without_folders
 from dal_nlp.ledger.events import FinishedEvent, MetricsEvent, PseudoLabelsEvent, QueryEvent
 from dal_nlp.ledger.state import State
 from dal_nlp.report.excerpts import excerpt
@@ -96,7 +96,8 @@ def contents(state: State) -> dict[str, Any]:
     # Where answers are parts of the texts, the texts are shown whole.
     whole = any(guess["marks"] for query in state.queries for guess in query.guesses)
     return {
-        **{name: config.get(name) for name in ("task", "model", "initial_strategy", "seed", "budget")},
+        **{name: config.get(name) for name in ("task", "initial_strategy", "seed", "budget")},
+        "model": without_folders(config.get("model", "")),  # the page may leave this machine
         "strategy": ", ".join(used) or config.get("strategy"),
         "headline": headline(state),
         "measured": _measured(state),
@@ -123,6 +124,15 @@ def contents(state: State) -> dict[str, Any]:
         "state": state,
         "end": _end(state),
     }
+
+
+def trained_otherwise(state: State) -> list[str]:
+    """Return what to know where rounds were trained with several numbers of processes or threads, in sentences."""
+    settings = {(event.processes, event.threads) for event in state.metrics if event.processes}
+    if len(settings) < 2:
+        return []
+    each = " and ".join(f"{n} process{'es' if n > 1 else ''} of {counted(m, 'thread')}" for n, m in sorted(settings))
+    return [f"Rounds were trained in {each}: another number trains another model of the same quality (see README)."]
 
 
 def metric_names(state: State) -> list[str]:

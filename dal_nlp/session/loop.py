@@ -7,7 +7,7 @@ again. Round 0 chooses with the initial strategy and the pretrained model; round
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -345,10 +345,7 @@ class Session:
             **measured,
             "train_seconds": done.seconds,
             "eval_seconds": time.perf_counter() - started,
-            "steps": done.steps,
-            "loss": done.loss,
-            "attempts": done.attempts,
-            "collapsed": done.collapsed,
+            **{name: value for name, value in asdict(done).items() if name not in ("seconds", "notes")},
             "learner": done.notes,
         }
 
@@ -379,7 +376,7 @@ class Session:
     def _result(self, folder: Path, pending: list[str]) -> Result:
         state = self._state
         model_dir = folder / "model" if state.stopped else None
-        remarks = self._work.oracle.remarks(pending)
+        remarks = [*self._work.oracle.remarks(pending), *report.trained_otherwise(state)]
         if state.stopped and state.late:
             said = counted(len(state.late), "answer")
             remarks.append(f"Changed after the last fit: {said}; raise --rounds or --budget to train with that.")

@@ -4,11 +4,14 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.ledger.events import NoteEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp_cli.status import is_running
 from tests.cli.conftest import PATH, Files, invoke
@@ -111,3 +114,18 @@ def test_flags_that_are_none_are_a_sentence(files: Files, tmp_path: Path, words:
     assert done.exit_code == 2, done.output
     *_, last = done.stderr.splitlines()
     assert last.startswith("Error: ") and "crashed" not in last and len(last) < 1500
+
+
+def test_a_ledger_that_is_removed_while_it_is_open_takes_nothing(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.path.unlink()
+        with pytest.raises(UserError, match="is gone, so nothing can be kept"):
+            ledger.append(NoteEvent(text="x"))
+        assert not ledger.state.notes
+
+
+def test_ten_thousand_foreign_names_are_compared_in_seconds() -> None:
+    known = [f"row-{i}" for i in range(5000)]
+    started = time.process_time()
+    assert all(nearest(f"row-{i}x", known) for i in range(0, 10_000, 50))
+    assert (time.process_time() - started) * 50 < 60

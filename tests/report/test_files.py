@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dal_nlp.ledger.events import PoolEvent
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State
 from dal_nlp.readers.spreadsheets import GUARDED, restored
@@ -527,3 +529,26 @@ def test_drawing_leaves_matplotlib_as_it_was(finished: tuple[Path, State]) -> No
     report.write_report(*finished)
     assert matplotlib.rcParams["svg.hashsalt"] == before != "dal-nlp"
     assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_page_holds_no_folder_of_this_machine(finished: tuple[Path, State], tmp_path: Path) -> None:
+    _, state = finished
+    state = replace(state, config={**(state.config or {}), "model": "/home/anna/models/mine"})
+    state.pool = PoolEvent(
+        file="/home/anna/pool.csv", rows=3, digest="", added=0, gone=0, rejected={"/home/anna/pool.csv: no text": 2}
+    )
+    report.write_report(tmp_path, state)
+    page = (tmp_path / "report.html").read_text()
+    assert "/home" not in page and "mine" in page and "3 rows from pool.csv" in page and "pool.csv: no text" in page
+
+
+def test_rounds_of_several_numbers_of_processes_are_said(finished: tuple[Path, State]) -> None:
+    _, state = finished
+    first, *others = state.metrics
+    once = replace(state, metrics=[replace(event, processes=1, threads=2) for event in state.metrics])
+    assert report.trained_otherwise(once) == report.trained_otherwise(replace(state, metrics=[])) == []
+    mixed = replace(state, metrics=[replace(first, processes=2, threads=1), *once.metrics[1:]])
+    assert not others or report.trained_otherwise(mixed) == [
+        "Rounds were trained in 1 process of 2 threads and 2 processes of 1 thread: another number trains another "
+        "model of the same quality (see README)."
+    ]

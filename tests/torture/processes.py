@@ -1,6 +1,7 @@
 """Processes that fork from a warm one, so that a start costs no imports."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dal_nlp.core.distributed import end_with
 from dal_nlp.core.progress import heed_ctrl_c
 from dal_nlp_cli.main import app
 
@@ -15,7 +17,11 @@ from dal_nlp_cli.main import app
 def command(words: list[str], log: Path) -> int:
     """Start a command; return the number of its process."""
 
+    driver = os.getpid()
+
     def work() -> None:
+        end_with(driver)  # where the driver itself is ended
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # what starts in the background ignores it
         heed_ctrl_c()
         app(words, prog_name="dal-nlp")
 

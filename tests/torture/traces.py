@@ -32,7 +32,7 @@ def snapshot(folder: Path) -> dict[str, Any]:
                 found[name] = [{k: v for k, v in row.items() if not CLOCK.search(k)} for row in csv.DictReader(file)]
         elif path.suffix == ".json":
             found[name] = _timeless(json.loads(path.read_text()))
-        elif path.suffix in (".html", ".svg", ".png") or name == "results.csv":
+        elif path.suffix in (".html", ".svg", ".png") or path.name in ("results.csv", "summary.csv"):
             found[name] = "there"  # they show the clock's numbers
         else:
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
