@@ -431,3 +431,23 @@ def test_numbers_that_a_spreadsheet_has_given_a_point_are_the_labels(tmp_path: P
     task = Classification(labels=["0", "1", "true", "café"])
     for typed_, label in (("1.0", "1"), ("TRUE", "true"), ('["0"]', "0"), ("cafe\u0301 ", "café"), ("Café", "café")):
         assert read_answer(task, typed_, {"id": "1"}, None).target == label  # type: ignore[union-attr]
+
+
+def test_context_columns_are_in_the_sheet_and_no_part_of_the_text(tmp_path: Path) -> None:
+    from dal_nlp.annotation.answer_store import Desk
+    from dal_nlp.annotation.label_studio_format import data, interface
+    from dal_nlp.data.examples import context_of
+
+    flags = asking.flags("sentiment", tmp_path)
+    rows = asking.rows_of("sentiment", 24)
+    asking.write(Path(flags["data"]), [{**row, "product": f"phone {n}", "note": "="} for n, row in enumerate(rows)])
+    run("sentiment", tmp_path, context_columns=["product", "note"])
+    products = {row["id"]: f"phone {n}" for n, row in enumerate(rows)}
+    (first, *_) = asked = read_csv(sheet(tmp_path))
+    assert list(first)[:4] == ["id", "text", "product", "note (context)"]
+    assert {row["id"]: row["product"] for row in asked} == {row["id"]: products[row["id"]] for row in asked}
+    desk = Desk(tmp_path / "run", state(tmp_path))
+    example = desk.example(first["id"])
+    assert context_of(example) == {"product": first["product"], "note": "="}
+    assert 'value="$dal_nlp_context0"' in interface(desk.task, ["product", "note"])
+    assert data(desk.task, example, context_of(example))["dal_nlp_context0"] == first["product"]
