@@ -116,6 +116,8 @@ def other_files(folder: Path) -> list[str]:
 def _sheet(path: Path, written: Collection[str]) -> Sheet | None:
     """Return the sheet that a file is or is a copy of: its name holds that of a sheet."""
     base = path.stem
+    while base.endswith(_WRITTEN):  # round-000.csv.csv is nobody's called csv
+        base = base.rpartition(".")[0]
     match = _NAME.fullmatch(base)
     if not match:
         base = max((name for name in written if name in path.stem), key=len, default="")

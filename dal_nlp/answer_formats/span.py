@@ -10,7 +10,7 @@ from dal_nlp.answer_formats.studio import ABOUT, ANSWER, NONE, choice_tags, plac
 from dal_nlp.core.answer_format import REFUSALS, AgreementMeasure, AnswerFormat, StudioResult, TerminalPrompt, Widget
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Example
-from dal_nlp.data.answer_spans import places_of, read_answers
+from dal_nlp.data.answer_spans import parts_like, places_of, read_answers
 
 SPAN = "answer"  # Label Studio's label of a span; there is one kind
 #: A key for ``read_answers`` in place of a file's column.
@@ -62,6 +62,13 @@ class SpanFormat(AnswerFormat):
         first, dash, last = text.partition("-")
         if dash and _is_number(first) and _is_number(last) and int(first) < int(last) <= len(context):
             return {"text": [context[int(first) : int(last)]], "answer_start": [int(first)]}
+        alike = parts_like(text, context)
+        if len(alike) == 1:
+            ((begin, end),) = alike
+            return {"text": [context[begin:end]], "answer_start": [begin]}
+        if alike:
+            shown = ", ".join(f"{begin}:{context[begin:end][:20]}" for begin, end in alike[:4])
+            raise ValueError(f"the context holds {text[:60]!r} {len(alike)} times: write which one, such as {shown}")
         raise ValueError(f"the context does not hold {text[:60]!r}: copy the answer from it")
 
     def format_answer(self, target: Target, example: Example) -> str:

@@ -20,6 +20,11 @@ FURTHER_COLUMNS = (*START_COLUMNS, "is_impossible", "answer", "answers")
 _SHAPE = '{"text": [...], "answer_start": [...]}'
 _SHOWN = 40  # characters of a text in a message
 
+#: Quotation marks that a keyboard has no key for.
+_QUOTES = str.maketrans(
+    "\u2018\u2019\u201a\u201b\u2032`\u00b4\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", "'" * 7 + '"' * 7
+)
+
 Entry = tuple[Any, Any]  # a text and its start, unchecked
 
 #: How other tools count what is before an answer.
@@ -157,6 +162,34 @@ def places_of(text: str, context: str) -> Iterator[int]:
     while place >= 0:
         yield place
         place = context.find(text, place + 1)
+
+
+def parts_like(text: str, context: str) -> list[tuple[int, int]]:
+    """Return where a context has a text but for blanks, line ends, capitals, quotation marks and Unicode forms.
+
+    That is what typing makes of a text that was read; the places are [start, end), and none overlap.
+    """
+    wanted, _ = _typed(text.strip())
+    whole, places = _typed(context)
+    found: list[tuple[int, int]] = []
+    at = whole.find(wanted) if wanted else -1
+    while at >= 0:
+        found.append((places[at], places[at + len(wanted) - 1] + 1))
+        at = whole.find(wanted, at + len(wanted))
+    return found
+
+
+def _typed(text: str) -> tuple[str, list[int]]:
+    """Return a text as it may be typed, and for each of its characters the one in the text that it stands for."""
+    characters: list[str] = []
+    places: list[int] = []
+    for place, character in enumerate(text):
+        plain = " " if character.isspace() else unicodedata.normalize("NFKC", character).translate(_QUOTES).casefold()
+        if plain.isspace() and characters and characters[-1] == " ":
+            continue
+        characters += plain
+        places += [place] * len(plain)
+    return "".join(characters), places
 
 
 def _misplaced(text: str, start: int, context: str) -> str:

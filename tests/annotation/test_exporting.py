@@ -12,6 +12,7 @@ from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import Desk, open_desk
 from dal_nlp.annotation.exporting import NAMES, export
 from dal_nlp.annotation.ingesting import Ingested, ingest
+from dal_nlp.data.tool_rows import Columns
 from tests import tiny
 from tests import waiting_runs as asking
 from tests.waiting_runs import fill, run, state, typed
@@ -128,7 +129,7 @@ def test_label_studio_counts_characters_and_knows_skips(waiting: Waiting) -> Non
     found = read(folder, folder / "tasks.json", "label-studio")
     assert found.new == 2 and "'gone'" in found.problems[0]
     assert state(folder).answers == {two: "positive"} and list(state(folder).skipped) == [one]
-    assert state(folder).given[two][0]["by"] == "7"
+    assert state(folder).given[two][0].by == "7"
 
 
 def test_a_text_without_a_list_is_one_text() -> None:
@@ -147,7 +148,7 @@ def test_what_label_studio_may_write_costs_no_other_answer(waiting: Waiting) -> 
     (folder / "tasks.json").write_text(json.dumps(tasks))
     found = read(folder, folder / "tasks.json", "label-studio")
     assert found.new == 1 and "not as Label Studio writes it" in found.problems[0]
-    assert state(folder).given[two][0]["by"] == "anna@example.org"
+    assert state(folder).given[two][0].by == "anna@example.org"
     with pytest.raises(UserError, match="is a folder"):
         read(folder, folder / "run", "label-studio")
 
@@ -229,3 +230,75 @@ def test_nothing_is_exported_of_nothing(waiting: Waiting) -> None:
         write(folder, "csv")
     with pytest.raises(UserError, match="did you mean 'jsonl'"):
         export(Desk(folder / "run", state(folder)), "jsnl", "all", folder / "x")
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl", "hf-dataset"])
+def test_all_columns_of_the_pool_go_along_as_far_as_its_file_still_has_them(waiting: Waiting, format: str) -> None:
+    from dal_nlp.readers.sources import read_rows
+
+    folder = waiting("sentiment")
+    answered(folder, "sentiment")
+    desk = Desk(folder / "run", state(folder))
+    rows = asking.rows_of("sentiment", 24)
+    pool = asking.write(folder / "pool.jsonl", [{"day": n, "tags": ["a"], **row} for n, row in enumerate(rows)])
+    desk.config = desk.config.model_copy(update={"data": pool})
+    said: list[str] = []
+    export(desk, format, "labels", out(folder, format), said.append)
+    days = {row["id"]: str(n) for n, row in enumerate(rows)}
+    found = [row for _, row in read_rows(str(out(folder, format)))]
+    assert {row["id"]: str(row["day"]) for row in found} == {id: days[id] for id in desk.state.answers}
+    assert list(found[0])[:2] == ["day", "tags"] and not said
+    Path(pool).unlink()
+    export(desk, format, "labels", out(folder, format), said.append)
+    assert "other columns of the pool are left out: There is no file" in said[0]
+    assert [row["text"] for _, row in read_rows(str(out(folder, format)))] == [row["text"] for row in found]
+
+
+def test_ids_of_other_texts_and_foreign_ids(waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    ids = state(folder).waiting
+    with open_desk(folder / "run") as desk:
+        texts = [desk.example(id)["text"] for id in ids]
+    rotated = [
+        {"id": id, "text": text, "label": "positive"} for id, text in zip(ids, texts[1:] + texts[:1], strict=True)
+    ]
+    asking.write(folder / "a.jsonl", rotated)
+    found = read(folder, folder / "a.jsonl", "jsonl")
+    assert found.new == 0 and len(found.problems) == 4 and "is the id of another text" in found.problems[0]
+    asking.write(folder / "b.jsonl", [{**row, "id": 900 + n} for n, row in enumerate(rotated)])
+    found = read(folder, folder / "b.jsonl", "jsonl")
+    assert found.new == 4 and "4 rows found by the text, as their ids ('900', '901'" in found.remarks[0]
+
+
+def test_another_interface_of_label_studio(waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    one, two, *_ = state(folder).waiting
+
+    def task(id: str, *names: str) -> dict[str, Any]:
+        results = [{"from_name": name, "type": "choices", "value": {"choices": ["positive"]}} for name in names]
+        return {"data": {"dal_nlp_id": id}, "annotations": [{"result": results}]}
+
+    file = folder / "tasks.json"
+    file.write_bytes(b"\xef\xbb\xbf" + json.dumps([task(one, "mood")]).encode())
+    found = read(folder, file, "label-studio")
+    assert found.new == 1 and found.remarks == ["The answers of tasks.json are those of its control 'mood'."]
+    file.write_text(json.dumps([task(two, "mood", "topic")]))
+    with pytest.raises(UserError, match=r"no control 'answer' but 'mood', 'topic'.*--label-column"):
+        read(folder, file, "label-studio")
+    with open_desk(folder / "run") as desk:
+        assert ingest(desk, file, "label-studio", None, Columns(answer="topic")).new == 1
+
+
+def test_nothing_taken_is_exit_code_2(waiting: Waiting) -> None:
+    from typer.testing import CliRunner
+
+    from dal_nlp_cli.main import app
+
+    folder = waiting("sentiment")
+    asking.write(folder / "a.jsonl", [{"id": f"foreign {n}", "label": "positive"} for n in range(30)])
+    done = CliRunner().invoke(app, ["ingest", str(folder / "run"), str(folder / "a.jsonl"), "--format", "jsonl"])
+    assert done.exit_code == 2 and "not taken: 30" in done.output
+    (id, *_) = state(folder).waiting
+    asking.write(folder / "b.jsonl", [{"id": id, "mood": "positive"}])
+    named = ["ingest", str(folder / "run"), str(folder / "b.jsonl"), "--format", "jsonl", "--label-column", "mood"]
+    assert [CliRunner().invoke(app, named).exit_code for _ in range(2)] == [0, 0]  # known already is no mistake

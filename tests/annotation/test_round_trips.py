@@ -50,7 +50,7 @@ ROWS = st.lists(st.tuples(IDS, TEXTS, LABELS), min_size=2, max_size=4, unique_by
 def desk_of(rows: list[tuple[str, str, str]], config: RunConfig, folder: Path) -> Desk:
     """What ``export`` reads of a run in which every text was answered."""
     examples = {id: {"id": id, "text": text, "pair": None} for id, text, _ in rows}
-    events = {id: {"target": label, "by": "anna"} for id, _, label in rows}
+    events = {id: SimpleNamespace(answered=True, target=label, by="anna", at="", note="") for id, _, label in rows}
     state = SimpleNamespace(
         given=dict.fromkeys(examples), answers={id: label for id, _, label in rows}, waiting=[], decision=events.get
     )

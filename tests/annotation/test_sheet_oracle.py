@@ -373,3 +373,81 @@ def test_a_run_that_died_while_it_took_answers_ends_as_if_it_had_not(
         (copy / "files.txt").write_text((folder / "files.txt").read_text())
         run("sentiment", copy, **settings)
         assert said(copy) == said(folder)
+
+
+@pytest.mark.parametrize(
+    "name", ["round-000 (1).csv", "Copy of round-000.csv", "round-000.csv.csv", "round-000_anna.jsonl"]
+)
+def test_a_copy_of_a_sheet_is_read_as_the_sheet(folder: Path, name: str) -> None:
+    rows = read_csv(sheet(folder))
+    filled = [{**row, "answer": typed("sentiment")[row["id"]]} for row in rows]
+    if name.endswith(".jsonl"):
+        asking.write(sheet(folder, name), filled)
+    else:
+        write_csv(sheet(folder, name), filled)
+    result = run("sentiment", folder)
+    assert result.labels == {row["id"]: asking.gold("sentiment")[row["id"]] for row in rows}
+    assert {event["by"] for event in events(folder, "label")} == {"round-000"}
+
+
+def test_a_copy_that_says_something_else_is_no_answer_and_a_file_that_is_none_is_named(folder: Path) -> None:
+    rows = read_csv(sheet(folder))
+    fill(sheet(folder), {rows[0]["id"]: "positive"})
+    write_csv(sheet(folder, "round-000 (1).csv"), [{**rows[0], "answer": "negative"}])
+    sheet(folder, "round-000.xlsx").write_bytes(b"PK")
+    sheet(folder, "notes.txt").write_text("call ben")
+    sheet(folder, "~$round-000.xlsx").write_bytes(b"")
+    result = run("sentiment", folder)
+    assert not result.labels
+    said = " ".join(result.remarks)
+    assert "has another answer than in round-000 (1).csv, row 2" in said
+    assert "round-000.xlsx is" in said and "CSV UTF-8" in said  # no workbook, or nothing to read it with
+    assert "notes.txt; a sheet keeps its name" in said and "~$" not in said
+
+
+def test_rows_whose_ids_a_spreadsheet_has_moved_are_named_and_not_taken(folder: Path) -> None:
+    rows = read_csv(sheet(folder))
+    ids = [row["id"] for row in rows]
+    moved = [{**row, "id": id, "answer": "positive"} for row, id in zip(rows, ids[1:] + ids[:1], strict=True)]
+    write_csv(sheet(folder), moved)
+    result = run("sentiment", folder)
+    assert not result.labels and len(result.pending) == 4
+    assert f"row 2: '{ids[1]}' is the id of another text: " in result.remarks[0]
+
+
+def test_errors_of_a_spreadsheet_are_no_answers(waiting: Waiting) -> None:
+    folder = waiting("summarization")
+    ids = [row["id"] for row in read_csv(sheet(folder))]
+    fill(sheet(folder), dict(zip(ids, ["#NAME?", "#WERT!", "#N/A", "council built"], strict=True)))
+    result = run("summarization", folder)
+    assert result.labels == {ids[3]: "council built"}
+    assert sum("what a spreadsheet makes of an answer" in remark for remark in result.remarks) == 3
+
+
+def test_numbers_that_a_spreadsheet_has_given_a_point_are_the_labels(tmp_path: Path) -> None:
+    from dal_nlp.annotation.parsing import read_answer
+    from dal_nlp.tasks.classification import Classification
+
+    task = Classification(labels=["0", "1", "true", "café"])
+    for typed_, label in (("1.0", "1"), ("TRUE", "true"), ('["0"]', "0"), ("cafe\u0301 ", "café"), ("Café", "café")):
+        assert read_answer(task, typed_, {"id": "1"}, None).target == label  # type: ignore[union-attr]
+
+
+def test_context_columns_are_in_the_sheet_and_no_part_of_the_text(tmp_path: Path) -> None:
+    from dal_nlp.annotation.answer_store import Desk
+    from dal_nlp.annotation.label_studio_format import data, interface
+    from dal_nlp.data.examples import context_of
+
+    flags = asking.flags("sentiment", tmp_path)
+    rows = asking.rows_of("sentiment", 24)
+    asking.write(Path(flags["data"]), [{**row, "product": f"phone {n}", "note": "="} for n, row in enumerate(rows)])
+    run("sentiment", tmp_path, context_columns=["product", "note"])
+    products = {row["id"]: f"phone {n}" for n, row in enumerate(rows)}
+    (first, *_) = asked = read_csv(sheet(tmp_path))
+    assert list(first)[:4] == ["id", "text", "product", "note (context)"]
+    assert {row["id"]: row["product"] for row in asked} == {row["id"]: products[row["id"]] for row in asked}
+    desk = Desk(tmp_path / "run", state(tmp_path))
+    example = desk.example(first["id"])
+    assert context_of(example) == {"product": first["product"], "note": "="}
+    assert 'value="$dal_nlp_context0"' in interface(desk.task, ["product", "note"])
+    assert data(desk.task, example, context_of(example))["dal_nlp_context0"] == first["product"]

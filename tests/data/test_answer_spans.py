@@ -267,3 +267,22 @@ def test_every_span_is_read_back_and_no_other_start_passes(context: str, data: s
     if other < 0 or context[other : other + len(text)] != text:
         with pytest.raises(RowError, match="the answer"):
             read_answers({"a": {"text": [text], "answer_start": [other]}}, "a", context)
+
+
+@pytest.mark.parametrize(
+    ("typed", "part"),
+    [
+        ('"good day"', "\u201cgood\u00a0day\u201d"),
+        ("GOOD DAY", "good\u00a0day"),
+        ("home late.\nShe said", "home late.\r\nShe  said"),
+        ("\ufb01ne", "fine"),
+        ("it's", "It\u2019s"),
+    ],
+)
+def test_what_typing_changes_does_not_hide_a_part(typed: str, part: str) -> None:
+    from dal_nlp.data.answer_spans import parts_like
+
+    context = f"Then: {part}; he left."
+    assert [context[start:end] for start, end in parts_like(typed, context)] == [part]
+    assert len(parts_like(typed, f"{context} {part}")) == 2
+    assert parts_like("nowhere", context) == [] and parts_like(" ", context) == []

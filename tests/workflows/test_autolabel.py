@@ -171,3 +171,23 @@ def test_mistakes_are_sentences(finished: Path, tmp_path: Path) -> None:
         done = CliRunner().invoke(app, ["autolabel", *words])
         assert done.exit_code == 2
         assert message in " ".join(done.stderr.split())
+
+
+def test_every_row_is_in_one_file_and_formulas_in_none(finished: Path, tmp_path: Path) -> None:
+    state = read_state(finished)
+    (id, *_), texts = state.training_ids, {row["id"]: row["text"] for row in tiny.sentences(150)}
+    rows = [{"id": "e", "text": " "}, {"id": id, "text": texts[id]}, {"id": "@x", "text": "=cmd|'/c calc'!A1"}]
+    new = write(tmp_path / "new.jsonl", [*rows, *tiny.sentences(20, seed=3)])
+    done = CliRunner().invoke(
+        app, ["autolabel", str(finished), new, "--precision", "0.8", "--out", str(tmp_path / "o")]
+    )
+    assert done.exit_code == 0, done.output
+    files = {name: rows_of(tmp_path / "o" / f"{name}.csv") for name in ("labelled", "people", "rejected")}
+    assert sum(map(len, files.values())) == 23
+    assert [(row["id"], row["reason"]) for row in files["rejected"]] == [
+        ("e", "empty text"),
+        (id, "labelled in the run"),
+    ]
+    written = [row for row in files["labelled"] + files["people"] if row["id"] == "'@x"]
+    assert [row["text"] for row in written] == ["'=cmd|'/c calc'!A1"]
+    assert not any(cell.startswith(("=", "@")) for rows in files.values() for row in rows for cell in row.values())
