@@ -79,11 +79,12 @@ class Prediction:
     confidence: float
 
 
-def pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-    """Pad lists of numbers on the right to (R, L)."""
+def pad(rows: Sequence[Sequence[int]], value: int, side: str = "right") -> Tensor:
+    """Pad lists of numbers to (R, L), on the right or on the left."""
     padded = np.full((len(rows), max(map(len, rows))), value, dtype=np.int64)
     for i, row in enumerate(rows):
-        padded[i, : len(row)] = row
+        start = 0 if side == "right" else padded.shape[1] - len(row)
+        padded[i, start : start + len(row)] = row
     return torch.from_numpy(padded)
 
 
@@ -206,8 +207,11 @@ class Task(Protocol):
     def head(self, model: nn.Module) -> nn.Module:
         """Return the output layer."""
 
+    def logits(self, result: Any) -> Tensor:
+        """Return what the model's result says, as ``categoricals`` and ``loss`` read it: R rows of A numbers."""
+
     def categoricals(self, raw: Tensor, batch: Batch) -> Categoricals:
-        """Turn the output layer's result into log-probabilities."""
+        """Turn what ``logits`` returned into log-probabilities."""
 
     def loss(self, raw: Tensor, batch: Batch) -> Tensor:
         """Return the training loss of each example, (B,)."""

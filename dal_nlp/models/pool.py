@@ -237,7 +237,7 @@ class Pool:
         state = process_state()
         training = self._model.training
         self._model.eval()
-        halved = 0
+        halved, states = 0, False  # what the first batch reads, the others will
         try:
             for batch in self._progress.track(batches[state.process_index :: state.num_processes], label):
                 waiting = [batch]
@@ -248,18 +248,21 @@ class Pool:
                         continue
                     longest = int(lengths[positions].max())
                     most = min(self._scoring.batch_size, self._scoring.batch_tokens // longest) // 2**halved
-                    value = self._fitting(positions, max(1, most), read)
-                    if value is None:
+                    found = self._fitting(positions, max(1, most), read, states)
+                    if found is None:
                         halved += 1
                         waiting.append(positions)
                     else:
-                        yield positions, value[0]
+                        value, states = found
+                        yield positions, value
         finally:
             self._model.train(training)
             self._spend(time.perf_counter() - started)
 
-    def _fitting(self, positions: Positions, most: int, read: Callable[[Forward], T]) -> tuple[T] | None:
-        """Return what is read of a batch, or None where the device's memory does not hold it.
+    def _fitting(
+        self, positions: Positions, most: int, read: Callable[[Forward], T], states: bool
+    ) -> tuple[T, bool] | None:
+        """Return what is read of a batch, and whether hidden states were; None where the device's memory is too small.
 
         Raises:
             UserError: Less than this batch, one row of input, cannot be tried.
@@ -268,7 +271,10 @@ class Pool:
         device = next(self._model.parameters()).device
         try:
             batch = self._task.collate(examples).to(device)
-            return (read(Forward(self._model, self._task, batch, examples, self._draws, most, self._companions)),)
+            forward = Forward(
+                self._model, self._task, batch, examples, self._draws, most, self._companions, states=states
+            )
+            return read(forward), forward.reads_states
         except (RuntimeError, MemoryError) as error:
             if not isinstance(error, MemoryError) and not should_reduce_batch_size(error):
                 raise

@@ -21,7 +21,6 @@ from dal_nlp.core.distributed import together
 from dal_nlp.core.errors import BrokenModelError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Batch, Example, Task
-from dal_nlp.models.hooks import Tap
 from dal_nlp.models.pool import fetch
 from dal_nlp.models.pooled_states import States, spread_states
 from dal_nlp.models.vectors import Positions
@@ -250,7 +249,7 @@ def _losses(
         {name: values[start : start + size] for name, values in batch.inputs.items()}
         for start in range(0, len(batch.owner), size)
     ]
-    run = partial(_run, wrapped, task.head(model), beside is not None)
+    run = partial(_run, wrapped, task, type(model).__name__, beside is not None)
     # One example of many rows goes through in slices. Of these only what the loss reads is kept; the rest is made again
     # on the way back.
     results = [run(parts[0])] if len(parts) == 1 else [checkpoint(run, part, use_reentrant=False) for part in parts]
@@ -263,12 +262,13 @@ def _losses(
     return weighted, beside.loss(spread_states(states, batch), losses, place)
 
 
-def _run(wrapped: nn.Module, head: nn.Module, states: bool, inputs: dict[str, Tensor]) -> tuple[Tensor, States | None]:
-    """Return the output layer's result over some rows, and the states if they are wanted."""
+def _run(
+    wrapped: nn.Module, task: Task, name: str, states: bool, inputs: dict[str, Tensor]
+) -> tuple[Tensor, States | None]:
+    """Return what the model gives for some rows, and the states if they are wanted."""
     asked = {"output_hidden_states": True} if states else {}
-    with Tap(head) as tap:
-        result = wrapped(**inputs, **asked)
-    return tap.output, States.of(result, inputs) if states else None
+    result = wrapped(**inputs, **asked)
+    return task.logits(result), States.of(result, inputs, name) if states else None
 
 
 def _average(module: nn.Module, accelerator: Accelerator) -> None:

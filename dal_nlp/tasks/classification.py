@@ -188,13 +188,14 @@ class Classification:
         return []
 
     def collate(self, examples: Sequence[Example]) -> Batch:
-        """Pad to the longest text of the batch."""
+        """Pad to the longest text of the batch, on the tokenizer's side."""
+        side = self.tokenizer.padding_side
         names = [name for name in self.tokenizer.model_input_names if name in examples[0]]
         inputs = {
-            name: pad([e[name] for e in examples], self.tokenizer.pad_token_id if name == "input_ids" else 0)
+            name: pad([e[name] for e in examples], self.tokenizer.pad_token_id if name == "input_ids" else 0, side)
             for name in names
         }
-        inputs["attention_mask"] = pad([[1] * len(e["input_ids"]) for e in examples], 0)
+        inputs["attention_mask"] = pad([[1] * len(e["input_ids"]) for e in examples], 0, side)
         known = all(e.get("target") is not None for e in examples)
         labels = torch.tensor([self.labels.index(e["target"]) for e in examples]) if known else None
         return Batch(inputs, torch.arange(len(examples)), len(examples), labels)
@@ -223,6 +224,11 @@ class Classification:
         from dal_nlp.models.loading import output_layer
 
         return output_layer(model, len(self.labels))
+
+    def logits(self, result: Any) -> Tensor:
+        """Return the logits of the labels, (R, C)."""
+        logits: Tensor = result["logits"]
+        return logits
 
     def categoricals(self, raw: Tensor, batch: Batch) -> Categoricals:
         """Return log-softmax of the logits (B, C) as (B, 1, C)."""

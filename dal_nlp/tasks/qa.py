@@ -277,6 +277,10 @@ class ExtractiveQA:
 
         return output_layer(model, 2)
 
+    def logits(self, result: Any) -> Tensor:
+        """Return the scores of every token as a start and as an end, (R, T, 2)."""
+        return torch.stack([result["start_logits"], result["end_logits"]], -1)
+
     def categoricals(self, raw: Tensor, batch: Batch) -> Ragged:
         """Return log p of every span and of "no answer", from starts and ends (R, T, 2), as rows of 1 + T x L.
 

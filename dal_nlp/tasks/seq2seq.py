@@ -4,11 +4,9 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.models.hooks import Tap
 from dal_nlp.models.loading import check_length, load_config, load_model
 
 #: Tells a pair that was warm-started here from a model that was trained to write.
@@ -44,7 +42,6 @@ def load_writer(source: str, tokenizer: Any) -> nn.Module:
     else:
         model = _pair(source, config, tokenizer)
     check_start(model, source)
-    check_logits(model, source)
     return model
 
 
@@ -79,11 +76,6 @@ def end_token(model: nn.Module) -> int | None:
     return end[0] if isinstance(end, list) else end
 
 
-def logits_bias(model: nn.Module) -> Tensor | None:
-    """Return what some models (Marian, BART) add to the output layer's result, (1, V)."""
-    return dict(model.named_buffers()).get("final_logits_bias")
-
-
 def check_lengths(model: Any, document: int, summary: int) -> None:
     """Raise ``UserError`` where documents or summaries of so many tokens would have more positions than there are."""
     check_length(model.get_encoder(), document)
@@ -105,23 +97,6 @@ def generation_config(model: Any, settings: dict[str, Any]) -> Any:
     start = {"decoder_start_token_id": start_token(model)}
     config.update(**{**greedy, **lengths, **one, **start, **settings})
     return config
-
-
-def check_logits(model: Any, name: str) -> None:
-    """Raise ``UserError`` where a model's predictions are not what its output layer gives and ``logits_bias`` adds.
-
-    Some cap their logits (T5Gemma) or predict several words at a time (ProphetNet): they would be scored wrongly.
-    """
-    token = torch.tensor([[start_token(model)]], device=model.device)
-    with torch.inference_mode(), Tap(model.get_output_embeddings()) as tap:
-        logits = model(input_ids=token, decoder_input_ids=token).logits
-    bias = logits_bias(model)
-    given = tap.output if bias is None else tap.output + bias
-    if logits.shape != given.shape or not torch.allclose(logits, given, atol=1e-4):
-        raise UserError(
-            f"{name} does not predict by its output layer alone, so its texts could not be scored: use another "
-            "--model, such as google/flan-t5-small."
-        )
 
 
 def generate(model: Any, config: Any, encoded: Any, attention_mask: Tensor, rows: Sequence[int]) -> list[list[int]]:

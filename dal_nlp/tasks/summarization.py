@@ -24,7 +24,6 @@ from dal_nlp.data.references import read_references, references
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.seq2seq import (
     check_lengths,
-    check_logits,
     check_start,
     check_writer,
     end_token,
@@ -32,7 +31,6 @@ from dal_nlp.tasks.seq2seq import (
     generation_config,
     is_weak,
     load_writer,
-    logits_bias,
     start_token,
 )
 from dal_nlp.tasks.text_checks import KINDS, soundness
@@ -115,7 +113,6 @@ class Summarization:
         # Of the model, once it is there.
         self._start: int | None = None
         self._end: int | None = None
-        self._bias: Tensor | None = None
 
     @classmethod
     def from_config(cls, config: RunConfig) -> "Summarization":
@@ -141,7 +138,6 @@ class Summarization:
             )
         task = cls(construct("task", SummarizationOptions, options), max_length=max_length, tokenizer=tokenizer)
         check_start(model, type(model).__name__)
-        check_logits(model, type(model).__name__)
         task._adopt(model)
         return task
 
@@ -211,7 +207,7 @@ class Summarization:
     def _adopt(self, model: nn.Module) -> None:
         """Take up what collating and scoring need to know of a model, which stays the same while it is trained."""
         check_lengths(model, self._max_length, self._options.max_new_tokens)
-        self._start, self._end, self._bias = start_token(model), end_token(model), logits_bias(model)
+        self._start, self._end = start_token(model), end_token(model)
 
     def _generation(self, model: nn.Module) -> Any:
         options = self._options
@@ -366,20 +362,22 @@ class Summarization:
         layer: nn.Module = model.get_output_embeddings()  # type: ignore[operator]
         return layer
 
+    def logits(self, result: Any) -> Tensor:
+        """Return the logits of every token, (R, T, V)."""
+        logits: Tensor = result["logits"]
+        return logits
+
     def categoricals(self, raw: Tensor, batch: Batch) -> Categoricals:
         """Return log p(. | y_<t, x) at every token of the hypothesis, (B, T, V)."""
         hypothesis = batch.extra["hypothesis"]
         mask = hypothesis != NOWHERE
-        return Categoricals(self._logits(raw).log_softmax(-1), mask, self.reduction, hypothesis.clamp(min=0))
-
-    def _logits(self, raw: Tensor) -> Tensor:
-        return raw.float() if self._bias is None else raw.float() + self._bias.to(raw.device)
+        return Categoricals(raw.float().log_softmax(-1), mask, self.reduction, hypothesis.clamp(min=0))
 
     def loss(self, raw: Tensor, batch: Batch) -> Tensor:
         """Return the mean cross-entropy of each reference's tokens, (B,)."""
         if batch.labels is None:
             raise ValueError("the loss needs examples with targets")
-        losses = nn.functional.cross_entropy(self._logits(raw).mT, batch.labels, ignore_index=NOWHERE, reduction="none")
+        losses = nn.functional.cross_entropy(raw.float().mT, batch.labels, ignore_index=NOWHERE, reduction="none")
         return losses.sum(1) / (batch.labels != NOWHERE).sum(1)
 
     def weights(self, targets: Sequence[Target]) -> list[float]:
