@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.config import RunConfig
+from dal_nlp.core.errors import UserError
 from dal_nlp.core.ledger import Target
 
 if TYPE_CHECKING:
@@ -72,6 +73,35 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Feeding:
+    """How a model has to be fed.
+
+    Attributes:
+        longest: Tokens of the longest text that it reads; None where nothing is known.
+        padding: The side on which texts are padded; "equal": the texts of a batch must be of equal length, as the model
+            cannot be kept from the padding.
+        name: Of the model, for messages.
+    """
+
+    longest: int | None = None
+    padding: Literal["right", "left", "equal"] = "right"
+    name: str = ""
+
+    @property
+    def equal_lengths(self) -> bool:
+        """Whether the texts of a batch must be of equal length."""
+        return self.padding == "equal"
+
+    def check(self, tokens: int) -> None:
+        """Raise ``UserError`` for texts of more tokens than the model reads."""
+        if self.longest is not None and tokens > self.longest:
+            raise UserError(
+                f"max_length {tokens} is above the {self.longest} tokens that {self.name} reads: lower it, with --set "
+                f"max_length={self.longest} for example."
+            )
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What the model answers to one example: a target, and how sure it is of it (a probability)."""
 
@@ -106,6 +136,7 @@ class Task(Protocol):
     reduction: Literal["sum", "mean"]
     labels: list[str]
     tokenizer: Any
+    feeding: Feeding  # how the model that was loaded last has to be fed
 
     @classmethod
     def from_config(cls, config: RunConfig) -> Self:

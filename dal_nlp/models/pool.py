@@ -31,20 +31,24 @@ T = TypeVar("T")
 NO_GROUPS = "query.max_per_group counts groups, and this task's examples have none: leave it out."
 
 
-def make_batches(lengths: NDArray[np.int_], rows: NDArray[np.int_], scoring: ScoringConfig) -> list[Positions]:
+def make_batches(
+    lengths: NDArray[np.int_], rows: NDArray[np.int_], scoring: ScoringConfig, equal: bool = False
+) -> list[Positions]:
     """Cut positions, longest first, into batches of at most ``batch_size`` rows and ``batch_tokens`` tokens.
 
     Args:
         lengths: (N,) tokens of each example's longest row.
         rows: (N,) model input rows of each example; one of more rows than fit makes a batch of its own.
         scoring: The two limits. A batch is padded to its first, longest example.
+        equal: Whether the examples of a batch must be of equal length.
     """
     order = np.argsort(-lengths, kind="stable")
     batches, start, filled = [], 0, 0
     for end, position in enumerate(order):
         filled += int(rows[position])
         longest = int(lengths[order[start]])
-        if end > start and (filled > scoring.batch_size or filled * longest > scoring.batch_tokens):
+        full = filled > scoring.batch_size or filled * longest > scoring.batch_tokens
+        if end > start and (full or (equal and lengths[position] < longest)):
             batches.append(order[start:end])
             start, filled = end, int(rows[position])
     if len(order):
@@ -233,7 +237,9 @@ class Pool:
         started = time.perf_counter()
         sizes = self._examples.with_format("arrow", columns=["length", "rows"])[:]
         lengths, rows = (sizes[name].to_numpy()[self._rows] for name in ("length", "rows"))
-        batches = make_batches(lengths, rows, self._scoring)
+        feeding = self._task.feeding
+        feeding.check(int(lengths.max(initial=0)))
+        batches = make_batches(lengths, rows, self._scoring, feeding.equal_lengths)
         state = process_state()
         training = self._model.training
         self._model.eval()

@@ -161,10 +161,11 @@ def fit(
     losses = torch.zeros(steps, device=accelerator.device)
     lengths, sizes = (np.array([row[name] for row in rows]) for name in ("length", "rows"))
     plan = list(step_batches(lengths, training.batch_size * training.accumulation, steps, rng))
+    equal = lengths if task.feeding.equal_lengths else None
     for number, positions in enumerate(progress.track(plan, "training")):
         with together():
             total = float(weights.mean()) * len(positions)
-            for part in cut(positions, sizes, training.batch_size):
+            for part in cut(positions, sizes, training.batch_size, equal):
                 batch = _batch(task, rows, part, weights, accelerator, beside is not None)
                 place = Place(number / steps, len(part))
                 weighted, added = _losses(wrapped, model, task, batch, beside, place, training.batch_size)
@@ -189,18 +190,22 @@ def fit(
     return Fit(steps, last, time.perf_counter() - started)
 
 
-def cut(positions: Positions, rows: NDArray[np.int_], size: int) -> Iterator[Positions]:
+def cut(
+    positions: Positions, rows: NDArray[np.int_], size: int, lengths: NDArray[np.int_] | None = None
+) -> Iterator[Positions]:
     """Yield the parts of an optimizer step that go through the model at once: at most ``size`` rows, or one example.
 
     Args:
         positions: (n,) of the step.
         rows: (N,) model input rows of each example.
         size: Most rows in a part.
+        lengths: (N,) tokens of each example, where those of a part must be of equal length.
     """
     start = filled = 0
     for end, position in enumerate(positions):
         filled += int(rows[position])
-        if end > start and filled > size:
+        other = lengths is not None and lengths[position] != lengths[positions[start]]
+        if end > start and (filled > size or other):
             yield positions[start:end]
             start, filled = end, int(rows[position])
     yield positions[start:]

@@ -16,6 +16,7 @@ from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError, near
 from dal_nlp.core.ledger import Target
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.task import Batch, Example, Prediction, pad
+from dal_nlp.models.reading import Feeding, Wanted, settle
 from dal_nlp.session.stopping_history import cohen_kappa
 from dal_nlp.tasks import metrics
 
@@ -62,6 +63,7 @@ class Classification:
     ) -> None:
         self.labels = list(labels)
         self.tokenizer = tokenizer
+        self.feeding = Feeding()
         self._columns, self._label_column = list(columns), label_column
         self._max_length, self._fixed = max_length, fixed
 
@@ -167,7 +169,18 @@ class Classification:
         """Load a sequence classifier with one output for every label."""
         from dal_nlp.models.loading import load_classifier
 
-        return load_classifier(source, self.labels)
+        model = load_classifier(source, self.labels)
+        self._settle(model, source, trusted=True)
+        return model
+
+    def _settle(self, model: nn.Module, source: str, trusted: bool) -> None:
+        """Find out how the model has to be fed."""
+
+        def read(inputs: Mapping[str, Tensor]) -> list[Tensor]:
+            return list(self.logits(model(**inputs)))
+
+        wanted = Wanted(self._max_length, ("right", "left", "equal"), name=source)
+        self.feeding = settle(model, self.tokenizer, read, wanted, self.feeding if trusted else None)
 
     def encode(self, examples: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Tokenise texts; adds the tokenizer's outputs, ``length`` and ``rows`` (always 1).

@@ -19,7 +19,7 @@ from dal_nlp.core.ledger import Target
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.task import REFUSALS, Batch, Example, Prediction, pad
 from dal_nlp.data.answer_spans import places_of, read_answers
-from dal_nlp.models.loading import check_length
+from dal_nlp.models.reading import Feeding, Wanted, settle
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.qa_spans import NO_ANSWER, first_distances, gold, limits, positions, said
 from dal_nlp.tasks.qa_windows import cut
@@ -93,6 +93,7 @@ class ExtractiveQA:
     ) -> None:
         self.labels = [NONE] if options.unanswerable else []
         self.tokenizer = tokenizer
+        self.feeding = Feeding()
         self._options, self._columns, self._label_column = options, list(columns), label_column
         self._max_length, self._longest = max_length, options.longest_answer
 
@@ -117,7 +118,7 @@ class ExtractiveQA:
         if type(model).__name__.endswith("ForSequenceClassification"):
             raise UserError(f"{type(model).__name__} classifies texts: leave task='qa' out.")
         task = cls(construct("task", QAOptions, options), max_length=max_length, tokenizer=tokenizer)
-        check_length(model, max_length)
+        task._settle(model, type(model).__name__, trusted=False)
         config: Any = model.config
         if config.to_dict().get(UNANSWERABLE, False):
             task.labels = [NONE]
@@ -201,10 +202,20 @@ class ExtractiveQA:
         from dal_nlp.models.loading import load_model
 
         model = load_model("AutoModelForQuestionAnswering", source, id2label={0: "start", 1: "end"})
-        check_length(model, self._max_length)
+        self._settle(model, source, trusted=True)
         config: Any = model.config
         config.update({UNANSWERABLE: self.unanswerable})
         return model
+
+    def _settle(self, model: nn.Module, source: str, trusted: bool) -> None:
+        """Find out how the model has to be fed; a window's places count from its left."""
+
+        def read(inputs: Mapping[str, Tensor]) -> list[Tensor]:
+            raw = self.logits(model(**inputs))
+            return [row[there.bool()] for row, there in zip(raw, inputs["attention_mask"], strict=True)]
+
+        wanted = Wanted(self._max_length, ("right",), name=source, pairs=True, all_lengths=True)
+        self.feeding = settle(model, self.tokenizer, read, wanted, self.feeding if trusted else None)
 
     def encode(self, examples: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Cut contexts into windows; adds these, ``length`` (tokens of the longest window) and ``rows`` (windows)."""

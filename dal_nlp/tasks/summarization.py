@@ -21,16 +21,18 @@ from dal_nlp.core.ledger import Target
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.task import REFUSALS, Batch, Example, Prediction, decode, pad
 from dal_nlp.data.references import read_references, references
+from dal_nlp.models.reading import Feeding, Wanted, settle
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.seq2seq import (
-    check_lengths,
     check_start,
+    check_summary_length,
     check_writer,
     end_token,
     generate,
     generation_config,
     is_weak,
     load_writer,
+    read_rows,
     start_token,
 )
 from dal_nlp.tasks.text_checks import KINDS, soundness
@@ -106,6 +108,7 @@ class Summarization:
     ) -> None:
         self.labels: list[str] = []
         self.tokenizer = tokenizer
+        self.feeding = Feeding()
         self._options, self._columns, self._label_column = options, list(columns), label_column
         self._max_length = max_length
         self._weak = False
@@ -138,7 +141,7 @@ class Summarization:
             )
         task = cls(construct("task", SummarizationOptions, options), max_length=max_length, tokenizer=tokenizer)
         check_start(model, type(model).__name__)
-        task._adopt(model)
+        task._adopt(model, type(model).__name__, trusted=False)
         return task
 
     def fields(self, example: str | Mapping[str, Any]) -> dict[str, Any]:
@@ -199,15 +202,22 @@ class Summarization:
     def load(self, source: str) -> nn.Module:
         """Load an encoder-decoder, whose saved copies will write as this task does; see ``load_writer``."""
         model: Any = load_writer(source, self.tokenizer)
-        self._adopt(model)
+        self._adopt(model, source, trusted=True)
         model.generation_config = self._generation(model)
         loaded: nn.Module = model
         return loaded
 
-    def _adopt(self, model: nn.Module) -> None:
+    def _adopt(self, model: nn.Module, source: str, trusted: bool) -> None:
         """Take up what collating and scoring need to know of a model, which stays the same while it is trained."""
-        check_lengths(model, self._max_length, self._options.max_new_tokens)
         self._start, self._end = start_token(model), end_token(model)
+        self.feeding = settle(
+            model,
+            self.tokenizer,
+            lambda inputs: read_rows(model, inputs),
+            Wanted(self._max_length, ("right", "equal"), name=source, all_lengths=True),
+            self.feeding if trusted else None,
+        )
+        check_summary_length(model, self._options.max_new_tokens)
 
     def _generation(self, model: nn.Module) -> Any:
         options = self._options
