@@ -81,11 +81,13 @@ class Feeding:
         padding: The side on which texts are padded; "equal": the texts of a batch must be of equal length, as the model
             cannot be kept from the padding.
         name: Of the model, for messages.
+        kind: Of which class it is.
     """
 
     longest: int | None = None
     padding: Literal["right", "left", "equal"] = "right"
     name: str = ""
+    kind: str = ""
 
     @property
     def equal_lengths(self) -> bool:

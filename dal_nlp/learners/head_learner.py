@@ -21,11 +21,10 @@ from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import derive, generator, torch_seeded
 from dal_nlp.core.task import Batch, Task
 from dal_nlp.data.corpus import Corpus
-from dal_nlp.learners.feature_cache import Features, open_cache
+from dal_nlp.learners.feature_cache import Features, load_headed, open_cache
 from dal_nlp.learners.learner import Learner, whole_folder, write_model
 from dal_nlp.learners.linear import fit_linear
 from dal_nlp.models.auxiliary import TokenLosses, token_losses
-from dal_nlp.models.loading import load_model
 from dal_nlp.models.loss_prediction import FILE as LOSS_HEAD
 from dal_nlp.models.loss_prediction import LossHead, LossPrediction
 from dal_nlp.models.pool import fetch
@@ -225,7 +224,7 @@ class HeadLearner(Learner):
                 if self._config.finish == "full":
                     shutil.copytree(tuned, draft, dirs_exist_ok=True)
                 elif self._config.whole:
-                    write_whole(self._source, place, self._task, draft)
+                    write_whole(self._source, place, self._task, self._config.max_length, draft)
                 for name in (HEAD, LOSS_HEAD, "fit.json"):
                     if (place / name).is_file():
                         shutil.copy(place / name, draft)
@@ -247,21 +246,19 @@ def read_head(folder: Path) -> tuple[Tensor, Tensor, float]:
     return values["weight"], values["bias"], float(values["unseen"])
 
 
-def load_whole(source: str, place: Path, labels: list[str]) -> nn.Module:
-    """Return the classifier of an encoder and the layer of a checkpoint."""
-    from dal_nlp.learners.head_model import HeadModel
-
+def load_whole(source: str, place: Path, task: Task, longest: int) -> nn.Module:
+    """Return the classifier of an encoder and the layer of a checkpoint, for texts of so many tokens at most."""
     weight, bias, unseen = read_head(place)
-    head = nn.Linear(weight.shape[1], len(labels))
+    head = nn.Linear(weight.shape[1], len(task.labels))
     with torch.no_grad():
         head.weight.zero_()[: len(weight)] = weight
         head.bias.fill_(unseen)[: len(bias)] = bias
-    return HeadModel.of(load_model("AutoModel", source), head, labels)
+    return load_headed(source, task, longest, head)
 
 
-def write_whole(source: str, place: Path, task: Task, folder: Path) -> None:
+def write_whole(source: str, place: Path, task: Task, longest: int, folder: Path) -> None:
     """Write the classifier of an encoder and the layer of a checkpoint, and its tokenizer, for ``from_pretrained``."""
-    write_model(load_whole(source, place, task.labels), task, folder)
+    write_model(load_whole(source, place, task, longest), task, folder)
 
 
 def _places(examples: Dataset) -> Positions:

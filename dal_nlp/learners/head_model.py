@@ -49,14 +49,21 @@ class HeadModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         return_dict: bool | None = None,
     ) -> SequenceClassifierOutput:
         """Return the logits of R texts, (R, C), and their mean cross-entropy where labels are given."""
+        pooled, states = self.pooled(input_ids, attention_mask, token_type_ids)
+        logits = self.classifier(pooled)
+        loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
+        return SequenceClassifierOutput(
+            loss=loss, logits=logits, hidden_states=states if output_hidden_states else None
+        )
+
+    def pooled(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the mean of the encoder's last states over the tokens of R texts, (R, H), and all states."""
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         kinds = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         encoder = self.base.get_encoder() if self.base.config.is_encoder_decoder else self.base
         result = encoder(input_ids=input_ids, attention_mask=mask, output_hidden_states=True, **kinds)
         states = result.hidden_states[-1]
         weights = mask[..., None].to(states.dtype)
-        logits = self.classifier((states * weights).sum(1) / weights.sum(1).clamp(min=1))
-        loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
-        return SequenceClassifierOutput(
-            loss=loss, logits=logits, hidden_states=result.hidden_states if output_hidden_states else None
-        )
+        return (states * weights).sum(1) / weights.sum(1).clamp(min=1), result.hidden_states

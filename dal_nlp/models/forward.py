@@ -255,7 +255,7 @@ class Forward:
             loss = -c.over_factors(c.at(c.answered().detach())).sum()
         (by_raw,) = torch.autograd.grad(loss, raw)
         sizes = [len(part.raw) for part in self._pass.applied]
-        pulled = [part.pulled(d) for part, d in zip(self._pass.applied, by_raw.split(sizes), strict=True)]
+        pulled = [part.pulled(d) for part, d in zip(self._pass.applied, torch.split(by_raw, sizes), strict=True)]
         delta, inputs = (torch.cat(parts) for parts in zip(*pulled, strict=True))
         if delta.dim() == 2 and len(delta) == self.batch.size:
             return Outer(_numpy(delta[:, None]), _numpy(inputs[:, None]))

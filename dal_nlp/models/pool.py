@@ -15,7 +15,7 @@ from torch import nn
 
 from dal_nlp.core.config import ScoringConfig
 from dal_nlp.core.distributed import gather, process_state, step
-from dal_nlp.core.errors import Unsupported, UserError
+from dal_nlp.core.errors import NoStates, Unsupported, UserError
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Prediction, Task, decode
 from dal_nlp.models.auxiliary import Companions
@@ -310,3 +310,12 @@ def fetch(examples: Dataset, positions: Sequence[int] | Positions) -> list[dict[
         columns["target"] = [decode(text) for text in columns["target"]]
     names = list(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def gives_states(pool: Pool) -> bool:
+    """Tell whether the model of a pool gives a hidden state for each token of its examples."""
+    try:
+        pool.collect(lambda forward: forward.hidden)
+    except NoStates:
+        return False
+    return True

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dal_nlp.core.errors import Unsupported
+from dal_nlp.core.errors import NoStates
 from dal_nlp.core.task import Batch
 
 #: How many layers ``Forward.hidden`` spreads over the network (Yoo & Kweon, 2019, use four).
@@ -38,14 +38,14 @@ class States:
             name: Of the model, for the message.
 
         Raises:
-            Unsupported: There is no state for each token.
+            NoStates: There is no state for each token.
         """
         layers = result.get("encoder_hidden_states") or result.get("hidden_states")  # the embeddings are the first
         mask = inputs["attention_mask"]
         if not layers or not all(isinstance(layer, Tensor) and layer.shape[:2] == mask.shape for layer in layers):
-            raise Unsupported(
-                f"{name} does not give a hidden state for each token, which this strategy reads (and query.dedupe, "
-                "where it is set): choose one that reads predictions alone, such as margin or entropy."
+            raise NoStates(
+                f"{name} does not give a hidden state for each token, which this strategy reads: choose one that reads "
+                "predictions alone, such as margin or entropy."
             )
         last = len(layers) - 1
         spread = [layers[round(last * (i + 1) / LAYERS)] for i in range(LAYERS)]

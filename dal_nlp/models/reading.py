@@ -199,7 +199,8 @@ def settle(model: Any, tokenizer: Any, read: Read, wanted: Wanted, known: Feedin
         UserError: The model cannot be fed as it would have to be.
     """
     settle_padding_id(model, tokenizer)
-    if known is not None and known.name == wanted.name and known.longest == wanted.longest:
+    kind = type(model).__name__
+    if known is not None and (known.name, known.kind, known.longest) == (wanted.name, kind, wanted.longest):
         feeding = known
     else:
         check_embeddings(model, tokenizer, wanted.name)
@@ -207,7 +208,7 @@ def settle(model: Any, tokenizer: Any, read: Read, wanted: Wanted, known: Feedin
         model.eval()
         try:
             probe = Probe(model, tokenizer, read, wanted.name, wanted.pairs)
-            feeding = Feeding(probe.longest(wanted.longest), name=wanted.name)
+            feeding = Feeding(probe.longest(wanted.longest), name=wanted.name, kind=kind)
             if wanted.all_lengths:
                 feeding.check(wanted.longest)
             said = None if known is None else padding_of(model)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,7 @@ def _pretrained(model: Any, inner: str, names: set[str]) -> set[str]:
     base = model.base_model
     if not inner:
         with torch.device("meta"):
-            plain = transformers.AutoModel.from_config(model.config)
+            plain = transformers.AutoModel.from_config(model.config)  # type: ignore[no-untyped-call]
         own = {name for name in names if name in plain.state_dict()}
         if type(plain) is not type(model):  # a head in the same module, as T5's for questions
             return own
@@ -151,7 +151,7 @@ def _belongs(name: str, base: nn.Module, prefix: str) -> bool:
     return any(".".join(parts[:n]) in layers for n in range(1, len(parts) - 1))
 
 
-def _wrapper(missing: set[str], unexpected: Any, prefix: str) -> str | None:
+def _wrapper(missing: set[str], unexpected: Iterable[str], prefix: str) -> str | None:
     """Return what stands before the names of the weights, where that is why they are missing."""
     for name in sorted(missing):
         for inner in (name, name.removeprefix(f"{prefix}.")):

@@ -81,7 +81,7 @@ _LACKING: Mapping[str, str] = {
 #: Names that stand for a strategy and for other settings; the configuration puts these in their place.
 ALIASES: Mapping[str, Mapping[str, Any]] = {"ceal": {"strategy": "entropy", "pseudo_labels": {"policy": "ceal"}}}
 
-__all__ = ["ALIASES", "STRATEGIES", "Selection", "Strategy", "check_fit", "make_strategy"]
+__all__ = ["ALIASES", "STRATEGIES", "Selection", "Strategy", "check_fit", "check_states", "make_strategy"]
 
 
 def make_strategy(name: str, options: Mapping[str, Any]) -> Strategy:
@@ -113,3 +113,20 @@ def check_fit(name: str, strategy: Strategy, offers: frozenset[str]) -> None:
         fitting = sorted(key for key, cls in STRATEGIES.items() if cls.requires <= offers)
         needs = [f"{need}, {_LACKING.get(need, 'which this task does not have')}" for need in sorted(missing)]
         raise Unsupported(f"The strategy {name!r} needs {'; and '.join(needs)}; these fit: {', '.join(fitting)}.")
+
+
+def check_states(name: str, strategy: Strategy, offers: frozenset[str], model: str) -> None:
+    """Raise ``Unsupported`` where a strategy reads hidden states that a model does not have, with those that fit.
+
+    Args:
+        name: The strategy's name, for the message.
+        strategy: What is checked.
+        offers: See ``check_fit``.
+        model: Of which class the model is.
+    """
+    if strategy.reads_states:
+        fitting = sorted(key for key, cls in STRATEGIES.items() if cls.requires <= offers and not cls.reads_states)
+        raise Unsupported(
+            f"The strategy {name!r} reads hidden states, and {model} does not give one for each token: name a "
+            f"query.embedding_model to read in their place, or one of these strategies: {', '.join(fitting)}."
+        )

@@ -38,9 +38,12 @@ class Strategy(ABC):
     Attributes:
         requires: What the task and the model must offer, such as "shared outcomes"; a strategy whose requirements are
             not met is refused before any model is loaded.
+        reads_states: Whether it reads hidden states (``Forward.embedding``, ``Forward.hidden``), which some models do
+            not have for each token; it is refused for these when the model is there.
     """
 
     requires: ClassVar[frozenset[str]] = frozenset()
+    reads_states: ClassVar[bool] = False
 
     @abstractmethod
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -15,8 +16,9 @@ from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError, nearest
 from dal_nlp.core.ledger import Target
 from dal_nlp.core.plugins import construct
-from dal_nlp.core.task import Batch, Example, Prediction, pad
-from dal_nlp.models.reading import Feeding, Wanted, settle
+from dal_nlp.core.task import Batch, Example, Feeding, Prediction, pad
+from dal_nlp.models.loading import known_labels
+from dal_nlp.models.reading import Wanted, settle
 from dal_nlp.session.stopping_history import cohen_kappa
 from dal_nlp.tasks import metrics
 
@@ -88,29 +90,43 @@ class Classification:
         """Build the task around a sequence classifier, whose ``config.id2label`` names the labels.
 
         Raises:
-            UserError: It is a question-answering model.
+            UserError: It is a model of another kind, or of one output, or of several labels a text.
         """
         if type(model).__name__.endswith("ForQuestionAnswering"):
             raise UserError(f"{type(model).__name__} answers questions: pass task='qa'.")
         construct("task", ClassificationOptions, options)
         config: Any = model.config
-        labels = [name for _, name in sorted(dict(config.id2label or {}).items())]
-        return cls(labels=labels, max_length=max_length, fixed=True, tokenizer=tokenizer)
+        labels = known_labels(config)
+        if len(labels) < 2:
+            raise UserError(
+                f"{type(model).__name__} has {len(labels)} outputs (regression, say), and a classifier needs two "
+                "labels at least: give a model with config.id2label."
+            )
+        if config.problem_type in ("multi_label_classification", "regression"):
+            raise UserError(
+                f"{type(model).__name__} is one for {config.problem_type} (config.problem_type), which is not "
+                "supported: give a model of one label a text."
+            )
+        task = cls(labels=labels, max_length=max_length, fixed=True, tokenizer=tokenizer)
+        task._settle(model, type(model).__name__, trusted=False)
+        return task
 
-    def fields(self, example: str | tuple[str, str] | Mapping[str, Any]) -> dict[str, Any]:
+    def fields(self, example: Any) -> dict[str, Any]:
         """Return the fields of a text, of a pair of texts, or of a mapping with the columns of a file."""
         if isinstance(example, Mapping):
             missing = [name for name in self.columns() if name not in example]
             if missing:
                 raise UserError(f"An example has no {missing[0]!r}: give a text, or a mapping with it.")
             example = tuple(example[name] for name in self.columns())
-        texts = [example] if isinstance(example, str) else list(example)
-        if len(texts) > 2 or not all(isinstance(text, str) for text in texts):
+        texts = list(example) if isinstance(example, tuple | list) else [example]
+        if not 1 <= len(texts) <= 2 or not all(isinstance(text, str) for text in texts):
             raise UserError(f"{example!r} is neither a text nor a pair of texts: give one of the two.")
         return {"text": texts[0], "pair": texts[1] if len(texts) == 2 else None}
 
-    def target(self, answer: str, fields: Mapping[str, Any]) -> Target:
-        """Return the label; raises ``UserError`` for one that the model does not have."""
+    def target(self, answer: Any, fields: Mapping[str, Any]) -> Target:
+        """Return the label of a name or a class number; raises ``UserError`` for one that the model does not have."""
+        if isinstance(answer, Integral) and 0 <= int(answer) < len(self.labels):
+            return self.labels[int(answer)]
         if answer not in self.labels:
             raise UserError(f"The label {answer!r} is none of the model's: {', '.join(self.labels)}.")
         return answer
@@ -177,7 +193,13 @@ class Classification:
         """Find out how the model has to be fed."""
 
         def read(inputs: Mapping[str, Tensor]) -> list[Tensor]:
-            return list(self.logits(model(**inputs)))
+            logits = self.logits(model(**inputs))
+            if logits.shape != (len(inputs["input_ids"]), len(self.labels)):
+                raise UserError(
+                    f"{type(model).__name__} does not give one number for each label of a text: give a sequence "
+                    "classifier."
+                )
+            return list(logits)
 
         wanted = Wanted(self._max_length, ("right", "left", "equal"), name=source)
         self.feeding = settle(model, self.tokenizer, read, wanted, self.feeding if trusted else None)
@@ -192,9 +214,15 @@ class Classification:
             raise UserError("Some texts are pairs and others are not: give all as text or all as (text, text).")
         pairs = examples["pair"] if examples["pair"][0] is not None else None
         encoded = self.tokenizer(examples["text"], pairs, truncation=True, max_length=self._max_length)
+        encoded["input_ids"] = [ids or [self._nothing()] for ids in encoded["input_ids"]]
         features = {name: encoded[name] for name in encoded if name != "attention_mask"}
         lengths = [len(ids) for ids in encoded["input_ids"]]
         return {**features, "length": lengths, "rows": [1] * len(lengths)}
+
+    def _nothing(self) -> int:
+        """Return the token of a text that has none."""
+        known = (self.tokenizer.unk_token_id, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id)
+        return next(int(token) for token in known if token is not None)
 
     def remarks(self, data: Mapping[str, "Dataset"]) -> list[str]:
         """Return nothing."""

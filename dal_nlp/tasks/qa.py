@@ -17,9 +17,9 @@ from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError
 from dal_nlp.core.ledger import Target
 from dal_nlp.core.plugins import construct
-from dal_nlp.core.task import REFUSALS, Batch, Example, Prediction, pad
+from dal_nlp.core.task import REFUSALS, Batch, Example, Feeding, Prediction, pad
 from dal_nlp.data.answer_spans import places_of, read_answers
-from dal_nlp.models.reading import Feeding, Wanted, settle
+from dal_nlp.models.reading import Wanted, settle
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.qa_spans import NO_ANSWER, first_distances, gold, limits, positions, said
 from dal_nlp.tasks.qa_windows import cut

@@ -90,7 +90,7 @@ def check_summary_length(model: Any, longest: int) -> None:
     """Raise ``UserError`` where the decoder cannot read so many tokens, by trying."""
 
     def fits(tokens: int) -> bool:
-        ids = torch.full((1, tokens), start_token(model), device=model.device)
+        ids = torch.full((1, tokens), start_token(model) or 0, device=model.device)
         try:
             with torch.inference_mode():
                 model(input_ids=ids[:, :2], attention_mask=torch.ones_like(ids[:, :2]), decoder_input_ids=ids)
@@ -109,7 +109,7 @@ def check_summary_length(model: Any, longest: int) -> None:
 def read_rows(model: Any, inputs: Mapping[str, Tensor]) -> list[Tensor]:
     """Return what a model that writes would begin with, for each of its documents."""
     ids = inputs["input_ids"]
-    begun = torch.full((len(ids), 4), start_token(model), device=ids.device)
+    begun = torch.full((len(ids), 4), start_token(model) or 0, device=ids.device)
     named = {name: inputs[name] for name in ("input_ids", "attention_mask")}
     return list(model(**named, decoder_input_ids=begun).logits)
 

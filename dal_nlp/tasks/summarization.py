@@ -19,9 +19,9 @@ from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError
 from dal_nlp.core.ledger import Target
 from dal_nlp.core.plugins import construct
-from dal_nlp.core.task import REFUSALS, Batch, Example, Prediction, decode, pad
+from dal_nlp.core.task import REFUSALS, Batch, Example, Feeding, Prediction, decode, pad
 from dal_nlp.data.references import read_references, references
-from dal_nlp.models.reading import Feeding, Wanted, settle
+from dal_nlp.models.reading import Wanted, settle
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.seq2seq import (
     check_start,

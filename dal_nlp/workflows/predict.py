@@ -92,7 +92,8 @@ class Run:
             self.task.tokenizer, model = load_tokenizer(str(place)), self.task.load(str(place))
         else:  # the checkpoint of a layer: a run with a frozen encoder that has not ended
             source = resolve(self.config.model, self.progress, self.config.revision)
-            self.task.tokenizer, model = load_tokenizer(source), load_whole(source, place, self.task.labels)
+            self.task.tokenizer = load_tokenizer(source)
+            model = load_whole(source, place, self.task, self.config.max_length)
         loaded: nn.Module = model.to(process_state().device)
         return loaded
 

@@ -107,7 +107,7 @@ def test_what_is_measured_is_what_the_whole_model_gives(files: Path) -> None:
         rows = work.candidates(1)
         ours = work.pool(rows, 2)
         tokens = work.corpus.encoded(work.task).remove_columns("target")
-        model = load_whole(config.model, files / "run" / "model", work.task.labels)
+        model = load_whole(config.model, files / "run" / "model", work.task, 60)
         draws = make_draws(config.draws, config.seed, 2)
         whole = Pool(tokens, model, work.task, draws, ScoringConfig(batch_size=7), rows=rows)
         dense = (probes.class_log_probs, probes.embedding, probes.lower_embedding, probes.draw_log_probs)
