@@ -70,11 +70,11 @@ class Probe:
         Raises:
             UserError: It reads no text at all.
         """
-        if self._fits(wanted):  # the long text first: some models read all texts in another way after a short one
-            return wanted
-        if not self._fits(min(wanted, SHORT)):
+        found = most(self._fits, wanted)  # long texts first: some models read them in another way after a short one
+        if found < min(wanted, SHORT):
             self._without_kinds(min(wanted, SHORT))
-        return most(self._fits, wanted)
+            found = most(self._fits, wanted)
+        return found
 
     def _fits(self, tokens: int) -> bool:
         try:
