@@ -1,17 +1,18 @@
 """``dal-nlp agreement``: how far annotators agree."""
 
-from dal_nlp_cli.command import Debug, Folder
+from dal_nlp_cli.command import Debug, Folder, Trust
 from dal_nlp_cli.terminal import say, table
 
 
 def agreement(
     folder: Folder,
+    trust: Trust = False,
     debug: Debug = False,
 ) -> None:
     """Show how far annotators agree beyond chance, by pair and by label, and what is disputed."""
-    from dal_nlp.annotation.agreement import Agreement, by_label, by_pair, measure
     from dal_nlp.annotation.answer_store import Desk
-    from dal_nlp.core.ledger import read_state
+    from dal_nlp.annotation.quality import Agreement, by_label, by_pair, measure
+    from dal_nlp.ledger.ledger import read_state
 
     def rows(found: list[Agreement]) -> list[tuple[str, ...]]:
         return [(" and ".join(a.names), f"{a.count:,}", f"{a.same:.2f}", f"{a.value:.2f}") for a in found]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dal_nlp.core.errors import UserError
-from dal_nlp_cli.command import PENDING, Debug, Folder
+from dal_nlp_cli.command import PENDING, Debug, Folder, Trust
 from dal_nlp_cli.terminal import complain, say
 
 LOCAL, EVERYWHERE = ("127.0.0.1", "localhost", "::1"), ("0.0.0.0", "::")
@@ -23,6 +23,7 @@ def annotate(
         int | None,
         typer.Option(metavar="N", min=0, help="Texts to go on with while a model trains. Default: five rounds' worth."),
     ] = None,
+    trust: Trust = False,
     debug: Debug = False,
 ) -> None:
     """Serve a page on which people answer what a run waits for; the run goes on beside it.
@@ -36,16 +37,18 @@ def annotate(
     except ImportError:
         raise UserError("The page needs FastAPI and uvicorn: pip install 'dal-nlp[page]'.") from None
     from dal_nlp.annotation.answer_store import Desk
-    from dal_nlp.core.config import RunConfig
-    from dal_nlp.core.ledger import Ledger
+    from dal_nlp.core.distributed import GONE
     from dal_nlp.core.text import counted
+    from dal_nlp.ledger.ledger import Ledger
+    from dal_nlp.page.connections import settings
     from dal_nlp.page.queue import Room
     from dal_nlp.page.server import make_app, token_of
+    from dal_nlp.session.config import RunConfig
     from dal_nlp.workflows.annotate_live import Training
 
     if not (folder / "ledger.jsonl").is_file():
         raise UserError(f"{folder} is not a run folder: start one with `dal-nlp run --oracle file --out {folder}`.")
-    with Ledger(folder) as ledger, _listen(host, port) as listening:
+    with Ledger(folder, GONE) as ledger, _listen(host, port) as listening:
         config = RunConfig.load(folder / "config.yaml", {"out": str(folder)})
         if config.oracle != "file":
             raise UserError(
@@ -65,8 +68,7 @@ def annotate(
             name = socket.gethostname() if host in EVERYWHERE else host
             shown = f"[{name}]" if ":" in name else name
             say(f"Answer at http://{shown}:{here}/#{token} (Ctrl-C ends; every answer is kept)")
-            settings = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
-            uvicorn.Server(settings).run(sockets=[listening])
+            uvicorn.Server(settings(app)).run(sockets=[listening])
         except KeyboardInterrupt:
             pass  # how a page ends
         finally:

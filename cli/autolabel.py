@@ -7,7 +7,7 @@ import typer
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.text import counted
-from dal_nlp_cli.command import Debug, Folder, Quiet, Source, TextColumn
+from dal_nlp_cli.command import Debug, Folder, Quiet, Source, TextColumn, Trust
 from dal_nlp_cli.terminal import names, progress, say
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def autolabel(
     ] = 0.95,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where the two files go. Default: autolabel/ in the run folder."),
+        typer.Option(metavar="DIR", help="Where the files go. Default: autolabel/ in the run folder."),
     ] = None,
     validation: Annotated[
         str | None,
@@ -30,6 +30,7 @@ def autolabel(
     ] = None,
     text_column: TextColumn = None,
     quiet: Quiet = False,
+    trust: Trust = False,
     debug: Debug = False,
 ) -> None:
     """Label what a run's model is sure of, and leave the rest to people.
@@ -44,10 +45,12 @@ def autolabel(
 
     found = plan(folder, source, precision, progress(quiet), validation, names(text_column))
     say(_sentence(found, precision))
-    labelled, people = write(found, out or folder / "autolabel")
+    labelled, people, rejected = write(found, out or folder / "autolabel")
     sure = sum(row.sure for row in found.rows)
     say(f"{labelled}: {counted(sure, 'row')} the model has labelled")
     say(f"{people}: {counted(len(found.rows) - sure, 'row')} for people, the least sure first")
+    if found.rejected:
+        say(f"{rejected}: {counted(len(found.rejected), 'row')} with nothing to label, or labelled already")
 
 
 def _sentence(found: "Plan", precision: float) -> str:

@@ -1,19 +1,28 @@
 """How a command ends: exceptions become sentences and exit codes."""
 
 import traceback
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from dal_nlp.core.errors import Stalled, UserError
+from dal_nlp.core.errors import Stalled, UserError, explain
+from dal_nlp.core.plugins import trust_all, trust_only
 from dal_nlp_cli.terminal import fail
 
 CRASH, MISTAKE, PENDING, INTERRUPTED = 1, 2, 3, 130
 
 #: A flag of every command; ``Command`` reads it.
 Debug = Annotated[bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.")]
+#: A flag of the commands that may build what a run folder or a configuration file names; ``Command`` reads it.
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", metavar="", help="Run code of this folder (module:Class) that a run or --config names. Default: off."
+    ),
+]
 #: What several commands take.
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)]
 Quiet = Annotated[bool, typer.Option("--quiet", metavar="", help="No progress. Default: off.")]
@@ -34,6 +43,8 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:  # a click context, which Typer brings along under another name in each version
         """Run the command."""
+        if not ctx.params.get("trust"):
+            trust_only(_words(ctx.params.values()))
         try:
             return super().invoke(ctx)
         except (typer.Exit, typer.Abort, BrokenPipeError):
@@ -45,11 +56,27 @@ class Command(TyperCommand):
             raise _end(ctx.params["debug"], f"Error: {error}", MISTAKE) from None
         except Stalled as error:
             raise _end(ctx.params["debug"], f"Error: {error}", CRASH) from None
+        except MemoryError:
+            sentence = "Error: the memory of this machine did not suffice: lower scoring.batch_size, or take less data."
+            raise _end(ctx.params["debug"], sentence, MISTAKE) from None
         except Exception as error:
+            if mistake := explain(error):
+                raise _end(ctx.params["debug"], f"Error: {mistake}", MISTAKE) from None
             reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
             sentence = f"Error: dal-nlp crashed ({reason}); what is on the disk is safe, and --debug shows more."
             # Communication raises this where another process has died.
             raise _end(ctx.params["debug"], sentence, CRASH, isinstance(error, RuntimeError)) from None
+        finally:
+            trust_all()
+
+
+def _words(values: Iterable[Any]) -> Iterator[str]:
+    """Yield the texts among the values of flags."""
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from _words(value)
+        elif isinstance(value, str):
+            yield value
 
 
 def _end(debug: bool, sentence: str, code: int, consequence: bool = False) -> typer.Exit:

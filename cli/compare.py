@@ -26,6 +26,15 @@ class CompareFlags(Flags):
     strategies: Annotated[
         str, flag(_PANEL, "A,B,C", "Strategies that are compared; random always takes part.", "margin,badge")
     ] = "margin,badge"
+    arms: Annotated[
+        str | None,
+        flag(
+            _PANEL,
+            "S@L,S@L",
+            "Strategies with learners: margin@head,random@head:last+noprior,random@tfidf,random@full.",
+            "those of --strategies",
+        ),
+    ] = None
     seeds: Annotated[int, flag(_PANEL, "N", "Runs of each strategy, from --seed on.", "10")] = 10
     jobs: Annotated[int, flag(_PANEL, "N", "Runs at a time, each in a process of its own.", "1")] = 1
     full_score: Annotated[
@@ -55,7 +64,7 @@ def _compare(flags: CompareFlags) -> None:
     from dal_nlp.compare.comparison import run_comparison
     from dal_nlp.compare.report import write_comparison
 
-    names = [name.strip() for name in flags.strategies.split(",") if name.strip()]
+    names = [name.strip() for name in (flags.arms or flags.strategies).split(",") if name.strip()]
     out = Path(flags.out or "runs/comparison")
     found = run_comparison(flags.values(), names, flags.seeds, out, flags.jobs, full, shown)
     write_comparison(found)

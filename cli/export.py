@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dal_nlp.core.text import counted
-from dal_nlp_cli.command import Debug, Folder
+from dal_nlp_cli.command import Debug, Folder, Trust
 from dal_nlp_cli.terminal import complain, say
 
 #: Most mistakes of a file that are named.
@@ -31,17 +31,18 @@ def export(
         typer.Option(metavar="FILE", help="Where it goes. Default: export.csv, say, in the run folder."),
     ] = None,
     which: Annotated[Which, typer.Option(help="What is exported: labels, what is pending, or all.")] = Which.labels,
+    trust: Trust = False,
     debug: Debug = False,
 ) -> None:
     """Write the answers of a run, or what it waits for, as a file of another tool.
 
     csv, jsonl and hf-dataset have the columns of the pool, so that another run takes them with --labeled. In csv, what
-    a spreadsheet would run begins with an apostrophe, which ingest takes off and another run does not.
+    a spreadsheet would run begins with an apostrophe, and a last column says where; what reads the file takes it off.
     """
     from dal_nlp.annotation.answer_store import Desk
     from dal_nlp.annotation.exporting import NAMES
     from dal_nlp.annotation.exporting import export as write
-    from dal_nlp.core.ledger import read_state
+    from dal_nlp.ledger.ledger import read_state
 
     path = out or folder / NAMES.get(format, "export")
     count = write(Desk(folder, read_state(folder)), format, which.value, path)
@@ -55,18 +56,37 @@ def ingest(
     name: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="Who answered. Default: what the file says, or its name.")
     ] = None,
+    id_column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Column of the ids; none: join by the texts. Default: that of the pool."),
+    ] = None,
+    label_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Column, or control of Label Studio, of the answers. Default: answer or label."
+        ),
+    ] = None,
+    annotator_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column of who answered. Default: annotated_by or annotator.")
+    ] = None,
+    trust: Trust = False,
     debug: Debug = False,
 ) -> None:
-    """Take answers from a file by id: what `dal-nlp export` has written, a sheet, or a tool's own export.
+    """Take answers from a file: what `dal-nlp export` has written, a sheet, or a tool's own export.
 
-    The same file may be read again. What another person has answered is disputed and not overwritten.
+    Rows are joined by id, and the texts beside the ids have to be those of the run; rows without an id of use are
+    joined by their texts. csv and jsonl may be those of doccano, Prodigy, Label Studio and Argilla. The same file may
+    be read again. What another person has answered is disputed and not overwritten. Exit code 2: nothing was taken.
     """
     from dal_nlp.annotation.answer_store import open_desk
     from dal_nlp.annotation.ingesting import ingest as read
+    from dal_nlp.annotation.tool_rows import Columns
 
     with open_desk(folder) as desk:
-        found = read(desk, source, format, name)
+        found = read(desk, source, format, name, Columns(id_column, label_column, annotator_column))
         waiting, disputed = len(desk.state.waiting), len(desk.disputed())
+    for remark in found.remarks:
+        say(remark)
     for problem in found.problems[:_SHOWN]:
         complain(problem)
     if len(found.problems) > _SHOWN:
@@ -75,3 +95,5 @@ def ingest(
     if disputed:
         say(f"Disputed: {disputed:,}; `dal-nlp label {folder} --conflicts` settles them.")
     say(f"Answers still missing: {waiting:,}.")
+    if not found.new and not found.known:
+        raise typer.Exit(2)

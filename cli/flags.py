@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from dal_nlp_cli.command import Debug
+from dal_nlp_cli.command import Debug, Trust
 
 if TYPE_CHECKING:
-    from dal_nlp.core.config import RunConfig
+    from dal_nlp.session.config import RunConfig
 
 #: Flags that are no keys of ``RunConfig``.
-_OF_THE_COMMAND = ("config", "settings", "quiet", "debug", "train")
+_OF_THE_COMMAND = ("config", "settings", "quiet", "trust", "debug", "train", "prior", "describe")
 
 
 def flag(panel: str, metavar: str, help: str, default: str, *names: str) -> Any:
@@ -63,6 +63,10 @@ class Flags:
     labels: Annotated[
         str | None, flag(_DATA, "A,B,C", "The label set, if the files do not show all of it.", "those in the files")
     ] = None
+    describe: Annotated[
+        Path | None,
+        flag(_DATA, "FILE", "`label: one to three sentences` lines, which --train head starts from.", "names"),
+    ] = None
     labeled: Annotated[
         str | None, flag(_DATA, "FILE", "Labels you already have: they train and cost nothing.", "none")
     ] = None
@@ -90,6 +94,10 @@ class Flags:
     train: Annotated[
         str | None,
         flag(_MODEL, "MODE", "What is trained: full (all weights), head (one layer, in a second) or lora.", "full"),
+    ] = None
+    prior: Annotated[
+        str | None,
+        flag(_MODEL, "NAME", "What --train head starts from: descriptions of the labels, or none.", "descriptions"),
     ] = None
     finish: Annotated[
         str | None, flag(_MODEL, "HOW", "full: after --train head, train all weights once at the end.", "none")
@@ -138,20 +146,26 @@ class Flags:
     ] = None
     seed: Annotated[int | None, flag(_RUN, "S", "Seed of everything that is drawn.", "0")] = None
     quiet: Annotated[bool, flag(_RUN, "", "No progress.", "off", "--quiet")] = False
+    trust: Trust = False
     debug: Debug = False
 
     def values(self) -> dict[str, Any]:
         """Return what the configuration is built from: the file, the flags over it, ``--set`` over both."""
-        from dal_nlp.core.config import gather
+        from dal_nlp.core.label_descriptions import read_descriptions
+        from dal_nlp.session.config import gather
 
         given = {field.name: vars(self)[field.name] for field in fields(Flags) if field.name not in _OF_THE_COMMAND}
         if self.train is not None:
             given["training"] = {"mode": self.train}
+        if self.prior is not None:
+            given["head"] = {"prior": self.prior}
+        if self.describe is not None:
+            given["descriptions"] = read_descriptions(self.describe)
         return gather(self.config, given, self.settings or ())
 
     def load(self) -> "RunConfig":
         """Build the configuration; raises ``UserError``."""
-        from dal_nlp.core.config import RunConfig
+        from dal_nlp.session.config import RunConfig
 
         return RunConfig.of(self.values())
 

@@ -39,7 +39,7 @@ def template(task: str, file: Path) -> str:
 
     Keys that the recipe of a task sets stay comments, so that the recipe counts, also after the task was changed.
     """
-    from dal_nlp.core.config import RunConfig, recipe
+    from dal_nlp.session.config import RunConfig, recipe
     from dal_nlp.tasks import task_class
 
     lines = [

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from dal_nlp.core.errors import UserError
-from dal_nlp_cli.command import INTERRUPTED, PENDING, Debug, Folder
+from dal_nlp_cli.command import INTERRUPTED, PENDING, Debug, Folder, Trust
 from dal_nlp_cli.terminal import complain, say, who_types
 
 
@@ -23,6 +23,7 @@ def label(
     suspects: Annotated[
         bool, typer.Option("--suspects", metavar="", help="Check what `dal-nlp suspects` has found. Default: off.")
     ] = False,
+    trust: Trust = False,
     debug: Debug = False,
 ) -> None:
     """Answer what a run waits for, one text at a time, by keys.

@@ -99,7 +99,7 @@ def _environment(processes: int) -> dict[str, str]:
     """Return what the processes are to find: the modules of this one, a share of the cores, a device."""
     from joblib import cpu_count  # knows what a container may use
 
-    found = {LAUNCHED: "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = {LAUNCHED: str(os.getpid()), "PYTHONPATH": os.pathsep.join(sys.path)}
     if "OMP_NUM_THREADS" not in os.environ:
         found["OMP_NUM_THREADS"] = str(max(1, cpu_count() // processes))
     if not _gpus():

@@ -8,7 +8,7 @@ from dal_nlp_cli.command import Debug, Folder
 from dal_nlp_cli.terminal import say
 
 if TYPE_CHECKING:
-    from dal_nlp.annotation.history import Line
+    from dal_nlp.annotation.quality import Line
 
 #: Characters of an answer or a note in a list of all; of one example they are shown whole.
 _SHOWN = 60
@@ -20,10 +20,10 @@ def log(
     debug: Debug = False,
 ) -> None:
     """Show every answer with its history: who gave it, when, and what which model had suggested."""
-    from dal_nlp.annotation.history import history
+    from dal_nlp.annotation.quality import history
     from dal_nlp.core.errors import UserError, nearest
-    from dal_nlp.core.ledger import read_state
     from dal_nlp.core.screens import harmless
+    from dal_nlp.ledger.ledger import read_state
 
     state = read_state(folder)
     if id is not None and id not in state.given:

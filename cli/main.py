@@ -3,15 +3,20 @@
 Nothing heavy is imported here or at the top of the commands' files, so ``--help`` answers at once.
 """
 
+import io
+import os
+import sys
 from typing import Annotated
 
 import typer
 
+from dal_nlp.core.distributed import end_with
+from dal_nlp.core.progress import heed_ctrl_c
 from dal_nlp_cli.agreement import agreement
 from dal_nlp_cli.annotate import annotate
 from dal_nlp_cli.autolabel import autolabel
 from dal_nlp_cli.check import check
-from dal_nlp_cli.command import Command
+from dal_nlp_cli.command import MISTAKE, Command
 from dal_nlp_cli.compare import compare
 from dal_nlp_cli.export import export, ingest
 from dal_nlp_cli.init import init
@@ -19,11 +24,13 @@ from dal_nlp_cli.label import label
 from dal_nlp_cli.log import log
 from dal_nlp_cli.predict import predict
 from dal_nlp_cli.relabel import relabel
+from dal_nlp_cli.repair import repair
 from dal_nlp_cli.report import report
 from dal_nlp_cli.run import run
 from dal_nlp_cli.status import status
 from dal_nlp_cli.strategies import strategies
 from dal_nlp_cli.suspects import suspects
+from dal_nlp_cli.terminal import LAUNCHED, complain
 
 app = typer.Typer(
     name="dal-nlp",
@@ -34,7 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_WITH_MODELS = (run, compare, check, init, status, report, predict, autolabel, strategies)
+_WITH_MODELS = (run, compare, check, init, status, report, repair, predict, autolabel, strategies)
 _WITH_PEOPLE = (label, annotate, relabel, log, agreement, suspects, export, ingest)
 for command in (*_WITH_MODELS, *_WITH_PEOPLE):
     app.command(cls=Command)(command)
@@ -62,4 +69,16 @@ def about(
 
 def main() -> None:
     """Run the command line."""
+    heed_ctrl_c()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not every terminal has all letters
+            stream.reconfigure(errors="backslashreplace")
+    launcher = os.environ.get(LAUNCHED, "")
+    if launcher and "RANK" in os.environ:
+        end_with(int(launcher))
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        complain("Error: the folder that you are in was deleted: change to another one.")
+        sys.exit(MISTAKE)
     app(prog_name="dal-nlp")

@@ -1,6 +1,7 @@
 """``dal-nlp predict``: the answers of a run's model to the texts of a file."""
 
 import csv
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from dal_nlp.core.errors import UserError
-from dal_nlp_cli.command import Debug, Folder, Quiet, Source, TextColumn
+from dal_nlp.core.errors import UserError, writing
+from dal_nlp_cli.command import Debug, Folder, Quiet, Source, TextColumn, Trust
 from dal_nlp_cli.terminal import is_first, names, progress
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def predict(
     ] = None,
     text_column: TextColumn = None,
     quiet: Quiet = False,
+    trust: Trust = False,
     debug: Debug = False,
 ) -> None:
     """Write the answers of a run's model to the texts of a file, as csv: id,text,prediction,confidence.
@@ -34,33 +36,38 @@ def predict(
     The file needs the text columns of the run and no labels. A row without a text gets no prediction. A task may have
     more to say of an answer, in further columns: where in the text it was found, say.
     """
+    from dal_nlp.readers.inert import inert_rows
     from dal_nlp.workflows import predict as prediction
 
     rows = prediction.predict(folder, source, progress(quiet), names(text_column))
     with _output(out) as file:
-        writer = csv.writer(file, lineterminator="\n")
         first = next(rows)
-        writer.writerow(("id", "text", "prediction", "confidence", *first.details))
-        for row in chain([first], rows):
-            writer.writerow((row.id, row.text, *_cells(row.answer), *(row.details[name] for name in first.details)))
+        header = ("id", "text", "prediction", "confidence", *first.details)
+        cells = (
+            (row.id, row.text, *_cells(row.answer), *(row.details[name] for name in first.details))
+            for row in chain([first], rows)
+        )
+        csv.writer(file, lineterminator="\n").writerows(inert_rows(header, cells))
 
 
 @contextmanager
 def _output(out: Path | None) -> Iterator[TextIO]:
     """Open what is written to; raises ``UserError`` where that cannot be."""
     if out is None and is_first():
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # as with --out, whatever the terminal takes
         yield sys.stdout
         return
     try:
         file = (out if out and is_first() else Path(os.devnull)).open("w", encoding="utf-8", newline="")
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror}): give another --out.") from None
-    with file:
+    with writing(out or Path(os.devnull)), file:
         yield file
 
 
 def _cells(answer: "Prediction | None") -> tuple[str, str]:
     """Return the cells of an answer and its confidence."""
-    from dal_nlp.core.ledger import readable
+    from dal_nlp.core.targets import readable
 
     return ("", "") if answer is None else (readable(answer.target), f"{answer.confidence:.6f}")

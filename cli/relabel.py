@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from dal_nlp.core.errors import UserError
-from dal_nlp_cli.command import Debug, Folder
+from dal_nlp_cli.command import Debug, Folder, Trust
 from dal_nlp_cli.terminal import say, who_types
 
 
@@ -22,6 +22,7 @@ def relabel(
         str | None, typer.Option("--as", metavar="NAME", help="Who says so. Default: your name on this machine.")
     ] = None,
     note: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the log.", show_default=False)] = "",
+    trust: Trust = False,
     debug: Debug = False,
 ) -> None:
     """Correct the answer to an example, for good.

@@ -36,8 +36,9 @@ def _run(flags: Flags) -> int:
     shown = progress(flags.quiet)
     shown.say("Checking the settings")  # the libraries take seconds to load
     config = flags.load()
-    from dal_nlp.core.ledger import read_state
+    from dal_nlp.ledger.ledger import read_state
     from dal_nlp.report import files as report
+    from dal_nlp.report.starting_point import starting_line
     from dal_nlp.session.loop import Session
 
     result = Session(config, progress=shown).run()
@@ -46,6 +47,8 @@ def _run(flags: Flags) -> int:
         figures(*report.rounds_table(state))
         score = report.headline(state)
         say(f"{score[:1].upper()}{score[1:]}.")
+        if started := starting_line(state):
+            say(started)
     if result.finished:
         say(report.finished_line(state))
     if result.stopped:

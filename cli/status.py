@@ -1,7 +1,7 @@
 """``dal-nlp status``: what a person wants to know of a run."""
 
+import os
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from dal_nlp_cli.command import Debug, Folder
 from dal_nlp_cli.terminal import say, table
 
 if TYPE_CHECKING:
-    from dal_nlp.core.ledger import State
+    from dal_nlp.ledger.state import State
 
 
 def status(
@@ -18,7 +18,7 @@ def status(
     debug: Debug = False,
 ) -> None:
     """Show how far a run is, what it has reached and what it waits for."""
-    from dal_nlp.core.ledger import read_state
+    from dal_nlp.ledger.ledger import read_state
 
     state = read_state(folder)
     say(str(folder))
@@ -28,6 +28,7 @@ def status(
 def _lines(folder: Path, state: "State") -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each line."""
     from dal_nlp.report.files import finished_line, headline
+    from dal_nlp.report.starting_point import starting_line
 
     config = state.config
     if config is None:
@@ -38,6 +39,8 @@ def _lines(folder: Path, state: "State") -> Iterator[tuple[str, str]]:
     yield "Rounds", f"{len(state.metrics)} done of {config['rounds'] + 1}, the first one included"
     yield "Labels", _labels(state, config["budget"])
     yield "Score", headline(state) or "none yet"
+    if started := starting_line(state):
+        yield "At the start", started
     if state.finished:
         yield "At the end", finished_line(state)
     for note in state.notes:
@@ -67,12 +70,19 @@ def _labels(state: "State", budget: int) -> str:
 
 
 def is_running(folder: Path) -> bool:
-    """Tell whether a living process holds the folder."""
-    from filelock import FileLock, Timeout
+    """Tell whether a living process holds the folder; it is only looked at, so that it may be one that is read-only."""
+    import fcntl
 
-    lock = folder / ".lock"
     try:
-        with FileLock(lock, timeout=0) if lock.exists() else nullcontext():
-            return False
-    except Timeout:
+        lock = os.open(folder / ".lock", os.O_RDONLY)
+    except OSError:  # nobody has ever held it, or nobody lets us look
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # what ``Ledger`` holds; given back with the file
+    except BlockingIOError:
         return True
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+    return False

@@ -1,7 +1,10 @@
 """``dal-nlp strategies``: the table of strategies, from their docstrings."""
 
+import ast
 import inspect
 import re
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,15 +22,16 @@ def strategies(
     debug: Debug = False,
 ) -> None:
     """List the strategies: what they do, read and cost, and for which tasks; or explain one."""
+    from dal_nlp.core.plugins import built_in
     from dal_nlp.session.pseudo_labels import PSEUDO_LABELS
     from dal_nlp.strategies import ALIASES, STRATEGIES, make_strategy
 
     policies = {key: PSEUDO_LABELS[alias["pseudo_labels"]["policy"]] for key, alias in ALIASES.items()}
-    known: dict[str, type] = {**STRATEGIES, **policies}
+    known = {**STRATEGIES, **policies}
     if name is not None:
-        explain(name, type(make_strategy(name, {})) if name not in known else known[name])
+        explain(name, built_in(known[name]) if name in known else type(make_strategy(name, {})))
         return
-    table(("strategy", "what it does"), [(key, _cell(*summary(cls))) for key, cls in known.items()])
+    table(("strategy", "what it does"), [(key, _cell(*summary(docstring(place)))) for key, place in known.items()])
     say("`dal-nlp strategies NAME` tells all about one: formula, options, paper.")
 
 
@@ -37,9 +41,22 @@ def _cell(idea: str, *sections: str) -> str:
     return f"{idea}\n{' · '.join(facts)}"
 
 
-def summary(cls: type) -> list[str]:
-    """Return how a strategy's idea and its sections Reads, Cost and Tasks begin; "" for one that is missing."""
-    text = inspect.getdoc(cls) or ""
+def docstring(place: str) -> str:
+    """Return the docstring of the class at ``module:Class``, read off the source: importing them all takes seconds."""
+    module, _, name = place.partition(":")
+    spec = find_spec(module)
+    assert spec is not None and spec.origin is not None  # the tables name modules of this package
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    (node,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+    return ast.get_docstring(node) or ""
+
+
+def summary(text: str) -> list[str]:
+    """Return how a strategy's idea and its sections Reads, Cost and Tasks begin; "" for one that is missing.
+
+    Args:
+        text: The strategy's docstring.
+    """
     idea = re.split(r"\n\s*\n|\n(?=\w+:)", text)[0]
     found = {name: re.search(rf"^{name}:(.*(?:\n[ ]+\S.*)*)", text, re.MULTILINE) for name in _SECTIONS}
     parts = [idea, *(match[1] if match else "" for match in found.values())]

@@ -1,6 +1,6 @@
 """``dal-nlp suspects``: labels that are likely wrong."""
 
-from dal_nlp_cli.command import Debug, Folder, Quiet
+from dal_nlp_cli.command import Debug, Folder, Quiet, Trust
 from dal_nlp_cli.terminal import progress, say, table
 
 #: Most suspects, and characters of their texts, that are shown.
@@ -10,6 +10,7 @@ _ROWS, _SHOWN = 20, 80
 def suspects(
     folder: Folder,
     quiet: Quiet = False,
+    trust: Trust = False,
     debug: Debug = False,
 ) -> None:
     """Find labels that are likely wrong, and queue them for people.

@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 from dal_nlp.annotation.answer_store import Desk
 from dal_nlp.annotation.answers import Skip
 from dal_nlp.annotation.parsing import KEYS, REASONS, numbered, write_answer
-from dal_nlp.annotation.voting import opinions
-from dal_nlp.core.ledger import Event
 from dal_nlp.core.screens import harmless, with_offsets
+from dal_nlp.ledger.events import AnswerEvent
 from dal_nlp_cli.keys import forget, keys
 from dal_nlp_cli.terminal import say
 
@@ -36,7 +35,7 @@ class _Step(NamedTuple):
     """An answer that was given: where in the queue, what was decided before, and whether anything was written down."""
 
     place: int
-    before: Event | None
+    before: AnswerEvent | None
     written: bool
 
 
@@ -115,15 +114,15 @@ class Sitting:
         self._print_text(example)
         print()
         if self._final:
-            for by, event in opinions(desk.state, id).items():
+            for by, event in desk.state.opinions.get(id, {}).items():
                 print(f"{harmless(by)} answered: {harmless(write_answer(self._task, event, example))}")
             if id in desk.state.answers:
-                label = write_answer(self._task, {"target": desk.state.answers[id]}, example)
+                label = self._task.spell(desk.state.answers[id], example)
                 print(f"The label is: {harmless(label)}")
         shown = desk.suggestion(id) if self._suggest else None
         if shown:
             word = "y" if self._by_key else ":yes"
-            text = harmless(write_answer(self._task, shown, example))
+            text = harmless(self._task.spell(shown["target"], example))
             print(f"The model suggests ({shown['confidence']:.2f}; {word} takes it): {text}")
         if self._task.asks == "label":
             print("  ".join(_choice(number, label) for number, label in self._numbers.items()))

@@ -10,10 +10,10 @@ from dal_nlp.learners.registration import register
 
 if TYPE_CHECKING:
     from dal_nlp.annotation.oracle import Label, Oracle, Origin, Query, Setting, Skip
-    from dal_nlp.core.config import RunConfig
     from dal_nlp.core.errors import Unsupported, UserError
     from dal_nlp.core.task import Task
     from dal_nlp.models.pool import Pool
+    from dal_nlp.session.config import RunConfig
     from dal_nlp.session.loop import Result, Session, run
     from dal_nlp.strategies.base import Selection, Strategy
     from dal_nlp.workflows.select import Picked, select
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PLACES = {
-    "RunConfig": "dal_nlp.core.config",
+    "RunConfig": "dal_nlp.session.config",
     "UserError": "dal_nlp.core.errors",
     "Unsupported": "dal_nlp.core.errors",
     "Label": "dal_nlp.annotation.oracle",

@@ -12,11 +12,16 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MPLCONFIGDIR"] = os.path.join(tempfile.gettempdir(), "dal-nlp-matplotlib")
 
 import datasets
+import hypothesis
 import pytest
 import torch
 
+hypothesis.settings.register_profile("dal-nlp", deadline=None)  # other processes may take the cores at any moment
+hypothesis.settings.load_profile("dal-nlp")
 torch.set_num_threads(1)  # several threads make tiny models many times slower
 datasets.disable_progress_bars()
+hypothesis.settings.register_profile("suite", deadline=None)  # a loaded machine is slow, and nothing is wrong with that
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dal_nlp.core.ledger import read_state
+from dal_nlp.ledger.ledger import read_state
 from tests import tiny
 from tests.session.test_loop import write
 
@@ -55,7 +55,7 @@ def test_a_person_decides_what_two_models_disagree_about(tmp_path: Path, model_f
     files = [tmp_path / f"{name}.jsonl" for name in ("pool", "test", "labelled")]
     said = python("decide_disagreements.py", *files, model_folder, tmp_path / "run", typed="positive\n" * 20)
     state = read_state(tmp_path / "run")
-    agreed = [id for id, events in state.given.items() if events[0].get("by") == "two models"]
+    agreed = [id for id, events in state.given.items() if events[0].by == "two models"]
     asked = [id for id in state.answers if id not in agreed]
     assert said.splitlines()[-1] == f"20 labels, {len(asked)} of them by a person"
     assert set(state.queries[0].ids) <= set(asked) and agreed

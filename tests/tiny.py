@@ -21,7 +21,7 @@ from transformers import (
 
 from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.rng import torch_seeded
-from dal_nlp.core.task import encode_target
+from dal_nlp.core.targets import encode_target
 from dal_nlp.models.auxiliary import Companions
 from dal_nlp.models.loss_prediction import LossHead
 from dal_nlp.models.mc_dropout import make_draws

@@ -2,13 +2,13 @@
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dal_nlp import RunConfig, Session
-from dal_nlp.core.ledger import State, read_state
+from dal_nlp.ledger.ledger import read_events, read_state
+from dal_nlp.ledger.state import State
 from dal_nlp.session.loop import Result
 from tests import tiny
 from tests.tiny import write
@@ -62,7 +62,7 @@ def flags(task: str, folder: Path) -> dict[str, Any]:
         "strategy": "random",
         "query_size": 4,
         "rounds": 1,
-        "training": {"min_steps": 2, "epochs": 1, "learning_rate": 1e-3},
+        "training": {"mode": "full", "min_steps": 2, "epochs": 1, "learning_rate": 1e-3},
     }
 
 
@@ -102,5 +102,4 @@ def state(folder: Path) -> State:
 
 
 def events(folder: Path, kind: str) -> list[dict[str, Any]]:
-    lines = (folder / "run" / "ledger.jsonl").read_text().splitlines()
-    return [event for event in map(json.loads, lines) if event["event"] == kind]
+    return [event.as_dict() for event in read_events(folder / "run" / "ledger.jsonl") if event.name == kind]

@@ -2,36 +2,26 @@
 
 from collections.abc import Mapping
 
-from dal_nlp.annotation.calling import Answerer, Calling
-from dal_nlp.annotation.label_studio_oracle import LabelStudio, numbered
-from dal_nlp.annotation.labeled_file import LabeledFile
-from dal_nlp.annotation.noisy import PREFIX, Noisy
-from dal_nlp.annotation.oracle import Answer, Channel, Label, Opinion, Oracle, Origin, Query, Setting, Skip
-from dal_nlp.annotation.sheet_oracle import Sheets
+from dal_nlp.annotation.answers import Answer, Channel, Label, Opinion, Origin, Query, Skip
+from dal_nlp.annotation.oracle import Oracle, Setting
 from dal_nlp.core.errors import unknown
-from dal_nlp.core.plugins import import_class
+from dal_nlp.core.plugins import construct, import_class
 
-ORACLES: Mapping[str, type[Oracle]] = {
-    "labeled-file": LabeledFile,
-    "file": Sheets,
-    "label-studio": LabelStudio,
+ORACLES: Mapping[str, str] = {
+    "labeled-file": "dal_nlp.annotation.simulated:LabeledFile",
+    "file": "dal_nlp.annotation.sheet_oracle:Sheets",
+    "label-studio": "dal_nlp.annotation.label_studio_oracle:LabelStudio",
 }
+#: What names an oracle that makes mistakes, before a share or a file, and a project of Label Studio, before its number.
+NOISY, NUMBERED = "noisy:", "label-studio:"
 
-__all__ = [
-    "ORACLES",
-    "Answer",
-    "Answerer",
-    "Calling",
-    "Channel",
-    "Label",
-    "Opinion",
-    "Oracle",
-    "Origin",
-    "Query",
-    "Setting",
-    "Skip",
-    "make_oracle",
-]
+__all__ = ["NOISY", "ORACLES", "Answer", "Channel", "Label", "Opinion", "Oracle", "Origin", "Query", "Setting", "Skip"]
+
+
+def check_oracle(name: str) -> None:
+    """Check the name of an oracle, without importing one of the table; raises ``UserError`` as ``make_oracle`` does."""
+    if name not in ORACLES:
+        make_oracle(name)
 
 
 def make_oracle(name: str) -> Oracle:
@@ -42,10 +32,15 @@ def make_oracle(name: str) -> Oracle:
     Raises:
         UserError: An unknown name (the nearest one is given), or nothing that ``Noisy`` or ``LabelStudio`` takes.
     """
-    if name.startswith(PREFIX):
-        return Noisy(name.removeprefix(PREFIX))
-    if name.startswith("label-studio:"):
+    if name.startswith(NOISY):
+        from dal_nlp.annotation.simulated import Noisy
+
+        return Noisy(name.removeprefix(NOISY))
+    if name.startswith(NUMBERED):
+        from dal_nlp.annotation.label_studio_oracle import numbered
+
         return numbered(name)
     if name not in ORACLES and ":" not in name:
-        raise unknown("oracle", name, [*ORACLES, f"{PREFIX}0.1"])
-    return import_class("oracle", name, ORACLES)()
+        raise unknown("oracle", name, [*ORACLES, f"{NOISY}0.1"])
+    oracle: Oracle = construct("oracle", import_class("oracle", name, ORACLES, "dal_nlp.annotation.oracle:Oracle"), {})
+    return oracle

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from dal_nlp.annotation.answers import Answer, Label, Origin, Skip
-from dal_nlp.annotation.parsing import back_in_the_pool, key_of, now, read_answer, suggested
-from dal_nlp.annotation.voting import Disputes, hand_in, opinions, settle, shares
-from dal_nlp.core.config import RunConfig
+from dal_nlp.annotation.parsing import back_in_the_pool, now, read_answer, suggested
+from dal_nlp.annotation.voting import Disputes, hand_in, settle, shares
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError, nearest
-from dal_nlp.core.ledger import Event, Ledger, State
 from dal_nlp.core.task import Task
 from dal_nlp.data.corpus import Corpus, open_pool
-from dal_nlp.session.folder import stored_config
-from dal_nlp.session.stopping import room
+from dal_nlp.ledger.events import AnswerEvent, RemovedEvent, SuspectsEvent
+from dal_nlp.ledger.ledger import Ledger
+from dal_nlp.ledger.state import State, stored_settings
 from dal_nlp.tasks import make_task
 
 #: The channel of an earlier decision that is put back in its place.
@@ -42,7 +42,7 @@ class Desk:
 
     def __init__(self, folder: Path, state: State, ledger: Ledger | None = None) -> None:
         self.folder, self.state, self._ledger = folder, state, ledger
-        self.config: RunConfig = stored_config(folder, state)
+        self.config: Settings = stored_settings(folder, state)
         self.task: Task = make_task(self.config)
         self.task.labels = list(state.labels)
 
@@ -67,10 +67,7 @@ class Desk:
 
     def round_of(self, id: str) -> int | None:
         """Return the last round that asked about an example, None for the audit sample."""
-        for round, ids in reversed(self.state.asked.items()):
-            if id in ids or (round is not None and id in self.state.remainder(round)):
-                return round
-        raise KeyError(id)
+        return self.state.asked_by(id)
 
     def why(self, id: str) -> str:
         """Return why an example was chosen."""
@@ -97,7 +94,7 @@ class Desk:
             UserError: See ``queue``.
         """
         state, round = self.state, len(self.state.queries) - 1
-        rest = state.remainder(round) if room(self.config, state) else []
+        rest = state.remainder(round) if self._prefetch_limit() else []
         more = [] if state.stopped else state.pending([*state.asked.get(round, []), *rest])
         return self._left_to(who, list(dict.fromkeys([*state.waiting, *more])))
 
@@ -107,13 +104,17 @@ class Desk:
         if names and who not in names:
             raise UserError(f"{who!r} is no annotator of this run{nearest(who, names)}: --as {' or '.join(names)}.")
         mine = set(shares(self.config, self.state, self.state.asked)[who] if names else ids)
-        return [id for id in ids if id in mine and id not in disputed and who not in opinions(self.state, id)]
+        return [id for id in ids if id in mine and id not in disputed and who not in self.state.opinions.get(id, ())]
 
     def wants(self, id: str) -> bool:
         """Tell whether an answer has a use: not one to a remainder that no round could learn from any more."""
         state = self.state
-        asked = any(id in query.ids for query in state.queries) or id in (state.audit or [])
-        return asked or not state.pending([id]) or room(self.config, state) > 0
+        asked = state.query_of(id) is not None or id in (state.audit or [])
+        return asked or not state.pending([id]) or self._prefetch_limit() > 0
+
+    def _prefetch_limit(self) -> int:
+        config = self.config
+        return self.state.prefetch_limit(config.budget or 0, config.rounds or 0, config.query_size)
 
     def disputed(self) -> list[str]:
         """Return what people disagree about, what the run waits for first."""
@@ -156,39 +157,36 @@ class Desk:
     def append(self, answer: Answer) -> None:
         """Write one event down."""
         assert self._ledger is not None
-        name, values = answer.event()
-        self._ledger.append(name, {"round": self.round_of(answer.id), **values})
+        self._ledger.append(answer.event(self.round_of(answer.id)))
 
     def remove(self, id: str, who: str, via: str, whose: str | None = None, request: str = "") -> None:
         """Take back what one person, or everybody, has answered, and what that decided; others' answers count then."""
         assert self._ledger is not None
-        values = {"id": id, "by": who, "at": now(), "via": via, "whose": whose}
-        self._ledger.append("removed", {**values, "request": request} if request else values)
+        self._ledger.append(RemovedEvent(id=id, by=who, at=now(), via=via, whose=whose, request=request))
         for answer in settle(self.config, self.state, id):
             self.append(answer)
 
-    def restore(self, id: str, before: Event, request: str = "") -> None:
+    def restore(self, id: str, before: AnswerEvent, request: str = "") -> None:
         """Put an earlier decision back in its place."""
-        by = before.get("by")  # nobody signs what comes from the labelled file
-        origin = self.origin(by, UNDO, final=before.get("final", False), request=request) if by else None
-        if "target" in before:
-            self.append(Label(id, before["target"], origin))
-        else:
-            self.append(Skip(id, before["reason"], origin))
+        # Nobody signs what comes from the labelled file.
+        origin = self.origin(before.by, UNDO, final=before.final, request=request) if before.by else None
+        self.append(_answer(before, origin))
 
     def note_suspects(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write down which labels may be wrong."""
         assert self._ledger is not None
-        self._ledger.append("suspects", {"rows": [dict(row) for row in rows]})
+        self._ledger.append(SuspectsEvent(rows=[dict(row) for row in rows]))
 
     def changes(self, answer: Label | Skip) -> bool:
         """Tell whether an answer is another one than what stands."""
         standing = self.state.decision(answer.id)
-        return standing is None or key_of(answer) != key_of(_answer(answer.id, standing))
+        return standing is None or answer.key != standing.key
 
 
-def _answer(id: str, event: Event) -> Label | Skip:
-    return Label(id, event["target"]) if "target" in event else Skip(id, event["reason"])
+def _answer(event: AnswerEvent, origin: Origin | None) -> Label | Skip:
+    if event.reason is None:
+        return Label(event.id, event.target, origin)
+    return Skip(event.id, event.reason, origin)
 
 
 @contextmanager

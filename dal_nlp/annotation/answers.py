@@ -3,7 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from dal_nlp.core.ledger import Event, Target
+from dal_nlp.core.targets import Target
+from dal_nlp.ledger.events import ChannelEvent, LabelEvent, OpinionEvent, SkipEvent, answer_key
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ class Origin:
     final: bool = False
     request: str = ""
 
-    def values(self) -> Event:
-        """Return what the ledger keeps: what is not empty."""
-        return {name: value for name, value in asdict(self).items() if value}
+    def values(self) -> dict[str, Any]:
+        """Return the fields of the ledger's events."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,14 @@ class Label:
     target: Target
     origin: Origin | None = None
 
-    def event(self) -> tuple[str, Event]:
-        """Return the name and the values of the ledger's event."""
-        return "label", {"id": self.id, "target": self.target, **_of(self.origin)}
+    @property
+    def key(self) -> str:
+        """What two equal answers share."""
+        return answer_key(self.target, None)
+
+    def event(self, round: int | None) -> LabelEvent:
+        """Return the event of the ledger; ``round`` asked about the example, None for the audit sample."""
+        return LabelEvent(id=self.id, target=self.target, round=round, **_of(self.origin))
 
 
 @dataclass(frozen=True)
@@ -76,9 +82,14 @@ class Skip:
     reason: str
     origin: Origin | None = None
 
-    def event(self) -> tuple[str, Event]:
-        """Return the name and the values of the ledger's event."""
-        return "skip", {"id": self.id, "reason": self.reason, **_of(self.origin)}
+    @property
+    def key(self) -> str:
+        """What two equal answers share."""
+        return answer_key(None, self.reason)
+
+    def event(self, round: int | None) -> SkipEvent:
+        """Return the event of the ledger; ``round`` asked about the example, None for the audit sample."""
+        return SkipEvent(id=self.id, reason=self.reason, round=round, **_of(self.origin))
 
 
 @dataclass(frozen=True)
@@ -92,9 +103,10 @@ class Opinion:
         """The example's id."""
         return self.answer.id
 
-    def event(self) -> tuple[str, Event]:
-        """Return the name and the values of the ledger's event."""
-        return "answer", self.answer.event()[1]
+    def event(self, round: int | None) -> OpinionEvent:
+        """Return the event of the ledger; ``round`` asked about the example, None for the audit sample."""
+        said = {"target": self.answer.target} if isinstance(self.answer, Label) else {"reason": self.answer.reason}
+        return OpinionEvent(id=self.id, round=round, **said, **_of(self.answer.origin))
 
 
 Answer = Label | Skip | Opinion
@@ -118,10 +130,10 @@ class Channel:
     project: int | None = None
     created: str = ""
 
-    def event(self) -> tuple[str, Event]:
-        """Return the name and the values of the ledger's event."""
-        return "channel", asdict(self)
+    def event(self, round: int | None) -> ChannelEvent:
+        """Return the event of the ledger, which belongs to no round."""
+        return ChannelEvent(**asdict(self))
 
 
-def _of(origin: Origin | None) -> Event:
+def _of(origin: Origin | None) -> dict[str, Any]:
     return origin.values() if origin else {}

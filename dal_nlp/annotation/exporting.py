@@ -1,7 +1,6 @@
 """Answers as files of other tools: csv, jsonl, tasks of Label Studio, datasets of Hugging Face."""
 
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,8 +11,8 @@ from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import Desk
 from dal_nlp.annotation.sheet_files import NOTE
 from dal_nlp.core.errors import UserError, unknown
+from dal_nlp.core.files import replace_file, whole_folder
 from dal_nlp.readers.spreadsheets import write_table
-from dal_nlp.session.folder import replace_file
 
 #: What signs an answer in a file.
 BY, AT = "annotated_by", "annotated_at"
@@ -57,15 +56,15 @@ def _rows(desk: Desk, ids: Sequence[str], in_words: bool) -> list[Row]:
 
 
 def _row(desk: Desk, id: str, in_words: bool) -> Row:
-    task, example, event = desk.task, desk.example(id), desk.state.decision(id) or {}
+    task, example, event = desk.task, desk.example(id), desk.state.decision(id)
     texts = dict(zip(task.columns(), task.texts(example), strict=True))
     answer = None
-    if "target" in event:
+    if event is not None and event.answered:
         spans = task.asks == "span"
-        answer = event["target"] if spans else task.spell(event["target"], example)
+        answer = event.target if spans else task.spell(event.target, example)
         if spans and in_words:
             answer = json.dumps(answer, ensure_ascii=False)
-    signature = {BY: event.get("by", ""), AT: event.get("at", ""), NOTE: event.get("note", "")}
+    signature = {BY: event.by, AT: event.at, NOTE: event.note} if event else dict.fromkeys((BY, AT, NOTE), "")
     return {desk.config.id_column: id, **texts, desk.config.label_column: answer, **signature}
 
 
@@ -85,13 +84,10 @@ def _write_dataset(desk: Desk, ids: Sequence[str], path: Path) -> None:
     if desk.task.asks == "span":
         spans = {"text": List(Value("string")), "answer_start": List(Value("int64"))}
         features[desk.config.label_column] = spans
-    draft = path.with_name(f".{path.name}.part")
-    shutil.rmtree(draft, ignore_errors=True)
-    Dataset.from_list(rows, features=Features(features)).save_to_disk(draft)
     if path.exists() and not (path / "dataset_info.json").is_file():
         raise UserError(f"{path} is there and no dataset: give another --out.")
-    shutil.rmtree(path, ignore_errors=True)
-    draft.rename(path)
+    with whole_folder(path) as draft:
+        Dataset.from_list(rows, features=Features(features)).save_to_disk(draft)
 
 
 def _write_label_studio(desk: Desk, ids: Sequence[str], path: Path) -> None:
@@ -102,12 +98,12 @@ def _write_label_studio(desk: Desk, ids: Sequence[str], path: Path) -> None:
 
 
 def _studio_task(desk: Desk, id: str) -> Row:
-    task, example, event = desk.task, desk.example(id), desk.state.decision(id) or {}
+    task, example, event = desk.task, desk.example(id), desk.state.decision(id)
     guess = desk.state.suggestion(id)
     predictions = label_studio.predictions(task, guess, example, f"round-{guess['round']}" if guess else "")
     found: Row = {"data": label_studio.data(task, example), "annotations": [], "predictions": predictions}
-    if "target" in event:
-        found["annotations"] = [{"result": label_studio.results(task, event["target"], example)}]
+    if event is not None and event.answered:
+        found["annotations"] = [{"result": label_studio.results(task, event.target, example)}]
     return found
 
 

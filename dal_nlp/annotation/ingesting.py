@@ -6,30 +6,39 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from datasets import load_from_disk
-
 from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import Desk
-from dal_nlp.annotation.exporting import BY
 from dal_nlp.annotation.parsing import back_in_the_pool
-from dal_nlp.annotation.sheet_files import ANSWER, ID, NOTE, Entry, check_entries, lines_of
+from dal_nlp.annotation.row_matching import RowMatcher, asked_texts, texts_in
+from dal_nlp.annotation.sheet_files import ANSWER, Entry, check_entries, found_by_text, lines_of
+from dal_nlp.annotation.tool_rows import NONE, Columns, ToolRows
 from dal_nlp.annotation.voting import is_new
-from dal_nlp.core.errors import UserError, nearest, unknown
-from dal_nlp.core.ledger import MAJORITY
-from dal_nlp.readers.spreadsheets import read_table
+from dal_nlp.core.errors import RowError, UserError, unknown
+from dal_nlp.core.text import counted
+from dal_nlp.ledger.answer_events import MAJORITY
+from dal_nlp.readers.sources import read_rows
+from dal_nlp.readers.spreadsheets import header_of, read_table
 
 
 @dataclass
 class Ingested:
-    """What a file brought: answers that are new, answers that were known, and what is wrong with others."""
+    """What a file brought.
+
+    Attributes:
+        new: Answers that are new.
+        known: Answers that were known.
+        problems: What is wrong with each of the others.
+        remarks: How the file was read, where that is not plain.
+    """
 
     new: int = 0
     known: int = 0
     problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
 
-def ingest(desk: Desk, source: Path, format: str, by: str | None) -> Ingested:
-    """Take the answers in a file by id; what is wrong is said, and the rest is kept.
+def ingest(desk: Desk, source: Path, format: str, by: str | None, columns: Columns | None = None) -> Ingested:
+    """Take the answers in a file, by id and text; what is wrong is said, and the rest is kept.
 
     Reading a file again changes nothing, and what another person has answered is disputed and not overwritten.
 
@@ -38,24 +47,33 @@ def ingest(desk: Desk, source: Path, format: str, by: str | None) -> Ingested:
         source: The file, or the folder of a dataset.
         format: One of ``READERS``.
         by: Who answered; None: what the file says, else its name.
+        columns: What the columns are called; what is usual if left out.
 
     Raises:
-        UserError: An unknown format, or a file that cannot be read.
+        UserError: An unknown format, a file that cannot be read, or one without any answer.
     """
     if format not in READERS:
         raise unknown("format", format, READERS)
     if not source.exists():
         raise UserError(f"There is no {source}: check the path.")
-    asked = desk.state.ever_asked
     found = Ingested()
-
-    def wrong(id: str) -> str:
-        return "" if id in asked else f"{id!r} was not asked about{nearest(id, asked)}"
-
-    entries = list(READERS[format](desk, source, found.problems.append))  # a file that breaks off is not half taken
-    for entry in check_entries(entries, wrong, found.problems.append):
+    entries = READERS[format](desk, source, columns or Columns(), found)  # a file that breaks off is not half taken
+    if not found.problems and not any(entry.answer.strip() for entry in entries):
+        raise UserError(
+            f"{source} has no answer in any of its rows{_why(found)}: fill them in, or name their column with "
+            "--label-column."
+        )
+    matcher = RowMatcher(desk.task, desk.state.ever_asked, asked_texts(desk.state), desk.example)
+    checked = check_entries(entries, matcher, found.problems.append)
+    if checked.by_text:
+        found.remarks.append(found_by_text(source.name, checked.by_text))
+    for entry in checked.entries:
         _take(desk, entry, by, found)
     return found
+
+
+def _why(found: Ingested) -> str:
+    return f" ({' '.join(found.remarks).rstrip('.')})" if found.remarks else ""
 
 
 def _take(desk: Desk, entry: Entry, by: str | None, found: Ingested) -> None:
@@ -77,86 +95,132 @@ def _take(desk: Desk, entry: Entry, by: str | None, found: Ingested) -> None:
     found.new += 1
 
 
-Say = Callable[[str], None]
-
-
-def _entry(desk: Desk, source: Path, place: str, row: Mapping[str, Any]) -> Entry:
-    """Return a row whose answer is in the column of sheets, or in that of the pool."""
-    answer = row.get(ANSWER if ANSWER in row else desk.config.label_column)
-    text = answer if isinstance(answer, str) else "" if answer is None else json.dumps(answer, ensure_ascii=False)
-    id = row.get(desk.config.id_column, row.get(ID))
-    cells = "" if id is None else str(id), text, str(row.get(NOTE) or ""), str(row.get(BY) or "")
-    return Entry(source.name, f"{source.name}, {place}", *cells)
-
-
-def _read_csv(desk: Desk, source: Path, say: Say) -> Iterator[Entry]:
+def _read_csv(desk: Desk, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
     def broken(number: int, wrong: str) -> None:
-        say(f"{source.name}, row {number}: {wrong}.")
+        found.problems.append(f"{source.name}, row {number}: {wrong}.")
 
-    for number, row in _named(source, lambda data: read_table(data, [_id_column(desk, data)], broken)):
-        yield _entry(desk, source, f"row {number}", row)
-
-
-def _id_column(desk: Desk, data: bytes) -> str:
-    """Return the column of ids that a table has: that of the pool, or that of sheets."""
-    name = desk.config.id_column
-    try:
-        next(read_table(data, [name], lambda number, wrong: None), None)
-    except UserError:
-        return ID
-    return name
+    rows = _named(source, lambda data: read_table(data, header_of(data), broken))
+    return _entries(desk, source, "row", rows, columns, found)
 
 
-def _read_jsonl(desk: Desk, source: Path, say: Say) -> Iterator[Entry]:
+def _read_jsonl(desk: Desk, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
     def broken(number: int, wrong: str) -> None:
-        say(f"{source.name}, line {number}: {wrong}.")
+        found.problems.append(f"{source.name}, line {number}: {wrong}.")
 
-    for number, row in _named(source, lambda data: lines_of(data, broken)):
-        yield _entry(desk, source, f"line {number}", row)
+    return _entries(desk, source, "line", _named(source, lambda data: lines_of(data, broken)), columns, found)
 
 
 def _named(
     source: Path, read: Callable[[bytes], Iterator[tuple[int, Mapping[str, Any]]]]
-) -> Iterator[tuple[int, Mapping[str, Any]]]:
+) -> list[tuple[int, Mapping[str, Any]]]:
     try:
-        yield from read(source.read_bytes())
+        return list(read(source.read_bytes()))
     except IsADirectoryError:
         raise UserError(f"{source} is a folder: read it with --format hf-dataset.") from None
     except UserError as error:
         raise UserError(f"{source} {error}") from None
 
 
-def _read_dataset(desk: Desk, source: Path, say: Say) -> Iterator[Entry]:
+def _read_dataset(desk: Desk, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
     if not (source / "dataset_info.json").is_file():
         raise UserError(f"{source} is no folder of a dataset: write it with save_to_disk.")
-    for number, row in enumerate(load_from_disk(str(source)), start=1):
-        yield _entry(desk, source, f"row {number}", row)
+    return _entries(desk, source, "row", list(read_rows(str(source))), columns, found)
 
 
-def _read_label_studio(desk: Desk, source: Path, say: Say) -> Iterator[Entry]:
-    """Yield the annotations of all tasks, cancelled ones as refusals; predictions are no answers."""
+def _entries(
+    desk: Desk,
+    source: Path,
+    unit: str,
+    numbered: Sequence[tuple[int, Mapping[str, Any]]],
+    columns: Columns,
+    found: Ingested,
+) -> list[Entry]:
+    """Return the answers in the rows of a table."""
+    if not numbered:
+        raise UserError(f"{source} has no rows: give a file with answers.")
     try:
-        tasks = json.loads(source.read_text(encoding="utf-8"))
-        rows = [(task["data"][label_studio.ID], task.get("annotations") or []) for task in tasks]
+        table = ToolRows([row for _, row in numbered], desk.task, desk.config, columns)
+    except UserError as error:
+        raise UserError(f"{source} {error}") from None
+    if table.answer_column not in (ANSWER, desk.config.label_column):
+        found.remarks.append(f"The answers of {source.name} are in its column {table.answer_column!r}.")
+    if table.refused:
+        found.remarks.append(
+            f"{source.name}: {counted(table.refused, 'row')} rejected or ignored in Prodigy, which is no answer."
+        )
+    entries = []
+    for (number, _), row in zip(numbered, table.rows, strict=True):
+        place = f"{source.name}, {unit} {number}"
+        try:
+            id = table.id(row)
+        except RowError as error:
+            found.problems.append(f"{place} {error}.")
+            continue
+        for given in table.given(row):
+            cells = id, given.answer, table.note(row), given.by
+            entries.append(Entry(source.name, place, *cells, texts=table.texts(row)))
+    return entries
+
+
+def _read_label_studio(desk: Desk, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
+    """Return the annotations of all tasks, cancelled ones as refusals; predictions are no answers."""
+    if source.suffix.lower() == ".csv":
+        return _read_csv(desk, source, columns, found)
+    try:
+        tasks = json.loads(source.read_bytes().decode("utf-8-sig"))
+        if tasks and not any("data" in task for task in tasks):  # JSON-MIN, or something else
+            rows = list(enumerate((dict(task) for task in tasks), start=1))
+            return _entries(desk, source, "task", rows, columns, found)
+        given = [(dict(task["data"]), list(task.get("annotations") or [])) for task in tasks]
     except IsADirectoryError:
         raise UserError(f"{source} is a folder: name the JSON file in it.") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UserError(f"{source} is no JSON export of Label Studio: export it as JSON.") from None
+    fields = label_studio.field_names(desk.task)
+    id_column = label_studio.ID if columns.id is None else columns.id
+    if not any(id_column in data or set(fields) <= data.keys() for data, _ in given):
         raise UserError(
-            f"{source} is no JSON export of Label Studio whose tasks have a {label_studio.ID!r}: export it as JSON."
-        ) from None
-    for number, (id, annotations) in enumerate(rows, start=1):
+            f"{source} is no JSON export of Label Studio whose tasks have a {id_column!r} or the texts that were asked "
+            "about: name the id with --id-column."
+        )
+    control = _control(source, [annotation for _, annotations in given for annotation in annotations], columns, found)
+    entries: list[Entry] = []
+    for number, (data, annotations) in enumerate(given, start=1):
         place = f"{source.name}, task {number}"
+        id = "" if id_column == NONE else str(data.get(id_column, ""))
+        texts = texts_in(data, desk.task.columns(), fields)
         for annotation in annotations:
             try:
                 cancelled = annotation.get("was_cancelled")
-                text = "skip" if cancelled else _studio_answer(desk, str(id), annotation["result"])
+                text = "skip" if cancelled else _studio_answer(desk, id, texts, annotation["result"], control)
+                by = _studio_name(annotation.get("completed_by"))
             except (ValueError, UserError) as error:
-                say(f"{place}: {str(error).rstrip('.')}.")
+                found.problems.append(f"{place}: {str(error).rstrip('.')}.")
                 continue
             except (KeyError, TypeError, AttributeError):
-                say(f"{place}: an annotation is not as Label Studio writes it; export the task again.")
+                found.problems.append(f"{place}: an annotation is not as Label Studio writes it; export it again.")
                 continue
-            yield Entry(source.name, place, str(id), text, "", _studio_name(annotation.get("completed_by")))
+            entries.append(Entry(source.name, place, id, text, "", by, texts))
+    return entries
+
+
+def _control(source: Path, annotations: Sequence[Any], columns: Columns, found: Ingested) -> str:
+    """Return the name of the control that holds the answers: ours, the one that was named, or the only one."""
+    whole = [annotation for annotation in annotations if isinstance(annotation, Mapping)]
+    results = [result for annotation in whole for result in annotation.get("result") or []]
+    names = list(
+        dict.fromkeys(str(one["from_name"]) for one in results if isinstance(one, Mapping) and "from_name" in one)
+    )
+    wanted = columns.answer or label_studio.ANSWER
+    if wanted in names or not names or (columns.answer is None and set(names) == {label_studio.NONE}):
+        return wanted
+    if columns.answer is None and len(names) == 1:
+        found.remarks.append(f"The answers of {source.name} are those of its control {names[0]!r}.")
+        return names[0]
+    raise UserError(
+        f"{source} has no control {wanted!r} but {', '.join(map(repr, names))}: name the one of the answers with "
+        "--label-column."
+    )
 
 
 def _studio_name(by: Any) -> str:
@@ -165,11 +229,15 @@ def _studio_name(by: Any) -> str:
     return "" if name is None else str(name)
 
 
-def _studio_answer(desk: Desk, id: str, results: Sequence[Mapping[str, Any]]) -> str:
-    return label_studio.read_results(desk.task, results, desk.example(id))
+def _studio_answer(
+    desk: Desk, id: str, texts: Mapping[str, str], results: Sequence[Mapping[str, Any]], control: str
+) -> str:
+    whole = len(texts) == len(desk.task.columns())
+    example = desk.task.read(texts) if whole and id not in desk.state.ever_asked else desk.example(id)
+    return label_studio.read_results(desk.task, results, example, control)
 
 
-READERS: Mapping[str, Callable[[Desk, Path, Say], Iterator[Entry]]] = {
+READERS: Mapping[str, Callable[[Desk, Path, Columns, Ingested], list[Entry]]] = {
     "csv": _read_csv,
     "jsonl": _read_jsonl,
     "label-studio": _read_label_studio,

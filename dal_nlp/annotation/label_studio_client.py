@@ -5,8 +5,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ValidationError
 
 from dal_nlp.core.errors import UserError
 
@@ -24,6 +27,37 @@ _ONCE: Any = {"max_retries": 0}
 
 #: A task, with "id", "data", "overlap" and its "annotations", as Label Studio's JSON has them.
 Item = Mapping[str, Any]
+
+
+class Annotation(BaseModel):
+    """An annotation as Label Studio writes it: the part of it that we read.
+
+    Attributes:
+        completed_by: Who signs it: the number of an account, or what the server says of a person.
+        updated_at: In UTC.
+        result: See ``label_studio_format.read_results``.
+    """
+
+    id: int
+    completed_by: int | dict[str, Any]
+    updated_at: datetime
+    was_cancelled: bool
+    result: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, values: object) -> "Annotation":
+        """Read an annotation; raises ``ValueError`` for what is none, in words."""
+        try:
+            found = cls.model_validate(values)
+            found.updated_at = found.updated_at.astimezone(UTC)
+            return found
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            reason = f"{place}: {first['msg']}" if place else first["msg"]
+        except (OverflowError, ValueError):
+            reason = "updated_at is out of range"
+        raise ValueError(f"an annotation is not as Label Studio writes it ({reason}), so it is not taken")
 
 
 class Unreachable(Exception):
@@ -110,6 +144,9 @@ class SdkServer:
             raise Unreachable(str(error) or type(error).__name__) from None
         except ApiError as error:
             raise self._meaning(error.status_code or 0, error.body) from None
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # the SDK looks at what it gets
+            said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise UserError(f"{self.url} does not answer as Label Studio does ({said}): check {URL}.") from error
 
     def _meaning(self, status: int, body: Any) -> Exception:
         said = body if isinstance(body, Mapping) else {}

@@ -7,9 +7,10 @@ the two the one is read that finds the text of the span.
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
-from dal_nlp.core.ledger import Target
+from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Example, Task
 
 #: Names of the control that answers and of the one that says "no answer" (as ``tasks/qa.py`` calls it); of the text
@@ -18,13 +19,14 @@ ANSWER, NONE, ABOUT = "answer", "none", "about"
 SPAN = "answer"  # the one kind of span
 OURS = "dal_nlp_"  # begins the name of what is ours in the data of a task
 ID = f"{OURS}id"  # of our example
+TIMES = f"{OURS}times"  # how often the question is put: more than once where an answer was removed
 
 Result = dict[str, Any]
 
 
 def interface(task: Task) -> str:
     """Return the labelling interface of a task, as XML."""
-    *above, last = _fields(task)
+    *above, last = field_names(task)
     shown = [f'  <Text name="text{i}" value="${name}"/>' for i, name in enumerate(above)]
     text = f'  <Text name="{ABOUT}" value="${last}"/>'
     choices = "".join(f"<Choice value={quoteattr(label)}/>" for label in task.labels)
@@ -39,10 +41,10 @@ def interface(task: Task) -> str:
 
 def data(task: Task, example: Example) -> dict[str, str]:
     """Return what a task of Label Studio shows of an example, with our id."""
-    return {ID: str(example["id"]), **dict(zip(_fields(task), task.texts(example), strict=True))}
+    return {ID: str(example["id"]), **dict(zip(field_names(task), task.texts(example), strict=True))}
 
 
-def _fields(task: Task) -> list[str]:
+def field_names(task: Task) -> list[str]:
     """Return what the texts are called in the data of a task: as their columns are, unless Label Studio reads more.
 
     It refuses or misreads a name such as "a.b" or "x[0]", and ours must stay ours.
@@ -80,14 +82,18 @@ def _result(kind: str, name: str, value: dict[str, Any]) -> Result:
     return {"from_name": name, "to_name": ABOUT, "type": kind, "value": value}
 
 
-def read_results(task: Task, found: Sequence[Mapping[str, Any]], example: Example) -> str:
+def read_results(task: Task, found: Sequence[Mapping[str, Any]], example: Example, control: str = ANSWER) -> str:
     """Return the results of an annotation as a person would type the answer; "" where there is none.
+
+    ``control`` is what the interface calls the one that answers.
 
     Raises:
         ValueError: They hold something else than the interface asks for.
     """
+    if not all(isinstance(result, Mapping) for result in found):
+        raise ValueError("it holds something that is no result of Label Studio: export the task again")
     values = [(str(result.get("from_name")), result.get("value")) for result in found]
-    mine = [value for name, value in values if name == ANSWER and isinstance(value, Mapping)]
+    mine = [value for name, value in values if name == control and isinstance(value, Mapping)]
     if task.asks == "span":
         return _read_spans(task, mine, [name for name, _ in values], example)
     texts = [text for value in mine for text in _listed(value.get("choices" if task.asks == "label" else "text"))]
@@ -111,7 +117,7 @@ def _place(context: str, value: Mapping[str, Any]) -> tuple[int, int]:
     """Return where a span begins and ends, in characters."""
     start, end, text = value.get("start"), value.get("end"), value.get("text")
     units = len(context.encode("utf-16-le")) // 2
-    if not isinstance(start, int) or not isinstance(end, int) or not 0 <= start < end <= units:
+    if type(start) is not int or type(end) is not int or not 0 <= start < end <= units:
         raise ValueError("it has a span without a place in the context")
     for first, last in ((start, end), (_characters(context, start), _characters(context, end))):
         # Some versions write a line break in the text of a span as a backslash and an n.
@@ -125,6 +131,29 @@ def _characters(text: str, units: int) -> int:
     return len(text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "replace"))
 
 
-def _listed(texts: Any) -> Sequence[Any]:
+def _listed(texts: Any) -> Sequence[str]:
     """Return the texts of a control: Label Studio writes a single one without a list in places."""
-    return [texts] if isinstance(texts, str) else texts or []
+    found = [texts] if isinstance(texts, str) else texts or []
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+        raise ValueError("it holds something that is no text: answer it again")
+    return found
+
+
+def key(item: Mapping[str, Any]) -> tuple[str, str]:
+    """Return which question a task puts, "" where it is not ours, and the how manieth time it is put."""
+    data = item["data"] if isinstance(item["data"], Mapping) else {}
+    return str(data.get(ID, "")), str(data.get(TIMES, 1))
+
+
+def is_blank(interface: str) -> bool:
+    """Tell whether a labelling interface is none yet."""
+    return parts(interface) <= parts("<View/>")
+
+
+def parts(interface: str) -> set[tuple[str, ...]]:
+    """Return the elements of a labelling interface by what makes answers fit; {} for a text that is no XML."""
+    try:
+        root = ElementTree.fromstring(interface)
+    except ElementTree.ParseError:
+        return set()
+    return {(element.tag, *(element.get(name, "") for name in ("name", "toName", "value"))) for element in root.iter()}

@@ -2,23 +2,22 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import uuid4
-from xml.etree import ElementTree
 
 from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answers import Channel
-from dal_nlp.annotation.label_studio_client import AT_ONCE, Item, Project, SdkServer, Server, Unreachable
+from dal_nlp.annotation.label_studio_client import AT_ONCE, Annotation, Item, Project, SdkServer, Server, Unreachable
 from dal_nlp.annotation.oracle import Answer, Label, Oracle, Origin, Query, Setting, Skip
 from dal_nlp.annotation.parsing import REASONS, back_in_the_pool, read_answer, suggested
 from dal_nlp.annotation.voting import conflicts, hand_in, is_new, settle, voters
 from dal_nlp.core.distributed import is_main
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import State
+from dal_nlp.core.files import replace_file
 from dal_nlp.core.screens import harmless
 from dal_nlp.core.text import counted
-from dal_nlp.session.folder import replace_file
+from dal_nlp.ledger.events import RemovedEvent
+from dal_nlp.ledger.state import State
 
 NAME = "label-studio"
 #: Seconds between looks at the answers, and the most between looks at a server that is away.
@@ -27,8 +26,6 @@ PAUSE, LONGEST_PAUSE = 2.0, 30.0
 SHOWN = 20
 #: What the server shows suggestions of: it shows those of one model, and ours all have their turn.
 MODEL = "dal-nlp"
-#: In the data of a task: how often the question is put, which is more than once where an answer was removed.
-TIMES = f"{label_studio.OURS}times"
 #: The file of the labelling interface in the run folder, for a project that has another one.
 INTERFACE = "label-studio.xml"
 
@@ -60,7 +57,7 @@ class LabelStudio(Oracle):
                 answer has no account.
         """
         self._setting = setting
-        self._problems: dict[int, str] = {}  # by annotation
+        self._problems: dict[tuple[int, int], str] = {}  # by task, and which of its annotations it is
         self._strangers = 0
         self._project: Project | None = None
         if not is_main():
@@ -86,8 +83,8 @@ class LabelStudio(Oracle):
 
     def _find_project(self) -> Project | None:
         """Return the project that was asked for, or that of the run; None where it is to be created."""
-        known = self._setting.state.channel or {}
-        number = self._number or known.get("project")
+        known = self._setting.state.channel
+        number = self._number or (known.project if known else None)
         if number is None:
             return None
         project, url = self._server.project(number), self._server.url
@@ -96,9 +93,9 @@ class LabelStudio(Oracle):
                 f"Label Studio at {url} has no project {number} that your account may see: name another one with "
                 f"--oracle {NAME}:NUMBER."
             )
-        if number == known.get("project") and project.created != known["created"]:
+        if known and number == known.project and project.created != known.created:
             raise UserError(
-                f"Project {number} at {url} is another one than the run has asked in, at {known['url']}: set "
+                f"Project {number} at {url} is another one than the run has asked in, at {known.url}: set "
                 "LABEL_STUDIO_URL to that server."
             )
         self._check_interface(project)
@@ -107,8 +104,8 @@ class LabelStudio(Oracle):
     def _check_interface(self, project: Project) -> None:
         """Raise ``UserError`` where a project has another labelling interface than ours; it may still have none."""
         ours = label_studio.interface(self._setting.task)
-        missing = _parts(ours) - _parts(project.interface)
-        if missing and not _is_blank(project):
+        missing = label_studio.parts(ours) - label_studio.parts(project.interface)
+        if missing and not label_studio.is_blank(project.interface):
             place = self._setting.folder / INTERFACE
             replace_file(place, ours.encode())
             tag, *values = min(missing)
@@ -148,14 +145,14 @@ class LabelStudio(Oracle):
             if state.channel is None:
                 yield Channel(NAME, url, uuid4().hex)
             assert state.channel is not None
-            mark = state.channel["mark"]
+            mark = state.channel.mark
             self._project = self._patiently(lambda: self._server.find(mark) or self._create(mark))
-        if _is_blank(self._project):
+        if label_studio.is_blank(self._project.interface):
             ours, number = label_studio.interface(self._setting.task), self._project.number
             self._patiently(lambda: self._server.set_interface(number, ours))
-        known = state.channel or {}
-        if known.get("project") != self._project.number or known["url"] != url:
-            mark = known.get("mark", "") if self._number is None else ""
+        known = state.channel
+        if known is None or known.project != self._project.number or known.url != url:
+            mark = known.mark if known and self._number is None else ""
             yield Channel(NAME, url, mark, self._project.number, self._project.created)
 
     def _create(self, mark: str) -> Project:
@@ -194,12 +191,12 @@ class LabelStudio(Oracle):
         assert self._project is not None
         state, config = self._setting.state, self._setting.config
         wanted = {_question(state, query.id): query for query in queries}
-        found = {_key(item): item for item in self._tasks()}
+        found = {label_studio.key(item): item for item in self._tasks()}
         missing = [query for key, query in wanted.items() if key not in found]
         for start in range(0, len(missing), AT_ONCE):
             pushed = [self._task(query) for query in missing[start : start + AT_ONCE]]
             numbers = self._server.push(self._project.number, pushed)
-            found |= {_key(item): item for item in self._tasks(numbers)}
+            found |= {label_studio.key(item): item for item in self._tasks(numbers)}
         for key, query in wanted.items():
             annotators = max(1, len(voters(config, state, query.id)))
             if found[key]["overlap"] != annotators:
@@ -213,7 +210,7 @@ class LabelStudio(Oracle):
         round = (state.audit or []) if query.round is None else state.queries[query.round].ids
         data = {
             **label_studio.data(task, example),
-            TIMES: _question(state, query.id)[1],
+            label_studio.TIMES: _question(state, query.id)[1],
             f"{ours}round": query.round,
             f"{ours}rank": round.index(query.id) + 1,
             f"{ours}score": query.score,
@@ -247,20 +244,29 @@ class LabelStudio(Oracle):
 
     def _take(self, items: Sequence[Item]) -> Iterator[Answer]:
         """Yield what is new in the annotations of tasks, the oldest first."""
-        found = [(annotation, item) for item in self._ours(items) for annotation in item["annotations"]]
-        for annotation, item in sorted(found, key=lambda one: str(one[0]["updated_at"])):
-            yield from self._hand_in(annotation, item)
+        found = list[tuple[Annotation, Item, int]]()
+        for item in self._ours(items):
+            given = item["annotations"] if isinstance(item["annotations"], list) else []
+            for place in [place for task, place in self._problems if task == item["id"] and place >= len(given)]:
+                del self._problems[item["id"], place]  # it was deleted
+            for place, values in enumerate(given):
+                try:
+                    found.append((Annotation.of(values), item, place))
+                except ValueError as error:
+                    self._note(item, place, str(error))
+        for annotation, item, place in sorted(found, key=lambda one: one[0].updated_at):
+            yield from self._hand_in(annotation, item, place)
 
     def _ours(self, items: Sequence[Item]) -> list[Item]:
         """Return the tasks of which the run has asked."""
         asked = self._setting.state.ever_asked
-        return [item for item in items if _key(item)[0] in asked]
+        return [item for item in items if label_studio.key(item)[0] in asked]
 
-    def _hand_in(self, annotation: Mapping[str, Any], item: Item) -> Iterator[Answer]:
+    def _hand_in(self, annotation: Annotation, item: Item, place: int) -> Iterator[Answer]:
         """Yield what is to be written down of an annotation, if it says anything new."""
         state, wrong = self._setting.state, ""
         try:
-            answer = self._answer(annotation, _key(item)[0])
+            answer = self._answer(annotation, label_studio.key(item)[0])
         except ValueError as error:
             wrong = str(error).rstrip(".")
         else:
@@ -269,43 +275,47 @@ class LabelStudio(Oracle):
                     yield from hand_in(self._setting.config, state, answer)
                 else:
                     wrong = back_in_the_pool(answer.id)
-        self._note(annotation["id"], f"Label Studio, task {item['id']}: {wrong}." if wrong else "")
+        self._note(item, place, wrong)
 
-    def _note(self, annotation: int, wrong: str) -> None:
-        """Say what is wrong with an annotation, once; nothing is, where it is ""."""
-        if wrong and self._problems.get(annotation) != wrong:
-            self._setting.progress.say(harmless(wrong))
-        self._problems.pop(annotation, None)
+    def _note(self, item: Item, place: int, wrong: str) -> None:
+        """Say what is wrong with an annotation of a task, once; nothing is, where it is ""."""
+        said = f"Label Studio, task {item['id']}: {wrong}."
+        if wrong and self._problems.get((item["id"], place)) != said:
+            self._setting.progress.say(harmless(said))
+        self._problems.pop((item["id"], place), None)
         if wrong:
-            self._problems[annotation] = wrong
+            self._problems[item["id"], place] = said
 
-    def _answer(self, annotation: Mapping[str, Any], id: str) -> Label | Skip:
+    def _answer(self, annotation: Annotation, id: str) -> Label | Skip:
         """Return an annotation as an answer; raises ``ValueError`` for one that is none."""
         setting = self._setting
         shown = setting.state.suggestion(id) if setting.config.suggest else None
-        at = datetime.fromisoformat(annotation["updated_at"]).astimezone(UTC).isoformat(timespec="seconds")
+        at = annotation.updated_at.isoformat(timespec="seconds")
         # Each annotation is a channel of its own: of two that one person made the later one counts, once.
-        origin = Origin(self._name(annotation["completed_by"]), at, f"{NAME} {annotation['id']}", suggested(shown))
-        if annotation["was_cancelled"]:
+        origin = Origin(self._name(annotation.completed_by), at, f"{NAME} {annotation.id}", suggested(shown))
+        if annotation.was_cancelled:
             return Skip(id, REASONS["skip"], origin)
         example = setting.example(id)
-        text = label_studio.read_results(setting.task, annotation["result"], example)
+        text = label_studio.read_results(setting.task, annotation.result, example)
         if not text.strip():
             raise ValueError("an annotation holds no answer: give one, or skip the task")
         return read_answer(setting.task, text, example, origin)
 
-    def _name(self, number: int) -> str:
+    def _name(self, by: int | Mapping[str, Any]) -> str:
         """Return who signs an annotation: an address, written as in ``config.annotators`` if it is there."""
-        if number not in self._people:
-            self._people = {number: f"account {number}", **self._patiently(self._server.people)}
-        address = self._people[number]
         names = {name.casefold(): name for name in self._setting.config.annotators or []}
+        if isinstance(by, Mapping):
+            address = str(by.get("email") or f"account {by.get('id', 'unknown')}")
+        else:
+            if by not in self._people:
+                self._people = {by: f"account {by}", **self._patiently(self._server.people)}
+            address = self._people[by]
         return names.get(address.casefold(), address)
 
     def _link(self) -> str:
         """Return the address of the project."""
         known = self._setting.state.channel
-        return f"{known['url']}/projects/{known['project']}" if known else ""
+        return f"{known.url}/projects/{known.project}" if known else ""
 
     def remarks(self, pending: Sequence[str]) -> list[str]:
         """Return what is wrong with annotations, what is not ours, and where things stand."""
@@ -329,11 +339,6 @@ def numbered(name: str) -> LabelStudio:
     return LabelStudio(int(number))
 
 
-def _key(item: Item) -> tuple[str, str]:
-    """Return which question a task puts, "" where it is not ours, and the how manieth time it is put."""
-    return str(item["data"].get(label_studio.ID, "")), str(item["data"].get(TIMES, 1))
-
-
 def _question(state: State, id: str) -> tuple[str, str]:
     """Return the ``_key`` of a task that puts a question now: anew each time that answers from here were removed.
 
@@ -341,22 +346,8 @@ def _question(state: State, id: str) -> tuple[str, str]:
     """
     times, said = 1, False
     for event in state.given.get(id, []):
-        if event["event"] == "removed":
+        if isinstance(event, RemovedEvent):
             times, said = times + said, False
         else:
-            said = said or event.get("via", "").startswith(f"{NAME} ")
+            said = said or event.via.startswith(f"{NAME} ")
     return id, str(times)
-
-
-def _is_blank(project: Project) -> bool:
-    """Tell whether a project has no labelling interface yet."""
-    return _parts(project.interface) <= _parts("<View/>")
-
-
-def _parts(interface: str) -> set[tuple[str, ...]]:
-    """Return the elements of a labelling interface by what makes answers fit; {} for a text that is no XML."""
-    try:
-        root = ElementTree.fromstring(interface)
-    except ElementTree.ParseError:
-        return set()
-    return {(element.tag, *(element.get(name, "") for name in ("name", "toName", "value"))) for element in root.iter()}

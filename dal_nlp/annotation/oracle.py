@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from dal_nlp.annotation.answers import Answer, Channel, Label, Opinion, Origin, Query, Skip
-from dal_nlp.core.ledger import State, Target
+from dal_nlp.core.targets import Target
+from dal_nlp.ledger.state import State
 
 if TYPE_CHECKING:
-    from dal_nlp.core.config import RunConfig
+    from dal_nlp.core.config import Settings
     from dal_nlp.core.progress import Progress
     from dal_nlp.core.task import Example, Task
 
@@ -32,7 +33,7 @@ class Setting:
     """
 
     folder: Path
-    config: "RunConfig"
+    config: "Settings"
     task: "Task"
     state: State
     answers: Mapping[str, Target]

@@ -7,8 +7,9 @@ from typing import Any
 
 from dal_nlp.annotation.answers import Label, Origin, Skip
 from dal_nlp.core.errors import nearest
-from dal_nlp.core.ledger import Event, Target
-from dal_nlp.core.task import REFUSALS, Example, Task, encode_target
+from dal_nlp.core.task import REFUSALS, Example, Task
+from dal_nlp.ledger.events import AnswerEvent
+from dal_nlp.readers.values import alike, is_spreadsheet_error, label_of
 
 #: Characters of the longest answer that is taken.
 LONGEST_ANSWER = 100_000
@@ -34,6 +35,11 @@ def read_answer(task: Task, text: str, example: Example, origin: Origin | None) 
     id, word = str(example["id"]), text.strip().casefold()
     if len(text) > LONGEST_ANSWER:
         raise ValueError(f"the answer has {len(text):,} characters, more than {LONGEST_ANSWER:,}: shorten it")
+    if is_spreadsheet_error(text) and text.strip() not in task.labels:
+        raise ValueError(
+            f"{text.strip()!r} is what a spreadsheet makes of an answer that it takes for a formula: type it again, "
+            "with an apostrophe in front"
+        )
     _check_characters("answer", text)
     if origin:
         _check_characters("name", origin.by)
@@ -57,12 +63,15 @@ def _check_characters(name: str, text: str) -> None:
 
 
 def _label(task: Task, text: str) -> str:
-    """Return the label that is meant: as it is written, or with other capitals where only one is that."""
-    alike = [label for label in task.labels if label.casefold() == text.casefold()]
+    """Return the label that is meant: as it is written, as files have it (1.0 is 1), or where only one is like it."""
     if text in task.labels:
         return text
-    if len(alike) == 1:
-        return alike[0]
+    label = label_of(text) or ""
+    if label in task.labels:
+        return label
+    close = [known for known in task.labels if alike(known) == alike(label)]
+    if len(close) == 1:
+        return close[0]
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
     raise ValueError(f"{shown!r} is none of the labels {', '.join(task.labels)}{nearest(shown, task.labels)}")
 
@@ -74,31 +83,16 @@ def numbered(labels: Sequence[str], by_key: bool) -> dict[str, str]:
     return {str(place): label for place, label in enumerate(labels, start=1)}
 
 
-def write_answer(task: Task, event: Event, example: Example) -> str:
+def write_answer(task: Task, event: AnswerEvent, example: Example) -> str:
     """Return the answer in an event of the ledger as a person would type it."""
-    if "target" in event:
-        return task.spell(event["target"], example)
-    return next((word for word, reason in REASONS.items() if reason == event["reason"]), REFUSALS[0])
-
-
-def key(event: Event) -> str:
-    """Return what two events with the same answer share."""
-    return encode_target(event["target"]) if "target" in event else f"skip {event['reason']}"
-
-
-def key_of(answer: Label | Skip) -> str:
-    """Return ``key`` of an answer that is not in the ledger yet."""
-    return key(answer.event()[1])
+    if event.answered:
+        return task.spell(event.target, example)
+    return next((word for word, reason in REASONS.items() if reason == event.reason), REFUSALS[0])
 
 
 def back_in_the_pool(id: str) -> str:
     """Return why an answer to an example is not taken whose label was removed after its round."""
     return f"{id!r} is back in the pool and not asked about now: answer it once a round asks again"
-
-
-def same(one: Target, other: Target) -> bool:
-    """Tell whether two targets are the same answer."""
-    return encode_target(one) == encode_target(other)
 
 
 def suggested(suggestion: dict[str, Any] | None) -> dict[str, Any] | None:

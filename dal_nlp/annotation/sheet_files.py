@@ -1,32 +1,52 @@
 """The files in which people answer: ``queries/round-003.csv`` and the same as ``.jsonl``.
 
 A sheet is written once and never touched again: from then on it is its annotator's. What is missing in the sheets that
-are there goes into a further one, ``round-003.2.csv``.
+are there goes into a further one, ``round-003.2.csv``. What a browser, a drive or a spreadsheet makes of a sheet,
+``round-003 (1).csv`` or ``round-003.xlsx``, is read as a copy of it.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from dal_nlp.annotation.row_matching import RowMatcher, texts_in
 from dal_nlp.core.errors import UserError
+from dal_nlp.core.files import replace_file
+from dal_nlp.core.text import counted
+from dal_nlp.readers.sources import read_rows
 from dal_nlp.readers.spreadsheets import Broken, read_table, refuse, write_table
-from dal_nlp.session.folder import replace_file
+from dal_nlp.readers.values import id_of, is_missing
 
 #: The folder of sheets in a run folder.
 FOLDER = "queries"
 #: Names that are no annotator's: what people disagree about, and labels that may be wrong.
 CONFLICTS, SUSPECTS = "conflicts", "suspects"
 ID, ANSWER, NOTE = "id", "answer", "note"
+_WRITTEN = (".csv", ".jsonl")  # endings of the sheets that are written here
+_SHOWN = 80  # characters of a list of ids in a message
 #: How often a file is read again that changes while it is read.
 _TRIES = 5
+#: Files that programs put beside an open one.
+_LOCKS = (".", "~$")
 _NAME = re.compile(r"(?P<stem>(round-\d+|audit|suspects)(\.(?P<annotator>[\w@+-]+))??)(\.(?P<part>\d+))?")
 
 
 class Entry(NamedTuple):
-    """One row: the file, what to call the place in a message, the cells, and who answered where the row says so."""
+    """One row of answers.
+
+    Attributes:
+        file: The file's name.
+        place: What to call the place in a message.
+        id: As the row has it, "" for none.
+        answer: As it was typed, "" for none.
+        note: What was written beside it.
+        by: Who answered, where the row says so.
+        texts: By the task's column, what the row has of the texts that were answered about.
+    """
 
     file: str
     place: str
@@ -34,6 +54,14 @@ class Entry(NamedTuple):
     answer: str
     note: str
     by: str = ""
+    texts: Mapping[str, str] = MappingProxyType({})
+
+
+class Checked(NamedTuple):
+    """The rows of a file that can be used, and the ids of those that were found by their texts."""
+
+    entries: list[Entry]
+    by_text: list[str]
 
 
 @dataclass(frozen=True)
@@ -44,11 +72,18 @@ class Sheet:
         path: Where it is.
         stem: What it shares with its further parts, such as "round-003.anna".
         annotator: Whose it is, "" where it is anybody's.
+        base: The name, without its ending, of the sheet that it is or is a copy of.
     """
 
     path: Path
     stem: str
     annotator: str
+    base: str
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether somebody else has given it its name."""
+        return self.path.stem != self.base or self.path.suffix not in _WRITTEN
 
     @property
     def round(self) -> int | None:
@@ -64,13 +99,36 @@ def stem_of(round: int | None, annotator: str = "") -> str:
 
 
 def find_sheets(folder: Path) -> list[Sheet]:
-    """Return the sheets of a run folder, those of earlier rounds first."""
-    found = []
-    for path in sorted((folder / FOLDER).glob("*")):
-        match = _NAME.fullmatch(path.stem)
-        if match and path.suffix in (".csv", ".jsonl"):
-            found.append(Sheet(path, match["stem"], match["annotator"] or ""))
-    return found
+    """Return the sheets of a run folder, those of earlier rounds first, and each before what are copies of it."""
+    there = [path for path in sorted((folder / FOLDER).glob("*")) if not path.name.startswith(_LOCKS)]
+    written = {path.stem for path in there if path.suffix in _WRITTEN and _NAME.fullmatch(path.stem)}
+    found = [sheet for path in there if (sheet := _sheet(path, written))]
+    return sorted(found, key=lambda sheet: (sheet.base, sheet.is_copy, sheet.path.name))
+
+
+def other_files(folder: Path) -> list[str]:
+    """Return the names of what lies beside the sheets and has not the name of one."""
+    sheets = {sheet.path for sheet in find_sheets(folder)}
+    there = sorted((folder / FOLDER).glob("*"))
+    return [path.name for path in there if path not in sheets and not path.name.startswith(_LOCKS)]
+
+
+def _sheet(path: Path, written: Collection[str]) -> Sheet | None:
+    """Return the sheet that a file is or is a copy of: its name holds that of a sheet."""
+    base = path.stem
+    match = _NAME.fullmatch(base)
+    if not match:
+        base = max((name for name in written if name in path.stem), key=len, default="")
+        match = _NAME.fullmatch(base) or _NAME.search(path.stem)
+    return Sheet(path, match["stem"], match["annotator"] or "", base or match[0]) if match else None
+
+
+def is_blank(path: Path) -> bool:
+    """Tell whether a file holds no letter: nothing, or nothing but blanks and zeros."""
+    try:
+        return not path.read_bytes().removeprefix(b"\xef\xbb\xbf").strip(b"\0 \t\r\n")
+    except OSError:
+        return False
 
 
 def write_sheet(folder: Path, stem: str, rows: Sequence[Mapping[str, Any]]) -> Path:
@@ -95,31 +153,42 @@ def write_sheet(folder: Path, stem: str, rows: Sequence[Mapping[str, Any]]) -> P
     return place / f"{name}.csv"
 
 
-def read_sheet(path: Path, say: Callable[[str], None]) -> Iterator[Entry]:
-    """Yield the rows of a csv or jsonl sheet, those without an answer too; say which rows are broken.
+def read_sheet(path: Path, columns: Sequence[str], say: Callable[[str], None]) -> Iterator[Entry]:
+    """Yield the rows of a sheet, those without an answer too; say which rows are broken.
+
+    Args:
+        path: A csv or jsonl, or what a spreadsheet has made of one and ``read_rows`` reads.
+        columns: Of the task's texts.
+        say: Takes a sentence.
 
     Raises:
         UserError: The file cannot be read; the message begins with its name.
     """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: give it another name, or move it away.")
     data = _steady(path)
 
     def broken(number: int, wrong: str) -> None:
         say(f"{_place(path, number)}: {wrong}.")
 
+    if path.suffix not in _WRITTEN:
+        yield from (_entry(path, number, row, columns) for number, row in read_rows(str(path)))
+        return
     in_lines = path.suffix == ".jsonl"
     try:
         for number, row in lines_of(data, broken) if in_lines else read_table(data, [ID, ANSWER], broken):
-            yield _entry(path, number, row)
+            yield _entry(path, number, row, columns)
     except UserError as error:
         raise UserError(f"{path} {error}") from None
 
 
-def _entry(path: Path, number: int, row: Mapping[str, Any]) -> Entry:
+def _entry(path: Path, number: int, row: Mapping[str, Any], columns: Sequence[str]) -> Entry:
     answer, note = row.get(ANSWER), row.get(NOTE)
     # A list or an object in jsonl is the same as its JSON text in a cell.
-    text = answer if isinstance(answer, str) else "" if answer is None else json.dumps(answer, ensure_ascii=False)
-    id = row.get(ID)
-    return Entry(path.name, _place(path, number), "" if id is None else str(id), text, str(note or "").strip())
+    text = answer if isinstance(answer, str) else "" if is_missing(answer) else json.dumps(answer, ensure_ascii=False)
+    id = id_of(row.get(ID)) or ""
+    cells = id, text, str(note or "").strip()
+    return Entry(path.name, _place(path, number), *cells, texts=texts_in(row, columns))
 
 
 def _place(path: Path, number: int) -> str:
@@ -153,23 +222,49 @@ def lines_of(data: bytes, broken: Broken = refuse) -> Iterator[tuple[int, Mappin
             broken(number, "it is no JSON object; correct the line")
 
 
-def check_entries(entries: Iterable[Entry], known: Callable[[str], str], say: Callable[[str], None]) -> Iterator[Entry]:
-    """Yield the rows with an answer, each id once for everybody who answered; say what is wrong with the others.
+def check_entries(
+    entries: Iterable[Entry], matcher: RowMatcher, say: Callable[[str], None], place: str = ""
+) -> Checked:
+    """Return the rows with an answer, each example once for everybody who answered; say what is wrong with the others.
 
     Args:
         entries: Of one file.
-        known: Returns what is wrong with an id, "" where it was asked about.
+        matcher: Finds the example of a row; the rows that are returned have its id.
         say: Takes a sentence.
+        place: See ``RowMatcher.match``.
     """
     kept: dict[tuple[str, str], Entry] = {}
     unclear: set[tuple[str, str]] = set()
-    for entry in entries:
+    by_text: list[str] = []
+    rows = list(entries)
+    foreign = not any(matcher.knows(entry.id) for entry in rows)
+    for entry in rows:
         if not entry.answer.strip():
             continue
-        wrong, key = known(entry.id), (entry.id, entry.by)
-        if wrong:
-            say(f"{entry.place}: {wrong}.")
-        elif kept.setdefault(key, entry).answer.strip() != entry.answer.strip():
+        try:
+            match = matcher.match(entry.id, entry.texts, place, foreign)
+        except ValueError as error:
+            say(f"{entry.place}: {error}.")
+            continue
+        if match.by_text:
+            by_text.append(entry.id)
+        key = match.id, entry.by
+        if kept.setdefault(key, entry._replace(id=match.id)).answer.strip() != entry.answer.strip():
             unclear.add(key)
-            say(f"{entry.place}: {entry.id!r} has another answer than in {kept[key].place}: keep one of the two.")
-    yield from (entry for key, entry in kept.items() if key not in unclear)
+            say(f"{entry.place}: {match.id!r} has another answer than in {kept[key].place}: keep one of the two.")
+    return Checked([entry for key, entry in kept.items() if key not in unclear], by_text)
+
+
+def found_by_text(file: str, ids: Sequence[str]) -> str:
+    """Say that rows were found by their texts, whose own ids were of no use."""
+    named = ", ".join(repr(id) for id in dict.fromkeys(ids) if id)
+    why = (
+        f"their ids ({_short(named)}) were not asked about; a spreadsheet rewrites long numbers"
+        if named
+        else "they have no ids"
+    )
+    return f"{file}: {counted(len(ids), 'row')} found by the text, as {why}."
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

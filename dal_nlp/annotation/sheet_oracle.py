@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from dal_nlp.annotation.oracle import Answer, Label, Oracle, Origin, Query, Setting, Skip
-from dal_nlp.annotation.parsing import back_in_the_pool, key_of, now, read_answer, suggested, write_answer
+from dal_nlp.annotation.parsing import back_in_the_pool, now, read_answer, suggested, write_answer
+from dal_nlp.annotation.row_matching import RowMatcher, asked_texts
 from dal_nlp.annotation.sheet_files import (
     ANSWER,
     CONFLICTS,
@@ -18,13 +19,16 @@ from dal_nlp.annotation.sheet_files import (
     Sheet,
     check_entries,
     find_sheets,
+    found_by_text,
+    is_blank,
+    other_files,
     read_sheet,
     stem_of,
     write_sheet,
 )
-from dal_nlp.annotation.voting import conflicts, hand_in, is_new, opinions, settle, shares
-from dal_nlp.core.errors import UserError, nearest
-from dal_nlp.core.ledger import Event, readable
+from dal_nlp.annotation.voting import conflicts, hand_in, is_new, settle, shares
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.targets import readable
 from dal_nlp.core.text import counted
 
 #: Most mistakes in sheets that are named.
@@ -37,26 +41,26 @@ class Rows:
     """Which rows of the sheets can still be filled in: those that are empty or wrong in the csv and in the jsonl."""
 
     def __init__(self) -> None:
-        self._empty: dict[str, dict[Path, dict[str, str]]] = {}
-        self._used: dict[Path, set[str]] = {}
+        self._empty: dict[str, dict[str, dict[str, str]]] = {}  # by the stem and the base of sheets, and by id
+        self._used: dict[str, set[str]] = {}
 
     def empty(self, sheet: Sheet, ids: Sequence[str]) -> None:
         """Take up the rows of a sheet."""
-        there = self._empty.setdefault(sheet.stem, {}).setdefault(sheet.path.with_suffix(""), {})
+        there = self._empty.setdefault(sheet.stem, {}).setdefault(sheet.base, {})
         for id in ids:
             there.setdefault(id, sheet.path.name)
 
     def used(self, sheet: Sheet, id: str) -> None:
         """Take up a row that holds an answer."""
-        self._used.setdefault(sheet.path.with_suffix(""), set()).add(id)
+        self._used.setdefault(sheet.base, set()).add(id)
 
     def files(self, stem: str) -> dict[str, str]:
         """Return the file with an empty row for each id that has one in the sheets of a stem, the csv if both have."""
         return {
             id: name
-            for path, names in self._empty.get(stem, {}).items()
+            for base, names in self._empty.get(stem, {}).items()
             for id, name in names.items()
-            if id not in self._used.get(path, set())
+            if id not in self._used.get(base, set())
         }
 
 
@@ -71,27 +75,41 @@ class Sheets(Oracle):
         """Keep what there is to know of the run."""
         self._setting = setting
         self._problems: list[str] = []
+        self._said: list[str] = []
+        self._shown: dict[str, str] = {}
         self._to_fill: list[str] = []
         self._rows = Rows()
 
     def label(self, queries: Sequence[Query]) -> Iterator[Answer]:
         """Yield what is new in the sheets, then write what is still missing into new ones."""
         setting, state = self._setting, self._setting.state
-        self._problems, self._rows = [], Rows()
-        for _, twins in groupby(find_sheets(setting.folder), lambda sheet: sheet.path.with_suffix("")):
-            yield from self._take(list(twins))
+        self._problems, self._rows, self._said = [], Rows(), []
+        self._shown = asked_texts(state)
+        for _, same in groupby(find_sheets(setting.folder), lambda sheet: sheet.base):
+            twins = list(same)
+            if all(is_blank(sheet.path) for sheet in twins):
+                self._remove(twins)
+            else:
+                yield from self._take(twins)
         for query in queries:
             yield from settle(setting.config, state, query.id)
         self._write([query for query in queries if state.pending([query.id])])
 
+    def _remove(self, twins: Sequence[Sheet]) -> None:
+        """Remove sheets that hold nothing at all, as a power cut may leave them: they are written again."""
+        for sheet in twins:
+            sheet.path.unlink()
+        names = " and ".join(sheet.path.name for sheet in twins)
+        self._setting.progress.say(f"Empty, and written again where it still asks something: {names}")
+
     def _take(self, twins: Sequence[Sheet]) -> Iterator[Answer]:
-        """Yield the new answers of one sheet, from its csv and its jsonl."""
+        """Yield the new answers of one sheet, from its csv, its jsonl and the copies of the two."""
         found: dict[str, list[tuple[Entry, Label | Skip]]] = {}
         for sheet in twins:
             for entry, answer in self._read(sheet):
                 found.setdefault(entry.id, []).append((entry, answer))
         for id, ((entry, answer), *others) in found.items():
-            other = next((there.place for there, said in others if key_of(said) != key_of(answer)), None)
+            other = next((there.place for there, said in others if said.key != answer.key), None)
             if other:
                 self._problems.append(f"{entry.place}: {id!r} has another answer than in {other}: keep one of the two.")
                 continue
@@ -104,21 +122,21 @@ class Sheets(Oracle):
     def _read(self, sheet: Sheet) -> Iterator[tuple[Entry, Label | Skip]]:
         """Yield the rows of one file whose answers can be used, and say what is wrong with the others."""
         broken: list[str] = []
+        setting, state = self._setting, self._setting.state
         try:
-            entries = list(read_sheet(sheet.path, broken.append))
+            entries = list(read_sheet(sheet.path, setting.task.columns(), broken.append))
         except (UserError, OSError) as error:
             broken = [str(error)]
             entries = []
         self._problems += broken
-        if broken:  # it may have them all, once it can be read
-            self._rows.empty(sheet, self._setting.state.waiting)
-        asked = self._asked_in(sheet)
-
-        def unknown(id: str) -> str:
-            return "" if id in asked else f"{id!r} was not asked about in {sheet.stem}{nearest(id, asked)}"
-
+        if broken and not sheet.is_copy:  # it may have them all, once it can be read
+            self._rows.empty(sheet, state.waiting)
         self._rows.empty(sheet, [entry.id for entry in entries])
-        for entry in list(check_entries(entries, unknown, self._problems.append)):
+        matcher = RowMatcher(setting.task, self._asked_in(sheet), self._shown, setting.example)
+        found = check_entries(entries, matcher, self._problems.append, f" in {sheet.stem}")
+        if found.by_text:
+            self._said.append(found_by_text(sheet.path.name, found.by_text))
+        for entry in found.entries:
             try:
                 yield entry, self._answer(entry, sheet)
             except ValueError as error:
@@ -147,11 +165,11 @@ class Sheets(Oracle):
     def _answer(self, entry: Entry, sheet: Sheet) -> Label | Skip:
         final = sheet.annotator == CONFLICTS or sheet.stem == SUSPECTS
         shown = self._suggestion(entry.id) if self._setting.config.suggest or sheet.stem == SUSPECTS else None
-        by = sheet.annotator if sheet.annotator and not final else sheet.path.stem
+        by = sheet.annotator if sheet.annotator and not final else sheet.base
         origin = Origin(by, now(), entry.file, suggested(shown), entry.note, final)
         return read_answer(self._setting.task, entry.answer, self._setting.example(entry.id), origin)
 
-    def _suggestion(self, id: str) -> Event | None:
+    def _suggestion(self, id: str) -> dict[str, Any] | None:
         return self._setting.state.suggestion(id)
 
     def _write(self, missing: Sequence[Query]) -> None:
@@ -177,7 +195,9 @@ class Sheets(Oracle):
     def _open_for(self, name: str, ids: Sequence[str], missing: Sequence[Query], disputed: set[str]) -> list[Query]:
         """Return what one annotator has still to answer."""
         mine, state = set(ids), self._setting.state
-        return [q for q in missing if q.id in mine and q.id not in disputed and name not in opinions(state, q.id)]
+        return [
+            q for q in missing if q.id in mine and q.id not in disputed and name not in state.opinions.get(q.id, ())
+        ]
 
     def _row(self, query: Query, disputed: bool) -> dict[str, Any]:
         """Return the cells of one row."""
@@ -187,13 +207,13 @@ class Sheets(Oracle):
         columns = [f"{name} (text)" if name in own else name for name in setting.task.columns()]
         row: dict[str, Any] = {ID: query.id, **dict(zip(columns, setting.task.texts(example), strict=True))}
         if disputed:
-            said = opinions(setting.state, query.id)
+            said = setting.state.opinions.get(query.id, {})
             row["answers"] = " | ".join(
                 f"{by}: {_short(write_answer(setting.task, e, example))}" for by, e in said.items()
             )
         if setting.config.suggest:
             found = query.suggestion
-            row["suggestion"] = write_answer(setting.task, found, example) if found else ""
+            row["suggestion"] = setting.task.spell(found["target"], example) if found else ""
             row["confidence"] = round(found["confidence"], 4) if found else None
         return {**row, "score": query.score, "characters": len(query.text), "why": query.why, ANSWER: "", NOTE: ""}
 
@@ -203,6 +223,7 @@ class Sheets(Oracle):
         if len(self._problems) > SHOWN:
             said.append(f"... and {counted(len(self._problems) - SHOWN, 'more mistake')} like these.")
         folder, state, config = self._setting.folder, self._setting.state, self._setting.config
+        said += [*self._said, *_not_read(folder)]
         disputed, open_ids = conflicts(config, state), set(pending)
         count = sum(id in open_ids for id in disputed)
         if pending:
@@ -219,6 +240,16 @@ class Sheets(Oracle):
         if settled:
             said.append(f"Disputed: {settled:,}; `dal-nlp label {folder} --conflicts` settles them.")
         return said
+
+
+def _not_read(folder: Path) -> list[str]:
+    """Say which files beside the sheets nobody reads."""
+    names = other_files(folder)
+    return (
+        [f"Not read in {folder / FOLDER}: {', '.join(names)}; a sheet keeps its name, such as round-000.csv."]
+        if names
+        else []
+    )
 
 
 def _short(text: str) -> str:

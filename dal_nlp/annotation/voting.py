@@ -1,20 +1,19 @@
 """Several people and one example: who is asked, what they said, and what that comes to."""
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from dal_nlp.annotation.answers import Answer, Label, Opinion, Origin, Skip
-from dal_nlp.annotation.parsing import key, key_of, now
-from dal_nlp.core.config import RunConfig
-from dal_nlp.core.ledger import MAJORITY, Event, State
+from dal_nlp.annotation.parsing import now
+from dal_nlp.core.config import Settings
 from dal_nlp.core.rng import generator
+from dal_nlp.ledger.answer_events import MAJORITY
+from dal_nlp.ledger.events import RemovedEvent
+from dal_nlp.ledger.state import State, last_votes, majority
 
-Votes = Mapping[str, Event]  # by annotator, the last answer of each
 
-
-def assign(config: RunConfig, ids: Sequence[str], number: int | None) -> dict[str, list[str]]:
+def assign(config: Settings, ids: Sequence[str], number: int | None) -> dict[str, list[str]]:
     """Return which of a round's ``ids`` each annotator gets, in that order; {} where nobody is named.
 
     The round is ``number``, None for the audit sample. A share of them, ``config.overlap``, goes to everybody; the rest
@@ -38,75 +37,50 @@ def _dealt(
     return dict.fromkeys(shared, names) | {id: (names[i % len(names)],) for i, id in enumerate(alone)}
 
 
-def deal(config: RunConfig, ids: Sequence[str]) -> dict[str, list[str]]:
+def deal(config: Settings, ids: Sequence[str]) -> dict[str, list[str]]:
     """Return which of a remainder's ``ids`` each annotator gets, one by one; {} where nobody is named."""
     names = config.annotators or []
     return {name: list(ids[place :: len(names)]) for place, name in enumerate(names)}
 
 
-def shares(config: RunConfig, state: State, numbers: Iterable[int | None]) -> dict[str, list[str]]:
+def shares(config: Settings, state: State, numbers: Iterable[int | None]) -> dict[str, list[str]]:
     """Return which examples each annotator was dealt in some rounds and in all remainders; {} where nobody is named."""
     dealt = [assign(config, state.asked[number], number) for number in numbers]
     dealt += [deal(config, state.remainder(round)) for round in state.remainders]
     return {name: [id for one in dealt for id in one[name]] for name in config.annotators or []}
 
 
-def voters(config: RunConfig, state: State, id: str) -> list[str]:
+def voters(config: Settings, state: State, id: str) -> list[str]:
     """Return who is to answer an example, [] where anybody may: those it was dealt to when it was last asked about."""
     names = config.annotators
     if not names:
         return []
-    for number, ids in reversed(state.asked.items()):
-        rest = state.remainder(number) if number is not None else []
-        if id in rest:
-            return [names[rest.index(id) % len(names)]]
-        if id in ids:
-            return list(_dealt(tuple(names), config.overlap, config.seed, tuple(ids), number)[id])
-    return []
+    if id not in state.ever_asked:
+        return []
+    number = state.asked_by(id)
+    rest = state.remainder(number) if number is not None else []
+    if id in rest:
+        return [names[rest.index(id) % len(names)]]
+    return list(_dealt(tuple(names), config.overlap, config.seed, tuple(state.asked[number]), number)[id])
 
 
-def opinions(state: State, id: str) -> dict[str, Event]:
-    """Return each annotator's last answer to an example, also where the matter was settled by somebody else."""
-    return _last_answers(state.given.get(id, []))
-
-
-def _last_answers(events: Iterable[Event]) -> dict[str, Event]:
-    """Return the last answer of each annotator in what was said of one example, a majority and final words left out."""
-    found: dict[str, Event] = {}
-    for event in events:
-        if event["event"] == "removed":
-            found = {by: answer for by, answer in found.items() if event.get("whose") not in (None, by)}
-        elif event.get("by", MAJORITY) != MAJORITY and not event.get("final"):
-            found[event["by"]] = event
-    return found
-
-
-def winner(votes: Votes) -> Event | None:
-    """Return the answer that more than half of those who answered gave; all refusals are a refusal, a tie is None."""
-    labels = [event for event in votes.values() if "target" in event]
-    if not labels:
-        return next(iter(votes.values()), None)
-    ((best, count),) = Counter(map(key, labels)).most_common(1)
-    return next(event for event in labels if key(event) == best) if 2 * count > len(labels) else None
-
-
-def in_conflict(config: RunConfig, state: State, id: str) -> bool:
+def in_conflict(config: Settings, state: State, id: str) -> bool:
     """Tell whether people disagree about an example, and neither a majority nor a final word has settled it."""
-    votes, standing = opinions(state, id), state.decision(id)
-    if standing is not None and standing.get("final"):
+    votes, standing = state.opinions.get(id, {}), state.decision(id)
+    if standing is not None and standing.final:
         place = state.given[id].index(standing)
-        later = _last_answers(state.given[id][place:])
-        return any(key(vote) != key(standing) for vote in later.values())
+        later = last_votes(state.given[id][place:])
+        return any(vote.key != standing.key for vote in later.values())
     if not votes or not set(voters(config, state, id)) <= votes.keys():
         return False
-    found = winner(votes)
-    return found is None or (standing is not None and key(found) != key(standing))
+    found = majority(votes)
+    return found is None or (standing is not None and found.key != standing.key)
 
 
 class Disputes:
     """What people disagree about; an example is looked at again once something was said of it, or a round asked."""
 
-    def __init__(self, config: RunConfig, state: State) -> None:
+    def __init__(self, config: Settings, state: State) -> None:
         self._config, self._state = config, state
         self._known: dict[str, tuple[tuple[int, int], bool]] = {}
 
@@ -120,7 +94,7 @@ class Disputes:
         return sorted((id for id, (_, so) in self._known.items() if so), key=lambda id: id in state.answers)
 
 
-def conflicts(config: RunConfig, state: State) -> list[str]:
+def conflicts(config: Settings, state: State) -> list[str]:
     """Return what people disagree about; see ``Disputes``."""
     return Disputes(config, state).ids()
 
@@ -135,15 +109,15 @@ def is_new(state: State, answer: Label | Skip) -> bool:
     removals = [
         place
         for place, event in enumerate(events, start=1)
-        if event["event"] == "removed" and event.get("whose") in (None, origin.by)
+        if isinstance(event, RemovedEvent) and event.whose in (None, origin.by)
     ]
-    by = [event for event in events[max(removals, default=0) :] if event.get("by") == origin.by]
-    via = [event for event in events if event.get("via") == origin.via]
-    last = ([event for event in said if event["event"] != "removed"][-1:] for said in (by, via))
-    return all(key(event) != key_of(answer) for events in last for event in events)
+    by = [event for event in events[max(removals, default=0) :] if event.by == origin.by]
+    via = [event for event in events if event.via == origin.via]
+    last = ([event for event in said if not isinstance(event, RemovedEvent)][-1:] for said in (by, via))
+    return all(event.key != answer.key for events in last for event in events)
 
 
-def hand_in(config: RunConfig, state: State, answer: Label | Skip) -> Iterator[Answer]:
+def hand_in(config: Settings, state: State, answer: Label | Skip) -> Iterator[Answer]:
     """Yield what is to be written down of one person's answer; ``state`` has to hold what was yielded before.
 
     An answer counts at once where one person is asked. Where several are, it is kept until all have answered, and a
@@ -151,8 +125,8 @@ def hand_in(config: RunConfig, state: State, answer: Label | Skip) -> Iterator[A
     """
     origin, asked, standing = answer.origin, voters(config, state, answer.id), state.decision(answer.id)
     assert origin is not None
-    refused = standing is not None and "reason" in standing and not standing.get("final")
-    mine = standing is None or refused or standing.get("by") == origin.by
+    refused = standing is not None and not standing.answered and not standing.final
+    mine = standing is None or refused or standing.by == origin.by
     if origin.final or (len(asked) < 2 and mine):
         yield answer
         return
@@ -160,14 +134,14 @@ def hand_in(config: RunConfig, state: State, answer: Label | Skip) -> Iterator[A
     yield from settle(config, state, answer.id)
 
 
-def settle(config: RunConfig, state: State, id: str) -> Iterator[Label | Skip]:
+def settle(config: Settings, state: State, id: str) -> Iterator[Label | Skip]:
     """Yield what several people's answers come to once all are there, unless that is known or they are in conflict."""
-    asked, votes, standing = voters(config, state, id), opinions(state, id), state.decision(id)
+    asked, votes, standing = voters(config, state, id), state.opinions.get(id, {}), state.decision(id)
     alone = len(asked) < 2 and (standing is not None or not votes)  # else its answer was taken back, others' are left
-    if alone or not set(asked) <= votes.keys() or (standing is not None and standing.get("final")):
+    if alone or not set(asked) <= votes.keys() or (standing is not None and standing.final):
         return
-    found = winner(votes)
-    if found is None or (standing is not None and key(standing) == key(found)):
+    found = majority(votes)
+    if found is None or (standing is not None and standing.key == found.key):
         return
     origin = Origin(MAJORITY, now(), "votes")
-    yield Label(id, found["target"], origin) if "target" in found else Skip(id, found["reason"], origin)
+    yield Label(id, found.target, origin) if found.reason is None else Skip(id, found.reason, origin)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dal_nlp.compare.jobs import Job
-from dal_nlp.core.ledger import State, readable
+from dal_nlp.core.targets import readable
+from dal_nlp.ledger.state import State
 from dal_nlp.report.learning_curves import Curve, stack
 
 
@@ -88,8 +89,8 @@ def gather(name: str, jobs: Sequence[Job], errors: Mapping[int, str], metric: st
 
 def curve_of(seed: int, state: State, metric: str) -> Curve:
     """Return the learning curve of one run; raises ``ValueError`` where a score is not finite."""
-    labels = np.array([event["labels"] for event in state.metrics], dtype=np.float64)
-    scores = np.array([[event["values"][metric] for event in state.metrics]])
+    labels = np.array([event.labels for event in state.metrics], dtype=np.float64)
+    scores = np.array([[event.values[metric] for event in state.metrics]])
     return Curve(labels, scores, (seed,))
 
 
@@ -107,7 +108,7 @@ def _costs(states: Sequence[State]) -> Costs:
     rounds, choosing, characters = [], [], []
     answers: Counter[str] = Counter()
     for state in states:
-        rounds += [event["train_seconds"] + event["eval_seconds"] for event in state.metrics]
+        rounds += [event.train_seconds + event.eval_seconds for event in state.metrics]
         choosing += [query.choose_seconds for query in state.queries]
         labels = bought(state)
         characters.append(sum(len(text) for _, text, _ in labels))

@@ -7,11 +7,11 @@ import numpy as np
 
 from dal_nlp.compare.arms import bought
 from dal_nlp.compare.jobs import Job
-from dal_nlp.core.config import RunConfig
-from dal_nlp.core.ledger import State
 from dal_nlp.data.corpus import Corpus, read_corpus
+from dal_nlp.ledger.state import State
 from dal_nlp.models.pool import fetch
 from dal_nlp.report.learning_curves import Curve, stack
+from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
 
 NAME = "TF-IDF + logistic regression"
@@ -60,9 +60,9 @@ class BagOfWords:
     def _one(self, seed: int, state: State, metric: str) -> Curve:
         labels, scores = [], []
         for event in state.metrics:
-            asked = [query for query in state.queries if query.round <= event["round"]]
+            asked = [query for query in state.queries if query.round <= event.round]
             ids = [id for query in asked for id in query.ids if id in state.answers]
-            labels.append(float(event["labels"]))
+            labels.append(float(event.labels))
             scores.append(self._task.evaluate(self._predict(ids, state.answers), self._truth)[metric])
         return Curve(np.array(labels), np.array([scores]), (seed,))
 

@@ -5,18 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from dal_nlp.compare.arm_names import RANDOM, WORDS, parts, planned, random_of
 from dal_nlp.compare.arms import Arm, gather
 from dal_nlp.compare.baseline import BagOfWords
-from dal_nlp.compare.jobs import FULL, RANDOM, Job, full_job, make_jobs, run_all
+from dal_nlp.compare.jobs import FULL, Job, full_job, make_jobs, run_all
 from dal_nlp.compare.results import Results, compare
-from dal_nlp.compare.verdict import Verdict, verdict
-from dal_nlp.core.config import RunConfig
+from dal_nlp.compare.verdict import Verdict, verdict, with_user_savings
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.rng import generator
 from dal_nlp.core.text import counted
 from dal_nlp.report.learning_curves import Curve, common, paired
 from dal_nlp.report.summary import spoken
+from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import task_class
 
 
@@ -61,7 +62,7 @@ def run_comparison(
 
     Args:
         values: Of the configuration of all runs, as ``RunConfig`` takes them.
-        strategies: The arms; random joins them.
+        strategies: The arms, see ``arm_names``; random ones with the same learners join them.
         seeds: How many, from the configuration's seed on.
         out: Folder of the comparison; each run has its own in ``runs/``.
         jobs: Runs at a time.
@@ -73,33 +74,39 @@ def run_comparison(
     """
     progress = Silent() if progress is None else progress
     config = RunConfig.of(values)
-    arms = [RANDOM, *dict.fromkeys(name for name in strategies if name != RANDOM)]
-    if len(arms) < 2:
-        raise UserError("There is nothing to compare random with: name strategies with --strategies margin,badge.")
-    planned = make_jobs(config, values, arms, seeds, out)
-    extra = [full_job(config, values, out)] if full_score == "train" else []
-    failed = _run([*planned, *extra], jobs, progress)
+    names = planned(list(strategies))
+    arms = [name for name in names if parts(name)[1] != WORDS]
+    planned_jobs = make_jobs(config, values, arms, seeds, out)
+    extra = [full_job(config, values, out, arms[0])] if full_score == "train" else []
+    failed = _run([*planned_jobs, *extra], jobs, progress)
     metric = task_class(config.task).metrics[0]
     found = [
-        gather(arm, [job for job in planned if job.arm == arm], _errors(failed, planned, arm), metric) for arm in arms
+        gather(arm, [job for job in planned_jobs if job.arm == arm], _errors(failed, planned_jobs, arm), metric)
+        for arm in arms
     ]
     full = _full(extra[0], metric) if extra else (full_score if isinstance(full_score, float) else None)
     random = found[0].curve
     found[1:] = [_comparable(arm, random) for arm in found[1:]]
-    others = {arm.name: arm.curve for arm in found[1:] if arm.curve is not None}
+    curves = {arm.name: arm.curve for arm in found[1:] if arm.curve is not None}
+    others = {name: curve for name, curve in curves.items() if random_of(name) == arms[0]}
     if random is None or not others:
         reasons = [f"{job.name}: {reason}" for job, reason in failed.items()]
         raise UserError(f"No two arms have a curve to compare ({'; '.join(reasons[:2]) or 'no round was finished'}).")
     results = compare(others, random, full, generator(config.seed, 0, "comparison"))
+    baseline = _baseline(config, [job for job in planned_jobs if job not in failed], arms, metric)
+    learners = {name: curve for name, curve in curves.items() if name == random_of(name)}
+    if any(parts(name)[1] == WORDS for name in names) and arms[0] in baseline:
+        learners[f"{RANDOM}@{WORDS}"] = baseline[arms[0]]
+    judged = with_user_savings(verdict(results), results, others, learners, generator(config.seed, 0, "comparison"))
     return Comparison(
         folder=out,
         config=config,
         metric=metric,
         arms=found,
-        baseline=_baseline(config, [job for job in planned if job not in failed], arms, metric),
+        baseline=baseline,
         full=full,
         results=results,
-        verdict=verdict(results),
+        verdict=judged,
         seeds=(config.seed, config.seed + seeds - 1),
     )
 
@@ -131,8 +138,8 @@ def _came_to(job: Job, error: str | None) -> str:
     state = job.state()
     if state is None or not state.metrics:
         return ""
-    name, value = next(iter(state.metrics[-1]["values"].items()))
-    return f", {spoken(name)} {value:.3f} at {counted(state.metrics[-1]['labels'], 'label')}"
+    name, value = next(iter(state.metrics[-1].values.items()))
+    return f", {spoken(name)} {value:.3f} at {counted(state.metrics[-1].labels, 'label')}"
 
 
 def _errors(failed: Mapping[Job, str], jobs: Sequence[Job], arm: str) -> dict[int, str]:
@@ -142,7 +149,7 @@ def _errors(failed: Mapping[Job, str], jobs: Sequence[Job], arm: str) -> dict[in
 def _full(job: Job, metric: str) -> float | None:
     """Return the score on all labels, None where that run did not end."""
     state = job.state()
-    return float(state.metrics[-1]["values"][metric]) if state is not None and state.metrics else None
+    return float(state.metrics[-1].values[metric]) if state is not None and state.metrics else None
 
 
 def _baseline(config: RunConfig, jobs: Sequence[Job], arms: Sequence[str], metric: str) -> dict[str, Curve]:

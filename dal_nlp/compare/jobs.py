@@ -2,28 +2,34 @@
 
 import os
 import queue
+import signal
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from dal_nlp.core.config import RunConfig
+from dal_nlp.compare.arm_names import RANDOM, parts, settings_of
+from dal_nlp.core.config import merge
+from dal_nlp.core.distributed import end_with_spawner
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import State, read_state
 from dal_nlp.core.progress import Progress
+from dal_nlp.ledger.ledger import read_state
+from dal_nlp.ledger.state import State
+from dal_nlp.session.config import RunConfig
 
-#: Takes part in every comparison.
-RANDOM = "random"
 #: Stands for the run on all labels, of which there is one.
 FULL = "full"
+#: Seconds to wait for a worker that is told to end.
+_GRACE = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One run: an arm is a strategy's name, or ``FULL``."""
+    """One run: an arm is a name of ``arm_names``, or ``FULL``."""
 
     arm: str
     seed: int
@@ -60,7 +66,7 @@ def make_jobs(config: RunConfig, given: Mapping[str, Any], arms: Sequence[str], 
     Args:
         config: Of all runs.
         given: The values that it was built from; they decide anew for each arm, as a strategy may stand for more.
-        arms: Names of strategies; ``RANDOM`` is one of them.
+        arms: See ``arm_names``; a random one is among them.
         seeds: How many, from ``config.seed`` on.
         out: Folder of the comparison.
 
@@ -70,20 +76,25 @@ def make_jobs(config: RunConfig, given: Mapping[str, Any], arms: Sequence[str], 
     jobs = []
     for seed in range(config.seed, config.seed + seeds):
         for arm in arms:
-            own: dict[str, Any] = {"strategy_options": {}} if arm == RANDOM else {}
+            strategy, _ = parts(arm)
+            own: dict[str, Any] = {"strategy_options": {}} if strategy == RANDOM else {}
             place = out / "runs" / arm.replace(":", "-") / f"seed-{seed}"
-            own |= {"strategy": arm, "seed": seed, "out": str(place), "whole": False}
-            jobs.append(Job(arm, seed, RunConfig.of({**given, **own})))
+            own |= {"strategy": strategy, "seed": seed, "out": str(place), "whole": False}
+            jobs.append(Job(arm, seed, RunConfig.of(merge(merge(given, settings_of(arm)), own))))
     return jobs
 
 
-def full_job(config: RunConfig, given: Mapping[str, Any], out: Path) -> Job:
-    """Return the run that trains once on every label of the pool."""
+def full_job(config: RunConfig, given: Mapping[str, Any], out: Path, arm: str = RANDOM) -> Job:
+    """Return the run that trains an arm's learner once on every label of the pool."""
     everything = {"initial": 10**9, "rounds": 0, "budget": None, "target": None}
     choice = {"strategy": RANDOM, "strategy_options": {}, "initial_strategy": RANDOM}
     query = {**dict(given.get("query") or {}), "dedupe": None, "candidates": None}
     place = {"seed": config.seed, "out": str(out / "runs" / FULL), "whole": False}
-    return Job(FULL, config.seed, RunConfig.of({**given, **everything, **choice, "query": query, **place}))
+    return Job(
+        FULL,
+        config.seed,
+        RunConfig.of({**merge(given, settings_of(arm)), **everything, **choice, "query": query, **place}),
+    )
 
 
 def run_all(jobs: Sequence[Job], workers: int, progress: Progress) -> Iterator[tuple[Job, str | None]]:
@@ -103,9 +114,10 @@ def run_all(jobs: Sequence[Job], workers: int, progress: Progress) -> Iterator[t
         for job in waiting:
             yield job, _attempt(job.config.model_dump(mode="json"), progress)
         return
+    started = [_Worker(number, workers) for number in range(workers)]
     places: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-    for number in range(workers):
-        places.put(_Worker(number, workers))
+    for worker in started:
+        places.put(worker)
 
     def run(job: Job) -> tuple[Job, str | None]:
         worker = places.get()
@@ -122,8 +134,8 @@ def run_all(jobs: Sequence[Job], workers: int, progress: Progress) -> Iterator[t
         finally:
             for future in futures:
                 future.cancel()
-            while not places.empty():
-                places.get().stop()
+            for worker in started:
+                worker.stop()
 
 
 class _Worker:
@@ -131,22 +143,47 @@ class _Worker:
 
     def __init__(self, number: int, workers: int) -> None:
         self._setting = (number, workers)
-        self._pool = self._start()
+        self._stopped = False
+        self._start()
 
-    def _start(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(1, get_context("spawn"), initializer=_settle, initargs=self._setting)
+    def _start(self) -> None:
+        context = get_context("spawn")
+        self._line, line = context.Pipe()
+        self._process = context.Process(target=_serve, args=(line, *self._setting), daemon=True)
+        # The terminal sends Ctrl-C to all processes: the comparison alone decides. A child inherits what is blocked.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        line.close()
 
     def run(self, job: Job) -> str | None:
         """Run a job; return what went wrong."""
         try:
-            return self._pool.submit(_attempt, job.config.model_dump(mode="json")).result()
-        except BrokenProcessPool:
-            self._pool = self._start()
+            self._line.send(job.config.model_dump(mode="json"))
+            found: str | None = self._line.recv()
+            return found
+        except (EOFError, OSError):  # it has died
+            if not self._stopped:
+                self._start()
             return "its process was killed, perhaps for memory"
 
     def stop(self) -> None:
-        """Let the process end."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """End the process; what its run has not finished is done again by the next one."""
+        self._stopped = True
+        self._process.terminate()
+        self._process.join(_GRACE)
+        self._process.kill()
+
+
+def _serve(line: Connection, number: int, workers: int) -> None:
+    """Run what is sent, one configuration after the other: what a worker does."""
+    end_with_spawner()
+    _settle(number, workers)
+    with suppress(EOFError):
+        while True:
+            line.send(_attempt(line.recv()))
 
 
 def _settle(number: int, workers: int) -> None:

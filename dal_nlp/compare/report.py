@@ -8,11 +8,11 @@ from dal_nlp.compare.comparison import Comparison
 from dal_nlp.compare.results import ArmResult, Milestone
 from dal_nlp.compare.savings import Reach
 from dal_nlp.compare.tables import write_tables
+from dal_nlp.core.files import replace_file
 from dal_nlp.core.text import counted, duration
 from dal_nlp.report.html import inline, render
 from dal_nlp.report.learning_curves import area, mean_interval
 from dal_nlp.report.summary import spoken
-from dal_nlp.session.folder import replace_file
 
 
 def write_comparison(of: Comparison) -> None:

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dal_nlp.report.learning_curves import Curve, isotonic
+from dal_nlp.report.learning_curves import Curve, isotonic, labels_to
 
 Floats = NDArray[np.float64]
 Bounds = tuple[float | None, float | None]
 
 RESAMPLES = 2000
-_SAME = 1e-9  # a score that misses the target by less misses it by rounding
 
 
 @dataclass(frozen=True)
@@ -68,22 +67,6 @@ def resamples(seeds: int, rng: np.random.Generator, n: int = RESAMPLES) -> Float
     Two arms given the same weights are resampled in pairs: each seed is drawn for both or for neither.
     """
     return np.asarray(rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=n) / seeds)
-
-
-def labels_to(labels: Floats, rising: Floats, target: float) -> Floats:
-    """Return the n at which each rising curve first reaches the target, by linear interpolation: (..., T) to (...).
-
-    It is the first point's n where that has reached it already (no arm buys fewer labels than its initial ones), and
-    infinite where no point has.
-    """
-    reached = rising >= target - _SAME
-    first = np.argmax(reached, axis=-1)
-    before = np.maximum(first - 1, 0)
-    above, below = (np.take_along_axis(rising, at[..., None], axis=-1)[..., 0] for at in (first, before))
-    rise = np.where(above > below, above - below, 1.0)
-    share = np.clip((target - below) / rise, 0.0, 1.0)
-    n = labels[before] + np.where(first > 0, share, 0.0) * (labels[first] - labels[before])
-    return np.where(reached.any(axis=-1), n, np.inf)
 
 
 def reach(curve: Curve, target: float, weights: Floats) -> Reach:

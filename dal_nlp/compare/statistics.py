@@ -10,7 +10,9 @@ from itertools import count
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtr
+
+from dal_nlp.report.learning_curves import t_interval
 
 Floats = NDArray[np.float64]
 
@@ -78,19 +80,6 @@ def against_random(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> dict[str
             holm=corrected,
         )
     return tests
-
-
-def t_interval(values: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats | None]:
-    """Return the mean over the first axis and the half-width of its Student t interval (None for one value).
-
-    The interval is mean +- t(S - 1) sd / sqrt(S), with the sd that divides by S - 1 (Student, 1908).
-    """
-    rows = np.asarray(values, np.float64)
-    mean, n = rows.mean(axis=0), len(rows)
-    if n < 2:
-        return mean, None
-    half = stdtrit(n - 1, (1 + level) / 2) * rows.std(axis=0, ddof=1) / np.sqrt(n)
-    return mean, np.asarray(half)
 
 
 def paired_t(differences: ArrayLike) -> float | None:

@@ -10,8 +10,9 @@ import numpy as np
 from dal_nlp.compare.baseline import NAME
 from dal_nlp.compare.comparison import Comparison
 from dal_nlp.compare.results import ArmResult
+from dal_nlp.core.files import replace_file
+from dal_nlp.readers.inert import inert_rows
 from dal_nlp.report.learning_curves import Curve, area, mean_interval
-from dal_nlp.session.folder import replace_file
 
 
 def write_tables(of: Comparison) -> None:
@@ -100,7 +101,6 @@ def _mean(values: Any) -> float:
 def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     """Write a table; a short row is filled up, and None is an empty cell."""
     buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([*row, *[""] * (len(header) - len(row))] for row in rows)
+    filled = ([*row, *[""] * (len(header) - len(row))] for row in rows)
+    csv.writer(buffer, lineterminator="\n").writerows(inert_rows(header, filled))
     return buffer.getvalue().encode()

@@ -5,13 +5,16 @@ every label that was bought, and its test is corrected for the number of arms. T
 worth in labels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dal_nlp.compare.results import ArmResult, Milestone, Results
+import numpy as np
+
+from dal_nlp.compare.results import ArmResult, Milestone, Results, compare
 from dal_nlp.compare.savings import Reach
 from dal_nlp.compare.statistics import PairedTest, too_few
 from dal_nlp.core.text import counted
+from dal_nlp.report.learning_curves import Curve
 
 #: A mean difference in score so small that nobody would change the strategy for it.
 NEGLIGIBLE = 0.01
@@ -50,6 +53,37 @@ def verdict(results: Results) -> Verdict:
     else:
         found = _no_better(best, results.arms, too_few(len(best.seeds), len(results.arms)))
     return Verdict(found.use, found.enough, (*found.sentences, *_also(results)))
+
+
+def with_user_savings(
+    judged: Verdict,
+    results: Results,
+    arms: Mapping[str, Curve],
+    learners: Mapping[str, Curve],
+    rng: np.random.Generator,
+) -> Verdict:
+    """Return a verdict that says, after the merit of the strategy, what a user saves against other learners.
+
+    Args:
+        judged: On the arms of one learner, against random labels with it.
+        results: What it judges.
+        arms: Their curves.
+        learners: Curves of random labels with other learners; none where one learner is compared.
+        rng: For the bootstrap.
+    """
+    if not learners or results.full is None:
+        return judged
+    leading = max(results.arms, key=lambda arm: arm.area.difference).name
+    best = judged.use if judged.use is not None and judged.use in arms else leading
+    sentences = ["So far the merit of the strategy; against random labels with other learners:"]
+    for name, curve in learners.items():
+        try:
+            (found,) = compare({best: arms[best]}, curve, results.full, rng).arms
+        except ValueError as error:
+            sentences.append(f"{best} cannot be compared with {name}: {error}.")
+            continue
+        sentences += [milestone_sentence(best, milestone, name) for milestone in found.milestones]
+    return Verdict(judged.use, judged.enough, (*judged.sentences, *sentences))
 
 
 def _use(arm: ArmResult) -> Verdict:
@@ -99,20 +133,21 @@ def _also(results: Results) -> list[str]:
     return sentences
 
 
-def milestone_sentence(name: str, milestone: Milestone) -> str:
+def milestone_sentence(name: str, milestone: Milestone, other: str = "random") -> str:
     """Say what the arm needs to reach a share of the full-data score, what random needs, and what is saved."""
     arm, random = milestone.arm, milestone.random
     goal = f"{_percent(milestone.share)} of the full score"
     if arm.labels is None and random.labels is None:
         within = f"{arm.last:g}" if arm.last == random.last else f"{arm.last:g} and {random.last:g}"
-        return f"Neither {name} nor random reaches {goal} within {within} labels{_sometimes(arm)}."
+        return f"Neither {name} nor {other} reaches {goal} within {within} labels{_sometimes(arm)}."
     if arm.labels is None:
         needs = f"{random.labels:.0f}{_interval(random)}"
-        return f"{name} does not reach {goal} within {arm.last:g} labels{_sometimes(arm)}; random needs {needs}."
+        return f"{name} does not reach {goal} within {arm.last:g} labels{_sometimes(arm)}; {other} needs {needs}."
     if random.labels is None:
-        theirs = f"random does not reach it within {random.last:g}{_sometimes(random)}"
+        theirs = f"{other} does not reach it within {random.last:g}{_sometimes(random)}"
         return f"{name} needs {arm.labels:.0f} labels to reach {goal}{_interval(arm)}, and {theirs}{_saved(milestone)}."
-    instead = f"{arm.labels:.0f} labels instead of {random.labels:.0f}"
+    of = "" if other == "random" else f" ({other})"
+    instead = f"{arm.labels:.0f} labels instead of {random.labels:.0f}{of}"
     return f"{name} needs {instead} to reach {goal}{_interval(arm)}{_saved(milestone)}."
 
 

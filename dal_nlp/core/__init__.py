@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, chance, text, the configuration, the ledger."""
+"""What every other part builds on: errors, files, events, the state of a run and its ledger."""

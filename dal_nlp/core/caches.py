@@ -1,12 +1,15 @@
 """Results that are dear to compute, by key: in memory, or in a file that outlives the process."""
 
+import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 from dal_nlp.core.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 #: Keys in one statement of SQL; older builds of sqlite take no more than 999 variables.
 STATEMENT = 900
@@ -67,7 +70,7 @@ class OnDisk:
     """A cache in one SQLite file, which several processes may use at a time.
 
     A kill at any moment leaves it with the values of every finished ``put``. The file is made at the first use; one
-    that is damaged is given up, and made anew.
+    that is damaged, wherever that comes to light, is said, dropped and made anew: what it held is computed again.
 
     Args:
         path: The file; its folder is made if need be.
@@ -76,10 +79,18 @@ class OnDisk:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._file = 0  # the number of the file that is open
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         """Return what is there, by key."""
         wanted = list(keys)
+        try:
+            return self._get(wanted)
+        except sqlite3.DatabaseError as error:
+            self._drop(error)
+            return self._get(wanted)
+
+    def _get(self, wanted: Sequence[bytes]) -> dict[bytes, bytes]:
         found: dict[bytes, bytes] = {}
         for start in range(0, len(wanted), STATEMENT):
             part = wanted[start : start + STATEMENT]
@@ -91,12 +102,18 @@ class OnDisk:
     def put(self, values: Mapping[bytes, bytes]) -> None:
         """Keep values; where a key is there already, the old value stays."""
         try:
-            with self._open() as transaction:
-                transaction.executemany("INSERT OR IGNORE INTO results VALUES (?, ?)", values.items())
+            self._put(values)
         except sqlite3.OperationalError as error:  # a full disk, no rights; what was kept before stays
             raise UserError(
                 f"{self._path} cannot be written ({error}): make room there, or choose another folder with --cache."
             ) from None
+        except sqlite3.DatabaseError as error:
+            self._drop(error)
+            self._put(values)
+
+    def _put(self, values: Mapping[bytes, bytes]) -> None:
+        with self._open() as transaction:
+            transaction.executemany("INSERT OR IGNORE INTO results VALUES (?, ?)", values.items())
 
     def close(self) -> None:
         """Let go of the file; the next use opens it again."""
@@ -110,11 +127,20 @@ class OnDisk:
             try:
                 self._connection = self._connect()
             except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError):  # locked, no rights, a full disk: it is not damaged
-                    raise
-                self._path.unlink()
+                self._drop(error)
                 self._connection = self._connect()
+            self._file = self._path.stat().st_ino
         return self._connection
+
+    def _drop(self, error: sqlite3.DatabaseError) -> None:
+        """Remove a damaged file, unless another process has done so; raises the error where it is another kind."""
+        if isinstance(error, sqlite3.OperationalError):  # locked, no rights, a full disk: it is not damaged
+            raise error
+        opened = self._connection is not None
+        self.close()
+        if not opened or (self._path.exists() and self._path.stat().st_ino == self._file):
+            self._path.unlink(missing_ok=True)
+            logger.warning("%s was damaged (%s) and was dropped: what it held is computed again.", self._path, error)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=PATIENCE)

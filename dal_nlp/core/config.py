@@ -3,20 +3,22 @@
 Layers, later over earlier: the recipe of the task (``configs/``), a YAML file of the user, the flags, ``--set``.
 """
 
+import csv
 import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
-from importlib import resources
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.core.errors import UserError, check_letters, nearest
+from dal_nlp.core.label_descriptions import sentences
+from dal_nlp.core.moved_keys import as_now
 
+#: The largest number that a setting may be: more is no count of anything, and no float holds it exactly.
+LARGEST_NUMBER = 2**53
 DEFAULT_ROUNDS = 9
 DEFAULT_INITIAL = 20
 DEFAULT_AUDIT = 100
@@ -37,20 +39,19 @@ IDENTITY = (
     "initial_strategy",
 )
 
-#: What goes over the recipe, by ``training.mode``: a frozen encoder has no draws, and its strategy is the one that
-#: saves most in the results in README; adapters start from nothing. (MiniLM on 100 random TREC-6 questions: accuracy
-#: .19 at the rate of full training, .70 at ten times that.)
-_OF_MODE: Mapping[str, Mapping[str, Any]] = {
-    "head": {"draws": {"kind": "head"}, "strategy": "weighted_kmeans"},
-    "lora": {"training": {"learning_rate": 1e-3}},
-}
+
+def split_names(text: str) -> list[str]:
+    """Read "a,b" as ["a", "b"]; a name that holds a comma is in double quotes, as in csv."""
+    try:
+        (cells,) = csv.reader([text], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError):
+        cells = text.split(",")
+    return [cell.strip() for cell in cells if cell.strip()]
 
 
 def _names(value: object) -> object:
-    """Read "a,b" as ["a", "b"]; leave lists alone."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
+    """Read a text as a list of names; leave lists alone."""
+    return split_names(value) if isinstance(value, str) else value
 
 
 def _target(value: object) -> object:
@@ -82,7 +83,7 @@ Share = Annotated[float, BeforeValidator(_share)]
 class Section(BaseModel):
     """A part of the configuration: unknown keys are errors that name the nearest known one."""
 
-    model_config = ConfigDict(extra="forbid", validate_default=True)
+    model_config = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
     place: ClassVar[str] = ""  # where its keys are, for messages
 
     @model_validator(mode="before")
@@ -97,6 +98,15 @@ class Section(BaseModel):
                     )
         return values
 
+    @model_validator(mode="after")
+    def _countable(self) -> Self:
+        for key, value in self:
+            if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+                raise UserError(f"{self.place}{key} is larger than any number of things: lower it.")
+            if isinstance(value, str):  # a word of the command line holds bytes that are no UTF-8 as lone surrogates
+                check_letters(value, "The configuration", f"{self.place}{key}")
+        return self
+
 
 class TrainingConfig(Section):
     """How a model is fitted in every round."""
@@ -104,9 +114,6 @@ class TrainingConfig(Section):
     place: ClassVar[str] = "training."
     mode: Literal["full", "head", "lora"] = Field(
         "full", description="what is trained: all weights, one layer in a second, or adapters (needs peft)"
-    )
-    head_c: float = Field(
-        0.13, gt=0, description="of the mode head: how much n labels count against the L2 penalty, times sqrt(n)"
     )
     epochs: float = Field(10, gt=0, description="passes over the labelled examples")
     min_steps: int = Field(100, ge=1, description="least number of optimizer steps; few labels need many epochs")
@@ -119,6 +126,51 @@ class TrainingConfig(Section):
     warm_start: bool = Field(False, description="start from last round's weights instead of the checkpoint")
     class_weights: Literal["none", "balanced"] = Field("none", description="weight of a class in the loss")
     precision: Literal["no", "bf16", "fp16"] = Field("no", description="accelerate's mixed precision in training")
+
+
+#: Depths of the layers that are kept of every text, in per cent of the encoder, and names of choices of them.
+DEPTHS = (25, 50, 75, 100)
+NAMED_LAYERS: Mapping[str, tuple[int, ...]] = {"last": (100,), "top-half": (50, 75, 100)}
+
+
+def _layers(value: object) -> object:
+    """Read "last", "top-half" or "75,100" as depths; leave lists alone."""
+    if isinstance(value, str) and value in NAMED_LAYERS:
+        return list(NAMED_LAYERS[value])
+    return _names(value)
+
+
+Sentences = Annotated[list[str], BeforeValidator(sentences), Field(min_length=1)]
+Layers = Annotated[list[int], BeforeValidator(_layers), Field(min_length=1)]
+
+
+class HeadSection(Section):
+    """What the layer of ``training.mode`` head reads, and what it starts from."""
+
+    place: ClassVar[str] = "head."
+    layers: Layers = Field(
+        [75, 100], description="depths of the encoder's layers that it reads: some of 25,50,75,100; last; or top-half"
+    )
+    c: float | None = Field(
+        None, gt=0, description="how much n labels count against the L2 penalty, times sqrt(n); null: by the classes"
+    )
+    prior: Literal["descriptions", "none"] = Field(
+        "descriptions", description="what it starts from: descriptions of the labels (or their names), or nothing"
+    )
+    validate_from: int = Field(
+        60, ge=0, description="labels from which on layers and c are chosen by cross-validation; 0: never"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        """Refuse depths that are not kept, and put the others in order."""
+        wrong = [depth for depth in self.layers if depth not in DEPTHS]
+        if wrong:
+            raise UserError(
+                f"head.layers {wrong[0]} is not kept: choose of 25, 50, 75 and 100 (per cent of the depth)."
+            )
+        object.__setattr__(self, "layers", sorted(set(self.layers)))
+        return self
 
 
 class ScoringConfig(Section):
@@ -175,11 +227,14 @@ class PseudoLabelsConfig(Section):
     weight: float = Field(0.3, ge=0.1, le=1, description="weight in the loss; a label has 1")
 
 
-class RunConfig(Section):
-    """Everything a run depends on.
+class Settings(Section):
+    """The settings of a run, written out: fields, types, ranges and checks between fields.
 
-    Raises ``UserError`` for unknown keys and names, and for values that contradict each other; pydantic's
-    ``ValidationError`` for values of a wrong type (``load`` turns these into ``UserError`` too).
+    Names of tasks, strategies and oracles are not looked up, so reading stored settings imports nothing of a user's.
+    ``RunConfig`` adds recipes and looks the names up.
+
+    Raises ``UserError`` for unknown keys and for values that contradict each other; pydantic's ``ValidationError`` for
+    values of a wrong type.
     """
 
     task: str = Field(description="sentiment, classification, qa, summarization, or module:Class")
@@ -188,8 +243,21 @@ class RunConfig(Section):
     test: str | None = Field(None, description="labelled examples that only measure")
     text_column: Names = Field(["text"], description="one column, or two for pairs of texts")
     label_column: str = Field("label", description="column of the answers")
-    id_column: str = Field("id", description="column of stable ids; without one, a hash of the content")
-    labels: Names | None = Field(None, description="the label set, if the files do not show all of it")
+    id_column: str = Field("id", description="column of stable ids, or none; without one, a hash of the content")
+    context_columns: Names | None = Field(None, description="columns that people are shown beside the text")
+    encoding: str | None = Field(None, description="of text files that are not UTF-8; null: found by their bytes")
+    repeats: Literal["first", "majority", "drop"] | None = Field(
+        None, description="what counts where one text has several answers; null: that is an error"
+    )
+    quoting: Literal["double", "none"] = Field(
+        "double", description="what double quotes are in tables of text: around cells, or letters"
+    )
+    labels: Names | None = Field(
+        None, description="the label set, if the files do not show all of it; in YAML also as names with descriptions"
+    )
+    descriptions: dict[str, Sentences] | None = Field(
+        None, description="one to three sentences on each label, which --train head starts from; null: the names"
+    )
     labeled: str | None = Field(None, description="labels the team already has: they train and cost nothing")
     validation: str | None = Field(None, description="labelled examples for the rules that read a score")
     audit: int | None = Field(
@@ -207,7 +275,9 @@ class RunConfig(Section):
     strict: bool = Field(False, description="rows that would be dropped are errors")
     model: str = Field("minilm", description="alias, folder or Hub id")
     revision: str | None = Field(None, description="branch, tag or commit of a model on the Hub; null: its newest")
-    max_length: int = Field(128, ge=4, description="tokens after which a text is cut")
+    max_length: Annotated[int, Field(ge=4)] | Literal["auto"] = Field(
+        128, description="tokens after which a text is cut; auto, of --train head: it is read whole, in windows"
+    )
     strategy: str = Field("margin", description="how the next examples are chosen")
     strategy_options: dict[str, Any] = Field({}, description="arguments of the strategy")
     initial_strategy: str = Field("kmeans", description="how the first examples are chosen")
@@ -237,52 +307,18 @@ class RunConfig(Section):
         None, description="folder of what frozen encoders made of texts, for all runs; null: that of the demonstration"
     )
     training: TrainingConfig = TrainingConfig()
+    head: HeadSection = HeadSection()
     scoring: ScoringConfig = ScoringConfig()
     draws: DrawsConfig = DrawsConfig()
     query: QueryConfig = QueryConfig()
     pseudo_labels: PseudoLabelsConfig = PseudoLabelsConfig()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _over_recipe(cls, values: Any) -> Any:
-        """Put the recipe of the task, and of its demonstration where there is no data, under the given values."""
-        from dal_nlp.readers.demo import demo_settings
-        from dal_nlp.tasks import task_class
-
-        if not isinstance(values, Mapping) or not isinstance(values.get("task"), str):
-            return values
-        given = _without_alias(_spelled_out({key: value for key, value in values.items() if value is not None}))
-        layers = [recipe(task_class(given["task"]).recipe)]
-        if "data" not in given:
-            shown = demo_settings(given["task"])
-            # With a budget, that decides how long the demonstration is.
-            layers.append({key: value for key, value in shown.items() if key != "rounds" or "budget" not in given})
-        training = merge({}, given).get("training")
-        mode = training.get("mode") if isinstance(training, Mapping) else None
-        merged: dict[str, Any] = {}
-        for layer in [*layers, _OF_MODE.get(str(mode), {}), given]:
-            merged = merge(merged, layer)
-        return merged
-
     @model_validator(mode="after")
     def _resolve(self) -> Self:
-        """Fill in what follows from other fields, and check names and contradictions."""
-        from dal_nlp.annotation import make_oracle
-        from dal_nlp.session.pseudo_labels import make_policy
-        from dal_nlp.session.stopping_language import parse
-        from dal_nlp.strategies import make_strategy
-
-        make_strategy(self.strategy, self.strategy_options)
-        make_strategy(self.initial_strategy, {})
-        if self.stop is not None:
-            parse(self.stop)
-        if self.query.prefilter is not None:
-            make_strategy(self.query.prefilter, {})
-        elif self.query.prefilter_keep is not None:
-            raise UserError("query.prefilter_keep is for query.prefilter, which is not set: name a strategy there.")
-        make_oracle(self.oracle)
+        """Fill in what follows from other fields, and check contradictions."""
         _check_annotators(self.annotators, self.overlap, r"[\w@+-]+" if self.oracle == "file" else r"[\w@+.-]+")
-        make_policy(self.pseudo_labels)
+        if self.query.prefilter is None and self.query.prefilter_keep is not None:
+            raise UserError("query.prefilter_keep is for query.prefilter, which is not set: name a strategy there.")
         self._check_mode()
         if self.initial is None:
             self.initial = 0 if self.labeled else DEFAULT_INITIAL
@@ -308,6 +344,10 @@ class RunConfig(Section):
         if self.training.mode != "head" and self.finish == "full":
             raise UserError("--finish full trains all weights after rounds of --train head: add that, or leave it.")
         if self.training.mode != "head":
+            if self.max_length == "auto":
+                raise UserError(
+                    "--max-length auto reads texts in windows, as --train head does: give a number of tokens."
+                )
             return
         if self.draws.kind != "head":
             raise UserError(
@@ -327,21 +367,6 @@ class RunConfig(Section):
         """Return 16 hex digits that stand for the whole configuration, the folder apart."""
         return fingerprint(self.model_dump(mode="json", exclude={"out"}))
 
-    @classmethod
-    def load(
-        cls, file: Path | None = None, flags: Mapping[str, Any] | None = None, settings: Iterable[str] = ()
-    ) -> "RunConfig":
-        """Build a configuration from a YAML file, the flags over it and ``a.b=c`` settings over both."""
-        return cls.of(gather(file, flags, settings))
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> "RunConfig":
-        """Build a configuration from values as ``gather`` returns them; raises ``UserError`` for wrong ones."""
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            raise _sentence(error) from None
-
 
 def _check_annotators(names: list[str] | None, overlap: float, letters: str) -> None:
     """Raise ``UserError`` for names of other letters, which could not be part of a file's, and an overlap of nobody."""
@@ -357,20 +382,20 @@ def _check_annotators(names: list[str] | None, overlap: float, letters: str) -> 
         raise UserError("--overlap is what several people answer: name them with --annotators a,b.")
 
 
-def gather(
-    file: Path | None = None, flags: Mapping[str, Any] | None = None, settings: Iterable[str] = ()
-) -> dict[str, Any]:
-    """Return the values of a YAML file, the flags over it and ``a.b=c`` settings over both."""
-    values = _spelled_out(read_yaml(file)) if file else {}
-    values = merge(values, _spelled_out({k: value for k, value in (flags or {}).items() if value is not None}))
-    for setting in settings:
-        values = merge(values, _spelled_out(_setting(setting)))
-    return values
+def number_of_tokens(settings: Settings) -> int:
+    """Return the tokens after which a text is cut; raises ``UserError`` for "auto", of tasks that have to cut."""
+    if settings.max_length == "auto":
+        raise UserError(f"--max-length auto is nothing for the task {settings.task!r}: give a number of tokens.")
+    return settings.max_length
 
 
 def identity(dump: Mapping[str, Any]) -> dict[str, Any]:
     """Return what may not change, of a configuration as a ledger holds it; classes that it names need not be there."""
+    dump = as_now(dump)
     training = dict(dump["training"])
+    if training["mode"] == "head":  # of other modes they do nothing
+        head = {**dump["head"], "descriptions": dump.get("descriptions")}
+        training |= {f"head.{key}": value for key, value in head.items()}
     training["effective_batch"] = training.pop("batch_size") * training.pop("accumulation")
     return {**{name: dump.get(name) for name in IDENTITY}, "training": training}
 
@@ -389,57 +414,3 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         old = merged.get(key)
         merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
-
-
-def _spelled_out(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Write ``pseudo_labels: ceal`` as ``{policy: ceal}``, so that layers can be merged."""
-    policy = values.get("pseudo_labels")
-    return {**values, "pseudo_labels": {"policy": policy}} if isinstance(policy, str) else dict(values)
-
-
-def _without_alias(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Put what an alias stands for in the place of a strategy."""
-    from dal_nlp.strategies import ALIASES
-
-    return merge(values, ALIASES.get(str(values.get("strategy")), {}))
-
-
-def recipe(name: str) -> dict[str, Any]:
-    """Return the shipped recipe ``configs/NAME.yaml``."""
-    text = resources.files("dal_nlp_configs").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-    loaded = yaml.safe_load(text)
-    return dict(loaded or {})
-
-
-def read_yaml(file: Path) -> dict[str, Any]:
-    """Read a configuration file; raises ``UserError`` where it is missing or no mapping."""
-    try:
-        loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"There is no configuration file {file}; `dal-nlp init` writes one.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}.") from None
-    if loaded is not None and not isinstance(loaded, dict):
-        raise UserError(f"{file} must hold `key: value` lines; `dal-nlp init` writes an example.")
-    return dict(loaded or {})
-
-
-def _setting(text: str) -> dict[str, Any]:
-    """Read "a.b=c" as {"a": {"b": c}}; pydantic gives c its type."""
-    path, equals, raw = text.partition("=")
-    if not equals or not path:
-        raise UserError(f"--set wants KEY=VALUE, such as training.min_steps=200, and got {text!r}.")
-    value: Any = yaml.safe_load(raw) if raw == "null" or raw[:1] in ("[", "{") else raw
-    for key in reversed(path.split(".")):
-        value = {key: value}
-    return dict(value)
-
-
-def _sentence(error: ValidationError) -> UserError:
-    """Turn pydantic's report into one sentence."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "missing":
-        return UserError(f"The configuration lacks {place!r}: give --{place.replace('_', '-')}.")
-    flag = f"--set {place}" if "." in place else f"--{place.replace('_', '-')}"
-    return UserError(f"{flag} {first['input']!r} is not right: {first['msg'][:1].lower()}{first['msg'][1:]}.")

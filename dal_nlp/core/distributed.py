@@ -12,15 +12,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from datetime import timedelta
+from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dal_nlp.core.errors import Stalled, UserError
+from dal_nlp.core.progress import check_ctrl_c
 
 if TYPE_CHECKING:
     from accelerate import PartialState
 
 #: Names of environment variables: seconds that a process waits for the others, and what holds without it.
 TIMEOUT, DEFAULT_TIMEOUT = "DAL_NLP_TIMEOUT", 1800.0
+#: Seconds between looks at the parent; within ``GONE`` seconds of its end no child is left.
+_GLANCE, GONE = 0.5, 5.0
 
 T = TypeVar("T")
 
@@ -56,8 +60,10 @@ def is_main() -> bool:
 def step(name: str) -> Iterator[None]:
     """Name what all processes do in a block, such as "scoring"."""
     token = _step.set(name)
+    check_ctrl_c()
     try:
         yield
+        check_ctrl_c()
     finally:
         _step.reset(token)
 
@@ -145,6 +151,7 @@ def share_each(items: Iterable[T]) -> Iterator[T]:
     source = iter(items) if is_main() else iter(())
     while True:
         box = _take_one(source) if process_state().num_processes == 1 else _share_one(source)
+        check_ctrl_c()
         if not box:
             return
         yield box[0]
@@ -195,3 +202,26 @@ def _take_one(source: Iterator[T]) -> list[T]:
     for item in source:
         return [item]
     return []
+
+
+def end_with(parent: int) -> None:
+    """End this process as soon as it is no child of the process ``parent`` any more."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_GLANCE)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def end_with_spawner() -> None:
+    """End this process, which ``multiprocessing`` has started, as soon as the process that started it has ended."""
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()

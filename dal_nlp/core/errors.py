@@ -1,7 +1,30 @@
 """What can go wrong through no fault of the code: each is one sentence with its mend."""
 
 import difflib
-from collections.abc import Iterable
+import errno
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dal_nlp.core.text import size
+
+#: What else than a full disk keeps a file from being written, with its mend.
+_MENDS = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room, or have your quota raised",
+    errno.EFBIG: "raise the limit on a file's size (ulimit -f)",
+    errno.EROFS: "give a folder that can be written to with --out",
+    errno.EACCES: "give a folder that you may write to with --out",
+    errno.EPERM: "give a folder that you may write to with --out",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "close other programs",
+    errno.EIO: "look after the disk",
+}
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class UserError(Exception):
@@ -50,3 +73,67 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """Make the error for a name that is not in a table, with the nearest one and the whole list."""
     names = sorted(known)
     return UserError(f"There is no {kind} {name!r}{nearest(name, names)}; there are: {', '.join(names)}.")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Name what is written in a block where the disk does not take it.
+
+    Raises:
+        UserError: The operating system said so, or a library that wrapped what it said.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if (sentence := explain(error, path)) is None:
+            raise
+        raise UserError(sentence) from error
+
+
+def explain(error: BaseException, path: Path | None = None) -> str | None:
+    """Return what kept a file from being written, in one sentence with its mend; None for any other error.
+
+    Args:
+        error: Of the operating system, or of a library whose message holds its number.
+        path: What was written, where that is known; else what the error itself names.
+    """
+    number = _number(error)
+    if number not in _MENDS:
+        return None
+    named = [error.filename] if isinstance(error, OSError) and isinstance(error.filename, str) else []
+    place = path or (Path(named[0]) if named else None)
+    what = str(place) if place else "A file"
+    room = _room(place)
+    done = "written" if path or number in _FULL else "read or written"
+    return (
+        f"{what} could not be {done} ({os.strerror(number)}; {room}): {_MENDS[number]}, then the same command goes on "
+        "from what is there."
+    )
+
+
+def _number(error: BaseException) -> int:
+    """Return the operating system's number of an error, 0 where it has none."""
+    if isinstance(error, BrokenPipeError | ConnectionError):
+        return 0
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    found = re.search(r"(?:os error|[Ee]rrno) (\d+)", str(error))
+    return int(found[1]) if found and len(found[1]) < 5 else 0
+
+
+def _room(place: Path | None) -> str:
+    """Return how much room there is where a file was to be, in words."""
+    folder = place or Path(tempfile.gettempdir())
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    return f"{size(shutil.disk_usage(folder).free)} are free in {folder}"
+
+
+def check_letters(text: str, place: str, key: str) -> None:
+    """Raise ``UserError`` for half of a letter (a lone surrogate), which no file can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{place} holds a letter that UTF-8 does not have, at {key!r}: remove it.") from None

@@ -1,51 +1,143 @@
-"""Names that stand for classes: an entry of a table, or ``module:Class`` of the user's own."""
+"""Names that stand for classes: an entry of a table, or ``module:Class`` of the user's own, which is code that runs.
+
+A run folder or a configuration file from somebody else may name a ``module:Class`` that lies beside it (see
+``docs/security.md``). The command line restricts trust to the words of its command; a script of one's own is trusted.
+"""
 
 import importlib
+import inspect
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
-
-from pydantic import TypeAdapter, ValidationError
 
 from dal_nlp.core.errors import UserError, nearest, unknown
 
 T = TypeVar("T")
 
 
-def import_class(kind: str, name: str, table: Mapping[str, type[T]]) -> type[T]:
+#: The names that may be found in the current folder; None for all.
+_trusted: frozenset[str] | None = None
+
+
+def trust_only(words: Iterable[str]) -> None:
+    """Have modules of the current folder run only where one of the words that were typed names their class."""
+    global _trusted
+    _trusted = frozenset(part for word in words for part in re.split(r"[=,\s]+", word))
+
+
+def trust_all() -> None:
+    """Have every module of the current folder run that is named anywhere."""
+    global _trusted
+    _trusted = None
+
+
+def is_trusted(name: str) -> bool:
+    """Tell whether ``module:Class`` may be found in the current folder; a prefix of a typed name is no part of it."""
+    return _trusted is None or any(name in (word, word.partition(":")[2]) for word in _trusted)
+
+
+def check_name(kind: str, name: str, table: Mapping[str, str]) -> None:
+    """Check the name of a class without importing it; raises ``UserError`` where there is none.
+
+    Args:
+        kind: What the class is, for the message.
+        name: An entry of the table, or ``module:Class``.
+        table: ``module:Class`` by name.
+    """
+    if name not in table and ":" not in name:
+        raise unknown(kind, name, table)
+
+
+def import_class(kind: str, name: str, table: Mapping[str, str], base: str) -> type[Any]:
     """Return the class that ``name`` stands for.
 
+    Args:
+        kind: What such classes are, for messages.
+        name: Of the table, or ``module:Class``.
+        table: ``module:Class`` by name, of the package.
+        base: What a class of the user's own must be derived from, as ``module:Class``; imported where there is one.
+
     Raises:
-        UserError: The name is in no table (the nearest one is given), or the module or class cannot be found.
+        UserError: The name is in no table (the nearest one is given), the module or class cannot be found or is not
+            trusted, or the class is none of its kind.
     """
+    check_name(kind, name, table)
     if name in table:
-        return table[name]
-    module_name, colon, class_name = name.partition(":")
-    if not colon:
-        raise unknown(kind, name, table)
-    if os.getcwd() not in sys.path:  # a user's module lies beside the script or the command, as with `python -m`
-        sys.path.insert(0, os.getcwd())
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise UserError(f"The {kind} {name!r} cannot be imported: {error}.") from None
+        return built_in(table[name])
+    module_name, _, class_name = name.partition(":")
+    module = _import_module(kind, name, module_name)
     found = vars(module).get(class_name)
     if not isinstance(found, type):
         names = [key for key, value in vars(module).items() if isinstance(value, type)]
         raise UserError(f"Module {module_name!r} has no class {class_name!r}{nearest(class_name, names)}.")
+    if built_in(base) not in found.__mro__:
+        raise UserError(f"{name} is no {kind}: derive the class from {base.replace(':', '.')}.")
+    if inspect.isabstract(found):
+        missing = ", ".join(f"{method}()" for method in sorted(vars(found)["__abstractmethods__"]))
+        raise UserError(f"{name} is an unfinished {kind}: write {missing}.")
     return found
+
+
+def built_in(place: str) -> type[Any]:
+    """Return a class of the package by its ``module:Class``."""
+    module_name, _, class_name = place.partition(":")
+    built_in: type[Any] = vars(importlib.import_module(module_name))[class_name]
+    return built_in
+
+
+def _import_module(kind: str, name: str, module_name: str) -> Any:
+    """Return a module by its name; one of the current folder only where ``name`` is trusted."""
+    trusted = is_trusted(name)
+    try:
+        if trusted:
+            if os.getcwd() not in sys.path:  # a user's module lies beside the script or the command
+                sys.path.insert(0, os.getcwd())
+            return importlib.import_module(module_name)
+        with _elsewhere():
+            return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        own = error.name is not None and (module_name == error.name or module_name.startswith(f"{error.name}."))
+        if own and not trusted:
+            raise UserError(
+                f"The {kind} {name!r} was not named in this command, and its module is not installed: if you trust "
+                "the code that lies here, give --trust."
+            ) from None
+        raise UserError(f"The {kind} {name!r} cannot be imported: {error}.") from error
+    except Exception as error:  # it is the user's code that runs
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
+        raise UserError(f"The {kind} {name!r} cannot be imported ({said}).") from error
+
+
+@contextmanager
+def _elsewhere() -> Iterator[None]:
+    """Find no module in the current folder, unless PYTHONPATH names it."""
+    before = list(sys.path)
+    if not sys.flags.safe_path and before and os.path.realpath(before[0] or ".") == os.path.realpath("."):
+        sys.path.pop(0)  # what `python -m` puts there
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def construct(kind: str, cls: type[T], options: Mapping[str, Any]) -> T:
     """Build ``cls`` from options by name; a dataclass's fields give them their types.
 
     Raises:
-        UserError: An option that the class does not have, or a value of the wrong type.
+        UserError: An option that the class does not have, one that it lacks, or a value of the wrong type.
     """
     if not options:
+        try:
+            inspect.signature(cls).bind()
+        except TypeError as error:
+            raise UserError(f"The {kind} {cls.__name__} cannot be built without options: {error}.") from None
         return cls()
+    from pydantic import TypeAdapter, ValidationError  # takes longer to import than a command may take to say its help
+
     known = [field.name for field in fields(cls)] if is_dataclass(cls) else []
     for name in options:
         if name not in known:
@@ -54,5 +146,7 @@ def construct(kind: str, cls: type[T], options: Mapping[str, Any]) -> T:
         built: T = TypeAdapter(cls).validate_python(dict(options))
     except ValidationError as error:
         first = error.errors()[0]
-        raise UserError(f"{kind} option {first['loc'][0]} = {first['input']!r} is not right: {first['msg']}.") from None
+        place = ".".join(map(str, first["loc"])) or ", ".join(options)
+        given = repr(first["input"])[:100]
+        raise UserError(f"{kind} option {place} = {given} is not right: {first['msg']}.") from None
     return built

@@ -1,12 +1,20 @@
-"""How a run tells a person what it is doing; the library itself prints nothing."""
+"""How a run tells a person what it is doing, and is told to end; the library itself prints nothing."""
 
+import logging
+import signal
+import sys
 from collections.abc import Iterator, Sequence
-from typing import Protocol, TypeVar
+from types import FrameType
+from typing import Any, Protocol, TypeVar
 
 from dal_nlp.core.screens import harmless
 from dal_nlp.core.text import counted
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+_ctrl_c = False
 
 
 class Progress(Protocol):
@@ -28,6 +36,27 @@ class Silent:
 
     def say(self, text: str) -> None:
         """Do nothing."""
+
+
+class Logged:
+    """Show progress as another one does, and log its sentences, by ``dal_nlp.core.progress`` at level INFO.
+
+    Args:
+        progress: Where it is shown.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def track(self, items: Sequence[T], label: str) -> Iterator[T]:
+        """Yield the items, showing how many of them are done."""
+        logger.info("%s: %s", label.capitalize(), counted(len(items), "step"))
+        return self._progress.track(items, label)
+
+    def say(self, text: str) -> None:
+        """Show one sentence."""
+        logger.info("%s", text)
+        self._progress.say(text)
 
 
 class Console:
@@ -53,3 +82,34 @@ class Console:
     def say(self, text: str) -> None:
         """Print one sentence."""
         self._console.print(harmless(text), markup=False)
+
+
+def heed_ctrl_c() -> None:
+    """Have Ctrl-C remembered, beside what it does; call it in the main thread of a command.
+
+    Python raises ``KeyboardInterrupt`` wherever the program happens to be. In a callback of the garbage collector, or
+    in a library that swallows it, that has no effect: so the signal is looked at again between batches.
+    """
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        global _ctrl_c
+        _ctrl_c = True
+        raise KeyboardInterrupt
+
+    before = sys.unraisablehook
+
+    def unraisable(what: Any) -> None:  # swallowed in a callback: ``check_ctrl_c`` raises it again
+        if not issubclass(what.exc_type, KeyboardInterrupt):
+            before(what)
+
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as in the background of a script
+        signal.signal(signal.SIGINT, handle)
+        sys.unraisablehook = unraisable
+
+
+def check_ctrl_c() -> None:
+    """Raise ``KeyboardInterrupt`` where Ctrl-C was pressed and got lost."""
+    global _ctrl_c
+    if _ctrl_c:
+        _ctrl_c = False
+        raise KeyboardInterrupt

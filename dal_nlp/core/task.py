@@ -4,41 +4,29 @@ Letters: B examples of a batch, R model input rows (a text, or a window of one; 
 an example, C outcomes, P positions at which the output layer is applied, A its outputs, H its inputs.
 """
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.categoricals import Categoricals
-from dal_nlp.core.config import RunConfig
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import Target
+from dal_nlp.core.targets import Target
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from dal_nlp.models.forward import Forward
-    from dal_nlp.models.pool import Pool
 
 #: What an annotator may answer to everything in place of an answer.
 REFUSALS = ("skip", "unsure")
 
 Example = Mapping[str, Any]  # one row of an encoded dataset: "id", "target", the task's fields and features
-
-
-def decode(text: str | None) -> Target | None:
-    """Return the target that a dataset's ``target`` column holds as JSON text."""
-    return None if text is None else json.loads(text)
-
-
-def encode_target(target: Target) -> str:
-    """Return a target as the JSON text of a dataset's ``target`` column."""
-    return json.dumps(target, ensure_ascii=False, sort_keys=True)
 
 
 @dataclass
@@ -134,6 +122,7 @@ class Task(Protocol):
     ]  # such as "shared outcomes" (see Strategy), "groups", "pooled output" (--train head)
     asks: ClassVar[Literal["label", "span", "text"]]  # how people answer: by choosing, by marking, or by writing
     may_collapse: ClassVar[bool]  # whether an unlucky new output layer can make a fit fail; see ``collapsed``
+    calibrates: bool  # whether ``calibrate`` reads examples; only then is ``calibration`` measured
     ready: bool  # whether the pretrained model can answer before it has learnt anything
     reduction: Literal["sum", "mean"]
     labels: list[str]
@@ -141,7 +130,7 @@ class Task(Protocol):
     feeding: Feeding  # how the model that was loaded last has to be fed
 
     @classmethod
-    def from_config(cls, config: RunConfig) -> Self:
+    def from_config(cls, config: Settings) -> Self:
         """Build the task of a run; raises ``UserError`` where the configuration does not fit it."""
 
     @classmethod
@@ -204,12 +193,19 @@ class Task(Protocol):
     def trainable(self, example: Example) -> bool:
         """Tell whether the model could give the example's target at all; one that it could not give only measures."""
 
-    def calibrate(self, model: nn.Module, pool: "Pool | None") -> None:
+    def calibration(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> Tensor:
+        """Return what ``calibrate`` reads of a batch of examples with targets, (B, ...)."""
+
+    def calibrate(
+        self, model: nn.Module, measured: NDArray[np.floating[Any]] | None, targets: Sequence[Target] | None
+    ) -> None:
         """Fit what prediction needs beside the weights (a threshold, say) and keep it in ``model.config``.
 
         Args:
             model: Fitted; in evaluation mode. What an earlier fit left in its configuration holds no longer.
-            pool: Examples with targets, under that model, that neither train nor test; None where there are none.
+            measured: (N, ...) ``calibration`` of N examples that neither train nor test, under that model; None where
+                there are none.
+            targets: Their targets.
         """
 
     def prepare(self, model: nn.Module, batch: Batch) -> Batch:
@@ -252,8 +248,14 @@ class Task(Protocol):
     def weights(self, targets: Sequence[Target]) -> list[float]:
         """Return weights in the loss that balance the classes; raises ``Unsupported`` where there are none."""
 
-    def predict(self, forward: "Forward") -> list[Prediction]:
-        """Return the model's answer to each example of a batch."""
+    def predict(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> list[Prediction]:
+        """Return the model's answer to each example of a batch.
+
+        Args:
+            predicted: What the model gave for the batch.
+            batch: As it was scored.
+            examples: The B examples of the batch.
+        """
 
     def evaluate(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, float]:
         """Return the values of ``metrics``."""

@@ -3,7 +3,6 @@
 A start is the number of characters (Unicode code points, as Python counts them) before the answer in its context.
 """
 
-import json
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -11,13 +10,15 @@ from itertools import islice
 from typing import Any
 
 from dal_nlp.core.errors import RowError, UnusableRow
-from dal_nlp.core.ledger import Target
+from dal_nlp.core.targets import Target
 from dal_nlp.core.text import counted
+from dal_nlp.readers.literals import literal
+from dal_nlp.readers.values import is_missing, is_true
 
 START_COLUMNS = ("start", "answer_start")  # beside a column of plain answers
+FURTHER_COLUMNS = (*START_COLUMNS, "is_impossible", "answer", "answers")
 _SHAPE = '{"text": [...], "answer_start": [...]}'
 _SHOWN = 40  # characters of a text in a message
-_TRUE = (True, "true", "True", "TRUE", "1")  # 1 and 1.0 equal True
 
 Entry = tuple[Any, Any]  # a text and its start, unchecked
 
@@ -28,6 +29,7 @@ _UNITS: Mapping[str, Callable[[str], int]] = {
         len(before.encode("utf-16-le", "surrogatepass")) // 2
     ),
     "counted from 1": lambda before: len(before) + 1,
+    "where each line end (CRLF) counts as one character": lambda before: len(before.replace("\r\n", "\n")),
 }
 #: What makes an answer differ from its context in a way that is easily overlooked.
 _DIFFERENCES: Mapping[str, Callable[[str], str]] = {
@@ -51,7 +53,7 @@ def read_answers(row: Mapping[str, Any], column: str, context: str) -> Target | 
             written in another way.
         UnusableRow: An answer without a start is not exactly once in the context.
     """
-    if _is_true(row.get("is_impossible")):
+    if is_true(row.get("is_impossible")):
         return {"text": [], "answer_start": []}
     entries = _entries(row, column)
     if entries is None:
@@ -70,38 +72,46 @@ def read_answers(row: Mapping[str, Any], column: str, context: str) -> Target | 
 
 def _entries(row: Mapping[str, Any], column: str) -> list[Entry] | None:
     """Return the answers in a row with their starts, [] for "no answer" and None for none given."""
-    value = _from_json(row.get(column), column)
+    value = _from_text(row.get(column), column)
     if isinstance(value, Mapping) and "text" in value:
         text, start = value["text"], value.get("answer_start")
         if isinstance(text, list):
-            return _pairs(text, start, column)
+            return _given(_pairs(text, start, column))
     elif isinstance(value, list):
+        if all(isinstance(entry, str) for entry in value):
+            return _given([(entry, None) for entry in value])
         if not all(isinstance(entry, Mapping) and "text" in entry for entry in value):
             raise RowError(f"has a list of other things than answers in column {column!r}: write it as {_SHAPE}")
-        return [(entry["text"], entry.get("answer_start")) for entry in value]
+        return _given([(entry["text"], entry.get("answer_start")) for entry in value])
     else:
-        text, start = value, next((row[name] for name in START_COLUMNS if not _is_missing(row.get(name))), None)
-    if _is_missing(text):
+        text, start = value, next((row[name] for name in START_COLUMNS if not is_missing(row.get(name))), None)
+    if is_missing(text):
         return [] if _start(start) == -1 else None
     if not isinstance(text, str):
         raise RowError(f"has {_cut(text)} in column {column!r}, which is no text: write it in quotes or as {_SHAPE}")
     return [(text, start)]
 
 
-def _from_json(value: Any, column: str) -> Any:
-    """Return what a cell with JSON stands for, anything else as it is; an answer may well begin with a bracket."""
+def _given(entries: list[Entry]) -> list[Entry] | None:
+    """Return the answers of a list; if all of them are empty, [] where their start is -1 and None elsewhere."""
+    if not entries or not all(is_missing(text) for text, _ in entries):
+        return entries
+    return [] if any(_start(start) == -1 for _, start in entries) else None
+
+
+def _from_text(value: Any, column: str) -> Any:
+    """Return what a cell with JSON or Python stands for, another one as it is: an answer may begin with a bracket."""
     if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
         return value
-    try:
-        read = json.loads(value)
-    except json.JSONDecodeError as error:
+    read = literal(value)
+    if isinstance(read, str):
         if "answer_start" in value:
-            raise RowError(
-                f"has broken JSON in column {column!r} ({error.msg}, column {error.colno}): write it as {_SHAPE}"
-            ) from None
+            raise RowError(f"has a broken list in column {column!r}: write it as {_SHAPE}")
         return value
-    of_answers = "text" in read if isinstance(read, dict) else all(isinstance(entry, dict) for entry in read)
-    return read if of_answers else value
+    if isinstance(read, dict):
+        return read if "text" in read else value
+    texts = bool(read) and all(isinstance(entry, str) for entry in read)
+    return read if texts or all(isinstance(entry, dict) for entry in read) else value
 
 
 def _pairs(texts: list[Any], starts: Any, column: str) -> list[Entry]:
@@ -116,21 +126,12 @@ def _pairs(texts: list[Any], starts: Any, column: str) -> list[Entry]:
     return list(zip(texts, starts, strict=True))
 
 
-def _is_missing(value: Any) -> bool:
-    """Tell an empty cell, as any kind of file has it: None, NaN, or no letters."""
-    return value is None or value != value or (isinstance(value, str) and not value.strip())
-
-
-def _is_true(value: Any) -> bool:
-    return not isinstance(value, list | dict) and value in _TRUE
-
-
 def _start(value: Any) -> int | None:
     """Return a start as a number, None for an empty one."""
-    if _is_missing(value):
+    if is_missing(value):
         return None
     if isinstance(value, str | int | float) and not isinstance(value, bool):
-        with suppress(ValueError):
+        with suppress(ValueError, OverflowError):
             number = float(value)
             if number.is_integer():
                 return int(number)

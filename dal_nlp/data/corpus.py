@@ -5,10 +5,12 @@ Of each example 24 bytes stay in memory (two hashes and an order); texts and tok
 
 import csv
 import json
+import logging
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,18 +20,24 @@ import pyarrow as pa
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from dal_nlp.core.config import RunConfig
-from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import Target
-from dal_nlp.core.task import Task, decode
-from dal_nlp.data.examples import Reader, read_answers
+from dal_nlp.core.config import Settings
+from dal_nlp.core.errors import UserError, writing
+from dal_nlp.core.files import new_file
+from dal_nlp.core.targets import Target, decode
+from dal_nlp.core.task import Task
+from dal_nlp.data.examples import Answers, Reader
 from dal_nlp.data.hashing import Hashes, Index, hash64
 from dal_nlp.data.ingest import HEADER, Exclude, Intake, Known
 from dal_nlp.data.staging import CONTENT_HASH, ID_HASH, Rejected
 from dal_nlp.data.tokenized import tokenized
+from dal_nlp.readers.inert import inert_rows
 
-__all__ = ["Corpus", "Rejected", "open_pool", "read_answers", "read_corpus", "read_pool", "write_rejected"]
+logger = logging.getLogger(__name__)
 
+__all__ = ["Corpus", "Rejected", "open_pool", "read_corpus", "read_pool", "write_rejected"]
+
+#: What reading a file raises that was cut off or damaged.
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
 #: Settings that Task.encode depends on.
 _ENCODING = {"task", "task_options", "text_column", "label_column", "max_length"}
 
@@ -46,6 +54,7 @@ class Corpus:
         contents: (N,) hashes of the task's fields; another corpus can ``exclude`` them.
         added: Rows that a pool gained when the copy that is in use was made; 0 for a run's first copy.
         gone: Rows that it lost then.
+        remarks: What should be known of how the source was read, in sentences.
     """
 
     source: str
@@ -55,6 +64,7 @@ class Corpus:
     contents: Hashes
     added: int
     gone: int
+    remarks: list[str]
     _signature: str
     _ids: Index
     _path: Path
@@ -99,6 +109,13 @@ class Corpus:
         """Return the different answers, in the order in which they first appear."""
         return [decode(text) for text in self.dataset.data.column("target").unique().drop_null().to_pylist()]
 
+    def target_counts(self) -> Counter[str]:
+        """Return how many examples have each answer, of a task whose answers are labels."""
+        counted = self.dataset.data.column("target").value_counts().to_pylist()
+        return Counter(
+            {str(decode(entry["values"])): entry["counts"] for entry in counted if entry["values"] is not None}
+        )
+
     def encoded(self, task: Task) -> Dataset:
         """Return the dataset with the task's features, tokenised once and kept beside the texts."""
         return tokenized(self.dataset, task, self._path, self._settings, self._ids.hashes, self.contents)
@@ -107,14 +124,15 @@ class Corpus:
 def read_corpus(
     source: str,
     task: Task,
-    config: RunConfig,
+    config: Settings,
     cache: Path | None,
     name: str,
     *,
     need_targets: bool,
-    answers: Mapping[str, Target] | None = None,
+    answers: Answers | None = None,
     exclude: Exclude | None = None,
     strict: bool = False,
+    classes: Sequence[str] = (),
 ) -> Corpus:
     """Read a source into ``cache/NAME.arrow``, memory-mapped.
 
@@ -125,16 +143,17 @@ def read_corpus(
         cache: The folder of the files; None for one that goes when the corpus goes.
         name: What the examples are for, such as "test".
         need_targets: Drop rows without an answer.
-        answers: Answers by id, in place of those in the rows.
+        answers: In place of those in the rows.
         exclude: Rows with these contents are dropped.
         strict: Raise where a row would be dropped.
+        classes: See ``Reader``.
 
     Raises:
         UserError: The source cannot be used; the message names file, row and mend.
     """
     folder = cache or Path(tempfile.mkdtemp(prefix="dal-nlp-"))
     folder.mkdir(parents=True, exist_ok=True)
-    reader = Reader(source, task, config, need_targets, answers)
+    reader = Reader(source, task, config, need_targets, answers, need_ids=False, classes=classes)
     path = folder / f"{name}.arrow"
     try:
         Intake(reader, path, exclude or {}, strict).read("", None, None)
@@ -151,13 +170,14 @@ def read_corpus(
 def read_pool(
     source: str,
     task: Task,
-    config: RunConfig,
+    config: Settings,
     cache: Path,
     *,
     need_targets: bool,
-    answers: Mapping[str, Target] | None = None,
+    answers: Answers | None = None,
     exclude: Exclude | None = None,
     strict: bool = False,
+    classes: Sequence[str] = (),
     previous: str | None = None,
 ) -> Corpus:
     """Read the pool into ``cache/pool.arrow``, or take that copy of an earlier start where nothing has changed since.
@@ -165,7 +185,7 @@ def read_pool(
     A Hub name or demonstration is read once: its copy serves the rest of the run.
 
     Args:
-        source: As in ``read_corpus``, and so are the next seven.
+        source: As in ``read_corpus``, and so are the next eight.
         task: See ``source``.
         config: See ``source``.
         cache: See ``source``.
@@ -173,6 +193,7 @@ def read_pool(
         answers: See ``source``.
         exclude: See ``source``.
         strict: See ``source``.
+        classes: See ``source``.
         previous: Digest of the pool that the run has worked with so far, None at its first start.
 
     Raises:
@@ -180,11 +201,11 @@ def read_pool(
     """
     cache.mkdir(parents=True, exist_ok=True)
     mend = "name the column with --label-column, or give the answers with --answers FILE"
-    reader = Reader(source, task, config, need_targets, answers, mend)
+    reader = Reader(source, task, config, need_targets, answers, mend, classes=classes)
     path = cache / "pool.arrow"
     intake = Intake(reader, path, exclude or {}, strict)
     signature = intake.signature()
-    old = _load(path, source, config) if path.exists() else None
+    old = _load_earlier(path, source, config)
     if old is not None and old._signature == signature:
         intake.refuse(old.rejected)
         return old
@@ -194,23 +215,34 @@ def read_pool(
     return _load(path, source, config)
 
 
-def open_pool(folder: Path, config: RunConfig) -> Corpus:
+def open_pool(folder: Path, config: Settings) -> Corpus:
     """Return the pool of a run folder as its last start has read it; raises ``UserError`` where none has."""
     path = folder / "cache" / "pool.arrow"
     if not path.is_file():
         raise UserError(f"{folder} has no copy of its pool: let `dal-nlp run` begin there once.")
-    return _load(path, config.data or str(path), config)
+    try:
+        return _load(path, config.data or str(path), config)
+    except _UNREADABLE as error:
+        raise UserError(f"{path} cannot be read ({error}): the same `dal-nlp run` makes it again.") from None
 
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
     """Write the dropped rows as csv: file, row, id, reason."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("file", "row", "id", "reason"))
-        writer.writerows((row.file, row.row, row.id, row.reason) for row in rejected)
+    with writing(path), new_file(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+        rows = ((row.file, row.row, row.id, row.reason) for row in rejected)
+        csv.writer(file).writerows(inert_rows(("file", "row", "id", "reason"), rows))
 
 
-def _load(path: Path, source: str, config: RunConfig) -> Corpus:
+def _load_earlier(path: Path, source: str, config: Settings) -> Corpus | None:
+    """Map the file of an earlier start, None where there is none; one that cannot be read is said, and made again."""
+    try:
+        return _load(path, source, config) if path.exists() else None
+    except _UNREADABLE as error:
+        logger.warning("%s cannot be read (%s): it is made again from %s.", path, error, source)
+        return None
+
+
+def _load(path: Path, source: str, config: Settings) -> Corpus:
     """Map a file that ``Intake.read`` wrote."""
     with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
         header = json.loads(stream.schema.metadata[HEADER.encode()])
@@ -219,11 +251,12 @@ def _load(path: Path, source: str, config: RunConfig) -> Corpus:
     return Corpus(
         source=source,
         dataset=dataset.remove_columns([ID_HASH, CONTENT_HASH]),
-        rejected=[Rejected(source, *row) for row in header["rejected"]],
+        rejected=[Rejected(*row) if len(row) > 3 else Rejected(source, *row) for row in header["rejected"]],
         digest=header["digest"],
         contents=contents,
         added=header["added"],
         gone=header["gone"],
+        remarks=header.get("remarks", []),
         _signature=header["signature"],
         _ids=Index(ids),
         _path=path,

@@ -1,21 +1,25 @@
 """Raw rows -> examples: which columns are read, what the id and the answer are, which rows cannot be used."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import chain
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from dal_nlp.core.config import RunConfig
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import EmptyRow, RowError, UnusableRow, UserError, nearest
-from dal_nlp.core.ledger import Target
-from dal_nlp.core.task import Task, encode_target
+from dal_nlp.core.targets import Target, encode_target
+from dal_nlp.core.task import Task
 from dal_nlp.data.hashing import hash64
-from dal_nlp.readers.sources import read_rows
-from dal_nlp.readers.text_files import place
+from dal_nlp.readers.exports import adapted
+from dal_nlp.readers.reading import Reading, Source
+from dal_nlp.readers.sources import empty_source, known_classes, open_source
+from dal_nlp.readers.values import id_of, is_missing, label_of
 
-DEFAULT_ID_COLUMN = "id"
+DEFAULT_ID_COLUMN, NO_IDS = "id", "none"
 GROUP = "group"  # what ``query.max_per_group`` counts; the same text under another one is the same text
+#: What people are shown beside the text, as JSON text; see ``context_of``. It is no part of the content.
+CONTEXT = "context_columns"
 EMPTY = "empty text"
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
@@ -32,25 +36,68 @@ class Example(NamedTuple):
     reason: str | None = None
 
 
+class Answers(dict[str, Target]):
+    """Answers by id, in place of those in the rows."""
+
+    def find(self, id: str, fields: Mapping[str, Any]) -> Target | None:
+        """Return the answer to a row, None where there is none."""
+        return self.get(id)
+
+    def signature(self) -> str:
+        """Return what stands for all that rows can be given."""
+        return json.dumps(self, sort_keys=True)
+
+    def remarks(self) -> list[str]:
+        """Return what became of the answers once all rows were read, in sentences."""
+        return []
+
+
+@runtime_checkable
+class NamesColumns(Protocol):
+    """A task that says which columns it reads beside those that a file must have; of another one all are read."""
+
+    def further_columns(self) -> Sequence[str]:
+        """Return columns that a file may have."""
+
+
 @dataclass(frozen=True)
 class Reader:
     """How one source is read.
 
     Args:
-        source: See ``data.read_rows``.
+        source: See ``readers.sources.open_source``.
         task: Reads the texts and the answer of a row.
         config: Names the columns.
         need_targets: Whether a source without any answers is an error.
-        answers: Answers by id, in place of those in the rows.
+        answers: In place of those in the rows.
         label_mend: What a user can do about a missing column of answers.
+        need_ids: Whether rows are found again by their ids; if not, a row without one is known by its content.
+        classes: Names of the classes that numbers among the answers stand for; a source's own names count first.
     """
 
     source: str
     task: Task
-    config: RunConfig
+    config: Settings
     need_targets: bool = False
-    answers: Mapping[str, Target] | None = None
+    answers: Answers | None = None
     label_mend: str = "name the column with --label-column"
+    need_ids: bool = True
+    classes: Sequence[str] = ()
+    remarks: list[str] = field(default_factory=list)
+
+    @cached_property
+    def opened(self) -> Source:
+        """The source, in the form of plain rows."""
+        return open_plain(self.source, self.task, self.config, self.remarks)
+
+    @cached_property
+    def answer_column(self) -> str:
+        """The column of the answers."""
+        return self.task.answer_column(self.opened.columns)
+
+    def place(self, number: int) -> str:
+        """Return where a row is, for a message."""
+        return self.opened.place(number)
 
     def examples(self) -> Iterator[Example]:
         """Yield the examples in the order of the source.
@@ -58,41 +105,98 @@ class Reader:
         Raises:
             UserError: The source cannot be read, a column is missing, or a row breaks the task's rules.
         """
-        rows = read_rows(self.source)
-        first = next(rows)
-        answer_column = self.task.answer_column(first[1].keys())
-        self._check_columns(first[1], answer_column)
-        for number, row in chain([first], rows):
-            try:
-                yield self._example(number, row, answer_column)
-            except RowError as error:
-                raise UserError(f"{place(self.source, number)} {str(error).rstrip('.')}.") from None
-            except UnicodeEncodeError:
-                raise UserError(
-                    f"{place(self.source, number)} holds half a surrogate pair, which is no character: remove it."
-                ) from None
+        self.check_columns()
+        empty = True
+        for chunk in self.opened.chunks(self._wanted()):
+            for number, row in chunk.rows():
+                empty = False
+                try:
+                    yield self._example(number, row)
+                except RowError as error:
+                    raise UserError(f"{self.place(number)} {str(error).rstrip('.')}.") from None
+                except UnicodeEncodeError:
+                    raise UserError(
+                        f"{self.place(number)} holds half a surrogate pair, which is no character: remove it."
+                    ) from None
+        if empty:
+            raise empty_source(self.source)
 
-    def _check_columns(self, row: Mapping[str, Any], answer_column: str) -> None:
-        """Check the first row, so that a wrong column name does not wait for the last one."""
+    def check_columns(self) -> None:
+        """Check the names at the start, so that a wrong one does not wait for the last row."""
         for column in self.task.columns():
-            _require(self.source, row, column, "name the column with --text-column")
-        if self.config.id_column != DEFAULT_ID_COLUMN:
-            _require(self.source, row, self.config.id_column, "name the column with --id-column")
+            require(self.opened, column, "name the column with --text-column")
+        if self.need_ids and self.config.id_column not in (DEFAULT_ID_COLUMN, NO_IDS):
+            require(self.opened, self.config.id_column, "name the column with --id-column, or none where there is none")
         if self.need_targets and self.answers is None:
-            _require(self.source, row, answer_column, self.label_mend)
+            require(self.opened, self.answer_column, self.label_mend)
+        for column in self.config.context_columns or ():
+            if self.need_ids:
+                require(self.opened, column, "name others with --context-columns")
 
-    def _example(self, number: int, row: Mapping[str, Any], answer_column: str) -> Example:
-        for column in self.task.columns():
-            if column not in row:
-                raise RowError(f"has no column {column!r}: add it or remove the row")
+    def _wanted(self) -> Collection[str] | None:
+        """Return the columns that are read."""
+        if not isinstance(self.task, NamesColumns):
+            return None
+        names = {*self.task.columns(), *self.task.further_columns(), self.answer_column, self.config.id_column}
+        return names | set(self.config.context_columns or ())
+
+    def _example(self, number: int, row: dict[str, Any]) -> Example:
+        column = self.answer_column
         try:
+            for name in self.task.columns():
+                if is_missing(row.get(name)):
+                    raise EmptyRow(f"column {name!r} is empty")
             fields = self.task.read(row)
             content = hash64(_CANONICAL.encode({name: field for name, field in fields.items() if name != GROUP}))
-            id = read_id(row, self.config) or f"{content:016x}"
-            target = self.answers.get(id) if self.answers is not None else read_target(row, self.task, answer_column)
+            id = read_id(row, self.config, self.need_ids) or f"{content:016x}"
+            if self.answers is not None:
+                target = self.answers.find(id, fields)
+            elif column not in row:
+                target = None
+            else:
+                if self.classes and column not in self.opened.classes:
+                    row[column] = label_of(row[column], self.classes)
+                target = self.task.read_target(row)
         except UnusableRow as error:
-            return Example(number, str(row.get(self.config.id_column) or ""), 0, 0, None, None, _reason(error))
+            return Example(number, _shown_id(row, self.config), 0, 0, None, None, _reason(error))
+        if self.config.context_columns:
+            fields[CONTEXT] = _context(row, self.config.context_columns)
         return Example(number, id, hash64(id), content, fields, None if target is None else encode_target(target))
+
+
+def open_plain(source: str, task: Task, config: Settings, remarks: list[str]) -> Source:
+    """Open a source whose rows are plain, whatever tool has exported it; remarks are put into the list."""
+    needed = {*task.columns(), config.label_column, *(config.context_columns or ())}
+    if config.id_column not in (DEFAULT_ID_COLUMN, NO_IDS):
+        needed.add(config.id_column)
+    reading = Reading(config.encoding, config.quoting == "double", needed, remarks)
+    return adapted(open_source(source, reading), task.columns(), config.label_column, reading)
+
+
+def class_names(sources: Sequence[str], task: Task) -> list[str]:
+    """Return the names of the classes that the answers of the first of several sources have that knows them."""
+    for source in sources:
+        names = known_classes(source)
+        column = task.answer_column(names)
+        if column in names:
+            return list(names[column])
+    return []
+
+
+def context_of(example: Mapping[str, Any]) -> dict[str, str]:
+    """Return what people are shown beside the text of an example, by column; {} where nothing was asked for."""
+    text = example.get(CONTEXT)
+    return json.loads(text) if text else {}
+
+
+def _context(row: Mapping[str, Any], columns: Sequence[str]) -> str:
+    """Return cells as JSON text; what is no text is shown as JSON too."""
+    cells = {name: row.get(name) for name in columns}
+    shown = {
+        name: "" if is_missing(cell) else cell if isinstance(cell, str) else json.dumps(cell, default=str)
+        for name, cell in cells.items()
+    }
+    return json.dumps(shown, ensure_ascii=False)
 
 
 def _reason(error: UnusableRow) -> str:
@@ -100,21 +204,36 @@ def _reason(error: UnusableRow) -> str:
     return EMPTY if isinstance(error, EmptyRow) else str(error).rstrip(".")
 
 
-def read_id(row: Mapping[str, Any], config: RunConfig) -> str | None:
-    """Return a row's id as text, None where rows have no ids; raises ``RowError`` for an empty one."""
+def _shown_id(row: Mapping[str, Any], config: Settings) -> str:
+    """Return the id of a row that cannot be used, "" for none."""
+    try:
+        return read_id(row, config, False) or ""
+    except RowError:
+        return ""
+
+
+def read_id(row: Mapping[str, Any], config: Settings, needed: bool = True) -> str | None:
+    """Return a row's id as text, None where rows have no ids; raises ``RowError`` for an empty one.
+
+    Args:
+        row: As it was read.
+        config: Names the column.
+        needed: Whether an empty id is an error.
+    """
     column = config.id_column
+    if column == NO_IDS or (column not in row and (column == DEFAULT_ID_COLUMN or not needed)):
+        return None
     if column not in row:
-        if column == DEFAULT_ID_COLUMN:
-            return None
-        raise RowError(f"has no column {column!r}: give every row an id or choose another --id-column")
-    value = row[column]
-    if value is None or value == "" or value != value:
-        raise RowError(f"has no id in column {column!r}: fill it in or choose another --id-column")
-    if not isinstance(value, str | int | float):
-        raise RowError(f"has an id in column {column!r} that is neither text nor a number: choose another --id-column")
-    if isinstance(value, float) and value.is_integer():  # tables with gaps turn 1 into 1.0
-        return str(int(value))
-    return str(value)
+        raise RowError(f"has no id in column {column!r}: give every row one, or say --id-column none")
+    try:
+        id = id_of(row[column])
+    except RowError as error:
+        raise RowError(f"has in column {column!r} no id ({error}): choose another --id-column, or none") from None
+    if id is None and needed:
+        raise RowError(
+            f"has no id in column {column!r}: fill it in, choose another --id-column, or say --id-column none"
+        )
+    return id
 
 
 def read_target(row: Mapping[str, Any], task: Task, column: str) -> Target | None:
@@ -122,38 +241,29 @@ def read_target(row: Mapping[str, Any], task: Task, column: str) -> Target | Non
     return task.read_target(row) if column in row else None
 
 
-def read_answers(path: str, task: Task, config: RunConfig) -> dict[str, Target]:
-    """Read answers by id from a file of any known kind; rows without an answer are left out.
+def require(opened: Source, name: str, mend: str) -> None:
+    """Raise ``UserError`` with the columns there are where ``name`` is not one of them.
 
-    Raises:
-        UserError: The file cannot be read, has no column of ids or answers, holds an answer that cannot be used, or
-            answers one id in two ways.
+    Objects may have it in later rows only: these are gone through before it is missed.
     """
-    answers: dict[str, Target] = {}
-    rows = read_rows(path)
-    first = next(rows)
-    column = task.answer_column(first[1].keys())
-    _require(path, first[1], config.id_column, "name the column that joins it to the pool with --id-column")
-    _require(path, first[1], column, "name the column with --label-column")
-    for number, row in chain([first], rows):
-        where = place(path, number)
-        try:
-            id, target = read_id(row, config), read_target(row, task, column)
-        except UnusableRow as error:
-            raise UserError(f"{where} cannot be used ({_reason(error)}): correct or remove it.") from None
-        except RowError as error:
-            raise UserError(f"{where} {str(error).rstrip('.')}.") from None
-        if id is None:
-            raise UserError(f"{where} has no column {config.id_column!r}: give every answer its id.")
-        if target is not None and answers.setdefault(id, target) != target:
-            raise UserError(f"{where} answers the id {id!r} in another way than an earlier row: keep one of the two.")
-    return answers
+    there = list(opened.columns)
+    if name in there:
+        return
+    if opened.is_open and any(name in row for chunk in opened.chunks(None) for _, row in chunk.rows()):
+        return
+    if not there:
+        raise empty_source(opened.name)
+    shown = ", ".join(map(repr, there[:20])) + (f" and {len(there) - 20:,} more" if len(there) > 20 else "")
+    header = " (has it a header? These are the cells of its first row)" if _no_header(opened) else ""
+    raise UserError(f"{opened.name} has no column {name!r}{nearest(name, there)} but {shown}{header}: {mend}.")
 
 
-def _require(source: str, columns: Iterable[str], name: str, mend: str) -> None:
-    """Raise ``UserError`` with the columns there are where ``name`` is not one of them."""
-    there = [column for column in columns if column is not None]
-    if name not in there:
-        raise UserError(
-            f"{source} has no column {name!r}{nearest(name, there)} but {', '.join(map(repr, there))}: {mend}."
-        )
+def _no_header(opened: Source) -> bool:
+    """Tell whether names of columns look like cells: a sentence, a number, or a value that the column has below."""
+    if opened.has_keys:
+        return False
+    names = list(opened.columns)
+    if any(len(name.split()) > 4 or name.replace(".", "", 1).isdecimal() for name in names):
+        return True
+    chunk = next(iter(opened.chunks(None)), None)
+    return chunk is not None and any(row.get(name) == name for _, row in list(chunk.rows())[:1000] for name in names)

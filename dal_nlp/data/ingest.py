@@ -20,7 +20,10 @@ Exclude = Mapping[str, Hashes]  # by the name of a set, the hashes of its conten
 
 HEADER = "dal_nlp"  # key of the Arrow schema's metadata
 #: Settings that the rows depend on.
-_READING = {"task", "task_options", "text_column", "label_column", "id_column", "labels"}
+_READING = {
+    *("task", "task_options", "text_column", "label_column", "id_column", "labels"),
+    *("context_columns", "encoding", "quoting", "repeats"),
+}
 
 
 @dataclass(frozen=True)
@@ -55,21 +58,24 @@ class Intake:
             old: The rows of the earlier copy, None where there is none to compare with.
             previous: The digest that a run's pool had at its last start, None at the first.
         """
-        with stage(self.reader.source, self.reader.examples(), self.path.parent) as staged:
+        with stage(self.reader, self.path.parent) as staged:
             check_ids(staged)
+            if self.reader.answers is not None:
+                self.reader.remarks.extend(self.reader.answers.remarks())
             keep, rejected = sift(staged, self.exclude, self.reader.need_targets)
             self.refuse(rejected)
             if not keep.any():
-                raise UserError(f"{staged.source} has no usable row, but {_summary(rejected)}: correct it.")
+                raise UserError(f"{self.reader.source} has no usable row, but {_summary(rejected)}: correct it.")
             found = digest(staged.ids[keep], staged.contents[keep])
             if old is None and previous not in (None, found):
                 raise UserError(
-                    f"{staged.source} is not the pool this run began with, and without {self.path} changed texts "
+                    f"{self.reader.source} is not the pool this run began with, and without {self.path} changed texts "
                     "cannot be told from new ones: put the earlier file back, or start with another --out."
                 )
             added, gone = _compare(staged, keep, old) if old else (0, 0)
-            listed = [(row.row, row.id, row.reason) for row in rejected]
+            listed = [(row.file, row.row, row.id, row.reason) for row in rejected]
             header = {"signature": signature, "digest": found, "added": added, "gone": gone, "rejected": listed}
+            header["remarks"] = self.reader.remarks
             write(staged, keep, self.path, {HEADER: json.dumps(header)})
 
     def refuse(self, rejected: Sequence[Rejected]) -> None:
@@ -85,11 +91,11 @@ class Intake:
         """Return a hash of everything that decides what the file will hold."""
         reader = self.reader
         settings = reader.config.model_dump_json(include=_READING)
-        whole = hashlib.sha256(f"{settings}\n{reader.need_targets}\n{source_digest(reader.source)}\n".encode())
+        whole = hashlib.sha256(
+            f"{settings}\n{reader.need_targets}\n{reader.need_ids}\n{reader.classes}\n{source_digest(reader.source)}\n".encode()
+        )
         if reader.answers is not None:
-            whole.update(b"answers\n")
-            for id in sorted(reader.answers):
-                whole.update(json.dumps([id, reader.answers[id]]).encode())
+            whole.update(f"answers\n{reader.answers.signature()}".encode())
         for name, contents in self.exclude.items():
             whole.update(name.encode() + np.sort(contents).tobytes())
         return whole.hexdigest()

@@ -1,10 +1,11 @@
 """References: one text, or several, that somebody wrote for a document."""
 
-import json
 from typing import Any
 
 from dal_nlp.core.errors import RowError
-from dal_nlp.core.ledger import Target
+from dal_nlp.core.targets import Target
+from dal_nlp.readers.literals import literal
+from dal_nlp.readers.values import is_spreadsheet_error, kind, text_of
 
 
 def references(target: Any) -> list[Any]:
@@ -17,28 +18,20 @@ def references(target: Any) -> list[Any]:
 def read_references(value: Any) -> Target | None:
     """Return the references in a cell: a text, a list of several different ones, or None where there is none.
 
-    A text that is a list in JSON, as tables have it, is a list.
+    A text that is a list of texts in JSON or Python, as tables have it, is a list; the error of a formula is none.
 
     Raises:
         RowError: It is something else.
     """
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        value = _listed(value)
-    found = references(value)
-    if isinstance(value, dict | set) or any(isinstance(text, dict | list | set) for text in found):
-        raise RowError("holds a text that is neither one nor a list of texts: correct it")
-    given = [str(text).strip() for text in found if text is not None and text == text]  # NaN is an empty cell
-    texts = list(dict.fromkeys(text for text in given if text))
+    if isinstance(value, str) and value.lstrip().startswith(("[", "(")):
+        listed = literal(value)
+        value = listed if isinstance(listed, list | tuple) and all(isinstance(text, str) for text in listed) else value
+    try:
+        given = [text_of(text) for text in references(value)]
+    except RowError:
+        raise RowError(f"holds {kind(value)} that is neither a text nor a list of texts: correct it") from None
+    stripped = [text.strip() for text in given if text is not None and not is_spreadsheet_error(text)]
+    texts = list(dict.fromkeys(stripped))
     if len(texts) > 1:
         return texts
     return texts[0] if texts else None
-
-
-def _listed(text: str) -> Any:
-    """Return the list that a text is in JSON, or the text where it is none: it may begin with a bracket."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    strings = isinstance(value, list) and all(isinstance(item, str) for item in value)
-    return value if strings else text

@@ -7,25 +7,27 @@ what is left into the final file, which appears under its name at once and whole
 
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
-from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dal_nlp.core.errors import UserError
-from dal_nlp.data.examples import Example
-from dal_nlp.data.hashing import Hashes, Mask
-from dal_nlp.readers.text_files import place
+from dal_nlp.core.errors import UserError, writing
+from dal_nlp.core.files import new_file
+from dal_nlp.core.targets import decode, readable
+from dal_nlp.data.examples import Example, Reader
+from dal_nlp.data.hashing import Hashes, Mask, hash64
+from dal_nlp.data.repeats import DISAGREE, NOTHING, REPEAT, choose, contradictions, refuse
 
 NO_ANSWER = "no answer"
-REPEAT = "repeat of an earlier text"
+OTHER_TEXT = "another text under this id than in the pool"
 BATCH = 4000  # rows in one Arrow record batch; with small ones, opening the file would touch every page of it
 
 #: Columns of the Arrow file beside the id, the target and the task's fields.
@@ -51,21 +53,21 @@ class Staged:
         ids: (N,) hashes of the ids.
         contents: (N,) hashes of the task's fields.
         rows: (N,) row numbers in the source.
-        answered: (N,) whether the row has a target.
+        targets: (N,) hashes of the targets, ``repeats.NOTHING`` where there is none.
         unusable: The other rows, each with its reason.
     """
 
-    source: str
+    reader: Reader
     file: IO[bytes]
     ids: Hashes
     contents: Hashes
     rows: NDArray[np.int64]
-    answered: Mask
+    targets: Hashes
     unusable: list[Rejected]
 
     def place(self, i: int) -> str:
         """Return where row i is in the source."""
-        return place(self.source, int(self.rows[i]))
+        return self.reader.place(int(self.rows[i]))
 
     def batches(self) -> Iterator[tuple[slice, pa.RecordBatch]]:
         """Yield the texts, each batch with the rows that it covers."""
@@ -94,28 +96,37 @@ class Staged:
         """Return the id of row i."""
         return self.names(np.arange(len(self.rows)) == i)[0]
 
+    def cells(self, mask: Mask) -> list[dict[str, Any]]:
+        """Return the ids, targets and fields of the rows under a mask."""
+        found: list[dict[str, Any]] = []
+        for rows, batch in self.batches():
+            if mask[rows].any():
+                found += batch.filter(pa.array(mask[rows])).to_pylist()
+        return found
+
 
 @contextmanager
-def stage(source: str, examples: Iterable[Example], folder: Path) -> Iterator[Staged]:
+def stage(reader: Reader, folder: Path) -> Iterator[Staged]:
     """Read all examples once; the texts are on disk for the length of the block, and gone if the process dies."""
-    ids, contents, rows, answered = array("Q"), array("Q"), array("q"), array("b")
+    ids, contents, rows, targets = array("Q"), array("Q"), array("q"), array("Q")
+    hashed = lru_cache(10_000)(hash64)  # labels are few
     unusable: list[Rejected] = []
 
     def remember() -> Iterator[Example]:
-        for example in examples:
+        for example in reader.examples():
             if example.reason is not None:
-                unusable.append(Rejected(source, example.row, example.id, example.reason))
+                unusable.append(Rejected("", example.row, example.id, example.reason))
                 continue
             ids.append(example.id_hash)
             contents.append(example.content_hash)
             rows.append(example.row)
-            answered.append(example.target is not None)
+            targets.append(int(NOTHING) if example.target is None else hashed(example.target))
             yield example
 
     with tempfile.TemporaryFile(dir=folder) as file:
         _write_texts(remember(), file)
-        numbers = np.asarray(ids), np.asarray(contents), np.asarray(rows), np.asarray(answered).astype(np.bool_)
-        yield Staged(source, file, *numbers, unusable)
+        numbers = np.asarray(ids), np.asarray(contents), np.asarray(rows), np.asarray(targets)
+        yield Staged(reader, file, *numbers, unusable)
 
 
 def _write_texts(examples: Iterator[Example], file: IO[bytes]) -> None:
@@ -159,36 +170,65 @@ def check_ids(staged: Staged) -> None:
     )
 
 
-def sift(staged: Staged, exclude: Mapping[str, Hashes], need_targets: bool) -> tuple[Mask, list[Rejected]]:
+def sift(
+    staged: Staged, exclude: Mapping[str, Hashes], need_targets: bool, unwanted: Collection[str] = ()
+) -> tuple[Mask, list[Rejected]]:
     """Find the rows to drop: without an answer, of another set, or repeats of a row that stays.
+
+    Args:
+        staged: The rows.
+        exclude: Hashes of the texts of other sets, by their names.
+        need_targets: Whether a row without an answer is dropped, and answers that differ are an error.
+        unwanted: Ids whose rows are dropped: the pool has another text under them.
 
     Returns:
         keep (N,), and all rejected rows, the unusable ones included, in the order of the source.
+
+    Raises:
+        UserError: One text has several answers, and the configuration does not say which counts.
     """
-    reasons = ["", NO_ANSWER, *(f"also in the {name} set" for name in exclude), REPEAT]
+    reasons = ["", NO_ANSWER, *(f"also in the {name} set" for name in exclude), REPEAT, DISAGREE, OTHER_TEXT]
     codes = np.zeros(len(staged.rows), dtype=np.int8)
+    codes[np.isin(staged.ids, np.array([hash64(id) for id in unwanted], np.uint64))] = len(reasons) - 1
     if need_targets:
-        codes[~staged.answered] = 1
+        codes[(codes == 0) & (staged.targets == NOTHING)] = 1
     for code, contents in enumerate(exclude.values(), start=2):
         codes[(codes == 0) & np.isin(staged.contents, contents)] = code
     left = np.flatnonzero(codes == 0)
-    _, first = np.unique(staged.contents[left], return_index=True)
-    codes[np.delete(left, first)] = len(reasons) - 1
+    rule = staged.reader.config.repeats
+    if need_targets and rule is None:
+        _refuse_contradictions(staged, left)
+    stay, disagree = choose(staged.contents[left], staged.targets[left], rule if need_targets else None)
+    codes[left[~stay]] = reasons.index(REPEAT)
+    codes[left[disagree]] = reasons.index(DISAGREE)
     dropped = codes > 0
     rejected = list(staged.unusable)
     if dropped.any():
         found = zip(staged.rows[dropped], staged.names(dropped), codes[dropped], strict=True)
-        rejected += [Rejected(staged.source, int(row), id, reasons[code]) for row, id, code in found]
-    return ~dropped, sorted(rejected, key=lambda rejected: rejected.row)
+        rejected += [Rejected("", int(row), id, reasons[code]) for row, id, code in found]
+    places = staged.reader.opened.locate
+    in_order = sorted(rejected, key=lambda rejected: rejected.row)
+    return ~dropped, [Rejected(*places(row.row), row.id, row.reason) for row in in_order]
+
+
+def _refuse_contradictions(staged: Staged, left: NDArray[np.intp]) -> None:
+    """Raise ``UserError`` where a text among some rows has several answers."""
+    found = contradictions(staged.contents[left], staged.targets[left])
+    if not found:
+        return
+    rows = left[found[0]]
+    rows = rows[staged.targets[rows] != NOTHING]
+    pair = np.array([rows[0], rows[np.flatnonzero(staged.targets[rows] != staged.targets[rows[0]])[0]]])
+    cells = staged.cells(np.isin(np.arange(len(staged.rows)), pair))
+    shown = [readable(decode(row["target"]) or "") for row in cells]
+    raise refuse(len(found), [staged.place(int(row)) for row in pair], [repr(text) for text in shown])
 
 
 def write(staged: Staged, keep: Mask, path: Path, header: Mapping[str, str]) -> None:
     """Write the rows to keep, with their hashes and a header, as an Arrow stream that is there whole or not at all."""
-    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
     schema = staged.schema().append(pa.field(ID_HASH, pa.uint64())).append(pa.field(CONTENT_HASH, pa.uint64()))
     schema = schema.with_metadata(header)
-    with part.open("wb") as file, pa.ipc.new_stream(file, schema) as writer:
+    with writing(path), new_file(path) as part, part.open("wb") as file, pa.ipc.new_stream(file, schema) as writer:
         for rows, batch in staged.batches():
             columns = [*batch.columns, pa.array(staged.ids[rows]), pa.array(staged.contents[rows])]
             writer.write_batch(pa.record_batch(columns, schema=schema).filter(pa.array(keep[rows])))
-    part.replace(path)

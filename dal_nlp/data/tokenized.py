@@ -2,15 +2,20 @@
 
 import hashlib
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from datasets import Dataset
 
+from dal_nlp.core.files import new_file
 from dal_nlp.core.task import Task
 from dal_nlp.data.hashing import Hashes
 from dal_nlp.data.staging import BATCH
 from dal_nlp.readers.sources import quiet
+
+logger = logging.getLogger(__name__)
 
 
 def tokenized(dataset: Dataset, task: Task, path: Path, settings: str, *hashes: Hashes) -> Dataset:
@@ -30,18 +35,30 @@ def tokenized(dataset: Dataset, task: Task, path: Path, settings: str, *hashes: 
         key.update(json.dumps(chunk.to_pylist()).encode())
     fingerprint = key.hexdigest()[:16]
     file = path.with_name(f"{path.stem}-encoded-{fingerprint}.arrow")
-    if not file.exists():
+    if not _is_readable(file):
         for stale in path.parent.glob(f"{path.stem}-encoded-*.arrow"):
             stale.unlink(missing_ok=True)
-        with quiet():  # the file gets its name when it is whole
+        with quiet(), new_file(file) as draft:  # the file gets its name when it is whole
             dataset.map(
                 task.encode,
                 batched=True,
                 writer_batch_size=BATCH,
-                cache_file_name=str(file),
+                cache_file_name=str(draft),
                 new_fingerprint=fingerprint,
             )
     return Dataset.from_file(str(file))
+
+
+def _is_readable(file: Path) -> bool:
+    """Tell whether there is a file of an earlier start; one that was cut off or damaged is said, and made again."""
+    if not file.exists():
+        return False
+    try:
+        Dataset.from_file(str(file))
+    except (pa.ArrowException, OSError) as error:
+        logger.warning("%s cannot be read (%s): the texts are tokenized again.", file, error)
+        return False
+    return True
 
 
 def describe(tokenizer: Any) -> str:

@@ -1,1 +1,1 @@
-"""What is trained in a round, and how."""
+"""Learners: what is trained on the labels, and what it starts from."""

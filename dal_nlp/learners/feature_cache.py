@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dal_nlp.core.caches import Cache, OnDisk
-from dal_nlp.core.config import DrawsConfig, RunConfig, ScoringConfig
+from dal_nlp.core.config import DrawsConfig, ScoringConfig, Settings
 from dal_nlp.core.distributed import is_main, process_state, share
 from dal_nlp.core.errors import NoStates, Unsupported
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Task
+from dal_nlp.data.text_windows import WINDOWS, rows_of
 from dal_nlp.data.tokenized import describe
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.loading import load_model, weights_key
@@ -42,7 +43,7 @@ def hidden(forward: Forward) -> Tensor:
     return forward.hidden
 
 
-def open_cache(config: RunConfig, source: str, task: Task) -> OnDisk:
+def open_cache(config: Settings, source: str, task: Task) -> OnDisk:
     """Return the cache of one encoder under ``config.cache``, or beside what the demonstration fetches.
 
     The file's name stands for the weights, the tokenizer and the task that feeds them; the keys in it stand for tokens,
@@ -52,7 +53,7 @@ def open_cache(config: RunConfig, source: str, task: Task) -> OnDisk:
 
     folder = Path(config.cache) if config.cache else cache_folder() / "features"
     kind = f"{type(task).__module__}.{type(task).__qualname__}"
-    key = hashlib.blake2b(f"{weights_key(source)}\n{kind}\n{describe(task.tokenizer)}".encode(), digest_size=8)
+    key = hashlib.blake2b(f"{weights_key(source)}\n{kind}\n{describe(task.tokenizer)}\npacked".encode(), digest_size=8)
     return OnDisk(folder / f"{key.hexdigest()}.sqlite")
 
 
@@ -137,17 +138,29 @@ class Features:
     def _fill(self, start: int, places: Positions, encoder: list[nn.Module]) -> None:
         """Look up one part of one set, and compute what is not in the cache."""
         tokens, columns = next((tokens, columns) for first, tokens, columns in self._sets if first == start)
-        keys = [_key(row) for row in fetch(tokens.select_columns(columns), places - start)]
+        texts = fetch(tokens.select_columns(columns), places - start)
+        owners = np.arange(len(texts))
+        if WINDOWS in columns:
+            windows = [rows_of(text) for text in texts]
+            owners = np.repeat(owners, [len(of_text) for of_text in windows])
+            texts = [window for of_text in windows for window in of_text]
+        keys = [_key(text) for text in texts]
         known = share(self._cache.get(keys) if is_main() else {})
-        new = {key: place for key, place in zip(keys, places.tolist(), strict=True) if key not in known}
+        new = {key: row for row, key in enumerate(keys) if key not in known}
         if new:
             encoder[:] = encoder or [self._load()]
-            values = self._encode(encoder[0], tokens, np.array(list(new.values())) - start)
-            computed = {key: value.tobytes() for key, value in zip(new, values, strict=True)}
+            few = np.array(list(new.values()))
+            if WINDOWS in columns:
+                values = self._encode(encoder[0], _dataset([texts[row] for row in few]), np.arange(len(few)))
+            else:
+                values = self._encode(encoder[0], tokens, places[few] - start)
+            computed = {key: packed(value) for key, value in zip(new, values, strict=True)}
             if is_main():
                 self._cache.put(computed)
             known |= computed
-        rows = np.stack([np.frombuffer(known[key], dtype=np.float32) for key in keys])
+        rows = np.stack([unpacked(known[key]) for key in keys])
+        if WINDOWS in columns:
+            rows = mean_of_windows(rows, np.array([len(text["input_ids"]) for text in texts]), owners)
         if self._table is None:
             self._table = self._new_table(rows.shape[1] // LAYERS)
         assert self._file is not None
@@ -159,7 +172,7 @@ class Features:
     def _load(self) -> nn.Module:
         """Load the encoder with an output layer that is not read, and see that it can be fed with all texts."""
         longest = max(int(max(tokens["length"])) for _, tokens, _ in self._sets if len(tokens))
-        model = load_headed(self._source, self._task, longest, None)
+        model = load_encoder(self._source, self._task, longest)
         return model.to(process_state().device).eval()
 
     def _encode(self, encoder: nn.Module, tokens: Dataset, rows: Positions) -> Array:
@@ -183,14 +196,8 @@ class Features:
         return np.memmap(self._file, dtype=np.float32, mode="w+", shape=(len(self), LAYERS, width))
 
 
-def load_headed(source: str, task: Task, longest: int, head: nn.Linear | None) -> nn.Module:
-    """Load the encoder of a folder or Hub id with an output layer on the mean of its last states.
-
-    Args:
-        source: Folder or Hub id.
-        task: Its tokenizer is set; it learns how the model is to be fed.
-        longest: Tokens of the longest text; all must be read where there is no layer yet.
-        head: The layer; one of zeros where it is not read.
+def load_encoder(source: str, task: Task, longest: int) -> nn.Module:
+    """Load the encoder of a folder or Hub id, with an output layer of zeros, for texts of so many tokens at most.
 
     Raises:
         UserError: The encoder cannot read such texts.
@@ -198,14 +205,18 @@ def load_headed(source: str, task: Task, longest: int, head: nn.Linear | None) -
     from dal_nlp.learners.head_model import HeadModel
 
     encoder: Any = load_model("AutoModel", source)
-    wanted = Wanted(longest, ("right", "left", "equal"), source, all_lengths=head is None)
-    if head is None:
-        head = nn.Linear(_width(encoder), len(task.labels))
-        nn.init.zeros_(head.weight)
-        nn.init.zeros_(head.bias)
-    model = HeadModel.of(encoder, head, task.labels)
+    head = nn.Linear(_width(encoder), len(task.labels))
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    return fed(HeadModel.of(encoder, head, task.labels), task, source, longest, all_lengths=True)
+
+
+def fed(model: Any, task: Task, source: str, longest: int, all_lengths: bool = False) -> nn.Module:
+    """Return a ``HeadModel``, having let a task find out how it is to be fed; see ``models.reading``."""
+    wanted = Wanted(longest, ("right", "left", "equal"), source, all_lengths=all_lengths)
     task.feeding = settle(model, task.tokenizer, lambda inputs: model.pooled(**inputs)[0], wanted, task.feeding)
-    return model
+    headed: nn.Module = model
+    return headed
 
 
 def _width(encoder: Any) -> int:
@@ -214,6 +225,32 @@ def _width(encoder: Any) -> int:
     ids = torch.ones((1, 8), dtype=torch.long)
     with torch.inference_mode():
         return int(inner(input_ids=ids).last_hidden_state.shape[-1])
+
+
+def packed(value: Array) -> bytes:
+    """Return numbers as bytes, in half precision where they have room in it; the first byte says which."""
+    half = value.astype(np.float16)
+    return b"h" + half.tobytes() if np.isfinite(half).all() else b"f" + value.astype(np.float32).tobytes()
+
+
+def unpacked(value: bytes) -> Array:
+    """Return the numbers of ``packed``, flat."""
+    kind = np.float16 if value[:1] == b"h" else np.float32
+    return np.frombuffer(value, dtype=kind, offset=1).astype(np.float32)
+
+
+def mean_of_windows(rows: Array, tokens: NDArray[np.int64], owners: NDArray[np.int64]) -> Array:
+    """Return the mean of each text's windows (W, H), in the texts' order, each window weighed by its tokens (W,)."""
+    first = np.flatnonzero(np.diff(owners, prepend=-1))
+    sums = np.add.reduceat(rows.astype(np.float64) * tokens[:, None], first)
+    return np.asarray(sums / np.add.reduceat(tokens, first)[:, None], dtype=np.float32)
+
+
+def _dataset(rows: list[dict[str, Any]]) -> Dataset:
+    """Return rows of tokens as an encoded dataset."""
+    lengths = [len(row["input_ids"]) for row in rows]
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    return Dataset.from_dict({**columns, "length": lengths, "rows": [1] * len(rows)})
 
 
 def _parts(missing: Positions, start: int, tokens: Dataset) -> list[Positions]:

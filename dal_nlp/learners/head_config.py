@@ -1,5 +1,6 @@
 """The configuration of ``head_model.HeadModel``; apart from it, because it needs no torch."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from transformers import PreTrainedConfig
@@ -10,13 +11,23 @@ class HeadConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
 
     model_type = "dal_nlp_head"
 
-    def __init__(self, base: dict[str, Any] | None = None, width: int = 1, **settings: Any) -> None:
+    def __init__(
+        self,
+        base: dict[str, Any] | None = None,
+        width: int = 1,
+        depths: Sequence[int] = (100,),
+        window: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
         """Take over settings.
 
         Args:
             base: The encoder's configuration, with its ``model_type``.
             width: Numbers of its hidden states.
+            depths: Of the layers whose states are read, in per cent of the encoder.
+            window: How long texts are cut, as ``text_windows.Window``; None where they are not.
             settings: Those that every configuration of transformers has, ``id2label`` among them.
         """
-        self.base, self.width = base or {}, width
+        self.base, self.width, self.depths = base or {}, width, list(depths)
+        self.window = dict(window) if window else None
         super().__init__(**settings)

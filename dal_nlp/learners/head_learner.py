@@ -2,7 +2,8 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,16 +15,23 @@ from datasets import Dataset, concatenate_datasets
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dal_nlp.core.config import RunConfig, ScoringConfig
+from dal_nlp.core.config import ScoringConfig, Settings
 from dal_nlp.core.distributed import is_main, process_state, wait
 from dal_nlp.core.errors import BrokenModelError
+from dal_nlp.core.files import whole_folder
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import derive, generator, torch_seeded
 from dal_nlp.core.task import Batch, Task
 from dal_nlp.data.corpus import Corpus
-from dal_nlp.learners.feature_cache import Features, load_headed, open_cache
-from dal_nlp.learners.learner import Learner, whole_folder, write_model
-from dal_nlp.learners.linear import fit_linear
+from dal_nlp.data.text_windows import WINDOWS, rows_of
+from dal_nlp.learners.cross_validation import Setting, choose_setting, fit_with, settings
+from dal_nlp.learners.description_source import DescriptionSource
+from dal_nlp.learners.distillation import Signal, distil
+from dal_nlp.learners.feature_cache import Features, open_cache
+from dal_nlp.learners.head_checkpoint import HEAD, FittedLayer, read_layer, write_whole
+from dal_nlp.learners.layers import Standard, places, side_by_side, standard_of
+from dal_nlp.learners.learner import NOTE, Learner
+from dal_nlp.learners.linear import Offset, strength
 from dal_nlp.models.auxiliary import TokenLosses, token_losses
 from dal_nlp.models.loss_prediction import FILE as LOSS_HEAD
 from dal_nlp.models.loss_prediction import LossHead, LossPrediction
@@ -31,12 +39,12 @@ from dal_nlp.models.pool import fetch
 from dal_nlp.models.trainer import Fit, Place, number_of_steps, schedule, step_batches
 from dal_nlp.models.vectors import Array, Positions
 
-#: The layer's file in a checkpoint.
-HEAD = "head.safetensors"
 #: Rows in a batch of features: a linear layer wants it large.
 BATCH = 4096
-#: Texts of the pool whose mean and spread stand for those of all.
-SAMPLE = 1000
+#: The layer that no label has trained, beside the signals.
+_NOTHING = np.zeros(1, dtype=np.float32)
+#: Texts of the pool whose mean and spread stand for those of all, and on which signals are distilled.
+SAMPLE = 2000
 
 
 class HeadNet(nn.Module):
@@ -46,14 +54,14 @@ class HeadNet(nn.Module):
 
     Args:
         read: Gives the features (B, 4, H) of places (B,).
-        width: H.
-        outputs: C.
+        output: The layer, on L of the four states side by side.
+        depths: Of those states, as in ``layers``.
     """
 
-    def __init__(self, read: Callable[[Positions], Array], width: int, outputs: int) -> None:
+    def __init__(self, read: Callable[[Positions], Array], output: nn.Linear, depths: Sequence[int]) -> None:
         super().__init__()
-        self._read = read
-        self.output = nn.Linear(width, outputs)
+        self._read, self._places = read, places(depths)
+        self.output = output
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, output_hidden_states: bool = False
@@ -61,28 +69,32 @@ class HeadNet(nn.Module):
         """Return logits (B, C) and "hidden states" of one position: no embeddings, then four layers (B, 1, H)."""
         features = torch.from_numpy(self._read(input_ids[:, 0].cpu().numpy())).to(self.output.weight.device)
         layers = torch.split(features, 1, dim=1)
-        return {"logits": self.output(features[:, -1]), "hidden_states": (layers[0], *layers)}
+        return {"logits": self.output(features[:, self._places].flatten(1)), "hidden_states": (layers[0], *layers)}
 
 
 class HeadLearner(Learner):
-    """Trains an output layer on the mean of the frozen encoder's last states.
+    """Trains an output layer on the means of the frozen encoder's states in a few layers.
+
+    It starts from what is known of the labels (see ``distillation``), whose weight is fitted with the layer.
 
     A set of texts is seen as a dataset whose examples have one token, the place of their features. So everything that
     scores, measures and chooses works as with a whole model, and takes as long as the lookup.
     """
 
+    weights: ClassVar[tuple[str, ...]] = (HEAD,)
     seeded: ClassVar[bool] = False
     instant: ClassVar[bool] = True
 
     def __init__(
-        self, config: RunConfig, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
+        self, config: Settings, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
     ) -> None:
         super().__init__(config, task, source, folder, progress, predicts_loss)
         cache = open_cache(config, source, task)
         self._features = Features(task, source, cache, folder / "cache", config.scoring, progress)
         self._pool_size = 0
-        self._unseen: dict[int, float] = {}  # by round, the bias of a class without any example
-        self._moments: tuple[Array, float] | None = None
+        self._layers: dict[int, FittedLayer] = {}  # by round
+        self._depths = tuple(config.head.layers)
+        self._described: DescriptionSource | None = None
 
     @property
     def kept(self) -> int:
@@ -99,12 +111,22 @@ class HeadLearner(Learner):
         tokens, n = corpus.encoded(self._task), len(corpus)
         columns = set(tokens.column_names) - set(corpus.dataset.column_names) - {"length", "rows"}
         first = self._features.add(tokens, sorted(columns))
-        self._pool_size = self._pool_size or n
+        if not self._pool_size:
+            self._pool_size = n
+            self._describe()
         ends = pa.array(np.arange(n + 1, dtype=np.int32))
         places = pa.ListArray.from_arrays(ends, pa.array(np.arange(first, first + n, dtype=np.int64)))
         ones = pa.array(np.ones(n, dtype=np.int64))
         numbers = Dataset(pa.table({"input_ids": places, "length": ones, "rows": ones}))
         return concatenate_datasets([corpus.dataset, numbers], axis=1)
+
+    def _describe(self) -> None:
+        """Have the descriptions of the labels be read beside the texts."""
+        if self._config.head.prior == "none":
+            return
+        self._described = DescriptionSource(self._task, self._config.descriptions)
+        if self._described.name:
+            self._described.add_to(self._features)
 
     def require(self, examples: Dataset, rows: Positions | None = None) -> None:
         """See that the features of some rows (all if left out) are there."""
@@ -119,20 +141,29 @@ class HeadLearner(Learner):
         return self._current[1]
 
     def _new(self) -> HeadNet:
+        """Return the layer that signals alone give; without one, a random layer."""
+        outputs = len(self._task.labels)
+        if self._signals:
+            return self._net(self._merged(_NOTHING, _NOTHING, [signal.mean for signal in self._signals], 0.0))
         with torch_seeded(derive(self._config.seed, 0, "weights")):
-            return HeadNet(self._features.rows, self._features.width, len(self._task.labels))
+            layer = nn.Linear(self._features.width * len(self._depths), outputs)
+        return HeadNet(self._features.rows, layer, self._depths)
 
     def _load(self, round: int) -> HeadNet:
         """Read the layer of a checkpoint; labels that have come up since are classes without an example."""
-        weight, bias, self._unseen[round] = read_head(self.place(round))
-        return self._net(weight, bias, self._unseen[round])
+        self._layers[round] = read_layer(self.place(round))
+        return self._net(self._layers[round])
 
-    def _net(self, weight: Tensor, bias: Tensor, unseen: float) -> HeadNet:
-        model = HeadNet(self._features.rows, weight.shape[1], len(self._task.labels))
-        with torch.no_grad():
-            model.output.weight.zero_()[: len(weight)] = weight
-            model.output.bias.fill_(unseen)[: len(bias)] = bias
-        return model
+    def _net(self, layer: FittedLayer) -> HeadNet:
+        return HeadNet(self._features.rows, layer.linear(len(self._task.labels)), layer.depths)
+
+    def _merged(self, weight: Array, bias: Array, betas: Sequence[float], unseen: float) -> FittedLayer:
+        """Return a layer (C, L H) and the signals, each with its weight, as one layer."""
+        parts = list(zip(betas, self._signals, strict=True))
+        whole = weight + sum(beta * signal.weight for beta, signal in parts)
+        shift = bias + sum(beta * signal.bias for beta, signal in parts)
+        tensors = [torch.from_numpy(np.asarray(values, dtype=np.float32)) for values in (whole, shift)]
+        return FittedLayer(tensors[0], tensors[1], unseen, self._depths)
 
     def fit(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
         """Fit the layer of a round to all labels; every attempt gives the same."""
@@ -141,40 +172,66 @@ class HeadLearner(Learner):
         batch = self._task.collate(fetch(examples, range(len(examples))))
         assert batch.labels is not None
         read = self._features.rows(_places(examples))
-        mean, scale = self._standard()
-        c, classes = self._strength(weights), len(self._task.labels)
-        found = fit_linear(read[:, -1], batch.labels.numpy(), weights, classes, c, mean, scale)
-        model = self._net(torch.from_numpy(found.weight), torch.from_numpy(found.bias), found.unseen)
+        x, y, classes = side_by_side(read, self._depths), batch.labels.numpy(), len(self._task.labels)
+        offsets = [Offset(signal.logits(x), signal.mean) for signal in self._signals]
+        setting = self._setting(x, y, weights, offsets)
+        found = fit_with(setting, x, y, weights, classes, offsets)
+        layer = self._merged(found.weight, found.bias, list(found.offset_weights), found.unseen)
+        model = self._net(layer)
         with torch.inference_mode():
-            losses = self._task.loss(model.output(torch.from_numpy(read[:, -1])), batch)
+            losses = self._task.loss(model.output(torch.from_numpy(x)), batch)
         if not bool(torch.isfinite(losses).all()):
-            raise BrokenModelError("The layer's loss is not a finite number: lower training.head_c.")
+            raise BrokenModelError("The layer's loss is not a finite number: lower head.c.")
         self._current, self._masked_lm = (round, model.to(process_state().device).eval()), None
-        self._unseen[round] = found.unseen
+        self._layers[round] = layer
         self._head = (round, self._fit_loss_head(round, read, losses.clone())) if self._predicts_loss else None
         loss = float(np.average(losses.numpy(), weights=weights))
-        return Fit(found.iterations, loss, time.perf_counter() - started)
+        signals = zip([signal.name for signal in self._signals], found.offset_weights.tolist(), strict=True)
+        notes = {"signals": dict(signals), "layers": list(self._depths[-setting.layers :]), "c": setting.c}
+        return Fit(found.iterations, loss, time.perf_counter() - started, notes=notes)
 
-    def _strength(self, weights: NDArray[np.float64]) -> float:
-        """Return how much each label counts against the penalty: the less, the more there are.
+    def _setting(
+        self, x: Array, y: NDArray[np.int64], weights: NDArray[np.float64], offsets: Sequence[Offset]
+    ) -> Setting:
+        """Return how the layer is fitted: by the rule for few labels, else as cross-validation has it."""
+        head, classes = self._config.head, len(self._task.labels)
+        candidates = settings(self._standard, len(self._depths), head.c or strength(classes))
+        if head.c is not None:
+            candidates = [one for one in candidates if one.c == head.c]
+        if not head.validate_from or len(y) < head.validate_from or len(candidates) == 1:
+            return candidates[0]
+        return choose_setting(candidates, x, y, weights, classes, offsets, generator(0, len(y), "folds"))
 
-        The mean loss is weighed by sqrt(n) in place of n. With a sum of losses the penalty fades as labels come in, and
-        accuracy stands still where they are about as many as features (double descent: Nakkiran et al. 2021, Optimal
-        regularization can mitigate double descent).
-        """
-        return self._config.training.head_c / float(np.sqrt(weights.sum()))
+    @property
+    def ready(self) -> bool:
+        """Whether it can answer before it has learnt anything: whether something is known of the labels."""
+        return self._described is not None and bool(self._described.name)
 
-    def _standard(self) -> tuple[Array, float]:
-        """Return mean (H,) and root mean variance of the features of the pool, or of a sample of it.
+    def remarks(self) -> list[str]:
+        """Return what a user should know of what it starts from, in sentences."""
+        return self._described.remarks() if self._described else []
 
-        One scale for all features: with a scale for each, accuracy was lower by up to .01 at 20 to 200 labels.
-        """
-        if self._moments is None:
-            sample = generator(0, 0, "standardise").permutation(self._pool_size)[:SAMPLE]
-            self._features.require(sample)
-            read = self._features.rows(np.sort(sample))[:, -1]
-            self._moments = (read.mean(0), float(np.sqrt(read.var(0).mean())) or 1.0)
-        return self._moments
+    @cached_property
+    def _sample(self) -> Array:
+        """Features of the pool, or of a sample of it, (n, 4, H)."""
+        sample = np.sort(generator(0, 0, "standardise").permutation(self._pool_size)[:SAMPLE])
+        self._features.require(sample)
+        return self._features.rows(sample)
+
+    @cached_property
+    def _standard(self) -> Standard:
+        """Mean and scale of the features of the pool."""
+        return standard_of(side_by_side(self._sample, self._depths), len(self._depths))
+
+    @cached_property
+    def _signals(self) -> list[Signal]:
+        """What is known of the labels, each source as a linear layer; made without any label."""
+        if self._described is None or not self._described.name:
+            return []
+        x, standard, c = side_by_side(self._sample, self._depths), self._standard, strength(len(self._task.labels))
+        sources = [self._described.source(self._sample[:, -1])]
+        rng = generator(0, 0, "distillation")
+        return [distil(source, x, c, standard.mean, standard.scale, rng) for source in sources]
 
     def _fit_loss_head(self, round: int, read: Array, losses: Tensor) -> LossHead:
         """Train what predicts losses on those of the fitted layer; the encoder is not touched."""
@@ -197,7 +254,10 @@ class HeadLearner(Learner):
 
     def token_losses(self, batch: Batch) -> TokenLosses:
         """Return the pretrained masked language model's losses, on the tokens that stand behind the places."""
-        examples = self._features.examples(batch.inputs["input_ids"][:, 0].cpu().numpy())
+        texts = self._features.examples(batch.inputs["input_ids"][:, 0].cpu().numpy())
+        examples = [{**text, **rows_of(text)[0], WINDOWS: None} for text in texts]  # of a long text its first window
+        for example in examples:
+            example["length"] = len(example["input_ids"])
         lengths = np.array([example["length"] for example in examples])
         order = np.argsort(lengths, kind="stable")
         found = []
@@ -207,13 +267,14 @@ class HeadLearner(Learner):
             found.append(token_losses(self.masked_lm(), tokens, self._task.tokenizer))
         return _joined(found, torch.from_numpy(np.argsort(order)))
 
+    @property
+    def _leaves_whole(self) -> bool:
+        return self._config.whole or self._config.finish == "full"
+
     def _write(self, round: int, draft: Path) -> None:
         """Write the layer alone."""
-        from safetensors.torch import save_file
-
-        output = self.after(round).get_submodule("output")
-        values = {name: value.detach().cpu().contiguous() for name, value in output.state_dict().items()}
-        save_file({**values, "unseen": torch.tensor(self._unseen[round])}, draft / HEAD)
+        self.after(round)
+        self._layers[round].save(draft)
 
     def finish(self, round: int) -> None:
         """Leave encoder and layer, or what ``finish`` trained, in ``model/``, with what the next start goes on from."""
@@ -224,8 +285,8 @@ class HeadLearner(Learner):
                 if self._config.finish == "full":
                     shutil.copytree(tuned, draft, dirs_exist_ok=True)
                 elif self._config.whole:
-                    write_whole(self._source, place, self._task, self._config.max_length, draft)
-                for name in (HEAD, LOSS_HEAD, "fit.json"):
+                    write_whole(self._source, place, self._task, self._config, draft)
+                for name in (HEAD, LOSS_HEAD, NOTE):
                     if (place / name).is_file():
                         shutil.copy(place / name, draft)
             for old in (self._folder / "checkpoints", self._folder / "finish"):
@@ -236,29 +297,6 @@ class HeadLearner(Learner):
 def tuned_folder(folder: Path, round: int) -> Path:
     """Return where the model that was trained as a whole at the end of a run lies until it stands in ``model/``."""
     return folder / "finish" / "checkpoints" / f"round-{round}"
-
-
-def read_head(folder: Path) -> tuple[Tensor, Tensor, float]:
-    """Return the weight (C, H) and bias (C,) of a checkpoint's layer, and the bias of a class without any example."""
-    from safetensors.torch import load_file
-
-    values = load_file(folder / HEAD)
-    return values["weight"], values["bias"], float(values["unseen"])
-
-
-def load_whole(source: str, place: Path, task: Task, longest: int) -> nn.Module:
-    """Return the classifier of an encoder and the layer of a checkpoint, for texts of so many tokens at most."""
-    weight, bias, unseen = read_head(place)
-    head = nn.Linear(weight.shape[1], len(task.labels))
-    with torch.no_grad():
-        head.weight.zero_()[: len(weight)] = weight
-        head.bias.fill_(unseen)[: len(bias)] = bias
-    return load_headed(source, task, longest, head)
-
-
-def write_whole(source: str, place: Path, task: Task, longest: int, folder: Path) -> None:
-    """Write the classifier of an encoder and the layer of a checkpoint, and its tokenizer, for ``from_pretrained``."""
-    write_model(load_whole(source, place, task, longest), task, folder)
 
 
 def _places(examples: Dataset) -> Positions:

@@ -1,12 +1,15 @@
-"""A sequence classifier of an encoder that stays as it is, the mean of its last states, and one linear layer."""
+"""A sequence classifier of an encoder that stays as it is, the means of some layers' states, and one linear layer."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from dal_nlp.data.text_windows import Window
 from dal_nlp.learners.head_config import HeadConfig
 
 
@@ -23,16 +26,25 @@ class HeadModel(PreTrainedModel):  # type: ignore[no-untyped-call]
     def __init__(self, config: HeadConfig) -> None:
         super().__init__(config)
         self.base = AutoModel.from_config(AutoConfig.for_model(**config.base))  # type: ignore[no-untyped-call]
-        self.classifier = nn.Linear(config.width, len(config.id2label or {}))
+        self.classifier = nn.Linear(config.width * len(config.depths), len(config.id2label or {}))
         self.post_init()  # type: ignore[no-untyped-call]
 
     @classmethod
-    def of(cls, base: nn.Module, head: nn.Linear, labels: list[str]) -> "HeadModel":
-        """Put a pretrained encoder and a trained layer together."""
+    def of(
+        cls,
+        base: nn.Module,
+        head: nn.Linear,
+        labels: list[str],
+        depths: Sequence[int] = (100,),
+        window: Window | None = None,
+    ) -> "HeadModel":
+        """Put a pretrained encoder and a trained layer together; ``depths`` and ``window`` as in ``HeadConfig``."""
         inner: Any = base.config
         id2label = dict(enumerate(labels))
         label2id = {label: i for i, label in id2label.items()}
-        config = HeadConfig(inner.to_dict(), head.in_features, id2label=id2label, label2id=label2id)
+        cut = None if window is None else asdict(window)
+        width = head.in_features // len(depths)
+        config = HeadConfig(inner.to_dict(), width, depths, cut, id2label=id2label, label2id=label2id)
         model = cls(config)
         model.base.load_state_dict(base.state_dict())
         model.classifier.load_state_dict(head.state_dict())
@@ -48,22 +60,45 @@ class HeadModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
     ) -> SequenceClassifierOutput:
-        """Return the logits of R texts, (R, C), and their mean cross-entropy where labels are given."""
-        pooled, states = self.pooled(input_ids, attention_mask, token_type_ids)
-        logits = self.classifier(pooled)
+        """Return the logits of R texts, (R, C), and their mean cross-entropy where labels are given.
+
+        A text that is longer than a window is read in several, and has no hidden states.
+        """
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        states = None
+        if self.config.window is not None and input_ids.shape[1] > self.config.window["size"]:
+            logits = torch.stack([self._long(row[kept.bool()]) for row, kept in zip(input_ids, mask, strict=True)])
+        else:
+            pooled, states = self.pooled(input_ids, mask, token_type_ids)
+            logits = self.classifier(pooled)
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
         return SequenceClassifierOutput(
             loss=loss, logits=logits, hidden_states=states if output_hidden_states else None
         )
 
     def pooled(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return the mean of the encoder's last states over the tokens of R texts, (R, H), and all states."""
-        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        """Return the means of the layers' states over the tokens of R texts, (R, L H), and all states."""
         kinds = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         encoder = self.base.get_encoder() if self.base.config.is_encoder_decoder else self.base
-        result = encoder(input_ids=input_ids, attention_mask=mask, output_hidden_states=True, **kinds)
-        states = result.hidden_states[-1]
-        weights = mask[..., None].to(states.dtype)
-        return (states * weights).sum(1) / weights.sum(1).clamp(min=1), result.hidden_states
+        result = encoder(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True, **kinds)
+        layers, last = result.hidden_states, len(result.hidden_states) - 1  # the embeddings are the first
+        weights = attention_mask[..., None].to(layers[-1].dtype)
+        count = weights.sum(1).clamp(min=1)
+        means = [(layers[round(last * depth / 100)] * weights).sum(1) / count for depth in self.config.depths]
+        return torch.cat(means, 1), layers
+
+    def _long(self, tokens: Tensor) -> Tensor:
+        """Return the logits of one text, (C,), of its tokens (n,): those of its windows, weighed by their tokens."""
+        size, prefix, suffix = (self.config.window[name] for name in ("size", "prefix", "suffix"))
+        inner = tokens[len(prefix) : len(tokens) - len(suffix)]
+        around = [tokens.new_tensor(ids) for ids in (prefix, suffix)]
+        parts = torch.split(inner, size - len(prefix) - len(suffix))
+        rows = [torch.cat([around[0], part, around[1]]) for part in parts]
+        weights = torch.tensor([float(len(row)) for row in rows], device=tokens.device)
+        logits = torch.cat([self(row[None]).logits for row in rows])
+        return (logits * weights[:, None]).sum(0) / weights.sum()
+
+
+AutoModelForSequenceClassification.register(HeadConfig, HeadModel, exist_ok=True)

@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -15,14 +13,17 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 from torch import nn
+from transformers import PreTrainedTokenizerFast
 
 from dal_nlp.core.caches import Cache, Deferred, OnDisk
-from dal_nlp.core.config import RunConfig, ScoringConfig
+from dal_nlp.core.config import ScoringConfig, Settings
 from dal_nlp.core.distributed import is_main, process_state, step, wait
+from dal_nlp.core.files import sync, whole_folder
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import derive, generator, torch_seeded
 from dal_nlp.core.task import Batch, Task
 from dal_nlp.data.corpus import Corpus
+from dal_nlp.learners.checkpoints import damage, read_json
 from dal_nlp.models.auxiliary import Companions, TokenLosses, token_losses
 from dal_nlp.models.loading import digest, load_masked_lm, resolve
 from dal_nlp.models.loss_prediction import FILE, LossHead, LossPrediction, hidden_width, load_head, save_head
@@ -30,6 +31,11 @@ from dal_nlp.models.pool import fetch
 from dal_nlp.models.sentence_encoder import SentenceEncoder, check_encoder
 from dal_nlp.models.trainer import Fit, fit, make_accelerator
 from dal_nlp.models.vectors import Positions
+
+#: What the fit of a checkpoint was.
+NOTE = "fit.json"
+#: Patterns of the files of a whole model.
+WHOLE = ("config.json", "model*.safetensors")
 
 
 class Learner(ABC):
@@ -39,6 +45,7 @@ class Learner(ABC):
     one fit at most, and a resumed run goes on with the very same weights.
 
     Attributes:
+        weights: Patterns of the names of its files in a checkpoint.
         seeded: Whether another attempt at a fit gives another model.
         instant: Whether a round takes less time than its report.
         has_dropout: Whether what is trained has dropout of its own, which is not to be seen before the first fit.
@@ -52,16 +59,18 @@ class Learner(ABC):
         predicts_loss: Whether a head that predicts losses is trained beside every model.
     """
 
+    weights: ClassVar[tuple[str, ...]] = ()
     seeded: ClassVar[bool] = True
     instant: ClassVar[bool] = False
     has_dropout: ClassVar[bool] = False
 
     def __init__(
-        self, config: RunConfig, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
+        self, config: Settings, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
     ) -> None:
         self._config, self._task, self._source = config, task, source
         self._folder, self._progress, self._predicts_loss = folder, progress, predicts_loss
         self._current: tuple[int, nn.Module] | None = None
+        self._damaged: set[Path] = set()  # checkpoints of which it was said
         self._head: tuple[int, LossHead] | None = None
         self._masked_lm: nn.Module | None = None
         self._written: tuple[nn.Module, OnDisk] | None = None
@@ -102,6 +111,15 @@ class Learner(ABC):
     def scoring(self) -> ScoringConfig:
         """The sizes of batches that suit the model."""
         return self._config.scoring
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can answer before it has learnt anything."""
+        return False
+
+    def remarks(self) -> list[str]:
+        """Return what a user should know of what it starts from, in sentences."""
+        return []
 
     def view(self, corpus: Corpus) -> Dataset:
         """Return what the model reads of a set of texts, and the task's fields with it; before the first fit."""
@@ -148,12 +166,38 @@ class Learner(ABC):
         return token_losses(self.masked_lm(), batch, self._task.tokenizer)
 
     def fitted(self, round: int) -> Fit | None:
-        """Return what the fit of a round was, if its checkpoint is there with all that this run trains."""
-        note = self.place(round) / "fit.json"
-        if not note.is_file() or (self._predicts_loss and not note.with_name(FILE).is_file()):
+        """Return what the fit of a round was, if its checkpoint is there with all that this run trains.
+
+        A checkpoint that cannot be read is as good as none, and is said.
+        """
+        place = self.place(round)
+        note = place / NOTE
+        if not note.is_file() or (self._predicts_loss and not (place / FILE).is_file()):
             return None
-        found = json.loads(note.read_text())
-        return Fit(**found["fit"]) if found["round"] == round else None
+        found = read_json(note)
+        wrong = damage(place, self.weights) if isinstance(found, dict) else f"{NOTE} cannot be read"
+        if not wrong and isinstance(found, dict):
+            return Fit(**found["fit"]) if found["round"] == round else None
+        if place not in self._damaged:
+            self._damaged.add(place)
+            self._progress.say(f"{place} cannot be used ({wrong}): its model is fitted again.")
+        return None
+
+    def has(self, round: int) -> bool:
+        """Tell whether the model of a round is there, in memory or in a checkpoint that can be read."""
+        return (self._current is not None and self._current[0] == round) or self.fitted(round) is not None
+
+    def is_finished(self, round: int) -> bool:
+        """Tell whether ``model/`` holds the model of the last round, whole."""
+        final = self._folder / "model"
+        found = read_json(final / NOTE)
+        other = isinstance(found, dict) and found.get("round") != round
+        return not other and not damage(final, self.weights + (WHOLE if self._leaves_whole else ()))
+
+    @property
+    def _leaves_whole(self) -> bool:
+        """Whether ``finish`` leaves a model that ``from_pretrained`` loads."""
+        return True
 
     @step("writing the checkpoint")
     def save(self, round: int, done: Fit) -> None:
@@ -165,12 +209,12 @@ class Learner(ABC):
                 self._write(round, draft)
                 if self._predicts_loss:
                     save_head(self.loss_head(round), draft)
-                (draft / "fit.json").write_text(json.dumps({"round": round, "fit": asdict(done)}))
+                (draft / NOTE).write_text(json.dumps({"round": round, "fit": asdict(done)}))
             for old in (self._folder / "cache").glob("written-[0-9]*"):
                 if not old.name.startswith(f"written-{round}-"):
                     old.unlink()  # by a model that the run is done with
-            for old in target.parent.iterdir():
-                if old != target:
+            for old in target.parent.glob("round-*"):
+                if old != target and old.is_dir():  # other programs leave files there, such as .DS_Store
                     shutil.rmtree(old)
         wait()
 
@@ -182,6 +226,8 @@ class Learner(ABC):
 
 class FullLearner(Learner):
     """Trains all weights of a pretrained model, with its output layer."""
+
+    weights: ClassVar[tuple[str, ...]] = WHOLE
 
     def after(self, round: int) -> nn.Module:
         """Return the model that was fitted in a round; the pretrained one for round -1."""
@@ -244,7 +290,8 @@ class FullLearner(Learner):
         if is_main() and place != final:
             shutil.rmtree(final, ignore_errors=True)
             os.replace(place, final)
-            shutil.rmtree(self._folder / "checkpoints")
+            sync(self._folder)
+            shutil.rmtree(self._folder / "checkpoints", ignore_errors=True)
         wait()
 
 
@@ -271,15 +318,7 @@ class _Companions(Companions):
 def write_model(model: nn.Module, task: Task, folder: Path) -> None:
     """Write a model and its tokenizer, for ``from_pretrained``."""
     model.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
+    if isinstance(task.tokenizer, PreTrainedTokenizerFast):  # what it was last called with is no part of it
+        task.tokenizer.backend_tokenizer.no_truncation()
+        task.tokenizer.backend_tokenizer.no_padding()
     task.tokenizer.save_pretrained(folder)
-
-
-@contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
-    """Have a folder be filled that then appears whole or not at all, in the place of one that is there."""
-    draft = target.with_name(f"{target.name}.part")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    yield draft
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(draft, target)

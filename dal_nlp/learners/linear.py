@@ -1,6 +1,9 @@
-"""Multinomial logistic regression on features: convex, so that the labels alone decide what comes out."""
+"""Multinomial logistic regression with offsets: convex, so that the labels alone decide what comes out.
 
-import warnings
+Letters: n labelled examples, H features, C classes, S signals.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +13,32 @@ from dal_nlp.models.vectors import Array
 
 #: Most iterations of L-BFGS; fits on 20 to 1,000 labels took 8 to 60.
 MOST_ITERATIONS = 1000
+#: How many labels the penalty on the biases outweighs, where there are offsets. With 0.05 the shares of the classes
+#: among 20 labels moved the biases: accuracy fell from .87 without a label to .84, and from .69 to .66 (UCI, MR).
+BIAS_PENALTY = 5.0
+
+
+def strength(classes: int) -> float:
+    """Return how much the labels of a fit count against the penalty, before they are divided by the root of n.
+
+    The mean loss is weighed by sqrt(n) in place of n. With a sum of losses the penalty fades as labels come in, and
+    accuracy stands still where they are about as many as features (double descent: Nakkiran et al. 2021, Optimal
+    regularization can mitigate double descent). Of 77 classes ten times .13 gave .10 more accuracy; of 2 to 6 none.
+    """
+    return 0.13 * max(1.0, classes / 6)
+
+
+@dataclass(frozen=True)
+class Offset:
+    """Logits of a signal, known before the fit, whose weight is fitted with the layer.
+
+    Attributes:
+        logits: (n, C).
+        mean: Mean of the Gaussian prior of the weight, what it is without any label.
+    """
+
+    logits: NDArray[np.floating]
+    mean: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -21,21 +50,32 @@ class Linear:
         bias: (C,).
         unseen: The bias of a class without any example, whose weights are 0.
         iterations: What the fit took.
+        offset_weights: (S,) the fitted weight of each offset; the layer itself is without them.
     """
 
     weight: Array
     bias: Array
     unseen: float
     iterations: int
+    offset_weights: NDArray[np.float64]
 
 
 def fit_linear(
-    x: Array, y: NDArray[np.int64], weights: NDArray[np.float64], classes: int, c: float, mean: Array, scale: float
+    x: Array,
+    y: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    classes: int,
+    c: float,
+    mean: Array,
+    scale: Array | float,
+    offsets: Sequence[Offset] = (),
 ) -> Linear:
     """Minimise c sum_i w_i loss_i + |W|^2 / 2 over features of mean 0 and one scale, and fold these into the layer.
 
-    A class without an example gets no weights and a bias by which it has, at the average example, 1 / (n + C) of the
-    probability of the others together: the add-one estimate. Where only one class is there the layer is constant.
+    With offsets o_s the logits are Wz + b + sum_s beta_s o_s; their weights beta are fitted in the same problem, with
+    c (beta_s - mean_s)^2 / 2 added to it, and all classes stand in the softmax. Without, a class that has no example
+    gets no weights and a bias by which it has, at the average example, 1 / (n + C) of the probability of the others
+    together: the add-one estimate. Where only one class is there the layer is constant.
 
     Args:
         x: (n, H) features of the labelled examples.
@@ -44,35 +84,107 @@ def fit_linear(
         classes: C.
         c: How much the labels count against the penalty.
         mean: (H,) subtracted from the features first.
-        scale: Divides them then; above 0.
+        scale: Divides them then, (H,) or one number; above 0.
+        offsets: Signals; none if left out.
     """
-    seen = np.unique(y)
+    seen = np.arange(classes) if offsets else np.unique(y)
     weight, bias = np.zeros((classes, x.shape[1])), np.zeros(classes)
-    iterations = 0
+    iterations, betas = 0, np.zeros(len(offsets))
     if len(seen) > 1:
-        found, intercept, iterations = _regress((x - mean) / scale, y, weights, c)
-        weight[seen] = found / scale
-        bias[seen] = intercept - weight[seen] @ mean
-    logits = x @ weight[seen].T + bias[seen]
-    top = logits.max(1)
-    total = top + np.log(np.exp(logits - top[:, None]).sum(1))
+        z = (x.astype(np.float64) - mean) / scale
+        logits = np.stack([offset.logits for offset in offsets], 1).astype(np.float64) if offsets else None
+        means = np.array([offset.mean for offset in offsets])
+        found = _regress(z, np.searchsorted(seen, y), weights, len(seen), c, logits, means)
+        weight[seen] = found.weight / scale
+        bias[seen] = found.bias - weight[seen] @ mean
+        iterations, betas = found.iterations, found.betas
+    logits_seen = x @ weight[seen].T + bias[seen]
+    top = logits_seen.max(1)
+    total = top + np.log(np.exp(logits_seen - top[:, None]).sum(1))
     unseen = float(total.mean() - np.log(len(x) + classes))
     bias[np.setdiff1d(np.arange(classes), seen)] = unseen
-    return Linear(weight.astype(np.float32), bias.astype(np.float32), unseen, iterations)
+    return Linear(weight.astype(np.float32), bias.astype(np.float32), unseen, iterations, betas)
+
+
+@dataclass(frozen=True)
+class _Solution:
+    weight: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    betas: NDArray[np.float64]
+    iterations: int
+
+
+def objective(
+    theta: NDArray[np.float64],
+    z: NDArray[np.float64],
+    y: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    classes: int,
+    c: float,
+    offsets: NDArray[np.float64] | None,
+    means: NDArray[np.float64],
+) -> tuple[float, NDArray[np.float64]]:
+    """Return the value and the gradient of the objective at theta = (W, b, beta), over c times the sum of the weights.
+
+    Of two classes one logit is penalised, that of the second over the first: W and -W / 2 each, hence twice.
+
+    Args:
+        theta: (C (H + 1) + S,).
+        z: (n, H).
+        y: (n,).
+        weights: (n,).
+        classes: C.
+        c: As in ``fit_linear``.
+        offsets: (n, S, C), or None.
+        means: (S,).
+    """
+    width, size = z.shape[1], classes * (z.shape[1] + 1)
+    table = theta[:size].reshape(classes, width + 1)
+    w, b, betas = table[:, :width], table[:, width], theta[size:]
+    logits = z @ w.T + b
+    if offsets is not None:
+        logits = logits + np.einsum("nsc,s->nc", offsets, betas)
+    top = logits.max(1, keepdims=True)
+    exp = np.exp(logits - top)
+    sums = exp.sum(1, keepdims=True)
+    rows = np.arange(len(y))
+    losses = np.log(sums[:, 0]) + top[:, 0] - logits[rows, y]
+    delta = exp / sums
+    delta[rows, y] -= 1
+    delta *= weights[:, None]
+    penalty, total = 2.0 if classes == 2 else 1.0, float(c * weights.sum())
+    loose = BIAS_PENALTY * c if offsets is not None else 0.0
+    value = c * (weights @ losses) + penalty * (w**2).sum() / 2 + loose * (b**2).sum() / 2
+    value += c * ((betas - means) ** 2).sum() / 2
+    gradient = np.empty_like(theta)
+    of_table = gradient[:size].reshape(classes, width + 1)
+    of_table[:, :width] = c * (delta.T @ z) + penalty * w
+    of_table[:, width] = c * delta.sum(0) + loose * b
+    if offsets is not None:
+        gradient[size:] = c * (np.einsum("nsc,nc->s", offsets, delta) + betas - means)
+    return float(value) / total, gradient / total
 
 
 def _regress(
-    x: Array, y: NDArray[np.int64], weights: NDArray[np.float64], c: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    """Return weights (seen, H), biases (seen,) and iterations."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
+    z: NDArray[np.float64],
+    y: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    classes: int,
+    c: float,
+    offsets: NDArray[np.float64] | None,
+    means: NDArray[np.float64],
+) -> _Solution:
+    """Minimise ``objective`` in the span of the examples, in which the solution lies: n numbers a class, not H."""
+    from scipy.optimize import minimize
 
-    model = LogisticRegression(C=c, max_iter=MOST_ITERATIONS)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the number of iterations is in the ledger
-        model.fit(x.astype(np.float64), y, sample_weight=weights)
-    weight, bias = model.coef_, model.intercept_
-    if len(weight) == 1:  # of two classes one logit, that of the second over the first
-        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    return weight, bias, int(model.n_iter_.max())
+    basis = np.linalg.qr(z.T)[0] if len(z) < z.shape[1] else None
+    inside = z if basis is None else z @ basis
+    width, size = inside.shape[1], classes * (inside.shape[1] + 1)
+    start = np.concatenate([np.zeros(size), means])
+    settings = {"maxiter": MOST_ITERATIONS, "gtol": 1e-5, "ftol": 1e-10, "maxcor": 20}
+    arguments = (inside, y, weights, classes, c, offsets, means)
+    found = minimize(objective, start, arguments, method="L-BFGS-B", jac=True, options=settings)
+    table = found.x[:size].reshape(classes, width + 1)
+    weight = table[:, :width] if basis is None else table[:, :width] @ basis.T
+    bias = table[:, width] - (0 if offsets is not None else table[:, width].mean())
+    return _Solution(weight, bias, found.x[size:], int(found.nit))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.rng import derive, torch_seeded
-from dal_nlp.learners.learner import FullLearner, write_model
+from dal_nlp.learners.learner import WHOLE, FullLearner, write_model
 
 #: The adapters' file in a checkpoint, beside the model into which they are merged.
 ADAPTERS = "lora.safetensors"
@@ -32,6 +32,7 @@ class LoraLearner(FullLearner):
     the adapters apart: a resumed run goes on with both, as their dropout is a part of posterior draws.
     """
 
+    weights: ClassVar[tuple[str, ...]] = (*WHOLE, ADAPTERS)
     has_dropout: ClassVar[bool] = True
 
     def after(self, round: int) -> nn.Module:

@@ -21,12 +21,7 @@ def _register_config() -> None:
 
 
 def _register_model() -> None:
-    from transformers import AutoModelForSequenceClassification
-
-    from dal_nlp.learners.head_config import HeadConfig
-    from dal_nlp.learners.head_model import HeadModel
-
-    AutoModelForSequenceClassification.register(HeadConfig, HeadModel, exist_ok=True)
+    import dal_nlp.learners.head_model  # noqa: F401 - which registers itself, also where it is what loads transformers
 
 
 #: What is done once a module is there.

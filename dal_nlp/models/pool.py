@@ -16,8 +16,9 @@ from torch import nn
 from dal_nlp.core.config import ScoringConfig
 from dal_nlp.core.distributed import gather, process_state, step
 from dal_nlp.core.errors import NoStates, Unsupported, UserError
-from dal_nlp.core.progress import Progress, Silent
-from dal_nlp.core.task import Prediction, Task, decode
+from dal_nlp.core.progress import Progress, Silent, check_ctrl_c
+from dal_nlp.core.targets import decode
+from dal_nlp.core.task import Prediction, Task
 from dal_nlp.models.auxiliary import Companions
 from dal_nlp.models.forward import Draws, Forward
 from dal_nlp.models.measurements import Layout, Measured, Probe, Sink, Value, parts, rows
@@ -224,9 +225,13 @@ class Pool:
         """Return the model's answer to every example, in pool order."""
         mine: list[tuple[int, Prediction]] = []
         with step("predicting"):
-            for positions, predictions in self._batches("predicting", self._task.predict):
+            for positions, predictions in self._batches("predicting", self._predictions):
                 mine.extend(zip(positions.tolist(), predictions, strict=True))
             return [prediction for _, prediction in sorted(gather(mine), key=lambda pair: pair[0])]
+
+    def _predictions(self, forward: Forward) -> list[Prediction]:
+        """Return the model's answers to a batch."""
+        return self._task.predict(forward.categoricals, forward.batch, forward.examples)
 
     def _batches(self, label: str, read: Callable[[Forward], T]) -> Iterator[tuple[Positions, T]]:
         """Yield positions and what is read of them, of this process's share of the batches.
@@ -246,6 +251,7 @@ class Pool:
         halved, states = 0, False  # what the first batch reads, the others will
         try:
             for batch in self._progress.track(batches[state.process_index :: state.num_processes], label):
+                check_ctrl_c()
                 waiting = [batch]
                 while waiting:
                     positions = waiting.pop()

@@ -3,9 +3,9 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from dal_nlp.core.config import TrainingConfig
 from dal_nlp.core.distributed import together
 from dal_nlp.core.errors import BrokenModelError
-from dal_nlp.core.progress import Progress
+from dal_nlp.core.progress import Progress, check_ctrl_c
 from dal_nlp.core.task import Batch, Example, Task
 from dal_nlp.models.pool import fetch
 from dal_nlp.models.pooled_states import States, spread_states
@@ -39,6 +39,7 @@ class Fit:
         seconds: Time it took.
         attempts: 2 where the first seed collapsed to one answer for everything.
         collapsed: Whether the last attempt collapsed too.
+        notes: What else there is to say of it, as JSON values by name.
     """
 
     steps: int
@@ -46,6 +47,7 @@ class Fit:
     seconds: float
     attempts: int = 1
     collapsed: bool = False
+    notes: dict[str, Any] = field(default_factory=dict)
 
 
 class Beside(Protocol):
@@ -163,6 +165,7 @@ def fit(
     plan = list(step_batches(lengths, training.batch_size * training.accumulation, steps, rng))
     equal = lengths if task.feeding.equal_lengths else None
     for number, positions in enumerate(progress.track(plan, "training")):
+        check_ctrl_c()
         with together():
             total = float(weights.mean()) * len(positions)
             for part in cut(positions, sizes, training.batch_size, equal):

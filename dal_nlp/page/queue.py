@@ -6,17 +6,19 @@ Only the ledger is kept. Who looks at what is a courtesy that a restart forgets:
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from dal_nlp.annotation.answer_store import UNDO, Desk
 from dal_nlp.annotation.answers import Label, Origin, Skip
-from dal_nlp.annotation.parsing import KEYS, REASONS, key, key_of, numbered, write_answer
-from dal_nlp.annotation.voting import opinions
+from dal_nlp.annotation.parsing import KEYS, REASONS, numbered, write_answer
 from dal_nlp.core.errors import UserError, nearest
-from dal_nlp.core.ledger import MAJORITY, Event, Ledger, read_events
+from dal_nlp.core.targets import Target
+from dal_nlp.ledger.answer_events import MAJORITY
+from dal_nlp.ledger.events import AnswerEvent, Event, LabelEvent, RemovedEvent, SkipEvent
+from dal_nlp.ledger.ledger import Ledger, read_events
 
 VIA = "page"
 #: Seconds without a sign of life after which what somebody looks at is given to others too.
@@ -78,8 +80,9 @@ class Room:
         self._said, self._trouble, self._busy = "", "", True
         #: By name, what was answered, in that order: the id, and whether it was to settle a dispute.
         self._acts: dict[str, dict[tuple[str, bool], None]] = {}
-        for event, _ in read_events(ledger.path):
+        for event in read_events(ledger.path):
             self._note(event)
+        ledger.subscribe(self._note)
 
     # What the pages ask for
 
@@ -120,7 +123,7 @@ class Room:
         with self._changed:
             self._check_name(who)
             self.desk.require(id)
-            if who not in opinions(self.desk.state, id) and id not in self.desk.disputed():
+            if who not in self._votes(id) and id not in self.desk.disputed():
                 raise UserError(f"{id!r} is not disputed, and {who!r} has not answered it: choose one of the lists.")
             return self._hand_out(id, who, tab)
 
@@ -144,8 +147,8 @@ class Room:
                 note = " ".join(given.note.split())
                 origin = self.desk.origin(who, VIA, shown, given.final, note, given.request)
                 answer = self._read_answer(given, origin)
-                before = opinions(self.desk.state, id).get(who)
-                again = before is not None and key(before) == key_of(answer) and before.get("note", "") == note
+                before = self._votes(id).get(who)
+                again = before is not None and before.key == answer.key and before.note == note
                 if given.final or not again:
                     self.desk.write(answer)
                 elif given.request:
@@ -177,10 +180,10 @@ class Room:
                 self.desk.remove(id, who, VIA, whose=who, request=request)
             return self._hand_out(id, who, tab)
 
-    def _before_the_last_word(self, id: str) -> Event | None:
+    def _before_the_last_word(self, id: str) -> AnswerEvent | None:
         """Return what was decided before a dispute was settled, None where nothing was."""
-        decided = [event for event in self.desk.state.given[id] if event["event"] in ("label", "skip")]
-        return next((event for event in reversed(decided[:-1]) if not event.get("final")), None)
+        decided = [event for event in self.desk.state.given[id] if isinstance(event, LabelEvent | SkipEvent)]
+        return next((event for event in reversed(decided[:-1]) if not event.final), None)
 
     def leave(self, tab: str) -> None:
         """Let others have what a tab was shown."""
@@ -194,7 +197,7 @@ class Room:
             found = list[Json]()
             for id, final in reversed(self._acts.get(who, {})):
                 if not final and state.asks(id) and len(found) < LISTED:
-                    found.append({**self._listed(id), "answer": self._typed(opinions(state, id)[who], id)})
+                    found.append({**self._listed(id), "answer": self._typed(self._votes(id)[who], id)})
             return found
 
     def disputes(self) -> list[Json]:
@@ -225,18 +228,18 @@ class Room:
                 "trouble": self._trouble,
                 "stopped": state.stopped,
                 "curve": [
-                    {"labels": event["labels"], "values": event["values"], "intervals": event["intervals"]}
+                    {"labels": event.labels, "values": event.values, "intervals": event.intervals}
                     for event in state.metrics
                 ],
             }
 
     # What the run that trains asks for
 
-    def append(self, event: str, values: Event) -> int:
-        """Write an event of the run down; return where the ledger ends then, in bytes."""
+    def append(self, events: Sequence[Event]) -> int:
+        """Write events of the run down; return where the ledger ends then, in bytes."""
         with self._change():
-            self._ledger.append(event, values)
-            return self._ledger.path.stat().st_size
+            self._ledger.extend(events)
+            return self._ledger.end
 
     def wait(self, ids: Sequence[str]) -> int:
         """Wait until all of ``ids`` have an answer or a skip; return where the ledger ends then, in bytes."""
@@ -244,7 +247,7 @@ class Room:
             self._busy = False
             self._changed.wait_for(lambda: not self.desk.state.pending(list(ids)))
             self._busy = True
-            return self._ledger.path.stat().st_size
+            return self._ledger.end
 
     def say(self, text: str) -> None:
         """Show a sentence of the run."""
@@ -262,32 +265,31 @@ class Room:
     def _change(self) -> Iterator[None]:
         """Let one thread at a time write, and wake who waits for it."""
         with self._changed:
-            start = self._ledger.path.stat().st_size
             try:
                 yield
             finally:
-                for event, _ in read_events(self._ledger.path, start):
-                    self._note(event)
                 self._changed.notify_all()
 
     def _note(self, event: Event) -> None:
         """Take up who has answered what, the last one last, and whose requests these were."""
-        id, by, whose = event.get("id", ""), event.get("by", MAJORITY), event.get("whose")
-        if event.get("request"):
-            self._remember(event["request"], id)
-        if event.get("via") == UNDO:
+        if not isinstance(event, AnswerEvent | RemovedEvent):
+            return
+        id = event.id
+        if event.request:
+            self._remember(event.request, id)
+        if event.via == UNDO:
             for acts in self._acts.values():
                 acts.pop((id, True), None)
-        elif event["event"] in ("label", "skip", "answer") and by != MAJORITY:
-            act = id, bool(event.get("final"))
-            mine = self._acts.setdefault(by, {})
-            mine.pop(act, None)
-            mine[act] = None
-        elif event["event"] == "removed":
+        elif isinstance(event, RemovedEvent):
             for name, acts in self._acts.items():
-                if whose in (None, name):
+                if event.whose in (None, name):
                     acts.pop((id, False), None)
                     acts.pop((id, True), None)
+        elif event.signed:
+            act = id, event.final
+            mine = self._acts.setdefault(event.by, {})
+            mine.pop(act, None)
+            mine[act] = None
 
     def _check_name(self, who: str) -> None:
         names = self.desk.config.annotators
@@ -322,10 +324,10 @@ class Room:
 
     def _item(self, id: str, shown: Json | None, who: str) -> Json:
         task, example = self.desk.task, self.desk.example(id)
-        before = opinions(self.desk.state, id).get(who)
-        said = [event for event in self.desk.state.given.get(id, []) if event["event"] != "removed"]
-        last = next((event for event in reversed(said) if event.get("by") == who), None)
-        suggestion = shown and {**self._answer(shown, id), "confidence": shown["confidence"]}
+        before = self._votes(id).get(who)
+        said = [event for event in self.desk.state.given.get(id, []) if isinstance(event, AnswerEvent)]
+        last = next((event for event in reversed(said) if event.by == who), None)
+        suggestion = shown and {**self._placed(shown["target"], id), "confidence": shown["confidence"]}
         return {
             "id": id,
             "why": self.desk.why(id),
@@ -335,7 +337,7 @@ class Room:
             "suggestion": suggestion,
             "answer": self._answer(before, id) if before else None,
             "taken": self._answer(last, id) if last and not before else None,
-            "note": last.get("note", "") if last else "",
+            "note": last.note if last else "",
             "said": self._opinions(id) if id in self.desk.disputed() else [],
         }
 
@@ -344,18 +346,26 @@ class Room:
         return {"id": id, "text": text if len(text) <= EXCERPT else f"{text[:EXCERPT]}..."}
 
     def _opinions(self, id: str) -> list[Json]:
-        return [{"by": by, "typed": self._typed(event, id)} for by, event in opinions(self.desk.state, id).items()]
+        return [{"by": by, "typed": self._typed(event, id)} for by, event in self._votes(id).items()]
 
-    def _answer(self, event: Event, id: str) -> Json:
+    def _votes(self, id: str) -> Mapping[str, AnswerEvent]:
+        """Return the last answer of each annotator."""
+        return self.desk.state.opinions.get(id, {})
+
+    def _answer(self, event: AnswerEvent, id: str) -> Json:
         """Return an answer as it would be typed, and its place in the last text, in characters, where it has one."""
-        target = event.get("target")
-        typed = {"typed": self._typed(event, id), "start": None, "end": None}
-        if self.desk.task.asks != "span" or target is None or not target["text"]:
+        if event.answered:
+            return self._placed(event.target, id)
+        return {"typed": self._typed(event, id), "start": None, "end": None}
+
+    def _placed(self, target: Target, id: str) -> Json:
+        typed = {"typed": self.desk.task.spell(target, self.desk.example(id)), "start": None, "end": None}
+        if self.desk.task.asks != "span" or not target["text"]:
             return typed
         start = target["answer_start"][0]
         return {**typed, "start": start, "end": start + len(target["text"][0])}
 
-    def _typed(self, event: Event, id: str) -> str:
+    def _typed(self, event: AnswerEvent, id: str) -> str:
         return write_answer(self.desk.task, event, self.desk.example(id))
 
 

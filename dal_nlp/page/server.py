@@ -12,7 +12,6 @@ import re
 import secrets
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Body, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -22,6 +21,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dal_nlp.core.errors import UserError
+from dal_nlp.page.connections import Brake
 from dal_nlp.page.queue import Given, Json, Room
 from dal_nlp.report.html import render
 
@@ -188,6 +188,7 @@ class _Gate:
 
     def __init__(self, app: ASGIApp, token: str, hosts: list[str], policy: str) -> None:
         self._app, self._bearer, self._hosts = app, f"Bearer {token}".encode(), hosts
+        self._brake = Brake()
         self._headers = {
             "Content-Security-Policy": policy,
             "X-Content-Type-Options": "nosniff",
@@ -219,6 +220,8 @@ class _Gate:
             body = found
             if len(body) > LARGEST:
                 status, wrong = 413, f"A request has at most {LARGEST:,} bytes: shorten the answer."
+        if status == 401:
+            await self._brake.wait(scope)
         if wrong:
             await JSONResponse({"detail": wrong}, status)(scope, receive, told)
             return
@@ -244,11 +247,9 @@ class _Gate:
 
 
 def _name(host: str) -> str | None:
-    """Return the name in a Host header, without its port; None where it holds none."""
-    try:
-        return urlsplit(f"//{host}").hostname
-    except ValueError:
-        return None
+    """Return the name in a Host header, without its port; None where it is no name of a host."""
+    found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+))(?::\d*)?", host, re.ASCII)
+    return (found[1] or found[2]).lower() if found else None
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -1,1 +1,1 @@
-"""Files that people have, read as rows."""
+"""Sources of rows: files of every kind that people have, and what a value in them means."""

@@ -2,38 +2,27 @@
 
 import csv
 import io
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dal_nlp.core.errors import UserError
+from dal_nlp.readers.inert import GUARDED, inert_rows, plain
 from dal_nlp.readers.text_files import LONGEST_CELL
 
-FORMULA_STARTS = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001 - spreadsheets take the full-width signs too
-_RUNS = re.compile(rf"'*[{re.escape(FORMULA_STARTS)}]")
-_INERT = re.compile(rf"'+[{re.escape(FORMULA_STARTS)}]")
 _SEPARATORS = ",;\t|"
 
 #: Takes the number of a row (or line) that is broken, and what is wrong with it.
 Broken = Callable[[int, str], None]
 
 
-def inert(text: str) -> str:
-    """Return the text as one that no spreadsheet runs: an apostrophe is before what would be a formula."""
-    return f"'{text}" if _RUNS.match(text) else text
-
-
-def plain(cell: str) -> str:
-    """Return what ``inert`` was given."""
-    return cell[1:] if _INERT.match(cell) else cell
-
-
 def write_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """Return a csv whose texts are inert; it begins with a byte order mark, by which spreadsheets know UTF-8."""
+    """Return a csv whose texts are inert; it begins with a byte order mark, by which spreadsheets know UTF-8.
+
+    Where a cell had to be made inert, there is a further column that marks such rows; see ``readers.inert``.
+    """
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerow(map(inert, header))
-    writer.writerows([inert(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+    writer.writerows(inert_rows(header, rows))
     return buffer.getvalue().encode("utf-8-sig")
 
 
@@ -56,10 +45,7 @@ def read_table(data: bytes, needed: Sequence[str], broken: Broken = refuse) -> I
     Raises:
         UserError: It is no such table; the message goes after the name of the file.
     """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UserError("is not UTF-8: save it as `CSV UTF-8`.") from None
+    text = _decoded(data)
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     header, records = _records(text, needed)
     rows, closed = list(records), text.rstrip().endswith('"')
@@ -68,7 +54,26 @@ def read_table(data: bytes, needed: Sequence[str], broken: Broken = refuse) -> I
         if short and any("\n" in cell or "\r" in cell for cell in cells[-1:]):
             broken(number, "a quote has no end, or cells are missing after a line break; correct the row")
         elif any(cell.strip() for cell in cells):
-            yield number, {name: plain(cell) for name, cell in zip(header, cells, strict=False)}
+            row = dict(zip(header, cells, strict=False))
+            yield number, {name: plain(cell) for name, cell in row.items() if name != GUARDED}
+
+
+def header_of(data: bytes) -> list[str]:
+    """Return the names in the first row of a csv, by the separator that makes most of them.
+
+    Raises:
+        UserError: It is not UTF-8; the message goes after the name of the file.
+    """
+    text = _decoded(data)
+    headers = [[plain(name.strip()) for name in next(_rows(text, separator), [])] for separator in _SEPARATORS]
+    return max(headers, key=len)
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UserError("is not UTF-8: save it as `CSV UTF-8`.") from None
 
 
 def _records(text: str, needed: Sequence[str]) -> tuple[list[str], Iterator[list[str]]]:

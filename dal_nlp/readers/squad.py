@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.readers.values import is_true
 
 _SHAPES = {
     "article": '{"title": "...", "paragraphs": [...]}',
@@ -14,13 +15,18 @@ _SHAPES = {
 
 
 def is_nested(rows: Sequence[Any]) -> bool:
-    """Tell whether the objects of a json file are articles, be it with one level or another broken."""
-    return any(
-        isinstance(paragraph, dict) and ("context" in paragraph or "qas" in paragraph)
-        for article in rows
-        if isinstance(article, dict) and isinstance(article.get("paragraphs"), list)
-        for paragraph in article["paragraphs"]
+    """Tell whether the objects of a json file are articles or paragraphs, be it with one level or another broken."""
+    objects = [row for row in rows if isinstance(row, dict)]
+    articles = [row["paragraphs"] for row in objects if isinstance(row.get("paragraphs"), list)]
+    within = any(
+        isinstance(part, dict) and ("context" in part or "qas" in part) for parts in articles for part in parts
     )
+    return within or any(_is_paragraph(row) for row in objects)
+
+
+def _is_paragraph(row: dict[str, Any]) -> bool:
+    """Tell whether an object is a paragraph that stands in the place of an article."""
+    return "paragraphs" not in row and isinstance(row.get("qas"), list)
 
 
 def flatten(source: str, articles: Sequence[Any]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -28,20 +34,31 @@ def flatten(source: str, articles: Sequence[Any]) -> Iterator[tuple[int, dict[st
 
     A row has ``title``, ``context``, ``question``, ``answers`` ({"text": [...], "answer_start": [...]}, one entry an
     annotator; None for a question that has no answers key) and, where the question has one, ``id``. A question that is
-    ``is_impossible`` has empty lists; its ``plausible_answers`` are wrong by intent and left out.
+    ``is_impossible`` has empty lists; its ``plausible_answers`` are wrong by intent and left out. Paragraphs may stand
+    in the place of articles.
 
     Raises:
         UserError: Something is missing or of a wrong type, with the place.
     """
     number = 0
-    for article in _nodes(source, "article", articles):
-        for paragraph in article.children("paragraphs", "paragraph"):
-            context = paragraph.part("context", str)
-            for question in paragraph.children("qas", "question"):
-                number += 1
-                row = {"id": question.value["id"]} if "id" in question.value else {}
-                row |= {"title": article.value.get("title"), "context": context}
-                yield number, row | {"question": question.part("question", str), "answers": _answers(question)}
+    for title, paragraph in _all_paragraphs(source, articles):
+        context = paragraph.part("context", str)
+        for question in paragraph.children("qas", "question"):
+            number += 1
+            row = {"id": question.value["id"]} if "id" in question.value else {}
+            row |= {"title": title, "context": context}
+            yield number, row | {"question": question.part("question", str), "answers": _answers(question)}
+
+
+def _all_paragraphs(source: str, articles: Sequence[Any]) -> Iterator[tuple[Any, "_Node"]]:
+    """Yield the paragraphs, each with the title of its article."""
+    alone = any(isinstance(row, dict) and _is_paragraph(row) for row in articles)
+    for node in _nodes(source, "paragraph" if alone else "article", articles):
+        if alone:
+            yield node.value.get("title"), node
+        else:
+            for paragraph in node.children("paragraphs", "paragraph"):
+                yield node.value.get("title"), paragraph
 
 
 class _Node(NamedTuple):
@@ -74,11 +91,13 @@ def _nodes(within: str, kind: str, objects: Sequence[Any]) -> Iterator[_Node]:
         yield _Node(kind, place, value)
 
 
-def _answers(question: _Node) -> dict[str, list[Any]] | None:
-    if question.value.get("is_impossible") is True:
+def _answers(question: _Node) -> Any:
+    """Return the answers of a question as {"text": [...], "answer_start": [...]}; a list of plain texts stays one."""
+    value = question.value.get("answers")
+    if is_true(question.value.get("is_impossible")):
         return {"text": [], "answer_start": []}
-    if question.value.get("answers") is None:
-        return None
+    if value is None or (isinstance(value, list) and value and all(isinstance(answer, str) for answer in value)):
+        return value
     answers = list(question.children("answers", "answer"))
     starts = [answer.value.get("answer_start") for answer in answers]
     return {"text": [answer.part("text", str) for answer in answers], "answer_start": starts}

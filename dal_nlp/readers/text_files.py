@@ -1,140 +1,270 @@
-"""Rows of csv, tsv, jsonl and json files, with the checks that need the text: UTF-8, quoting, JSON.
+"""Tables of text: csv and tsv files, and the like with semicolons or bars.
 
-The first three are read line by line, so a file may be larger than the memory.
+Blocks of a table whose quotes are as they should be are parsed by pyarrow; from the first block on that is otherwise,
+Python's csv goes from letter to letter and names the row that cannot be read.
 """
 
 import csv
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.text import counted
-from dal_nlp.readers.squad import flatten, is_nested
-
-Rows = Iterator[tuple[int, dict[str, Any]]]
+from dal_nlp.readers.encodings import blocks
+from dal_nlp.readers.inert import GUARDED, plain, restored_batch
+from dal_nlp.readers.quoting import Layout, Swallowed, lay_out
+from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names
 
 LONGEST_CELL = 2**24  # characters; Python's own limit of 131,072 is less than a long report
-_BY_LINE = (".csv", ".tsv", ".jsonl")
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
+_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_UNQUOTED = "where quotation marks are letters in this file, read it with --quoting none"
+_BY_LINE = (*SEPARATORS, ".jsonl", ".ndjson")
+_ROWS = 4000  # that the slow reader hands on at a time
+_LONGEST_CARRY = 2**26  # bytes of one record
 
 
 def place(source: str, number: int) -> str:
     """Return where a row is, for a message: "pool.csv, line 3" or "pool.parquet, row 3"."""
-    return f"{source}, {'line' if source.lower().endswith(_BY_LINE) else 'row'} {number}"
+    name = source.lower()
+    for ending in (".gz", ".bz2", ".xz", ".zst"):
+        name = name.removesuffix(ending)
+    return f"{source}, {'line' if name.endswith(_BY_LINE) else 'row'} {number}"
 
 
-def _lines(source: str, path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (line number, line) of a UTF-8 file, its byte order mark left out."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                text = line.decode("utf-8")
-            except UnicodeDecodeError:
-                raise _not_utf8(source, number) from None
-            yield number, text.removeprefix("\ufeff") if number == 1 else text
+def open_table(source: str, path: Path, separator: str, reading: Reading) -> Source:
+    """Open a table of text whose first row names the columns.
+
+    Args:
+        source: For messages.
+        path: The file.
+        separator: The one that its ending says; another one is taken where only that gives columns.
+        reading: How to read it.
+
+    Raises:
+        UserError: It has no header, or one in which a column that is needed is there twice.
+    """
+    first = next(blocks(source, path, reading), b"")
+    if b"\r" in first and b"\n" not in first:
+        reading.remark(f"{source} has the line ends of old Macintosh computers, and was read with them.")
+    _, _, record = _header(_unix(first), reading)
+    if not record:
+        raise UserError(f"{source} is empty, it has no rows: give a file with one example a row.")
+    found, names = _separated(record, separator, reading)
+    if found != separator:
+        reading.remark(f"{source} has its columns separated by {_NAMES[found]}, and was read so.")
+    if GUARDED in names:
+        names = [plain(name) for name in names]
+    names = unique_names(source, names, reading)
+    table = _Table(source, path, found, names, reading)
+    return Source(source, [name for name in names if name not in ("", GUARDED)], table, by_line=True)
 
 
-def _not_utf8(source: str, line: int) -> UserError:
-    return UserError(f"{source}, line {line} is not UTF-8: save it as UTF-8.")
+def _unix(block: bytes) -> bytes:
+    """Put line feeds for the line ends of old Macintosh computers."""
+    return block.replace(b"\r", b"\n") if b"\r" in block and b"\n" not in block else block
 
 
-def _jsonl(source: str, path: Path) -> Rows:
-    for number, line in _lines(source, path):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(
-                f"{place(source, number)} is broken JSON ({error.msg}, column {error.colno}): correct or remove it."
-            ) from None
-        if not isinstance(row, dict):
-            raise UserError(f'{place(source, number)} is no JSON object: write it as {{"text": "...", ...}}.')
-        yield number, row
+def _header(block: bytes, reading: Reading) -> tuple[int, int, str]:
+    """Return where the second record begins in a block, how many lines come before it, and the first record."""
+    start = line = 0
+    while start < len(block):
+        end = start
+        while True:
+            end = block.find(b"\n", end) + 1 or len(block)
+            line += 1
+            record = block[start:end].decode()
+            if not reading.quoting or record.count('"') % 2 == 0 or end == len(block):
+                break
+        if record.strip():
+            return end, line, record.rstrip("\r\n")
+        start = end
+    return start, line, ""
 
 
-def _json(source: str, path: Path) -> Rows:
-    data = path.read_bytes()
-    try:
-        content = json.loads(data.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise _not_utf8(source, data.count(b"\n", 0, error.start) + 1) from None
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{source}, line {error.lineno} is broken JSON ({error.msg}): correct it, or name the "
-            "file .jsonl if it has one object a line."
-        ) from None
-    rows = content.get("data") if isinstance(content, dict) else content
-    if not isinstance(rows, list):
-        raise UserError(f'{source} is no list of objects: write it as [{{"text": "...", ...}}, ...].')
-    if is_nested(rows):
-        yield from flatten(source, rows)
-        return
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row, dict):
-            raise UserError(f'{place(source, number)} is no JSON object: write it as {{"text": "...", ...}}.')
-        yield number, row
+def _separated(record: str, separator: str, reading: Reading) -> tuple[str, list[str]]:
+    """Return the separator of a header, and the names between."""
+    cells = {one: _split(record, one, reading) for one in dict.fromkeys((separator, *_NAMES))}
+    needed = {name.casefold() for name in reading.needed}
+    hits = {one: len(needed & {name.strip().casefold() for name in names}) for one, names in cells.items()}
+    best = max(cells, key=lambda one: (hits[one], one == separator and len(cells[one]) > 1, len(cells[one])))
+    if len(cells[best]) == 1 or (hits[best] == hits[separator] and len(cells[separator]) > 1):
+        best = separator
+    return best, cells[best]
 
 
-def _csv(source: str, path: Path) -> Rows:
-    return _cells(source, path, ",")
-
-
-def _tsv(source: str, path: Path) -> Rows:
-    return _cells(source, path, "\t")
-
-
-def _cells(source: str, path: Path, delimiter: str) -> Rows:
-    """Read a table whose first row names the columns; blank lines are passed over."""
+def _split(record: str, separator: str, reading: Reading) -> list[str]:
+    quoting = _quoting(reading)
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
-    reader = csv.reader((line for _, line in _lines(source, path)), delimiter=delimiter, strict=True)
-    records = _records(source, reader)
-    number, header = next(records, (1, []))
-    _check_header(source, header, delimiter)
-    for number, cells in records:
-        if len(cells) != len(header):
+    try:
+        return next(csv.reader([record], delimiter=separator, quoting=quoting), [])
+    except csv.Error:
+        return [record]
+
+
+class _Table(Chunks):
+    """The rows below the header."""
+
+    def __init__(self, source: str, path: Path, separator: str, names: Sequence[str], reading: Reading) -> None:
+        self._source, self._path, self._separator, self._reading = source, path, separator, reading
+        self._names, self._width = names, len(names)
+
+    def __call__(self, wanted: Collection[str] | None) -> Iterator[Chunk]:
+        read = None if wanted is None else {*wanted, GUARDED}
+        self._kept = [i for i, name in enumerate(self._names) if name and (read is None or name in read)]
+        self._rows = Swallowed(self._separator, self._width)
+        self._short = 0
+        for chunk in self._chunks():
+            yield chunk if chunk.table is None else replace(chunk, table=restored_batch(chunk.table))
+        number = self._rows.first()
+        if number is not None:
             raise UserError(
-                f"{place(source, number)} has {counted(len(cells), 'cell')} and the header {len(header)}: put a text "
-                "that holds the separator or a line break in double quotes."
+                f"{self._place(number)} holds a cell in quotes that has swallowed the rows below it: {_UNQUOTED}; "
+                "where they are not, the text is a table itself: take its line ends out."
             )
-        yield number, dict(zip(header, cells, strict=True))
+        if self._short:
+            self._reading.remark(
+                f"{self._source} has {counted(self._short, 'row')} with fewer cells than the header: those that are "
+                "missing at the end were read as empty."
+            )
 
+    def _place(self, number: int) -> str:
+        return place(self._source, number)
 
-def _records(source: str, reader: Any) -> Iterator[tuple[int, list[str]]]:
-    """Yield (number of its first line, cells) of each record of a ``csv.reader``."""
-    while True:
-        number = reader.line_num + 1
+    def _chunks(self) -> Iterator[Chunk]:
+        """Hand blocks to pyarrow for as long as their quotes are in order."""
+        coming = map(_unix, blocks(self._source, self._path, self._reading))
+        line, rest, at_header = 1, b"", True
+        block = next(coming, None)
+        while block is not None:
+            following = next(coming, None)
+            data = rest + block if rest else block
+            if at_header:
+                cut, lines, _ = _header(data, self._reading)
+                data, line, at_header = data[cut:], line + lines, False
+            layout = lay_out(data, self._separator, self._reading.quoting, following is None)
+            table = None if layout is None else self._parsed(data, layout)
+            if layout is None or table is None or (layout.cut == 0 and len(data) > _LONGEST_CARRY):
+                yield from self._slowly(chain([data], [] if following is None else [following], coming), line)
+                return
+            if table.num_rows:
+                numbers = line + layout.lines
+                self._suspect(data, layout, table, numbers)
+                yield Chunk(numbers, table)
+            line += data.count(b"\n", 0, layout.cut)
+            rest, block = data[layout.cut :], following
+
+    def _parsed(self, data: bytes, layout: Layout) -> pa.RecordBatch | None:
+        """Parse whole records; None where some have other numbers of cells than the header."""
+        names = [str(i) for i in range(self._width)]
+        kept = [names[i] for i in self._kept]
+        empty = pa.record_batch([pa.array([], pa.string())] * len(kept), names=[self._names[i] for i in self._kept])
+        if len(layout.starts) == 0:
+            return empty
+        quote: str | bool = '"' if self._reading.quoting else False
         try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            raise UserError(
-                f"{place(source, number)} cannot be read ({error}): close every quoted cell and double the "
-                "quotation marks inside it."
-            ) from None
-        if cells is None:
+            table = (
+                arrow_csv.read_csv(
+                    pa.py_buffer(memoryview(data)[: layout.cut]),
+                    read_options=arrow_csv.ReadOptions(column_names=names, block_size=max(layout.cut, 2) + 1),
+                    parse_options=arrow_csv.ParseOptions(
+                        delimiter=self._separator, quote_char=quote, newlines_in_values=bool(layout.broken.any())
+                    ),
+                    convert_options=arrow_csv.ConvertOptions(
+                        column_types=dict.fromkeys(kept, pa.string()),
+                        include_columns=kept,
+                        strings_can_be_null=False,
+                        check_utf8=False,
+                    ),
+                )
+                if kept
+                else None
+            )
+        except pa.ArrowInvalid:
+            return None
+        if table is None or len(table) != len(layout.starts):
+            return None
+        (batch,) = table.combine_chunks().to_batches(max_chunksize=len(table))
+        return batch.rename_columns([self._names[i] for i in self._kept])
+
+    def _suspect(self, data: bytes, layout: Layout, table: pa.RecordBatch, numbers: np.ndarray) -> None:
+        """Look into rows with line ends in their cells."""
+        broken = np.flatnonzero(layout.broken)
+        if len(broken) == 0:
             return
-        if cells:
+        for name, column in zip(self._kept, table.columns, strict=True):
+            self._rows.learn_column(name, column.slice(0, 10_000))
+        for i in broken.tolist():
+            record = data[layout.starts[i] : layout.ends[i]].decode()
+            cells = next(csv.reader(record.splitlines(True), delimiter=self._separator), [])
+            self._rows.look_into(int(numbers[i]), cells)
+
+    def _slowly(self, coming: Iterator[bytes], line: int) -> Iterator[Chunk]:
+        """Read on letter by letter."""
+        csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
+        quoting = _quoting(self._reading)
+        reader = csv.reader(_lines(coming), delimiter=self._separator, strict=True, quoting=quoting)
+        records = self._records(reader, line)
+        names = [self._names[i] for i in self._kept]
+        while rows := list(islice(records, _ROWS)):
+            columns = [pa.array([cells[i] for _, cells in rows], pa.string()) for i in self._kept]
+            numbers = np.array([number for number, _ in rows], np.int64)
+            table = pa.record_batch(columns, names=names) if names else None
+            yield Chunk(numbers, table, None if names else [{} for _ in rows])
+
+    def _records(self, reader: "csv.Reader", line: int) -> Iterator[tuple[int, list[str]]]:  # type: ignore[name-defined]
+        """Yield (number of its first line, cells) of each record."""
+        while True:
+            number = line + reader.line_num
+            try:
+                cells = next(reader, None)
+            except csv.Error as error:
+                raise UserError(f"{self._place(number)} cannot be read ({error}): {_mend(str(error))}.") from None
+            if cells is None:
+                return
+            if not cells:
+                continue
+            if len(cells) > self._width and any(cells[self._width :]):
+                raise UserError(
+                    f"{self._place(number)} has {counted(len(cells), 'cell')} and the header {self._width}: put a text "
+                    f"that holds the separator or a line break in double quotes; {_UNQUOTED}."
+                )
+            if len(cells) < self._width:
+                self._short += 1
+                cells += [""] * (self._width - len(cells))
+            if any("\n" in cell for cell in cells):
+                self._rows.look_into(number, cells)
+            else:
+                self._rows.learn(cells)
             yield number, cells
 
 
-def _check_header(source: str, header: list[str], delimiter: str) -> None:
-    """Refuse a name that is there twice, and a header that another separator would cut."""
-    for name in header:
-        if header.count(name) > 1:
-            raise UserError(f"{place(source, 1)} names the column {name!r} twice: rename one of the two.")
-    if len(header) == 1:
-        for other in {",", ";", "\t"} - {delimiter}:
-            if other in header[0]:
-                raise UserError(
-                    f"{place(source, 1)} has its columns separated by {other!r}: save the file with "
-                    f"{delimiter!r} (.csv has commas, .tsv has tabs)."
-                )
+def _lines(coming: Iterator[bytes]) -> Iterator[str]:
+    """Yield the lines of blocks, with their ends; a record may go on in the next block."""
+    for block in coming:
+        text = block.decode()
+        start = 0
+        while start < len(text):
+            end = text.find("\n", start) + 1 or len(text)
+            yield text[start:end]
+            start = end
 
 
-TEXT_READERS: Mapping[str, Callable[[str, Path], Rows]] = {
-    ".csv": _csv,
-    ".tsv": _tsv,
-    ".jsonl": _jsonl,
-    ".json": _json,
-}
+def _quoting(reading: Reading) -> Literal[0, 3]:
+    return csv.QUOTE_MINIMAL if reading.quoting else csv.QUOTE_NONE
+
+
+def _mend(error: str) -> str:
+    """Return what can be done about an error of Python's csv."""
+    if "field limit" in error:
+        return f"it holds a cell of more than {LONGEST_CELL:,} characters, or a quotation mark that is never closed"
+    if "new-line" in error:
+        return "it holds a line end of another kind than the others; save the file again"
+    return f"close every quoted cell and double the quotation marks inside it; {_UNQUOTED}"

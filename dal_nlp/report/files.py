@@ -10,9 +10,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from dal_nlp.core.ledger import State, readable
-from dal_nlp.readers.spreadsheets import inert
+from dal_nlp.core.files import replace_file
+from dal_nlp.core.targets import readable
+from dal_nlp.ledger.state import State
+from dal_nlp.readers.inert import inert_rows
 from dal_nlp.report.html import inline, render
+from dal_nlp.report.starting_point import starting_line
 from dal_nlp.report.summary import (
     SECONDS,
     contents,
@@ -24,7 +27,6 @@ from dal_nlp.report.summary import (
     seconds,
     spoken,
 )
-from dal_nlp.session.folder import replace_file
 
 __all__ = [
     "finished_line",
@@ -54,7 +56,7 @@ def write_metrics(folder: Path, state: State) -> None:
     """
     names = metric_names(state)
     rows = [
-        [event["round"], event["labels"], *(event["values"][name] for name in names), *seconds(state, event)]
+        [event.round, event.labels, *(event.values[name] for name in names), *seconds(state, event)]
         for event in state.metrics
     ]
     replace_file(folder / "metrics.csv", _csv(["round", "labels", *names, *SECONDS], rows, csv.QUOTE_MINIMAL))
@@ -64,18 +66,17 @@ def write_queries(folder: Path, state: State) -> None:
     """Write queries.csv: every example that was asked about, best first within its round, rank from 1.
 
     Then come the model's own answer, before it was told, and its confidence, both empty in round 0, and the characters
-    that an annotator has to read. Ids and numbers are exact, so the file joins with the pool. A text or an answer that
-    a spreadsheet would run as a formula (it begins with = + - @, a tab or a line break) gets an apostrophe in front;
-    texts are there to be read, the pool file has the originals. UTF-8 without a byte order mark; text cells are quoted,
-    so line breaks inside them are safe.
+    that an annotator has to read. A cell that a spreadsheet would run as a formula (it begins with = + - @, a tab or a
+    line break) gets an apostrophe in front, and the row a mark by which it is read back; see ``readers.inert``.
+    UTF-8 without a byte order mark; text cells are quoted, so line breaks inside them are safe.
     """
     header = ["round", "rank", "id", "score", "text", "model_answer", "confidence", "characters"]
     rows: list[list[Any]] = []
     for query in state.queries:
-        guesses = [[inert(readable(guess["target"])), guess["confidence"]] for guess in query.guesses]
+        guesses = [[readable(guess["target"]), guess["confidence"]] for guess in query.guesses]
         asked = zip(query.ids, query.scores, query.texts, guesses or [["", ""]] * len(query.ids), strict=True)
         for rank, (id, score, text, guess) in enumerate(asked, start=1):
-            rows.append([query.round, rank, id, score, inert(text), *guess, len(text)])
+            rows.append([query.round, rank, id, score, text, *guess, len(text)])
     # All text is quoted: Python 3.11 would leave a lone carriage return bare, and a reader break there.
     replace_file(folder / "queries.csv", _csv(header, rows, csv.QUOTE_NONNUMERIC))
 
@@ -83,19 +84,22 @@ def write_queries(folder: Path, state: State) -> None:
 def write_report(folder: Path, state: State) -> None:
     """Write report.html, a page that needs no other file and no network, and the curve as svg and png."""
     curve = _write_curve(folder, state) if state.metrics else ""
-    replace_file(folder / "report.html", render("report.html.j2", {**contents(state), "curve": curve}))
+    replace_file(
+        folder / "report.html",
+        render("report.html.j2", {**contents(state), "curve": curve, "start": starting_line(state)}),
+    )
 
 
 def _write_curve(folder: Path, state: State) -> str:
     """Write the two pictures and return the svg for the page, whose colours follow the page's."""
     from dal_nlp.report import plots as curve
 
-    labels = [event["labels"] for event in state.metrics]
+    labels = [event.labels for event in state.metrics]
     lines = [
         curve.Line(
             spoken(name),
-            [event["values"][name] for event in state.metrics],
-            [tuple(event["intervals"][name]) if name in event["intervals"] else None for event in state.metrics],
+            [event.values[name] for event in state.metrics],
+            [_pair(event.intervals[name]) if name in event.intervals else None for event in state.metrics],
         )
         for name in metric_names(state)[:2]
     ]
@@ -105,8 +109,14 @@ def _write_curve(folder: Path, state: State) -> str:
     return inline(svg, curve.COLOURS)
 
 
+def _pair(values: Sequence[float]) -> tuple[float, float]:
+    low, high = values
+    return low, high
+
+
 def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]], quoting: Literal[0, 2]) -> bytes:
     buffer = io.StringIO(newline="")
+    header, *rows = inert_rows(header, rows)
     csv.writer(buffer, lineterminator="\n").writerow(header)
     csv.writer(buffer, lineterminator="\n", quoting=quoting).writerows(rows)
     return buffer.getvalue().encode()

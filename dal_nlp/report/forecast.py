@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dal_nlp.compare.savings import labels_to
-from dal_nlp.report.learning_curves import isotonic
+from dal_nlp.report.learning_curves import isotonic, labels_to
 
 Floats = NDArray[np.float64]
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
-
-from dal_nlp.compare.statistics import t_interval
+from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+
+_SAME = 1e-9  # a score that misses the target by less misses it by rounding
 Axis = Literal["linear", "log"]
 
 AXES: Mapping[str, Callable[[Floats], Floats]] = {"linear": lambda labels: labels, "log": np.log}
@@ -146,3 +146,34 @@ def area(curve: Curve, axis: Axis = "linear") -> Floats:
     x = AXES[axis](curve.labels)
     middles = (curve.scores[:, 1:] + curve.scores[:, :-1]) / 2
     return np.asarray(middles @ np.diff(x) / (x[-1] - x[0]))
+
+
+def t_interval(values: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats | None]:
+    """Return the mean over the first axis and the half-width of its Student t interval (None for one value).
+
+    The interval is mean +- t(S - 1) sd / sqrt(S), with the sd that divides by S - 1 (Student, 1908).
+    """
+    from scipy.special import stdtrit  # which a configuration with a rule in it need not wait for
+
+    rows = np.asarray(values, np.float64)
+    mean, n = rows.mean(axis=0), len(rows)
+    if n < 2:
+        return mean, None
+    half = stdtrit(n - 1, (1 + level) / 2) * rows.std(axis=0, ddof=1) / np.sqrt(n)
+    return mean, np.asarray(half)
+
+
+def labels_to(labels: Floats, rising: Floats, target: float) -> Floats:
+    """Return the n at which each rising curve first reaches the target, by linear interpolation: (..., T) to (...).
+
+    It is the first point's n where that has reached it already (no arm buys fewer labels than its initial ones), and
+    infinite where no point has.
+    """
+    reached = rising >= target - _SAME
+    first = np.argmax(reached, axis=-1)
+    before = np.maximum(first - 1, 0)
+    above, below = (np.take_along_axis(rising, at[..., None], axis=-1)[..., 0] for at in (first, before))
+    rise = np.where(above > below, above - below, 1.0)
+    share = np.clip((target - below) / rise, 0.0, 1.0)
+    n = labels[before] + np.where(first > 0, share, 0.0) * (labels[first] - labels[before])
+    return np.where(reached.any(axis=-1), n, np.inf)

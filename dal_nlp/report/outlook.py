@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from dal_nlp.core.ledger import State
 from dal_nlp.core.rng import generator
+from dal_nlp.ledger.state import State
 from dal_nlp.report.forecast import LEAST_POINTS, Forecast, Outcome, forecast, outcome
 
 #: Where no target is given, the next multiple of this above the last score is one.
@@ -38,9 +38,9 @@ def outlook(state: State) -> Outlook | None:
     if len(state.metrics) < LEAST_POINTS:
         return None
     config = state.config or {}
-    metric, target = next(iter((config.get("target") or {}).items()), (next(iter(state.metrics[0]["values"])), None))
-    labels = [event["labels"] for event in state.metrics]
-    scores = [event["values"][metric] for event in state.metrics]
+    metric, target = next(iter((config.get("target") or {}).items()), (next(iter(state.metrics[0].values)), None))
+    labels = [event.labels for event in state.metrics]
+    scores = [event.values[metric] for event in state.metrics]
     if target is None:
         target = round(STEP * (math.floor(scores[-1] / STEP + 1e-9) + 1), 2)
     if target > 1:

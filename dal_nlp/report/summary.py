@@ -5,8 +5,10 @@ import re
 from collections import Counter
 from typing import Any
 
-from dal_nlp.core.ledger import Event, Query, State, readable
+from dal_nlp.core.targets import readable
 from dal_nlp.core.text import counted, duration
+from dal_nlp.ledger.events import MetricsEvent, PseudoLabelsEvent, QueryEvent
+from dal_nlp.ledger.state import State
 from dal_nlp.report.excerpts import excerpt
 from dal_nlp.report.outlook import outlook
 
@@ -24,14 +26,17 @@ def rounds_table(state: State) -> tuple[list[str], list[list[str]]]:
     scoring, choosing, evaluating.
     """
     names, events = metric_names(state), state.metrics
-    columns = {name: [str(event[name]) for event in events] for name in ("round", "labels")}
+    columns = {
+        "round": [str(event.round) for event in events],
+        "labels": [str(event.labels) for event in events],
+    }
     for name in names:
-        columns[name] = [cell(event["values"][name]) for event in events]
-        if name == names[0] and any(name in event["intervals"] for event in events):
+        columns[name] = [cell(event.values[name]) for event in events]
+        if name == names[0] and any(name in event.intervals for event in events):
             columns["95 %"] = [_interval(event, name) for event in events]
     for name in names:
-        if any(name in (event["validation"] or {}) for event in events):
-            columns[f"validation {name}"] = [cell((event["validation"] or {}).get(name)) for event in events]
+        if any(name in (event.validation or {}) for event in events):
+            columns[f"validation {name}"] = [cell((event.validation or {}).get(name)) for event in events]
     for place, name in enumerate(SECONDS):
         times = [seconds(state, event)[place] for event in events]
         columns[name.removesuffix("_seconds")] = ["" if time is None else f"{time:.1f} s" for time in times]
@@ -45,9 +50,9 @@ def headline(state: State) -> str:
     last, name = state.metrics[-1], metric_names(state)[0]
     parts = [
         spoken(name),
-        f"{last['values'][name]:.2f}",
+        f"{last.values[name]:.2f}",
         _interval(last, name),
-        f"at {counted(last['labels'], 'label')}",
+        f"at {counted(last.labels, 'label')}",
     ]
     return " ".join(part for part in parts if part)
 
@@ -57,17 +62,17 @@ def finished_line(state: State) -> str:
     event = state.finished
     if event is None:
         return ""
-    values = ", ".join(f"{spoken(name)} {value:.3f}" for name, value in event["values"].items())
-    took = duration(event["train_seconds"])
-    return f"All weights were trained once at the end, on {counted(event['labels'], 'label')} in {took}: {values}."
+    values = ", ".join(f"{spoken(name)} {value:.3f}" for name, value in event.values.items())
+    took = duration(event.train_seconds)
+    return f"All weights were trained once at the end, on {counted(event.labels, 'label')} in {took}: {values}."
 
 
 def round_line(state: State) -> str:
     """Return the last finished round in one line, for the progress of a run."""
     last = state.metrics[-1]
-    values = ", ".join(f"{spoken(name)} {value:.3f}" for name, value in last["values"].items())
-    labels, took = counted(last["labels"], "label"), duration(last["train_seconds"])
-    return f"Round {last['round']}: {values} at {labels}, trained {took}"
+    values = ", ".join(f"{spoken(name)} {value:.3f}" for name, value in last.values.items())
+    labels, took = counted(last.labels, "label"), duration(last.train_seconds)
+    return f"Round {last.round}: {values} at {labels}, trained {took}"
 
 
 def contents(state: State) -> dict[str, Any]:
@@ -88,7 +93,7 @@ def contents(state: State) -> dict[str, Any]:
         "alternative": _alternative(state),
         "header": header,
         "rows": rows,
-        "classes": _classes(last["breakdown"]) if last else [],
+        "classes": _classes(last.breakdown) if last else [],
         "counts": _counts(state),
         "examples": _examples(state),
         "rules": _rules(state),
@@ -96,7 +101,7 @@ def contents(state: State) -> dict[str, Any]:
         "bought": _bought(state),
         "reading": _reading(state),
         "given": _given(state),
-        "unlearnable": last.get("unlearnable", 0) if last else 0,
+        "unlearnable": last.unlearnable if last else 0,
         "skipped": Counter(state.skipped.values()).most_common(),
         "seconds": _total_seconds(state),
         **{name: sum(query.notes.get(name, 0) for query in state.queries) for name in LEFT_OUT},
@@ -111,22 +116,22 @@ def contents(state: State) -> dict[str, Any]:
 
 def metric_names(state: State) -> list[str]:
     """Return the task's metrics, the headline first; none before the first round is finished."""
-    return list(state.metrics[0]["values"]) if state.metrics else []
+    return list(state.metrics[0].values) if state.metrics else []
 
 
-def seconds(state: State, event: Event) -> list[float | None]:
+def seconds(state: State, event: MetricsEvent) -> list[float | None]:
     """Return the times of a round in the order of ``SECONDS``."""
-    query = state.query(event["round"])
+    query = state.query(event.round)
     pool, choose = (query.pool_seconds, query.choose_seconds) if query else (None, None)
-    return [event["train_seconds"], pool, choose, event["eval_seconds"]]
+    return [event.train_seconds, pool, choose, event.eval_seconds]
 
 
 def _total_seconds(state: State) -> dict[str, float]:
     return {
-        "training": math.fsum(event["train_seconds"] for event in state.metrics),
+        "training": math.fsum(event.train_seconds for event in state.metrics),
         "scoring the pool": math.fsum(query.pool_seconds for query in state.queries),
         "choosing": math.fsum(query.choose_seconds for query in state.queries),
-        "evaluating": math.fsum(event["eval_seconds"] for event in state.metrics),
+        "evaluating": math.fsum(event.eval_seconds for event in state.metrics),
     }
 
 
@@ -159,8 +164,8 @@ def _given(state: State) -> int:
     if not state.metrics:
         return 0
     last = state.metrics[-1]
-    queries = [query for query in state.queries if query.round <= last["round"]]
-    return max(0, int(last["labels"]) - sum(id in state.answers for query in queries for id in query.ids))
+    queries = [query for query in state.queries if query.round <= last.round]
+    return max(0, last.labels - sum(id in state.answers for query in queries for id in query.ids))
 
 
 def _measured(state: State) -> str:
@@ -168,12 +173,12 @@ def _measured(state: State) -> str:
     if not state.metrics:
         return ""
     last = state.metrics[-1]
-    if last["on"] == "audit":
+    if last.on == "audit":
         labels = counted(sum(id in state.answers for id in state.audit or []), "label")
         return f"The score is measured on {labels} drawn at random (the audit sample), on which no model trains."
-    counts = [row["count"] for row in last["breakdown"] if "count" in row]
+    counts = [row["count"] for row in last.breakdown if "count" in row]
     examples = counted(sum(counts), "example") if counts else "examples"
-    return f"The score is measured on the {examples} of the {last['on']} set, on which no model trains."
+    return f"The score is measured on the {examples} of the {last.on} set, on which no model trains."
 
 
 def _classes(breakdown: list[dict[str, Any]]) -> list[list[Any]]:
@@ -184,7 +189,7 @@ def _classes(breakdown: list[dict[str, Any]]) -> list[list[Any]]:
 
 def _counts(state: State) -> list[list[Any]]:
     """Return header and rows of what the breakdown counted in each round; [] where that is always the same."""
-    rounds = [{row[next(iter(row))]: row["count"] for row in event["breakdown"]} for event in state.metrics]
+    rounds = [{row[next(iter(row))]: row["count"] for row in event.breakdown} for event in state.metrics]
     if all(counts == rounds[0] for counts in rounds):
         return []
     return [
@@ -227,30 +232,30 @@ def _outlook(state: State) -> dict[str, Any] | None:
 
 def _examples(state: State) -> list[dict[str, Any]]:
     """Return a few examples of the set that measures, and what the model of each round said of them."""
-    last = state.metrics[-1].get("shown", []) if state.metrics else []
+    last = state.metrics[-1].shown if state.metrics else []
     said: dict[str, list[tuple[int, int, str]]] = {}
     for event in state.metrics:
-        for row in event.get("shown", []):
-            said.setdefault(row["id"], []).append((event["round"], event["labels"], readable(row["prediction"])))
+        for row in event.shown:
+            said.setdefault(row["id"], []).append((event.round, event.labels, readable(row["prediction"])))
     return [{"text": row["text"], "answer": readable(row["target"]), "said": said[row["id"]]} for row in last]
 
 
-def _pseudo(event: Event) -> list[Any]:
-    classes = Counter(map(readable, event["targets"])).most_common(5)
+def _pseudo(event: PseudoLabelsEvent) -> list[Any]:
+    classes = Counter(map(readable, event.targets)).most_common(5)
     return [
-        event["round"],
-        len(event["ids"]),
-        event["weight"],
+        event.round,
+        len(event.ids),
+        event.weight,
         ", ".join(f"{name}: {n}" for name, n in classes),
     ]
 
 
-def _asked(state: State, query: Query, whole: bool) -> dict[str, Any]:
+def _asked(state: State, query: QueryEvent, whole: bool) -> dict[str, Any]:
     """Return one round's question with the answers given so far, and the model's own where there are any."""
     guesses: list[dict[str, Any] | None] = [*query.guesses] or [None] * len(query.ids)
     shown = list(zip(query.ids, query.scores, query.texts, guesses, strict=True))[:SHOWN_TEXTS]
     finished = query.round < len(state.metrics)
-    agreement = state.metrics[query.round].get("agreement", {}) if finished else {}
+    agreement = state.metrics[query.round].agreement if finished else {}
     measures = list(dict.fromkeys(name for values in agreement.values() for name in values))
     return {
         "round": query.round,
@@ -299,7 +304,7 @@ def _alternative(state: State) -> str:
     if not state.metrics:
         return ""
     name = metric_names(state)[0]
-    points = [f"{event['values'][name]:.2f} at {event['labels']} labels" for event in state.metrics]
+    points = [f"{event.values[name]:.2f} at {event.labels} labels" for event in state.metrics]
     if len(points) > 6:
         points = [*points[:2], "...", *points[-3:]]
     return f"Learning curve: {spoken(name)} {', '.join(points)}."
@@ -311,8 +316,8 @@ def spoken(name: str) -> str:
     return " ".join(words)
 
 
-def _interval(event: Event, name: str) -> str:
-    pair = event["intervals"].get(name)
+def _interval(event: MetricsEvent, name: str) -> str:
+    pair = event.intervals.get(name)
     return f"[{pair[0]:.2f}, {pair[1]:.2f}]" if pair else ""
 
 

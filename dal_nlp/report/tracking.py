@@ -6,9 +6,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from dal_nlp.core.config import RunConfig
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import Event
+from dal_nlp.ledger.events import MetricsEvent
 
 #: The project in a tracker, and the folder under ``tracking/`` of one that writes files.
 PROJECT = "dal-nlp"
@@ -27,7 +27,7 @@ class Tracking:
         rounds: The ``metrics`` events of the ledger so far.
     """
 
-    def __init__(self, name: str | None, folder: Path, config: RunConfig, rounds: Iterable[Event]) -> None:
+    def __init__(self, name: str | None, folder: Path, config: Settings, rounds: Iterable[MetricsEvent]) -> None:
         self._accelerator = None
         if name is None:
             return
@@ -42,10 +42,10 @@ class Tracking:
         for event in rounds:
             self.log(event)
 
-    def log(self, event: Event) -> None:
+    def log(self, event: MetricsEvent) -> None:
         """Tell the tracker of a round."""
         if self._accelerator is not None:
-            self._accelerator.log(scalars(event), step=event["labels"])
+            self._accelerator.log(scalars(event), step=event.labels)
 
     def __enter__(self) -> Self:
         return self
@@ -69,16 +69,16 @@ def check_tracker(name: str) -> None:
         raise UserError(f"The package of --track {name} is not installed: `pip install {name.replace('_', '-')}`.")
 
 
-def scalars(event: Event) -> dict[str, float]:
+def scalars(event: MetricsEvent) -> dict[str, float]:
     """Return the numbers of a ``metrics`` event by the names that a tracker groups at their slashes."""
-    values = {f"{event['on']}/{metric}": value for metric, value in event["values"].items()}
-    if event["on"] != "validation":
-        values |= {f"validation/{metric}": value for metric, value in (event["validation"] or {}).items()}
-    values |= {"train/loss": event["loss"], "train/steps": event["steps"]}
-    return values | {f"seconds/{step}": event[f"{step}_seconds"] for step in ("train", "eval")}
+    values = {f"{event.on}/{metric}": value for metric, value in event.values.items()}
+    if event.on != "validation":
+        values |= {f"validation/{metric}": value for metric, value in (event.validation or {}).items()}
+    values |= {"train/loss": event.loss, "train/steps": event.steps}
+    return values | {"seconds/train": event.train_seconds, "seconds/eval": event.eval_seconds}
 
 
-def settings(config: RunConfig) -> dict[str, str | int | float | bool]:
+def settings(config: Settings) -> dict[str, str | int | float | bool]:
     """Return a configuration with one key, such as ``training.epochs``, for each value; lists and nulls as JSON."""
     return _flat(config.model_dump(mode="json"), "")
 

@@ -10,18 +10,21 @@ from typing import Any
 import numpy as np
 from datasets import Dataset, concatenate_datasets
 from numpy.typing import NDArray
+from torch import Tensor
 
-from dal_nlp.annotation import Answerer, Calling, Oracle, Query, Setting, make_oracle
-from dal_nlp.core.config import RunConfig
+from dal_nlp.annotation import Oracle, Query, Setting, make_oracle
+from dal_nlp.annotation.simulated import Answerer, Calling
 from dal_nlp.core.distributed import main_first, step
 from dal_nlp.core.errors import Unsupported, UserError, nearest
-from dal_nlp.core.ledger import Ledger, Target
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import generator, torch_seeded
-from dal_nlp.core.task import Task, decode, encode_target
+from dal_nlp.core.targets import Target, decode, encode_target
+from dal_nlp.core.task import Task
 from dal_nlp.learners.head_learner import HeadLearner
 from dal_nlp.learners.learner import FullLearner, Learner
 from dal_nlp.learners.lora_learner import LoraLearner, check_peft
+from dal_nlp.ledger.ledger import Ledger
+from dal_nlp.models.forward import Forward
 from dal_nlp.models.loading import has_masked_lm, load_tokenizer, resolve
 from dal_nlp.models.mc_dropout import check_draws, make_draws
 from dal_nlp.models.pool import NO_GROUPS, Pool, fetch, gives_states
@@ -29,12 +32,13 @@ from dal_nlp.models.tokenizers import check_vocabulary
 from dal_nlp.models.trainer import Fit
 from dal_nlp.models.vectors import Positions
 from dal_nlp.report.tracking import check_tracker
+from dal_nlp.session.config import RunConfig
 from dal_nlp.session.inputs import Answers, Files
 from dal_nlp.session.pseudo_labels import Policy, check_policy, make_policy
 from dal_nlp.session.query import draw_candidates
-from dal_nlp.session.stopping import ON_EXAMPLES, ON_STOP_SET, check_metrics, reads, room
-from dal_nlp.strategies import Strategy, check_fit, check_states, make_strategy
-from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS
+from dal_nlp.session.stopping import ON_EXAMPLES, ON_STOP_SET, check_metrics, reads
+from dal_nlp.strategies import check_fit, check_states, make_strategy
+from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS, Strategy
 from dal_nlp.strategies.normalized_entropy import normalized_entropy
 from dal_nlp.tasks import make_task
 
@@ -96,7 +100,7 @@ class Workspace:
         self._load(source)
         if config.training.mode == "head" and "draws" in self._initial.requires | self._strategy.requires:
             files.note("The encoder is frozen, so draws are those of the output layer alone (draws.kind head).")
-        for remark in self.task.remarks({"pool": self._data, **self._given}):
+        for remark in [*self.task.remarks({"pool": self._data, **self._given}), *self.learner.remarks()]:
             files.note(remark)
 
     def _check_names(self) -> None:
@@ -224,7 +228,9 @@ class Workspace:
 
     def further(self) -> int:
         """Return how many examples people may go on with after the round that is asked about."""
-        return min(self.oracle.ahead, room(self.config, self._ledger.state))
+        config, state = self.config, self._ledger.state
+        limit = state.prefetch_limit(config.budget or 0, config.rounds or 0, config.query_size)
+        return min(self.oracle.ahead, limit)
 
     def candidates(self, round: int) -> Positions:
         """Return the rows of the pool that were not asked about before a round."""
@@ -277,10 +283,10 @@ class Workspace:
 
     def knows(self, round: int) -> bool:
         """Tell whether the model that chooses in a round has learnt its task."""
-        return bool(round or self.task.ready)
+        return bool(round or self.task.ready or self.learner.ready)
 
     def guesses(self, pool: Pool, asked: Positions, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Return what the model of a pool answers at some of its positions, with their ids; see ``ledger.Query``."""
+        """Return what the model of a pool answers at some of its positions, with their ids; see ``QueryEvent``."""
         rows = fetch(self.corpus.dataset, self.corpus.positions(ids))
         return [
             {
@@ -323,16 +329,16 @@ class Workspace:
 
     def training_set(self, round: int) -> tuple[Dataset, NDArray[np.float64]]:
         """Return all examples that train in a round, its pseudo-labels last, and their weights in the loss."""
-        examples = self._learnable(self._training_examples())
+        examples = self._learnable(self._training_examples(round))
         weights = np.ones(len(examples))
         if self.config.training.class_weights == "balanced":
             weights = np.array(self.task.weights([decode(text) for text in examples["target"]]))
         guessed = self._ledger.state.pseudo.get(round)
         if not guessed:
             return examples, weights
-        targets = dict(zip(guessed["ids"], guessed["targets"], strict=True))
+        targets = dict(zip(guessed.ids, guessed.targets, strict=True))
         there = [id for id, row in zip(targets, self.corpus.find(list(targets)), strict=True) if row >= 0]
-        believed = np.full(len(there), guessed["weight"])  # whatever the classes' weights: there is a cap on each class
+        believed = np.full(len(there), guessed.weight)  # whatever the classes' weights: there is a cap on each class
         return concatenate_datasets([examples, self._with(targets, there)]), np.concatenate([weights, believed])
 
     def _learnable(self, examples: Dataset) -> Dataset:
@@ -349,16 +355,26 @@ class Workspace:
         """Train the model of a round, then what the task wants beside it on what neither trains nor tests."""
         done = self.learner.fit(round, examples, weights, attempt)
         known = self._given["validation"] if "validation" in self._given else self._audited()
-        self.task.calibrate(self.learner.after(round), self._pool(known, round) if len(known) else None)
+        measured, targets = None, None
+        if self.task.calibrates and len(known):
+            pool = self._pool(known, round)
+            (measured,), targets = pool.collect(self._calibration), pool.targets
+        self.task.calibrate(self.learner.after(round), measured, targets)
         return done
+
+    def _calibration(self, forward: Forward) -> Tensor:
+        """Measure what the task calibrates on, a row for each example."""
+        return self.task.calibration(forward.categoricals, forward.batch, forward.examples)
 
     def _audited(self) -> Dataset:
         """Return the audit sample, as far as it was answered."""
         return self._answered([id for id in self._ledger.state.audit or [] if id in self._ledger.state.answers])
 
-    def _training_examples(self) -> Dataset:
-        """Return all that has a label to train on; it is put together once for the same answers."""
-        answers = {id: self._ledger.state.answers[id] for id in self._ledger.state.training_ids}
+    def _training_examples(self, round: int | None = None) -> Dataset:
+        """Return what has a label and trains in a round, in all if left out; made once for the same answers."""
+        state = self._ledger.state
+        ids = state.training_ids if round is None else state.trained_by(round)
+        answers = {id: state.answers[id] for id in ids}
         if self._known is None or self._known[0] != answers:
             bought, given = self._with(answers, list(answers)), self._given.get("labeled")
             self._known = (answers, concatenate_datasets([bought, given]) if given else bought)
@@ -379,23 +395,14 @@ class Workspace:
         """Tell whether the model of a round gives one answer to training examples whose labels differ."""
         if not (self.task.may_collapse and self.learner.seeded):
             return False
-        examples = self._training_examples()
+        examples = self._training_examples(round)
         sample = generator(self.config.seed, round, "collapse").permutation(len(examples))[:COLLAPSE_SAMPLE]
         pool = self._pool(examples.select(sample), round)
         return self.task.collapsed([prediction.target for prediction in pool.predict()], pool.targets)
 
     def measure(self, round: int) -> dict[str, Any]:
         """Evaluate the model of a round where it is to be measured; the numbers of the ``metrics`` event."""
-        if "test" in self._given:
-            place, examples = "test", self._given["test"]
-        elif self.config.audit:
-            place, examples = "audit", self._audited()
-        else:
-            place, examples = "validation", self._given["validation"]
-        if not len(examples):
-            raise UserError(
-                "Nothing in the audit sample has been answered, so there is nothing to measure on: give --test."
-            )
+        place, examples = self._measuring()
         values, predictions, targets = self._evaluate(examples, round)
         rng = generator(self.config.seed, round, "interval")
         validation = self._given.get("validation")
@@ -409,6 +416,29 @@ class Workspace:
             "agreement": self._agreement(round),
             "validation": self._evaluate(validation, round)[0] if validation else None,
         }
+
+    def measure_start(self) -> dict[str, Any] | None:
+        """Return the values of the model that no label has trained and their intervals; None where it cannot answer."""
+        if not self.learner.ready:
+            return None
+        _, examples = self._measuring()
+        values, predictions, targets = self._evaluate(examples, -1)
+        rng = generator(self.config.seed, 0, "interval of the start")
+        return {"values": values, "intervals": self.task.intervals(predictions, targets, rng)}
+
+    def _measuring(self) -> tuple[str, Dataset]:
+        """Return the name of the set that measures, and its examples; raises ``UserError`` where there are none."""
+        if "test" in self._given:
+            place, examples = "test", self._given["test"]
+        elif self.config.audit:
+            place, examples = "audit", self._audited()
+        else:
+            place, examples = "validation", self._given["validation"]
+        if not len(examples):
+            raise UserError(
+                "Nothing in the audit sample has been answered, so there is nothing to measure on: give --test."
+            )
+        return place, examples
 
     def watched(self, round: int) -> dict[str, Any]:
         """Return what stopping rules read of the model of a round, {} where there are none.

@@ -1,18 +1,20 @@
 """Which folder a run lives in, and what may not change there."""
 
-import os
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from dal_nlp.core.config import RunConfig, fingerprint, identity
+from dal_nlp.core.config import fingerprint, identity
 from dal_nlp.core.distributed import is_main
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import State, read_state
-
-#: What chose and answered in a run. A class of the user's own that is named there may not be at hand.
-_OF_CHOOSING = ("strategy", "strategy_options", "initial_strategy", "oracle", "query")
+from dal_nlp.core.files import replace_file, sweep
+from dal_nlp.core.moved_keys import as_now, first_head
+from dal_nlp.ledger.ledger import read_state
+from dal_nlp.ledger.state import State
+from dal_nlp.session.config import RunConfig
 
 
 def choose_folder(config: RunConfig) -> Path:
@@ -40,11 +42,25 @@ def choose_folder(config: RunConfig) -> Path:
     raise AssertionError("count() does not end")
 
 
-def stored_config(folder: Path, state: State) -> RunConfig:
-    """Return the configuration of a run, as far as it concerns reading and answering; raises ``UserError`` without."""
-    if state.config is None:
-        raise UserError(f"{folder} has not begun: let `dal-nlp run` come past its checks first.")
-    return RunConfig(**{name: value for name, value in state.config.items() if name not in _OF_CHOOSING})
+def continued(config: RunConfig, dump: Mapping[str, Any] | None) -> RunConfig:
+    """Return the configuration of a run that goes on with the head, the mode and the cut it began with.
+
+    Only runs that began before there was a section ``head`` are changed: their defaults were others.
+    """
+    now = None if dump is None else as_now(dump)
+    if now is None or now["head"] != first_head(now["head"]["c"]):
+        return config
+    kept = {name: now[name] for name in ("model", "max_length", "draws", "strategy", "training", "head")}
+    return RunConfig.of({**config.model_dump(), **kept, "descriptions": None})
+
+
+def sweep_folder(folder: Path) -> None:
+    """Remove what killed starts of a run have left half made; the caller holds the folder."""
+    if is_main():
+        sweep(folder, ("model.part",))
+        sweep(folder / "cache", ("tmp*", "*.part"))
+        for place in (folder / "checkpoints", folder / "finish" / "checkpoints", folder / "queries"):
+            sweep(place, ("*.part",))
 
 
 def refuse_differences(folder: Path, state: State, config: RunConfig, digests: dict[str, str]) -> None:
@@ -62,18 +78,11 @@ def refuse_differences(folder: Path, state: State, config: RunConfig, digests: d
 
 
 def write_config(folder: Path, config: RunConfig) -> None:
-    """Write config.yaml: the resolved configuration, loadable with ``--config``, and its fingerprint."""
+    """Write config.yaml, if it is not there or not so: the configuration, for ``--config``, and its fingerprint."""
     if not is_main():
         return
+    path = folder / "config.yaml"
     text = yaml.safe_dump(config.model_dump(mode="json", exclude={"out"}), sort_keys=False, allow_unicode=True)
-    (folder / "config.yaml").write_text(f"# fingerprint: {config.fingerprint()}\n{text}", encoding="utf-8")
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file beside its place and move it there; the process id keeps two writers apart."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    whole = f"# fingerprint: {config.fingerprint()}\n{text}".encode()
+    if not path.is_file() or path.read_bytes() != whole:
+        replace_file(path, whole)

@@ -5,16 +5,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dal_nlp.annotation import Oracle
-from dal_nlp.core.config import RunConfig
 from dal_nlp.core.distributed import check_same, is_main, main_first, step
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import Ledger, Target
 from dal_nlp.core.progress import Progress
+from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted
-from dal_nlp.data.corpus import Corpus, read_answers, read_corpus, read_pool, write_rejected
+from dal_nlp.data.corpus import Corpus, read_corpus, read_pool, write_rejected
+from dal_nlp.data.examples import class_names
+from dal_nlp.data.joined_answers import read_answers
+from dal_nlp.data.label_checks import check_labels
+from dal_nlp.ledger.events import ConfigEvent, NoteEvent, PoolEvent
+from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.pool import fetch
 from dal_nlp.readers.text_files import place
+from dal_nlp.session.config import RunConfig
 from dal_nlp.session.folder import refuse_differences, write_config
 
 
@@ -53,15 +58,25 @@ class Files:
     def _read(self) -> None:
         """Read every file; the pool last, without the rows that measure or train already."""
         config, task, cache = self.config, self._task, self._folder / "cache"
+        # Labels known before the first fit: a class that has not been seen yet still has its output.
+        old = self._ledger.state.labels
+        if not config.labels:
+            task.labels = list(old)
+        assert config.data is not None  # every task without data has a demonstration, or RunConfig refuses
+        sources = {"test": config.test, "validation": config.validation, "labeled": config.labeled}
+        classes = class_names([source for source in (config.data, *sources.values()) if source], task)
         self.given: dict[str, Corpus] = {}
-        for name, source in (("test", config.test), ("validation", config.validation), ("labeled", config.labeled)):
+        for name, source in sources.items():
             if source:
                 self._progress.say(f"Reading {source}")
                 others = {other: corpus.contents for other, corpus in self.given.items()}
                 self.given[name] = read_corpus(
-                    source, task, config, cache, name, need_targets=True, exclude=others, strict=config.strict
+                    *(source, task, config, cache, name),
+                    need_targets=True,
+                    exclude=others,
+                    strict=config.strict,
+                    classes=classes,
                 )
-        assert config.data is not None  # every task without data has a demonstration, or RunConfig refuses
         self._progress.say(f"Reading {config.data}")
         self.corpus = read_pool(
             config.data,
@@ -69,15 +84,14 @@ class Files:
             config,
             cache,
             need_targets=self._oracle.from_file,
-            answers=read_answers(config.answers, task, config) if config.answers else None,
+            answers=read_answers(config.answers, task, config, self._remarks) if config.answers else None,
             exclude={name: corpus.contents for name, corpus in self.given.items()},
             strict=config.strict,
-            previous=(self._ledger.state.pool or {}).get("digest"),
+            classes=classes,
+            previous=self._ledger.state.pool.digest if self._ledger.state.pool else None,
         )
-        # Labels known before the first fit: a class that has not been seen yet still has its output.
-        old = self._ledger.state.labels
-        if not self.config.labels:
-            self._task.labels = list(old)
+        for corpus in (self.corpus, *self.given.values()):
+            self._remarks += corpus.remarks
         self._task.learn_labels(
             [target for c in (self.corpus, *self.given.values()) for target in c.distinct_targets()]
         )
@@ -90,10 +104,18 @@ class Files:
 
     def _compare_labels(self) -> None:
         """Refuse a simulation that can show one label only, and find the labels that only measure."""
-        if "shared outcomes" not in self._task.offers or not self._oracle.from_file:
+        if "shared outcomes" not in self._task.offers:
             return
+        corpora = {self.config.data or "": self.corpus, **{c.source: c for c in self.given.values()}}
+        counts = {source: corpus.target_counts() for source, corpus in corpora.items()}
         sources = [self.corpus, *(corpus for name, corpus in self.given.items() if name == "labeled")]
         learnt = [target for corpus in sources for target in corpus.distinct_targets()]
+        measuring = [corpus.source for name, corpus in self.given.items() if name != "labeled"]
+        named = self.config.labels
+        known = learnt if self._oracle.from_file else [*(named or ()), *learnt] if named else []
+        self._remarks += check_labels(counts, known, measuring, given=named is not None, strict=self.config.strict)
+        if not self._oracle.from_file:
+            return
         if all(target == learnt[0] for target in learnt):
             raise UserError(
                 f"Every row of {self.config.data} has the label {learnt[0]!r}, so there is nothing to learn: check "
@@ -147,20 +169,19 @@ class Files:
         dump = self._given_config.model_dump(mode="json", exclude={"out"})
         if (state.config, state.digests, state.labels) != (dump, self._digests, self._task.labels):
             labels = list(self._task.labels)
-            self._ledger.append("config", {"config": dump, "digests": self._digests, "labels": labels})
-            write_config(self._folder, self._given_config)
+            self._ledger.append(ConfigEvent(config=dump, digests=self._digests, labels=labels))
+        write_config(self._folder, self._given_config)
         rejected = [row for corpus in (self.corpus, *self.given.values()) for row in corpus.rejected]
-        if state.pool is None or state.pool["digest"] != self.corpus.digest:
+        if state.pool is None or state.pool.digest != self.corpus.digest:
             self._ledger.append(
-                "pool",
-                {
-                    "file": self.config.data,
-                    "rows": len(self.corpus),
-                    "digest": self.corpus.digest,
-                    "added": self.corpus.added,
-                    "gone": self.corpus.gone,
-                    "rejected": dict(Counter(f"{row.file}: {row.reason}" for row in rejected)),
-                },
+                PoolEvent(
+                    file=self.config.data,
+                    rows=len(self.corpus),
+                    digest=self.corpus.digest,
+                    added=self.corpus.added,
+                    gone=self.corpus.gone,
+                    rejected=dict(Counter(f"{row.file}: {row.reason}" for row in rejected)),
+                )
             )
         if is_main():
             write_rejected(self._folder / "rejected.csv", rejected)
@@ -176,7 +197,7 @@ class Files:
     def note(self, text: str) -> None:
         """Say something once, on screen and in the report."""
         if text not in self._ledger.state.notes:
-            self._ledger.append("note", {"text": text})
+            self._ledger.append(NoteEvent(text=text))
         self._progress.say(text)
 
 

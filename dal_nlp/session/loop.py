@@ -5,6 +5,7 @@ again. Round 0 chooses with the initial strategy and the pretrained model; round
 """
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,26 +13,38 @@ from typing import Any
 
 import numpy as np
 
-from dal_nlp.annotation import Answer, Answerer, Channel, Label, Opinion, Oracle
-from dal_nlp.core.config import RunConfig
-from dal_nlp.core.distributed import check_same, is_main, share, share_each, step
+from dal_nlp.annotation import Answer, Channel, Label, Opinion, Oracle
+from dal_nlp.annotation.simulated import Answerer
+from dal_nlp.core.distributed import GONE, check_same, is_main, share, share_each, step
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import Ledger, Target
-from dal_nlp.core.progress import Console, Progress, Silent
+from dal_nlp.core.progress import Console, Logged, Progress, Silent
 from dal_nlp.core.rng import generator
+from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted
+from dal_nlp.ledger.events import (
+    AuditEvent,
+    Event,
+    FinishedEvent,
+    MetricsEvent,
+    PseudoLabelsEvent,
+    QueryEvent,
+    RemainderEvent,
+    StoppedEvent,
+)
+from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.trainer import Fit
 from dal_nlp.models.vectors import Positions
 from dal_nlp.report import files as report
 from dal_nlp.report.tracking import Tracking, settings
 from dal_nlp.session import stopping
+from dal_nlp.session.config import RunConfig
 from dal_nlp.session.context import Workspace
-from dal_nlp.session.folder import choose_folder
+from dal_nlp.session.folder import choose_folder, continued, sweep_folder
 from dal_nlp.session.pseudo_labels import Policy
 from dal_nlp.session.query import query
-from dal_nlp.strategies import Selection, Strategy
+from dal_nlp.strategies.base import Selection, Strategy
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,14 @@ class Session:
         oracle: See ``task``; any callable will do, see ``oracles.Answerer``.
         progress: Where the run is shown; nowhere if left out.
         ledger: Where its events go; the one of its folder if left out.
+        on_event: Called with each further event of the ledger (see ``core.events``) once it is on the disk, in the main
+            process. What it raises ends the run, and the same command goes on.
+
+    The loggers under ``dal_nlp`` are told all sentences (INFO), warnings, and the names of events (DEBUG).
+
+    Example:
+        >>> from dal_nlp import RunConfig, Session
+        >>> session = Session(RunConfig(task="sentiment"), on_event=lambda event: print(event.name))
     """
 
     def __init__(
@@ -81,11 +102,13 @@ class Session:
         oracle: Oracle | Answerer | None = None,
         progress: Progress | None = None,
         ledger: Ledger | None = None,
+        on_event: Callable[[Event], object] | None = None,
     ) -> None:
         self.config = config
+        self._on_event = on_event
         self._given_ledger = ledger
         self._parts = (task, strategy, initial_strategy, oracle)
-        self._progress = Silent() if progress is None else progress
+        self._progress = Logged(Silent() if progress is None else progress)
 
     def run(self) -> Result:
         """Run to the end, or until answers are missing.
@@ -96,8 +119,12 @@ class Session:
         check_same("setting", settings(self.config))
         folder = share(choose_folder(self.config))
         with ExitStack() as opened:
-            self._ledger = opened.enter_context(Ledger(folder) if self._given_ledger is None else self._given_ledger)
+            self._ledger = opened.enter_context(self._given_ledger or Ledger(folder, GONE))
             self._state = self._ledger.state
+            self.config = continued(self.config, self._state.config)
+            sweep_folder(folder)
+            if self._on_event is not None and is_main():
+                self._ledger.subscribe(self._on_event)
             self._work = work = Workspace(self.config, folder, self._ledger, *self._parts, self._progress)
             self._tracked = opened.enter_context(Tracking(self.config.track, folder, work.config, self._state.metrics))
             self._draw_audit()
@@ -117,9 +144,10 @@ class Session:
                 pending = self._ask(self._state.queries[round].ids, round)
                 if not pending:
                     self._evaluate(round, self._fit(round))
-            if stop and self._state.stopped is None:
+            if stop and not (self._state.stopped and work.learner.is_finished(self._state.round - 1)):
                 self._finish(self._state.round - 1)
-                self._ledger.append("stopped", {"why": stop.why, "read_test": stop.read_test})
+            if stop and self._state.stopped is None:
+                self._ledger.append(StoppedEvent(why=stop.why, read_test=stop.read_test))
             self._report()
             return self._result(folder, pending)
 
@@ -129,7 +157,7 @@ class Session:
             rng = generator(self.config.seed, 0, "audit")
             positions = self._work.candidates(0)
             ids = self._work.ids(rng.permutation(positions)[: self.config.audit])
-            self._ledger.append("audit", {"ids": ids, "texts": self._work.texts(ids)})
+            self._ledger.append(AuditEvent(ids=ids, texts=self._work.texts(ids)))
 
     @step("choosing")
     def _choose(self, round: int) -> None:
@@ -144,6 +172,7 @@ class Session:
             return
         # What the draw of the candidates depended on is how many were wanted.
         k = len(asked.ids) - asked.ahead + asked.notes.get("fewer_by_group", 0) if asked else work.wanted(round)
+        self._restore(round - 1)
         positions = work.drawn(round, k)
         pool = work.pool(positions, round)
         started = time.perf_counter()  # what is loaded or encoded once is no time of choosing
@@ -179,19 +208,18 @@ class Session:
         seconds = time.perf_counter() - started
         pool_seconds = pool.seconds + (pool.labelled.seconds if pool.has_labelled else 0)
         self._ledger.append(
-            "query",
-            {
-                "round": round,
-                "ids": ids,
-                "scores": scores,
-                "texts": work.texts(ids),
-                "strategy": work.strategy(round)[0],
-                "pool_seconds": pool_seconds,
-                "choose_seconds": seconds - pool_seconds,
-                "notes": notes,
-                "guesses": guesses,
-                "ahead": len(ahead),
-            },
+            QueryEvent(
+                round=round,
+                ids=ids,
+                scores=scores,
+                texts=work.texts(ids),
+                strategy=work.strategy(round)[0],
+                pool_seconds=pool_seconds,
+                choose_seconds=seconds - pool_seconds,
+                notes=notes,
+                guesses=guesses,
+                ahead=len(ahead),
+            )
         )
 
     def _go_on(self, round: int, positions: Positions, pool: Pool, k: int, further: int) -> None:
@@ -210,17 +238,16 @@ class Session:
         ids = [ids[place] for place in rest]
         guesses = work.guesses(pool, selection.positions[rest], ids) if work.knows(round) else []
         self._ledger.append(
-            "remainder",
-            {
-                "round": round,
-                "ids": ids,
-                "scores": selection.scores[rest].tolist(),
-                "texts": work.texts(ids),
-                "strategy": work.strategy(round)[0],
-                "pool_seconds": 0.0,  # what the round has measured is remembered
-                "choose_seconds": time.perf_counter() - started,
-                "guesses": guesses,
-            },
+            RemainderEvent(
+                round=round,
+                ids=ids,
+                scores=selection.scores[rest].tolist(),
+                texts=work.texts(ids),
+                strategy=work.strategy(round)[0],
+                pool_seconds=0.0,  # what the round has measured is remembered
+                choose_seconds=time.perf_counter() - started,
+                guesses=guesses,
+            )
         )
 
     def _guess(self, round: int, positions: Positions, pool: Pool, policy: Policy) -> None:
@@ -229,35 +256,40 @@ class Session:
         asked = np.flatnonzero(np.isin(positions, work.corpus.positions(self._state.queries[round].ids)))
         guesses = policy.choose(pool, asked, round, generator(self.config.seed, round, "pseudo-labels"))
         self._ledger.append(
-            "pseudo",
-            {
-                "round": round,
-                "ids": work.ids(positions[guesses.positions]),
-                "targets": [work.task.labels[outcome] for outcome in guesses.outcomes],
-                "weight": self.config.pseudo_labels.weight,
-                "threshold": guesses.threshold,
-            },
+            PseudoLabelsEvent(
+                round=round,
+                ids=work.ids(positions[guesses.positions]),
+                targets=[work.task.labels[outcome] for outcome in guesses.outcomes],
+                weight=self.config.pseudo_labels.weight,
+                threshold=guesses.threshold,
+            )
         )
 
     @step("asking")
     def _ask(self, ids: list[str], round: int | None) -> list[str]:
-        """Put the unanswered ones of ``ids`` to the oracle, each answer to the disk at once; return what is pending."""
-        open_ids = self._state.pending(ids)
-        for answer in share_each(self._work.oracle.label(self._work.questions(open_ids, round))):
-            self._check_answer(answer)
-            name, values = answer.event()
-            self._ledger.append(name, {"round": round, **values})
+        """Put the unanswered ones of ``ids`` to the oracle; return what is pending.
+
+        Each answer of people is on the disk before the next is asked for; those of a simulation are written together.
+        """
+        oracle, questions = self._work.oracle, self._work.questions(self._state.pending(ids), round)
+        if oracle.from_file:
+            answers = share(list(oracle.label(questions)) if is_main() else [])
+            self._ledger.extend([self._checked(answer).event(round) for answer in answers])
+        else:
+            for answer in share_each(oracle.label(questions)):
+                self._ledger.append(self._checked(answer).event(round))
         return self._state.pending(ids)
 
-    def _check_answer(self, answer: Answer | Channel) -> None:
-        """Raise ``UserError`` for an answer that the run cannot use, before it is written down for good."""
+    def _checked(self, answer: Answer | Channel) -> Answer | Channel:
+        """Return an answer; raises ``UserError`` for one that the run cannot use, before it is written down."""
         if isinstance(answer, Channel):
-            return
+            return answer
         if answer.id not in self._state.ever_asked:
             raise UserError(f"The oracle answered {answer.id!r}, which was not asked: yield ids of the queries.")
         said = answer.answer if isinstance(answer, Opinion) else answer
         if isinstance(said, Label):
             self._work.check(said.id, said.target)
+        return answer
 
     @step("training")
     def _fit(self, round: int) -> Fit:
@@ -265,6 +297,8 @@ class Session:
         work = self._work
         done = work.learner.fitted(round)
         if done is None:
+            if work.config.training.warm_start:
+                self._restore(round - 1)
             examples, weights = work.training_set(round)
             if not len(examples):
                 raise UserError(
@@ -277,14 +311,20 @@ class Session:
             work.learner.save(round, done)
         return done
 
+    def _restore(self, round: int) -> None:
+        """Have the model of a finished round; it is fitted again where its checkpoint has gone or cannot be read."""
+        if round >= 0 and not self._work.learner.has(round):
+            self._progress.say(f"The model of round {round} is not there any more: it is fitted again.")
+            self._fit(round)
+
     @step("evaluating")
     def _evaluate(self, round: int, done: Fit) -> None:
         """Measure the model of a round; the numbers of this round are complete with this event."""
-        self._ledger.append("metrics", {**self._measured(round, done), "watched": self._work.watched(round)})
-        self._tracked.log(self._state.metrics[-1])
-        rules = stopping.traces(self._work.config, self._state, self._work.task.consistency)
-        if rules:
-            self._ledger.append("trace", {"round": round, "rules": rules})
+        start = self._work.measure_start() if round == 0 else None
+        event = MetricsEvent(**self._measured(round, done), watched=self._work.watched(round), start=start)
+        rules = stopping.traces(self._work.config, self._state, event, self._work.task.consistency)
+        self._ledger.append(replace(event, rules=rules))
+        self._tracked.log(event)
         self._progress.say(report.round_line(self._state))
         if not self._work.learner.instant:
             self._report()
@@ -305,6 +345,7 @@ class Session:
             "loss": done.loss,
             "attempts": done.attempts,
             "collapsed": done.collapsed,
+            "learner": done.notes,
         }
 
     @step("finishing")
@@ -312,10 +353,11 @@ class Session:
         """Leave the run's model in its place; where it is wanted, all weights are trained once before that."""
         work = self._work
         learner = work.learner
+        self._restore(round)
         if work.config.finish == "full":
             work.train_whole()
             if self._state.finished is None or work.learner.fitted(round) is None:
-                self._ledger.append("finished", self._measured(round, self._fit(round)))
+                self._ledger.append(FinishedEvent(**self._measured(round, self._fit(round))))
         learner.finish(round)
 
     def _report(self) -> None:
@@ -330,9 +372,9 @@ class Session:
         if state.stopped and state.late:
             said = counted(len(state.late), "answer")
             remarks.append(f"Changed after the last fit: {said}; raise --rounds or --budget to train with that.")
-        return Result(
-            folder, state.metrics, dict(state.answers), model_dir, state.stopped, pending, state.finished, remarks
-        )
+        curve = [event.as_dict() for event in state.metrics]
+        finished = state.finished.as_dict() if state.finished else None
+        return Result(folder, curve, dict(state.answers), model_dir, state.stopped, pending, finished, remarks)
 
 
 def run(config: RunConfig, quiet: bool = False) -> Result:

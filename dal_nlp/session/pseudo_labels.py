@@ -6,7 +6,7 @@ A pseudo-label is no label. It costs nothing, is counted nowhere, and the exampl
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 from dal_nlp.core.config import PseudoLabelsConfig
 from dal_nlp.core.errors import Unsupported
 from dal_nlp.core.plugins import import_class
-from dal_nlp.models.pool import Pool, Probe
-from dal_nlp.models.vectors import Positions
-from dal_nlp.strategies import probes
-from dal_nlp.strategies.selectors import descending
+
+if TYPE_CHECKING:
+    from dal_nlp.models.pool import Pool, Probe
+    from dal_nlp.models.vectors import Positions
+
+#: What all policies are derived from.
+POLICY = "dal_nlp.session.pseudo_labels:Policy"
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Guesses:
         threshold: What decided, in the policy's own unit; kept in the ledger.
     """
 
-    positions: Positions
+    positions: NDArray[np.int64]
     outcomes: NDArray[np.int64]
     threshold: float
 
@@ -44,13 +47,13 @@ class Policy(ABC):
     """
 
     requires: ClassVar[frozenset[str]] = frozenset({"shared outcomes"})
-    reads: ClassVar[tuple[Probe, ...]] = ()
+    reads: ClassVar["tuple[Probe, ...]"] = ()
 
     def __init__(self, config: PseudoLabelsConfig) -> None:
         self.config = config
 
     @abstractmethod
-    def choose(self, pool: Pool, asked: Positions, round: int, rng: np.random.Generator) -> Guesses:
+    def choose(self, pool: "Pool", asked: "Positions", round: int, rng: np.random.Generator) -> Guesses:
         """Choose among the positions of the pool that are not ``asked``.
 
         Args:
@@ -61,49 +64,21 @@ class Policy(ABC):
         """
 
 
-class Ceal(Policy):
-    """The most uncertain for people, the surest for the model: entropy, with pseudo-labels for the confident remainder.
-
-    In round r an example trains as its most likely class c if H(p) / log C < max(0, threshold - decay r), and if it is
-    among the ``max_per_class`` of lowest entropy of those that are c, or the largest class would flood the rest. As a
-    strategy, ``ceal`` stands for ``--strategy entropy --pseudo-labels ceal``; any other strategy goes with
-    ``--pseudo-labels ceal`` too. Its options are set by ``--set pseudo_labels.threshold=0.05``, likewise ``decay``,
-    ``max_per_class`` and ``weight`` (in the loss; a label has 1). All pseudo-labels are dropped after the fit, and the
-    first choice, which is made with an untrained output layer, has none.
-
-    Reads: log_probs.
-    Cost: one pass, which it shares with the strategy; O(N C).
-    Tasks: classification.
-    Reference: Wang et al. (2017), Cost-effective active learning for deep image classification, section III and alg. 1.
-    Deviations: the entropy is divided by log C, so that one threshold serves any number of classes; the cap and the
-        weight are ours; where the entropy strategy chooses, near-duplicates are left out as everywhere.
-    """
-
-    reads = (probes.entropy, probes.class_log_probs)
-
-    def choose(self, pool: Pool, asked: Positions, round: int, rng: np.random.Generator) -> Guesses:
-        """Choose the confident remainder."""
-        entropies, log_probs = pool.collect(*self.reads)
-        threshold = max(0.0, self.config.threshold - self.config.decay * round)
-        sure = entropies.astype(np.float64) / np.log(log_probs.shape[1]) < threshold
-        sure[asked] = False
-        order = descending(-entropies, rng)
-        order = order[sure[order]]
-        outcomes = log_probs[order].argmax(1)
-        kept = np.zeros(len(order), dtype=bool)
-        for outcome in np.unique(outcomes):
-            kept[np.flatnonzero(outcomes == outcome)[: self.config.max_per_class]] = True
-        return Guesses(order[kept], outcomes[kept], threshold)
-
-
-PSEUDO_LABELS: Mapping[str, type[Policy]] = {"ceal": Ceal}
+PSEUDO_LABELS: Mapping[str, str] = {"ceal": "dal_nlp.session.ceal:Ceal"}
 
 
 def make_policy(config: PseudoLabelsConfig) -> Policy | None:
     """Build the policy of a run, None where it has none; raises ``UserError`` for an unknown name."""
     if config.policy == "none":
         return None
-    return import_class("pseudo-label policy", config.policy, PSEUDO_LABELS)(config)
+    policy: Policy = import_class("pseudo-label policy", config.policy, PSEUDO_LABELS, POLICY)(config)
+    return policy
+
+
+def check_policy_name(config: PseudoLabelsConfig) -> None:
+    """Check the name of a policy; raises ``UserError``. Those of the table are not imported for it."""
+    if config.policy != "none" and config.policy not in PSEUDO_LABELS:
+        make_policy(config)
 
 
 def check_policy(policy: Policy | None, name: str, offers: frozenset[str]) -> None:

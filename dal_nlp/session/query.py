@@ -14,8 +14,8 @@ from dal_nlp.core.distributed import share
 from dal_nlp.core.errors import NoStates
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Array, Positions
-from dal_nlp.strategies import Selection, Strategy, make_strategy, probes
-from dal_nlp.strategies.base import checked
+from dal_nlp.strategies import make_strategy, probes
+from dal_nlp.strategies.base import Selection, Strategy, checked
 from dal_nlp.strategies.clustering import blocks
 from dal_nlp.strategies.selectors import descending, unit
 

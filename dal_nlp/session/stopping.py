@@ -1,13 +1,14 @@
 """Why a run stops."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import unknown
-from dal_nlp.core.ledger import Event, State
 from dal_nlp.core.text import counted
+from dal_nlp.ledger.events import MetricsEvent
+from dal_nlp.ledger.state import State
+from dal_nlp.session.config import RunConfig
 from dal_nlp.session.stopping_history import Agreement, History, Round
 from dal_nlp.session.stopping_language import leaves, parse
 from dal_nlp.session.stopping_rules import Change, Plateau, Rule, Stable, Target, Uncertainty
@@ -53,17 +54,6 @@ def reason(config: RunConfig, state: State, candidates: int, agreement: Agreemen
     return None
 
 
-def room(config: RunConfig, state: State) -> int:
-    """Return how many answers ahead of the next round the run has a use for; 0 where no round is to come.
-
-    The budget always keeps a whole round that can be chosen by what was learnt.
-    """
-    if state.stopped is not None or len(state.queries) > (config.rounds or 0):
-        return 0
-    open_ids = state.pending([*(state.audit or []), *(id for query in state.queries for id in query.ids)])
-    return max(0, (config.budget or 0) - state.spent - len(open_ids) - config.query_size)
-
-
 def rule_of(config: RunConfig) -> Rule | None:
     """Return the rule of a run, None where there is none beside budget, rounds and target."""
     return parse(config.stop) if config.stop is not None else None
@@ -83,37 +73,35 @@ def check_metrics(config: RunConfig, metrics: Sequence[str]) -> None:
             raise unknown("metric", leaf.metric, metrics)
 
 
-def history_of(state: State, agreement: Agreement) -> History:
-    """Return what the rules read, from the finished rounds of a ledger."""
+def history_of(state: State, agreement: Agreement, further: Iterable[MetricsEvent] = ()) -> History:
+    """Return what the rules read, from the finished rounds of a ledger and ``further`` ones that it does not hold."""
     read = {id: len(text) for query in state.queries for id, text in zip(query.ids, query.texts, strict=True)}
     audit = sum(len(text) for text in state.audit_texts)
     rounds = []
-    for event in state.metrics:
-        asked = [id for query in state.queries if query.round <= event["round"] for id in query.ids]
+    for event in (*state.metrics, *further):
+        asked = [id for query in state.queries if query.round <= event.round for id in query.ids]
         bought = [id for id in asked if id in state.answers]
-        watched: Mapping[str, Any] = event.get("watched") or {}
         rounds.append(
             Round(
-                labels=event["labels"],
+                labels=event.labels,
                 spent=len(bought) + sum(id in state.answers for id in state.audit or []),
                 characters=audit + sum(read[id] for id in bought),
                 metrics=scores(event),
-                examples=tuple(watched.get("examples", ())),
-                uncertainty=watched.get("uncertainty"),
-                stop_set=tuple(watched.get("stop_set", ())),
+                examples=tuple(event.watched.get("examples", ())),
+                uncertainty=event.watched.get("uncertainty"),
+                stop_set=tuple(event.watched.get("stop_set", ())),
             )
         )
     return History(tuple(rounds), agreement)
 
 
-def scores(event: Event) -> Mapping[str, float]:
+def scores(event: MetricsEvent) -> Mapping[str, float]:
     """Return the scores that rules may read: those of the validation file, else of where the run is measured."""
-    values: Mapping[str, float] = event["validation"] or event["values"]
-    return values
+    return event.validation or event.values
 
 
-def _reads_test(event: Event) -> bool:
-    return event["validation"] is None and event["on"] == "test"
+def _reads_test(event: MetricsEvent) -> bool:
+    return event.validation is None and event.on == "test"
 
 
 def _target_reached(config: RunConfig, state: State) -> Stop | None:
@@ -121,7 +109,7 @@ def _target_reached(config: RunConfig, state: State) -> Stop | None:
     for metric, least in (config.target or {}).items():
         value = scores(last)[metric]
         if value >= least:
-            place = "the validation file" if last["validation"] else f"the {last['on']} set"
+            place = "the validation file" if last.validation else f"the {last.on} set"
             return Stop(f"{metric} {value:.4g} on {place} reached the target of {least:g}", _reads_test(last))
     return None
 
@@ -139,12 +127,15 @@ def _rule_fires(config: RunConfig, state: State, agreement: Agreement) -> Stop |
     return Stop(f"the rule `{config.stop}` says so ({found})", read_test)
 
 
-def traces(config: RunConfig, state: State, agreement: Agreement) -> list[dict[str, Any]]:
-    """Return what each rule has watched after the last round: {"rule", "value", "limit", "fires"}."""
+def traces(config: RunConfig, state: State, last: MetricsEvent, agreement: Agreement) -> list[dict[str, Any]]:
+    """Return what each rule has watched after the last round: {"rule", "value", "limit", "fires"}.
+
+    The numbers of that round, ``last``, are not in the ledger yet.
+    """
     rule = rule_of(config)
     if rule is None:
         return []
-    history = history_of(state, agreement)
+    history = history_of(state, agreement, [last])
     return [
         {"rule": str(leaf), "value": leaf.value(history), "limit": leaf.limit, "fires": leaf.fires(history)}
         for leaf in leaves(rule)

@@ -40,6 +40,9 @@ RULES: Mapping[str, type[Rule]] = {
     "plateau": Plateau,
 }
 
+#: Words, signs and numbers of the longest sentence; brackets within brackets.
+MOST_TOKENS, DEEPEST = 1000, 50
+
 _TOKEN = re.compile(r"[(),=]|[^\s(),=]+")
 
 
@@ -106,22 +109,17 @@ def leaves(rule: Rule) -> Iterator[Rule]:
         yield rule
 
 
-def trace(rule: Rule, history: History) -> list[float | None]:
-    """Return what a rule watched after each round."""
-    return [rule.value(history.until(rounds)) for rounds in range(1, len(history.rounds) + 1)]
-
-
-def first_firing(rule: Rule, history: History) -> int | None:
-    """Return the round after which a rule would have stopped the run, or None."""
-    return next((round for round in range(len(history.rounds)) if rule.fires(history.until(round + 1))), None)
-
-
 class _Reader:
     """Reads rules off a list of tokens, one after the other."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens = _TOKEN.findall(text)
+        self.depth = 0
+        if len(self.tokens) > MOST_TOKENS:
+            raise UserError(
+                f"The stopping rule {text[:60]!r}... has {len(self.tokens):,} words and signs; {MOST_TOKENS:,} may be."
+            )
 
     @property
     def next(self) -> str | None:
@@ -142,8 +140,9 @@ class _Reader:
 
     def expected(self, what: str) -> UserError:
         found = "it ends" if self.next is None else f"there is {self.next!r}"
+        text = self.text if len(self.text) <= 200 else f"{self.text[:200]}..."
         return UserError(
-            f"The stopping rule {self.text!r} cannot be read: {found} where {what} should be; it is written like "
+            f"The stopping rule {text!r} cannot be read: {found} where {what} should be; it is written like "
             "'stable or budget=500'."
         )
 
@@ -161,7 +160,13 @@ class _Reader:
 
     def rule(self) -> Rule:
         if self.take("("):
+            self.depth += 1
+            if self.depth > DEEPEST:
+                raise UserError(
+                    f"The stopping rule {self.text[:60]!r}... has brackets within brackets, {DEEPEST} deep."
+                )
             inner = self.any_of()
+            self.depth -= 1
             if not self.take(")"):
                 raise self.expected("')'")
             return inner

@@ -12,8 +12,8 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from dal_nlp.compare.statistics import t_interval
 from dal_nlp.core.errors import unknown
+from dal_nlp.report.learning_curves import t_interval
 from dal_nlp.session.stopping_history import History
 
 Count = Annotated[int, Field(ge=1)]

@@ -1,73 +1,52 @@
 """The strategies by name."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dal_nlp.core.errors import Unsupported, UserError, unknown
 from dal_nlp.core.plugins import construct, import_class
-from dal_nlp.strategies.alps import Alps
-from dal_nlp.strategies.badge import Badge
-from dal_nlp.strategies.bait import Bait
-from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS, Selection, Strategy
-from dal_nlp.strategies.batchbald import BatchBald
-from dal_nlp.strategies.bayesian import Bald, MeanStd, VariationRatio
-from dal_nlp.strategies.bleuvar import BleuVariance
-from dal_nlp.strategies.cal import Cal
-from dal_nlp.strategies.cluster_margin import ClusterMargin
-from dal_nlp.strategies.coreset import Coreset
-from dal_nlp.strategies.discriminative import Discriminative
-from dal_nlp.strategies.dual import Dual
-from dal_nlp.strategies.egl import EGL
-from dal_nlp.strategies.epig import Epig
-from dal_nlp.strategies.idds import IDDS
-from dal_nlp.strategies.kmeans import KMeans
-from dal_nlp.strategies.learning_loss import LearningLoss
-from dal_nlp.strategies.lobster import Lobster
-from dal_nlp.strategies.normalized_entropy import NormalizedEntropy
-from dal_nlp.strategies.probcover import ProbCover
-from dal_nlp.strategies.random import Random
-from dal_nlp.strategies.sequences import ENSP, ENSV, NSP
-from dal_nlp.strategies.span_disagreement import SpanDisagreement
-from dal_nlp.strategies.stochastic import PREFIX, PowerBald, make_stochastic
-from dal_nlp.strategies.suggestive import Suggestive
-from dal_nlp.strategies.typiclust import TypiClust
-from dal_nlp.strategies.uncertainty import Entropy, LeastConfidence, Margin
-from dal_nlp.strategies.weighted_kmeans import WeightedKMeans
+from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS
 
-STRATEGIES: Mapping[str, type[Strategy]] = {
-    "random": Random,
-    "least_confidence": LeastConfidence,
-    "margin": Margin,
-    "entropy": Entropy,
-    "normalized_entropy": NormalizedEntropy,
-    "span_disagreement": SpanDisagreement,
-    "kmeans": KMeans,
-    "variation_ratio": VariationRatio,
-    "mean_std": MeanStd,
-    "bald": Bald,
-    "power_bald": PowerBald,
-    "batchbald": BatchBald,
-    "epig": Epig,
-    "badge": Badge,
-    "egl": EGL,
-    "bait": Bait,
-    "coreset": Coreset,
-    "typiclust": TypiClust,
-    "probcover": ProbCover,
-    "cal": Cal,
-    "discriminative": Discriminative,
-    "suggestive": Suggestive,
-    "cluster_margin": ClusterMargin,
-    "weighted_kmeans": WeightedKMeans,
-    "alps": Alps,
-    "learning_loss": LearningLoss,
-    "nsp": NSP,
-    "ensp": ENSP,
-    "ensv": ENSV,
-    "bleuvar": BleuVariance,
-    "idds": IDDS,
-    "dual": Dual,
-    "lobster": Lobster,
+if TYPE_CHECKING:
+    from dal_nlp.strategies.base import Strategy
+
+#: What names the stochastic form of a strategy, before the strategy's own name.
+PREFIX = "stochastic:"
+
+STRATEGIES: Mapping[str, str] = {
+    "random": "dal_nlp.strategies.random:Random",
+    "least_confidence": "dal_nlp.strategies.uncertainty:LeastConfidence",
+    "margin": "dal_nlp.strategies.uncertainty:Margin",
+    "entropy": "dal_nlp.strategies.uncertainty:Entropy",
+    "normalized_entropy": "dal_nlp.strategies.normalized_entropy:NormalizedEntropy",
+    "span_disagreement": "dal_nlp.strategies.span_disagreement:SpanDisagreement",
+    "kmeans": "dal_nlp.strategies.kmeans:KMeans",
+    "variation_ratio": "dal_nlp.strategies.bayesian:VariationRatio",
+    "mean_std": "dal_nlp.strategies.bayesian:MeanStd",
+    "bald": "dal_nlp.strategies.bayesian:Bald",
+    "power_bald": "dal_nlp.strategies.stochastic:PowerBald",
+    "batchbald": "dal_nlp.strategies.batchbald:BatchBald",
+    "epig": "dal_nlp.strategies.epig:Epig",
+    "badge": "dal_nlp.strategies.badge:Badge",
+    "egl": "dal_nlp.strategies.egl:EGL",
+    "bait": "dal_nlp.strategies.bait:Bait",
+    "coreset": "dal_nlp.strategies.coreset:Coreset",
+    "typiclust": "dal_nlp.strategies.typiclust:TypiClust",
+    "probcover": "dal_nlp.strategies.probcover:ProbCover",
+    "cal": "dal_nlp.strategies.cal:Cal",
+    "discriminative": "dal_nlp.strategies.discriminative:Discriminative",
+    "suggestive": "dal_nlp.strategies.suggestive:Suggestive",
+    "cluster_margin": "dal_nlp.strategies.cluster_margin:ClusterMargin",
+    "weighted_kmeans": "dal_nlp.strategies.weighted_kmeans:WeightedKMeans",
+    "alps": "dal_nlp.strategies.alps:Alps",
+    "learning_loss": "dal_nlp.strategies.learning_loss:LearningLoss",
+    "nsp": "dal_nlp.strategies.sequences:NSP",
+    "ensp": "dal_nlp.strategies.sequences:ENSP",
+    "ensv": "dal_nlp.strategies.sequences:ENSV",
+    "bleuvar": "dal_nlp.strategies.bleuvar:BleuVariance",
+    "idds": "dal_nlp.strategies.idds:IDDS",
+    "dual": "dal_nlp.strategies.dual:Dual",
+    "lobster": "dal_nlp.strategies.lobster:Lobster",
 }
 
 #: Why what a strategy requires may not be there; where nothing else is said, it is the task that lacks it.
@@ -81,10 +60,22 @@ _LACKING: Mapping[str, str] = {
 #: Names that stand for a strategy and for other settings; the configuration puts these in their place.
 ALIASES: Mapping[str, Mapping[str, Any]] = {"ceal": {"strategy": "entropy", "pseudo_labels": {"policy": "ceal"}}}
 
-__all__ = ["ALIASES", "STRATEGIES", "Selection", "Strategy", "check_fit", "check_states", "make_strategy"]
+
+def strategy_class(name: str) -> "type[Strategy]":
+    """Return the class of a strategy by its name in the table or as ``module:Class``; raises ``UserError``."""
+    return import_class("strategy", name, STRATEGIES, "dal_nlp.strategies.base:Strategy")
 
 
-def make_strategy(name: str, options: Mapping[str, Any]) -> Strategy:
+def check_strategy(name: str, options: Mapping[str, Any]) -> None:
+    """Check the name and the options of a strategy; raises ``UserError`` as ``make_strategy`` does.
+
+    A name of the table without options is looked up in the table alone, so that a configuration loads no torch.
+    """
+    if name not in STRATEGIES or options:
+        make_strategy(name, options)
+
+
+def make_strategy(name: str, options: Mapping[str, Any]) -> "Strategy":
     """Build a strategy by its name in the table, as ``module:Class``, or as ``stochastic:`` before one that has scores.
 
     Raises:
@@ -94,13 +85,15 @@ def make_strategy(name: str, options: Mapping[str, Any]) -> Strategy:
         choice = ALIASES[name]["strategy"]
         raise UserError(f"{name} is more than a choice and works as the --strategy of a run only: use {choice} here.")
     if name.startswith(PREFIX):
+        from dal_nlp.strategies.stochastic import make_stochastic
+
         return construct("strategy", make_stochastic(name.removeprefix(PREFIX), STRATEGIES), options)
     if name not in STRATEGIES and ":" not in name:
         raise unknown("strategy", name, [*STRATEGIES, *ALIASES])
-    return construct("strategy", import_class("strategy", name, STRATEGIES), options)
+    return construct("strategy", strategy_class(name), options)
 
 
-def check_fit(name: str, strategy: Strategy, offers: frozenset[str]) -> None:
+def check_fit(name: str, strategy: "Strategy", offers: frozenset[str]) -> None:
     """Raise ``Unsupported`` where a strategy requires what is not offered, with those that do fit.
 
     Args:
@@ -110,12 +103,12 @@ def check_fit(name: str, strategy: Strategy, offers: frozenset[str]) -> None:
     """
     missing = strategy.requires - offers
     if missing:
-        fitting = sorted(key for key, cls in STRATEGIES.items() if cls.requires <= offers)
+        fitting = sorted(key for key in STRATEGIES if strategy_class(key).requires <= offers)
         needs = [f"{need}, {_LACKING.get(need, 'which this task does not have')}" for need in sorted(missing)]
         raise Unsupported(f"The strategy {name!r} needs {'; and '.join(needs)}; these fit: {', '.join(fitting)}.")
 
 
-def check_states(name: str, strategy: Strategy, offers: frozenset[str], model: str) -> None:
+def check_states(name: str, strategy: "Strategy", offers: frozenset[str], model: str) -> None:
     """Raise ``Unsupported`` where a strategy reads hidden states that a model does not have, with those that fit.
 
     Args:
@@ -125,7 +118,8 @@ def check_states(name: str, strategy: Strategy, offers: frozenset[str], model: s
         model: Of which class the model is.
     """
     if strategy.reads_states:
-        fitting = sorted(key for key, cls in STRATEGIES.items() if cls.requires <= offers and not cls.reads_states)
+        classes = {key: strategy_class(key) for key in STRATEGIES}
+        fitting = sorted(key for key, cls in classes.items() if cls.requires <= offers and not cls.reads_states)
         raise Unsupported(
             f"The strategy {name!r} reads hidden states, and {model} does not give one for each token: name a "
             f"query.embedding_model to read in their place, or one of these strategies: {', '.join(fitting)}."

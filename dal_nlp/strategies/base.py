@@ -3,14 +3,15 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.models.pool import Pool
-from dal_nlp.models.vectors import Positions
+
+if TYPE_CHECKING:
+    from dal_nlp.models.pool import Pool
 
 #: What a strategy may require of a run beside what tasks offer: a head that learns to predict losses in every fit, and
 #: a pretrained checkpoint with a masked-LM head.
@@ -27,7 +28,7 @@ class Selection:
         notes: What the strategy has to say about this choice, as JSON values by name; kept in the run's ledger.
     """
 
-    positions: Positions
+    positions: NDArray[np.int64]
     scores: NDArray[np.floating[Any]]
     notes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -46,7 +47,7 @@ class Strategy(ABC):
     reads_states: ClassVar[bool] = False
 
     @abstractmethod
-    def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+    def select(self, pool: "Pool", k: int, rng: np.random.Generator) -> Selection:
         """Choose k distinct positions of the pool, best first.
 
         Args:

@@ -8,9 +8,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from dal_nlp.core.bleu import bleu_variance
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.pool import Pool
+from dal_nlp.strategies.bleu import bleu_variance
 from dal_nlp.strategies.scored import Scored
 from dal_nlp.strategies.selectors import Scores
 

@@ -13,12 +13,14 @@ from pydantic import Field
 from dal_nlp.core.errors import UserError, nearest
 from dal_nlp.core.plugins import import_class
 from dal_nlp.models.pool import Pool
+from dal_nlp.strategies import PREFIX
 from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.strategies.bayesian import Bald
 from dal_nlp.strategies.scored import Scored
 from dal_nlp.strategies.selectors import Scores, descending
 
-PREFIX = "stochastic:"
+#: What all strategies are derived from.
+BASE = "dal_nlp.strategies.base:Strategy"
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class PowerBald(Stochastic, Bald):
     """
 
 
-def make_stochastic(inner: str, table: Mapping[str, type[Strategy]]) -> type[Strategy]:
+def make_stochastic(inner: str, table: Mapping[str, str]) -> type[Strategy]:
     """Return the stochastic form of a scored strategy, a name of the table or ``module:Class``.
 
     Its options are those of the inner strategy and ``beta`` and ``form``.
@@ -72,14 +74,19 @@ def make_stochastic(inner: str, table: Mapping[str, type[Strategy]]) -> type[Str
     Raises:
         UserError: The inner strategy is unknown, or chooses otherwise than by one score an example.
     """
-    cls = import_class("strategy", inner, table)
-    if not issubclass(cls, Scored) or issubclass(cls, Stochastic):
-        names = sorted(name for name, c in table.items() if issubclass(c, Scored) and not issubclass(c, Stochastic))
+    cls = import_class("strategy", inner, table, BASE)
+    if not _has_scores(cls):
+        names = sorted(name for name in table if _has_scores(import_class("strategy", name, table, BASE)))
         raise UserError(
             f"There is no {PREFIX}{inner}, as {inner} does not choose by one score an example{nearest(inner, names)}; "
             f"there are: {', '.join(PREFIX + name for name in names)}."
         )
     return dataclass(frozen=True)(type(f"Stochastic{cls.__name__}", (Stochastic, cls), {"__doc__": Stochastic.__doc__}))
+
+
+def _has_scores(cls: type[Strategy]) -> bool:
+    """Tell whether a strategy chooses by one score an example, and not at random."""
+    return issubclass(cls, Scored) and not issubclass(cls, Stochastic)
 
 
 def power(scores: Scores, rng: np.random.Generator) -> Scores:

@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.categoricals import Categoricals
-from dal_nlp.core.config import RunConfig
-from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError, nearest
-from dal_nlp.core.ledger import Target
+from dal_nlp.core.config import Settings
+from dal_nlp.core.errors import RowError, Unsupported, UserError, nearest
 from dal_nlp.core.plugins import construct
+from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Batch, Example, Feeding, Prediction, pad
+from dal_nlp.data.text_windows import WINDOWS, encode_windows, rows_of, window_size
 from dal_nlp.models.loading import known_labels
 from dal_nlp.models.reading import Wanted, settle
-from dal_nlp.session.stopping_history import cohen_kappa
+from dal_nlp.readers.values import canonical_label, label_of, read_text
 from dal_nlp.tasks import metrics
+from dal_nlp.tasks.metrics import cohen_kappa
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-    from dal_nlp.models.forward import Forward
-    from dal_nlp.models.pool import Pool
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Classification:
         columns: Names of the one or two text columns.
         label_column: Name of the label's column.
         labels: The label set in the order of the model's outputs; learnt from the data where it is empty.
-        max_length: Tokens after which a text is cut.
+        max_length: Tokens after which a text is cut; "auto" where it is read whole, in windows. A pair is always cut.
         fixed: Whether a label outside ``labels`` is an error (it was given by the user) or is taken up.
         tokenizer: A Hugging Face tokenizer; set before anything is encoded.
     """
@@ -51,6 +51,7 @@ class Classification:
     offers: ClassVar[frozenset[str]] = frozenset({"shared outcomes", "draws", "pooled output"})
     asks: ClassVar[Literal["label", "span", "text"]] = "label"
     may_collapse: ClassVar[bool] = True
+    calibrates: bool = False
     ready: bool = False
     reduction: Literal["sum", "mean"] = "sum"
 
@@ -59,7 +60,7 @@ class Classification:
         columns: Sequence[str] = ("text",),
         label_column: str = "label",
         labels: Sequence[str] = (),
-        max_length: int = 128,
+        max_length: int | Literal["auto"] = 128,
         fixed: bool = False,
         tokenizer: Any = None,
     ) -> None:
@@ -70,14 +71,15 @@ class Classification:
         self._max_length, self._fixed = max_length, fixed
 
     @classmethod
-    def from_config(cls, config: RunConfig) -> "Classification":
+    def from_config(cls, config: Settings) -> "Classification":
         """Build the task of a run; raises ``UserError`` for more than two text columns or a label set of one."""
         construct("task", ClassificationOptions, config.task_options)
         if not 1 <= len(config.text_column) <= 2:
             raise UserError(
                 "--text-column wants one column, or two for pairs of texts: --text-column premise,hypothesis."
             )
-        if config.labels is not None and (len(config.labels) < 2 or len(set(config.labels)) < len(config.labels)):
+        given = config.labels
+        if given is not None and (len(given) < 2 or len(set(map(canonical_label, given))) < len(given)):
             raise UserError("--labels wants at least two labels, each of them once: --labels negative,positive.")
         return cls(
             config.text_column, config.label_column, config.labels or (), config.max_length, config.labels is not None
@@ -149,20 +151,17 @@ class Classification:
 
     def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return {"text": ..., "pair": ... or None}; raises ``EmptyRow`` where a text is empty."""
-        texts = [row[column] for column in self._columns]
-        for column, text in zip(self._columns, texts, strict=True):
-            if text is None or not str(text).strip():
-                raise EmptyRow(f"column {column!r} is empty")
-        return {"text": str(texts[0]), "pair": str(texts[1]) if len(texts) == 2 else None}
+        texts = [read_text(row, column) for column in self._columns]
+        return {"text": texts[0], "pair": texts[1] if len(texts) == 2 else None}
 
     def read_target(self, row: Mapping[str, Any]) -> Target | None:
         """Return the label as text; raises ``RowError`` for several labels and for one outside ``labels``."""
-        label = row.get(self._label_column)
-        if isinstance(label, list | tuple | dict | set):
-            raise RowError("holds several labels and multi-label data is not supported: give one label a row")
-        if label is None or label != label or not str(label).strip():  # NaN stands for an empty cell
-            return None
-        return self.parse(_as_text(label), row)
+        label = label_of(row.get(self._label_column))
+        return None if label is None else self.parse(label, row)
+
+    def further_columns(self) -> list[str]:
+        """Return nothing: texts and a label are all."""
+        return []
 
     def learn_labels(self, targets: Iterable[Target]) -> None:
         """Add labels that are not in the set yet, in alphabetical order, after those there are.
@@ -201,7 +200,7 @@ class Classification:
                 )
             return list(logits)
 
-        wanted = Wanted(self._max_length, ("right", "left", "equal"), name=source)
+        wanted = Wanted(self._most(), ("right", "left", "equal"), name=source)
         self.feeding = settle(model, self.tokenizer, read, wanted, self.feeding if trusted else None)
 
     def encode(self, examples: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
@@ -213,11 +212,17 @@ class Classification:
         if len({pair is None for pair in examples["pair"]}) > 1:
             raise UserError("Some texts are pairs and others are not: give all as text or all as (text, text).")
         pairs = examples["pair"] if examples["pair"][0] is not None else None
-        encoded = self.tokenizer(examples["text"], pairs, truncation=True, max_length=self._max_length)
+        if self._max_length == "auto" and pairs is None:
+            return encode_windows(self.tokenizer, examples["text"])
+        encoded = self.tokenizer(examples["text"], pairs, truncation=True, max_length=self._most())
         encoded["input_ids"] = [ids or [self._nothing()] for ids in encoded["input_ids"]]
         features = {name: encoded[name] for name in encoded if name != "attention_mask"}
         lengths = [len(ids) for ids in encoded["input_ids"]]
         return {**features, "length": lengths, "rows": [1] * len(lengths)}
+
+    def _most(self) -> int:
+        """Return the tokens that the model reads at once at most."""
+        return window_size(self.tokenizer) if self._max_length == "auto" else self._max_length
 
     def _nothing(self) -> int:
         """Return the token of a text that has none."""
@@ -225,27 +230,50 @@ class Classification:
         return next(int(token) for token in known if token is not None)
 
     def remarks(self, data: Mapping[str, "Dataset"]) -> list[str]:
-        """Return nothing."""
-        return []
+        """Say how many texts are cut, or are read in windows."""
+        found = []
+        for name, rows in data.items():
+            sizes = rows.with_format("numpy", columns=["length", "rows"])[:]
+            several = int((sizes["rows"] > 1).sum())
+            if several:
+                most = window_size(self.tokenizer)
+                found.append(f"{several:,} of {len(rows):,} texts ({name}) are read in windows of {most} tokens.")
+            elif isinstance(self._max_length, int):
+                cut = int((sizes["length"] >= self._max_length).sum())
+                if cut:
+                    found.append(
+                        f"{cut:,} of {len(rows):,} texts ({name}) are cut after {self._max_length} tokens: raise "
+                        "max_length as far as the model and the time allow."
+                    )
+        return found
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pad to the longest text of the batch, on the tokenizer's side."""
         side = self.tokenizer.padding_side
         names = [name for name in self.tokenizer.model_input_names if name in examples[0]]
+        parts = [rows_of({name: e[name] for name in (*names, WINDOWS) if name in e}) for e in examples]
+        rows = [row for part in parts for row in part]
         inputs = {
-            name: pad([e[name] for e in examples], self.tokenizer.pad_token_id if name == "input_ids" else 0, side)
+            name: pad([row[name] for row in rows], self.tokenizer.pad_token_id if name == "input_ids" else 0, side)
             for name in names
         }
-        inputs["attention_mask"] = pad([[1] * len(e["input_ids"]) for e in examples], 0, side)
+        inputs["attention_mask"] = pad([[1] * len(row["input_ids"]) for row in rows], 0, side)
+        owner = torch.repeat_interleave(torch.arange(len(examples)), torch.tensor([len(part) for part in parts]))
         known = all(e.get("target") is not None for e in examples)
         labels = torch.tensor([self.labels.index(e["target"]) for e in examples]) if known else None
-        return Batch(inputs, torch.arange(len(examples)), len(examples), labels)
+        return Batch(inputs, owner, len(examples), labels)
 
     def trainable(self, example: Example) -> bool:
         """Return True: the model has an output for every label."""
         return True
 
-    def calibrate(self, model: nn.Module, pool: "Pool | None") -> None:
+    def calibration(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> Tensor:
+        """Return nothing: there is nothing to calibrate."""
+        raise NotImplementedError
+
+    def calibrate(
+        self, model: nn.Module, measured: NDArray[np.floating[Any]] | None, targets: Sequence[Target] | None
+    ) -> None:
         """Do nothing: the most likely label needs no threshold."""
 
     def prepare(self, model: nn.Module, batch: Batch) -> Batch:
@@ -273,25 +301,25 @@ class Classification:
 
     def categoricals(self, raw: Tensor, batch: Batch) -> Categoricals:
         """Return log-softmax of the logits (B, C) as (B, 1, C)."""
-        mask = torch.ones((len(raw), 1), dtype=torch.bool, device=raw.device)
-        return Categoricals(raw.float().log_softmax(-1)[:, None], mask, self.reduction)
+        logits = _of_texts(raw.float(), batch)
+        mask = torch.ones((len(logits), 1), dtype=torch.bool, device=raw.device)
+        return Categoricals(logits.log_softmax(-1)[:, None], mask, self.reduction)
 
     def loss(self, raw: Tensor, batch: Batch) -> Tensor:
         """Return the cross-entropy of each example, (B,)."""
         if batch.labels is None:
             raise ValueError("the loss needs examples with targets")
-        return nn.functional.cross_entropy(raw.float(), batch.labels, reduction="none")
+        return nn.functional.cross_entropy(_of_texts(raw.float(), batch), batch.labels, reduction="none")
 
     def weights(self, targets: Sequence[Target]) -> list[float]:
         """Return n / (classes x n_class), which makes every class that was seen weigh the same."""
         counts = Counter(targets)
         return [len(targets) / (len(counts) * counts[target]) for target in targets]
 
-    def predict(self, forward: "Forward") -> list[Prediction]:
+    def predict(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> list[Prediction]:
         """Return the most likely label and its probability."""
-        c = forward.categoricals
-        best = c.best()
-        confidence = c.at(best).exp()[:, 0].tolist()
+        best = predicted.best()
+        confidence = predicted.at(best).exp()[:, 0].tolist()
         return [Prediction(self.labels[i], p) for i, p in zip(best[:, 0].tolist(), confidence, strict=True)]
 
     def evaluate(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, float]:
@@ -348,8 +376,11 @@ class Classification:
         return {}
 
     def parse(self, answer: str, example: Example) -> Target:
-        """Return the label; raises ``RowError`` for one outside a label set that the user gave."""
+        """Return the label as it is known, or in its canonical form; raises ``RowError`` for one that was not given."""
         label = answer.strip()
+        if label not in self.labels:
+            label = canonical_label(label)
+            label = next((known for known in self.labels if canonical_label(known) == label), label)
         if self._fixed and label not in self.labels:
             raise RowError(
                 f"has the label {label!r}, which is not one of {', '.join(self.labels)}{nearest(label, self.labels)}: "
@@ -362,10 +393,10 @@ class Classification:
         return str(target)
 
 
-def _as_text(label: object) -> str:
-    """Write a label alike whatever file it comes from: tables with gaps turn 1 into 1.0, and JSON has its own true."""
-    if isinstance(label, bool):
-        return str(label).lower()
-    if isinstance(label, float) and label.is_integer():
-        return str(int(label))
-    return str(label)
+def _of_texts(logits: Tensor, batch: Batch) -> Tensor:
+    """Return the logits of texts (B, C): those of their rows (R, C), each weighed by its tokens."""
+    if len(logits) == batch.size:
+        return logits
+    tokens = batch.inputs["attention_mask"].sum(1).to(logits)
+    total = logits.new_zeros((batch.size, logits.shape[1])).index_add(0, batch.owner, logits * tokens[:, None])
+    return total / logits.new_zeros(batch.size).index_add(0, batch.owner, tokens)[:, None]

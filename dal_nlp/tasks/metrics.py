@@ -8,7 +8,7 @@ they are first asked for.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -156,3 +156,22 @@ def bootstrap(
 def mean_interval(values: Sequence[float], rng: np.random.Generator, level: float = 0.95) -> tuple[float, float]:
     """Return the percentile interval of the mean of values (N,) over 300 resamples; raises as ``bootstrap``."""
     return bootstrap(values, values, lambda drawn, _: math.fsum(drawn) / len(drawn), rng, level, n=300)
+
+
+def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float:
+    """Return the agreement beyond chance (Cohen, 1960): (p_o - p_e) / (1 - p_e).
+
+    Where both give one and the same label to every example the formula is 0 / 0; they agree fully, so kappa is 1.
+
+    Args:
+        first: The label of each example, N > 0 of them.
+        second: The labels that somebody else, or another model, gave the same examples.
+
+    Raises:
+        ValueError: The two differ in length.
+    """
+    from sklearn.metrics import cohen_kappa_score  # seconds, which a configuration with a rule in it need not wait for
+
+    if len(first) == len(second) and len({*first, *second}) == 1:
+        return 1.0
+    return float(cohen_kappa_score(first, second))

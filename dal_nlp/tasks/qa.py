@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
 from dal_nlp.core.caches import Cache
-from dal_nlp.core.categoricals import Ragged
-from dal_nlp.core.config import RunConfig
-from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError
-from dal_nlp.core.ledger import Target
+from dal_nlp.core.categoricals import Categoricals, Ragged
+from dal_nlp.core.config import Settings, number_of_tokens
+from dal_nlp.core.errors import RowError, Unsupported, UserError
 from dal_nlp.core.plugins import construct
+from dal_nlp.core.targets import Target
 from dal_nlp.core.task import REFUSALS, Batch, Example, Feeding, Prediction, pad
-from dal_nlp.data.answer_spans import places_of, read_answers
+from dal_nlp.data.answer_spans import FURTHER_COLUMNS, places_of, read_answers
 from dal_nlp.models.reading import Wanted, settle
+from dal_nlp.readers.values import read_text
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.qa_spans import NO_ANSWER, first_distances, gold, limits, positions, said
 from dal_nlp.tasks.qa_windows import cut
@@ -27,8 +29,6 @@ from dal_nlp.tasks.qa_windows import cut
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from dal_nlp.models.forward import Forward
-    from dal_nlp.models.pool import Pool
 
 #: The one outcome that all questions share, where there are questions without an answer.
 NONE = "no answer"
@@ -103,14 +103,14 @@ class ExtractiveQA:
         return bool(self.labels)
 
     @classmethod
-    def from_config(cls, config: RunConfig) -> "ExtractiveQA":
+    def from_config(cls, config: Settings) -> "ExtractiveQA":
         """Build the task of a run; raises ``UserError`` for settings that it does not have."""
         if len(config.text_column) != 2:
             raise UserError("--text-column wants the columns of the question and of the context: question,context.")
         if config.labels is not None:
             raise UserError("--labels is for classification: answers to questions are parts of their contexts.")
         options = construct("task", QAOptions, config.task_options)
-        return cls(options, config.text_column, config.label_column, config.max_length)
+        return cls(options, config.text_column, config.label_column, number_of_tokens(config))
 
     @classmethod
     def for_model(cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]) -> "ExtractiveQA":
@@ -167,11 +167,13 @@ class ExtractiveQA:
 
     def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return {"question", "context", "group"}; raises ``EmptyRow`` where one of the first two is empty."""
-        question, context = (row[column] for column in self._columns)
-        for column, text in zip(self._columns, (question, context), strict=True):
-            if text is None or not str(text).strip():
-                raise EmptyRow(f"column {column!r} is empty")
-        return {"question": str(question), "context": str(context), "group": self._group(row, str(context))}
+        question, context = (read_text(row, column) for column in self._columns)
+        return {"question": question, "context": context, "group": self._group(row, context)}
+
+    def further_columns(self) -> list[str]:
+        """Return what says that a question has no answer, where answers start, and the groups."""
+        group = self._options.group_column
+        return [*FURTHER_COLUMNS, *([] if group is None else [group])]
 
     def _group(self, row: Mapping[str, Any], context: str) -> str | None:
         """Return what the row is counted under; None where it does not have the column, as rows that only measure."""
@@ -184,7 +186,7 @@ class ExtractiveQA:
         """Return the answers in one raw row, checked against its context; see ``data.spans.read_answers``."""
         if self._columns[1] not in row:
             raise RowError(f"has no column {self._columns[1]!r}, which its answer is checked against: add the context")
-        return self._answers(row, {"context": str(row[self._columns[1]])})
+        return self._answers(row, {"context": read_text(row, self._columns[1])})
 
     def _answers(self, row: Mapping[str, Any], fields: Mapping[str, Any]) -> Target | None:
         return read_answers(row, self.answer_column(row.keys()), fields["context"])
@@ -331,43 +333,45 @@ class ExtractiveQA:
         kinds = len(set(answerable))
         return [len(targets) / (kinds * answerable.count(kind)) for kind in answerable]
 
-    def predict(self, forward: "Forward") -> list[Prediction]:
+    def predict(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> list[Prediction]:
         """Return the most likely span; "no answer" where its log-probability is that much above the span's.
 
         The threshold is 0 until ``calibrate`` has fitted it. The confidence is the probability of what is answered.
         """
-        c = forward.categoricals
-        null, best = _null_and_best(forward)
-        log_null, log_best = c.at(null)[:, 0], c.at(best)[:, 0]
-        nothing = (log_null - log_best > forward.batch.extra["threshold"]).tolist()
+        null, best = _null_and_best(predicted, batch)
+        log_null, log_best = predicted.at(null)[:, 0], predicted.at(best)[:, 0]
+        nothing = (log_null - log_best > batch.extra["threshold"]).tolist()
         confidence = torch.stack([log_best, log_null], 1).exp().tolist()
-        numbers = c.numbers(best)[:, 0].tolist()
+        numbers = predicted.numbers(best)[:, 0].tolist()
         return [
             Prediction(NO_ANSWER, p_null) if none else Prediction(said(example, number, self._longest), p_best)
-            for example, number, none, (p_best, p_null) in zip(
-                forward.examples, numbers, nothing, confidence, strict=True
-            )
+            for example, number, none, (p_best, p_null) in zip(examples, numbers, nothing, confidence, strict=True)
         ]
 
-    def calibrate(self, model: nn.Module, pool: "Pool | None") -> None:
+    def calibrate(
+        self, model: nn.Module, measured: NDArray[np.floating[Any]] | None, targets: Sequence[Target] | None
+    ) -> None:
         """Fit the threshold of "no answer" to the mean F1 on examples that neither train nor test; 0 without any."""
         threshold = 0.0
-        if self.unanswerable and pool is not None:
-            (found,) = pool.collect(self._null_against_best)
-            answerable = [bool(target["text"]) for target in pool.targets]
-            threshold = metrics.best_threshold(found[:, 0], found[:, 1], answerable)
+        if measured is not None and targets is not None:
+            answerable = [bool(target["text"]) for target in targets]
+            threshold = metrics.best_threshold(measured[:, 0], measured[:, 1], answerable)
         config: Any = model.config
         config.update({UNANSWERABLE: self.unanswerable, THRESHOLD: threshold})
 
-    def _null_against_best(self, forward: "Forward") -> Tensor:
+    @property
+    def calibrates(self) -> bool:
+        """Whether questions may have no answer, so that a threshold is fitted."""
+        return self.unanswerable
+
+    def calibration(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> Tensor:
         """Return log p(no answer) - log p(best span), and the F1 of that span, (B, 2)."""
-        c = forward.categoricals
-        null, best = _null_and_best(forward)
-        spans = [
-            said(e, n, self._longest) for e, n in zip(forward.examples, c.numbers(best)[:, 0].tolist(), strict=True)
-        ]
-        _, f1 = metrics.answer_scores(spans, [example["target"] for example in forward.examples])
-        return torch.stack([(c.at(null) - c.at(best))[:, 0].cpu(), torch.tensor(f1, dtype=torch.float32)], 1)
+        null, best = _null_and_best(predicted, batch)
+        numbers = predicted.numbers(best)[:, 0].tolist()
+        spans = [said(example, number, self._longest) for example, number in zip(examples, numbers, strict=True)]
+        _, f1 = metrics.answer_scores(spans, [example["target"] for example in examples])
+        above = (predicted.at(null) - predicted.at(best))[:, 0].cpu()
+        return torch.stack([above, torch.tensor(f1, dtype=torch.float32)], 1)
 
     def evaluate(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, float]:
         """Return the shares of exact matches and the mean token F1, each from 0 to 1."""
@@ -491,8 +495,7 @@ def _is_first(owner: Tensor) -> Tensor:
     return torch.cat([owner.new_ones(1, dtype=torch.bool), owner[1:] != owner[:-1]])
 
 
-def _null_and_best(forward: "Forward") -> tuple[Tensor, Tensor]:
+def _null_and_best(predicted: Categoricals, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the positions of "no answer" and of the best span, (B, 1) each."""
-    c = forward.categoricals
-    null = (_is_first(forward.batch.owner).nonzero() * c.log_probs.shape[1]).reshape(-1, 1)
-    return null, c.without(null).best()
+    null = (_is_first(batch.owner).nonzero() * predicted.log_probs.shape[1]).reshape(-1, 1)
+    return null, predicted.without(null).best()

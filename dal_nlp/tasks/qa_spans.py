@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dal_nlp.core.ledger import Target
+from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Example
 from dal_nlp.tasks.qa_windows import Ints, Windows, nearest_ends
 

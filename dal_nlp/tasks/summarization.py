@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.categoricals import Categoricals
-from dal_nlp.core.config import RunConfig
-from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError
-from dal_nlp.core.ledger import Target
+from dal_nlp.core.config import Settings, number_of_tokens
+from dal_nlp.core.errors import RowError, Unsupported, UserError
 from dal_nlp.core.plugins import construct
-from dal_nlp.core.task import REFUSALS, Batch, Example, Feeding, Prediction, decode, pad
+from dal_nlp.core.targets import Target, decode
+from dal_nlp.core.task import REFUSALS, Batch, Example, Feeding, Prediction, pad
 from dal_nlp.data.references import read_references, references
 from dal_nlp.models.reading import Wanted, settle
+from dal_nlp.readers.values import read_text
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.seq2seq import (
     check_start,
@@ -40,8 +42,6 @@ from dal_nlp.tasks.text_checks import KINDS, soundness
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from dal_nlp.models.forward import Forward
-    from dal_nlp.models.pool import Pool
 
 DEFAULT_COLUMN = "summary"
 _LATIN = re.compile("[a-zA-Z0-9]")
@@ -95,6 +95,7 @@ class Summarization:
     offers: ClassVar[frozenset[str]] = frozenset({"draws", "generated texts"})
     asks: ClassVar[Literal["label", "span", "text"]] = "text"
     may_collapse: ClassVar[bool] = False
+    calibrates: bool = False
     ready: bool = True
     reduction: Literal["sum", "mean"] = "mean"
 
@@ -118,7 +119,7 @@ class Summarization:
         self._end: int | None = None
 
     @classmethod
-    def from_config(cls, config: RunConfig) -> "Summarization":
+    def from_config(cls, config: Settings) -> "Summarization":
         """Build the task of a run; raises ``UserError`` for settings that it does not have."""
         if len(config.text_column) != 1:
             raise UserError("--text-column wants one column, that of the documents.")
@@ -127,7 +128,7 @@ class Summarization:
         if config.training.class_weights != "none":
             raise UserError("training.class_weights is for classes, and summaries have none: leave it out.")
         options = construct("task", SummarizationOptions, config.task_options)
-        return cls(options, config.text_column, config.label_column, config.max_length)
+        return cls(options, config.text_column, config.label_column, number_of_tokens(config))
 
     @classmethod
     def for_model(
@@ -179,12 +180,11 @@ class Summarization:
 
     def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return {"document"}; raises ``EmptyRow`` where it is empty."""
-        text = row[self._columns[0]]
-        if isinstance(text, list | dict | set):
-            raise RowError(f"holds no text in column {self._columns[0]!r}: name another one with --text-column")
-        if text is None or text != text or not str(text).strip():
-            raise EmptyRow(f"column {self._columns[0]!r} is empty")
-        return {"document": str(text)}
+        return {"document": read_text(row, self._columns[0])}
+
+    def further_columns(self) -> list[str]:
+        """Return nothing: a document and its references are all."""
+        return []
 
     def read_target(self, row: Mapping[str, Any]) -> Target | None:
         """Return the summary in one raw row, several as a list, None where there is none; raises ``RowError``."""
@@ -323,7 +323,13 @@ class Summarization:
         """Return True: of a reference that is too long, the beginning trains."""
         return True
 
-    def calibrate(self, model: nn.Module, pool: "Pool | None") -> None:
+    def calibration(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> Tensor:
+        """Return nothing: there is nothing to calibrate."""
+        raise NotImplementedError
+
+    def calibrate(
+        self, model: nn.Module, measured: NDArray[np.floating[Any]] | None, targets: Sequence[Target] | None
+    ) -> None:
         """Do nothing: what is written needs no threshold."""
 
     def prepare(self, model: nn.Module, batch: Batch) -> Batch:
@@ -394,11 +400,10 @@ class Summarization:
         """Raise ``Unsupported``: there are no classes."""
         raise Unsupported("training.class_weights is for classes, and summaries have none: leave it out.")
 
-    def predict(self, forward: "Forward") -> list[Prediction]:
+    def predict(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> list[Prediction]:
         """Return the hypotheses; the confidence is the geometric mean of their tokens' probabilities."""
-        c = forward.categoricals
-        confidence = c.over_factors(c.at(c.answered())).exp().tolist()
-        tokens = [[token for token in row if token != NOWHERE] for row in forward.batch.extra["hypothesis"].tolist()]
+        confidence = predicted.over_factors(predicted.at(predicted.answered())).exp().tolist()
+        tokens = [[token for token in row if token != NOWHERE] for row in batch.extra["hypothesis"].tolist()]
         return [Prediction(text, p) for text, p in zip(self._texts(tokens), confidence, strict=True)]
 
     def evaluate(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, float]:

@@ -10,18 +10,21 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
 from dal_nlp.annotation import Answer, Query
 from dal_nlp.annotation.sheet_oracle import Sheets
-from dal_nlp.core.config import RunConfig
+from dal_nlp.core.distributed import end_with_spawner
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import Event, Ledger, read_events
 from dal_nlp.core.progress import Console
+from dal_nlp.ledger.events import Event
+from dal_nlp.ledger.ledger import Ledger
+from dal_nlp.ledger.lines import Reader
 from dal_nlp.page.queue import Room
+from dal_nlp.session.config import RunConfig
 
 #: How far the process that trains gives way to the one that people wait for (see ``os.nice``).
 NICE = 10
@@ -39,7 +42,7 @@ class Followed(Ledger):
 
     def __init__(self, folder: Path, line: Connection) -> None:
         super().__init__(folder)
-        self._line, self._read = line, 0
+        self._line, self._reader = line, Reader(self.path)
 
     def __enter__(self) -> Self:
         self._request("wait", [])
@@ -48,13 +51,13 @@ class Followed(Ledger):
     def __exit__(self, *_: object) -> None:
         """Leave the file to the process that holds it."""
 
-    def append(self, event: str, values: Event) -> None:
-        """Have one event written, then fold it, and what was written before it, into ``state``.
+    def extend(self, events: Sequence[Event]) -> None:
+        """Have events written, then fold them, and what was written before them, into ``state``.
 
         Raises:
-            UserError: The disk did not take it.
+            UserError: The disk did not take them.
         """
-        self._request("append", (event, values))
+        self._request("extend", list(events))
 
     def wait(self, ids: Sequence[str]) -> None:
         """Wait until all of ``ids`` are answered, and fold what was written into ``state``."""
@@ -65,11 +68,8 @@ class Followed(Ledger):
         reply = self._line.recv()
         if isinstance(reply, str):
             raise UserError(reply)
-        for event, end in read_events(self.path, self._read):
-            if end > reply:
-                break
-            self.state.apply(event)
-            self._read = end
+        for event in self._reader.read(reply):
+            self._fold(event)
 
 
 class Page(Sheets):
@@ -128,8 +128,8 @@ class Training:
                 match what:
                     case "wait":
                         self._line.send(self._done(lambda: self._room.wait(values)))  # noqa: B023 - called at once
-                    case "append":
-                        self._line.send(self._done(lambda: self._room.append(*values)))  # noqa: B023 - called at once
+                    case "extend":
+                        self._line.send(self._done(lambda: self._room.append(values)))  # noqa: B023 - called at once
                     case "say":
                         self._room.say(values)
                     case "failed":
@@ -168,7 +168,7 @@ def _train(config: Mapping[str, Any], folder: Path, line: Connection, ahead: int
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to both; the other one decides
     os.nice(NICE)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_spawner()
     ledger, progress = Followed(folder, line), _Told(line)
     try:
         Session(RunConfig.of(config), oracle=Page(ledger, ahead), progress=progress, ledger=ledger).run()
@@ -178,11 +178,3 @@ def _train(config: Mapping[str, Any], folder: Path, line: Connection, ahead: int
     except Exception as error:
         traceback.print_exc()
         line.send(("failed", f"Training has crashed ({type(error).__name__}: {error})."))
-
-
-def _end_with_parent() -> None:
-    """End when the process that holds the ledger does: the next one starts a run of its own in the same folder."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

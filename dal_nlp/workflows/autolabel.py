@@ -1,7 +1,8 @@
 """The labels that nobody has to buy: what a run's model may label itself, and what it leaves to people."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,20 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 from torch import nn
 
-from dal_nlp.core.config import RunConfig
-from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import Target, readable
+from dal_nlp.core.config import Settings
+from dal_nlp.core.errors import UserError, writing
 from dal_nlp.core.progress import Progress, Silent
-from dal_nlp.core.task import decode
-from dal_nlp.data.examples import Example, Reader
+from dal_nlp.core.targets import Target, decode, readable
+from dal_nlp.data.corpus import Rejected, write_rejected
+from dal_nlp.data.examples import Answers, Example, Reader
+from dal_nlp.readers.inert import inert_rows
 from dal_nlp.report.summary import texts_asked
 from dal_nlp.strategies import probes
 from dal_nlp.tasks.calibration import Promise, fit_temperature, promise
 from dal_nlp.workflows.predict import Run, open_run, reader_of
+
+#: Why a row is left out that people have labelled in the run.
+LABELED = "labelled in the run"
 
 Floats = NDArray[np.float64]
 Known = tuple[dict[str, Any], Target]  # an example's fields, and its answer
@@ -42,8 +47,9 @@ class Plan:
     """What would be written.
 
     Attributes:
-        rows: Of the file, in its order; those without a text, and those that the run has a label of (same id, same
-            text), are left out.
+        rows: Of the file, in its order.
+        rejected: The other rows of the file: those without a text, and those that the run has a label of (same id, same
+            text).
         promise: What the sure ones are worth; None where the task makes no promise, or none can be made.
         temperature: By which the log-probabilities were divided; 1 where there is no promise.
         measured: How many known answers this rests on.
@@ -51,6 +57,7 @@ class Plan:
     """
 
     rows: list[Row]
+    rejected: list[Rejected]
     promise: Promise | None
     temperature: float
     measured: int
@@ -83,18 +90,11 @@ def plan(
     """
     run = open_run(folder, Silent() if progress is None else progress)
     classes = "shared outcomes" in run.task.offers
-    rows_there = [e for e in reader_of(run.config, source, text_column).examples() if e.fields is not None]
-    done = {id: text for id, text in texts_asked(run.state) if id in run.state.answers}
-    examples = [e for e in rows_there if done.get(e.id) != run.task.show(_fields(e))]
-    if not examples:
-        reason = "only rows that the run has labels of" if rows_there else "no row with a text"
-        raise UserError(f"{source} has {reason}: nothing is to be labelled.")
-    if len(examples) < len(rows_there):
-        run.progress.say(f"Rows that people have labelled in the run, left out: {len(rows_there) - len(examples):,}")
+    examples, rejected = _to_label(run, source, reader_of(run.config, source, text_column).examples())
     known = _known(run, validation) if classes else []
     model = run.load()
     if not classes:
-        return Plan(_by_prediction(run, model, examples), None, 1.0, 0, False)
+        return Plan(_by_prediction(run, model, examples), rejected, None, 1.0, 0, False)
     log_probs, answers = _log_probs(run, model, [fields for fields, _ in known]), [target for _, target in known]
     truth = np.array([run.task.labels.index(answer) for answer in answers])
     temperature = fit_temperature(log_probs, truth)
@@ -106,23 +106,47 @@ def plan(
         Row(e.id, run.task.show(_fields(e)), run.task.labels[i], float(p), bool(p >= least))
         for e, i, p in zip(examples, best, sure, strict=True)
     ]
-    return Plan(rows, promised, temperature, len(known), True)
+    return Plan(rows, rejected, promised, temperature, len(known), True)
 
 
-def write(found: Plan, folder: Path) -> tuple[Path, Path]:
-    """Write labelled.csv (id, text, label, confidence) and people.csv, whose least sure rows come first."""
+def _to_label(run: Run, source: str, there: Iterable[Example]) -> tuple[list[Example], list[Rejected]]:
+    """Return the rows that are to be labelled, and the others, each with its reason."""
+    done = {id: text for id, text in texts_asked(run.state) if id in run.state.answers}
+    examples, rejected = list[Example](), list[Rejected]()
+    for example in there:
+        known = example.fields is not None and done.get(example.id) == run.task.show(_fields(example))
+        reason = LABELED if known else example.reason
+        if reason is None:
+            examples.append(example)
+        else:
+            rejected.append(Rejected(source, example.row, example.id, reason))
+    counts = Counter(row.reason for row in rejected)
+    if not examples:
+        reason = "only rows that the run has labels of" if counts[LABELED] else "no row with a text"
+        raise UserError(f"{source} has {reason}: nothing is to be labelled.")
+    if rejected:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
+        run.progress.say(f"Rows left out: {len(rejected):,} ({reasons}); rejected.csv beside the labels names each")
+    return examples, rejected
+
+
+def write(found: Plan, folder: Path) -> tuple[Path, Path, Path]:
+    """Write labelled.csv (id, text, label, confidence), people.csv, whose least sure rows come first, and rejected.csv.
+
+    Every row of the source is in one of the three.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = folder / "labelled.csv", folder / "people.csv"
+    paths = folder / "labelled.csv", folder / "people.csv", folder / "rejected.csv"
+    write_rejected(paths[2], found.rejected)
     _csv(paths[0], "label", [row for row in found.rows if row.sure])
     _csv(paths[1], "suggestion", sorted((row for row in found.rows if not row.sure), key=lambda row: row.confidence))
     return paths
 
 
 def _csv(path: Path, name: str, rows: Sequence[Row]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("id", "text", name, "confidence"))
-        writer.writerows((row.id, row.text, row.answer, f"{row.confidence:.6f}") for row in rows)
+    with writing(path), path.open("w", encoding="utf-8", newline="") as file:
+        cells = ((row.id, row.text, row.answer, f"{row.confidence:.6f}") for row in rows)
+        csv.writer(file, lineterminator="\n").writerows(inert_rows(("id", "text", name, "confidence"), cells))
 
 
 def _fields(example: Example) -> dict[str, Any]:
@@ -143,7 +167,7 @@ def _known(run: Run, validation: str | None) -> list[Known]:
         for label in {str(target) for _, target in known}.difference(run.task.labels):
             raise UserError(f"{file} has the label {label!r}, which the run does not know: leave such rows out.")
         return known
-    audit = {id: state.answers[id] for id in state.audit or [] if id in state.answers}
+    audit = Answers({id: state.answers[id] for id in state.audit or [] if id in state.answers})
     if not audit or config.data is None:
         raise UserError(
             "There is nothing to measure the model's confidence on, as the test set is not for that: give --validation "
@@ -152,7 +176,7 @@ def _known(run: Run, validation: str | None) -> list[Known]:
     return list(_answered(run, config, config.data, audit))
 
 
-def _answered(run: Run, config: RunConfig, source: str, answers: dict[str, Target] | None) -> Iterator[Known]:
+def _answered(run: Run, config: Settings, source: str, answers: Answers | None) -> Iterator[Known]:
     for example in Reader(source, run.task, config, need_targets=answers is None, answers=answers).examples():
         target = decode(example.target)
         if target is not None and example.fields is not None:

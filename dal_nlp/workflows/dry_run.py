@@ -9,13 +9,15 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from scipy.stats import rankdata
 
-from dal_nlp.core.config import RunConfig, TrainingConfig
-from dal_nlp.core.ledger import Ledger
+from dal_nlp.core.config import TrainingConfig
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.rng import generator
 from dal_nlp.core.text import counted
+from dal_nlp.ledger.events import LabelEvent, QueryEvent
+from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.trainer import number_of_steps
 from dal_nlp.models.vectors import Positions
+from dal_nlp.session.config import RunConfig
 from dal_nlp.session.context import Workspace
 from dal_nlp.session.folder import choose_folder
 from dal_nlp.session.query import query
@@ -169,12 +171,10 @@ def _choose(work: Workspace, few: Positions, round: int, rng: np.random.Generato
 def _label(work: Workspace, ledger: Ledger, picked: Positions) -> None:
     """Write down a query and its answers, as the loop does."""
     ids, name = work.ids(picked), work.config.initial_strategy
-    seconds = {"pool_seconds": 0.0, "choose_seconds": 0.0}
-    asked = {"ids": ids, "scores": [0.0] * len(ids), "texts": work.texts(ids), "strategy": name, "notes": {}}
-    ledger.append("query", {"round": 0, **asked, **seconds})
+    ledger.append(QueryEvent(round=0, ids=ids, scores=[0.0] * len(ids), texts=work.texts(ids), strategy=name))
     guesses = [prediction.target for prediction in work.pool(picked, 0).predict()]
     for id, known, guess in zip(ids, work.corpus.targets(picked), guesses, strict=True):
-        ledger.append("label", {"round": 0, "id": id, "target": guess if known is None else known})
+        ledger.append(LabelEvent(round=0, id=id, target=guess if known is None else known))
 
 
 def _summary(work: Workspace, config: RunConfig, seconds: float, bald: tuple[float, float] | None) -> Rehearsal:

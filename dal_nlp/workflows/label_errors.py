@@ -17,12 +17,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from dal_nlp.annotation.answer_store import Desk
-from dal_nlp.annotation.parsing import write_answer
 from dal_nlp.annotation.sheet_files import ANSWER, ID, NOTE, SUSPECTS, write_sheet
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import Unsupported, UserError
-from dal_nlp.core.ledger import Target
 from dal_nlp.core.progress import Progress
+from dal_nlp.core.targets import Target
 from dal_nlp.models.loading import load_tokenizer, resolve
 from dal_nlp.strategies import probes
 from dal_nlp.workflows.predict import Run
@@ -111,12 +110,12 @@ def _row(desk: Desk, row: dict[str, Any]) -> dict[str, Any]:
     example = desk.example(row["id"])
     own = (ID, "label", "suggestion", "doubt", "characters", ANSWER, NOTE)
     columns = [f"{name} (text)" if name in own else name for name in desk.task.columns()]
-    label = write_answer(desk.task, {"target": desk.state.answers[row["id"]]}, example)
+    label = desk.task.spell(desk.state.answers[row["id"]], example)
     return {
         ID: row["id"],
         **dict(zip(columns, desk.task.texts(example), strict=True)),
         "label": label,
-        "suggestion": write_answer(desk.task, row, example),
+        "suggestion": desk.task.spell(row["target"], example),
         "doubt": round(row["doubt"], 4),
         "characters": len(desk.task.show(example)),
         ANSWER: "",

@@ -9,18 +9,18 @@ from typing import Any, NamedTuple
 from datasets import Dataset
 from torch import nn
 
-from dal_nlp.core.config import RunConfig
+from dal_nlp.core.config import Settings
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import State, read_state
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Prediction, Task
-from dal_nlp.data.examples import Example, Reader
-from dal_nlp.learners.head_learner import load_whole
+from dal_nlp.data.examples import Answers, Example, Reader
+from dal_nlp.learners.head_checkpoint import load_whole
+from dal_nlp.ledger.ledger import read_state
+from dal_nlp.ledger.state import State, stored_settings
 from dal_nlp.models.loading import load_tokenizer, resolve
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
-from dal_nlp.session.folder import stored_config
 from dal_nlp.tasks import make_task
 
 #: Rows that are in memory at a time.
@@ -80,7 +80,7 @@ class Run:
     """
 
     folder: Path
-    config: RunConfig
+    config: Settings
     task: Task
     state: State
     progress: Progress
@@ -94,7 +94,7 @@ class Run:
         else:  # the checkpoint of a layer: a run with a frozen encoder that has not ended
             source = resolve(self.config.model, self.progress, self.config.revision)
             self.task.tokenizer = load_tokenizer(source)
-            model = load_whole(source, place, self.task, self.config.max_length)
+            model = load_whole(source, place, self.task, self.config)
         loaded: nn.Module = model.to(process_state().device)
         return loaded
 
@@ -111,18 +111,18 @@ class Run:
 def open_run(folder: Path, progress: Progress) -> Run:
     """Open a run folder; raises ``UserError`` where there is none, or no model in it yet."""
     state = read_state(folder)
-    config = stored_config(folder, state)
+    config = stored_settings(folder, state)
     model_folder(folder)
     task = make_task(config)
     task.labels = list(state.labels)
     return Run(folder, config, task, state, progress)
 
 
-def reader_of(config: RunConfig, source: str, text_column: Sequence[str] | None) -> Reader:
+def reader_of(config: Settings, source: str, text_column: Sequence[str] | None) -> Reader:
     """Return what reads the texts of a source as a run reads its own, from other columns if there are any."""
     columns = {"text_column": list(text_column)} if text_column else {}
     there = config.model_copy(update=columns)
-    return Reader(source, make_task(there), there, answers={})
+    return Reader(source, make_task(there), there, answers=Answers())
 
 
 def model_folder(folder: Path) -> Path:

@@ -13,17 +13,18 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
-from dal_nlp.core.config import DrawsConfig, ScoringConfig, recipe
+from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import Target
 from dal_nlp.core.rng import generator
-from dal_nlp.core.task import Task, encode_target
+from dal_nlp.core.targets import Target, encode_target
+from dal_nlp.core.task import Task
 from dal_nlp.models.mc_dropout import check_draws, make_draws
 from dal_nlp.models.pool import Pool, gives_states
 from dal_nlp.models.tokenizers import check_vocabulary, settle_padding_token
 from dal_nlp.models.vectors import Positions
-from dal_nlp.strategies import Strategy, check_fit, check_states, make_strategy
-from dal_nlp.strategies.base import checked
+from dal_nlp.session.config import recipe
+from dal_nlp.strategies import check_fit, check_states, make_strategy
+from dal_nlp.strategies.base import Strategy, checked
 from dal_nlp.tasks import task_class
 
 #: Examples of a stream that are chosen from, where nothing else is said.

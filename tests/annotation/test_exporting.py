@@ -153,7 +153,7 @@ def test_what_label_studio_may_write_costs_no_other_answer(waiting: Waiting) -> 
 
 
 def test_the_second_annotators_agreement_is_kept_too(waiting: Waiting) -> None:
-    from dal_nlp.annotation.agreement import by_pair
+    from dal_nlp.annotation.quality import by_pair
 
     folder = waiting("sentiment")
     ids, labels = state(folder).waiting, ["positive", "negative", "positive", "negative"]
@@ -189,8 +189,8 @@ def test_broken_rows_and_wrong_columns_cost_no_other_answer(waiting: Waiting) ->
     found = read(folder, folder / "a.jsonl", "jsonl")
     assert found.new == 1 and len(found.problems) == 2 and "line 4: it is no JSON" in found.problems[1]
     assert state(folder).answers == {two: "positive"}  # where there is a column of answers, only that is read
-    (folder / "b.csv").write_text(f"old_id,text,label\n1,a,negative\nid,{one},positive\n")
-    with pytest.raises(UserError, match="no columns 'id'"):
+    (folder / "b.csv").write_text(f"old_id,title,label\n1,a,negative\nid,{one},positive\n")
+    with pytest.raises(UserError, match=r"neither the ids \('id'\) nor the texts .*--id-column"):
         read(folder, folder / "b.csv", "csv")
 
 
@@ -208,7 +208,9 @@ def test_the_labelling_interface_is_xml_with_the_columns_of_the_task(waiting: Wa
     ("format", "content", "part"),
     [
         ("label-studio", b'[{"data": {}}]', "dal_nlp_id"),
-        ("csv", b"text\na\n", "no columns 'id'"),
+        ("csv", b"text\na\n", r"no column of answers \('answer' or 'label'\) but 'text'"),
+        ("jsonl", b'{"id": "1", "label": ""}', "no answer in any of its rows"),
+        ("csv", b"id,label\n", "has no rows"),
         ("cvs", b"", "'csv'"),
         ("hf-dataset", b"", "no folder of a dataset"),
     ],

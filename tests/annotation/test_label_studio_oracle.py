@@ -1,5 +1,6 @@
 """People who answer in Label Studio: what the oracle asks of a server, and what it makes of its answers."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from dal_nlp.annotation import make_oracle
 from dal_nlp.annotation.answer_store import open_desk
+from dal_nlp.annotation.label_studio_client import Annotation
 from dal_nlp.core.errors import UserError
 from tests import waiting_runs as asking
 from tests.annotation.label_studio_stub import ANNA, BEN, FakeServer, Heard, Interrupted, answering, results, run
@@ -355,3 +357,54 @@ def test_a_correction_that_comes_while_others_are_awaited_is_in_the_fit(tmp_path
     end = run(server, "sentiment", tmp_path, rounds=0)
     assert end.labels == {id: gold("sentiment")[id] for id in server.ids()}
     assert not end.remarks  # nothing was changed after the fit
+
+
+RIGHT = {"id": 1, "completed_by": 1, "updated_at": "2026-01-01T00:00:00Z", "was_cancelled": False, "result": []}
+ODD = (None, "nonsense", [], [[]], {}, -1, 10**30, "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", math.nan)
+
+
+@pytest.mark.parametrize("key", RIGHT)
+def test_an_annotation_is_read_or_refused_in_words(key: str) -> None:
+    with pytest.raises(ValueError, match=f"{key}: Field required"):
+        Annotation.of({name: value for name, value in RIGHT.items() if name != key})
+    for value in ODD:
+        try:
+            assert Annotation.of({**RIGHT, key: value}).id is not None
+        except ValueError as error:
+            assert str(error).startswith("an annotation is not as Label Studio writes it")
+
+
+@pytest.mark.parametrize("values", [None, 1, [], "x"])
+def test_what_is_no_annotation_at_all_is_refused_in_words(values: Any) -> None:
+    with pytest.raises(ValueError, match="not as Label Studio writes it"):
+        Annotation.of(values)
+
+
+def test_a_spoilt_annotation_is_said_once_and_ends_nothing(tmp_path: Path) -> None:
+    def person(server: FakeServer) -> None:
+        if server.looks == 1:
+            answering("sentiment", 4)(server)
+        for task, key in zip(server.there, ("updated_at", "result", "was_cancelled", "completed_by"), strict=False):
+            if server.looks == 1:
+                del task["annotations"][0][key]
+            elif server.looks == 3:
+                task["annotations"].clear()
+                server.annotate(task, results("sentiment", task["data"]["dal_nlp_id"]))
+
+    heard = Heard()
+    end = run(FakeServer(person), "sentiment", tmp_path, rounds=0, heard=heard)
+    assert end.stopped and len(end.labels) == 4
+    assert end.labels == {id: gold("sentiment")[id] for id in end.labels}
+    said = [text for text in heard.said if "not as Label Studio writes it" in text]
+    assert len([text for text in said if "updated_at: Field required" in text]) == 1
+
+
+def test_who_signs_may_be_spelt_out(tmp_path: Path) -> None:
+    def person(server: FakeServer) -> None:
+        for task in server.there:
+            if not task["annotations"]:
+                made = server.annotate(task, results("sentiment", task["data"]["dal_nlp_id"]))
+                made["completed_by"] = {"id": 7, "email": "carl@example.org"}
+
+    run(FakeServer(person), "sentiment", tmp_path, rounds=0)
+    assert {event["by"] for event in events(tmp_path, "label")} == {"carl@example.org"}

@@ -78,7 +78,7 @@ def run(
 
 
 def project(folder: Path) -> int:
-    return int((state(folder).channel or {})["project"])
+    return int(state(folder).channel.project)
 
 
 def id_of(task: dict[str, Any]) -> str:

@@ -9,11 +9,16 @@ from hypothesis import strategies as st
 from dal_nlp.annotation import Label, Origin, Skip
 from dal_nlp.annotation.parsing import LONGEST_ANSWER, read_answer, write_answer
 from dal_nlp.core.task import Task
+from dal_nlp.ledger.events import LabelEvent, SkipEvent
 from tests import tiny
 
 CONTEXT = {"id": "1", "question": "what", "context": "skip the plot of the film: 1914-18, no answer, 3:a é"}
 TEXT = {"id": "1", "text": "a film", "pair": None}
 DOCUMENT = {"id": "1", "document": "a film"}
+
+
+def label(target: object) -> LabelEvent:
+    return LabelEvent(id="q", target=target)
 
 
 def target(task: Task, text: str, example: dict[str, str | None]) -> object:
@@ -97,10 +102,10 @@ def test_spans_that_are_not_one_place_are_refused(text: str) -> None:
 @given(st.integers(0, len(CONTEXT["context"]) - 1), st.integers(1, 12))
 def test_every_span_survives_being_written_and_typed(start: int, length: int) -> None:
     text = CONTEXT["context"][start : start + length]
-    event = {"target": {"text": [text], "answer_start": [start]}}
+    kept = {"text": [text], "answer_start": [start]}
     of = tiny.qa_task(unanswerable=True)
     if text.strip():
-        assert target(of, write_answer(of, event, CONTEXT), CONTEXT) == event["target"]
+        assert target(of, write_answer(of, label(kept), CONTEXT), CONTEXT) == kept
 
 
 @settings(max_examples=200, deadline=None)
@@ -109,11 +114,11 @@ def test_every_summary_survives_being_written_and_typed(texts: list[str]) -> Non
     clean = list(dict.fromkeys(text.strip() for text in texts if text.strip() and text.isprintable()))
     of = tiny.summary_task()
     for kept in [*clean, "skip", '["a"]', "[1, 2]", *([clean] if len(clean) > 1 else [])]:
-        assert target(of, write_answer(of, {"target": kept}, DOCUMENT), DOCUMENT) == kept
+        assert target(of, write_answer(of, label(kept), DOCUMENT), DOCUMENT) == kept
 
 
 def test_several_answers_are_written_as_json() -> None:
     of = tiny.qa_task(unanswerable=True)
-    event = {"target": {"text": ["the", "film"], "answer_start": [5, 21]}}
-    assert json.loads(write_answer(of, event, CONTEXT)) == event["target"]
-    assert write_answer(of, {"reason": "the annotator was unsure"}, CONTEXT) == "unsure"
+    kept = {"text": ["the", "film"], "answer_start": [5, 21]}
+    assert json.loads(write_answer(of, label(kept), CONTEXT)) == kept
+    assert write_answer(of, SkipEvent(id="q", reason="the annotator was unsure"), CONTEXT) == "unsure"

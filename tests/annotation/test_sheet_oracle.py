@@ -336,14 +336,15 @@ def test_another_process_that_writes_while_a_sheet_is_read_is_waited_for(
         return data[: len(data) // 2] if len(times) == 1 else data
 
     monkeypatch.setattr(Path, "read_bytes", torn)
-    assert len(list(read_sheet(path, print))) == 4 and len(times) == 2
+    assert len(list(read_sheet(path, ["text"], print))) == 4 and len(times) == 2
 
 
 def test_a_run_that_died_while_it_took_answers_ends_as_if_it_had_not(
     waiting: Waiting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Copies the folder after every event, as a killed process would leave it, and goes on from the copies."""
-    from dal_nlp.core.ledger import Ledger
+    from dal_nlp.ledger.events import AnswerEvent, Event
+    from dal_nlp.ledger.ledger import Ledger
 
     folder, copies = waiting("sentiment"), []
     settings: dict[str, Any] = {"annotators": "anna,ben,carl", "overlap": "50%"}
@@ -352,9 +353,9 @@ def test_a_run_that_died_while_it_took_answers_ends_as_if_it_had_not(
         fill(sheet(folder, f"round-000.{name}.csv"), typed("sentiment"))
     append = Ledger.append
 
-    def append_and_copy(ledger: Ledger, event: str, values: dict[str, Any]) -> None:
-        append(ledger, event, values)
-        if event in ("label", "answer"):
+    def append_and_copy(ledger: Ledger, event: Event) -> None:
+        append(ledger, event)
+        if isinstance(event, AnswerEvent):
             copies.append(tmp_path / f"died-{len(copies)}")
             shutil.copytree(ledger.folder, copies[-1] / "run")
 

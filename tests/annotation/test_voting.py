@@ -11,12 +11,12 @@ from dal_nlp.annotation.voting import (
     hand_in,
     in_conflict,
     is_new,
-    opinions,
     voters,
-    winner,
 )
-from dal_nlp.core.config import RunConfig
-from dal_nlp.core.ledger import MAJORITY, State
+from dal_nlp.ledger.answer_events import MAJORITY
+from dal_nlp.ledger.events import OpinionEvent, read_event
+from dal_nlp.ledger.state import State, majority
+from dal_nlp.session.config import RunConfig
 
 IDS = [f"e{i}" for i in range(30)]
 
@@ -28,7 +28,7 @@ def config(*names: str, overlap: Any = 0.0) -> RunConfig:
 def asked(ids: list[str] = IDS) -> State:
     state = State()
     numbers = {"scores": [0.0] * len(ids), "texts": ids, "strategy": "random", "pool_seconds": 0, "choose_seconds": 0}
-    state.apply({"event": "query", "round": 0, "ids": ids, "notes": {}, **numbers})
+    state.apply(read_event({"event": "query", "round": 0, "ids": ids, "notes": {}, **numbers}))
     return state
 
 
@@ -37,8 +37,7 @@ def says(of: RunConfig, state: State, id: str, who: str, answer: str | None, fin
     origin = Origin(who, "2026-01-01T00:00:00+00:00", "test", final=final)
     given = Skip(id, "unsure", origin) if answer is None else Label(id, answer, origin)
     for event in hand_in(of, state, given):
-        name, values = event.event()
-        state.apply({"event": name, "round": 0, **values})
+        state.apply(event.event(0))
 
 
 @pytest.mark.parametrize("overlap", ["10%", 0.1, "0.1"])
@@ -69,7 +68,7 @@ def test_after_a_removal_everybody_may_say_the_same_again() -> None:
     of, state = config("anna", "ben", overlap="100%"), asked()
     for who in ("anna", "ben"):
         says(of, state, "e0", who, "good")
-    state.apply({"event": "removed", "id": "e0", "by": "judge", "whose": None})
+    state.apply(read_event({"event": "removed", "id": "e0", "by": "judge", "whose": None}))
 
     def again(who: str, via: str) -> bool:
         return is_new(state, Label("e0", "good", Origin(who, "", via)))
@@ -82,7 +81,7 @@ def test_after_a_removal_everybody_may_say_the_same_again() -> None:
 
 def test_a_word_against_a_label_that_nobody_signs_is_a_dispute() -> None:
     of, state = config(), asked()
-    state.apply({"event": "label", "round": 0, "id": "e0", "target": "good"})
+    state.apply(read_event({"event": "label", "round": 0, "id": "e0", "target": "good"}))
     says(of, state, "e0", "ben", "good")
     assert conflicts(of, state) == []
     says(of, state, "e0", "ben", "bad")
@@ -113,8 +112,8 @@ def test_a_shared_example_waits_for_all_and_the_majority_counts() -> None:
     says(of, state, "e0", "c", "good")
     assert state.answers == {"e0": "good"}
     settled = state.decision("e0")
-    assert settled is not None and settled["by"] == MAJORITY
-    assert [event["by"] for event in state.given["e0"]] == ["a", "b", "c", MAJORITY]
+    assert settled is not None and settled.by == MAJORITY
+    assert [event.by for event in state.given["e0"]] == ["a", "b", "c", MAJORITY]
     says(of, state, "e0", "c", "bad")
     assert state.answers == {"e0": "bad"}  # the majority is another one now
     assert voters(of, state, "e0") == ["a", "b", "c"]
@@ -132,20 +131,21 @@ def test_a_tie_is_for_somebody_else_and_refusals_do_not_vote() -> None:
 
 
 def test_the_winner_has_more_than_half() -> None:
-    def votes(*labels: str) -> dict[str, dict[str, Any]]:
-        return {str(i): {"event": "answer", "target": label} for i, label in enumerate(labels)}
+    def winner(*labels: str) -> Any:
+        found = majority({str(i): OpinionEvent(id="e0", target=label) for i, label in enumerate(labels)})
+        return found and found.target
 
-    assert (winner(votes("x", "y", "x")) or {})["target"] == "x"
-    assert winner(votes("x", "y")) is None
-    assert winner(votes("x", "y", "z")) is None
+    assert winner("x", "y", "x") == "x"
+    assert winner("x", "y") is None
+    assert winner("x", "y", "z") is None
 
 
 def test_taking_back_ones_own_answer_leaves_the_others() -> None:
     of, state = config("a", "b", overlap=1), asked()
     says(of, state, "e0", "a", "good")
     says(of, state, "e0", "b", "good")
-    state.apply({"event": "removed", "id": "e0", "by": "a", "whose": "a"})
-    assert list(opinions(state, "e0")) == ["b"] and "e0" not in state.answers
+    state.apply(read_event({"event": "removed", "id": "e0", "by": "a", "whose": "a"}))
+    assert list(state.opinions["e0"]) == ["b"] and "e0" not in state.answers
     says(of, state, "e0", "a", "good")
     assert state.answers == {"e0": "good"}
 
@@ -157,7 +157,7 @@ def test_a_file_that_is_read_again_says_nothing_new() -> None:
         return Label("e0", answer, Origin(by, "", via))
 
     def give(answer: Label) -> None:
-        state.apply({"event": "label", "round": 0, **answer.event()[1]})
+        state.apply(answer.event(0))
 
     assert is_new(state, label("good"))
     give(label("good"))
@@ -165,5 +165,5 @@ def test_a_file_that_is_read_again_says_nothing_new() -> None:
     give(label("bad", via="terminal"))
     assert not is_new(state, label("good"))  # the sheet has not changed since
     assert not is_new(state, label("bad")) and is_new(state, label("bad", by="ben", via="other.csv"))
-    state.apply({"event": "removed", "id": "e0", "by": "ben"})
+    state.apply(read_event({"event": "removed", "id": "e0", "by": "ben"}))
     assert not is_new(state, label("good")) and is_new(state, label("good", via="new.csv"))

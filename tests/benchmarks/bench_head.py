@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # a script is not 
 import numpy as np
 
 from dal_nlp import RunConfig, Session
-from dal_nlp.core.ledger import Ledger
 from dal_nlp.learners.feature_cache import Features
+from dal_nlp.ledger.events import Event
+from dal_nlp.ledger.ledger import Ledger
 from tests import tiny
 
 WIDTH, LIMIT, TEST, ASKED = 384, 1.0, 1000, 10
@@ -49,13 +51,13 @@ def write(path: Path, n: int, seed: int) -> str:
 def rounds(folder: Path, strategy: str, n: int, labels: int) -> list[float]:
     """Run, and return the seconds from the last label of each round to the next query."""
     events: list[tuple[str, float]] = []
-    append = Ledger.append
+    extend = Ledger.extend
 
-    def timed(ledger: Ledger, event: str, values: dict[str, Any]) -> None:
-        append(ledger, event, values)
-        events.append((event, time.perf_counter()))
+    def timed(ledger: Ledger, written: Sequence[Event]) -> None:
+        extend(ledger, written)
+        events.extend((event.name, time.perf_counter()) for event in written)
 
-    Ledger.append = timed  # type: ignore[method-assign]
+    Ledger.extend = timed  # type: ignore[method-assign]
     config = RunConfig(
         task="sentiment",
         data=write(folder / "pool.jsonl", n, 0),
@@ -71,7 +73,7 @@ def rounds(folder: Path, strategy: str, n: int, labels: int) -> list[float]:
         training={"mode": "head"},
     )
     Session(config).run()
-    Ledger.append = append  # type: ignore[method-assign]
+    Ledger.extend = extend  # type: ignore[method-assign]
     queries = [at for event, at in events if event == "query"]
     return [query - max(at for event, at in events if event == "label" and at < query) for query in queries[1:]]
 

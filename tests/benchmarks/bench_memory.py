@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dal_nlp.core.config import DrawsConfig, RunConfig, ScoringConfig
+from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.data.corpus import read_pool
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
-from dal_nlp.strategies import STRATEGIES
+from dal_nlp.session.config import RunConfig
+from dal_nlp.strategies import strategy_class
 from tests import tiny
 
 LIMIT = 500
@@ -82,7 +83,7 @@ def main() -> None:
             tokenised = time.perf_counter()
             scoring = ScoringConfig(batch_size=512, batch_tokens=16384)
             pool = Pool(encoded.remove_columns("target"), model, task, make_draws(DrawsConfig(), 0, 0), scoring)
-            STRATEGIES["margin"]().select(pool, 20, np.random.default_rng(0))
+            strategy_class("margin")().select(pool, 20, np.random.default_rng(0))
             scored = time.perf_counter()
         print(f"read {read - started:.0f} s, tokenise {tokenised - read:.0f} s, score {scored - tokenised:.0f} s")
         whole, held = peak.resident - start, peak.own - own

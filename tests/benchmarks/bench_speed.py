@@ -21,7 +21,7 @@ from transformers import PreTrainedModel
 from dal_nlp.core.config import DrawsConfig, ScoringConfig, TrainingConfig
 from dal_nlp.core.progress import Silent
 from dal_nlp.core.rng import torch_seeded
-from dal_nlp.core.task import encode_target
+from dal_nlp.core.targets import encode_target
 from dal_nlp.models.loading import load_classifier, load_tokenizer
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool, fetch

@@ -18,7 +18,16 @@ ROOT = Path(__file__).parents[2]
 #: Where processes find the package that is tested, and the oracles beside the tests.
 PATH = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(ROOT)])
 #: The smallest fits, and a first choice that needs no clustering.
-FAST = ["--initial-strategy", "random", "--set", "training.min_steps=2", "--set", "training.epochs=1"]
+FAST = [
+    "--train",
+    "full",
+    "--initial-strategy",
+    "random",
+    "--set",
+    "training.min_steps=2",
+    "--set",
+    "training.epochs=1",
+]
 
 
 @dataclass(frozen=True)

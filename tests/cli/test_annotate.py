@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dal_nlp.core.ledger import read_state
+from dal_nlp.ledger.ledger import read_state
 from dal_nlp_cli.main import app
 from tests import waiting_runs as asking
 from tests.page.serving import Served, alive, until
@@ -56,7 +56,7 @@ def test_a_run_is_answered_to_its_end_though_everything_dies_on_the_way(waiting:
         code, said = served.interrupt()
         assert code == 0 and "Finished" in said
     state = read_state(folder / "run")
-    assert told["labels"] == len(state.answers) == 16 == state.metrics[-1]["labels"]
+    assert told["labels"] == len(state.answers) == 16 == state.metrics[-1].labels
     assert {id: answers[id] for id in state.answers} == state.answers
     assert len(asking.events(folder, "label")) == 16  # none twice
     assert len([round for round in state.queries if round.ahead]) > 0  # somebody went on while it trained

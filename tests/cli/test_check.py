@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from dal_nlp.core.config import RunConfig
 from dal_nlp.models.trainer import number_of_steps
+from dal_nlp.session.config import RunConfig
 from dal_nlp.workflows import cost_estimate as estimating
 from dal_nlp.workflows import dry_run as rehearsal
 from tests import tiny
@@ -23,7 +23,13 @@ def test_it_says_what_it_checked_and_leaves_nothing(files: Files, tmp_path: Path
 
 def test_it_says_what_the_draws_tell_that_entropy_does_not(files: Files, tmp_path: Path) -> None:
     done = rehearsal.rehearse(
-        RunConfig(task="sentiment", data=str(files.pool), test=str(files.test), model=str(files.model))
+        RunConfig(
+            task="sentiment",
+            data=str(files.pool),
+            test=str(files.test),
+            model=str(files.model),
+            training={"mode": "full"},
+        )
     )
     assert done.bald is not None
     mean, correlation = done.bald
@@ -44,7 +50,7 @@ def test_it_refuses_what_the_run_would_refuse(files: Files, finished: Path, tmp_
 
 def test_rounds_and_steps_are_counted_within_the_budget(files: Files, tmp_path: Path) -> None:
     """Fits of 6, 11, 16 and 18 labels: 3 epochs of 2, 3, 4 and 5 steps of 4, and at least 8 steps."""
-    training = {"batch_size": 4, "epochs": 3, "min_steps": 8}
+    training = {"mode": "full", "batch_size": 4, "epochs": 3, "min_steps": 8}
     settings = {"task": "sentiment", "data": files.pool, "model": files.model, "initial_strategy": "random"}
     config = RunConfig(**settings, audit=2, initial=6, query_size=5, rounds=9, budget=20, training=training)
     done = rehearsal.rehearse(config)
@@ -72,7 +78,13 @@ def test_what_a_round_will_take_is_measured_on_a_part_of_the_pool(
 ) -> None:
     monkeypatch.setattr(estimating, "ENOUGH", 0.0)
     config = RunConfig(
-        task="sentiment", data=files.pool, test=files.test, model=files.model, strategy="badge", rounds=1
+        task="sentiment",
+        data=files.pool,
+        test=files.test,
+        model=files.model,
+        strategy="badge",
+        rounds=1,
+        training={"mode": "full"},
     )
     done = rehearsal.rehearse(config).estimate
     assert done is not None and not done.most

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dal_nlp.core.config import DrawsConfig, RunConfig, ScoringConfig, TrainingConfig
+from dal_nlp.core.config import DrawsConfig, ScoringConfig, TrainingConfig
+from dal_nlp.session.config import RunConfig
 from tests.cli.conftest import invoke
 
 

@@ -61,7 +61,7 @@ def test_undo_skip_unsure_and_what_is_not_taken(waiting: Waiting) -> None:
     now = state(folder)
     assert now.answers == {ids[0]: "positive"}
     assert now.skipped == {ids[1]: "skipped by the annotator", ids[2]: "the annotator was unsure"}
-    assert [event["event"] for event in now.given[ids[0]]] == ["label", "removed", "label"]
+    assert [event.name for event in now.given[ids[0]]] == ["label", "removed", "label"]
 
 
 def test_typed_ahead_and_the_last_answer_can_be_undone(waiting: Waiting) -> None:
@@ -129,7 +129,7 @@ def test_spans_by_offsets_and_what_the_model_suggests(waiting: Waiting) -> None:
     assert now.answers[first] == {"text": [str(pool[first]["context"])[:3]], "answer_start": [0]}
     suggestion = now.suggestion(second)
     assert suggestion is not None and now.answers[second] == suggestion["target"]
-    assert now.given[second][-1]["suggested"]["round"] == 0
+    assert now.given[second][-1].suggested["round"] == 0
 
 
 def test_several_annotators_and_the_queue_of_conflicts(waiting: Waiting) -> None:
@@ -146,7 +146,7 @@ def test_several_annotators_and_the_queue_of_conflicts(waiting: Waiting) -> None
             terminal.end()
     now = state(folder)
     (disputed,) = now.waiting
-    assert len(now.answers) == 3 and {event["by"] for event in now.given[disputed]} == {"anna", "ben"}
+    assert len(now.answers) == 3 and {event.by for event in now.given[disputed]} == {"anna", "ben"}
     with Terminal("label", "run", "--as", "carl", "--conflicts", cwd=folder) as terminal:
         shown = terminal.wait_for("\n> ")
         assert "anna answered: negative" in shown and "ben answered: positive" in shown

@@ -6,8 +6,8 @@ from typing import get_type_hints
 
 import pytest
 
-from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import UserError
+from dal_nlp.session.config import RunConfig
 from dal_nlp_cli import terminal
 from dal_nlp_cli.flags import Flags
 from tests.cli.conftest import invoke

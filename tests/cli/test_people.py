@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import invoke
+from tests.ledgers import event
 from tests.waiting_runs import events, fill, run, state, typed
 
 Waiting = Callable[[str], Path]
@@ -47,7 +48,7 @@ def test_a_correction_after_the_end_says_what_it_takes(folder: Path) -> None:
 
 
 def test_a_removed_label_is_back_in_the_pool(folder: Path) -> None:
-    from dal_nlp.core.ledger import Ledger
+    from dal_nlp.ledger.ledger import Ledger
 
     id, *_ = state(folder).answers
     assert invoke("relabel", str(folder / "run"), id, "--remove").stdout.strip().endswith("is back in the pool.")
@@ -58,7 +59,7 @@ def test_a_removed_label_is_back_in_the_pool(folder: Path) -> None:
     end = run("sentiment", folder, rounds=2, query_size=20, budget=40)
     assert id in end.pending  # 24 rows, so everything that is left is asked about
     with Ledger(folder / "run") as ledger:
-        ledger.append("label", {"round": 2, "id": id, "target": "positive"})
+        ledger.append(event("label", {"round": 2, "id": id, "target": "positive"}))
         assert ledger.state.training_ids.count(id) == 1
 
 
@@ -103,7 +104,7 @@ def test_export_and_ingest(folder: Path) -> None:
 
 
 def test_nothing_is_taken_while_the_run_is_going(folder: Path) -> None:
-    from dal_nlp.core.ledger import Ledger
+    from dal_nlp.ledger.ledger import Ledger
 
     id, *_ = state(folder).answers
     with Ledger(folder / "run"):

@@ -7,7 +7,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from dal_nlp.core.ledger import Ledger, read_state
+from dal_nlp.ledger.ledger import Ledger, read_state
 from dal_nlp_cli.flags import Flags
 from tests.cli.conftest import Files, invoke, start
 from tests.tiny import write

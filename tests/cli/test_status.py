@@ -1,8 +1,9 @@
 import shutil
 from pathlib import Path
 
-from dal_nlp.core.ledger import Ledger
+from dal_nlp.ledger.ledger import Ledger
 from tests.cli.conftest import invoke
+from tests.ledgers import event
 
 CONFIG = {"task": "sentiment", "model": "minilm", "strategy": "margin", "rounds": 9, "budget": 60}
 
@@ -11,13 +12,13 @@ def begin(folder: Path) -> Path:
     """A run folder with an audit sample of two and a query of three, of which two and one are answered."""
     query = {"scores": [1.0] * 3, "texts": ["t"] * 3, "strategy": "random", "pool_seconds": 0.0, "choose_seconds": 0.0}
     with Ledger(folder) as ledger:
-        ledger.append("config", {"config": CONFIG, "digests": {}, "labels": ["a", "b"]})
-        ledger.append("audit", {"ids": ["m", "n"], "texts": ["t", "t"]})
+        ledger.append(event("config", {"config": CONFIG, "digests": {}, "labels": ["a", "b"]}))
+        ledger.append(event("audit", {"ids": ["m", "n"], "texts": ["t", "t"]}))
         for id in "mn":
-            ledger.append("label", {"round": None, "id": id, "target": "a"})
-        ledger.append("query", {"round": 0, "ids": ["x", "y", "z"], "notes": {}, **query})
-        ledger.append("label", {"round": 0, "id": "x", "target": "b"})
-        ledger.append("note", {"text": "Something to know."})
+            ledger.append(event("label", {"round": None, "id": id, "target": "a"}))
+        ledger.append(event("query", {"round": 0, "ids": ["x", "y", "z"], "notes": {}, **query}))
+        ledger.append(event("label", {"round": 0, "id": "x", "target": "b"}))
+        ledger.append(event("note", {"text": "Something to know."}))
     return folder
 
 
@@ -43,13 +44,13 @@ def test_interrupted_running_and_finished(tmp_path: Path) -> None:
     folder = begin(tmp_path / "run")
     with Ledger(folder) as ledger:
         for id in "yz":
-            ledger.append("skip", {"round": 0, "id": id, "reason": "unclear"})
+            ledger.append(event("skip", {"round": 0, "id": id, "reason": "unclear"}))
         assert shown(folder)["State"] == "running"
     lines = shown(folder)
     assert lines["State"].startswith("interrupted")
     assert "2 skipped" in lines["Labels"]
     with Ledger(folder) as ledger:
-        ledger.append("stopped", {"why": "the budget is spent", "read_test": False})
+        ledger.append(event("stopped", {"why": "the budget is spent", "read_test": False}))
     assert shown(folder)["State"] == "finished: the budget is spent"
 
 

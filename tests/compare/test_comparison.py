@@ -3,6 +3,8 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,17 @@ from dal_nlp.compare.baseline import BagOfWords
 from dal_nlp.compare.comparison import Comparison, _comparable, run_comparison
 from dal_nlp.compare.jobs import Job, make_jobs, run_all
 from dal_nlp.compare.report import write_comparison
-from dal_nlp.core.config import RunConfig
-from dal_nlp.core.config import gather as values_of
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import read_state
 from dal_nlp.core.progress import Silent
+from dal_nlp.ledger.events import Event, MetricsEvent
+from dal_nlp.ledger.ledger import read_state
 from dal_nlp.report.learning_curves import Curve
+from dal_nlp.session.config import RunConfig
+from dal_nlp.session.config import gather as values_of
 from dal_nlp.session.loop import Session
 from dal_nlp_cli.main import app
 from tests import tiny
+from tests.ledgers import change
 from tests.tiny import write
 
 SEEDS, ROUNDS = 2, 1
@@ -42,7 +46,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "initial": 6,
         "query_size": 4,
         "rounds": ROUNDS,
-        "training": {"min_steps": 3, "epochs": 1e-3, "learning_rate": 1e-3},
+        "training": {"mode": "full", "min_steps": 3, "epochs": 1e-3, "learning_rate": 1e-3},
     }
 
 
@@ -89,7 +93,7 @@ def test_the_same_seed_starts_alike_in_every_arm_and_others_do_not(found: Compar
         for arm in ("margin", "ceal"):
             state = first[arm, seed]
             assert state.queries[0].ids == random.queries[0].ids
-            assert state.metrics[0]["values"] == random.metrics[0]["values"]  # the same fit, so the same order
+            assert state.metrics[0].values == random.metrics[0].values  # the same fit, so the same order
             assert state.digests == random.digests
     assert first["random", 0].queries[0].ids != first["random", 1].queries[0].ids
 
@@ -101,10 +105,10 @@ def test_the_curves_are_those_of_the_ledgers(found: Comparison, folder: Path) ->
         assert arm.curve.seeds == (0, 1)
         for row, seed in zip(arm.curve.scores, range(SEEDS), strict=True):
             state = read_state(folder / "runs" / arm.name / f"seed-{seed}")
-            assert row.tolist() == [event["values"]["accuracy"] for event in state.metrics]
+            assert row.tolist() == [event.values["accuracy"] for event in state.metrics]
     full = read_state(folder / "runs" / "full")
-    assert full.metrics[0]["labels"] == 50
-    assert found.full == full.metrics[0]["values"]["accuracy"]
+    assert full.metrics[0].labels == 50
+    assert found.full == full.metrics[0].values["accuracy"]
 
 
 def test_what_annotators_read_and_what_was_bought_is_counted(found: Comparison, folder: Path) -> None:
@@ -219,9 +223,12 @@ def test_an_arm_that_crashes_costs_no_other_one(
 def test_scores_that_are_no_numbers_are_an_error_of_their_run(found: Comparison, folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "copy")
     ledger = tmp_path / "copy" / "runs" / "margin" / "seed-0" / "ledger.jsonl"
-    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
-    next(line for line in reversed(lines) if line["event"] == "metrics")["values"]["accuracy"] = float("nan")
-    ledger.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    def without_a_number(events: list[Event]) -> list[Event]:
+        last = max(place for place, event in enumerate(events) if isinstance(event, MetricsEvent))
+        return [replace(e, values={"accuracy": nan}) if i == last else e for i, e in enumerate(events)]  # type: ignore
+
+    change(ledger.parent, without_a_number)
     config = RunConfig.of({"task": "sentiment", "out": None})
     jobs = [
         Job("margin", seed, config.model_copy(update={"out": str(ledger.parents[1] / f"seed-{seed}")}))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dal_nlp.compare.savings import labels_to, reach, resamples, saving, saving_bounds
-from dal_nlp.report.learning_curves import Curve, isotonic
+from dal_nlp.compare.savings import reach, resamples, saving, saving_bounds
+from dal_nlp.report.learning_curves import Curve, isotonic, labels_to
 
 LABELS = np.array([10.0, 20.0, 40.0])
 

@@ -8,16 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dal_nlp.compare.statistics import (
-    LEVEL,
-    against_random,
-    holm,
-    least_p,
-    paired_t,
-    t_interval,
-    too_few,
-    wilcoxon,
-)
+from dal_nlp.compare.statistics import LEVEL, against_random, holm, least_p, paired_t, too_few, wilcoxon
+from dal_nlp.report.learning_curves import t_interval
 
 small = st.integers(-4, 4).map(lambda tenths: tenths / 10)
 

@@ -94,3 +94,43 @@ def test_two_users_of_one_file(tmp_path: Path) -> None:
     assert first.get([b"a", b"b"]) == {b"a": b"1", b"b": b"2"}
     first.close()
     second.close()
+
+
+@pytest.mark.parametrize("use", ["get", "put"])
+def test_damage_behind_the_first_page_is_said_and_the_file_made_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, use: str
+) -> None:
+    path = tmp_path / "cache.sqlite"
+    values = {f"{i:04}".encode(): bytes(500) for i in range(500)}
+    cache = OnDisk(path)
+    cache.put(values)
+    cache.close()
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + bytes(len(data) - 4096))  # the first page is whole, so the file opens
+    if use == "get":
+        assert cache.get(values) == {}
+    else:
+        cache.put({b"new": b"1"})
+    assert f"{path} was damaged" in caplog.text and "computed again" in caplog.text
+    cache.put(values)
+    assert cache.get(values) == values
+    cache.close()
+
+
+def test_a_file_that_another_process_has_made_anew_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    values = {f"{i:04}".encode(): bytes(500) for i in range(500)}
+    first = OnDisk(path)
+    first.put(values)
+    first.close()
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + bytes(len(data) - 4096))
+    first.get([])
+    first._open()
+    path.unlink()  # another process has found the damage
+    other = OnDisk(path)
+    other.put({b"theirs": b"1"})
+    assert first.get(values) == {}
+    assert first.get([b"theirs"]) == {b"theirs": b"1"}
+    first.close()
+    other.close()

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import UserError
+from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
 
 FILES = {"task": "sentiment", "data": "pool.jsonl", "test": "test.jsonl"}
@@ -16,8 +16,8 @@ FILES = {"task": "sentiment", "data": "pool.jsonl", "test": "test.jsonl"}
 
 def test_defaults_are_the_contract() -> None:
     config = RunConfig(**FILES)
-    assert (config.initial, config.query_size, config.rounds, config.budget, config.seed) == (20, 20, 9, 200, 0)
-    assert (config.strategy, config.initial_strategy, config.model) == ("margin", "kmeans", "minilm")
+    assert (config.initial, config.query_size, config.rounds, config.budget, config.seed) == (20, 10, 18, 200, 0)
+    assert (config.strategy, config.initial_strategy, config.model) == ("weighted_kmeans", "kmeans", "minilm")
     assert config.audit == 0
     assert RunConfig(task="sentiment", data="pool.jsonl").audit == 100
 
@@ -53,19 +53,19 @@ def test_later_layers_win(tmp_path: Path) -> None:
 
 
 def test_a_budget_alone_decides_the_rounds() -> None:
-    assert RunConfig(**FILES, budget=400).rounds == 19
-    assert RunConfig(**FILES, rounds=2).budget == 60
+    assert RunConfig(**FILES, budget=400).rounds == 38
+    assert RunConfig(**FILES, rounds=2).budget == 40
     assert RunConfig(**FILES, labeled="l.csv").initial == 0
 
 
 def test_the_demonstration_is_used_only_without_data() -> None:
     assert RunConfig(task="sentiment").data == "demo:sentiment"
-    assert RunConfig(**FILES).max_length == 128
+    assert RunConfig(**FILES).max_length == "auto"
 
 
 def test_a_budget_lengthens_the_demonstration() -> None:
-    assert RunConfig(task="sentiment", budget=280).rounds == 13
-    assert RunConfig(task="sentiment").rounds == 3
+    assert RunConfig(task="sentiment", budget=280).rounds == 26
+    assert RunConfig(task="sentiment").rounds == 6
 
 
 @pytest.mark.parametrize("labels", [["a"], ["a", "b", "b"]])
@@ -135,3 +135,32 @@ def test_budget_strategy_and_devices_are_no_identity_but_the_seed_is() -> None:
 def test_the_schema_documents_every_field() -> None:
     for name, field in RunConfig.model_json_schema()["properties"].items():
         assert "description" in field or "$ref" in field, name
+
+
+def test_full_training_keeps_its_own_defaults() -> None:
+    config = RunConfig(**FILES, training={"mode": "full"})
+    assert (config.query_size, config.rounds, config.strategy, config.max_length) == (20, 9, "margin", 128)
+
+
+def test_labels_may_come_with_descriptions(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(
+        "task: sentiment\ndata: a.csv\nlabels:\n  bad: I hate it. It is poor.\n  good: [I like it]\n  none:\n"
+    )
+    config = RunConfig.load(file)
+    assert config.labels == ["bad", "good", "none"]
+    assert config.descriptions == {"bad": ["I hate it.", "It is poor."], "good": ["I like it"]}
+    with pytest.raises(UserError, match="did you mean 'good'"):
+        RunConfig(**FILES, labels="bad,good", descriptions={"goood": "I like it"})
+
+
+def test_the_old_key_of_the_heads_strength_is_still_read(caplog: pytest.LogCaptureFixture) -> None:
+    config = RunConfig(**FILES, training={"mode": "head", "head_c": 0.7})
+    assert config.head.c == 0.7 and "head.c" in caplog.text
+
+
+def test_layers_are_named_by_their_depth() -> None:
+    assert RunConfig(**FILES, head={"layers": "top-half"}).head.layers == [50, 75, 100]
+    assert RunConfig(**FILES, head={"layers": "100,75"}).head.layers == [75, 100]
+    with pytest.raises(UserError, match="is not kept"):
+        RunConfig(**FILES, head={"layers": [60]})

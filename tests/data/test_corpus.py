@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import EmptyRow, RowError, UnusableRow, UserError
 from dal_nlp.core.task import Task
 from dal_nlp.data import corpus as corpus_module
 from dal_nlp.data import staging
-from dal_nlp.data.corpus import Corpus, Rejected, read_answers, read_corpus, read_pool, write_rejected
+from dal_nlp.data.corpus import Corpus, Rejected, read_corpus, read_pool, write_rejected
+from dal_nlp.data.examples import Answers
 from dal_nlp.data.hashing import Index, digest
+from dal_nlp.data.joined_answers import read_answers
 from dal_nlp.data.tokenized import describe
+from dal_nlp.session.config import RunConfig
 from tests import tiny
 from tests.tiny import write
 
@@ -235,7 +237,7 @@ def test_the_task_says_which_column_has_the_answers(tmp_path: Path) -> None:
 def test_an_answer_that_cannot_be_used_drops_the_row_only_where_it_is_read(tmp_path: Path) -> None:
     rows = [row("a", "one"), row("b", "two", "both")]
     assert read(tmp_path, rows, need_targets=False).dataset["id"][:] == ["a"]
-    assert read(tmp_path, rows, answers={"a": "good", "b": "bad"}).targets() == ["good", "bad"]
+    assert read(tmp_path, rows, answers=Answers({"a": "good", "b": "bad"})).targets() == ["good", "bad"]
 
 
 def test_unusable_rows_do_not_clash(tmp_path: Path) -> None:
@@ -252,7 +254,7 @@ def test_rows_without_answers_stay_where_none_are_needed(tmp_path: Path) -> None
 
 def test_given_answers_replace_those_of_the_rows(tmp_path: Path) -> None:
     rows = [{"id": "a", "text": "one"}, {"id": "b", "text": "two"}, {"id": "c", "text": "three", "label": "nonsense"}]
-    corpus = read(tmp_path, rows, answers={"b": "good", "c": "bad"})
+    corpus = read(tmp_path, rows, answers=Answers({"b": "good", "c": "bad"}))
     assert corpus.targets() == ["good", "bad"]
     assert [(bad.id, bad.reason) for bad in corpus.rejected] == [("a", "no answer")]
 
@@ -292,7 +294,6 @@ def test_nothing_left(tmp_path: Path) -> None:
             ("no column 'text' (did you mean 'txt'?)", "but 'txt', 'label'", "--text-column"),
         ),
         ({}, {"text": "one", "labels": "good"}, ("no column 'label' (did you mean 'labels'?)", "--label-column")),
-        ({"id_column": "key"}, row("a", "one"), ("no column 'key'", "but 'id', 'text', 'label'", "--id-column")),
     ],
 )
 def test_missing_columns(
@@ -306,20 +307,51 @@ def test_missing_columns(
 @pytest.mark.parametrize(
     ("settings", "second", "wrong", "mend"),
     [
-        ({}, {"id": "b", "label": "good"}, "line 2 has no column 'text'", "add it or remove the row"),
         ({}, {"id": "", "text": "two", "label": "good"}, "line 2 has no id in column 'id'", "fill it in"),
         ({}, {"id": None, "text": "two", "label": "good"}, "line 2 has no id in column 'id'", "fill it in"),
         ({}, {"id": float("nan"), "text": "two", "label": "good"}, "line 2 has no id in column 'id'", "fill it in"),
-        ({}, {"id": ["b"], "text": "two", "label": "good"}, "line 2 has an id in column 'id' that is", "--id-column"),
-        ({"id_column": "key"}, {"text": "two", "label": "good"}, "line 2 has no column 'key'", "--id-column"),
+        (
+            {},
+            {"id": ["b"], "text": "two", "label": "good"},
+            "line 2 has in column 'id' no id (the id is",
+            "--id-column",
+        ),
+        (
+            {"id_column": "key"},
+            {"text": "two", "label": "good"},
+            "line 2 has no id in column 'key'",
+            "--id-column none",
+        ),
         ({}, {"id": "b", "text": "two \ud83d", "label": "good"}, "line 2 holds half a surrogate pair", "remove it"),
         ({}, {"id": "\ud83d", "text": "two", "label": "good"}, "line 2 holds half a surrogate pair", "remove it"),
     ],
 )
 def test_later_rows(tmp_path: Path, settings: dict[str, Any], second: dict[str, Any], wrong: str, mend: str) -> None:
-    message = complaint(tmp_path, [{**row("a", "one"), "key": "k"}, second], config(**settings))
-    assert wrong in message
-    assert mend in message
+    with pytest.raises(UserError) as caught:
+        pool(tmp_path, [{**row("a", "one"), "key": "k"}, second], settings=config(**settings))
+    assert wrong in str(caught.value)
+    assert mend in str(caught.value)
+
+
+def test_a_row_without_a_text_is_an_empty_one(tmp_path: Path) -> None:
+    corpus = read(tmp_path, [{"id": "a", "label": "good"}, row("b", "two"), {"id": "c", "text": None}])
+    assert corpus.dataset["id"][:] == ["b"]
+    assert [(bad.row, bad.id, bad.reason) for bad in corpus.rejected] == [
+        (1, "a", "empty text"),
+        (3, "c", "empty text"),
+    ]
+
+
+def test_ids_are_for_the_pool(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no column 'key' but 'id', 'text', 'label'.* --id-column, or none"):
+        pool(tmp_path, [row("a", "one")], settings=config(id_column="key"))
+    source = write(tmp_path / "test.jsonl", [row("", "one"), {"text": "two", "label": "bad"}])
+    for column in ("id", "key"):
+        settings = config(id_column=column)
+        corpus = read_corpus(source, toy(), settings, tmp_path / "cache", "test", need_targets=True)
+        assert len(set(corpus.dataset["id"][:])) == 2
+    twice = [row("a", "one"), row("a", "two")]
+    assert len(pool(tmp_path, twice, settings=config(id_column="none"))) == 2
 
 
 def test_no_file_is_left_by_a_process_that_dies_while_reading(tmp_path: Path) -> None:
@@ -450,7 +482,7 @@ def test_an_unchanged_pool_is_not_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"answers": {"r1": "bad"}},
+        {"answers": Answers({"r1": "bad"})},
         {"exclude": {"test": np.array([1], np.uint64)}},
         {"need_targets": False},
         {"settings": config(labels=["good", "bad"])},
@@ -485,8 +517,8 @@ def test_rows_that_may_no_longer_be_used_are_gone(tmp_path: Path) -> None:
 
 
 def test_changed_answers_make_it_read_again(tmp_path: Path) -> None:
-    first = pool(tmp_path, ROWS, answers={"r1": "bad"})
-    second = pool(tmp_path, ROWS, answers={"r1": "good"}, previous=first.digest)
+    first = pool(tmp_path, ROWS, answers=Answers({"r1": "bad"}))
+    second = pool(tmp_path, ROWS, answers=Answers({"r1": "good"}), previous=first.digest)
     assert (first.targets(), second.targets()) == (["bad"], ["good"])
 
 

@@ -1,0 +1,1 @@
+"""Tests of ``dal_nlp.learners``."""

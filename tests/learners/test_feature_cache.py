@@ -8,13 +8,14 @@ import pytest
 from torch import nn
 
 from dal_nlp.core.caches import Cache, InMemory, OnDisk
-from dal_nlp.core.config import DrawsConfig, RunConfig, ScoringConfig
+from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.progress import Silent
 from dal_nlp.learners import feature_cache as features
 from dal_nlp.learners.feature_cache import Features, hidden, open_cache
 from dal_nlp.models.loading import weights_key
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
+from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks.classification import Classification
 from tests import tiny
 
@@ -29,13 +30,13 @@ def task_of() -> Classification:
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was loaded as an encoder."""
     sources: list[str] = []
-    load = features.load_headed
+    load = features.load_encoder
 
     def counting(source: str, *of: Any) -> nn.Module:
         sources.append(source)
         return load(source, *of)
 
-    monkeypatch.setattr(features, "load_headed", counting)
+    monkeypatch.setattr(features, "load_encoder", counting)
     return sources
 
 

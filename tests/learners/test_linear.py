@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from dal_nlp.learners.linear import Linear, fit_linear
+from dal_nlp.learners.linear import Linear, Offset, fit_linear
 
 H = 5
 NONE = np.zeros(H, dtype=np.float32)
@@ -87,3 +87,45 @@ def test_a_weight_of_two_is_the_example_twice() -> None:
     twice = fit_linear(np.concatenate([x, x[4:5]]), np.append(y, y[4]), np.ones(len(y) + 1), 3, 1.0, NONE, 1.0)
     heavy = fit_linear(x, y, weights, 3, 1.0, NONE, 1.0)
     assert np.allclose(probabilities(twice, x), probabilities(heavy, x), atol=1e-3)
+
+
+def offset(n: int, classes: int = 3, seed: int = 5) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, classes))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_weights_of_offsets_are_fitted_in_the_same_problem(classes: int) -> None:
+    x, y = data(classes=classes)
+    first, second, c = offset(len(y), classes), offset(len(y), classes, 6), 0.7
+
+    def minimum(theta: np.ndarray) -> float:
+        table, betas = theta[:-2].reshape(classes, H + 1), theta[-2:]
+        logits = x @ table[:, :H].T + table[:, H] + betas[0] * first + betas[1] * second
+        losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(y)), y]
+        penalty = (table[:, :H] ** 2).sum() * (1 if classes == 2 else 0.5)
+        loose = 5 * c * (table[:, H] ** 2).sum() / 2
+        return float(c * losses.sum() + penalty + loose + c * ((betas[0] - 1) ** 2 + (betas[1] - 2) ** 2) / 2)
+
+    best = minimize(minimum, np.zeros(classes * (H + 1) + 2), method="BFGS", options={"gtol": 1e-7}).x
+    layer = fit_linear(x, y, np.ones(len(y)), classes, c, NONE, 1.0, [Offset(first, 1.0), Offset(second, 2.0)])
+    assert np.allclose(layer.offset_weights, best[-2:], atol=2e-3)
+    assert np.allclose(layer.weight, best[:-2].reshape(classes, H + 1)[:, :H], atol=2e-3)
+
+
+def test_the_solution_lies_in_the_span_of_the_examples() -> None:
+    x, y = data(n=4)  # fewer examples than features
+    layer = fit_linear(x, y, np.ones(len(y)), 3, 0.7, NONE, 1.0)
+    assert np.allclose(probabilities(layer, x), brute_force(x, y, np.ones(4), 3, 0.7), atol=2e-3)
+
+
+def test_an_offset_that_contradicts_the_labels_gets_a_negative_weight() -> None:
+    x, y = data(n=90)
+    wrong = np.eye(3)[(y + 1) % 3] * 2 - 1
+    layer = fit_linear(x, y, np.ones(len(y)), 3, 0.1, NONE, 1.0, [Offset(wrong)])
+    assert layer.offset_weights[0] < 0
+
+
+def test_with_an_offset_a_class_without_examples_keeps_what_the_offset_says() -> None:
+    x, y = data(classes=2)
+    layer = fit_linear(x, y, np.ones(len(y)), 3, 1.0, NONE, 1.0, [Offset(np.full((len(y), 3), 0.0))])
+    assert np.isfinite(layer.bias).all() and layer.bias[2] < layer.bias[:2].min()

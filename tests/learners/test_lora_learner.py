@@ -10,13 +10,13 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertForSequenceClassification
 
 from dal_nlp import RunConfig, Session, UserError
-from dal_nlp.core.ledger import Ledger, read_state
 from dal_nlp.core.progress import Silent
+from dal_nlp.ledger.ledger import Ledger, read_state
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.session.context import Workspace
 from dal_nlp.strategies import bayesian
 from tests import tiny
-from tests.learners.test_head_learner import copied_after_every_event
+from tests.ledgers import copies_after_every_write
 from tests.session.test_loop import timeless, write
 
 
@@ -68,7 +68,7 @@ def test_the_base_stays_and_the_model_is_an_ordinary_one(files: Path) -> None:
 def test_a_run_that_died_after_any_event_ends_as_if_it_had_not(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = settings(files, strategy="bald")
     with monkeypatch.context() as patch:
-        copies = copied_after_every_event(patch, files)
+        copies = copies_after_every_write(patch, files)
         Session(config).run()
     last = {event: number for number, (event, _) in enumerate(copies)}
     for number in (last["query"], last["label"], last["metrics"] - 1, last["metrics"]):

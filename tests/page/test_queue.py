@@ -9,9 +9,10 @@ import pytest
 
 from dal_nlp import UserError
 from dal_nlp.annotation.answer_store import Desk
-from dal_nlp.core.ledger import Ledger, read_state
+from dal_nlp.ledger.ledger import Ledger, read_state
 from dal_nlp.page.queue import PATIENCE, REMEMBERED, Given, Room
 from tests import waiting_runs as asking
+from tests.ledgers import event
 
 Waiting = Callable[[str], Path]
 A, B = "tab-of-anna", "tab-of-ben"
@@ -50,12 +51,12 @@ def shown(room: Room, who: str, tab: str) -> str:
 
 
 def kinds(folder: Path, id: str) -> list[str]:
-    return [event["event"] for event in read_state(folder).given.get(id, [])]
+    return [event.name for event in read_state(folder).given.get(id, [])]
 
 
 def with_remainder(room: Room, ids: list[str]) -> None:
     values = {"ids": ids, "scores": [0.0] * len(ids), "texts": ids, "strategy": "random"}
-    room.append("remainder", {"round": 0, "pool_seconds": 0.0, "choose_seconds": 0.0, "guesses": [], **values})
+    room.append([event("remainder", {"round": 0, "pool_seconds": 0.0, "choose_seconds": 0.0, "guesses": [], **values})])
 
 
 def test_an_answer_is_on_the_disk_when_it_returns_and_the_next_text_follows(folder: Path) -> None:
@@ -66,7 +67,7 @@ def test_an_answer_is_on_the_disk_when_it_returns_and_the_next_text_follows(fold
             assert shown(room, "anna", A) == id  # a page that is loaded again
             assert room.answer("anna", A, Given(id, "positive")) == {"disputed": False, "wanted": True}
             event = read_state(folder).given[id][-1]
-            assert (event["event"], event["target"], event["by"], event["via"]) == ("label", "positive", "anna", "page")
+            assert (event.name, event.target, event.by, event.via) == ("label", "positive", "anna", "page")
         assert room.next("anna", A) is None
 
 
@@ -195,7 +196,7 @@ def test_what_no_round_could_learn_from_is_not_taken(roomy: Path) -> None:
             assert room.answer("anna", A, Given(stale, "positive")) == {"disputed": False, "wanted": False}
         assert room.desk.state.spent == 6
         assert room.answer("anna", A, Given(rest[0], "negative"))["wanted"]  # a correction
-        room.append("stopped", {"why": "enough", "read_test": False})
+        room.append([event("stopped", {"why": "enough", "read_test": False})])
         room.desk.config.budget = 1000
         assert not room.answer("anna", A, Given(rest[5], "positive"))["wanted"]
 
@@ -267,7 +268,7 @@ def test_refusals_and_notes(folder: Path) -> None:
         room.answer("anna", A, Given(second, "positive"))
         room.answer("anna", A, Given(second, "positive", note="sure"))
         state = read_state(folder)
-        assert "unsure" in state.skipped[first] and state.given[first][-1]["note"] == "hm"
+        assert "unsure" in state.skipped[first] and state.given[first][-1].note == "hm"
         assert [event.get("note") for event in state.given[second]] == [None, "sure"]
         assert room.open("anna", A, second)["note"] == "sure"
 

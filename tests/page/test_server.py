@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 
 from dal_nlp.annotation.answer_store import Desk
-from dal_nlp.core.ledger import Ledger, read_state
+from dal_nlp.ledger.ledger import Ledger, read_state
 from dal_nlp.page import server
 from dal_nlp.page.queue import Room
 from dal_nlp.page.server import LARGEST, make_app, token_of

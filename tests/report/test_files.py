@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from dal_nlp.core.ledger import State, read_state
+from dal_nlp.ledger.ledger import read_state
+from dal_nlp.ledger.state import State
+from dal_nlp.readers.inert import GUARDED, restored
 from dal_nlp.report import files as report
 
 Event = dict[str, Any]
@@ -185,13 +187,14 @@ def test_queries_csv_keeps_ids_scores_and_texts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝"])  # noqa: RUF001
-def test_queries_csv_disarms_formulas_in_texts_but_leaves_ids_alone(tmp_path: Path, start: str) -> None:
+def test_queries_csv_disarms_formulas_in_texts_and_ids_and_can_be_read_back(tmp_path: Path, start: str) -> None:
     events = [*run_started(), *query(0, [f"{start}HYPERLINK(1)"], answered=0, ids=["-17"], scores=[-0.5])]
     report.write_queries(tmp_path, state_of(tmp_path, events))
     with (tmp_path / "queries.csv").open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
     assert row["text"] == f"'{start}HYPERLINK(1)"
-    assert (row["id"], row["score"]) == ("-17", "-0.5")
+    assert (row["id"], row["score"], row[GUARDED]) == ("'-17", "-0.5", "id, text")
+    assert [restored(row)[name] for name in ("id", "text")] == ["-17", f"{start}HYPERLINK(1)"]
 
 
 def test_queries_csv_has_what_the_model_would_have_answered(tmp_path: Path) -> None:
@@ -434,7 +437,7 @@ def test_labels_metrics_and_texts_in_any_script(tmp_path: Path) -> None:
     ],
 )
 def test_targets_are_shown_as_people_read_them(tmp_path: Path, target: Any, shown: str) -> None:
-    events: list[Event] = [*run_started(), *query(1, ["one"], answered=0, guesses=[guess(target)])]
+    events: list[Event] = [*run_started(), *query(0, ["zero"]), *query(1, ["one"], answered=0, guesses=[guess(target)])]
     events.append({"event": "pseudo", "round": 1, "ids": ["p"], "targets": [target], "weight": 0.5})
     events.append({"event": "label", "round": 1, "id": "r1-0", "target": target})
     text = page_of(tmp_path, events).text
@@ -457,7 +460,7 @@ def test_marked_parts_of_a_text_are_highlighted_and_line_breaks_kept(tmp_path: P
     start = texts[0].index("<i>Ł")
     end = texts[0].index(", they")
     guesses = [guess("x", 0.5, [start, end]), guess("y", 0.5)]
-    page = page_of(tmp_path, [*run_started(), *query(1, texts, guesses=guesses)])
+    page = page_of(tmp_path, [*run_started(), *query(0, ["zero"]), *query(1, texts, guesses=guesses)])
     assert page.marked == ["<i>Łukasz &amp; 👩‍🚀 co</i>"]
     assert not {"b", "i"} & set(page.tags)
     (cell,) = [cell for cell in page.cells if "Who" in cell]

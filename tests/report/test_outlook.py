@@ -3,15 +3,13 @@
 import numpy as np
 import pytest
 
-from dal_nlp.core.ledger import State
+from dal_nlp.ledger.events import MetricsEvent
+from dal_nlp.ledger.state import State
 from dal_nlp.report.outlook import outlook
 
 
 def state(scores: list[float], target: dict[str, float] | None = None) -> State:
-    rounds = [
-        {"round": i, "labels": 20 * (i + 1), "values": {"accuracy": score}, "attempts": 1}
-        for i, score in enumerate(scores)
-    ]
+    rounds = [MetricsEvent(round=i, labels=20 * (i + 1), values={"accuracy": score}) for i, score in enumerate(scores)]
     return State(config={"target": target, "seed": 0}, metrics=rounds)
 
 

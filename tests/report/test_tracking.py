@@ -11,8 +11,8 @@ from accelerate.tracking import TensorBoardTracker
 from dal_nlp import RunConfig, Session, UserError
 from dal_nlp.report.tracking import Tracking, check_tracker, scalars, settings
 from tests import tiny
-from tests.learners.test_head_learner import copied_after_every_event
 from tests.learners.test_lora_learner import written
+from tests.ledgers import copies_after_every_write
 from tests.session.test_loop import write
 
 event_files = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
@@ -61,7 +61,7 @@ def test_every_round_is_a_step_at_its_labels(files: Path) -> None:
 
 def test_a_run_that_goes_on_tells_what_a_crash_kept_back(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        copies = copied_after_every_event(patch, files)
+        copies = copies_after_every_write(patch, files)
         Session(config(files)).run()
     folder = [copy for event, copy in copies if event == "metrics"][1]
     shutil.rmtree(folder / "tracking")

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from dal_nlp import Label, Pool, Query, Selection, Skip, UserError
-from dal_nlp.annotation.labeled_file import LabeledFile
+from dal_nlp.annotation.simulated import LabeledFile
 from dal_nlp.core.task import Batch
 from dal_nlp.strategies.uncertainty import Margin
 from dal_nlp.tasks.classification import Classification

@@ -17,16 +17,16 @@ from torch import nn
 from dal_nlp import RunConfig, Session, UserError
 from dal_nlp.core.config import DrawsConfig, ScoringConfig, TrainingConfig, merge
 from dal_nlp.core.distributed import is_main, process_state
-from dal_nlp.core.ledger import read_state
 from dal_nlp.core.progress import Silent
 from dal_nlp.core.rng import torch_seeded
 from dal_nlp.core.task import Task
 from dal_nlp.learners import lora_learner
+from dal_nlp.ledger.ledger import read_state
 from dal_nlp.models.loss_prediction import LossPrediction
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.trainer import fit, make_accelerator
-from dal_nlp.strategies import STRATEGIES, make_strategy, probes
+from dal_nlp.strategies import STRATEGIES, make_strategy, probes, strategy_class
 from dal_nlp.tasks.summarization import Summarization
 from tests import tiny
 from tests.session.test_loop import write
@@ -67,7 +67,7 @@ def choices() -> dict[str, Any]:
     found = {}
     for task, pool in POOLS.items():
         for name in sorted(STRATEGIES):
-            if STRATEGIES[name].requires <= OFFERS[task]:
+            if strategy_class(name).requires <= OFFERS[task]:
                 picked = make_strategy(name, {}).select(pool(), 3, np.random.default_rng(0))
                 found[f"{task} {name}"] = {"positions": picked.positions.tolist(), "scores": picked.scores.tolist()}
     return found
@@ -141,7 +141,7 @@ def runs(folder: Path, kind: str) -> dict[str, Any]:
             "rounds": 1,
             "cache": str(folder / f"{kind}-cache"),
         }
-        given = {"min_steps": 3, "epochs": 1, "learning_rate": 1e-3, "batch_size": 2, "accumulation": 2}
+        given = {"mode": "full", "min_steps": 3, "epochs": 1, "learning_rate": 1e-3, "batch_size": 2, "accumulation": 2}
         common = {"training": given, "scoring": {"batch_size": 4}}
         if task == "summarization":
             common["query"] = {"embedding_model": str(folder / "encoder")}
@@ -150,9 +150,9 @@ def runs(folder: Path, kind: str) -> dict[str, Any]:
         found[name] = {
             "asked": [query.ids for query in state.queries],
             "audit": state.audit,
-            "pseudo": [[event["ids"], event["targets"]] for event in state.pseudo.values()],
-            "values": [event["values"] for event in state.metrics],
-            "loss": [event["loss"] for event in state.metrics],
+            "pseudo": [[event.ids, event.targets] for event in state.pseudo.values()],
+            "values": [event.values for event in state.metrics],
+            "loss": [event.loss for event in state.metrics],
         }
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dal_nlp import RunConfig, Session
-from dal_nlp.core.ledger import read_state
+from dal_nlp.ledger.ledger import read_state
 from tests import tiny
 from tests.session.test_loop import timeless, write
 
@@ -28,6 +28,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         "initial": 6,
         "query-size": 4,
         "rounds": 1,
+        "train": "full",
     }
     settings = ["training.min_steps=4", "training.epochs=1", "training.learning_rate=1e-3"]
     words = [word for flag, value in flags.items() for word in (f"--{flag}", str(value))]

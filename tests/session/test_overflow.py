@@ -2,18 +2,20 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dal_nlp import Label, Oracle, Query, RunConfig, Session, Skip
 from dal_nlp.annotation import Setting
 from dal_nlp.annotation.answer_store import open_desk
-from dal_nlp.core.ledger import read_state
+from dal_nlp.ledger.events import RemovedEvent, read_event
+from dal_nlp.ledger.ledger import read_state
 from dal_nlp.report.summary import contents
 from dal_nlp.session.loop import Result
 from tests import waiting_runs as asking
+from tests.ledgers import event
 from tests.session.test_loop import files as files  # the fixture
 from tests.session.test_loop import settings
 
@@ -150,27 +152,27 @@ def test_an_answer_ahead_that_is_taken_back_is_no_part_of_the_next_round(files: 
     config = settings(files, model_folder, budget=60, rounds=4)
     result = go(config, Eager(5, count=3, until=2))
     state = read_state(result.folder)
-    event: dict[str, Any] = {"event": "removed", "id": state.queries[1].ids[1], "by": "a", "at": "", "via": "page"}
+    event = RemovedEvent(id=state.queries[1].ids[1], by="a", via="page")
     state.apply(event)
     assert state.queries[1].ahead == 2 and len(state.queries[1].ids) == 3
-    assert event["id"] not in state.training_ids
+    assert event.id not in state.training_ids
     ahead = state.remainder(2)[0]
-    state.apply({"event": "label", "id": ahead, "target": "positive"})
+    state.apply(read_event({"event": "label", "id": ahead, "target": "positive"}))
     assert state.ahead == [ahead]
     bought = contents(state)["bought"]
     assert bought["ahead of the next round"] == 1 and sum(bought.values()) == state.spent
-    state.apply({**event, "id": ahead})
+    state.apply(replace(event, id=ahead))
     assert state.ahead == []
 
 
 def test_a_correction_during_a_fit_is_no_part_of_it(files: Path, model_folder: str) -> None:
     state = read_state(go(settings(files, model_folder), Eager(0)).folder)
     assert not state.late
-    fit = dict(state.metrics[-1])
-    state.apply({"event": "label", "id": state.queries[0].ids[0], "target": "positive"})
-    state.apply({**fit, "round": fit["round"] + 1})  # the fit had begun before that
+    fit = state.metrics[-1]
+    state.apply(read_event({"event": "label", "id": state.queries[0].ids[0], "target": "positive"}))
+    state.apply(replace(fit, round=fit.round + 1))  # the fit had begun before that
     assert state.late == {state.queries[0].ids[0]}
-    state.apply({**fit, "round": fit["round"] + 2, "seen": len(state.decided)})
+    state.apply(replace(fit, round=fit.round + 2, seen=len(state.decided)))
     assert not state.late
 
 
@@ -184,7 +186,7 @@ def test_a_sheet_takes_what_was_answered_ahead_and_taken_back(waiting: Callable[
         for id in ids:
             desk.write(desk.read(id, typed[id], desk.origin("anna", "page")))
         values = {"round": 0, "ids": [ahead], "scores": [0.5], "texts": ["t"], "strategy": "random", "guesses": []}
-        desk._ledger.append("remainder", {**values, "pool_seconds": 0.0, "choose_seconds": 0.0})  # type: ignore
+        desk._ledger.append(event("remainder", {**values, "pool_seconds": 0.0, "choose_seconds": 0.0}))  # type: ignore
         desk.write(desk.read(ahead, typed[ahead], desk.origin("anna", "page")))
     asking.run("sentiment", folder, rounds=9)
     with open_desk(folder / "run") as desk:

@@ -25,7 +25,8 @@ from dal_nlp.core.distributed import (
     wait,
 )
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import State, read_state
+from dal_nlp.ledger.ledger import read_state
+from dal_nlp.ledger.state import State
 from tests import tiny
 from tests.session import process_agreement as agreement
 from tests.session.test_kill import command as dropping
@@ -143,7 +144,7 @@ def strike(moment: str, rank: int, how: str) -> dict[str, str]:
 
 def course(state: State) -> dict[str, Any]:
     asked = [(query.ids, query.strategy) for query in state.queries]
-    return {"asked": asked, "answers": state.answers, "values": [event["values"] for event in state.metrics]}
+    return {"asked": asked, "answers": state.answers, "values": [event.values for event in state.metrics]}
 
 
 @pytest.mark.parametrize("rank", [0, 1])

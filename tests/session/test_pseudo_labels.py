@@ -13,15 +13,18 @@ from numpy.typing import NDArray
 
 from dal_nlp import RunConfig, Session, Unsupported, UserError
 from dal_nlp.core.config import PseudoLabelsConfig
-from dal_nlp.core.ledger import Ledger, State, read_state
-from dal_nlp.core.task import decode
+from dal_nlp.core.targets import decode
 from dal_nlp.learners.learner import FullLearner, Learner
+from dal_nlp.ledger.events import PseudoLabelsEvent
+from dal_nlp.ledger.ledger import read_state
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.trainer import Fit
-from dal_nlp.session.pseudo_labels import PSEUDO_LABELS, Ceal, Guesses, Policy
+from dal_nlp.session.ceal import Ceal
+from dal_nlp.session.pseudo_labels import PSEUDO_LABELS, Guesses, Policy
 from dal_nlp.strategies import ALIASES, STRATEGIES, make_strategy, probes
 from dal_nlp.tasks.classification import Classification
 from tests import tiny
+from tests.ledgers import copies_after_every_write
 from tests.models.test_pool import passes
 from tests.reference import pseudo_labels as reference
 from tests.session.test_loop import files, run, settings, timeless  # noqa: F401 - a fixture
@@ -170,17 +173,17 @@ def test_pseudo_labels_train_in_one_round_and_count_as_nothing(
     assert sorted(state.pseudo) == [1, 2]
     for round, ids, targets, weights in fits:
         known = [id for query in state.queries[: round + 1] for id in query.ids]
-        guessed = state.pseudo.get(round, {"ids": [], "targets": []})
-        assert ids == known + guessed["ids"]
-        assert targets == [result.labels[id] for id in known] + guessed["targets"]
-        assert weights == [1.0] * len(known) + [0.25] * len(guessed["ids"])
-        assert not set(known) & set(guessed["ids"])
-    assert 0 < len(state.pseudo[1]["ids"]) <= 10 and state.pseudo[1]["threshold"] == 1.0
-    assert set(state.pseudo[1]["ids"]) & set(state.queries[2].ids)  # they stayed in the pool
+        guessed = state.pseudo.get(round, PseudoLabelsEvent(round=round, ids=[], targets=[], weight=1))
+        assert ids == known + guessed.ids
+        assert targets == [result.labels[id] for id in known] + guessed.targets
+        assert weights == [1.0] * len(known) + [0.25] * len(guessed.ids)
+        assert not set(known) & set(guessed.ids)
+    assert 0 < len(state.pseudo[1].ids) <= 10 and state.pseudo[1].threshold == 1.0
+    assert set(state.pseudo[1].ids) & set(state.queries[2].ids)  # they stayed in the pool
     events = [event["event"] for event in timeless(result.folder)]
     assert [events[i + 1] for i, event in enumerate(events) if event == "query"] == ["label", "pseudo", "pseudo"]
     page = (result.folder / "report.html").read_text()
-    assert "<h2>Pseudo-labels</h2>" in page and f'<td class="n">{len(state.pseudo[1]["ids"])}</td>' in page
+    assert "<h2>Pseudo-labels</h2>" in page and f'<td class="n">{len(state.pseudo[1].ids)}</td>' in page
 
 
 def test_classes_are_balanced_by_the_labels_alone(
@@ -214,24 +217,15 @@ def test_a_run_that_died_between_the_query_and_its_pseudo_labels_ends_as_if_it_h
     model_folder: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    copies: list[tuple[str, Path]] = []
-    append = Ledger.append
-
-    def append_and_copy(ledger: Ledger, event: str, values: dict[str, Any]) -> None:
-        append(ledger, event, values)
-        if event in ("query", "pseudo"):
-            copies.append((event, files / f"died-{len(copies)}"))
-            shutil.copytree(ledger.folder, copies[-1][1])
-
     changes: dict[str, Any] = {
         "strategy": "badge",
         "pseudo_labels": GENEROUS,
         "query": {"candidates": 30, "skip_top_quantile": 0.1},
     }
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "append", append_and_copy)
+        written = copies_after_every_write(patch, files)
         run(files, model_folder, **changes)
-    want = timeless(files / "run")
+    want, copies = timeless(files / "run"), [copy for copy in written if copy[0] in ("query", "pseudo")]
     assert [event for event, _ in copies] == ["query", "query", "pseudo", "query", "pseudo"]
     for _, folder in copies[1:]:
         run(files, model_folder, out=str(folder), **changes)
@@ -256,7 +250,7 @@ class AllOfThem(Policy):
 def test_a_policy_of_ones_own(files: Path, model_folder: str) -> None:  # noqa: F811
     run(files, model_folder, rounds=1, pseudo_labels=f"{__name__}:AllOfThem")
     guessed = read_state(files / "run").pseudo[1]
-    assert len(guessed["ids"]) == 50 and set(guessed["targets"]) == {"negative"}
+    assert len(guessed.ids) == 50 and set(guessed.targets) == {"negative"}
 
 
 def test_a_guess_whose_row_has_gone_from_the_pool_trains_no_more(
@@ -265,15 +259,12 @@ def test_a_guess_whose_row_has_gone_from_the_pool_trains_no_more(
     fits: list[tuple[int, list[str], list[str], list[float]]],
 ) -> None:
     run(files, model_folder, rounds=1, pseudo_labels=GENEROUS)
-    ledger = files / "run" / "ledger.jsonl"
+    ledger, state = files / "run" / "ledger.jsonl", read_state(files / "run")
     lines = ledger.read_text().splitlines(keepends=True)
-    state = State()
-    for line in lines:
-        state.apply(json.loads(line))
     cut = next(i for i, line in enumerate(lines) if json.loads(line)["event"] == "pseudo")
     ledger.write_text("".join(lines[: cut + 1]))
     shutil.rmtree(files / "run" / "model")
-    gone = state.pseudo[1]["ids"][0]
+    gone = state.pseudo[1].ids[0]
     rows = [
         line for line in (files / "pool.jsonl").read_text().splitlines(keepends=True) if json.loads(line)["id"] != gone
     ]
@@ -281,4 +272,4 @@ def test_a_guess_whose_row_has_gone_from_the_pool_trains_no_more(
     fits.clear()
     run(files, model_folder, rounds=1, pseudo_labels=GENEROUS)
     (_, ids, _, weights) = fits[-1]
-    assert gone not in ids and len(weights) == len(ids) == 10 + len(state.pseudo[1]["ids"]) - 1
+    assert gone not in ids and len(weights) == len(ids) == 10 + len(state.pseudo[1].ids) - 1

@@ -11,7 +11,7 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 from typer.testing import CliRunner
 
 from dal_nlp import Label, Oracle, Query, RunConfig, Session, Skip, UserError
-from dal_nlp.core.ledger import read_state
+from dal_nlp.ledger.ledger import read_state
 from dal_nlp.session.loop import Result
 from dal_nlp.tasks import qa
 from dal_nlp_cli.main import app
@@ -253,7 +253,7 @@ def test_the_same_question_under_another_title_is_the_same_question(tmp_path: Pa
         del row["title"]  # rows that only measure need none
     test = write(tmp_path / "other.jsonl", measured)
     result = run(tmp_path, model, task_options=options, test=test, rounds=0)
-    assert read_state(result.folder).pool["rejected"] == {f"{tmp_path / 'pool.jsonl'}: also in the test set": 10}
+    assert read_state(result.folder).pool.rejected == {f"{tmp_path / 'pool.jsonl'}: also in the test set": 10}
 
 
 def test_a_group_column_that_is_not_there_is_said(tmp_path: Path, model: str) -> None:

@@ -11,13 +11,15 @@ from torch import Tensor
 
 from dal_nlp.core.config import QueryConfig
 from dal_nlp.core.errors import Unsupported, UserError
-from dal_nlp.core.ledger import Ledger, read_state
+from dal_nlp.ledger.events import Event, PseudoLabelsEvent
+from dal_nlp.ledger.ledger import Ledger, read_state
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Positions
 from dal_nlp.report import files as report
 from dal_nlp.session.query import draw_candidates, query
-from dal_nlp.strategies import Selection, Strategy, make_strategy, probes
+from dal_nlp.strategies import make_strategy, probes
+from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.strategies.selectors import top_k
 from dal_nlp.tasks.classification import Classification
 from tests import tiny
@@ -425,10 +427,10 @@ def test_a_run_that_asked_for_fewer_resumes_with_the_same_candidates(
     options = {"query": {"max_per_group": 1, "candidates": 15}}  # fewer than are wanted
     append = Ledger.append
 
-    def dying(ledger: Ledger, event: str, values: dict[str, Any]) -> None:
-        if event == "pseudo":
+    def dying(ledger: Ledger, event: Event) -> None:
+        if isinstance(event, PseudoLabelsEvent):
             raise KeyboardInterrupt
-        append(ledger, event, values)
+        append(ledger, event)
 
     with monkeypatch.context() as patch:
         patch.setattr(Ledger, "append", dying)
@@ -438,7 +440,7 @@ def test_a_run_that_asked_for_fewer_resumes_with_the_same_candidates(
     run(many, model_folder, **changes, **options)
     run(many, model_folder, **changes, **options, out=str(many / "whole"))
     assert timeless(many / "run") == timeless(many / "whole")
-    assert read_state(many / "run").pseudo[1]["ids"]
+    assert read_state(many / "run").pseudo[1].ids
 
 
 def test_groups_are_refused_before_a_model_is_loaded(files: Path) -> None:  # noqa: F811

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dal_nlp.core.config import RunConfig
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import State, read_state
+from dal_nlp.ledger.ledger import read_state
+from dal_nlp.ledger.state import State
+from dal_nlp.session.config import RunConfig
 from dal_nlp.session.loop import Session
 from dal_nlp.session.stopping import history_of, reason
-from dal_nlp.session.stopping_history import cohen_kappa
+from dal_nlp.tasks.metrics import cohen_kappa
 from tests import tiny
 from tests.tiny import write
 
@@ -27,7 +28,7 @@ def settings(folder: Path, model: str, **changes: Any) -> RunConfig:
         "initial": 6,
         "query_size": 4,
         "rounds": 4,
-        "training": {"min_steps": 3, "epochs": 1e-3, "learning_rate": 1e-3},
+        "training": {"mode": "full", "min_steps": 3, "epochs": 1e-3, "learning_rate": 1e-3},
         **changes,
     }
     return RunConfig.load(flags=values)
@@ -57,14 +58,14 @@ def test_predictions_are_compared_on_the_same_random_texts(tmp_path: Path, model
     config = settings(tmp_path, model_folder, stop="stable(agreement=1.0, window=1) and uncertainty=0.9", stop_set=12)
     result = Session(config).run()
     state = read_state(result.folder)
-    sets = [event["watched"]["stop_set"] for event in state.metrics]
+    sets = [event.watched["stop_set"] for event in state.metrics]
     assert {len(one) for one in sets} == {12}
     history = history_of(state, cohen_kappa)
     kappas = [rules[0]["value"] for _, rules in sorted(state.traces.items())]
     assert kappas[0] is None
     assert kappas[1:] == pytest.approx([cohen_kappa(a, b) for a, b in pairwise(sets)])
-    assert all(0 <= event["watched"]["uncertainty"] <= 1 for event in state.metrics)
-    assert history.rounds[-1].labels == state.metrics[-1]["labels"]
+    assert all(0 <= event.watched["uncertainty"] <= 1 for event in state.metrics)
+    assert history.rounds[-1].labels == state.metrics[-1].labels
 
 
 def test_a_resumed_run_goes_on_with_the_same_stop_set(tmp_path: Path, model_folder: str) -> None:
@@ -73,7 +74,7 @@ def test_a_resumed_run_goes_on_with_the_same_stop_set(tmp_path: Path, model_fold
     whole = Session(settings(tmp_path / "one", model_folder, stop="change=0.0", stop_set=12, rounds=2)).run()
     Session(settings(tmp_path / "two", model_folder, stop="change=0.0", stop_set=12, rounds=1)).run()
     parts = Session(settings(tmp_path / "two", model_folder, stop="change=0.0", stop_set=12, rounds=2)).run()
-    first, second = ([event["watched"] for event in read_state(r.folder).metrics] for r in (whole, parts))
+    first, second = ([event.watched for event in read_state(r.folder).metrics] for r in (whole, parts))
     assert first == second
 
 
@@ -84,13 +85,13 @@ def test_a_plateau_reads_the_validation_file_and_says_where_it_reads_the_test_se
     config = settings(tmp_path, model_folder, stop="plateau(window=1, least=0.9)", validation=validation)
     state = read_state(Session(config).run().folder)
     assert len(state.metrics) == 2  # everything includes an improvement below .9
-    assert len(state.metrics[0]["watched"]["examples"]) == 15
-    assert np.mean(state.metrics[0]["watched"]["examples"]) == state.metrics[0]["validation"]["accuracy"]
+    assert len(state.metrics[0].watched["examples"]) == 15
+    assert np.mean(state.metrics[0].watched["examples"]) == state.metrics[0].validation["accuracy"]
     assert not state.read_test
     other = settings(tmp_path, model_folder, stop="plateau(window=1, least=0.9)", out=str(tmp_path / "other"))
     state = read_state(Session(other).run().folder)
     assert state.read_test
-    assert np.mean(state.metrics[0]["watched"]["examples"]) == state.metrics[0]["values"]["accuracy"]
+    assert np.mean(state.metrics[0].watched["examples"]) == state.metrics[0].values["accuracy"]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_wrong_rules_are_refused_before_a_model_is_loaded(
 
 def test_a_run_without_rules_watches_nothing(tmp_path: Path, model_folder: str) -> None:
     state = read_state(Session(settings(tmp_path, model_folder, rounds=0)).run().folder)
-    assert state.metrics[0]["watched"] == {}
+    assert state.metrics[0].watched == {}
     assert not state.traces
 
 

@@ -11,9 +11,9 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, T5ForConditionalG
 from typer.testing import CliRunner
 
 from dal_nlp import Label, Oracle, Query, RunConfig, Session, UserError, select
-from dal_nlp.core.ledger import read_state
+from dal_nlp.ledger.ledger import read_state
 from dal_nlp.session.loop import Result
-from dal_nlp.strategies import STRATEGIES
+from dal_nlp.strategies import strategy_class
 from dal_nlp.strategies.scored import Scored
 from dal_nlp.strategies.selectors import top_k
 from dal_nlp.tasks import summarization
@@ -73,11 +73,11 @@ def test_a_run_leaves_what_it_promises(tmp_path: Path, model: str) -> None:
     assert all(truth[id] == target for id, target in result.labels.items())
     state = read_state(result.folder)
     query = state.queries[1]
-    agreement = state.metrics[1]["agreement"][query.ids[0]]
+    agreement = state.metrics[1].agreement[query.ids[0]]
     page = (result.folder / "report.html").read_text()
     assert query.guesses[0]["target"] in page
     assert f'data-name="ROUGE-1">{agreement["ROUGE-1"]:.2f}</td>' in page
-    shown = [[row["id"] for row in event["shown"]] for event in state.metrics]
+    shown = [[row["id"] for row in event.shown] for event in state.metrics]
     assert len(shown[0]) == 5
     assert shown[0] == shown[1] == shown[2]
     assert "The same examples, round by round" in page
@@ -117,7 +117,7 @@ def test_a_round_that_was_killed_does_not_write_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(STRATEGIES[strategy], "select", _select_and(killed))
+        patch.setattr(strategy_class(strategy), "select", _select_and(killed))
         with pytest.raises(KeyboardInterrupt):
             run(folder, model, strategy=strategy)
     resumed = run(folder, model, strategy=strategy)
@@ -138,7 +138,7 @@ def _select_and(then: Any) -> Any:
 def test_what_other_weights_have_written_is_neither_used_nor_kept(tmp_path: Path, model: str) -> None:
     result = run(tmp_path, model, strategy="entropy", rounds=2)
     assert [file.name[:10] for file in (result.folder / "cache").glob("written-[0-9]*")] == ["written-2-"]
-    texts = [[row["prediction"] for row in event["shown"]] for event in read_state(result.folder).metrics]
+    texts = [[row["prediction"] for row in event.shown] for event in read_state(result.folder).metrics]
     assert texts[0] != texts[1]
 
 
@@ -163,7 +163,7 @@ def test_a_cascade_works_before_the_first_label_where_texts_are_read(
 def test_a_pretrained_writer_is_asked_before_the_first_label_and_a_new_pair_is_not(tmp_path: Path, model: str) -> None:
     first = read_state(run(tmp_path, model, rounds=0).folder)
     assert len(first.queries[0].guesses) == 6
-    assert len(first.metrics[0]["agreement"]) == 6
+    assert len(first.metrics[0].agreement) == 6
     pair = run(tmp_path, tiny.save_model(tmp_path / "encoder"), rounds=0, out=str(tmp_path / "pair"))
     assert not read_state(pair.folder).queries[0].guesses
 
@@ -174,7 +174,7 @@ def test_texts_of_a_model_that_was_trained_on_are_not_taken_for_its_own(tmp_path
     )
     place = AutoModelForSeq2SeqLM.from_pretrained(result.model_dir)
     tokenizer = AutoTokenizer.from_pretrained(result.model_dir)
-    for row in read_state(result.folder).metrics[-1]["shown"]:
+    for row in read_state(result.folder).metrics[-1].shown:
         ids = torch.tensor([tokenizer(row["text"], truncation=True, max_length=24)["input_ids"]])
         assert tokenizer.decode(place.generate(input_ids=ids)[0], skip_special_tokens=True).strip() == row["prediction"]
 
@@ -233,8 +233,8 @@ def test_rows_that_cannot_be_used_are_left_out_and_what_is_cut_is_said(tmp_path:
     result = run(tmp_path, model, data=write(tmp_path / "odd.jsonl", rows), rounds=0)
     state = read_state(result.folder)
     assert state.pool is not None
-    assert state.pool["rows"] == 22
-    assert {reason.rpartition(": ")[2] for reason in state.pool["rejected"]} == {"empty text", "no answer"}
+    assert state.pool.rows == 22
+    assert {reason.rpartition(": ")[2] for reason in state.pool.rejected} == {"empty text", "no answer"}
     page = (result.folder / "report.html").read_text()
     long = sum(len(str(row["document"]).split()) > 22 for row in rows)
     assert f"{long} of 22 documents (pool) are longer than 24 tokens" in page
@@ -244,7 +244,7 @@ def test_rows_that_cannot_be_used_are_left_out_and_what_is_cut_is_said(tmp_path:
 def test_broken_texts_are_counted_in_every_round(tmp_path: Path, model: str) -> None:
     result = run(tmp_path, model, rounds=2)
     for event in read_state(result.folder).metrics:
-        kinds = {row["kind of text"]: row["count"] for row in event["breakdown"]}
+        kinds = {row["kind of text"]: row["count"] for row in event.breakdown}
         assert sum(kinds.values()) == 15
     page = (result.folder / "report.html").read_text()
     assert "By kind of text, in the last round" in page
@@ -256,7 +256,7 @@ def test_several_references_measure(tmp_path: Path, model: str) -> None:
         for row in tiny.documents(15, seed=1)
     ]
     result = run(tmp_path, model, rounds=0, test=write(tmp_path / "references.jsonl", rows))
-    assert read_state(result.folder).metrics[0]["size"] == 15
+    assert read_state(result.folder).metrics[0].size == 15
 
 
 def test_any_pair_of_columns_is_a_task(tmp_path: Path, model: str) -> None:

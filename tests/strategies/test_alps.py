@@ -11,7 +11,7 @@ import dal_nlp
 from dal_nlp import RunConfig, Session
 from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.errors import BrokenModelError, Unsupported
-from dal_nlp.core.ledger import read_state
+from dal_nlp.ledger.ledger import read_state
 from dal_nlp.models.auxiliary import Companions
 from dal_nlp.models.loading import has_masked_lm, load_masked_lm
 from dal_nlp.models.mc_dropout import make_draws
@@ -198,7 +198,7 @@ def settings(folder: Path, model: str, **changes: Any) -> RunConfig:
         "query_size": 4,
         "rounds": 1,
         "initial_strategy": "alps",
-        "training": {"min_steps": 3, "epochs": 1, "learning_rate": 1e-3},
+        "training": {"mode": "full", "min_steps": 3, "epochs": 1, "learning_rate": 1e-3},
     }
     return RunConfig.load(flags={**values, **changes})
 

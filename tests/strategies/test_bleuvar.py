@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from dal_nlp.core.bleu import bleu_variance
 from dal_nlp.core.errors import Unsupported
 from dal_nlp.strategies import check_fit, make_strategy
+from dal_nlp.strategies.bleu import bleu_variance
 from dal_nlp.strategies.bleuvar import BleuVariance, bleu_variances
 from tests import tiny
 from tests.strategies.pools import GivenPool

@@ -10,8 +10,8 @@ import pytest
 from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.pool import Pool
-from dal_nlp.strategies import STRATEGIES, Selection, Strategy, check_fit, make_strategy
-from dal_nlp.strategies.base import checked
+from dal_nlp.strategies import STRATEGIES, check_fit, make_strategy, strategy_class
+from dal_nlp.strategies.base import Selection, Strategy, checked
 from tests import tiny
 
 POOLS = {
@@ -25,8 +25,8 @@ OFFERS = {
     "summarization": tiny.summary_task().offers | tiny.OFFERS,
 }
 EVERY = sorted(STRATEGIES)
-CASES = [(task, name) for task in POOLS for name in EVERY if STRATEGIES[name].requires <= OFFERS[task]]
-REFUSED = [(task, name) for task in POOLS for name in EVERY if not STRATEGIES[name].requires <= OFFERS[task]]
+CASES = [(task, name) for task in POOLS for name in EVERY if strategy_class(name).requires <= OFFERS[task]]
+REFUSED = [(task, name) for task in POOLS for name in EVERY if not strategy_class(name).requires <= OFFERS[task]]
 every_case = pytest.mark.parametrize(("task", "name"), CASES)
 SECTIONS = ("Reads:", "Cost:", "Tasks:", "Reference:")
 

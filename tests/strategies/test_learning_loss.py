@@ -1,5 +1,4 @@
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,17 @@ from transformers import AutoModelForSequenceClassification
 import dal_nlp
 from dal_nlp import RunConfig, Session
 from dal_nlp.core.errors import BrokenModelError, Unsupported
-from dal_nlp.core.ledger import Ledger, read_state
+from dal_nlp.ledger.ledger import read_state
 from dal_nlp.models.auxiliary import Companions
 from dal_nlp.models.loss_prediction import FILE
 from dal_nlp.strategies import check_fit, make_strategy
 from dal_nlp.strategies.learning_loss import LearningLoss
 from dal_nlp.strategies.probes import predicted_loss
 from tests import tiny
+from tests.ledgers import copies_after_every_write
 from tests.reference.loss_prediction import predict
 
-TIMES = ("train_seconds", "eval_seconds", "pool_seconds", "choose_seconds")
+TIMES = ("train_seconds", "eval_seconds", "pool_seconds", "choose_seconds", "sum")
 
 
 def rng() -> np.random.Generator:
@@ -40,7 +40,7 @@ def run(folder: Path, model: str, out: str, **changes: Any) -> dal_nlp.Result:
         "query_size": 4,
         "rounds": 2,
         "strategy": "learning_loss",
-        "training": {"min_steps": 5, "epochs": 1, "learning_rate": 1e-3},
+        "training": {"mode": "full", "min_steps": 5, "epochs": 1, "learning_rate": 1e-3},
     }
     return Session(RunConfig.load(flags={**values, **changes})).run()
 
@@ -136,18 +136,12 @@ def test_a_whole_run(tmp_path: Path, model_folder: str) -> None:
 def test_a_run_that_died_goes_on_with_the_same_head(
     tmp_path: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append = Ledger.append
-
-    def append_and_copy(ledger: Ledger, event: str, values: dict[str, Any]) -> None:
-        append(ledger, event, values)
-        if event == "metrics" or (event == "label" and values["round"] == 1):
-            shutil.copytree(ledger.folder, tmp_path / f"died-{event}-{values['round']}", dirs_exist_ok=True)
-
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "append", append_and_copy)
+        copies = copies_after_every_write(patch, tmp_path)
         run(tmp_path, model_folder, "run")
     want = timeless(tmp_path / "run")
-    for name in ("died-metrics-0", "died-label-1", "died-metrics-1"):
+    written = [place.name for kind in ("metrics", "label") for name, place in copies if name == kind]
+    for name in (written[0], written[1], written[4]):  # after the metrics of rounds 0 and 1, and the labels of 1
         run(tmp_path, model_folder, name)
         assert timeless(tmp_path / name) == want, name
     more = run(tmp_path, model_folder, "run", rounds=3)  # model/ is what it goes on from

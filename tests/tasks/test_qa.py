@@ -9,12 +9,13 @@ import torch
 
 import dal_nlp
 from dal_nlp.core import categoricals
-from dal_nlp.core.config import DrawsConfig, RunConfig, ScoringConfig
+from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.errors import EmptyRow, UserError
 from dal_nlp.core.rng import torch_seeded
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool, fetch
+from dal_nlp.session.config import RunConfig
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.span_disagreement import SpanDisagreement, expected_loss
 from dal_nlp.tasks import qa
@@ -195,7 +196,9 @@ def test_the_threshold_of_no_answer_is_fitted_and_travels_with_the_model(tmp_pat
         return Pool(tiny.encoded_questions(rows, of), model, of, draws, scoring)
 
     before = of.evaluate([p.target for p in pool(of, model).predict()], pool(of, model).targets)
-    of.calibrate(model, pool(of, model))
+    known = pool(of, model)
+    (measured,) = known.collect(lambda forward: of.calibration(forward.categoricals, forward.batch, forward.examples))
+    of.calibrate(model, measured, known.targets)
     answers = [p.target for p in pool(of, model).predict()]
     after = of.evaluate(answers, pool(of, model).targets)
     assert after["f1"] >= max(before["f1"], 10 / 30)  # at least what refusing all answers gives
@@ -410,7 +413,7 @@ def test_windows_longer_than_the_model_are_refused(tmp_path: Any) -> None:
 def test_an_old_threshold_does_not_outlive_its_fit() -> None:
     of, model = tiny.qa_task(unanswerable=True), tiny.reader()
     model.config.update({qa.THRESHOLD: -1e9})
-    of.calibrate(model, None)
+    of.calibrate(model, None, None)
     assert model.config.to_dict()[qa.THRESHOLD] == 0
 
 

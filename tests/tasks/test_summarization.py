@@ -19,19 +19,25 @@ from transformers import (
 )
 
 from dal_nlp.core.caches import InMemory
-from dal_nlp.core.config import DrawsConfig, RunConfig, ScoringConfig
+from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.errors import EmptyRow, RowError, Unsupported, UserError
 from dal_nlp.core.rng import torch_seeded
+from dal_nlp.core.task import Prediction
 from dal_nlp.learners.learner import write_model
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool, fetch
 from dal_nlp.models.sketch import SIZE
+from dal_nlp.session.config import RunConfig
 from dal_nlp.strategies import bayesian, probes
 from dal_nlp.tasks.seq2seq import WARM_STARTED
 from dal_nlp.tasks.summarization import NOWHERE, Summarization, SummarizationOptions
 from dal_nlp.tasks.text_checks import soundness
 from tests import tiny
+
+
+def answers_of(forward: Forward) -> list[Prediction]:
+    return forward._task.predict(forward.categoricals, forward.batch, forward.examples)
 
 
 def task_of(model: torch.nn.Module, **options: Any) -> Summarization:
@@ -170,7 +176,7 @@ def test_a_value_is_the_mean_over_the_tokens_that_there_are() -> None:
 def test_the_confidence_is_the_geometric_mean_of_the_tokens_probabilities() -> None:
     forward = forward_of(tiny.writer(), n=4)
     c = forward.categoricals
-    for i, answer in enumerate(forward._task.predict(forward)):
+    for i, answer in enumerate(answers_of(forward)):
         logs = [c.log_probs[i, t, token] for t, token in enumerate(c.answered()[i].tolist()) if c.mask[i, t]]
         assert answer.confidence == pytest.approx(float(torch.stack(logs).mean().exp()), abs=1e-6)
 
@@ -180,7 +186,7 @@ def test_with_beams_the_confidence_is_that_of_the_text_and_not_of_the_likeliest_
     c = forward.categoricals
     said, likeliest = (c.over_factors(c.at(places)).exp().tolist() for places in (c.answered(), c.best()))
     assert said != likeliest
-    assert [answer.confidence for answer in forward._task.predict(forward)] == said
+    assert [answer.confidence for answer in answers_of(forward)] == said
 
 
 def test_values_do_not_depend_on_the_batching() -> None:
@@ -209,7 +215,7 @@ def test_what_was_written_with_other_settings_is_not_taken(calls: list[int]) -> 
     for options in ({}, {"max_new_tokens": 3}, {"num_beams": 3}, {"prefix": "film "}):
         forward = forward_of(model, **options)
         forward._companions.__dict__["written"] = written
-        texts[str(options)] = [answer.target for answer in forward._task.predict(forward)]
+        texts[str(options)] = [answer.target for answer in answers_of(forward)]
     assert sum(calls) == 4 * 6
     assert len(set(map(tuple, texts.values()))) == 4
 
@@ -292,7 +298,9 @@ def test_the_sample_of_a_draw_is_what_its_network_would_write() -> None:
                 before = torch.tensor([[2, *tokens[:-1]]])
                 logits = model(encoder_outputs=encoded, attention_mask=mask, decoder_input_ids=before).logits
                 assert logits[0].argmax(-1).tolist() == tokens
-        differs |= texts != [answer.target for answer in task.predict(forward)]
+        differs |= texts != [
+            answer.target for answer in task.predict(forward.categoricals, forward.batch, forward.examples)
+        ]
     assert differs
 
 
@@ -414,7 +422,7 @@ def test_what_a_model_was_set_to_write_does_not_count() -> None:
 
 def _predict(model: torch.nn.Module) -> Any:
     forward = forward_of(model)
-    return forward._task.predict(forward)
+    return answers_of(forward)
 
 
 def test_the_gradient_by_a_vocabulary_is_a_sketch_of_it() -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from dal_nlp import UserError
 from dal_nlp.annotation.answer_store import Desk
-from dal_nlp.core.ledger import Ledger, read_state
+from dal_nlp.ledger.ledger import Ledger, read_state
 from dal_nlp.page.queue import Given, Room
 from dal_nlp.workflows.annotate_live import Followed, Training
+from tests.ledgers import event
 
 
 class Beside(Training):
@@ -32,7 +33,7 @@ def test_events_go_there_and_answers_come_along(waiting: Callable[[str], Path]) 
             ids = list(ledger.state.waiting)
             room.answer("anna", "tab-of-anna", Given(ids[0], "positive"))
             assert not followed.state.answers  # never within a step
-            followed.append("note", {"text": "hello"})
+            followed.append(event("note", {"text": "hello"}))
             assert followed.state.answers == {ids[0]: "positive"} and followed.state.notes[-1] == "hello"
             rest = threading.Timer(
                 0, lambda: [room.answer("ben", "tab-of-ben", Given(id, "negative")) for id in ids[1:]]
@@ -52,16 +53,16 @@ def test_what_cannot_be_written_or_read_ends_the_run_with_a_sentence(
         room = Room(Desk(folder, ledger.state, ledger), ledger)
         with Followed(folder, Beside(room).line) as followed:
 
-            def full(event: str, values: object) -> None:
+            def full(events: object) -> None:
                 raise UserError("The disk is full.")
 
             with monkeypatch.context() as patched:
-                patched.setattr(ledger, "append", full)
+                patched.setattr(ledger, "extend", full)
                 with pytest.raises(UserError, match="The disk is full"):
-                    followed.append("note", {"text": "hello"})
+                    followed.append(event("note", {"text": "hello"}))
             with monkeypatch.context() as patched:
                 patched.setattr(Room, "wait", lambda *_: (folder / "gone").stat().st_size)
                 with pytest.raises(UserError, match="No such file"):
                     followed.wait([])
-            followed.append("note", {"text": "and on"})
+            followed.append(event("note", {"text": "and on"}))
             assert ledger.state.notes[-1] == "and on"

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from dal_nlp import RunConfig, Session
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import read_state
+from dal_nlp.ledger.ledger import read_state
 from dal_nlp.tasks.calibration import promise
 from dal_nlp.workflows.autolabel import plan
 from dal_nlp.workflows.predict import predict
@@ -27,7 +27,7 @@ def run(folder: Path, model: str, **changes: Any) -> Path:
         "initial": 60,
         "rounds": 0,
         "audit": 80,
-        "training": {"min_steps": 150, "epochs": 1e-3, "learning_rate": 1e-2},
+        "training": {"mode": "full", "min_steps": 150, "epochs": 1e-3, "learning_rate": 1e-2},
         **changes,
     }
     return Session(RunConfig.load(flags=values)).run().folder
@@ -113,7 +113,7 @@ def test_where_nothing_can_be_promised_all_goes_to_people(finished: Path, tmp_pa
 def test_a_validation_file_measures_and_a_test_set_does_not(tmp_path: Path, model_folder: str) -> None:
     test = write(tmp_path / "test.jsonl", tiny.sentences(20, seed=1))
     new = write(tmp_path / "new.jsonl", tiny.sentences(5, seed=3))
-    folder = run(tmp_path, model_folder, test=test, audit=0, training={"min_steps": 2, "epochs": 1e-3})
+    folder = run(tmp_path, model_folder, test=test, audit=0, training={"mode": "full", "min_steps": 2, "epochs": 1e-3})
     with pytest.raises(UserError, match="the test set is not for that: give --validation FILE"):
         plan(folder, new, 0.9)
     validation = write(tmp_path / "validation.jsonl", tiny.sentences(30, seed=2))
@@ -124,7 +124,7 @@ def test_a_validation_file_measures_and_a_test_set_does_not(tmp_path: Path, mode
     with pytest.raises(UserError, match="label 'odd', which the run does not know"):
         plan(folder, new, 0.9, validation=strange)
     out = str(tmp_path / "second")
-    training = {"min_steps": 2, "epochs": 1e-3}
+    training = {"mode": "full", "min_steps": 2, "epochs": 1e-3}
     folder = run(tmp_path, model_folder, test=test, audit=0, validation=validation, out=out, training=training)
     assert plan(folder, new, 0.9).measured == 30
 
@@ -140,7 +140,7 @@ def test_answers_in_words_are_ranked_without_a_promise(tmp_path: Path) -> None:
         "rounds": 0,
         "max_length": 24,
         "task_options": {"max_new_tokens": 8},
-        "training": {"min_steps": 2, "epochs": 1},
+        "training": {"mode": "full", "min_steps": 2, "epochs": 1},
     }
     folder = Session(RunConfig.load(flags=values)).run().folder
     new = write(tmp_path / "new.jsonl", tiny.documents(6, seed=2))

@@ -9,11 +9,12 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.ledger import Ledger
+from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.workflows import predict as prediction
 from dal_nlp.workflows.predict import Row, model_folder, predict
 from tests import tiny
+from tests.ledgers import event
 from tests.tiny import write
 
 CONFIG = {"task": "classification", "data": "pool.csv", "strategy": "elsewhere:Gone", "oracle": "elsewhere:Gone"}
@@ -77,7 +78,7 @@ class Detailed(Classification):
 
 def save_run(folder: Path, task: str) -> Path:
     with Ledger(folder) as ledger:
-        ledger.append("config", {"config": CONFIG | {"task": task}, "digests": {}, "labels": LABELS})
+        ledger.append(event("config", {"config": CONFIG | {"task": task}, "digests": {}, "labels": LABELS}))
     save_classifier(folder / "model")
     return folder
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dal_nlp.core.ledger import read_state
+from dal_nlp.ledger.ledger import read_state
 from tests import waiting_runs as asking
 from tests.page.serving import Served, until
 
@@ -131,7 +131,7 @@ def test_summaries_are_made_of_the_draft(page: Any, waiting: Waiting) -> None:
         done = to_the_end(page, served, answer)
     state = read_state(served.folder)
     assert {id: gold[id] for id in done} == state.answers and len(done) == 8
-    suggested = [event["suggested"] for id in done for event in state.given[id] if "suggested" in event]
+    suggested = [event.suggested for id in done for event in state.given[id] if event.suggested]
     assert any(drafts) and [one["target"] for one in suggested] == [draft for draft in drafts if draft]
 
 
@@ -150,7 +150,7 @@ def test_undo_skip_notes_and_disputes_by_keys(page: Any, waiting: Waiting) -> No
         page.fill("#note", "half of it")
         page.locator("#note").blur()
         press(page, "2")
-        assert read_state(served.folder).given[str(second)][-1]["note"] == "half of it"
+        assert read_state(served.folder).given[str(second)][-1].note == "half of it"
         me = {"who": "ben", "tab": "tab-of-ben"}
         served.ask("/api/answer", **me, id=second, text="negative")
         page.wait_for_selector("#disputes:not([hidden])")
@@ -161,7 +161,7 @@ def test_undo_skip_notes_and_disputes_by_keys(page: Any, waiting: Waiting) -> No
         page.wait_for_function("() => settling")
         press(page, "1")
         state = read_state(served.folder)
-        assert state.answers[str(second)] == "negative" and state.given[str(second)][-1]["final"]
+        assert state.answers[str(second)] == "negative" and state.given[str(second)][-1].final
         page.keyboard.press("h")
         page.click("#single")  # single keys off
         page.keyboard.press("Escape")
@@ -299,7 +299,7 @@ def test_scripts_in_texts_labels_and_names_are_text(page: Any, tmp_path: Path) -
         assert page.locator("#labels button").nth(2).inner_text().endswith(SCRIPT[:40])
         press(page, "3")
         event = read_state(served.folder).given[id][-1]
-        assert (event["target"], event["by"]) == (SCRIPT[:40], SCRIPT[:50])
+        assert (event.target, event.by) == (SCRIPT[:40], SCRIPT[:50])
         page.keyboard.press("e")
         page.wait_for_selector("#list[open]")
         assert page.locator("main img, #rows img, script").count() == 1  # the page's own

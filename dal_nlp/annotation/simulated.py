@@ -1,19 +1,21 @@
-"""The labelled file with mistakes in it, to rehearse what people's mistakes would do."""
+"""Oracles that are no people: a labelled file, one that makes mistakes, and a function of the user's own."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from inspect import isroutine
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dal_nlp.annotation.oracle import Label, Oracle, Query, Setting
+from dal_nlp.annotation.oracle import Answer, Label, Opinion, Oracle, Origin, Query, Setting, Skip
+from dal_nlp.annotation.parsing import now, read_answer
 from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.core.rng import generator
 from dal_nlp.readers.spreadsheets import read_table
 
-#: What names the oracle, before a share or a file.
-PREFIX = "noisy:"
 #: Column of the true labels in the file of a confusion matrix.
 TRUE = "true"
 
@@ -65,11 +67,12 @@ def _share(how: str) -> float | None:
     try:
         share = float(how)
     except ValueError:
-        if Path(how).is_file():
-            return None
+        with suppress(OSError, ValueError):  # a name that no file can have
+            if Path(how).is_file():
+                return None
         raise UserError(
-            f"--oracle noisy:{how} is neither a share nor a file: write noisy:0.1, or name a csv with a confusion "
-            "matrix."
+            f"--oracle noisy:{how[:100]} is neither a share nor a file: write noisy:0.1, or name a csv with a "
+            "confusion matrix."
         ) from None
     if not 0 <= share <= 1:
         raise UserError(f"--oracle noisy:{how} is no share of labels: give a number from 0 to 1, such as noisy:0.1.")
@@ -92,3 +95,62 @@ def _read_matrix(path: Path, labels: Sequence[str]) -> NDArray[np.float64]:
     if not np.isfinite(matrix).all() or (matrix < 0).any() or (matrix.sum(1) == 0).any():
         raise UserError(f"{path} holds a row that is no distribution: give shares or counts, none of them negative.")
     return np.asarray(matrix / matrix.sum(1, keepdims=True), dtype=np.float64)
+
+
+#: The channel of its answers.
+VIA = "python"
+
+#: A callable that answers a query as a person would type it ("skip" and "unsure" too), with a target, a ``Label`` or a
+#: ``Skip``; None leaves it unanswered for now.
+Answerer = Callable[[Query], Any]
+
+
+class Calling(Oracle):
+    """Asks a callable, one query after the other.
+
+    Args:
+        answerer: See ``Answerer``; answers are signed with the name of the function, or of the object's class.
+    """
+
+    def __init__(self, answerer: Answerer) -> None:
+        self._answerer = answerer
+        self._name = answerer.__name__ if isroutine(answerer) else type(answerer).__name__
+
+    def open(self, setting: Setting) -> None:
+        """Keep what reads answers."""
+        self._setting = setting
+
+    def label(self, queries: Sequence[Query]) -> Iterator[Answer]:
+        """Yield what the callable says of each query; raises ``UserError`` for what is no answer to it."""
+        for query in queries:
+            said = self._answerer(query)
+            if said is not None:
+                yield self._answer(query, said)
+
+    def _answer(self, query: Query, said: Any) -> Answer:
+        origin = Origin(self._name, now(), VIA)
+        if isinstance(said, Opinion):
+            return said if said.answer.origin else Opinion(replace(said.answer, origin=origin))
+        if isinstance(said, Label | Skip):
+            return said if said.origin else replace(said, origin=origin)
+        if not isinstance(said, str):
+            return Label(query.id, said, origin)
+        try:
+            return read_answer(self._setting.task, said, self._setting.example(query.id), origin)
+        except ValueError as error:
+            raise UserError(f"The answer to {query.id!r} cannot be used: {str(error).rstrip('.')}.") from None
+
+
+class LabeledFile(Oracle):
+    """Answers from the label column of the pool, or from the file of ``--answers``."""
+
+    from_file: ClassVar[bool] = True
+
+    def open(self, setting: Setting) -> None:
+        """Keep the file's answers."""
+        self._answers = setting.answers
+
+    def label(self, queries: Sequence[Query]) -> Iterator[Label]:
+        """Yield the file's label for each query."""
+        for query in queries:
+            yield Label(query.id, self._answers[query.id])

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dal_nlp.annotation.agreement import Agreement, by_label, by_pair, measure
 from dal_nlp.annotation.answer_store import Desk
+from dal_nlp.annotation.quality import Agreement, by_label, by_pair, measure
+from dal_nlp.ledger.events import read_event
 from tests.waiting_runs import state
 
 Waiting = Callable[[str], Path]
@@ -19,7 +20,7 @@ def desk_with(waiting: Waiting, task: str, answers: dict[str, list[object]]) -> 
     for by, given in answers.items():
         for i, answer in enumerate(given):
             said = {"reason": "unsure"} if answer is None else {"target": answer}
-            desk.state.apply({"event": "answer", "id": f"e{i}", "by": by, **said})
+            desk.state.apply(read_event({"event": "answer", "id": f"e{i}", "by": by, **said}))
     return desk
 
 

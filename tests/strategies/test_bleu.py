@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
-from dal_nlp.core.bleu import bleu_variance, is_word, pairwise_bleu, words
+from dal_nlp.core.words import is_word, words
+from dal_nlp.strategies.bleu import bleu_variance, pairwise_bleu
 from tests.reference import bleu as reference
 
 SMOOTHING = SmoothingFunction().method1

@@ -1,6 +1,6 @@
 """The ledger: append-only, torn lines, damage, one writer, folding."""
 
-import json
+import os
 import resource
 import subprocess
 import sys
@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from dal_nlp.core.errors import Locked, UserError
-from dal_nlp.core.ledger import Ledger, State, read_state
+from dal_nlp.ledger.events import read_event
+from dal_nlp.ledger.ledger import Ledger, read_state
+from dal_nlp.ledger.state import State
+from tests.ledgers import event, lines_of
 
 QUERY = {
     "round": 0,
@@ -29,12 +32,12 @@ EVENTS = [
     ("skip", {"round": 0, "id": "b", "reason": "unreadable"}),
     ("metrics", {"round": 0, "labels": 1, "values": {"accuracy": 0.5}, "attempts": 1}),
 ]
+WRITTEN = [event(name, values) for name, values in EVENTS]
 
 
 def write(folder: Path) -> State:
     with Ledger(folder) as ledger:
-        for name, values in EVENTS:
-            ledger.append(name, values)
+        ledger.extend(WRITTEN)
         return ledger.state
 
 
@@ -56,8 +59,8 @@ def test_a_file_cut_anywhere_folds_to_a_prefix_and_goes_on(tmp_path: Path) -> No
         (tmp_path / "ledger.jsonl").write_bytes(whole[:cut])
         done = sum(end <= cut for end in ends)
         with Ledger(tmp_path) as ledger:
-            for name, values in EVENTS[done:]:
-                ledger.append(name, values)
+            for further in WRITTEN[done:]:
+                ledger.append(further)
         assert (tmp_path / "ledger.jsonl").read_bytes() == whole
 
 
@@ -72,7 +75,7 @@ def test_damage_before_the_last_line_is_refused(tmp_path: Path) -> None:
 
 def test_a_second_process_is_refused_while_the_first_lives(tmp_path: Path) -> None:
     script = (
-        "import sys; from dal_nlp.core.ledger import Ledger; from pathlib import Path\n"
+        "import sys; from dal_nlp.ledger.ledger import Ledger; from pathlib import Path\n"
         "with Ledger(Path(sys.argv[1])): pass"
     )
     with Ledger(tmp_path):
@@ -87,9 +90,9 @@ def test_a_second_process_is_refused_while_the_first_lives(tmp_path: Path) -> No
 def test_corrections_are_later_lines() -> None:
     state = State()
     for id, target in (("a", "n"), ("a", "p")):
-        state.apply({"event": "label", "id": id, "target": target})
-    state.apply({"event": "skip", "id": "b", "reason": "?"})
-    state.apply({"event": "label", "id": "b", "target": "n"})
+        state.apply(read_event({"event": "label", "id": id, "target": target}))
+    state.apply(read_event({"event": "skip", "id": "b", "reason": "?"}))
+    state.apply(read_event({"event": "label", "id": "b", "target": "n"}))
     assert state.answers == {"a": "p", "b": "n"}
     assert state.skipped == {}
     assert state.spent == 2
@@ -97,17 +100,17 @@ def test_corrections_are_later_lines() -> None:
 
 def test_a_new_configuration_or_pool_takes_up_a_stopped_run() -> None:
     state = State()
-    state.apply({"event": "stopped", "why": "x", "read_test": False})
+    state.apply(read_event({"event": "stopped", "why": "x", "read_test": False}))
     assert state.stopped == "x"
-    state.apply({"event": "pool", "rows": 2})
+    state.apply(read_event({"event": "pool", "rows": 2}))
     assert state.stopped is None
 
 
 def test_unicode_stays_readable(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
-        ledger.append("label", {"round": 0, "id": "ü", "target": "好"})
+        ledger.append(event("label", {"round": 0, "id": "ü", "target": "好"}))
     assert "好" in (tmp_path / "ledger.jsonl").read_text(encoding="utf-8")
-    assert json.loads((tmp_path / "ledger.jsonl").read_text(encoding="utf-8"))["id"] == "ü"
+    assert lines_of(tmp_path)[0]["id"] == "ü"
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> None:
@@ -119,8 +122,9 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> N
 def test_queries_of_older_versions_have_no_guesses_and_load(tmp_path: Path) -> None:
     guesses = [{"target": "p", "confidence": 0.5, "marks": [[0, 1]]}, {"target": "n", "confidence": 0.9, "marks": []}]
     with Ledger(tmp_path) as ledger:
-        ledger.append("query", QUERY)
-        ledger.append("query", {**QUERY, "round": 1, "guesses": guesses})
+        ledger.append(WRITTEN[0])
+        ledger.append(event("query", QUERY))
+        ledger.append(event("query", {**QUERY, "round": 1, "guesses": guesses}))
     assert [query.guesses for query in read_state(tmp_path).queries] == [[], guesses]
 
 
@@ -134,34 +138,86 @@ def test_a_full_disk_refuses_an_event_and_leaves_nothing_of_it(tmp_path: Path) -
             # The disk takes the beginning of the line and no more.
             resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, limits[1]))
             with pytest.raises(UserError, match="was not kept: make room"):
-                ledger.append("label", {"round": 0, "id": "c", "target": "p" * 100})
+                ledger.append(event("label", {"round": 0, "id": "b", "target": "p" * 100}))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert ledger.state.answers == state
         assert (tmp_path / "ledger.jsonl").read_bytes() == before
-        ledger.append("label", {"round": 0, "id": "c", "target": "p"})
-    assert read_state(tmp_path).answers == {**state, "c": "p"}
+        ledger.append(event("label", {"round": 0, "id": "b", "target": "p"}))
+    assert read_state(tmp_path).answers == {**state, "b": "p"}
 
 
 def test_corrections_removals_and_what_does_not_decide(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
-        for name, values in EVENTS[:4]:
-            ledger.append(name, values)
-        ledger.append("answer", {"round": 0, "id": "b", "target": "n", "by": "anna"})
+        ledger.extend(WRITTEN[:4])
+        ledger.append(event("answer", {"round": 0, "id": "b", "target": "n", "by": "anna"}))
         assert ledger.state.answers == {"a": "p"} and ledger.state.waiting == ["b"]
-        ledger.append("label", {"round": 0, "id": "a", "target": "n"})
-        ledger.append("skip", {"round": 0, "id": "a", "reason": "unsure"})
+        ledger.append(event("label", {"round": 0, "id": "a", "target": "n"}))
+        ledger.append(event("skip", {"round": 0, "id": "a", "reason": "unsure"}))
         assert not ledger.state.answers and ledger.state.skipped == {"a": "unsure"}
-        ledger.append("removed", {"id": "a", "by": "anna"})
+        ledger.append(event("removed", {"id": "a", "by": "anna"}))
         assert ledger.state.waiting == ["a", "b"]  # the round is under way: it is asked about again
-        ledger.append("label", {"round": 0, "id": "a", "target": "p"})
-        ledger.append("label", {"round": 0, "id": "b", "target": "p"})
-        ledger.append(*EVENTS[5])
-        ledger.append("stopped", {"why": "done", "read_test": False})
-        ledger.append("removed", {"id": "a", "by": "anna"})
+        ledger.append(event("label", {"round": 0, "id": "a", "target": "p"}))
+        ledger.append(event("label", {"round": 0, "id": "b", "target": "p"}))
+        ledger.append(WRITTEN[5])
+        ledger.append(event("stopped", {"why": "done", "read_test": False}))
+        ledger.append(event("removed", {"id": "a", "by": "anna"}))
         state = ledger.state
     assert state.waiting == [] and state.answers == {"b": "p"} and state.stopped is None
     (query,) = state.queries  # the round is over: it is as if it had not been asked about
     assert (query.ids, query.scores, query.texts) == (["b"], [0.5], ["B"])
-    assert [event["event"] for event in state.given["a"]] == ["label", "label", "skip", "removed", "label", "removed"]
+    assert [event.name for event in state.given["a"]] == ["label", "label", "skip", "removed", "label", "removed"]
     assert read_state(tmp_path) == state
+
+
+def test_a_subscriber_hears_of_each_event_once_it_is_on_the_disk(tmp_path: Path) -> None:
+    heard: list[tuple[str, int, int]] = []
+    with Ledger(tmp_path) as ledger:
+        ledger.append(WRITTEN[0])
+        ledger.subscribe(lambda event: heard.append((event.name, len(lines_of(tmp_path)), len(ledger.state.answers))))
+        ledger.append(WRITTEN[1])
+        ledger.extend(WRITTEN[2:4])
+    assert heard == [("pool", 2, 0), ("query", 4, 0), ("label", 4, 1)]
+
+
+def test_events_that_are_written_together_are_flushed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[int] = []
+    with Ledger(tmp_path) as ledger:
+        monkeypatch.setattr(os, "fsync", lambda number: flushed.append(len(lines_of(tmp_path))))
+        ledger.extend(WRITTEN)
+        assert flushed == [len(WRITTEN)]
+        for id in ("a", "b"):
+            ledger.append(event("label", {"round": 0, "id": id, "target": "p"}))
+    assert flushed == [6, 7, 8]
+
+
+def test_asking_is_linear() -> None:
+    """Counts what folding an answer looks at: as much with many asked ids as with few."""
+
+    def operations(n: int) -> int:
+        state, ids = State(), [f"e{i}" for i in range(n)]
+        values = {"round": 0, "ids": ids, "scores": [0.0] * n, "texts": ids, "strategy": "s"}
+        state.apply(event("query", values))
+        answers = [event("label", {"id": id, "target": "p"}) for id in ids[-20:]]
+        steps = 0
+
+        def count(*_: object) -> None:
+            nonlocal steps
+            steps += 1
+
+        def trace(frame: object, what: str, _: object) -> object:
+            count()
+            return trace
+
+        sys.settrace(trace)  # type: ignore[arg-type]
+        try:
+            for answer in answers:
+                state.apply(answer)
+                assert answer.id in state.ever_asked and state.asks(answer.id)  # type: ignore[attr-defined]
+                state.asked_by(answer.id), state.suggestion(answer.id)  # type: ignore[attr-defined]
+                state.prefetch_limit(n, 9, 1)
+        finally:
+            sys.settrace(None)
+        return steps
+
+    assert operations(4000) == operations(200)

@@ -1,0 +1,215 @@
+"""Rows of annotation tools: which column holds the answers, who gave them, and what is none.
+
+Known are sheets and exports of this package, doccano, Prodigy, Label Studio (JSON-MIN and CSV) and Argilla.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from dal_nlp.annotation.exporting import AT, BY
+from dal_nlp.annotation.label_studio_format import ID as STUDIO_ID
+from dal_nlp.annotation.label_studio_format import OURS, field_names
+from dal_nlp.annotation.row_matching import texts_in
+from dal_nlp.annotation.sheet_files import ANSWER, ID, NOTE
+from dal_nlp.core.config import Settings
+from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.core.task import Task
+from dal_nlp.readers.values import id_of, is_missing
+
+#: What is typed for a column that is not there.
+NONE = "none"
+#: What Prodigy says of a row as a whole; only what was accepted is an answer.
+_ACCEPTED, _VERDICTS = "accept", frozenset({"accept", "reject", "ignore"})
+#: What tools call the column of answers: doccano and Prodigy, older doccano, Prodigy's choices, older Argilla.
+_ANSWERS = ("label", "labels", "accept", "annotation")
+#: What tools call the one who answered: this package, Label Studio, doccano, Prodigy, Argilla.
+_SIGNED = (BY, "annotator", "username", "_annotator_id", "_session_id", "annotation_agent")
+#: The columns of Label Studio's own; by the first its tables are known.
+_STUDIO = ("annotation_id", "annotator", "created_at", "updated_at", "lead_time", "id")
+#: Answers of Argilla that count: those without a status, and those that were handed in.
+_SUBMITTED = (None, "", "submitted")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a file are called; None: what they are usually called."""
+
+    id: str | None = None
+    answer: str | None = None
+    by: str | None = None
+
+
+class Given(NamedTuple):
+    """One answer in a row, as it would be typed, and who gave it ("" where the row does not say)."""
+
+    answer: str
+    by: str
+
+
+class ToolRows:
+    """A table of answers, whichever program has written it.
+
+    Args:
+        rows: All rows, as they were read.
+        task: Names the text columns.
+        config: Names the columns of the pool.
+        columns: What the user calls them.
+
+    Raises:
+        UserError: There is no column of answers, or neither ids nor texts; the message goes after the file's name.
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]], task: Task, config: Settings, columns: Columns) -> None:
+        self.rows = [_flattened(row) for row in rows]
+        self._task, self._config, self._columns = task, config, columns
+        self._names = list(dict.fromkeys(name for row in self.rows for name in row))
+        self.answer_column = self._answer_column()
+        if self._id_column is None and not all(texts_in(row, task.columns(), self._fields) for row in self.rows[:1]):
+            raise UserError(
+                f"has neither the ids ({config.id_column!r}) nor the texts of what was asked but {self._there}: name "
+                "the column of ids with --id-column."
+            )
+
+    def id(self, row: Mapping[str, Any]) -> str:
+        """Return the id in a row, "" where it has none; raises ``RowError`` for what is no id."""
+        return (id_of(row.get(self._id_column)) or "") if self._id_column else ""
+
+    def texts(self, row: Mapping[str, Any]) -> dict[str, str]:
+        """Return the texts of a row by the task's column."""
+        return texts_in(row, self._task.columns(), self._fields)
+
+    def note(self, row: Mapping[str, Any]) -> str:
+        """Return what was written beside the answer."""
+        return "" if is_missing(row.get(NOTE)) else str(row[NOTE])
+
+    def given(self, row: Mapping[str, Any]) -> Iterator[Given]:
+        """Yield the answers in a row."""
+        if self._has_verdicts and row.get(ANSWER) != _ACCEPTED:
+            return
+        by = next((str(row[name]) for name in self._signed if not is_missing(row.get(name))), "")
+        for value, who in _values(row.get(self.answer_column)):
+            yield Given(_typed(value), who or by)
+
+    @cached_property
+    def refused(self) -> int:
+        """How many rows Prodigy's annotator has rejected or passed over."""
+        return sum(row.get(ANSWER) != _ACCEPTED for row in self.rows) if self._has_verdicts else 0
+
+    @property
+    def _there(self) -> str:
+        return ", ".join(map(repr, self._names))
+
+    @cached_property
+    def _fields(self) -> list[str]:
+        return field_names(self._task)
+
+    @property
+    def _signed(self) -> Sequence[str]:
+        return (self._columns.by,) if self._columns.by else _SIGNED
+
+    @cached_property
+    def _is_studio(self) -> bool:
+        return _STUDIO[0] in self._names
+
+    @cached_property
+    def _id_column(self) -> str | None:
+        wanted = self._columns.id
+        if wanted == NONE:
+            return None
+        if wanted is not None and wanted not in self._names:
+            raise UserError(f"has no column {wanted!r}{nearest(wanted, self._names)} but {self._there}.")
+        ways = [wanted] if wanted else [STUDIO_ID, self._config.id_column, ID]
+        if self._is_studio and wanted is None:
+            ways = [name for name in ways if name != ID]  # a number of Label Studio's
+        return next((name for name in ways if name in self._names), None)
+
+    @cached_property
+    def _has_verdicts(self) -> bool:
+        """Whether the column ``answer`` is Prodigy's, and not that of a sheet."""
+        verdicts = _VERDICTS.difference(self._task.labels)
+        found = [row[ANSWER] for row in self.rows if not is_missing(row.get(ANSWER))]
+        known = all(isinstance(value, str) and value in verdicts for value in found)
+        return bool(found) and known and self._elsewhere is not None
+
+    @cached_property
+    def _elsewhere(self) -> str | None:
+        """The column of answers that is not called as in a sheet."""
+        ways = (self._columns.answer, self._config.label_column, *_ANSWERS)
+        texts = set(self._task.columns())
+        found = next((name for name in ways if name in self._names and name not in texts), None)
+        if found is not None or not self._is_studio:
+            return found
+        own = {*_STUDIO, *self._fields, *texts, BY, AT, NOTE, self._config.id_column}
+        left = [name for name in self._names if name not in own and not name.startswith(OURS)]
+        return left[0] if len(left) == 1 else None
+
+    def _answer_column(self) -> str:
+        wanted = self._columns.answer
+        if wanted is not None:
+            if wanted not in self._names:
+                raise UserError(f"has no column {wanted!r}{nearest(wanted, self._names)} but {self._there}.")
+            return wanted
+        typed = ANSWER in self._names and (ANSWER not in self._task.columns() or f"{ANSWER} (text)" in self._names)
+        if typed and not self._has_verdicts:
+            return ANSWER
+        if self._elsewhere is None:
+            ways = dict.fromkeys((ANSWER, self._config.label_column))
+            raise UserError(
+                f"has no column of answers ({' or '.join(map(repr, ways))}) but {self._there}: name it with "
+                "--label-column."
+            )
+        return self._elsewhere
+
+
+def _flattened(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row whose answers and texts are columns of their own; Argilla keeps them under "fields", "responses"."""
+    found: dict[str, Any] = {}
+    for name in ("meta", "metadata", "inputs", "fields"):
+        if isinstance(row.get(name), Mapping):
+            found |= row[name]
+    found |= {name: value for name, value in row.items() if name not in ("fields", "responses")}
+    responses = row.get("responses")
+    for answer in responses if isinstance(responses, list) else []:  # one entry a person
+        for question, value in (answer.get("values") or {}).items() if isinstance(answer, Mapping) else ():
+            inner = value.get("value") if isinstance(value, Mapping) else value
+            signed = {"value": inner, "user_id": answer.get("user_id"), "status": answer.get("status")}
+            found[question] = [*found.get(question, []), signed]
+    if isinstance(responses, Mapping):
+        found |= responses
+    for name in [name for name in row if name.endswith(".responses")]:  # of a data set of Hugging Face
+        columns = [row.get(f"{name}{end}") for end in ("", ".users", ".status")]
+        lists = [column if isinstance(column, list) else [] for column in columns]
+        found[name.removesuffix(".responses")] = [
+            {"value": value, "user_id": _nth(lists[1], n), "status": _nth(lists[2], n)}
+            for n, value in enumerate(lists[0])
+        ]
+    return found
+
+
+def _nth(values: Sequence[Any], n: int) -> Any:
+    return values[n] if n < len(values) else None
+
+
+def _values(cell: Any) -> Iterator[tuple[Any, str]]:
+    """Yield the answers in a cell with who gave them: Argilla has a list with one object a person."""
+    signed = cell if isinstance(cell, list) and cell and all(isinstance(one, Mapping) for one in cell) else [cell]
+    for one in signed:
+        if not (isinstance(one, Mapping) and "value" in one):
+            yield cell, ""
+            return
+        if one.get("status") in _SUBMITTED:
+            yield one["value"], "" if is_missing(one.get("user_id")) else str(one["user_id"])
+
+
+def _typed(value: Any) -> str:
+    """Return a value as it would be typed."""
+    if isinstance(value, Mapping) and "answer_start" not in value:  # Label Studio keeps a control's value in an object
+        value = next((value[name] for name in ("choices", "text") if name in value), value)
+    if isinstance(value, list) and value and all(isinstance(one, Mapping) and "start" in one for one in value):
+        value = {"text": [one.get("text") for one in value], "answer_start": [one["start"] for one in value]}
+    if is_missing(value) or value in ([], ()):
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

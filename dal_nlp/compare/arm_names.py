@@ -1,0 +1,69 @@
+"""Names of arms: a strategy, and after an @ what learns from the labels that it buys.
+
+``margin`` is a strategy with the learner of the configuration, ``margin@head`` one with ``--train head``,
+``random@head:last+noprior`` random labels with a head that reads the last layer and starts from nothing, and
+``random@tfidf`` the same labels with TF-IDF and logistic regression.
+"""
+
+from typing import Any
+
+from dal_nlp.core.errors import UserError, nearest
+
+#: Takes part in every comparison.
+RANDOM = "random"
+#: The learner that is no model of the package.
+WORDS = "tfidf"
+
+_MODES = ("head", "full", "lora", WORDS)
+_OF_HEAD: dict[str, dict[str, Any]] = {
+    "last": {"layers": [100]},
+    "top-half": {"layers": [50, 75, 100]},
+    "noprior": {"prior": "none"},
+    "novalidation": {"validate_from": 0},
+}
+
+
+def parts(arm: str) -> tuple[str, str]:
+    """Return an arm's strategy and its learner, "" for that of the configuration."""
+    strategy, _, learner = arm.partition("@")
+    return strategy, learner
+
+
+def random_of(arm: str) -> str:
+    """Return the arm of random labels with an arm's learner."""
+    learner = parts(arm)[1]
+    return f"{RANDOM}@{learner}" if learner else RANDOM
+
+
+def settings_of(arm: str) -> dict[str, Any]:
+    """Return what an arm's learner sets in the configuration; raises ``UserError`` for one that there is not."""
+    learner = parts(arm)[1]
+    mode, _, rest = learner.partition(":")
+    if not mode:
+        return {}
+    if mode not in _MODES:
+        raise UserError(f"There is no learner {mode!r}{nearest(mode, _MODES)}: --arms knows @{', @'.join(_MODES)}.")
+    found: dict[str, Any] = {"training": {"mode": mode}}
+    for option in filter(None, rest.split("+")):
+        if mode != "head" or option not in _OF_HEAD:
+            raise UserError(f"The learner {learner!r} of an arm is not known: @head takes {', '.join(_OF_HEAD)}.")
+        found["head"] = {**found.get("head", {}), **_OF_HEAD[option]}
+    return found
+
+
+def planned(arms: list[str]) -> list[str]:
+    """Return the arms of a comparison, the random one of the first arm's learner first, and those of all others.
+
+    Raises:
+        UserError: There is nothing to compare, or a strategy is to learn by TF-IDF.
+    """
+    chosen = [arm for arm in dict.fromkeys(arms) if parts(arm)[0] != RANDOM]
+    if not chosen:
+        raise UserError(
+            "There is nothing to compare random with: name strategies with --strategies margin,badge, or --arms."
+        )
+    for arm in arms:
+        settings_of(arm)
+        if parts(arm)[1] == WORDS and parts(arm)[0] != RANDOM:
+            raise UserError(f"{arm}: TF-IDF chooses nothing, so its only arm is {RANDOM}@{WORDS}.")
+    return list(dict.fromkeys([random_of(chosen[0]), *map(random_of, chosen), *arms]))

@@ -1,0 +1,102 @@
+"""Files and folders that are there whole or not at all, whatever ends the process or the machine."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from dal_nlp.core.errors import writing
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file beside its place, flush it to the disk and move it there."""
+    with new_file(path) as draft:
+        draft.write_bytes(content)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Have a file be written that then appears whole or not at all, in the place of one that is there."""
+    draft = _draft(path)
+    try:
+        with writing(path):
+            yield draft
+            sync(draft)
+            os.replace(draft, path)
+            sync(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Have a folder be filled that then appears whole or not at all, in the place of one that is there."""
+    draft = _draft(target)
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        with writing(target):
+            draft.mkdir(parents=True)
+            yield draft
+            for place, _, names in os.walk(draft):
+                for name in names:
+                    sync(Path(place, name))
+                sync(Path(place))
+            shutil.rmtree(target, ignore_errors=True)
+            os.replace(draft, target)
+            sync(target.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, to the disk."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def sweep(folder: Path, others: Sequence[str] = ()) -> list[Path]:
+    """Remove what killed processes have left of files and folders in the making; return what that was.
+
+    Args:
+        folder: Where they lie.
+        others: Patterns of further names, which no living process makes there.
+    """
+    drafts = [place for place in folder.glob(".*.tmp") if not _is_made(place)]
+    left = [*drafts, *(place for pattern in others for place in folder.glob(pattern))]
+    for place in left:
+        remove(place)
+    return left
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _draft(path: Path) -> Path:
+    """Return the name under which something is made; the process id keeps two writers apart."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _is_made(draft: Path) -> bool:
+    """Tell whether the process that makes a draft, another one than this, still lives."""
+    number = draft.name.removesuffix(".tmp").rpartition(".")[2]
+    if not number.isascii() or not number.isdecimal():
+        return True  # it is none of ours
+    process = int(number)
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

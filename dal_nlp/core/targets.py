@@ -1,0 +1,25 @@
+"""Targets: the answers to examples, as JSON values of a task's own kind."""
+
+import json
+from typing import Any
+
+#: A JSON value. People read a text as it is, and of an object what it holds under "text" (see ``readable``).
+Target = Any
+
+
+def readable(target: Target) -> str:
+    """Return what people read of a target: of an object its "text", a list of which is several ways to say it."""
+    texts = target.get("text") if isinstance(target, dict) else target
+    if isinstance(texts, list):
+        return " | ".join(dict.fromkeys(map(str, texts))) or "no answer"
+    return texts if isinstance(texts, str) else json.dumps(target, ensure_ascii=False)
+
+
+def decode(text: str | None) -> Target | None:
+    """Return the target that a dataset's ``target`` column holds as JSON text."""
+    return None if text is None else json.loads(text)
+
+
+def encode_target(target: Target) -> str:
+    """Return a target as the JSON text of a dataset's ``target`` column."""
+    return json.dumps(target, ensure_ascii=False, sort_keys=True)

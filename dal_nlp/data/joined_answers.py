@@ -1,0 +1,161 @@
+"""Answers in a file of their own, joined to the rows of the pool by id and checked by text."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from dal_nlp.core.config import Settings
+from dal_nlp.core.errors import RowError, UnusableRow, UserError
+from dal_nlp.core.targets import Target
+from dal_nlp.core.task import Task
+from dal_nlp.core.text import counted
+from dal_nlp.data.examples import DEFAULT_ID_COLUMN, GROUP, NO_IDS, Answers, open_plain, read_id, read_target, require
+from dal_nlp.readers.sameness import beginning, flat, is_rewritten
+from dal_nlp.readers.values import canonical_id
+
+
+class Joined(NamedTuple):
+    """One answer: its place, its id ("" for none), the text beside it ("" for none), and what it is."""
+
+    place: str
+    id: str
+    text: str
+    target: Target
+
+
+class JoinedAnswers(Answers):
+    """The answers of a file, handed to the rows of the pool one by one.
+
+    An id counts where the text beside it, if there is one, is the row's. A row is found by its text where the file has
+    no ids, or where a spreadsheet has rewritten the id.
+
+    Args:
+        source: The file, for messages.
+        joined: In its order, each id once.
+    """
+
+    def __init__(self, source: str, joined: Sequence[Joined]) -> None:
+        super().__init__({answer.id or answer.place: answer.target for answer in joined})
+        self.source, self._joined = source, joined
+        self._by_id = {answer.id: answer for answer in joined if answer.id}
+        self._by_form = _unique(joined, lambda answer: canonical_id(answer.id))
+        self._by_text = _unique(joined, lambda answer: answer.text)
+        self._taken: set[str] = set()
+        self._found_by_text = 0
+        self._contradicted: list[str] = []
+        self._first_id = ""
+
+    def find(self, id: str, fields: Mapping[str, Any]) -> Target | None:
+        """Return the answer to a row of the pool, None where there is none, or where another text is beside it."""
+        self._first_id = self._first_id or id
+        answer = self._by_id.get(id) or self._by_form.get(canonical_id(id))
+        text = shown(fields) if self._by_text and (answer is None or answer.text) else ""
+        if answer is None:
+            answer = self._by_text.get(text)
+            if answer is None or (answer.id and not is_rewritten(answer.id, id)):
+                return None
+            self._found_by_text += answer.place not in self._taken
+        elif answer.text and answer.text != text:
+            self._contradicted.append(
+                f"{answer.place}: {id!r} is the id of another text: {beginning(answer.text)} is in the row, and "
+                f"{beginning(text)} in the pool"
+            )
+            self._taken.add(answer.place)
+            return None
+        self._taken.add(answer.place)
+        return answer.target
+
+    def signature(self) -> str:
+        """Return what stands for all that rows can be given."""
+        return json.dumps(self._joined)
+
+    def remarks(self) -> list[str]:
+        """Return what became of the answers once the pool was read, in sentences.
+
+        Raises:
+            UserError: None of them belongs to a row.
+        """
+        taken = len(self._taken) - len(self._contradicted)
+        if self._contradicted and not taken:
+            raise UserError(f"{self._wrong()}. Put each id beside its text again, or remove the texts from the file.")
+        if not taken:
+            there = beginning(self._joined[0].id or self._joined[0].text)
+            raise UserError(
+                f"None of the {counted(len(self._joined), 'answer')} of {self.source} belongs to a row of the pool: "
+                f"the first is {there}, and the pool's first id is {self._first_id!r}. Name the column that joins them "
+                "with --id-column, or join by the texts with --id-column none."
+            )
+        said = []
+        if self._found_by_text:
+            count = counted(self._found_by_text, "answer")
+            said.append(f"{self.source}: {count} joined by the text, as their ids are none of the pool's.")
+        if self._contradicted:
+            said.append(f"Answers not taken: {self._wrong()}.")
+        left = [answer for answer in self._joined if answer.place not in self._taken]
+        if left:
+            named = left[0].id and f" ({left[0].id!r})"
+            said.append(f"Answers without a row in the pool: {len(left):,}, the first {left[0].place}{named}.")
+        return said
+
+    def _wrong(self) -> str:
+        count = len(self._contradicted)
+        others = f" (the first of {count:,} such rows)" if count > 1 else ""
+        return f"{self._contradicted[0]}{others}"
+
+
+def shown(fields: Mapping[str, Any]) -> str:
+    """Return the texts of a row in the form in which they are compared."""
+    return " ".join(flat(value) for name, value in fields.items() if name != GROUP and isinstance(value, str))
+
+
+def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | None = None) -> JoinedAnswers:
+    """Read answers from a file of any known kind; rows without an answer are left out.
+
+    Raises:
+        UserError: The file cannot be read, has no column of answers, neither ids nor texts, holds an answer that cannot
+            be used, or answers one id in two ways.
+    """
+    opened = open_plain(path, task, config, [] if remarks is None else remarks)
+    column = task.answer_column(opened.columns)
+    has_texts = set(task.columns()) <= set(opened.columns)
+    if not (has_texts and config.id_column in (DEFAULT_ID_COLUMN, NO_IDS)):
+        require(opened, config.id_column, "name the column that joins it to the pool with --id-column")
+    require(opened, column, "name the column with --label-column")
+    found: dict[str, Joined] = {}
+    for chunk in opened.chunks(None):
+        for number, row in chunk.rows():
+            where = opened.place(number)
+            try:
+                id = read_id(row, config, needed=not has_texts) or ""
+                target = read_target(row, task, column)
+            except UnusableRow as error:
+                raise UserError(f"{where} cannot be used ({str(error).rstrip('.')}): correct or remove it.") from None
+            except RowError as error:
+                raise UserError(f"{where} {str(error).rstrip('.')}.") from None
+            if target is None:
+                continue
+            answer = Joined(where, id, _text_of(row, task), target)
+            if not id and not answer.text:
+                raise UserError(f"{where} has no column {config.id_column!r}: give every answer its id.")
+            if found.setdefault(id or f"text {answer.text}", answer).target != target:
+                known = f"the id {id!r}" if id else "a text"
+                raise UserError(f"{where} answers {known} in another way than an earlier row: keep one of the two.")
+    return JoinedAnswers(path, list(found.values()))
+
+
+def _text_of(row: Mapping[str, Any], task: Task) -> str:
+    """Return the texts beside an answer, "" where there are none."""
+    if not set(task.columns()) <= row.keys():
+        return ""
+    try:
+        return shown(task.read(row))
+    except RowError:
+        return ""
+
+
+def _unique(joined: Sequence[Joined], key: Callable[[Joined], str]) -> dict[str, Joined]:
+    """Return the answers by a key, those without one and those that share it left out."""
+    found: dict[str, list[Joined]] = {}
+    for answer in joined:
+        found.setdefault(key(answer), []).append(answer)
+    return {name: answers[0] for name, answers in found.items() if name and len(answers) == 1}

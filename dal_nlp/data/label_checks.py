@@ -1,0 +1,109 @@
+"""What is odd about the labels of a run's files: said before anything is trained, or a reason to stop."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.text import counted
+from dal_nlp.readers.values import alike, spells_nothing
+
+#: More classes than that, or a share of rows that have their class to themselves, look like scores.
+_MOST_CLASSES, _MOST_SINGLE = 50, 0.2
+_SHOWN = 5
+
+Counts = Mapping[str, Counter[str]]  # by a file's name, how many rows have each label
+
+
+def check_labels(
+    counts: Counts, learnable: Collection[str], measuring: Iterable[str], *, given: bool, strict: bool
+) -> list[str]:
+    """Return what should be known of the labels, in sentences.
+
+    Args:
+        counts: Of every file that has labels.
+        learnable: The labels that rows can be given; none where nobody knows yet.
+        measuring: The files of ``counts`` that only measure.
+        given: Whether the user has named the labels.
+        strict: Raise where labels look the same, or like missing values.
+
+    Raises:
+        UserError: A file that measures has none of the labels that can be learnt; and see ``strict``.
+    """
+    whole: Counter[str] = sum(counts.values(), Counter())
+    doubtful = [*_look_alike(whole, learnable), *_nothing(whole)]
+    if strict and doubtful:
+        raise UserError(f"{doubtful[0]} Correct the files, or leave out --strict.")
+    measures = [name for name in measuring if counts.get(name)]
+    for name in measures:
+        _check_learnable(name, counts[name], learnable)
+    remarks = [*doubtful, *(_one_class(name, counts[name]) for name in measures if len(counts[name]) == 1)]
+    return remarks if given else remarks + _scores(whole)
+
+
+def _look_alike(labels: Counter[str], further: Collection[str]) -> list[str]:
+    """Name labels that differ in capitals, blanks or zeros only."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for label in sorted({*labels, *further}):
+        groups[alike(label)].append(label)
+    several = [group for group in groups.values() if len(group) > 1]
+    if not several:
+        return []
+    named = [" and ".join(f"{label!r} ({counted(labels[label], 'row')})" for label in group) for group in several]
+    more = f", and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+    return [
+        f"Labels that differ only in capitals, blanks or zeros are different classes: {', '.join(named[:_SHOWN])}"
+        f"{more}; give them one spelling where they mean the same."
+    ]
+
+
+def _nothing(labels: Counter[str]) -> list[str]:
+    """Name labels that are written as other programs write a missing value."""
+    named = [f"{label!r} ({counted(labels[label], 'row')})" for label in sorted(labels) if spells_nothing(label)]
+    if not named:
+        return []
+    return [
+        f"Labels that look like missing values are classes here: {', '.join(named)}; empty these cells if they are."
+    ]
+
+
+def _check_learnable(name: str, measured: Counter[str], learnable: Collection[str]) -> None:
+    """Refuse a file that measures nothing which can be learnt."""
+    if not learnable or any(label in learnable for label in measured):
+        return
+    raise UserError(
+        f"None of the labels in {name} ({_listed(sorted(measured))}) is one that can be learnt "
+        f"({_listed(sorted(learnable))}), so every score would be 0: give the two files the same labels."
+    )
+
+
+def _one_class(name: str, measured: Counter[str]) -> str:
+    (label,) = measured
+    return f"All {measured[label]:,} rows of {name} have the label {label!r}: a score on one class says little."
+
+
+def _scores(labels: Counter[str]) -> list[str]:
+    """Ask whether the labels are classes at all."""
+    rows = sum(labels.values())
+    single = sum(number for number in labels.values() if number == 1)
+    if len(labels) <= _MOST_CLASSES and single < max(_MOST_SINGLE * rows, 2):
+        return []
+    if len(labels) <= 2:
+        return []
+    question = "scores" if sum(map(_is_number, labels)) > len(labels) / 2 else "texts"
+    return [
+        f"There are {len(labels):,} different labels ({_listed(sorted(labels))}), {single:,} of them in one row only: "
+        f"are these {question}? Classes are learnt from several rows each."
+    ]
+
+
+def _is_number(label: str) -> bool:
+    try:
+        float(label)
+    except ValueError:
+        return False
+    return True
+
+
+def _listed(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
+    return ", ".join(map(repr, labels[:_SHOWN])) + more

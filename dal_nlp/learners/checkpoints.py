@@ -1,0 +1,45 @@
+"""The files of a model in a folder: whether they are there and can be read."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+#: Where the parts of a model are listed that is too large for one file.
+INDEX = "model.safetensors.index.json"
+
+
+def damage(folder: Path, needed: Iterable[str]) -> str:
+    """Return what is wrong with the files of a model, "" where nothing is.
+
+    The beginning of each file of weights is read, which says how long the file has to be; so one that was cut off, or
+    is empty, is found without reading it whole.
+
+    Args:
+        folder: Of the model.
+        needed: Patterns of names; there has to be a file for each.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    for pattern in needed:
+        if not any(folder.glob(pattern)):
+            return f"it has no {pattern}"
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="numpy"):
+                pass
+        except (SafetensorError, OSError) as error:
+            return f"{path.name} cannot be read: {error}"
+    for name in ("config.json", INDEX):
+        if (folder / name).is_file() and not isinstance(read_json(folder / name), dict):
+            return f"{name} cannot be read"
+    listed = read_json(folder / INDEX)
+    parts = set(listed.get("weight_map", {}).values()) if isinstance(listed, dict) else set()
+    return next((f"it has no {part}" for part in sorted(parts) if not (folder / part).is_file()), "")
+
+
+def read_json(path: Path) -> object:
+    """Return what a JSON file holds, None where it is not there or cannot be read."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None

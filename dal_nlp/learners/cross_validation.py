@@ -1,0 +1,135 @@
+"""Which layers of the encoder a layer reads and how strong labels are, chosen by cross-validation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dal_nlp.learners.layers import Standard
+from dal_nlp.learners.linear import Linear, Offset, fit_linear
+from dal_nlp.models.vectors import Array
+
+#: Parts into which the labels are cut.
+FOLDS = 4
+#: How much stronger labels may be than the rule has it.
+STRONGER = (1.0, 3.0)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A way to fit a layer.
+
+    Attributes:
+        columns: (H,) which features it reads; the others get no weight.
+        standard: Of those that it reads.
+        c: How much labels count against the penalty, before it is divided by the root of their number.
+        layers: How many layers of the encoder that are, for the ledger.
+    """
+
+    columns: NDArray[np.bool_]
+    standard: Standard
+    c: float
+    layers: int
+
+
+def settings(standard: Standard, layers: int, c: float) -> list[Setting]:
+    """Return the settings to choose from: all layers and the last alone, each with labels as strong as ``STRONGER``.
+
+    The first is the one that is used where there are too few labels to choose.
+
+    Args:
+        standard: Of all features, those of ``layers`` layers side by side.
+        layers: How many.
+        c: What the rule has for the strength of labels.
+    """
+    width = len(standard.mean)
+    found = []
+    for kept in sorted({layers, 1}, reverse=True):
+        columns = np.arange(width) >= width - width // layers * kept
+        part = Standard(standard.mean[columns], standard.scale[columns] * np.float32(np.sqrt(kept / layers)))
+        found += [Setting(columns, part, c * stronger, kept) for stronger in STRONGER]
+    return found
+
+
+def fit_with(
+    setting: Setting,
+    x: Array,
+    y: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    classes: int,
+    offsets: Sequence[Offset],
+) -> Linear:
+    """Fit a layer as a setting has it; see ``fit_linear``."""
+    c = setting.c / float(np.sqrt(weights.sum()))
+    mean, scale = setting.standard.mean, setting.standard.scale
+    layer = fit_linear(x[:, setting.columns], y, weights, classes, c, mean, scale, offsets)
+    weight = np.zeros((classes, x.shape[1]), dtype=np.float32)
+    weight[:, setting.columns] = layer.weight
+    return replace(layer, weight=weight)
+
+
+def choose_setting(
+    candidates: Sequence[Setting],
+    x: Array,
+    y: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    classes: int,
+    offsets: Sequence[Offset],
+    rng: np.random.Generator,
+) -> Setting:
+    """Return the setting with the least Brier score on labels that did not train.
+
+    The first candidate stays unless another is better by more than the standard error of the difference.
+
+    Args:
+        candidates: The first is the rule.
+        x: (n, H).
+        y: (n,).
+        weights: (n,).
+        classes: C.
+        offsets: On the n examples.
+        rng: Deals the examples out to the folds, those of each class evenly.
+    """
+    folds = deal(y, rng)
+    scores = np.stack([held_out_brier(one, x, y, weights, classes, offsets, folds) for one in candidates])
+    best = int(scores.mean(1).argmin())
+    gains = scores[0] - scores[best]
+    sure = gains.mean() > gains.std() / np.sqrt(len(gains))
+    return candidates[best] if sure else candidates[0]
+
+
+def deal(y: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the fold of each example, (n,), so that each class is spread evenly over the folds."""
+    order = rng.permutation(len(y))
+    order = order[np.argsort(y[order], kind="stable")]
+    folds = np.empty(len(y), dtype=np.int64)
+    folds[order] = np.arange(len(y)) % FOLDS
+    return folds
+
+
+def held_out_brier(
+    setting: Setting,
+    x: Array,
+    y: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    classes: int,
+    offsets: Sequence[Offset],
+    folds: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return the Brier score of each example, (n,), by a layer that was fitted to the other folds."""
+    scores = np.zeros(len(y))
+    for fold in range(FOLDS):
+        inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        if not len(outside):
+            continue
+        known = [Offset(offset.logits[inside], offset.mean) for offset in offsets]
+        layer = fit_with(setting, x[inside], y[inside], weights[inside], classes, known)
+        logits = (x[outside] @ layer.weight.T + layer.bias).astype(np.float64)
+        for offset, beta in zip(offsets, layer.offset_weights, strict=True):
+            logits += beta * offset.logits[outside]
+        p = np.exp(logits - logits.max(1, keepdims=True))
+        p /= p.sum(1, keepdims=True)
+        p[np.arange(len(outside)), y[outside]] -= 1
+        scores[outside] = (p**2).sum(1)
+    return scores

@@ -1,0 +1,327 @@
+"""The events of a run: one frozen dataclass each, and the JSON object by which a line of the ledger holds it.
+
+``EVENTS`` is the list of them by name; those of answers are in ``answer_events``. A value that is the default of its
+field is left out of the JSON. A field that a later version adds gets a default, so that older ledgers still read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
+
+from dal_nlp.core.targets import Target
+from dal_nlp.ledger.answer_events import (
+    AnswerEvent,
+    Event,
+    LabelEvent,
+    OpinionEvent,
+    RemovedEvent,
+    SkipEvent,
+    answer_key,
+)
+
+__all__ = [
+    "EVENTS", "FORMAT", "AnswerEvent", "AuditEvent", "ChannelEvent", "ConfigEvent", "Event",
+    "FinishedEvent", "LabelEvent", "MetricsEvent", "NoteEvent", "OpinionEvent", "PoolEvent",
+    "PseudoLabelsEvent", "QueryEvent", "RemainderEvent", "RemovedEvent", "SkipEvent", "StoppedEvent",
+    "SuspectsEvent", "TraceEvent", "answer_key", "read_event",
+]  # fmt: skip
+
+#: The format of the events that are written; ledgers that name none have format 1.
+FORMAT = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigEvent(Event):
+    """The settings of a run at its first start, and at each later one that has others.
+
+    Attributes:
+        config: The settings, without the folder.
+        digests: What stands for the rows of the other sets, by "test", "validation" and "labeled".
+        labels: The label set, in the order of the outputs.
+    """
+
+    name = "config"
+    config: dict[str, Any]
+    digests: dict[str, str] = field(default_factory=dict)
+    labels: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolEvent(Event):
+    """The pool at the first start of a run, and at each later one that has other rows.
+
+    Attributes:
+        file: Where it was read from.
+        rows: How many there are.
+        digest: What stands for all ids and contents.
+        added: Rows that came since the last event of this kind.
+        gone: Rows that went since then.
+        rejected: How many rows of which file were dropped, by "FILE: REASON".
+    """
+
+    name = "pool"
+    file: str | None = None
+    rows: int
+    digest: str = ""
+    added: int = 0
+    gone: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditEvent(Event):
+    """The audit sample: examples drawn at random, on which the run is measured.
+
+    Attributes:
+        ids: Of the examples.
+        texts: What annotators read; empty in ledgers of early versions.
+    """
+
+    name = "audit"
+    ids: list[str]
+    texts: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryEvent(Event):
+    """The query of a round: what its strategy chose to ask about, best first.
+
+    Attributes:
+        round: Of the query.
+        ids: Of the examples.
+        scores: Of the strategy.
+        texts: What annotators read.
+        strategy: Its name.
+        pool_seconds: What scoring the pool took.
+        choose_seconds: What choosing took.
+        notes: What the strategy, and what is around it, has to say.
+        guesses: What the model that chose would answer to each id: {"target", "confidence" (a probability), "marks"
+            (the parts of the text that the target points at, [start, end) in characters)}. Empty in round 0, whose
+            model has an untrained output layer.
+        ahead: The first so many ids were answered before the round, as part of the remainder of an earlier one.
+    """
+
+    name = "query"
+    round: int
+    ids: list[str]
+    scores: list[float]
+    texts: list[str]
+    strategy: str
+    pool_seconds: float = 0.0
+    choose_seconds: float = 0.0
+    notes: dict[str, Any] = field(default_factory=dict)
+    guesses: list[dict[str, Any]] = field(default_factory=list)
+    ahead: int = 0
+
+    def without(self, id: str) -> Self:
+        """Return the query as if an id had not been asked about."""
+        stays = [i for i, other in enumerate(self.ids) if other != id]
+        if len(stays) == len(self.ids):
+            return self
+        return replace(
+            self,
+            ids=[self.ids[i] for i in stays],
+            scores=[self.scores[i] for i in stays],
+            texts=[self.texts[i] for i in stays],
+            guesses=[self.guesses[i] for i in stays] if self.guesses else [],
+            ahead=self.ahead - (id in self.ids[: self.ahead]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemainderEvent(QueryEvent):
+    """What the strategy of a round would have asked next: people may go on with it while the round's model trains."""
+
+    name = "remainder"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuspectsEvent(Event):
+    """The labels that a search took for errors, the likeliest first.
+
+    Attributes:
+        rows: One for each: {"id", "target", "confidence", "doubt", "round", "answers"}.
+    """
+
+    name = "suspects"
+    rows: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelEvent(Event):
+    """Where people answer outside of the run.
+
+    Attributes:
+        oracle: Which one asks there.
+        url: Of the server.
+        mark: What the project is found by that the oracle is about to create; "" where it takes one that is there.
+        project: The number of the project on that server, None until it is created.
+        created: When it was, as the server says: a project of the same number elsewhere is another one.
+    """
+
+    name = "channel"
+    oracle: str
+    url: str
+    mark: str = ""
+    project: int | None = None
+    created: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PseudoLabelsEvent(Event):
+    """The pseudo-labels of a round: answers of the model that chose, for the fit of that round.
+
+    Attributes:
+        round: Of the fit.
+        ids: Of the examples.
+        targets: What the model said of each.
+        weight: Of each in the loss, where a label has 1.
+        threshold: What decided, in the policy's own unit.
+    """
+
+    name = "pseudo"
+    round: int
+    ids: list[str]
+    targets: list[Target]
+    weight: float
+    threshold: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Measured(Event):
+    """A fit, and how good its model is.
+
+    Attributes:
+        round: Of the labels that it was fitted to.
+        labels: How many trained.
+        unlearnable: How many more did not, because the model could not give such an answer.
+        seen: How many decisions on examples there were when the fit began.
+        on: What it was measured on: "test", "audit" or "validation".
+        size: How many examples that were.
+        values: The metrics by name, the headline first.
+        intervals: Their 95 % intervals, as far as there are any.
+        breakdown: The rows of a table, by class or by kind of answer.
+        shown: A few examples: {"id", "text", "target", "prediction"}.
+        agreement: How well the model's guesses agree with the answers to the round's query, by id and measure.
+        validation: The metrics on the validation file, None without one.
+        train_seconds: What the fit took.
+        eval_seconds: What measuring took.
+        steps: Of the optimizer.
+        loss: At the end of the fit.
+        attempts: How many fits it took: a collapsed one is tried once more.
+        collapsed: Whether the last one collapsed too.
+        learner: What else the learner says of the fit, such as the weights of what it started from ("signals").
+    """
+
+    name: ClassVar[str] = ""
+    round: int
+    labels: int
+    unlearnable: int = 0
+    seen: int | None = None
+    on: str = ""
+    size: int = 0
+    values: dict[str, float]
+    intervals: dict[str, list[float]] = field(default_factory=dict)
+    breakdown: list[dict[str, Any]] = field(default_factory=list)
+    shown: list[dict[str, Any]] = field(default_factory=list)
+    agreement: dict[str, dict[str, float]] = field(default_factory=dict)
+    validation: dict[str, float] | None = None
+    train_seconds: float = 0.0
+    eval_seconds: float = 0.0
+    steps: int = 0
+    loss: float = 0.0
+    attempts: int = 1
+    collapsed: bool = False
+    learner: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsEvent(_Measured):
+    """A finished round: its fit, how good its model is, and what its stopping rules read.
+
+    Attributes:
+        watched: What stopping rules read of the model, as far as any does: "stop_set" (its predictions there),
+            "uncertainty" and "examples" (the score of each).
+        rules: What each rule came to: {"rule", "value", "limit", "fires"}.
+        start: Of the first round: "values" and "intervals" of what answered before any label, None where nothing did.
+    """
+
+    name = "metrics"
+    watched: dict[str, Any] = field(default_factory=dict)
+    rules: list[dict[str, Any]] = field(default_factory=list)
+    start: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedEvent(_Measured):
+    """The training of all weights once after the last round."""
+
+    name = "finished"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceEvent(Event):
+    """What the stopping rules of a round came to, in ledgers of format 1; ``MetricsEvent.rules`` holds it now."""
+
+    name = "trace"
+    round: int
+    rules: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteEvent(Event):
+    """A sentence that the user should read."""
+
+    name = "note"
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoppedEvent(Event):
+    """The end of a run.
+
+    Attributes:
+        why: In a sentence.
+        read_test: Whether test labels decided it.
+    """
+
+    name = "stopped"
+    why: str
+    read_test: bool = False
+
+
+#: All events by name.
+EVENTS: Mapping[str, type[Event]] = {
+    kind.name: kind
+    for kind in (
+        ConfigEvent,
+        PoolEvent,
+        AuditEvent,
+        QueryEvent,
+        RemainderEvent,
+        LabelEvent,
+        SkipEvent,
+        OpinionEvent,
+        RemovedEvent,
+        SuspectsEvent,
+        ChannelEvent,
+        PseudoLabelsEvent,
+        MetricsEvent,
+        FinishedEvent,
+        TraceEvent,
+        NoteEvent,
+        StoppedEvent,
+    )
+}
+
+
+def read_event(values: Mapping[str, Any]) -> Event:
+    """Return the event that an object holds.
+
+    Raises:
+        ValueError: It holds none, with the reason.
+    """
+    name = values.get("event")
+    if not isinstance(name, str) or name not in EVENTS:
+        raise ValueError(f"it holds no event that this version knows ({name!r})")
+    return EVENTS[name].from_json(values)

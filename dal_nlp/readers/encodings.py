@@ -1,0 +1,224 @@
+"""The bytes of a file as UTF-8: decompressed, and decoded from whatever its letters are in."""
+
+import bz2
+import codecs
+import gzip
+import lzma
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+import pyarrow as pa
+
+from dal_nlp.core.errors import UserError
+from dal_nlp.readers.reading import Reading
+
+#: Endings of compressed files, by what reads them.
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+BLOCK = 2**23  # bytes read at a time
+_SAMPLE = 2**16  # bytes of lines with other letters, by which an encoding is told
+_LONGEST_LINE = 2**30
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+def ending(path: Path) -> str:
+    """Return the ending that tells a file's kind, that of a compression left out: ".csv" for pool.csv.gz."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in COMPRESSED:
+        suffixes.pop()
+    return suffixes[-1] if suffixes else ""
+
+
+@contextmanager
+def opened(source: str, path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading its content, decompressed; raises ``UserError`` where it is damaged."""
+    kind = path.suffix.lower()
+    try:
+        with cast(IO[bytes], _open(path, kind)) as file:
+            yield file
+    except (zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile, pa.ArrowInvalid) as error:
+        raise UserError(f"{source} is no whole {kind} file ({error}): compress it anew.") from None
+    except OSError as error:
+        if kind not in COMPRESSED:
+            raise UserError(f"{source} cannot be read ({error.strerror or error}): check it.") from None
+        raise UserError(f"{source} is no whole {kind} file ({error}): compress it anew.") from None
+
+
+def _open(path: Path, kind: str) -> object:
+    if kind == ".gz":
+        return gzip.open(path)
+    if kind == ".bz2":
+        return bz2.open(path)
+    if kind == ".xz":
+        return lzma.open(path)
+    return pa.input_stream(str(path), compression="zstd") if kind == ".zst" else path.open("rb")
+
+
+def read_utf8(source: str, path: Path, reading: Reading) -> bytes:
+    """Return the whole content of a file as UTF-8, its mark left out."""
+    return b"".join(blocks(source, path, reading))
+
+
+def blocks(source: str, path: Path, reading: Reading) -> Iterator[bytes]:
+    """Yield the content of a file as UTF-8 in blocks, each of whole lines; the last may lack its end of line.
+
+    Raises:
+        UserError: It is not in the encoding that was named or found, with the line.
+    """
+    with opened(source, path) as file:
+        first = file.read(BLOCK)
+        mark, encoding = _marked(first)
+        if reading.encoding:
+            encoding = _known(reading.encoding)
+            mark = mark if encoding.startswith(("utf-8", "utf-16", "utf-32")) else b""
+        elif encoding not in ("", "utf-8"):
+            reading.remark(f"{source} was read as {encoding.upper()}.")
+        yield from _Decoder(source, encoding, reading).lines(file, first[len(mark) :])
+
+
+def lines(source: str, path: Path, reading: Reading) -> Iterator[tuple[int, str]]:
+    """Yield (line number, line) of a text file; old Macintosh line ends end a line too."""
+    number = 0
+    for block in blocks(source, path, reading):
+        if b"\r" in block and b"\n" not in block:
+            block = block.replace(b"\r", b"\n")
+        for line in block.decode().split("\n")[: None if not block.endswith(b"\n") else -1]:
+            number += 1
+            yield number, line
+
+
+def _known(encoding: str) -> str:
+    try:
+        name = codecs.lookup(encoding).name
+        "".encode(name)
+    except LookupError:
+        raise UserError(
+            f"There is no encoding {encoding!r}: --encoding takes utf-8, cp1252, utf-16, gb18030, ..."
+        ) from None
+    # A file may lack its mark; without one, Windows wrote it.
+    return {"utf-16": "utf-16-le", "utf-32": "utf-32-le", "utf-8-sig": "utf-8"}.get(name, name)
+
+
+def _marked(start: bytes) -> tuple[bytes, str]:
+    """Return the byte order mark at the start of a file and the encoding that it says; "" for none.
+
+    UTF-16 without a mark is told by the zeros in every other byte of Latin letters.
+    """
+    for mark, encoding in _MARKS:
+        if start.startswith(mark):
+            return mark, encoding
+    sample = start[:4096]
+    even, odd = sample[::2], sample[1::2]
+    if len(sample) >= 4 and 2 * odd.count(0) > len(odd) and even.count(0) * 10 < len(even):
+        return b"", "utf-16-le"
+    if len(sample) >= 4 and 2 * even.count(0) > len(even) and odd.count(0) * 10 < len(odd):
+        return b"", "utf-16-be"
+    return b"", ""
+
+
+class _Decoder:
+    """Turns blocks of bytes in one encoding into UTF-8 blocks of whole lines.
+
+    Args:
+        source: For messages.
+        encoding: "" for UTF-8 that need not be it: other bytes are looked into where nothing but ASCII came before.
+        reading: Takes the remark.
+    """
+
+    def __init__(self, source: str, encoding: str, reading: Reading) -> None:
+        self._source, self._encoding, self._reading = source, encoding or "utf-8", reading
+        self._certain = bool(encoding)
+        self._line = 1
+
+    def lines(self, file: IO[bytes], first: bytes) -> Iterator[bytes]:
+        """Yield the blocks."""
+        rest: list[bytes] = []
+        block, wide = first, self._encoding.startswith(("utf-16", "utf-32"))
+        end = "\n".encode(self._encoding) if wide else b"\n"
+        while block:
+            cut = _after_last(block, end)
+            if cut == 0 and b"\r" in block and end == b"\n" and not rest and b"\n" not in block:
+                cut = block.rfind(b"\r", 0, -1) + 1  # line ends of old Macintosh
+            if cut:
+                yield self._decoded(b"".join([*rest, block[:cut]]))
+                rest = [block[cut:]] if cut < len(block) else []
+            else:
+                rest.append(block)
+                if sum(map(len, rest)) > _LONGEST_LINE:
+                    raise UserError(
+                        f"{self._source}, line {self._line} has no end: give a text file with one row a line."
+                    )
+            block = file.read(BLOCK)
+        if any(rest):
+            yield self._decoded(b"".join(rest))
+
+    def _decoded(self, block: bytes) -> bytes:
+        if self._encoding == "utf-8" and block.isascii():
+            self._line += block.count(b"\n")
+            return block
+        if not self._certain:
+            self._find_out(block)
+        try:
+            text = block.decode(self._encoding)
+        except UnicodeDecodeError as error:
+            line = self._line + block.count(b"\n", 0, error.start)
+            shown = self._encoding.upper() if self._encoding.startswith("utf") else self._encoding
+            raise UserError(
+                f"{self._source}, line {line} is not {shown}: save it as UTF-8, or name its encoding with --encoding."
+            ) from None
+        self._line += text.count("\n")
+        return block if self._encoding == "utf-8" else text.encode("utf-8", "surrogatepass")
+
+    def _find_out(self, block: bytes) -> None:
+        """Settle on an encoding at the first letter that is not ASCII."""
+        self._certain = True
+        try:
+            block.decode("utf-8")
+        except UnicodeDecodeError as error:
+            if not block[: error.start].isascii():
+                return  # letters in UTF-8 came before: the file is damaged
+            self._encoding = _guessed(block)
+            self._reading.remark(
+                f"{self._source} is not UTF-8 and was read as {self._encoding}: where letters are wrong, name its "
+                "encoding with --encoding, or save it as UTF-8."
+            )
+
+
+def _after_last(block: bytes, end: bytes) -> int:
+    """Return where the last whole line of a block ends, 0 where there is none."""
+    at = block.rfind(end)
+    while at > 0 and at % len(end):
+        at = block.rfind(end, 0, at)
+    return at + len(end) if at >= 0 else 0
+
+
+def _guessed(block: bytes) -> str:
+    """Return the likeliest encoding of bytes that are not UTF-8; of those alike, that of Western Europe's Windows."""
+    from charset_normalizer import from_bytes
+
+    letters, size = [], 0
+    for line in block.splitlines():
+        if not line.isascii():
+            letters.append(line)
+            size += len(line)
+            if size > _SAMPLE:
+                break
+    matches = from_bytes(b"\n".join(letters))
+    best = matches.best()
+    if best is None:
+        return "cp1252"
+    alike = {name for match in matches if match.chaos <= best.chaos + 0.05 for name in match.could_be_from_charset}
+    try:
+        block.decode("cp1252")
+    except UnicodeDecodeError:
+        alike.discard("cp1252")
+    return "cp1252" if "cp1252" in alike else best.encoding

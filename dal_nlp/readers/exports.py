@@ -1,0 +1,155 @@
+"""What annotation tools export, as plain rows: Label Studio, Argilla, Prodigy and doccano."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from dal_nlp.core.errors import UserError
+from dal_nlp.readers.json_files import of_rows
+from dal_nlp.readers.literals import literal
+from dal_nlp.readers.reading import Reading, Source
+from dal_nlp.readers.values import is_missing
+
+Row = dict[str, Any]
+
+#: Columns of Label Studio's short forms (JSON-MIN, CSV) that hold neither a text nor an answer.
+_OF_STUDIO = frozenset(
+    {
+        *("id", "annotation_id", "annotator", "created_at", "updated_at", "lead_time", "agreement", "dal_nlp_id"),
+        *("predictions", "total_annotations", "total_predictions", "inner_id", "comment_count"),
+    }
+)
+
+
+def adapted(source: Source, texts: Sequence[str], label: str, reading: Reading) -> Source:
+    """Return a source of plain rows in place of one that a tool has exported in a form of its own.
+
+    Args:
+        source: As it was opened.
+        texts: The columns of the texts.
+        label: The column of the answers, which the rows get where the tool calls it otherwise.
+        reading: Takes a remark on what was done.
+    """
+    there = set(source.columns)
+    if {"data", "annotations"} <= there:
+        reading.remark(f"{source.name} is an export of Label Studio: its annotations were read as labels.")
+        return _mapped(source, lambda row: _studio_task(row, label))
+    if {"fields", "responses"} <= there:
+        reading.remark(f"{source.name} is an export of Argilla: its responses were read as labels.")
+        return _mapped(source, lambda row: _argilla_record(row, label))
+    if f"{label}.responses" in there:
+        reading.remark(f"{source.name} is an export of Argilla: {label}.responses were read as labels.")
+        return _mapped(source, lambda row: _argilla_columns(row, label))
+    if {"annotation_id", "annotator"} <= there:
+        column = label if label in there else _answer_of_studio(source, texts, label)
+        if column != label:
+            reading.remark(f"{source.name} is an export of Label Studio: its labels were read from {column!r}.")
+        return _mapped(source, lambda row: [{**row, label: _choices(row.get(column))}])
+    if "answer" in there and label != "answer" and {"_task_hash", "_input_hash", "accept"} & there:
+        reading.remark(
+            f"{source.name} is an export of Prodigy: rows that were rejected or ignored were read as unlabelled."
+        )
+        return _mapped(source, lambda row: [_prodigy(row, label)])
+    if f"{label}.text" in there and label not in there:
+        reading.remark(f"{source.name} has its answers in {label}.text and {label}.answer_start, and was read so.")
+        return _mapped(source, lambda row: [{**row, label: _joined(row, label)}])
+    if source.has_objects and label in there:
+        return _mapped(source, lambda row: _responses(row, label))
+    return source
+
+
+def _mapped(source: Source, plain: Callable[[Row], Sequence[Row]]) -> Source:
+    def rows() -> Iterator[tuple[int, Row]]:
+        for chunk in source.chunks(None):
+            for number, row in chunk.rows():
+                yield from ((number, one) for one in plain(row))
+
+    return of_rows(source.name, rows, source.by_line)
+
+
+def _answer_of_studio(source: Source, texts: Sequence[str], label: str) -> str:
+    """Return the column that Label Studio has named after the control of its interface."""
+    others = [name for name in source.columns if name not in _OF_STUDIO and name not in texts]
+    if len(others) == 1:
+        return others[0]
+    raise UserError(
+        f"{source.name} is an export of Label Studio without a column {label!r}: name the one that holds the labels "
+        f"with --label-column ({', '.join(others) or 'there is none'})."
+    )
+
+
+def _studio_task(row: Row, label: str) -> list[Row]:
+    """Return a row for each annotation of a task that was not cancelled, or one without a label."""
+    data = _object(row, "data")
+    id = data.get("dal_nlp_id", data.get("id", row.get("id")))
+    plain = {"id": id, **data}
+    annotations = [one for one in row.get("annotations") or [] if isinstance(one, Mapping)]
+    answers = [_studio_answer(one.get("result")) for one in annotations if not one.get("was_cancelled")]
+    return [{**plain, label: answer} for answer in answers] or [{**plain, label: None}]
+
+
+def _studio_answer(results: Any) -> Any:
+    """Return what the results of an annotation say: choices, a written text, or marked parts of a text."""
+    values = [
+        one["value"] for one in results or [] if isinstance(one, Mapping) and isinstance(one.get("value"), Mapping)
+    ]
+    for name in ("choices", "text"):
+        listed = [part for value in values if "start" not in value for part in _listed(value.get(name))]
+        if listed:
+            return listed[0] if len(listed) == 1 else listed
+    spans = [value for value in values if "start" in value and isinstance(value.get("text"), str)]
+    return {"text": [one["text"] for one in spans], "answer_start": [one["start"] for one in spans]} if spans else None
+
+
+def _object(row: Row, key: str) -> Mapping[str, Any]:
+    value = row.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _choices(value: Any) -> Any:
+    """Return the label in a cell of Label Studio's short forms: a text, or {"choices": [...]} also as text."""
+    value = literal(value) if isinstance(value, str) and value.startswith("{") else value
+    return value["choices"] if isinstance(value, Mapping) and "choices" in value else value
+
+
+def _argilla_record(row: Row, label: str) -> list[Row]:
+    """Return a row for each submitted response of a record."""
+    fields, responses = _object(row, "fields"), _object(row, "responses")
+    given = responses.get(label, next(iter(responses.values()), None) if len(responses) == 1 else None)
+    return _responses({"id": row.get("id"), **fields, label: given}, label)
+
+
+def _argilla_columns(row: Row, label: str) -> list[Row]:
+    """Return a row for each submitted response where responses and their states are columns."""
+    given, states = _listed(row.get(f"{label}.responses")), _listed(row.get(f"{label}.responses.status"))
+    states += ["submitted"] * (len(given) - len(states))
+    taken = [value for value, state in zip(given, states, strict=False) if state == "submitted"]
+    return [{**row, label: value} for value in dict.fromkeys(taken)] or [{**row, label: None}]
+
+
+def _responses(row: Row, label: str) -> list[Row]:
+    """Return a row for each different submitted value of a list of Argilla's {"value", "status"}."""
+    given = row.get(label)
+    several = [one for one in _listed(given) if isinstance(one, Mapping) and "value" in one]
+    if not several or len(several) < len(_listed(given)):
+        return [row]
+    values = [one["value"] for one in several if one.get("status", "submitted") == "submitted"]
+    plain = [value for value in values if not is_missing(value)]
+    return [{**row, label: value} for value in dict.fromkeys(map(str, plain))] or [{**row, label: None}]
+
+
+def _joined(row: Row, label: str) -> Row:
+    """Return the answers that lie in two columns as one object."""
+    parts = row.get(f"{label}.text"), row.get(f"{label}.answer_start")
+    text, start = (literal(part) if isinstance(part, str) else part for part in parts)
+    return {"text": text, "answer_start": start}
+
+
+def _prodigy(row: Row, label: str) -> Row:
+    """Return a row whose label is what was accepted, if it was."""
+    if row.get("answer") != "accept":
+        return {**row, label: None}
+    return {**row, label: row["accept"]} if isinstance(row.get("accept"), list) else row

@@ -1,0 +1,173 @@
+"""Rows of JSON: one object a line, or one document in any of the forms in which tools write tables."""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dal_nlp.core.errors import UserError
+from dal_nlp.readers.encodings import blocks, lines, read_utf8
+from dal_nlp.readers.literals import load_json
+from dal_nlp.readers.reading import Chunk, Chunks, Reading, Rows, Source
+from dal_nlp.readers.squad import flatten, is_nested
+
+_ROWS = 4000  # in one chunk
+_PEEKED = 1000  # rows whose keys stand for the columns
+_OBJECT = 'write it as {"text": "...", ...}'
+_PLAIN = (str, int, float, bool, type(None))
+
+
+def open_lines(source: str, path: Path, reading: Reading) -> Source:
+    """Open a file of one object a line; one that is a document after all is read as that."""
+    start = next(blocks(source, path, reading), b"")[:1000].lstrip()
+    if start.startswith(b"["):
+        first = start.split(b"\n", 1)[0].strip()
+        if first == b"[" or first.endswith(b","):
+            reading.remark(f"{source} is one list of objects, and was read as a .json file.")
+            return open_document(source, path, "", reading)
+    return of_rows(source, lambda: _flat(source, _lines(source, path, reading)), True)
+
+
+def open_document(source: str, path: Path, split: str, reading: Reading) -> Source:
+    """Open a document of JSON; one with an object in each line is read as that.
+
+    Args:
+        source: For messages.
+        path: The file.
+        split: Which list of several is meant, "" for the only one, or ``train``.
+        reading: How to read it.
+    """
+    data = read_utf8(source, path, reading)
+    try:
+        content = load_json(data.decode())
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data" and data.lstrip().startswith(b"{"):
+            reading.remark(f"{source} has one object a line, and was read as a .jsonl file.")
+            return of_rows(source, lambda: _flat(source, _lines(source, path, reading)), False)
+        raise UserError(f"{source}, line {error.lineno} is broken JSON ({error.msg}): correct it.") from None
+    except ValueError as error:
+        raise UserError(f"{source} is broken JSON ({error}): correct it.") from None
+    del data
+    rows = _table(source, content, split, reading)
+    if is_nested(rows):
+        return of_rows(source, lambda: flatten(source, rows), False)
+    return of_rows(source, lambda: _objects(source, rows), False)
+
+
+def of_rows(source: str, rows: Callable[[], Rows], by_line: bool) -> Source:
+    """Return a source of objects."""
+    first = [row for _, row in islice(rows(), _PEEKED)]
+    keys = list(dict.fromkeys(key for row in first for key in row))
+    return Source(
+        source, keys, _Objects(rows), is_open=len(first) == _PEEKED, by_line=by_line, has_objects=True, has_keys=True
+    )
+
+
+class _Objects(Chunks):
+    """Objects in chunks; what is read is read whole."""
+
+    def __init__(self, rows: Callable[[], Rows]) -> None:
+        self._rows = rows
+
+    def __call__(self, wanted: Collection[str] | None) -> Iterator[Chunk]:
+        rows = self._rows()
+        while some := list(islice(rows, _ROWS)):
+            yield Chunk(np.array([number for number, _ in some], np.int64), objects=[row for _, row in some])
+
+
+def _lines(source: str, path: Path, reading: Reading) -> Rows:
+    for number, line in lines(source, path, reading):
+        if not line.strip():
+            continue
+        try:
+            row = load_json(line)
+        except json.JSONDecodeError as error:
+            raise UserError(
+                f"{source}, line {number} is broken JSON ({error.msg}, column {error.colno}): correct or remove it."
+            ) from None
+        except ValueError as error:
+            raise UserError(f"{source}, line {number} is broken JSON ({error}): correct or remove it.") from None
+        if not isinstance(row, dict):
+            raise UserError(f"{source}, line {number} is no JSON object: {_OBJECT}.")
+        yield number, row
+
+
+def _flat(source: str, rows: Rows) -> Rows:
+    """Flatten lines that are paragraphs or articles of SQuAD; the number stays that of the line."""
+    first = next(rows, None)
+    if first is None:
+        return
+    everything = chain([first], rows)
+    if not is_nested([first[1]]):
+        yield from everything
+        return
+    for number, row in everything:
+        yield from ((number, question) for _, question in flatten(f"{source}, line {number}", [row]))
+
+
+def _objects(source: str, rows: Sequence[Any]) -> Rows:
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise UserError(f"{source}, row {number} is no JSON object: {_OBJECT}.")
+        yield number, row
+
+
+def _table(source: str, content: Any, split: str, reading: Reading) -> list[Any]:
+    """Return the rows of a document: a list, or an object that holds one in one of the usual ways."""
+    if isinstance(content, list):
+        return content
+    if isinstance(content, Mapping):
+        lists = {key: value for key, value in content.items() if isinstance(value, list)}
+        if "columns" in lists and isinstance(content.get("data"), list):  # pandas, orient="split"
+            names = [str(name) for name in lists["columns"]]
+            return [dict(zip(names, cells, strict=False)) for cells in lists["data"] if isinstance(cells, list)]
+        if is_nested([content]):
+            return [content]
+        if "data" in lists and not split:
+            return lists["data"]
+        if lists and len(lists) == len(content) and _are_columns(lists):
+            return _of_columns(lists)
+        tables = {key: value for key, value in lists.items() if value and all(isinstance(v, dict) for v in value)}
+        if split or tables:
+            return _chosen(source, tables, split, reading)
+        if len(content) > 1 and all(isinstance(value, dict) for value in content.values()):
+            return _of_objects(content)
+    raise UserError(f'{source} is no list of objects: write it as [{{"text": "...", ...}}, ...].')
+
+
+def _chosen(source: str, lists: Mapping[str, list[Any]], split: str, reading: Reading) -> list[Any]:
+    """Return one of several lists by name."""
+    name = split or next((key for key in ("train",) if key in lists), next(iter(lists)))
+    if name not in lists or (not split and len(lists) > 1 and name != "train"):
+        example = f"{source}:{next(iter(lists))}" if lists else source
+        raise UserError(f"{source} has the lists {', '.join(lists)}: choose one, as in {example}.")
+    if len(lists) > 1 and not split:
+        reading.remark(f"{source} has the lists {', '.join(lists)}, and {name!r} was read.")
+    return lists[name]
+
+
+def _are_columns(lists: Mapping[str, list[Any]]) -> bool:
+    """Tell whether lists under names are columns: as long as each other, without objects of their own."""
+    lengths = {len(value) for value in lists.values()}
+    objects = any(isinstance(cell, dict) for value in lists.values() for cell in value[:10])
+    return len(lengths) == 1 and len(lists) > 1 and not objects
+
+
+def _of_columns(lists: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(lists, cells, strict=True)) for cells in zip(*lists.values(), strict=True)]
+
+
+def _of_objects(content: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of {column: {index: cell}} or {index: {column: cell}}, as pandas writes both.
+
+    Columns have the same keys, and those count from 0 or are no more like names than the outer ones.
+    """
+    inner = list(next(iter(content.values())))
+    counted = all(key.isdecimal() for key in inner)
+    if counted and not all(key.isdecimal() for key in content):
+        keys = dict.fromkeys(key for column in content.values() for key in column)
+        return [{name: column.get(key) for name, column in content.items()} for key in keys]
+    return [dict(row) for row in content.values()]

@@ -1,0 +1,127 @@
+"""How a source is to be read, and what is found out about it on the way."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dal_nlp.core.errors import UserError
+
+Numbers = NDArray[np.int64]
+Rows = Iterator[tuple[int, dict[str, Any]]]
+
+
+@dataclass
+class Reading:
+    """How a source is to be read.
+
+    Attributes:
+        encoding: Of a text file; None: its mark, UTF-8, or what its bytes look like.
+        quoting: Whether double quotes in tables of text enclose a cell; if not, they are letters.
+        needed: Column names that are looked for: they tell separators apart, and are found with other capitals too.
+        remarks: What a user should know of a source, in sentences; each once.
+    """
+
+    encoding: str | None = None
+    quoting: bool = True
+    needed: Collection[str] = ()
+    remarks: list[str] = field(default_factory=list)
+
+    def remark(self, text: str) -> None:
+        """Keep a sentence that is to be said."""
+        if text not in self.remarks:
+            self.remarks.append(text)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows of a source, as columns or as objects.
+
+    Attributes:
+        numbers: (N,) what a person looks a row up by.
+        table: The columns that were asked for, where the source has columns.
+        objects: The rows, where it has objects.
+    """
+
+    numbers: Numbers
+    table: pa.RecordBatch | None = None
+    objects: Sequence[dict[str, Any]] | None = None
+
+    def rows(self) -> Rows:
+        """Yield (number, row)."""
+        if self.table is None:
+            yield from zip(self.numbers.tolist(), self.objects or (), strict=True)
+            return
+        names = self.table.schema.names
+        columns = [column.to_pylist() for column in self.table.columns]
+        cells = zip(*columns, strict=True) if columns else ((),) * len(self.numbers)
+        for number, row in zip(self.numbers.tolist(), cells, strict=True):
+            yield number, dict(zip(names, row, strict=True))
+
+
+class Chunks:
+    """A function from the wanted columns (None: all of them) to the chunks of a source."""
+
+    def __call__(self, wanted: Collection[str] | None) -> Iterator[Chunk]:
+        """Yield the chunks in the order of the source."""
+        raise NotImplementedError
+
+
+@dataclass
+class Source:
+    """An opened source.
+
+    Attributes:
+        name: As it was given.
+        columns: The names of its columns; of objects, the keys of the first thousand.
+        chunks: Yields the rows, with some columns at least.
+        classes: The names of the classes that the numbers in a column stand for; the rows hold names already.
+        is_open: Whether later rows may have columns that the first ones do not have.
+        by_line: Whether a row's number is that of its line.
+        has_objects: Whether cells may be objects, or lists of them.
+        has_keys: Whether each row names its own columns.
+    """
+
+    name: str
+    columns: Sequence[str]
+    chunks: Chunks
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    is_open: bool = False
+    by_line: bool = False
+    has_objects: bool = False
+    has_keys: bool = False
+
+    def place(self, number: int) -> str:
+        """Return where a row is, for a message: "pool.csv, line 3" or "pool.parquet, row 3"."""
+        return f"{self.name}, {'line' if self.by_line else 'row'} {number}"
+
+    def locate(self, number: int) -> tuple[str, int]:
+        """Return the file that holds a row, and the row's number there."""
+        return self.name, number
+
+
+def unique_names(source: str, names: Sequence[str], reading: Reading) -> list[str]:
+    """Return the names of columns as they are looked for, "" for those that cannot be told from others.
+
+    Outer blanks go; what is needed is found with other capitals too, where that is one column only.
+
+    Raises:
+        UserError: A needed name is there twice.
+    """
+    clean = [name.strip("\ufeff").strip() for name in names]
+    counts = Counter(clean)
+    folded = Counter(name.casefold() for name in clean)
+    for needed in reading.needed:
+        if counts[needed] > 1:
+            raise UserError(f"{source} names the column {needed!r} twice: rename one of the two.")
+        if counts[needed] == 0 and folded[needed.casefold()] == 1:
+            at = [name.casefold() for name in clean].index(needed.casefold())
+            if clean[at] not in reading.needed:
+                reading.remark(f"{source} has no column {needed!r}, and {clean[at]!r} was taken for it.")
+                clean[at] = needed
+                counts[needed] = 1
+    return [name if counts[name] == 1 else "" for name in clean]

@@ -1,0 +1,40 @@
+"""What a run knew before its first label, in sentences: how good that was, and how long it counted."""
+
+from typing import Any
+
+from dal_nlp.core.text import counted
+from dal_nlp.ledger.state import State
+from dal_nlp.report.summary import metric_names, spoken
+
+#: A weight below this share of what it was before any label: the labels alone decide.
+SPENT = 0.1
+
+
+def starting_line(state: State) -> str:
+    """Say what the sources of a run reached without a label and what their weights became; "" where there were none."""
+    events = state.metrics
+    start: dict[str, Any] | None = events[0].start if events else None
+    if start is None:
+        return ""
+    name = metric_names(state)[0]
+    low, high = start["intervals"].get(name, (None, None))
+    between = f" [{low:.2f}, {high:.2f}]" if low is not None else ""
+    weights = [(event.labels, event.learner["signals"]) for event in events if event.learner]
+    sources = list(weights[0][1]) if weights else []
+    said = f"Before any label, {' and '.join(map(_spoken_source, sources))} alone: "
+    said += f"{spoken(name)} {start['values'][name]:.2f}{between}."
+    return " ".join([said, *(_weight_line(source, weights) for source in sources)])
+
+
+def _spoken_source(source: str) -> str:
+    return {"descriptions": "the descriptions of the labels", "names": "the names of the labels"}.get(source, source)
+
+
+def _weight_line(source: str, weights: list[tuple[int, dict[str, float]]]) -> str:
+    """Return what the weight of a source was at the first and the last number of labels, and from when it was spent."""
+    values = [(labels, by_source[source]) for labels, by_source in weights]
+    (first, begun), (last, ended) = values[0], values[-1]
+    said = f"Their weight is {begun:.2f} at {first} and {ended:.2f} at {counted(last, 'label')}, after 1 before any."
+    late = [labels for labels, value in values if abs(value) >= SPENT]
+    spent = next((labels for labels, _ in values if not late or labels > late[-1]), None)
+    return said if spent is None else f"{said} From {counted(spent, 'label')} on they count for nothing."

@@ -1,0 +1,160 @@
+"""The configuration of a run as users write it: recipe, YAML file, flags, ``--set``, and names that are looked up.
+
+Layers, later over earlier: the recipe of the task (``configs/``), a YAML file of the user, the flags, ``--set``.
+"""
+
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import ValidationError, model_validator
+
+from dal_nlp.annotation import check_oracle
+from dal_nlp.core.config import Settings, merge
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.label_descriptions import with_descriptions
+from dal_nlp.core.moved_keys import with_moved_keys
+from dal_nlp.readers import yaml_text
+from dal_nlp.readers.demo import demo_settings
+from dal_nlp.session.pseudo_labels import check_policy_name
+from dal_nlp.session.stopping_language import parse
+from dal_nlp.strategies import ALIASES, check_strategy
+from dal_nlp.tasks import recipe_of
+
+#: Parts of the longest key of ``--set``.
+DEEPEST = 20
+
+#: What goes over the recipe, by ``training.mode``: a frozen encoder has no draws, reads texts whole, and is asked again
+#: after every ten labels, because a round takes a second; adapters start from nothing. (MiniLM on 100 random TREC-6
+#: questions: accuracy .19 at the rate of full training, .70 at ten times that.)
+_OF_MODE: Mapping[str, Mapping[str, Any]] = {
+    "head": {
+        "draws": {"kind": "head"},
+        "strategy": "weighted_kmeans",
+        "max_length": "auto",
+        "query_size": 10,
+        "rounds": 18,
+    },
+    "lora": {"training": {"learning_rate": 1e-3}},
+}
+
+
+class RunConfig(Settings):
+    """The configuration of a run: a task's recipe under the given values, with every name looked up.
+
+    Raises ``UserError`` for unknown keys and names, and for values that contradict each other; pydantic's
+    ``ValidationError`` for values of a wrong type (``load`` turns these into ``UserError`` too).
+    """
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_recipe(cls, values: Any) -> Any:
+        """Put the recipe of the task, and of its demonstration where there is no data, under the given values."""
+        if not isinstance(values, Mapping) or not isinstance(values.get("task"), str):
+            return values
+        given = {key: value for key, value in values.items() if value is not None}
+        given = _without_alias(with_descriptions(with_moved_keys(_spelled_out(given))))
+        of_task = recipe(recipe_of(given["task"]))
+        training = merge(of_task, given).get("training")
+        mode = training.get("mode") if isinstance(training, Mapping) else None
+        layers = [of_task, _OF_MODE.get(str(mode), {})]
+        if "data" not in given:
+            layers.append(demo_settings(given["task"]))
+        merged: dict[str, Any] = {}
+        for layer in layers:  # with a budget, that decides how many rounds there are
+            merged = merge(
+                merged, {key: value for key, value in layer.items() if key != "rounds" or "budget" not in given}
+            )
+        return merge(merged, given)
+
+    @model_validator(mode="after")
+    def _look_up(self) -> Self:
+        """Check the names of strategies, oracles, policies and rules."""
+        check_strategy(self.strategy, self.strategy_options)
+        check_strategy(self.initial_strategy, {})
+        if self.stop is not None:
+            parse(self.stop)
+        if self.query.prefilter is not None:
+            check_strategy(self.query.prefilter, {})
+        check_oracle(self.oracle)
+        check_policy_name(self.pseudo_labels)
+        return self
+
+    @classmethod
+    def load(
+        cls, file: Path | None = None, flags: Mapping[str, Any] | None = None, settings: Iterable[str] = ()
+    ) -> "RunConfig":
+        """Build a configuration from a YAML file, the flags over it and ``a.b=c`` settings over both."""
+        return cls.of(gather(file, flags, settings))
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "RunConfig":
+        """Build a configuration from values as ``gather`` returns them; raises ``UserError`` for wrong ones."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise _sentence(error) from None
+
+
+def gather(
+    file: Path | None = None, flags: Mapping[str, Any] | None = None, settings: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return the values of a YAML file, the flags over it and ``a.b=c`` settings over both."""
+    values = _spelled_out(read_yaml(file)) if file else {}
+    values = merge(values, _spelled_out({k: value for k, value in (flags or {}).items() if value is not None}))
+    for setting in settings:
+        values = merge(values, _spelled_out(_setting(setting)))
+    return values
+
+
+def _spelled_out(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write ``pseudo_labels: ceal`` as ``{policy: ceal}``, so that layers can be merged."""
+    policy = values.get("pseudo_labels")
+    return {**values, "pseudo_labels": {"policy": policy}} if isinstance(policy, str) else dict(values)
+
+
+def _without_alias(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Put what an alias stands for in the place of a strategy."""
+    return merge(values, ALIASES.get(str(values.get("strategy")), {}))
+
+
+def recipe(name: str) -> dict[str, Any]:
+    """Return the shipped recipe ``configs/NAME.yaml``."""
+    text = resources.files("dal_nlp_configs").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    loaded = yaml.safe_load(text)
+    return dict(loaded or {})
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """Read a configuration file; raises ``UserError`` where it is missing or no mapping."""
+    loaded = yaml_text.parse(yaml_text.read_text(file), str(file))
+    if loaded is not None and not isinstance(loaded, dict):
+        raise UserError(f"{file} must hold `key: value` lines; `dal-nlp init` writes an example.")
+    return dict(loaded or {})
+
+
+def _setting(text: str) -> dict[str, Any]:
+    """Read "a.b=c" as {"a": {"b": c}}; pydantic gives c its type."""
+    path, equals, raw = text.partition("=")
+    if not equals or not path:
+        raise UserError(f"--set wants KEY=VALUE, such as training.min_steps=200, and got {text!r}.")
+    value: Any = yaml_text.parse(raw, f"--set {path}") if raw == "null" or raw[:1] in ("[", "{") else raw
+    keys = path.split(".")
+    if len(keys) > DEEPEST:
+        raise UserError(f"--set {path[:60]}... has {len(keys):,} parts, and no key has more than {DEEPEST}.")
+    for key in reversed(keys):
+        value = {key: value}
+    return dict(value)
+
+
+def _sentence(error: ValidationError) -> UserError:
+    """Turn pydantic's report into one sentence."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return UserError(f"The configuration lacks {place!r}: give --{place.replace('_', '-')}.")
+    flag = f"--set {place}" if "." in place else f"--{place.replace('_', '-')}"
+    given = repr(first["input"]) if len(repr(first["input"])) <= 100 else f"{repr(first['input'])[:100]}..."
+    return UserError(f"{flag} {given} is not right: {first['msg'][:1].lower()}{first['msg'][1:]}.")

@@ -1,0 +1,257 @@
+"""Active learning on features in memory: learners and strategies of the package on the same texts, seed by seed.
+
+Letters: N texts of a pool, M of a test set, L layers that are kept, H numbers of a hidden state, C labels.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dal_nlp.learners.distillation import Signal, Source, distil
+from dal_nlp.learners.layers import side_by_side, standard_of
+from dal_nlp.learners.linear import Offset, fit_linear, strength
+from dal_nlp.learners.prior import label_directions, zero_shot_scores
+from dal_nlp.models.vectors import Array, Dense, Positions
+from dal_nlp.strategies.selectors import nearest_to_centres, top_k, unit
+from dal_nlp.strategies.weighted_kmeans import representatives
+
+#: Share of the pool that each seed sees.
+SEEN = 0.7
+#: Labels of the first batch, and those at which random labels are measured.
+START = 20
+GRID = (20, 40, 60, 80, 100, 120, 150, 180, 210, 250, 300, 350, 400)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A set: features of the pool and of the test, and their labels.
+
+    Attributes:
+        x: (N, L, H).
+        y: (N,).
+        test: (M, L, H).
+        targets: (M,).
+        sentences: For each label the embeddings (m, H) of its descriptions; None where there are none.
+    """
+
+    x: Array
+    y: NDArray[np.int64]
+    test: Array
+    targets: NDArray[np.int64]
+    sentences: Sequence[Array] | None
+
+    @property
+    def classes(self) -> int:
+        """C."""
+        return int(self.y.max()) + 1
+
+
+@dataclass(frozen=True)
+class Head:
+    """A learner: which layers it reads, and whether it starts from the descriptions.
+
+    Attributes:
+        depths: Of the layers.
+        prior: Whether descriptions are read.
+        c: Strength of the labels, by the number of classes.
+        swapped: Whether every label gets the description of another.
+    """
+
+    depths: tuple[int, ...] = (75, 100)
+    prior: bool = False
+    c: Callable[[int], float] = strength
+    swapped: bool = False
+
+
+TODAY = Head(depths=(100,), c=lambda classes: 0.13)
+LAYERS = Head()
+PRIOR = Head(prior=True)
+
+
+@dataclass
+class View:
+    """What a strategy reads in a round, of the N candidates.
+
+    Attributes:
+        embedding: (N, H) of the last layer.
+        probabilities: (N, C).
+    """
+
+    embedding: Array
+    probabilities: NDArray[np.float64]
+
+    @property
+    def margin(self) -> NDArray[np.float32]:
+        """1 - (p1 - p2), (N,)."""
+        top = np.sort(self.probabilities, 1)
+        return np.asarray(1 - (top[:, -1] - top[:, -2]), dtype=np.float32)
+
+
+Choose = Callable[[View, int, np.random.Generator], Positions]
+
+
+def margin(view: View, k: int, rng: np.random.Generator) -> Positions:
+    """See ``strategies.uncertainty``."""
+    return top_k(view.margin, k, rng).positions
+
+
+def weighted_kmeans(view: View, k: int, rng: np.random.Generator) -> Positions:
+    """See ``strategies.weighted_kmeans``."""
+    return representatives(view.embedding, view.margin, min(10 * k, len(view.margin)), k, rng).positions
+
+
+def density_margin(view: View, k: int, rng: np.random.Generator) -> Positions:
+    """Margin times the mean cosine to all candidates (Settles and Craven, 2008), the k best."""
+    directed = unit(view.embedding - view.embedding.mean(0))
+    near = np.maximum(np.clip(directed @ directed[rng.permutation(len(directed))[:500]].T, 0, None).mean(1), 1e-6)
+    return top_k((view.margin * near).astype(np.float32), k, rng).positions
+
+
+def batch_margin(view: View, k: int, rng: np.random.Generator) -> Positions:
+    """The largest margins one after the other, each lowered by its cosine to what was picked."""
+    directed = unit(view.embedding - view.embedding.mean(0))
+    best = top_k(view.margin, min(10 * k, len(view.margin)), rng).positions
+    near, picked = np.zeros(len(best)), []
+    for _ in range(k):
+        gains = view.margin[best] * (1 - near)
+        gains[picked] = -1
+        picked.append(int(gains.argmax()))
+        near = np.maximum(near, np.clip(directed[best] @ directed[best[picked[-1]]], 0, 1))
+    return np.asarray(best[picked])
+
+
+STRATEGIES: Mapping[str, Choose] = {
+    "margin": margin,
+    "weighted_kmeans": weighted_kmeans,
+    "density_margin": density_margin,
+    "batch_margin": batch_margin,
+}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A learner and a strategy.
+
+    Attributes:
+        head: The learner.
+        strategy: "random" or a name of ``STRATEGIES``.
+        batch: Labels of a round.
+    """
+
+    head: Head
+    strategy: str
+    batch: int = 20
+
+
+def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the probabilities of logits (N, C)."""
+    exp = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
+    return np.asarray(exp / exp.sum(1, keepdims=True))
+
+
+class Learner:
+    """A learner on the pool of a seed.
+
+    Args:
+        head: Which.
+        texts: The set.
+        rows: What the seed sees of its pool.
+        rng: Draws the texts of the distillation.
+    """
+
+    def __init__(self, head: Head, texts: Texts, rows: Positions, rng: np.random.Generator) -> None:
+        self.head, self.texts, self.classes = head, texts, texts.classes
+        self.x = side_by_side(texts.x[rows], head.depths)
+        self.test = side_by_side(texts.test, head.depths)
+        self.standard = standard_of(self.x, len(head.depths))
+        self.signal: Signal | None = None
+        self.beta = 0.0
+        if head.prior:
+            assert texts.sentences is not None
+            sentences = [*texts.sentences[1:], texts.sentences[0]] if head.swapped else texts.sentences
+            scores = zero_shot_scores(texts.x[rows][:, -1], label_directions(sentences))
+            source = Source("descriptions", scores)
+            c = head.c(self.classes)
+            self.signal = distil(source, self.x, c, self.standard.mean, self.standard.scale, rng)
+
+    def fit(self, labelled: Positions, y: NDArray[np.int64]) -> None:
+        """Fit the layer; before any label it is that of the signal."""
+        if not len(labelled):
+            assert self.signal is not None
+            self.weight, self.bias, self.beta = self.signal.weight, self.signal.bias, 1.0
+            return
+        x, n = self.x[labelled], len(labelled)
+        offsets = [Offset(self.signal.logits(x), self.signal.mean)] if self.signal else []
+        c = self.head.c(self.classes) / np.sqrt(n)
+        layer = fit_linear(x, y, np.ones(n), self.classes, c, self.standard.mean, self.standard.scale, offsets)
+        self.weight, self.bias = layer.weight, layer.bias
+        if self.signal:
+            self.beta = float(layer.offset_weights[0])
+            self.weight = self.weight + self.beta * self.signal.weight
+            self.bias = self.bias + self.beta * self.signal.bias
+
+    def probabilities(self, rows: Positions) -> NDArray[np.float64]:
+        """Return what it says of some texts of the pool, (n, C)."""
+        return softmax(self.x[rows] @ self.weight.T + self.bias)
+
+    def accuracy(self) -> float:
+        """Return the accuracy on the test set."""
+        answers = (self.test @ self.weight.T + self.bias).argmax(1)
+        return float((answers == self.texts.targets).mean())
+
+
+def rows_of(texts: Texts, seed: int) -> Positions:
+    """Return what a seed sees of the pool."""
+    own = np.random.default_rng([seed, 1])
+    return np.asarray(np.sort(own.permutation(len(texts.y))[: round(SEEN * len(texts.y))]))
+
+
+def simulate(texts: Texts, arm: Arm, learner: Learner, seed: int, most: int) -> list[tuple[int, float, float]]:
+    """Run an arm; return in each round the number of labels, the accuracy and the weight of the signal.
+
+    Args:
+        texts: The set.
+        arm: Its learner is not read.
+        learner: That learner on ``rows_of`` the seed.
+        seed: Of the strategy.
+        most: Labels at the end.
+    """
+    rows = rows_of(texts, seed)
+    rng = np.random.default_rng([seed, 2])
+    y, embedding = texts.y[rows], texts.x[rows][:, -1]
+    if arm.strategy == "random":
+        order = rng.permutation(len(rows))
+        counts = [0] * (learner.signal is not None) + [n for n in GRID if n <= most]
+        return [(n, *fitted(learner, order[:n], y)) for n in counts]
+    free, labelled = np.ones(len(rows), dtype=bool), np.zeros(0, dtype=np.int64)
+    curve: list[tuple[int, float, float]] = []
+    if learner.signal is not None:
+        curve.append((0, *fitted(learner, labelled, y)))
+    while len(labelled) < most:
+        there = np.flatnonzero(free)
+        if not len(labelled):
+            picked = there[nearest_to_centres(Dense(unit(embedding)), START, rng).positions]
+        else:
+            view = View(embedding[there], learner.probabilities(there))
+            picked = there[STRATEGIES[arm.strategy](view, arm.batch, rng)]
+        labelled = np.concatenate([labelled, picked])
+        free[picked] = False
+        curve.append((len(labelled), *fitted(learner, labelled, y)))
+    return curve
+
+
+def fitted(learner: Learner, labelled: Positions, y: NDArray[np.int64]) -> tuple[float, float]:
+    """Fit the learner; return its accuracy and the weight of its signal."""
+    learner.fit(labelled, y[labelled])
+    return learner.accuracy(), learner.beta
+
+
+def full_score(texts: Texts, head: Head) -> float:
+    """Return the accuracy of a learner that is trained on the whole pool."""
+    rows = np.arange(len(texts.y))
+    learner = Learner(head, texts, rows, np.random.default_rng(0))
+    learner.fit(rows, texts.y)
+    return learner.accuracy()

@@ -1,0 +1,113 @@
+"""What a command says of an environment that is against it; nothing crashes."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dal_nlp.ledger.ledger import Ledger
+from dal_nlp_cli.status import is_running
+from tests.cli.conftest import PATH, Files, invoke
+
+
+@pytest.fixture
+def read_only(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a finished run, in which nothing can be written."""
+    opened, write, folder = os.open, Path.write_bytes, str(finished)
+
+    def refuse(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        if str(path).startswith(folder) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        return opened(path, flags, *more, **named)
+
+    def written(path: Path, content: bytes) -> int:
+        if str(path).startswith(folder):
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        return write(path, content)
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(Path, "write_bytes", written)
+    return finished
+
+
+def test_a_read_only_folder_is_read(read_only: Path, tmp_path: Path) -> None:
+    assert "finished: the one round is done" in invoke("status", str(read_only)).output
+    assert invoke("log", str(read_only)).exit_code == 0
+    assert invoke("report", str(read_only), "--out", str(tmp_path / "report")).exit_code == 0
+    assert (tmp_path / "report" / "report.html").is_file() and (tmp_path / "report" / "metrics.csv").is_file()
+    assert invoke("export", str(read_only), "--out", str(tmp_path / "x.csv")).exit_code == 0
+
+
+def test_what_cannot_be_written_there_is_a_sentence(read_only: Path) -> None:
+    done = invoke("report", str(read_only))
+    assert done.exit_code == 2 and "could not be written (Read-only file system; " in done.stderr
+    assert "--out" in done.stderr and "crashed" not in done.stderr
+
+
+def test_a_folder_that_is_held_is_running_and_one_that_is_not_is_not(tmp_path: Path) -> None:
+    assert not is_running(tmp_path)
+    with Ledger(tmp_path):
+        assert is_running(tmp_path)
+    assert not is_running(tmp_path)
+
+
+def test_a_terminal_without_the_letters_is_written_to(finished: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "Übung-日本"
+    folder.symlink_to(finished)
+    poor = {**os.environ, "PYTHONPATH": PATH, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    words = [sys.executable, "-m", "dal_nlp", "status", str(folder)]
+    done = subprocess.run(words, env=poor, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert b"finished" in done.stdout
+
+
+def test_a_working_folder_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", "import os; os.rmdir(os.getcwd()); from dal_nlp_cli.main import main; main()"]
+    done = subprocess.run(words, cwd=tmp_path, env={**os.environ, "PYTHONPATH": PATH}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "Error: the folder that you are in was deleted: change to another one.\n"
+
+
+def test_a_class_that_a_run_names_is_not_run_unless_it_is_trusted(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "evil.py").write_text(
+        "open('ran', 'w').close()\nfrom dal_nlp.tasks.classification import Classification as T\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "theirs.yaml").write_text(
+        f"task: evil:T\ndata: {files.pool}\ntest: {files.test}\nmodel: {files.model}\n"
+    )
+    words = ["check", "--config", "theirs.yaml"]
+    done = invoke(*words)
+    assert done.exit_code == 2 and "give --trust" in done.stderr
+    assert not (tmp_path / "ran").exists()
+    invoke(*words, "--trust")
+    assert (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--set", "query=[1"],
+        ["--set", "labels=[a,b]]"],
+        ["--config", "."],
+        ["--config", os.devnull],
+        ["--task", ".a:B"],
+        ["--task", "builtins:int"],
+        ["--oracle", "os:PathLike"],
+        ["--oracle", "noisy:" + "a" * 300],
+        ["--budget", "9" * 400],
+        ["--target", "accuracy=nan"],
+        ["--stop", "(" * 500],
+    ],
+)
+def test_flags_that_are_none_are_a_sentence(files: Files, tmp_path: Path, words: list[str]) -> None:
+    done = invoke("check", *files.flags(tmp_path / "out"), *words)
+    assert done.exit_code == 2, done.output
+    *_, last = done.stderr.splitlines()
+    assert last.startswith("Error: ") and "crashed" not in last and len(last) < 1500

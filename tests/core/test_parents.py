@@ -1,0 +1,61 @@
+"""Processes that end with the process that started them, however that one ended."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dal_nlp.core.distributed import GONE
+
+ROOT = Path(__file__).parents[2]
+SPAWNED = """
+import multiprocessing, os, time
+from dal_nlp.core import distributed
+
+def work():
+    distributed.end_with_spawner()
+    print(os.getpid(), flush=True)
+    while True:  # busy, as a fit is
+        sum(range(1000))
+
+if __name__ == "__main__":
+    multiprocessing.get_context("spawn").Process(target=work).start()
+    time.sleep(600)
+"""
+LAUNCHED = """
+import os, subprocess, sys, time
+child = "import os, sys, time; from dal_nlp.core import distributed; distributed.end_with(int(sys.argv[1])); "
+child += "print(os.getpid(), flush=True); time.sleep(600)"
+subprocess.Popen([sys.executable, "-c", child, str(os.getpid())])
+time.sleep(600)
+"""
+
+
+def is_there(process: int) -> bool:
+    """Tell whether a process runs; what nobody has asked after (a zombie) does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("code", [SPAWNED, LAUNCHED], ids=["spawned", "launched"])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_no_child_outlives_its_parent(tmp_path: Path, code: str, how: signal.Signals) -> None:
+    (tmp_path / "parent.py").write_text(code)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "parent.py"]
+    with subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert is_there(child)
+        parent.send_signal(how)
+        parent.wait()
+        end = time.monotonic() + GONE
+        while is_there(child) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not is_there(child)

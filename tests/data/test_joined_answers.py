@@ -1,0 +1,67 @@
+"""Answers of a file of their own find their rows, by id and by text."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dal_nlp import RunConfig, UserError
+from dal_nlp.data.corpus import Corpus, read_pool
+from dal_nlp.data.joined_answers import read_answers
+from tests import tiny
+from tests.tiny import write
+
+POOL = [
+    {"id": "1294030472427835393", "text": "the soup was bland"},
+    {"id": "0049", "text": "a day to forget"},
+    {"id": "7", "text": "lovely, really"},
+]
+
+
+def joined(folder: Path, answers: list[dict[str, Any]], pool: list[dict[str, Any]] = POOL, **config: Any) -> Corpus:
+    config_ = RunConfig(task="classification", data="x", **config)
+    task = tiny.task()
+    found = read_answers(write(folder / "answers.jsonl", answers), task, config_)
+    source = write(folder / "pool.jsonl", pool)
+    return read_pool(source, task, config_, folder / "cache", need_targets=True, answers=found)
+
+
+def labels(corpus: Corpus) -> dict[str, Any]:
+    return dict(zip(corpus.dataset["id"], corpus.targets(), strict=True))
+
+
+def test_ids_that_pandas_has_made_numbers_of(tmp_path: Path) -> None:
+    corpus = joined(tmp_path, [{"id": 7.0, "label": "positive"}, {"id": "7.5", "label": "negative"}])
+    assert labels(corpus) == {"7": "positive"}
+    assert corpus.remarks == [
+        f"Answers without a row in the pool: 1, the first {tmp_path}/answers.jsonl, line 2 ('7.5')."
+    ]
+
+
+def test_rows_of_another_text_are_named_and_not_taken(tmp_path: Path) -> None:
+    texts = [row["text"] for row in POOL]
+    rotated = [
+        {**row, "text": text, "label": "positive"} for row, text in zip(POOL, texts[1:] + texts[:1], strict=True)
+    ]
+    with pytest.raises(UserError, match="'1294030472427835393' is the id of another text: 'a day to forget' is in the"):
+        joined(tmp_path, rotated)
+    corpus = joined(tmp_path, [rotated[0], {**POOL[2], "label": "positive"}])
+    assert labels(corpus) == {"7": "positive"}
+    (remark,) = corpus.remarks
+    assert remark.startswith("Answers not taken: ") and "'the soup was bland' in the pool" in remark
+
+
+def test_a_file_without_ids_or_with_rounded_ones_is_joined_by_its_texts(tmp_path: Path) -> None:
+    rounded = [{"id": "1.29403E+18", "text": "the  soup was bland ", "label": "positive"}]
+    assert labels(joined(tmp_path, [*rounded, {"id": 49, "text": "a day to forget", "label": "negative"}])) == {
+        "1294030472427835393": "positive",
+        "0049": "negative",
+    }
+    assert labels(joined(tmp_path, [{"text": "lovely, really", "label": "positive"}])) == {"7": "positive"}
+
+
+def test_answers_that_belong_to_nothing_are_an_error_that_names_both_sides(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"None of the 1 answer .* the first is 'x', .* first id is '1294.*id-column none"
+    ):
+        joined(tmp_path, [{"id": "x", "label": "positive"}])
