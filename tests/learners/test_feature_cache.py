@@ -53,7 +53,7 @@ def test_they_are_the_pooled_states_of_the_whole_model(model_folder: str, tmp_pa
     draws = make_draws(DrawsConfig(), 0, 0)
     for start, tokens in ((0, first), (30, second)):
         (want,) = Pool(tokens, task.load(model_folder), task, draws, ScoringConfig(batch_size=5)).collect(hidden)
-        assert np.allclose(made.rows(np.arange(start, start + len(tokens))), want, atol=1e-6)
+        assert np.allclose(made.rows(np.arange(start, start + len(tokens))), want, atol=2e-3)
     assert made.width == 16
 
 
