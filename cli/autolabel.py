@@ -7,7 +7,7 @@ import typer
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.text import counted
-from dal_nlp_cli.command import Debug, Folder, Quiet, Source, TextColumn, Trust
+from dal_nlp_cli.command import Debug, Encoding, Folder, IdColumn, Quiet, Quoting, Source, TextColumn, Trust
 from dal_nlp_cli.terminal import names, progress, say
 
 if TYPE_CHECKING:
@@ -29,6 +29,13 @@ def autolabel(
         typer.Option(metavar="FILE", help="Labelled rows to measure on. Default: the run's --validation or --audit."),
     ] = None,
     text_column: TextColumn = None,
+    label_column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Column of the answers in --validation. Default: that of the run."),
+    ] = None,
+    id_column: IdColumn = None,
+    encoding: Encoding = None,
+    quoting: Quoting = None,
     quiet: Quiet = False,
     trust: Trust = False,
     debug: Debug = False,
@@ -43,7 +50,8 @@ def autolabel(
         raise UserError(f"--precision {precision:g} cannot be promised: give a number between 0 and 1, such as 0.95.")
     from dal_nlp.workflows.autolabel import plan, write
 
-    found = plan(folder, source, precision, progress(quiet), validation, names(text_column))
+    columns = names(text_column), id_column, encoding, quoting, label_column
+    found = plan(folder, source, precision, progress(quiet), validation, *columns)
     say(_sentence(found, precision))
     labelled, people, rejected = write(found, out or folder / "autolabel")
     sure = sum(row.sure for row in found.rows)

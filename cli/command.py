@@ -33,6 +33,13 @@ Source = Annotated[
 TextColumn = Annotated[
     str | None, typer.Option(metavar="A[,B]", help="Column of the texts, or two. Default: that of the run.")
 ]
+IdColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column of ids, or none. Default: that of the run.")]
+Encoding = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Of a text file that is not UTF-8. Default: found by its bytes.")
+]
+Quoting = Annotated[
+    str | None, typer.Option(metavar="HOW", help="none: double quotes in tables are letters. Default: that of the run.")
+]
 
 
 class Command(TyperCommand):

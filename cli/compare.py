@@ -96,5 +96,7 @@ def _print(found: "Comparison") -> None:
     )
     for sentence in values["sentences"]:
         say(sentence)
+    for remark in values["remarks"]:
+        say(remark)
     for name, seed, error in values["errors"]:
         complain(f"{name}, seed {seed} failed: {error.rstrip('.')}.")

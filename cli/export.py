@@ -36,7 +36,7 @@ def export(
 ) -> None:
     """Write the answers of a run, or what it waits for, as a file of another tool.
 
-    csv, jsonl and hf-dataset have the columns of the pool, so that another run takes them with --labeled. In csv, what
+    csv, jsonl and hf-dataset have all columns of the pool, so that another run takes them with --labeled. In csv, what
     a spreadsheet would run begins with an apostrophe, and a last column says where; what reads the file takes it off.
     """
     from dal_nlp.annotation.answer_store import Desk
@@ -45,7 +45,7 @@ def export(
     from dal_nlp.ledger.ledger import read_state
 
     path = out or folder / NAMES.get(format, "export")
-    count = write(Desk(folder, read_state(folder)), format, which.value, path)
+    count = write(Desk(folder, read_state(folder)), format, which.value, path, say)
     say(f"{path}: {counted(count, 'example')}")
 
 
@@ -80,7 +80,7 @@ def ingest(
     """
     from dal_nlp.annotation.answer_store import open_desk
     from dal_nlp.annotation.ingesting import ingest as read
-    from dal_nlp.annotation.tool_rows import Columns
+    from dal_nlp.data.tool_rows import Columns
 
     with open_desk(folder) as desk:
         found = read(desk, source, format, name, Columns(id_column, label_column, annotator_column))

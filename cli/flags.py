@@ -59,9 +59,25 @@ class Flags:
     label_column: Annotated[
         str | None, flag(_DATA, "NAME", "Column of the answers (in qa: answers; in summarization: summary).", "label")
     ] = None
-    id_column: Annotated[str | None, flag(_DATA, "NAME", "Column of stable ids.", "id, else a hash of the text")] = None
+    id_column: Annotated[
+        str | None, flag(_DATA, "NAME", "Column of stable ids, or none.", "id, else a hash of the text")
+    ] = None
+    context_columns: Annotated[
+        str | None, flag(_DATA, "A,B", "Columns that people are shown beside the text.", "none")
+    ] = None
+    encoding: Annotated[
+        str | None, flag(_DATA, "NAME", "Of text files that are not UTF-8, such as cp1252.", "found by their bytes")
+    ] = None
+    repeats: Annotated[
+        str | None,
+        flag(_DATA, "HOW", "What counts where one text has several answers: first, majority or drop.", "an error"),
+    ] = None
+    quoting: Annotated[
+        str | None, flag(_DATA, "HOW", "none: double quotes in tables are letters, around no cell.", "double")
+    ] = None
     labels: Annotated[
-        str | None, flag(_DATA, "A,B,C", "The label set, if the files do not show all of it.", "those in the files")
+        str | None,
+        flag(_DATA, "A,B,C", 'The label set, if the files do not show all of it: "a, b",c.', "those in the files"),
     ] = None
     describe: Annotated[
         Path | None,

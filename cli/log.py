@@ -22,7 +22,7 @@ def log(
     """Show every answer with its history: who gave it, when, and what which model had suggested."""
     from dal_nlp.annotation.quality import history
     from dal_nlp.core.errors import UserError, nearest
-    from dal_nlp.core.screens import harmless
+    from dal_nlp.core.text import harmless
     from dal_nlp.ledger.ledger import read_state
 
     state = read_state(folder)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from dal_nlp.core.errors import UserError, writing
-from dal_nlp_cli.command import Debug, Folder, Quiet, Source, TextColumn, Trust
+from dal_nlp_cli.command import Debug, Encoding, Folder, IdColumn, Quiet, Quoting, Source, TextColumn, Trust
 from dal_nlp_cli.terminal import is_first, names, progress
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ def predict(
         Path | None, typer.Option(metavar="FILE", help="Where the csv goes. Default: standard output.")
     ] = None,
     text_column: TextColumn = None,
+    id_column: IdColumn = None,
+    encoding: Encoding = None,
+    quoting: Quoting = None,
     quiet: Quiet = False,
     trust: Trust = False,
     debug: Debug = False,
@@ -36,17 +39,21 @@ def predict(
     The file needs the text columns of the run and no labels. A row without a text gets no prediction. A task may have
     more to say of an answer, in further columns: where in the text it was found, say.
     """
-    from dal_nlp.readers.inert import inert_rows
+    from dal_nlp.readers.spreadsheets import inert_rows
     from dal_nlp.workflows import predict as prediction
 
-    rows = prediction.predict(folder, source, progress(quiet), names(text_column))
+    rows = prediction.predict(folder, source, progress(quiet), names(text_column), id_column, encoding, quoting)
     with _output(out) as file:
         first = next(rows)
-        header = ("id", "text", "prediction", "confidence", *first.details)
+        header = ["id", "text", "prediction", "confidence", *first.details]
         cells = (
-            (row.id, row.text, *_cells(row.answer), *(row.details[name] for name in first.details))
+            (
+                *(row.id, row.text, *_cells(row.answer), *(row.details[name] for name in first.details)),
+                *row.context.values(),
+            )
             for row in chain([first], rows)
         )
+        header += [f"{name} (context)" if name in header else name for name in first.context]
         csv.writer(file, lineterminator="\n").writerows(inert_rows(header, cells))
 
 

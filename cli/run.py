@@ -53,6 +53,8 @@ def _run(flags: Flags) -> int:
         say(report.finished_line(state))
     if result.stopped:
         say(f"Finished: {result.stopped}.")
+    for note in state.notes:
+        say(note)
     for remark in result.remarks:
         say(remark)
     say(f"Report: {result.folder / 'report.html'}")

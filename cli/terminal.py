@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from dal_nlp.core.progress import Console, Progress, Silent
-from dal_nlp.core.screens import harmless
+from dal_nlp.core.text import harmless
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -46,8 +46,10 @@ def progress(quiet: bool) -> Progress:
 
 
 def names(text: str | None) -> list[str] | None:
-    """Return the names in "a,b"; None of None."""
-    return [name.strip() for name in text.split(",") if name.strip()] if text is not None else None
+    """Return the names in "a,b"; a name that holds a comma is in double quotes; None of None."""
+    from dal_nlp.core.config import split_names
+
+    return None if text is None else split_names(text)
 
 
 def say(text: str) -> None:

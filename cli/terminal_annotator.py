@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 from dal_nlp.annotation.answer_store import Desk
 from dal_nlp.annotation.answers import Skip
-from dal_nlp.annotation.parsing import KEYS, REASONS, numbered, write_answer
-from dal_nlp.core.screens import harmless, with_offsets
+from dal_nlp.annotation.parsing import REASONS, write_answer
+from dal_nlp.core.text import harmless, with_offsets
+from dal_nlp.data.examples import context_of
 from dal_nlp.ledger.events import AnswerEvent
 from dal_nlp_cli.keys import forget, keys
 from dal_nlp_cli.terminal import say
@@ -28,7 +29,7 @@ CUT = 4095
 _KEYS = {"s": "skip", "?": "unsure", "u": "undo", "q": "quit", "y": "yes", "\x04": "quit"}
 _WORDS = ("skip", "unsure", "undo", "quit", "yes", "edit")
 #: What is below this line in an editor is for reading.
-_RULER = "==== The text to summarise is below; this line and all after it are left out. ===="
+_RULER = "==== What it is about is below; this line and all after it are left out. ===="
 
 
 class _Step(NamedTuple):
@@ -60,15 +61,15 @@ class Sitting:
     def __init__(self, desk: Desk, who: str, suggest: bool, final: bool, keep: bool = False) -> None:
         self._desk, self._who, self._suggest, self._final, self._keep = desk, who, suggest, final, keep
         self._task = desk.task
-        self._by_key = self._task.asks == "label" and len(self._task.labels) <= KEYS and sys.stdin.isatty()
-        self._numbers = numbered(self._task.labels, self._by_key) if self._task.asks == "label" else {}
+        self._format = desk.task.answer_format
+        self._prompt = self._format.terminal(sys.stdin.isatty())
         self._drafts: dict[str, str] = {}
 
     def work_through(self, queue: Sequence[str]) -> None:
         """Ask about each example until all are answered or the person stops."""
         if queue:
             say(self._help())
-        if self._by_key:
+        if self._prompt.one_key:
             with keys() as self._next_key:
                 self._ask_all(queue)
         else:
@@ -79,7 +80,8 @@ class Sitting:
         done, shown = list[_Step](), None
         while place < len(queue) or done:
             if place == len(queue):  # the last answer may have been a slip
-                say(f"That was the last one: {'u' if self._by_key else ':undo'} takes it back, anything else ends.")
+                undo = "u" if self._prompt.one_key else ":undo"
+                say(f"That was the last one: {undo} takes it back, anything else ends.")
             elif place != on_screen:  # an answer that is not taken leaves the text where it is
                 shown, on_screen = self._show(queue[place], place, len(queue)), place
             said = self._typed()
@@ -97,14 +99,9 @@ class Sitting:
         return len(self._desk.state.given.get(id, []))
 
     def _help(self) -> str:
-        if self._by_key:
+        if self._prompt.one_key:
             return "Keys: a number for a label, s skip, ? unsure, u undo the last answer, q quit."
-        how = {
-            "label": "Type a label or its number",
-            "span": "Type the answer as it is in the text; START:text where it is there several times, or START-END",
-            "text": "Type the summary, or :edit to write it in your editor",
-        }[self._task.asks]
-        return f"{how}, then Enter. :skip, :unsure, :undo the last answer, :quit."
+        return f"{self._prompt.how}, then Enter. :skip, :unsure, :undo the last answer, :quit."
 
     def _show(self, id: str, place: int, count: int) -> dict[str, Any] | None:
         """Print one example with what is known of it; return the suggestion that is shown."""
@@ -117,30 +114,34 @@ class Sitting:
             for by, event in desk.state.opinions.get(id, {}).items():
                 print(f"{harmless(by)} answered: {harmless(write_answer(self._task, event, example))}")
             if id in desk.state.answers:
-                label = self._task.spell(desk.state.answers[id], example)
+                label = self._format.format_answer(desk.state.answers[id], example)
                 print(f"The label is: {harmless(label)}")
         shown = desk.suggestion(id) if self._suggest else None
         if shown:
-            word = "y" if self._by_key else ":yes"
-            text = harmless(self._task.spell(shown["target"], example))
+            word = "y" if self._prompt.one_key else ":yes"
+            text = harmless(self._format.format_answer(shown["target"], example))
             print(f"The model suggests ({shown['confidence']:.2f}; {word} takes it): {text}")
-        if self._task.asks == "label":
-            print("  ".join(_choice(number, label) for number, label in self._numbers.items()))
-        elif self._task.labels:
-            print(f"Another answer: {', '.join(map(harmless, self._task.labels))}")
-        if self._task.asks != "label" and sys.stdin.isatty() and forget():
+        if self._prompt.numbers:
+            print("  ".join(_choice(number, label) for number, label in self._prompt.numbers.items()))
+        elif self._format.choices:
+            print(f"Another answer: {', '.join(map(harmless, self._format.choices))}")
+        if not self._prompt.numbers and sys.stdin.isatty() and forget():
             print("What was typed before is left out: :edit takes several lines, :undo takes the last answer back.")
         return shown
 
     def _print_text(self, example: dict[str, Any]) -> None:
+        for name, value in context_of(example).items():
+            print(f"{harmless(name)}: {harmless(value)}")
+        if context_of(example):
+            print()
         *above, last = self._task.texts(example)
         for text in above:
             print(f"{harmless(text)}\n")
-        print(with_offsets(last, get_terminal_size().columns) if self._task.asks == "span" else harmless(last))
+        print(with_offsets(last, get_terminal_size().columns) if self._prompt.offsets else harmless(last))
 
     def _typed(self) -> _Typed:
         """Wait for a key, or for a line."""
-        return self._key() if self._by_key else self._line()
+        return self._key() if self._prompt.one_key else self._line()
 
     def _line(self) -> _Typed:
         try:
@@ -155,21 +156,21 @@ class Sitting:
         word = typed.strip()
         if word.startswith(":") and word[1:] in _WORDS:
             return _Typed(word[1:])
-        return _Typed("", self._numbers.get(word, typed))
+        return _Typed("", self._prompt.answer(typed))
 
     def _key(self) -> _Typed:
         print("> ", end="", flush=True)
         typed = self._next_key()
         if typed == "\x03":  # where the system does not make a signal of it
             raise KeyboardInterrupt
-        label = self._numbers.get(typed, "")
+        label = self._prompt.numbers.get(typed, "")
         print(harmless(label or _KEYS.get(typed, typed)))
         return _Typed("", label) if label else _Typed(_KEYS.get(typed, ""), typed)
 
     def _edited(self, id: str, shown: dict[str, Any] | None) -> str:
         """Return what was written in an editor; the draft is what was not taken before, else the suggestion."""
         example = self._desk.example(id)
-        draft = self._drafts.get(id) or (self._task.spell(shown["target"], example) if shown else "")
+        draft = self._drafts.get(id) or (self._format.format_answer(shown["target"], example) if shown else "")
         before = f"{draft}\n{_RULER}\n{self._task.show(example)}\n"
         try:
             after = _edit(before)
@@ -197,7 +198,7 @@ class Sitting:
             return True
         text = self._edited(id, shown) if said.command == "edit" else said.answer
         if said.command == "yes":
-            text = self._task.spell(shown["target"], desk.example(id)) if shown else ""
+            text = self._format.format_answer(shown["target"], desk.example(id)) if shown else ""
         if not text.strip():
             return False
         try:

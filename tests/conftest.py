@@ -1,9 +1,9 @@
-"""What every test needs: no progress bars, one thread, no Hub."""
+"""What every test needs: no progress bars, one thread, no Hub, and pictures only where they are looked at."""
 
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -20,8 +20,18 @@ hypothesis.settings.register_profile("dal-nlp", deadline=None)  # other processe
 hypothesis.settings.load_profile("dal-nlp")
 torch.set_num_threads(1)  # several threads make tiny models many times slower
 datasets.disable_progress_bars()
-hypothesis.settings.register_profile("suite", deadline=None)  # a loaded machine is slow, and nothing is wrong with that
-hypothesis.settings.load_profile("suite")
+hypothesis.settings.register_profile("fast", deadline=None, max_examples=10)  # for `make test-fast`
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Draw the learning curve of a run only for a test that is marked with ``pictures``."""
+    from tests.pictures import BLANK
+
+    with pytest.MonkeyPatch.context() as patch:
+        if item.get_closest_marker("pictures") is None:
+            patch.setattr("dal_nlp.report.plots.render", lambda labels, lines, kind: BLANK[kind])
+        return (yield)
 
 
 @pytest.fixture

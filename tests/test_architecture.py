@@ -37,8 +37,6 @@ LONG: dict[str, int] = {
     "dal_nlp/page/queue.py": 374,
     "dal_nlp/session/context.py": 441,
     "dal_nlp/session/loop.py": 357,
-    "dal_nlp/tasks/qa.py": 483,
-    "dal_nlp/tasks/summarization.py": 480,
 }
 
 

@@ -64,6 +64,12 @@ def test_a_person_decides_what_two_models_disagree_about(tmp_path: Path, model_f
     assert suggested == {id: state.answers[id] for id in agreed}
 
 
+def test_a_task_of_ones_own_with_its_answer_format_is_short() -> None:
+    """It runs in ``tests/test_multi_label.py``."""
+    lines = (EXAMPLES / "multi_label.py").read_text().splitlines()
+    assert len([line for line in lines if line.strip()]) <= 80
+
+
 def test_every_example_is_run_here() -> None:
     text = Path(__file__).read_text()
     assert all(f'"{path.name}"' in text for path in EXAMPLES.glob("*.py"))

@@ -22,11 +22,11 @@ from transformers import (
 from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.rng import torch_seeded
 from dal_nlp.core.targets import encode_target
+from dal_nlp.core.task import Capability
 from dal_nlp.models.auxiliary import Companions
 from dal_nlp.models.loss_prediction import LossHead
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
-from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.tasks.qa import ExtractiveQA, QAOptions
 from dal_nlp.tasks.summarization import Summarization, SummarizationOptions
@@ -35,7 +35,7 @@ POSITIVE = ["good", "great", "fine", "lovely", "bright", "warm", "happy", "super
 NEGATIVE = ["bad", "awful", "poor", "dull", "cold", "dark", "sad", "dreadful"]
 NEUTRAL = ["the", "a", "film", "plot", "actor", "scene", "story", "was", "is", "very", "quite", "it", "and", "of"]
 #: What `pool()` has to offer beside its task.
-OFFERS = frozenset({MASKED_LM, PREDICTED_LOSS})
+OFFERS = frozenset({Capability.MASKED_LM, Capability.PREDICTED_LOSS})
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 

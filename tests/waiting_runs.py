@@ -78,7 +78,7 @@ def gold(task: str) -> dict[str, Any]:
 def typed(task: str) -> dict[str, str]:
     """What a person would type for the answers of the pool, by id."""
     of = {"sentiment": tiny.task(), "qa": tiny.qa_task(unanswerable=True), "summarization": tiny.summary_task()}[task]
-    return {str(row["id"]): of.spell(row[COLUMNS[task]], row) for row in rows_of(task, 24)}
+    return {str(row["id"]): of.answer_format.format_answer(row[COLUMNS[task]], row) for row in rows_of(task, 24)}
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

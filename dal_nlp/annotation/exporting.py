@@ -5,17 +5,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from datasets import Dataset, Features, List, Value
+from datasets import Dataset, Features, Value
 
 from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import Desk
-from dal_nlp.annotation.sheet_files import NOTE
 from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.files import replace_file, whole_folder
+from dal_nlp.data.examples import DEFAULT_ID_COLUMN, NO_IDS, Answers, Reader, context_of
+from dal_nlp.data.tool_rows import AT, BY, NOTE
 from dal_nlp.readers.spreadsheets import write_table
+from dal_nlp.readers.values import is_missing
+from dal_nlp.tasks import make_task
 
-#: What signs an answer in a file.
-BY, AT = "annotated_by", "annotated_at"
 Which = Literal["labels", "pending", "all"]
 Row = dict[str, Any]
 #: What a file that is exported is called.
@@ -27,11 +28,18 @@ NAMES: Mapping[str, str] = {
 }
 
 
-def export(desk: Desk, format: str, which: Which, path: Path) -> int:
+def export(desk: Desk, format: str, which: Which, path: Path, say: Callable[[str], None] = lambda text: None) -> int:
     """Write what was answered, what is waiting for an answer, or both; return how many examples.
 
-    csv, jsonl and hf-dataset have the columns of the pool, so a run can read them again (``--labeled``). In csv, what a
-    spreadsheet would run gets an apostrophe in front; ``ingest`` takes it off, another run reads it as a character.
+    csv, jsonl and hf-dataset have all columns of the pool, so a run can read them again (``--labeled``). In csv, what a
+    spreadsheet would run gets an apostrophe in front, which every reader here takes off; see ``readers.spreadsheets``.
+
+    Args:
+        desk: Of the run.
+        format: One of ``WRITERS``.
+        which: What is written.
+        path: The file, or the folder of a dataset.
+        say: Takes a sentence on columns that cannot be had.
 
     Raises:
         UserError: An unknown format, nothing to write, or a place that cannot be written to.
@@ -44,15 +52,42 @@ def export(desk: Desk, format: str, which: Which, path: Path) -> int:
         raise UserError(f"{desk.folder} has nothing to export there: let `dal-nlp run` ask, or answer first.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        WRITERS[format](desk, ids, path)
+        WRITERS[format](desk, ids, path, say)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}): give another --out.") from None
     return len(ids)
 
 
-def _rows(desk: Desk, ids: Sequence[str], in_words: bool) -> list[Row]:
-    """Return the columns of the pool with the answers; ``in_words``: as text, whatever they are."""
-    return [_row(desk, id, in_words) for id in ids]
+def _rows(desk: Desk, ids: Sequence[str], in_words: bool, say: Callable[[str], None]) -> list[Row]:
+    """Return all columns of the pool with the answers; ``in_words``: as text, whatever they are."""
+    others = pool_columns(desk, ids, say)
+    names = dict.fromkeys(name for row in others.values() for name in row)
+    return [{**dict.fromkeys(names), **others.get(id, {}), **_row(desk, id, in_words)} for id in ids]
+
+
+def pool_columns(desk: Desk, ids: Sequence[str], say: Callable[[str], None]) -> dict[str, Row]:
+    """Return the rows that the pool's file has now for some examples, by id; those whose text has changed are left out.
+
+    Where the file cannot be read, there are the columns that people were shown, and that is said.
+    """
+    shown = {id: dict(context_of(desk.example(id))) for id in ids}
+    task, source = make_task(desk.config), desk.config.data
+    if source is None:
+        return shown
+    try:
+        found: dict[str, Row] = {}
+        for example, row in Reader(source, task, desk.config, answers=Answers()).whole_rows():
+            if example.fields is not None and example.id in shown:
+                fields = {"id": example.id, **example.fields}
+                if task.texts(fields) == task.texts(desk.example(example.id)):
+                    found.setdefault(example.id, row)
+    except (UserError, OSError) as error:
+        say(f"The other columns of the pool are left out: {str(error).rstrip('.')}.")
+        return shown
+    missing = [id for id in ids if id not in found]
+    if missing:
+        say(f"Not in {source} as the run has read it, and without its other columns: {len(missing):,} of {len(ids):,}.")
+    return shown | found
 
 
 def _row(desk: Desk, id: str, in_words: bool) -> Row:
@@ -60,54 +95,74 @@ def _row(desk: Desk, id: str, in_words: bool) -> Row:
     texts = dict(zip(task.columns(), task.texts(example), strict=True))
     answer = None
     if event is not None and event.answered:
-        spans = task.asks == "span"
-        answer = event.target if spans else task.spell(event.target, example)
-        if spans and in_words:
+        answer = task.answer_format.cell(event.target, example)
+        if in_words and not isinstance(answer, str):
             answer = json.dumps(answer, ensure_ascii=False)
     signature = {BY: event.by, AT: event.at, NOTE: event.note} if event else dict.fromkeys((BY, AT, NOTE), "")
-    return {desk.config.id_column: id, **texts, desk.config.label_column: answer, **signature}
+    id_column = DEFAULT_ID_COLUMN if desk.config.id_column == NO_IDS else desk.config.id_column
+    return {id_column: id, **texts, desk.config.label_column: answer, **signature}
 
 
-def _write_csv(desk: Desk, ids: Sequence[str], path: Path) -> None:
-    rows = _rows(desk, ids, in_words=True)
-    replace_file(path, write_table(list(rows[0]), [["" if c is None else c for c in row.values()] for row in rows]))
+def _write_csv(desk: Desk, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
+    rows = _rows(desk, ids, True, say)
+    replace_file(path, write_table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows]))
 
 
-def _write_jsonl(desk: Desk, ids: Sequence[str], path: Path) -> None:
-    rows = _rows(desk, ids, in_words=False)
-    replace_file(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
+def _cell(value: Any) -> str | int | float:
+    """Return a value as a cell of a table."""
+    if is_missing(value):
+        return "" if not isinstance(value, str) else value
+    return value if isinstance(value, str | int | float) else _json(value)
 
 
-def _write_dataset(desk: Desk, ids: Sequence[str], path: Path) -> None:
-    rows = _rows(desk, ids, in_words=False)
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _write_jsonl(desk: Desk, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
+    rows = _rows(desk, ids, False, say)
+    lines = [
+        {name: None if value != value else value for name, value in row.items()} for row in rows
+    ]  # JSON has no NaN
+    replace_file(path, "".join(f"{_json(line)}\n" for line in lines).encode())
+
+
+def _write_dataset(desk: Desk, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
+    rows = _rows(desk, ids, False, say)
+    own = _row(desk, ids[0], False).keys()
+    rows = [{n: v if n in own or is_missing(v) else str(_cell(v)) for n, v in row.items()} for row in rows]
     features: dict[str, Any] = dict.fromkeys(rows[0], Value("string"))
-    if desk.task.asks == "span":
-        spans = {"text": List(Value("string")), "answer_start": List(Value("int64"))}
-        features[desk.config.label_column] = spans
+    features[desk.config.label_column] = desk.task.answer_format.feature()
     if path.exists() and not (path / "dataset_info.json").is_file():
         raise UserError(f"{path} is there and no dataset: give another --out.")
     with whole_folder(path) as draft:
         Dataset.from_list(rows, features=Features(features)).save_to_disk(draft)
 
 
-def _write_label_studio(desk: Desk, ids: Sequence[str], path: Path) -> None:
+def _write_label_studio(desk: Desk, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
     """Write tasks with our answers as annotations and the model's as predictions, and the interface beside them."""
     tasks = [_studio_task(desk, id) for id in ids]
     replace_file(path, (json.dumps(tasks, ensure_ascii=False, indent=1) + "\n").encode())
-    replace_file(path.with_suffix(".xml"), label_studio.interface(desk.task).encode())
+    replace_file(
+        path.with_suffix(".xml"), label_studio.interface(desk.task, desk.config.context_columns or ()).encode()
+    )
 
 
 def _studio_task(desk: Desk, id: str) -> Row:
     task, example, event = desk.task, desk.example(id), desk.state.decision(id)
     guess = desk.state.suggestion(id)
     predictions = label_studio.predictions(task, guess, example, f"round-{guess['round']}" if guess else "")
-    found: Row = {"data": label_studio.data(task, example), "annotations": [], "predictions": predictions}
+    found: Row = {
+        "data": label_studio.data(task, example, context_of(example)),
+        "annotations": [],
+        "predictions": predictions,
+    }
     if event is not None and event.answered:
         found["annotations"] = [{"result": label_studio.results(task, event.target, example)}]
     return found
 
 
-WRITERS: Mapping[str, Callable[[Desk, Sequence[str], Path], None]] = {
+WRITERS: Mapping[str, Callable[[Desk, Sequence[str], Path, Callable[[str], None]], None]] = {
     "csv": _write_csv,
     "jsonl": _write_jsonl,
     "label-studio": _write_label_studio,

@@ -9,12 +9,13 @@ from typing import Any
 from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import Desk
 from dal_nlp.annotation.parsing import back_in_the_pool
-from dal_nlp.annotation.row_matching import RowMatcher, asked_texts, texts_in
-from dal_nlp.annotation.sheet_files import ANSWER, Entry, check_entries, found_by_text, lines_of
-from dal_nlp.annotation.tool_rows import NONE, Columns, ToolRows
+from dal_nlp.annotation.sheet_files import Entry, check_entries, found_by_text, lines_of
 from dal_nlp.annotation.voting import is_new
+from dal_nlp.answer_formats import studio
 from dal_nlp.core.errors import RowError, UserError, unknown
 from dal_nlp.core.text import counted
+from dal_nlp.data.row_matching import RowMatcher, asked_texts, texts_in
+from dal_nlp.data.tool_rows import ANSWER, NONE, STUDIO_ID, Columns, ToolRows, field_names
 from dal_nlp.ledger.answer_events import MAJORITY
 from dal_nlp.readers.sources import read_rows
 from dal_nlp.readers.spreadsheets import header_of, read_table
@@ -176,8 +177,8 @@ def _read_label_studio(desk: Desk, source: Path, columns: Columns, found: Ingest
         raise UserError(f"{source} is a folder: name the JSON file in it.") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{source} is no JSON export of Label Studio: export it as JSON.") from None
-    fields = label_studio.field_names(desk.task)
-    id_column = label_studio.ID if columns.id is None else columns.id
+    fields = field_names(desk.task)
+    id_column = STUDIO_ID if columns.id is None else columns.id
     if not any(id_column in data or set(fields) <= data.keys() for data, _ in given):
         raise UserError(
             f"{source} is no JSON export of Label Studio whose tasks have a {id_column!r} or the texts that were asked "
@@ -211,8 +212,8 @@ def _control(source: Path, annotations: Sequence[Any], columns: Columns, found: 
     names = list(
         dict.fromkeys(str(one["from_name"]) for one in results if isinstance(one, Mapping) and "from_name" in one)
     )
-    wanted = columns.answer or label_studio.ANSWER
-    if wanted in names or not names or (columns.answer is None and set(names) == {label_studio.NONE}):
+    wanted = columns.answer or studio.ANSWER
+    if wanted in names or not names or (columns.answer is None and set(names) == {studio.NONE}):
         return wanted
     if columns.answer is None and len(names) == 1:
         found.remarks.append(f"The answers of {source.name} are those of its control {names[0]!r}.")

@@ -14,8 +14,9 @@ from dal_nlp.annotation.voting import conflicts, hand_in, is_new, settle, voters
 from dal_nlp.core.distributed import is_main
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.files import replace_file
-from dal_nlp.core.screens import harmless
-from dal_nlp.core.text import counted
+from dal_nlp.core.text import counted, harmless
+from dal_nlp.data.examples import context_of
+from dal_nlp.data.tool_rows import OURS
 from dal_nlp.ledger.events import RemovedEvent
 from dal_nlp.ledger.state import State
 
@@ -101,9 +102,12 @@ class LabelStudio(Oracle):
         self._check_interface(project)
         return project
 
+    def _interface(self) -> str:
+        return label_studio.interface(self._setting.task, self._setting.config.context_columns or ())
+
     def _check_interface(self, project: Project) -> None:
         """Raise ``UserError`` where a project has another labelling interface than ours; it may still have none."""
-        ours = label_studio.interface(self._setting.task)
+        ours = self._interface()
         missing = label_studio.parts(ours) - label_studio.parts(project.interface)
         if missing and not label_studio.is_blank(project.interface):
             place = self._setting.folder / INTERFACE
@@ -148,7 +152,7 @@ class LabelStudio(Oracle):
             mark = state.channel.mark
             self._project = self._patiently(lambda: self._server.find(mark) or self._create(mark))
         if label_studio.is_blank(self._project.interface):
-            ours, number = label_studio.interface(self._setting.task), self._project.number
+            ours, number = self._interface(), self._project.number
             self._patiently(lambda: self._server.set_interface(number, ours))
         known = state.channel
         if known is None or known.project != self._project.number or known.url != url:
@@ -156,7 +160,7 @@ class LabelStudio(Oracle):
             yield Channel(NAME, url, mark, self._project.number, self._project.created)
 
     def _create(self, mark: str) -> Project:
-        config, interface = self._setting.config, label_studio.interface(self._setting.task)
+        config, interface = self._setting.config, self._interface()
         annotators = len(config.annotators or []) if config.overlap else 1
         return self._server.create(self._setting.folder.name, mark, interface, annotators)
 
@@ -206,10 +210,10 @@ class LabelStudio(Oracle):
     def _task(self, query: Query) -> dict[str, Any]:
         """Return a task as it is pushed."""
         task, example = self._setting.task, self._setting.example(query.id)
-        state, ours = self._setting.state, label_studio.OURS
+        state, ours = self._setting.state, OURS
         round = (state.audit or []) if query.round is None else state.queries[query.round].ids
         data = {
-            **label_studio.data(task, example),
+            **label_studio.data(task, example, context_of(example)),
             label_studio.TIMES: _question(state, query.id)[1],
             f"{ours}round": query.round,
             f"{ours}rank": round.index(query.id) + 1,

@@ -1,22 +1,17 @@
 """What a person typed, as an answer; and an answer, as a person would type it."""
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from dal_nlp.annotation.answers import Label, Origin, Skip
-from dal_nlp.core.errors import nearest
-from dal_nlp.core.task import REFUSALS, Example, Task
+from dal_nlp.core.answer_format import REFUSALS
+from dal_nlp.core.task import Example, Task
 from dal_nlp.ledger.events import AnswerEvent
-from dal_nlp.readers.values import alike, is_spreadsheet_error, label_of
+from dal_nlp.readers.values import is_spreadsheet_error
 
 #: Characters of the longest answer that is taken.
 LONGEST_ANSWER = 100_000
-#: Labels for which one key is enough.
-KEYS = 9
-#: Characters of an answer in a message.
-_SHOWN = 60
 #: Why an example was passed over, by the word for it.
 REASONS = {"skip": "skipped by the annotator", "unsure": "the annotator was unsure"}
 
@@ -46,9 +41,7 @@ def read_answer(task: Task, text: str, example: Example, origin: Origin | None) 
         _check_characters("note", origin.note)
     if word in REFUSALS and word not in task.labels:
         return Skip(id, REASONS[word], origin)
-    if task.asks == "label":
-        return Label(id, _label(task, text.strip()), origin)
-    target = task.parse(text, example)
+    target = task.answer_format.parse_answer(text, example)
     _check_characters("answer", json.dumps(target, ensure_ascii=False))
     task.check(target, example)
     return Label(id, target, origin)
@@ -62,31 +55,10 @@ def _check_characters(name: str, text: str) -> None:
         raise ValueError(f"the {name} holds half a surrogate pair, which is no character: remove it") from None
 
 
-def _label(task: Task, text: str) -> str:
-    """Return the label that is meant: as it is written, as files have it (1.0 is 1), or where only one is like it."""
-    if text in task.labels:
-        return text
-    label = label_of(text) or ""
-    if label in task.labels:
-        return label
-    close = [known for known in task.labels if alike(known) == alike(label)]
-    if len(close) == 1:
-        return close[0]
-    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-    raise ValueError(f"{shown!r} is none of the labels {', '.join(task.labels)}{nearest(shown, task.labels)}")
-
-
-def numbered(labels: Sequence[str], by_key: bool) -> dict[str, str]:
-    """Return the labels by what is typed for them: their places, or themselves where all of them are numbers."""
-    if all(label.isascii() and label.isdecimal() and (len(label) == 1 or not by_key) for label in labels):
-        return {label: label for label in labels}
-    return {str(place): label for place, label in enumerate(labels, start=1)}
-
-
 def write_answer(task: Task, event: AnswerEvent, example: Example) -> str:
     """Return the answer in an event of the ledger as a person would type it."""
     if event.answered:
-        return task.spell(event.target, example)
+        return task.answer_format.format_answer(event.target, example)
     return next((word for word, reason in REASONS.items() if reason == event.reason), REFUSALS[0])
 
 

@@ -46,12 +46,11 @@ def by_pair(desk: Desk) -> list[Agreement]:
 
 
 def by_label(desk: Desk) -> list[Agreement]:
-    """Return the agreement on each label against all others, over all pairs of answers; [] where there are none.
+    """Return the agreement on each label that answers hold, against its absence, over all pairs of answers.
 
     An example that n annotators have answered counts n (n - 1) / 2 times.
     """
-    if desk.task.asks != "label":
-        return []
+    kind = desk.task.answer_format
     first: list[Target] = []
     second: list[Target] = []
     for votes in desk.state.opinions.values():
@@ -61,7 +60,7 @@ def by_label(desk: Desk) -> list[Agreement]:
             second.append(other)
     found = []
     for label in desk.task.labels:
-        these, those = ([target == label for target in targets] for targets in (first, second))
+        these, those = ([label in kind.labels_of(target) for target in targets] for targets in (first, second))
         if any(these) or any(those):
             same = sum(a == b for a, b in zip(these, those, strict=True)) / len(these)
             found.append(Agreement((label,), len(these), same, cohen_kappa(these, those)))
@@ -70,12 +69,12 @@ def by_label(desk: Desk) -> list[Agreement]:
 
 def measure(desk: Desk) -> str:
     """Return the name of what ``Agreement.value`` is."""
-    return {"label": "Cohen's kappa", "span": "mean F1", "text": "mean ROUGE-1"}[desk.task.asks]
+    return desk.task.answer_format.agreement.name
 
 
 def _measured(desk: Desk, names: tuple[str, ...], first: Sequence[Target], second: Sequence[Target]) -> Agreement:
     same = sum(a == b for a, b in zip(first, second, strict=True)) / len(first)
-    return Agreement(names, len(first), same, desk.task.consistency(first, second))
+    return Agreement(names, len(first), same, desk.task.answer_format.agreement.between(first, second))
 
 
 class Line(NamedTuple):

@@ -13,10 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from dal_nlp.annotation.row_matching import RowMatcher, texts_in
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.files import replace_file
 from dal_nlp.core.text import counted
+from dal_nlp.data.row_matching import RowMatcher, texts_in
+from dal_nlp.data.tool_rows import ANSWER, ID, NOTE
 from dal_nlp.readers.sources import read_rows
 from dal_nlp.readers.spreadsheets import Broken, read_table, refuse, write_table
 from dal_nlp.readers.values import id_of, is_missing
@@ -25,7 +26,6 @@ from dal_nlp.readers.values import id_of, is_missing
 FOLDER = "queries"
 #: Names that are no annotator's: what people disagree about, and labels that may be wrong.
 CONFLICTS, SUSPECTS = "conflicts", "suspects"
-ID, ANSWER, NOTE = "id", "answer", "note"
 _WRITTEN = (".csv", ".jsonl")  # endings of the sheets that are written here
 _SHOWN = 80  # characters of a list of ids in a message
 #: How often a file is read again that changes while it is read.

@@ -7,13 +7,9 @@ from typing import Any
 
 from dal_nlp.annotation.oracle import Answer, Label, Oracle, Origin, Query, Setting, Skip
 from dal_nlp.annotation.parsing import back_in_the_pool, now, read_answer, suggested, write_answer
-from dal_nlp.annotation.row_matching import RowMatcher, asked_texts
 from dal_nlp.annotation.sheet_files import (
-    ANSWER,
     CONFLICTS,
     FOLDER,
-    ID,
-    NOTE,
     SUSPECTS,
     Entry,
     Sheet,
@@ -30,11 +26,12 @@ from dal_nlp.annotation.voting import conflicts, hand_in, is_new, settle, shares
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.targets import readable
 from dal_nlp.core.text import counted
+from dal_nlp.data.examples import context_of
+from dal_nlp.data.row_matching import RowMatcher, asked_texts
+from dal_nlp.data.tool_rows import ANSWER, ID, NOTE
 
 #: Most mistakes in sheets that are named.
 SHOWN = 20
-#: Most labels that are named where answers are asked for.
-FEW = 9
 
 
 class Rows:
@@ -206,6 +203,7 @@ class Sheets(Oracle):
         own = {ID, ANSWER, NOTE, "answers", "suggestion", "confidence", "score", "characters", "why"}
         columns = [f"{name} (text)" if name in own else name for name in setting.task.columns()]
         row: dict[str, Any] = {ID: query.id, **dict(zip(columns, setting.task.texts(example), strict=True))}
+        row |= {f"{name} (context)" if name in own | row.keys() else name: v for name, v in context_of(example).items()}
         if disputed:
             said = setting.state.opinions.get(query.id, {})
             row["answers"] = " | ".join(
@@ -213,7 +211,7 @@ class Sheets(Oracle):
             )
         if setting.config.suggest:
             found = query.suggestion
-            row["suggestion"] = setting.task.spell(found["target"], example) if found else ""
+            row["suggestion"] = setting.task.answer_format.format_answer(found["target"], example) if found else ""
             row["confidence"] = round(found["confidence"], 4) if found else None
         return {**row, "score": query.score, "characters": len(query.text), "why": query.why, ANSWER: "", NOTE: ""}
 
@@ -229,8 +227,7 @@ class Sheets(Oracle):
         if pending:
             names = ", ".join(self._to_fill)
             others = f" ({count:,} of them disputed)" if count else ""
-            few = ", ".join([*self._setting.task.labels, ""]) if len(self._setting.task.labels) <= FEW else ""
-            what = f"{few}skip or unsure" if self._setting.task.asks == "label" else "skip and unsure are answers too"
+            what = self._setting.task.answer_format.sheet_hint()
             said.append(
                 f"Answers still missing: {len(pending):,}{others}. Fill in the column {ANSWER!r} of {names} (or "
                 f".jsonl) in {folder / FOLDER} ({what}), or use `dal-nlp label {folder}`; then run the same command "

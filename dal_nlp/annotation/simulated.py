@@ -42,11 +42,15 @@ class Noisy(Oracle):
 
     def open(self, setting: Setting) -> None:
         """Keep the file's answers; raises ``Unsupported`` where they are no labels, ``UserError`` for a bad matrix."""
-        if setting.task.asks != "label":
+        if not setting.task.answer_format.classes:
             raise Unsupported(
                 "--oracle noisy gives wrong labels, and answers in words have none to take: use labeled-file."
             )
-        self._answers, self._labels, self._seed = setting.answers, list(setting.task.labels), setting.config.seed
+        self._answers, self._labels, self._seed = (
+            setting.answers,
+            list(setting.task.answer_format.classes),
+            setting.config.seed,
+        )
         self._matrix = self._uniform() if self._share is not None else _read_matrix(Path(self._how), self._labels)
 
     def label(self, queries: Sequence[Query]) -> Iterator[Label]:

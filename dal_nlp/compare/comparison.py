@@ -14,6 +14,7 @@ from dal_nlp.compare.verdict import Verdict, verdict, with_user_savings
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.rng import generator
+from dal_nlp.core.task import Capability
 from dal_nlp.core.text import counted
 from dal_nlp.report.learning_curves import Curve, common, paired
 from dal_nlp.report.summary import spoken
@@ -35,7 +36,8 @@ class Comparison:
         full: Score of the model trained on all labels; None where it is not known.
         results: None where random has no curve, or no other arm has one.
         verdict: None where ``results`` is.
-        part: First and last seed.
+        seeds: First and last seed.
+        remarks: What all runs found to say of the data, in sentences.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class Comparison:
     results: Results | None
     verdict: Verdict | None
     seeds: tuple[int, int]
+    remarks: Sequence[str] = ()
 
 
 def run_comparison(
@@ -108,7 +111,14 @@ def run_comparison(
         results=results,
         verdict=judged,
         seeds=(config.seed, config.seed + seeds - 1),
+        remarks=_shared_notes(planned_jobs),
     )
+
+
+def _shared_notes(jobs: Sequence[Job]) -> list[str]:
+    """Return the notes that every run has that has begun: those on the data, which all runs read."""
+    notes = [state.notes for job in jobs if (state := job.state()) is not None]
+    return [note for note in notes[0] if all(note in others for others in notes)] if notes else []
 
 
 def _comparable(arm: Arm, random: Curve | None) -> Arm:
@@ -153,7 +163,7 @@ def _full(job: Job, metric: str) -> float | None:
 
 
 def _baseline(config: RunConfig, jobs: Sequence[Job], arms: Sequence[str], metric: str) -> dict[str, Curve]:
-    if config.test is None or "shared outcomes" not in task_class(config.task).offers:
+    if config.test is None or Capability.SHARED_OUTCOMES not in task_class(config.task).capabilities:
         return {}
     words = BagOfWords(config, jobs)
     curves = {arm: words.curve([job for job in jobs if job.arm == arm], metric) for arm in arms}

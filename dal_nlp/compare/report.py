@@ -43,6 +43,7 @@ def contents(of: Comparison) -> dict[str, Any]:
         "classes": _classes(of),
         "savings": [_saving(arm.name, milestone) for arm in found for milestone in arm.milestones],
         "tests": [_test(arm) for arm in found],
+        "remarks": list(of.remarks),
         "errors": [(arm.name, seed, error) for arm in of.arms for seed, error in sorted(arm.errors.items())],
         "config": of.config,
         "seeds": of.seeds,

@@ -11,7 +11,7 @@ from dal_nlp.compare.baseline import NAME
 from dal_nlp.compare.comparison import Comparison
 from dal_nlp.compare.results import ArmResult
 from dal_nlp.core.files import replace_file
-from dal_nlp.readers.inert import inert_rows
+from dal_nlp.readers.spreadsheets import inert_rows
 from dal_nlp.report.learning_curves import Curve, area, mean_interval
 
 

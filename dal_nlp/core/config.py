@@ -297,8 +297,10 @@ class Settings(Section):
     track: str | None = Field(
         None, description="a tracker of accelerate that is told of each round: tensorboard, wandb, ..."
     )
-    finish: Literal["none", "full"] = Field(
-        "none", description="full: after a run of training.mode head, train all weights once on what was labelled"
+    finish: Literal["none", "full", "full-always"] = Field(
+        "none",
+        description="full: after a run of training.mode head, train all weights once on what was labelled, and keep "
+        "what the audit sample or the validation file finds better; full-always: keep that in any case",
     )
     whole: bool = Field(
         True, description="leave model/ for from_pretrained at the end; else, of training.mode head, the layer alone"
@@ -341,7 +343,7 @@ class Settings(Section):
 
     def _check_mode(self) -> None:
         """Raise ``UserError`` for what a frozen encoder cannot do, and for an end that is no other end."""
-        if self.training.mode != "head" and self.finish == "full":
+        if self.training.mode != "head" and self.finish != "none":
             raise UserError("--finish full trains all weights after rounds of --train head: add that, or leave it.")
         if self.training.mode != "head":
             if self.max_length == "auto":

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Any, Protocol, TypeVar
 
-from dal_nlp.core.screens import harmless
-from dal_nlp.core.text import counted
+from dal_nlp.core.text import counted, harmless
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,11 @@
-"""Numbers as people write them."""
+"""Numbers as people write them, and texts as a terminal may show them."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+#: What joins letters in many scripts, and hides where a word may be cut: harmless, although it is invisible.
+_JOINERS = "\u200c\u200d\u00ad"
 
 
 def counted(number: int, thing: str) -> str:
@@ -18,3 +25,44 @@ def duration(seconds: float) -> str:
 def size(count: float) -> str:
     """Return bytes in megabytes, or in gigabytes where there are that many."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 0.1):,.1f} MB"
+
+
+def harmless(text: str) -> str:
+    """Return the text with control characters and invisible marks made visible; line breaks stay, tabs are blanks."""
+    return "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    category = unicodedata.category(character)
+    if character in "\n" or category not in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") or character in _JOINERS:
+        return character
+    if character == "\t":
+        return "  "
+    if character < " ":
+        return chr(0x2400 + ord(character))  # the pictures of control characters
+    if unicodedata.bidirectional(character) == "AN":
+        return character  # signs over Arabic numbers
+    return f"<U+{ord(character):04X}>"
+
+
+def lines(text: str, width: int) -> Iterator[tuple[int, str]]:
+    """Yield (offset of its first character, line) of a text that is cut between words to a width in characters."""
+    start = 0
+    for line in text.split("\n"):
+        place = 0
+        for match in re.finditer(r"(\S+)\s*|\s+", line):
+            end = match.end(1) if match[1] else match.end()
+            if end - place > width and match.start() > place:
+                yield start + place, line[place : match.start()]
+                place = match.start()
+            while end - place > width:  # a word that is longer than the line
+                yield start + place, line[place : place + width]
+                place += width
+        yield start + place, line[place:]
+        start += len(line) + 1
+
+
+def with_offsets(text: str, width: int) -> str:
+    """Return a text, harmless, with the offset of each line's first character before it."""
+    digits = len(str(len(text)))
+    return "\n".join(f"{offset:>{digits}} | {harmless(line)}" for offset, line in lines(text, width - digits - 3))

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,10 @@ from dal_nlp.core.targets import Target, decode
 from dal_nlp.core.task import Task
 from dal_nlp.data.examples import Answers, Reader
 from dal_nlp.data.hashing import Hashes, Index, hash64
-from dal_nlp.data.ingest import HEADER, Exclude, Intake, Known
+from dal_nlp.data.ingest import HEADER, Clash, Exclude, Intake, Known
 from dal_nlp.data.staging import CONTENT_HASH, ID_HASH, Rejected
 from dal_nlp.data.tokenized import tokenized
-from dal_nlp.readers.inert import inert_rows
+from dal_nlp.readers.spreadsheets import inert_rows
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class Corpus:
         added: Rows that a pool gained when the copy that is in use was made; 0 for a run's first copy.
         gone: Rows that it lost then.
         remarks: What should be known of how the source was read, in sentences.
+        clashes: Ids of a pool that other sets of the run have for other texts, by the names of these.
     """
 
     source: str
@@ -65,6 +66,7 @@ class Corpus:
     added: int
     gone: int
     remarks: list[str]
+    clashes: Mapping[str, Clash]
     _signature: str
     _ids: Index
     _path: Path
@@ -73,6 +75,11 @@ class Corpus:
     def __len__(self) -> int:
         """Return N."""
         return len(self.dataset)
+
+    @property
+    def known(self) -> Known:
+        """Its ids and contents, for comparisons."""
+        return Known(self._ids, self.contents)
 
     def find(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the positions of ids, -1 for an id that is not here."""
@@ -133,6 +140,7 @@ def read_corpus(
     exclude: Exclude | None = None,
     strict: bool = False,
     classes: Sequence[str] = (),
+    unwanted: Collection[str] = (),
 ) -> Corpus:
     """Read a source into ``cache/NAME.arrow``, memory-mapped.
 
@@ -147,6 +155,7 @@ def read_corpus(
         exclude: Rows with these contents are dropped.
         strict: Raise where a row would be dropped.
         classes: See ``Reader``.
+        unwanted: See ``Intake``.
 
     Raises:
         UserError: The source cannot be used; the message names file, row and mend.
@@ -156,7 +165,7 @@ def read_corpus(
     reader = Reader(source, task, config, need_targets, answers, need_ids=False, classes=classes)
     path = folder / f"{name}.arrow"
     try:
-        Intake(reader, path, exclude or {}, strict).read("", None, None)
+        Intake(reader, path, exclude or {}, strict, unwanted=unwanted).read("", None, None)
         corpus = _load(path, source, config)
     except BaseException:
         if cache is None:
@@ -178,6 +187,7 @@ def read_pool(
     exclude: Exclude | None = None,
     strict: bool = False,
     classes: Sequence[str] = (),
+    beside: Mapping[str, Known] | None = None,
     previous: str | None = None,
 ) -> Corpus:
     """Read the pool into ``cache/pool.arrow``, or take that copy of an earlier start where nothing has changed since.
@@ -194,6 +204,7 @@ def read_pool(
         exclude: See ``source``.
         strict: See ``source``.
         classes: See ``source``.
+        beside: See ``Intake``.
         previous: Digest of the pool that the run has worked with so far, None at its first start.
 
     Raises:
@@ -201,16 +212,16 @@ def read_pool(
     """
     cache.mkdir(parents=True, exist_ok=True)
     mend = "name the column with --label-column, or give the answers with --answers FILE"
-    reader = Reader(source, task, config, need_targets, answers, mend, classes=classes)
+    reader = Reader(source, task, config, need_targets, answers, mend, classes=classes, need_context=True)
     path = cache / "pool.arrow"
-    intake = Intake(reader, path, exclude or {}, strict)
+    intake = Intake(reader, path, exclude or {}, strict, beside or {})
     signature = intake.signature()
     old = _load_earlier(path, source, config)
     if old is not None and old._signature == signature:
         intake.refuse(old.rejected)
         return old
     # Before the first event of a run there is nothing that a changed text could contradict.
-    known = Known(old._ids, old.contents) if old is not None and previous is not None else None
+    known = old.known if old is not None and previous is not None else None
     intake.read(signature, known, previous)
     return _load(path, source, config)
 
@@ -257,6 +268,7 @@ def _load(path: Path, source: str, config: Settings) -> Corpus:
         added=header["added"],
         gone=header["gone"],
         remarks=header.get("remarks", []),
+        clashes=header.get("clashes", {}),
         _signature=header["signature"],
         _ids=Index(ids),
         _path=path,

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import EmptyRow, RowError, UnusableRow, UserError, nearest
@@ -52,14 +53,6 @@ class Answers(dict[str, Target]):
         return []
 
 
-@runtime_checkable
-class NamesColumns(Protocol):
-    """A task that says which columns it reads beside those that a file must have; of another one all are read."""
-
-    def further_columns(self) -> Sequence[str]:
-        """Return columns that a file may have."""
-
-
 @dataclass(frozen=True)
 class Reader:
     """How one source is read.
@@ -73,6 +66,7 @@ class Reader:
         label_mend: What a user can do about a missing column of answers.
         need_ids: Whether rows are found again by their ids; if not, a row without one is known by its content.
         classes: Names of the classes that numbers among the answers stand for; a source's own names count first.
+        need_context: Whether the columns that people are shown beside the text have to be there.
     """
 
     source: str
@@ -83,6 +77,7 @@ class Reader:
     label_mend: str = "name the column with --label-column"
     need_ids: bool = True
     classes: Sequence[str] = ()
+    need_context: bool = False
     remarks: list[str] = field(default_factory=list)
 
     @cached_property
@@ -121,6 +116,17 @@ class Reader:
         if empty:
             raise empty_source(self.source)
 
+    def whole_rows(self) -> Iterator[tuple[Example, dict[str, Any]]]:
+        """Yield every example with all columns of its row; rows that cannot be read are passed over.
+
+        Raises:
+            UserError: The source cannot be read.
+        """
+        for chunk in self.opened.chunks(None):
+            for number, row in chunk.rows():
+                with suppress(RowError):
+                    yield self._example(number, dict(row)), row
+
     def check_columns(self) -> None:
         """Check the names at the start, so that a wrong one does not wait for the last row."""
         for column in self.task.columns():
@@ -130,14 +136,15 @@ class Reader:
         if self.need_targets and self.answers is None:
             require(self.opened, self.answer_column, self.label_mend)
         for column in self.config.context_columns or ():
-            if self.need_ids:
+            if self.need_context:
                 require(self.opened, column, "name others with --context-columns")
 
     def _wanted(self) -> Collection[str] | None:
         """Return the columns that are read."""
-        if not isinstance(self.task, NamesColumns):
+        further = self.task.further_columns()
+        if further is None:
             return None
-        names = {*self.task.columns(), *self.task.further_columns(), self.answer_column, self.config.id_column}
+        names = {*self.task.columns(), *further, self.answer_column, self.config.id_column}
         return names | set(self.config.context_columns or ())
 
     def _example(self, number: int, row: dict[str, Any]) -> Example:
@@ -181,6 +188,12 @@ def class_names(sources: Sequence[str], task: Task) -> list[str]:
         if column in names:
             return list(names[column])
     return []
+
+
+def text_of_fields(fields: Mapping[str, Any]) -> str:
+    """Return the texts of an example in one, to be compared or shown."""
+    own = ("id", "target", GROUP, CONTEXT)
+    return " ".join(value for name, value in fields.items() if name not in own and isinstance(value, str))
 
 
 def context_of(example: Mapping[str, Any]) -> dict[str, str]:

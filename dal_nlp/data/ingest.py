@@ -3,14 +3,15 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.data.examples import Reader
+from dal_nlp.data.examples import Reader, text_of_fields
 from dal_nlp.data.hashing import Hashes, Index, Mask, digest
 from dal_nlp.data.staging import Rejected, Staged, check_ids, sift, stage, write
 from dal_nlp.readers.sources import source_digest
@@ -18,6 +19,7 @@ from dal_nlp.readers.text_files import place
 
 Exclude = Mapping[str, Hashes]  # by the name of a set, the hashes of its contents
 
+SHOWN = 100  # texts of a clash that are kept to be compared
 HEADER = "dal_nlp"  # key of the Arrow schema's metadata
 #: Settings that the rows depend on.
 _READING = {
@@ -34,6 +36,20 @@ class Known:
     contents: Hashes
 
 
+class Clash(TypedDict):
+    """Rows of a pool whose ids another set has for other texts.
+
+    Attributes:
+        ids: Of all of them.
+        texts: In the pool, of the first of them.
+        joined: Whether both sets mean the same by their ids: some have the same text, or a text is under another id.
+    """
+
+    ids: list[str]
+    texts: list[str]
+    joined: bool
+
+
 @dataclass(frozen=True)
 class Intake:
     """How a source becomes a file.
@@ -43,12 +59,16 @@ class Intake:
         path: The file to write.
         exclude: Rows with these contents are dropped.
         strict: Raise where a row would be dropped.
+        beside: Other sets of the run, by their names, whose ids are compared.
+        unwanted: Ids whose rows are dropped: the pool has another text under them.
     """
 
     reader: Reader
     path: Path
     exclude: Exclude
     strict: bool
+    beside: Mapping[str, Known] = field(default_factory=dict)
+    unwanted: Collection[str] = ()
 
     def read(self, signature: str, old: Known | None, previous: str | None) -> None:
         """Read and check the source, compare it with the copy of an earlier start, and only then write the file.
@@ -62,7 +82,7 @@ class Intake:
             check_ids(staged)
             if self.reader.answers is not None:
                 self.reader.remarks.extend(self.reader.answers.remarks())
-            keep, rejected = sift(staged, self.exclude, self.reader.need_targets)
+            keep, rejected = sift(staged, self.exclude, self.reader.need_targets, self.unwanted)
             self.refuse(rejected)
             if not keep.any():
                 raise UserError(f"{self.reader.source} has no usable row, but {_summary(rejected)}: correct it.")
@@ -76,6 +96,7 @@ class Intake:
             listed = [(row.file, row.row, row.id, row.reason) for row in rejected]
             header = {"signature": signature, "digest": found, "added": added, "gone": gone, "rejected": listed}
             header["remarks"] = self.reader.remarks
+            header["clashes"] = {name: clash for name, set in self.beside.items() if (clash := _clash(staged, set))}
             write(staged, keep, self.path, {HEADER: json.dumps(header)})
 
     def refuse(self, rejected: Sequence[Rejected]) -> None:
@@ -98,7 +119,23 @@ class Intake:
             whole.update(f"answers\n{reader.answers.signature()}".encode())
         for name, contents in self.exclude.items():
             whole.update(name.encode() + np.sort(contents).tobytes())
+        for known in self.beside.values():
+            whole.update(known.ids.hashes.tobytes() + known.contents.tobytes())
         return whole.hexdigest()
+
+
+def _clash(staged: Staged, other: Known) -> Clash | None:
+    """Return what is under the same ids in another set and has another text, None for nothing."""
+    rows, known = other.ids.find(staged.ids)
+    differs = known & (other.contents[rows] != staged.contents)
+    if not differs.any():
+        return None
+    texts = staged.cells(differs & (np.cumsum(differs) <= SHOWN))
+    return {
+        "ids": staged.names(differs),
+        "texts": [text_of_fields(row) for row in texts],
+        "joined": bool((known & ~differs).any() or np.isin(staged.contents[differs], other.contents).any()),
+    }
 
 
 def _compare(staged: Staged, keep: Mask, old: Known) -> tuple[int, int]:

@@ -9,9 +9,17 @@ from dal_nlp.core.errors import RowError, UnusableRow, UserError
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted
-from dal_nlp.data.examples import DEFAULT_ID_COLUMN, GROUP, NO_IDS, Answers, open_plain, read_id, read_target, require
-from dal_nlp.readers.sameness import beginning, flat, is_rewritten
-from dal_nlp.readers.values import canonical_id
+from dal_nlp.data.examples import (
+    DEFAULT_ID_COLUMN,
+    NO_IDS,
+    Answers,
+    open_plain,
+    read_id,
+    read_target,
+    require,
+    text_of_fields,
+)
+from dal_nlp.readers.values import beginning, canonical_id, flat, is_rewritten
 
 
 class Joined(NamedTuple):
@@ -105,7 +113,7 @@ class JoinedAnswers(Answers):
 
 def shown(fields: Mapping[str, Any]) -> str:
     """Return the texts of a row in the form in which they are compared."""
-    return " ".join(flat(value) for name, value in fields.items() if name != GROUP and isinstance(value, str))
+    return flat(text_of_fields(fields))
 
 
 def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | None = None) -> JoinedAnswers:

@@ -166,7 +166,7 @@ def check_ids(staged: Staged) -> None:
     first, second = order[clash], order[clash + 1]
     raise UserError(
         f"{staged.place(second)} has the id {staged.name(second)!r} and so has {staged.place(first)}, with another "
-        "text: give each text an id of its own, or choose the column of ids with --id-column."
+        "text: give each text an id of its own, or choose the column of ids with --id-column, or say --id-column none."
     )
 
 

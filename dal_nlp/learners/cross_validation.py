@@ -118,7 +118,22 @@ def held_out_brier(
     folds: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """Return the Brier score of each example, (n,), by a layer that was fitted to the other folds."""
-    scores = np.zeros(len(y))
+    p = held_out(setting, x, y, weights, classes, offsets, folds)
+    p[np.arange(len(y)), y] -= 1
+    return np.asarray((p**2).sum(1))
+
+
+def held_out(
+    setting: Setting,
+    x: Array,
+    y: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    classes: int,
+    offsets: Sequence[Offset],
+    folds: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return the probabilities of each example, (n, C), by a layer that was fitted to the other folds."""
+    found = np.zeros((len(y), classes))
     for fold in range(FOLDS):
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         if not len(outside):
@@ -129,7 +144,5 @@ def held_out_brier(
         for offset, beta in zip(offsets, layer.offset_weights, strict=True):
             logits += beta * offset.logits[outside]
         p = np.exp(logits - logits.max(1, keepdims=True))
-        p /= p.sum(1, keepdims=True)
-        p[np.arange(len(outside)), y[outside]] -= 1
-        scores[outside] = (p**2).sum(1)
-    return scores
+        found[outside] = p / p.sum(1, keepdims=True)
+    return found

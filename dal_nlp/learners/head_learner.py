@@ -24,7 +24,7 @@ from dal_nlp.core.rng import derive, generator, torch_seeded
 from dal_nlp.core.task import Batch, Task
 from dal_nlp.data.corpus import Corpus
 from dal_nlp.data.text_windows import WINDOWS, rows_of
-from dal_nlp.learners.cross_validation import Setting, choose_setting, fit_with, settings
+from dal_nlp.learners.cross_validation import Setting, choose_setting, deal, fit_with, held_out, settings
 from dal_nlp.learners.description_source import DescriptionSource
 from dal_nlp.learners.distillation import Signal, distil
 from dal_nlp.learners.feature_cache import Features, open_cache
@@ -190,6 +190,18 @@ class HeadLearner(Learner):
         notes = {"signals": dict(signals), "layers": list(self._depths[-setting.layers :]), "c": setting.c}
         return Fit(found.iterations, loss, time.perf_counter() - started, notes=notes)
 
+    def held_out(self, examples: Dataset) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return probabilities of examples (n, C) by layers fitted to the others, in folds, and their classes (n,)."""
+        self.require(examples)
+        labels = self._task.collate(fetch(examples, range(len(examples)))).labels
+        assert labels is not None
+        x, y = side_by_side(self._features.rows(_places(examples)), self._depths), labels.numpy()
+        classes, weights = len(self._task.labels), np.ones(len(y))
+        offsets = [Offset(signal.logits(x), signal.mean) for signal in self._signals]
+        setting = settings(self._standard, len(self._depths), self._config.head.c or strength(classes))[0]
+        folds = deal(y, generator(0, len(y), "folds"))
+        return held_out(setting, x, y, weights, classes, offsets, folds), y
+
     def _setting(
         self, x: Array, y: NDArray[np.int64], weights: NDArray[np.float64], offsets: Sequence[Offset]
     ) -> Setting:
@@ -282,7 +294,7 @@ class HeadLearner(Learner):
         if is_main():
             place, tuned = self.place(round), tuned_folder(self._folder, round)
             with whole_folder(self._folder / "model") as draft:
-                if self._config.finish == "full":
+                if self._tuned:
                     shutil.copytree(tuned, draft, dirs_exist_ok=True)
                 elif self._config.whole:
                     write_whole(self._source, place, self._task, self._config, draft)

@@ -73,6 +73,7 @@ class Learner(ABC):
         self._damaged: set[Path] = set()  # checkpoints of which it was said
         self._head: tuple[int, LossHead] | None = None
         self._masked_lm: nn.Module | None = None
+        self._tuned = False  # whether what was trained as a whole at the end is left in place of the last round's model
         self._written: tuple[nn.Module, OnDisk] | None = None
         self._sentence_encoder = self._make_encoder(config.query.embedding_model)
 
@@ -136,6 +137,10 @@ class Learner(ABC):
     @abstractmethod
     def fit(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
         """Train the model of a round; ``attempt`` gives another seed."""
+
+    def keep_tuned(self, kept: bool) -> None:
+        """Say whether ``finish`` leaves what was trained as a whole after the last round, where that was done."""
+        self._tuned = kept
 
     @abstractmethod
     def finish(self, round: int) -> None:

@@ -254,9 +254,19 @@ class MetricsEvent(_Measured):
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedEvent(_Measured):
-    """The training of all weights once after the last round."""
+    """The training of all weights once after the last round.
+
+    Attributes:
+        kept: Whether its model was left in ``model/``; else that of the last round was.
+        difference: By how much it is better than that of the last round, by the headline metric: [value, low, high]; []
+            where neither an audit sample nor a validation file could tell.
+        judged: What told: "audit", "validation" or "".
+    """
 
     name = "finished"
+    kept: bool = True
+    difference: list[float] = field(default_factory=list)
+    judged: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,12 +20,18 @@ from dal_nlp.core.progress import Progress
 from dal_nlp.models.tokenizers import check_files, needs_sentencepiece, settle_padding_token
 from dal_nlp.models.weights import check_config, check_folder, check_weights
 
-#: Short names; the first needs pip only, the others the Hub.
+#: Short names that need pip only.
+PACKAGED = ("minilm", "mpnet")
+#: Short names of models on the Hub; the last four embed sentences.
 ALIASES = {
     "distilbert": "distilbert/distilbert-base-uncased",
     "bert": "google-bert/bert-base-uncased",
     "roberta": "FacebookAI/roberta-base",
     "modernbert": "answerdotai/ModernBERT-base",
+    "e5": "intfloat/e5-base-v2",
+    "bge": "BAAI/bge-base-en-v1.5",
+    "gte": "thenlper/gte-base",
+    "modernbert-embed": "nomic-ai/modernbert-embed-base",
 }
 
 
@@ -36,13 +42,15 @@ def resolve(name: str, progress: Progress, revision: str | None = None) -> str:
         UserError: A folder without a configuration or without safetensors weights, a download that failed, or a
             revision of what does not come from the Hub.
     """
-    from dal_nlp.readers import demo
+    from dal_nlp.readers import demo, split_archive
 
     folder = Path(name)
-    if revision is not None and (name == "minilm" or folder.exists()):
+    if revision is not None and (name in PACKAGED or folder.exists()):
         raise UserError(f"--revision {revision} pins a model of the Hub, and {name} is none: leave --revision out.")
     if name == "minilm":
         return str(demo.encoder(progress))
+    if name == "mpnet":
+        return str(split_archive.fetch_archive(name, progress))
     if not folder.exists() and (folder.is_absolute() or name.startswith(".") or name.count("/") > 1):
         raise UserError(f"There is no model folder {name}: give one that save_pretrained wrote, or a Hub id.")
     if not folder.exists():

@@ -13,9 +13,10 @@ from typing import Any, Literal
 
 from dal_nlp.annotation.answer_store import UNDO, Desk
 from dal_nlp.annotation.answers import Label, Origin, Skip
-from dal_nlp.annotation.parsing import KEYS, REASONS, numbered, write_answer
+from dal_nlp.annotation.parsing import REASONS, write_answer
 from dal_nlp.core.errors import UserError, nearest
 from dal_nlp.core.targets import Target
+from dal_nlp.data.examples import context_of
 from dal_nlp.ledger.answer_events import MAJORITY
 from dal_nlp.ledger.events import AnswerEvent, Event, LabelEvent, RemovedEvent, SkipEvent
 from dal_nlp.ledger.ledger import Ledger, read_events
@@ -87,14 +88,12 @@ class Room:
     # What the pages ask for
 
     def about(self) -> Json:
-        """Return what does not change: the kind of answers, the labels by what is typed for them, who may answer."""
-        task, config = self.desk.task, self.desk.config
+        """Return what does not change: the widget that answers are given in, and who may answer."""
+        widget = self.desk.task.answer_format.widget()
         return {
             "run": self.desk.folder.resolve().name,
-            "asks": task.asks,
-            "labels": list(numbered(task.labels, len(task.labels) <= KEYS).items()),
-            "by_key": len(task.labels) <= KEYS,
-            "annotators": config.annotators or [],
+            "widget": {"name": widget.name, "help": widget.help, "data": dict(widget.data)},
+            "annotators": self.desk.config.annotators or [],
         }
 
     def next(self, who: str, tab: str) -> Json | None:
@@ -315,7 +314,7 @@ class Room:
 
     def _hand_out(self, id: str, who: str, tab: str) -> Json:
         """Give an example to a tab."""
-        wanted = self.desk.config.suggest or self.desk.task.asks == "text"  # summaries are made of the model's draft
+        wanted = self.desk.config.suggest or self.desk.task.answer_format.widget().drafted
         shown = self.desk.suggestion(id) if wanted else None
         now = self._clock()
         self._held = {name: held for name, held in self._held.items() if held.until > now or name == tab}
@@ -327,10 +326,11 @@ class Room:
         before = self._votes(id).get(who)
         said = [event for event in self.desk.state.given.get(id, []) if isinstance(event, AnswerEvent)]
         last = next((event for event in reversed(said) if event.by == who), None)
-        suggestion = shown and {**self._placed(shown["target"], id), "confidence": shown["confidence"]}
+        suggestion = shown and {**self._shown(shown["target"], id), "confidence": shown["confidence"]}
         return {
             "id": id,
             "why": self.desk.why(id),
+            "context": [{"name": name, "text": text} for name, text in context_of(example).items()],
             "texts": [
                 {"name": name, "text": text} for name, text in zip(task.columns(), task.texts(example), strict=True)
             ],
@@ -353,17 +353,12 @@ class Room:
         return self.desk.state.opinions.get(id, {})
 
     def _answer(self, event: AnswerEvent, id: str) -> Json:
-        """Return an answer as it would be typed, and its place in the last text, in characters, where it has one."""
-        if event.answered:
-            return self._placed(event.target, id)
-        return {"typed": self._typed(event, id), "start": None, "end": None}
+        """Return an answer as it would be typed, and what the widget needs to show it."""
+        return self._shown(event.target, id) if event.answered else {"typed": self._typed(event, id)}
 
-    def _placed(self, target: Target, id: str) -> Json:
-        typed = {"typed": self.desk.task.spell(target, self.desk.example(id)), "start": None, "end": None}
-        if self.desk.task.asks != "span" or not target["text"]:
-            return typed
-        start = target["answer_start"][0]
-        return {**typed, "start": start, "end": start + len(target["text"][0])}
+    def _shown(self, target: Target, id: str) -> Json:
+        kind = self.desk.task.answer_format
+        return {"typed": kind.format_answer(target, self.desk.example(id)), **kind.shown_value(target)}
 
     def _typed(self, event: AnswerEvent, id: str) -> str:
         return write_answer(self.desk.task, event, self.desk.example(id))

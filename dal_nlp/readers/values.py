@@ -13,6 +13,7 @@ from typing import Any
 
 from dal_nlp.core.errors import EmptyRow, RowError
 from dal_nlp.readers.literals import literal
+from dal_nlp.readers.spreadsheets import plain
 
 #: What other programs write where there is nothing. A label of such a spelling is one, and is said.
 _NOTHING = frozenset({"na", "n/a", "<na>", "nan", "nat", "none", "null", "nil", "#n/a"})
@@ -33,6 +34,9 @@ _WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
 _BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 _SCIENTIFIC = re.compile(r"[+-]?[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]{2,3}")
 _TRUE = frozenset({"true", "1", "yes", "y", "t"})
+#: Characters that a cell of a spreadsheet holds; it cuts off what is longer.
+_CELL = 32_000
+_BEGINNING = 40  # characters of a text in a message
 _LONGEST_INTEGER = 4300  # digits, as Python's own limit
 
 
@@ -197,6 +201,40 @@ def kind(value: object) -> str:
         type(None): "nothing",
     }
     return names.get(type(value), f"a {type(value).__name__}")
+
+
+def flat(text: str) -> str:
+    """Return what a text and the forms in which tables and tools give it back share."""
+    return " ".join(canonical_label(plain(text)).split())
+
+
+def same_text(one: str, other: str) -> bool:
+    """Tell whether two texts are one, whatever became of blanks, line ends and what a cell has no room for."""
+    if one == other:
+        return True
+    short, long = sorted((flat(one), flat(other)), key=len)
+    return short == long or (len(short) >= _CELL and long.startswith(short))
+
+
+def near_text(one: str, other: str) -> bool:
+    """Tell whether one text may be the other after a correction: they share most of their words."""
+    words = [set(flat(text).casefold().split()) for text in (one, other)]
+    return 2 * len(words[0] & words[1]) > len(words[0] | words[1])
+
+
+def is_rewritten(id: str, original: str) -> bool:
+    """Tell whether an id may be what a spreadsheet has made of another: rounded, or without the zeros in front."""
+    try:
+        one, other = float(id.replace(",", ".")), float(original)
+    except ValueError:
+        return False
+    return math.isclose(one, other, rel_tol=1e-2 if is_rewritten_id(id) else 1e-12)
+
+
+def beginning(text: str) -> str:
+    """Return how a text begins, for a message."""
+    shown = " ".join(text.split())
+    return repr(shown if len(shown) <= _BEGINNING else f"{shown[:_BEGINNING]}...")
 
 
 def _is_plain(value: object) -> bool:

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from dal_nlp.core.errors import UserError, nearest
-from dal_nlp.readers.inert import GUARDED, plain, restored_batch
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names
+from dal_nlp.readers.spreadsheets import GUARDED, plain, restored_batch
 from dal_nlp.readers.values import is_spreadsheet_error, text_of
 
 _ROWS = 4000

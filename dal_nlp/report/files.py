@@ -13,7 +13,7 @@ from typing import Any, Literal
 from dal_nlp.core.files import replace_file
 from dal_nlp.core.targets import readable
 from dal_nlp.ledger.state import State
-from dal_nlp.readers.inert import inert_rows
+from dal_nlp.readers.spreadsheets import inert_rows
 from dal_nlp.report.html import inline, render
 from dal_nlp.report.starting_point import starting_line
 from dal_nlp.report.summary import (
@@ -67,7 +67,7 @@ def write_queries(folder: Path, state: State) -> None:
 
     Then come the model's own answer, before it was told, and its confidence, both empty in round 0, and the characters
     that an annotator has to read. A cell that a spreadsheet would run as a formula (it begins with = + - @, a tab or a
-    line break) gets an apostrophe in front, and the row a mark by which it is read back; see ``readers.inert``.
+    line break) gets an apostrophe in front, and the row a mark by which it is read back; see ``readers.spreadsheets``.
     UTF-8 without a byte order mark; text cells are quoted, so line breaks inside them are safe.
     """
     header = ["round", "rank", "id", "score", "text", "model_answer", "confidence", "characters"]

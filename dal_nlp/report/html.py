@@ -1,19 +1,31 @@
 """Self-contained html pages: templates of the package, one style, pictures inside."""
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dal_nlp.core.text import counted, duration
 from dal_nlp.report.summary import cell
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 SHOWN_CHARACTERS, TITLE_CHARACTERS = 280, 2000
 
 
 def render(template: str, values: Mapping[str, Any]) -> bytes:
     """Fill a template of the package; texts are escaped, and a name that is missing is an error."""
-    import jinja2
     from markupsafe import Markup
+
+    style = resources.files("dal_nlp.report").joinpath("page.css").read_text(encoding="utf-8")
+    return _environment().get_template(template).render(values, style=Markup(style)).encode()
+
+
+@cache
+def _environment() -> "Environment":
+    """The templates of the package: made once, as it keeps what it has compiled."""
+    import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("dal_nlp.report", "."),
@@ -24,8 +36,7 @@ def render(template: str, values: Mapping[str, Any]) -> bytes:
     )
     environment.filters |= {"cell": cell, "counted": counted, "cut": cut, "duration": duration, "number": "{:,}".format}
     environment.globals |= {"shown": SHOWN_CHARACTERS, "in_title": TITLE_CHARACTERS}
-    style = resources.files("dal_nlp.report").joinpath("page.css").read_text(encoding="utf-8")
-    return environment.get_template(template).render(values, style=Markup(style)).encode()
+    return environment
 
 
 def inline(svg: bytes, colours: Mapping[str, str]) -> str:

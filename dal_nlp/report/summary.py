@@ -7,7 +7,7 @@ from typing import Any
 
 from dal_nlp.core.targets import readable
 from dal_nlp.core.text import counted, duration
-from dal_nlp.ledger.events import MetricsEvent, PseudoLabelsEvent, QueryEvent
+from dal_nlp.ledger.events import FinishedEvent, MetricsEvent, PseudoLabelsEvent, QueryEvent
 from dal_nlp.ledger.state import State
 from dal_nlp.report.excerpts import excerpt
 from dal_nlp.report.outlook import outlook
@@ -64,7 +64,18 @@ def finished_line(state: State) -> str:
         return ""
     values = ", ".join(f"{spoken(name)} {value:.3f}" for name, value in event.values.items())
     took = duration(event.train_seconds)
-    return f"All weights were trained once at the end, on {counted(event.labels, 'label')} in {took}: {values}."
+    labels = counted(event.labels, "label")
+    return f"All weights were trained once at the end, on {labels} in {took}: {values}.{_kept(event)}"
+
+
+def _kept(event: FinishedEvent) -> str:
+    """Say which model was kept, and what the sample that judged both says."""
+    if not event.difference:
+        return ""
+    gain, low, high = event.difference
+    kept = "It is kept" if event.kept else "The model of the last round is kept"
+    sure = "" if low > 0 or high < 0 else ", which may be chance"
+    return f" {kept}: on the {event.judged} set the difference is {gain:+.3f} [{low:+.3f}, {high:+.3f}]{sure}."
 
 
 def round_line(state: State) -> str:

@@ -16,6 +16,7 @@ from dal_nlp.core.config import Settings, merge
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.label_descriptions import with_descriptions
 from dal_nlp.core.moved_keys import with_moved_keys
+from dal_nlp.data.tables import as_files
 from dal_nlp.readers import yaml_text
 from dal_nlp.readers.demo import demo_settings
 from dal_nlp.session.pseudo_labels import check_policy_name
@@ -54,12 +55,16 @@ class RunConfig(Settings):
         """Put the recipe of the task, and of its demonstration where there is no data, under the given values."""
         if not isinstance(values, Mapping) or not isinstance(values.get("task"), str):
             return values
+        values = as_files(values)
         given = {key: value for key, value in values.items() if value is not None}
         given = _without_alias(with_descriptions(with_moved_keys(_spelled_out(given))))
         of_task = recipe(recipe_of(given["task"]))
         training = merge(of_task, given).get("training")
         mode = training.get("mode") if isinstance(training, Mapping) else None
-        layers = [of_task, _OF_MODE.get(str(mode), {})]
+        of_mode = dict(_OF_MODE.get(str(mode), {}))
+        if "query_size" in given:  # its number of rounds goes with its own size
+            of_mode.pop("rounds", None)
+        layers = [of_task, of_mode]
         if "data" not in given:
             layers.append(demo_settings(given["task"]))
         merged: dict[str, Any] = {}

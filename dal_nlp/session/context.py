@@ -19,7 +19,7 @@ from dal_nlp.core.errors import Unsupported, UserError, nearest
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import generator, torch_seeded
 from dal_nlp.core.targets import Target, decode, encode_target
-from dal_nlp.core.task import Task
+from dal_nlp.core.task import Capability, Task
 from dal_nlp.learners.head_learner import HeadLearner
 from dal_nlp.learners.learner import FullLearner, Learner
 from dal_nlp.learners.lora_learner import LoraLearner, check_peft
@@ -38,9 +38,10 @@ from dal_nlp.session.pseudo_labels import Policy, check_policy, make_policy
 from dal_nlp.session.query import draw_candidates
 from dal_nlp.session.stopping import ON_EXAMPLES, ON_STOP_SET, check_metrics, reads
 from dal_nlp.strategies import check_fit, check_states, make_strategy
-from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS, Strategy
+from dal_nlp.strategies.base import Strategy
 from dal_nlp.strategies.normalized_entropy import normalized_entropy
 from dal_nlp.tasks import make_task
+from dal_nlp.tasks.metrics import paired_difference
 
 #: What trains, by ``training.mode``.
 LEARNERS: Mapping[str, type[Learner]] = {"full": FullLearner, "head": HeadLearner, "lora": LoraLearner}
@@ -98,25 +99,25 @@ class Workspace:
             files.note(remark)
         files.hold_fast()
         self._load(source)
-        if config.training.mode == "head" and "draws" in self._initial.requires | self._strategy.requires:
+        if config.training.mode == "head" and Capability.DRAWS in self._initial.requires | self._strategy.requires:
             files.note("The encoder is frozen, so draws are those of the output layer alone (draws.kind head).")
         for remark in [*self.task.remarks({"pool": self._data, **self._given}), *self.learner.remarks()]:
             files.note(remark)
 
     def _check_names(self) -> None:
-        offers = self.task.offers | self._model_offers()
-        check_fit(self.config.initial_strategy, self._initial, offers)
+        capabilities = self.task.capabilities | self._model_capabilities()
+        check_fit(self.config.initial_strategy, self._initial, capabilities)
         if self.config.training.mode == "head":
             self._check_head()
         if self.config.training.mode == "lora":
             check_peft()
         if self.config.track is not None:
             check_tracker(self.config.track)
-        check_fit(self.config.strategy, self._strategy, offers | {PREDICTED_LOSS})
+        check_fit(self.config.strategy, self._strategy, capabilities | {Capability.PREDICTED_LOSS})
         if self.config.query.prefilter is not None:
-            check_fit(self.config.query.prefilter, make_strategy(self.config.query.prefilter, {}), offers)
-        check_policy(self._policy, self.config.pseudo_labels.policy, self.task.offers)
-        if self.config.query.max_per_group and "groups" not in self.task.offers:
+            check_fit(self.config.query.prefilter, make_strategy(self.config.query.prefilter, {}), capabilities)
+        check_policy(self._policy, self.config.pseudo_labels.policy, self.task.capabilities)
+        if self.config.query.max_per_group and Capability.GROUPS not in self.task.capabilities:
             raise Unsupported(NO_GROUPS)
         check_metrics(self.config, self.task.metrics)
         for metric in self.config.target or {}:
@@ -130,28 +131,28 @@ class Workspace:
 
     def _check_head(self) -> None:
         """Refuse what a frozen encoder cannot serve."""
-        if "pooled output" not in self.task.offers:
+        if Capability.POOLED_OUTPUT not in self.task.capabilities:
             raise Unsupported(
-                f"--train head trains a layer on one vector for each text, and the task {self.config.task!r} reads "
-                "every token: leave --train out."
+                f"--train head trains a layer of labels on one vector for each text, and the task {self.config.task!r} "
+                "has no such layer: use --train full."
             )
-        if MASKED_LM in self._strategy.requires:
+        if Capability.MASKED_LM in self._strategy.requires:
             raise Unsupported(
                 f"With --train head {self.config.strategy!r} would have a language model read all texts every round: "
                 f"use --initial-strategy {self.config.strategy}, and another --strategy."
             )
 
-    def _model_offers(self) -> frozenset[str]:
-        """Return what the pretrained model offers; it is looked at only where a strategy asks for it."""
-        if MASKED_LM not in self._initial.requires | self._strategy.requires:
+    def _model_capabilities(self) -> frozenset[Capability]:
+        """Return those of the pretrained model; it is looked at only where a strategy requires one."""
+        if Capability.MASKED_LM not in self._initial.requires | self._strategy.requires:
             return frozenset()
         known = has_masked_lm(resolve(self.config.model, self._progress, self.config.revision))
-        return frozenset({MASKED_LM}) if known else frozenset()
+        return frozenset({Capability.MASKED_LM}) if known else frozenset()
 
     def _load(self, source: str) -> None:
         """Tokenise, once per run, and make what trains and what answers."""
         self._progress.say(f"Tokenizing {len(self.corpus)} texts")
-        predicts_loss = PREDICTED_LOSS in self._strategy.requires
+        predicts_loss = Capability.PREDICTED_LOSS in self._strategy.requires
         learner = LEARNERS[self.config.training.mode]
         self._source = source
         self._use(learner(self.config, self.task, source, self.folder, self._progress, predicts_loss))
@@ -161,7 +162,7 @@ class Workspace:
         if not state.queries and state.audit is None:
             self._check_model()
         for name, strategy in ((self.config.initial_strategy, self._initial), (self.config.strategy, self._strategy)):
-            if "draws" in strategy.requires and (strategy is self._initial or not self.learner.has_dropout):
+            if Capability.DRAWS in strategy.requires and (strategy is self._initial or not self.learner.has_dropout):
                 check_draws(name, self._pool(self._data.select(range(min(8, len(self._data)))), -1))
 
     def _some_texts(self) -> list[str]:
@@ -182,7 +183,7 @@ class Workspace:
             name: strategy
             for name, strategy in strategies.items()
             if strategy.reads_states
-            and (self.config.query.embedding_model is None or PREDICTED_LOSS in strategy.requires)
+            and (self.config.query.embedding_model is None or Capability.PREDICTED_LOSS in strategy.requires)
         }
         if not read and self.config.query.dedupe is None:
             return
@@ -191,7 +192,7 @@ class Workspace:
         if gives_states(self._pool(self._data, -1, rows=few)):
             return
         for name, strategy in read.items():
-            check_states(name, strategy, self.task.offers, type(model).__name__)
+            check_states(name, strategy, self.task.capabilities, type(model).__name__)
         self._note(
             f"query.dedupe is left out, as {type(model).__name__} does not give the hidden states that it reads."
         )
@@ -416,6 +417,39 @@ class Workspace:
             "agreement": self._agreement(round),
             "validation": self._evaluate(validation, round)[0] if validation else None,
         }
+
+    @property
+    def pool_examples(self) -> Dataset:
+        """The pool, as the learner sees it."""
+        return self._data
+
+    def known_labels(self) -> Dataset:
+        """Return the examples whose labels are known before a run: those given, else those of the pool's own file."""
+        if "labeled" in self._given:
+            return self._given["labeled"]
+        column = self._data.data.column("target")
+        return self._data.select(np.flatnonzero(~np.asarray(column.is_null())))
+
+    def judging(self) -> tuple[str, Dataset | None]:
+        """Return what may decide between two models, and its name: never the test set; None where there is nothing."""
+        if "validation" in self._given:
+            return "validation", self._given["validation"]
+        audited = self._audited()
+        return ("audit", audited) if len(audited) else ("", None)
+
+    def answers_to(self, examples: Dataset, round: int) -> list[Target]:
+        """Return what the model of a round answers to some examples."""
+        return [prediction.target for prediction in self._pool(examples, round).predict()]
+
+    def gain(self, first: Sequence[Target], second: Sequence[Target], targets: Sequence[Target]) -> list[float]:
+        """Return by how much second answers are better than first ones, by the headline metric: [value, low, high]."""
+        headline = self.task.metrics[0]
+        rng = generator(self.config.seed, 0, "gain")
+
+        def score(predictions: Sequence[Target], truth: Sequence[Target]) -> float:
+            return self.task.evaluate(predictions, truth)[headline]
+
+        return list(paired_difference(score, first, second, targets, rng))
 
     def measure_start(self) -> dict[str, Any] | None:
         """Return the values of the model that no label has trained and their intervals; None where it cannot answer."""

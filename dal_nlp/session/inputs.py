@@ -1,7 +1,7 @@
 """The files of a run: read, checked against each other and against what the run folder holds, and held fast."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from dal_nlp.annotation import Oracle
@@ -9,16 +9,17 @@ from dal_nlp.core.distributed import check_same, is_main, main_first, step
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.targets import Target
-from dal_nlp.core.task import Task
+from dal_nlp.core.task import Capability, Task
 from dal_nlp.core.text import counted
 from dal_nlp.data.corpus import Corpus, read_corpus, read_pool, write_rejected
-from dal_nlp.data.examples import class_names
+from dal_nlp.data.examples import class_names, text_of_fields
 from dal_nlp.data.joined_answers import read_answers
 from dal_nlp.data.label_checks import check_labels
 from dal_nlp.ledger.events import ConfigEvent, NoteEvent, PoolEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.pool import fetch
 from dal_nlp.readers.text_files import place
+from dal_nlp.readers.values import beginning, near_text
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.folder import refuse_differences, write_config
 
@@ -66,30 +67,39 @@ class Files:
         sources = {"test": config.test, "validation": config.validation, "labeled": config.labeled}
         classes = class_names([source for source in (config.data, *sources.values()) if source], task)
         self.given: dict[str, Corpus] = {}
+
+        def read_set(name: str, source: str, unwanted: Collection[str] = ()) -> None:
+            self._progress.say(f"Reading {source}")
+            self.given[name] = read_corpus(
+                *(source, task, config, cache, name),
+                need_targets=True,
+                exclude={other: corpus.contents for other, corpus in self.given.items() if other != name},
+                strict=config.strict,
+                classes=classes,
+                unwanted=unwanted,
+            )
+
+        def read_all_others() -> Corpus:
+            self._progress.say(f"Reading {config.data}")
+            return read_pool(
+                *(config.data or "", task, config, cache),
+                need_targets=self._oracle.from_file,
+                answers=read_answers(config.answers, task, config, self._remarks) if config.answers else None,
+                exclude={name: corpus.contents for name, corpus in self.given.items()},
+                strict=config.strict,
+                classes=classes,
+                beside={name: corpus.known for name, corpus in self.given.items()},
+                previous=self._ledger.state.pool.digest if self._ledger.state.pool else None,
+            )
+
         for name, source in sources.items():
             if source:
-                self._progress.say(f"Reading {source}")
-                others = {other: corpus.contents for other, corpus in self.given.items()}
-                self.given[name] = read_corpus(
-                    *(source, task, config, cache, name),
-                    need_targets=True,
-                    exclude=others,
-                    strict=config.strict,
-                    classes=classes,
-                )
-        self._progress.say(f"Reading {config.data}")
-        self.corpus = read_pool(
-            config.data,
-            task,
-            config,
-            cache,
-            need_targets=self._oracle.from_file,
-            answers=read_answers(config.answers, task, config, self._remarks) if config.answers else None,
-            exclude={name: corpus.contents for name, corpus in self.given.items()},
-            strict=config.strict,
-            classes=classes,
-            previous=self._ledger.state.pool.digest if self._ledger.state.pool else None,
-        )
+                read_set(name, source)
+        self.corpus = read_all_others()
+        unwanted = self._compare_ids()
+        if unwanted and config.labeled:  # only what the pool says of their ids tells which they are
+            read_set("labeled", config.labeled, unwanted)
+            self.corpus = read_all_others()
         for corpus in (self.corpus, *self.given.values()):
             self._remarks += corpus.remarks
         self._task.learn_labels(
@@ -102,9 +112,36 @@ class Files:
             )
         self._compare_labels()
 
+    def _compare_ids(self) -> list[str]:
+        """Name ids that a file has for other texts than the pool; return those whose labels are not to be taken.
+
+        Raises:
+            UserError: None of the labels that the team has would be left.
+        """
+        unwanted: list[str] = []
+        for name, clash in self.corpus.clashes.items():
+            other, ids = self.given[name], clash["ids"]
+            theirs = [text_of_fields(other.example(id)) for id in ids[: len(clash["texts"])]]
+            same_ids = clash["joined"] or any(map(near_text, theirs, clash["texts"]))
+            text = (
+                f"{other.source} has {counted(len(ids), 'id')} of {self.config.data} for another text, such as "
+                f"{ids[0]!r}: {beginning(theirs[0])}, and in the pool {beginning(clash['texts'][0])}"
+            )
+            if name != "labeled" or not same_ids:
+                self._remarks.append(f"{text}. Each text keeps the answer beside it.")
+            elif len(ids) == len(other):
+                raise UserError(
+                    f"{text}, and none of its labels can be taken: put each id beside its text again, or say that "
+                    "there are no ids with --id-column none."
+                )
+            else:
+                self._remarks.append(f"{text}. The labels of such rows are not taken.")
+                unwanted += ids
+        return unwanted
+
     def _compare_labels(self) -> None:
         """Refuse a simulation that can show one label only, and find the labels that only measure."""
-        if "shared outcomes" not in self._task.offers:
+        if Capability.SHARED_OUTCOMES not in self._task.capabilities:
             return
         corpora = {self.config.data or "": self.corpus, **{c.source: c for c in self.given.values()}}
         counts = {source: corpus.target_counts() for source, corpus in corpora.items()}

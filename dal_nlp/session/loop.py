@@ -15,13 +15,14 @@ import numpy as np
 
 from dal_nlp.annotation import Answer, Channel, Label, Opinion, Oracle
 from dal_nlp.annotation.simulated import Answerer
-from dal_nlp.core.distributed import GONE, check_same, is_main, share, share_each, step
+from dal_nlp.core.distributed import GONE, check_same, is_main, main_first, share, share_each, step
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Console, Logged, Progress, Silent
 from dal_nlp.core.rng import generator
-from dal_nlp.core.targets import Target
+from dal_nlp.core.targets import Target, decode
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted
+from dal_nlp.data.tables import keep
 from dal_nlp.ledger.events import (
     AuditEvent,
     Event,
@@ -118,6 +119,8 @@ class Session:
         """
         check_same("setting", settings(self.config))
         folder = share(choose_folder(self.config))
+        with main_first():
+            self.config = keep(self.config, folder)
         with ExitStack() as opened:
             self._ledger = opened.enter_context(self._given_ledger or Ledger(folder, GONE))
             self._state = self._ledger.state
@@ -354,10 +357,23 @@ class Session:
         work = self._work
         learner = work.learner
         self._restore(round)
-        if work.config.finish == "full":
+        if work.config.finish != "none":
+            judged, examples = work.judging()
+            first = None if examples is None else work.answers_to(examples, round)
             work.train_whole()
             if self._state.finished is None or work.learner.fitted(round) is None:
-                self._ledger.append(FinishedEvent(**self._measured(round, self._fit(round))))
+                done = self._fit(round)
+                gain: list[float] = []
+                if first is not None:
+                    examples = work.judging()[1]  # as what trains all weights reads them
+                    assert examples is not None
+                    targets = [decode(text) for text in examples["target"]]
+                    gain = work.gain(first, work.answers_to(examples, round), targets)
+                kept = not gain or gain[0] > 0 or work.config.finish == "full-always"
+                measured = self._measured(round, done)
+                self._ledger.append(FinishedEvent(**measured, kept=kept, difference=gain, judged=judged))
+            assert self._state.finished is not None
+            learner.keep_tuned(self._state.finished.kept)
         learner.finish(round)
 
     def _report(self) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dal_nlp.core.config import PseudoLabelsConfig
 from dal_nlp.core.errors import Unsupported
 from dal_nlp.core.plugins import import_class
+from dal_nlp.core.task import Capability
 
 if TYPE_CHECKING:
     from dal_nlp.models.pool import Pool, Probe
@@ -42,11 +43,11 @@ class Policy(ABC):
     """Chooses pseudo-labels; knows no task, model or tokenizer.
 
     Attributes:
-        requires: What the task must offer, such as "shared outcomes".
+        requires: The capabilities that the task must have.
         reads: What it measures; the pass that the strategy makes measures it too.
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset({"shared outcomes"})
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.SHARED_OUTCOMES})
     reads: ClassVar["tuple[Probe, ...]"] = ()
 
     def __init__(self, config: PseudoLabelsConfig) -> None:
@@ -81,9 +82,9 @@ def check_policy_name(config: PseudoLabelsConfig) -> None:
         make_policy(config)
 
 
-def check_policy(policy: Policy | None, name: str, offers: frozenset[str]) -> None:
-    """Raise ``Unsupported`` where a policy requires what the task does not offer."""
-    missing = policy.requires - offers if policy else frozenset()
+def check_policy(policy: Policy | None, name: str, capabilities: frozenset[Capability]) -> None:
+    """Raise ``Unsupported`` where a policy requires a capability that the task does not have."""
+    missing = policy.requires - capabilities if policy else frozenset()
     if missing:
         raise Unsupported(
             f"Pseudo-labels by {name!r} need {' and '.join(sorted(missing))}, which this task does not have: leave "

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dal_nlp.core.config import QueryConfig
 from dal_nlp.core.distributed import share
 from dal_nlp.core.errors import NoStates
+from dal_nlp.core.task import Capability
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.strategies import make_strategy, probes
@@ -43,7 +44,7 @@ def query(
     measure: what it leaves out is never measured by the strategy. It works from the first labels on, and before them
     where the strategy reads texts that the model has to write.
     """
-    early = "generated texts" in strategy.requires
+    early = Capability.GENERATED_TEXTS in strategy.requires
     if options.prefilter is None or not (pool.has_labelled or early):
         return _query(name, strategy, pool, k, rng, options)
     keep = min(len(pool), max(k, options.prefilter_keep or KEEP * k))

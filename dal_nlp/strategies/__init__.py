@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from dal_nlp.core.errors import Unsupported, UserError, unknown
 from dal_nlp.core.plugins import construct, import_class
-from dal_nlp.strategies.base import MASKED_LM, PREDICTED_LOSS
+from dal_nlp.core.task import Capability
 
 if TYPE_CHECKING:
     from dal_nlp.strategies.base import Strategy
@@ -50,11 +50,11 @@ STRATEGIES: Mapping[str, str] = {
 }
 
 #: Why what a strategy requires may not be there; where nothing else is said, it is the task that lacks it.
-_LACKING: Mapping[str, str] = {
-    PREDICTED_LOSS: "which only the models that a run has trained for it have (the first choice, and dal_nlp.select(), "
-    "have none)",
-    MASKED_LM: "which this model has no head for (sentence encoders have none, and dal_nlp.select() has the classifier "
-    "alone: try a run with --model bert)",
+_LACKING: Mapping[Capability, str] = {
+    Capability.PREDICTED_LOSS: "which only the models that a run has trained for it have (the first choice, and "
+    "dal_nlp.select(), have none)",
+    Capability.MASKED_LM: "which this model has no head for (sentence encoders have none, and dal_nlp.select() has the "
+    "classifier alone: try a run with --model bert)",
 }
 
 #: Names that stand for a strategy and for other settings; the configuration puts these in their place.
@@ -93,17 +93,17 @@ def make_strategy(name: str, options: Mapping[str, Any]) -> "Strategy":
     return construct("strategy", strategy_class(name), options)
 
 
-def check_fit(name: str, strategy: "Strategy", offers: frozenset[str]) -> None:
-    """Raise ``Unsupported`` where a strategy requires what is not offered, with those that do fit.
+def check_fit(name: str, strategy: "Strategy", capabilities: frozenset[Capability]) -> None:
+    """Raise ``Unsupported`` where a strategy requires a capability that is not there, with those that do fit.
 
     Args:
         name: The strategy's name, for the message.
         strategy: What is checked.
-        offers: What the task offers, and what the run and its model do beside it.
+        capabilities: Those of the task, and of the run and its model beside it.
     """
-    missing = strategy.requires - offers
+    missing = strategy.requires - capabilities
     if missing:
-        fitting = sorted(key for key in STRATEGIES if strategy_class(key).requires <= offers)
+        fitting = sorted(key for key in STRATEGIES if strategy_class(key).requires <= capabilities)
         needs = [f"{need}, {_LACKING.get(need, 'which this task does not have')}" for need in sorted(missing)]
         raise Unsupported(f"The strategy {name!r} needs {'; and '.join(needs)}; these fit: {', '.join(fitting)}.")
 

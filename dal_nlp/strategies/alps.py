@@ -13,7 +13,7 @@ from dal_nlp.core.rng import derive, generator
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Array, Dense
-from dal_nlp.strategies.base import MASKED_LM, Selection, Strategy
+from dal_nlp.strategies.base import Capability, Selection, Strategy
 from dal_nlp.strategies.selectors import nearest_to_centres, unit
 
 #: Tokens that a surprisal vector covers (the length at which the paper cuts its texts).
@@ -45,7 +45,7 @@ class Alps(Strategy):
         share: Share of the tokens whose surprisal counts.
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset({MASKED_LM})
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.MASKED_LM})
 
     share: Annotated[float, Field(gt=0, le=1)] = 0.15
 

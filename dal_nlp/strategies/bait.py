@@ -12,7 +12,7 @@ from torch import Tensor
 from dal_nlp.core.errors import BrokenModelError, UserError
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.pool import Pool
-from dal_nlp.strategies.base import Selection, Strategy
+from dal_nlp.strategies.base import Capability, Selection, Strategy
 from dal_nlp.strategies.fisher import Doubles, Floats, Objective, fisher_weights, information
 
 #: Scores that differ by less than this share are equal, and chance decides.
@@ -42,7 +42,7 @@ class Bait(Strategy):
         max_dim: Largest D.
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset({"shared outcomes"})
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.SHARED_OUTCOMES})
 
     regularisation: float = 1.0
     max_dim: int = 4096

@@ -9,13 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dal_nlp.core.errors import UserError
+from dal_nlp.core.task import Capability as Capability
 
 if TYPE_CHECKING:
     from dal_nlp.models.pool import Pool
-
-#: What a strategy may require of a run beside what tasks offer: a head that learns to predict losses in every fit, and
-#: a pretrained checkpoint with a masked-LM head.
-PREDICTED_LOSS, MASKED_LM = "predicted loss", "masked language model"
 
 
 @dataclass(frozen=True)
@@ -37,13 +34,13 @@ class Strategy(ABC):
     """Chooses examples; knows no task, model or tokenizer.
 
     Attributes:
-        requires: What the task and the model must offer, such as "shared outcomes"; a strategy whose requirements are
+        requires: The capabilities that the task and the model must have; a strategy whose requirements are
             not met is refused before any model is loaded.
         reads_states: Whether it reads hidden states (``Forward.embedding``, ``Forward.hidden``), which some models do
             not have for each token; it is refused for these when the model is there.
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset()
+    requires: ClassVar[frozenset[Capability]] = frozenset()
     reads_states: ClassVar[bool] = False
 
     @abstractmethod

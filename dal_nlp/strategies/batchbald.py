@@ -16,7 +16,7 @@ from torch import Tensor
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.strategies import probes
-from dal_nlp.strategies.base import Selection, Strategy
+from dal_nlp.strategies.base import Capability, Selection, Strategy
 from dal_nlp.strategies.information import DECIMALS, ROOM, entropy, probabilities
 from dal_nlp.strategies.selectors import descending
 
@@ -53,7 +53,7 @@ class BatchBald(Strategy):
         samples: Most combinations of answers that are enumerated, and how many are sampled beyond.
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset({"draws", "shared outcomes"})
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.DRAWS, Capability.SHARED_OUTCOMES})
 
     samples: Annotated[int, Field(ge=1)] = 10_000
 

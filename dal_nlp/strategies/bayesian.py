@@ -16,6 +16,7 @@ from torch import Tensor
 from dal_nlp.core.categoricals import Categoricals, entropy
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.pool import Pool
+from dal_nlp.strategies.base import Capability
 from dal_nlp.strategies.scored import Scored
 from dal_nlp.strategies.selectors import Scores
 
@@ -35,7 +36,7 @@ class Bald(Scored):
     Deviations: with draws.kind fixed, draw k has the same masks for every example; the paper draws new ones.
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset({"draws"})
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.DRAWS})
 
     def scores(self, pool: Pool, rng: np.random.Generator) -> Scores:
         """Return the mutual information, (N,)."""
@@ -54,7 +55,7 @@ class MeanStd(Scored):
     Deviations: outcomes that are impossible in an example (padding) do not count in the average.
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset({"draws"})
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.DRAWS})
 
     def scores(self, pool: Pool, rng: np.random.Generator) -> Scores:
         """Return the mean standard deviation, (N,)."""
@@ -75,7 +76,7 @@ class VariationRatio(Scored):
     Deviations: none.
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset({"draws"})
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.DRAWS})
 
     def scores(self, pool: Pool, rng: np.random.Generator) -> Scores:
         """Return the shares of dissenting draws, (N,)."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.pool import Pool
+from dal_nlp.strategies.base import Capability
 from dal_nlp.strategies.bleu import bleu_variance
 from dal_nlp.strategies.scored import Scored
 from dal_nlp.strategies.selectors import Scores
@@ -39,7 +40,7 @@ class BleuVariance(Scored):
     """
 
     degenerate: Annotated[float, Field(gt=0)] = DEGENERATE
-    requires: ClassVar[frozenset[str]] = frozenset({"draws", "generated texts"})
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.DRAWS, Capability.GENERATED_TEXTS})
 
     def scores(self, pool: Pool, rng: np.random.Generator) -> Scores:
         """Return the variances, (N,), 0 where they are degenerate."""

@@ -9,7 +9,7 @@ from pydantic import Field
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.strategies import probes
-from dal_nlp.strategies.base import Selection, Strategy
+from dal_nlp.strategies.base import Capability, Selection, Strategy
 from dal_nlp.strategies.clustering import blocks
 from dal_nlp.strategies.selectors import Scores, top_k, unit
 
@@ -34,7 +34,7 @@ class Cal(Strategy):
 
     neighbours: Annotated[int, Field(ge=1)] = 10
     reads_states: ClassVar[bool] = True
-    requires: ClassVar[frozenset[str]] = frozenset({"shared outcomes"})
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.SHARED_OUTCOMES})
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Choose the k largest divergences; raises ``Unsupported`` where nothing is labelled yet."""

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Array, Positions
-from dal_nlp.strategies.base import Selection, Strategy
+from dal_nlp.strategies.base import Capability, Selection, Strategy
 from dal_nlp.strategies.bleuvar import DEGENERATE, bleu_variances
 from dal_nlp.strategies.clustering import embeddings
 from dal_nlp.strategies.idds import Diversity
@@ -52,7 +52,7 @@ class Dual(Strategy):
     degenerate: Annotated[float, Field(gt=0)] = DEGENERATE
     lam: Annotated[float, Field(ge=0, le=1)] = 2 / 3
     reads_states: ClassVar[bool] = True
-    requires: ClassVar[frozenset[str]] = frozenset({"draws", "generated texts"})
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.DRAWS, Capability.GENERATED_TEXTS})
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Choose share x k documents and draw the others."""

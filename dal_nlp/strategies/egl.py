@@ -8,7 +8,7 @@ from torch import Tensor
 from dal_nlp.core import categoricals
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.pool import Pool
-from dal_nlp.strategies.base import Selection, Strategy
+from dal_nlp.strategies.base import Capability, Selection, Strategy
 from dal_nlp.strategies.selectors import top_k
 
 
@@ -26,7 +26,7 @@ class EGL(Strategy):
         Euclidean, where some packages sum the absolute values.
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset({"shared outcomes"})
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.SHARED_OUTCOMES})
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Choose the k largest expected lengths."""

@@ -11,6 +11,7 @@ from pydantic import Field
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.strategies import probes
+from dal_nlp.strategies.base import Capability
 from dal_nlp.strategies.information import DECIMALS, ROOM, entropy, probabilities
 from dal_nlp.strategies.scored import Scored
 from dal_nlp.strategies.selectors import Scores
@@ -33,7 +34,7 @@ class Epig(Scored):
         targets: T, how many examples of the pool stand for what will be predicted.
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset({"draws", "shared outcomes"})
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.DRAWS, Capability.SHARED_OUTCOMES})
 
     targets: Annotated[int, Field(ge=1)] = 200
 

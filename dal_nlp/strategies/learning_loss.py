@@ -6,7 +6,7 @@ import numpy as np
 
 from dal_nlp.models.pool import Pool
 from dal_nlp.strategies import probes
-from dal_nlp.strategies.base import PREDICTED_LOSS
+from dal_nlp.strategies.base import Capability
 from dal_nlp.strategies.scored import Scored
 from dal_nlp.strategies.selectors import Scores
 
@@ -32,7 +32,7 @@ class LearningLoss(Scored):
     """
 
     reads_states: ClassVar[bool] = True
-    requires: ClassVar[frozenset[str]] = frozenset({PREDICTED_LOSS})
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.PREDICTED_LOSS})
 
     def scores(self, pool: Pool, rng: np.random.Generator) -> Scores:
         """Return the predicted losses, (N,)."""

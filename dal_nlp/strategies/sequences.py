@@ -13,6 +13,7 @@ from torch import Tensor
 from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.pool import Pool
+from dal_nlp.strategies.base import Capability
 from dal_nlp.strategies.scored import Scored
 from dal_nlp.strategies.selectors import Scores
 
@@ -49,7 +50,7 @@ class ENSP(Scored):
     Deviations: all draws are asked about one answer; the released code writes an answer anew with each.
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset({"draws"})
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.DRAWS})
 
     def scores(self, pool: Pool, rng: np.random.Generator) -> Scores:
         """Return one minus the mean probabilities, (N,)."""
@@ -70,7 +71,7 @@ class ENSV(Scored):
     Deviations: as for ``ensp``.
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset({"draws"})
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.DRAWS})
 
     def scores(self, pool: Pool, rng: np.random.Generator) -> Scores:
         """Return the variances, (N,)."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.pool import Pool
+from dal_nlp.strategies.base import Capability
 from dal_nlp.strategies.scored import Scored
 from dal_nlp.strategies.selectors import Scores
 
@@ -34,7 +35,7 @@ class SpanDisagreement(Scored):
         answers: How many of the most likely outcomes are looked at.
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset({"answer texts"})
+    requires: ClassVar[frozenset[Capability]] = frozenset({Capability.ANSWER_TEXTS})
 
     answers: Annotated[int, Field(ge=2)] = 20
 

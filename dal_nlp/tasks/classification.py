@@ -1,5 +1,7 @@
 """Text classification: one categorical over the labels (F = 1, C = number of labels)."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,26 +9,23 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from dal_nlp.core.caches import Cache
-from dal_nlp.core.categoricals import Categoricals
+from dal_nlp.answer_formats.label import LabelFormat
+from dal_nlp.core.answer_format import AnswerFormat
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import RowError, Unsupported, UserError, nearest
+from dal_nlp.core.errors import RowError, UserError, nearest
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.targets import Target
-from dal_nlp.core.task import Batch, Example, Feeding, Prediction, pad
+from dal_nlp.core.task import Batch, Capability, Example, Feeding, Prediction, Task, pad
 from dal_nlp.data.text_windows import WINDOWS, encode_windows, rows_of, window_size
-from dal_nlp.models.loading import known_labels
-from dal_nlp.models.reading import Wanted, settle
 from dal_nlp.readers.values import canonical_label, label_of, read_text
 from dal_nlp.tasks import metrics
-from dal_nlp.tasks.metrics import cohen_kappa
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from torch import Tensor, nn
+
+    from dal_nlp.core.categoricals import Categoricals
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class ClassificationOptions:
     """There are none."""
 
 
-class Classification:
+class Classification(Task):
     """One label a text, or a pair of texts.
 
     Args:
@@ -48,12 +47,10 @@ class Classification:
 
     recipe: ClassVar[str] = "classification"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
-    offers: ClassVar[frozenset[str]] = frozenset({"shared outcomes", "draws", "pooled output"})
-    asks: ClassVar[Literal["label", "span", "text"]] = "label"
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.SHARED_OUTCOMES, Capability.DRAWS, Capability.POOLED_OUTPUT}
+    )
     may_collapse: ClassVar[bool] = True
-    calibrates: bool = False
-    ready: bool = False
-    reduction: Literal["sum", "mean"] = "sum"
 
     def __init__(
         self,
@@ -71,7 +68,7 @@ class Classification:
         self._max_length, self._fixed = max_length, fixed
 
     @classmethod
-    def from_config(cls, config: Settings) -> "Classification":
+    def from_config(cls, config: Settings) -> Classification:
         """Build the task of a run; raises ``UserError`` for more than two text columns or a label set of one."""
         construct("task", ClassificationOptions, config.task_options)
         if not 1 <= len(config.text_column) <= 2:
@@ -86,9 +83,7 @@ class Classification:
         )
 
     @classmethod
-    def for_model(
-        cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]
-    ) -> "Classification":
+    def for_model(cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]) -> Classification:
         """Build the task around a sequence classifier, whose ``config.id2label`` names the labels.
 
         Raises:
@@ -98,6 +93,8 @@ class Classification:
             raise UserError(f"{type(model).__name__} answers questions: pass task='qa'.")
         construct("task", ClassificationOptions, options)
         config: Any = model.config
+        from dal_nlp.models.loading import known_labels
+
         labels = known_labels(config)
         if len(labels) < 2:
             raise UserError(
@@ -157,7 +154,21 @@ class Classification:
     def read_target(self, row: Mapping[str, Any]) -> Target | None:
         """Return the label as text; raises ``RowError`` for several labels and for one outside ``labels``."""
         label = label_of(row.get(self._label_column))
-        return None if label is None else self.parse(label, row)
+        return None if label is None else self._known(label)
+
+    def _known(self, text: str) -> Target:
+        """Return the label as it is known, or in its canonical form; raises ``RowError`` for one that was not given."""
+        label = text.strip()
+        if label not in self.labels:
+            label = canonical_label(label)
+            label = next((known for known in self.labels if canonical_label(known) == label), label)
+        if self._fixed and label not in self.labels:
+            comma = """ (with a comma, in double quotes: --labels '"a, b",c')""" if "," in label else ""
+            raise RowError(
+                f"has the label {label!r}, which is not one of {', '.join(self.labels)}{nearest(label, self.labels)}: "
+                f"correct it or add it to --labels{comma}"
+            )
+        return label
 
     def further_columns(self) -> list[str]:
         """Return nothing: texts and a label are all."""
@@ -177,9 +188,6 @@ class Classification:
                 "correct --label-column."
             )
 
-    def check_model(self, source: str) -> None:
-        """Do nothing: whatever has an encoder can be loaded with the task's output layer."""
-
     def load(self, source: str) -> nn.Module:
         """Load a sequence classifier with one output for every label."""
         from dal_nlp.models.loading import load_classifier
@@ -190,6 +198,7 @@ class Classification:
 
     def _settle(self, model: nn.Module, source: str, trusted: bool) -> None:
         """Find out how the model has to be fed."""
+        from dal_nlp.models.reading import Wanted, settle
 
         def read(inputs: Mapping[str, Tensor]) -> list[Tensor]:
             logits = self.logits(model(**inputs))
@@ -229,7 +238,7 @@ class Classification:
         known = (self.tokenizer.unk_token_id, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id)
         return next(int(token) for token in known if token is not None)
 
-    def remarks(self, data: Mapping[str, "Dataset"]) -> list[str]:
+    def remarks(self, data: Mapping[str, Dataset]) -> list[str]:
         """Say how many texts are cut, or are read in windows."""
         found = []
         for name, rows in data.items():
@@ -249,6 +258,8 @@ class Classification:
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pad to the longest text of the batch, on the tokenizer's side."""
+        import torch
+
         side = self.tokenizer.padding_side
         names = [name for name in self.tokenizer.model_input_names if name in examples[0]]
         parts = [rows_of({name: e[name] for name in (*names, WINDOWS) if name in e}) for e in examples]
@@ -263,31 +274,6 @@ class Classification:
         labels = torch.tensor([self.labels.index(e["target"]) for e in examples]) if known else None
         return Batch(inputs, owner, len(examples), labels)
 
-    def trainable(self, example: Example) -> bool:
-        """Return True: the model has an output for every label."""
-        return True
-
-    def calibration(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> Tensor:
-        """Return nothing: there is nothing to calibrate."""
-        raise NotImplementedError
-
-    def calibrate(
-        self, model: nn.Module, measured: NDArray[np.floating[Any]] | None, targets: Sequence[Target] | None
-    ) -> None:
-        """Do nothing: the most likely label needs no threshold."""
-
-    def prepare(self, model: nn.Module, batch: Batch) -> Batch:
-        """Return the batch as it is."""
-        return batch
-
-    def inputs(self, model: nn.Module, batch: Batch, written: Cache) -> Batch:
-        """Return the batch as it is."""
-        return batch
-
-    def write(self, model: nn.Module, batch: Batch, written: Cache, network: str) -> list[str]:
-        """Raise ``Unsupported``."""
-        raise Unsupported("A label is chosen, not written: choose a strategy that reads no texts of the model.")
-
     def head(self, model: nn.Module) -> nn.Module:
         """Return the linear layer that gives the logits."""
         from dal_nlp.models.loading import output_layer
@@ -301,15 +287,30 @@ class Classification:
 
     def categoricals(self, raw: Tensor, batch: Batch) -> Categoricals:
         """Return log-softmax of the logits (B, C) as (B, 1, C)."""
-        logits = _of_texts(raw.float(), batch)
+        import torch
+
+        from dal_nlp.core.categoricals import Categoricals
+
+        logits = self.text_logits(raw, batch)
         mask = torch.ones((len(logits), 1), dtype=torch.bool, device=raw.device)
         return Categoricals(logits.log_softmax(-1)[:, None], mask, self.reduction)
+
+    def text_logits(self, raw: Tensor, batch: Batch) -> Tensor:
+        """Return the logits of texts (B, C): those of their rows (R, C), each weighed by its tokens."""
+        logits = raw.float()
+        if len(logits) == batch.size:
+            return logits
+        tokens = batch.inputs["attention_mask"].sum(1).to(logits)
+        total = logits.new_zeros((batch.size, logits.shape[1])).index_add(0, batch.owner, logits * tokens[:, None])
+        return total / logits.new_zeros(batch.size).index_add(0, batch.owner, tokens)[:, None]
 
     def loss(self, raw: Tensor, batch: Batch) -> Tensor:
         """Return the cross-entropy of each example, (B,)."""
         if batch.labels is None:
             raise ValueError("the loss needs examples with targets")
-        return nn.functional.cross_entropy(_of_texts(raw.float(), batch), batch.labels, reduction="none")
+        from torch.nn.functional import cross_entropy
+
+        return cross_entropy(self.text_logits(raw, batch), batch.labels, reduction="none")
 
     def weights(self, targets: Sequence[Target]) -> list[float]:
         """Return n / (classes x n_class), which makes every class that was seen weigh the same."""
@@ -343,60 +344,15 @@ class Classification:
         """Return count, recall, precision and F1 of every label."""
         return metrics.per_class(predictions, targets, self.labels)
 
-    def agreement(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, list[float]]:
-        """Return {}: two labels are the same or not."""
-        return {}
-
-    def consistency(self, first: Sequence[Target], second: Sequence[Target]) -> float:
-        """Return Cohen's kappa."""
-        return cohen_kappa(first, second)
-
     def collapsed(self, predictions: Sequence[Target], targets: Sequence[Target]) -> bool:
         """Tell whether all predictions are one class while the labels are not."""
         return len(set(predictions)) == 1 and len(set(targets)) > 1
 
-    def outcome(self, example: Example, i: int) -> str:
-        """Return label i."""
-        return self.labels[i]
-
-    def show(self, example: Example) -> str:
-        """Return the text, or both texts."""
-        return example["text"] if example["pair"] is None else f"{example['text']}\n---\n{example['pair']}"
+    @property
+    def answer_format(self) -> AnswerFormat:
+        """A label."""
+        return LabelFormat(self.labels, metrics.KAPPA)
 
     def texts(self, example: Example) -> list[str]:
         """Return the text, or both texts."""
         return [example["text"]] if example["pair"] is None else [example["text"], example["pair"]]
-
-    def mark(self, example: Example, target: Target) -> list[tuple[int, int]]:
-        """Return []: a label stands for the whole text."""
-        return []
-
-    def details(self, target: Target | None) -> dict[str, str]:
-        """Return {}: a label says all."""
-        return {}
-
-    def parse(self, answer: str, example: Example) -> Target:
-        """Return the label as it is known, or in its canonical form; raises ``RowError`` for one that was not given."""
-        label = answer.strip()
-        if label not in self.labels:
-            label = canonical_label(label)
-            label = next((known for known in self.labels if canonical_label(known) == label), label)
-        if self._fixed and label not in self.labels:
-            raise RowError(
-                f"has the label {label!r}, which is not one of {', '.join(self.labels)}{nearest(label, self.labels)}: "
-                "correct it or add it to --labels"
-            )
-        return label
-
-    def spell(self, target: Target, example: Example) -> str:
-        """Return the label."""
-        return str(target)
-
-
-def _of_texts(logits: Tensor, batch: Batch) -> Tensor:
-    """Return the logits of texts (B, C): those of their rows (R, C), each weighed by its tokens."""
-    if len(logits) == batch.size:
-        return logits
-    tokens = batch.inputs["attention_mask"].sum(1).to(logits)
-    total = logits.new_zeros((batch.size, logits.shape[1])).index_add(0, batch.owner, logits * tokens[:, None])
-    return total / logits.new_zeros(batch.size).index_add(0, batch.owner, tokens)[:, None]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from dal_nlp.core.answer_format import AgreementMeasure
 from dal_nlp.tasks.rouge import rouge as rouge
 from dal_nlp.tasks.squad_metrics import answer_scores as answer_scores
 from dal_nlp.tasks.squad_metrics import best_threshold as best_threshold
@@ -69,6 +70,33 @@ def bootstrap_macro_f1(
         values.append(math.fsum(2 * np.diagonal(counts)[both > 0] / both[both > 0]) / np.count_nonzero(both))
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def paired_difference(
+    score: Callable[[Sequence[Any], Sequence[Any]], float],
+    first: Sequence[Any],
+    second: Sequence[Any],
+    targets: Sequence[Any],
+    rng: np.random.Generator,
+    n: int = 500,
+) -> tuple[float, float, float]:
+    """Return by how much the second predictions score above the first, and its 95 % bootstrap interval, paired.
+
+    Args:
+        score: Of predictions and targets.
+        first: (N,) predictions.
+        second: (N,) predictions for the same examples.
+        targets: (N,).
+        rng: Draws the examples of each resample, the same for both.
+        n: Resamples.
+    """
+    differences = []
+    for _ in range(n):
+        drawn = rng.integers(len(targets), size=len(targets))
+        sides = [[side[i] for i in drawn] for side in (first, second, targets)]
+        differences.append(score(sides[1], sides[2]) - score(sides[0], sides[2]))
+    low, high = np.quantile(differences, [0.025, 0.975])
+    return score(second, targets) - score(first, targets), float(low), float(high)
 
 
 def per_class(predictions: Sequence[Any], targets: Sequence[Any], labels: Sequence[str]) -> list[dict[str, Any]]:
@@ -175,3 +203,7 @@ def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float:
     if len(first) == len(second) and len({*first, *second}) == 1:
         return 1.0
     return float(cohen_kappa_score(first, second))
+
+
+#: The measure of agreement of labels.
+KAPPA = AgreementMeasure("Cohen's kappa", cohen_kappa)

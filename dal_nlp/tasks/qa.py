@@ -1,33 +1,34 @@
 """Extractive question answering: one categorical over all answer spans of a context (F = 1)."""
 
+from __future__ import annotations
+
 import hashlib
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from pydantic import Field
-from torch import Tensor, nn
 
+from dal_nlp.answer_formats.span import SpanFormat
+from dal_nlp.core.answer_format import AgreementMeasure, AnswerFormat
 from dal_nlp.core.caches import Cache
-from dal_nlp.core.categoricals import Categoricals, Ragged
 from dal_nlp.core.config import Settings, number_of_tokens
-from dal_nlp.core.errors import RowError, Unsupported, UserError
+from dal_nlp.core.errors import RowError, UserError
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.targets import Target
-from dal_nlp.core.task import REFUSALS, Batch, Example, Feeding, Prediction, pad
-from dal_nlp.data.answer_spans import FURTHER_COLUMNS, places_of, read_answers
-from dal_nlp.models.reading import Wanted, settle
+from dal_nlp.core.task import Batch, Capability, Example, Feeding, Prediction, Task
+from dal_nlp.data.answer_spans import FURTHER_COLUMNS, read_answers
 from dal_nlp.readers.values import read_text
 from dal_nlp.tasks import metrics
-from dal_nlp.tasks.qa_spans import NO_ANSWER, first_distances, gold, limits, positions, said
-from dal_nlp.tasks.qa_windows import cut
+from dal_nlp.tasks.qa_spans import NO_ANSWER, encode_questions, gold, said
+from dal_nlp.tasks.qa_windows import DEFAULT_OPTIONS, QAOptions
+from dal_nlp.tasks.squad_metrics import by_answerable
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from torch import Tensor, nn
+
+    from dal_nlp.core.categoricals import Categoricals
 
 
 #: The one outcome that all questions share, where there are questions without an answer.
@@ -36,32 +37,18 @@ NONE = "no answer"
 THRESHOLD, UNANSWERABLE = "dal_nlp_no_answer_threshold", "dal_nlp_unanswerable"
 
 
-@dataclass(frozen=True)
-class QAOptions:
-    """What ``task_options`` may hold.
-
-    Attributes:
-        doc_stride: Tokens that neighbouring windows of a long context share: at most half of their room for it, and
-            at least what the longest answer needs.
-        longest_answer: Tokens of the longest answer that can be given.
-        unanswerable: Whether "no answer" is a possible answer; it is where the data has such a question.
-        group_column: Column whose values ``query.max_per_group`` counts; none: the context.
-    """
-
-    doc_stride: Annotated[int, Field(ge=1)] = 128
-    longest_answer: Annotated[int, Field(ge=1)] = 30
-    unanswerable: bool = False
-    group_column: str | None = None
+#: The measure of agreement of answers that are parts of a context.
+MEAN_F1 = AgreementMeasure("mean F1", lambda first, second: float(np.mean(metrics.answer_scores(first, second)[1])))
 
 
-class ExtractiveQA:
+class ExtractiveQA(Task):
     """The answer to a question is a part of its context, or that the context holds none.
 
     The model scores each token as a start s and as an end e of the answer. A span (i, j) with i <= j < i + L, L the
     longest answer, has p(i, j) = exp(s_i + e_j) / Z, with Z over all spans of all windows of the question together and
     over "no answer" where there is such a thing; its score is that of the classification token (Devlin et al., 2019,
     section 4.3), the least of all windows, as in that paper's code. A span in two windows counts once: see
-    ``windows.nearest_ends``. Training minimises - log of the probability of all gold spans together, under the same
+    ``qa_windows.nearest_ends``. Training minimises - log of the probability of all gold spans together, under the same
     distribution.
 
     A target is {"text": [...], "answer_start": [...]}, as SQuAD has it: the answers of one or several annotators and
@@ -77,15 +64,14 @@ class ExtractiveQA:
 
     recipe: ClassVar[str] = "qa"
     metrics: ClassVar[tuple[str, ...]] = ("exact_match", "f1")
-    offers: ClassVar[frozenset[str]] = frozenset({"draws", "answer texts", "groups"})
-    asks: ClassVar[Literal["label", "span", "text"]] = "span"
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.DRAWS, Capability.ANSWER_TEXTS, Capability.GROUPS}
+    )
     may_collapse: ClassVar[bool] = True
-    ready: bool = False
-    reduction: Literal["sum", "mean"] = "sum"
 
     def __init__(
         self,
-        options: QAOptions = QAOptions(),
+        options: QAOptions = DEFAULT_OPTIONS,
         columns: Sequence[str] = ("question", "context"),
         label_column: str = "answers",
         max_length: int = 384,
@@ -103,7 +89,7 @@ class ExtractiveQA:
         return bool(self.labels)
 
     @classmethod
-    def from_config(cls, config: Settings) -> "ExtractiveQA":
+    def from_config(cls, config: Settings) -> ExtractiveQA:
         """Build the task of a run; raises ``UserError`` for settings that it does not have."""
         if len(config.text_column) != 2:
             raise UserError("--text-column wants the columns of the question and of the context: question,context.")
@@ -113,7 +99,7 @@ class ExtractiveQA:
         return cls(options, config.text_column, config.label_column, number_of_tokens(config))
 
     @classmethod
-    def for_model(cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]) -> "ExtractiveQA":
+    def for_model(cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]) -> ExtractiveQA:
         """Build the task around a question-answering model; raises ``UserError`` for a classifier."""
         if type(model).__name__.endswith("ForSequenceClassification"):
             raise UserError(f"{type(model).__name__} classifies texts: leave task='qa' out.")
@@ -135,19 +121,15 @@ class ExtractiveQA:
         missing = [name for name in self._columns if name not in row]
         if missing:
             raise UserError(f"An example has no {missing[0]!r}: give (question, context), or a mapping with both.")
-        try:
-            return self.read(row)
-        except RowError as error:
-            raise UserError(f"{str(row)[:60]} cannot be used: {error}.") from None
+        return super().fields(row)
 
     def target(self, answer: str | Mapping[str, Any], fields: Mapping[str, Any]) -> Target:
         """Return the target of {"text": [...], "answer_start": [...]}, or of a text that the context holds once."""
         try:
-            target = self.parse(answer, fields) if isinstance(answer, str) else answer
-            self.check(target, fields)
+            target = self.answer_format.parse_answer(answer, fields) if isinstance(answer, str) else answer
         except ValueError as error:
             raise UserError(f"The answer {str(answer)[:60]!r} cannot be used: {error}.") from None
-        return target
+        return super().target(target, fields)
 
     def check(self, target: Target, fields: Mapping[str, Any]) -> None:
         """Raise ``ValueError`` for anything but {"text": [...], "answer_start": [...]} that the context holds."""
@@ -183,7 +165,7 @@ class ExtractiveQA:
         return None if row.get(column) is None else str(row[column])
 
     def read_target(self, row: Mapping[str, Any]) -> Target | None:
-        """Return the answers in one raw row, checked against its context; see ``data.spans.read_answers``."""
+        """Return the answers in one raw row, checked against its context; see ``read_answers``."""
         if self._columns[1] not in row:
             raise RowError(f"has no column {self._columns[1]!r}, which its answer is checked against: add the context")
         return self._answers(row, {"context": read_text(row, self._columns[1])})
@@ -195,9 +177,6 @@ class ExtractiveQA:
         """Take up "no answer" as an outcome where a target is that."""
         if self._options.unanswerable or any(not target["text"] for target in targets):
             self.labels = [NONE]
-
-    def check_model(self, source: str) -> None:
-        """Do nothing: whatever has an encoder can be loaded with the task's output layer."""
 
     def load(self, source: str) -> nn.Module:
         """Load a question-answering model; it keeps in its configuration whether questions may have no answer."""
@@ -211,6 +190,7 @@ class ExtractiveQA:
 
     def _settle(self, model: nn.Module, source: str, trusted: bool) -> None:
         """Find out how the model has to be fed; a window's places count from its left."""
+        from dal_nlp.models.reading import Wanted, settle
 
         def read(inputs: Mapping[str, Tensor]) -> list[Tensor]:
             raw = self.logits(model(**inputs))
@@ -223,66 +203,27 @@ class ExtractiveQA:
         """Cut contexts into windows; adds these, ``length`` (tokens of the longest window) and ``rows`` (windows)."""
         if not self.tokenizer.is_fast:
             raise UserError("Question answering needs a fast tokenizer, and this model has none: use another --model.")
-        found: dict[str, list[Any]] = {}
-        for question, context in zip(examples["question"], examples["context"], strict=True):
-            windows = cut(self.tokenizer, question, context, self._max_length, self._options.doc_stride, self._longest)
-            row = {
-                **windows.inputs,
-                "first": windows.first,
-                "shift": windows.shift,
-                "null": windows.null,
-                "nearest_end": first_distances(windows, context),
-                "starts": windows.starts,
-                "ends": windows.ends,
-                "length": max(map(len, windows.inputs["input_ids"])),
-                "rows": len(windows.shift),
-            }
-            for name, value in row.items():
-                found.setdefault(name, []).append(value)
-        return found
-
-    def remarks(self, data: Mapping[str, "Dataset"]) -> list[str]:
-        """Return nothing."""
-        return []
+        return encode_questions(
+            examples["question"], examples["context"], self.tokenizer, self._max_length, self._options
+        )
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Put all windows of the examples below each other, padded to the longest."""
-        windows = [(example, w) for example in examples for w in range(example["rows"])]
-        names = [name for name in self.tokenizer.model_input_names if name in examples[0]]
-        inputs = {
-            name: pad([e[name][w] for e, w in windows], self.tokenizer.pad_token_id if name == "input_ids" else 0)
-            for name in names
-        }
-        inputs["attention_mask"] = pad([[1] * len(e["input_ids"][w]) for e, w in windows], 0)
-        width = inputs["input_ids"].shape[1]
-        near, far = limits(examples, width, self._longest)
-        extra = {"near": torch.from_numpy(near), "far": torch.from_numpy(far)}
-        extra["null"] = torch.tensor([e["null"][w] for e, w in windows])
-        counts = torch.tensor([example["rows"] for example in examples])
-        owner = torch.repeat_interleave(torch.arange(len(examples)), counts)
-        known = all(example.get("target") is not None for example in examples)
-        labels = torch.tensor(positions(examples, width, self._longest, self.unanswerable)) if known else None
-        return Batch(inputs, owner, len(examples), labels, extra=extra)
+        from dal_nlp.tasks import qa_tensors
+
+        return qa_tensors.collate(examples, self.tokenizer, self._longest, self.unanswerable)
 
     def trainable(self, example: Example) -> bool:
         """Tell whether the model could give one of the gold answers: short enough, and "no answer" only if it may."""
         return bool(gold(example, self._longest, self.unanswerable))
 
-    def prepare(self, model: nn.Module, batch: Batch) -> Batch:
-        """Return the batch as it is."""
-        return batch
-
     def inputs(self, model: nn.Module, batch: Batch, written: Cache) -> Batch:
         """Return the batch with the threshold that was fitted for this model."""
+        import torch
+
         config: Any = model.config
         threshold = torch.tensor(float(config.to_dict().get(THRESHOLD, 0.0)), device=batch.owner.device)
         return replace(batch, extra={**batch.extra, "threshold": threshold})
-
-    def write(self, model: nn.Module, batch: Batch, written: Cache, network: str) -> list[str]:
-        """Raise ``Unsupported``."""
-        raise Unsupported(
-            "An answer is a part of its context, not written: choose a strategy that reads no texts of the model."
-        )
 
     def head(self, model: nn.Module) -> nn.Module:
         """Return the linear layer that scores every token as a start and as an end."""
@@ -292,40 +233,26 @@ class ExtractiveQA:
 
     def logits(self, result: Any) -> Tensor:
         """Return the scores of every token as a start and as an end, (R, T, 2)."""
+        import torch
+
         return torch.stack([result["start_logits"], result["end_logits"]], -1)
 
-    def categoricals(self, raw: Tensor, batch: Batch) -> Ragged:
+    def categoricals(self, raw: Tensor, batch: Batch) -> Categoricals:
         """Return log p of every span and of "no answer", from starts and ends (R, T, 2), as rows of 1 + T x L.
 
-        See ``span_outcomes`` for the columns.
+        See ``qa_spans`` for the columns.
         """
-        start, end = raw.float().unbind(-1)
-        ends = nn.functional.pad(end, (0, self._longest - 1)).unfold(1, self._longest, 1)
-        distance = torch.arange(self._longest, device=raw.device)
-        possible = (distance >= batch.extra["near"][..., None]) & (distance < batch.extra["far"][..., None])
-        # Not a product with the mask: 0 times infinity has no gradient.
-        spans = torch.where(possible, start[..., None] + ends, -torch.inf).flatten(1)
-        return Ragged.of(torch.cat([self._null(start, end, batch)[:, None], spans], 1), batch.owner, batch.size)
+        from dal_nlp.tasks import qa_tensors
 
-    def _null(self, start: Tensor, end: Tensor, batch: Batch) -> Tensor:
-        """Return the score of "no answer" in the first row of each example, -inf in the others, (R,)."""
-        nowhere = torch.full_like(start[:, 0], -torch.inf)
-        if not self.unanswerable:
-            return nowhere
-        place = batch.extra["null"][:, None]
-        scores = (start.gather(1, place) + end.gather(1, place))[:, 0]
-        least = scores.new_full((batch.size,), torch.inf).scatter_reduce(0, batch.owner, scores, "amin")
-        return torch.where(_is_first(batch.owner), least[batch.owner], nowhere)
+        return qa_tensors.span_categoricals(raw, batch, self._longest, self.unanswerable)
 
     def loss(self, raw: Tensor, batch: Batch) -> Tensor:
         """Return - log of the gold outcomes' total probability, (B,); 0 where the model could give none of them."""
+        from dal_nlp.tasks import qa_tensors
+
         if batch.labels is None:
             raise ValueError("the loss needs examples with targets")
-        log_probs = self.categoricals(raw, batch).log_probs.flatten()
-        there = batch.labels >= 0
-        found = torch.where(there, log_probs[batch.labels.clamp(min=0)], -torch.inf)
-        any_there = there.any(1)
-        return -torch.where(any_there[:, None], found, 0.0).logsumexp(1) * any_there
+        return qa_tensors.gold_loss(self.categoricals(raw, batch), batch.labels)
 
     def weights(self, targets: Sequence[Target]) -> list[float]:
         """Return n / (2 x n_kind), which makes questions with and without an answer weigh the same."""
@@ -338,14 +265,12 @@ class ExtractiveQA:
 
         The threshold is 0 until ``calibrate`` has fitted it. The confidence is the probability of what is answered.
         """
-        null, best = _null_and_best(predicted, batch)
-        log_null, log_best = predicted.at(null)[:, 0], predicted.at(best)[:, 0]
-        nothing = (log_null - log_best > batch.extra["threshold"]).tolist()
-        confidence = torch.stack([log_best, log_null], 1).exp().tolist()
-        numbers = predicted.numbers(best)[:, 0].tolist()
+        from dal_nlp.tasks import qa_tensors
+
+        answers = qa_tensors.best_answers(predicted, batch)
         return [
             Prediction(NO_ANSWER, p_null) if none else Prediction(said(example, number, self._longest), p_best)
-            for example, number, none, (p_best, p_null) in zip(examples, numbers, nothing, confidence, strict=True)
+            for example, (number, none, p_best, p_null) in zip(examples, answers, strict=True)
         ]
 
     def calibrate(
@@ -366,12 +291,12 @@ class ExtractiveQA:
 
     def calibration(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> Tensor:
         """Return log p(no answer) - log p(best span), and the F1 of that span, (B, 2)."""
-        null, best = _null_and_best(predicted, batch)
-        numbers = predicted.numbers(best)[:, 0].tolist()
+        from dal_nlp.tasks import qa_tensors
+
+        above, numbers = qa_tensors.null_above_best(predicted, batch)
         spans = [said(example, number, self._longest) for example, number in zip(examples, numbers, strict=True)]
         _, f1 = metrics.answer_scores(spans, [example["target"] for example in examples])
-        above = (predicted.at(null) - predicted.at(best))[:, 0].cpu()
-        return torch.stack([above, torch.tensor(f1, dtype=torch.float32)], 1)
+        return above.new_tensor([above.tolist(), f1]).T
 
     def evaluate(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, float]:
         """Return the shares of exact matches and the mean token F1, each from 0 to 1."""
@@ -389,21 +314,11 @@ class ExtractiveQA:
 
     def breakdown(self, predictions: Sequence[Target], targets: Sequence[Target]) -> list[dict[str, Any]]:
         """Return count, exact matches and F1 of questions with an answer (HasAns) and without (NoAns)."""
-        rows = []
-        for name, kind in (("HasAns", True), ("NoAns", False)):
-            mine = [i for i, target in enumerate(targets) if bool(target["text"]) == kind]
-            if mine:
-                values = self.evaluate([predictions[i] for i in mine], [targets[i] for i in mine])
-                rows.append({"kind of question": name, "count": len(mine), **values})
-        return rows
+        return by_answerable(predictions, targets)
 
     def agreement(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, list[float]]:
         """Return the token F1 of each answer."""
         return {"F1": metrics.answer_scores(predictions, targets)[1]}
-
-    def consistency(self, first: Sequence[Target], second: Sequence[Target]) -> float:
-        """Return the mean token F1 between the answers of both."""
-        return float(np.mean(metrics.answer_scores(first, second)[1]))
 
     def collapsed(self, predictions: Sequence[Target], targets: Sequence[Target]) -> bool:
         """Tell whether all questions get one and the same answer, although their answers differ."""
@@ -414,6 +329,11 @@ class ExtractiveQA:
         """Return an answer as SQuAD's script compares it; "" is "no answer"."""
         (text,) = said(example, i, self._longest)["text"] or [""]
         return metrics.normalise_answer(text) or text
+
+    @property
+    def answer_format(self) -> AnswerFormat:
+        """A part of the context, or "no answer" where that is an outcome."""
+        return SpanFormat(MEAN_F1, NONE if self.unanswerable else "")
 
     def show(self, example: Example) -> str:
         """Return the question, an empty line and the context."""
@@ -435,67 +355,3 @@ class ExtractiveQA:
             return {"start": "", "end": ""}
         start = target["answer_start"][0]
         return {"start": str(start), "end": str(start + len(target["text"][0]))}
-
-    def parse(self, answer: str, example: Mapping[str, Any]) -> Target:
-        """Return the target of a typed text: a part of the context that is there once, or nothing for "no answer".
-
-        ``START:text`` says which of several places is meant, ``START-END`` gives the offsets alone (of the first
-        character, and of the one behind the last), and what ``read_answers`` takes as JSON text is taken here too.
-
-        Raises:
-            ValueError: The context does not hold it, or more than once.
-        """
-        text, context = answer.strip(), example["context"]
-        if self.unanswerable and text.casefold() in ("", NONE):
-            return NO_ANSWER
-        if not text:
-            raise ValueError("an answer is missing: copy it from the context")
-        if text.startswith("{"):
-            written = self._answers({self._label_column: text}, example)
-            if written is not None:
-                return written
-        number, colon, rest = text.partition(":")
-        if colon and _is_number(number) and rest and context[int(number) :].startswith(rest):
-            return {"text": [rest], "answer_start": [int(number)]}
-        places = list(places_of(text, context))
-        if len(places) > 1:
-            shown = ", ".join(f"{place}:{text[:20]}" for place in places[:4])
-            raise ValueError(f"the context holds {text[:60]!r} {len(places)} times: write which one, such as {shown}")
-        if places:
-            return {"text": [text], "answer_start": places}
-        first, dash, last = text.partition("-")
-        if dash and _is_number(first) and _is_number(last) and int(first) < int(last) <= len(context):
-            return {"text": [context[int(first) : int(last)]], "answer_start": [int(first)]}
-        raise ValueError(f"the context does not hold {text[:60]!r}: copy the answer from it")
-
-    def spell(self, target: Target, example: Mapping[str, Any]) -> str:
-        """Return the answer alone where that is enough, else with its start, else everything as JSON."""
-        texts: list[str] = target["text"]
-        if not texts:
-            return NONE
-        ways = [texts[0], f"{target['answer_start'][0]}:{texts[0]}"] if len(texts) == 1 else []
-        for way in ways:
-            if way.casefold() not in REFUSALS and self._means(way, target, example):
-                return way
-        return json.dumps(target, ensure_ascii=False)
-
-    def _means(self, answer: str, target: Target, example: Mapping[str, Any]) -> bool:
-        try:
-            return bool(self.parse(answer, example) == target)
-        except ValueError:
-            return False
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 10
-
-
-def _is_first(owner: Tensor) -> Tensor:
-    """Tell which rows are the first of their example, (R,)."""
-    return torch.cat([owner.new_ones(1, dtype=torch.bool), owner[1:] != owner[:-1]])
-
-
-def _null_and_best(predicted: Categoricals, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return the positions of "no answer" and of the best span, (B, 1) each."""
-    null = (_is_first(batch.owner).nonzero() * predicted.log_probs.shape[1]).reshape(-1, 1)
-    return null, predicted.without(null).best()

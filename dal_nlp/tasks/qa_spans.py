@@ -7,18 +7,42 @@ column 1 + t L + d the span from token t of the window to token t + d.
 
 import unicodedata
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Example
-from dal_nlp.tasks.qa_windows import Ints, Windows, nearest_ends
+from dal_nlp.tasks.qa_windows import Ints, QAOptions, Windows, cut, nearest_ends
 
 NO_ANSWER: Target = {"text": [], "answer_start": []}
 #: Unicode's marks that belong to the character before them.
 COMBINING = ("Mn", "Mc", "Me")
 #: More tokens than a span has.
 NEVER = 1 << 30
+
+
+def encode_questions(
+    questions: Sequence[str], contexts: Sequence[str], tokenizer: Any, max_length: int, options: QAOptions
+) -> dict[str, list[Any]]:
+    """Return the windows of some questions with their contexts, by column; see ``ExtractiveQA.encode``."""
+    columns: dict[str, list[Any]] = {}
+    for question, context in zip(questions, contexts, strict=True):
+        windows = cut(tokenizer, question, context, max_length, options.doc_stride, options.longest_answer)
+        row = {
+            **windows.inputs,
+            "first": windows.first,
+            "shift": windows.shift,
+            "null": windows.null,
+            "nearest_end": first_distances(windows, context),
+            "starts": windows.starts,
+            "ends": windows.ends,
+            "length": max(map(len, windows.inputs["input_ids"])),
+            "rows": len(windows.shift),
+        }
+        for name, value in row.items():
+            columns.setdefault(name, []).append(value)
+    return columns
 
 
 def first_distances(windows: Windows, context: str) -> list[Ints]:

@@ -4,14 +4,36 @@ Letters: N tokens of the context, W windows, L tokens of the longest answer.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from dal_nlp.core.errors import UserError
 
 Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class QAOptions:
+    """What ``task_options`` may hold.
+
+    Attributes:
+        doc_stride: Tokens that neighbouring windows of a long context share: at most half of their room for it, and
+            at least what the longest answer needs.
+        longest_answer: Tokens of the longest answer that can be given.
+        unanswerable: Whether "no answer" is a possible answer; it is where the data has such a question.
+        group_column: Column whose values ``query.max_per_group`` counts; none: the context.
+    """
+
+    doc_stride: Annotated[int, Field(ge=1)] = 128
+    longest_answer: Annotated[int, Field(ge=1)] = 30
+    unanswerable: bool = False
+    group_column: str | None = None
+
+
+DEFAULT_OPTIONS = QAOptions()
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,17 @@
 """Models that write: encoder-decoders, and pairs of them warm-started from an encoder."""
 
 import copy
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from dal_nlp.core.caches import Cache
 from dal_nlp.core.errors import UserError
+from dal_nlp.core.task import Batch
 from dal_nlp.models.loading import load_config, load_model
 from dal_nlp.models.reading import most
 
@@ -124,6 +128,34 @@ def generation_config(model: Any, settings: dict[str, Any]) -> Any:
     start = {"decoder_start_token_id": start_token(model)}
     config.update(**{**greedy, **lengths, **one, **start, **settings})
     return config
+
+
+def hypotheses(model: Any, config: Any, batch: Batch, written: Cache, network: str) -> list[list[int]]:
+    """Return y_1 ... y_T of each example, T at least 1, from the cache where it is there, else by the model.
+
+    Args:
+        model: As it is set: in evaluation mode, or thinned by dropout.
+        config: See ``generation_config``.
+        batch: Whose encoder has run.
+        written: What the model with these weights has written already.
+        network: Tells the draws apart.
+    """
+    mask = batch.inputs["attention_mask"].bool()
+    rows = [row[there].tolist() for row, there in zip(batch.inputs["input_ids"], mask, strict=True)]
+    key = hashlib.blake2b(f"{network}\n{config.to_json_string()}".encode(), digest_size=16)
+    keys = []
+    for row in rows:
+        of = key.copy()
+        of.update(json.dumps(row).encode())
+        keys.append(of.digest())
+    known = written.get(keys)
+    missing = [i for i, name in enumerate(keys) if name not in known]
+    if missing:
+        texts = generate(model, config, batch.inputs["encoder_outputs"], batch.inputs["attention_mask"], missing)
+        new = {keys[i]: json.dumps(tokens).encode() for i, tokens in zip(missing, texts, strict=True)}
+        written.put(new)
+        known |= new
+    return [json.loads(known[name]) for name in keys]
 
 
 def generate(model: Any, config: Any, encoded: Any, attention_mask: Tensor, rows: Sequence[int]) -> list[list[int]]:

@@ -8,6 +8,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -99,3 +100,15 @@ def best_threshold(scores_null_minus_best: ArrayLike, f1_of_answer: ArrayLike, i
     gains = np.concatenate([[0.0], np.cumsum(f1[order] - none[order])])[answered]
     best = candidates[gains >= gains.max() - _SAME]
     return float(best[np.lexsort((best, np.abs(best)))[0]])
+
+
+def by_answerable(predictions: Sequence[Target], targets: Sequence[Target]) -> list[dict[str, Any]]:
+    """Return count, exact matches and F1 of questions with an answer (HasAns) and without (NoAns)."""
+    rows = []
+    for name, kind in (("HasAns", True), ("NoAns", False)):
+        mine = [i for i, target in enumerate(targets) if bool(target["text"]) == kind]
+        if mine:
+            exact, f1 = answer_scores([predictions[i] for i in mine], [targets[i] for i in mine])
+            means = {"exact_match": float(np.mean(exact)), "f1": float(np.mean(f1))}
+            rows.append({"kind of question": name, "count": len(mine), **means})
+    return rows

@@ -1,77 +1,49 @@
 """Abstractive summarization, and any other text written for a text: one categorical over the vocabulary per token."""
 
-import hashlib
-import json
-import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from pydantic import Field
-from torch import Tensor, nn
 
+from dal_nlp.answer_formats.text import TextFormat
+from dal_nlp.core.answer_format import AgreementMeasure, AnswerFormat
 from dal_nlp.core.caches import Cache
-from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.config import Settings, number_of_tokens
-from dal_nlp.core.errors import RowError, Unsupported, UserError
+from dal_nlp.core.errors import UserError
 from dal_nlp.core.plugins import construct
-from dal_nlp.core.targets import Target, decode
-from dal_nlp.core.task import REFUSALS, Batch, Example, Feeding, Prediction, pad
+from dal_nlp.core.targets import Target
+from dal_nlp.core.task import Batch, Capability, Example, Feeding, Prediction, Task, pad
 from dal_nlp.data.references import read_references, references
 from dal_nlp.models.reading import Wanted, settle
 from dal_nlp.readers.values import read_text
 from dal_nlp.tasks import metrics
-from dal_nlp.tasks.seq2seq import (
-    check_start,
-    check_summary_length,
-    check_writer,
-    end_token,
-    generate,
-    generation_config,
-    is_weak,
-    load_writer,
-    read_rows,
-    start_token,
+from dal_nlp.tasks.summary_tokens import (
+    DEFAULT_OPTIONS,
+    WEAK,
+    SummarizationOptions,
+    cut_remarks,
+    encode_documents,
+    reference_tokens,
 )
 from dal_nlp.tasks.text_checks import KINDS, soundness
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from torch import Tensor, nn
+
+    from dal_nlp.core.categoricals import Categoricals
 
 
 DEFAULT_COLUMN = "summary"
-_LATIN = re.compile("[a-zA-Z0-9]")
 _SHOWN = ("rouge1", "rougeL")
 #: Where a text has no token; cross-entropy passes over it.
 NOWHERE = -100
 
 
-@dataclass(frozen=True)
-class SummarizationOptions:
-    """What ``task_options`` may hold.
-
-    Attributes:
-        prefix: Put before every document, as T5's "summarize: "; annotators do not see it.
-        max_new_tokens: Most tokens of a written text, the end token among them; longer references are cut there.
-        num_beams: Beams of the search; 1 is greedy.
-        length_penalty: Exponent of the length by which a beam's log-probability is divided; nothing without beams.
-        no_repeat_ngram_size: No run of so many tokens is written twice; 0 allows all.
-        rouge: How words are told for ROUGE: "english" (its own way, with stems), or "words" of any script.
-    """
-
-    prefix: str = ""
-    max_new_tokens: Annotated[int, Field(ge=2)] = 64
-    num_beams: Annotated[int, Field(ge=1)] = 1
-    length_penalty: float = 1.0
-    no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
-    rouge: Literal["english", "words"] = "english"
-
-
-class Summarization:
+class Summarization(Task):
     """A text that the model writes for a document.
 
     Its predictive distribution has as many factors as its own hypothesis has tokens, each over the vocabulary and given
@@ -92,16 +64,13 @@ class Summarization:
 
     recipe: ClassVar[str] = "summarization"
     metrics: ClassVar[tuple[str, ...]] = ("rouge1", "rouge2", "rougeL", "rougeLsum", "gen_tokens")
-    offers: ClassVar[frozenset[str]] = frozenset({"draws", "generated texts"})
-    asks: ClassVar[Literal["label", "span", "text"]] = "text"
-    may_collapse: ClassVar[bool] = False
-    calibrates: bool = False
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.DRAWS, Capability.GENERATED_TEXTS})
     ready: bool = True
     reduction: Literal["sum", "mean"] = "mean"
 
     def __init__(
         self,
-        options: SummarizationOptions = SummarizationOptions(),
+        options: SummarizationOptions = DEFAULT_OPTIONS,
         columns: Sequence[str] = ("document",),
         label_column: str = DEFAULT_COLUMN,
         max_length: int = 512,
@@ -119,7 +88,7 @@ class Summarization:
         self._end: int | None = None
 
     @classmethod
-    def from_config(cls, config: Settings) -> "Summarization":
+    def from_config(cls, config: Settings) -> Summarization:
         """Build the task of a run; raises ``UserError`` for settings that it does not have."""
         if len(config.text_column) != 1:
             raise UserError("--text-column wants one column, that of the documents.")
@@ -131,17 +100,18 @@ class Summarization:
         return cls(options, config.text_column, config.label_column, number_of_tokens(config))
 
     @classmethod
-    def for_model(
-        cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]
-    ) -> "Summarization":
+    def for_model(cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]) -> Summarization:
         """Build the task around an encoder-decoder that writes; raises ``UserError`` for any other model."""
+        from dal_nlp.tasks import seq2seq
+
         config: Any = model.config
         if not config.is_encoder_decoder or model.get_output_embeddings() is None:  # type: ignore[operator]
             raise UserError(
                 f"{type(model).__name__} is no encoder-decoder that writes texts: give an AutoModelForSeq2SeqLM."
             )
         task = cls(construct("task", SummarizationOptions, options), max_length=max_length, tokenizer=tokenizer)
-        check_start(model, type(model).__name__)
+
+        seq2seq.check_start(model, type(model).__name__)
         task._adopt(model, type(model).__name__, trusted=False)
         return task
 
@@ -150,18 +120,7 @@ class Summarization:
         row = {self._columns[0]: example} if isinstance(example, str) else example
         if not isinstance(row, Mapping) or self._columns[0] not in row:
             raise UserError(f"{str(example)[:60]!r} is no document: give a text, or a mapping with 'document'.")
-        try:
-            return self.read(row)
-        except RowError as error:
-            raise UserError(f"{str(row)[:60]} cannot be used: {error}.") from None
-
-    def target(self, answer: Any, fields: Mapping[str, Any]) -> Target:
-        """Return a summary, or a list of several."""
-        try:
-            self.check(answer, fields)
-        except ValueError as error:
-            raise UserError(f"The answer {str(answer)[:60]!r} cannot be used: {error}.") from None
-        return answer
+        return super().fields(row)
 
     def check(self, target: Target, fields: Mapping[str, Any]) -> None:
         """Raise ``ValueError`` for anything but a text that is not empty, or a list of such."""
@@ -190,18 +149,19 @@ class Summarization:
         """Return the summary in one raw row, several as a list, None where there is none; raises ``RowError``."""
         return read_references(row.get(self.answer_column(row.keys())))
 
-    def learn_labels(self, targets: Iterable[Target]) -> None:
-        """Do nothing: the outcomes are those of the vocabulary."""
-
     def check_model(self, source: str) -> None:
         """Raise ``UserError`` for what is neither an encoder-decoder nor an encoder that a pair can be made from."""
-        check_writer(source)
-        self._weak = is_weak(source)
+        from dal_nlp.tasks import seq2seq
+
+        seq2seq.check_writer(source)
+        self._weak = seq2seq.is_weak(source)
         self.ready = not self._weak
 
     def load(self, source: str) -> nn.Module:
         """Load an encoder-decoder, whose saved copies will write as this task does; see ``load_writer``."""
-        model: Any = load_writer(source, self.tokenizer)
+        from dal_nlp.tasks import seq2seq
+
+        model: Any = seq2seq.load_writer(source, self.tokenizer)
         self._adopt(model, source, trusted=True)
         model.generation_config = self._generation(model)
         loaded: nn.Module = model
@@ -209,23 +169,27 @@ class Summarization:
 
     def _adopt(self, model: nn.Module, source: str, trusted: bool) -> None:
         """Take up what collating and scoring need to know of a model, which stays the same while it is trained."""
-        self._start, self._end = start_token(model), end_token(model)
+        from dal_nlp.tasks import seq2seq
+
+        self._start, self._end = seq2seq.start_token(model), seq2seq.end_token(model)
         self.feeding = settle(
             model,
             self.tokenizer,
-            lambda inputs: read_rows(model, inputs),
+            lambda inputs: seq2seq.read_rows(model, inputs),
             Wanted(self._max_length, ("right", "equal"), name=source, all_lengths=True),
             self.feeding if trusted else None,
         )
-        check_summary_length(model, self._options.max_new_tokens)
+        seq2seq.check_summary_length(model, self._options.max_new_tokens)
 
     def _generation(self, model: nn.Module) -> Any:
+        from dal_nlp.tasks import seq2seq
+
         options = self._options
         beams: dict[str, Any] = {"num_beams": options.num_beams}
         if options.num_beams > 1:
             beams["length_penalty"] = options.length_penalty
         limits = {"max_new_tokens": options.max_new_tokens, "no_repeat_ngram_size": options.no_repeat_ngram_size}
-        return generation_config(model, {**beams, **limits})
+        return seq2seq.generation_config(model, {**beams, **limits})
 
     def encode(self, examples: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Tokenise documents; adds ``input_ids``, ``length``, ``rows`` (1), and what of a row is cut.
@@ -233,65 +197,11 @@ class Summarization:
         ``cut`` tells that the document is, ``long`` that the first reference, where there is one, is; ``foreign`` that
         this has no Latin word.
         """
-        if not self.tokenizer.is_fast:
-            raise UserError("Summarization needs a fast tokenizer, and this model has none: use another --model.")
-        texts = [self._options.prefix + text for text in examples["document"]]
-        encoded = self.tokenizer(
-            texts, truncation=True, max_length=self._max_length, return_overflowing_tokens=True, add_special_tokens=True
-        )
-        parts = encoded["overflow_to_sample_mapping"]
-        counts = Counter(parts)
-        first = dict(reversed([(text, part) for part, text in enumerate(parts)]))
-        ids = [encoded["input_ids"][first[text]] for text in range(len(texts))]
-        targets = [decode(text) for text in examples.get("target", [None] * len(texts))]
-        return {
-            "input_ids": ids,
-            "length": [len(tokens) for tokens in ids],
-            "rows": [1] * len(ids),
-            "cut": [counts[text] > 1 for text in range(len(texts))],
-            "long": [target is not None and self._is_long(target) for target in targets],
-            "foreign": [target is not None and not _LATIN.search(references(target)[0]) for target in targets],
-        }
+        return encode_documents(examples, self.tokenizer, self._max_length, self._options)
 
-    def _is_long(self, target: Target) -> bool:
-        ids = self.tokenizer(text_target=references(target)[0], add_special_tokens=False, verbose=False)["input_ids"]
-        return len(ids) + 1 > self._options.max_new_tokens  # one for the end
-
-    def _tokens(self, text: str) -> list[int]:
-        """Tokenise a reference, whole: without the start token, with an end token where the model has one."""
-        ids: list[int] = self.tokenizer(text_target=text, verbose=False)["input_ids"]
-        ids = ids[1:] if ids[:1] == [self._start] else ids
-        # Some put a language's token behind the end.
-        return ids if self._end is None or self._end in ids[-2:] else [*ids, self._end]
-
-    def remarks(self, data: Mapping[str, "Dataset"]) -> list[str]:
+    def remarks(self, data: Mapping[str, Dataset]) -> list[str]:
         """Say how many documents and references are cut, and what to expect of a pair made from an encoder."""
-        found = []
-        if self._weak:
-            found.append(
-                "The model is a pair made from an encoder, which has to learn to write from your labels alone: its "
-                "texts are weak; use a model that was trained to write, such as --model google/flan-t5-small."
-            )
-        for name, rows in data.items():
-            flags = rows.with_format("numpy", columns=["cut", "long", "foreign"])[:]
-            cut, long, foreign = (int(np.sum(flags[flag])) for flag in ("cut", "long", "foreign"))
-            if cut:
-                found.append(
-                    f"{cut:,} of {len(rows):,} documents ({name}) are longer than {self._max_length} tokens and cut "
-                    "there: raise max_length as far as the model and the time allow."
-                )
-            if long:
-                found.append(
-                    f"{100 * long / len(rows):.1f} % of the references ({name}) are longer than "
-                    f"{self._options.max_new_tokens} tokens, which is all that is written and learnt: raise "
-                    "task_options.max_new_tokens."
-                )
-            if foreign and self._options.rouge == "english":
-                found.append(
-                    f"{100 * foreign / len(rows):.1f} % of the references ({name}) have no word of Latin letters or "
-                    "digits, so that ROUGE's own way sees nothing in them: use --set task_options.rouge=words."
-                )
-        return found
+        return ([WEAK] if self._weak else []) + cut_remarks(data, self._max_length, self._options)
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pad documents to the longest of the batch; where all have targets, the decoder reads the references."""
@@ -299,38 +209,21 @@ class Summarization:
             "input_ids": pad([e["input_ids"] for e in examples], self.tokenizer.pad_token_id),
             "attention_mask": pad([[1] * len(e["input_ids"]) for e in examples], 0),
         }
+        import torch
+
         batch = Batch(inputs, torch.arange(len(examples)), len(examples))
         if any(example.get("target") is None for example in examples):
             return batch
-        texts = [self._shortened(self._tokens(references(example["target"])[0])) for example in examples]
+        ends = self._start, self._end, self._options.max_new_tokens
+        texts = [reference_tokens(example["target"], self.tokenizer, *ends) for example in examples]
         batch.inputs["decoder_input_ids"] = self._before(texts)
         batch.labels = pad(texts, NOWHERE)
         return batch
-
-    def _shortened(self, tokens: list[int]) -> list[int]:
-        """Cut a reference to what can be written; the end token stays, or nothing would teach the model to end."""
-        most = self._options.max_new_tokens
-        if len(tokens) <= most:
-            return tokens
-        return tokens[:most] if self._end is None else [*tokens[: most - 1], self._end]
 
     def _before(self, texts: Sequence[Sequence[int]]) -> Tensor:
         """Return what the decoder reads when it is to give these tokens: the start token, and each before the next."""
         assert self._start is not None  # checked when the model was taken up
         return pad([[self._start, *tokens[:-1]] for tokens in texts], self.tokenizer.pad_token_id)
-
-    def trainable(self, example: Example) -> bool:
-        """Return True: of a reference that is too long, the beginning trains."""
-        return True
-
-    def calibration(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> Tensor:
-        """Return nothing: there is nothing to calibrate."""
-        raise NotImplementedError
-
-    def calibrate(
-        self, model: nn.Module, measured: NDArray[np.floating[Any]] | None, targets: Sequence[Target] | None
-    ) -> None:
-        """Do nothing: what is written needs no threshold."""
 
     def prepare(self, model: nn.Module, batch: Batch) -> Batch:
         """Run the encoder, once for the hypothesis, its score, every draw and every sample."""
@@ -351,23 +244,9 @@ class Summarization:
         return self._texts(self._written(model, batch, written, network))
 
     def _written(self, model: nn.Module, batch: Batch, written: Cache, network: str) -> list[list[int]]:
-        """Return y_1 ... y_T of each example, T at least 1, from the cache where it is there, else by the model."""
-        config, mask = self._generation(model), batch.inputs["attention_mask"].bool()
-        rows = [row[there].tolist() for row, there in zip(batch.inputs["input_ids"], mask, strict=True)]
-        key = hashlib.blake2b(f"{network}\n{config.to_json_string()}".encode(), digest_size=16)
-        keys = []
-        for row in rows:
-            of = key.copy()
-            of.update(json.dumps(row).encode())
-            keys.append(of.digest())
-        known = written.get(keys)
-        missing = [i for i, name in enumerate(keys) if name not in known]
-        if missing:
-            texts = generate(model, config, batch.inputs["encoder_outputs"], batch.inputs["attention_mask"], missing)
-            new = {keys[i]: json.dumps(tokens).encode() for i, tokens in zip(missing, texts, strict=True)}
-            written.put(new)
-            known |= new
-        return [json.loads(known[name]) for name in keys]
+        from dal_nlp.tasks import seq2seq
+
+        return seq2seq.hypotheses(model, self._generation(model), batch, written, network)
 
     def _texts(self, tokens: Sequence[Sequence[int]]) -> list[str]:
         found = self.tokenizer.batch_decode([list(text) for text in tokens], skip_special_tokens=True)
@@ -385,6 +264,8 @@ class Summarization:
 
     def categoricals(self, raw: Tensor, batch: Batch) -> Categoricals:
         """Return log p(. | y_<t, x) at every token of the hypothesis, (B, T, V)."""
+        from dal_nlp.core.categoricals import Categoricals
+
         hypothesis = batch.extra["hypothesis"]
         mask = hypothesis != NOWHERE
         return Categoricals(raw.float().log_softmax(-1), mask, self.reduction, hypothesis.clamp(min=0))
@@ -393,12 +274,10 @@ class Summarization:
         """Return the mean cross-entropy of each reference's tokens, (B,)."""
         if batch.labels is None:
             raise ValueError("the loss needs examples with targets")
-        losses = nn.functional.cross_entropy(raw.float().mT, batch.labels, ignore_index=NOWHERE, reduction="none")
-        return losses.sum(1) / (batch.labels != NOWHERE).sum(1)
+        from torch.nn.functional import cross_entropy
 
-    def weights(self, targets: Sequence[Target]) -> list[float]:
-        """Raise ``Unsupported``: there are no classes."""
-        raise Unsupported("training.class_weights is for classes, and summaries have none: leave it out.")
+        losses = cross_entropy(raw.float().mT, batch.labels, ignore_index=NOWHERE, reduction="none")
+        return losses.sum(1) / (batch.labels != NOWHERE).sum(1)
 
     def predict(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> list[Prediction]:
         """Return the hypotheses; the confidence is the geometric mean of their tokens' probabilities."""
@@ -441,7 +320,17 @@ class Summarization:
         scores = metrics.rouge(predictions, [references(target) for target in targets], self._options.rouge)
         return {"ROUGE-1": scores["rouge1"], "ROUGE-L": scores["rougeL"]}
 
-    def consistency(self, first: Sequence[Target], second: Sequence[Target]) -> float:
+    def outcome(self, example: Example, i: int) -> str:
+        """Return token i of the vocabulary."""
+        token: str = self.tokenizer.convert_ids_to_tokens(i)
+        return token
+
+    @property
+    def answer_format(self) -> AnswerFormat:
+        """A text."""
+        return TextFormat(AgreementMeasure("mean ROUGE-1", self._rouge1))
+
+    def _rouge1(self, first: Sequence[Target], second: Sequence[Target]) -> float:
         """Return the mean ROUGE-1 between the texts of both; 1 for a text that is the same, whatever it holds."""
         changed = [(one, other) for one, other in zip(first, second, strict=True) if one != other]
         if not changed:
@@ -449,40 +338,6 @@ class Summarization:
         scores = metrics.rouge([one for one, _ in changed], [[other] for _, other in changed], self._options.rouge)
         return (len(first) - len(changed) + sum(scores["rouge1"])) / len(first)
 
-    def collapsed(self, predictions: Sequence[Target], targets: Sequence[Target]) -> bool:
-        """Return False: no layer is new, so another seed would not help; see ``breakdown``."""
-        return False
-
-    def outcome(self, example: Example, i: int) -> str:
-        """Return token i of the vocabulary."""
-        token: str = self.tokenizer.convert_ids_to_tokens(i)
-        return token
-
-    def show(self, example: Example) -> str:
-        """Return the document."""
-        text: str = example["document"]
-        return text
-
     def texts(self, example: Example) -> list[str]:
         """Return the document."""
         return [example["document"]]
-
-    def mark(self, example: Example, target: Target) -> list[tuple[int, int]]:
-        """Return []: a summary is no part of its document."""
-        return []
-
-    def details(self, target: Target | None) -> dict[str, str]:
-        """Return {}: a text says all."""
-        return {}
-
-    def parse(self, answer: str, example: Mapping[str, Any]) -> Target:
-        """Return the text, or the several texts of a JSON list; raises ``ValueError`` for one without a word."""
-        found = read_references(answer)
-        if found is None:
-            raise ValueError("a text is missing: write one, or skip the document")
-        return found
-
-    def spell(self, target: Target, example: Mapping[str, Any]) -> str:
-        """Return the text, as a JSON list where it is one of several or could be taken for something else."""
-        plain = isinstance(target, str) and target.casefold() not in REFUSALS and read_references(target) == target
-        return str(target) if plain else json.dumps(references(target), ensure_ascii=False)

@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,15 @@ from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError, writing
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.targets import Target, decode, readable
+from dal_nlp.core.task import Capability
 from dal_nlp.data.corpus import Rejected, write_rejected
-from dal_nlp.data.examples import Answers, Example, Reader
-from dal_nlp.readers.inert import inert_rows
+from dal_nlp.data.examples import Answers, Example, Reader, context_of
+from dal_nlp.readers.spreadsheets import inert_rows
 from dal_nlp.report.summary import texts_asked
 from dal_nlp.strategies import probes
+from dal_nlp.tasks import make_task
 from dal_nlp.tasks.calibration import Promise, fit_temperature, promise
-from dal_nlp.workflows.predict import Run, open_run, reader_of
+from dal_nlp.workflows.predict import Run, open_run, read_aloud, reader_of
 
 #: Why a row is left out that people have labelled in the run.
 LABELED = "labelled in the run"
@@ -33,13 +35,14 @@ Known = tuple[dict[str, Any], Target]  # an example's fields, and its answer
 
 @dataclass(frozen=True)
 class Row:
-    """What the model says of one row: the answer, how sure it is of it, and whether that is enough."""
+    """What the model says of one row: the answer, how sure it is, whether that is enough, and what stands beside."""
 
     id: str
     text: str
     answer: str
     confidence: float
     sure: bool
+    context: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,10 @@ def plan(
     progress: Progress | None = None,
     validation: str | None = None,
     text_column: Sequence[str] | None = None,
+    id_column: str | None = None,
+    encoding: str | None = None,
+    quoting: str | None = None,
+    label_column: str | None = None,
 ) -> Plan:
     """Label what a run's model is sure enough of.
 
@@ -84,14 +91,19 @@ def plan(
         progress: Where it is shown.
         validation: Labelled rows to measure on, which no run has trained on; the run's own if left out.
         text_column: The columns of ``source`` that hold the texts; the run's if left out.
+        id_column: Its column of ids, likewise; ``none`` where it has no ids.
+        encoding: Of a source that is a text file and not UTF-8.
+        quoting: ``none`` where double quotes in a table are letters.
+        label_column: The column of ``validation`` that holds the answers; the run's if left out.
 
     Raises:
         UserError: No model yet, a file that cannot be read, or nothing to measure on.
     """
     run = open_run(folder, Silent() if progress is None else progress)
-    classes = "shared outcomes" in run.task.offers
-    examples, rejected = _to_label(run, source, reader_of(run.config, source, text_column).examples())
-    known = _known(run, validation) if classes else []
+    classes = Capability.SHARED_OUTCOMES in run.task.capabilities
+    reader = reader_of(run.config, source, text_column, id_column, encoding, quoting)
+    examples, rejected = _to_label(run, source, read_aloud(reader, run.progress))
+    known = _known(run, validation, label_column) if classes else []
     model = run.load()
     if not classes:
         return Plan(_by_prediction(run, model, examples), rejected, None, 1.0, 0, False)
@@ -103,7 +115,7 @@ def plan(
     best, sure = _answer(_log_probs(run, model, [_fields(e) for e in examples]), temperature)
     least = promised.threshold if promised else np.inf
     rows = [
-        Row(e.id, run.task.show(_fields(e)), run.task.labels[i], float(p), bool(p >= least))
+        Row(e.id, run.task.show(_fields(e)), run.task.labels[i], float(p), bool(p >= least), context_of(e.fields or {}))
         for e, i, p in zip(examples, best, sure, strict=True)
     ]
     return Plan(rows, rejected, promised, temperature, len(known), True)
@@ -145,17 +157,23 @@ def write(found: Plan, folder: Path) -> tuple[Path, Path, Path]:
 
 def _csv(path: Path, name: str, rows: Sequence[Row]) -> None:
     with writing(path), path.open("w", encoding="utf-8", newline="") as file:
-        cells = ((row.id, row.text, row.answer, f"{row.confidence:.6f}") for row in rows)
-        csv.writer(file, lineterminator="\n").writerows(inert_rows(("id", "text", name, "confidence"), cells))
+        header = ["id", "text", name, "confidence"]
+        header += [
+            f"{column} (context)" if column in header else column for column in (rows[0].context if rows else ())
+        ]
+        cells = ((row.id, row.text, row.answer, f"{row.confidence:.6f}", *row.context.values()) for row in rows)
+        csv.writer(file, lineterminator="\n").writerows(inert_rows(header, cells))
 
 
 def _fields(example: Example) -> dict[str, Any]:
     return {"id": example.id, **(example.fields or {})}
 
 
-def _known(run: Run, validation: str | None) -> list[Known]:
+def _known(run: Run, validation: str | None, label_column: str | None) -> list[Known]:
     """Return known answers that neither train nor choose nor test."""
     config, state = run.config, run.state
+    if label_column:
+        config = config.model_copy(update={"label_column": label_column})
     training = set(state.training_ids)
     trained = {id: text for id, text in texts_asked(state) if id in training}
     if file := validation or config.validation:
@@ -177,7 +195,10 @@ def _known(run: Run, validation: str | None) -> list[Known]:
 
 
 def _answered(run: Run, config: Settings, source: str, answers: Answers | None) -> Iterator[Known]:
-    for example in Reader(source, run.task, config, need_targets=answers is None, answers=answers).examples():
+    task = make_task(config)
+    task.labels = list(run.task.labels)
+    reader = Reader(source, task, config, need_targets=answers is None, answers=answers, need_ids=answers is not None)
+    for example in read_aloud(reader, run.progress):
         target = decode(example.target)
         if target is not None and example.fields is not None:
             yield _fields(example), target
@@ -201,6 +222,6 @@ def _by_prediction(run: Run, model: nn.Module, examples: Sequence[Example]) -> l
     rows = [_fields(example) for example in examples]
     answers = run.pool(model, rows).predict()
     return [
-        Row(str(row["id"]), run.task.show(row), readable(answer.target), answer.confidence, False)
+        Row(str(row["id"]), run.task.show(row), readable(answer.target), answer.confidence, False, context_of(row))
         for row, answer in zip(rows, answers, strict=True)
     ]

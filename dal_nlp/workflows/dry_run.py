@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +13,7 @@ from scipy.stats import rankdata
 from dal_nlp.core.config import TrainingConfig
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.rng import generator
+from dal_nlp.core.task import Capability
 from dal_nlp.core.text import counted
 from dal_nlp.ledger.events import LabelEvent, QueryEvent
 from dal_nlp.ledger.ledger import Ledger
@@ -48,6 +50,7 @@ class Rehearsal:
         bald: Mean BALD in nats over the rehearsed rows, and its rank correlation with entropy; None where the task has
             no posterior draws.
         estimate: What a round will take on this machine; None where the whole pool was rehearsed.
+        remarks: What should be known of the data, in sentences.
     """
 
     sets: dict[str, int]
@@ -61,6 +64,7 @@ class Rehearsal:
     seconds: float
     bald: tuple[float, float] | None
     estimate: Estimate | None
+    remarks: Sequence[str] = ()
 
     def __str__(self) -> str:
         """Return the sentences."""
@@ -75,11 +79,12 @@ class Rehearsal:
         )
         steps = f", {counted(self.steps, 'optimizer step')}" if self.steps else ""
         estimate = f"\n{self.estimate}" if self.estimate else ""
+        remarks = "".join(f"\n{remark}" for remark in self.remarks)
         return (
             f"Checked: the settings, {rows}, {labels}the model ({self._size()} to train, on "
             f"{self.device}) and one tiny round ({self.seconds:.1f} s).\n{dropped}{draws}"
             f"The run: up to {counted(self.rounds, 'round')}, each with a pass over the pool, "
-            f"{counted(self.budget, 'label')}{steps}.{estimate}"
+            f"{counted(self.budget, 'label')}{steps}.{estimate}{remarks}"
         )
 
     def _size(self) -> str:
@@ -114,7 +119,7 @@ def rehearse(config: RunConfig, progress: Progress | None = None) -> Rehearsal:
             started = time.perf_counter()
             left = _round(work, ledger)
             seconds = time.perf_counter() - started
-            return _summary(work, config, seconds, _compare_draws(work, left))
+            return _summary(work, config, seconds, _compare_draws(work, left), ledger.state.notes)
 
 
 def _compare(config: RunConfig, folder: Path, progress: Progress) -> None:
@@ -154,7 +159,7 @@ def _compare_draws(work: Workspace, rows: Positions) -> tuple[float, float] | No
 
     A correlation near 1 says that the draws tell nothing that entropy does not.
     """
-    if "draws" not in work.task.offers or len(rows) < 2:
+    if Capability.DRAWS not in work.task.capabilities or len(rows) < 2:
         return None
     bald, entropy = work.pool(rows, 1).collect(bayesian.bald, probes.entropy)
     if np.ptp(bald) == 0 or np.ptp(entropy) == 0:
@@ -177,7 +182,9 @@ def _label(work: Workspace, ledger: Ledger, picked: Positions) -> None:
         ledger.append(LabelEvent(round=0, id=id, target=guess if known is None else known))
 
 
-def _summary(work: Workspace, config: RunConfig, seconds: float, bald: tuple[float, float] | None) -> Rehearsal:
+def _summary(
+    work: Workspace, config: RunConfig, seconds: float, bald: tuple[float, float] | None, remarks: Sequence[str]
+) -> Rehearsal:
     """Count what the run would do; ``config`` has the training as it will be."""
     given = len(work.given["labeled"]) if "labeled" in work.given else 0
     budget, audit = work.config.budget or 0, config.audit or 0
@@ -194,7 +201,7 @@ def _summary(work: Workspace, config: RunConfig, seconds: float, bald: tuple[flo
     return Rehearsal(
         sets={name: len(corpus) for name, corpus in corpora.items()},
         rejected=sum(len(corpus.rejected) for corpus in corpora.values()),
-        labels=list(work.task.labels) if "shared outcomes" in work.task.offers else [],
+        labels=list(work.task.labels) if Capability.SHARED_OUTCOMES in work.task.capabilities else [],
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         device=str(next(model.parameters()).device),
         rounds=len(sizes),
@@ -203,4 +210,5 @@ def _summary(work: Workspace, config: RunConfig, seconds: float, bald: tuple[flo
         seconds=seconds,
         bald=bald,
         estimate=estimate(work, steps[-1], rng) if len(work.candidates(1)) else None,
+        remarks=list(remarks),
     )

@@ -17,11 +17,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from dal_nlp.annotation.answer_store import Desk
-from dal_nlp.annotation.sheet_files import ANSWER, ID, NOTE, SUSPECTS, write_sheet
+from dal_nlp.annotation.sheet_files import SUSPECTS, write_sheet
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.targets import Target
+from dal_nlp.data.tool_rows import ANSWER, ID, NOTE
 from dal_nlp.models.loading import load_tokenizer, resolve
 from dal_nlp.strategies import probes
 from dal_nlp.workflows.predict import Run
@@ -43,7 +44,7 @@ def find_suspects(desk: Desk, progress: Progress) -> tuple[list[dict[str, Any]],
         UserError: cleanlab is missing, or there are too few labels.
         Unsupported: The task has no labels.
     """
-    if desk.task.asks != "label":
+    if not desk.task.answer_format.classes:
         raise Unsupported("Only labels can be compared with what a classifier expects: relabel answers one by one.")
     try:
         from cleanlab.filter import find_label_issues
@@ -110,12 +111,12 @@ def _row(desk: Desk, row: dict[str, Any]) -> dict[str, Any]:
     example = desk.example(row["id"])
     own = (ID, "label", "suggestion", "doubt", "characters", ANSWER, NOTE)
     columns = [f"{name} (text)" if name in own else name for name in desk.task.columns()]
-    label = desk.task.spell(desk.state.answers[row["id"]], example)
+    label = desk.task.answer_format.format_answer(desk.state.answers[row["id"]], example)
     return {
         ID: row["id"],
         **dict(zip(columns, desk.task.texts(example), strict=True)),
         "label": label,
-        "suggestion": desk.task.spell(row["target"], example),
+        "suggestion": desk.task.answer_format.format_answer(row["target"], example),
         "doubt": round(row["doubt"], 4),
         "characters": len(desk.task.show(example)),
         ANSWER: "",

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from datasets import Dataset
@@ -11,10 +12,10 @@ from torch import nn
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.distributed import process_state
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Prediction, Task
-from dal_nlp.data.examples import Answers, Example, Reader
+from dal_nlp.data.examples import Answers, Example, Reader, context_of
 from dal_nlp.learners.head_checkpoint import load_whole
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State, stored_settings
@@ -35,16 +36,24 @@ class Row(NamedTuple):
         text: What an annotator would read; "" where there is nothing to read.
         answer: None where there is nothing to read.
         details: See ``Task.details``; the same keys in every row.
+        context: The context columns of the run, empty where the source does not have them.
     """
 
     id: str
     text: str
     answer: Prediction | None
     details: dict[str, str]
+    context: Mapping[str, str] = MappingProxyType({})
 
 
 def predict(
-    folder: Path, source: str, progress: Progress | None = None, text_column: Sequence[str] | None = None
+    folder: Path,
+    source: str,
+    progress: Progress | None = None,
+    text_column: Sequence[str] | None = None,
+    id_column: str | None = None,
+    encoding: str | None = None,
+    quoting: str | None = None,
 ) -> Iterator[Row]:
     """Answer every row of a source with the model of a run, in the order of the source.
 
@@ -54,6 +63,9 @@ def predict(
             own. Labels are neither needed nor read.
         progress: Where the passes are shown; nowhere if left out.
         text_column: The source's text columns where they have other names than in the run.
+        id_column: Its column of ids, likewise; ``none`` where it has no ids.
+        encoding: Of a text file that is not UTF-8.
+        quoting: ``none`` where double quotes in a table are letters.
 
     Returns:
         One row for each of the source; a row without a text has no prediction.
@@ -62,10 +74,11 @@ def predict(
         UserError: No run folder, no model in it yet, or a source that cannot be read (at once; a damaged row later).
     """
     run = open_run(folder, Silent() if progress is None else progress)
-    examples = reader_of(run.config, source, text_column).examples()
+    reader = reader_of(run.config, source, text_column, id_column, encoding, quoting)
+    examples = read_aloud(reader, run.progress)
     first = next(examples)  # a wrong file or column comes to light before the model is loaded
     model = run.load()
-    return _answers(chain([first], examples), model, run)
+    return _answers(chain([first], examples), model, run, reader.config.context_columns or ())
 
 
 @dataclass
@@ -118,11 +131,38 @@ def open_run(folder: Path, progress: Progress) -> Run:
     return Run(folder, config, task, state, progress)
 
 
-def reader_of(config: Settings, source: str, text_column: Sequence[str] | None) -> Reader:
-    """Return what reads the texts of a source as a run reads its own, from other columns if there are any."""
-    columns = {"text_column": list(text_column)} if text_column else {}
-    there = config.model_copy(update=columns)
+def reader_of(
+    config: Settings,
+    source: str,
+    text_column: Sequence[str] | None,
+    id_column: str | None = None,
+    encoding: str | None = None,
+    quoting: str | None = None,
+) -> Reader:
+    """Return what reads the texts of a source as a run reads its own, from other columns if there are any.
+
+    Raises:
+        UserError: There is no such quoting.
+    """
+    if quoting not in (None, "none", "double"):
+        raise unknown("quoting", quoting, ("none", "double"))
+    given = {"text_column": text_column and list(text_column), "id_column": id_column, "quoting": quoting}
+    # An encoding is that of one file; the run's own says nothing of another one.
+    changes = {name: value for name, value in given.items() if value} | {"encoding": encoding}
+    there = config.model_copy(update=changes)
     return Reader(source, make_task(there), there, answers=Answers())
+
+
+def read_aloud(reader: Reader, progress: Progress) -> Iterator[Example]:
+    """Yield the examples of a source, and say what should be known of it: once it is open, and at its end."""
+    said = 0
+    for example in reader.examples():
+        for remark in reader.remarks[said:]:
+            progress.say(remark)
+        said = len(reader.remarks)
+        yield example
+    for remark in reader.remarks[said:]:
+        progress.say(remark)
 
 
 def model_folder(folder: Path) -> Path:
@@ -134,15 +174,15 @@ def model_folder(folder: Path) -> Path:
     return place
 
 
-def _answers(examples: Iterator[Example], model: nn.Module, run: Run) -> Iterator[Row]:
+def _answers(examples: Iterator[Example], model: nn.Module, run: Run, beside: Sequence[str]) -> Iterator[Row]:
     """Yield the rows, a chunk of them in memory at a time."""
     while chunk := list(islice(examples, CHUNK)):
         full = [{"id": example.id, **example.fields} for example in chunk if example.fields is not None]
         answers = iter(run.pool(model, full).predict() if full else [])
         for example in chunk:
             if example.fields is None:
-                yield Row(example.id, "", None, run.task.details(None))
+                yield Row(example.id, "", None, run.task.details(None), dict.fromkeys(beside, ""))
             else:
                 answer = next(answers)
                 text = run.task.show({"id": example.id, **example.fields})
-                yield Row(example.id, text, answer, run.task.details(answer.target))
+                yield Row(example.id, text, answer, run.task.details(answer.target), context_of(example.fields))

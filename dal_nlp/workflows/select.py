@@ -17,7 +17,7 @@ from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.rng import generator
 from dal_nlp.core.targets import Target, encode_target
-from dal_nlp.core.task import Task
+from dal_nlp.core.task import Capability, Task
 from dal_nlp.models.mc_dropout import check_draws, make_draws
 from dal_nlp.models.pool import Pool, gives_states
 from dal_nlp.models.tokenizers import check_vocabulary, settle_padding_token
@@ -113,7 +113,7 @@ def select(
         name, chosen = (
             (strategy, make_strategy(strategy, {})) if isinstance(strategy, str) else (repr(strategy), strategy)
         )
-        check_fit(name, chosen, made.offers)
+        check_fit(name, chosen, made.capabilities)
         some = [text for of in fields[: len(fields) : max(1, len(fields) // READ)] for text in made.texts(of)]
         remarks = check_vocabulary(own, some, type(own).__name__)
         kind = make_draws(draws or DrawsConfig(**usual.get("draws", {})), seed, 0)
@@ -125,10 +125,10 @@ def select(
             labels = Pool(_dataset(made, [of for of, _ in known], targets), *parts)
         data = _dataset(made, fields, None)
         pool = Pool(data, *parts, labels)
-        if "draws" in chosen.requires:
+        if Capability.DRAWS in chosen.requires:
             check_draws(name, pool)
         if chosen.reads_states and not gives_states(pool.take(_extremes(data))):
-            check_states(name, chosen, made.offers, type(model).__name__)
+            check_states(name, chosen, made.capabilities, type(model).__name__)
         selection = checked(chosen.select(pool, k, generator(seed, 0, "choose")), len(pool), k, name)
     picked = tuple(held[position] for position in selection.positions)
     notes = (*remarks, *made.remarks({"examples": data}))

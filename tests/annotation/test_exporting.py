@@ -109,7 +109,7 @@ def test_label_studio_counts_characters_and_knows_skips(waiting: Waiting) -> Non
     assert (result["value"]["start"], result["value"]["end"]) == (7, 13)
     in_units = {**result, "value": {**result["value"], "start": 9, "end": 16}}
     for one in (result, in_units):
-        assert of.parse(label_studio.read_results(of, [one], example), example) == target
+        assert of.answer_format.parse_answer(label_studio.read_results(of, [one], example), example) == target
     with pytest.raises(ValueError, match="not at its place"):
         label_studio.read_results(of, [{**result, "value": {**result["value"], "start": 8}}], example)
     none = label_studio.results(of, {"text": [], "answer_start": []}, example)

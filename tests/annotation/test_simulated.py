@@ -9,6 +9,8 @@ import pytest
 
 from dal_nlp import Query, RunConfig, Unsupported, UserError
 from dal_nlp.annotation import make_oracle
+from dal_nlp.answer_formats.label import LabelFormat
+from dal_nlp.tasks.metrics import KAPPA
 from tests import waiting_runs as asking
 
 N = 2000
@@ -17,7 +19,7 @@ LABELS = ["negative", "neutral", "positive"]
 
 def answers(how: str, truth: dict[str, str], seed: int = 0, ids: list[str] | None = None) -> dict[str, str]:
     oracle: Any = make_oracle(how)
-    task = SimpleNamespace(asks="label", labels=LABELS)
+    task = SimpleNamespace(answer_format=LabelFormat(LABELS, KAPPA))
     oracle.open(SimpleNamespace(task=task, answers=truth, config=SimpleNamespace(seed=seed)))
     return {label.id: label.target for label in oracle.label([Query(id, "") for id in ids or truth])}
 

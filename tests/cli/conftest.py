@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dal_nlp_cli.main import app
-from tests import tiny
+from tests import tiny, warm_processes
 from tests.tiny import write
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +52,11 @@ def invoke(*words: str) -> Result:
 
 def start(*words: str, cwd: Path) -> CompletedProcess[str]:
     """Run the command line in a process of its own."""
+    return warm_processes.run(words, cwd, {**os.environ, "PYTHONPATH": PATH})
+
+
+def start_from_nothing(*words: str, cwd: Path) -> CompletedProcess[str]:
+    """Run the command line as people do."""
     command = [sys.executable, "-m", "dal_nlp", *words]
     environment = {**os.environ, "PYTHONPATH": PATH}  # of the oracles beside the tests
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
@@ -70,7 +75,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 def finished_process(files: Files, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CompletedProcess[str]]:
     """The folder of a run that a process of its own has finished, and what it printed; tests leave it as it is."""
     folder = tmp_path_factory.mktemp("runs")
-    return folder / "done", start("run", *files.flags(Path("done")), cwd=folder)
+    return folder / "done", start_from_nothing("run", *files.flags(Path("done")), cwd=folder)
 
 
 @pytest.fixture

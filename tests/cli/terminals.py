@@ -1,30 +1,21 @@
 """A process behind a real pseudo-terminal, as a person would sit before it."""
 
-import fcntl
 import os
 import pty
 import re
 import select
 import signal
-import subprocess
-import sys
-import termios
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests import warm_processes
 from tests.cli.conftest import PATH
 
 #: Seconds after which a text that was waited for is taken to be missing.
 PATIENCE = 60
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-
-
-def _sit_down() -> None:
-    """Make the terminal the one whose Ctrl-C the process hears, also where the tests run in the background."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Terminal:
@@ -33,17 +24,8 @@ class Terminal:
     def __init__(self, *words: str, cwd: Path, **environment: str) -> None:
         main, child = pty.openpty()
         self._main = main
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "dal_nlp", *words],
-            cwd=cwd,
-            env={**os.environ, "PYTHONPATH": PATH, "COLUMNS": "100", "TERM": "xterm", **environment},
-            stdin=child,
-            stdout=child,
-            stderr=child,
-            start_new_session=True,
-            preexec_fn=_sit_down,
-            close_fds=True,
-        )
+        found = {**os.environ, "PYTHONPATH": PATH, "COLUMNS": "100", "TERM": "xterm", **environment}
+        self._process = warm_processes.start(words, cwd, found, (child, child, child), session=True, terminal=True)
         os.close(child)
         self.screen = ""
         self._read = 0

@@ -1,6 +1,8 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
 from dal_nlp.ledger.ledger import Ledger
 from tests.cli.conftest import invoke
 from tests.ledgers import event
@@ -76,6 +78,7 @@ def test_a_real_run(finished: Path) -> None:
     assert "accuracy" in lines["Score"] and "at 8 labels" in lines["Score"]
 
 
+@pytest.mark.pictures
 def test_report_is_built_again(finished: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)

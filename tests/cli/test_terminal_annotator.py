@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dal_nlp.annotation.answer_store import Desk, open_desk
-from dal_nlp.annotation.parsing import numbered
+from dal_nlp.answer_formats.label import numbered
 from dal_nlp_cli import terminal_annotator as sitting
 from dal_nlp_cli.keys import forget
 from dal_nlp_cli.terminal_annotator import CUT, Sitting

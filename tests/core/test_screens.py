@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dal_nlp.core.screens import harmless, lines, with_offsets
+from dal_nlp.core.text import harmless, lines, with_offsets
 
 BIDI = "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 

@@ -264,7 +264,9 @@ def test_one_id_with_two_texts(tmp_path: Path) -> None:
     message = complaint(tmp_path, rows)
     assert "p.jsonl, line 4 has the id 'a' and so has " in message
     assert "p.jsonl, line 3, with another text" in message
-    assert "give each text an id of its own, or choose the column of ids with --id-column" in message
+    assert (
+        "give each text an id of its own, choose the column of ids with --id-column, or say --id-column none" in message
+    )
 
 
 def test_the_first_of_several_clashes_is_named(tmp_path: Path) -> None:

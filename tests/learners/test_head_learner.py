@@ -264,7 +264,7 @@ def test_what_cannot_work_is_refused_before_a_model_is_loaded(
 def test_tasks_whose_output_layer_reads_every_token_are_refused(files: Path) -> None:
     tiny.write(files / "qa.jsonl", tiny.questions(20))
     changes = {"task": "qa", "data": str(files / "qa.jsonl"), "test": None, "text_column": None}
-    with pytest.raises(UserError, match="reads every token"):
+    with pytest.raises(UserError, match="has no such layer: use --train full"):
         run(files, **changes)
 
 
@@ -413,3 +413,19 @@ def test_where_no_model_is_wanted_the_layer_stays_alone(files: Path) -> None:
     assert len(rows) == 20 and all(row.answer is not None for row in rows)
     again = run(files, whole=False, rounds=3)  # it goes on from the layer
     assert [point["labels"] for point in again.curve] == [6, 10, 14, 18]
+
+
+def test_full_training_at_the_end_is_kept_only_where_the_audit_finds_it_better(files: Path) -> None:
+    broken = {"mode": "head", "min_steps": 1, "epochs": 1e-3, "learning_rate": 1e-9}  # an output layer at random
+    result = run(files, test=None, audit=20, rounds=1, finish="full", training=broken)
+    finished = read_state(result.folder).finished
+    assert finished is not None and finished.judged == "audit" and len(finished.difference) == 3
+    assert finished.kept == (finished.difference[0] > 0)
+    names = {path.name for path in (result.folder / "model").iterdir()}
+    kind = json.loads((result.folder / "model" / "config.json").read_text())["model_type"]
+    assert HEAD in names and (kind == "bert") == finished.kept
+    assert ("It is kept" if finished.kept else "The model of the last round is kept") in report.finished_line(
+        read_state(result.folder)
+    )
+    always = run(files, test=None, audit=20, rounds=1, finish="full-always", training=broken, out=str(files / "always"))
+    assert json.loads((always.folder / "model" / "config.json").read_text())["model_type"] == "bert"

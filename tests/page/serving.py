@@ -6,12 +6,12 @@ import os
 import re
 import select
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from tests import warm_processes
 
 #: Seconds in which anything here has happened, on a machine that is busy with other things.
 PATIENCE = 120
@@ -22,14 +22,16 @@ class Served:
 
     def __init__(self, folder: Path, *flags: str) -> None:
         self.folder = folder / "run"
-        self._words = [sys.executable, "-m", "dal_nlp", "annotate", str(self.folder), "--port", "0", *flags]
+        self._words = ["annotate", str(self.folder), "--port", "0", *flags]
 
     def __enter__(self) -> Self:
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-        with (self.folder.parent / "stderr.txt").open("a") as errors:
-            self.process = subprocess.Popen(
-                self._words, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, start_new_session=True
-            )
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        ours, theirs = os.pipe()
+        self._stdout = open(ours)
+        with (self.folder.parent / "stderr.txt").open("a") as errors, open(os.devnull) as nothing:
+            files = (nothing.fileno(), theirs, errors.fileno())
+            self.process = warm_processes.start(self._words, Path.cwd(), environment, files, session=True)
+        os.close(theirs)
         self.address = self._address()
         found = re.fullmatch(r"http://([^:]+):(\d+)/#(\S+)", self.address)
         assert found
@@ -37,11 +39,10 @@ class Served:
         return self
 
     def _address(self) -> str:
-        assert self.process.stdout is not None
         said, end = "", time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            if select.select([self.process.stdout], [], [], 1)[0]:
-                line = self.process.stdout.readline()
+            if select.select([self._stdout], [], [], 1)[0]:
+                line = self._stdout.readline()
                 said += line
                 found = re.search(r"http://\S+", line)
                 if found:
@@ -55,8 +56,7 @@ class Served:
     ) -> None:
         if self.process.poll() is None:
             self.kill()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        self._stdout.close()
 
     def kill(self) -> None:
         """End the process that serves as a power cut does; the one that trains has to notice by itself."""
@@ -66,8 +66,8 @@ class Served:
     def interrupt(self) -> tuple[int, str]:
         """Press Ctrl-C, which reaches all processes of the terminal; return the exit code and the last words."""
         os.killpg(self.process.pid, signal.SIGINT)
-        said, _ = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, said
+        code = self.process.wait(PATIENCE)
+        return code, self._stdout.read()
 
     def errors(self) -> str:
         return (self.folder.parent / "stderr.txt").read_text()

@@ -72,14 +72,14 @@ def test_an_answer_is_on_the_disk_when_it_returns_and_the_next_text_follows(fold
 
 
 @pytest.mark.parametrize(
-    ("labels", "shown"), [(["0", "1"], [("0", "0"), ("1", "1")]), (["bad", "1"], [("1", "bad"), ("2", "1")])]
+    ("labels", "shown"), [(["0", "1"], [["0", "0"], ["1", "1"]]), (["bad", "1"], [["1", "bad"], ["2", "1"]])]
 )
 def test_labels_have_the_numbers_that_they_have_in_the_terminal(
     folder: Path, labels: list[str], shown: list[tuple[str, str]]
 ) -> None:
     with room_of(folder) as room:
         room.desk.task.labels = labels
-        assert room.about()["labels"] == shown
+        assert room.about()["widget"]["data"]["labels"] == shown
 
 
 def test_two_tabs_look_at_two_texts_until_one_is_left_alone(folder: Path) -> None:
@@ -350,7 +350,7 @@ def test_answers_with_a_place_and_texts(waiting: Waiting, task: str) -> None:
     place = waiting(task)
     gold, typed = asking.gold(task), asking.typed(task)
     with room_of(place / "run") as room:
-        assert room.about()["asks"] == {"qa": "span", "summarization": "text"}[task]
+        assert room.about()["widget"]["name"] == {"qa": "span", "summarization": "text"}[task]
         for id in list(room.desk.state.waiting):
             assert shown(room, "anna", A) == id
             room.answer("anna", A, Given(id, typed[id]))

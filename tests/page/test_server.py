@@ -91,7 +91,7 @@ def test_the_page_holds_all_it_needs_and_nothing_of_the_run(client: Client) -> N
 
 
 def test_a_text_goes_out_and_an_answer_comes_in(client: Client) -> None:
-    assert client.told("/api/about")["labels"] == [["1", "negative"], ["2", "positive"]]
+    assert client.told("/api/about")["widget"]["data"]["labels"] == [["1", "negative"], ["2", "positive"]]
     item = client.told("/api/next", ME)["item"]
     reply = client.told("/api/answer", {**ME, "id": item["id"], "text": "positive", "request": "r"})
     assert read_state(client.folder).answers == {item["id"]: "positive"}

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.readers.inert import FORMULA_STARTS, inert, plain
-from dal_nlp.readers.spreadsheets import read_table, write_table
+from dal_nlp.readers.spreadsheets import FORMULA_STARTS, inert, plain, read_table, write_table
 
 
 @given(st.text(alphabet=st.sampled_from(FORMULA_STARTS + "'a1")))

@@ -15,7 +15,7 @@ import pytest
 
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State
-from dal_nlp.readers.inert import GUARDED, restored
+from dal_nlp.readers.spreadsheets import GUARDED, restored
 from dal_nlp.report import files as report
 
 Event = dict[str, Any]
@@ -250,6 +250,7 @@ def test_rounds_table_has_a_column_for_validation_and_none_for_missing_intervals
     assert rows == [["0", "10", "0.500", "0.450", "0.750", "0.500", "30.5 s", "", "", "1.5 s"]]
 
 
+@pytest.mark.pictures
 def test_page_needs_nothing_but_itself(finished: tuple[Path, State]) -> None:
     folder, state = finished
     report.write_report(folder, state)
@@ -261,6 +262,7 @@ def test_page_needs_nothing_but_itself(finished: tuple[Path, State]) -> None:
     assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", page.source))
 
 
+@pytest.mark.pictures
 def test_page_fits_a_phone_and_the_dark(finished: tuple[Path, State]) -> None:
     folder, state = finished
     report.write_report(folder, state)
@@ -273,6 +275,7 @@ def test_page_fits_a_phone_and_the_dark(finished: tuple[Path, State]) -> None:
     assert "var(" not in (folder / "curve.svg").read_text(encoding="utf-8")
 
 
+@pytest.mark.pictures
 def test_curve_is_drawn_with_band_and_words(finished: tuple[Path, State]) -> None:
     folder, state = finished
     report.write_report(folder, state)
@@ -286,6 +289,7 @@ def test_curve_is_drawn_with_band_and_words(finished: tuple[Path, State]) -> Non
     assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.pictures
 def test_same_state_gives_the_same_bytes(finished: tuple[Path, State]) -> None:
     folder, state = finished
     names = ("metrics.csv", "queries.csv", "report.html", "curve.svg", "curve.png")
@@ -407,6 +411,7 @@ def test_run_that_has_just_begun(tmp_path: Path, events: list[Event]) -> None:
     assert report.headline(state) == ""
 
 
+@pytest.mark.pictures
 def test_one_round_is_a_point_with_its_interval(tmp_path: Path) -> None:
     page = page_of(tmp_path, [*run_started(), *rounds(1)])
     assert "accuracy 0.50 [0.46, 0.54] at 10 labels" in page.text
@@ -514,6 +519,7 @@ def test_import_is_light() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.pictures
 def test_drawing_leaves_matplotlib_as_it_was(finished: tuple[Path, State]) -> None:
     import matplotlib
 

@@ -1,7 +1,6 @@
 """A real process, killed with SIGKILL in every phase of a round, then the same command."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 
 from dal_nlp import RunConfig, Session
 from dal_nlp.ledger.ledger import read_state
-from tests import tiny
+from tests import tiny, warm_processes
 from tests.session.test_loop import timeless, write
 
 
@@ -38,8 +37,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def start(command: list[str], out: Path, kill: str) -> int:
     root = Path(__file__).parents[2]
     environment = {**os.environ, "DAL_NLP_TEST_KILL": kill, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
-    words = [sys.executable, "-m", "dal_nlp", "run", "--quiet", *command, "--out", str(out)]
-    return subprocess.run(words, env=environment, cwd=root, capture_output=True).returncode
+    return warm_processes.run(["run", "--quiet", *command, "--out", str(out)], root, environment).returncode
 
 
 @pytest.fixture(scope="module")

@@ -142,7 +142,7 @@ def test_a_task_without_shared_outcomes_is_refused_before_a_model_loads(
     files: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Classification, "offers", frozenset())
+    monkeypatch.setattr(Classification, "capabilities", frozenset())
     with pytest.raises(Unsupported, match="'ceal' need shared outcomes"):
         Session(settings(files, "no/such/model", strategy="ceal")).run()
 

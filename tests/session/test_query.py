@@ -379,7 +379,7 @@ def test_the_strategy_sees_the_candidates_only(many: Path, model_folder: str, mo
 class Grouped(Classification):
     """Has a group for every length of a text."""
 
-    offers = Classification.offers | {"groups"}
+    offers = Classification.capabilities | {"groups"}
 
     def read(self, row: Any) -> dict[str, Any]:
         return {**super().read(row), "group": str(len(row["text"].split()))}

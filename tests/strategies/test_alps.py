@@ -176,7 +176,7 @@ def test_a_configuration_that_promises_too_much_is_found_out(model_folder: str) 
 
 def test_it_is_refused_where_there_is_no_language_model() -> None:
     with pytest.raises(Unsupported, match=r"'alps' needs masked language model, which this model has no head for"):
-        check_fit("alps", Alps(), tiny.task().offers)
+        check_fit("alps", Alps(), tiny.task().capabilities)
     with pytest.raises(Unsupported, match=r"'alps' needs masked language model.*dal_nlp\.select.*kmeans"):
         dal_nlp.select(tiny.classifier(), tiny.tokenizer(), ["a film", "the plot"], 1, strategy="alps")
     pool = tiny.pool(8)

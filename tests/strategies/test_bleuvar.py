@@ -69,4 +69,4 @@ def test_samples_of_a_model():
 @pytest.mark.parametrize("name", ["bleuvar", "dual", "stochastic:bleuvar"])
 def test_tasks_that_write_no_texts_refuse_it(name):
     with pytest.raises(Unsupported, match="generated texts"):
-        check_fit(name, make_strategy(name, {}), tiny.task().offers)
+        check_fit(name, make_strategy(name, {}), tiny.task().capabilities)

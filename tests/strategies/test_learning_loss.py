@@ -102,7 +102,7 @@ def test_it_can_be_sampled_by() -> None:
 
 def test_it_is_refused_where_nothing_is_trained() -> None:
     with pytest.raises(Unsupported, match=r"needs predicted loss, which only the models that a run has trained"):
-        check_fit("learning_loss", LearningLoss(), tiny.task().offers)
+        check_fit("learning_loss", LearningLoss(), tiny.task().capabilities)
     with pytest.raises(Unsupported, match=r"'learning_loss' needs predicted loss.*dal_nlp\.select.*margin"):
         dal_nlp.select(tiny.classifier(), tiny.tokenizer(), ["a film", "the plot"], 1, strategy="learning_loss")
 

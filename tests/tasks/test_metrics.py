@@ -139,3 +139,11 @@ def test_bootstrap_of_nothing_is_an_error() -> None:
     for predictions, targets in (([], []), (["a"], ["a", "b"])):
         with pytest.raises(ValueError, match="cannot be resampled"):
             metrics.bootstrap(predictions, targets, metrics.accuracy, np.random.default_rng(0))
+
+
+def test_the_difference_of_two_predictions_is_resampled_in_pairs() -> None:
+    targets = [0, 1] * 30
+    first, second = list(targets), [1 - targets[0], *targets[1:]]
+    value, low, high = metrics.paired_difference(metrics.accuracy, first, second, targets, np.random.default_rng(0))
+    assert value == pytest.approx(-1 / 60) and low <= value <= high <= 0
+    assert metrics.paired_difference(metrics.accuracy, first, first, targets, np.random.default_rng(0)) == (0, 0, 0)

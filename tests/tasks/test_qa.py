@@ -249,7 +249,7 @@ def test_span_disagreement_reads_the_most_likely_answers() -> None:
 )
 def test_a_typed_answer_is_found(answer: str, target: object) -> None:
     of = tiny.qa_task(unanswerable=True)
-    assert of.parse(answer, {"context": "the plot the film"}) == target
+    assert of.answer_format.parse_answer(answer, {"context": "the plot the film"}) == target
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_a_typed_answer_is_found(answer: str, target: object) -> None:
 )
 def test_a_typed_answer_that_means_nothing_is_refused(answer: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        tiny.qa_task().parse(answer, {"context": "the plot the film"})
+        tiny.qa_task().answer_format.parse_answer(answer, {"context": "the plot the film"})
 
 
 def test_what_is_shown_is_marked_where_the_answer_is() -> None:

@@ -496,9 +496,9 @@ def test_answers_are_texts_with_words_in_them() -> None:
     for wrong in ("", " ", [], ["one", ""], None, 3, {"text": "one"}):
         with pytest.raises(ValueError, match="neither a text"):
             task.check(wrong, {})
-    assert task.parse(" short ", {}) == "short"
+    assert task.answer_format.parse_answer(" short ", {}) == "short"
     with pytest.raises(ValueError, match="a text is missing"):
-        task.parse(" ", {})
+        task.answer_format.parse_answer(" ", {})
 
 
 def test_what_is_cut_is_counted_and_said() -> None:

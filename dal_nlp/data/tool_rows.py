@@ -4,21 +4,25 @@ Known are sheets and exports of this package, doccano, Prodigy, Label Studio (JS
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from dal_nlp.annotation.exporting import AT, BY
-from dal_nlp.annotation.label_studio_format import ID as STUDIO_ID
-from dal_nlp.annotation.label_studio_format import OURS, field_names
-from dal_nlp.annotation.row_matching import texts_in
-from dal_nlp.annotation.sheet_files import ANSWER, ID, NOTE
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError, nearest
 from dal_nlp.core.task import Task
+from dal_nlp.data.row_matching import texts_in
 from dal_nlp.readers.values import id_of, is_missing
 
+#: The columns of a sheet.
+ID, ANSWER, NOTE = "id", "answer", "note"
+#: The columns that sign an answer in an export.
+BY, AT = "annotated_by", "annotated_at"
+#: What begins the name of what is ours in the data of Label Studio's tasks, and the id of our example there.
+OURS = "dal_nlp_"
+STUDIO_ID = f"{OURS}id"
 #: What is typed for a column that is not there.
 NONE = "none"
 #: What Prodigy says of a row as a whole; only what was accepted is an answer.
@@ -162,6 +166,17 @@ class ToolRows:
                 "--label-column."
             )
         return self._elsewhere
+
+
+def field_names(task: Task) -> list[str]:
+    """Return what the texts are called in Label Studio: as their columns are, unless it reads more into a name.
+
+    It refuses or misreads a name such as "a.b" or "x[0]", and ours must stay ours.
+    """
+    return [
+        name if re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) and not name.startswith(OURS) else f"{OURS}text{i}"
+        for i, name in enumerate(task.columns())
+    ]
 
 
 def _flattened(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dal_nlp.annotation import row_matching
-from dal_nlp.annotation.row_matching import RowMatcher, texts_in
-from dal_nlp.readers.sameness import same_text
+from dal_nlp.data import row_matching
+from dal_nlp.data.row_matching import RowMatcher, texts_in
+from dal_nlp.readers.values import same_text
 from tests import tiny
 
 POOL = {
@@ -105,6 +105,6 @@ def test_a_text_column_that_is_called_as_one_of_a_sheet() -> None:
 
 @given(st.text(min_size=1))
 def test_every_text_is_the_same_as_what_it_was(text: str) -> None:
-    from dal_nlp.readers.inert import inert
+    from dal_nlp.readers.spreadsheets import inert
 
     assert same_text(text, inert(text)) and same_text(text, text.replace("\n", "\r\n"))

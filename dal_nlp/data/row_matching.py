@@ -8,9 +8,17 @@ from typing import Any, NamedTuple
 from dal_nlp.core.errors import RowError, nearest
 from dal_nlp.core.task import Example, Task
 from dal_nlp.ledger.state import State
-from dal_nlp.readers.inert import plain
-from dal_nlp.readers.sameness import beginning, flat, is_rewritten, same_text
-from dal_nlp.readers.values import canonical_id, is_missing, is_rewritten_id, is_spreadsheet_error
+from dal_nlp.readers.spreadsheets import plain
+from dal_nlp.readers.values import (
+    beginning,
+    canonical_id,
+    flat,
+    is_missing,
+    is_rewritten,
+    is_rewritten_id,
+    is_spreadsheet_error,
+    same_text,
+)
 
 #: Unknown ids that are compared with all known ones, which takes milliseconds each.
 _COMPARED = 20

@@ -1,0 +1,85 @@
+"""Which encoder suits the texts of a run: on the labels that are there already, with what encoding takes."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.progress import Progress, Silent
+from dal_nlp.core.rng import generator
+from dal_nlp.learners.head_learner import HeadLearner
+from dal_nlp.ledger.ledger import Ledger
+from dal_nlp.session.config import RunConfig
+from dal_nlp.session.context import Workspace
+
+#: Most labelled texts on which encoders are compared, and texts that are timed.
+MOST, TIMED = 300, 64
+
+
+@dataclass(frozen=True)
+class RankedEncoder:
+    """What an encoder is worth.
+
+    Attributes:
+        name: As it was named.
+        accuracy: Of layers on labels that did not train; None where there are none.
+        labels: How many there were.
+        seconds: What 1,000 texts take to encode here.
+    """
+
+    name: str
+    accuracy: float | None
+    labels: int
+    seconds: float
+
+    def __str__(self) -> str:
+        """Return it in one line."""
+        took = f"{self.seconds:.0f} s for 1,000 texts"
+        if self.accuracy is None:
+            return f"{self.name}: {took}; no label is there to judge it by."
+        return f"{self.name}: accuracy {self.accuracy:.3f} on {self.labels} labels, in four folds; {took}."
+
+
+def rank_encoders(config: RunConfig, names: list[str], progress: Progress | None = None) -> list[RankedEncoder]:
+    """Return encoders, the best first; those that no label judges, the fastest first.
+
+    Args:
+        config: Of the run that would use them.
+        names: Aliases, folders or Hub ids.
+        progress: Where it is shown; nowhere if left out.
+
+    Raises:
+        UserError: No encoder is named, or one cannot be had.
+    """
+    if not names:
+        raise UserError("--encoders names no encoder: give some, such as minilm,mpnet.")
+    found = [_judge(config, name, Silent() if progress is None else progress) for name in names]
+    return sorted(found, key=lambda one: (-(one.accuracy or 0.0), one.seconds))
+
+
+def _judge(config: RunConfig, name: str, progress: Progress) -> RankedEncoder:
+    """Encode a sample with one encoder, in a cache of its own, and fit layers to it."""
+    with TemporaryDirectory(prefix="dal-nlp-encoders-") as temporary:
+        values = config.model_dump(exclude={"out", "training", "draws"})
+        training = {**config.training.model_dump(), "mode": "head", "warm_start": False}
+        own = {"model": name, "cache": temporary, "training": training, "draws": {"kind": "head"}}
+        folder = Path(temporary) / "run"
+        folder.mkdir()
+        with Ledger(folder) as ledger:
+            work = Workspace(RunConfig.of({**values, **own}), folder, ledger, None, None, None, None, progress)
+            learner = work.learner
+            assert isinstance(learner, HeadLearner)
+            data = work.known_labels()
+            sample = np.sort(generator(config.seed, 0, "encoders").permutation(len(work.corpus))[:TIMED])
+            learner.require(work.pool_examples, sample[:1])  # loads the encoder
+            started = time.perf_counter()
+            learner.require(work.pool_examples, sample[1:])
+            seconds = (time.perf_counter() - started) / max(1, len(sample) - 1) * 1000
+            rows = generator(config.seed, 0, "judged").permutation(len(data))[:MOST]
+            if len(rows) < 2 * len(work.task.labels):
+                return RankedEncoder(name, None, len(rows), seconds)
+            p, y = learner.held_out(data.select(np.sort(rows)))
+            return RankedEncoder(name, float((p.argmax(1) == y).mean()), len(rows), seconds)

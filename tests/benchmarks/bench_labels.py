@@ -1,0 +1,235 @@
+"""How many labels learners and strategies need, on features in memory: encode once, simulate seeds, print the tables.
+
+    python -m tests.benchmarks.bench_labels encode --data DATA --out FEATURES --model MODEL mr trec6
+    python -m tests.benchmarks.bench_labels run --features FEATURES --seeds 0:30 --out curves.jsonl mr trec6
+    python -m tests.benchmarks.bench_labels tables --features FEATURES --curves curves.jsonl
+
+DATA holds a folder for each set, with train.jsonl and test.jsonl of text and label; MODEL is a folder or a Hub id. Each
+seed sees its own 70 % of the pool; all arms of a seed see the same. `run` goes on where it stopped.
+"""
+
+import argparse
+import json
+import random as randomness
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from dal_nlp.compare.savings import resamples
+from dal_nlp.learners.prior import words_of
+from dal_nlp.report.learning_curves import isotonic, labels_to
+from tests.benchmarks.simulation import (
+    GRID,
+    LAYERS,
+    PRIOR,
+    TODAY,
+    Arm,
+    Head,
+    Learner,
+    Texts,
+    full_score,
+    rows_of,
+    simulate,
+)
+
+HEADS: Mapping[str, Head] = {
+    "last": TODAY,
+    "layers": LAYERS,
+    "prior": PRIOR,
+    "swapped": Head(prior=True, swapped=True),
+    "last+prior": Head(depths=(100,), prior=True),
+    "top-half+prior": Head(depths=(50, 75, 100), prior=True),
+}
+ARMS = "random@last,random@prior,weighted_kmeans@prior,weighted_kmeans@last,random@tfidf"
+#: Texts of a pool and of a test set at most.
+POOL, TEST = 4000, 1000
+DESCRIPTIONS = Path(__file__).with_name("descriptions.yaml")
+SHARES = (0.9, 0.95, 0.99)
+
+
+def read(data: Path, name: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return rows of the pool and of the test of a set."""
+    found = []
+    for split, most in (("train", POOL), ("test", TEST)):
+        rows = [json.loads(line) for line in (data / name / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()]
+        randomness.Random(0).shuffle(rows)
+        found.append(rows[:most])
+    return found[0], found[1]
+
+
+def encode(data: Path, out: Path, source: str, names: Sequence[str]) -> None:
+    """Write the mean states of four layers of all texts and descriptions of some sets."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    model, tokenizer = AutoModel.from_pretrained(source).eval(), AutoTokenizer.from_pretrained(source)
+
+    def means(texts: Sequence[str]) -> Any:
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        found: list[Any] = [None] * len(texts)
+        for first in range(0, len(order), 32):
+            part = order[first : first + 32]
+            inputs = tokenizer(
+                [texts[i] for i in part], truncation=True, max_length=128, padding=True, return_tensors="pt"
+            )
+            with torch.inference_mode():
+                layers = model(**inputs, output_hidden_states=True).hidden_states
+            mask, last = inputs["attention_mask"][..., None].float(), len(layers) - 1
+            kept = [layers[round(last * (i + 1) / 4)] for i in range(4)]
+            pooled = torch.stack([(layer * mask).sum(1) / mask.sum(1) for layer in kept], 1)
+            for i, row in zip(part, pooled.numpy(), strict=True):
+                found[i] = row.astype(np.float16)
+        return np.stack(found)
+
+    out.mkdir(parents=True, exist_ok=True)
+    described = yaml.safe_load(DESCRIPTIONS.read_text(encoding="utf-8"))
+    for name in names:
+        pool, test = read(data, name)
+        labels = sorted({row["label"] for row in pool})
+        test = [row for row in test if row["label"] in labels]
+        sentences = [described.get(name, {}).get(label, [words_of(label)]) for label in labels]
+        arrays = {
+            "x": means([row["text"] for row in pool]),
+            "test": means([row["text"] for row in test]),
+            "y": np.array([labels.index(row["label"]) for row in pool]),
+            "targets": np.array([labels.index(row["label"]) for row in test]),
+            "sentences": means([sentence for group in sentences for sentence in group])[:, -1],
+            "sizes": np.array([len(group) for group in sentences]),
+        }
+        np.savez(out / f"{name}.npz", **arrays)
+        (out / f"{name}.json").write_text(json.dumps([[row["text"] for row in rows] for rows in (pool, test)]))
+        print(name, len(pool), len(test), flush=True)
+
+
+def load(features: Path, name: str) -> Texts:
+    """Read what ``encode`` wrote."""
+    arrays = np.load(features / f"{name}.npz")
+    sentences = np.split(arrays["sentences"].astype(np.float32), np.cumsum(arrays["sizes"])[:-1])
+    x, test = (arrays[part].astype(np.float32) for part in ("x", "test"))
+    return Texts(x, arrays["y"], test, arrays["targets"], sentences)
+
+
+def words_curve(features: Path, name: str, texts: Texts, seed: int) -> list[tuple[int, float, float]]:
+    """Return the curve of TF-IDF and logistic regression on random labels."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    pool, test = json.loads((features / f"{name}.json").read_text())
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit(pool)
+    rows = rows_of(texts, seed)
+    x, measured, y = words.transform([pool[row] for row in rows]), words.transform(test), texts.y[rows]
+    order, curve = np.random.default_rng([seed, 2]).permutation(len(rows)), []
+    for n in GRID:
+        few = order[:n]
+        several = len(set(y[few])) > 1
+        given = LogisticRegression(C=10, max_iter=500).fit(x[few], y[few]).predict(measured) if several else y[few[0]]
+        curve.append((n, float((given == texts.targets).mean()), 0.0))
+    return curve
+
+
+def run(features: Path, seeds: range, out: Path, arms: Sequence[str], most: int, names: Sequence[str]) -> None:
+    """Append a line for each set, seed and arm that has none yet."""
+    done = {(row["set"], row["arm"], row["seed"]) for row in lines(out)} if out.exists() else set()
+    sets = {name: load(features, name) for name in names}
+    for seed in seeds:
+        for name, texts in sets.items():
+            learners: dict[str, Learner] = {}
+            for arm in arms:
+                if (name, arm, seed) in done:
+                    continue
+                strategy, _, head = arm.partition("@")
+                strategy, _, batch = strategy.partition(":")
+                if head == "tfidf":
+                    curve = words_curve(features, name, texts, seed)
+                else:
+                    rng = np.random.default_rng([seed, 3])
+                    learner = learners.setdefault(head, Learner(HEADS[head], texts, rows_of(texts, seed), rng))
+                    last = GRID[-1] if strategy == "random" else most
+                    curve = simulate(texts, Arm(HEADS[head], strategy, int(batch or 20)), learner, seed, last)
+                with out.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"set": name, "arm": arm, "seed": seed, "curve": curve}) + "\n")
+
+
+def lines(curves: Path) -> list[dict[str, Any]]:
+    """Return the rows of a file of curves."""
+    return [json.loads(line) for line in curves.read_text(encoding="utf-8").splitlines()]
+
+
+def tables(features: Path, curves: Path, full_of: str, ours: str) -> None:
+    """Print labels to shares of a learner's full score, and how many times fewer an arm needs than each other one."""
+    found: dict[str, dict[str, dict[int, Any]]] = defaultdict(lambda: defaultdict(dict))
+    for row in lines(curves):
+        found[row["set"]][row["arm"]][row["seed"]] = row["curve"]
+    for name, arms in found.items():
+        full = full_score(load(features, name), HEADS[full_of])
+        print(f"\n{name}: full score of {full_of} {full:.3f}")
+        print("| arm | seeds | 0 labels | " + " | ".join(f"{share:.0%}" for share in SHARES) + " |")
+        for arm, seeds in arms.items():
+            starts = [curve[0][1] for curve in seeds.values() if curve[0][0] == 0]
+            zero = f"{np.mean(starts):.3f}" if starts else ""
+            needs = [need(seeds, share * full) for share in SHARES]
+            print(f"| {arm} | {len(seeds)} | {zero} | " + " | ".join(needs) + " |")
+        for other in arms:
+            if other != ours and ours in arms:
+                print(f"{ours} against {other}: " + "; ".join(ratio(arms[ours], arms[other], s * full) for s in SHARES))
+
+
+def crossings(seeds: Mapping[int, Any], target: float, weights: Any) -> tuple[Any, float]:
+    """Return the labels at which the mean curve of each resample reaches a score, (B,), and the last labels."""
+    curves = [[point for point in curve if point[0] > 0] for _, curve in sorted(seeds.items())]
+    labels = np.array([point[0] for point in curves[0]], dtype=np.float64)
+    scores = np.array([[point[1] for point in curve] for curve in curves])
+    return labels_to(labels, isotonic(weights @ scores), target), float(labels[-1])
+
+
+def need(seeds: Mapping[int, Any], target: float) -> str:
+    """Return the labels that an arm needs to a score."""
+    found, last = crossings(seeds, target, np.full((1, len(seeds)), 1 / len(seeds)))
+    return f"{found[0]:.0f}" if np.isfinite(found[0]) else f">{last:.0f}"
+
+
+def ratio(ours: Mapping[int, Any], theirs: Mapping[int, Any], target: float) -> str:
+    """Return how many times fewer labels an arm needs, with its interval; where the other does not arrive, at least."""
+    shared = sorted(set(ours) & set(theirs))
+    draws = resamples(len(shared), np.random.default_rng(0))
+    weights = np.concatenate([np.full((1, len(shared)), 1 / len(shared)), draws])
+    sides = [crossings({seed: side[seed] for seed in shared}, target, weights) for side in (ours, theirs)]
+    (mine, _), (other, last) = sides
+    if not np.isfinite(mine[0]):
+        return "not reached"
+    times = np.minimum(other, last) / mine
+    low, high = np.quantile(times[1:], [0.025, 0.975], method="nearest")
+    least = "" if np.isfinite(other[0]) else ">="
+    return f"{least}{times[0]:.1f} [{low:.1f}, {high:.1f}]"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["encode", "run", "tables"])
+    parser.add_argument("sets", nargs="*")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--features", type=Path)
+    parser.add_argument("--model")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--curves", type=Path)
+    parser.add_argument("--seeds", default="0:30")
+    parser.add_argument("--arms", default=ARMS)
+    parser.add_argument("--most", type=int, default=240, help="labels at which active arms end")
+    parser.add_argument("--full-of", default="last", help="whose full score the shares are of")
+    parser.add_argument("--ours", default="weighted_kmeans@prior")
+    given = parser.parse_args()
+    if given.what == "encode":
+        encode(given.data, given.out, given.model, given.sets)
+    elif given.what == "run":
+        seeds = range(*map(int, given.seeds.split(":")))
+        run(given.features, seeds, given.out, given.arms.split(","), given.most, given.sets)
+    else:
+        tables(given.features, given.curves, given.full_of, given.ours)
+
+
+if __name__ == "__main__":
+    main()
