@@ -86,7 +86,6 @@ FAMILIES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "falcon": ("plain", {"num_kv_heads": 4}),
     "flaubert": ("bert", {"emb_dim": 32, "n_layers": 2, "n_heads": 4}),
     "fnet": ("bert", {"tpu_short_seq_length": 80}),
-    "funnel": ("bert", {"num_hidden_layers": _UNSET, "block_sizes": [1, 1], "block_repeats": [1, 1], "d_model": 32, "n_head": 4, "d_head": 8, "d_inner": 64, "num_decoder_layers": 1}),
     "gemma": ("plain", _GROUPED),
     "gemma2": ("plain", {**_GROUPED, "query_pre_attn_scalar": 8}),
     "gemma3_text": ("plain", {**_GROUPED, "query_pre_attn_scalar": 8}),

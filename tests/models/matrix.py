@@ -57,13 +57,13 @@ _FEW = {
     "bigbird_pegasus": "reads otherwise after a short text",
     "reformer": "draws numbers",
 }
-_PADDED = ("canine", "convbert", "fnet", "funnel", "nystromformer", "yoso")  # windows cannot do without padding
+_PADDED = ("canine", "convbert", "fnet", "nystromformer", "yoso")  # windows cannot do without padding
 _NO_CLASSIFIER = ("blenderbot-small", "longt5", "marian", "pegasus", "led")
 _NO_WRITER = ("big_bird", "megatron-bert", "xlm", "reformer", "distilbert", "gpt2", "xlnet", "bigbird_pegasus")
 REFUSED = {
     *((family, "classification", mode) for family in _FEW for mode in MODES["classification"]),
     *((family, "classification", mode) for family in _NO_CLASSIFIER for mode in ("full", "lora")),
-    *((family, "classification", "head") for family in ("canine", "funnel")),
+    *((family, "classification", "head") for family in ("canine",)),
     *((family, "qa", mode) for family in (*_FEW, *_PADDED) for mode in MODES["qa"]),
     *((family, "summarization", mode) for family in _NO_WRITER for mode in MODES["summarization"]),
 }
