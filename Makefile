@@ -14,7 +14,7 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 OFFLINE := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false XDG_CACHE_HOME=$(CURDIR)/.pytest_cache/xdg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast fuzz torture browser label-studio check format bench clean
+.PHONY: help setup demo test test-fast test-models fuzz torture browser label-studio check format bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ demo: $(READY) ## run active learning on real film reviews and write runs/demo/r
 
 test: $(READY) ## run the whole test suite; no network, no GPU
 	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-models: $(READY) ## run tiny models of every family through every task and way to train (many minutes)
+	$(OFFLINE) $(BIN)/python -m pytest -n 2 tests/models/every_family.py
 
 # What trains whole runs or starts processes is left to `make test`.
 SLOW := annotation cli compare learners page session workflows benchmarks test_examples.py test_old_runs.py test_fuzz.py strategies/test_contract.py

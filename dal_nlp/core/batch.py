@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from dal_nlp.core.errors import UserError
 from dal_nlp.core.targets import Target
 
 if TYPE_CHECKING:
@@ -47,6 +48,37 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Feeding:
+    """How a model has to be fed.
+
+    Attributes:
+        longest: Tokens of the longest text that it reads; None where nothing is known.
+        padding: The side on which texts are padded; "equal": the texts of a batch must be of equal length, as the model
+            cannot be kept from the padding.
+        name: Of the model, for messages.
+        kind: Of which class it is.
+    """
+
+    longest: int | None = None
+    padding: Literal["right", "left", "equal"] = "right"
+    name: str = ""
+    kind: str = ""
+
+    @property
+    def equal_lengths(self) -> bool:
+        """Whether the texts of a batch must be of equal length."""
+        return self.padding == "equal"
+
+    def check(self, tokens: int) -> None:
+        """Raise ``UserError`` for texts of more tokens than the model reads."""
+        if self.longest is not None and tokens > self.longest:
+            raise UserError(
+                f"max_length {tokens} is above the {self.longest} tokens that {self.name} reads: lower it, with --set "
+                f"max_length={self.longest} for example."
+            )
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What the model answers to one example: a target, and how sure it is of it (a probability)."""
 
@@ -54,11 +86,12 @@ class Prediction:
     confidence: float
 
 
-def pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-    """Pad lists of numbers on the right to (R, L)."""
+def pad(rows: Sequence[Sequence[int]], value: int, side: str = "right") -> Tensor:
+    """Pad lists of numbers to (R, L), on the right or on the left."""
     import torch
 
     padded = np.full((len(rows), max(map(len, rows))), value, dtype=np.int64)
     for i, row in enumerate(rows):
-        padded[i, : len(row)] = row
+        start = 0 if side == "right" else padded.shape[1] - len(row)
+        padded[i, start : start + len(row)] = row
     return torch.from_numpy(padded)

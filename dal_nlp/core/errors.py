@@ -42,6 +42,10 @@ class Unsupported(UserError):
     """A strategy that has no meaning for the task or the model at hand."""
 
 
+class NoStates(Unsupported):
+    """A model without a hidden state for each token, where one is read."""
+
+
 class BrokenModelError(UserError):
     """The model gave NaN, so nothing measured on it can be compared."""
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dal_nlp.core.batch import Batch as Batch
+from dal_nlp.core.batch import Feeding as Feeding
 from dal_nlp.core.batch import Prediction as Prediction
 from dal_nlp.core.batch import pad as pad
 from dal_nlp.core.caches import Cache
@@ -68,6 +69,7 @@ class Task(ABC):
         labels: The outcomes that all examples share, in the order of the model's outputs where it has one for each; the
             others differ from example to example.
         tokenizer: A Hugging Face tokenizer; set before anything is encoded.
+        feeding: How the model that was loaded last has to be fed.
     """
 
     recipe: ClassVar[str]
@@ -76,6 +78,7 @@ class Task(ABC):
     may_collapse: ClassVar[bool] = False
     ready: bool = False
     reduction: Literal["sum", "mean"] = "sum"
+    feeding: Feeding = Feeding()
     labels: list[str]
     tokenizer: Any
 
@@ -209,9 +212,14 @@ class Task(ABC):
 
     # Predictions and loss
 
+    def logits(self, result: Any) -> Tensor:
+        """Return what the model's result says, as ``categoricals`` and ``loss`` read it: R rows of A numbers."""
+        logits: Tensor = result["logits"]
+        return logits
+
     @abstractmethod
     def categoricals(self, raw: Tensor, batch: Batch) -> Categoricals:
-        """Turn the output layer's result into log-probabilities."""
+        """Turn what ``logits`` returned into log-probabilities."""
 
     @abstractmethod
     def predict(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> list[Prediction]:

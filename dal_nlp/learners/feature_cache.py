@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import torch
 from datasets import Dataset
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -19,17 +20,18 @@ from torch import Tensor, nn
 from dal_nlp.core.caches import Cache, OnDisk
 from dal_nlp.core.config import DrawsConfig, ScoringConfig, Settings
 from dal_nlp.core.distributed import is_main, process_state, share
+from dal_nlp.core.errors import NoStates, Unsupported
 from dal_nlp.core.progress import Progress
-from dal_nlp.core.rng import torch_seeded
 from dal_nlp.core.task import Task
 from dal_nlp.data.text_windows import WINDOWS, rows_of
 from dal_nlp.data.tokenized import describe
 from dal_nlp.models.forward import Forward
-from dal_nlp.models.loading import weights_key
+from dal_nlp.models.loading import load_model, weights_key
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.memory_maps import reserve
 from dal_nlp.models.pool import Pool, fetch
 from dal_nlp.models.pooled_states import LAYERS
+from dal_nlp.models.reading import Wanted, settle
 from dal_nlp.models.vectors import Array, Positions
 
 #: Texts that are looked up, computed and written at a time: a kill costs one such part.
@@ -168,13 +170,21 @@ class Features:
         self._there[places] = True
 
     def _load(self) -> nn.Module:
-        with torch_seeded(0):  # of an output layer that is not read
-            return self._task.load(self._source).to(process_state().device).eval()
+        """Load the encoder with an output layer that is not read, and see that it can be fed with all texts."""
+        longest = max(int(max(tokens["length"])) for _, tokens, _ in self._sets if len(tokens))
+        model = load_encoder(self._source, self._task, longest)
+        return model.to(process_state().device).eval()
 
     def _encode(self, encoder: nn.Module, tokens: Dataset, rows: Positions) -> Array:
         """Return the features of some rows, (n, 4, H), by the same pass that scores a model that is trained."""
         draws = make_draws(DrawsConfig(kind="head"), 0, 0)
-        (values,) = Pool(tokens, encoder, self._task, draws, self._scoring, rows=rows).collect(hidden)
+        try:
+            (values,) = Pool(tokens, encoder, self._task, draws, self._scoring, rows=rows).collect(hidden)
+        except NoStates:
+            raise Unsupported(
+                f"--train head reads a hidden state of each token, and {self._source} does not give one: leave --train "
+                "out, or use another --model."
+            ) from None
         return np.asarray(values, dtype=np.float32)
 
     def _new_table(self, width: int) -> NDArray[np.float32]:
@@ -184,6 +194,37 @@ class Features:
         self._file = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 - as long as the table
         weakref.finalize(self, self._file.close)
         return np.memmap(self._file, dtype=np.float32, mode="w+", shape=(len(self), LAYERS, width))
+
+
+def load_encoder(source: str, task: Task, longest: int) -> nn.Module:
+    """Load the encoder of a folder or Hub id, with an output layer of zeros, for texts of so many tokens at most.
+
+    Raises:
+        UserError: The encoder cannot read such texts.
+    """
+    from dal_nlp.learners.head_model import HeadModel
+
+    encoder: Any = load_model("AutoModel", source)
+    head = nn.Linear(_width(encoder), len(task.labels))
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    return fed(HeadModel.of(encoder, head, task.labels), task, source, longest, all_lengths=True)
+
+
+def fed(model: Any, task: Task, source: str, longest: int, all_lengths: bool = False) -> nn.Module:
+    """Return a ``HeadModel``, having let a task find out how it is to be fed; see ``models.reading``."""
+    wanted = Wanted(longest, ("right", "left", "equal"), source, all_lengths=all_lengths)
+    task.feeding = settle(model, task.tokenizer, lambda inputs: model.pooled(**inputs)[0], wanted, task.feeding)
+    headed: nn.Module = model
+    return headed
+
+
+def _width(encoder: Any) -> int:
+    """Return H of an encoder's states."""
+    inner = encoder.get_encoder() if encoder.config.is_encoder_decoder else encoder
+    ids = torch.ones((1, 8), dtype=torch.long)
+    with torch.inference_mode():
+        return int(inner(input_ids=ids).last_hidden_state.shape[-1])
 
 
 def packed(value: Array) -> bytes:

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.task import Task
-from dal_nlp.data.text_windows import window_of
+from dal_nlp.data.text_windows import window_of, window_size
+from dal_nlp.learners.feature_cache import fed
 from dal_nlp.learners.learner import write_model
 from dal_nlp.models.loading import load_model
 
@@ -59,12 +60,17 @@ def read_layer(folder: Path) -> FittedLayer:
 
 
 def load_whole(source: str, place: Path, task: Task, settings: Settings) -> nn.Module:
-    """Return the classifier of an encoder and the layer of a checkpoint, which reads texts as the run did."""
+    """Return the classifier of an encoder and the layer of a checkpoint, which reads texts as the run did.
+
+    The task learns how it is to be fed.
+    """
     from dal_nlp.learners.head_model import HeadModel
 
     layer = read_layer(place)
     head, window = layer.linear(len(task.labels)), window_of(settings, task.tokenizer)
-    return HeadModel.of(load_model("AutoModel", source), head, task.labels, layer.depths, window)
+    model = HeadModel.of(load_model("AutoModel", source), head, task.labels, layer.depths, window)
+    most = settings.max_length if isinstance(settings.max_length, int) else window_size(task.tokenizer)
+    return fed(model, task, source, most)
 
 
 def write_whole(source: str, place: Path, task: Task, settings: Settings, folder: Path) -> None:

@@ -66,22 +66,29 @@ class HeadModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         A text that is longer than a window is read in several, and has no hidden states.
         """
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        states = None
         if self.config.window is not None and input_ids.shape[1] > self.config.window["size"]:
             logits = torch.stack([self._long(row[kept.bool()]) for row, kept in zip(input_ids, mask, strict=True)])
-            loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
-            return SequenceClassifierOutput(loss=loss, logits=logits)
-        kinds = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
-        encoder = self.base.get_encoder() if self.base.config.is_encoder_decoder else self.base
-        result = encoder(input_ids=input_ids, attention_mask=mask, output_hidden_states=True, **kinds)
-        layers, last = result.hidden_states, len(result.hidden_states) - 1  # the embeddings are the first
-        weights = mask[..., None].to(layers[-1].dtype)
-        count = weights.sum(1).clamp(min=1)
-        means = [(layers[round(last * depth / 100)] * weights).sum(1) / count for depth in self.config.depths]
-        logits = self.classifier(torch.cat(means, 1))
+        else:
+            pooled, states = self.pooled(input_ids, mask, token_type_ids)
+            logits = self.classifier(pooled)
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
         return SequenceClassifierOutput(
-            loss=loss, logits=logits, hidden_states=result.hidden_states if output_hidden_states else None
+            loss=loss, logits=logits, hidden_states=states if output_hidden_states else None
         )
+
+    def pooled(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the means of the layers' states over the tokens of R texts, (R, L H), and all states."""
+        kinds = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        encoder = self.base.get_encoder() if self.base.config.is_encoder_decoder else self.base
+        result = encoder(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True, **kinds)
+        layers, last = result.hidden_states, len(result.hidden_states) - 1  # the embeddings are the first
+        weights = attention_mask[..., None].to(layers[-1].dtype)
+        count = weights.sum(1).clamp(min=1)
+        means = [(layers[round(last * depth / 100)] * weights).sum(1) / count for depth in self.config.depths]
+        return torch.cat(means, 1), layers
 
     def _long(self, tokens: Tensor) -> Tensor:
         """Return the logits of one text, (C,), of its tokens (n,): those of its windows, weighed by their tokens."""

@@ -57,13 +57,28 @@ class LoraLearner(FullLearner):
     def _load_new(self) -> nn.Module:
         """Load the pretrained model and put adapters, which change nothing yet, on its linear layers."""
         from peft import LoraConfig, inject_adapter_in_model
+        from transformers.pytorch_utils import Conv1D
 
         model = super()._load_new()
         head, base = self._task.head(model), _base(model)
-        linear = {name for name, layer in model.named_modules() if isinstance(layer, nn.Linear) and layer is not head}
-        inside = sorted(name for name in linear if name.startswith(base))
-        config = LoraConfig(r=RANK, lora_alpha=ALPHA, lora_dropout=DROPOUT, target_modules=inside)
-        inject_adapter_in_model(config, model)
+        layers = {name: layer for name, layer in model.named_modules() if name.startswith(base) and layer is not head}
+        found = 0
+        for kind in (nn.Linear, Conv1D):  # the latter, of GPT-2 and its kin, keeps its weight the other way round
+            inside = sorted(name for name, layer in layers.items() if isinstance(layer, kind))
+            found += len(inside)
+            if inside:
+                config = LoraConfig(
+                    r=RANK,
+                    lora_alpha=ALPHA,
+                    lora_dropout=DROPOUT,
+                    target_modules=inside,
+                    fan_in_fan_out=kind is Conv1D,
+                )
+                inject_adapter_in_model(config, model)
+        if not found:
+            raise UserError(
+                f"{type(model).__name__} has no linear layers that an adapter can stand on: leave --train lora out."
+            )
         for name, parameter in model.named_parameters():
             if base and not name.startswith(base):
                 parameter.requires_grad_(True)

@@ -17,7 +17,7 @@ from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.errors import Unsupported
 from dal_nlp.core.task import Batch, Example, Task
 from dal_nlp.models.auxiliary import Companions, TokenLosses
-from dal_nlp.models.hooks import Tap
+from dal_nlp.models.hooks import Applied, Tap
 from dal_nlp.models.pooled_states import States, spread_states
 from dal_nlp.models.sketch import SIZE, tensor_sketch
 from dal_nlp.models.vectors import Outer
@@ -30,14 +30,14 @@ class Network:
     Attributes:
         model: In evaluation mode.
         head: Its output layer.
-        run: Calls the model over all rows, in one or several calls; returns what the head gives, (R, ..., A).
-        inputs: Gives what went into the head in the deterministic pass, (R, ..., H); runs that pass if it must.
+        run: Calls the model over all rows, in one or several calls; returns what it gives, (R, ..., A).
+        through: Returns what the model gives where a function changes what goes into its head, (R, ..., H).
     """
 
     model: nn.Module
     head: nn.Module
     run: Callable[[], Tensor]
-    inputs: Callable[[], Tensor]
+    through: Callable[[Callable[[Tensor], Tensor]], Tensor]
 
 
 class Draws(Protocol):
@@ -63,11 +63,29 @@ class Draws(Protocol):
 
 @dataclass(frozen=True)
 class _Pass:
-    """What one pass over R rows leaves behind."""
+    """What one pass over R rows leaves behind, a part for each call."""
 
-    inputs: Tensor  # (R, ..., H) into the output layer
-    raw: Tensor  # (R, ..., A) out of it
-    states: list[States]  # one for each call
+    applied: list[Applied]
+    states: list[States]  # empty where nothing has asked for them
+
+    @cached_property
+    def raw(self) -> Tensor:
+        """What the model gave, (R, ..., A) in fp32."""
+        return torch.cat([part.raw for part in self.applied])
+
+    @cached_property
+    def inputs(self) -> Tensor | None:
+        """What went into the output layer, (R, ..., H); None where it alone does not tell what the model gave."""
+        found = [part.inputs for part in self.applied if part.inputs is not None]
+        return torch.cat(found) if len(found) == len(self.applied) else None
+
+    @cached_property
+    def offset(self) -> Tensor | None:
+        """What was added behind the output layer, (R, ..., A); None for nothing."""
+        if all(part.offset is None for part in self.applied):
+            return None
+        zero = torch.zeros((), device=self.raw.device)
+        return torch.cat([(zero if part.offset is None else part.offset).expand_as(part.raw) for part in self.applied])
 
 
 class Forward:
@@ -81,6 +99,12 @@ class Forward:
         draws: How posterior draws are taken.
         max_rows: Most rows in one call of the model; an example of more rows is spread over several calls.
         companions: Networks beside the model; none if left out.
+        states: Whether the pass that is scored gives hidden states too; where it does not, they take a pass of their
+            own once something reads them.
+
+    Attributes:
+        touched: What was read.
+        reads_states: Whether the model's hidden states were among it.
     """
 
     def __init__(
@@ -92,8 +116,11 @@ class Forward:
         draws: Draws,
         max_rows: int,
         companions: Companions | None = None,
+        states: bool = False,
     ) -> None:
         self.examples = examples
+        self.reads_states = False
+        self._with_states = states
         self.touched: set[str] = set()
         self._model, self._task, self._draws, self._max_rows = model, task, draws, max_rows
         self._head = task.head(model)
@@ -122,28 +149,23 @@ class Forward:
             yield {name: values[start : start + self._max_rows] for name, values in batch.inputs.items()}
 
     def _raw(self, batch: Batch) -> Tensor:
-        """Run the model over all rows; return what its output layer gives, (R, ..., A)."""
-        outputs = []
-        with Tap(self._head) as tap:
-            for inputs in self._slices(batch):
-                self._model(**inputs)
-                outputs.append(tap.output)
-        return torch.cat(outputs)
+        """Run the model over all rows; return what it gives, (R, ..., A)."""
+        return torch.cat([self._task.logits(self._model(**inputs)) for inputs in self._slices(batch)])
 
     @cached_property
-    def _pass(self) -> "_Pass":
-        """The one deterministic pass over all rows."""
-        ins, outs, states = [], [], []
+    def _pass(self) -> _Pass:
+        """The one deterministic pass over all rows, as ordinary tensors, which autograd accepts."""
+        applied, states, name = [], [], type(self._model).__name__
         batch = self.batch
-        with torch.inference_mode(), Tap(self._head) as tap:
+        asked = {"output_hidden_states": True} if self._with_states else {}
+        with torch.inference_mode(False), Tap(self._head) as tap:
             for inputs in self._slices(batch):
-                result = self._model(**inputs, output_hidden_states=True)
-                states.append(States.of(result, inputs))
-                ins.append(tap.input)
-                outs.append(tap.output)
-        # Copies made outside inference mode (a reader may be within) are ordinary tensors, which autograd accepts.
-        with torch.inference_mode(False):
-            return _Pass(torch.cat(ins).clone().float(), torch.cat(outs).clone().float(), states)
+                with torch.no_grad():
+                    result = self._model(**inputs, **asked)
+                    applied.append(tap.read(self._task.logits(result), name))
+                if self._with_states:
+                    states.append(States.of(result, inputs, name))
+        return _Pass(applied, states)
 
     @cached_property
     def categoricals(self) -> Categoricals:
@@ -183,9 +205,22 @@ class Forward:
     @cached_property
     def _means(self) -> Tensor:
         encoded = self._prepared.inputs.get("encoder_outputs")  # then nothing needs to be decoded
+        name = type(self._model).__name__
         with torch.inference_mode():
-            states = self._pass.states if encoded is None else [States.of(encoded, self._prepared.inputs)]
+            if encoded is not None:
+                return spread_states([States.of(encoded, self._prepared.inputs, name)], self._prepared)
+            self.reads_states = True
+            if "_pass" not in self.__dict__:
+                self._with_states = True  # the pass that is to come serves this too
+            states = self._pass.states or self._states_alone()
             return spread_states(states, self._prepared)
+
+    def _states_alone(self) -> list[States]:
+        name = type(self._model).__name__
+        return [
+            States.of(self._model(**inputs, output_hidden_states=True), inputs, name)
+            for inputs in self._slices(self.batch)
+        ]
 
     @cached_property
     def predicted_loss(self) -> Tensor:
@@ -206,23 +241,26 @@ class Forward:
         """The gradient of - log p(the model's answer) by the output layer's weight, without its bias.
 
         Ash et al. (2020), section 3: the model's answer stands in for the unknown label. The derivative by the layer's
-        outputs comes from autograd through the task's log-probabilities, so it needs no formula of the task. Where the
-        layer is applied at many positions, their products are summed up: of A outputs by H inputs, A outer products are
-        left, each of a unit vector and H numbers, in place of one for each position of each row. Where A is a
-        vocabulary, the sum is reduced to ``sketch.SIZE`` numbers (the right side of one product), whose distances are
-        those of the gradients up to a random error; the paper has no such case.
+        outputs comes from autograd, through the task's log-probabilities and whatever the model does behind the layer,
+        so it needs no formula of the task and no list of models. Where the layer's results at many positions count,
+        the products are summed up: of A outputs by H inputs, A outer products are left, each of a unit vector and H
+        numbers, in place of one for each position of each row. Where A is a vocabulary, the sum is reduced to
+        ``sketch.SIZE`` numbers (the right side of one product), whose distances are those of the gradients up to a
+        random error; the paper has no such case.
         """
         self.touched.add("gradient")
         raw = self._pass.raw.detach().requires_grad_(True)
-        with torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad():
             c = self._task.categoricals(raw, self.batch)
             loss = -c.over_factors(c.at(c.answered().detach())).sum()
-        (delta,) = torch.autograd.grad(loss, raw)
-        inputs = self._pass.inputs
-        if delta.dim() == 2 and len(delta) > self.batch.size:  # an example of several rows: a position each
-            delta, inputs = delta[:, None], inputs[:, None]
-        if delta.dim() == 2:
+        (by_raw,) = torch.autograd.grad(loss, raw)
+        sizes = [len(part.raw) for part in self._pass.applied]
+        pulled = [part.pulled(d) for part, d in zip(self._pass.applied, torch.split(by_raw, sizes), strict=True)]
+        delta, inputs = (torch.cat(parts) for parts in zip(*pulled, strict=True))
+        if delta.dim() == 2 and len(delta) == self.batch.size:
             return Outer(_numpy(delta[:, None]), _numpy(inputs[:, None]))
+        if delta.dim() == 2:  # several rows of an example
+            delta, inputs = delta[:, None], inputs[:, None]
         if delta.shape[-1] > SIZE:
             sketched = tensor_sketch(delta, inputs, self.batch.owner, self.batch.size)
             return Outer(_numpy(torch.ones_like(sketched[:, :1, None])), _numpy(sketched[:, None]))
@@ -230,6 +268,25 @@ class Forward:
         total.index_add_(0, self.batch.owner, delta.mT @ inputs)
         units = torch.eye(delta.shape[-1]).expand(self.batch.size, -1, -1)
         return Outer(_numpy(units), _numpy(total))
+
+    @property
+    def layer_inputs(self) -> Tensor:
+        """The one vector of each example that the output layer turns into its logits, (B, H).
+
+        Where the layer is applied to every token and one is chosen, or their mean taken, it is the same choice or mean
+        of what goes into the layer.
+
+        Raises:
+            Unsupported: There is none.
+        """
+        self.touched.add("gradient")
+        inputs = self._pass.inputs
+        if inputs is None or inputs.dim() != 2 or len(inputs) != self.batch.size:
+            raise Unsupported(
+                f"This strategy reads the one vector that the output layer turns into the logits, and "
+                f"{type(self._model).__name__} has none: choose another one, such as entropy or BADGE."
+            )
+        return inputs
 
     @property
     def loss(self) -> Tensor:
@@ -269,11 +326,26 @@ class Forward:
 
     def _draw_all(self) -> Iterator[Categoricals]:
         batch = self.batch  # made before the first draw: a hypothesis is the model's own, not one draw's
-        network = Network(self._model, self._head, lambda: self._raw(batch), lambda: self._pass.inputs)
+        network = Network(self._model, self._head, lambda: self._raw(batch), self._through)
         for k in range(self._draws.k):
             with torch.inference_mode():
                 raw = self._draws.draw(network, k)
                 yield self._task.categoricals(raw.float(), batch)
+
+    def _through(self, change: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return what the model gives where a function changes what goes into the output layer, (R, ..., A).
+
+        One pass serves all functions, unless the model does with the layer's result what only it can do.
+        """
+        inputs, offset = self._pass.inputs, self._pass.offset
+        if inputs is None:
+            hook = self._head.register_forward_pre_hook(lambda _, args: (change(args[0]), *args[1:]))
+            try:
+                return self._raw(self.batch).float()
+            finally:
+                hook.remove()
+        result: Tensor = self._head(change(inputs).to(next(self._head.parameters()).dtype)).float()
+        return result if offset is None else result + offset
 
 
 def _numpy(values: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -5,6 +5,7 @@ A *source* is a folder, ``ID`` on the Hub, or ``ID@REVISION`` for a branch, tag 
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -16,6 +17,8 @@ from torch import nn
 
 from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.core.progress import Progress
+from dal_nlp.models.tokenizers import check_files, needs_sentencepiece, settle_padding_token
+from dal_nlp.models.weights import check_config, check_folder, check_weights
 
 #: Short names that need pip only.
 PACKAGED = ("minilm", "mpnet")
@@ -52,12 +55,15 @@ def resolve(name: str, progress: Progress, revision: str | None = None) -> str:
         raise UserError(f"There is no model folder {name}: give one that save_pretrained wrote, or a Hub id.")
     if not folder.exists():
         return ALIASES.get(name, name) if revision is None else f"{ALIASES.get(name, name)}@{revision}"
+    if (folder / "adapter_config.json").is_file():
+        check_folder(folder)
     if not (folder / "config.json").is_file():
         raise UserError(f"{name} is no model folder: it has no config.json; give a folder that save_pretrained wrote.")
     if not any(folder.glob("*.safetensors")):
         raise UserError(
             f"{name} has no weights (*.safetensors): save the model with save_pretrained, or name another --model."
         )
+    check_folder(folder)
     return name
 
 
@@ -69,24 +75,43 @@ def _located(source: str) -> Iterator[tuple[str, str]]:
         UserError: It cannot be loaded.
     """
     name, at, revision = source.partition("@")
+    folder = Path(source)
     try:
-        yield (name, revision) if at and not Path(source).exists() else (source, "main")
-    except (OSError, ValueError) as error:
+        if folder.is_dir():
+            check_folder(folder)
+        yield (name, revision) if at and not folder.exists() else (source, "main")
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # of transformers, safetensors, json and what they call: of any kind
+        if folder.is_dir() and needs_sentencepiece(folder):
+            raise UserError(
+                f"The tokenizer of {source} needs two packages more: pip install 'dal-nlp[sentencepiece]'."
+            ) from error
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        kind = "" if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: "
         raise UserError(
-            f"The model {source} cannot be loaded ({first.rstrip('.')}): give a folder that save_pretrained wrote, or "
-            "check the name and the network."
+            f"The model {source} cannot be loaded ({kind}{first.rstrip('.')}): give a folder that save_pretrained "
+            "wrote, or check the name and the network."
         ) from error
 
 
 def load_tokenizer(source: str) -> Any:
-    """Load the fast tokenizer of a folder or Hub id; raises ``UserError`` where it cannot be had."""
+    """Load the fast tokenizer of a folder or Hub id, for which special tokens inside texts are text.
+
+    Where it has no padding token, its end token is one.
+
+    Raises:
+        UserError: It cannot be had, or has neither token.
+    """
     from transformers import AutoTokenizer
 
     with _located(source) as (name, revision):
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, use_fast=True, trust_remote_code=False)
-    if tokenizer.pad_token_id is None:
-        raise UserError(f"The tokenizer of {source} has no padding token: set one and save it beside the model.")
+        tokenizer = AutoTokenizer.from_pretrained(
+            name, revision=revision, use_fast=True, trust_remote_code=False, split_special_tokens=True
+        )
+    if Path(source).is_dir():
+        check_files(Path(source), tokenizer)
+    settle_padding_token(tokenizer, source)
     return tokenizer
 
 
@@ -95,39 +120,79 @@ def load_config(source: str) -> Any:
     from transformers import AutoConfig
 
     with _located(source) as (name, revision):
-        return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
+    check_config(config, source)
+    return config
+
+
+def check_class(auto_class: str, source: str) -> Any:
+    """Return the configuration of a folder's or Hub id's model, for which transformers has a class of a kind.
+
+    Raises:
+        UserError: It has none.
+    """
+    import transformers
+
+    config = load_config(source)
+    kind: Any = getattr(transformers, auto_class)
+    if type(config) not in kind._model_mapping:
+        what = re.sub("(?<=[a-z])(?=[A-Z])", " ", auto_class.removeprefix("AutoModelFor")).lower()
+        head = "; --train head takes it, as that needs the encoder alone" if what == "sequence classification" else ""
+        raise UserError(
+            f"transformers has no model for {what} of the kind {config.model_type!r}, which {source} is: use another "
+            f"--model{head}."
+        )
+    return config
 
 
 def load_model(
-    auto_class: str, source: str, id2label: dict[int, str] | None = None, config: Any | None = None
+    auto_class: str,
+    source: str,
+    id2label: dict[int, str] | None = None,
+    config: Any | None = None,
+    fresh: bool = True,
 ) -> nn.Module:
     """Load a model in fp32 on the CPU, with a new output layer where the labels' number differs.
 
-    New weights are drawn from torch's global state: call it under ``chance.torch_seeded``.
+    New weights are drawn from torch's global state: call it under ``rng.torch_seeded``.
 
     Args:
         auto_class: A class of transformers.
         source: Folder or Hub id.
         id2label: The labels' names.
-        config: In place of the model's own configuration.
+        config: In place of the model's own configuration; then any weights may be new.
+        fresh: Whether the output layer, and what leads to it, may be new.
+
+    Raises:
+        UserError: It cannot be had, or some of its weights would be made up.
     """
     import transformers
 
     _quiet_loading()
+    stored = check_class(auto_class, source)
     settings: dict[str, Any] = {} if config is None else {"config": config}
     if id2label is not None:
         settings = {"id2label": id2label, "label2id": {label: i for i, label in id2label.items()}}
     with _located(source) as (name, revision):
-        model: nn.Module = getattr(transformers, auto_class).from_pretrained(
+        model, found = getattr(transformers, auto_class).from_pretrained(
             name,
             revision=revision,
             dtype=torch.float32,
             use_safetensors=True,
             trust_remote_code=False,
             ignore_mismatched_sizes=True,
+            output_loading_info=True,
             **settings,
         )
-    return model
+    if config is None:
+        whole = type(model).__name__ in (stored.architectures or [])
+        with _located(source):
+            check_weights(model, found, source, fresh, whole)
+    # What other heads of this model were used for; pipelines would go by it.
+    old = model.config.to_dict()
+    model.config.update({name: None for name in ("problem_type", "task_specific_params") if old.get(name) is not None})
+    loaded: nn.Module = model
+    return loaded
 
 
 def load_classifier(source: str, labels: Sequence[str]) -> nn.Module:
@@ -137,7 +202,7 @@ def load_classifier(source: str, labels: Sequence[str]) -> nn.Module:
     checkpoint to whose data a label was added. One with the same labels in another order has its outputs put into this
     order; one with other labels gets a new output layer, as nobody can tell what its outputs mean.
     """
-    known = list((load_config(source).id2label or {}).values())
+    known = known_labels(load_config(source))
     grows = len(known) < len(labels) and known == list(labels[: len(known)])
     first = known if grows else labels
     model = load_model("AutoModelForSequenceClassification", source, id2label=dict(enumerate(first)))
@@ -146,6 +211,12 @@ def load_classifier(source: str, labels: Sequence[str]) -> nn.Module:
     elif known != list(labels):
         _reorder_outputs(output_layer(model, len(labels)), known, labels)
     return model
+
+
+def known_labels(config: Any) -> list[str]:
+    """Return a model's labels in the order of its outputs; [] where their numbers do not say which is which."""
+    named = {int(number): str(label) for number, label in (config.id2label or {}).items()}
+    return [named[i] for i in range(len(named))] if set(named) == set(range(len(named))) else []
 
 
 def _reorder_outputs(head: nn.Linear, known: Sequence[str], labels: Sequence[str]) -> None:
@@ -160,17 +231,6 @@ def _reorder_outputs(head: nn.Linear, known: Sequence[str], labels: Sequence[str
         nn.init.normal_(head.weight, std=0.02)
         if head.bias is not None:
             nn.init.zeros_(head.bias)
-
-
-def check_length(model: nn.Module, max_length: int) -> None:
-    """Raise ``UserError`` where texts of ``max_length`` tokens would have more positions than a model has."""
-    config: Any = model.config
-    positions = config.to_dict().get("max_position_embeddings")
-    if positions is not None and 0 < positions < max_length:
-        raise UserError(
-            f"max_length {max_length} is above the {positions} positions of {type(model).__name__}: lower it, with "
-            f"--set max_length={positions} for example."
-        )
 
 
 def has_masked_lm(source: str) -> bool:

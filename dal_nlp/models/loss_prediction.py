@@ -86,7 +86,7 @@ def hidden_width(model: nn.Module, batch: Batch) -> int:
     """Return H of ``Forward.hidden``, by one call of the model, which is in evaluation mode."""
     with torch.inference_mode():
         result = model(**batch.inputs, output_hidden_states=True)
-        return spread_states([States.of(result, batch.inputs)], batch).shape[-1]
+        return spread_states([States.of(result, batch.inputs, type(model).__name__)], batch).shape[-1]
 
 
 def save_head(head: nn.Module, folder: Path) -> None:

@@ -114,9 +114,7 @@ class HeadMasks:
 
     def draw(self, network: Network, k: int) -> Tensor:
         """Return the raw output of all rows under draw k."""
-        inputs = network.inputs()
-        raw: Tensor = network.head(inputs * self._mask(inputs, k))
-        return raw
+        return network.through(lambda inputs: inputs * self._mask(inputs, k))
 
     @contextmanager
     def thinned(self, model: nn.Module, head: nn.Module, k: int) -> Iterator[None]:

@@ -15,7 +15,7 @@ from torch import nn
 
 from dal_nlp.core.config import ScoringConfig
 from dal_nlp.core.distributed import gather, process_state, step
-from dal_nlp.core.errors import Unsupported, UserError
+from dal_nlp.core.errors import NoStates, Unsupported, UserError
 from dal_nlp.core.progress import Progress, Silent, check_ctrl_c
 from dal_nlp.core.targets import decode
 from dal_nlp.core.task import Prediction, Task
@@ -32,20 +32,24 @@ T = TypeVar("T")
 NO_GROUPS = "query.max_per_group counts groups, and this task's examples have none: leave it out."
 
 
-def make_batches(lengths: NDArray[np.int_], rows: NDArray[np.int_], scoring: ScoringConfig) -> list[Positions]:
+def make_batches(
+    lengths: NDArray[np.int_], rows: NDArray[np.int_], scoring: ScoringConfig, equal: bool = False
+) -> list[Positions]:
     """Cut positions, longest first, into batches of at most ``batch_size`` rows and ``batch_tokens`` tokens.
 
     Args:
         lengths: (N,) tokens of each example's longest row.
         rows: (N,) model input rows of each example; one of more rows than fit makes a batch of its own.
         scoring: The two limits. A batch is padded to its first, longest example.
+        equal: Whether the examples of a batch must be of equal length.
     """
     order = np.argsort(-lengths, kind="stable")
     batches, start, filled = [], 0, 0
     for end, position in enumerate(order):
         filled += int(rows[position])
         longest = int(lengths[order[start]])
-        if end > start and (filled > scoring.batch_size or filled * longest > scoring.batch_tokens):
+        full = filled > scoring.batch_size or filled * longest > scoring.batch_tokens
+        if end > start and (full or (equal and lengths[position] < longest)):
             batches.append(order[start:end])
             start, filled = end, int(rows[position])
     if len(order):
@@ -238,11 +242,13 @@ class Pool:
         started = time.perf_counter()
         sizes = self._examples.with_format("arrow", columns=["length", "rows"])[:]
         lengths, rows = (sizes[name].to_numpy()[self._rows] for name in ("length", "rows"))
-        batches = make_batches(lengths, rows, self._scoring)
+        feeding = self._task.feeding
+        feeding.check(int(lengths.max(initial=0)))
+        batches = make_batches(lengths, rows, self._scoring, feeding.equal_lengths)
         state = process_state()
         training = self._model.training
         self._model.eval()
-        halved = 0
+        halved, states = 0, False  # what the first batch reads, the others will
         try:
             for batch in self._progress.track(batches[state.process_index :: state.num_processes], label):
                 check_ctrl_c()
@@ -254,18 +260,21 @@ class Pool:
                         continue
                     longest = int(lengths[positions].max())
                     most = min(self._scoring.batch_size, self._scoring.batch_tokens // longest) // 2**halved
-                    value = self._fitting(positions, max(1, most), read)
-                    if value is None:
+                    found = self._fitting(positions, max(1, most), read, states)
+                    if found is None:
                         halved += 1
                         waiting.append(positions)
                     else:
-                        yield positions, value[0]
+                        value, states = found
+                        yield positions, value
         finally:
             self._model.train(training)
             self._spend(time.perf_counter() - started)
 
-    def _fitting(self, positions: Positions, most: int, read: Callable[[Forward], T]) -> tuple[T] | None:
-        """Return what is read of a batch, or None where the device's memory does not hold it.
+    def _fitting(
+        self, positions: Positions, most: int, read: Callable[[Forward], T], states: bool
+    ) -> tuple[T, bool] | None:
+        """Return what is read of a batch, and whether hidden states were; None where the device's memory is too small.
 
         Raises:
             UserError: Less than this batch, one row of input, cannot be tried.
@@ -274,7 +283,10 @@ class Pool:
         device = next(self._model.parameters()).device
         try:
             batch = self._task.collate(examples).to(device)
-            return (read(Forward(self._model, self._task, batch, examples, self._draws, most, self._companions)),)
+            forward = Forward(
+                self._model, self._task, batch, examples, self._draws, most, self._companions, states=states
+            )
+            return read(forward), forward.reads_states
         except (RuntimeError, MemoryError) as error:
             if not isinstance(error, MemoryError) and not should_reduce_batch_size(error):
                 raise
@@ -304,3 +316,12 @@ def fetch(examples: Dataset, positions: Sequence[int] | Positions) -> list[dict[
         columns["target"] = [decode(text) for text in columns["target"]]
     names = list(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def gives_states(pool: Pool) -> bool:
+    """Tell whether the model of a pool gives a hidden state for each token of its examples."""
+    try:
+        pool.collect(lambda forward: forward.hidden)
+    except NoStates:
+        return False
+    return True

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dal_nlp.core.errors import NoStates
 from dal_nlp.core.task import Batch
 
 #: How many layers ``Forward.hidden`` spreads over the network (Yoo & Kweon, 2019, use four).
@@ -28,11 +29,25 @@ class States:
     tokens: Tensor
 
     @classmethod
-    def of(cls, result: Any, inputs: Mapping[str, Tensor]) -> "States":
-        """Sum up what the model returned when it was asked for its hidden states; padding does not count."""
-        layers = result.get("encoder_hidden_states") or result["hidden_states"]  # the embeddings are the first
-        last = len(layers) - 1
+    def of(cls, result: Any, inputs: Mapping[str, Tensor], name: str) -> "States":
+        """Sum up what the model returned when it was asked for its hidden states; padding does not count.
+
+        Args:
+            result: Of the model.
+            inputs: Of the model.
+            name: Of the model, for the message.
+
+        Raises:
+            NoStates: There is no state for each token.
+        """
+        layers = result.get("encoder_hidden_states") or result.get("hidden_states")  # the embeddings are the first
         mask = inputs["attention_mask"]
+        if not layers or not all(isinstance(layer, Tensor) and layer.shape[:2] == mask.shape for layer in layers):
+            raise NoStates(
+                f"{name} does not give a hidden state for each token, which this strategy reads: choose one that reads "
+                "predictions alone, such as margin or entropy."
+            )
+        last = len(layers) - 1
         spread = [layers[round(last * (i + 1) / LAYERS)] for i in range(LAYERS)]
         # Not a matrix product, whose rounding would depend on how long the batch's longest row is.
         weights = mask[..., None].to(spread[0].dtype)

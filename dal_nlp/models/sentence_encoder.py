@@ -1,7 +1,7 @@
 """A pretrained encoder that embeds texts in the place of the model that is trained; once per text, kept on disk."""
 
 import hashlib
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError
+from dal_nlp.core.task import Feeding, pad
 from dal_nlp.models.loading import load_config, load_model, load_tokenizer
+from dal_nlp.models.reading import Wanted, settle
 
 #: Tokens after which a text is cut; what sentence encoders are trained on is shorter.
 LONGEST = 256
@@ -63,18 +65,31 @@ class SentenceEncoder:
         return torch.from_numpy(np.stack([np.frombuffer(known[key], dtype=np.float32) for key in keys]))
 
     @cached_property
-    def _loaded(self) -> tuple[Any, Any]:
-        model = load_model("AutoModel", self._source)
-        return model.to(process_state().device).eval(), load_tokenizer(self._source)
+    def _loaded(self) -> tuple[Any, Any, Feeding]:
+        model, tokenizer = load_model("AutoModel", self._source), load_tokenizer(self._source)
+        model = model.to(process_state().device).eval()
+        wanted = Wanted(min(LONGEST, tokenizer.model_max_length), ("right", "left", "equal"), self._source)
+        return model, tokenizer, settle(model, tokenizer, lambda inputs: _means(model, inputs), wanted, Feeding())
 
     def _run(self, texts: Sequence[str]) -> Tensor:
-        model, tokenizer = self._loaded
-        positions = model.config.to_dict().get("max_position_embeddings") or LONGEST
-        most = min(LONGEST, tokenizer.model_max_length, positions)
-        inputs = tokenizer(texts, truncation=True, max_length=most, padding=True, return_tensors="pt")
-        inputs = {name: values.to(process_state().device) for name, values in inputs.items()}
-        with torch.inference_mode():
-            states = model(**inputs).last_hidden_state.float()
-        mask = inputs["attention_mask"][..., None].to(states)
-        means = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
-        return nn.functional.normalize(means, dim=-1)
+        model, tokenizer, feeding = self._loaded
+        encoded = tokenizer(texts, truncation=True, max_length=feeding.longest)
+        names = [name for name in tokenizer.model_input_names if name in encoded and name != "attention_mask"]
+        parts = [[i] for i in range(len(texts))] if feeding.equal_lengths else [list(range(len(texts)))]
+        found = []
+        for part in parts:
+            rows = {name: [encoded[name][i] for i in part] for name in names}
+            rows["attention_mask"] = [[1] * len(ids) for ids in rows["input_ids"]]
+            fill, side = {"input_ids": tokenizer.pad_token_id}, tokenizer.padding_side
+            inputs = {name: pad(ids, fill.get(name, 0), side).to(model.device) for name, ids in rows.items()}
+            with torch.inference_mode():
+                found.append(_means(model, inputs))
+        return nn.functional.normalize(torch.cat(found), dim=-1)
+
+
+def _means(model: Any, inputs: Mapping[str, Tensor]) -> Tensor:
+    """Return the means of the last states over the tokens of each text, (B, H)."""
+    states = model(**inputs).last_hidden_state.float()
+    mask = inputs["attention_mask"][..., None].to(states)
+    means: Tensor = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
+    return means

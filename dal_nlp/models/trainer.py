@@ -21,7 +21,6 @@ from dal_nlp.core.distributed import together
 from dal_nlp.core.errors import BrokenModelError
 from dal_nlp.core.progress import Progress, check_ctrl_c
 from dal_nlp.core.task import Batch, Example, Task
-from dal_nlp.models.hooks import Tap
 from dal_nlp.models.pool import fetch
 from dal_nlp.models.pooled_states import States, spread_states
 from dal_nlp.models.vectors import Positions
@@ -168,11 +167,12 @@ def fit(
     losses = torch.zeros(steps, device=accelerator.device)
     lengths, sizes = (np.array([row[name] for row in rows]) for name in ("length", "rows"))
     plan = list(step_batches(lengths, training.batch_size * training.accumulation, steps, rng))
+    equal = lengths if task.feeding.equal_lengths else None
     for number, positions in enumerate(progress.track(plan, "training")):
         check_ctrl_c()
         with together():
             total = float(weights.mean()) * len(positions)
-            for part in cut(positions, sizes, training.batch_size):
+            for part in cut(positions, sizes, training.batch_size, equal):
                 batch = _batch(task, rows, part, weights, accelerator, beside is not None)
                 place = Place(number / steps, len(part))
                 weighted, added = _losses(wrapped, model, task, batch, beside, place, training.batch_size)
@@ -198,18 +198,22 @@ def fit(
     return Fit(steps, last, seconds, processes=accelerator.num_processes, threads=torch.get_num_threads())
 
 
-def cut(positions: Positions, rows: NDArray[np.int_], size: int) -> Iterator[Positions]:
+def cut(
+    positions: Positions, rows: NDArray[np.int_], size: int, lengths: NDArray[np.int_] | None = None
+) -> Iterator[Positions]:
     """Yield the parts of an optimizer step that go through the model at once: at most ``size`` rows, or one example.
 
     Args:
         positions: (n,) of the step.
         rows: (N,) model input rows of each example.
         size: Most rows in a part.
+        lengths: (N,) tokens of each example, where those of a part must be of equal length.
     """
     start = filled = 0
     for end, position in enumerate(positions):
         filled += int(rows[position])
-        if end > start and filled > size:
+        other = lengths is not None and lengths[position] != lengths[positions[start]]
+        if end > start and (filled > size or other):
             yield positions[start:end]
             start, filled = end, int(rows[position])
     yield positions[start:]
@@ -258,7 +262,7 @@ def _losses(
         {name: values[start : start + size] for name, values in batch.inputs.items()}
         for start in range(0, len(batch.owner), size)
     ]
-    run = partial(_run, wrapped, task.head(model), beside is not None)
+    run = partial(_run, wrapped, task, type(model).__name__, beside is not None)
     # One example of many rows goes through in slices. Of these only what the loss reads is kept; the rest is made again
     # on the way back.
     results = [run(parts[0])] if len(parts) == 1 else [checkpoint(run, part, use_reentrant=False) for part in parts]
@@ -271,12 +275,13 @@ def _losses(
     return weighted, beside.loss(spread_states(states, batch), losses, place)
 
 
-def _run(wrapped: nn.Module, head: nn.Module, states: bool, inputs: dict[str, Tensor]) -> tuple[Tensor, States | None]:
-    """Return the output layer's result over some rows, and the states if they are wanted."""
+def _run(
+    wrapped: nn.Module, task: Task, name: str, states: bool, inputs: dict[str, Tensor]
+) -> tuple[Tensor, States | None]:
+    """Return what the model gives for some rows, and the states if they are wanted."""
     asked = {"output_hidden_states": True} if states else {}
-    with Tap(head) as tap:
-        result = wrapped(**inputs, **asked)
-    return tap.output, States.of(result, inputs) if states else None
+    result = wrapped(**inputs, **asked)
+    return task.logits(result), States.of(result, inputs, name) if states else None
 
 
 def _average(module: nn.Module, accelerator: Accelerator) -> None:

@@ -17,7 +17,7 @@ from dal_nlp.annotation.simulated import Answerer, Calling
 from dal_nlp.core.distributed import main_first, step
 from dal_nlp.core.errors import Unsupported, UserError, nearest
 from dal_nlp.core.progress import Progress
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import generator, torch_seeded
 from dal_nlp.core.targets import Target, decode, encode_target
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.learners.head_learner import HeadLearner
@@ -27,7 +27,8 @@ from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.loading import has_masked_lm, load_tokenizer, resolve
 from dal_nlp.models.mc_dropout import check_draws, make_draws
-from dal_nlp.models.pool import NO_GROUPS, Pool, fetch
+from dal_nlp.models.pool import NO_GROUPS, Pool, fetch, gives_states
+from dal_nlp.models.tokenizers import check_vocabulary
 from dal_nlp.models.trainer import Fit
 from dal_nlp.models.vectors import Positions
 from dal_nlp.report.tracking import check_tracker
@@ -37,12 +38,14 @@ from dal_nlp.session.inputs import Answers, Files
 from dal_nlp.session.pseudo_labels import Policy, check_policy, make_policy
 from dal_nlp.session.query import draw_candidates
 from dal_nlp.session.stopping import check_metrics
-from dal_nlp.strategies import check_fit, make_strategy
+from dal_nlp.strategies import check_fit, check_states, make_strategy
 from dal_nlp.strategies.base import Strategy
 from dal_nlp.tasks import make_task
 
 #: What trains, by ``training.mode``.
 LEARNERS: Mapping[str, type[Learner]] = {"full": FullLearner, "head": HeadLearner, "lora": LoraLearner}
+#: Texts of the pool on which it is seen whether the tokenizer knows their words.
+READ = 200
 #: Most training examples that are predicted to see whether a fit collapsed.
 COLLAPSE_SAMPLE = 500
 
@@ -88,6 +91,9 @@ class Workspace:
         source = resolve(config.model, progress, config.revision)
         self.task.check_model(source)
         self.task.tokenizer = load_tokenizer(source)
+        self._note = files.note
+        for remark in check_vocabulary(self.task.tokenizer, self._some_texts(), source):
+            files.note(remark)
         files.hold_fast()
         self._load(source)
         if config.training.mode == "head" and Capability.DRAWS in self._initial.requires | self._strategy.requires:
@@ -150,9 +156,43 @@ class Workspace:
         answers, state = Answers(self.corpus), self._ledger.state
         example = self.corpus.example
         self.oracle.open(Setting(self.folder, self.config, self.task, state, answers, example, self._progress))
+        if not state.queries and state.audit is None:
+            self._check_model()
         for name, strategy in ((self.config.initial_strategy, self._initial), (self.config.strategy, self._strategy)):
             if Capability.DRAWS in strategy.requires and (strategy is self._initial or not self.learner.has_dropout):
                 check_draws(name, self._pool(self._data.select(range(min(8, len(self._data)))), -1))
+
+    def _some_texts(self) -> list[str]:
+        """Return some texts of the pool, evenly spread over it."""
+        rows = np.unique(np.linspace(0, len(self.corpus) - 1, READ).astype(np.int64))
+        return [text for row in fetch(self.corpus.dataset, rows) for text in self.task.texts(row)]
+
+    def _check_model(self) -> None:
+        """Refuse a model that cannot read the texts, or lacks what a strategy reads, before anybody is asked."""
+        if self.config.finish == "full":
+            with torch_seeded(0):  # of weights that are not used
+                self.task.load(self._source)
+        model = self.learner.after(-1)
+        sets = {"pool": self._data, **self._given}
+        self.task.feeding.check(max(int(np.max(rows["length"], initial=0)) for rows in sets.values()))
+        strategies = {self.config.initial_strategy: self._initial, self.config.strategy: self._strategy}
+        read = {
+            name: strategy
+            for name, strategy in strategies.items()
+            if strategy.reads_states
+            and (self.config.query.embedding_model is None or Capability.PREDICTED_LOSS in strategy.requires)
+        }
+        if not read and self.config.query.dedupe is None:
+            return
+        order = np.argsort(self._data["length"], kind="stable")
+        few = np.unique(order[[0, len(order) // 2, -1]])
+        if gives_states(self._pool(self._data, -1, rows=few)):
+            return
+        for name, strategy in read.items():
+            check_states(name, strategy, self.task.capabilities, type(model).__name__)
+        self._note(
+            f"query.dedupe is left out, as {type(model).__name__} does not give the hidden states that it reads."
+        )
 
     def _use(self, learner: Learner) -> None:
         """Let a learner train from here on, and see all sets of texts as it does."""

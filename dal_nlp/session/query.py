@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dal_nlp.core.config import QueryConfig
 from dal_nlp.core.distributed import share
+from dal_nlp.core.errors import NoStates
 from dal_nlp.core.task import Capability
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Array, Positions
@@ -201,10 +202,16 @@ class _Batch:
         return fates
 
     def _embeddings(self, pool: Pool) -> Array:
-        """Return unit embeddings (M, H); where near-duplicates are not left out, nothing is measured and H is 0."""
-        if self._threshold == math.inf:
-            return np.zeros((len(pool), 0), dtype=np.float32)
-        return unit(pool.collect(probes.lower_embedding)[0])
+        """Return unit embeddings (M, H); where near-duplicates are not left out, nothing is measured and H is 0.
+
+        They are not where the model has no hidden state for each token.
+        """
+        if self._threshold < math.inf:
+            try:
+                return unit(pool.collect(probes.lower_embedding)[0])
+            except NoStates:
+                self._threshold, self._known = math.inf, [x[:, :0] for x in self._known]
+        return np.zeros((len(pool), 0), dtype=np.float32)
 
 
 def _groups(pool: Pool, most: int | None) -> tuple[Positions, NDArray[np.int64]]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from dal_nlp.core.errors import BrokenModelError, UserError
@@ -68,7 +67,7 @@ def class_log_probs(forward: Forward) -> Tensor:
 
 def layer_inputs(forward: Forward) -> Tensor:
     """What enters the output layer, (B, H)."""
-    return torch.from_numpy(forward.gradient.right.squeeze(1))
+    return forward.layer_inputs
 
 
 def reduced(h: Floats, other: Floats, dims: int) -> tuple[Floats, Floats]:

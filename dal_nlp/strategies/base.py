@@ -36,9 +36,12 @@ class Strategy(ABC):
     Attributes:
         requires: The capabilities that the task and the model must have; a strategy whose requirements are
             not met is refused before any model is loaded.
+        reads_states: Whether it reads hidden states (``Forward.embedding``, ``Forward.hidden``), which some models do
+            not have for each token; it is refused for these when the model is there.
     """
 
     requires: ClassVar[frozenset[Capability]] = frozenset()
+    reads_states: ClassVar[bool] = False
 
     @abstractmethod
     def select(self, pool: "Pool", k: int, rng: np.random.Generator) -> Selection:

@@ -33,6 +33,7 @@ class Cal(Strategy):
     """
 
     neighbours: Annotated[int, Field(ge=1)] = 10
+    reads_states: ClassVar[bool] = True
     requires: ClassVar[frozenset[Capability]] = frozenset({Capability.SHARED_OUTCOMES})
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:

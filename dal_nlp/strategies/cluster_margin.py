@@ -1,7 +1,7 @@
 """Cluster-margin: examples of small margin, taken in turn from clusters of the pool."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,8 @@ class ClusterMargin(Strategy):
     Attributes:
         beta: Candidates for each pick.
     """
+
+    reads_states: ClassVar[bool] = True
 
     beta: Annotated[float, Field(ge=1)] = 10
 

@@ -1,5 +1,7 @@
 """Core-set selection: a batch that leaves no example far from everything that is labelled."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from dal_nlp.models.pool import Pool
@@ -26,6 +28,8 @@ class Coreset(Strategy):
         algorithm 1.
     Deviations: the robust version (algorithm 2, a mixed integer program after the greedy start) is left out.
     """
+
+    reads_states: ClassVar[bool] = True
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Choose the k farthest, one after the other; fewer would have been the first of these."""

@@ -1,7 +1,7 @@
 """Discriminative active learning: what a classifier can tell apart from the labelled examples."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -42,6 +42,8 @@ class Discriminative(Strategy):
         parts: In so many parts the batch is chosen; k where k is smaller.
         steps: At most so many steps of 256 examples for each part.
     """
+
+    reads_states: ClassVar[bool] = True
 
     parts: Annotated[int, Field(ge=1)] = 10
     steps: Annotated[int, Field(ge=1)] = 200

@@ -51,6 +51,7 @@ class Dual(Strategy):
     neighbours: Annotated[int, Field(ge=1)] = 10
     degenerate: Annotated[float, Field(gt=0)] = DEGENERATE
     lam: Annotated[float, Field(ge=0, le=1)] = 2 / 3
+    reads_states: ClassVar[bool] = True
     requires: ClassVar[frozenset[Capability]] = frozenset({Capability.DRAWS, Capability.GENERATED_TEXTS})
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:

@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from dal_nlp.core import categoricals
@@ -37,8 +36,7 @@ class EGL(Strategy):
 
 def expected_length(forward: Forward) -> Tensor:
     """Expected gradient length, (B,)."""
-    inputs = torch.from_numpy(forward.gradient.right.squeeze(1))  # (B, H), one position of the layer
-    return inputs.square().sum(-1).sqrt() * expected_error(forward.categoricals)
+    return forward.layer_inputs.square().sum(-1).sqrt().cpu() * expected_error(forward.categoricals)
 
 
 def expected_error(c: categoricals.Categoricals) -> Tensor:

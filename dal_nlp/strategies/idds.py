@@ -1,7 +1,7 @@
 """In-domain diversity sampling: examples that resemble the unlabelled ones and not the labelled ones."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,8 @@ class IDDS(Strategy):
     Attributes:
         lam: How much the likeness to the unlabelled counts, from 0 to 1.
     """
+
+    reads_states: ClassVar[bool] = True
 
     lam: Annotated[float, Field(ge=0, le=1)] = 0.67
 

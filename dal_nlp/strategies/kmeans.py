@@ -1,5 +1,7 @@
 """Clustering: one representative of each of k clusters."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from dal_nlp.models.pool import Pool
@@ -20,6 +22,8 @@ class KMeans(Strategy):
     Tasks: all.
     Reference: Yuan et al. (2020), Cold-start active learning through self-supervised language modeling (BERT-KM).
     """
+
+    reads_states: ClassVar[bool] = True
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Choose one representative a cluster, the largest cluster first."""

@@ -31,6 +31,7 @@ class LearningLoss(Scored):
         here (query.candidates). Where processes share a batch, pairs are made within each share.
     """
 
+    reads_states: ClassVar[bool] = True
     requires: ClassVar[frozenset[Capability]] = frozenset({Capability.PREDICTED_LOSS})
 
     def scores(self, pool: Pool, rng: np.random.Generator) -> Scores:

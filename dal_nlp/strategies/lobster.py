@@ -1,7 +1,7 @@
 """LOBSTER: representative examples that are like the labelled ones that the model finds hardest."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -35,6 +35,8 @@ class Lobster(Strategy):
         beta: Candidates for each pick.
         lam: As for ``idds``.
     """
+
+    reads_states: ClassVar[bool] = True
 
     hard: Annotated[int, Field(ge=1)] = 10
     beta: Annotated[float, Field(ge=1)] = 10

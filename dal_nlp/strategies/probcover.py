@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,8 @@ class ProbCover(Strategy):
         purity: The share of pure balls.
         clusters: k-means clusters that stand for classes; the number of classes, if it is known.
     """
+
+    reads_states: ClassVar[bool] = True
 
     delta: Annotated[float, Field(gt=0)] | None = None
     purity: Annotated[float, Field(gt=0, le=1)] = 0.95

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,8 @@ class Suggestive(Strategy):
         uncertainty: What makes a candidate.
         beta: Candidates for each pick.
     """
+
+    reads_states: ClassVar[bool] = True
 
     uncertainty: Literal["entropy", "margin", "least_confidence", "bald"] = "entropy"
     beta: Annotated[float, Field(ge=1)] = 10

@@ -1,7 +1,7 @@
 """Typical clustering: the most ordinary example of each cluster that has no label yet; made for small budgets."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -38,6 +38,8 @@ class TypiClust(Strategy):
         smallest: Clusters of up to so many examples are dropped.
         neighbours: At most so many nearest examples make the typicality.
     """
+
+    reads_states: ClassVar[bool] = True
 
     clusters: Annotated[int, Field(ge=1)] = 500
     smallest: Annotated[int, Field(ge=0)] = 5

@@ -1,7 +1,7 @@
 """Uncertainty-weighted k-means: representatives of the uncertain part of the pool."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -29,6 +29,8 @@ class WeightedKMeans(Strategy):
     Attributes:
         beta: Candidates for each pick.
     """
+
+    reads_states: ClassVar[bool] = True
 
     beta: Annotated[float, Field(ge=1)] = 10
 

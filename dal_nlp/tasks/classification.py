@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import RowError, UserError, nearest
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.targets import Target
-from dal_nlp.core.task import Batch, Capability, Example, Prediction, Task, pad
+from dal_nlp.core.task import Batch, Capability, Example, Feeding, Prediction, Task, pad
 from dal_nlp.data.text_windows import WINDOWS, cut_remarks, encode_windows, rows_of, window_size
 from dal_nlp.readers.values import canonical_label, label_of, read_text
 from dal_nlp.tasks import metrics
@@ -62,6 +63,7 @@ class Classification(Task):
     ) -> None:
         self.labels = list(labels)
         self.tokenizer = tokenizer
+        self.feeding = Feeding()
         self._columns, self._label_column = list(columns), label_column
         self._max_length, self._fixed = max_length, fixed
 
@@ -85,29 +87,45 @@ class Classification(Task):
         """Build the task around a sequence classifier, whose ``config.id2label`` names the labels.
 
         Raises:
-            UserError: It is a question-answering model.
+            UserError: It is a model of another kind, or of one output, or of several labels a text.
         """
         if type(model).__name__.endswith("ForQuestionAnswering"):
             raise UserError(f"{type(model).__name__} answers questions: pass task='qa'.")
         construct("task", ClassificationOptions, options)
         config: Any = model.config
-        labels = [name for _, name in sorted(dict(config.id2label or {}).items())]
-        return cls(labels=labels, max_length=max_length, fixed=True, tokenizer=tokenizer)
+        from dal_nlp.models.loading import known_labels
 
-    def fields(self, example: str | tuple[str, str] | Mapping[str, Any]) -> dict[str, Any]:
+        labels = known_labels(config)
+        if len(labels) < 2:
+            raise UserError(
+                f"{type(model).__name__} has {len(labels)} outputs (regression, say), and a classifier needs two "
+                "labels at least: give a model with config.id2label."
+            )
+        if config.problem_type in ("multi_label_classification", "regression"):
+            raise UserError(
+                f"{type(model).__name__} is one for {config.problem_type} (config.problem_type), which is not "
+                "supported: give a model of one label a text."
+            )
+        task = cls(labels=labels, max_length=max_length, fixed=True, tokenizer=tokenizer)
+        task._settle(model, type(model).__name__, trusted=False)
+        return task
+
+    def fields(self, example: Any) -> dict[str, Any]:
         """Return the fields of a text, of a pair of texts, or of a mapping with the columns of a file."""
         if isinstance(example, Mapping):
             missing = [name for name in self.columns() if name not in example]
             if missing:
                 raise UserError(f"An example has no {missing[0]!r}: give a text, or a mapping with it.")
             example = tuple(example[name] for name in self.columns())
-        texts = [example] if isinstance(example, str) else list(example)
-        if len(texts) > 2 or not all(isinstance(text, str) for text in texts):
+        texts = list(example) if isinstance(example, tuple | list) else [example]
+        if not 1 <= len(texts) <= 2 or not all(isinstance(text, str) for text in texts):
             raise UserError(f"{example!r} is neither a text nor a pair of texts: give one of the two.")
         return {"text": texts[0], "pair": texts[1] if len(texts) == 2 else None}
 
-    def target(self, answer: str, fields: Mapping[str, Any]) -> Target:
-        """Return the label; raises ``UserError`` for one that the model does not have."""
+    def target(self, answer: Any, fields: Mapping[str, Any]) -> Target:
+        """Return the label of a name or a class number; raises ``UserError`` for one that the model does not have."""
+        if isinstance(answer, Integral) and 0 <= int(answer) < len(self.labels):
+            return self.labels[int(answer)]
         if answer not in self.labels:
             raise UserError(f"The label {answer!r} is none of the model's: {', '.join(self.labels)}.")
         return answer
@@ -178,7 +196,25 @@ class Classification(Task):
         """Load a sequence classifier with one output for every label."""
         from dal_nlp.models.loading import load_classifier
 
-        return load_classifier(source, self.labels)
+        model = load_classifier(source, self.labels)
+        self._settle(model, source, trusted=True)
+        return model
+
+    def _settle(self, model: nn.Module, source: str, trusted: bool) -> None:
+        """Find out how the model has to be fed."""
+        from dal_nlp.models.reading import Wanted, settle
+
+        def read(inputs: Mapping[str, Tensor]) -> list[Tensor]:
+            logits = self.logits(model(**inputs))
+            if logits.shape != (len(inputs["input_ids"]), len(self.labels)):
+                raise UserError(
+                    f"{type(model).__name__} does not give one number for each label of a text: give a sequence "
+                    "classifier."
+                )
+            return list(logits)
+
+        wanted = Wanted(self._most(), ("right", "left", "equal"), name=source)
+        self.feeding = settle(model, self.tokenizer, read, wanted, self.feeding if trusted else None)
 
     def encode(self, examples: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Tokenise texts; adds the tokenizer's outputs, ``length`` and ``rows`` (always 1).
@@ -191,28 +227,38 @@ class Classification(Task):
         pairs = examples["pair"] if examples["pair"][0] is not None else None
         if self._max_length == "auto" and pairs is None:
             return encode_windows(self.tokenizer, examples["text"])
-        most = window_size(self.tokenizer) if self._max_length == "auto" else self._max_length
-        encoded = self.tokenizer(examples["text"], pairs, truncation=True, max_length=most)
+        encoded = self.tokenizer(examples["text"], pairs, truncation=True, max_length=self._most())
+        encoded["input_ids"] = [ids or [self._nothing()] for ids in encoded["input_ids"]]
         features = {name: encoded[name] for name in encoded if name != "attention_mask"}
         lengths = [len(ids) for ids in encoded["input_ids"]]
         return {**features, "length": lengths, "rows": [1] * len(lengths)}
+
+    def _most(self) -> int:
+        """Return the tokens that the model reads at once at most."""
+        return window_size(self.tokenizer) if self._max_length == "auto" else self._max_length
+
+    def _nothing(self) -> int:
+        """Return the token of a text that has none."""
+        known = (self.tokenizer.unk_token_id, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id)
+        return next(int(token) for token in known if token is not None)
 
     def remarks(self, data: Mapping[str, Dataset]) -> list[str]:
         """Say how many texts are cut, or are read in windows."""
         return cut_remarks(data, self._max_length, self.tokenizer)
 
     def collate(self, examples: Sequence[Example]) -> Batch:
-        """Pad to the longest text of the batch."""
+        """Pad to the longest text of the batch, on the tokenizer's side."""
         import torch
 
+        side = self.tokenizer.padding_side
         names = [name for name in self.tokenizer.model_input_names if name in examples[0]]
         parts = [rows_of({name: e[name] for name in (*names, WINDOWS) if name in e}) for e in examples]
         rows = [row for part in parts for row in part]
         inputs = {
-            name: pad([row[name] for row in rows], self.tokenizer.pad_token_id if name == "input_ids" else 0)
+            name: pad([row[name] for row in rows], self.tokenizer.pad_token_id if name == "input_ids" else 0, side)
             for name in names
         }
-        inputs["attention_mask"] = pad([[1] * len(row["input_ids"]) for row in rows], 0)
+        inputs["attention_mask"] = pad([[1] * len(row["input_ids"]) for row in rows], 0, side)
         owner = torch.repeat_interleave(torch.arange(len(examples)), torch.tensor([len(part) for part in parts]))
         known = all(e.get("target") is not None for e in examples)
         labels = torch.tensor([self.labels.index(e["target"]) for e in examples]) if known else None
@@ -223,6 +269,11 @@ class Classification(Task):
         from dal_nlp.models.loading import output_layer
 
         return output_layer(model, len(self.labels))
+
+    def logits(self, result: Any) -> Tensor:
+        """Return the logits of the labels, (R, C)."""
+        logits: Tensor = result["logits"]
+        return logits
 
     def categoricals(self, raw: Tensor, batch: Batch) -> Categoricals:
         """Return log-softmax of the logits (B, C) as (B, 1, C)."""

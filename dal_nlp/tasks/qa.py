@@ -18,10 +18,9 @@ from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import RowError, UserError
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.targets import Target
-from dal_nlp.core.task import Batch, Capability, Example, Prediction, Task
+from dal_nlp.core.task import Batch, Capability, Example, Feeding, Prediction, Task
 from dal_nlp.data.answer_spans import FURTHER_COLUMNS, read_answers
 from dal_nlp.data.text_windows import number_of_tokens
-from dal_nlp.models.loading import check_length
 from dal_nlp.readers.values import read_text
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.qa_spans import NO_ANSWER, encode_questions, gold, said
@@ -82,6 +81,7 @@ class ExtractiveQA(Task):
     ) -> None:
         self.labels = [NONE] if options.unanswerable else []
         self.tokenizer = tokenizer
+        self.feeding = Feeding()
         self._options, self._columns, self._label_column = options, list(columns), label_column
         self._max_length, self._longest = max_length, options.longest_answer
 
@@ -106,8 +106,7 @@ class ExtractiveQA(Task):
         if type(model).__name__.endswith("ForSequenceClassification"):
             raise UserError(f"{type(model).__name__} classifies texts: leave task='qa' out.")
         task = cls(construct("task", QAOptions, options), max_length=max_length, tokenizer=tokenizer)
-
-        check_length(model, max_length)
+        task._settle(model, type(model).__name__, trusted=False)
         config: Any = model.config
         if config.to_dict().get(UNANSWERABLE, False):
             task.labels = [NONE]
@@ -186,10 +185,21 @@ class ExtractiveQA(Task):
         from dal_nlp.models.loading import load_model
 
         model = load_model("AutoModelForQuestionAnswering", source, id2label={0: "start", 1: "end"})
-        check_length(model, self._max_length)
+        self._settle(model, source, trusted=True)
         config: Any = model.config
         config.update({UNANSWERABLE: self.unanswerable})
         return model
+
+    def _settle(self, model: nn.Module, source: str, trusted: bool) -> None:
+        """Find out how the model has to be fed; a window's places count from its left."""
+        from dal_nlp.models.reading import Wanted, settle
+
+        def read(inputs: Mapping[str, Tensor]) -> list[Tensor]:
+            raw = self.logits(model(**inputs))
+            return [row[there.bool()] for row, there in zip(raw, inputs["attention_mask"], strict=True)]
+
+        wanted = Wanted(self._max_length, ("right",), name=source, pairs=True, all_lengths=True)
+        self.feeding = settle(model, self.tokenizer, read, wanted, self.feeding if trusted else None)
 
     def encode(self, examples: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Cut contexts into windows; adds these, ``length`` (tokens of the longest window) and ``rows`` (windows)."""
@@ -222,6 +232,12 @@ class ExtractiveQA(Task):
         from dal_nlp.models.loading import output_layer
 
         return output_layer(model, 2)
+
+    def logits(self, result: Any) -> Tensor:
+        """Return the scores of every token as a start and as an end, (R, T, 2)."""
+        import torch
+
+        return torch.stack([result["start_logits"], result["end_logits"]], -1)
 
     def categoricals(self, raw: Tensor, batch: Batch) -> Categoricals:
         """Return log p of every span and of "no answer", from starts and ends (R, T, 2), as rows of 1 + T x L.

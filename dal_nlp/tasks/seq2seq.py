@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.task import Batch
-from dal_nlp.models.hooks import Tap
-from dal_nlp.models.loading import check_length, load_config, load_model
+from dal_nlp.models.loading import load_config, load_model
+from dal_nlp.models.reading import most
 
 #: Tells a pair that was warm-started here from a model that was trained to write.
 WARM_STARTED = "dal_nlp_warm_started"
@@ -42,13 +42,20 @@ def load_writer(source: str, tokenizer: Any) -> nn.Module:
     config = load_config(source)
     _check_kind(source, config)
     if config.is_encoder_decoder:
-        model = load_model("AutoModelForSeq2SeqLM", source)
+        model = load_model("AutoModelForSeq2SeqLM", source, fresh=False)
         if config.model_type != "encoder-decoder":
             _say_whether_tied(model)
     else:
-        model = _pair(source, config, tokenizer)
+        try:
+            model = _pair(source, config, tokenizer)
+        except UserError:
+            raise
+        except Exception as error:  # of whatever kind the model's code has for it
+            raise UserError(
+                f"{source} ({config.model_type}) is an encoder of which no pair can be made that writes: use an "
+                "encoder-decoder (T5, BART, Pegasus) such as --model google/flan-t5-small."
+            ) from error
     check_start(model, source)
-    check_logits(model, source)
     return model
 
 
@@ -83,20 +90,32 @@ def end_token(model: nn.Module) -> int | None:
     return end[0] if isinstance(end, list) else end
 
 
-def logits_bias(model: nn.Module) -> Tensor | None:
-    """Return what some models (Marian, BART) add to the output layer's result, (1, V)."""
-    return dict(model.named_buffers()).get("final_logits_bias")
+def check_summary_length(model: Any, longest: int) -> None:
+    """Raise ``UserError`` where the decoder cannot read so many tokens, by trying."""
 
+    def fits(tokens: int) -> bool:
+        ids = torch.full((1, tokens), start_token(model) or 0, device=model.device)
+        try:
+            with torch.inference_mode():
+                model(input_ids=ids[:, :2], attention_mask=torch.ones_like(ids[:, :2]), decoder_input_ids=ids)
+        except (IndexError, RuntimeError, ValueError):
+            return False
+        return True
 
-def check_lengths(model: Any, document: int, summary: int) -> None:
-    """Raise ``UserError`` where documents or summaries of so many tokens would have more positions than there are."""
-    check_length(model.get_encoder(), document)
-    positions = model.get_decoder().config.to_dict().get("max_position_embeddings")
-    if positions is not None and 0 < positions < summary:
+    found = most(fits, longest)
+    if found < longest:
         raise UserError(
-            f"task_options.max_new_tokens {summary} does not fit into the {positions} positions of the decoder: lower "
-            f"it, with --set task_options.max_new_tokens={positions} for example."
+            f"task_options.max_new_tokens {longest} does not fit into the {found} positions of the decoder: lower it, "
+            f"with --set task_options.max_new_tokens={found} for example."
         )
+
+
+def read_rows(model: Any, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+    """Return what a model that writes would begin with, for each of its documents."""
+    ids = inputs["input_ids"]
+    begun = torch.full((len(ids), 4), start_token(model) or 0, device=ids.device)
+    named = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+    return list(model(**named, decoder_input_ids=begun).logits)
 
 
 def generation_config(model: Any, settings: dict[str, Any]) -> Any:
@@ -109,23 +128,6 @@ def generation_config(model: Any, settings: dict[str, Any]) -> Any:
     start = {"decoder_start_token_id": start_token(model)}
     config.update(**{**greedy, **lengths, **one, **start, **settings})
     return config
-
-
-def check_logits(model: Any, name: str) -> None:
-    """Raise ``UserError`` where a model's predictions are not what its output layer gives and ``logits_bias`` adds.
-
-    Some cap their logits (T5Gemma) or predict several words at a time (ProphetNet): they would be scored wrongly.
-    """
-    token = torch.tensor([[start_token(model)]], device=model.device)
-    with torch.inference_mode(), Tap(model.get_output_embeddings()) as tap:
-        logits = model(input_ids=token, decoder_input_ids=token).logits
-    bias = logits_bias(model)
-    given = tap.output if bias is None else tap.output + bias
-    if logits.shape != given.shape or not torch.allclose(logits, given, atol=1e-4):
-        raise UserError(
-            f"{name} does not predict by its output layer alone, so its texts could not be scored: use another "
-            "--model, such as google/flan-t5-small."
-        )
 
 
 def hypotheses(model: Any, config: Any, batch: Batch, written: Cache, network: str) -> list[list[int]]:

@@ -16,9 +16,10 @@ from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.targets import Target
-from dal_nlp.core.task import Batch, Capability, Example, Prediction, Task, pad
+from dal_nlp.core.task import Batch, Capability, Example, Feeding, Prediction, Task, pad
 from dal_nlp.data.references import read_references, references
 from dal_nlp.data.text_windows import number_of_tokens
+from dal_nlp.models.reading import Wanted, settle
 from dal_nlp.readers.values import read_text
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.summary_tokens import (
@@ -79,6 +80,7 @@ class Summarization(Task):
     ) -> None:
         self.labels: list[str] = []
         self.tokenizer = tokenizer
+        self.feeding = Feeding()
         self._options, self._columns, self._label_column = options, list(columns), label_column
         self._max_length = max_length
         self._weak = False
@@ -86,7 +88,6 @@ class Summarization(Task):
         # Of the model, once it is there.
         self._start: int | None = None
         self._end: int | None = None
-        self._bias: Tensor | None = None
 
     @classmethod
     def from_config(cls, config: Settings) -> Summarization:
@@ -111,9 +112,9 @@ class Summarization(Task):
                 f"{type(model).__name__} is no encoder-decoder that writes texts: give an AutoModelForSeq2SeqLM."
             )
         task = cls(construct("task", SummarizationOptions, options), max_length=max_length, tokenizer=tokenizer)
+
         seq2seq.check_start(model, type(model).__name__)
-        seq2seq.check_logits(model, type(model).__name__)
-        task._adopt(model)
+        task._adopt(model, type(model).__name__, trusted=False)
         return task
 
     def fields(self, example: str | Mapping[str, Any]) -> dict[str, Any]:
@@ -163,18 +164,24 @@ class Summarization(Task):
         from dal_nlp.tasks import seq2seq
 
         model: Any = seq2seq.load_writer(source, self.tokenizer)
-        self._adopt(model)
+        self._adopt(model, source, trusted=True)
         model.generation_config = self._generation(model)
         loaded: nn.Module = model
         return loaded
 
-    def _adopt(self, model: nn.Module) -> None:
+    def _adopt(self, model: nn.Module, source: str, trusted: bool) -> None:
         """Take up what collating and scoring need to know of a model, which stays the same while it is trained."""
         from dal_nlp.tasks import seq2seq
 
-        seq2seq.check_lengths(model, self._max_length, self._options.max_new_tokens)
         self._start, self._end = seq2seq.start_token(model), seq2seq.end_token(model)
-        self._bias = seq2seq.logits_bias(model)
+        self.feeding = settle(
+            model,
+            self.tokenizer,
+            lambda inputs: seq2seq.read_rows(model, inputs),
+            Wanted(self._max_length, ("right", "equal"), name=source, all_lengths=True),
+            self.feeding if trusted else None,
+        )
+        seq2seq.check_summary_length(model, self._options.max_new_tokens)
 
     def _generation(self, model: nn.Module) -> Any:
         from dal_nlp.tasks import seq2seq
@@ -252,16 +259,18 @@ class Summarization(Task):
         layer: nn.Module = model.get_output_embeddings()  # type: ignore[operator]
         return layer
 
+    def logits(self, result: Any) -> Tensor:
+        """Return the logits of every token, (R, T, V)."""
+        logits: Tensor = result["logits"]
+        return logits
+
     def categoricals(self, raw: Tensor, batch: Batch) -> Categoricals:
         """Return log p(. | y_<t, x) at every token of the hypothesis, (B, T, V)."""
         from dal_nlp.core.categoricals import Categoricals
 
         hypothesis = batch.extra["hypothesis"]
         mask = hypothesis != NOWHERE
-        return Categoricals(self._logits(raw).log_softmax(-1), mask, self.reduction, hypothesis.clamp(min=0))
-
-    def _logits(self, raw: Tensor) -> Tensor:
-        return raw.float() if self._bias is None else raw.float() + self._bias.to(raw.device)
+        return Categoricals(raw.float().log_softmax(-1), mask, self.reduction, hypothesis.clamp(min=0))
 
     def loss(self, raw: Tensor, batch: Batch) -> Tensor:
         """Return the mean cross-entropy of each reference's tokens, (B,)."""
@@ -269,7 +278,7 @@ class Summarization(Task):
             raise ValueError("the loss needs examples with targets")
         from torch.nn.functional import cross_entropy
 
-        losses = cross_entropy(self._logits(raw).mT, batch.labels, ignore_index=NOWHERE, reduction="none")
+        losses = cross_entropy(raw.float().mT, batch.labels, ignore_index=NOWHERE, reduction="none")
         return losses.sum(1) / (batch.labels != NOWHERE).sum(1)
 
     def predict(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> list[Prediction]:

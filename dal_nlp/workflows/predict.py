@@ -102,7 +102,8 @@ class Run:
         """Load the model of the last round."""
         place = model_folder(self.folder)
         if (place / "config.json").is_file():
-            self.task.tokenizer, model = load_tokenizer(str(place)), self.task.load(str(place))
+            self.task.tokenizer = load_tokenizer(str(place))  # which loading the model reads
+            model = self.task.load(str(place))
         else:  # the checkpoint of a layer: a run with a frozen encoder that has not ended
             source = resolve(self.config.model, self.progress, self.config.revision)
             self.task.tokenizer = load_tokenizer(source)

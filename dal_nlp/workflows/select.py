@@ -1,10 +1,14 @@
 """One call for any training script: which of these examples to label next."""
 
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
+from operator import index
 from typing import Any
 
 import numpy as np
+import pandas
 from datasets import Dataset
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
@@ -13,17 +17,20 @@ from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.rng import generator
 from dal_nlp.core.targets import Target, encode_target
-from dal_nlp.core.task import Task
-from dal_nlp.models.mc_dropout import make_draws
-from dal_nlp.models.pool import Pool
+from dal_nlp.core.task import Capability, Task
+from dal_nlp.models.mc_dropout import check_draws, make_draws
+from dal_nlp.models.pool import Pool, gives_states
+from dal_nlp.models.tokenizers import check_vocabulary, settle_padding_token
 from dal_nlp.models.vectors import Positions
 from dal_nlp.session.config import recipe
-from dal_nlp.strategies import check_fit, make_strategy
+from dal_nlp.strategies import check_fit, check_states, make_strategy
 from dal_nlp.strategies.base import Strategy, checked
 from dal_nlp.tasks import task_class
 
 #: Examples of a stream that are chosen from, where nothing else is said.
 CANDIDATES = 10_000
+#: Examples on which it is seen whether the tokenizer knows their words.
+READ = 200
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ def select(
     examples: Iterable[Any],
     k: int,
     strategy: str | Strategy = "margin",
-    labelled: Sequence[tuple[Any, Any]] | None = None,
+    labeled: Sequence[tuple[Any, Any]] | None = None,
     seed: int = 0,
     max_length: int | None = None,
     scoring: ScoringConfig | None = None,
@@ -57,6 +64,7 @@ def select(
     task: str = "classification",
     task_options: Mapping[str, Any] | None = None,
     candidates: int = CANDIDATES,
+    labelled: Sequence[tuple[Any, Any]] | None = None,
 ) -> Picked:
     """Choose k examples with the model as it is; it is left on its device and in its mode.
 
@@ -69,9 +77,9 @@ def select(
             random sample of it is chosen from.
         k: How many to choose, at most N.
         strategy: A name of ``dal-nlp strategies``, ``module:Class``, or a ``Strategy`` object.
-        labelled: (example, answer) of what is already labelled, for strategies that compare with it. An answer is a
-            label of the model's ``config.id2label``; a part of the context, or SQuAD's {"text", "answer_start"}; a
-            summary, or a list of several.
+        labeled: (example, answer) of what is already labeled, for strategies that compare with it. An answer is a
+            label of the model's ``config.id2label`` or its number; a part of the context, or SQuAD's {"text",
+            "answer_start"}; a summary, or a list of several.
         seed: Of every source of chance.
         max_length: Tokens after which a text is cut, or of a window; the task's own default if left out.
         scoring: Sizes of the batches; those of the task's recipe if left out.
@@ -79,33 +87,102 @@ def select(
         task: A name of the tasks, or ``module:Class``.
         task_options: Arguments of the task, as in a run's ``task_options``.
         candidates: Examples of a stream that are held in memory and scored.
+        labelled: Another spelling of ``labeled``.
 
     Raises:
         UserError: k is out of range, the strategy or task is unknown or does not fit, or an example or answer is none.
     """
+    if labeled is not None and labelled is not None:
+        raise UserError("labeled and labelled are one argument: give one of them.")
+    labeled = labelled if labeled is None else labeled
+    k = _whole(k)
+    _check_examples(examples)
     places, held = _hold(examples, max(candidates, k), generator(seed, 0, "stream"))
     if not 1 <= k <= len(held):
         raise UserError(f"k must be between 1 and the {len(held)} examples there are, and is {k}.")
     cls = task_class(task)
     usual = recipe(cls.recipe)
     length = max_length or int(usual["max_length"])
-    made = cls.for_model(model, tokenizer, length, task_options or {})
-    name, chosen = (strategy, make_strategy(strategy, {})) if isinstance(strategy, str) else (repr(strategy), strategy)
-    check_fit(name, chosen, made.capabilities)
-    kind = make_draws(draws or DrawsConfig(**usual.get("draws", {})), seed, 0)
-    parts = (model, made, kind, scoring or ScoringConfig(**usual.get("scoring", {})))
-    known = None
-    if labelled:
-        fields = [made.fields(example) for example, _ in labelled]
-        targets = [made.target(answer, of) for (_, answer), of in zip(labelled, fields, strict=True)]
-        made.learn_labels(targets)
-        known = Pool(_dataset(made, fields, targets), *parts)
-    data = _dataset(made, [made.fields(example) for example in held], None)
-    pool = Pool(data, *parts, known)
-    selection = checked(chosen.select(pool, k, generator(seed, 0, "choose")), len(pool), k, name)
-    remarks = tuple(made.remarks({"examples": data}))
+    own = deepcopy(tokenizer)  # it is told how to pad and to read
+    own.split_special_tokens = True
+    settle_padding_token(own, type(model).__name__)
+    with _as_it_was(model):
+        made = cls.for_model(model, own, length, task_options or {})
+        known = [(made.fields(example), answer) for example, answer in labeled or ()]
+        fields = [_fields(made, example, place) for example, place in zip(held, places.tolist(), strict=True)]
+        name, chosen = (
+            (strategy, make_strategy(strategy, {})) if isinstance(strategy, str) else (repr(strategy), strategy)
+        )
+        check_fit(name, chosen, made.capabilities)
+        some = [text for of in fields[: len(fields) : max(1, len(fields) // READ)] for text in made.texts(of)]
+        remarks = check_vocabulary(own, some, type(own).__name__)
+        kind = make_draws(draws or DrawsConfig(**usual.get("draws", {})), seed, 0)
+        parts = (model, made, kind, scoring or ScoringConfig(**usual.get("scoring", {})))
+        labels = None
+        if known:
+            targets = [made.target(answer, of) for of, answer in known]
+            made.learn_labels(targets)
+            labels = Pool(_dataset(made, [of for of, _ in known], targets), *parts)
+        data = _dataset(made, fields, None)
+        pool = Pool(data, *parts, labels)
+        if Capability.DRAWS in chosen.requires:
+            check_draws(name, pool)
+        if chosen.reads_states and not gives_states(pool.take(_extremes(data))):
+            check_states(name, chosen, made.capabilities, type(model).__name__)
+        selection = checked(chosen.select(pool, k, generator(seed, 0, "choose")), len(pool), k, name)
     picked = tuple(held[position] for position in selection.positions)
-    return Picked(places[selection.positions], selection.scores, remarks, picked)
+    notes = (*remarks, *made.remarks({"examples": data}))
+    return Picked(places[selection.positions], selection.scores, notes, picked)
+
+
+@contextmanager
+def _as_it_was(model: PreTrainedModel) -> Iterator[None]:
+    """Put a model's configuration back behind a block, which may settle how the model is to be fed."""
+    configs: list[Any] = [model.config, model.config.get_text_config()]
+    before = [dict(vars(config)) for config in configs]
+    try:
+        yield
+    finally:
+        for config, values in zip(configs, before, strict=True):
+            vars(config).clear()
+            vars(config).update(values)
+
+
+def _whole(k: Any) -> int:
+    try:
+        return index(k)
+    except TypeError:
+        raise UserError(f"k must be a whole number, and is {k!r}.") from None
+
+
+def _check_examples(examples: Any) -> None:
+    """Raise ``UserError`` for one text, and for a table without a word on which of its columns is meant."""
+    if isinstance(examples, str | bytes):
+        raise UserError("The examples are one text: give a list of texts.")
+    if isinstance(examples, pandas.DataFrame):
+        columns = ", ".join(map(repr, examples.columns[:5]))
+        raise UserError(
+            f"The examples are a table of the columns {columns}: name the one with the texts, as "
+            f"frame[{examples.columns[0]!r}].tolist()."
+        )
+    if isinstance(examples, Mapping):
+        raise UserError(
+            "The examples are one mapping: give a list of texts, or of mappings with the columns of a file."
+        )
+
+
+def _fields(task: Task, example: Any, place: int) -> dict[str, Any]:
+    """Return the fields of one example; raises ``UserError`` with its position where it is none."""
+    try:
+        return task.fields(example)
+    except UserError as error:
+        raise UserError(f"Example {place}: {error}") from None
+
+
+def _extremes(data: Dataset) -> Positions:
+    """Return the positions of the longest and the shortest example."""
+    lengths = np.asarray(data["length"])
+    return np.unique([lengths.argmax(), lengths.argmin()])
 
 
 def _hold(examples: Iterable[Any], size: int, rng: np.random.Generator) -> tuple[Positions, Sequence[Any]]:

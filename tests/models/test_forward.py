@@ -8,11 +8,15 @@ from transformers import (
     BartForSequenceClassification,
     DistilBertConfig,
     DistilBertForSequenceClassification,
+    LlamaConfig,
+    LlamaForSequenceClassification,
     RobertaConfig,
     RobertaForSequenceClassification,
 )
+from transformers.modeling_outputs import SequenceClassifierOutput
 
 from dal_nlp.core.config import DrawsConfig
+from dal_nlp.core.errors import Unsupported
 from dal_nlp.core.rng import torch_seeded
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.loading import output_layer
@@ -46,8 +50,16 @@ def models() -> dict[str, torch.nn.Module]:
         }
 
 
-def forward(model: torch.nn.Module, n: int = 5, max_rows: int = 64) -> Forward:
+def forward(
+    model: torch.nn.Module,
+    n: int = 5,
+    max_rows: int = 64,
+    states: bool = False,
+    side: str = "right",
+    kind: str = "fixed",
+) -> Forward:
     task = tiny.task(3)
+    task.tokenizer.padding_side = side
     rows = tiny.sentences(n)
     for i, row in enumerate(rows):
         row["label"] = task.labels[i % 3]
@@ -55,7 +67,7 @@ def forward(model: torch.nn.Module, n: int = 5, max_rows: int = 64) -> Forward:
     batch = task.collate(examples)
     if not isinstance(model, tiny.BertForSequenceClassification):
         batch.inputs.pop("token_type_ids", None)
-    return Forward(model, task, batch, examples, make_draws(DrawsConfig(k=2), 0, 0), max_rows)
+    return Forward(model, task, batch, examples, make_draws(DrawsConfig(kind=kind, k=2), 0, 0), max_rows, states=states)
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta", "distilbert", "bart"])
@@ -70,6 +82,65 @@ def test_gradient_is_autograds_gradient_of_the_output_layer(name: str) -> None:
         (want,) = torch.autograd.grad(loss, weight, retain_graph=True)
         got = np.einsum("pa,ph->ah", gradient.left[i], gradient.right[i])
         np.testing.assert_allclose(got, want.numpy(), rtol=1e-3, atol=1e-6)
+
+
+def decoder(side: str) -> torch.nn.Module:
+    config = LlamaConfig(**SMALL, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2)
+    config.pad_token_id, config.initializer_range = 0, 0.3
+    return LlamaForSequenceClassification(config)
+
+
+class Late(tiny.BertForSequenceClassification):
+    """Averages after its output layer."""
+
+    bent = False
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **_: object) -> SequenceClassifierOutput:
+        states = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        logits = self.classifier(states)
+        logits = torch.tanh(logits) if self.bent else logits
+        mask = attention_mask[..., None].to(logits.dtype)
+        return SequenceClassifierOutput(logits=(logits * mask).sum(1) / mask.sum(1))
+
+
+class Bent(Late):
+    """Bends what its output layer gives before it averages."""
+
+    bent = True
+
+
+@pytest.mark.parametrize("kind", ["right", "left", "late", "bent", "bart"])
+def test_the_gradient_is_that_of_the_models_own_logits(kind: str) -> None:
+    """Whatever the model does behind its output layer: it chooses a token, averages, or bends what comes out."""
+    with torch_seeded(0):
+        made = {"right": decoder, "left": decoder, "bart": lambda _: bart()}
+        model = made[kind](kind) if kind in made else {"late": Late, "bent": Bent}[kind](tiny.config(3))
+    measured = forward(model.eval(), side="left" if kind == "left" else "right")
+    weight = output_layer(model, 3).weight
+    logits = model(**measured.batch.inputs).logits
+    torch.testing.assert_close(measured.log_probs[:, 0], logits.log_softmax(-1).detach(), rtol=1e-4, atol=1e-5)
+    terms = measured.gradient.left.shape[1]
+    assert terms == (3 if kind == "bent" else 1)
+    for i in range(5):
+        loss = torch.nn.functional.cross_entropy(logits[i : i + 1], logits[i : i + 1].argmax(-1))
+        (want,) = torch.autograd.grad(loss, weight, retain_graph=True)
+        got = np.einsum("pa,ph->ah", measured.gradient.left[i], measured.gradient.right[i])
+        np.testing.assert_allclose(got, want.numpy(), rtol=1e-4, atol=1e-5)
+    if kind == "bent":
+        with pytest.raises(Unsupported, match="the one vector"):
+            _ = measured.layer_inputs
+
+
+@pytest.mark.parametrize("kind", ["right", "late", "bent"])
+def test_draws_of_the_head_are_those_of_the_models_own_logits(kind: str) -> None:
+    with torch_seeded(0):
+        model = decoder(kind) if kind == "right" else {"late": Late, "bent": Bent}[kind](tiny.config(3))
+    measured = forward(model.eval(), kind="head")
+    for k, drawn in enumerate(measured.draws):
+        with torch.no_grad(), measured._draws.thinned(model, output_layer(model, 3), k):
+            want = model(**measured.batch.inputs).logits.log_softmax(-1)
+        torch.testing.assert_close(drawn.log_probs[:, 0], want, rtol=1e-4, atol=1e-5)
+        assert (drawn.log_probs - measured.log_probs).abs().max() > 0.01
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta", "distilbert", "bart"])
@@ -111,13 +182,30 @@ def test_only_what_is_touched_is_computed_and_one_pass_serves_all() -> None:
     model = tiny.classifier(3)
     calls: list[int] = []
     model.register_forward_hook(lambda *_: calls.append(1))
-    measured = forward(model)
+    measured = forward(model, states=True)
     assert calls == [] and measured.touched == set()
     _ = measured.log_probs, measured.embedding, measured.gradient, measured.hidden
     assert calls == [1]
     _ = measured.loss  # a pass of its own: a task may score its model's answer, and learn from the known one
     assert calls == [1, 1]
     assert measured.touched == {"log_probs", "embedding", "gradient", "hidden", "loss"}
+
+
+def test_hidden_states_are_asked_for_only_where_something_reads_them() -> None:
+    model = tiny.classifier(3)
+    asked: list[bool] = []
+    model.register_forward_pre_hook(
+        lambda _, __, named: asked.append(bool(named.get("output_hidden_states"))), with_kwargs=True
+    )
+    measured = forward(model)
+    _ = measured.log_probs, measured.gradient
+    assert asked == [False] and not measured.reads_states
+    _ = measured.hidden  # too late for the first pass
+    assert asked == [False, True] and measured.reads_states
+    first = forward(model)
+    _ = first.embedding, first.log_probs
+    assert asked == [False, True, True]
+    torch.testing.assert_close(first.embedding, measured.embedding)
 
 
 def test_gradients_can_be_read_after_anything_else() -> None:

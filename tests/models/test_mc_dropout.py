@@ -153,7 +153,7 @@ def test_fixed_masks_are_the_documented_ones_over_features_only() -> None:
     torch.manual_seed(0)
     net, x = Net().eval(), torch.randn(4, 3, 5)
     draws = FixedMasks(2, seed=3, round=7)
-    got = draws.draw(Network(net, net.head, lambda: net(x), lambda: x), 1)
+    got = draws.draw(Network(net, net.head, lambda: net(x), lambda change: net.head(change(x))), 1)
     first, second = (make_mask(5, 0.4, generator(3, 7, f"dropout 1.{call}")) for call in (0, 1))
     hidden = x * first
     mixed = torch.softmax(hidden @ hidden.transpose(1, 2), -1) @ hidden
@@ -201,7 +201,8 @@ def test_mode_and_random_state_are_restored_after_an_error(kind: Kind) -> None:
 
     before = torch.get_rng_state()
     with pytest.raises(RuntimeError, match="broken"):
-        make_draws(DrawsConfig(kind=kind, k=2), 0, 0).draw(Network(model, model.classifier, broken, broken), 0)
+        network = Network(model, model.classifier, broken, lambda change: broken())
+        make_draws(DrawsConfig(kind=kind, k=2), 0, 0).draw(network, 0)
     assert torch.equal(before, torch.get_rng_state())
     assert not any(module.training for module in model.modules())
     assert not model._forward_pre_hooks

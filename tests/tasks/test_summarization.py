@@ -384,15 +384,24 @@ def test_a_model_that_does_not_write_is_refused_in_a_training_script() -> None:
             task_of(model)
 
 
-def test_a_model_whose_logits_are_not_those_of_its_output_layer_is_refused() -> None:
-    class Capped(T5ForConditionalGeneration):
-        def forward(self, *args: Any, **named: Any) -> Any:
-            result = super().forward(*args, **named)
-            result["logits"] = torch.tanh(result["logits"] + 1)
-            return result
+def bend(module: torch.nn.Module, args: Any, result: Any) -> None:
+    """Bend what the output layer gives, as T5Gemma does."""
+    result["logits"] = 3 * torch.tanh(result["logits"] / 3 + 1)
 
-    with pytest.raises(UserError, match="does not predict by its output layer alone"):
-        task_of(Capped(tiny.writer_config()))
+
+def test_what_a_model_does_behind_its_output_layer_counts() -> None:
+    model = tiny.writer()
+    model.register_forward_hook(bend)
+    forward = forward_of(model)
+    inputs = {name: values for name, values in forward.batch.inputs.items() if name != "encoder_outputs"}
+    want = model(**inputs).logits.log_softmax(-1)
+    torch.testing.assert_close(forward.categoricals.log_probs, want.detach(), rtol=1e-4, atol=1e-5)
+    hypothesis = forward.batch.extra["hypothesis"]
+    for i, gradient in enumerate(zip(forward.gradient.left, forward.gradient.right, strict=True)):
+        length = int((hypothesis[i] >= 0).sum())
+        loss = -want[i, torch.arange(length), hypothesis[i, :length]].mean()
+        (by_weight,) = torch.autograd.grad(loss, model.lm_head.weight, retain_graph=True)
+        np.testing.assert_allclose(np.einsum("pa,ph->ah", *gradient), by_weight.numpy(), atol=1e-5)
 
 
 def test_settings_that_only_beams_have_are_no_fault_without_them(tmp_path: Path) -> None:

@@ -3,15 +3,25 @@
 from collections.abc import Iterator
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from datasets import IterableDataset
-from transformers import Trainer, TrainingArguments
+from transformers import (
+    BertForTokenClassification,
+    GPT2Config,
+    GPT2ForSequenceClassification,
+    Trainer,
+    TrainingArguments,
+)
 
 import dal_nlp
 from dal_nlp import UserError
+from dal_nlp.core.config import DrawsConfig
+from dal_nlp.core.rng import torch_seeded
 from dal_nlp.workflows.select import _hold
 from tests import tiny
+from tests.models import families
 
 TEXTS = [row["text"] for row in tiny.sentences(30)]
 
@@ -108,3 +118,86 @@ def test_an_iterable_dataset_gives_rows_with_the_columns_of_a_file() -> None:
     )
     with pytest.raises(UserError, match="no 'text'"):
         dal_nlp.select(tiny.classifier(), tiny.tokenizer(), [{"sentence": "a film"}], k=1)
+
+
+def test_it_takes_what_training_scripts_have() -> None:
+    """Numpy's integers, class numbers as labels, the older spelling, and a column of a table."""
+    model, tokenizer = tiny.classifier(), tiny.tokenizer()
+    pairs = [(TEXTS[0], 0), (TEXTS[1], np.int64(1))]
+    by_number = dal_nlp.select(model, tokenizer, TEXTS, np.int64(3), strategy="cal", labeled=pairs)
+    names = list(model.config.id2label.values())
+    named = [(TEXTS[0], names[0]), (TEXTS[1], names[1])]
+    by_name = dal_nlp.select(model, tokenizer, pandas.Series(TEXTS), 3, strategy="cal", labelled=named)
+    assert by_number.positions.tolist() == by_name.positions.tolist()
+    with pytest.raises(UserError, match="one argument"):
+        dal_nlp.select(model, tokenizer, TEXTS, 3, labeled=named, labelled=named)
+
+
+@pytest.mark.parametrize(
+    ("examples", "sentence"),
+    [
+        ([*TEXTS, None], "Example 30: None is neither"),
+        ([TEXTS[0], float("nan")], "Example 1: nan is neither"),
+        ([3, *TEXTS], "Example 0: 3 is neither"),
+        ("a film", "The examples are one text"),
+        (pandas.DataFrame({"review": TEXTS}), r"frame\['review'\]"),
+    ],
+)
+def test_what_is_no_text_is_named(examples: object, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        dal_nlp.select(tiny.classifier(), tiny.tokenizer(), examples, 1)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="k must be a whole number"):
+        dal_nlp.select(tiny.classifier(), tiny.tokenizer(), TEXTS, 1.5)  # type: ignore[arg-type]
+
+
+def test_the_model_is_looked_at_as_a_run_looks_at_it() -> None:
+    tokenizer = tiny.tokenizer()
+    with pytest.raises(UserError, match="this model has none outside its attention"):
+        dal_nlp.select(tiny.classifier(dropout=0.0), tokenizer, TEXTS, 2, strategy="bald")
+    several = tiny.classifier(3)
+    several.config.problem_type = "multi_label_classification"
+    with pytest.raises(UserError, match="multi_label_classification"):
+        dal_nlp.select(several, tokenizer, TEXTS, 2)
+    with pytest.raises(UserError, match="1 outputs"):
+        dal_nlp.select(tiny.classifier(1), tokenizer, TEXTS, 2)
+    with pytest.raises(UserError, match="one number for each label"):
+        dal_nlp.select(BertForTokenClassification(tiny.config(2)), tokenizer, TEXTS, 2)
+
+
+@pytest.mark.parametrize("kind", ["fixed", "head", "full"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_takes_all_kinds_of_draws(kind: str, dtype: torch.dtype) -> None:
+    model = tiny.classifier().to(dtype)
+    draws = DrawsConfig(kind=kind, k=3)  # type: ignore[arg-type]
+    picked = dal_nlp.select(model, tiny.tokenizer(), TEXTS, 3, strategy="bald", draws=draws)
+    assert np.ptp(picked.scores) > 0
+
+
+def test_a_decoder_without_a_padding_token_is_left_as_it_was() -> None:
+    sizes = {"vocab_size": 40, "n_positions": 64, "n_embd": 16, "n_layer": 2, "n_head": 2}
+    config = GPT2Config(**sizes, bos_token_id=2, eos_token_id=3, initializer_range=0.3)
+    with torch_seeded(0):
+        model = GPT2ForSequenceClassification(config).eval()
+    tokenizer = families.tokenizer("plain")
+    tokenizer.pad_token, tokenizer.padding_side = None, "left"
+    before = model.config.to_dict()
+    picked = dal_nlp.select(model, tokenizer, TEXTS, 4, strategy="entropy")
+    assert model.config.to_dict() == before
+    assert tokenizer.pad_token is None and tokenizer.padding_side == "left"
+    with torch.no_grad():
+        logits = torch.cat([model(torch.tensor([tokenizer(text)["input_ids"]])).logits for text in TEXTS])
+    entropy = torch.distributions.Categorical(logits=logits).entropy().numpy()
+    assert picked.positions.tolist() == np.argsort(-entropy)[:4].tolist()
+
+
+def test_special_tokens_in_texts_are_text() -> None:
+    plain, tokenizer = tiny.classifier(), tiny.tokenizer()
+    picked = dal_nlp.select(plain, tokenizer, ["the [SEP] film", "the film was good"], 2, strategy="entropy")
+    split = tiny.tokenizer()
+    split.split_special_tokens = True
+    entropies = []
+    for text in ("the [SEP] film", "the film was good"):
+        logits = plain(**split(text, return_tensors="pt")).logits
+        entropies.append(torch.distributions.Categorical(logits=logits).entropy().item())
+    np.testing.assert_allclose(np.sort(picked.scores), np.sort(entropies), rtol=1e-4)
+    assert not tokenizer.split_special_tokens

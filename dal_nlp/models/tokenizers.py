@@ -1,0 +1,87 @@
+"""Tokenizers: loaded, and refused where their files are missing or they do not know the texts."""
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dal_nlp.core.errors import UserError
+
+#: Shares of a text's tokens that the tokenizer does not know, above which it is said, and above which it is refused.
+SAID, REFUSED = 0.3, 0.9
+
+
+def check_files(folder: Path, tokenizer: Any) -> None:
+    """Raise ``UserError`` where a folder has none of the files of its tokenizer, of which an empty one is made then."""
+    names = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
+    if tokenizer.vocab_files_names and not any((folder / name).is_file() for name in names):
+        raise UserError(
+            f"{folder} has no tokenizer ({', '.join(sorted(names))}): save it beside the model with "
+            "tokenizer.save_pretrained."
+        )
+
+
+def needs_sentencepiece(folder: Path) -> bool:
+    """Tell whether a folder's tokenizer can be read by packages only that are not installed."""
+    lacking = any(importlib.util.find_spec(name) is None for name in ("sentencepiece", "google.protobuf"))
+    return lacking and any(folder.glob("*.model")) and not (folder / "tokenizer.json").is_file()
+
+
+def settle_padding_token(tokenizer: Any, source: str) -> None:
+    """Give a tokenizer without a padding token its end token as one; raises ``UserError`` where it has none either."""
+    if tokenizer.pad_token_id is not None:
+        return
+    if tokenizer.eos_token is None:
+        raise UserError(f"The tokenizer of {source} has no padding token: set one and save it beside the model.")
+    tokenizer.pad_token = tokenizer.eos_token
+
+
+def check_vocabulary(tokenizer: Any, texts: Sequence[str], source: str) -> list[str]:
+    """Return what should be known of how a tokenizer reads texts, in sentences.
+
+    Args:
+        tokenizer: Of the model.
+        texts: Some of those that it is for.
+        source: Of the tokenizer, for the message.
+
+    Raises:
+        UserError: It makes nothing of them but special and unknown tokens.
+    """
+    added, unknown = set(tokenizer.all_special_ids), tokenizer.unk_token_id
+    tokens = lost = 0
+    for text in texts:
+        ids = tokenizer(text, add_special_tokens=False, truncation=True, max_length=512, verbose=False)["input_ids"]
+        tokens += max(1, len(ids))
+        lost += sum(number in added or number == unknown for number in ids) if ids else 1
+    share = lost / max(1, tokens)
+    if share > REFUSED:
+        raise UserError(
+            f"The tokenizer of {source} knows next to nothing of the texts ({100 * share:.0f} % of what it makes "
+            "of them are unknown tokens): give a folder with the model's own tokenizer, or a --model for their words."
+        )
+    if share > SAID:
+        return [
+            f"The tokenizer does not know {100 * share:.0f} % of the words and signs in the texts: a --model for their "
+            "language would see more."
+        ]
+    return []
+
+
+def check_embeddings(model: Any, tokenizer: Any, source: str) -> None:
+    """Raise ``UserError`` where a tokenizer gives numbers that a model has no embedding for."""
+    try:
+        rows = model.get_input_embeddings().weight.shape[0]
+    except NotImplementedError:  # it reads something else, such as characters
+        return
+    special = set(tokenizer.all_special_ids)
+    used = {number for number in tokenizer("")["input_ids"]}
+    beyond = [
+        token
+        for token, number in tokenizer.get_vocab().items()
+        if number >= rows and (number not in special or number in used)
+    ]
+    if beyond:
+        raise UserError(
+            f"The tokenizer of {source} has tokens that the model has no embedding for ({beyond[0]!r}, ...; the model "
+            f"has {rows:,}): call model.resize_token_embeddings(len(tokenizer)) and save both."
+        )

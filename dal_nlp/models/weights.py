@@ -1,0 +1,161 @@
+"""What a model folder must hold, and whether all of a model's weights came from there: nothing is made up."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dal_nlp.core.errors import UserError
+
+#: How a file begins whose content stayed with Git LFS.
+POINTER = b"version https://git-lfs"
+#: Names that a message shows.
+SHOWN = 3
+
+
+def check_folder(folder: Path) -> None:
+    """Raise ``UserError`` for a model folder whose files are not what their names say."""
+    if (folder / "adapter_config.json").is_file():
+        raise UserError(
+            f"{folder} holds a PEFT adapter: merge it into its model with merge_and_unload(), and give the folder "
+            "where save_pretrained wrote the result."
+        )
+    for file in sorted(path for path in folder.iterdir() if path.is_file()):
+        with file.open("rb") as opened:
+            if opened.read(len(POINTER)) == POINTER:
+                raise UserError(
+                    f"{file} is a pointer of Git LFS, not the file itself: fetch it with `git lfs install` and `git "
+                    "lfs pull`."
+                )
+    check_json(folder / "config.json")
+    for file in sorted(folder.glob("*.safetensors")):
+        _check_tensors(file)
+
+
+def check_json(file: Path) -> None:
+    """Raise ``UserError`` for a file that is there and holds no JSON object."""
+    if not file.is_file():
+        return
+    try:
+        whole = isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
+    except (ValueError, RecursionError):
+        whole = False
+    if not whole:
+        raise UserError(f"{file} is damaged (it holds no JSON object): get it again from where the model is from.")
+
+
+def _check_tensors(file: Path) -> None:
+    """Raise ``UserError`` for weights that are damaged or cut off."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="pt") as opened:
+            opened.keys()
+    except (SafetensorError, OSError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{file} is damaged or cut off ({first}): get it again from where the model is from.") from None
+
+
+def check_config(config: Any, source: str) -> None:
+    """Raise ``UserError`` for a model whose weights are quantized."""
+    if config.to_dict().get("quantization_config") is not None:
+        raise UserError(
+            f"The weights of {source} are quantized (quantization_config in its config.json), and cannot be trained: "
+            "give the model that they were made from."
+        )
+
+
+def check_weights(model: Any, info: Mapping[str, Any], source: str, fresh: bool, whole: bool) -> None:
+    """Refuse a model of which anything but an output layer was drawn at random.
+
+    Args:
+        model: As ``from_pretrained`` returned it.
+        info: What it said of the weights: ``output_loading_info``.
+        source: Folder or Hub id.
+        fresh: Whether what stands on the pretrained part may be new: the output layer, and what leads to it.
+        whole: Whether the model was saved by this very class, so that nothing may be missing.
+
+    Raises:
+        UserError: Weights of the pretrained part are missing or have other shapes, or are left over.
+    """
+    base = model.base_model
+    inner = model.base_model_prefix + "." if base is not model else ""
+    missing, reshaped = set(info["missing_keys"]), {entry[0] for entry in info["mismatched_keys"]}
+    if fresh and (missing or reshaped):
+        pretrained = _pretrained(model, inner, missing | reshaped)
+        missing, reshaped = (missing if whole else missing & pretrained), reshaped & pretrained
+    missing |= reshaped
+    left_over = {name for name in info["unexpected_keys"] if _belongs(name, base, model.base_model_prefix)}
+    if not missing and not left_over:
+        return
+    wrapper = _wrapper(missing, info["unexpected_keys"], model.base_model_prefix)
+    if wrapper is not None:
+        raise UserError(
+            f"The weights of {source} are named {wrapper!r} and then as transformers names them: save the model that "
+            "is inside the wrapper, with save_pretrained."
+        )
+    wrong, kind = (missing, "missing or of another shape") if missing else (left_over, "left over")
+    shown = ", ".join(sorted(wrong)[:SHOWN]) + (", ..." if len(wrong) > SHOWN else "")
+    raise UserError(
+        f"The weights of {source} do not fit its config.json: {len(wrong):,} are {kind} ({shown}), and nothing is made "
+        "up in their place. Correct config.json, or save the model anew with save_pretrained."
+    )
+
+
+def _pretrained(model: Any, inner: str, names: set[str]) -> set[str]:
+    """Return which of some weights are of the pretrained part, and not of what a task puts on it."""
+    import transformers
+
+    base = model.base_model
+    if not inner:
+        with torch.device("meta"):
+            plain = transformers.AutoModel.from_config(model.config)  # type: ignore[no-untyped-call]
+        own = {name for name in names if name in plain.state_dict()}
+        if type(plain) is not type(model):  # a head in the same module, as T5's for questions
+            return own
+    else:
+        own = {name for name in names if name.startswith(inner)}
+    # What the hidden states do not depend on, such as BERT's pooler, leads to the output layer.
+    return own & {inner + name for name in _read_by_states(base)} if own else own
+
+
+def _read_by_states(base: nn.Module) -> set[str]:
+    """Return which parameters the hidden states of a model depend on, from one pass over a few tokens."""
+    ids = torch.tensor([[1, 2, 1, 2]])
+    of: Any = base
+    decoder = {"decoder_input_ids": ids} if of.config.is_encoder_decoder else {}
+    named = {name: parameter for name, parameter in base.named_parameters() if parameter.requires_grad}
+    training = base.training
+    with torch.enable_grad():
+        states = base.eval()(input_ids=ids, **decoder)[0]
+        found = torch.autograd.grad(states.sum(), list(named.values()), allow_unused=True)
+    base.train(training)
+    return {name for name, gradient in zip(named, found, strict=True) if gradient is not None}
+
+
+def _belongs(name: str, base: nn.Module, prefix: str) -> bool:
+    """Tell whether a weight that no part of the model took is one of the pretrained part.
+
+    Such as a layer more than config.json has, or an adapter's weight beside that of its layer.
+    """
+    inner = name.removeprefix(f"{prefix}.")
+    patterns = {re.sub(r"\d+", "#", own) for own, _ in base.named_parameters()}
+    if re.sub(r"\d+", "#", inner) in patterns:
+        return True
+    layers = {own for own, module in base.named_modules() if own and not list(module.children())}
+    parts = inner.split(".")
+    return any(".".join(parts[:n]) in layers for n in range(1, len(parts) - 1))
+
+
+def _wrapper(missing: set[str], unexpected: Iterable[str], prefix: str) -> str | None:
+    """Return what stands before the names of the weights, where that is why they are missing."""
+    for name in sorted(missing):
+        for inner in (name, name.removeprefix(f"{prefix}.")):
+            before = sorted(other.removesuffix(inner) for other in unexpected if other.endswith(f".{inner}"))
+            if before:
+                return before[0]
+    return None

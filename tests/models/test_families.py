@@ -1,0 +1,33 @@
+"""A few families of each kind: what `select` says of texts is what the model itself says of each alone.
+
+The whole table is in ``every_family.py``.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from dal_nlp.core.rng import torch_seeded
+from dal_nlp.learners.learner import write_model
+from dal_nlp.models.loading import load_tokenizer
+from dal_nlp.tasks.classification import Classification
+from tests import tiny
+from tests.models import families, matrix
+
+
+@pytest.mark.parametrize(
+    "family", ["albert", "bart", "deberta-v2", "distilbert", "fnet", "gpt2", "mpnet", "qwen3", "t5", "xlnet"]
+)
+def test_picks_and_answers_are_those_of_the_saved_model_on_single_texts(family: str, tmp_path: Path) -> None:
+    source = families.save(family, "classification", tmp_path / family)
+    task = Classification(labels=["negative", "positive"], max_length=40)
+    task.tokenizer = load_tokenizer(source)
+    with torch_seeded(0):
+        model = task.load(source)
+    write_model(model, task, tmp_path / "model")
+    matrix.check_saved(tmp_path / "model", [row["text"] for row in tiny.sentences(12, 7)])
+
+
+def test_the_table_is_as_large_as_it_says() -> None:
+    found = {task: {family for family, of, _ in matrix.cells() if of == task} for task in matrix.MODES}
+    assert len(found["classification"]) >= 40 and len(found["qa"]) >= 25 and len(found["summarization"]) >= 15
