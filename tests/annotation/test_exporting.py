@@ -128,7 +128,7 @@ def test_label_studio_counts_characters_and_knows_skips(waiting: Waiting) -> Non
     found = read(folder, folder / "tasks.json", "label-studio")
     assert found.new == 2 and "'gone'" in found.problems[0]
     assert state(folder).answers == {two: "positive"} and list(state(folder).skipped) == [one]
-    assert state(folder).given[two][0]["by"] == "7"
+    assert state(folder).given[two][0].by == "7"
 
 
 def test_a_text_without_a_list_is_one_text() -> None:
@@ -147,7 +147,7 @@ def test_what_label_studio_may_write_costs_no_other_answer(waiting: Waiting) -> 
     (folder / "tasks.json").write_text(json.dumps(tasks))
     found = read(folder, folder / "tasks.json", "label-studio")
     assert found.new == 1 and "not as Label Studio writes it" in found.problems[0]
-    assert state(folder).given[two][0]["by"] == "anna@example.org"
+    assert state(folder).given[two][0].by == "anna@example.org"
     with pytest.raises(UserError, match="is a folder"):
         read(folder, folder / "run", "label-studio")
 
