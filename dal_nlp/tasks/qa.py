@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from dal_nlp.answer_formats.span import SpanFormat
 from dal_nlp.core.answer_format import AgreementMeasure, AnswerFormat
 from dal_nlp.core.caches import Cache
-from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import RowError, UserError
 from dal_nlp.core.plugins import construct
@@ -21,7 +20,6 @@ from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Batch, Capability, Example, Prediction, Task
 from dal_nlp.data.answer_spans import FURTHER_COLUMNS, read_answers
 from dal_nlp.data.text_windows import number_of_tokens
-from dal_nlp.models.loading import check_length
 from dal_nlp.readers.values import read_text
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.qa_spans import NO_ANSWER, encode_questions, gold, said
@@ -103,10 +101,11 @@ class ExtractiveQA(Task):
     @classmethod
     def for_model(cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]) -> ExtractiveQA:
         """Build the task around a question-answering model; raises ``UserError`` for a classifier."""
+        from dal_nlp.models.loading import check_length
+
         if type(model).__name__.endswith("ForSequenceClassification"):
             raise UserError(f"{type(model).__name__} classifies texts: leave task='qa' out.")
         task = cls(construct("task", QAOptions, options), max_length=max_length, tokenizer=tokenizer)
-
         check_length(model, max_length)
         config: Any = model.config
         if config.to_dict().get(UNANSWERABLE, False):
@@ -183,7 +182,7 @@ class ExtractiveQA(Task):
 
     def load(self, source: str) -> nn.Module:
         """Load a question-answering model; it keeps in its configuration whether questions may have no answer."""
-        from dal_nlp.models.loading import load_model
+        from dal_nlp.models.loading import check_length, load_model
 
         model = load_model("AutoModelForQuestionAnswering", source, id2label={0: "start", 1: "end"})
         check_length(model, self._max_length)
