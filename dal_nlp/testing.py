@@ -171,7 +171,7 @@ def _selected(make: Callable[[], Strategy], pool: Pool, k: int, name: str, chanc
 
     before = np.random.get_state()
     try:
-        np.random.seed(chance)
+        np.random.set_state(np.random.RandomState(chance).get_state())
         state = repr(np.random.get_state())
         with patch.object(Pool, "_batches", counting):
             selection: Selection = make().select(pool, k, np.random.default_rng(0))

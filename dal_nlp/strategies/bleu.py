@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dal_nlp.core.words import words
+from dal_nlp.core.text import words
 
 _ORDERS = 4
 _EPSILON = 0.1  # stands for a count of 0; the value of Chen and Cherry's experiments

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from dal_nlp.answer_formats.span import SpanFormat
 from dal_nlp.core.answer_format import AgreementMeasure, AnswerFormat
 from dal_nlp.core.caches import Cache
-from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import RowError, UserError
 from dal_nlp.core.plugins import construct

@@ -12,7 +12,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, Literal
 
-from dal_nlp.core.words import is_word, words
+from dal_nlp.core.text import is_word, words
 
 Tokenizer = Literal["english", "words"]
 

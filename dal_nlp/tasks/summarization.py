@@ -11,7 +11,6 @@ import numpy as np
 from dal_nlp.answer_formats.text import TextFormat
 from dal_nlp.core.answer_format import AgreementMeasure, AnswerFormat
 from dal_nlp.core.caches import Cache
-from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.plugins import construct

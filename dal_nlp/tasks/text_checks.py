@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from dal_nlp.core.words import words
+from dal_nlp.core.text import words
 
 #: A text repeats itself where a run of so many words stands in it so many times.
 RUN, TIMES = 3, 3

@@ -19,7 +19,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # a script is not in the package `tests` by itself
 
-from dal_nlp.core.words import words
+from dal_nlp.core.text import words
 from dal_nlp.strategies.bleu import bleu_variance
 from dal_nlp.tasks.rouge import MEASURES, rouge, sentences
 from tests.benchmarks.measuring import show

@@ -269,7 +269,7 @@ def test_refusals_and_notes(folder: Path) -> None:
         room.answer("anna", A, Given(second, "positive", note="sure"))
         state = read_state(folder)
         assert "unsure" in state.skipped[first] and state.given[first][-1].note == "hm"
-        assert [event.get("note") for event in state.given[second]] == [None, "sure"]
+        assert [event.note for event in state.given[second]] == ["", "sure"]
         assert room.open("anna", A, second)["note"] == "sure"
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
-from dal_nlp.core.words import is_word, words
+from dal_nlp.core.text import is_word, words
 from dal_nlp.strategies.bleu import bleu_variance, pairwise_bleu
 from tests.reference import bleu as reference
 

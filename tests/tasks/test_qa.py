@@ -181,7 +181,8 @@ def test_training_points_at_the_answer() -> None:
         optimizer.step()
     draws = make_draws(DrawsConfig(k=2), 0, 0)
     with torch.inference_mode():
-        (prediction,) = of.predict(Forward(model.eval(), of, batch, [example], draws, 64))
+        f = Forward(model.eval(), of, batch, [example], draws, 64)
+    (prediction,) = of.predict(f.categoricals, f.batch, f.examples)
     assert prediction.target == example["target"]
     assert prediction.confidence > 0.9
 
@@ -300,7 +301,7 @@ def test_settings_that_do_not_fit_are_refused(change: dict[str, Any], sentence: 
 def test_one_token_and_unknown_words_can_be_asked_about() -> None:
     row = {"id": "x", "question": "is it?", "context": "zzz", "answers": {"text": ["zzz"], "answer_start": [0]}}
     of, f = forward([row])
-    (prediction,) = of.predict(f)
+    (prediction,) = of.predict(f.categoricals, f.batch, f.examples)
     assert prediction.target == {"text": ["zzz"], "answer_start": [0]}
     assert prediction.confidence == pytest.approx(1)
     assert categoricals.entropy(f.categoricals).item() == 0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import Tokenizer
 
-from dal_nlp.core.words import is_word, words
+from dal_nlp.core.text import is_word, words
 from dal_nlp.tasks.rouge import MEASURES, rouge, sentences
 
 #: Words with endings that stemming cuts off, capitals, digits, punctuation, other scripts, ends of sentences and lines.
