@@ -7,7 +7,6 @@ from typing import Any, Protocol
 import numpy as np
 from datasets import Dataset
 
-from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.rng import generator
 from dal_nlp.core.targets import Target
@@ -16,6 +15,7 @@ from dal_nlp.data.corpus import Corpus
 from dal_nlp.ledger.state import State
 from dal_nlp.models.pool import Pool, fetch
 from dal_nlp.models.vectors import Positions
+from dal_nlp.session.config import RunConfig
 from dal_nlp.session.stopping import ON_EXAMPLES, ON_STOP_SET, reads
 from dal_nlp.strategies.normalized_entropy import normalized_entropy
 from dal_nlp.tasks.metrics import paired_difference
@@ -45,7 +45,7 @@ class Evaluation:
         pool: Gives examples under the model of a round.
     """
 
-    config: Settings
+    config: RunConfig
     task: Task
     state: State
     corpus: Corpus
