@@ -80,7 +80,7 @@ def ingest(
     """
     from dal_nlp.annotation.answer_store import open_desk
     from dal_nlp.annotation.ingesting import ingest as read
-    from dal_nlp.data.tool_rows import Columns
+    from dal_nlp.joins.tool_rows import Columns
 
     with open_desk(folder) as desk:
         found = read(desk, source, format, name, Columns(id_column, label_column, annotator_column))

@@ -167,8 +167,8 @@ class Flags:
 
     def values(self) -> dict[str, Any]:
         """Return what the configuration is built from: the file, the flags over it, ``--set`` over both."""
-        from dal_nlp.readers.label_descriptions import read_descriptions
         from dal_nlp.session.config import gather
+        from dal_nlp.session.label_descriptions import read_descriptions
 
         given = {field.name: vars(self)[field.name] for field in fields(Flags) if field.name not in _OF_THE_COMMAND}
         if self.train is not None:

@@ -18,9 +18,10 @@ ROOT = REPOSITORY / "dal_nlp"
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"core"}),
     frozenset({"ledger"}),
+    frozenset({"downloads"}),
     frozenset({"readers"}),
-    frozenset({"data"}),
-    frozenset({"models", "report"}),
+    frozenset({"data", "pretrained"}),
+    frozenset({"joins", "models", "report"}),
     frozenset({"learners", "answer_formats"}),
     frozenset({"strategies", "tasks", "signals"}),
     frozenset({"annotation"}),

@@ -12,7 +12,7 @@ from dal_nlp.annotation.answer_store import Desk
 from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.files import replace_file, whole_folder
 from dal_nlp.data.examples import DEFAULT_ID_COLUMN, NO_IDS, Answers, Reader, context_of
-from dal_nlp.data.tool_rows import AT, BY, NOTE
+from dal_nlp.joins.tool_rows import AT, BY, NOTE
 from dal_nlp.readers.spreadsheets import write_table
 from dal_nlp.readers.values import is_missing
 from dal_nlp.tasks import make_task

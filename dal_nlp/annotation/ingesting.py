@@ -14,8 +14,8 @@ from dal_nlp.annotation.voting import is_new
 from dal_nlp.answer_formats import studio
 from dal_nlp.core.errors import RowError, UserError, unknown
 from dal_nlp.core.text import counted
-from dal_nlp.data.row_matching import RowMatcher, asked_texts, texts_in
-from dal_nlp.data.tool_rows import ANSWER, NONE, STUDIO_ID, Columns, ToolRows, field_names
+from dal_nlp.joins.row_matching import RowMatcher, asked_texts, texts_in
+from dal_nlp.joins.tool_rows import ANSWER, NONE, STUDIO_ID, Columns, ToolRows, field_names
 from dal_nlp.ledger.answer_events import MAJORITY
 from dal_nlp.readers.sources import read_rows
 from dal_nlp.readers.spreadsheets import header_of, read_table

@@ -12,7 +12,7 @@ from dal_nlp.answer_formats.studio import ABOUT, ANSWER
 from dal_nlp.core.answer_format import StudioResult
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Example, Task
-from dal_nlp.data.tool_rows import OURS, STUDIO_ID, field_names
+from dal_nlp.joins.tool_rows import OURS, STUDIO_ID, field_names
 
 #: In the data of a task: how often the question is put, which is more than once where an answer was removed.
 TIMES = f"{OURS}times"

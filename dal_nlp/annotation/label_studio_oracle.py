@@ -16,7 +16,7 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.core.files import replace_file
 from dal_nlp.core.text import counted, harmless
 from dal_nlp.data.examples import context_of
-from dal_nlp.data.tool_rows import OURS
+from dal_nlp.joins.tool_rows import OURS
 from dal_nlp.ledger.events import RemovedEvent
 from dal_nlp.ledger.state import State
 

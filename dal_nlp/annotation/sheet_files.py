@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.files import replace_file
 from dal_nlp.core.text import counted
-from dal_nlp.data.row_matching import RowMatcher, texts_in
-from dal_nlp.data.tool_rows import ANSWER, ID, NOTE
+from dal_nlp.joins.row_matching import RowMatcher, texts_in
+from dal_nlp.joins.tool_rows import ANSWER, ID, NOTE
 from dal_nlp.readers.sources import read_rows
 from dal_nlp.readers.spreadsheets import Broken, read_table, refuse, write_table
 from dal_nlp.readers.values import id_of, is_missing

@@ -27,8 +27,8 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.core.targets import readable
 from dal_nlp.core.text import counted
 from dal_nlp.data.examples import context_of
-from dal_nlp.data.row_matching import RowMatcher, asked_texts
-from dal_nlp.data.tool_rows import ANSWER, ID, NOTE
+from dal_nlp.joins.row_matching import RowMatcher, asked_texts
+from dal_nlp.joins.tool_rows import ANSWER, ID, NOTE
 
 #: Most mistakes in sheets that are named.
 SHOWN = 20

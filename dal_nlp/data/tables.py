@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
-from dal_nlp.readers.demo import cache_folder
+from dal_nlp.downloads.demo import cache_folder
 from dal_nlp.readers.values import kind
 
 if TYPE_CHECKING:

@@ -26,13 +26,13 @@ from dal_nlp.core.task import Task
 from dal_nlp.data.text_windows import WINDOWS, rows_of
 from dal_nlp.data.tokenized import describe
 from dal_nlp.models.forward import Forward
-from dal_nlp.models.loading import load_model, weights_key
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.memory_maps import reserve
 from dal_nlp.models.pool import Pool, fetch
 from dal_nlp.models.pooled_states import LAYERS
-from dal_nlp.models.reading import Wanted, settle
 from dal_nlp.models.vectors import Array, Positions
+from dal_nlp.pretrained.loading import load_model, weights_key
+from dal_nlp.pretrained.reading import Wanted, settle
 
 #: Texts that are looked up, computed and written at a time: a kill costs one such part.
 PART = 1024
@@ -49,7 +49,7 @@ def open_cache(config: Settings, source: str, task: Task) -> OnDisk:
     The file's name stands for the weights, the tokenizer and the task that feeds them; the keys in it stand for tokens,
     so that texts that are cut elsewhere are others.
     """
-    from dal_nlp.readers.demo import cache_folder
+    from dal_nlp.downloads.demo import cache_folder
 
     folder = Path(config.cache) if config.cache else cache_folder() / "features"
     kind = f"{type(task).__module__}.{type(task).__qualname__}"

@@ -11,7 +11,7 @@ from dal_nlp.core.task import Task
 from dal_nlp.data.text_windows import window_of, window_size
 from dal_nlp.learners.feature_cache import fed
 from dal_nlp.learners.learner import write_model
-from dal_nlp.models.loading import load_model
+from dal_nlp.pretrained.loading import load_model
 
 #: The layer's file in a checkpoint.
 HEAD = "head.safetensors"

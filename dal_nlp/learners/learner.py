@@ -25,12 +25,12 @@ from dal_nlp.core.task import Batch, Task
 from dal_nlp.data.corpus import Corpus
 from dal_nlp.learners.checkpoints import damage, read_json
 from dal_nlp.models.auxiliary import Companions, TokenLosses, token_losses
-from dal_nlp.models.loading import digest, load_masked_lm, resolve
 from dal_nlp.models.loss_prediction import FILE, LossHead, LossPrediction, hidden_width, load_head, save_head
 from dal_nlp.models.pool import fetch
 from dal_nlp.models.sentence_encoder import SentenceEncoder, check_encoder
 from dal_nlp.models.trainer import Fit, fit, make_accelerator
 from dal_nlp.models.vectors import Positions
+from dal_nlp.pretrained.loading import digest, load_masked_lm, resolve
 
 #: What the fit of a checkpoint was.
 NOTE = "fit.json"

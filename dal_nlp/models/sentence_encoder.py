@@ -14,8 +14,8 @@ from dal_nlp.core.caches import Cache
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.task import Feeding, pad
-from dal_nlp.models.loading import load_config, load_model, load_tokenizer
-from dal_nlp.models.reading import Wanted, settle
+from dal_nlp.pretrained.loading import load_config, load_model, load_tokenizer
+from dal_nlp.pretrained.reading import Wanted, settle
 
 #: Tokens after which a text is cut; what sentence encoders are trained on is shorter.
 LONGEST = 256

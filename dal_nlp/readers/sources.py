@@ -44,7 +44,7 @@ def open_source(source: str, reading: Reading) -> Source:
         UserError: The source is missing, empty, damaged or of an unknown kind, with the row and the mend.
     """
     if source.startswith(DEMO):
-        from dal_nlp.readers.demo import demo_rows
+        from dal_nlp.downloads.demo import demo_rows
 
         return of_rows(source, lambda: demo_rows(source), False)
     local = _local(source)

@@ -16,10 +16,10 @@ from dal_nlp.annotation import check_oracle
 from dal_nlp.core.config import Settings, merge
 from dal_nlp.core.errors import UserError
 from dal_nlp.data.tables import as_files
+from dal_nlp.downloads.demo import demo_settings
 from dal_nlp.ledger.settings import fingerprint, identity, with_moved_keys
 from dal_nlp.readers import yaml_text
-from dal_nlp.readers.demo import demo_settings
-from dal_nlp.readers.label_descriptions import with_descriptions
+from dal_nlp.session.label_descriptions import with_descriptions
 from dal_nlp.session.pseudo_labels import check_policy_name
 from dal_nlp.session.stopping_language import parse
 from dal_nlp.strategies import ALIASES, check_strategy

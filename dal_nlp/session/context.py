@@ -25,12 +25,12 @@ from dal_nlp.learners.learner import FullLearner, Learner
 from dal_nlp.learners.lora_learner import LoraLearner, check_peft
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.forward import Forward
-from dal_nlp.models.loading import has_masked_lm, load_tokenizer, resolve
 from dal_nlp.models.mc_dropout import check_draws, make_draws
 from dal_nlp.models.pool import NO_GROUPS, Pool, fetch, gives_states
-from dal_nlp.models.tokenizers import check_vocabulary
 from dal_nlp.models.trainer import Fit
 from dal_nlp.models.vectors import Positions
+from dal_nlp.pretrained.loading import has_masked_lm, load_tokenizer, resolve
+from dal_nlp.pretrained.tokenizers import check_vocabulary
 from dal_nlp.report.tracking import check_tracker
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.evaluation import Evaluation

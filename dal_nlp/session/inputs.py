@@ -13,8 +13,8 @@ from dal_nlp.core.task import Capability, Task
 from dal_nlp.core.text import counted
 from dal_nlp.data.corpus import Corpus, read_corpus, read_pool, write_rejected
 from dal_nlp.data.examples import class_names, text_of_fields
-from dal_nlp.data.joined_answers import read_answers
 from dal_nlp.data.label_checks import check_labels, listed, words_for_nothing
+from dal_nlp.joins.joined_answers import read_answers
 from dal_nlp.ledger.events import ConfigEvent, NoteEvent, PoolEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.pool import fetch

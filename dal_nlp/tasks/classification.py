@@ -93,7 +93,7 @@ class Classification(Task):
             raise UserError(f"{type(model).__name__} answers questions: pass task='qa'.")
         construct("task", ClassificationOptions, options)
         config: Any = model.config
-        from dal_nlp.models.loading import known_labels
+        from dal_nlp.pretrained.loading import known_labels
 
         labels = known_labels(config)
         if len(labels) < 2:
@@ -194,7 +194,7 @@ class Classification(Task):
 
     def load(self, source: str) -> nn.Module:
         """Load a sequence classifier with one output for every label."""
-        from dal_nlp.models.loading import load_classifier
+        from dal_nlp.pretrained.loading import load_classifier
 
         model = load_classifier(source, self.labels)
         self._settle(model, source, trusted=True)
@@ -202,7 +202,7 @@ class Classification(Task):
 
     def _settle(self, model: nn.Module, source: str, trusted: bool) -> None:
         """Find out how the model has to be fed."""
-        from dal_nlp.models.reading import Wanted, settle
+        from dal_nlp.pretrained.reading import Wanted, settle
 
         def read(inputs: Mapping[str, Tensor]) -> list[Tensor]:
             logits = self.logits(model(**inputs))
@@ -266,7 +266,7 @@ class Classification(Task):
 
     def head(self, model: nn.Module) -> nn.Module:
         """Return the linear layer that gives the logits."""
-        from dal_nlp.models.loading import output_layer
+        from dal_nlp.pretrained.loading import output_layer
 
         return output_layer(model, len(self.labels))
 

@@ -181,7 +181,7 @@ class ExtractiveQA(Task):
 
     def load(self, source: str) -> nn.Module:
         """Load a question-answering model; it keeps in its configuration whether questions may have no answer."""
-        from dal_nlp.models.loading import load_model
+        from dal_nlp.pretrained.loading import load_model
 
         model = load_model("AutoModelForQuestionAnswering", source, id2label={0: "start", 1: "end"})
         self._settle(model, source, trusted=True)
@@ -191,7 +191,7 @@ class ExtractiveQA(Task):
 
     def _settle(self, model: nn.Module, source: str, trusted: bool) -> None:
         """Find out how the model has to be fed; a window's places count from its left."""
-        from dal_nlp.models.reading import Wanted, settle
+        from dal_nlp.pretrained.reading import Wanted, settle
 
         def read(inputs: Mapping[str, Tensor]) -> list[Tensor]:
             raw = self.logits(model(**inputs))
@@ -228,7 +228,7 @@ class ExtractiveQA(Task):
 
     def head(self, model: nn.Module) -> nn.Module:
         """Return the linear layer that scores every token as a start and as an end."""
-        from dal_nlp.models.loading import output_layer
+        from dal_nlp.pretrained.loading import output_layer
 
         return output_layer(model, 2)
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.task import Batch
-from dal_nlp.models.loading import load_config, load_model
-from dal_nlp.models.reading import most
+from dal_nlp.pretrained.loading import load_config, load_model
+from dal_nlp.pretrained.reading import most
 
 #: Tells a pair that was warm-started here from a model that was trained to write.
 WARM_STARTED = "dal_nlp_warm_started"

@@ -22,8 +22,8 @@ from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.targets import Target
-from dal_nlp.data.tool_rows import ANSWER, ID, NOTE
-from dal_nlp.models.loading import load_tokenizer, resolve
+from dal_nlp.joins.tool_rows import ANSWER, ID, NOTE
+from dal_nlp.pretrained.loading import load_tokenizer, resolve
 from dal_nlp.strategies import probes
 from dal_nlp.workflows.predict import Run
 

@@ -19,9 +19,9 @@ from dal_nlp.data.examples import Answers, Example, Reader, context_of
 from dal_nlp.learners.head_checkpoint import load_whole
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State, stored_settings
-from dal_nlp.models.loading import load_tokenizer, resolve
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
+from dal_nlp.pretrained.loading import load_tokenizer, resolve
 from dal_nlp.tasks import make_task
 
 #: Rows that are in memory at a time.

@@ -20,8 +20,8 @@ from dal_nlp.core.targets import Target, encode_target
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.models.mc_dropout import check_draws, make_draws
 from dal_nlp.models.pool import Pool, gives_states
-from dal_nlp.models.tokenizers import check_vocabulary, settle_padding_token
 from dal_nlp.models.vectors import Positions
+from dal_nlp.pretrained.tokenizers import check_vocabulary, settle_padding_token
 from dal_nlp.session.config import recipe
 from dal_nlp.strategies import check_fit, check_states, make_strategy
 from dal_nlp.strategies.base import Strategy, checked

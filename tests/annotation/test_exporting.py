@@ -12,7 +12,7 @@ from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import Desk, open_desk
 from dal_nlp.annotation.exporting import NAMES, export
 from dal_nlp.annotation.ingesting import Ingested, ingest
-from dal_nlp.data.tool_rows import Columns
+from dal_nlp.joins.tool_rows import Columns
 from tests import tiny
 from tests import waiting_runs as asking
 from tests.waiting_runs import fill, run, state, typed

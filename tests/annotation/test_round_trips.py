@@ -15,9 +15,9 @@ from dal_nlp import RunConfig
 from dal_nlp.annotation.answer_store import Desk
 from dal_nlp.annotation.exporting import NAMES, export
 from dal_nlp.data.corpus import read_corpus, read_pool
-from dal_nlp.data.joined_answers import read_answers
-from dal_nlp.data.row_matching import RowMatcher
-from dal_nlp.data.tool_rows import Columns, ToolRows
+from dal_nlp.joins.joined_answers import read_answers
+from dal_nlp.joins.row_matching import RowMatcher
+from dal_nlp.joins.tool_rows import Columns, ToolRows
 from dal_nlp.readers.sources import read_rows
 from dal_nlp.readers.spreadsheets import header_of, read_table
 from dal_nlp.readers.values import canonical_label, is_missing, spells_nothing

@@ -22,11 +22,11 @@ from datasets import Dataset
 from dal_nlp.core import categoricals
 from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.rng import torch_seeded
+from dal_nlp.downloads import demo
 from dal_nlp.models.forward import Forward
-from dal_nlp.models.loading import load_tokenizer
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool, fetch, make_batches
-from dal_nlp.readers import demo
+from dal_nlp.pretrained.loading import load_tokenizer
 from dal_nlp.strategies import bayesian, probes
 from dal_nlp.tasks.qa import ExtractiveQA, QAOptions
 

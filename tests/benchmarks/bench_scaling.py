@@ -22,10 +22,10 @@ from transformers import BertConfig, BertForSequenceClassification
 from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.distributed import gather, is_main, process_state, wait
 from dal_nlp.core.rng import torch_seeded
-from dal_nlp.models.loading import load_classifier, load_tokenizer
+from dal_nlp.downloads import demo
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
-from dal_nlp.readers import demo
+from dal_nlp.pretrained.loading import load_classifier, load_tokenizer
 from dal_nlp.strategies import probes
 from dal_nlp.tasks.classification import Classification
 

@@ -22,11 +22,11 @@ from dal_nlp.core.config import DrawsConfig, ScoringConfig, TrainingConfig
 from dal_nlp.core.progress import Silent
 from dal_nlp.core.rng import torch_seeded
 from dal_nlp.core.targets import encode_target
-from dal_nlp.models.loading import load_classifier, load_tokenizer
+from dal_nlp.downloads import demo
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool, fetch
 from dal_nlp.models.trainer import fit, step_batches
-from dal_nlp.readers import demo
+from dal_nlp.pretrained.loading import load_classifier, load_tokenizer
 from dal_nlp.strategies import probes
 from dal_nlp.tasks.classification import Classification
 

@@ -17,10 +17,10 @@ from measuring import memory_line
 
 from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.rng import torch_seeded
-from dal_nlp.models.loading import load_tokenizer
+from dal_nlp.downloads import demo
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool, fetch
-from dal_nlp.readers import demo
+from dal_nlp.pretrained.loading import load_tokenizer
 from dal_nlp.strategies import bayesian, bleuvar, probes
 from dal_nlp.tasks.summarization import Summarization, SummarizationOptions
 

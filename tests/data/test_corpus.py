@@ -18,8 +18,8 @@ from dal_nlp.data import staging
 from dal_nlp.data.corpus import Corpus, Rejected, read_corpus, read_pool, write_rejected
 from dal_nlp.data.examples import Answers
 from dal_nlp.data.hashing import Index, digest
-from dal_nlp.data.joined_answers import read_answers
 from dal_nlp.data.tokenized import describe
+from dal_nlp.joins.joined_answers import read_answers
 from dal_nlp.session.config import RunConfig
 from tests import tiny
 from tests.tiny import write

@@ -12,9 +12,9 @@ from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.progress import Silent
 from dal_nlp.learners import feature_cache as features
 from dal_nlp.learners.feature_cache import Features, hidden, open_cache
-from dal_nlp.models.loading import weights_key
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
+from dal_nlp.pretrained.loading import weights_key
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks.classification import Classification
 from tests import tiny

@@ -24,10 +24,10 @@ from dal_nlp.core.progress import Silent
 from dal_nlp.core.rng import generator, torch_seeded
 from dal_nlp.learners.learner import write_model
 from dal_nlp.models.forward import Forward
-from dal_nlp.models.loading import load_tokenizer, output_layer
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Dense
+from dal_nlp.pretrained.loading import load_tokenizer, output_layer
 from dal_nlp.strategies.badge import Badge
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.tasks.qa import ExtractiveQA, QAOptions

@@ -9,7 +9,7 @@ import pytest
 
 from dal_nlp.core.rng import torch_seeded
 from dal_nlp.learners.learner import write_model
-from dal_nlp.models.loading import load_tokenizer
+from dal_nlp.pretrained.loading import load_tokenizer
 from dal_nlp.tasks.classification import Classification
 from tests import tiny
 from tests.models import families, matrix

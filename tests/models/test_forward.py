@@ -19,10 +19,10 @@ from dal_nlp.core.config import DrawsConfig
 from dal_nlp.core.errors import Unsupported
 from dal_nlp.core.rng import torch_seeded
 from dal_nlp.models.forward import Forward
-from dal_nlp.models.loading import output_layer
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import fetch
 from dal_nlp.models.pooled_states import LAYERS
+from dal_nlp.pretrained.loading import output_layer
 from tests import tiny
 
 SMALL = {"vocab_size": 40, "max_position_embeddings": 80, "num_labels": 3}

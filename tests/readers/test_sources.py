@@ -9,7 +9,7 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.readers import demo
+from dal_nlp.downloads import demo
 from dal_nlp.readers import sources as data
 from dal_nlp.readers.sources import read_rows, source_digest
 from dal_nlp.readers.text_files import place

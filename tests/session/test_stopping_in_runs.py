@@ -106,7 +106,7 @@ def test_a_plateau_reads_the_validation_file_and_says_where_it_reads_the_test_se
 def test_wrong_rules_are_refused_before_a_model_is_loaded(
     tmp_path: Path, model_folder: str, rule: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dal_nlp.models.loading.load_classifier", None)
+    monkeypatch.setattr("dal_nlp.pretrained.loading.load_classifier", None)
     with pytest.raises(UserError, match=message):
         Session(settings(tmp_path, model_folder, stop=rule)).run()
 

@@ -13,9 +13,9 @@ from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.errors import BrokenModelError, Unsupported
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.models.auxiliary import Companions
-from dal_nlp.models.loading import has_masked_lm, load_masked_lm
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
+from dal_nlp.pretrained.loading import has_masked_lm, load_masked_lm
 from dal_nlp.strategies import check_fit
 from dal_nlp.strategies.alps import Alps, surprisal, text_keys, token_losses
 from tests import tiny

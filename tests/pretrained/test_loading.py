@@ -8,7 +8,7 @@ import torch
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Silent
 from dal_nlp.core.rng import torch_seeded
-from dal_nlp.models.loading import (
+from dal_nlp.pretrained.loading import (
     ALIASES,
     digest,
     has_masked_lm,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dal_nlp import RunConfig, UserError
-from dal_nlp.data.tool_rows import Columns, ToolRows
+from dal_nlp.joins.tool_rows import Columns, ToolRows
 from tests import tiny
 
 Read = list[tuple[str, str, str]]

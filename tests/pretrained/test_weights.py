@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Silent
 from dal_nlp.core.rng import torch_seeded
-from dal_nlp.models.loading import load_classifier, load_model, load_tokenizer, output_layer, resolve
-from dal_nlp.models.tokenizers import check_embeddings, check_vocabulary
+from dal_nlp.pretrained.loading import load_classifier, load_model, load_tokenizer, output_layer, resolve
+from dal_nlp.pretrained.tokenizers import check_embeddings, check_vocabulary
 from dal_nlp.tasks.classification import Classification
 from tests import tiny
 from tests.models import families

@@ -17,8 +17,8 @@ from torch import nn
 
 from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.core.progress import Progress
-from dal_nlp.models.tokenizers import check_files, needs_sentencepiece, settle_padding_token
-from dal_nlp.models.weights import check_config, check_folder, check_weights
+from dal_nlp.pretrained.tokenizers import check_files, needs_sentencepiece, settle_padding_token
+from dal_nlp.pretrained.weights import check_config, check_folder, check_weights
 
 #: Short names that need pip only.
 PACKAGED = ("minilm", "mpnet")
@@ -42,7 +42,7 @@ def resolve(name: str, progress: Progress, revision: str | None = None) -> str:
         UserError: A folder without a configuration or without safetensors weights, a download that failed, or a
             revision of what does not come from the Hub.
     """
-    from dal_nlp.readers import demo, split_archive
+    from dal_nlp.downloads import demo, split_archive
 
     folder = Path(name)
     if revision is not None and (name in PACKAGED or folder.exists()):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dal_nlp.data import row_matching
-from dal_nlp.data.row_matching import RowMatcher, texts_in
+from dal_nlp.joins import row_matching
+from dal_nlp.joins.row_matching import RowMatcher, texts_in
 from dal_nlp.readers.values import same_text
 from tests import tiny
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.readers import split_archive
-from dal_nlp.readers.demo import Source
-from dal_nlp.readers.split_archive import SplitArchive, fetch_archive
+from dal_nlp.downloads import split_archive
+from dal_nlp.downloads.demo import Source
+from dal_nlp.downloads.split_archive import SplitArchive, fetch_archive
 
 
 def made(folder: Path) -> tuple[SplitArchive, dict[str, Path]]:

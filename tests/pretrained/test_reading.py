@@ -9,10 +9,10 @@ import pytest
 from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.rng import torch_seeded
-from dal_nlp.models.loading import load_tokenizer
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool, make_batches
-from dal_nlp.models.reading import most
+from dal_nlp.pretrained.loading import load_tokenizer
+from dal_nlp.pretrained.reading import most
 from dal_nlp.strategies import probes
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.tasks.qa import ExtractiveQA, QAOptions

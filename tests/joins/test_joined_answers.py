@@ -7,7 +7,7 @@ import pytest
 
 from dal_nlp import RunConfig, UserError
 from dal_nlp.data.corpus import Corpus, read_pool
-from dal_nlp.data.joined_answers import read_answers
+from dal_nlp.joins.joined_answers import read_answers
 from tests import tiny
 from tests.tiny import write
 

@@ -10,7 +10,7 @@ from typing import IO
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress, Silent
-from dal_nlp.readers.demo import Source, cache_folder, check_hash, download_wheel
+from dal_nlp.downloads.demo import Source, cache_folder, check_hash, download_wheel
 
 SILENT = Silent()
 

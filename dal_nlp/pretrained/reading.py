@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.rng import generator, torch_seeded
 from dal_nlp.core.task import Feeding, pad
-from dal_nlp.models.tokenizers import check_embeddings
+from dal_nlp.pretrained.tokenizers import check_embeddings
 
 #: In a model's configuration: on which side its texts are padded, or that those of a batch are of equal length.
 PADDING = "dal_nlp_padding"

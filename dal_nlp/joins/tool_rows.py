@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError, nearest
 from dal_nlp.core.task import Task
-from dal_nlp.data.row_matching import texts_in
+from dal_nlp.joins.row_matching import texts_in
 from dal_nlp.readers.values import id_of, is_missing
 
 #: The columns of a sheet.

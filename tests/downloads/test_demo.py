@@ -13,8 +13,8 @@ import pytest
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.data.answer_spans import read_answers
-from dal_nlp.readers import demo
-from dal_nlp.readers.demo import Source
+from dal_nlp.downloads import demo
+from dal_nlp.downloads.demo import Source
 
 FILES = {"tiny_demo/data/words.txt": b"one two", "tiny_demo/data/more.bin": bytes(range(256)) * 1024}
 
@@ -278,5 +278,5 @@ def test_tables_agree() -> None:
 
 
 def test_import_is_light() -> None:
-    code = "import sys, dal_nlp.readers.demo; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    code = "import sys, dal_nlp.downloads.demo; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

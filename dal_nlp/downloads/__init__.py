@@ -1,0 +1,1 @@
+"""What comes through pip: the demonstration's data and models."""

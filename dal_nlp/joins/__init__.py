@@ -1,0 +1,1 @@
+"""Answers of files joined to examples, by id and by text."""

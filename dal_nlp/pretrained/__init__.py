@@ -1,0 +1,1 @@
+"""Pretrained models and their tokenizers: found, checked, and how they are fed."""
