@@ -405,9 +405,9 @@ def test_a_head_of_another_size_is_replaced(tmp_path: Any) -> None:
 
 def test_windows_longer_than_the_model_are_refused(tmp_path: Any) -> None:
     tiny.reader().save_pretrained(tmp_path)
-    with pytest.raises(UserError, match="max_length 384 is above the 64 positions"):
+    with pytest.raises(UserError, match="max_length 384 is above the 64 tokens"):
         qa.ExtractiveQA(tokenizer=tiny.tokenizer()).load(str(tmp_path))
-    with pytest.raises(UserError, match="max_length 384 is above the 64 positions"):
+    with pytest.raises(UserError, match="max_length 384 is above the 64 tokens"):
         dal_nlp.select(tiny.reader(), tiny.tokenizer(), [("what", "the film")], 1, task="qa")
 
 

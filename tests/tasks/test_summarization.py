@@ -456,7 +456,7 @@ def test_a_missing_start_token_is_named(tmp_path: Path) -> None:
 
 
 def test_texts_that_do_not_fit_into_the_model_are_refused() -> None:
-    with pytest.raises(UserError, match=r"max_length 60 is above the 40 positions"):
+    with pytest.raises(UserError, match=r"max_length 60 is above the 40 tokens"):
         Summarization.for_model(bart(), tiny.tokenizer(), 60, {})
     with pytest.raises(UserError, match=r"max_new_tokens 41 does not fit into the 40 positions of the decoder"):
         Summarization.for_model(bart(), tiny.tokenizer(), 24, {"max_new_tokens": 41})
