@@ -59,9 +59,6 @@ _TOLERANCE = 1e-4
 MakePool = Callable[[int, int], Pool]
 
 
-# Tiny models and data
-
-
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
     """Return a word-level tokenizer over the words above."""
     words = [*SPECIAL, *POSITIVE, *NEGATIVE, *NEUTRAL]

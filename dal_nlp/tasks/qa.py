@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 NONE = "no answer"
 #: Where the fitted threshold of a model lies, and whether it knows the outcome "no answer".
 THRESHOLD, UNANSWERABLE = "dal_nlp_no_answer_threshold", "dal_nlp_unanswerable"
-
-
 #: The measure of agreement of answers that are parts of a context.
 MEAN_F1 = AgreementMeasure("mean F1", lambda first, second: float(np.mean(metrics.answer_scores(first, second)[1])))
 
@@ -79,8 +77,7 @@ class ExtractiveQA(Task):
         tokenizer: Any = None,
     ) -> None:
         self.labels = [NONE] if options.unanswerable else []
-        self.tokenizer = tokenizer
-        self.feeding = Feeding()
+        self.tokenizer, self.feeding = tokenizer, Feeding()
         self._options, self._columns, self._label_column = options, list(columns), label_column
         self._max_length, self._longest = max_length, options.longest_answer
 
@@ -191,22 +188,17 @@ class ExtractiveQA(Task):
 
     def _settle(self, model: nn.Module, source: str, trusted: bool) -> None:
         """Find out how the model has to be fed; a window's places count from its left."""
-        from dal_nlp.pretrained.reading import Wanted, settle
+        from dal_nlp.tasks import qa_tensors
 
-        def read(inputs: Mapping[str, Tensor]) -> list[Tensor]:
-            raw = self.logits(model(**inputs))
-            return [row[there.bool()] for row, there in zip(raw, inputs["attention_mask"], strict=True)]
-
-        wanted = Wanted(self._max_length, ("right",), name=source, pairs=True, all_lengths=True)
-        self.feeding = settle(model, self.tokenizer, read, wanted, self.feeding if trusted else None)
+        known = self.feeding if trusted else None
+        self.feeding = qa_tensors.feeding(model, self.tokenizer, self.logits, self._max_length, source, known)
 
     def encode(self, examples: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Cut contexts into windows; adds these, ``length`` (tokens of the longest window) and ``rows`` (windows)."""
         if not self.tokenizer.is_fast:
             raise UserError("Question answering needs a fast tokenizer, and this model has none: use another --model.")
-        return encode_questions(
-            examples["question"], examples["context"], self.tokenizer, self._max_length, self._options
-        )
+        texts = examples["question"], examples["context"]
+        return encode_questions(*texts, self.tokenizer, self._max_length, self._options)
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Put all windows of the examples below each other, padded to the longest."""
@@ -310,8 +302,8 @@ class ExtractiveQA(Task):
         self, predictions: Sequence[Target], targets: Sequence[Target], rng: np.random.Generator
     ) -> dict[str, list[float]]:
         """Return the bootstrap's intervals, over the questions."""
-        scored = zip(self.metrics, metrics.answer_scores(predictions, targets), strict=True)
-        return {name: list(metrics.mean_interval(scores, rng)) for name, scores in scored}
+        exact, f1 = (list(metrics.mean_interval(s, rng)) for s in metrics.answer_scores(predictions, targets))
+        return {"exact_match": exact, "f1": f1}
 
     def breakdown(self, predictions: Sequence[Target], targets: Sequence[Target]) -> list[dict[str, Any]]:
         """Return count, exact matches and F1 of questions with an answer (HasAns) and without (NoAns)."""

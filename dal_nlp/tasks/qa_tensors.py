@@ -1,14 +1,28 @@
 """Windows of questions as tensors, and what the scores of their tokens say of every answer span."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from dal_nlp.core.categoricals import Categoricals, Ragged
-from dal_nlp.core.task import Batch, Example, pad
+from dal_nlp.core.task import Batch, Example, Feeding, pad
+from dal_nlp.pretrained.reading import Wanted, settle
 from dal_nlp.tasks.qa_spans import limits, positions
+
+
+def feeding(
+    model: nn.Module, tokenizer: Any, logits: Callable[[Any], Tensor], tokens: int, name: str, known: Feeding | None
+) -> Feeding:
+    """Find out how a model has to be fed; a window's places count from its left."""
+
+    def read(inputs: Mapping[str, Tensor]) -> list[Tensor]:
+        raw = logits(model(**inputs))
+        return [row[there.bool()] for row, there in zip(raw, inputs["attention_mask"], strict=True)]
+
+    wanted = Wanted(tokens, ("right",), name=name, pairs=True, all_lengths=True)
+    return settle(model, tokenizer, read, wanted, known)
 
 
 def collate(examples: Sequence[Example], tokenizer: Any, longest: int, unanswerable: bool) -> Batch:

@@ -18,7 +18,6 @@ from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Batch, Capability, Example, Feeding, Prediction, Task, pad
 from dal_nlp.data.references import read_references, references
 from dal_nlp.data.text_windows import number_of_tokens
-from dal_nlp.pretrained.reading import Wanted, settle
 from dal_nlp.readers.values import read_text
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.summary_tokens import (
@@ -173,6 +172,8 @@ class Summarization(Task):
         from dal_nlp.tasks import seq2seq
 
         self._start, self._end = seq2seq.start_token(model), seq2seq.end_token(model)
+        from dal_nlp.pretrained.reading import Wanted, settle
+
         self.feeding = settle(
             model,
             self.tokenizer,
