@@ -23,8 +23,8 @@ def strategies(
 ) -> None:
     """List the strategies: what they do, read and cost, and for which tasks; or explain one."""
     from dal_nlp.core.plugins import built_in
-    from dal_nlp.session.pseudo_labels import PSEUDO_LABELS
     from dal_nlp.strategies import ALIASES, STRATEGIES, make_strategy
+    from dal_nlp.strategies.pseudo_labels import PSEUDO_LABELS
 
     policies = {key: PSEUDO_LABELS[alias["pseudo_labels"]["policy"]] for key, alias in ALIASES.items()}
     known = {**STRATEGIES, **policies}

@@ -20,9 +20,9 @@ from dal_nlp.downloads.demo import demo_settings
 from dal_nlp.ledger.settings import fingerprint, identity, with_moved_keys
 from dal_nlp.readers import yaml_text
 from dal_nlp.session.label_descriptions import with_descriptions
-from dal_nlp.session.pseudo_labels import check_policy_name
 from dal_nlp.session.stopping_language import parse
 from dal_nlp.strategies import ALIASES, check_strategy
+from dal_nlp.strategies.pseudo_labels import check_policy_name
 from dal_nlp.tasks import recipe_of
 
 #: Parts of the longest key of ``--set``.

@@ -35,11 +35,11 @@ from dal_nlp.report.tracking import check_tracker
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.evaluation import Evaluation
 from dal_nlp.session.inputs import Answers, Files
-from dal_nlp.session.pseudo_labels import Policy, check_policy, make_policy
 from dal_nlp.session.query import draw_candidates
 from dal_nlp.session.stopping import check_metrics
 from dal_nlp.strategies import check_fit, check_states, make_strategy
 from dal_nlp.strategies.base import Strategy
+from dal_nlp.strategies.pseudo_labels import Policy, check_policy, make_policy
 from dal_nlp.tasks import make_task
 
 #: What trains, by ``training.mode``.

@@ -7,11 +7,9 @@ again. Round 0 chooses with the initial strategy and the pretrained model; round
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from dal_nlp.annotation import Answer, Channel, Label, Opinion, Oracle
 from dal_nlp.annotation.simulated import Answerer
@@ -19,7 +17,6 @@ from dal_nlp.core.distributed import GONE, check_same, is_main, main_first, shar
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Console, Logged, Progress, Silent
 from dal_nlp.core.rng import generator
-from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted
 from dal_nlp.data.tables import keep
@@ -28,49 +25,19 @@ from dal_nlp.ledger.events import (
     Event,
     FinishedEvent,
     MetricsEvent,
-    PseudoLabelsEvent,
-    QueryEvent,
-    RemainderEvent,
     StoppedEvent,
 )
 from dal_nlp.ledger.ledger import Ledger
-from dal_nlp.models.pool import Pool
 from dal_nlp.models.trainer import Fit
-from dal_nlp.models.vectors import Positions
 from dal_nlp.report import files as report
 from dal_nlp.report.tracking import Tracking, settings
 from dal_nlp.session import stopping
+from dal_nlp.session.choosing import RoundChoice
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.context import Workspace
 from dal_nlp.session.folder import choose_folder, continued, sweep_folder
-from dal_nlp.session.pseudo_labels import Policy
-from dal_nlp.session.query import query
-from dal_nlp.strategies.base import Selection, Strategy
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run came to.
-
-    Attributes:
-        folder: The run folder.
-        curve: One ``metrics`` event a round: round, labels, values, intervals, seconds.
-        labels: Every bought label by id, the audit sample included.
-        model_dir: The last model, loadable with ``from_pretrained``; None while answers are pending in round 0.
-        stopped: Why the run ended, or None where answers are pending.
-        pending: Ids that still want an answer.
-        finished: The numbers of the model in ``model_dir`` where ``finish`` trained it; see the ``finished`` event.
-        remarks: What the oracle has to say about answers that are missing or wrong, in sentences.
-    """
-
-    folder: Path
-    curve: list[dict[str, Any]]
-    labels: dict[str, Target]
-    model_dir: Path | None
-    stopped: str | None
-    pending: list[str]
-    finished: dict[str, Any] | None = None
-    remarks: list[str] = field(default_factory=list)
+from dal_nlp.session.result import Result
+from dal_nlp.strategies.base import Strategy
 
 
 class Session:
@@ -165,108 +132,10 @@ class Session:
     @step("choosing")
     def _choose(self, round: int) -> None:
         """Let the strategy choose what to ask next and the policy, if there is one, what is not worth asking."""
-        work, policy = self._work, self._work.pseudo_labels(round)
-        asked = self._state.query(round)
-        # A fit that a crash left behind was made without pseudo-labels where there are none in the ledger.
-        unfitted = work.learner.fitted(round) is None
-        guess = policy is not None and round not in self._state.pseudo and unfitted
-        go_on = round not in self._state.remainders and unfitted
-        if asked and not guess and not (go_on and work.further()):
-            return
-        # What the draw of the candidates depended on is how many were wanted.
-        k = len(asked.ids) - asked.ahead + asked.notes.get("fewer_by_group", 0) if asked else work.wanted(round)
-        self._restore(round - 1)
-        positions = work.drawn(round, k)
-        pool = work.pool(positions, round)
-        started = time.perf_counter()  # what is loaded or encoded once is no time of choosing
-        if policy:
-            pool.also(*policy.reads)
-        if not asked:
-            self._query(round, positions, pool, k, started)
-        if go_on and work.further():
-            self._go_on(round, positions, pool, k, work.further())
-        if policy and guess:
-            self._guess(round, positions, pool, policy)
-
-    def _select(self, round: int, positions: Positions, pool: Pool, k: int) -> Selection:
-        """Let the strategy of a round choose k of the pool, whose examples are at these positions of the corpus."""
-        name, strategy = self._work.strategy(round)
-        rng = generator(self.config.seed, round, "choose")
-        return query(name, strategy, pool, min(k, len(positions)), rng, self.config.query)
-
-    def _query(self, round: int, positions: Positions, pool: Pool, k: int, started: float) -> None:
-        """Ask for k of the pool; what was answered ahead of the round comes first, as it belongs to it now."""
-        work, ahead = self._work, self._state.ahead
-        ids, scores = list(ahead), self._state.remainder_scores(ahead)
-        notes, guesses = dict[str, Any](), list[dict[str, Any]]()
-        if ahead and work.knows(round):
-            guesses += work.guesses_of(ahead, round)
-        if k and len(positions):
-            selection = self._select(round, positions, pool, k)
-            ids += work.ids(positions[selection.positions])
-            scores += selection.scores.tolist()
-            notes = dict(selection.notes)
-            if work.knows(round):
-                guesses += work.guesses(pool, selection.positions, ids[len(ahead) :])
-        seconds = time.perf_counter() - started
-        pool_seconds = pool.seconds + (pool.labelled.seconds if pool.has_labelled else 0)
-        self._ledger.append(
-            QueryEvent(
-                round=round,
-                ids=ids,
-                scores=scores,
-                texts=work.texts(ids),
-                strategy=work.strategy(round)[0],
-                pool_seconds=pool_seconds,
-                choose_seconds=seconds - pool_seconds,
-                notes=notes,
-                guesses=guesses,
-                ahead=len(ahead),
-            )
-        )
-
-    def _go_on(self, round: int, positions: Positions, pool: Pool, k: int, further: int) -> None:
-        """Write down what people may go on with: what the strategy chooses if it is to choose so many more than k.
-
-        Of strategies that rank, or choose one after the other, that continues the round; those that choose a whole
-        batch at once choose a larger one, and what is in the round is left out of it.
-        """
-        work, started = self._work, time.perf_counter()
-        selection = self._select(round, positions, pool, k + further)
-        ids = work.ids(positions[selection.positions])
-        asked = set(self._state.queries[round].ids)
-        rest = [place for place, id in enumerate(ids) if id not in asked][:further]
-        if not rest:
-            return
-        ids = [ids[place] for place in rest]
-        guesses = work.guesses(pool, selection.positions[rest], ids) if work.knows(round) else []
-        self._ledger.append(
-            RemainderEvent(
-                round=round,
-                ids=ids,
-                scores=selection.scores[rest].tolist(),
-                texts=work.texts(ids),
-                strategy=work.strategy(round)[0],
-                pool_seconds=0.0,  # what the round has measured is remembered
-                choose_seconds=time.perf_counter() - started,
-                guesses=guesses,
-            )
-        )
-
-    def _guess(self, round: int, positions: Positions, pool: Pool, policy: Policy) -> None:
-        """Write down the pseudo-labels of the round: answers of the model that chose, for the fit of the next one."""
-        work = self._work
-        asked = np.flatnonzero(np.isin(positions, work.corpus.positions(self._state.queries[round].ids)))
-        guesses = policy.choose(pool, asked, round, generator(self.config.seed, round, "pseudo-labels"))
-        self._ledger.append(
-            PseudoLabelsEvent(
-                round=round,
-                ids=work.ids(positions[guesses.positions]),
-                targets=[work.task.labels[outcome] for outcome in guesses.outcomes],
-                weight=self.config.pseudo_labels.weight,
-                threshold=guesses.threshold,
-            )
-        )
+        choice = RoundChoice(self._work, self._ledger, round)
+        if choice.is_open:
+            self._restore(round - 1)
+            choice.make()
 
     @step("asking")
     def _ask(self, ids: list[str], round: int | None) -> list[str]:

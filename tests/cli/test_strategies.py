@@ -4,9 +4,9 @@ from importlib import import_module
 
 import pytest
 
-from dal_nlp.session.pseudo_labels import PSEUDO_LABELS
 from dal_nlp.strategies import ALIASES, STRATEGIES
 from dal_nlp.strategies.base import Strategy
+from dal_nlp.strategies.pseudo_labels import PSEUDO_LABELS
 from dal_nlp_cli.strategies import docstring, explain, summary
 from tests.cli.conftest import invoke
 

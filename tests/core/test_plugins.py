@@ -10,8 +10,8 @@ from dal_nlp.annotation import make_oracle
 from dal_nlp.core.config import PseudoLabelsConfig
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.plugins import trust_all, trust_only
-from dal_nlp.session.pseudo_labels import make_policy
 from dal_nlp.strategies import make_strategy
+from dal_nlp.strategies.pseudo_labels import make_policy
 from dal_nlp.tasks import task_class
 
 

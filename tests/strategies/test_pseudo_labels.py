@@ -19,9 +19,9 @@ from dal_nlp.ledger.events import PseudoLabelsEvent
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.trainer import Fit
-from dal_nlp.session.ceal import Ceal
-from dal_nlp.session.pseudo_labels import PSEUDO_LABELS, Guesses, Policy
 from dal_nlp.strategies import ALIASES, STRATEGIES, make_strategy, probes
+from dal_nlp.strategies.ceal import Ceal
+from dal_nlp.strategies.pseudo_labels import PSEUDO_LABELS, Guesses, Policy
 from dal_nlp.tasks.classification import Classification
 from tests import tiny
 from tests.ledgers import copies_after_every_write

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dal_nlp.models.vectors import Positions
 
 #: What all policies are derived from.
-POLICY = "dal_nlp.session.pseudo_labels:Policy"
+POLICY = "dal_nlp.strategies.pseudo_labels:Policy"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Policy(ABC):
         """
 
 
-PSEUDO_LABELS: Mapping[str, str] = {"ceal": "dal_nlp.session.ceal:Ceal"}
+PSEUDO_LABELS: Mapping[str, str] = {"ceal": "dal_nlp.strategies.ceal:Ceal"}
 
 
 def make_policy(config: PseudoLabelsConfig) -> Policy | None:

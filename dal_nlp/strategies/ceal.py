@@ -4,8 +4,8 @@ import numpy as np
 
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Positions
-from dal_nlp.session.pseudo_labels import Guesses, Policy
 from dal_nlp.strategies import probes
+from dal_nlp.strategies.pseudo_labels import Guesses, Policy
 from dal_nlp.strategies.selectors import descending
 
 

@@ -1,0 +1,142 @@
+"""The choice of a round: what is asked, what people may go on with, and what the model may answer itself."""
+
+import time
+from typing import Any
+
+import numpy as np
+
+from dal_nlp.core.rng import generator
+from dal_nlp.ledger.events import PseudoLabelsEvent, QueryEvent, RemainderEvent
+from dal_nlp.ledger.ledger import Ledger
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.vectors import Positions
+from dal_nlp.session.context import Workspace
+from dal_nlp.session.query import query
+from dal_nlp.strategies.base import Selection
+from dal_nlp.strategies.pseudo_labels import Policy
+
+
+class RoundChoice:
+    """The three steps of choosing in a round; a step whose event is in the ledger is skipped.
+
+    Args:
+        work: Of the run.
+        ledger: Takes the ``query``, ``remainder`` and ``pseudo`` events.
+        round: Whose choice it is.
+    """
+
+    def __init__(self, work: Workspace, ledger: Ledger, round: int) -> None:
+        self._work, self._ledger, self._state, self._round = work, ledger, ledger.state, round
+        self._policy = work.pseudo_labels(round)
+        # A fit that a crash left behind was made without pseudo-labels where there are none in the ledger.
+        self._unfitted = work.learner.fitted(round) is None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a step is still to be done."""
+        return self._state.query(self._round) is None or self._wants_pseudo_labels() or self._further() > 0
+
+    def _wants_pseudo_labels(self) -> bool:
+        return self._policy is not None and self._unfitted and self._round not in self._state.pseudo
+
+    def _further(self) -> int:
+        """Return how many examples people may go on with; 0 where they have been chosen."""
+        return self._work.further() if self._unfitted and self._round not in self._state.remainders else 0
+
+    def make(self) -> None:
+        """Choose what to ask, what comes after it, and what is not worth asking, from one pass over the pool."""
+        work, round, asked = self._work, self._round, self._state.query(self._round)
+        # What the draw of the candidates depended on is how many were wanted.
+        k = len(asked.ids) - asked.ahead + asked.notes.get("fewer_by_group", 0) if asked else work.wanted(round)
+        positions = work.drawn(round, k)
+        pool = work.pool(positions, round)
+        started = time.perf_counter()  # what is loaded or encoded once is no time of choosing
+        if self._policy is not None:
+            pool.also(*self._policy.reads)
+        if asked is None:
+            self._query(positions, pool, k, started)
+        further = self._further()
+        if further:
+            self._continue(positions, pool, k, further)
+        if self._policy is not None and self._wants_pseudo_labels():
+            self._pseudo_label(positions, pool, self._policy)
+
+    def _select(self, positions: Positions, pool: Pool, k: int) -> Selection:
+        """Let the strategy of the round choose k of the pool, whose examples are at these positions of the corpus."""
+        name, strategy = self._work.strategy(self._round)
+        rng = generator(self._work.config.seed, self._round, "choose")
+        return query(name, strategy, pool, min(k, len(positions)), rng, self._work.config.query)
+
+    def _query(self, positions: Positions, pool: Pool, k: int, started: float) -> None:
+        """Ask for k of the pool; what was answered ahead of the round comes first, as it belongs to it now."""
+        work, round, ahead = self._work, self._round, self._state.ahead
+        ids, scores = list(ahead), self._state.remainder_scores(ahead)
+        notes, guesses = dict[str, Any](), list[dict[str, Any]]()
+        if ahead and work.knows(round):
+            guesses += work.guesses_of(ahead, round)
+        if k and len(positions):
+            selection = self._select(positions, pool, k)
+            ids += work.ids(positions[selection.positions])
+            scores += selection.scores.tolist()
+            notes = dict(selection.notes)
+            if work.knows(round):
+                guesses += work.guesses(pool, selection.positions, ids[len(ahead) :])
+        seconds = time.perf_counter() - started
+        pool_seconds = pool.seconds + (pool.labelled.seconds if pool.has_labelled else 0)
+        self._ledger.append(
+            QueryEvent(
+                round=round,
+                ids=ids,
+                scores=scores,
+                texts=work.texts(ids),
+                strategy=work.strategy(round)[0],
+                pool_seconds=pool_seconds,
+                choose_seconds=seconds - pool_seconds,
+                notes=notes,
+                guesses=guesses,
+                ahead=len(ahead),
+            )
+        )
+
+    def _continue(self, positions: Positions, pool: Pool, k: int, further: int) -> None:
+        """Write down what people may go on with: what the strategy chooses if it is to choose so many more than k.
+
+        Of strategies that rank, or choose one after the other, that continues the round; those that choose a whole
+        batch at once choose a larger one, and what is in the round is left out of it.
+        """
+        work, round, started = self._work, self._round, time.perf_counter()
+        selection = self._select(positions, pool, k + further)
+        ids = work.ids(positions[selection.positions])
+        asked = set(self._state.queries[round].ids)
+        rest = [place for place, id in enumerate(ids) if id not in asked][:further]
+        if not rest:
+            return
+        ids = [ids[place] for place in rest]
+        guesses = work.guesses(pool, selection.positions[rest], ids) if work.knows(round) else []
+        self._ledger.append(
+            RemainderEvent(
+                round=round,
+                ids=ids,
+                scores=selection.scores[rest].tolist(),
+                texts=work.texts(ids),
+                strategy=work.strategy(round)[0],
+                pool_seconds=0.0,  # what the round has measured is remembered
+                choose_seconds=time.perf_counter() - started,
+                guesses=guesses,
+            )
+        )
+
+    def _pseudo_label(self, positions: Positions, pool: Pool, policy: Policy) -> None:
+        """Write down the pseudo-labels of the round: answers of the model that chose, for the fit of the next one."""
+        work, round = self._work, self._round
+        asked = np.flatnonzero(np.isin(positions, work.corpus.positions(self._state.queries[round].ids)))
+        guesses = policy.choose(pool, asked, round, generator(work.config.seed, round, "pseudo-labels"))
+        self._ledger.append(
+            PseudoLabelsEvent(
+                round=round,
+                ids=work.ids(positions[guesses.positions]),
+                targets=[work.task.labels[outcome] for outcome in guesses.outcomes],
+                weight=work.config.pseudo_labels.weight,
+                threshold=guesses.threshold,
+            )
+        )
