@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,7 +18,7 @@ from dal_nlp.core.distributed import main_first, step
 from dal_nlp.core.errors import Unsupported, UserError, nearest
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import generator, torch_seeded
-from dal_nlp.core.targets import Target, decode, encode_target
+from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.learners.head_learner import HeadLearner
 from dal_nlp.learners.learner import FullLearner, Learner
@@ -37,6 +37,7 @@ from dal_nlp.session.evaluation import Evaluation
 from dal_nlp.session.inputs import Answers, Files
 from dal_nlp.session.query import draw_candidates
 from dal_nlp.session.stopping import check_metrics
+from dal_nlp.session.training_set import TrainingSet
 from dal_nlp.strategies import check_fit, check_states, make_strategy
 from dal_nlp.strategies.base import Strategy
 from dal_nlp.strategies.pseudo_labels import Policy, check_policy, make_policy
@@ -197,10 +198,11 @@ class Workspace:
     def _use(self, learner: Learner) -> None:
         """Let a learner train from here on, and see all sets of texts as it does."""
         self.learner = learner
-        self._known: tuple[dict[str, Target], Dataset] | None = None
         with step("tokenizing"), main_first():
             self._data = learner.view(self.corpus)
             self._given = {name: learner.view(corpus) for name, corpus in self.given.items()}
+        state = self._ledger.state
+        self.training = TrainingSet(self.config, self.task, state, self.corpus, self._data, self._given)
 
     def train_whole(self) -> None:
         """Train all weights from here on, in a folder apart."""
@@ -302,7 +304,7 @@ class Workspace:
 
     def pool(self, positions: Positions, round: int) -> Pool:
         """Return the candidates of a round, without their targets, under the model that chooses."""
-        known = self._pool(self._training_examples(), round - 1) if self.training_size() else None
+        known = self._pool(self.training.examples(), round - 1) if self.training.size() else None
         return self._pool(self._data.remove_columns("target"), round - 1, known, positions)
 
     def _pool(self, examples: Dataset, round: int, labelled: Pool | None = None, rows: Positions | None = None) -> Pool:
@@ -320,39 +322,10 @@ class Workspace:
             self.folder / "cache",
         )
 
-    def training_size(self) -> int:
-        """Return how many labels train: those bought for training and those given."""
-        given = self._given.get("labeled")
-        return len(self._ledger.state.training_ids) + (len(given) if given else 0)
-
-    def training_set(self, round: int) -> tuple[Dataset, NDArray[np.float64]]:
-        """Return all examples that train in a round, its pseudo-labels last, and their weights in the loss."""
-        examples = self._learnable(self._training_examples(round))
-        weights = np.ones(len(examples))
-        if self.config.training.class_weights == "balanced":
-            weights = np.array(self.task.weights([decode(text) for text in examples["target"]]))
-        guessed = self._ledger.state.pseudo.get(round)
-        if not guessed:
-            return examples, weights
-        targets = dict(zip(guessed.ids, guessed.targets, strict=True))
-        there = [id for id, row in zip(targets, self.corpus.find(list(targets)), strict=True) if row >= 0]
-        believed = np.full(len(there), guessed.weight)  # whatever the classes' weights: there is a cap on each class
-        return concatenate_datasets([examples, self._with(targets, there)]), np.concatenate([weights, believed])
-
-    def _learnable(self, examples: Dataset) -> Dataset:
-        """Return the examples whose targets the model could give."""
-        rows = fetch(examples, range(len(examples)))
-        return examples.select([i for i, row in enumerate(rows) if self.task.trainable(row)])
-
-    def unlearnable(self) -> int:
-        """Return how many labels do not train, because the model could not give such an answer."""
-        examples = self._training_examples()
-        return len(examples) - len(self._learnable(examples))
-
     def fit(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
         """Train the model of a round, then what the task wants beside it on what neither trains nor tests."""
         done = self.learner.fit(round, examples, weights, attempt)
-        known = self._given["validation"] if "validation" in self._given else self._audited()
+        known = self._given["validation"] if "validation" in self._given else self.training.audited()
         measured, targets = None, None
         if self.task.calibrates and len(known):
             pool = self._pool(known, round)
@@ -364,36 +337,11 @@ class Workspace:
         """Measure what the task calibrates on, a row for each example."""
         return self.task.calibration(forward.categoricals, forward.batch, forward.examples)
 
-    def _audited(self) -> Dataset:
-        """Return the audit sample, as far as it was answered."""
-        return self._answered([id for id in self._ledger.state.audit or [] if id in self._ledger.state.answers])
-
-    def _training_examples(self, round: int | None = None) -> Dataset:
-        """Return what has a label and trains in a round, in all if left out; made once for the same answers."""
-        state = self._ledger.state
-        ids = state.training_ids if round is None else state.trained_by(round)
-        answers = {id: state.answers[id] for id in ids}
-        if self._known is None or self._known[0] != answers:
-            bought, given = self._with(answers, list(answers)), self._given.get("labeled")
-            self._known = (answers, concatenate_datasets([bought, given]) if given else bought)
-        return self._known[1]
-
-    def _answered(self, ids: Sequence[str]) -> Dataset:
-        """Return rows of the pool with the targets that the ledger holds."""
-        return self._with(self._ledger.state.answers, ids)
-
-    def _with(self, targets: Mapping[str, Target], ids: Sequence[str]) -> Dataset:
-        """Return rows of the pool with targets by id."""
-        rows = fetch(self._data, self.corpus.positions(ids))
-        for row in rows:
-            row["target"] = encode_target(targets[row["id"]])
-        return Dataset.from_list(rows, features=self._data.features) if rows else self._data.select([])
-
     def collapsed(self, round: int) -> bool:
         """Tell whether the model of a round gives one answer to training examples whose labels differ."""
         if not (self.task.may_collapse and self.learner.seeded):
             return False
-        examples = self._training_examples(round)
+        examples = self.training.examples(round)
         sample = generator(self.config.seed, round, "collapse").permutation(len(examples))[:COLLAPSE_SAMPLE]
         pool = self._pool(examples.select(sample), round)
         return self.task.collapsed([prediction.target for prediction in pool.predict()], pool.targets)
@@ -401,7 +349,7 @@ class Workspace:
     @property
     def evaluation(self) -> Evaluation:
         """What measures the models of rounds."""
-        sets = {**self._given, "audit": self._audited()}
+        sets = {**self._given, "audit": self.training.audited()}
         return Evaluation(self.config, self.task, self._ledger.state, self.corpus, self._data, sets, self._pool)
 
 

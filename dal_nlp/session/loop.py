@@ -171,7 +171,7 @@ class Session:
         if done is None:
             if work.config.training.warm_start:
                 self._restore(round - 1)
-            examples, weights = work.training_set(round)
+            examples, weights = work.training.of_round(round)
             if not len(examples):
                 raise UserError(
                     "No answer came that could train a model: raise --initial or --budget, or lower --audit."
@@ -208,8 +208,8 @@ class Session:
         measured = self._work.evaluation.measure(round)
         return {
             "round": round,
-            "labels": self._work.training_size(),
-            "unlearnable": self._work.unlearnable(),
+            "labels": self._work.training.size(),
+            "unlearnable": self._work.training.unlearnable(),
             "seen": len(self._state.decided),
             **measured,
             "train_seconds": done.seconds,

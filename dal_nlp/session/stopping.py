@@ -9,9 +9,8 @@ from dal_nlp.core.errors import unknown
 from dal_nlp.core.text import counted
 from dal_nlp.ledger.events import MetricsEvent
 from dal_nlp.ledger.state import State
-from dal_nlp.session.stopping_history import Agreement, History, Round
 from dal_nlp.session.stopping_language import leaves, parse
-from dal_nlp.session.stopping_rules import Change, Plateau, Rule, Stable, Target, Uncertainty
+from dal_nlp.session.stopping_rules import Agreement, Change, History, Plateau, Round, Rule, Stable, Target, Uncertainty
 
 #: Rules that read predictions on the stop set, those that read the scores of single examples, and all that read scores.
 ON_STOP_SET, ON_EXAMPLES, ON_SCORES = (Change, Stable, Uncertainty), (Plateau,), (Plateau, Target)

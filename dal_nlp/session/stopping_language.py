@@ -13,12 +13,12 @@ from typing import ClassVar
 
 from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.plugins import construct
-from dal_nlp.session.stopping_history import History
 from dal_nlp.session.stopping_rules import (
     AtLeast,
     Budget,
     Change,
     Characters,
+    History,
     Labels,
     Plateau,
     Rounds,

@@ -118,7 +118,7 @@ def _line(few_seconds: float, few: int, many_seconds: float, many: int, texts: i
 
 def _training(work: Workspace, steps: int) -> float:
     """Return the seconds of a fit, from steps as large as they will be, on the labels there are again and again."""
-    examples, weights = work.training_set(0)
+    examples, weights = work.training.of_round(0)
     if steps:
         training = work.config.training
         wanted = training.batch_size * training.accumulation

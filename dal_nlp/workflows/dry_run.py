@@ -147,7 +147,7 @@ def _round(work: Workspace, ledger: Ledger) -> Positions:
         picked = few[_choose(work, few, 0, rng).positions]
         _label(work, ledger, picked)
         few = np.setdiff1d(few, picked)
-    work.fit(0, *work.training_set(0))
+    work.fit(0, *work.training.of_round(0))
     if len(few):
         _choose(work, few, 1, rng)
         work.guesses(work.pool(few, 1), np.arange(len(few)), work.ids(few))

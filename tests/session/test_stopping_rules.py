@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.session.stopping_history import History, Round
 from dal_nlp.session.stopping_language import RULES, AllOf, AnyOf, leaves, parse
 from dal_nlp.session.stopping_rules import (
     Budget,
     Change,
     Characters,
+    History,
     Labels,
     Plateau,
+    Round,
     Rounds,
     Rule,
     Stable,

@@ -1,0 +1,88 @@
+"""The labelled examples of a run: what trains in a round, and with which weight in the loss."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from datasets import Dataset, concatenate_datasets
+from numpy.typing import NDArray
+
+from dal_nlp.core.config import Settings
+from dal_nlp.core.targets import Target, decode, encode_target
+from dal_nlp.core.task import Task
+from dal_nlp.data.corpus import Corpus
+from dal_nlp.ledger.state import State
+from dal_nlp.models.pool import fetch
+
+
+class TrainingSet:
+    """The labelled examples of a run.
+
+    Args:
+        config: Of the run.
+        task: Says which examples a model can learn from.
+        state: What the ledger holds.
+        corpus: The pool.
+        data: The pool as the learner sees it.
+        given: The other sets, likewise, by what they are for: "test", "validation", "labeled".
+    """
+
+    def __init__(
+        self, config: Settings, task: Task, state: State, corpus: Corpus, data: Dataset, given: Mapping[str, Dataset]
+    ) -> None:
+        self._config, self._task, self._state = config, task, state
+        self._corpus, self._data, self._given = corpus, data, given
+        self._known: tuple[dict[str, Target], Dataset] | None = None
+
+    def size(self) -> int:
+        """Return how many labels train: those bought for training and those given."""
+        given = self._given.get("labeled")
+        return len(self._state.training_ids) + (len(given) if given else 0)
+
+    def of_round(self, round: int) -> tuple[Dataset, NDArray[np.float64]]:
+        """Return all examples that train in a round, its pseudo-labels last, and their weights in the loss."""
+        examples = self._learnable(self.examples(round))
+        weights = np.ones(len(examples))
+        if self._config.training.class_weights == "balanced":
+            weights = np.array(self._task.weights([decode(text) for text in examples["target"]]))
+        guessed = self._state.pseudo.get(round)
+        if not guessed:
+            return examples, weights
+        targets = dict(zip(guessed.ids, guessed.targets, strict=True))
+        there = [id for id, row in zip(targets, self._corpus.find(list(targets)), strict=True) if row >= 0]
+        believed = np.full(len(there), guessed.weight)  # whatever the classes' weights: there is a cap on each class
+        return concatenate_datasets([examples, self._with(targets, there)]), np.concatenate([weights, believed])
+
+    def unlearnable(self) -> int:
+        """Return how many labels do not train, because the model could not give such an answer."""
+        examples = self.examples()
+        return len(examples) - len(self._learnable(examples))
+
+    def examples(self, round: int | None = None) -> Dataset:
+        """Return what has a label and trains in a round, in all if left out; made once for the same answers."""
+        state = self._state
+        ids = state.training_ids if round is None else state.trained_by(round)
+        answers = {id: state.answers[id] for id in ids}
+        if self._known is None or self._known[0] != answers:
+            bought, given = self._with(answers, list(answers)), self._given.get("labeled")
+            self._known = (answers, concatenate_datasets([bought, given]) if given else bought)
+        return self._known[1]
+
+    def audited(self) -> Dataset:
+        """Return the audit sample, as far as it was answered."""
+        return self._answered([id for id in self._state.audit or [] if id in self._state.answers])
+
+    def _answered(self, ids: Sequence[str]) -> Dataset:
+        """Return rows of the pool with the targets that the ledger holds."""
+        return self._with(self._state.answers, ids)
+
+    def _with(self, targets: Mapping[str, Target], ids: Sequence[str]) -> Dataset:
+        """Return rows of the pool with targets by id."""
+        rows = fetch(self._data, self._corpus.positions(ids))
+        for row in rows:
+            row["target"] = encode_target(targets[row["id"]])
+        return Dataset.from_list(rows, features=self._data.features) if rows else self._data.select([])
+
+    def _learnable(self, examples: Dataset) -> Dataset:
+        """Return the examples whose targets the model could give."""
+        rows = fetch(examples, range(len(examples)))
+        return examples.select([i for i, row in enumerate(rows) if self._task.trainable(row)])
