@@ -3,11 +3,10 @@
 import re
 import unicodedata
 from collections.abc import Iterator
+from pathlib import Path
 
 #: What joins letters in many scripts, and hides where a word may be cut: harmless, although it is invisible.
 _JOINERS = "\u200c\u200d\u00ad"
-
-from pathlib import Path
 
 
 def counted(number: int, thing: str) -> str:
