@@ -84,7 +84,7 @@ def make_jobs(config: RunConfig, given: Mapping[str, Any], arms: Sequence[str], 
             own: dict[str, Any] = {"strategy_options": {}} if strategy == RANDOM else {}
             place = out / "runs" / arm.replace(":", "-") / f"seed-{seed}"
             own |= {"strategy": strategy, "seed": seed, "out": str(place), "whole": False}
-            jobs.append(Job(arm, seed, RunConfig.of(merge(merge(given, settings_of(arm)), own))))
+            jobs.append(Job(arm, seed, RunConfig.of({**merge(given, settings_of(arm)), **own})))
     return jobs
 
 

@@ -45,6 +45,8 @@ def first_head(c: float | None) -> dict[str, Any]:
 
 def as_now(dump: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration as a ledger holds it with today's keys; what was not there does what was done then."""
+    if "training" not in dump:  # it trains as the defaults have it
+        return dict(dump)
     training = dict(dump["training"])
     head_c = training.pop("head_c", None)
     return {**dump, "training": training, "head": dump.get("head") or first_head(head_c)}

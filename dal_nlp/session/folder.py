@@ -47,7 +47,7 @@ def continued(config: RunConfig, dump: Mapping[str, Any] | None) -> RunConfig:
 
     Only runs that began before there was a section ``head`` are changed: their defaults were others.
     """
-    now = None if dump is None else as_now(dump)
+    now = None if dump is None or "training" not in dump else as_now(dump)
     if now is None or now["head"] != first_head(now["head"]["c"]):
         return config
     kept = {name: now[name] for name in ("model", "max_length", "draws", "strategy", "training", "head")}
