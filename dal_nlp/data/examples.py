@@ -287,7 +287,7 @@ def read_id(row: Mapping[str, Any], config: Settings, needed: bool = True) -> st
     try:
         id = id_of(row[column])
     except RowError as error:
-        raise RowError(f"has in column {column!r} no id ({error}): choose another --id-column, or none") from None
+        raise RowError(f"has no id in column {column!r} ({error}): choose another --id-column, or none") from None
     if id is None and needed:
         raise RowError(
             f"has no id in column {column!r}: fill it in, choose another --id-column, or say --id-column none"

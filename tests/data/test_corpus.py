@@ -37,6 +37,9 @@ class Toy:
     def columns(self) -> list[str]:
         return ["text"]
 
+    def further_columns(self) -> list[str]:
+        return []
+
     def answer_column(self, columns: Collection[str]) -> str:
         return "answer" if "answer" in columns else "label"
 
@@ -314,7 +317,7 @@ def test_missing_columns(
         (
             {},
             {"id": ["b"], "text": "two", "label": "good"},
-            "line 2 has in column 'id' no id (the id is",
+            "line 2 has no id in column 'id' (the id is",
             "--id-column",
         ),
         (
@@ -324,7 +327,7 @@ def test_missing_columns(
             "--id-column none",
         ),
         ({}, {"id": "b", "text": "two \ud83d", "label": "good"}, "line 2 holds half a surrogate pair", "remove it"),
-        ({}, {"id": "\ud83d", "text": "two", "label": "good"}, "line 2 holds half a surrogate pair", "remove it"),
+        ({}, {"id": "\ud83d", "text": "two", "label": "good"}, "(holds half a surrogate pair", "remove it"),
     ],
 )
 def test_later_rows(tmp_path: Path, settings: dict[str, Any], second: dict[str, Any], wrong: str, mend: str) -> None:
