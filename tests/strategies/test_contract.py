@@ -57,8 +57,8 @@ def test_the_contract_of_strategies(task: str, name: str, monkeypatch: pytest.Mo
     touched: set[str] = set()
     start = Forward.__init__
 
-    def recording(self: Forward, *args: object) -> None:
-        start(self, *args)  # type: ignore[arg-type]
+    def recording(self: Forward, *args: object, **named: object) -> None:
+        start(self, *args, **named)  # type: ignore[arg-type]
         self.touched = touched
 
     monkeypatch.setattr(Forward, "__init__", recording)
