@@ -10,14 +10,14 @@ def agreement(
     debug: Debug = False,
 ) -> None:
     """Show how far annotators agree beyond chance, by pair and by label, and what is disputed."""
-    from dal_nlp.annotation.answer_store import Desk
+    from dal_nlp.annotation.answer_store import AnswerStore
     from dal_nlp.annotation.quality import Agreement, by_label, by_pair, measure
     from dal_nlp.ledger.ledger import read_state
 
     def rows(found: list[Agreement]) -> list[tuple[str, ...]]:
         return [(" and ".join(a.names), f"{a.count:,}", f"{a.same:.2f}", f"{a.value:.2f}") for a in found]
 
-    desk = Desk(folder, read_state(folder))
+    desk = AnswerStore(folder, read_state(folder))
     pairs, labels, disputed = by_pair(desk), by_label(desk), desk.disputed()
     if not pairs:
         say("Nothing has been answered by two people yet: --annotators a,b --overlap 10% has them answer the same.")

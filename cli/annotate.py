@@ -36,12 +36,12 @@ def annotate(
         import uvicorn
     except ImportError:
         raise UserError("The page needs FastAPI and uvicorn: pip install 'dal-nlp[page]'.") from None
-    from dal_nlp.annotation.answer_store import Desk
+    from dal_nlp.annotation.answer_store import AnswerStore
     from dal_nlp.core.distributed import GONE
     from dal_nlp.core.text import counted
     from dal_nlp.ledger.ledger import Ledger
     from dal_nlp.page.connections import settings
-    from dal_nlp.page.queue import Room
+    from dal_nlp.page.queue import AnnotationQueue
     from dal_nlp.page.server import make_app, token_of
     from dal_nlp.session.config import RunConfig
     from dal_nlp.workflows.annotate_live import Training
@@ -55,7 +55,7 @@ def annotate(
                 f"{folder} is answered by {config.oracle}: let people answer with `dal-nlp run --config "
                 f"{folder / 'config.yaml'} --out {folder} --oracle file` first."
             )
-        room = Room(Desk(folder, ledger.state, ledger), ledger)
+        room = AnnotationQueue(AnswerStore(folder, ledger.state, ledger), ledger)
         token, here = token_of(folder), listening.getsockname()[1]
         app = make_app(room, token, list(LOCAL) if host in LOCAL else [])
         if host not in LOCAL:

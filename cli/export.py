@@ -39,13 +39,13 @@ def export(
     csv, jsonl and hf-dataset have all columns of the pool, so that another run takes them with --labeled. In csv, what
     a spreadsheet would run begins with an apostrophe, and a last column says where; what reads the file takes it off.
     """
-    from dal_nlp.annotation.answer_store import Desk
+    from dal_nlp.annotation.answer_store import AnswerStore
     from dal_nlp.annotation.exporting import NAMES
     from dal_nlp.annotation.exporting import export as write
     from dal_nlp.ledger.ledger import read_state
 
     path = out or folder / NAMES.get(format, "export")
-    count = write(Desk(folder, read_state(folder)), format, which.value, path, say)
+    count = write(AnswerStore(folder, read_state(folder)), format, which.value, path, say)
     say(f"{path}: {counted(count, 'example')}")
 
 
@@ -78,11 +78,11 @@ def ingest(
     joined by their texts. csv and jsonl may be those of doccano, Prodigy, Label Studio and Argilla. The same file may
     be read again. What another person has answered is disputed and not overwritten. Exit code 2: nothing was taken.
     """
-    from dal_nlp.annotation.answer_store import open_desk
+    from dal_nlp.annotation.answer_store import open_answer_store
     from dal_nlp.annotation.ingesting import ingest as read
     from dal_nlp.joins.tool_rows import Columns
 
-    with open_desk(folder) as desk:
+    with open_answer_store(folder) as desk:
         found = read(desk, source, format, name, Columns(id_column, label_column, annotator_column))
         waiting, disputed = len(desk.state.waiting), len(desk.disputed())
     for remark in found.remarks:

@@ -33,17 +33,17 @@ def label(
     if conflicts and suspects:
         raise UserError("--conflicts and --suspects are two queues: give one of them.")
     say(f"Opening {folder}")  # the libraries take seconds to load
-    from dal_nlp.annotation.answer_store import open_desk
-    from dal_nlp_cli.terminal_annotator import Sitting
+    from dal_nlp.annotation.answer_store import open_answer_store
+    from dal_nlp_cli.terminal_annotator import LabelingSession
 
-    with open_desk(folder) as desk:
+    with open_answer_store(folder) as desk:
         who = name or who_types()
         queue = desk.disputed() if conflicts else desk.suspects() if suspects else desk.queue(who)
         final = conflicts or suspects
         if not queue:
             say(f"Nothing waits for {who}.")
         try:
-            Sitting(desk, who, suggest or suspects or desk.config.suggest, final, suspects).work_through(queue)
+            LabelingSession(desk, who, suggest or suspects or desk.config.suggest, final, suspects).work_through(queue)
         except KeyboardInterrupt:
             complain("\nInterrupted: every answer before this one is saved, and the same command goes on.")
             raise typer.Exit(INTERRUPTED) from None

@@ -32,10 +32,10 @@ def relabel(
     """
     if (answer is None) == (not remove):
         raise UserError("Give the answer, or --remove to take it back.")
-    from dal_nlp.annotation.answer_store import open_desk
+    from dal_nlp.annotation.answer_store import open_answer_store
     from dal_nlp.annotation.answers import Label
 
-    with open_desk(folder) as desk:
+    with open_answer_store(folder) as desk:
         desk.require(id)
         who = name or who_types()
         if answer is None:
@@ -52,6 +52,6 @@ def relabel(
             raise UserError(f"{id!r}: {str(error).rstrip('.')}.") from None
         now = f"is now {answer}" if isinstance(given, Label) else f"has no label now: {given.reason}"
         if desk.state.stopped is None:
-            say(f"{id} {now}; the next round reckons with it.")
+            say(f"{id} {now}; the next round uses it.")
         else:
             say(f"{id} {now}; the run is finished: raise --rounds or --budget to train with it.")

@@ -18,10 +18,10 @@ def suspects(
     cleanlab compares each label with what a classifier says that was fitted to the others. Nothing is changed: `dal-nlp
     label DIR --suspects` asks about them, and so does the sheet that is written.
     """
-    from dal_nlp.annotation.answer_store import open_desk
+    from dal_nlp.annotation.answer_store import open_answer_store
     from dal_nlp.workflows.label_errors import find_suspects, write_suspects
 
-    with open_desk(folder) as desk:
+    with open_answer_store(folder) as desk:
         found, count = find_suspects(desk, progress(quiet))
         if not found:
             say(f"None of {count:,} labels looks wrong.")

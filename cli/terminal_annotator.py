@@ -13,7 +13,7 @@ from shutil import get_terminal_size
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from dal_nlp.annotation.answer_store import Desk
+from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.annotation.answers import Skip
 from dal_nlp.annotation.parsing import REASONS, write_answer
 from dal_nlp.core.text import harmless, with_offsets
@@ -47,7 +47,7 @@ class _Typed(NamedTuple):
     answer: str = ""
 
 
-class Sitting:
+class LabelingSession:
     """Puts a queue of examples to one person.
 
     Args:
@@ -58,7 +58,7 @@ class Sitting:
         keep: Whether a skip leaves what was decided as it is.
     """
 
-    def __init__(self, desk: Desk, who: str, suggest: bool, final: bool, keep: bool = False) -> None:
+    def __init__(self, desk: AnswerStore, who: str, suggest: bool, final: bool, keep: bool = False) -> None:
         self._desk, self._who, self._suggest, self._final, self._keep = desk, who, suggest, final, keep
         self._task = desk.task
         self._format = desk.task.answer_format

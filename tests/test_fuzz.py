@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dal_nlp.annotation import label_studio_format, make_oracle
-from dal_nlp.annotation.answer_store import Desk, open_desk
+from dal_nlp.annotation.answer_store import AnswerStore, open_answer_store
 from dal_nlp.annotation.ingesting import ingest
 from dal_nlp.annotation.label_studio_client import Annotation
 from dal_nlp.annotation.sheet_files import read_sheet
@@ -100,8 +100,8 @@ def asked(paused: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def desk(asked: Path) -> Iterator[Desk]:
-    with open_desk(asked) as opened:
+def desk(asked: Path) -> Iterator[AnswerStore]:
+    with open_answer_store(asked) as opened:
         yield opened
 
 
@@ -203,7 +203,7 @@ def test_sheets(folder: Path, kind: str, content: bytes) -> None:
     st.binary(max_size=40),
     st.booleans(),
 )
-def test_ingest(folder: Path, desk: Desk, format: str, row: dict[str, Any], content: bytes, plain: bool) -> None:
+def test_ingest(folder: Path, desk: AnswerStore, format: str, row: dict[str, Any], content: bytes, plain: bool) -> None:
     known = {**row, "id": desk.state.waiting[0], "data": {label_studio_format.ID: desk.state.waiting[0]}}
     rows = [row, known] if desk.state.waiting else [row]
     text = json.dumps(rows) if format == "label-studio" else "\n".join(map(json.dumps, rows))

@@ -12,18 +12,18 @@ import pytest
 from dal_nlp import RunConfig, Session, Unsupported
 from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation import make_oracle
-from dal_nlp.annotation.answer_store import Desk, open_desk
+from dal_nlp.annotation.answer_store import AnswerStore, open_answer_store
 from dal_nlp.annotation.exporting import export
 from dal_nlp.annotation.ingesting import ingest
 from dal_nlp.annotation.oracle import Setting
 from dal_nlp.annotation.quality import by_label, by_pair, measure
 from dal_nlp.core.progress import Silent
 from dal_nlp.ledger.ledger import Ledger, read_state
-from dal_nlp.page.queue import Given, Room
+from dal_nlp.page.queue import AnnotationQueue, Given
 from dal_nlp.session.loop import Result
 from dal_nlp.testing import check_task
 from dal_nlp.workflows.label_errors import find_suspects
-from dal_nlp_cli.terminal_annotator import Sitting
+from dal_nlp_cli.terminal_annotator import LabelingSession
 from tests import tiny
 from tests.waiting_runs import fill, read_csv
 
@@ -95,9 +95,9 @@ def test_the_terminal_takes_numbers(
     run(folder)
     lines: Iterator[str] = iter(["3, 1", "fear,2", "none", ":quit"])
     monkeypatch.setattr("builtins.input", lambda prompt: next(lines))
-    with open_desk(folder / "run") as desk:
+    with open_answer_store(folder / "run") as desk:
         ids = desk.state.waiting
-        Sitting(desk, "anna", suggest=False, final=False).work_through(ids)
+        LabelingSession(desk, "anna", suggest=False, final=False).work_through(ids)
     printed = capsys.readouterr()
     assert "[1] anger  [2] fear  [3] joy" in printed.out and "with commas between" in printed.err + printed.out
     assert read_state(folder / "run").answers == {ids[0]: ["anger", "joy"], ids[1]: ["fear"], ids[2]: []}
@@ -106,7 +106,7 @@ def test_the_terminal_takes_numbers(
 def test_the_page_has_label_buttons(folder: Path) -> None:
     run(folder)
     with Ledger(folder / "run") as ledger:
-        room = Room(Desk(folder / "run", ledger.state, ledger), ledger)
+        room = AnnotationQueue(AnswerStore(folder / "run", ledger.state, ledger), ledger)
         widget = room.about()["widget"]
         assert widget["name"] == "labels" and widget["data"]["none"] == "none"
         assert widget["data"]["labels"] == [["1", "anger"], ["2", "fear"], ["3", "joy"]]
@@ -128,7 +128,7 @@ def test_the_page_has_label_buttons(folder: Path) -> None:
 def test_label_studio_has_choices_and_files_go_there_and_back(folder: Path) -> None:
     run(folder)
     path = folder / "export.jsonl"
-    with open_desk(folder / "run") as desk:
+    with open_answer_store(folder / "run") as desk:
         view = ElementTree.fromstring(label_studio.interface(desk.task))
         (choices,) = view.iter("Choices")
         assert choices.get("choice") == "multiple"
@@ -157,7 +157,7 @@ def test_label_studio_has_choices_and_files_go_there_and_back(folder: Path) -> N
 
 def test_its_words_are_answers_only_where_they_fit(folder: Path) -> None:
     run(folder)
-    with open_desk(folder / "run") as desk:
+    with open_answer_store(folder / "run") as desk:
         kind = desk.task.answer_format
         for typed, wrong in (("joy; fear", "none of the labels"), ("", "none of the labels")):
             with pytest.raises(ValueError, match=wrong):

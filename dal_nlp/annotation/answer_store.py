@@ -24,7 +24,7 @@ UNDO = "undo"
 KEPT = 4096
 
 
-class Desk:
+class AnswerStore:
     """What the ledger and the pool of a run folder say about its answers; with a ``Ledger``, answers are written there.
 
     Args:
@@ -190,9 +190,9 @@ def _answer(event: AnswerEvent, origin: Origin | None) -> Label | Skip:
 
 
 @contextmanager
-def open_desk(folder: Path) -> Iterator[Desk]:
+def open_answer_store(folder: Path) -> Iterator[AnswerStore]:
     """Open a run folder for answers; raises ``UserError`` where there is none, ``Locked`` while the run is going."""
     if not (folder / "ledger.jsonl").is_file():
         raise UserError(f"{folder} is not a run folder: it has no ledger.jsonl.")
     with Ledger(folder) as ledger:
-        yield Desk(folder, ledger.state, ledger)
+        yield AnswerStore(folder, ledger.state, ledger)

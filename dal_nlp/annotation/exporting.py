@@ -8,7 +8,7 @@ from typing import Any, Literal
 from datasets import Dataset, Features, Value
 
 from dal_nlp.annotation import label_studio_format as label_studio
-from dal_nlp.annotation.answer_store import Desk
+from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.files import replace_file, whole_folder
 from dal_nlp.data.examples import DEFAULT_ID_COLUMN, NO_IDS, Answers, Reader, context_of
@@ -28,7 +28,9 @@ NAMES: Mapping[str, str] = {
 }
 
 
-def export(desk: Desk, format: str, which: Which, path: Path, say: Callable[[str], None] = lambda text: None) -> int:
+def export(
+    desk: AnswerStore, format: str, which: Which, path: Path, say: Callable[[str], None] = lambda text: None
+) -> int:
     """Write what was answered, what is waiting for an answer, or both; return how many examples.
 
     csv, jsonl and hf-dataset have all columns of the pool, so a run can read them again (``--labeled``). In csv, what a
@@ -58,14 +60,14 @@ def export(desk: Desk, format: str, which: Which, path: Path, say: Callable[[str
     return len(ids)
 
 
-def _rows(desk: Desk, ids: Sequence[str], in_words: bool, say: Callable[[str], None]) -> list[Row]:
+def _rows(desk: AnswerStore, ids: Sequence[str], in_words: bool, say: Callable[[str], None]) -> list[Row]:
     """Return all columns of the pool with the answers; ``in_words``: as text, whatever they are."""
     others = pool_columns(desk, ids, say)
     names = dict.fromkeys(name for row in others.values() for name in row)
     return [{**dict.fromkeys(names), **others.get(id, {}), **_row(desk, id, in_words)} for id in ids]
 
 
-def pool_columns(desk: Desk, ids: Sequence[str], say: Callable[[str], None]) -> dict[str, Row]:
+def pool_columns(desk: AnswerStore, ids: Sequence[str], say: Callable[[str], None]) -> dict[str, Row]:
     """Return the rows that the pool's file has now for some examples, by id; those whose text has changed are left out.
 
     Where the file cannot be read, there are the columns that people were shown, and that is said.
@@ -90,7 +92,7 @@ def pool_columns(desk: Desk, ids: Sequence[str], say: Callable[[str], None]) -> 
     return shown | found
 
 
-def _row(desk: Desk, id: str, in_words: bool) -> Row:
+def _row(desk: AnswerStore, id: str, in_words: bool) -> Row:
     task, example, event = desk.task, desk.example(id), desk.state.decision(id)
     texts = dict(zip(task.columns(), task.texts(example), strict=True))
     answer = None
@@ -103,7 +105,7 @@ def _row(desk: Desk, id: str, in_words: bool) -> Row:
     return {id_column: id, **texts, desk.config.label_column: answer, **signature}
 
 
-def _write_csv(desk: Desk, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
+def _write_csv(desk: AnswerStore, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
     rows = _rows(desk, ids, True, say)
     replace_file(path, write_table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows]))
 
@@ -119,7 +121,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _write_jsonl(desk: Desk, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
+def _write_jsonl(desk: AnswerStore, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
     rows = _rows(desk, ids, False, say)
     lines = [
         {name: None if value != value else value for name, value in row.items()} for row in rows
@@ -127,7 +129,7 @@ def _write_jsonl(desk: Desk, ids: Sequence[str], path: Path, say: Callable[[str]
     replace_file(path, "".join(f"{_json(line)}\n" for line in lines).encode())
 
 
-def _write_dataset(desk: Desk, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
+def _write_dataset(desk: AnswerStore, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
     rows = _rows(desk, ids, False, say)
     own = _row(desk, ids[0], False).keys()
     rows = [{n: v if n in own or is_missing(v) else str(_cell(v)) for n, v in row.items()} for row in rows]
@@ -139,7 +141,7 @@ def _write_dataset(desk: Desk, ids: Sequence[str], path: Path, say: Callable[[st
         Dataset.from_list(rows, features=Features(features)).save_to_disk(draft)
 
 
-def _write_label_studio(desk: Desk, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
+def _write_label_studio(desk: AnswerStore, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
     """Write tasks with our answers as annotations and the model's as predictions, and the interface beside them."""
     tasks = [_studio_task(desk, id) for id in ids]
     replace_file(path, (json.dumps(tasks, ensure_ascii=False, indent=1) + "\n").encode())
@@ -148,7 +150,7 @@ def _write_label_studio(desk: Desk, ids: Sequence[str], path: Path, say: Callabl
     )
 
 
-def _studio_task(desk: Desk, id: str) -> Row:
+def _studio_task(desk: AnswerStore, id: str) -> Row:
     task, example, event = desk.task, desk.example(id), desk.state.decision(id)
     guess = desk.state.suggestion(id)
     predictions = label_studio.predictions(task, guess, example, f"round-{guess['round']}" if guess else "")
@@ -162,7 +164,7 @@ def _studio_task(desk: Desk, id: str) -> Row:
     return found
 
 
-WRITERS: Mapping[str, Callable[[Desk, Sequence[str], Path, Callable[[str], None]], None]] = {
+WRITERS: Mapping[str, Callable[[AnswerStore, Sequence[str], Path, Callable[[str], None]], None]] = {
     "csv": _write_csv,
     "jsonl": _write_jsonl,
     "label-studio": _write_label_studio,

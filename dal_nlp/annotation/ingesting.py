@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dal_nlp.annotation import label_studio_format as label_studio
-from dal_nlp.annotation.answer_store import Desk
+from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.annotation.parsing import back_in_the_pool
 from dal_nlp.annotation.sheet_files import Entry, check_entries, found_by_text, lines_of
 from dal_nlp.annotation.voting import is_new
@@ -38,7 +38,7 @@ class Ingested:
     remarks: list[str] = field(default_factory=list)
 
 
-def ingest(desk: Desk, source: Path, format: str, by: str | None, columns: Columns | None = None) -> Ingested:
+def ingest(desk: AnswerStore, source: Path, format: str, by: str | None, columns: Columns | None = None) -> Ingested:
     """Take the answers in a file, by id and text; what is wrong is said, and the rest is kept.
 
     Reading a file again changes nothing, and what another person has answered is disputed and not overwritten.
@@ -77,7 +77,7 @@ def _why(found: Ingested) -> str:
     return f" ({' '.join(found.remarks).rstrip('.')})" if found.remarks else ""
 
 
-def _take(desk: Desk, entry: Entry, by: str | None, found: Ingested) -> None:
+def _take(desk: AnswerStore, entry: Entry, by: str | None, found: Ingested) -> None:
     """Take one answer."""
     named = by or (entry.by if entry.by != MAJORITY else "")
     origin = desk.origin(named or Path(entry.file).stem, entry.file, note=entry.note)
@@ -96,7 +96,7 @@ def _take(desk: Desk, entry: Entry, by: str | None, found: Ingested) -> None:
     found.new += 1
 
 
-def _read_csv(desk: Desk, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
+def _read_csv(desk: AnswerStore, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
     def broken(number: int, wrong: str) -> None:
         found.problems.append(f"{source.name}, row {number}: {wrong}.")
 
@@ -104,7 +104,7 @@ def _read_csv(desk: Desk, source: Path, columns: Columns, found: Ingested) -> li
     return _entries(desk, source, "row", rows, columns, found)
 
 
-def _read_jsonl(desk: Desk, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
+def _read_jsonl(desk: AnswerStore, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
     def broken(number: int, wrong: str) -> None:
         found.problems.append(f"{source.name}, line {number}: {wrong}.")
 
@@ -122,14 +122,14 @@ def _named(
         raise UserError(f"{source} {error}") from None
 
 
-def _read_dataset(desk: Desk, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
+def _read_dataset(desk: AnswerStore, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
     if not (source / "dataset_info.json").is_file():
         raise UserError(f"{source} is no folder of a dataset: write it with save_to_disk.")
     return _entries(desk, source, "row", list(read_rows(str(source))), columns, found)
 
 
 def _entries(
-    desk: Desk,
+    desk: AnswerStore,
     source: Path,
     unit: str,
     numbered: Sequence[tuple[int, Mapping[str, Any]]],
@@ -163,7 +163,7 @@ def _entries(
     return entries
 
 
-def _read_label_studio(desk: Desk, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
+def _read_label_studio(desk: AnswerStore, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
     """Return the annotations of all tasks, cancelled ones as refusals; predictions are no answers."""
     if source.suffix.lower() == ".csv":
         return _read_csv(desk, source, columns, found)
@@ -231,14 +231,14 @@ def _studio_name(by: Any) -> str:
 
 
 def _studio_answer(
-    desk: Desk, id: str, texts: Mapping[str, str], results: Sequence[Mapping[str, Any]], control: str
+    desk: AnswerStore, id: str, texts: Mapping[str, str], results: Sequence[Mapping[str, Any]], control: str
 ) -> str:
     whole = len(texts) == len(desk.task.columns())
     example = desk.task.read(texts) if whole and id not in desk.state.ever_asked else desk.example(id)
     return label_studio.read_results(desk.task, results, example, control)
 
 
-READERS: Mapping[str, Callable[[Desk, Path, Columns, Ingested], list[Entry]]] = {
+READERS: Mapping[str, Callable[[AnswerStore, Path, Columns, Ingested], list[Entry]]] = {
     "csv": _read_csv,
     "jsonl": _read_jsonl,
     "label-studio": _read_label_studio,

@@ -68,7 +68,7 @@ def read_results(task: Task, found: Sequence[Mapping[str, Any]], example: Exampl
 
 
 def key(item: Mapping[str, Any]) -> tuple[str, str]:
-    """Return which question a task puts, "" where it is not ours, and the how manieth time it is put."""
+    """Return which question a task puts, "" where it is not ours, and which time it is put."""
     data = item["data"] if isinstance(item["data"], Mapping) else {}
     return str(data.get(STUDIO_ID, "")), str(data.get(TIMES, 1))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
 
-from dal_nlp.annotation.answer_store import Desk
+from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.core.targets import Target, readable
 from dal_nlp.ledger.events import AnswerEvent, LabelEvent, OpinionEvent, RemovedEvent, SkipEvent
 from dal_nlp.ledger.state import State
@@ -29,7 +29,7 @@ class Agreement:
     value: float
 
 
-def by_pair(desk: Desk) -> list[Agreement]:
+def by_pair(desk: AnswerStore) -> list[Agreement]:
     """Return the agreement of every two annotators who have answered the same examples; refusals are left out."""
     answers: dict[str, dict[str, Target]] = {}
     for id, votes in desk.state.opinions.items():
@@ -45,7 +45,7 @@ def by_pair(desk: Desk) -> list[Agreement]:
     return found
 
 
-def by_label(desk: Desk) -> list[Agreement]:
+def by_label(desk: AnswerStore) -> list[Agreement]:
     """Return the agreement on each label that answers hold, against its absence, over all pairs of answers.
 
     An example that n annotators have answered counts n (n - 1) / 2 times.
@@ -67,12 +67,14 @@ def by_label(desk: Desk) -> list[Agreement]:
     return found
 
 
-def measure(desk: Desk) -> str:
+def measure(desk: AnswerStore) -> str:
     """Return the name of what ``Agreement.value`` is."""
     return desk.task.answer_format.agreement.name
 
 
-def _measured(desk: Desk, names: tuple[str, ...], first: Sequence[Target], second: Sequence[Target]) -> Agreement:
+def _measured(
+    desk: AnswerStore, names: tuple[str, ...], first: Sequence[Target], second: Sequence[Target]
+) -> Agreement:
     same = sum(a == b for a, b in zip(first, second, strict=True)) / len(first)
     return Agreement(names, len(first), same, desk.task.answer_format.agreement.between(first, second))
 

@@ -1,4 +1,4 @@
-"""Results that are dear to compute, by key: in memory, or in a file that outlives the process."""
+"""Results that take long to compute, by key: in memory, or in a file that outlives the process."""
 
 import logging
 import sqlite3

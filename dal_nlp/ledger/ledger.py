@@ -114,7 +114,7 @@ class Ledger:
 
     Args:
         folder: Of the run; it is made where there is none.
-        patience: Seconds to wait for another process to let go of the folder, such as one whose parent was killed.
+        patience: Seconds to wait for another process to leave the folder, such as one whose parent was killed.
     """
 
     def __init__(self, folder: Path, patience: float = GRACE) -> None:

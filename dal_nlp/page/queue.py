@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dal_nlp.annotation.answer_store import UNDO, Desk
+from dal_nlp.annotation.answer_store import UNDO, AnswerStore
 from dal_nlp.annotation.answers import Label, Origin, Skip
 from dal_nlp.annotation.parsing import REASONS, write_answer
 from dal_nlp.core.errors import UserError, nearest
@@ -64,7 +64,7 @@ class _Held:
     until: float
 
 
-class Room:
+class AnnotationQueue:
     """A run folder that several people answer in while a model trains; every method may be called by any thread.
 
     Args:
@@ -73,7 +73,7 @@ class Room:
         clock: Seconds that only go forward.
     """
 
-    def __init__(self, desk: Desk, ledger: Ledger, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, desk: AnswerStore, ledger: Ledger, clock: Callable[[], float] = time.monotonic) -> None:
         self.desk, self._ledger, self._clock = desk, ledger, clock
         self._changed = threading.Condition()
         self._held: dict[str, _Held] = {}

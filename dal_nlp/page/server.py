@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.page.connections import Brake
-from dal_nlp.page.queue import Given, Json, Room
+from dal_nlp.page.queue import AnnotationQueue, Given, Json
 from dal_nlp.report.html import render
 
 #: Bytes of the longest request: the longest answer (see ``answers.LONGEST_ANSWER``) as JSON, and some.
@@ -90,7 +90,7 @@ def token_of(folder: Path) -> str:
     return token
 
 
-def make_app(room: Room, token: str, hosts: list[str]) -> FastAPI:
+def make_app(room: AnnotationQueue, token: str, hosts: list[str]) -> FastAPI:
     """Return the application.
 
     Args:

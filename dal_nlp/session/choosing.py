@@ -10,7 +10,7 @@ from dal_nlp.ledger.events import PseudoLabelsEvent, QueryEvent, RemainderEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Positions
-from dal_nlp.session.context import Workspace
+from dal_nlp.session.context import Context
 from dal_nlp.session.query import query
 from dal_nlp.strategies.base import Selection
 from dal_nlp.strategies.pseudo_labels import Policy
@@ -25,7 +25,7 @@ class RoundChoice:
         round: Whose choice it is.
     """
 
-    def __init__(self, work: Workspace, ledger: Ledger, round: int) -> None:
+    def __init__(self, work: Context, ledger: Ledger, round: int) -> None:
         self._work, self._ledger, self._state, self._round = work, ledger, ledger.state, round
         self._policy = work.pseudo_labels(round)
         # A fit that a crash left behind was made without pseudo-labels where there are none in the ledger.

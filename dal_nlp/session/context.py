@@ -34,7 +34,7 @@ from dal_nlp.pretrained.tokenizers import check_vocabulary
 from dal_nlp.report.tracking import check_tracker
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.evaluation import Evaluation
-from dal_nlp.session.inputs import Answers, Files
+from dal_nlp.session.inputs import Answers, RunInputs
 from dal_nlp.session.query import draw_candidates
 from dal_nlp.session.stopping import check_metrics
 from dal_nlp.session.training_set import TrainingSet
@@ -51,7 +51,7 @@ READ = 200
 COLLAPSE_SAMPLE = 500
 
 
-class Workspace:
+class Context:
     """The files, the objects and the fixed facts of one run.
 
     Args:
@@ -87,7 +87,7 @@ class Workspace:
         self._policy = make_policy(config.pseudo_labels)
         self.oracle = _as_oracle(oracle) if oracle is not None else make_oracle(config.oracle)
         self._check_names()
-        files = Files(config, folder, ledger, self.task, self.oracle, progress)
+        files = RunInputs(config, folder, ledger, self.task, self.oracle, progress)
         self.config, self.corpus, self.given = files.config, files.corpus, files.given
         source = resolve(config.model, progress, config.revision)
         self.task.check_model(source)
@@ -95,7 +95,7 @@ class Workspace:
         self._note = files.note
         for remark in check_vocabulary(self.task.tokenizer, self._some_texts(), source):
             files.note(remark)
-        files.hold_fast()
+        files.record()
         self._load(source)
         if config.training.mode == "head" and Capability.DRAWS in self._initial.requires | self._strategy.requires:
             files.note("The encoder is frozen, so draws are those of the output layer alone (draws.kind head).")

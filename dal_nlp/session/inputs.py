@@ -1,4 +1,4 @@
-"""The files of a run: read, checked against each other and against what the run folder holds, and held fast."""
+"""The files of a run: read, checked against each other and against what the run folder holds, and recorded."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -24,7 +24,7 @@ from dal_nlp.session.config import RunConfig
 from dal_nlp.session.folder import refuse_differences, write_config
 
 
-class Files:
+class RunInputs:
     """What a run reads.
 
     Args:
@@ -200,7 +200,7 @@ class Files:
         self.config = self.config.model_copy(update={"budget": there})
         self._remarks.append(f"{text} and was capped.")
 
-    def hold_fast(self) -> None:
+    def record(self) -> None:
         """Write down what is new."""
         state = self._ledger.state
         dump = self._given_config.model_dump(mode="json", exclude={"out"})

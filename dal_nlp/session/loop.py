@@ -34,7 +34,7 @@ from dal_nlp.report.tracking import Tracking, settings
 from dal_nlp.session import stopping
 from dal_nlp.session.choosing import RoundChoice
 from dal_nlp.session.config import RunConfig
-from dal_nlp.session.context import Workspace
+from dal_nlp.session.context import Context
 from dal_nlp.session.folder import choose_folder, continued, sweep_folder
 from dal_nlp.session.result import Result
 from dal_nlp.strategies.base import Strategy
@@ -95,7 +95,7 @@ class Session:
             sweep_folder(folder)
             if self._on_event is not None and is_main():
                 self._ledger.subscribe(self._on_event)
-            self._work = work = Workspace(self.config, folder, self._ledger, *self._parts, self._progress)
+            self._work = work = Context(self.config, folder, self._ledger, *self._parts, self._progress)
             self._tracked = opened.enter_context(Tracking(self.config.track, folder, work.config, self._state.metrics))
             self._draw_audit()
             if work.oracle.ahead and not self._state.queries:

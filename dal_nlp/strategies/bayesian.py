@@ -66,7 +66,7 @@ class MeanStd(Scored):
 class VariationRatio(Scored):
     """How many draws vote against the most voted outcome: 1 - max_c #{k: argmax p_k = c} / K.
 
-    There are only K different scores, so ties are many, and drawn by lot.
+    There are only K different scores, so ties are many, and drawn at random.
 
     Reads: draws.
     Cost: K passes, O(N K C); K votes an example in memory, whatever the number of outcomes.

@@ -94,5 +94,5 @@ def by_turns(labels: Positions, k: int, rng: np.random.Generator) -> Positions:
     turns = np.empty(len(labels), dtype=np.int64)
     grouped = np.argsort(of, kind="stable")
     turns[grouped] = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    rank = np.lexsort((rng.permutation(len(sizes)), sizes)).argsort()  # of each cluster by size, ties by lot
+    rank = np.lexsort((rng.permutation(len(sizes)), sizes)).argsort()  # of each cluster by size, ties at random
     return shuffled[np.lexsort((rank[of], turns))[:k]]

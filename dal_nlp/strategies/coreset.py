@@ -17,7 +17,7 @@ class Coreset(Strategy):
 
     argmax_i min_{j labelled or chosen} |h_i - h_j|. The largest distance that is left is at most twice the least that
     any k picks could leave. It seeks what is far off, and so outliers too. Without labelled examples the first pick is
-    drawn by lot (the bound holds whichever it is). A score is the distance at the time of the pick; for a first pick by
+    drawn at random (the bound holds for any). A score is the distance at the time of the pick; for a first pick by
     lot, that of the example farthest from it.
 
     Reads: embedding (of the labelled examples too).

@@ -25,7 +25,7 @@ class Dual(Strategy):
     are compared by the BLEU variance of what the model writes about them under the draws. The pick is the one that
     varies most below ``degenerate``, or the one that IDDS puts first where none is below. All of them count as labelled
     for IDDS from then on, and none is looked at again. The second half is drawn from all that have not been picked; it
-    also fills up where the first half has run through the pool. A score is the BLEU variance, 0 for those by lot.
+    also fills up where the first half has run through the pool. A score is the BLEU variance, 0 for those at random.
 
     Which documents are compared does not depend on which of them are picked, so that all of them are written about in
     one go.

@@ -1,4 +1,4 @@
-"""The greedy choosers' table: how far each vector is from the nearest pick; several processes mind a part each."""
+"""The greedy choosers' table: how far each vector is from the nearest pick; each of several processes has a part."""
 
 from collections.abc import Callable
 
@@ -45,7 +45,7 @@ class Nearest:
             self._distances[i - self._part.start] = own
 
     def farthest(self, rng: np.random.Generator) -> tuple[int, float]:
-        """Return a vector of the largest distance, one of them by lot where several are equal, and that distance.
+        """Return a vector of the largest distance, one of them at random where several are equal, and that distance.
 
         Raises:
             BrokenModelError: A distance is NaN.

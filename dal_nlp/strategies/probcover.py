@@ -23,12 +23,12 @@ class ProbCover(Strategy):
     """Greedy covering: each pick is the example with the most uncovered examples closer than delta.
 
     Embeddings have length one. An example is covered when a labelled or chosen one is closer than delta. Greedy covers
-    at least 1 - 1/e of what the best k balls could. Once all is covered, the rest is drawn by lot. A score is the
+    at least 1 - 1/e of what the best k balls could. Once all is covered, the rest is drawn at random. A score is the
     number of examples newly covered. Needs no labels, so it can start a run.
 
     delta is the largest radius at which a share ``purity`` of balls is pure: all of one k-means cluster, which stands
     for the class. A ball is pure up to the nearest example of another cluster, so delta is a quantile of these
-    distances, taken at 2,000 examples drawn by lot.
+    distances, taken at 2,000 examples drawn at random.
 
     Reads: embedding (of the labelled examples too).
     Cost: one pass and one over the labelled examples; O(N^2 H) time: every pair once to begin with, and once more what

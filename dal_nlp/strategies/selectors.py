@@ -36,7 +36,7 @@ def top_k(scores: Scores, k: int, rng: np.random.Generator) -> Selection:
 
 
 def argmax(scores: Scores, rng: np.random.Generator) -> int:
-    """Return the position of the largest of the scores (N,), one of them by lot where several are equal.
+    """Return the position of the largest of the scores (N,), one of them at random where several are equal.
 
     Raises:
         BrokenModelError: A score is NaN.

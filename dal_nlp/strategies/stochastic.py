@@ -53,7 +53,7 @@ class Stochastic(Scored):
 
 @dataclass(frozen=True)
 class PowerBald(Stochastic, Bald):
-    """BALD by lot: p(i first) ~ BALD_i^beta.
+    """BALD at random: p(i first) ~ BALD_i^beta.
 
     The k examples with most mutual information often tell the same thing. Sampling in proportion to it costs nothing,
     does as well as BatchBALD in the paper, and is the choice for batches of 50 and more.
@@ -105,7 +105,7 @@ def softmax(scores: Scores, rng: np.random.Generator) -> Scores:
 
 
 def softrank(scores: Scores, rng: np.random.Generator) -> Scores:
-    """Return - log of the rank, (N,), 1 for the largest score; equal scores rank by lot."""
+    """Return - log of the rank, (N,), 1 for the largest score; equal scores rank at random."""
     log_weights = np.empty(len(scores))
     log_weights[descending(scores, rng)] = -np.log(np.arange(1, len(scores) + 1))
     return log_weights

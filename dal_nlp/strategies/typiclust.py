@@ -56,7 +56,7 @@ class TypiClust(Strategy):
 
 
 def visits(labels: Positions, n: int, smallest: int, rng: np.random.Generator) -> list[list[int]]:
-    """Order the clusters by rising count of labelled rows, then by falling size; equal ones by lot.
+    """Order the clusters by rising count of labelled rows, then by falling size; equal ones at random.
 
     Args:
         labels: (N + L,) the cluster of each row, the labelled last.

@@ -23,7 +23,7 @@ from dal_nlp.core.progress import Console
 from dal_nlp.ledger.events import Event
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.ledger.lines import Reader
-from dal_nlp.page.queue import Room
+from dal_nlp.page.queue import AnnotationQueue
 from dal_nlp.session.config import RunConfig
 
 #: How far the process that trains gives way to the one that people wait for (see ``os.nice``).
@@ -101,7 +101,7 @@ class Training:
         ahead: See ``Oracle``.
     """
 
-    def __init__(self, room: Room, config: RunConfig, ahead: int) -> None:
+    def __init__(self, room: AnnotationQueue, config: RunConfig, ahead: int) -> None:
         context = get_context("spawn")  # a fork would take locks and threads along
         self._room = room
         self._line, line = context.Pipe()

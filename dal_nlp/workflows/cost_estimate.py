@@ -8,7 +8,7 @@ import numpy as np
 from dal_nlp.core.text import counted, duration, size
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Positions
-from dal_nlp.session.context import Workspace
+from dal_nlp.session.context import Context
 from dal_nlp.session.query import query
 
 #: Texts of the first measurement; the second is on so many times more, again and again until it takes so many seconds.
@@ -53,7 +53,7 @@ class Estimate:
         )
 
 
-def estimate(work: Workspace, steps: int, rng: np.random.Generator) -> Estimate:
+def estimate(work: Context, steps: int, rng: np.random.Generator) -> Estimate:
     """Measure scoring and choosing on two numbers of texts, and a few training steps; what both cost alike is no rate.
 
     Args:
@@ -99,7 +99,7 @@ class _Measured:
     pool: Pool
 
 
-def _measure(work: Workspace, rows: Positions, rng: np.random.Generator) -> _Measured:
+def _measure(work: Context, rows: Positions, rng: np.random.Generator) -> _Measured:
     started = time.perf_counter()
     pool = work.pool(rows, 1)
     ready = time.perf_counter()
@@ -116,7 +116,7 @@ def _line(few_seconds: float, few: int, many_seconds: float, many: int, texts: i
     return many_seconds + slope * (texts - many)
 
 
-def _training(work: Workspace, steps: int) -> float:
+def _training(work: Context, steps: int) -> float:
     """Return the seconds of a fit, from steps as large as they will be, on the labels there are again and again."""
     examples, weights = work.training.of_round(0)
     if steps:

@@ -20,7 +20,7 @@ from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.trainer import number_of_steps
 from dal_nlp.models.vectors import Positions
 from dal_nlp.session.config import RunConfig
-from dal_nlp.session.context import Workspace
+from dal_nlp.session.context import Context
 from dal_nlp.session.folder import choose_folder
 from dal_nlp.session.query import query
 from dal_nlp.strategies import bayesian, probes
@@ -115,7 +115,7 @@ def rehearse(config: RunConfig, progress: Progress | None = None) -> Rehearsal:
         _compare(config, folder, progress)
         tiny = config.model_copy(update={"training": _tiny(config.training)})
         with Ledger(folder) as ledger:
-            work = Workspace(tiny, folder, ledger, None, None, None, None, progress)
+            work = Context(tiny, folder, ledger, None, None, None, None, progress)
             started = time.perf_counter()
             left = _round(work, ledger)
             seconds = time.perf_counter() - started
@@ -131,7 +131,7 @@ def _compare(config: RunConfig, folder: Path, progress: Progress) -> None:
     if (run / "cache").is_dir():
         shutil.copytree(run / "cache", folder / "cache")
     with Ledger(folder) as ledger:
-        Workspace(config, folder, ledger, None, None, None, None, progress)
+        Context(config, folder, ledger, None, None, None, None, progress)
     (folder / "ledger.jsonl").unlink()
 
 
@@ -139,7 +139,7 @@ def _tiny(training: TrainingConfig) -> TrainingConfig:
     return training.model_copy(update={"min_steps": STEPS, "epochs": 1e-9})
 
 
-def _round(work: Workspace, ledger: Ledger) -> Positions:
+def _round(work: Context, ledger: Ledger) -> Positions:
     """Choose with the pretrained model, label, train, choose again, and predict; return the rows not labelled."""
     rng = generator(work.config.seed, 0, "rehearsal")
     few = rng.permutation(work.candidates(0))[:ROWS]
@@ -154,7 +154,7 @@ def _round(work: Workspace, ledger: Ledger) -> Positions:
     return few
 
 
-def _compare_draws(work: Workspace, rows: Positions) -> tuple[float, float] | None:
+def _compare_draws(work: Context, rows: Positions) -> tuple[float, float] | None:
     """Return mean BALD over rows of the pool and its Spearman correlation with entropy (0 where either is constant).
 
     A correlation near 1 says that the draws tell nothing that entropy does not.
@@ -167,13 +167,13 @@ def _compare_draws(work: Workspace, rows: Positions) -> tuple[float, float] | No
     return float(bald.mean()), float(np.corrcoef(rankdata(bald), rankdata(entropy))[0, 1])
 
 
-def _choose(work: Workspace, few: Positions, round: int, rng: np.random.Generator) -> Selection:
+def _choose(work: Context, few: Positions, round: int, rng: np.random.Generator) -> Selection:
     name, strategy = work.strategy(round)
     k = min(LABELS, len(few))
     return query(name, strategy, work.pool(few, round), k, rng, work.config.query)
 
 
-def _label(work: Workspace, ledger: Ledger, picked: Positions) -> None:
+def _label(work: Context, ledger: Ledger, picked: Positions) -> None:
     """Write down a query and its answers, as the loop does."""
     ids, name = work.ids(picked), work.config.initial_strategy
     ledger.append(QueryEvent(round=0, ids=ids, scores=[0.0] * len(ids), texts=work.texts(ids), strategy=name))
@@ -183,7 +183,7 @@ def _label(work: Workspace, ledger: Ledger, picked: Positions) -> None:
 
 
 def _summary(
-    work: Workspace, config: RunConfig, seconds: float, bald: tuple[float, float] | None, remarks: Sequence[str]
+    work: Context, config: RunConfig, seconds: float, bald: tuple[float, float] | None, remarks: Sequence[str]
 ) -> Rehearsal:
     """Count what the run would do; ``config`` has the training as it will be."""
     given = len(work.given["labeled"]) if "labeled" in work.given else 0

@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dal_nlp.annotation.answer_store import Desk
+from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.annotation.sheet_files import SUSPECTS, write_sheet
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import Unsupported, UserError
@@ -33,7 +33,7 @@ FOLDS = 5
 C = 0.1
 
 
-def find_suspects(desk: Desk, progress: Progress) -> tuple[list[dict[str, Any]], int]:
+def find_suspects(desk: AnswerStore, progress: Progress) -> tuple[list[dict[str, Any]], int]:
     """Return the labels that are likely wrong, the likeliest first, and how many labels were looked at.
 
     Each is {"id", "target" (what the model says), "confidence" (its probability), "doubt" (one minus that of the
@@ -70,7 +70,7 @@ def find_suspects(desk: Desk, progress: Progress) -> tuple[list[dict[str, Any]],
     return rows, len(ids)
 
 
-def _labelled(desk: Desk) -> tuple[list[str], list[Target]]:
+def _labelled(desk: AnswerStore) -> tuple[list[str], list[Target]]:
     """Return the bought labels that several examples share."""
     counts = Counter(desk.state.answers.values())
     ids = [id for id, label in desk.state.answers.items() if counts[label] > 1]
@@ -82,7 +82,7 @@ def _labelled(desk: Desk) -> tuple[list[str], list[Target]]:
     return ids, labels
 
 
-def _embeddings(desk: Desk, ids: Sequence[str], progress: Progress) -> NDArray[np.float32]:
+def _embeddings(desk: AnswerStore, ids: Sequence[str], progress: Progress) -> NDArray[np.float32]:
     """Return what the pretrained encoder makes of some examples, (N, H)."""
     source = resolve(desk.config.model, progress)
     desk.task.tokenizer = load_tokenizer(source)
@@ -101,13 +101,13 @@ def out_of_fold(x: NDArray[np.float32], y: NDArray[np.int64], seed: int) -> NDAr
     return np.asarray(cross_val_predict(model, x, y, cv=cut, method="predict_proba"), dtype=np.float64)
 
 
-def write_suspects(desk: Desk, rows: Sequence[dict[str, Any]]) -> Path:
+def write_suspects(desk: AnswerStore, rows: Sequence[dict[str, Any]]) -> Path:
     """Write down what was found, and a sheet of it for people; what they fill in settles the label."""
     desk.note_suspects(rows)
     return write_sheet(desk.folder, SUSPECTS, [_row(desk, row) for row in rows])
 
 
-def _row(desk: Desk, row: dict[str, Any]) -> dict[str, Any]:
+def _row(desk: AnswerStore, row: dict[str, Any]) -> dict[str, Any]:
     example = desk.example(row["id"])
     own = (ID, "label", "suggestion", "doubt", "characters", ANSWER, NOTE)
     columns = [f"{name} (text)" if name in own else name for name in desk.task.columns()]

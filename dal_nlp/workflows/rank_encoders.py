@@ -13,7 +13,7 @@ from dal_nlp.core.rng import generator
 from dal_nlp.learners.head_learner import HeadLearner
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.session.config import RunConfig
-from dal_nlp.session.context import Workspace
+from dal_nlp.session.context import Context
 
 #: Most labelled texts on which encoders are compared, and texts that are timed.
 MOST, TIMED = 300, 64
@@ -69,7 +69,7 @@ def _judge(config: RunConfig, name: str, progress: Progress) -> RankedEncoder:
         folder = Path(temporary) / "run"
         folder.mkdir()
         with Ledger(folder) as ledger:
-            work = Workspace(RunConfig.of({**values, **own}), folder, ledger, None, None, None, None, progress)
+            work = Context(RunConfig.of({**values, **own}), folder, ledger, None, None, None, None, progress)
             learner = work.learner
             assert isinstance(learner, HeadLearner)
             data = work.evaluation.known_labels()

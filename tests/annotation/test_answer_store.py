@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 
 from dal_nlp import UserError
-from dal_nlp.annotation.answer_store import Desk, open_desk
+from dal_nlp.annotation.answer_store import AnswerStore, open_answer_store
 from tests.waiting_runs import state
 
 Waiting = Callable[[str], Path]
 
 
-def says(desk: Desk, id: str, who: str, text: str, final: bool = False) -> None:
+def says(desk: AnswerStore, id: str, who: str, text: str, final: bool = False) -> None:
     desk.write(desk.read(id, text, desk.origin(who, "terminal", final=final)))
 
 
 def test_the_queue_is_what_nobody_has_answered_in_the_order_of_the_round(waiting: Waiting) -> None:
-    with open_desk(waiting("sentiment") / "run") as desk:
+    with open_answer_store(waiting("sentiment") / "run") as desk:
         ids = list(desk.state.queries[0].ids)
         assert desk.queue("anna") == ids
         says(desk, ids[1], "ben", "skip")
@@ -29,7 +29,7 @@ def test_the_queue_is_what_nobody_has_answered_in_the_order_of_the_round(waiting
 
 def test_an_earlier_decision_is_put_back_as_it_was(waiting: Waiting) -> None:
     folder = waiting("sentiment")
-    with open_desk(folder / "run") as desk:
+    with open_answer_store(folder / "run") as desk:
         id = desk.state.waiting[0]
         says(desk, id, "anna", "positive")
         says(desk, id, "ben", "negative")
@@ -49,14 +49,14 @@ def test_an_earlier_decision_is_put_back_as_it_was(waiting: Waiting) -> None:
 
 
 def test_folders_that_are_no_runs(tmp_path: Path, waiting: Waiting) -> None:
-    with pytest.raises(UserError, match="no ledger"), open_desk(tmp_path):
+    with pytest.raises(UserError, match="no ledger"), open_answer_store(tmp_path):
         pass
     (tmp_path / "ledger.jsonl").touch()
-    with pytest.raises(UserError, match="has not begun"), open_desk(tmp_path):
+    with pytest.raises(UserError, match="has not begun"), open_answer_store(tmp_path):
         pass
     folder = waiting("sentiment") / "run"
     (folder / "cache" / "pool.arrow").unlink()
-    with open_desk(folder) as desk, pytest.raises(UserError, match="no copy of its pool"):
+    with open_answer_store(folder) as desk, pytest.raises(UserError, match="no copy of its pool"):
         desk.example(desk.state.waiting[0])
-    with open_desk(folder) as desk, pytest.raises(UserError, match="has not asked about"):
+    with open_answer_store(folder) as desk, pytest.raises(UserError, match="has not asked about"):
         desk.require("s9")

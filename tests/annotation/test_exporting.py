@@ -9,7 +9,7 @@ import pytest
 
 from dal_nlp import UserError
 from dal_nlp.annotation import label_studio_format as label_studio
-from dal_nlp.annotation.answer_store import Desk, open_desk
+from dal_nlp.annotation.answer_store import AnswerStore, open_answer_store
 from dal_nlp.annotation.exporting import NAMES, export
 from dal_nlp.annotation.ingesting import Ingested, ingest
 from dal_nlp.joins.tool_rows import Columns
@@ -23,7 +23,7 @@ FORMATS = sorted(NAMES)
 
 def answered(folder: Path, task: str) -> dict[str, Any]:
     """Answer what a run waits for by hand; return the answers."""
-    with open_desk(folder / "run") as desk:
+    with open_answer_store(folder / "run") as desk:
         for id in list(desk.state.waiting):
             desk.write(desk.read(id, typed(task)[id], desk.origin("anna", "terminal")))
         return dict(desk.state.answers)
@@ -34,11 +34,11 @@ def out(folder: Path, format: str) -> Path:
 
 
 def write(folder: Path, format: str, which: Any = "labels") -> int:
-    return export(Desk(folder / "run", state(folder)), format, which, out(folder, format))
+    return export(AnswerStore(folder / "run", state(folder)), format, which, out(folder, format))
 
 
 def read(folder: Path, source: Path, format: str, by: str | None = None) -> Ingested:
-    with open_desk(folder / "run") as desk:
+    with open_answer_store(folder / "run") as desk:
         return ingest(desk, source, format, by)
 
 
@@ -50,7 +50,7 @@ def test_there_and_back(waiting: Waiting, tmp_path: Path, task: str, format: str
     assert write(folder, format) == 4
     again = read(folder, out(folder, format), format)
     assert (again.new, again.known, again.problems) == (0, 4, [])
-    with open_desk(folder / "run") as desk:
+    with open_answer_store(folder / "run") as desk:
         for id in answers:
             desk.remove(id, "anna", "test")
     assert len(state(folder).waiting) == 4
@@ -67,7 +67,7 @@ def test_another_run_trains_on_what_was_exported(waiting: Waiting, task: str, fo
     folder = waiting(task)
     answers = answered(folder, task)
     write(folder, format)
-    desk = Desk(folder / "run", state(folder))
+    desk = AnswerStore(folder / "run", state(folder))
     corpus = read_corpus(str(out(folder, format)), desk.task, desk.config, None, "labeled", need_targets=True)
     assert dict(zip(corpus.dataset["id"], corpus.targets(), strict=True)) == answers
 
@@ -97,7 +97,7 @@ def test_a_sheet_of_somebody_else_is_disputed_and_not_taken_over(waiting: Waitin
         assert read(folder, sheet, "csv", name).new == 1
         assert read(folder, sheet, "csv", name).new == 0
     assert state(folder).answers == {id: "positive"}
-    assert Desk(folder / "run", state(folder)).disputed() == [id]
+    assert AnswerStore(folder / "run", state(folder)).disputed() == [id]
     missing, disputed = run("sentiment", folder).remarks
     assert "missing: 3. " in missing and disputed.startswith("Disputed: 1; ")
 
@@ -164,7 +164,7 @@ def test_the_second_annotators_agreement_is_kept_too(waiting: Waiting) -> None:
             rows[0]["answer"] = "negative"
         asking.write(folder / f"{who}.jsonl", rows)
         assert read(folder, folder / f"{who}.jsonl", "jsonl").new == 4
-    (pair,) = by_pair(Desk(folder / "run", state(folder)))
+    (pair,) = by_pair(AnswerStore(folder / "run", state(folder)))
     assert (pair.count, pair.same, pair.value) == (4, 0.75, 0.5)
 
 
@@ -173,7 +173,7 @@ def test_an_answer_to_a_removed_example_is_refused(waiting: Waiting) -> None:
     answered(folder, "sentiment")
     run("sentiment", folder)
     id = next(iter(state(folder).answers))
-    with open_desk(folder / "run") as desk:
+    with open_answer_store(folder / "run") as desk:
         desk.remove(id, "anna", "test")
         with pytest.raises(UserError, match="back in the pool"):
             desk.require(id)
@@ -200,7 +200,7 @@ def test_the_labelling_interface_is_xml_with_the_columns_of_the_task(waiting: Wa
     from xml.etree import ElementTree
 
     folder = waiting(task)
-    desk = Desk(folder / "run", state(folder))
+    desk = AnswerStore(folder / "run", state(folder))
     view = ElementTree.fromstring(label_studio.interface(desk.task))
     assert {text.get("value") for text in view.iter("Text")} == {f"${name}" for name in desk.task.columns()}
 
@@ -229,7 +229,7 @@ def test_nothing_is_exported_of_nothing(waiting: Waiting) -> None:
     with pytest.raises(UserError, match="nothing to export"):
         write(folder, "csv")
     with pytest.raises(UserError, match="did you mean 'jsonl'"):
-        export(Desk(folder / "run", state(folder)), "jsnl", "all", folder / "x")
+        export(AnswerStore(folder / "run", state(folder)), "jsnl", "all", folder / "x")
 
 
 @pytest.mark.parametrize("format", ["csv", "jsonl", "hf-dataset"])
@@ -238,7 +238,7 @@ def test_all_columns_of_the_pool_go_along_as_far_as_its_file_still_has_them(wait
 
     folder = waiting("sentiment")
     answered(folder, "sentiment")
-    desk = Desk(folder / "run", state(folder))
+    desk = AnswerStore(folder / "run", state(folder))
     rows = asking.rows_of("sentiment", 24)
     pool = asking.write(folder / "pool.jsonl", [{"day": n, "tags": ["a"], **row} for n, row in enumerate(rows)])
     desk.config = desk.config.model_copy(update={"data": pool})
@@ -257,7 +257,7 @@ def test_all_columns_of_the_pool_go_along_as_far_as_its_file_still_has_them(wait
 def test_ids_of_other_texts_and_foreign_ids(waiting: Waiting) -> None:
     folder = waiting("sentiment")
     ids = state(folder).waiting
-    with open_desk(folder / "run") as desk:
+    with open_answer_store(folder / "run") as desk:
         texts = [desk.example(id)["text"] for id in ids]
     rotated = [
         {"id": id, "text": text, "label": "positive"} for id, text in zip(ids, texts[1:] + texts[:1], strict=True)
@@ -285,7 +285,7 @@ def test_another_interface_of_label_studio(waiting: Waiting) -> None:
     file.write_text(json.dumps([task(two, "mood", "topic")]))
     with pytest.raises(UserError, match=r"no control 'answer' but 'mood', 'topic'.*--label-column"):
         read(folder, file, "label-studio")
-    with open_desk(folder / "run") as desk:
+    with open_answer_store(folder / "run") as desk:
         assert ingest(desk, file, "label-studio", None, Columns(answer="topic")).new == 1
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dal_nlp.annotation import make_oracle
-from dal_nlp.annotation.answer_store import open_desk
+from dal_nlp.annotation.answer_store import open_answer_store
 from dal_nlp.annotation.label_studio_client import Annotation
 from dal_nlp.core.errors import UserError
 from tests import waiting_runs as asking
@@ -181,7 +181,7 @@ def test_a_later_answer_elsewhere_outlives_the_annotation(tmp_path: Path) -> Non
     end = run(server, "sentiment", tmp_path)
     (id, *_) = server.ids()
     other = {"negative": "positive", "positive": "negative"}[end.labels[id]]
-    with open_desk(tmp_path / "run") as desk:
+    with open_answer_store(tmp_path / "run") as desk:
         desk.write(desk.read(id, other, desk.origin("ben", "relabel", final=True)))
     assert run(server, "sentiment", tmp_path).labels[id] == other
 
@@ -198,7 +198,7 @@ def test_what_was_removed_is_put_as_a_new_task(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         run(server, "sentiment", tmp_path)
     (id, *_) = server.ids()
-    with open_desk(tmp_path / "run") as desk:
+    with open_answer_store(tmp_path / "run") as desk:
         desk.remove(id, "ben", "relabel")
     server.person = answering("sentiment", 4)
     end = run(server, "sentiment", tmp_path, rounds=0)

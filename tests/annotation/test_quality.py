@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dal_nlp.annotation.answer_store import Desk
+from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.annotation.quality import Agreement, by_label, by_pair, measure
 from dal_nlp.ledger.events import read_event
 from tests.waiting_runs import state
@@ -13,10 +13,10 @@ from tests.waiting_runs import state
 Waiting = Callable[[str], Path]
 
 
-def desk_with(waiting: Waiting, task: str, answers: dict[str, list[object]]) -> Desk:
+def desk_with(waiting: Waiting, task: str, answers: dict[str, list[object]]) -> AnswerStore:
     """A desk on which people have answered the same examples; None is a refusal."""
     folder = waiting(task)
-    desk = Desk(folder / "run", state(folder))
+    desk = AnswerStore(folder / "run", state(folder))
     for by, given in answers.items():
         for i, answer in enumerate(given):
             said = {"reason": "unsure"} if answer is None else {"target": answer}

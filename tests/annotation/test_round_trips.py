@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dal_nlp import RunConfig
-from dal_nlp.annotation.answer_store import Desk
+from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.annotation.exporting import NAMES, export
 from dal_nlp.data.corpus import read_corpus, read_pool
 from dal_nlp.joins.joined_answers import read_answers
@@ -47,7 +47,7 @@ IDS = TEXTS.map(str.strip).filter(lambda id: id and not is_missing(id))
 ROWS = st.lists(st.tuples(IDS, TEXTS, LABELS), min_size=2, max_size=4, unique_by=(lambda r: r[0], lambda r: r[1]))
 
 
-def desk_of(rows: list[tuple[str, str, str]], config: RunConfig, folder: Path) -> Desk:
+def desk_of(rows: list[tuple[str, str, str]], config: RunConfig, folder: Path) -> AnswerStore:
     """What ``export`` reads of a run in which every text was answered."""
     examples = {id: {"id": id, "text": text, "pair": None} for id, text, _ in rows}
     events = {id: SimpleNamespace(answered=True, target=label, by="anna", at="", note="") for id, _, label in rows}
@@ -56,7 +56,7 @@ def desk_of(rows: list[tuple[str, str, str]], config: RunConfig, folder: Path) -
     )
     task = Classification(labels=sorted({label for *_, label in rows}))
     return cast(
-        Desk, SimpleNamespace(folder=folder, state=state, task=task, config=config, example=examples.__getitem__)
+        AnswerStore, SimpleNamespace(folder=folder, state=state, task=task, config=config, example=examples.__getitem__)
     )
 
 

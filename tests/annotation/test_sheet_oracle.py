@@ -131,24 +131,24 @@ def test_corrections_are_read_after_the_end_and_train_once_the_run_goes_on(folde
 
 
 def test_a_later_correction_elsewhere_outlives_the_sheet(folder: Path) -> None:
-    from dal_nlp.annotation.answer_store import open_desk
+    from dal_nlp.annotation.answer_store import open_answer_store
 
     (id, *_) = [row["id"] for row in read_csv(sheet(folder))]
     fill(sheet(folder), {id: "positive"})
     run("sentiment", folder)
-    with open_desk(folder / "run") as desk:
+    with open_answer_store(folder / "run") as desk:
         desk.write(desk.read(id, "negative", desk.origin("ben", "relabel", final=True)))
     assert run("sentiment", folder).labels[id] == "negative"
 
 
 def test_an_answer_that_was_removed_is_asked_for_again_in_a_new_sheet(folder: Path) -> None:
-    from dal_nlp.annotation.answer_store import open_desk
+    from dal_nlp.annotation.answer_store import open_answer_store
 
     (id, *_) = [row["id"] for row in read_csv(sheet(folder))]
     for name in ("round-000.csv", "round-000.jsonl"):
         fill(sheet(folder), {id: "positive"}) if name.endswith("csv") else None
     run("sentiment", folder)
-    with open_desk(folder / "run") as desk:
+    with open_answer_store(folder / "run") as desk:
         desk.remove(id, "ben", "relabel")
     result = run("sentiment", folder)
     assert id in result.pending and id not in result.labels
@@ -182,12 +182,12 @@ def test_an_id_of_another_round_answers_nothing(folder: Path) -> None:
 
 
 def test_an_old_sheet_does_not_answer_what_is_back_in_the_pool(folder: Path) -> None:
-    from dal_nlp.annotation.answer_store import open_desk
+    from dal_nlp.annotation.answer_store import open_answer_store
 
     fill(sheet(folder), typed("sentiment"))
     run("sentiment", folder)
     (id, label), *_ = state(folder).answers.items()
-    with open_desk(folder / "run") as desk:
+    with open_answer_store(folder / "run") as desk:
         desk.remove(id, "anna", "test")
     assert len(run("sentiment", folder).remarks) == 1  # the row is as it was
     fill(sheet(folder), {id: "negative" if label == "positive" else "positive"})
@@ -434,7 +434,7 @@ def test_numbers_that_a_spreadsheet_has_given_a_point_are_the_labels(tmp_path: P
 
 
 def test_context_columns_are_in_the_sheet_and_no_part_of_the_text(tmp_path: Path) -> None:
-    from dal_nlp.annotation.answer_store import Desk
+    from dal_nlp.annotation.answer_store import AnswerStore
     from dal_nlp.annotation.label_studio_format import data, interface
     from dal_nlp.data.examples import context_of
 
@@ -446,7 +446,7 @@ def test_context_columns_are_in_the_sheet_and_no_part_of_the_text(tmp_path: Path
     (first, *_) = asked = read_csv(sheet(tmp_path))
     assert list(first)[:4] == ["id", "text", "product", "note (context)"]
     assert {row["id"]: row["product"] for row in asked} == {row["id"]: products[row["id"]] for row in asked}
-    desk = Desk(tmp_path / "run", state(tmp_path))
+    desk = AnswerStore(tmp_path / "run", state(tmp_path))
     example = desk.example(first["id"])
     assert context_of(example) == {"product": first["product"], "note": "="}
     assert 'value="$dal_nlp_context0"' in interface(desk.task, ["product", "note"])

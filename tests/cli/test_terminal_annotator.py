@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dal_nlp.annotation.answer_store import Desk, open_desk
+from dal_nlp.annotation.answer_store import AnswerStore, open_answer_store
 from dal_nlp.answer_formats.label import numbered
 from dal_nlp_cli import terminal_annotator as sitting
 from dal_nlp_cli.keys import forget
-from dal_nlp_cli.terminal_annotator import CUT, Sitting
+from dal_nlp_cli.terminal_annotator import CUT, LabelingSession
 from tests.waiting_runs import typed
 
 Waiting = Callable[[str], Path]
@@ -22,7 +22,7 @@ Sit = Callable[..., None]
 def sit(monkeypatch: pytest.MonkeyPatch) -> Sit:
     """Return what types lines at a sitting over what is waiting; the input ends after them."""
 
-    def type_lines(desk: Desk, *lines: str, queue: list[str] | None = None, keep: bool = False) -> None:
+    def type_lines(desk: AnswerStore, *lines: str, queue: list[str] | None = None, keep: bool = False) -> None:
         left: Iterator[str] = iter(lines)
 
         def read(prompt: str) -> str:
@@ -32,7 +32,7 @@ def sit(monkeypatch: pytest.MonkeyPatch) -> Sit:
                 raise EOFError from None
 
         monkeypatch.setattr("builtins.input", read)
-        Sitting(desk, "anna", False, keep, keep).work_through(queue or desk.state.waiting)
+        LabelingSession(desk, "anna", False, keep, keep).work_through(queue or desk.state.waiting)
 
     return type_lines
 
@@ -43,7 +43,7 @@ def test_a_line_that_a_terminal_cuts_off_is_no_answer(
 ) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr(sitting, "forget", lambda: False)
-    with open_desk(waiting("summarization") / "run") as desk:
+    with open_answer_store(waiting("summarization") / "run") as desk:
         sit(desk, "é" * (CUT // 2) + "x" + "y" * more)
         assert not desk.state.given and "write it with :edit" in capsys.readouterr().out
         sit(desk, "x" * (CUT - 1))
@@ -56,7 +56,7 @@ def test_what_was_typed_before_a_text_is_shown_does_not_answer_it(
     dropped: list[bool] = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr(sitting, "forget", lambda: dropped.append(True) or True)
-    with open_desk(waiting("summarization") / "run") as desk:
+    with open_answer_store(waiting("summarization") / "run") as desk:
         sit(desk, "the film was good")
         assert len(dropped) == 2 and "What was typed before is left out" in capsys.readouterr().out
 
@@ -85,7 +85,7 @@ def test_the_number_that_is_shown_is_the_label_that_is_stored(labels: list[str],
 
 
 def test_a_number_wins_over_a_label_that_looks_like_it(waiting: Waiting, sit: Sit) -> None:
-    with open_desk(waiting("sentiment") / "run") as desk:
+    with open_answer_store(waiting("sentiment") / "run") as desk:
         desk.task.labels = ["2", "other"]
         sit(desk, "2", ":yes")
         assert list(desk.state.answers.values()) == ["other"]
@@ -107,7 +107,7 @@ def test_an_editor_whose_file_is_no_answer(
     part: str,
 ) -> None:
     monkeypatch.setattr(sitting, "_edit", edit)
-    with open_desk(waiting("summarization") / "run") as desk:
+    with open_answer_store(waiting("summarization") / "run") as desk:
         sit(desk, ":edit")
         assert not desk.state.given and part in capsys.readouterr().out
 
@@ -116,13 +116,13 @@ def test_an_editor_that_is_no_command_line_is_a_sentence(
     waiting: Waiting, sit: Sit, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("VISUAL", "vi 'half")
-    with open_desk(waiting("summarization") / "run") as desk:
+    with open_answer_store(waiting("summarization") / "run") as desk:
         sit(desk, ":edit")
         assert not desk.state.given and "The editor failed (No closing quotation)" in capsys.readouterr().out
 
 
 def test_passing_a_suspect_over_leaves_its_label(waiting: Waiting, sit: Sit) -> None:
-    with open_desk(waiting("sentiment") / "run") as desk:
+    with open_answer_store(waiting("sentiment") / "run") as desk:
         one, two, *_ = desk.state.waiting
         for id in (one, two):
             desk.write(desk.read(id, typed("sentiment")[id], desk.origin("ben", "test")))

@@ -27,7 +27,7 @@ from dal_nlp.ledger.ledger import Ledger, read_state
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.report import files as report
-from dal_nlp.session.context import Workspace
+from dal_nlp.session.context import Context
 from dal_nlp.session.loop import Result
 from dal_nlp.strategies import bayesian, probes
 from dal_nlp.tasks.classification import Classification
@@ -93,7 +93,7 @@ def test_what_is_measured_is_what_the_whole_model_gives(files: Path) -> None:
     config = settings(files, strategy="bald", rounds=1)
     Session(config).run()
     with Ledger(files / "run") as ledger:
-        work = Workspace(config, files / "run", ledger, None, None, None, None, Silent())
+        work = Context(config, files / "run", ledger, None, None, None, None, Silent())
         rows = work.candidates(1)
         ours = work.pool(rows, 2)
         tokens = work.corpus.encoded(work.task).remove_columns("target")

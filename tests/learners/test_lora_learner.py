@@ -13,7 +13,7 @@ from dal_nlp import RunConfig, Session, UserError
 from dal_nlp.core.progress import Silent
 from dal_nlp.ledger.ledger import Ledger, read_state
 from dal_nlp.models.mc_dropout import make_draws
-from dal_nlp.session.context import Workspace
+from dal_nlp.session.context import Context
 from dal_nlp.strategies import bayesian
 from tests import tiny
 from tests.ledgers import copies_after_every_write
@@ -81,7 +81,7 @@ def test_the_adapters_dropout_serves_for_draws(files: Path) -> None:
     Session(config).run()
     assert [query.strategy for query in read_state(files / "run").queries] == ["kmeans", "bald"]
     with Ledger(files / "run") as ledger:
-        work = Workspace(config, files / "run", ledger, None, None, None, None, Silent())
+        work = Context(config, files / "run", ledger, None, None, None, None, Silent())
         pool = work.pool(work.candidates(2), 2)
         (bald,) = pool.collect(bayesian.bald)
     assert bald.max() > 1e-6 and make_draws(config.draws, 0, 0).consistent

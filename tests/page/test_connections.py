@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from dal_nlp.annotation.answer_store import Desk
+from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.page import connections
 from dal_nlp.page.connections import Brake, settings
-from dal_nlp.page.queue import Room
+from dal_nlp.page.queue import AnnotationQueue
 from dal_nlp.page.server import make_app
 
 HALF = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
@@ -26,7 +26,7 @@ HALF = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 def port(waiting: Callable[[str], Path]) -> Iterator[int]:
     folder = waiting("sentiment") / "run"
     with Ledger(folder) as ledger, socket.create_server(("127.0.0.1", 0)) as listening:
-        room = Room(Desk(folder, ledger.state, ledger), ledger)
+        room = AnnotationQueue(AnswerStore(folder, ledger.state, ledger), ledger)
         served = uvicorn.Server(settings(make_app(room, "the-token", ["localhost", "127.0.0.1"])))
         thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

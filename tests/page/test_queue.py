@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dal_nlp import UserError
-from dal_nlp.annotation.answer_store import Desk
+from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.ledger.ledger import Ledger, read_state
-from dal_nlp.page.queue import PATIENCE, REMEMBERED, Given, Room
+from dal_nlp.page.queue import PATIENCE, REMEMBERED, AnnotationQueue, Given
 from tests import waiting_runs as asking
 from tests.ledgers import event
 
@@ -26,9 +26,9 @@ class Clock:
 
 
 @contextmanager
-def room_of(folder: Path, clock: Callable[[], float] | None = None) -> Iterator[Room]:
+def room_of(folder: Path, clock: Callable[[], float] | None = None) -> Iterator[AnnotationQueue]:
     with Ledger(folder) as ledger:
-        yield Room(Desk(folder, ledger.state, ledger), ledger, clock or Clock())
+        yield AnnotationQueue(AnswerStore(folder, ledger.state, ledger), ledger, clock or Clock())
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def roomy(waiting: Waiting) -> Path:
     return place / "run"
 
 
-def shown(room: Room, who: str, tab: str) -> str:
+def shown(room: AnnotationQueue, who: str, tab: str) -> str:
     item = room.next(who, tab)
     assert item is not None
     return str(item["id"])
@@ -54,7 +54,7 @@ def kinds(folder: Path, id: str) -> list[str]:
     return [event.name for event in read_state(folder).given.get(id, [])]
 
 
-def with_remainder(room: Room, ids: list[str]) -> None:
+def with_remainder(room: AnnotationQueue, ids: list[str]) -> None:
     values = {"ids": ids, "scores": [0.0] * len(ids), "texts": ids, "strategy": "random"}
     room.append([event("remainder", {"round": 0, "pool_seconds": 0.0, "choose_seconds": 0.0, "guesses": [], **values})])
 

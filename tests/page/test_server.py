@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import uvicorn
 
-from dal_nlp.annotation.answer_store import Desk
+from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.ledger.ledger import Ledger, read_state
 from dal_nlp.page import server
-from dal_nlp.page.queue import Room
+from dal_nlp.page.queue import AnnotationQueue
 from dal_nlp.page.server import LARGEST, make_app, token_of
 
 TOKEN = "the-token-of-this-test"
@@ -62,7 +62,7 @@ class Client:
 
 def serve(folder: Path, hosts: list[str]) -> Iterator[Client]:
     with Ledger(folder) as ledger, socket.create_server(("127.0.0.1", 0)) as listening:
-        room = Room(Desk(folder, ledger.state, ledger), ledger)
+        room = AnnotationQueue(AnswerStore(folder, ledger.state, ledger), ledger)
         served = uvicorn.Server(uvicorn.Config(make_app(room, TOKEN, hosts), log_level="error"))
         thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

@@ -9,7 +9,7 @@ from dal_nlp import RunConfig, UserError
 from dal_nlp.annotation.simulated import LabeledFile
 from dal_nlp.core.progress import Silent
 from dal_nlp.ledger.ledger import Ledger
-from dal_nlp.session.inputs import Files
+from dal_nlp.session.inputs import RunInputs
 from dal_nlp.tasks.classification import Classification
 from tests.tiny import write
 
@@ -21,14 +21,14 @@ POOL: Rows = [
 TEST: Rows = [{"text": "one more soup", "label": "n"}, {"text": "sun at last", "label": "p"}]
 
 
-def files(folder: Path, **rows: Rows) -> Files:
+def files(folder: Path, **rows: Rows) -> RunInputs:
     sources = {
         name: write(folder / f"{name}.jsonl", some) for name, some in {"data": POOL, "test": TEST, **rows}.items()
     }
     config = RunConfig(task="classification", **sources)
     (folder / "run").mkdir()
     with Ledger(folder / "run") as ledger:
-        return Files(config, folder / "run", ledger, Classification(), LabeledFile(), Silent())
+        return RunInputs(config, folder / "run", ledger, Classification(), LabeledFile(), Silent())
 
 
 def test_files_that_number_their_own_rows_are_named_and_taken(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from dal_nlp import Label, Oracle, Query, RunConfig, Session, Skip
 from dal_nlp.annotation import Setting
-from dal_nlp.annotation.answer_store import open_desk
+from dal_nlp.annotation.answer_store import open_answer_store
 from dal_nlp.ledger.events import RemovedEvent, read_event
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.report.summary import contents
@@ -180,7 +180,7 @@ def test_a_sheet_takes_what_was_answered_ahead_and_taken_back(waiting: Callable[
     folder = waiting("sentiment")
     asking.run("sentiment", folder, rounds=9)
     typed = asking.typed("sentiment")
-    with open_desk(folder / "run") as desk:
+    with open_answer_store(folder / "run") as desk:
         ids = list(desk.state.waiting)
         (ahead,) = [id for id in typed if id not in ids][:1]
         for id in ids:
@@ -189,7 +189,7 @@ def test_a_sheet_takes_what_was_answered_ahead_and_taken_back(waiting: Callable[
         desk._ledger.append(event("remainder", {**values, "pool_seconds": 0.0, "choose_seconds": 0.0}))  # type: ignore
         desk.write(desk.read(ahead, typed[ahead], desk.origin("anna", "page")))
     asking.run("sentiment", folder, rounds=9)
-    with open_desk(folder / "run") as desk:
+    with open_answer_store(folder / "run") as desk:
         assert desk.state.queries[1].ids[0] == ahead
         desk.remove(ahead, "anna", "page", whose="anna")
     asking.run("sentiment", folder, rounds=9)

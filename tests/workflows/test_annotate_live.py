@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dal_nlp import UserError
-from dal_nlp.annotation.answer_store import Desk
+from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.ledger.ledger import Ledger, read_state
-from dal_nlp.page.queue import Given, Room
+from dal_nlp.page.queue import AnnotationQueue, Given
 from dal_nlp.workflows.annotate_live import Followed, Training
 from tests.ledgers import event
 
@@ -18,7 +18,7 @@ from tests.ledgers import event
 class Beside(Training):
     """The side of the process that holds the ledger, without a process that trains."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: AnnotationQueue) -> None:
         self._room = room
         self._line, self.line = Pipe()
         threading.Thread(target=self._serve, daemon=True).start()
@@ -27,7 +27,7 @@ class Beside(Training):
 def test_events_go_there_and_answers_come_along(waiting: Callable[[str], Path]) -> None:
     folder = waiting("sentiment") / "run"
     with Ledger(folder) as ledger:
-        room = Room(Desk(folder, ledger.state, ledger), ledger)
+        room = AnnotationQueue(AnswerStore(folder, ledger.state, ledger), ledger)
         with Followed(folder, Beside(room).line) as followed:
             assert followed.state == ledger.state
             ids = list(ledger.state.waiting)
@@ -50,7 +50,7 @@ def test_what_cannot_be_written_or_read_ends_the_run_with_a_sentence(
 ) -> None:
     folder = waiting("sentiment") / "run"
     with Ledger(folder) as ledger:
-        room = Room(Desk(folder, ledger.state, ledger), ledger)
+        room = AnnotationQueue(AnswerStore(folder, ledger.state, ledger), ledger)
         with Followed(folder, Beside(room).line) as followed:
 
             def full(events: object) -> None:
@@ -61,7 +61,7 @@ def test_what_cannot_be_written_or_read_ends_the_run_with_a_sentence(
                 with pytest.raises(UserError, match="The disk is full"):
                     followed.append(event("note", {"text": "hello"}))
             with monkeypatch.context() as patched:
-                patched.setattr(Room, "wait", lambda *_: (folder / "gone").stat().st_size)
+                patched.setattr(AnnotationQueue, "wait", lambda *_: (folder / "gone").stat().st_size)
                 with pytest.raises(UserError, match="No such file"):
                     followed.wait([])
             followed.append(event("note", {"text": "and on"}))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dal_nlp import Unsupported, UserError
-from dal_nlp.annotation.answer_store import Desk, open_desk
+from dal_nlp.annotation.answer_store import AnswerStore, open_answer_store
 from dal_nlp.core.progress import Silent
 from dal_nlp.workflows.label_errors import find_suspects, out_of_fold, write_suspects
 from tests import waiting_runs as asking
@@ -35,7 +35,7 @@ def test_wrong_labels_are_found_and_settled(tmp_path: Path) -> None:
     other = {"positive": "negative", "negative": "positive"}
     fill(sheet, {id: other[gold[id]] if id == wrong else gold[id] for id in result.pending})
     run("sentiment", folder, initial=20, rounds=0)
-    with open_desk(folder / "run") as desk:
+    with open_answer_store(folder / "run") as desk:
         found, count = find_suspects(desk, Silent())
         assert count == 20 and all(row["target"] != desk.state.answers[row["id"]] for row in found)
         doubts = [row["doubt"] for row in found]
@@ -48,11 +48,11 @@ def test_wrong_labels_are_found_and_settled(tmp_path: Path) -> None:
     fill(path, {wrong: gold[wrong]})
     more = run("sentiment", folder, initial=20, rounds=1)
     assert more.labels[wrong] == gold[wrong]
-    assert wrong not in Desk(folder / "run", state(folder)).suspects()
+    assert wrong not in AnswerStore(folder / "run", state(folder)).suspects()
 
 
 def test_too_few_labels_and_no_labels_at_all(waiting: Waiting) -> None:
-    with open_desk(waiting("sentiment") / "run") as desk, pytest.raises(UserError, match="too few labels"):
+    with open_answer_store(waiting("sentiment") / "run") as desk, pytest.raises(UserError, match="too few labels"):
         find_suspects(desk, Silent())
-    with open_desk(waiting("qa") / "run") as desk, pytest.raises(Unsupported, match="Only labels"):
+    with open_answer_store(waiting("qa") / "run") as desk, pytest.raises(Unsupported, match="Only labels"):
         find_suspects(desk, Silent())
