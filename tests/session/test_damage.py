@@ -55,7 +55,7 @@ def run(base: Path, out: Path, **changes: Any) -> tuple[Result, str]:
         "initial": 6,
         "query_size": 4,
         "rounds": 1,
-        "training": {"min_steps": 3, "epochs": 1, "learning_rate": 1e-3},
+        "training": {"mode": "full", "min_steps": 3, "epochs": 1, "learning_rate": 1e-3},
     }
     progress = Says()
     result = Session(RunConfig.load(flags={**values, **changes}), progress=progress).run()
@@ -142,7 +142,7 @@ def test_a_checkpoint_that_has_gone_is_fitted_again_with_the_labels_of_its_round
 def test_the_rounds_before_are_fitted_again_where_one_trains_on_from_the_other(
     base: Path, tmp_path: Path, warm: bool
 ) -> None:
-    training = {"min_steps": 3, "epochs": 1, "learning_rate": 1e-3, "warm_start": warm}
+    training = {"mode": "full", "min_steps": 3, "epochs": 1, "learning_rate": 1e-3, "warm_start": warm}
     with pytest.MonkeyPatch.context() as patch:
         copies = copies_after_every_write(patch, tmp_path)
         run(base, tmp_path / "run", rounds=2, training=training)
@@ -257,7 +257,7 @@ def test_a_user_hears_of_every_event_and_reads_the_log(
             "out": str(tmp_path / "run"),
             "initial": 6,
             "rounds": 0,
-            "training": {"min_steps": 3, "epochs": 1},
+            "training": {"mode": "full", "min_steps": 3, "epochs": 1},
         }
     )
     Session(config, on_event=heard.append).run()

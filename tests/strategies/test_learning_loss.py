@@ -1,4 +1,5 @@
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,15 @@ def test_a_run_that_died_goes_on_with_the_same_head(
     assert more.labels == straight.labels
 
 
-def test_a_run_that_began_with_another_strategy_says_what_to_do(tmp_path: Path, model_folder: str) -> None:
-    run(tmp_path, model_folder, "run", strategy="margin", rounds=1)
-    with pytest.raises(Unsupported, match=r"has not learnt to predict losses.*choose another --out"):
-        run(tmp_path, model_folder, "run")
+def test_a_run_that_began_with_another_strategy_fits_its_last_model_again_with_a_head(
+    tmp_path: Path, model_folder: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = run(tmp_path, model_folder, "run", strategy="margin", rounds=1)
+    assert first.model_dir is not None and not (first.model_dir / FILE).is_file()
+    caplog.set_level(logging.INFO, "dal_nlp")
+    result = run(tmp_path, model_folder, "run")
+    assert [text for text in caplog.messages if "fitted again" in text] == [
+        "The model of round 1 is not there any more: it is fitted again."
+    ]
+    assert [query.strategy for query in read_state(result.folder).queries] == ["kmeans", "margin", "learning_loss"]
+    assert result.model_dir is not None and (result.model_dir / FILE).is_file()

@@ -191,7 +191,7 @@ def test_classes_are_balanced_by_the_labels_alone(
     model_folder: str,
     fits: list[tuple[int, list[str], list[str], list[float]]],
 ) -> None:
-    training = {"min_steps": 2, "epochs": 1, "class_weights": "balanced"}
+    training = {"mode": "full", "min_steps": 2, "epochs": 1, "class_weights": "balanced"}
     run(files, model_folder, pseudo_labels=GENEROUS, rounds=1, training=training)
     round, ids, targets, weights = fits[-1]
     assert round == 1 and len(ids) > 10
