@@ -26,7 +26,7 @@ _trusted: frozenset[str] | None = None
 def trust_only(words: Iterable[str]) -> None:
     """Have modules of the current folder run only where one of the words that were typed names their class."""
     global _trusted
-    _trusted = frozenset(part for word in words for part in re.split(r"[=,\s]+", word))
+    _trusted = frozenset(part for word in words for part in re.split(r"[=,()\s]+", word))
 
 
 def trust_all() -> None:

@@ -1,18 +1,18 @@
 """Stopping rules in words: "stable or budget=500", "plateau(window=3) and labels=200".
 
     rules = all {"or" all}          all = rule {"and" rule}          ("and" binds tighter)
-    rule  = NAME | NAME=LIMIT | NAME(OPTION=VALUE, ...) | (rules)
+    rule  = NAME | NAME=LIMIT | NAME(OPTION=VALUE, ...) | (rules)          NAME may be module:Class of the user's own
 
 ``NAME=LIMIT`` sets the first option of a rule; the others keep their defaults.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
-from typing import ClassVar
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Any, ClassVar
 
 from dal_nlp.core.errors import UserError, unknown
-from dal_nlp.core.plugins import construct
+from dal_nlp.core.plugins import construct, import_class
 from dal_nlp.session.stopping_rules import (
     AtLeast,
     Budget,
@@ -39,6 +39,9 @@ RULES: Mapping[str, type[Rule]] = {
     "stable": Stable,
     "plateau": Plateau,
 }
+
+#: What a rule of the user's own is derived from.
+RULE = "dal_nlp.session.stopping_rules:Rule"
 
 #: Words, signs and numbers of the longest sentence; brackets within brackets.
 MOST_TOKENS, DEEPEST = 1000, 50
@@ -109,6 +112,18 @@ def leaves(rule: Rule) -> Iterator[Rule]:
         yield rule
 
 
+def _rule_class(name: str) -> type[Any]:
+    """Return the class of a rule by its name or as ``module:Class``; raises ``UserError``."""
+    if name in RULES:
+        return RULES[name]
+    if ":" not in name:
+        raise unknown("stopping rule", name, RULES)
+    kind = import_class("stopping rule", name, {}, RULE)
+    if not (is_dataclass(kind) and fields(kind)):
+        raise UserError(f"{name} is no stopping rule: make it a frozen dataclass whose first field is its limit.")
+    return kind
+
+
 class _Reader:
     """Reads rules off a list of tokens, one after the other."""
 
@@ -171,13 +186,13 @@ class _Reader:
                 raise self.expected("')'")
             return inner
         name = self.word("a rule")
-        if name not in RULES:
-            raise unknown("stopping rule", name, RULES)
-        limit, *_ = fields(RULES[name])
+        kind = _rule_class(name)
+        limit, *_ = fields(kind)
         options = self.options(limit.name)
         if limit.default is MISSING and limit.name not in options:
             raise UserError(f"The stopping rule {name!r} has no limit: write {name}=NUMBER.")
-        return construct("stopping rule", RULES[name], options)
+        rule: Rule = construct("stopping rule", kind, options)
+        return rule
 
     def options(self, limit: str) -> dict[str, str]:
         """Read what comes after a name."""

@@ -64,9 +64,16 @@ class History:
 
 @dataclass(frozen=True)
 class Rule(ABC):
-    """A reason to stop; its first field is its limit."""
+    """A reason to stop, a frozen dataclass; its first field is its limit.
+
+    One of the user's own is written ``module:Class`` in ``--stop``, with options as those of the package have them.
+    """
 
     name: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.name = vars(cls).get("name", f"{cls.__module__}:{cls.__name__}")
 
     @abstractmethod
     def value(self, history: History) -> float | None:

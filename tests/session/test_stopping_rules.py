@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from scipy import stats
 from dal_nlp.core.errors import UserError
 from dal_nlp.session.stopping_language import RULES, AllOf, AnyOf, leaves, parse
 from dal_nlp.session.stopping_rules import (
+    AtLeast,
     Budget,
     Change,
     Characters,
@@ -240,3 +242,24 @@ def test_a_rule_too_deep_or_too_long_is_one_sentence(text: str) -> None:
     with pytest.raises(UserError) as caught:
         parse(text)
     assert len(str(caught.value)) < 500
+
+
+@dataclass(frozen=True)
+class Enough(AtLeast):
+    """A rule of a user's own: so many labels for each round."""
+
+    limit_per_round: float
+
+    def value(self, history: History) -> float | None:
+        return history.rounds[-1].labels / len(history.rounds) if history.rounds else None
+
+
+def test_a_rule_of_the_users_own_is_read_and_written_by_its_place() -> None:
+    rule = parse(f"labels=1000 or {__name__}:Enough=10")
+    assert str(rule) == f"labels(count=1000) or {__name__}:Enough(limit_per_round=10.0)"
+    assert parse(str(rule)) == rule
+    assert rule.fires(growing(3)) and not parse(f"{__name__}:Enough=11").fires(growing(3))
+    with pytest.raises(UserError, match=r"is no stopping rule: derive the class from dal_nlp\.session"):
+        parse(f"{__name__}:History")
+    with pytest.raises(UserError, match="has no limit"):
+        parse(f"{__name__}:Enough")
