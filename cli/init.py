@@ -39,7 +39,8 @@ def template(task: str, file: Path) -> str:
 
     Keys that the recipe of a task sets stay comments, so that the recipe counts, also after the task was changed.
     """
-    from dal_nlp.session.config import RunConfig, recipe
+    from dal_nlp.core.config import merge
+    from dal_nlp.session.config import RunConfig, layers_of
     from dal_nlp.tasks import task_class
 
     lines = [
@@ -47,7 +48,7 @@ def template(task: str, file: Path) -> str:
         "# Flags of the command win over this file. Lines that begin with # hold what the recipe of the task says:",
         "# remove the # (of the section's name too) to change them.",
         "",
-        *_lines(RunConfig, {"task": task}, recipe(task_class(task).recipe)),
+        *_lines(RunConfig, {"task": task}, merge(*layers_of(task_class(task).recipe, {}))),
     ]
     return "\n".join(lines) + "\n"
 

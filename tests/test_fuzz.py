@@ -19,6 +19,7 @@ from dal_nlp.annotation.ingesting import ingest
 from dal_nlp.annotation.label_studio_client import Annotation
 from dal_nlp.annotation.sheet_files import read_sheet
 from dal_nlp.core.errors import UserError
+from dal_nlp.joins.tool_rows import STUDIO_ID
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.readers.sources import read_rows
 from dal_nlp.session.config import RunConfig, read_yaml
@@ -204,7 +205,7 @@ def test_sheets(folder: Path, kind: str, content: bytes) -> None:
     st.booleans(),
 )
 def test_ingest(folder: Path, desk: AnswerStore, format: str, row: dict[str, Any], content: bytes, plain: bool) -> None:
-    known = {**row, "id": desk.state.waiting[0], "data": {label_studio_format.ID: desk.state.waiting[0]}}
+    known = {**row, "id": desk.state.waiting[0], "data": {STUDIO_ID: desk.state.waiting[0]}}
     rows = [row, known] if desk.state.waiting else [row]
     text = json.dumps(rows) if format == "label-studio" else "\n".join(map(json.dumps, rows))
     (folder / "answers").write_bytes(content if plain else text.encode())

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import RowError, UserError
 from dal_nlp.core.files import replace_file
 from dal_nlp.core.text import counted
 from dal_nlp.joins.row_matching import RowMatcher, texts_in
@@ -173,13 +173,21 @@ def read_sheet(path: Path, columns: Sequence[str], say: Callable[[str], None]) -
     def broken(number: int, wrong: str) -> None:
         say(f"{_place(path, number)}: {wrong}.")
 
+    def entries(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[Entry]:
+        for number, row in rows:
+            try:
+                entry = _entry(path, number, row, columns)
+            except RowError as error:
+                broken(number, str(error))
+            else:
+                yield entry
+
     if path.suffix not in _WRITTEN:
-        yield from (_entry(path, number, row, columns) for number, row in read_rows(str(path)))
+        yield from entries(read_rows(str(path)))
         return
     in_lines = path.suffix == ".jsonl"
     try:
-        for number, row in lines_of(data, broken) if in_lines else read_table(data, [ID, ANSWER], broken):
-            yield _entry(path, number, row, columns)
+        yield from entries(lines_of(data, broken) if in_lines else read_table(data, [ID, ANSWER], broken))
     except UserError as error:
         raise UserError(f"{path} {error}") from None
 

@@ -3,7 +3,7 @@
 import os
 import queue
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -162,7 +162,7 @@ class _Worker:
     def _start(self) -> None:
         context = get_context("spawn")
         self._line, line = context.Pipe()
-        self._process = context.Process(target=_serve, args=(line, *self._setting), daemon=True)
+        self._process = context.Process(target=_serve, args=(line, _attempt, *self._setting), daemon=True)
         # The terminal sends Ctrl-C to all processes: the comparison alone decides. A child inherits what is blocked.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         try:
@@ -190,13 +190,13 @@ class _Worker:
         self._process.kill()
 
 
-def _serve(line: Connection, number: int, workers: int) -> None:
-    """Run what is sent, one configuration after the other: what a worker does."""
+def _serve(line: Connection, attempt: Callable[[dict[str, Any]], str | None], number: int, workers: int) -> None:
+    """Attempt what is sent, one configuration after the other: what a worker does."""
     end_with_spawner()
     _settle(number, workers)
     with suppress(EOFError):
         while True:
-            line.send(_attempt(line.recv()))
+            line.send(attempt(line.recv()))
 
 
 def _settle(number: int, workers: int) -> None:

@@ -29,6 +29,8 @@ def read_references(value: Any) -> Target | None:
     try:
         given = [text_of(text) for text in references(value)]
     except RowError:
+        if all(isinstance(text, str) for text in references(value)):
+            raise  # a text that cannot be kept
         raise RowError(f"holds {kind(value)} that is neither a text nor a list of texts: correct it") from None
     stripped = [text.strip() for text in given if text is not None and not is_spreadsheet_error(text)]
     texts = list(dict.fromkeys(stripped))

@@ -59,15 +59,7 @@ class RunConfig(Settings):
         values = as_files(values)
         given = {key: value for key, value in values.items() if value is not None}
         given = _without_alias(with_descriptions(with_moved_keys(_spelled_out(given))))
-        of_task = recipe(recipe_of(given["task"]))
-        training = merge(of_task, given).get("training")
-        mode = training.get("mode") if isinstance(training, Mapping) else None
-        of_mode = dict(_OF_MODE.get(str(mode), {}))
-        if "query_size" in given:  # its number of rounds goes with its own size
-            of_mode.pop("rounds", None)
-        if of_task.get("training", {}).get("mode") != "head":  # a task that is not made for it keeps its own cut
-            of_mode.pop("max_length", None)
-        layers = [of_task, of_mode]
+        layers = layers_of(recipe_of(given["task"]), given)
         if "data" not in given:
             layers.append(demo_settings(given["task"]))
         merged: dict[str, Any] = {}
@@ -156,6 +148,19 @@ def recipe(name: str) -> dict[str, Any]:
     text = resources.files("dal_nlp_configs").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
     loaded = yaml.safe_load(text)
     return dict(loaded or {})
+
+
+def layers_of(name: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the recipe of a task and, over it, what goes with what trains; values that are given may decide that."""
+    of_task = recipe(name)
+    training = merge(of_task, given).get("training")
+    mode = training.get("mode") if isinstance(training, Mapping) else None
+    of_mode = dict(_OF_MODE.get(str(mode), {}))
+    if "query_size" in given:  # its number of rounds goes with its own size
+        of_mode.pop("rounds", None)
+    if of_task.get("training", {}).get("mode") != "head":  # a task that is not made for it keeps its own cut
+        of_mode.pop("max_length", None)
+    return [of_task, of_mode]
 
 
 def read_yaml(file: Path) -> dict[str, Any]:

@@ -93,13 +93,12 @@ class Context:
         self.task.check_model(source)
         self.task.tokenizer = load_tokenizer(source)
         self._note = files.note
-        for remark in check_vocabulary(self.task.tokenizer, self._some_texts(), source):
-            files.note(remark)
-        files.record()
+        remarks = check_vocabulary(self.task.tokenizer, self._some_texts(), source)
+        files.record()  # before anything is noted: a ledger begins with its configuration
         self._load(source)
         if config.training.mode == "head" and Capability.DRAWS in self._initial.requires | self._strategy.requires:
             files.note("The encoder is frozen, so draws are those of the output layer alone (draws.kind head).")
-        for remark in [*self.task.remarks({"pool": self._data, **self._given}), *self.learner.remarks()]:
+        for remark in [*remarks, *self.task.remarks({"pool": self._data, **self._given}), *self.learner.remarks()]:
             files.note(remark)
 
     def _check_names(self) -> None:

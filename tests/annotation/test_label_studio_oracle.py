@@ -63,7 +63,7 @@ def test_without_suggest_nothing_is_suggested(tmp_path: Path) -> None:
     server = FakeServer(answering("sentiment", 4))
     run(server, "sentiment", tmp_path)
     assert not any(task["predictions"] for task in server.there)
-    assert not any("suggested" in event for event in events(tmp_path, "label"))
+    assert [event["suggested"] for event in events(tmp_path, "label")] == [None] * 8
 
 
 @pytest.mark.parametrize(

@@ -263,7 +263,7 @@ def test_a_project_that_is_taken(server: StudioProcess, tmp_path: Path) -> None:
     texts = [
         '<script>alert(1)</script>\n& "$text" \U0001f600',
         "\u0627\u0644\u0633\u0644\u0627\u0645 \u200fx",
-        "word " * 20_000,
+        "the " * 20_000,  # the tokenizer has to know some of the words
     ]
     asking.flags("sentiment", tmp_path)
     rows = [{"id": f"={i}", "a.b[0]": texts[i % 3] + str(i), "label": labels[i % 3]} for i in range(8)]

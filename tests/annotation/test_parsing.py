@@ -69,7 +69,7 @@ def test_names_and_notes_that_cannot_be_kept_are_refused(by: str, note: str) -> 
 
 
 def test_half_a_pair_that_json_spells_out_is_refused() -> None:
-    with pytest.raises(ValueError, match="surrogate"):
+    with pytest.raises(ValueError, match="half a surrogate pair"):
         read_answer(tiny.summary_task(), '["a \\ud800"]', DOCUMENT, None)
 
 

@@ -203,6 +203,15 @@ def test_a_line_that_is_torn_costs_no_other(folder: Path) -> None:
     assert len(result.labels) == 3 and "round-000.jsonl, line 4: it is no JSON" in result.remarks[0]
 
 
+def test_an_id_that_is_neither_text_nor_number_costs_no_other(folder: Path) -> None:
+    rows = read_csv(sheet(folder))
+    ids = [*(row["id"] for row in rows[:3]), [rows[3]["id"]]]
+    asking.write(sheet(folder, "round-000.jsonl"), [{"id": id, "answer": "positive"} for id in ids])
+    result = run("sentiment", folder)
+    assert len(result.labels) == 3 and result.pending == [rows[3]["id"]]
+    assert "round-000.jsonl, line 4: the id is neither text nor a number but a list." in result.remarks[0]
+
+
 def test_a_row_with_two_answers_gives_none(folder: Path) -> None:
     rows = read_csv(sheet(folder))
     write_csv(sheet(folder), [*({**row, "answer": "positive"} for row in rows), {**rows[0], "answer": "negative"}])

@@ -80,7 +80,7 @@ def test_twenty_people_at_once_while_a_model_trains(tmp_path: Path) -> None:
             person.join()
     given = read_state(served.folder).given
     assert all(len(events) == 1 for events in given.values())
-    assert {id: events[0]["target"] for id, events in given.items()} == {id: answers[id] for id in given}
+    assert {id: events[0].target for id, events in given.items()} == {id: answers[id] for id in given}
     state = read_state(served.folder)
     assert len(state.metrics) == 3 and state.spent == 20 and not state.ahead
 

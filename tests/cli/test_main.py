@@ -50,7 +50,7 @@ def test_flags_are_the_contract(command: str) -> None:
 def test_every_flag_is_a_setting_and_tells_its_default() -> None:
     for name in set(vars(Flags())) - {"debug"}:
         assert "Default: " in help_of(name), name
-    for name in set(vars(Flags())) - {"config", "settings", "quiet", "debug", "train"}:
+    for name in set(vars(Flags())) - {"config", "settings", "quiet", "trust", "debug", "train", "prior", "describe"}:
         assert name in RunConfig.model_fields
         assert vars(Flags())[name] is None  # so that a configuration file counts
     for name in ("label_column", "model", "strategy", "initial_strategy", "oracle", "query_size", "seed"):

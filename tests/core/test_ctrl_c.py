@@ -22,7 +22,8 @@ class Swallowing:
 
 @pytest.fixture
 def installed() -> Iterator[None]:
-    handler, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
+    hook = sys.unraisablehook
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a shell it is ignored
     heed_ctrl_c()
     yield
     signal.signal(signal.SIGINT, handler)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dal_nlp.core.errors import RowError, UnusableRow
 from dal_nlp.data.answer_spans import read_answers
+from dal_nlp.readers.values import is_missing
 
 CONTEXT = "Zoë left Köln 🙂 in May. In May she reached Basel."
 MAY = CONTEXT.index("May")
@@ -261,7 +262,7 @@ def test_every_span_is_read_back_and_no_other_start_passes(context: str, data: s
     start = data.draw(st.integers(0, len(context) - 1))
     text = context[start : data.draw(st.integers(start + 1, len(context)))]
     other = data.draw(st.integers(-2, len(context) + 40))
-    if not text.strip():
+    if is_missing(text):  # blanks and characters without a width
         return
     assert read_answers({"a": {"text": [text], "answer_start": [start]}}, "a", context) == one(text, start)
     if other < 0 or context[other : other + len(text)] != text:

@@ -169,9 +169,11 @@ def test_metrics_csv_has_the_promised_columns_and_exact_numbers(finished: tuple[
     assert last == f"3,40,{0.5 + 3 / 23!r},{0.5 + 3 / 23 - 0.05!r},30.5,5.5,0.25,1.5"
 
 
-def test_metrics_csv_has_empty_cells_where_nothing_was_asked(tmp_path: Path) -> None:
-    report.write_metrics(tmp_path, state_of(tmp_path, [*run_started(), measured(0, 0.5, labels=80)]))
-    assert (tmp_path / "metrics.csv").read_text().splitlines()[1] == "0,80,0.5,0.45,30.5,,,1.5"
+def test_metrics_csv_has_a_line_where_the_labels_were_there_from_the_start(tmp_path: Path) -> None:
+    (asked,) = query(0, answered=0, ids=[], scores=[], pool_seconds=0.0, choose_seconds=0.0)
+    events = [*run_started(), asked | {"texts": []}, measured(0, 0.5, labels=80)]
+    report.write_metrics(tmp_path, state_of(tmp_path, events))
+    assert (tmp_path / "metrics.csv").read_text().splitlines()[1] == "0,80,0.5,0.45,30.5,0.0,0.0,1.5"
 
 
 def test_queries_csv_keeps_ids_scores_and_texts(tmp_path: Path) -> None:
@@ -246,10 +248,11 @@ def test_page_has_the_table_of_rounds(finished: tuple[Path, State]) -> None:
 
 
 def test_rounds_table_has_a_column_for_validation_and_none_for_missing_intervals(tmp_path: Path) -> None:
-    events = [*run_started(), measured(0, 0.5, validation={"accuracy": 0.75, "macro_f1": 0.5}, intervals={})]
+    numbers = measured(0, 0.5, validation={"accuracy": 0.75, "macro_f1": 0.5}, intervals={})
+    events = [*run_started(), *query(0), numbers]
     header, rows = report.rounds_table(state_of(tmp_path, events))
     assert header[2:6] == ["accuracy", "macro_f1", "validation accuracy", "validation macro_f1"]
-    assert rows == [["0", "10", "0.500", "0.450", "0.750", "0.500", "30.5 s", "", "", "1.5 s"]]
+    assert rows == [["0", "10", "0.500", "0.450", "0.750", "0.500", "30.5 s", "2.5 s", "0.2 s", "1.5 s"]]
 
 
 @pytest.mark.pictures
@@ -304,8 +307,9 @@ def test_same_state_gives_the_same_bytes(finished: tuple[Path, State]) -> None:
 
 def test_texts_labels_and_notes_are_escaped(tmp_path: Path) -> None:
     events = run_started(model=HOSTILE, strategy=HOSTILE)
+    events[0]["labels"] = [HOSTILE]
     events[1] |= {"file": HOSTILE, "rejected": {HOSTILE: 1}}
-    events += query(0, [HOSTILE], answered=0, ids=[HOSTILE], strategy=HOSTILE)
+    events += query(0, [HOSTILE, "b"], answered=0, ids=[HOSTILE, "other"], strategy=HOSTILE)
     events += [
         {"event": "label", "round": 0, "id": HOSTILE, "target": HOSTILE},
         {"event": "skip", "round": 0, "id": "other", "reason": HOSTILE},
@@ -380,7 +384,7 @@ def test_test_labels_that_stopped_the_run_are_a_warning(tmp_path: Path) -> None:
 
 def test_pseudo_labels_are_listed_apart(tmp_path: Path) -> None:
     pseudo = {"event": "pseudo", "round": 1, "ids": ["p", "q", "s"], "targets": ["neg", "pos", "pos"], "weight": 0.3}
-    text = page_of(tmp_path, [*run_started(), *rounds(1), pseudo]).text
+    text = page_of(tmp_path, [*run_started(), *rounds(1), *query(1, answered=0), pseudo]).text
     assert "1 3 0.300 pos: 2, neg: 1" in text
     assert "Labels bought 10 of" in text
 

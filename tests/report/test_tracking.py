@@ -9,6 +9,7 @@ import pytest
 from accelerate.tracking import TensorBoardTracker
 
 from dal_nlp import RunConfig, Session, UserError
+from dal_nlp.ledger.events import MetricsEvent
 from dal_nlp.report.tracking import Tracking, check_tracker, scalars, settings
 from tests import tiny
 from tests.learners.test_lora_learner import written
@@ -105,6 +106,7 @@ def test_settings_are_flat_and_of_kinds_that_trackers_take(files: Path) -> None:
 
 
 def test_scores_on_validation_are_told_once() -> None:
-    event = {"on": "validation", "values": {"accuracy": 0.5}, "validation": {"accuracy": 0.5}, "labels": 3}
-    told = scalars({**event, "loss": 0.1, "steps": 4, "train_seconds": 1.0, "eval_seconds": 2.0})
+    values = {"accuracy": 0.5}
+    event = MetricsEvent(round=0, labels=3, on="validation", values=values, validation=values, loss=0.1, steps=4)
+    told = scalars(event)
     assert told["validation/accuracy"] == 0.5 and not [tag for tag in told if tag.startswith("test")]

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 import dal_nlp
 from dal_nlp import Label, Oracle, Query, RunConfig, Session, Skip, UserError
 from dal_nlp.annotation import Setting
+from dal_nlp.ledger.events import ConfigEvent, Event
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.models.pool import Pool
 from dal_nlp.session.loop import Result
 from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.tasks.classification import Classification
 from tests import tiny
-from tests.ledgers import copies_after_every_write
+from tests.ledgers import change, copies_after_every_write
 from tests.tiny import write
 
 TIMES = ("train_seconds", "eval_seconds", "pool_seconds", "choose_seconds", "sum")
@@ -86,6 +88,15 @@ def test_a_run_can_be_repeated_to_the_letter(files: Path, model_folder: str) -> 
     assert timeless(files / "run") == timeless(files / "again")
     run(files, model_folder, out=str(files / "other"), seed=1)
     assert timeless(files / "run")[2:] != timeless(files / "other")[2:]
+
+
+def test_a_run_of_words_that_the_tokenizer_does_not_know_says_so_and_goes_on(files: Path, model_folder: str) -> None:
+    rows = [{**row, "text": f"{row['text']} {'wurde gut gespielt ' * 2}"} for row in tiny.sentences(60)]
+    write(files / "pool.jsonl", rows)
+    run(files, model_folder, rounds=0)
+    state = read_state(files / "run")  # the ledger begins with its settings, whatever there is to say
+    assert len([note for note in state.notes if "does not know" in note]) == 1
+    assert run(files, model_folder, rounds=1).stopped == "the one round is done"
 
 
 def test_a_run_that_died_after_any_event_ends_as_if_it_had_not(
@@ -209,7 +220,8 @@ def test_a_target_stops_the_run_and_says_whose_labels_it_read(files: Path, model
         validation=str(files / "validation.jsonl"),
         out=str(files / "validated"),
     )
-    assert timeless(other.folder)[-1]["read_test"] is False
+    state = read_state(other.folder)
+    assert "reached the target" in str(state.stopped) and not state.read_test
 
 
 def test_labels_the_team_already_has_train_and_cost_nothing(files: Path, model_folder: str) -> None:
@@ -397,9 +409,13 @@ def test_a_pool_of_one_label_is_refused_and_labels_of_the_test_set_alone_are_nam
     with pytest.raises(UserError, match="nothing to learn"):
         run(files, model_folder, rounds=0)
     write(files / "pool.jsonl", rows)
-    write(files / "test.jsonl", [{**row, "label": f"{row['label']}s"} for row in tiny.sentences(20, seed=1)])
+    measuring = tiny.sentences(20, seed=1)
+    write(files / "test.jsonl", [{**row, "label": f"{row['label']}s"} for row in measuring])
+    with pytest.raises(UserError, match=r"None of the labels in .* is one that can be learnt"):
+        run(files, model_folder, rounds=0)
+    write(files / "test.jsonl", [{**measuring[0], "label": "neutral"}, *measuring[1:]])
     result = run(files, model_folder, rounds=0)
-    assert any("'negatives', 'positives'" in note for note in read_state(result.folder).notes)
+    assert any("'neutral'" in note for note in read_state(result.folder).notes)
 
 
 def test_numbers_are_the_same_labels_in_every_kind_of_file(files: Path, model_folder: str) -> None:
@@ -416,8 +432,16 @@ def test_numbers_are_the_same_labels_in_every_kind_of_file(files: Path, model_fo
 
 def test_a_strategy_that_is_gone_does_not_lock_the_folder(files: Path, model_folder: str) -> None:
     run(files, model_folder, rounds=0)
-    text = (files / "run" / "ledger.jsonl").read_text()
-    (files / "run" / "ledger.jsonl").write_text(text.replace('"strategy": "margin"', '"strategy": "gone.module:Mine"'))
+
+    def gone(events: list[Event]) -> list[Event]:
+        return [
+            replace(event, config={**event.config, "strategy": "gone.module:Mine"})
+            if isinstance(event, ConfigEvent)
+            else event
+            for event in events
+        ]
+
+    change(files / "run", gone)
     assert run(files, model_folder, rounds=1).stopped
 
 
