@@ -4,13 +4,12 @@ import errno
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.core.errors import UserError
 from dal_nlp.ledger.events import NoteEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp_cli.status import is_running
@@ -122,10 +121,3 @@ def test_a_ledger_that_is_removed_while_it_is_open_takes_nothing(tmp_path: Path)
         with pytest.raises(UserError, match="is gone, so nothing can be kept"):
             ledger.append(NoteEvent(text="x"))
         assert not ledger.state.notes
-
-
-def test_ten_thousand_foreign_names_are_compared_in_seconds() -> None:
-    known = [f"row-{i}" for i in range(5000)]
-    started = time.process_time()
-    assert all(nearest(f"row-{i}x", known) for i in range(0, 10_000, 50))
-    assert (time.process_time() - started) * 50 < 60

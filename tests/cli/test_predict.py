@@ -40,8 +40,8 @@ def test_the_file_may_name_its_texts_otherwise(files: Files, finished: Path, tmp
 class Spans(Classification):
     """Answers with the first word of the text, which ends where ``details`` says."""
 
-    def predict(self, forward: Any) -> list[Prediction]:
-        words = [example["text"].split()[0] for example in forward.examples]
+    def predict(self, predicted: Any, batch: Any, examples: Any) -> list[Prediction]:
+        words = [example["text"].split()[0] for example in examples]
         return [Prediction({"text": [word] if word != "none" else [], "ends": len(word)}, 0.25) for word in words]
 
     def details(self, target: Any) -> dict[str, str]:

@@ -54,7 +54,7 @@ def test_same_as_by_hand_in_the_order_of_the_file(
     found = list(predict(run, write(tmp_path / "new.jsonl", rows)))
     assert [row[0] for row in found] == [row["id"] for row in rows]
     assert found[3] == Row("empty", "", None, {})
-    for (_, text, answer, _), row in zip(found, rows, strict=True):
+    for (_, text, answer, *_), row in zip(found, rows, strict=True):
         if answer is not None:
             target, confidence = by_hand(run / "model", row["text"])
             assert text == row["text"]
