@@ -1,6 +1,6 @@
 """What one batch can be measured by: lazy properties of one forward pass.
 
-Letters: see ``tasks/base.py``. What no probe touches is never computed; ``touched`` records what was.
+Letters: see ``core/task.py``. What no probe touches is never computed; ``touched`` records what was.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -20,7 +20,7 @@ TOKEN, ANNA, BEN, PASSWORD = (
     "a-Pass-4",
 )
 #: Seconds until the server has to answer: it makes its tables at its first start.
-STARTING = 300
+STARTING = 900
 _direct = build_opener(ProxyHandler({}))
 
 
