@@ -26,7 +26,7 @@ def autolabel(
     ] = None,
     validation: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Labelled rows to measure on. Default: the run's --validation or --audit."),
+        typer.Option(metavar="FILE", help="Labeled rows to measure on. Default: the run's --validation or --audit."),
     ] = None,
     text_column: TextColumn = None,
     label_column: Annotated[
@@ -42,7 +42,7 @@ def autolabel(
 ) -> None:
     """Label what a run's model is sure of, and leave the rest to people.
 
-    The threshold is fitted on labelled rows that did not train: --validation, or the run's own validation file or audit
+    The threshold is fitted on labeled rows that did not train: --validation, or the run's own validation file or audit
     sample. What is promised is said first. For questions and summaries nothing is promised: all rows are ranked, the
     least sure first.
     """
@@ -53,12 +53,12 @@ def autolabel(
     columns = names(text_column), id_column, encoding, quoting, label_column
     found = plan(folder, source, precision, progress(quiet), validation, *columns)
     say(_sentence(found, precision))
-    labelled, people, rejected = write(found, out or folder / "autolabel")
+    labeled, people, rejected = write(found, out or folder / "autolabel")
     sure = sum(row.sure for row in found.rows)
-    say(f"{labelled}: {counted(sure, 'row')} the model has labelled")
+    say(f"{labeled}: {counted(sure, 'row')} the model has labeled")
     say(f"{people}: {counted(len(found.rows) - sure, 'row')} for people, the least sure first")
     if found.rejected:
-        say(f"{rejected}: {counted(len(found.rejected), 'row')} with nothing to label, or labelled already")
+        say(f"{rejected}: {counted(len(found.rejected), 'row')} with nothing to label, or labeled already")
 
 
 def _sentence(found: "Plan", precision: float) -> str:

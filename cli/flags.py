@@ -46,7 +46,7 @@ class Flags:
     data: Annotated[
         str | None, flag(_DATA, "POOL", "The pool: a file, Arrow folder or Hub name.", "the demonstration")
     ] = None
-    test: Annotated[str | None, flag(_DATA, "TEST", "Labelled examples that only measure.", "an audit sample")] = None
+    test: Annotated[str | None, flag(_DATA, "TEST", "Labeled examples that only measure.", "an audit sample")] = None
     text_column: Annotated[
         str | None,
         flag(
@@ -87,7 +87,7 @@ class Flags:
         str | None, flag(_DATA, "FILE", "Labels you already have: they train and cost nothing.", "none")
     ] = None
     validation: Annotated[
-        str | None, flag(_DATA, "FILE", "Labelled examples for the rules that read a score.", "the audit sample")
+        str | None, flag(_DATA, "FILE", "Labeled examples for the rules that read a score.", "the audit sample")
     ] = None
     answers: Annotated[
         str | None, flag(_DATA, "FILE", "The answers, joined by id.", "the label column of the pool")

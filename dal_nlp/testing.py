@@ -111,12 +111,12 @@ def tiny_rows(n: int, seed: int = 0) -> list[dict[str, Any]]:
 
 
 def tiny_pool(n: int, batch_size: int) -> Pool:
-    """Return a pool of n texts of two labels under a random classifier, beside six labelled ones."""
+    """Return a pool of n texts of two labels under a random classifier, beside six labeled ones."""
     task, model = Classification(labels=_LABELS, tokenizer=tiny_tokenizer()), tiny_classifier()
     scoring, draws = ScoringConfig(batch_size=batch_size), make_draws(DrawsConfig(kind="fixed", k=4), seed=0, round=1)
     examples = _encoded(task, tiny_rows(n + 6))
-    labelled = Pool(examples.select(range(n, n + 6)), model, task, draws, scoring)
-    return Pool(examples.select(range(n)).remove_columns("target"), model, task, draws, scoring, labelled)
+    labeled = Pool(examples.select(range(n, n + 6)), model, task, draws, scoring)
+    return Pool(examples.select(range(n)).remove_columns("target"), model, task, draws, scoring, labeled)
 
 
 def _encoded(task: Task, rows: Sequence[Mapping[str, Any]]) -> Dataset:

@@ -1,9 +1,9 @@
 """A model labels beforehand, and a person decides where it and the model of the run disagree.
 
-    python examples/decide_disagreements.py POOL TEST LABELLED MODEL OUT
+    python examples/decide_disagreements.py POOL TEST LABELED MODEL OUT
 
-POOL, TEST and LABELLED are files with the columns id, text and label, where POOL may do without the labels; MODEL is an
-alias, a folder or a Hub id. The model that labels beforehand learns from LABELLED here; it may be any other, such as a
+POOL, TEST and LABELED are files with the columns id, text and label, where POOL may do without the labels; MODEL is an
+alias, a folder or a Hub id. The model that labels beforehand learns from LABELED here; it may be any other, such as a
 large language model behind an API. The same script goes on with a run that was interrupted.
 """
 
@@ -22,8 +22,8 @@ from dal_nlp.annotation.parsing import now
 class Deciding:
     """Answers a query itself where two models agree, and asks a person where they do not."""
 
-    def __init__(self, labelled: str) -> None:
-        rows = [json.loads(line) for line in Path(labelled).read_text(encoding="utf-8").splitlines()]
+    def __init__(self, labeled: str) -> None:
+        rows = [json.loads(line) for line in Path(labeled).read_text(encoding="utf-8").splitlines()]
         self.other = make_pipeline(TfidfVectorizer(), LogisticRegression())
         self.other.fit([row["text"] for row in rows], [row["label"] for row in rows])
         self.asked = 0
@@ -39,7 +39,7 @@ class Deciding:
 
 
 if __name__ == "__main__":
-    pool, test, labelled, model, out = sys.argv[1:]
+    pool, test, labeled, model, out = sys.argv[1:]
     config = dal_nlp.RunConfig(
         task="sentiment",
         data=pool,
@@ -51,6 +51,6 @@ if __name__ == "__main__":
         rounds=2,
         training={"min_steps": 5, "epochs": 1},
     )
-    deciding = Deciding(labelled)
+    deciding = Deciding(labeled)
     result = dal_nlp.Session(config, oracle=deciding).run()
     print(f"\n{len(result.labels)} labels, {deciding.asked} of them by a person")

@@ -213,13 +213,13 @@ def encoded_questions(rows: list[dict[str, object]], of: ExtractiveQA) -> Datase
     return Dataset.from_dict({**columns, **of.encode(columns)})
 
 
-def qa_pool(n: int = 30, labelled: int = 6, batch_size: int = 8, unanswerable: bool = False, k: int = 4) -> Pool:
+def qa_pool(n: int = 30, labeled: int = 6, batch_size: int = 8, unanswerable: bool = False, k: int = 4) -> Pool:
     """A pool of n questions, some of several windows, under a random model, beside some answered ones."""
     of, model = qa_task(unanswerable=unanswerable), reader()
-    rows = questions(n + labelled, unanswerable=unanswerable)
+    rows = questions(n + labeled, unanswerable=unanswerable)
     scoring = ScoringConfig(batch_size=batch_size)
     kind = make_draws(DrawsConfig(k=k), seed=0, round=1)
-    known = Pool(encoded_questions(rows[n:], of), model, of, kind, scoring) if labelled else None
+    known = Pool(encoded_questions(rows[n:], of), model, of, kind, scoring) if labeled else None
     examples = encoded_questions(rows[:n], of).remove_columns("target")
     return Pool(examples, model, of, kind, scoring, known, companions=Beside())
 
@@ -286,14 +286,14 @@ def encoded_documents(rows: list[dict[str, object]], of: Summarization) -> Datas
     return Dataset.from_dict({**columns, **of.encode(columns)})
 
 
-def summary_pool(n: int = 30, labelled: int = 6, batch_size: int = 8, k: int = 4, draws: str = "fixed") -> Pool:
+def summary_pool(n: int = 30, labeled: int = 6, batch_size: int = 8, k: int = 4, draws: str = "fixed") -> Pool:
     """A pool of n documents under a random model that writes, beside some with summaries."""
     model = writer()
     of = Summarization.for_model(model, tokenizer(), 24, {"max_new_tokens": 8})
-    rows = documents(n + labelled)
+    rows = documents(n + labeled)
     scoring = ScoringConfig(batch_size=batch_size)
     kind = make_draws(DrawsConfig(kind=draws, k=k), seed=0, round=1)
-    known = Pool(encoded_documents(rows[n:], of), model, of, kind, scoring) if labelled else None
+    known = Pool(encoded_documents(rows[n:], of), model, of, kind, scoring) if labeled else None
     examples = encoded_documents(rows[:n], of).remove_columns("target")
     return Pool(examples, model, of, kind, scoring, known, companions=Beside())
 
@@ -318,22 +318,22 @@ def encoded(rows: list[dict[str, str]], of: Classification) -> Dataset:
 def pool(
     n: int = 40,
     labels: int = 2,
-    labelled: int = 6,
+    labeled: int = 6,
     batch_size: int = 8,
     draws: str = "fixed",
     k: int = 4,
     scoring: ScoringConfig | None = None,
     folder: Path | None = None,
 ) -> Pool:
-    """A pool of n examples under a random model, beside some labelled ones."""
+    """A pool of n examples under a random model, beside some labeled ones."""
     of = task(labels)
     model = classifier(labels)
-    rows = sentences(n + labelled)
+    rows = sentences(n + labeled)
     for i, row in enumerate(rows):
         row["label"] = of.labels[i % len(of.labels)]
     scoring = scoring or ScoringConfig(batch_size=batch_size)
     kind = make_draws(DrawsConfig(kind=draws, k=k), seed=0, round=1)
-    known = Pool(encoded(rows[n:], of), model, of, kind, scoring) if labelled else None
+    known = Pool(encoded(rows[n:], of), model, of, kind, scoring) if labeled else None
     examples = encoded(rows[:n], of).remove_columns("target")
     return Pool(examples, model, of, kind, scoring, known, companions=Beside(), folder=folder)
 

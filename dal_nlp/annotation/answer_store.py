@@ -168,7 +168,7 @@ class AnswerStore:
 
     def restore(self, id: str, before: AnswerEvent, request: str = "") -> None:
         """Put an earlier decision back in its place."""
-        # Nobody signs what comes from the labelled file.
+        # Nobody signs what comes from the labeled file.
         origin = self.origin(before.by, UNDO, final=before.final, request=request) if before.by else None
         self.append(_answer(before, origin))
 

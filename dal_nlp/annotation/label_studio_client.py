@@ -71,7 +71,7 @@ class Project:
     Attributes:
         number: Its id on the server.
         created: When it was created, in ISO 8601; no two projects of a number have the same.
-        interface: Its labelling interface, as XML.
+        interface: Its labeling interface, as XML.
     """
 
     number: int
@@ -97,7 +97,7 @@ class Server(Protocol):
         """Create a project in which ``annotators`` people answer each task."""
 
     def set_interface(self, project: int, interface: str) -> None:
-        """Give a project its labelling interface."""
+        """Give a project its labeling interface."""
 
     def tasks(self, project: int, numbers: Sequence[int] | None = None) -> list[Item]:
         """Return the tasks of a project, or those of them with these numbers."""
@@ -192,7 +192,7 @@ class SdkServer:
             return _project(made)
 
     def set_interface(self, project: int, interface: str) -> None:
-        """Give a project its labelling interface."""
+        """Give a project its labeling interface."""
         with self._asking():
             self._client.projects.update(project, label_config=interface, request_options=_ONCE)
 

@@ -1,4 +1,4 @@
-"""Label Studio's tasks, results and labelling interface for our tasks, as its JSON has them.
+"""Label Studio's tasks, results and labeling interface for our tasks, as its JSON has them.
 
 What answers look like there is told by the answer format of the task.
 """
@@ -19,7 +19,7 @@ TIMES = f"{OURS}times"
 
 
 def interface(task: Task, context: Sequence[str] = ()) -> str:
-    """Return the labelling interface of a task, as XML; what ``context`` names is shown above the texts."""
+    """Return the labeling interface of a task, as XML; what ``context`` names is shown above the texts."""
     *above, last = field_names(task)
     beside = [
         f'  <Header size="5" value={quoteattr(column)}/>\n  <Text name="context{i}" value="${_context_name(i)}"/>'
@@ -74,12 +74,12 @@ def key(item: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def is_blank(interface: str) -> bool:
-    """Tell whether a labelling interface is none yet."""
+    """Tell whether a labeling interface is none yet."""
     return parts(interface) <= parts("<View/>")
 
 
 def parts(interface: str) -> set[tuple[str, ...]]:
-    """Return the elements of a labelling interface by what makes answers fit; {} for a text that is no XML."""
+    """Return the elements of a labeling interface by what makes answers fit; {} for a text that is no XML."""
     try:
         root = ElementTree.fromstring(interface)
     except ElementTree.ParseError:

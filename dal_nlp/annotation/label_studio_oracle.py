@@ -27,7 +27,7 @@ PAUSE, LONGEST_PAUSE = 2.0, 30.0
 SHOWN = 20
 #: What the server shows suggestions of: it shows those of one model, and ours all have their turn.
 MODEL = "dal-nlp"
-#: The file of the labelling interface in the run folder, for a project that has another one.
+#: The file of the labeling interface in the run folder, for a project that has another one.
 INTERFACE = "label-studio.xml"
 
 T = TypeVar("T")
@@ -106,7 +106,7 @@ class LabelStudio(Oracle):
         return label_studio.interface(self._setting.task, self._setting.config.context_columns or ())
 
     def _check_interface(self, project: Project) -> None:
-        """Raise ``UserError`` where a project has another labelling interface than ours; it may still have none."""
+        """Raise ``UserError`` where a project has another labeling interface than ours; it may still have none."""
         ours = self._interface()
         missing = label_studio.parts(ours) - label_studio.parts(project.interface)
         if missing and not label_studio.is_blank(project.interface):
@@ -114,7 +114,7 @@ class LabelStudio(Oracle):
             replace_file(place, ours.encode())
             tag, *values = min(missing)
             raise UserError(
-                f"The labelling interface of project {project.number} has no {' '.join([tag, *filter(None, values)])}: "
+                f"The labeling interface of project {project.number} has no {' '.join([tag, *filter(None, values)])}: "
                 f"paste {place} into its settings, or have --oracle {NAME} create a project."
             )
 

@@ -48,7 +48,7 @@ class Oracle(ABC):
     give stay pending: the run stops, and the same command asks again.
 
     Attributes:
-        from_file: Whether the answers come from the run's own labelled file; rows without one are then no candidates.
+        from_file: Whether the answers come from the run's own labeled file; rows without one are then no candidates.
         ahead: How many further examples are chosen with each round, for people who go on with them while a model
             trains; their answers come by the ledger (see ``State.ahead``).
     """

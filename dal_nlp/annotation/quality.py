@@ -118,7 +118,7 @@ def _line(id: str, event: AnswerEvent | RemovedEvent, known: bool) -> Line:
     if isinstance(event, RemovedEvent):
         what = f"removed the answer of {event.whose}" if event.whose else "removed"
         return Line(event.at, id, who, what, "", "", "", "")
-    kinds = {LabelEvent: "corrected" if known else "labelled", SkipEvent: "corrected" if known else "skipped"}
+    kinds = {LabelEvent: "corrected" if known else "labeled", SkipEvent: "corrected" if known else "skipped"}
     what = kinds.get(type(event), "one of several") + (", for good" if event.final else "")
     answer = readable(event.target) if event.reason is None else event.reason
     return Line(event.at, id, who, what, answer, *_suggested(event), event.note)

@@ -1,4 +1,4 @@
-"""Oracles that are no people: a labelled file, one that makes mistakes, and a function of the user's own."""
+"""Oracles that are no people: a labeled file, one that makes mistakes, and a function of the user's own."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -21,7 +21,7 @@ TRUE = "true"
 
 
 class Noisy(Oracle):
-    """Answers from the labelled file, wrongly in a share of the cases.
+    """Answers from the labeled file, wrongly in a share of the cases.
 
     ``noisy:0.1`` gives each example, with probability 0.1, another label, all others being equally likely.
     ``noisy:FILE`` reads a csv with the column ``true`` and one for each label that may be given: row by row the shares

@@ -131,7 +131,7 @@ class AnswerFormat(ABC):
 
     @abstractmethod
     def studio_controls(self, text: str) -> list[str]:
-        """Return the lines of the labelling interface from the text that is answered about on.
+        """Return the lines of the labeling interface from the text that is answered about on.
 
         Args:
             text: The tag of that text; see ``answer_formats.studio`` for its name and those of the controls.

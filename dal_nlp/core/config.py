@@ -95,7 +95,7 @@ class TrainingConfig(Section):
     mode: Literal["full", "head", "lora"] = Field(
         "full", description="what is trained: all weights, one layer in a second, or adapters (needs peft)"
     )
-    epochs: float = Field(10, gt=0, description="passes over the labelled examples")
+    epochs: float = Field(10, gt=0, description="passes over the labeled examples")
     min_steps: int = Field(100, ge=1, description="least number of optimizer steps; few labels need many epochs")
     batch_size: int = Field(16, ge=1, description="examples in one forward and backward pass")
     accumulation: int = Field(1, ge=1, description="batches summed into one optimizer step")
@@ -216,7 +216,7 @@ class Settings(Section):
     task: str = Field(description="sentiment, classification, qa, summarization, or module:Class")
     task_options: dict[str, Any] = Field({}, description="arguments of the task")
     data: str | None = Field(None, description="the pool: file, Arrow folder or Hub name; none: the demonstration")
-    test: str | None = Field(None, description="labelled examples that only measure")
+    test: str | None = Field(None, description="labeled examples that only measure")
     text_column: Names = Field(["text"], description="one column, or two for pairs of texts")
     label_column: str = Field("label", description="column of the answers")
     id_column: str = Field("id", description="column of stable ids, or none; without one, a hash of the content")
@@ -235,11 +235,11 @@ class Settings(Section):
         None, description="one to three sentences on each label, which --train head starts from; null: the names"
     )
     labeled: str | None = Field(None, description="labels the team already has: they train and cost nothing")
-    validation: str | None = Field(None, description="labelled examples for the rules that read a score")
+    validation: str | None = Field(None, description="labeled examples for the rules that read a score")
     audit: int | None = Field(
         None, ge=0, description="random labels that measure without a test set; null: 100, or 0 with a test set"
     )
-    answers: str | None = Field(None, description="the labelled file's answers, joined by id")
+    answers: str | None = Field(None, description="the labeled file's answers, joined by id")
     oracle: str = Field(
         "labeled-file", description="who answers: labeled-file, file, label-studio, noisy:0.1 or module:Class"
     )
@@ -275,7 +275,7 @@ class Settings(Section):
     )
     finish: Literal["none", "full", "full-always"] = Field(
         "none",
-        description="full: after a run of training.mode head, train all weights once on what was labelled, and keep "
+        description="full: after a run of training.mode head, train all weights once on what was labeled, and keep "
         "what the audit sample or the validation file finds better; full-always: keep that in any case",
     )
     whole: bool = Field(

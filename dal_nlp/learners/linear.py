@@ -1,6 +1,6 @@
 """Multinomial logistic regression with offsets: convex, so that the labels alone decide what comes out.
 
-Letters: n labelled examples, H features, C classes, S signals.
+Letters: n labeled examples, H features, C classes, S signals.
 """
 
 from collections.abc import Sequence
@@ -80,7 +80,7 @@ def fit_linear(
     together: the add-one estimate. Where only one class is there the layer is constant.
 
     Args:
-        x: (n, H) features of the labelled examples.
+        x: (n, H) features of the labeled examples.
         y: (n,) their classes, 0..C-1.
         weights: (n,) their weights in the loss.
         classes: C.

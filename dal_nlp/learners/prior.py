@@ -1,4 +1,4 @@
-"""What is known of the labels before any text is labelled: scores of texts by descriptions of the labels.
+"""What is known of the labels before any text is labeled: scores of texts by descriptions of the labels.
 
 Letters: N texts of the pool, H numbers of an embedding, C labels.
 """

@@ -69,7 +69,7 @@ class Pool:
         task: What turns examples into batches and raw output into distributions; strategies do not see it.
         draws: How posterior draws are taken.
         scoring: Sizes of batches; they change the speed, never the result.
-        labelled: The examples whose labels are known, or None where there are none yet.
+        labeled: The examples whose labels are known, or None where there are none yet.
         progress: Where the pass over the pool is shown.
         companions: Networks beside the model, which some probes read; none if left out.
         rows: (N,) the rows of ``examples`` that are in the pool, in its order; all if left out. A large dataset is
@@ -87,7 +87,7 @@ class Pool:
         task: Task,
         draws: Draws,
         scoring: ScoringConfig,
-        labelled: "Pool | None" = None,
+        labeled: "Pool | None" = None,
         progress: Progress | None = None,
         companions: Companions | None = None,
         rows: Positions | None = None,
@@ -97,7 +97,7 @@ class Pool:
         self._rows = np.arange(len(examples)) if rows is None else rows
         self.seconds = 0.0
         self._model, self._task, self._draws, self._scoring = model, task, draws, scoring
-        self._labelled, self._progress = labelled, Silent() if progress is None else progress
+        self._labeled, self._progress = labeled, Silent() if progress is None else progress
         self._companions = companions or Companions()
         self._measured: dict[Probe, Measured] = {}
         self._also: tuple[Probe, ...] = ()
@@ -110,22 +110,27 @@ class Pool:
         return len(self._rows)
 
     @property
-    def has_labelled(self) -> bool:
-        """Whether there are labelled examples."""
-        return self._labelled is not None
+    def has_labeled(self) -> bool:
+        """Whether there are labeled examples."""
+        return self._labeled is not None
+
+    @property
+    def labeled(self) -> "Pool":
+        """The labeled examples, as a pool of their own; raises ``Unsupported`` where there are none."""
+        if self._labeled is None:
+            raise Unsupported(
+                "This strategy compares with labeled examples and there are none yet: choose another one."
+            )
+        return self._labeled
 
     @property
     def labelled(self) -> "Pool":
-        """The labelled examples, as a pool of their own; raises ``Unsupported`` where there are none."""
-        if self._labelled is None:
-            raise Unsupported(
-                "This strategy compares with labelled examples and there are none yet: choose another one."
-            )
-        return self._labelled
+        """The labeled examples: the older spelling, for strategies that were written with it."""
+        return self.labeled
 
     @property
     def targets(self) -> list[Any]:
-        """The targets of the examples, as far as they are known (all of them in ``labelled``)."""
+        """The targets of the examples, as far as they are known (all of them in ``labeled``)."""
         return [row["target"] for row in fetch(self._examples.select_columns("target"), self._rows)]
 
     @property
@@ -149,7 +154,7 @@ class Pool:
             self._task,
             self._draws,
             self._scoring,
-            self._labelled,
+            self._labeled,
             self._progress,
             self._companions,
             self._rows[positions],

@@ -148,7 +148,7 @@ def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _named(batch: pa.RecordBatch, classes: Mapping[str, list[str]]) -> pa.RecordBatch:
-    """Put names for class numbers; the -1 of an unlabelled row, and null, become null."""
+    """Put names for class numbers; the -1 of an unlabeled row, and null, become null."""
     for name in set(classes) & set(batch.schema.names):
         place = batch.schema.get_field_index(name)
         names = pa.array(classes[name], pa.string())

@@ -53,7 +53,7 @@ def adapted(source: Source, texts: Sequence[str], label: str, reading: Reading) 
         return _mapped(source, label, lambda row: [{**row, label: _choices(row.get(column))}], [column])
     if "answer" in there and label != "answer" and {"_task_hash", "_input_hash", "accept"} & there:
         reading.remark(
-            f"{source.name} is an export of Prodigy: rows that were rejected or ignored were read as unlabelled."
+            f"{source.name} is an export of Prodigy: rows that were rejected or ignored were read as unlabeled."
         )
         return _mapped(source, label, lambda row: [_prodigy(row, label)], ("answer", "accept"))
     if f"{label}.text" in there and label not in there:

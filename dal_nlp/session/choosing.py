@@ -82,7 +82,7 @@ class RoundChoice:
             if work.knows(round):
                 guesses += work.guesses(pool, selection.positions, ids[len(ahead) :])
         seconds = time.perf_counter() - started
-        pool_seconds = pool.seconds + (pool.labelled.seconds if pool.has_labelled else 0)
+        pool_seconds = pool.seconds + (pool.labeled.seconds if pool.has_labeled else 0)
         self._ledger.append(
             QueryEvent(
                 round=round,

@@ -306,7 +306,7 @@ class Context:
         known = self._pool(self.training.examples(), round - 1) if self.training.size() else None
         return self._pool(self._data.remove_columns("target"), round - 1, known, positions)
 
-    def _pool(self, examples: Dataset, round: int, labelled: Pool | None = None, rows: Positions | None = None) -> Pool:
+    def _pool(self, examples: Dataset, round: int, labeled: Pool | None = None, rows: Positions | None = None) -> Pool:
         self.learner.require(examples, rows)
         return Pool(
             examples,
@@ -314,7 +314,7 @@ class Context:
             self.task,
             make_draws(self.config.draws, self.config.seed, round + 1),
             self.learner.scoring,
-            labelled,
+            labeled,
             self._progress,
             self.learner.companions(round),
             rows,

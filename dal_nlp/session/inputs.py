@@ -170,11 +170,11 @@ class RunInputs:
         state = self._ledger.state
         if state.audit is not None or state.queries:  # before that, nothing depends on what was typed
             refuse_differences(self._folder, state, self.config, self._digests)
-        self._keep_labelled()
+        self._keep_labeled()
         self._cap_budget()
 
-    def _keep_labelled(self) -> None:
-        """Refuse a pool file from which labelled rows have gone: a label is never lost."""
+    def _keep_labeled(self) -> None:
+        """Refuse a pool file from which labeled rows have gone: a label is never lost."""
         state = self._ledger.state
         ids = list(dict.fromkeys([*state.answers, *(id for query in state.queries for id in query.ids)]))
         missing = [id for id, row in zip(ids, self.corpus.find(ids), strict=True) if row < 0]

@@ -45,7 +45,7 @@ def query(
     where the strategy reads texts that the model has to write.
     """
     early = Capability.GENERATED_TEXTS in strategy.requires
-    if options.prefilter is None or not (pool.has_labelled or early):
+    if options.prefilter is None or not (pool.has_labeled or early):
         return _query(name, strategy, pool, k, rng, options)
     keep = min(len(pool), max(k, options.prefilter_keep or KEEP * k))
     first = make_strategy(options.prefilter, {})
@@ -59,7 +59,7 @@ def _query(
 ) -> Selection:
     """Let a strategy choose k of the pool, without outliers and near-duplicates, and few of each group.
 
-    A pick that is a near-duplicate of a labelled example or of an earlier pick is dropped, one whose group has
+    A pick that is a near-duplicate of a labeled example or of an earlier pick is dropped, one whose group has
     ``max_per_group`` picks already is passed over, and the strategy chooses the missing number again from what it has
     not chosen yet and whose group has room. What it measured is remembered, so nothing is measured twice; but it does
     not know of the picks that were kept, so it makes a batch diverse only within each choice. Where nothing but
@@ -69,7 +69,7 @@ def _query(
     Args:
         name: Of the strategy, for messages.
         strategy: What chooses.
-        pool: N candidates, and the labelled examples with them.
+        pool: N candidates, and the labeled examples with them.
         k: 1 <= k <= N.
         rng: The only source of chance.
         options: What is left out.
@@ -114,7 +114,7 @@ def _without_outliers(pool: Pool, k: int, share_of_all: float, rng: np.random.Ge
     2021, Mind your outliers). Before the first label the head is random, and its entropies say nothing: all stay then.
     """
     count = min(math.floor(share_of_all * len(pool)), len(pool) - k)
-    if not count or not pool.has_labelled:
+    if not count or not pool.has_labeled:
         return np.arange(len(pool))
     (entropies,) = pool.collect(probes.entropy)
     return np.sort(descending(entropies, rng)[count:])
@@ -125,7 +125,7 @@ class _Batch:
 
     Near-duplicates are told by a lower layer's states, which training hardly moves. The last layer's gather by class
     instead: in MiniLM trained on 400 film reviews, none of them alike, one review in six had another one within a
-    cosine of 0.99, and none within 0.97 in the lower layer. Only what was chosen and what is labelled is measured.
+    cosine of 0.99, and none within 0.97 in the lower layer. Only what was chosen and what is labeled is measured.
     """
 
     def __init__(self, pool: Pool, k: int, options: QueryConfig) -> None:
@@ -135,9 +135,9 @@ class _Batch:
         self.picks: list[Pick] = []
         self._near: list[Pick] = []  # dropped near-duplicates
         self._held = self._near_asked = 0
-        self._known: list[Array] = []  # embeddings of the labelled examples and the picks
-        if options.dedupe is not None and pool.has_labelled:
-            self._known.append(self._embeddings(pool.labelled))
+        self._known: list[Array] = []  # embeddings of the labeled examples and the picks
+        if options.dedupe is not None and pool.has_labeled:
+            self._known.append(self._embeddings(pool.labeled))
 
     @property
     def missing(self) -> int:

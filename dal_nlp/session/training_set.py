@@ -1,4 +1,4 @@
-"""The labelled examples of a run: what trains in a round, and with which weight in the loss."""
+"""The labeled examples of a run: what trains in a round, and with which weight in the loss."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +15,7 @@ from dal_nlp.models.pool import fetch
 
 
 class TrainingSet:
-    """The labelled examples of a run.
+    """The labeled examples of a run.
 
     Args:
         config: Of the run.

@@ -1,6 +1,6 @@
 """Fisher information: the batch whose answers would most lower the error that is expected over the pool.
 
-Letters: N pool examples, L labelled ones, C labels, H numbers that enter the output layer, D = (C - 1) H.
+Letters: N pool examples, L labeled ones, C labels, H numbers that enter the output layer, D = (C - 1) H.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ TIE = 1e-9
 
 @dataclass(frozen=True)
 class Bait(Strategy):
-    """The batch S that minimises tr[(lambda + sum of I(x) over the labelled and S)^-1 F], F the mean I(x) of the pool.
+    """The batch S that minimises tr[(lambda + sum of I(x) over the labeled and S)^-1 F], F the mean I(x) of the pool.
 
     I(x) = E_{y ~ p(x)} g_y g_y^T is the Fisher information of the output layer's weight at x. Greedy to and fro: 2k
     picks, each the one that lowers the trace most; then those are given back, one by one, that raise it least, until k
@@ -32,8 +32,8 @@ class Bait(Strategy):
         numbers in memory.
     Tasks: classification.
     Reference: Ash et al. (2021), Gone fishing: neural active learning with Fisher embeddings, algorithm 1.
-    Deviations: the information of labelled examples and of picks is summed, as in the objective; the authors' code
-        weighs the mean over l labelled ones by l / (l + k) and every pick by k / (l + k), and its F has the labelled
+    Deviations: the information of labeled examples and of picks is summed, as in the objective; the authors' code
+        weighs the mean over l labeled ones by l / (l + k) and every pick by k / (l + k), and its F has the labeled
         ones too. Where D would be above ``max_dim``, h is projected onto its leading principal axes. The layer's bias
         is left out.
 
@@ -54,7 +54,7 @@ class Bait(Strategy):
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Choose k positions, in the order of the picks."""
         log_probs, h = pool.collect(class_log_probs, layer_inputs)
-        known_log_probs, known_h = pool.labelled.collect(class_log_probs, layer_inputs)
+        known_log_probs, known_h = pool.labeled.collect(class_log_probs, layer_inputs)
         h, known_h = reduced(h, known_h, self.max_dim // max(log_probs.shape[1] - 1, 1))
         known = information(fisher_weights(known_log_probs), known_h)
         return forward_backward(log_probs, h, known, k, self.regularisation, rng)
@@ -87,7 +87,7 @@ def forward_backward(
     Args:
         log_probs: (N, C).
         h: (N, H).
-        known: (D, D) information of the labelled examples.
+        known: (D, D) information of the labeled examples.
         k: 1 <= k <= N.
         regularisation: lambda > 0.
         rng: Decides between equal scores.

@@ -1,4 +1,4 @@
-"""Contrastive active learning: examples that the model treats otherwise than their labelled neighbours."""
+"""Contrastive active learning: examples that the model treats otherwise than their labeled neighbours."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -16,20 +16,20 @@ from dal_nlp.strategies.selectors import Scores, top_k, unit
 
 @dataclass(frozen=True)
 class Cal(Strategy):
-    """The largest divergence of an example's prediction from those of its nearest labelled examples.
+    """The largest divergence of an example's prediction from those of its nearest labeled examples.
 
-    mean over l in the K nearest labelled of KL(p(.|x_l) || p(.|x)), in nats; K = min(neighbours, L). Nearest by
+    mean over l in the K nearest labeled of KL(p(.|x_l) || p(.|x)), in nats; K = min(neighbours, L). Nearest by
     Euclidean distance between embeddings of length one. Neither predictions nor neighbours read a label.
 
-    Reads: embedding, log_probs (both of the labelled examples too).
-    Cost: one pass and one over the labelled examples; O(N L H + N K C), N x (H + C) numbers in memory.
+    Reads: embedding, log_probs (both of the labeled examples too).
+    Cost: one pass and one over the labeled examples; O(N L H + N K C), N x (H + C) numbers in memory.
     Tasks: classification: an outcome must mean the same in every example.
     Reference: Margatina et al. (2021), Active learning by acquiring contrastive examples, algorithm 1.
     Deviations: the embedding is the mean of the last hidden states, the paper's is the [CLS] token's. Neighbours are
-        labelled ones only, as in the paper; some other implementations search the whole data.
+        labeled ones only, as in the paper; some other implementations search the whole data.
 
     Attributes:
-        neighbours: K, the labelled neighbours of an example.
+        neighbours: K, the labeled neighbours of an example.
     """
 
     neighbours: Annotated[int, Field(ge=1)] = 10
@@ -37,8 +37,8 @@ class Cal(Strategy):
     requires: ClassVar[frozenset[Capability]] = frozenset({Capability.SHARED_OUTCOMES})
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """Choose the k largest divergences; raises ``Unsupported`` where nothing is labelled yet."""
-        known, known_log_probs = pool.labelled.collect(probes.embedding, probes.class_log_probs)
+        """Choose the k largest divergences; raises ``Unsupported`` where nothing is labeled yet."""
+        known, known_log_probs = pool.labeled.collect(probes.embedding, probes.class_log_probs)
         x, log_probs = pool.collect(probes.embedding, probes.class_log_probs)
         nearest = nearest_rows(unit(x), unit(known), self.neighbours, rng)
         return top_k(divergence(log_probs, known_log_probs, nearest), k, rng)
@@ -63,7 +63,7 @@ def divergence(log_probs: Array, known: Array, nearest: Positions) -> Scores:
 
     Args:
         log_probs: (N, C) of the examples.
-        known: (L, C) of the labelled examples.
+        known: (L, C) of the labeled examples.
         nearest: (N, K) neighbours, as positions in ``known``.
     """
     means = np.empty(len(log_probs), dtype=log_probs.dtype)

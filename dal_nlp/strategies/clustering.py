@@ -1,6 +1,6 @@
 """Distances between many rows, and k-means on them, in blocks: no array of N x N or N x L numbers is ever formed.
 
-Letters: N rows of H numbers, L other rows (labelled examples, centres), k clusters.
+Letters: N rows of H numbers, L other rows (labeled examples, centres), k clusters.
 """
 
 import math
@@ -84,12 +84,12 @@ def nearest_sq_dists(x: Dense, y: Array, part: slice = EVERYTHING) -> Array:
 
 
 def embeddings(pool: Pool) -> tuple[Array, Array]:
-    """Return the embeddings of the pool (N, H) and of the labelled examples (L, H), of which there may be none."""
+    """Return the embeddings of the pool (N, H) and of the labeled examples (L, H), of which there may be none."""
     (x,) = pool.collect(probes.embedding)
-    if not pool.has_labelled:
+    if not pool.has_labeled:
         return x, x[:0]
-    (labelled,) = pool.labelled.collect(probes.embedding)
-    return x, labelled
+    (labeled,) = pool.labeled.collect(probes.embedding)
+    return x, labeled
 
 
 def kmeans(

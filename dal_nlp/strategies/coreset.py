@@ -1,4 +1,4 @@
-"""Core-set selection: a batch that leaves no example far from everything that is labelled."""
+"""Core-set selection: a batch that leaves no example far from everything that is labeled."""
 
 from typing import ClassVar
 
@@ -13,15 +13,15 @@ from dal_nlp.strategies.greedy import Nearest
 
 
 class Coreset(Strategy):
-    """k-center greedy: each pick is the example farthest from its nearest labelled or chosen one.
+    """k-center greedy: each pick is the example farthest from its nearest labeled or chosen one.
 
-    argmax_i min_{j labelled or chosen} |h_i - h_j|. The largest distance that is left is at most twice the least that
-    any k picks could leave. It seeks what is far off, and so outliers too. Without labelled examples the first pick is
+    argmax_i min_{j labeled or chosen} |h_i - h_j|. The largest distance that is left is at most twice the least that
+    any k picks could leave. It seeks what is far off, and so outliers too. Without labeled examples the first pick is
     drawn at random (the bound holds for any). A score is the distance at the time of the pick; for a first pick by
     lot, that of the example farthest from it.
 
-    Reads: embedding (of the labelled examples too).
-    Cost: one pass and one over the labelled examples; O(N L H) once and O(N H) a pick, N x H numbers in memory, or in a
+    Reads: embedding (of the labeled examples too).
+    Cost: one pass and one over the labeled examples; O(N L H) once and O(N H) a pick, N x H numbers in memory, or in a
         file in half precision where they are many.
     Tasks: all.
     Reference: Sener and Savarese (2018), Active learning for convolutional neural networks: a core-set approach,
@@ -34,8 +34,8 @@ class Coreset(Strategy):
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Choose the k farthest, one after the other; fewer would have been the first of these."""
         (x,) = pool.collect(probes.vectors)
-        labelled = pool.labelled.collect(probes.vectors)[0].x if pool.has_labelled else x.x[:0]
-        return k_center(x, full(labelled), k, rng)
+        labeled = pool.labeled.collect(probes.vectors)[0].x if pool.has_labeled else x.x[:0]
+        return k_center(x, full(labeled), k, rng)
 
 
 def k_center(x: Dense, centres: Array, k: int, rng: np.random.Generator) -> Selection:

@@ -1,4 +1,4 @@
-"""Discriminative active learning: what a classifier can tell apart from the labelled examples."""
+"""Discriminative active learning: what a classifier can tell apart from the labeled examples."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -16,7 +16,7 @@ from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.strategies.clustering import sq_norms
 from dal_nlp.strategies.selectors import Scores, top_k
 
-#: Unlabelled examples for each labelled one while the classifier is trained.
+#: Unlabeled examples for each labeled one while the classifier is trained.
 RATIO = 10
 #: Accuracy in training at which it ends, so that it does not learn single examples by heart.
 ENOUGH = 0.98
@@ -24,14 +24,14 @@ ENOUGH = 0.98
 
 @dataclass(frozen=True)
 class Discriminative(Strategy):
-    """The examples that look least like labelled ones to a classifier of labelled against unlabelled.
+    """The examples that look least like labeled ones to a classifier of labeled against unlabeled.
 
-    A perceptron of three layers of 256 learns on the embeddings whether an example is labelled; the largest
-    P(unlabelled | x) are chosen. The batch is chosen in parts: what one part chose counts as labelled for the next, and
-    the classifier is trained anew. A score is log P(unlabelled | x) - log P(labelled | x) by its part's classifier.
+    A perceptron of three layers of 256 learns on the embeddings whether an example is labeled; the largest
+    P(unlabeled | x) are chosen. The batch is chosen in parts: what one part chose counts as labeled for the next, and
+    the classifier is trained anew. A score is log P(unlabeled | x) - log P(labeled | x) by its part's classifier.
 
-    Reads: embedding (of the labelled examples too).
-    Cost: one pass and one over the labelled examples, then seconds: training on at most 11 L embeddings and O(N H) for
+    Reads: embedding (of the labeled examples too).
+    Cost: one pass and one over the labeled examples, then seconds: training on at most 11 L embeddings and O(N H) for
         each part. N x H numbers in memory.
     Tasks: all.
     Reference: Gissin and Shalev-Shwartz (2019), Discriminative active learning, section 3.
@@ -49,10 +49,10 @@ class Discriminative(Strategy):
     steps: Annotated[int, Field(ge=1)] = 200
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """Choose k in parts; raises ``Unsupported`` where nothing is labelled yet."""
-        (labelled,) = pool.labelled.collect(probes.embedding)
+        """Choose k in parts; raises ``Unsupported`` where nothing is labeled yet."""
+        (labeled,) = pool.labeled.collect(probes.embedding)
         (x,) = pool.collect(probes.embedding)
-        return discriminate(x, labelled, k, self.parts, self.steps, rng)
+        return discriminate(x, labeled, k, self.parts, self.steps, rng)
 
 
 @dataclass(frozen=True)
@@ -78,18 +78,18 @@ class Scale:
         return (x - self.mean) * self.factor
 
 
-def discriminate(x: Array, labelled: Array, k: int, parts: int, steps: int, rng: np.random.Generator) -> Selection:
-    """Choose k rows of x (N, H) that are easiest to tell from the labelled rows (L, H).
+def discriminate(x: Array, labeled: Array, k: int, parts: int, steps: int, rng: np.random.Generator) -> Selection:
+    """Choose k rows of x (N, H) that are easiest to tell from the labeled rows (L, H).
 
     Raises:
         BrokenModelError: A row holds NaN or infinity.
     """
-    sq_norms(labelled)  # raises where one is not finite
+    sq_norms(labeled)  # raises where one is not finite
     scale = Scale.of(x)
     chosen = Selection(np.empty(0, dtype=np.int64), np.empty(0, dtype=x.dtype))
     for size in [len(part) for part in np.array_split(np.arange(k), min(parts, k))]:
         rest = np.setdiff1d(np.arange(len(x)), chosen.positions)
-        like = np.concatenate([labelled, x[chosen.positions]])
+        like = np.concatenate([labeled, x[chosen.positions]])
         drawn = rng.choice(rest, min(len(rest), RATIO * len(like)), replace=False)
         with torch_seeded(int(rng.integers(2**63))):
             classifier = train(scale.apply(like), scale.apply(x[drawn]), steps, rng)
@@ -99,15 +99,15 @@ def discriminate(x: Array, labelled: Array, k: int, parts: int, steps: int, rng:
     return chosen
 
 
-def train(labelled: Array, unlabelled: Array, steps: int, rng: np.random.Generator) -> nn.Module:
-    """Train a classifier whose output, (B, 1), is the log-odds of being unlabelled, from torch's present state."""
-    width = labelled.shape[1]
+def train(labeled: Array, unlabeled: Array, steps: int, rng: np.random.Generator) -> nn.Module:
+    """Train a classifier whose output, (B, 1), is the log-odds of being unlabeled, from torch's present state."""
+    width = labeled.shape[1]
     sizes = [(width, 256), (256, 256), (256, 256)]
     hidden = [layer for i, o in sizes for layer in (nn.Linear(i, o), nn.ReLU())]
     classifier = nn.Sequential(*hidden, nn.Linear(256, 1))
     optimizer = torch.optim.Adam(classifier.parameters(), lr=1e-3)
-    inputs = torch.from_numpy(np.concatenate([labelled, unlabelled]))
-    targets = torch.cat([torch.zeros(len(labelled)), torch.ones(len(unlabelled))])  # in the order of the inputs
+    inputs = torch.from_numpy(np.concatenate([labeled, unlabeled]))
+    targets = torch.cat([torch.zeros(len(labeled)), torch.ones(len(unlabeled))])  # in the order of the inputs
     while steps > 0:
         right = 0
         order = rng.permutation(len(inputs))
@@ -125,7 +125,7 @@ def train(labelled: Array, unlabelled: Array, steps: int, rng: np.random.Generat
 
 
 def log_odds(classifier: nn.Module, x: Array, rows: Positions, scale: "Scale") -> Scores:
-    """Return the log-odds of being unlabelled of some rows of x (N, H), (len(rows),)."""
+    """Return the log-odds of being unlabeled of some rows of x (N, H), (len(rows),)."""
     with torch.inference_mode():
         outputs: list[Tensor] = [
             classifier(torch.from_numpy(scale.apply(x[part])))[:, 0]

@@ -23,21 +23,21 @@ class Dual(Strategy):
 
     For each pick of the first half (``share`` of k, rounded up): the ``neighbours`` documents of highest ``idds`` value
     are compared by the BLEU variance of what the model writes about them under the draws. The pick is the one that
-    varies most below ``degenerate``, or the one that IDDS puts first where none is below. All of them count as labelled
+    varies most below ``degenerate``, or the one that IDDS puts first where none is below. All of them count as labeled
     for IDDS from then on, and none is looked at again. The second half is drawn from all that have not been picked; it
     also fills up where the first half has run through the pool. A score is the BLEU variance, 0 for those at random.
 
     Which documents are compared does not depend on which of them are picked, so that all of them are written about in
     one go.
 
-    Reads: embedding (of the labelled examples too), samples.
-    Cost: one pass over the encoder and one over the labelled examples; K texts for each of share k ``neighbours``
+    Reads: embedding (of the labeled examples too), samples.
+    Cost: one pass over the encoder and one over the labeled examples; K texts for each of share k ``neighbours``
         documents, which is most of it; O(N (H + log N)) a pick.
     Tasks: those whose answers are texts that the model writes: summarization.
     Reference: Giouroukis et al. (2025), DUAL: diversity and uncertainty active learning for text summarization
         (arXiv 2503.00867).
     Deviations: a round does not remember which documents the rounds before compared and did not pick; in the released
-        code they count as labelled for good. Embeddings and IDDS as for ``idds``; the weights are that code's, 0.66 and
+        code they count as labeled for good. Embeddings and IDDS as for ``idds``; the weights are that code's, 0.66 and
         0.33, as shares of their sum.
 
     Attributes:
@@ -69,7 +69,7 @@ class Dual(Strategy):
 def neighbourhoods(diversity: Diversity, count: int, size: int, rng: np.random.Generator) -> list[Positions]:
     """Return ``count`` groups of ``size`` rows, best first, each the best of those that are in no group before it.
 
-    The last group may be smaller, and there are fewer where no row is left. ``diversity`` counts them as labelled
+    The last group may be smaller, and there are fewer where no row is left. ``diversity`` counts them as labeled
     afterwards.
     """
     groups: list[Positions] = []

@@ -1,4 +1,4 @@
-"""LOBSTER: representative examples that are like the labelled ones that the model finds hardest."""
+"""LOBSTER: representative examples that are like the labeled ones that the model finds hardest."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -17,21 +17,21 @@ from dal_nlp.strategies.selectors import Scores, top_k, unit
 
 @dataclass(frozen=True)
 class Lobster(Strategy):
-    """Of the most representative examples, those nearest to a labelled one of high loss.
+    """Of the most representative examples, those nearest to a labeled one of high loss.
 
-    max over h in H of cos(x, h): H are the ``hard`` labelled examples on which the model's training loss is largest, x
+    max over h in H of cos(x, h): H are the ``hard`` labeled examples on which the model's training loss is largest, x
     goes over the ``beta`` k examples of highest ``idds`` value, ranked once. What the model has not learnt yet is
     looked for where it can be seen, among known answers; nothing is written or drawn for the pool.
 
-    Reads: embedding (of the labelled examples too), loss (of the labelled examples).
-    Cost: one pass, for embeddings only, and one over the labelled examples; O((N + beta k hard) H).
-    Tasks: all, once there are labelled examples.
+    Reads: embedding (of the labeled examples too), loss (of the labeled examples).
+    Cost: one pass, for embeddings only, and one over the labeled examples; O((N + beta k hard) H).
+    Tasks: all, once there are labeled examples.
     Reference: LOBSTER (arXiv 2608.25881, 2026).
     Deviations: the paper's embeddings are a sentence encoder's, which query.embedding_model gives; without it they are
         the model's own.
 
     Attributes:
-        hard: How many labelled examples are looked at.
+        hard: How many labeled examples are looked at.
         beta: Candidates for each pick.
         lam: As for ``idds``.
     """
@@ -43,8 +43,8 @@ class Lobster(Strategy):
     lam: Annotated[float, Field(ge=0, le=1)] = IDDS.lam
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
-        """Choose k of the candidates; raises ``Unsupported`` where nothing is labelled yet."""
-        known, losses = pool.labelled.collect(probes.embedding, probes.loss)
+        """Choose k of the candidates; raises ``Unsupported`` where nothing is labeled yet."""
+        known, losses = pool.labeled.collect(probes.embedding, probes.loss)
         (x,) = pool.collect(probes.embedding)
         values = Diversity(x, known, self.lam).scores()
         candidates = top_k(values, min(round(self.beta * k), len(x)), rng).positions

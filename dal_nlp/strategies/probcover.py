@@ -22,7 +22,7 @@ ANCHORS = 2000
 class ProbCover(Strategy):
     """Greedy covering: each pick is the example with the most uncovered examples closer than delta.
 
-    Embeddings have length one. An example is covered when a labelled or chosen one is closer than delta. Greedy covers
+    Embeddings have length one. An example is covered when a labeled or chosen one is closer than delta. Greedy covers
     at least 1 - 1/e of what the best k balls could. Once all is covered, the rest is drawn at random. A score is the
     number of examples newly covered. Needs no labels, so it can start a run.
 
@@ -30,8 +30,8 @@ class ProbCover(Strategy):
     for the class. A ball is pure up to the nearest example of another cluster, so delta is a quantile of these
     distances, taken at 2,000 examples drawn at random.
 
-    Reads: embedding (of the labelled examples too).
-    Cost: one pass and one over the labelled examples; O(N^2 H) time: every pair once to begin with, and once more what
+    Reads: embedding (of the labeled examples too).
+    Cost: one pass and one over the labeled examples; O(N^2 H) time: every pair once to begin with, and once more what
         gets covered. The graph is never stored: N x H numbers in memory.
     Tasks: all.
     Reference: Yehuda et al. (2022), Active learning through a covering lens, algorithm 1 and section 3.2.
@@ -53,13 +53,13 @@ class ProbCover(Strategy):
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Choose the k largest balls, one after the other."""
-        x, labelled = embeddings(pool)
+        x, labeled = embeddings(pool)
         x = unit(x)
         delta = self.delta
         if delta is None:
             labels, _ = kmeans(Dense(x), min(self.clusters, len(x)), rng)
             delta = pure_radius(x, labels, self.purity, rng)
-        return cover(x, unit(labelled), delta, k, rng)
+        return cover(x, unit(labeled), delta, k, rng)
 
 
 def pure_radius(x: Array, labels: Positions, purity: float, rng: np.random.Generator) -> float:
@@ -83,13 +83,13 @@ def pure_radius(x: Array, labels: Positions, purity: float, rng: np.random.Gener
     return float(np.sqrt(np.partition(to_other, impure)[impure]))
 
 
-def cover(x: Array, labelled: Array, delta: float, k: int, rng: np.random.Generator) -> Selection:
-    """Choose k rows of x (N, H), each with the most rows within delta that no labelled row and no earlier pick covers.
+def cover(x: Array, labeled: Array, delta: float, k: int, rng: np.random.Generator) -> Selection:
+    """Choose k rows of x (N, H), each with the most rows within delta that no labeled row and no earlier pick covers.
 
     Scores are these numbers of rows. Raises ``BrokenModelError`` on NaN or infinity in a row.
     """
     norms, limit = sq_norms(x), delta**2
-    covered = nearest_sq_dists(Dense(x), labelled) < limit
+    covered = nearest_sq_dists(Dense(x), labeled) < limit
     degrees = _count(x, norms, limit)
     _discount(degrees, x, norms, np.flatnonzero(covered), limit)
     picks: list[int] = []

@@ -61,7 +61,7 @@ def predicted_loss(forward: Forward) -> Tensor:
 
 
 def loss(forward: Forward) -> Tensor:
-    """The training loss of labelled examples, (B,)."""
+    """The training loss of labeled examples, (B,)."""
     return forward.loss
 
 

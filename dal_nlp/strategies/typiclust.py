@@ -17,14 +17,14 @@ from dal_nlp.strategies.selectors import argmax, unit
 class TypiClust(Strategy):
     """One typical example a cluster, the clusters with the fewest labels and the most examples first.
 
-    Pool and labelled examples go into min(L + k, clusters) k-means clusters of embeddings of length one; clusters of up
+    Pool and labeled examples go into min(L + k, clusters) k-means clusters of embeddings of length one; clusters of up
     to ``smallest`` are dropped. In cluster after cluster, and round again until there are k, the pick is the example of
     the largest typicality, 1 / (mean distance to its min(neighbours, n / 2) nearest in the cluster + 1e-5), n being
-    the examples of the cluster that are neither labelled nor chosen. That is the score. Needs no labels, so it can
+    the examples of the cluster that are neither labeled nor chosen. That is the score. Needs no labels, so it can
     start a run.
 
-    Reads: embedding (of the labelled examples too).
-    Cost: one pass and one over the labelled examples; O((N + L) K H) an iteration of k-means and O(n^2 H) a visited
+    Reads: embedding (of the labeled examples too).
+    Cost: one pass and one over the labeled examples; O((N + L) K H) an iteration of k-means and O(n^2 H) a visited
         cluster of n, (N + L) x H numbers in memory.
     Tasks: all.
     Reference: Hacohen et al. (2022), Active learning on a budget: opposite strategies suit high and low budgets,
@@ -47,20 +47,20 @@ class TypiClust(Strategy):
 
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Choose k typical examples."""
-        x, labelled = embeddings(pool)
-        known = len(labelled)
-        rows = unit(np.concatenate([x, labelled]))
+        x, labeled = embeddings(pool)
+        known = len(labeled)
+        rows = unit(np.concatenate([x, labeled]))
         labels, _ = kmeans(Dense(rows), min(known + k, self.clusters), rng)
         order = visits(labels, len(x), self.smallest, rng)
         return typical(rows[: len(x)], labels[: len(x)], order, self.neighbours, k, rng)
 
 
 def visits(labels: Positions, n: int, smallest: int, rng: np.random.Generator) -> list[list[int]]:
-    """Order the clusters by rising count of labelled rows, then by falling size; equal ones at random.
+    """Order the clusters by rising count of labeled rows, then by falling size; equal ones at random.
 
     Args:
-        labels: (N + L,) the cluster of each row, the labelled last.
-        n: N, how many rows are not labelled.
+        labels: (N + L,) the cluster of each row, the labeled last.
+        n: N, how many rows are not labeled.
         smallest: Clusters of up to so many rows come apart.
         rng: Of ties.
 

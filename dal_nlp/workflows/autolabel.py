@@ -26,8 +26,8 @@ from dal_nlp.tasks import make_task
 from dal_nlp.tasks.calibration import Promise, fit_temperature, promise
 from dal_nlp.workflows.predict import Run, open_run, read_aloud, reader_of
 
-#: Why a row is left out that people have labelled in the run.
-LABELED = "labelled in the run"
+#: Why a row is left out that people have labeled in the run.
+LABELED = "labeled in the run"
 
 Floats = NDArray[np.float64]
 Known = tuple[dict[str, Any], Target]  # an example's fields, and its answer
@@ -89,7 +89,7 @@ def plan(
         source: The rows to label; with the text columns of the run.
         precision: Share of right labels that is wanted among the model's own.
         progress: Where it is shown.
-        validation: Labelled rows to measure on, which no run has trained on; the run's own if left out.
+        validation: Labeled rows to measure on, which no run has trained on; the run's own if left out.
         text_column: The columns of ``source`` that hold the texts; the run's if left out.
         id_column: Its column of ids, likewise; ``none`` where it has no ids.
         encoding: Of a source that is a text file and not UTF-8.
@@ -122,7 +122,7 @@ def plan(
 
 
 def _to_label(run: Run, source: str, there: Iterable[Example]) -> tuple[list[Example], list[Rejected]]:
-    """Return the rows that are to be labelled, and the others, each with its reason."""
+    """Return the rows that are to be labeled, and the others, each with its reason."""
     done = {id: text for id, text in texts_asked(run.state) if id in run.state.answers}
     examples, rejected = list[Example](), list[Rejected]()
     for example in there:
@@ -135,7 +135,7 @@ def _to_label(run: Run, source: str, there: Iterable[Example]) -> tuple[list[Exa
     counts = Counter(row.reason for row in rejected)
     if not examples:
         reason = "only rows that the run has labels of" if counts[LABELED] else "no row with a text"
-        raise UserError(f"{source} has {reason}: nothing is to be labelled.")
+        raise UserError(f"{source} has {reason}: nothing is to be labeled.")
     if rejected:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
         run.progress.say(f"Rows left out: {len(rejected):,} ({reasons}); rejected.csv beside the labels names each")
@@ -143,12 +143,12 @@ def _to_label(run: Run, source: str, there: Iterable[Example]) -> tuple[list[Exa
 
 
 def write(found: Plan, folder: Path) -> tuple[Path, Path, Path]:
-    """Write labelled.csv (id, text, label, confidence), people.csv, whose least sure rows come first, and rejected.csv.
+    """Write labeled.csv (id, text, label, confidence), people.csv, whose least sure rows come first, and rejected.csv.
 
     Every row of the source is in one of the three.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = folder / "labelled.csv", folder / "people.csv", folder / "rejected.csv"
+    paths = folder / "labeled.csv", folder / "people.csv", folder / "rejected.csv"
     write_rejected(paths[2], found.rejected)
     _csv(paths[0], "label", [row for row in found.rows if row.sure])
     _csv(paths[1], "suggestion", sorted((row for row in found.rows if not row.sure), key=lambda row: row.confidence))
@@ -189,7 +189,7 @@ def _known(run: Run, validation: str | None, label_column: str | None) -> list[K
     if not audit or config.data is None:
         raise UserError(
             "There is nothing to measure the model's confidence on, as the test set is not for that: give --validation "
-            "FILE with labelled rows that were not trained on."
+            "FILE with labeled rows that were not trained on."
         )
     return list(_answered(run, config, config.data, audit))
 

@@ -140,7 +140,7 @@ def _tiny(training: TrainingConfig) -> TrainingConfig:
 
 
 def _round(work: Context, ledger: Ledger) -> Positions:
-    """Choose with the pretrained model, label, train, choose again, and predict; return the rows not labelled."""
+    """Choose with the pretrained model, label, train, choose again, and predict; return the rows not labeled."""
     rng = generator(work.config.seed, 0, "rehearsal")
     few = rng.permutation(work.candidates(0))[:ROWS]
     if work.config.initial:

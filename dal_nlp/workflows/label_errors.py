@@ -50,7 +50,7 @@ def find_suspects(desk: AnswerStore, progress: Progress) -> tuple[list[dict[str,
         from cleanlab.filter import find_label_issues
     except ImportError:
         raise UserError("This needs cleanlab: pip install 'dal-nlp[suspects]'.") from None
-    ids, labels = _labelled(desk)
+    ids, labels = _labeled(desk)
     x = _embeddings(desk, ids, progress)
     names = sorted(set(labels))
     y = np.array([names.index(label) for label in labels])
@@ -70,7 +70,7 @@ def find_suspects(desk: AnswerStore, progress: Progress) -> tuple[list[dict[str,
     return rows, len(ids)
 
 
-def _labelled(desk: AnswerStore) -> tuple[list[str], list[Target]]:
+def _labeled(desk: AnswerStore) -> tuple[list[str], list[Target]]:
     """Return the bought labels that several examples share."""
     counts = Counter(desk.state.answers.values())
     ids = [id for id, label in desk.state.answers.items() if counts[label] > 1]

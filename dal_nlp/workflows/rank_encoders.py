@@ -15,7 +15,7 @@ from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.context import Context
 
-#: Most labelled texts on which encoders are compared, and texts that are timed.
+#: Most labeled texts on which encoders are compared, and texts that are timed.
 MOST, TIMED = 300, 64
 
 

@@ -196,7 +196,7 @@ def test_broken_rows_and_wrong_columns_cost_no_other_answer(waiting: Waiting) ->
 
 
 @pytest.mark.parametrize("task", asking.TASKS)
-def test_the_labelling_interface_is_xml_with_the_columns_of_the_task(waiting: Waiting, task: str) -> None:
+def test_the_labeling_interface_is_xml_with_the_columns_of_the_task(waiting: Waiting, task: str) -> None:
     from xml.etree import ElementTree
 
     folder = waiting(task)

@@ -302,7 +302,7 @@ def change(server: FakeServer, **values: Any) -> None:
         ),
         (
             lambda server: change(server, interface='<View><Text name="about" value="$text"/></View>'),
-            "The labelling interface of project 42 has no Choice negative",
+            "The labeling interface of project 42 has no Choice negative",
         ),
         (
             lambda server: server.down.append("people"),

@@ -155,7 +155,7 @@ def started(folder: Path, kill: str = "") -> Iterator["subprocess.Popen[bytes]"]
     path = folder / "config.json"
     flags = {**asking.flags("sentiment", folder), "oracle": f"{__name__}:Oracle"}
     path.write_text(json.dumps(flags))
-    words = [sys.executable, "-m", "dal_nlp", "run", "--config", str(path)]
+    words = [sys.executable, "-m", "dal_nlp", "run", "--config", str(path), "--trust"]
     environment = {**os.environ, "DAL_NLP_TEST_KILL": kill}
     with (
         (folder / "run.log").open("ab") as log,

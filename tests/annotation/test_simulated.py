@@ -1,4 +1,4 @@
-"""The labelled file with mistakes in it."""
+"""The labeled file with mistakes in it."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -22,7 +22,7 @@ from dal_nlp.strategies.coreset import k_center
 from dal_nlp.strategies.selectors import nearest_to_centres
 from tests.benchmarks.measuring import memory_line, show
 
-H, K, C, LABELLED = 384, 100, 6, 100
+H, K, C, LABELED = 384, 100, 6, 100
 SECONDS, GIGABYTES = 120, 3.0
 
 
@@ -38,7 +38,7 @@ def embeddings(n: int, half: bool) -> np.ndarray:
 def choose(name: str, n: int) -> None:
     """Choose once in this process, and print seconds and the peak of what is resident, the file's pages included."""
     x, rng = embeddings(n, half=name != "badge"), np.random.default_rng(1)
-    known = rng.standard_normal((LABELLED, H), dtype=np.float32)
+    known = rng.standard_normal((LABELED, H), dtype=np.float32)
     gradients = rng.standard_normal((n if name == "badge" else 1, 1, C), dtype=np.float32)
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from what is resident now
     started, worked = time.perf_counter(), time.process_time()

@@ -24,20 +24,20 @@ from tests.reference.idds import quadratic
 class Measured:
     """What a strategy asks of a pool, measured already."""
 
-    def __init__(self, results: dict[Any, Array], labelled: "Measured | None" = None) -> None:
-        self.results, self.labelled, self.has_labelled = results, labelled, labelled is not None
+    def __init__(self, results: dict[Any, Array], labeled: "Measured | None" = None) -> None:
+        self.results, self.labeled, self.has_labeled = results, labeled, labeled is not None
 
     def collect(self, *asked: Any) -> tuple[Array, ...]:
         return tuple(self.results[probe] for probe in asked)
 
 
-def normal(n: int, h: int, labelled: int, k: int) -> Callable[[float], tuple[Array, Array, Array, int]]:
+def normal(n: int, h: int, labeled: int, k: int) -> Callable[[float], tuple[Array, Array, Array, int]]:
     """Make embeddings without any structure, which is the slowest to cluster and to cover, uncertainties and k."""
 
     def make(scale: float) -> tuple[Array, Array, Array, int]:
         rng = np.random.default_rng(0)
         rows = scaled(n, scale, k)
-        x, known = (rng.standard_normal((m, h), dtype=np.float32) for m in (rows, scaled(labelled, scale)))
+        x, known = (rng.standard_normal((m, h), dtype=np.float32) for m in (rows, scaled(labeled, scale)))
         return x, known, rng.random(rows, dtype=np.float32), k
 
     return make
@@ -47,15 +47,15 @@ def ours(strategy: Strategy) -> Run:
     """Choose by the strategy itself, from measurements that are there."""
 
     def run(x: Array, known: Array, uncertain: Array, k: int) -> object:
-        labelled = Measured({probes.embedding: known})
+        labeled = Measured({probes.embedding: known})
         results = {probes.embedding: x, probes.entropy: uncertain, probes.margin: uncertain}
-        return strategy.select(Measured(results, labelled), k, np.random.default_rng(0))  # type: ignore[arg-type]
+        return strategy.select(Measured(results, labeled), k, np.random.default_rng(0))  # type: ignore[arg-type]
 
     return run
 
 
 def k_center_floor(x: Array, known: Array, uncertain: Array, k: int) -> object:
-    """Multiply what any exact form multiplies: all pairs with the labelled once, all rows with each pick."""
+    """Multiply what any exact form multiplies: all pairs with the labeled once, all rows with each pick."""
     for rows in blocks(len(x), len(known)):
         x[rows] @ known.T
     return [x @ x[i] for i in range(k)]
@@ -113,7 +113,7 @@ SIZE = "100k x 384, k 100"
 CASES = (
     Case(
         "k-center",
-        "100k x 768, 1k labelled, k 100",
+        "100k x 768, 1k labeled, k 100",
         normal(100_000, 768, 1000, 100),
         ours(Coreset()),
         seconds=12,
@@ -142,17 +142,17 @@ CASES = (
         gigabytes=1,
         twins={"scikit-learn": scikit_learn_kmeans},
     ),
-    Case("idds", f"{SIZE}, 1k labelled", normal(100_000, 384, 1000, 100), ours(IDDS()), 15, 0.5),
+    Case("idds", f"{SIZE}, 1k labeled", normal(100_000, 384, 1000, 100), ours(IDDS()), 15, 0.5),
     Case(
         "idds-5k",
-        "5k x 384, 1k labelled, k 100",
+        "5k x 384, 1k labeled, k 100",
         normal(5000, 384, 1000, 100),
         ours(IDDS()),
         twins={"quadratic": idds_quadratic},
     ),
-    Case("typiclust", f"{SIZE}, 1k labelled", normal(100_000, 384, 1000, 100), ours(TypiClust()), 60, 1),
+    Case("typiclust", f"{SIZE}, 1k labeled", normal(100_000, 384, 1000, 100), ours(TypiClust()), 60, 1),
     Case("typiclust-cold", SIZE, normal(100_000, 384, 1, 100), ours(TypiClust()), 60, 1),
     Case("cluster_margin", SIZE, normal(100_000, 384, 1, 100), ours(ClusterMargin()), 60, 1),
-    Case("discriminative", f"{SIZE}, 1k labelled", normal(100_000, 384, 1000, 100), ours(Discriminative()), 60),
-    Case("probcover", f"{SIZE}, 1k labelled", normal(100_000, 384, 1000, 100), ours(ProbCover())),
+    Case("discriminative", f"{SIZE}, 1k labeled", normal(100_000, 384, 1000, 100), ours(Discriminative()), 60),
+    Case("probcover", f"{SIZE}, 1k labeled", normal(100_000, 384, 1000, 100), ours(ProbCover())),
 )

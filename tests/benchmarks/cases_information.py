@@ -8,17 +8,17 @@ from dal_nlp.strategies.fisher import fisher_weights, information
 from tests.benchmarks.measuring import Case, scaled
 
 Inputs = tuple[Array, Array, Array, Array, int]
-LABELLED = 200
+LABELED = 200
 
 
 def predictions(scale: float) -> Inputs:
-    """Make log-probabilities (N, 6) and layer inputs (N, 384) of a pool and of labelled examples, and k."""
+    """Make log-probabilities (N, 6) and layer inputs (N, 384) of a pool and of labeled examples, and k."""
     rng = np.random.default_rng(0)
     n = scaled(20_000, scale, 50)
-    logits = rng.standard_normal((n + LABELLED, 6), dtype=np.float32) * 2
+    logits = rng.standard_normal((n + LABELED, 6), dtype=np.float32) * 2
     log_probs = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-    h = rng.standard_normal((n + LABELLED, 384), dtype=np.float32)
-    return log_probs[LABELLED:], h[LABELLED:], log_probs[:LABELLED], h[:LABELLED], 50
+    h = rng.standard_normal((n + LABELED, 384), dtype=np.float32)
+    return log_probs[LABELED:], h[LABELED:], log_probs[:LABELED], h[:LABELED], 50
 
 
 def ours(log_probs: Array, h: Array, known_log_probs: Array, known_h: Array, k: int) -> object:

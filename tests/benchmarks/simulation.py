@@ -177,13 +177,13 @@ class Learner:
             c = head.c(self.classes)
             self.signal = distil(source, self.x, c, self.standard.mean, self.standard.scale, rng)
 
-    def fit(self, labelled: Positions, y: NDArray[np.int64]) -> None:
+    def fit(self, labeled: Positions, y: NDArray[np.int64]) -> None:
         """Fit the layer; before any label it is that of the signal."""
-        if not len(labelled):
+        if not len(labeled):
             assert self.signal is not None
             self.weight, self.bias, self.beta = self.signal.weight, self.signal.bias, 1.0
             return
-        x, n = self.x[labelled], len(labelled)
+        x, n = self.x[labeled], len(labeled)
         offsets = [Offset(self.signal.logits(x), self.signal.mean)] if self.signal else []
         c = self.head.c(self.classes) / np.sqrt(n)
         layer = fit_linear(x, y, np.ones(n), self.classes, c, self.standard.mean, self.standard.scale, offsets)
@@ -226,26 +226,26 @@ def simulate(texts: Texts, arm: Arm, learner: Learner, seed: int, most: int) -> 
         order = rng.permutation(len(rows))
         counts = [0] * (learner.signal is not None) + [n for n in GRID if n <= most]
         return [(n, *fitted(learner, order[:n], y)) for n in counts]
-    free, labelled = np.ones(len(rows), dtype=bool), np.zeros(0, dtype=np.int64)
+    free, labeled = np.ones(len(rows), dtype=bool), np.zeros(0, dtype=np.int64)
     curve: list[tuple[int, float, float]] = []
     if learner.signal is not None:
-        curve.append((0, *fitted(learner, labelled, y)))
-    while len(labelled) < most:
+        curve.append((0, *fitted(learner, labeled, y)))
+    while len(labeled) < most:
         there = np.flatnonzero(free)
-        if not len(labelled):
+        if not len(labeled):
             picked = there[nearest_to_centres(Dense(unit(embedding)), START, rng).positions]
         else:
             view = View(embedding[there], learner.probabilities(there))
             picked = there[STRATEGIES[arm.strategy](view, arm.batch, rng)]
-        labelled = np.concatenate([labelled, picked])
+        labeled = np.concatenate([labeled, picked])
         free[picked] = False
-        curve.append((len(labelled), *fitted(learner, labelled, y)))
+        curve.append((len(labeled), *fitted(learner, labeled, y)))
     return curve
 
 
-def fitted(learner: Learner, labelled: Positions, y: NDArray[np.int64]) -> tuple[float, float]:
+def fitted(learner: Learner, labeled: Positions, y: NDArray[np.int64]) -> tuple[float, float]:
     """Fit the learner; return its accuracy and the weight of its signal."""
-    learner.fit(labelled, y[labelled])
+    learner.fit(labeled, y[labeled])
     return learner.accuracy(), learner.beta
 
 

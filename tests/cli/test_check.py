@@ -59,7 +59,7 @@ def test_rounds_and_steps_are_counted_within_the_budget(files: Files, tmp_path: 
 
 def test_nobody_is_asked(files: Files, tmp_path: Path) -> None:
     """A pool without labels and an oracle that must not be asked: the model's own answers stand in."""
-    pool = write(tmp_path / "unlabelled.jsonl", [{"id": str(i), "text": f"the film {i}"} for i in range(6)])
+    pool = write(tmp_path / "unlabeled.jsonl", [{"id": str(i), "text": f"the film {i}"} for i in range(6)])
     flags = files.flags(tmp_path / "out", "--data", pool, "--oracle", "tests.cli.oracles:Absent")
     result = invoke("check", *flags)
     assert result.exit_code == 0, result.stderr

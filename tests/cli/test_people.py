@@ -30,7 +30,7 @@ def test_a_correction_counts_in_the_next_round_and_the_history_says_who(folder: 
     assert run("sentiment", folder).labels[id] == other
     lines = invoke("log", str(folder / "run"), id).stdout.splitlines()
     assert len(lines) == 2
-    assert f"round-000.csv: labelled '{label}'" in lines[0]
+    assert f"round-000.csv: labeled '{label}'" in lines[0]
     assert f"ben (relabel): corrected, for good '{other}'; note: a slip" in lines[1]
     assert all(event["at"].endswith("+00:00") for event in events(folder, "label"))
     assert len(invoke("log", str(folder / "run")).stdout.splitlines()) == 9

@@ -84,7 +84,7 @@ def test_pairs_of_columns_come_from_one_flag() -> None:
         ({"task": "sentment"}, "did you mean 'sentiment'"),
         ({"strategy": "margn"}, "did you mean 'margin'"),
         ({"initial_strategy": "kmean"}, "did you mean 'kmeans'"),
-        ({"oracle": "labelled-file"}, "did you mean 'labeled-file'"),
+        ({"oracle": "labeled-file"}, "did you mean 'labeled-file'"),
         ({"query_sise": 3}, "did you mean 'query_size'"),
         ({"training": {"min_step": 3}}, "did you mean 'min_steps'"),
         ({"query_size": 0}, "--query-size 0"),

@@ -159,12 +159,12 @@ def test_the_model_is_measured_in_evaluation_mode_and_given_back_as_it_was() -> 
     assert again._model.training
 
 
-def test_strategies_do_not_see_targets_of_the_pool_but_of_the_labelled() -> None:
-    pool = tiny.pool(labelled=6)
+def test_strategies_do_not_see_targets_of_the_pool_but_of_the_labeled() -> None:
+    pool = tiny.pool(labeled=6)
     assert "target" not in pool._examples.column_names
-    assert len(pool.labelled.targets) == 6
-    with pytest.raises(Unsupported, match="labelled examples"):
-        _ = tiny.pool(labelled=0).labelled
+    assert len(pool.labeled.targets) == 6
+    with pytest.raises(Unsupported, match="labeled examples"):
+        _ = tiny.pool(labeled=0).labeled
 
 
 def test_predictions_are_the_most_likely_labels() -> None:

@@ -31,10 +31,10 @@ def typicality(x, neighbours):
     return np.array(values)
 
 
-def typiclust(x, labels, labelled_labels, smallest, neighbours, k):
+def typiclust(x, labels, labeled_labels, smallest, neighbours, k):
     """Picks by the rule; the clusters must differ in (labels, size), or the order is not determined."""
-    everywhere = [*labels, *labelled_labels]
-    clusters = sorted(set(everywhere), key=lambda c: (list(labelled_labels).count(c), -everywhere.count(c)))
+    everywhere = [*labels, *labeled_labels]
+    clusters = sorted(set(everywhere), key=lambda c: (list(labeled_labels).count(c), -everywhere.count(c)))
     clusters = [c for c in clusters if everywhere.count(c) > smallest]
     left, picks, turn = {c: [i for i in range(len(x)) if labels[i] == c] for c in clusters}, [], 0
     while len(picks) < k:
@@ -52,10 +52,10 @@ def pure_share(x, labels, delta):
     return np.mean([all(labels[j] == labels[i] for j in np.flatnonzero(d[i] < delta)) for i in range(len(x))])
 
 
-def newly_covered(x, labelled, delta, picks):
+def newly_covered(x, labeled, delta, picks):
     """On the whole graph: how many uncovered rows each row is near to, before each of the picks; (len(picks), N)."""
     near = pairwise(x, x) < delta
-    uncovered = np.array([all(distance(row, known) >= delta for known in labelled) for row in x])
+    uncovered = np.array([all(distance(row, known) >= delta for known in labeled) for row in x])
     steps = []
     for pick in picks:
         steps.append((near & uncovered).sum(1))

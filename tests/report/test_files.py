@@ -223,7 +223,7 @@ def test_page_says_what_was_reached_and_what_it_cost(finished: tuple[Path, State
         "measured on the 300 examples of the test set",
         "First choice by kmeans, then by margin; seed 3.",
         "Labels bought 40 of a budget of 60",
-        "1,234 texts 3.2 % of them labelled",
+        "1,234 texts 3.2 % of them labeled",
         "Models trained 4 round 0 to 3",
         "Why it ended. The budget of 60 labels is spent.",
         "neg 150 100 0.612 0.900 0.720",
@@ -395,7 +395,7 @@ def test_near_duplicates_are_counted_over_all_rounds(tmp_path: Path) -> None:
     for event, count in zip((e for e in asked if e["event"] == "query"), (3, 1200), strict=True):
         event["notes"] = {"near_duplicates": count}
     text = page_of(tmp_path, [*run_started(), *asked]).text
-    assert "Near-duplicates passed over, of labelled texts or of others in the same round: 1,203" in text
+    assert "Near-duplicates passed over, of labeled texts or of others in the same round: 1,203" in text
 
 
 def test_class_without_examples_has_no_recall(tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_a_changed_text_under_an_old_id_is_refused(files: Path, model_folder: st
         run(files, model_folder, rounds=0)
 
 
-def test_rows_that_were_labelled_may_not_leave_the_pool(files: Path, model_folder: str) -> None:
+def test_rows_that_were_labeled_may_not_leave_the_pool(files: Path, model_folder: str) -> None:
     result = run(files, model_folder, rounds=0)
     write(files / "pool.jsonl", [row for row in tiny.sentences(60) if row["id"] not in result.labels])
     with pytest.raises(UserError, match=r"has lost 6 rows that the run has asked about \(the first is 's0-"):

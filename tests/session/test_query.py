@@ -47,14 +47,14 @@ class Planted(Strategy):
 
 def planted(scores: Any, x: Any, known: Any = None, entropies: Any = None, groups: Any = None) -> Pool:
     """A pool that has measured all of it already."""
-    pool = tiny.pool(n=len(scores), labelled=0 if known is None else len(known))
+    pool = tiny.pool(n=len(scores), labeled=0 if known is None else len(known))
     if groups is not None:
         pool._examples = pool._examples.add_column("group", list(groups))
     pool._measured = {score: np.asarray(scores), probes.lower_embedding: np.asarray(x, dtype=np.float32)}
     if entropies is not None:
         pool._measured[probes.entropy] = np.asarray(entropies)
     if known is not None:
-        pool.labelled._measured = {probes.lower_embedding: np.asarray(known, dtype=np.float32)}
+        pool.labeled._measured = {probes.lower_embedding: np.asarray(known, dtype=np.float32)}
     return pool
 
 
@@ -63,18 +63,18 @@ def ask(pool: Pool, k: int, strategy: Strategy | None = None, seed: int = 0, **o
     return query("planted", strategy or Planted(), pool, k, rng, QueryConfig(**options))
 
 
-@pytest.mark.parametrize("labelled", [0, 1, 5])
+@pytest.mark.parametrize("labeled", [0, 1, 5])
 @pytest.mark.parametrize("limit", [0.8, 0.95, 0.999])
-def test_a_batch_is_the_brute_force_one(labelled: int, limit: float) -> None:
-    rng = np.random.default_rng(labelled)
-    pool = planted(np.zeros(24), np.zeros((24, 2)), np.zeros((labelled, 2)) if labelled else None)
+def test_a_batch_is_the_brute_force_one(labeled: int, limit: float) -> None:
+    rng = np.random.default_rng(labeled)
+    pool = planted(np.zeros(24), np.zeros((24, 2)), np.zeros((labeled, 2)) if labeled else None)
     dropped = 0
     for _ in range(40):
         scores, x = rng.permutation(24).astype(float), rng.normal(size=(24, 2)).astype(np.float32)
-        known = rng.normal(size=(labelled, 2)).astype(np.float32)
+        known = rng.normal(size=(labeled, 2)).astype(np.float32)
         pool._measured = {score: scores, probes.lower_embedding: x}
-        if labelled:
-            pool.labelled._measured = {probes.lower_embedding: known}
+        if labeled:
+            pool.labeled._measured = {probes.lower_embedding: known}
         k = int(rng.integers(1, 25))
         chosen = ask(pool, k, dedupe=limit)
         positions, near, _ = reference.batch(scores.tolist(), x.tolist(), known.tolist(), k, limit)
@@ -157,7 +157,7 @@ def test_a_batch_with_groups_is_the_brute_force_one(limit: float | None, most: i
             scores, x = rng.permutation(24).astype(float), rng.normal(size=(24, 2)).astype(np.float32)
             known = rng.normal(size=(3, 2)).astype(np.float32)
             pool._measured = {score: scores, probes.lower_embedding: x}
-            pool.labelled._measured = {probes.lower_embedding: known}
+            pool.labeled._measured = {probes.lower_embedding: known}
             k = int(rng.integers(1, 25))
             chosen = ask(pool, k, dedupe=limit, max_per_group=most)
             positions, near, held = reference.batch(
@@ -200,7 +200,7 @@ def test_near_duplicates_that_are_asked_after_all_keep_to_the_groups_too() -> No
 
 @pytest.mark.parametrize("name", ["random", "entropy", "badge", "kmeans", "cal"])
 def test_strategies_keep_to_the_groups_and_measure_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = tiny.pool(n=30, labelled=3, batch_size=8)
+    pool = tiny.pool(n=30, labeled=3, batch_size=8)
     pool._examples = pool._examples.add_column("group", [str(i % 3) for i in range(30)])
     seen = passes(monkeypatch)
     options = QueryConfig(max_per_group=2)
@@ -256,7 +256,7 @@ def test_there_is_no_prefilter_before_the_first_label() -> None:
 def test_outliers_are_those_of_what_the_prefilter_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Entropies may cost a text for each document: they are read for what is left only."""
     sizes = passes(monkeypatch)
-    pool = tiny.pool(n=40, labelled=4)
+    pool = tiny.pool(n=40, labeled=4)
     query(
         "random",
         make_strategy("random", {}),
@@ -290,12 +290,12 @@ def twins(n: int) -> list[dict[str, str]]:
     ]
 
 
-def pool_of(rows: list[dict[str, str]], labelled: int, batch_size: int) -> Pool:
+def pool_of(rows: list[dict[str, str]], labeled: int, batch_size: int) -> Pool:
     source = tiny.pool(batch_size=batch_size)
     of, known = tiny.task(), None
-    if labelled:
-        known = Pool(tiny.encoded(rows[:labelled], of), source._model, of, source._draws, source._scoring)
-    examples = tiny.encoded(rows[labelled:], of).remove_columns("target")
+    if labeled:
+        known = Pool(tiny.encoded(rows[:labeled], of), source._model, of, source._draws, source._scoring)
+    examples = tiny.encoded(rows[labeled:], of).remove_columns("target")
     return Pool(examples, source._model, of, source._draws, source._scoring, known)
 
 
@@ -303,13 +303,13 @@ def pool_of(rows: list[dict[str, str]], labelled: int, batch_size: int) -> Pool:
 def test_the_pool_is_measured_once_however_often_the_strategy_chooses(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pool = pool_of(twins(8), labelled=2, batch_size=8)
+    pool = pool_of(twins(8), labeled=2, batch_size=8)
     seen = passes(monkeypatch)
     options = QueryConfig(dedupe=0.999999, skip_top_quantile=0.1 if name == "entropy" else 0)
     chosen = query(name, make_strategy(name, {}), pool, 6, np.random.default_rng(0), options)
     assert chosen.notes.get("near_duplicates", 0) > 0 or name == "kmeans"  # which spreads its choice anyway
     texts = [pool._examples["text"][i].rsplit(" ", 1)[0] for i in chosen.positions]
-    asked_already = {text.rsplit(" ", 1)[0] for text in pool.labelled._examples["text"]}
+    asked_already = {text.rsplit(" ", 1)[0] for text in pool.labeled._examples["text"]}
     assert len({*texts, *asked_already}) == 7
     assert seen.count(30) == (name != "random")
     assert max([size for size in seen if size < 30], default=0) <= 12  # only what was chosen is embedded
@@ -327,7 +327,7 @@ def test_questions_do_not_depend_on_the_batches(name: str) -> None:
 
 
 def test_texts_that_training_has_drawn_together_are_no_near_duplicates() -> None:
-    pool = pool_of(tiny.sentences(20), labelled=4, batch_size=8)
+    pool = pool_of(tiny.sentences(20), labeled=4, batch_size=8)
     last = pool._model.bert.encoder.layer[-1].output.LayerNorm  # type: ignore[union-attr, index]
     torch.nn.init.zeros_(last.weight)  # type: ignore[arg-type]
     torch.nn.init.ones_(last.bias)  # type: ignore[arg-type]

@@ -312,7 +312,7 @@ def test_a_training_script_chooses_documents() -> None:
     parts = {"task": "summarization", "task_options": {"max_new_tokens": 8}, "max_length": 24}
     known = [("a good film", "good"), ("a bad plot", ["bad", "poor"])]
     for strategy in ("entropy", "lobster", "bleuvar"):
-        picked = select(tiny.writer(), tiny.tokenizer(), texts, 3, strategy, labelled=known, **parts)  # type: ignore[arg-type]
+        picked = select(tiny.writer(), tiny.tokenizer(), texts, 3, strategy, labeled=known, **parts)  # type: ignore[arg-type]
         assert len(set(picked.positions.tolist())) == 3
     with pytest.raises(UserError, match="is no document"):
         select(tiny.writer(), tiny.tokenizer(), [("a", "b"), ("c", "d")], 1, **parts)  # type: ignore[arg-type]

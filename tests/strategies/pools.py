@@ -6,8 +6,8 @@ import numpy as np
 class GivenPool:
     """Measurements by probe, each an array of N rows; `asked` lists the positions that each probe was asked about."""
 
-    def __init__(self, results, labelled=None, asked=None, positions=None):
-        self.results, self._labelled = results, labelled
+    def __init__(self, results, labeled=None, asked=None, positions=None):
+        self.results, self._labeled = results, labeled
         self.asked = {} if asked is None else asked
         self.positions = np.arange(len(next(iter(results.values())))) if positions is None else positions
 
@@ -15,15 +15,15 @@ class GivenPool:
         return len(self.positions)
 
     @property
-    def has_labelled(self):
-        return self._labelled is not None
+    def has_labeled(self):
+        return self._labeled is not None
 
     @property
-    def labelled(self):
-        return self._labelled
+    def labeled(self):
+        return self._labeled
 
     def take(self, positions):
-        return GivenPool(self.results, self._labelled, self.asked, self.positions[positions])
+        return GivenPool(self.results, self._labeled, self.asked, self.positions[positions])
 
     def collect(self, *probes):
         for probe in probes:

@@ -58,9 +58,9 @@ def test_weights_of_saturated_predictions_are_positive_and_exact():
     assert np.trace(weights) == pytest.approx(2 * (p + q + p * q), rel=1e-6)
 
 
-def test_labelled_examples_count():
+def test_labeled_examples_count():
     pool, known = predictions(30), predictions(3, seed=1)
-    around = (np.tile(pool[0][:1], (200, 1)), np.tile(pool[1][:1], (200, 1)))  # 200 labelled copies of example 0
+    around = (np.tile(pool[0][:1], (200, 1)), np.tile(pool[1][:1], (200, 1)))  # 200 labeled copies of example 0
     alone, beside = choose(pool, known, 15), choose(pool, around, 15)
     assert set(alone.positions.tolist()) != set(beside.positions.tolist())
 
@@ -101,9 +101,9 @@ def test_nan_is_an_error():
 
 
 @pytest.mark.parametrize("labels", [2, 4])
-def test_on_a_model_it_reads_the_pool_and_the_labelled(labels):
-    pool = tiny.pool(16, labels=labels, labelled=3)
-    (log_probs, h), known = (of.collect(class_log_probs, layer_inputs) for of in (pool, pool.labelled))
+def test_on_a_model_it_reads_the_pool_and_the_labeled(labels):
+    pool = tiny.pool(16, labels=labels, labeled=3)
+    (log_probs, h), known = (of.collect(class_log_probs, layer_inputs) for of in (pool, pool.labeled))
     selection = Bait().select(pool, 3, np.random.default_rng(0))
     picks, gains = reference.choose(log_probs, h, *known, 3)
     assert selection.positions.tolist() == picks

@@ -46,11 +46,11 @@ def test_of_equally_near_neighbours_any_are_taken():
     assert seen == set(range(6))
 
 
-def test_the_pool_is_scored_by_its_labelled_examples():
-    pool = tiny.pool(15, labels=3, labelled=12)
+def test_the_pool_is_scored_by_its_labeled_examples():
+    pool = tiny.pool(15, labels=3, labeled=12)
     selection = Cal(neighbours=4).select(pool, 15, np.random.default_rng(0))
     x, p = pool.collect(probes.embedding, lambda f: f.log_probs[:, 0])
-    y, q = pool.labelled.collect(probes.embedding, lambda f: f.log_probs[:, 0])
+    y, q = pool.labeled.collect(probes.embedding, lambda f: f.log_probs[:, 0])
     expected = reference.scores(x, p, y, q, 4)
     np.testing.assert_allclose(selection.scores, np.sort(expected)[::-1], rtol=1e-3, atol=1e-6)
     np.testing.assert_allclose(expected[selection.positions], selection.scores, rtol=1e-3, atol=1e-6)
@@ -69,5 +69,5 @@ def test_nan_is_an_error():
 
 
 def test_without_labels_it_is_refused():
-    with pytest.raises(Unsupported, match="labelled"):
-        Cal().select(tiny.pool(5, labelled=0), 1, np.random.default_rng(0))
+    with pytest.raises(Unsupported, match="labeled"):
+        Cal().select(tiny.pool(5, labeled=0), 1, np.random.default_rng(0))

@@ -61,7 +61,7 @@ def test_members_and_equal_clusters_come_by_lot():
 
 @pytest.mark.parametrize("k", [1, 5, 30])
 def test_a_pool(k):
-    pool = tiny.pool(30, labelled=0)
+    pool = tiny.pool(30, labeled=0)
     selection = ClusterMargin(beta=2).select(pool, k, rng())
     (margins,) = pool.collect(probes.margin)
     assert len(set(selection.positions.tolist())) == k

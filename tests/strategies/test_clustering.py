@@ -120,7 +120,7 @@ def test_equal_rows_are_chosen_by_lot():
 
 
 def test_kmeans_on_a_pool_needs_no_labels():
-    selection = KMeans().select(tiny.pool(20, labelled=0), 4, np.random.default_rng(0))
+    selection = KMeans().select(tiny.pool(20, labeled=0), 4, np.random.default_rng(0))
     assert len(set(selection.positions.tolist())) == 4
     assert (np.diff(selection.scores) <= 0).all()
 

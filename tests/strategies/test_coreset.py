@@ -17,11 +17,11 @@ def rng(seed=0):
 
 
 @pytest.mark.parametrize("block", [3, 10**6])
-@pytest.mark.parametrize("labelled", [1, 6])
+@pytest.mark.parametrize("labeled", [1, 6])
 @pytest.mark.parametrize("seed", range(3))
-def test_picks_are_those_of_all_pairs(monkeypatch, seed, labelled, block):
+def test_picks_are_those_of_all_pairs(monkeypatch, seed, labeled, block):
     monkeypatch.setattr(geometry, "BLOCK", block)
-    x, centres = rows(30, seed=seed), rows(labelled, seed=seed + 10)
+    x, centres = rows(30, seed=seed), rows(labeled, seed=seed + 10)
     picks, scores = reference.k_center(x, centres, 8)
     selection = k_center(Dense(x), centres, 8, rng())
     assert selection.positions.tolist() == picks
@@ -46,11 +46,11 @@ def test_the_first_without_labels_is_any_row():
 
 
 @pytest.mark.parametrize("k", [1, 5, 12])
-@pytest.mark.parametrize("labelled", [0, 1])
+@pytest.mark.parametrize("labeled", [0, 1])
 @pytest.mark.parametrize("kinds", [1, 3])
-def test_duplicates_still_give_k_distinct_rows(kinds, labelled, k):
+def test_duplicates_still_give_k_distinct_rows(kinds, labeled, k):
     x = np.repeat(rows(kinds), 12 // kinds, axis=0)
-    selection = k_center(Dense(x), x[:labelled], k, rng())
+    selection = k_center(Dense(x), x[:labeled], k, rng())
     assert len(set(selection.positions.tolist())) == k
     assert np.isfinite(selection.scores).all()
 
@@ -69,7 +69,7 @@ def test_nan_is_an_error():
 
 
 def test_a_pool_with_and_without_labels():
-    for labelled in (0, 1, 5):
-        selection = Coreset().select(tiny.pool(20, labelled=labelled), 6, rng())
+    for labeled in (0, 1, 5):
+        selection = Coreset().select(tiny.pool(20, labeled=labeled), 6, rng())
         assert len(set(selection.positions.tolist())) == 6
         assert (np.diff(selection.scores) <= 1e-5).all()

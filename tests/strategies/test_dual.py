@@ -18,10 +18,10 @@ def rng(seed=0):
 
 def given(n, known=5, seed=0, variances=None):
     drawn = np.random.default_rng(seed).uniform(0.2, 1.1, n).clip(0, 1)  # some are degenerate
-    labelled = GivenPool({probes.embedding: rows(known, seed=seed + 50)}) if known else None
+    labeled = GivenPool({probes.embedding: rows(known, seed=seed + 50)}) if known else None
     measured = drawn if variances is None else variances
     results = {probes.embedding: rows(n, seed=seed), bleu_variances: np.array(measured, dtype=np.float32)}
-    return GivenPool(results, labelled)
+    return GivenPool(results, labeled)
 
 
 def asked(pool):
@@ -38,9 +38,9 @@ def asked(pool):
 def test_the_first_half_is_chosen_as_it_is_told(n, k, share, neighbours, known, seed):
     pool = given(n, known, seed)
     selection = Dual(share, neighbours).select(pool, k, rng())
-    labelled = pool.labelled.results[probes.embedding] if known else rows(0)
+    labeled = pool.labeled.results[probes.embedding] if known else rows(0)
     x, variances = pool.results[probes.embedding], pool.results[bleu_variances]
-    picks, scores, read = reference.first_half(x, labelled, variances, k, share, neighbours, 0.96, 2 / 3)
+    picks, scores, read = reference.first_half(x, labeled, variances, k, share, neighbours, 0.96, 2 / 3)
     assert selection.positions[: len(picks)].tolist() == picks
     assert selection.scores[: len(picks)].tolist() == pytest.approx(scores)
     assert (selection.scores[len(picks) :] == 0).all()

@@ -24,10 +24,10 @@ def given(n, losses, seed=0):
 
 
 def by_definition(pool, k, hard, beta, lam):
-    x, known = pool.results[probes.embedding], pool.labelled.results[probes.embedding]
+    x, known = pool.results[probes.embedding], pool.labeled.results[probes.embedding]
     values = reference.scores(x, known, [], lam)
     candidates = sorted(range(len(x)), key=lambda i: -values[i])[: beta * k]
-    hardest = sorted(range(len(known)), key=lambda j: -pool.labelled.results[probes.loss][j])[:hard]
+    hardest = sorted(range(len(known)), key=lambda j: -pool.labeled.results[probes.loss][j])[:hard]
 
     def cosine(a, b):
         return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
@@ -51,7 +51,7 @@ def test_picks_and_scores_are_those_of_all_pairs(monkeypatch, seed, hard, beta, 
 
 def test_only_the_hardest_count():
     pool = given(30, [0.1, 5, 0.2])
-    x, known = unit(pool.results[probes.embedding]), unit(pool.labelled.results[probes.embedding])
+    x, known = unit(pool.results[probes.embedding]), unit(pool.labeled.results[probes.embedding])
     selection = Lobster(hard=1).select(pool, 30, rng())
     np.testing.assert_allclose(selection.scores, np.sort(x @ known[1])[::-1], rtol=1e-5, atol=1e-6)
 
@@ -69,19 +69,19 @@ def test_equal_rows_are_chosen_by_lot():
 
 
 @pytest.mark.parametrize("make", [tiny.pool, tiny.qa_pool, tiny.summary_pool])
-@pytest.mark.parametrize(("n", "k", "labelled"), [(20, 4, 6), (6, 6, 1), (5, 1, 2)])
-def test_the_losses_of_the_labelled_examples_are_measured(make, n, k, labelled):
-    pool = make(n, labelled=labelled)
+@pytest.mark.parametrize(("n", "k", "labeled"), [(20, 4, 6), (6, 6, 1), (5, 1, 2)])
+def test_the_losses_of_the_labeled_examples_are_measured(make, n, k, labeled):
+    pool = make(n, labeled=labeled)
     selection = Lobster().select(pool, k, rng())
     checked(selection, n, k, "lobster")
-    (losses,) = pool.labelled.collect(probes.loss)
-    assert losses.shape == (labelled,)
+    (losses,) = pool.labeled.collect(probes.loss)
+    assert losses.shape == (labeled,)
     assert (np.abs(selection.scores) <= 1 + 1e-5).all()
 
 
 def test_without_labels_it_is_refused_before_anything_is_measured():
-    pool = tiny.pool(5, labelled=0)
-    with pytest.raises(Unsupported, match="labelled"):
+    pool = tiny.pool(5, labeled=0)
+    with pytest.raises(Unsupported, match="labeled"):
         Lobster().select(pool, 1, rng())
     assert pool.seconds == 0
 

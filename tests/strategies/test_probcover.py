@@ -16,12 +16,12 @@ def rng(seed=0):
 
 
 @pytest.mark.parametrize("block", [9, 10**6])
-@pytest.mark.parametrize("labelled", [0, 1, 8])
+@pytest.mark.parametrize("labeled", [0, 1, 8])
 @pytest.mark.parametrize("delta", [0.3, 1.0, 2.0])
-def test_each_pick_covers_the_most(monkeypatch, block, labelled, delta):
+def test_each_pick_covers_the_most(monkeypatch, block, labeled, delta):
     monkeypatch.setattr(geometry, "BLOCK", block)
     monkeypatch.setattr(probcover, "BLOCK", block)
-    x, known = rows(60, 3), rows(labelled, 3, seed=1)
+    x, known = rows(60, 3), rows(labeled, 3, seed=1)
     selection = cover(x, known, delta, 12, rng())
     gains = reference.newly_covered(x, known, delta, selection.positions)
     assert selection.scores.tolist() == gains.max(1).tolist()  # none was better, though several may be as good
@@ -53,10 +53,10 @@ def test_delta_separates_groups_and_has_no_bound_for_one():
     assert pure_radius(x, np.zeros(40, dtype=np.int64), 0.95, rng()) == np.inf
 
 
-@pytest.mark.parametrize(("labelled", "k"), [(0, 1), (0, 20), (1, 5), (5, 20)])
-def test_a_pool_with_and_without_labels(labelled, k):
+@pytest.mark.parametrize(("labeled", "k"), [(0, 1), (0, 20), (1, 5), (5, 20)])
+def test_a_pool_with_and_without_labels(labeled, k):
     for strategy in (ProbCover(), ProbCover(delta=0.2)):
-        selection = strategy.select(tiny.pool(20, labelled=labelled), k, rng())
+        selection = strategy.select(tiny.pool(20, labeled=labeled), k, rng())
         assert len(set(selection.positions.tolist())) == k
         assert (np.diff(selection.scores) <= 0).all()
 

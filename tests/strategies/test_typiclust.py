@@ -21,7 +21,7 @@ def test_typicality_is_that_of_all_pairs(monkeypatch, n, block):
 
 
 def test_clusters_are_visited_by_labels_then_size():
-    labels = np.array([0] * 4 + [1] * 9 + [2] * 7 + [3] * 8 + [1] + [3])  # the last two are labelled
+    labels = np.array([0] * 4 + [1] * 9 + [2] * 7 + [3] * 8 + [1] + [3])  # the last two are labeled
     assert visits(labels, 28, 5, rng()) == [[2, 1, 3], [0]]
 
 
@@ -44,14 +44,14 @@ def test_small_clusters_serve_when_the_large_ones_are_used_up():
     assert labels[typical(x, labels, tiny_clusters, 20, 3, rng()).positions].tolist() == [0, 1, 2]
 
 
-def test_unlabelled_groups_come_first_in_a_pool():
-    selection = TypiClust(smallest=0).select(tiny.pool(30, labelled=6), 4, rng())
+def test_unlabeled_groups_come_first_in_a_pool():
+    selection = TypiClust(smallest=0).select(tiny.pool(30, labeled=6), 4, rng())
     assert len(set(selection.positions.tolist())) == 4
 
 
-@pytest.mark.parametrize(("n", "labelled", "k"), [(12, 0, 1), (12, 0, 12), (12, 1, 5), (6, 3, 6)])
-def test_small_pools(n, labelled, k):
-    selection = TypiClust().select(tiny.pool(n, labelled=labelled), k, rng())
+@pytest.mark.parametrize(("n", "labeled", "k"), [(12, 0, 1), (12, 0, 12), (12, 1, 5), (6, 3, 6)])
+def test_small_pools(n, labeled, k):
+    selection = TypiClust().select(tiny.pool(n, labeled=labeled), k, rng())
     assert len(set(selection.positions.tolist())) == k
     assert np.isfinite(selection.scores).all()
 

@@ -41,7 +41,7 @@ def test_equal_scores_and_duplicates_still_give_k_distinct_rows(kinds, uncertain
 
 
 def test_a_pool():
-    pool = tiny.pool(30, labelled=0)
+    pool = tiny.pool(30, labeled=0)
     (margins,) = pool.collect(probes.margin)
     chosen = WeightedKMeans(beta=2).select(pool, 5, rng())
     assert set(chosen.positions.tolist()) <= set(np.argsort(-margins)[:10].tolist())

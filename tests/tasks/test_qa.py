@@ -311,12 +311,12 @@ def test_one_token_and_unknown_words_can_be_asked_about() -> None:
 def test_select_in_a_training_script(unanswerable: bool) -> None:
     rows = tiny.questions(12)
     pairs = [(str(row["question"]), str(row["context"])) for row in rows]
-    labelled = [({"question": q, "context": c}, row["answers"]) for (q, c), row in zip(pairs[:3], rows, strict=False)]
+    labeled = [({"question": q, "context": c}, row["answers"]) for (q, c), row in zip(pairs[:3], rows, strict=False)]
     options = {"doc_stride": 6, "longest_answer": 4, "unanswerable": unanswerable}
     model = tiny.reader()
     for strategy in ("entropy", "span_disagreement", "coreset"):
         picked = dal_nlp.select(
-            model, tiny.tokenizer(), pairs, 4, strategy, labelled, max_length=24, task="qa", task_options=options
+            model, tiny.tokenizer(), pairs, 4, strategy, labeled, max_length=24, task="qa", task_options=options
         )
         assert len(set(picked.positions.tolist())) == 4
     of = tiny.qa_task(unanswerable=unanswerable)
@@ -334,9 +334,9 @@ def test_select_in_a_training_script(unanswerable: bool) -> None:
         ({"examples": [{"question": "a"}]}, "no 'context'"),
         ({"examples": [("", "the film")]}, "is empty"),
         ({"examples": ["ab"]}, "is no question with its context"),
-        ({"labelled": [(("what", "the film"), None)]}, "has not the form"),
-        ({"labelled": [(("what", "the film"), {"text": ["film"], "answer_start": [1]})]}, "film"),
-        ({"labelled": [(("what", "the film"), "plot")]}, "does not hold 'plot'"),
+        ({"labeled": [(("what", "the film"), None)]}, "has not the form"),
+        ({"labeled": [(("what", "the film"), {"text": ["film"], "answer_start": [1]})]}, "film"),
+        ({"labeled": [(("what", "the film"), "plot")]}, "does not hold 'plot'"),
         ({"strategy": "bait"}, "'bait' needs shared outcomes"),
         ({"task_options": {"stride": 3}}, "no option 'stride'"),
     ],
@@ -437,10 +437,10 @@ def test_select_knows_that_questions_may_have_no_answer() -> None:
     pairs = [(str(row["question"]), str(row["context"])) for row in tiny.questions(8)]
     options = {"doc_stride": 6, "longest_answer": 4}
 
-    def score(model: Any, labelled: Any = None, **more: Any) -> list[float]:
+    def score(model: Any, labeled: Any = None, **more: Any) -> list[float]:
         given = {**options, **more}
         picked = dal_nlp.select(
-            model, tiny.tokenizer(), pairs, 8, "entropy", labelled, max_length=24, task="qa", task_options=given
+            model, tiny.tokenizer(), pairs, 8, "entropy", labeled, max_length=24, task="qa", task_options=given
         )
         return sorted(picked.scores.tolist())
 

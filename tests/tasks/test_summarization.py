@@ -250,7 +250,7 @@ def test_a_sample_is_written_once(calls: list[int]) -> None:
 def test_embeddings_losses_and_lengths_cost_no_text(calls: list[int]) -> None:
     pool = tiny.summary_pool(n=10)
     pool.collect(probes.embedding, probes.lower_embedding, probes.length)
-    pool.labelled.collect(lambda forward: forward.loss)
+    pool.labeled.collect(lambda forward: forward.loss)
     assert not calls
 
 

@@ -51,7 +51,7 @@ def test_the_threshold_is_that_of_the_audit_sample(finished: Path, tmp_path: Pat
     assert [row.id for row in found.rows] == [row["id"] for row in tiny.sentences(60, seed=3)]
     state = read_state(finished)
     truth = {row["id"]: row["text"] for row in tiny.sentences(150)}
-    # The same texts under other ids: what people have labelled is left out.
+    # The same texts under other ids: what people have labeled is left out.
     audit = write(tmp_path / "audit.jsonl", [{"id": f"new {id}", "text": truth[id]} for id in state.audit or []])
     said = {row.id.removeprefix("new "): row for row in plan(finished, audit, 0.8).rows}
     expected = promise(
@@ -89,9 +89,9 @@ def test_two_files_are_written_and_what_they_are_worth_is_said(finished: Path, t
         app, ["autolabel", str(finished), new, "--precision", "0.8", "--out", str(tmp_path / "o")]
     )
     assert done.exit_code == 0, done.output
-    labelled, people = rows_of(tmp_path / "o" / "labelled.csv"), rows_of(tmp_path / "o" / "people.csv")
-    assert len(labelled) + len(people) == 60
-    assert list(labelled[0]) == ["id", "text", "label", "confidence"]
+    labeled, people = rows_of(tmp_path / "o" / "labeled.csv"), rows_of(tmp_path / "o" / "people.csv")
+    assert len(labeled) + len(people) == 60
+    assert list(labeled[0]) == ["id", "text", "label", "confidence"]
     confidences = [float(row["confidence"]) for row in people]
     assert confidences == sorted(confidences)
     assert "expected precision" in done.output
@@ -106,7 +106,7 @@ def test_where_nothing_can_be_promised_all_goes_to_people(finished: Path, tmp_pa
     )
     assert done.exit_code == 0, done.output
     assert "No threshold can be promised" in " ".join(done.output.split())
-    assert not rows_of(tmp_path / "o" / "labelled.csv")
+    assert not rows_of(tmp_path / "o" / "labeled.csv")
     assert len(rows_of(tmp_path / "o" / "people.csv")) == 5
 
 
@@ -157,7 +157,7 @@ def test_texts_may_be_in_other_columns(finished: Path, tmp_path: Path) -> None:
     words = [str(finished), write(tmp_path / "new.jsonl", rows), "--text-column", "mail", "--out", str(tmp_path / "o")]
     done = CliRunner().invoke(app, ["autolabel", *words])
     assert done.exit_code == 0, done.output
-    parts = [rows_of(tmp_path / "o" / name) for name in ("labelled.csv", "people.csv")]
+    parts = [rows_of(tmp_path / "o" / name) for name in ("labeled.csv", "people.csv")]
     assert sorted(row["text"] for row in parts[0] + parts[1]) == sorted(row["mail"] for row in rows)
 
 
@@ -182,12 +182,12 @@ def test_every_row_is_in_one_file_and_formulas_in_none(finished: Path, tmp_path:
         app, ["autolabel", str(finished), new, "--precision", "0.8", "--out", str(tmp_path / "o")]
     )
     assert done.exit_code == 0, done.output
-    files = {name: rows_of(tmp_path / "o" / f"{name}.csv") for name in ("labelled", "people", "rejected")}
+    files = {name: rows_of(tmp_path / "o" / f"{name}.csv") for name in ("labeled", "people", "rejected")}
     assert sum(map(len, files.values())) == 23
     assert [(row["id"], row["reason"]) for row in files["rejected"]] == [
         ("e", "empty text"),
-        (id, "labelled in the run"),
+        (id, "labeled in the run"),
     ]
-    written = [row for row in files["labelled"] + files["people"] if row["id"] == "'@x"]
+    written = [row for row in files["labeled"] + files["people"] if row["id"] == "'@x"]
     assert [row["text"] for row in written] == ["'=cmd|'/c calc'!A1"]
     assert not any(cell.startswith(("=", "@")) for rows in files.values() for row in rows for cell in row.values())

@@ -51,20 +51,20 @@ def test_it_works_after_a_trainer(tmp_path: object) -> None:
     assert len(set(picked.positions.tolist())) == 3
 
 
-def test_pairs_strategy_objects_and_labelled_examples() -> None:
+def test_pairs_strategy_objects_and_labeled_examples() -> None:
     pairs = [(text, "the film was good") for text in TEXTS]
 
-    class FarFromLabelled(dal_nlp.Strategy):
+    class FarFromLabeled(dal_nlp.Strategy):
         def select(self, pool: dal_nlp.Pool, k: int, rng: np.random.Generator) -> dal_nlp.Selection:
-            (known,) = pool.labelled.collect(lambda forward: forward.embedding)
+            (known,) = pool.labeled.collect(lambda forward: forward.embedding)
             (here,) = pool.collect(lambda forward: forward.embedding)
             distance = np.linalg.norm(here[:, None] - known[None], axis=-1).min(1)
             return dal_nlp.Selection(np.argsort(-distance)[:k], np.sort(distance)[::-1][:k])
 
     model = tiny.classifier()
     labels = list(model.config.id2label.values())
-    labelled = [(pairs[0], labels[0]), (pairs[1], labels[1])]
-    picked = dal_nlp.select(model, tiny.tokenizer(), pairs, 5, strategy=FarFromLabelled(), labelled=labelled)
+    labeled = [(pairs[0], labels[0]), (pairs[1], labels[1])]
+    picked = dal_nlp.select(model, tiny.tokenizer(), pairs, 5, strategy=FarFromLabeled(), labeled=labeled)
     assert not {0, 1} & set(picked.positions.tolist())
 
 
@@ -74,7 +74,7 @@ def test_pairs_strategy_objects_and_labelled_examples() -> None:
         ({"k": 0}, "k must be between 1 and the 30 examples"),
         ({"k": 31}, "k must be between 1 and the 30 examples"),
         ({"strategy": "entrpy"}, "did you mean 'entropy'"),
-        ({"labelled": [("good", "happy")]}, "none of the model's"),
+        ({"labeled": [("good", "happy")]}, "none of the model's"),
         ({"examples": [("a film", "good"), "the plot"]}, "Some texts are pairs"),
     ],
 )
@@ -127,7 +127,7 @@ def test_it_takes_what_training_scripts_have() -> None:
     by_number = dal_nlp.select(model, tokenizer, TEXTS, np.int64(3), strategy="cal", labeled=pairs)
     names = list(model.config.id2label.values())
     named = [(TEXTS[0], names[0]), (TEXTS[1], names[1])]
-    by_name = dal_nlp.select(model, tokenizer, pandas.Series(TEXTS), 3, strategy="cal", labelled=named)
+    by_name = dal_nlp.select(model, tokenizer, pandas.Series(TEXTS), 3, strategy="cal", labeled=named)
     assert by_number.positions.tolist() == by_name.positions.tolist()
     with pytest.raises(UserError, match="one argument"):
         dal_nlp.select(model, tokenizer, TEXTS, 3, labeled=named, labelled=named)
