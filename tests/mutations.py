@@ -9,11 +9,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("dal_nlp", "cli")
+#: How pytest is called; the libraries are imported before it, which it warns of.
+QUIET = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+#: What pytest printed last, in the copy.
+OUTPUT = "pytest-output.txt"
 
 
 class Mutation(NamedTuple):
@@ -194,12 +199,17 @@ def fails(folder: Path, tests: tuple[str, ...]) -> bool:
         for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
             del sys.modules[name]
         sys.dont_write_bytecode = True  # a file that changes twice in a second has an old one
-        with open(os.devnull, "w") as nothing:
-            os.dup2(nothing.fileno(), 1)
-            os.dup2(nothing.fileno(), 2)
+        with (folder / OUTPUT).open("w") as output:
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
         import pytest
 
-        os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", f"--rootdir={folder}", *words])))
+        try:
+            code = int(pytest.main([*QUIET, f"--rootdir={folder}", *words]))
+        except BaseException:  # the parent cleans up, and nobody else
+            traceback.print_exc()
+            code = 1
+        os._exit(code)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if code not in (0, 1):
         raise LookupError(f"pytest ended with {code} on {' '.join(words)}")
@@ -223,6 +233,7 @@ def main() -> int:
         copy(folder)
         every = tuple(dict.fromkeys(test for mutation in MUTATIONS for test in mutation.tests))
         if fails(folder, every):
+            print(*(folder / OUTPUT).read_text().splitlines()[-20:], sep="\n")
             print("The tests fail without any mistake: mend them first.")
             return len(MUTATIONS)
         for mutation in MUTATIONS:

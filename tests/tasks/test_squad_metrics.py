@@ -47,6 +47,7 @@ def test_normalisation(text: str, wanted: str) -> None:
         ("the cat", "a cat", 1.0),
         ("black cat", "cat", 2 / 3),
         ("cat cat dog", "cat dog dog", 2 / 3),  # one cat and one dog in common, 3 words in each
+        ("cat cat dog", "cat cat", 4 / 5),  # a repeated word counts as often as it is in both
         ("New York City", "city of new york", 6 / 7),
         ("dog", "cat", 0.0),
         ("Beyonce", "Beyoncé and Bruno Mars", 0.0),
