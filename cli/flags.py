@@ -93,7 +93,10 @@ class Flags:
         str | None, flag(_DATA, "FILE", "The answers, joined by id.", "the label column of the pool")
     ] = None
     strict: Annotated[bool | None, flag(_DATA, "", "Rows that would be dropped are errors.", "off", "--strict")] = None
-    model: Annotated[str | None, flag(_MODEL, "NAME", "Alias, folder or Hub id of the model.", "minilm")] = None
+    model: Annotated[
+        str | None,
+        flag(_MODEL, "NAME", "Alias, folder or Hub id of the model.", "auto: mpnet, or minilm where that is slow"),
+    ] = None
     revision: Annotated[
         str | None, flag(_MODEL, "REV", "Branch, tag or commit of a model on the Hub.", "the newest")
     ] = None

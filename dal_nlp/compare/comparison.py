@@ -16,9 +16,10 @@ from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.rng import generator
 from dal_nlp.core.task import Capability
 from dal_nlp.core.text import counted
+from dal_nlp.pretrained.auto_model import FASTER
 from dal_nlp.report.learning_curves import Curve, common, paired
 from dal_nlp.report.summary import spoken
-from dal_nlp.session.config import RunConfig
+from dal_nlp.session.config import AUTO_MODEL, RunConfig
 from dal_nlp.tasks import task_class
 
 
@@ -77,6 +78,10 @@ def run_comparison(
     """
     progress = Silent() if progress is None else progress
     config = RunConfig.of(values)
+    if config.model == AUTO_MODEL:  # one encoder for all arms, whatever the machine does meanwhile
+        values = {**values, "model": FASTER}
+        config = RunConfig.of(values)
+        progress.say(f"All arms have the encoder {FASTER}; --model names another one.")
     names = planned(list(strategies))
     arms = [name for name in names if parts(name)[1] != WORDS]
     planned_jobs = make_jobs(config, values, arms, seeds, out)

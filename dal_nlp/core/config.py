@@ -249,7 +249,7 @@ class Settings(Section):
     overlap: Share = Field(0.0, ge=0, le=1, description="share of a round that all annotators get, such as 10%")
     suggest: bool = Field(False, description="whether people are shown what the model would answer")
     strict: bool = Field(False, description="rows that would be dropped are errors")
-    model: str = Field("minilm", description="alias, folder or Hub id")
+    model: str = Field("minilm", description="alias, folder or Hub id; auto, of --train head: mpnet, or minilm if slow")
     revision: str | None = Field(None, description="branch, tag or commit of a model on the Hub; null: its newest")
     max_length: Annotated[int, Field(ge=4)] | Literal["auto"] = Field(
         128, description="tokens after which a text is cut; auto, of --train head: it is read whole, in windows"

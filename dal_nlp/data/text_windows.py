@@ -51,6 +51,11 @@ def number_of_tokens(settings: Settings) -> int:
     return settings.max_length
 
 
+def longest_input(settings: Settings, tokenizer: Any) -> int:
+    """Return the tokens that a model is given at once at most."""
+    return settings.max_length if isinstance(settings.max_length, int) else window_size(tokenizer)
+
+
 def window_size(tokenizer: Any) -> int:
     """Return the tokens of a window: ``WINDOW``, or what the tokenizer says its model reads where that is less."""
     return min(WINDOW, int(tokenizer.model_max_length))
@@ -59,6 +64,7 @@ def window_size(tokenizer: Any) -> int:
 def encode_windows(tokenizer: Any, texts: list[str]) -> dict[str, list[Any]]:
     """Return the tokenizer's columns of texts that are read whole, with ``WINDOWS``, ``length`` and ``rows``."""
     encoded = tokenizer(texts, truncation=True, max_length=window_size(tokenizer), return_overflowing_tokens=True)
+    encoded["input_ids"] = [ids or [token_of_nothing(tokenizer)] for ids in encoded["input_ids"]]
     owners = encoded.pop("overflow_to_sample_mapping")
     names = [name for name in encoded if name != "attention_mask"]
     columns: dict[str, list[Any]] = {name: [[] for _ in texts] for name in [*names, WINDOWS]}
@@ -68,6 +74,12 @@ def encode_windows(tokenizer: Any, texts: list[str]) -> dict[str, list[Any]]:
         columns[WINDOWS][owner].append(len(encoded["input_ids"][row]))
     lengths = columns[WINDOWS]
     return {**columns, "length": [max(sizes) for sizes in lengths], "rows": [len(sizes) for sizes in lengths]}
+
+
+def token_of_nothing(tokenizer: Any) -> int:
+    """Return the token of a text of which the tokenizer makes none."""
+    known = (tokenizer.unk_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+    return next(int(token) for token in known if token is not None)
 
 
 def rows_of(example: Mapping[str, Any]) -> list[dict[str, Any]]:

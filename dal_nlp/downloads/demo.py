@@ -135,6 +135,7 @@ SAMPLES: dict[str, Sample] = {
 _SENTIMENT: dict[str, Any] = {
     "data": "demo:sentiment",
     "test": "demo:sentiment-test",
+    "model": "minilm",
     "rounds": 6,
     "descriptions": {
         "negative": ["This film is bad and boring.", "A dull and disappointing movie that fails."],

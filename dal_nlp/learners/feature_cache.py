@@ -70,13 +70,21 @@ class Features:
         scratch: Folder for a nameless file.
         scoring: Sizes of the encoder's batches.
         progress: Where the encoding is shown.
+        most: Tokens of the longest input that the encoder will be given, now or when it is used later.
     """
 
     def __init__(
-        self, task: Task, source: str, cache: Cache, scratch: Path, scoring: ScoringConfig, progress: Progress
+        self,
+        task: Task,
+        source: str,
+        cache: Cache,
+        scratch: Path,
+        scoring: ScoringConfig,
+        progress: Progress,
+        most: int,
     ) -> None:
         self._task, self._source, self._cache, self._scratch = task, source, cache, scratch
-        self._scoring, self._progress = scoring, progress
+        self._scoring, self._progress, self._most = scoring, progress, most
         self._sets: list[tuple[int, Dataset, list[str]]] = []  # first place, tokens, columns that the encoder reads
         self._there = np.zeros(0, dtype=bool)
         self._table: NDArray[np.float32] | None = None
@@ -172,7 +180,8 @@ class Features:
     def _load(self) -> nn.Module:
         """Load the encoder with an output layer that is not read, and see that it can be fed with all texts."""
         longest = max(int(max(tokens["length"])) for _, tokens, _ in self._sets if len(tokens))
-        model = load_encoder(self._source, self._task, longest)
+        model = load_encoder(self._source, self._task, self._most)
+        self._task.feeding.check(longest)
         return model.to(process_state().device).eval()
 
     def _encode(self, encoder: nn.Module, tokens: Dataset, rows: Positions) -> Array:
@@ -196,11 +205,11 @@ class Features:
         return np.memmap(self._file, dtype=np.float32, mode="w+", shape=(len(self), LAYERS, width))
 
 
-def load_encoder(source: str, task: Task, longest: int) -> nn.Module:
+def load_encoder(source: str, task: Task, most: int) -> nn.Module:
     """Load the encoder of a folder or Hub id, with an output layer of zeros, for texts of so many tokens at most.
 
     Raises:
-        UserError: The encoder cannot read such texts.
+        UserError: The encoder cannot be fed with texts of different lengths.
     """
     from dal_nlp.learners.head_model import HeadModel
 
@@ -208,12 +217,12 @@ def load_encoder(source: str, task: Task, longest: int) -> nn.Module:
     head = nn.Linear(_width(encoder), len(task.labels))
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
-    return fed(HeadModel.of(encoder, head, task.labels), task, source, longest, all_lengths=True)
+    return fed(HeadModel.of(encoder, head, task.labels), task, source, most)
 
 
-def fed(model: Any, task: Task, source: str, longest: int, all_lengths: bool = False) -> nn.Module:
+def fed(model: Any, task: Task, source: str, most: int) -> nn.Module:
     """Return a ``HeadModel``, having let a task find out how it is to be fed; see ``models.reading``."""
-    wanted = Wanted(longest, ("right", "left", "equal"), source, all_lengths=all_lengths)
+    wanted = Wanted(most, ("right", "left", "equal"), source)
     task.feeding = settle(model, task.tokenizer, lambda inputs: model.pooled(**inputs)[0], wanted, task.feeding)
     headed: nn.Module = model
     return headed

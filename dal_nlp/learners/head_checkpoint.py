@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.task import Task
-from dal_nlp.data.text_windows import window_of, window_size
+from dal_nlp.data.text_windows import longest_input, window_of
 from dal_nlp.learners.feature_cache import fed
 from dal_nlp.learners.learner import write_model
 from dal_nlp.pretrained.loading import load_model
@@ -69,8 +69,7 @@ def load_whole(source: str, place: Path, task: Task, settings: Settings) -> nn.M
     layer = read_layer(place)
     head, window = layer.linear(len(task.labels)), window_of(settings, task.tokenizer)
     model = HeadModel.of(load_model("AutoModel", source), head, task.labels, layer.depths, window)
-    most = settings.max_length if isinstance(settings.max_length, int) else window_size(task.tokenizer)
-    return fed(model, task, source, most)
+    return fed(model, task, source, longest_input(settings, task.tokenizer))
 
 
 def write_whole(source: str, place: Path, task: Task, settings: Settings, folder: Path) -> None:

@@ -23,7 +23,7 @@ from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import derive, generator, torch_seeded
 from dal_nlp.core.task import Batch, Task
 from dal_nlp.data.corpus import Corpus
-from dal_nlp.data.text_windows import WINDOWS, rows_of
+from dal_nlp.data.text_windows import WINDOWS, longest_input, rows_of
 from dal_nlp.learners.cross_validation import Setting, choose_setting, deal, fit_with, held_out, settings
 from dal_nlp.learners.distillation import Signal, distil
 from dal_nlp.learners.feature_cache import Features, open_cache
@@ -90,7 +90,8 @@ class HeadLearner(Learner):
     ) -> None:
         super().__init__(config, task, source, folder, progress, predicts_loss)
         cache = open_cache(config, source, task)
-        self._features = Features(task, source, cache, folder / "cache", config.scoring, progress)
+        most = longest_input(config, task.tokenizer)
+        self._features = Features(task, source, cache, folder / "cache", config.scoring, progress, most)
         self._pool_size = 0
         self._layers: dict[int, FittedLayer] = {}  # by round
         self._depths = tuple(config.head.layers)

@@ -48,16 +48,25 @@ def check_vocabulary(tokenizer: Any, texts: Sequence[str], source: str) -> list[
         UserError: It makes nothing of them but special and unknown tokens.
     """
     added, unknown = set(tokenizer.all_special_ids), tokenizer.unk_token_id
-    tokens = lost = 0
+    tokens = lost = signs = dropped = 0
     for text in texts:
-        ids = tokenizer(text, add_special_tokens=False, truncation=True, max_length=512, verbose=False)["input_ids"]
+        encoded = tokenizer(
+            text, add_special_tokens=False, truncation=True, max_length=512, verbose=False, return_offsets_mapping=True
+        )
+        ids, spans = encoded["input_ids"], encoded["offset_mapping"]
         tokens += max(1, len(ids))
         lost += sum(number in added or number == unknown for number in ids) if ids else 1
-    share = lost / max(1, tokens)
+        # A tokenizer without an unknown token leaves out what it does not know.
+        read = text[: spans[-1][1]] if len(ids) >= 512 else text
+        covered = {place for start, end in spans for place in range(start, end)}
+        visible = [place for place, sign in enumerate(read) if not sign.isspace()]
+        signs += len(visible)
+        dropped += sum(place not in covered for place in visible)
+    share = max(lost / max(1, tokens), dropped / max(1, signs))
     if share > REFUSED:
         raise UserError(
-            f"The tokenizer of {source} knows next to nothing of the texts ({100 * share:.0f} % of what it makes "
-            "of them are unknown tokens): give a folder with the model's own tokenizer, or a --model for their words."
+            f"The tokenizer of {source} knows next to nothing of the texts ({100 * share:.0f} % of them is "
+            "unknown to it): give a folder with the model's own tokenizer, or a --model for their words."
         )
     if share > SAID:
         return [

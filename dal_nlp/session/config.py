@@ -25,6 +25,8 @@ from dal_nlp.strategies import ALIASES, check_strategy
 from dal_nlp.strategies.pseudo_labels import check_policy_name
 from dal_nlp.tasks import recipe_of
 
+#: The model that a run of ``--train head`` chooses itself.
+AUTO_MODEL = "auto"
 #: Parts of the longest key of ``--set``.
 DEEPEST = 20
 
@@ -33,6 +35,7 @@ DEEPEST = 20
 #: questions: accuracy .19 at the rate of full training, .70 at ten times that.)
 _OF_MODE: Mapping[str, Mapping[str, Any]] = {
     "head": {
+        "model": AUTO_MODEL,
         "draws": {"kind": "head"},
         "strategy": "weighted_kmeans",
         "max_length": "auto",
@@ -72,6 +75,8 @@ class RunConfig(Settings):
     @model_validator(mode="after")
     def _look_up(self) -> Self:
         """Check the names of strategies, oracles, policies and rules."""
+        if self.model == AUTO_MODEL and self.training.mode != "head":
+            raise UserError("--model auto chooses among encoders for --train head: name the model to train.")
         check_strategy(self.strategy, self.strategy_options)
         check_strategy(self.initial_strategy, {})
         if self.stop is not None:

@@ -32,7 +32,7 @@ from dal_nlp.models.vectors import Positions
 from dal_nlp.pretrained.loading import has_masked_lm, load_tokenizer, resolve
 from dal_nlp.pretrained.tokenizers import check_vocabulary
 from dal_nlp.report.tracking import check_tracker
-from dal_nlp.session.config import RunConfig
+from dal_nlp.session.config import AUTO_MODEL, RunConfig
 from dal_nlp.session.evaluation import Evaluation
 from dal_nlp.session.inputs import Answers, RunInputs
 from dal_nlp.session.query import draw_candidates
@@ -82,14 +82,13 @@ class Context:
         self.config, self.folder, self._ledger, self._progress = config, folder, ledger, progress
         self.task = task if task is not None else make_task(config)
         self._strategy = strategy if strategy is not None else make_strategy(config.strategy, config.strategy_options)
-        initial = initial_strategy if initial_strategy is not None else make_strategy(config.initial_strategy, {})
-        self._initial = initial
+        self._initial = make_strategy(config.initial_strategy, {}) if initial_strategy is None else initial_strategy
         self._policy = make_policy(config.pseudo_labels)
         self.oracle = _as_oracle(oracle) if oracle is not None else make_oracle(config.oracle)
         self._check_names()
         files = RunInputs(config, folder, ledger, self.task, self.oracle, progress)
         self.config, self.corpus, self.given = files.config, files.corpus, files.given
-        source = resolve(config.model, progress, config.revision)
+        source = resolve(self.config.model, progress, config.revision)
         self.task.check_model(source)
         self.task.tokenizer = load_tokenizer(source)
         self._note = files.note
@@ -141,10 +140,11 @@ class Context:
 
     def _model_capabilities(self) -> frozenset[Capability]:
         """Return those of the pretrained model; it is looked at only where a strategy requires one."""
-        if Capability.MASKED_LM not in self._initial.requires | self._strategy.requires:
-            return frozenset()
-        known = has_masked_lm(resolve(self.config.model, self._progress, self.config.revision))
-        return frozenset({Capability.MASKED_LM}) if known else frozenset()
+        required = self._initial.requires | self._strategy.requires
+        if self.config.model == AUTO_MODEL or Capability.MASKED_LM not in required:
+            return frozenset()  # encoders of sentences have none
+        source = resolve(self.config.model, self._progress, self.config.revision)
+        return frozenset({Capability.MASKED_LM} if has_masked_lm(source) else ())
 
     def _load(self, source: str) -> None:
         """Tokenise, once per run, and make what trains and what answers."""

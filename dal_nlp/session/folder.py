@@ -14,7 +14,7 @@ from dal_nlp.data.hashing import comparable
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.settings import as_now, fingerprint, first_head, identity
 from dal_nlp.ledger.state import State
-from dal_nlp.session.config import RunConfig
+from dal_nlp.session.config import AUTO_MODEL, RunConfig
 
 
 def choose_folder(config: RunConfig) -> Path:
@@ -37,9 +37,16 @@ def choose_folder(config: RunConfig) -> Path:
             continue
         if state.config is None:  # a start that failed its checks
             return folder
-        if not state.stopped and fingerprint(state.config) == config.fingerprint():
+        if not state.stopped and fingerprint(state.config) == with_chosen_model(config, state.config).fingerprint():
             return folder
     raise AssertionError("count() does not end")
+
+
+def with_chosen_model(config: RunConfig, dump: Mapping[str, Any] | None) -> RunConfig:
+    """Return a configuration with the model that the run in a folder has chosen, where it leaves that open."""
+    if config.model != AUTO_MODEL or dump is None:
+        return config
+    return config.model_copy(update={"model": dump["model"]})
 
 
 def continued(config: RunConfig, dump: Mapping[str, Any] | None) -> RunConfig:
@@ -47,6 +54,7 @@ def continued(config: RunConfig, dump: Mapping[str, Any] | None) -> RunConfig:
 
     Only runs that began before there was a section ``head`` are changed: their defaults were others.
     """
+    config = with_chosen_model(config, dump)
     now = None if dump is None or "training" not in dump else as_now(dump)
     if now is None or now["head"] != first_head(now["head"]["c"]):
         return config

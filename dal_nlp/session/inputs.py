@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from dal_nlp.annotation import Oracle
-from dal_nlp.core.distributed import check_same, is_main, main_first, step
+from dal_nlp.core.distributed import check_same, is_main, main_first, share, step
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.targets import Target
@@ -18,9 +20,10 @@ from dal_nlp.joins.joined_answers import read_answers
 from dal_nlp.ledger.events import ConfigEvent, NoteEvent, PoolEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.pool import fetch
+from dal_nlp.pretrained.auto_model import TIMED, choose_encoder
 from dal_nlp.readers.text_files import place
 from dal_nlp.readers.values import beginning, near_text
-from dal_nlp.session.config import RunConfig
+from dal_nlp.session.config import AUTO_MODEL, RunConfig
 from dal_nlp.session.folder import refuse_differences, write_config
 
 
@@ -54,6 +57,7 @@ class RunInputs:
             self._read()
         self._digests = {name: corpus.digest for name, corpus in self.given.items()}
         check_same("data set", {**self._digests, "pool": self.corpus.digest})
+        self._choose_model()
         self._refuse()
 
     def _read(self) -> None:
@@ -164,6 +168,20 @@ class RunInputs:
                 f"No row of the pool has the label {listed(alone)}: it can be measured and not learnt; "
                 "check the spelling."
             )
+
+    def _choose_model(self) -> None:
+        """Settle the encoder where the configuration leaves it open; the run keeps it."""
+        if self.config.model != AUTO_MODEL:
+            return
+        chosen = "", ""
+        if is_main():
+            rows = np.unique(np.linspace(0, len(self.corpus) - 1, TIMED).astype(np.int64))
+            texts = [text for row in fetch(self.corpus.dataset, rows) for text in self._task.texts(row)]
+            count = sum(map(len, (self.corpus, *self.given.values())))
+            chosen = choose_encoder(texts, count, self._progress)
+        model, remark = share(chosen)
+        self.config = self._given_config = self.config.model_copy(update={"model": model})
+        self._remarks.append(remark)
 
     def _refuse(self) -> None:
         """Raise ``UserError`` where the folder belongs to another run, or the run cannot be."""

@@ -17,7 +17,7 @@ from dal_nlp.core.errors import RowError, UserError, nearest
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Batch, Capability, Example, Feeding, Prediction, Task, pad
-from dal_nlp.data.text_windows import WINDOWS, cut_remarks, encode_windows, rows_of, window_size
+from dal_nlp.data.text_windows import WINDOWS, cut_remarks, encode_windows, rows_of, token_of_nothing, window_size
 from dal_nlp.readers.values import canonical_label, label_of, read_text
 from dal_nlp.tasks import metrics
 
@@ -228,7 +228,7 @@ class Classification(Task):
         if self._max_length == "auto" and pairs is None:
             return encode_windows(self.tokenizer, examples["text"])
         encoded = self.tokenizer(examples["text"], pairs, truncation=True, max_length=self._most())
-        encoded["input_ids"] = [ids or [self._nothing()] for ids in encoded["input_ids"]]
+        encoded["input_ids"] = [ids or [token_of_nothing(self.tokenizer)] for ids in encoded["input_ids"]]
         features = {name: encoded[name] for name in encoded if name != "attention_mask"}
         lengths = [len(ids) for ids in encoded["input_ids"]]
         return {**features, "length": lengths, "rows": [1] * len(lengths)}
@@ -236,11 +236,6 @@ class Classification(Task):
     def _most(self) -> int:
         """Return the tokens that the model reads at once at most."""
         return window_size(self.tokenizer) if self._max_length == "auto" else self._max_length
-
-    def _nothing(self) -> int:
-        """Return the token of a text that has none."""
-        known = (self.tokenizer.unk_token_id, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id)
-        return next(int(token) for token in known if token is not None)
 
     def remarks(self, data: Mapping[str, Dataset]) -> list[str]:
         """Say how many texts are cut, or are read in windows."""

@@ -221,7 +221,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=240, help="labels at which active arms end")
     parser.add_argument("--full-of", default="last", help="whose full score the shares are of")
     parser.add_argument("--ours", default="weighted_kmeans@prior")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if given.what == "encode":
         encode(given.data, given.out, given.model, given.sets)
     elif given.what == "run":

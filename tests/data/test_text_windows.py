@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tokenizers import processors
 
 from dal_nlp.core.caches import InMemory
 from dal_nlp.core.config import DrawsConfig, ScoringConfig
@@ -45,6 +46,16 @@ def test_windows_hold_all_tokens_each_with_its_own_marks() -> None:
     assert all((row["input_ids"][0], row["input_ids"][-1]) == (2, 3) for row in rows)
 
 
+def test_a_text_of_no_token_has_one_all_the_same() -> None:
+    of = tiny.tokenizer()
+    of.backend_tokenizer.post_processor = processors.TemplateProcessing(single="$A", special_tokens=[])
+    encoded = encode_windows(of, ["", "good"])
+    assert encoded["input_ids"] == [[of.unk_token_id], of("good", add_special_tokens=False)["input_ids"]]
+    assert encoded["windows"] == [[1], [1]]
+    (row,) = rows_of({name: values[0] for name, values in encoded.items()})
+    assert all(len(values) == 1 for values in row.values())
+
+
 def test_the_mean_weighs_windows_by_their_tokens() -> None:
     rows = np.array([[1.0, 0.0], [4.0, 1.0], [7.0, 2.0]], dtype=np.float32)
     ours = mean_of_windows(rows, np.array([3, 1, 5]), np.array([0, 0, 1]))
@@ -56,7 +67,7 @@ def test_cached_features_the_pool_and_the_saved_model_agree_on_a_long_text(model
     of, rows = task(), [{"id": str(i), "text": text, "label": "positive"} for i, text in enumerate([LONG, "good film"])]
     data = tiny.encoded(rows, of)
     cache = InMemory()
-    features = Features(of, model_folder, cache, tmp_path, ScoringConfig(), Silent())
+    features = Features(of, model_folder, cache, tmp_path, ScoringConfig(), Silent(), 24)
     features.add(data, sorted(set(data.column_names) - {"id", "target", "text", "pair", "length", "rows"}))
     features.require(np.arange(2))
     assert len(cache._values) == 4  # three windows and one

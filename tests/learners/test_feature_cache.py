@@ -41,7 +41,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def features_of(task: Classification, model: str, cache: Cache, folder: Path) -> Features:
-    return Features(task, model, cache, folder / "scratch", ScoringConfig(batch_size=8), Silent())
+    return Features(task, model, cache, folder / "scratch", ScoringConfig(batch_size=8), Silent(), 24)
 
 
 def test_they_are_the_pooled_states_of_the_whole_model(model_folder: str, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import AutoConfig, PreTrainedTokenizerFast
 from transformers.models.auto import modeling_auto
 
@@ -13,6 +13,8 @@ from dal_nlp.core.rng import torch_seeded
 from tests import tiny
 
 WORDS = [*tiny.SPECIAL, *tiny.POSITIVE, *tiny.NEGATIVE, *tiny.NEUTRAL]
+#: Tokens of the byte-level tokenizer: the five special ones, 256 bytes, and what it merges.
+BYTES = 340
 #: How a text, and a pair, is dressed: [PAD] is 0, [UNK] 1, [CLS] 2, [SEP] 3.
 TEMPLATES = {
     "bert": ("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1"),
@@ -124,7 +126,7 @@ FAMILIES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "persimmon": ("plain", {}),
     "phi": ("plain", {}),
     "plbart": ("end", _BART),
-    "qwen2": ("plain", _GROUPED),
+    "qwen2": ("bytes", {**_GROUPED, "vocab_size": BYTES}),
     "qwen3": ("plain", _GROUPED),
     "reformer": ("bert", {"attn_layers": ["local", "lsh"], "axial_pos_shape": [8, 10], "axial_pos_embds_dim": [16, 16], "feed_forward_size": 64,
                           "attention_head_size": 8, "local_attn_chunk_length": 8, "lsh_attn_chunk_length": 8, "is_decoder": False}),
@@ -154,8 +156,22 @@ MAPPINGS = {
 }
 
 
+def byte_tokenizer() -> PreTrainedTokenizerFast:
+    """A byte-level tokenizer without an unknown token: transformers makes one of any file that such a family has."""
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=BYTES, special_tokens=list(tiny.SPECIAL), initial_alphabet=alphabet, show_progress=False
+    )
+    core.train_from_iterator([" ".join(WORDS[len(tiny.SPECIAL) :])], trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="[PAD]", eos_token="[SEP]")
+
+
 def tokenizer(kind: str) -> PreTrainedTokenizerFast:
-    """A word-level tokenizer that dresses texts as a kind of family does."""
+    """A word-level tokenizer that dresses texts as a kind of family does; ``bytes``: the byte-level one."""
+    if kind == "bytes":
+        return byte_tokenizer()
     core = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
     core.pre_tokenizer = pre_tokenizers.Whitespace()
     single, pair = TEMPLATES[kind]

@@ -63,7 +63,8 @@ _NO_WRITER = ("big_bird", "megatron-bert", "xlm", "reformer", "distilbert", "gpt
 REFUSED = {
     *((family, "classification", mode) for family in _FEW for mode in MODES["classification"]),
     *((family, "classification", mode) for family in _NO_CLASSIFIER for mode in ("full", "lora")),
-    *((family, "classification", "head") for family in ("canine",)),
+    ("canine", "classification", "head"),
+    ("ibert", "classification", "lora"),  # its layers are no linear ones
     *((family, "qa", mode) for family in (*_FEW, *_PADDED) for mode in MODES["qa"]),
     *((family, "summarization", mode) for family in _NO_WRITER for mode in MODES["summarization"]),
 }

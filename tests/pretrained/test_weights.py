@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Silent
@@ -175,6 +177,17 @@ def test_texts_of_unknown_words_are_said_and_refused() -> None:
     assert "does not know 60 %" in said
     with pytest.raises(UserError, match="knows next to nothing of the texts"):
         check_vocabulary(tokenizer, ["der Streifen wurde gut gespielt", ""], "x")
+
+
+def test_what_a_tokenizer_leaves_out_is_as_unknown() -> None:
+    core = Tokenizer(models.BPE({"g": 0, "o": 1, "d": 2, "oo": 3}, [("o", "o")]))  # without an unknown token
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token="d")
+    assert check_vocabulary(tokenizer, ["goo  oog"], "x") == []
+    (said,) = check_vocabulary(tokenizer, ["goo was"], "x")
+    assert "does not know 50 %" in said
+    with pytest.raises(UserError, match="95 % of them is unknown"):
+        check_vocabulary(tokenizer, ["o" + "was " * 6 + "x"], "x")
 
 
 def test_a_tokenizer_larger_than_the_embeddings_is_refused() -> None:

@@ -1,0 +1,80 @@
+"""The encoder that a run of ``--train head`` chooses itself."""
+
+from pathlib import Path
+
+import pytest
+
+from dal_nlp import RunConfig, Session, UserError
+from dal_nlp.core.progress import Progress, Silent
+from dal_nlp.ledger.ledger import read_state
+from dal_nlp.pretrained import auto_model
+from dal_nlp.pretrained.auto_model import choose_encoder, seconds_to_encode
+from dal_nlp.session import context, inputs
+from tests import tiny
+
+TEXTS = ["good film", "a bad film was here", "nothing"]
+
+
+@pytest.fixture
+def encoders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both encoders of the choice are a tiny one."""
+    folder = tiny.save_model(tmp_path / "encoder")
+
+    def resolve(name: str, progress: Progress, revision: str | None = None) -> str:
+        assert name in ("mpnet", "minilm")
+        return folder
+
+    monkeypatch.setattr(auto_model, "resolve", resolve)
+    monkeypatch.setattr(context, "resolve", resolve)
+    monkeypatch.setattr(inputs, "choose_encoder", choose_encoder)
+
+
+@pytest.mark.usefixtures("encoders")
+def test_the_time_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auto_model, "seconds_to_encode", lambda source, texts: 0.5 * len(texts))
+    name, why = choose_encoder(TEXTS, 1800, Silent())
+    assert name == "mpnet" and "1,800 texts" in why and "15 min" in why
+    name, why = choose_encoder(TEXTS, 1801, Silent())
+    assert name == "minilm" and "--model mpnet" in why
+
+
+def test_what_cannot_be_had_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(name: str, progress: Progress) -> str:
+        raise UserError("there is no network.")
+
+    monkeypatch.setattr(auto_model, "resolve", resolve)
+    name, why = choose_encoder(TEXTS, 10, Silent())
+    assert name == "minilm" and "no network" in why
+
+
+def test_long_texts_take_longer(tmp_path: Path) -> None:
+    source = tiny.save_model(tmp_path / "encoder")
+    assert seconds_to_encode(source, ["good"] * 16) > 0
+
+
+@pytest.mark.usefixtures("encoders")
+def test_a_run_keeps_what_it_chose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = {
+        "data": tiny.write(tmp_path / "pool.jsonl", list(tiny.sentences(30, 0))),
+        "test": tiny.write(tmp_path / "test.jsonl", list(tiny.sentences(8, 1))),
+    }
+    values = {"task": "sentiment", **files, "initial": 4, "query_size": 4, "rounds": 1, "oracle": "file"}
+    assert RunConfig(**values).model == "auto"
+    assert Session(RunConfig(**values)).run().pending
+    (folder,) = (tmp_path / "runs").iterdir()
+    state = read_state(folder)
+    assert state.config is not None and state.config["model"] == "mpnet"
+    monkeypatch.setattr(auto_model, "PATIENCE", -1.0)  # today it would be the other one
+    again = Session(RunConfig(**values)).run()
+    assert again.pending and again.folder.resolve() == folder.resolve()
+    state = read_state(folder)
+    assert state.config is not None and state.config["model"] == "mpnet"
+    assert len([note for note in state.notes if "--model auto" in note]) == 1
+
+
+def test_it_is_for_a_frozen_encoder_on_data_of_ones_own() -> None:
+    assert RunConfig(task="sentiment").model == "minilm"
+    assert RunConfig(task="sentiment", data="pool.csv", training={"mode": "full"}).model == "minilm"
+    with pytest.raises(UserError, match="name the model"):
+        RunConfig(task="sentiment", data="pool.csv", model="auto", training={"mode": "full"})
