@@ -266,6 +266,7 @@ class Settings(Section):
         None, ge=1, description="all labels that may be bought; null: audit + initial + rounds x query_size"
     )
     target: Target | None = Field(None, description="stop at METRIC=VALUE, such as accuracy=0.9")
+    metrics: list[str] = Field([], description="metrics beside the task's: module:Class, or what evaluate.load finds")
     stop: str | None = Field(None, description="further rules that end the run, such as `stable or characters=50000`")
     stop_set: int = Field(2000, ge=2, description="random texts of the pool on which rules compare predictions")
     seed: int = Field(0, ge=0, description="of every source of chance")

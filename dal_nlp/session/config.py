@@ -23,7 +23,7 @@ from dal_nlp.session.label_descriptions import with_descriptions
 from dal_nlp.session.stopping_language import parse
 from dal_nlp.strategies import ALIASES, check_strategy
 from dal_nlp.strategies.pseudo_labels import check_policy_name
-from dal_nlp.tasks import recipe_of
+from dal_nlp.tasks import read_metric, recipe_of
 
 #: Parts of the longest key of ``--set``.
 DEEPEST = 20
@@ -76,6 +76,8 @@ class RunConfig(Settings):
         check_strategy(self.initial_strategy, {})
         if self.stop is not None:
             parse(self.stop)
+        for metric in self.metrics:
+            read_metric(metric)
         if self.query.prefilter is not None:
             check_strategy(self.query.prefilter, {})
         check_oracle(self.oracle)
