@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import UserError, nearest, unknown
+from dal_nlp.core.errors import ConfigError, nearest, unknown
 from dal_nlp.core.text import counted
 from dal_nlp.ledger.events import MetricsEvent
 from dal_nlp.ledger.state import State
@@ -69,7 +69,7 @@ def check_metrics(config: Settings, metrics: Sequence[str]) -> None:
     for metric in config.target or {}:
         if metric not in metrics:
             names = ", ".join(metrics)
-            raise UserError(
+            raise ConfigError(
                 f"--target {metric} is no metric of this run{nearest(metric, metrics)}; there are: {names}."
             )
     rule = rule_of(config)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dal_nlp.core.config import Settings, split_names
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import ConfigError
 from dal_nlp.core.plugins import import_class
 from dal_nlp.readers import yaml_text
 
@@ -35,12 +35,14 @@ def read_metric(text: str) -> tuple[str, dict[str, Any]]:
     """Return the name of a metric and its arguments, of "f1" or "f1(average=macro)"; raises ``UserError``."""
     match = re.fullmatch(r"\s*([^()]+?)\s*(?:\((.*)\))?\s*", text, re.DOTALL)
     if match is None:
-        raise UserError(f"--metric {text!r} cannot be read: write NAME or NAME(ARGUMENT=VALUE), as f1(average=macro).")
+        raise ConfigError(
+            f"--metric {text!r} cannot be read: write NAME or NAME(ARGUMENT=VALUE), as f1(average=macro)."
+        )
     arguments: dict[str, Any] = {}
     for part in split_names(match[2] or ""):
         name, equals, value = part.partition("=")
         if not equals or not name.strip().isidentifier():
-            raise UserError(f"--metric {text!r} has {part!r} where ARGUMENT=VALUE belongs, such as average=macro.")
+            raise ConfigError(f"--metric {text!r} has {part!r} where ARGUMENT=VALUE belongs, such as average=macro.")
         arguments[name.strip()] = yaml_text.parse(value.strip(), f"--metric {text}")
     return match[1], arguments
 

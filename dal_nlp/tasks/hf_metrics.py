@@ -17,7 +17,7 @@ import evaluate
 import numpy as np
 from datasets import Features, List, Value
 
-from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.core.errors import ConfigError, nearest
 from dal_nlp.core.plugins import construct, import_class, is_trusted
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Task
@@ -237,7 +237,7 @@ class ExtraMetric:
                 **self.arguments,
             )
         except Exception as error:  # it is somebody else's code that runs
-            raise UserError(f"--metric {self.name} cannot be computed here ({_said(error)}).") from error
+            raise ConfigError(f"--metric {self.name} cannot be computed here ({_said(error)}).") from error
         numbers, rest = {}, []
         for name, result in (results or {}).items():
             try:
@@ -250,7 +250,7 @@ class ExtraMetric:
             else:
                 rest.append(str(name))
         if not numbers:
-            raise UserError(f"--metric {self.name} gives no number: choose one that does.")
+            raise ConfigError(f"--metric {self.name} gives no number: choose one that does.")
         return numbers, rest
 
 
@@ -285,13 +285,13 @@ def load_metric(text: str) -> ExtraMetric:
         metric.keep_in_memory = True
         return ExtraMetric(text, metric, arguments)
     if not is_trusted(name):
-        raise UserError(
+        raise ConfigError(
             f"The metric {name!r} was not named in this command, and is code that runs: if you trust it, give --trust."
         )
     try:
         metric = evaluate.load(name, keep_in_memory=True)
     except Exception as error:  # of the Hub, the file system, or the module itself
-        raise UserError(
+        raise ConfigError(
             f"There is no metric {name!r}{nearest(name, METRICS)} of the package ({', '.join(METRICS)}), and evaluate "
             f"cannot load it ({_said(error)}): give a folder that holds it, or the name of one on the Hub."
         ) from error
