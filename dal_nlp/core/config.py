@@ -243,6 +243,7 @@ class Settings(Section):
     oracle: str = Field(
         "labeled-file", description="who answers: labeled-file, file, label-studio, noisy:0.1 or module:Class"
     )
+    oracle_options: dict[str, Any] = Field({}, description="arguments of the oracle's class, a dataclass")
     annotators: Names | None = Field(
         None, description="people who answer, each in a sheet of their own; in Label Studio their addresses"
     )

@@ -80,7 +80,7 @@ class RunConfig(Settings):
             read_metric(metric)
         if self.query.prefilter is not None:
             check_strategy(self.query.prefilter, {})
-        check_oracle(self.oracle)
+        check_oracle(self.oracle, self.oracle_options)
         _check_annotators(self.annotators, self.overlap, r"[\w@+-]+" if self.oracle == "file" else r"[\w@+.-]+")
         check_policy_name(self.pseudo_labels)
         return self

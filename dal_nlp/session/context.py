@@ -83,7 +83,7 @@ class Context:
         initial = initial_strategy if initial_strategy is not None else make_strategy(config.initial_strategy, {})
         self._initial = initial
         self._policy = make_policy(config.pseudo_labels)
-        self.oracle = as_oracle(oracle) if oracle is not None else make_oracle(config.oracle)
+        self.oracle = as_oracle(oracle) if oracle is not None else make_oracle(config.oracle, config.oracle_options)
         self._extra = load_metrics(config.metrics)
         self._check_names()
         files = RunInputs(config, folder, ledger, self.task, self.oracle, progress)
