@@ -146,6 +146,16 @@ class Flags:
     target: Annotated[
         str | None, flag(_LABELS, "METRIC=VALUE", "Stop at this score, such as accuracy=0.9.", "none")
     ] = None
+    metrics: Annotated[
+        list[str] | None,
+        flag(
+            _LABELS,
+            "NAME",
+            "A metric beside the task's, with arguments as in f1(average=macro); may be repeated.",
+            "none",
+            "--metric",
+        ),
+    ] = None
     stop: Annotated[
         str | None,
         flag(_LABELS, "RULES", "Rules that end the run, joined by or / and: `stable or characters=50000`.", "none"),
@@ -174,6 +184,7 @@ class Flags:
         from dal_nlp.session.label_descriptions import read_descriptions
 
         given = {field.name: vars(self)[field.name] for field in fields(Flags) if field.name not in _OF_THE_COMMAND}
+        given["metrics"] = self.metrics or None
         if self.train is not None:
             given["training"] = {"mode": self.train}
         if self.prior is not None:

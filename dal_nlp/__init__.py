@@ -12,7 +12,16 @@ from dal_nlp.learners.registration import register as _register
 
 if _TYPE_CHECKING:
     from dal_nlp.annotation.oracle import Label, Oracle, Origin, Query, Setting, Skip
-    from dal_nlp.core.errors import Unsupported, UserError
+    from dal_nlp.core.errors import (
+        BrokenModelError,
+        ConfigError,
+        DalNlpError,
+        DataError,
+        ModelError,
+        RunFolderError,
+        Unsupported,
+        UserError,
+    )
     from dal_nlp.core.task import Task
     from dal_nlp.models.pool import Pool
     from dal_nlp.session.config import RunConfig
@@ -24,7 +33,12 @@ if _TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PLACES = {
+    "BrokenModelError": "dal_nlp.core.errors",
+    "ConfigError": "dal_nlp.core.errors",
+    "DalNlpError": "dal_nlp.core.errors",
+    "DataError": "dal_nlp.core.errors",
     "Label": "dal_nlp.annotation.oracle",
+    "ModelError": "dal_nlp.core.errors",
     "Oracle": "dal_nlp.annotation.oracle",
     "Origin": "dal_nlp.annotation.oracle",
     "Picked": "dal_nlp.workflows.select",
@@ -32,6 +46,7 @@ _PLACES = {
     "Query": "dal_nlp.annotation.oracle",
     "Result": "dal_nlp.session.result",
     "RunConfig": "dal_nlp.session.config",
+    "RunFolderError": "dal_nlp.core.errors",
     "Selection": "dal_nlp.strategies.base",
     "Session": "dal_nlp.session.loop",
     "Setting": "dal_nlp.annotation.oracle",
@@ -45,7 +60,12 @@ _PLACES = {
 }
 
 __all__ = [
+    "BrokenModelError",
+    "ConfigError",
+    "DalNlpError",
+    "DataError",
     "Label",
+    "ModelError",
     "Oracle",
     "Origin",
     "Picked",
@@ -53,6 +73,7 @@ __all__ = [
     "Query",
     "Result",
     "RunConfig",
+    "RunFolderError",
     "Selection",
     "Session",
     "Setting",

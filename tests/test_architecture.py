@@ -36,7 +36,6 @@ LONG: dict[str, int] = {
     "dal_nlp/annotation/label_studio_oracle.py": 357,
     "dal_nlp/models/forward.py": 352,
     "dal_nlp/page/queue.py": 369,
-    "dal_nlp/session/context.py": 357,
 }
 
 

@@ -24,6 +24,12 @@ NAMES = [
     "Setting",
     "UserError",
     "Unsupported",
+    "DalNlpError",
+    "ConfigError",
+    "DataError",
+    "ModelError",
+    "RunFolderError",
+    "BrokenModelError",
 ]
 
 

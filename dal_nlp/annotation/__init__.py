@@ -1,10 +1,12 @@
 """The oracles by name."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 from dal_nlp.annotation.answers import Answer, Channel, Label, Opinion, Origin, Query, Skip
 from dal_nlp.annotation.oracle import Oracle, Setting
-from dal_nlp.core.errors import unknown
+from dal_nlp.core.errors import ConfigError, unknown
 from dal_nlp.core.plugins import construct, import_class
 
 ORACLES: Mapping[str, str] = {
@@ -18,20 +20,23 @@ NOISY, NUMBERED = "noisy:", "label-studio:"
 __all__ = ["NOISY", "ORACLES", "Answer", "Channel", "Label", "Opinion", "Oracle", "Origin", "Query", "Setting", "Skip"]
 
 
-def check_oracle(name: str) -> None:
-    """Check the name of an oracle, without importing one of the table; raises ``UserError`` as ``make_oracle`` does."""
-    if name not in ORACLES:
-        make_oracle(name)
+def check_oracle(name: str, options: Mapping[str, Any]) -> None:
+    """Check the name and the options of an oracle, one of the table without importing it; raises as ``make_oracle``."""
+    if name not in ORACLES or options:
+        make_oracle(name, options)
 
 
-def make_oracle(name: str) -> Oracle:
+def make_oracle(name: str, options: Mapping[str, Any] = MappingProxyType({})) -> Oracle:
     """Build an oracle by its name in the table or as ``module:Class``; a few names take something behind a colon.
 
     These are ``noisy:`` before a share or a file, and ``label-studio:`` before the number of a project.
 
     Raises:
-        UserError: An unknown name (the nearest one is given), or nothing that ``Noisy`` or ``LabelStudio`` takes.
+        UserError: An unknown name (the nearest one is given), nothing that ``Noisy`` or ``LabelStudio`` takes, or an
+            option that the class does not have.
     """
+    if options and name.startswith((NOISY, NUMBERED)):
+        raise ConfigError(f"The oracle {name!r} has no options but what its name says: leave oracle_options out.")
     if name.startswith(NOISY):
         from dal_nlp.annotation.simulated import Noisy
 
@@ -42,5 +47,6 @@ def make_oracle(name: str) -> Oracle:
         return numbered(name)
     if name not in ORACLES and ":" not in name:
         raise unknown("oracle", name, [*ORACLES, f"{NOISY}0.1"])
-    oracle: Oracle = construct("oracle", import_class("oracle", name, ORACLES, "dal_nlp.annotation.oracle:Oracle"), {})
+    cls = import_class("oracle", name, ORACLES, "dal_nlp.annotation.oracle:Oracle")
+    oracle: Oracle = construct("oracle", cls, options)
     return oracle

@@ -158,3 +158,8 @@ class LabeledFile(Oracle):
         """Yield the file's label for each query."""
         for query in queries:
             yield Label(query.id, self._answers[query.id])
+
+
+def as_oracle(oracle: Oracle | Answerer) -> Oracle:
+    """Return an oracle as it is, and one that asks a callable."""
+    return oracle if isinstance(oracle, Oracle) else Calling(oracle)

@@ -7,7 +7,7 @@
 
 from typing import Any
 
-from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.core.errors import ConfigError, nearest
 
 #: Takes part in every comparison.
 RANDOM = "random"
@@ -42,11 +42,11 @@ def settings_of(arm: str) -> dict[str, Any]:
     if not mode:
         return {}
     if mode not in _MODES:
-        raise UserError(f"There is no learner {mode!r}{nearest(mode, _MODES)}: --arms knows @{', @'.join(_MODES)}.")
+        raise ConfigError(f"There is no learner {mode!r}{nearest(mode, _MODES)}: --arms knows @{', @'.join(_MODES)}.")
     found: dict[str, Any] = {"training": {"mode": mode}}
     for option in filter(None, rest.split("+")):
         if mode != "head" or option not in _OF_HEAD:
-            raise UserError(f"The learner {learner!r} of an arm is not known: @head takes {', '.join(_OF_HEAD)}.")
+            raise ConfigError(f"The learner {learner!r} of an arm is not known: @head takes {', '.join(_OF_HEAD)}.")
         found["head"] = {**found.get("head", {}), **_OF_HEAD[option]}
     return found
 
@@ -59,11 +59,11 @@ def planned(arms: list[str]) -> list[str]:
     """
     chosen = [arm for arm in dict.fromkeys(arms) if parts(arm)[0] != RANDOM]
     if not chosen:
-        raise UserError(
+        raise ConfigError(
             "There is nothing to compare random with: name strategies with --strategies margin,badge, or --arms."
         )
     for arm in arms:
         settings_of(arm)
         if parts(arm)[1] == WORDS and parts(arm)[0] != RANDOM:
-            raise UserError(f"{arm}: TF-IDF chooses nothing, so its only arm is {RANDOM}@{WORDS}.")
+            raise ConfigError(f"{arm}: TF-IDF chooses nothing, so its only arm is {RANDOM}@{WORDS}.")
     return list(dict.fromkeys([random_of(chosen[0]), *map(random_of, chosen), *arms]))

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from dal_nlp.core.errors import UserError, check_letters, nearest
+from dal_nlp.core.errors import ConfigError, check_letters, nearest
 from dal_nlp.core.text import sentences
 
 #: The largest number that a setting may be: more is no count of anything, and no float holds it exactly.
@@ -42,7 +42,7 @@ def _target(value: object) -> object:
     try:
         return {metric.strip(): float(number)}
     except ValueError:
-        raise UserError(f"--target wants METRIC=VALUE, such as accuracy=0.9, and got {value!r}.") from None
+        raise ConfigError(f"--target wants METRIC=VALUE, such as accuracy=0.9, and got {value!r}.") from None
 
 
 def _share(value: object) -> object:
@@ -73,7 +73,7 @@ class Section(BaseModel):
             for key in values:
                 if key not in cls.model_fields:
                     close = nearest(str(key), cls.model_fields)
-                    raise UserError(
+                    raise ConfigError(
                         f"There is no configuration key '{cls.place}{key}'{close}: `dal-nlp init` writes them all."
                     )
         return values
@@ -82,7 +82,7 @@ class Section(BaseModel):
     def _countable(self) -> Self:
         for key, value in self:
             if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
-                raise UserError(f"{self.place}{key} is larger than any number of things: lower it.")
+                raise ConfigError(f"{self.place}{key} is larger than any number of things: lower it.")
             if isinstance(value, str):  # a word of the command line holds bytes that are no UTF-8 as lone surrogates
                 check_letters(value, "The configuration", f"{self.place}{key}")
         return self
@@ -142,7 +142,7 @@ class HeadSection(Section):
         """Refuse depths that are not kept, and put the others in order."""
         wrong = [depth for depth in self.layers if depth not in DEPTHS]
         if wrong:
-            raise UserError(
+            raise ConfigError(
                 f"head.layers {wrong[0]} is not kept: choose of 25, 50, 75 and 100 (per cent of the depth)."
             )
         object.__setattr__(self, "layers", sorted(set(self.layers)))
@@ -243,6 +243,7 @@ class Settings(Section):
     oracle: str = Field(
         "labeled-file", description="who answers: labeled-file, file, label-studio, noisy:0.1 or module:Class"
     )
+    oracle_options: dict[str, Any] = Field({}, description="arguments of the oracle's class, a dataclass")
     annotators: Names | None = Field(
         None, description="people who answer, each in a sheet of their own; in Label Studio their addresses"
     )
@@ -266,6 +267,7 @@ class Settings(Section):
         None, ge=1, description="all labels that may be bought; null: audit + initial + rounds x query_size"
     )
     target: Target | None = Field(None, description="stop at METRIC=VALUE, such as accuracy=0.9")
+    metrics: list[str] = Field([], description="metrics beside the task's: module:Class, or what evaluate.load finds")
     stop: str | None = Field(None, description="further rules that end the run, such as `stable or characters=50000`")
     stop_set: int = Field(2000, ge=2, description="random texts of the pool on which rules compare predictions")
     seed: int = Field(0, ge=0, description="of every source of chance")
@@ -295,14 +297,14 @@ class Settings(Section):
     def _resolve(self) -> Self:
         """Fill in what follows from other fields, and check contradictions."""
         if self.query.prefilter is None and self.query.prefilter_keep is not None:
-            raise UserError("query.prefilter_keep is for query.prefilter, which is not set: name a strategy there.")
+            raise ConfigError("query.prefilter_keep is for query.prefilter, which is not set: name a strategy there.")
         self._check_mode()
         if self.initial is None:
             self.initial = 0 if self.labeled else DEFAULT_INITIAL
         if self.audit is None:
             self.audit = 0 if self.test else DEFAULT_AUDIT
         if self.initial == 0 and self.labeled is None:
-            raise UserError("--initial 0 leaves nothing to train on: give --labeled FILE or a positive --initial.")
+            raise ConfigError("--initial 0 leaves nothing to train on: give --labeled FILE or a positive --initial.")
         start = self.audit + self.initial
         if self.rounds is None:
             left = (self.budget or 0) - start
@@ -310,7 +312,7 @@ class Settings(Section):
         if self.budget is None:
             self.budget = start + self.rounds * self.query_size
         if self.budget <= self.audit and self.labeled is None:
-            raise UserError(
+            raise ConfigError(
                 f"The budget of {self.budget} is spent on the audit sample of {self.audit}: raise --budget, lower "
                 "--audit or give --test."
             )
@@ -319,20 +321,20 @@ class Settings(Section):
     def _check_mode(self) -> None:
         """Raise ``UserError`` for what a frozen encoder cannot do, and for an end that is no other end."""
         if self.training.mode != "head" and self.finish != "none":
-            raise UserError("--finish full trains all weights after rounds of --train head: add that, or leave it.")
+            raise ConfigError("--finish full trains all weights after rounds of --train head: add that, or leave it.")
         if self.training.mode != "head":
             if self.max_length == "auto":
-                raise UserError(
+                raise ConfigError(
                     "--max-length auto reads texts in windows, as --train head does: give a number of tokens."
                 )
             return
         if self.draws.kind != "head":
-            raise UserError(
+            raise ConfigError(
                 f"With --train head the encoder runs once, without dropout, so draws.kind {self.draws.kind} has "
                 "nothing to draw: leave draws.kind out, or set it to head."
             )
         if self.training.warm_start:
-            raise UserError(
+            raise ConfigError(
                 "--train head fits its layer to the same end wherever it starts from: leave training.warm_start out."
             )
 

@@ -1,4 +1,22 @@
-"""What can go wrong through no fault of the code: each is one sentence with its mend."""
+"""The exceptions: what can go wrong through no fault of the code, in one sentence with its mend.
+
+::
+
+    DalNlpError
+    ├── UserError                 (exit 2)
+    │   ├── ConfigError           a setting, a flag or a name
+    │   ├── DataError             a file, or its rows
+    │   ├── RunFolderError
+    │   │   └── Locked            by another process
+    │   ├── ModelError            a pretrained model
+    │   │   └── BrokenModelError  it gave NaN
+    │   └── Unsupported           a strategy that has no meaning here
+    │       └── NoStates
+    ├── Stalled                   a process waited in vain for the others
+    └── RowError                  (a ValueError too) a row that stops the run
+        └── UnusableRow           one that is dropped and counted
+            └── EmptyRow
+"""
 
 import difflib
 import errno
@@ -30,12 +48,36 @@ _MENDS = {
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
-class UserError(Exception):
+class DalNlpError(Exception):
+    """Any error that this package raises on purpose."""
+
+
+class UserError(DalNlpError):
     """A mistake in the input, the configuration or the environment; the command line exits with 2."""
 
 
-class Locked(UserError):
+class ConfigError(UserError):
+    """A setting, a flag, or a name that stands for nothing."""
+
+
+class DataError(UserError):
+    """A file that cannot be read, or whose rows cannot be used."""
+
+
+class RunFolderError(UserError):
+    """A run folder that is damaged, is none, or is not at hand."""
+
+
+class Locked(RunFolderError):
     """Another living process writes to the same run folder."""
+
+
+class ModelError(UserError):
+    """A pretrained model that cannot be found, read or fed."""
+
+
+class BrokenModelError(ModelError):
+    """The model gave NaN, so nothing measured on it can be compared."""
 
 
 class Unsupported(UserError):
@@ -46,15 +88,11 @@ class NoStates(Unsupported):
     """A model without a hidden state for each token, where one is read."""
 
 
-class BrokenModelError(UserError):
-    """The model gave NaN, so nothing measured on it can be compared."""
-
-
-class Stalled(Exception):
+class Stalled(DalNlpError):
     """A process of a run waited in vain for the others."""
 
 
-class RowError(ValueError):
+class RowError(DalNlpError, ValueError):
     """A row that cannot be read as an example, with the reason; it stops the run."""
 
 
@@ -75,10 +113,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     """Make the error for a name that is not in a table, with the nearest one and the whole list."""
     names = sorted(known)
-    return UserError(f"There is no {kind} {name!r}{nearest(name, names)}; there are: {', '.join(names)}.")
+    return ConfigError(f"There is no {kind} {name!r}{nearest(name, names)}; there are: {', '.join(names)}.")
 
 
 @contextmanager
@@ -142,4 +180,4 @@ def check_letters(text: str, place: str, key: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise UserError(f"{place} holds a letter that UTF-8 does not have, at {key!r}: remove it.") from None
+        raise DataError(f"{place} holds a letter that UTF-8 does not have, at {key!r}: remove it.") from None

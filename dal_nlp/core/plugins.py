@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
-from dal_nlp.core.errors import UserError, nearest, unknown
+from dal_nlp.core.errors import ConfigError, nearest, unknown
 
 T = TypeVar("T")
 
@@ -73,12 +73,12 @@ def import_class(kind: str, name: str, table: Mapping[str, str], base: str) -> t
     found = vars(module).get(class_name)
     if not isinstance(found, type):
         names = [key for key, value in vars(module).items() if isinstance(value, type)]
-        raise UserError(f"Module {module_name!r} has no class {class_name!r}{nearest(class_name, names)}.")
+        raise ConfigError(f"Module {module_name!r} has no class {class_name!r}{nearest(class_name, names)}.")
     if built_in(base) not in found.__mro__:
-        raise UserError(f"{name} is no {kind}: derive the class from {base.replace(':', '.')}.")
+        raise ConfigError(f"{name} is no {kind}: derive the class from {base.replace(':', '.')}.")
     if inspect.isabstract(found):
         missing = ", ".join(f"{method}()" for method in sorted(vars(found)["__abstractmethods__"]))
-        raise UserError(f"{name} is an unfinished {kind}: write {missing}.")
+        raise ConfigError(f"{name} is an unfinished {kind}: write {missing}.")
     return found
 
 
@@ -102,14 +102,14 @@ def _import_module(kind: str, name: str, module_name: str) -> Any:
     except ModuleNotFoundError as error:
         own = error.name is not None and (module_name == error.name or module_name.startswith(f"{error.name}."))
         if own and not trusted:
-            raise UserError(
+            raise ConfigError(
                 f"The {kind} {name!r} was not named in this command, and its module is not installed: if you trust "
                 "the code that lies here, give --trust."
             ) from None
-        raise UserError(f"The {kind} {name!r} cannot be imported: {error}.") from error
+        raise ConfigError(f"The {kind} {name!r} cannot be imported: {error}.") from error
     except Exception as error:  # it is the user's code that runs
         said = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
-        raise UserError(f"The {kind} {name!r} cannot be imported ({said}).") from error
+        raise ConfigError(f"The {kind} {name!r} cannot be imported ({said}).") from error
 
 
 @contextmanager
@@ -134,19 +134,19 @@ def construct(kind: str, cls: type[T], options: Mapping[str, Any]) -> T:
         try:
             inspect.signature(cls).bind()
         except TypeError as error:
-            raise UserError(f"The {kind} {cls.__name__} cannot be built without options: {error}.") from None
+            raise ConfigError(f"The {kind} {cls.__name__} cannot be built without options: {error}.") from None
         return cls()
     from pydantic import TypeAdapter, ValidationError  # takes longer to import than a command may take to say its help
 
     known = [field.name for field in fields(cls)] if is_dataclass(cls) else []
     for name in options:
         if name not in known:
-            raise UserError(f"The {kind} {cls.__name__} has no option {name!r}{nearest(name, known)}.")
+            raise ConfigError(f"The {kind} {cls.__name__} has no option {name!r}{nearest(name, known)}.")
     try:
         built: T = TypeAdapter(cls).validate_python(dict(options))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or ", ".join(options)
         given = repr(first["input"])[:100]
-        raise UserError(f"{kind} option {place} = {given} is not right: {first['msg']}.") from None
+        raise ConfigError(f"{kind} option {place} = {given} is not right: {first['msg']}.") from None
     return built

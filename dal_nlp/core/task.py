@@ -280,6 +280,10 @@ class Task(ABC):
     ) -> dict[str, list[float]]:
         """Return the 95 % interval [low, high] of each of ``metrics``, over the examples that could have been drawn."""
 
+    def metric_inputs(self, predictions: Sequence[Target], targets: Sequence[Target]) -> tuple[list[Any], list[Any]]:
+        """Return predictions and references as metrics of the library ``evaluate`` take them (labels as labels)."""
+        return list(predictions), list(targets)
+
     def breakdown(self, predictions: Sequence[Target], targets: Sequence[Target]) -> list[dict[str, Any]]:
         """Return a table for the report (for classification: count and recall of each class), or []."""
         return []

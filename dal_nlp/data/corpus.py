@@ -21,7 +21,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import UserError, writing
+from dal_nlp.core.errors import DataError, writing
 from dal_nlp.core.files import new_file
 from dal_nlp.core.targets import Target, decode
 from dal_nlp.core.task import Task
@@ -97,7 +97,7 @@ class Corpus:
         positions = self.find(ids)
         if (positions < 0).any():
             missing = ids[int(np.argmin(positions))]
-            raise UserError(
+            raise DataError(
                 f"{self.source} has no usable row with the id {missing!r}: put the row back, or check --id-column."
             )
         return positions
@@ -232,11 +232,11 @@ def open_pool(folder: Path, config: Settings) -> Corpus:
     """Return the pool of a run folder as its last start has read it; raises ``UserError`` where none has."""
     path = folder / "cache" / "pool.arrow"
     if not path.is_file():
-        raise UserError(f"{folder} has no copy of its pool: let `dal-nlp run` begin there once.")
+        raise DataError(f"{folder} has no copy of its pool: let `dal-nlp run` begin there once.")
     try:
         return _load(path, config.data or str(path), config)
     except _UNREADABLE as error:
-        raise UserError(f"{path} cannot be read ({error}): the same `dal-nlp run` makes it again.") from None
+        raise DataError(f"{path} cannot be read ({error}): the same `dal-nlp run` makes it again.") from None
 
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:

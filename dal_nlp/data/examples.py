@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import EmptyRow, RowError, UnusableRow, UserError, nearest
+from dal_nlp.core.errors import DataError, EmptyRow, RowError, UnusableRow, nearest
 from dal_nlp.core.targets import Target, encode_target
 from dal_nlp.core.task import Task
 from dal_nlp.data.columns import Batch, HasPlainFields, by_columns, hash_targets
@@ -131,9 +131,9 @@ class Reader:
         try:
             return self._example(number, row)
         except RowError as error:
-            raise UserError(f"{self.place(number)} {str(error).rstrip('.')}.") from None
+            raise DataError(f"{self.place(number)} {str(error).rstrip('.')}.") from None
         except UnicodeEncodeError:
-            raise UserError(
+            raise DataError(
                 f"{self.place(number)} holds half a surrogate pair, which is no character: remove it."
             ) from None
 
@@ -314,7 +314,7 @@ def require(opened: Source, name: str, mend: str) -> None:
         raise empty_source(opened.name)
     shown = ", ".join(map(repr, there[:20])) + (f" and {len(there) - 20:,} more" if len(there) > 20 else "")
     header = " (has it a header? These are the cells of its first row)" if _no_header(opened) else ""
-    raise UserError(f"{opened.name} has no column {name!r}{nearest(name, there)} but {shown}{header}: {mend}.")
+    raise DataError(f"{opened.name} has no column {name!r}{nearest(name, there)} but {shown}{header}: {mend}.")
 
 
 def _no_header(opened: Source) -> bool:

@@ -10,7 +10,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import DataError
 from dal_nlp.data.examples import Reader, text_of_fields
 from dal_nlp.data.hashing import VERSION, Hashes, Index, Mask, comparable, digest
 from dal_nlp.data.staging import Rejected, Staged, check_ids, sift, stage, write
@@ -85,10 +85,10 @@ class Intake:
             keep, rejected = sift(staged, self.exclude, self.reader.need_targets, self.unwanted)
             self.refuse(rejected)
             if not keep.any():
-                raise UserError(f"{self.reader.source} has no usable row, but {_summary(rejected)}: correct it.")
+                raise DataError(f"{self.reader.source} has no usable row, but {_summary(rejected)}: correct it.")
             found = digest(staged.ids[keep], staged.contents[keep])
             if old is None and previous not in (None, found) and comparable(previous, found):
-                raise UserError(
+                raise DataError(
                     f"{self.reader.source} is not the pool this run began with, and without {self.path} changed texts "
                     "cannot be told from new ones: put the earlier file back, or start with another --out."
                 )
@@ -103,7 +103,7 @@ class Intake:
         """Raise ``UserError`` for rows that would be dropped, if the user wants that."""
         if self.strict and rejected:
             where = place(rejected[0].file, rejected[0].row)
-            raise UserError(
+            raise DataError(
                 f"{where} cannot be used ({rejected[0].reason}), the first of {_summary(rejected)}: correct the file, "
                 "or leave out --strict."
             )
@@ -144,7 +144,7 @@ def _compare(staged: Staged, keep: Mask, old: Known) -> tuple[int, int]:
     changed = np.flatnonzero(known & (old.contents[rows] != staged.contents))
     if len(changed):
         first = int(changed[0])
-        raise UserError(
+        raise DataError(
             f"{staged.place(first)} has another text under the id {staged.name(first)!r} than the run began with: put "
             "the old text back, give the new one an id of its own, or start with another --out."
         )

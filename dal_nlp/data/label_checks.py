@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import DataError
 from dal_nlp.core.text import counted
 from dal_nlp.data.examples import CONTEXT, GROUP
 from dal_nlp.readers.values import alike, spells_nothing
@@ -37,7 +37,7 @@ def check_labels(
     whole: Counter[str] = sum(counts.values(), Counter())
     doubtful = [*_look_alike(whole, learnable), *_nothing(whole)]
     if strict and doubtful:
-        raise UserError(f"{doubtful[0]} Correct the files, or leave out --strict.")
+        raise DataError(f"{doubtful[0]} Correct the files, or leave out --strict.")
     measures = [name for name in measuring if counts.get(name)]
     for name in measures:
         _check_learnable(name, counts[name], learnable)
@@ -97,7 +97,7 @@ def _check_learnable(name: str, measured: Counter[str], learnable: Collection[st
     """Refuse a file that measures nothing which can be learnt."""
     if not learnable or any(label in learnable for label in measured):
         return
-    raise UserError(
+    raise DataError(
         f"None of the labels in {name} ({listed(sorted(measured))}) is one that can be learnt "
         f"({listed(sorted(learnable))}), so every score would be 0: give the two files the same labels."
     )

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import DataError
 from dal_nlp.data.hashing import Hashes, Mask, has_repeats
 
 #: What counts where one text has several answers: that of its first row, that of most rows, or none.
@@ -59,9 +59,9 @@ def contradictions(contents: Hashes, targets: Hashes) -> list[Rows]:
     return sorted(np.split(rows, cuts), key=lambda group: int(group[0]))
 
 
-def refuse(count: int, places: Sequence[str], answers: Sequence[str]) -> UserError:
+def refuse(count: int, places: Sequence[str], answers: Sequence[str]) -> DataError:
     """Return the error of a source that answers texts in several ways."""
-    return UserError(
+    return DataError(
         f"{places[1]} has the text of {places[0]} and another answer ({answers[1]} and {answers[0]}); "
         f"{'1 text is' if count == 1 else f'{count:,} texts are'} answered in several ways. Say what counts: --repeats "
         "first, --repeats majority, or --repeats drop."

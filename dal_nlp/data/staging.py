@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dal_nlp.core.errors import UserError, writing
+from dal_nlp.core.errors import DataError, writing
 from dal_nlp.core.files import new_file
 from dal_nlp.core.targets import decode, readable
 from dal_nlp.data.examples import Reader
@@ -146,7 +146,7 @@ def check_ids(staged: Staged) -> None:
         return
     clash = clashes[np.argmin(order[clashes + 1])]
     first, second = order[clash], order[clash + 1]
-    raise UserError(
+    raise DataError(
         f"{staged.place(second)} has the id {staged.name(second)!r} and so has {staged.place(first)}, with another "
         "text: give each text an id of its own, or choose the column of ids with --id-column, or say --id-column none."
     )

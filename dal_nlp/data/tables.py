@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import DataError
 from dal_nlp.downloads.demo import cache_folder
 from dal_nlp.readers.values import kind
 
@@ -67,7 +67,7 @@ def _written(name: str, value: object) -> str:
         pq.write_table(table, buffer)
     except (pa.ArrowException, TypeError, OverflowError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"The table given as {name} cannot be kept ({reason}): give every column one type.") from None
+        raise DataError(f"The table given as {name} cannot be kept ({reason}): give every column one type.") from None
     content = buffer.getvalue()
     path = cache_folder() / _FOLDER / f"{hashlib.sha256(content).hexdigest()[:16]}.parquet"
     if not path.exists():
@@ -98,7 +98,7 @@ def _table(value: object) -> "pa.Table":
         return table.replace_schema_metadata(value.features.arrow_schema.metadata)  # type: ignore[attr-defined]
     if library == "polars":
         return value.to_arrow()  # type: ignore[attr-defined]
-    raise UserError(
+    raise DataError(
         f"{kind(value).capitalize()} is no source of rows: give a path, a DataFrame of pandas or polars, a Dataset, "
         "or a list of dicts."
     )

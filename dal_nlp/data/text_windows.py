@@ -11,7 +11,7 @@ from typing import Any
 from datasets import Dataset
 
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import DataError
 
 #: Tokens of a window: what sentence encoders were mostly trained on at most.
 WINDOW = 256
@@ -47,7 +47,7 @@ def window_of(settings: Settings, tokenizer: Any) -> Window | None:
 def number_of_tokens(settings: Settings) -> int:
     """Return the tokens after which a text is cut; raises ``UserError`` for "auto", of tasks that have to cut."""
     if settings.max_length == "auto":
-        raise UserError(f"--max-length auto is nothing for the task {settings.task!r}: give a number of tokens.")
+        raise DataError(f"--max-length auto is nothing for the task {settings.task!r}: give a number of tokens.")
     return settings.max_length
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import RowError, UnusableRow, UserError
+from dal_nlp.core.errors import DataError, RowError, UnusableRow
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted
@@ -85,10 +85,10 @@ class JoinedAnswers(Answers):
         """
         taken = len(self._taken) - len(self._contradicted)
         if self._contradicted and not taken:
-            raise UserError(f"{self._wrong()}. Put each id beside its text again, or remove the texts from the file.")
+            raise DataError(f"{self._wrong()}. Put each id beside its text again, or remove the texts from the file.")
         if not taken:
             there = beginning(self._joined[0].id or self._joined[0].text)
-            raise UserError(
+            raise DataError(
                 f"None of the {counted(len(self._joined), 'answer')} of {self.source} belongs to a row of the pool: "
                 f"the first is {there}, and the pool's first id is {self._first_id!r}. Name the column that joins them "
                 "with --id-column, or join by the texts with --id-column none."
@@ -137,17 +137,17 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
                 id = read_id(row, config, needed=not has_texts) or ""
                 target = read_target(row, task, column)
             except UnusableRow as error:
-                raise UserError(f"{where} cannot be used ({str(error).rstrip('.')}): correct or remove it.") from None
+                raise DataError(f"{where} cannot be used ({str(error).rstrip('.')}): correct or remove it.") from None
             except RowError as error:
-                raise UserError(f"{where} {str(error).rstrip('.')}.") from None
+                raise DataError(f"{where} {str(error).rstrip('.')}.") from None
             if target is None:
                 continue
             answer = Joined(where, id, _text_of(row, task), target)
             if not id and not answer.text:
-                raise UserError(f"{where} has no column {config.id_column!r}: give every answer its id.")
+                raise DataError(f"{where} has no column {config.id_column!r}: give every answer its id.")
             if found.setdefault(id or f"text {answer.text}", answer).target != target:
                 known = f"the id {id!r}" if id else "a text"
-                raise UserError(f"{where} answers {known} in another way than an earlier row: keep one of the two.")
+                raise DataError(f"{where} answers {known} in another way than an earlier row: keep one of the two.")
     return JoinedAnswers(path, list(found.values()))
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.core.errors import DataError, nearest
 from dal_nlp.core.task import Task
 from dal_nlp.joins.row_matching import texts_in
 from dal_nlp.readers.values import id_of, is_missing
@@ -72,7 +72,7 @@ class ToolRows:
         self._names = list(dict.fromkeys(name for row in self.rows for name in row))
         self.answer_column = self._answer_column()
         if self._id_column is None and not all(texts_in(row, task.columns(), self._fields) for row in self.rows[:1]):
-            raise UserError(
+            raise DataError(
                 f"has neither the ids ({config.id_column!r}) nor the texts of what was asked but {self._there}: name "
                 "the column of ids with --id-column."
             )
@@ -124,7 +124,7 @@ class ToolRows:
         if wanted == NONE:
             return None
         if wanted is not None and wanted not in self._names:
-            raise UserError(f"has no column {wanted!r}{nearest(wanted, self._names)} but {self._there}.")
+            raise DataError(f"has no column {wanted!r}{nearest(wanted, self._names)} but {self._there}.")
         ways = [wanted] if wanted else [STUDIO_ID, self._config.id_column, ID]
         if self._is_studio and wanted is None:
             ways = [name for name in ways if name != ID]  # a number of Label Studio's
@@ -154,14 +154,14 @@ class ToolRows:
         wanted = self._columns.answer
         if wanted is not None:
             if wanted not in self._names:
-                raise UserError(f"has no column {wanted!r}{nearest(wanted, self._names)} but {self._there}.")
+                raise DataError(f"has no column {wanted!r}{nearest(wanted, self._names)} but {self._there}.")
             return wanted
         typed = ANSWER in self._names and (ANSWER not in self._task.columns() or f"{ANSWER} (text)" in self._names)
         if typed and not self._has_verdicts:
             return ANSWER
         if self._elsewhere is None:
             ways = dict.fromkeys((ANSWER, self._config.label_column))
-            raise UserError(
+            raise DataError(
                 f"has no column of answers ({' or '.join(map(repr, ways))}) but {self._there}: name it with "
                 "--label-column."
             )

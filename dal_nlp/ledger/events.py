@@ -4,6 +4,7 @@
 field is left out of the JSON. A field that a later version adds gets a default, so that older ledgers still read.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
@@ -204,6 +205,7 @@ class _Measured(Event):
         shown: A few examples: {"id", "text", "target", "prediction"}.
         agreement: How well the model's guesses agree with the answers to the round's query, by id and measure.
         validation: The metrics on the validation file, None without one.
+        added: Those of ``values`` that ``--metric`` added to the task's; NaN where one is not defined.
         train_seconds: What the fit took.
         eval_seconds: What measuring took.
         steps: Of the optimizer.
@@ -228,6 +230,7 @@ class _Measured(Event):
     shown: list[dict[str, Any]] = field(default_factory=list)
     agreement: dict[str, dict[str, float]] = field(default_factory=dict)
     validation: dict[str, float] | None = None
+    added: list[str] = field(default_factory=list)
     train_seconds: float = 0.0
     eval_seconds: float = 0.0
     steps: int = 0
@@ -237,6 +240,10 @@ class _Measured(Event):
     learner: dict[str, Any] = field(default_factory=dict)
     processes: int = 0
     threads: int = 0
+
+    def defined(self) -> dict[str, float]:
+        """Return those of ``values`` that are defined."""
+        return {name: value for name, value in self.values.items() if not math.isnan(value)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from dal_nlp.core.distributed import is_main, share
-from dal_nlp.core.errors import Locked, UserError
+from dal_nlp.core.errors import Locked, RunFolderError
 from dal_nlp.core.files import sync
 from dal_nlp.ledger.events import (
     AnswerEvent,
@@ -38,9 +38,9 @@ FILE = "ledger.jsonl"
 GRACE = 0.3
 
 
-def damaged(path: Path, number: int, what: str) -> UserError:
+def damaged(path: Path, number: int, what: str) -> RunFolderError:
     """Return the error for a line of a ledger, with the way out."""
-    return UserError(
+    return RunFolderError(
         f"{path}, line {number} is damaged: {what}. Restore the file from a copy, or keep what can be proved with "
         f"`dal-nlp repair {path.parent}`."
     )
@@ -66,7 +66,7 @@ def load(path: Path, state: State) -> tuple[Reader, list[Event]]:
     except ValueError as error:
         raise damaged(path, reader.number, str(error)) from None
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): check its permissions.") from None
+        raise RunFolderError(f"{path} cannot be read ({error.strerror}): check its permissions.") from None
     return reader, events
 
 
@@ -99,7 +99,7 @@ def read_state(folder: Path) -> State:
     """Fold the ledger of a run folder without taking the lock; raises ``UserError`` where there is none."""
     path = folder / FILE
     if not path.is_file():
-        raise UserError(f"{folder} is not a run folder: it has no {FILE}.")
+        raise RunFolderError(f"{folder} is not a run folder: it has no {FILE}.")
     state = State()
     load(path, state)
     return state
@@ -161,7 +161,9 @@ class Ledger:
                 f"{self.folder} is in use by another dal-nlp process: wait for it, or choose another --out."
             ) from None
         except OSError as error:
-            raise UserError(f"{self.folder} cannot be written to ({error.strerror}): choose another --out.") from None
+            raise RunFolderError(
+                f"{self.folder} cannot be written to ({error.strerror}): choose another --out."
+            ) from None
 
     def _open(self) -> list[Event]:
         """Read what is there, cut a torn line off, and open the file for appending."""
@@ -210,7 +212,7 @@ class Ledger:
 
     def _write(self, events: Sequence[Event]) -> None:
         if not self.path.exists():  # it was removed while it was open: what is written is gone with it
-            raise UserError(
+            raise RunFolderError(
                 f"{self.path} is gone, so nothing can be kept: put it back, then go on with the same command."
             )
         data = memoryview(write_lines(events, self._number, self._before))
@@ -221,7 +223,7 @@ class Ledger:
             os.fsync(self._file.fileno())
         except OSError as error:
             self._file.truncate(self.end)
-            raise UserError(
+            raise RunFolderError(
                 f"{self.path} cannot be written ({error.strerror}), so the last step or answer was not kept: make room "
                 "on the disk, then go on with the same command."
             ) from None

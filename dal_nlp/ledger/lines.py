@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import RunFolderError
 from dal_nlp.core.text import counted
 from dal_nlp.ledger.events import FORMAT, Event, read_event
 
@@ -152,7 +152,7 @@ class Reader:
         try:
             line = read_line(raw[:-1])
         except LaterFormat as error:
-            raise UserError(f"{self.path}, line {number} cannot be read: {error}.") from None
+            raise RunFolderError(f"{self.path}, line {number} cannot be read: {error}.") from None
         except ValueError as error:
             raise Damage(number, str(error)) from None
         if line.number is None and self.numbered:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import RunFolderError
 from dal_nlp.core.targets import Target
 from dal_nlp.ledger.answer_events import MAJORITY
 from dal_nlp.ledger.events import (
@@ -320,5 +320,5 @@ def _collapse_note(event: MetricsEvent) -> str:
 def stored_settings(folder: Path, state: State) -> Settings:
     """Return the settings of a run as its ledger holds them; raises ``UserError`` where there are none yet."""
     if state.config is None:
-        raise UserError(f"{folder} has not begun: let `dal-nlp run` come past its checks first.")
+        raise RunFolderError(f"{folder} has not begun: let `dal-nlp run` come past its checks first.")
     return Settings(**as_now(state.config))

@@ -227,7 +227,7 @@ class AnnotationQueue:
                 "trouble": self._trouble,
                 "stopped": state.stopped,
                 "curve": [
-                    {"labels": event.labels, "values": event.values, "intervals": event.intervals}
+                    {"labels": event.labels, "values": event.defined(), "intervals": event.intervals}
                     for event in state.metrics
                 ],
             }

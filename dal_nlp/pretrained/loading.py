@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dal_nlp.core.errors import Unsupported, UserError
+from dal_nlp.core.errors import ModelError, Unsupported, UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.pretrained.tokenizers import check_files, needs_sentencepiece, settle_padding_token
 from dal_nlp.pretrained.weights import check_config, check_folder, check_weights
@@ -46,21 +46,21 @@ def resolve(name: str, progress: Progress, revision: str | None = None) -> str:
 
     folder = Path(name)
     if revision is not None and (name in PACKAGED or folder.exists()):
-        raise UserError(f"--revision {revision} pins a model of the Hub, and {name} is none: leave --revision out.")
+        raise ModelError(f"--revision {revision} pins a model of the Hub, and {name} is none: leave --revision out.")
     if name == "minilm":
         return str(demo.encoder(progress))
     if name == "mpnet":
         return str(split_archive.fetch_archive(name, progress))
     if not folder.exists() and (folder.is_absolute() or name.startswith(".") or name.count("/") > 1):
-        raise UserError(f"There is no model folder {name}: give one that save_pretrained wrote, or a Hub id.")
+        raise ModelError(f"There is no model folder {name}: give one that save_pretrained wrote, or a Hub id.")
     if not folder.exists():
         return ALIASES.get(name, name) if revision is None else f"{ALIASES.get(name, name)}@{revision}"
     if (folder / "adapter_config.json").is_file():
         check_folder(folder)
     if not (folder / "config.json").is_file():
-        raise UserError(f"{name} is no model folder: it has no config.json; give a folder that save_pretrained wrote.")
+        raise ModelError(f"{name} is no model folder: it has no config.json; give a folder that save_pretrained wrote.")
     if not any(folder.glob("*.safetensors")):
-        raise UserError(
+        raise ModelError(
             f"{name} has no weights (*.safetensors): save the model with save_pretrained, or name another --model."
         )
     check_folder(folder)
@@ -84,12 +84,12 @@ def _located(source: str) -> Iterator[tuple[str, str]]:
         raise
     except Exception as error:  # of transformers, safetensors, json and what they call: of any kind
         if folder.is_dir() and needs_sentencepiece(folder):
-            raise UserError(
+            raise ModelError(
                 f"The tokenizer of {source} needs two packages more: pip install 'dal-nlp[sentencepiece]'."
             ) from error
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         kind = "" if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: "
-        raise UserError(
+        raise ModelError(
             f"The model {source} cannot be loaded ({kind}{first.rstrip('.')}): give a folder that save_pretrained "
             "wrote, or check the name and the network."
         ) from error
@@ -138,7 +138,7 @@ def check_class(auto_class: str, source: str) -> Any:
     if type(config) not in kind._model_mapping:
         what = re.sub("(?<=[a-z])(?=[A-Z])", " ", auto_class.removeprefix("AutoModelFor")).lower()
         head = "; --train head takes it, as that needs the encoder alone" if what == "sequence classification" else ""
-        raise UserError(
+        raise ModelError(
             f"transformers has no model for {what} of the kind {config.model_type!r}, which {source} is: use another "
             f"--model{head}."
         )
@@ -342,7 +342,7 @@ def output_layer(model: nn.Module, outputs: int) -> nn.Linear:
     """Return the last linear layer with ``outputs`` outputs; raises ``UserError`` where there is none."""
     layers = [m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == outputs]
     if not layers:
-        raise UserError(
+        raise ModelError(
             f"{type(model).__name__} has no linear output layer of {outputs} outputs: use another --model or a task "
             "class with a `head` of its own."
         )

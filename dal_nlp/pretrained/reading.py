@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import ModelError
 from dal_nlp.core.rng import generator, torch_seeded
 from dal_nlp.core.task import Feeding, pad
 from dal_nlp.pretrained.tokenizers import check_embeddings
@@ -91,7 +91,7 @@ class Probe:
             self._run([self._text(tokens)], "right")
         except (IndexError, RuntimeError, ValueError, TypeError, KeyError, AssertionError) as error:
             first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise UserError(
+            raise ModelError(
                 f"{self._name} cannot read plain texts as its tokenizer gives them ({type(error).__name__}: {first}): "
                 "use another --model."
             ) from None
@@ -110,7 +110,7 @@ class Probe:
         alone = [self._run([long], "right")[0], self._run([short], "right")[0]]
         finite = all(bool(row.isfinite().all()) for row in alone)
         if finite and not self._same(self._run([long], "right"), alone[:1]):
-            raise UserError(
+            raise ModelError(
                 f"{self._name} answers a text differently after it has read another one, so that nothing could be "
                 "compared: use another --model."
             )
@@ -122,7 +122,7 @@ class Probe:
                     return side
             elif self._same(self._run([long, short], side), alone):
                 return side
-        raise UserError(
+        raise ModelError(
             f"What {self._name} says of a text depends on the padding beside it, which this task cannot do without: "
             "use another --model."
         )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import ModelError
 
 #: Shares of a text's tokens that the tokenizer does not know, above which it is said, and above which it is refused.
 SAID, REFUSED = 0.3, 0.9
@@ -15,7 +15,7 @@ def check_files(folder: Path, tokenizer: Any) -> None:
     """Raise ``UserError`` where a folder has none of the files of its tokenizer, of which an empty one is made then."""
     names = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
     if tokenizer.vocab_files_names and not any((folder / name).is_file() for name in names):
-        raise UserError(
+        raise ModelError(
             f"{folder} has no tokenizer ({', '.join(sorted(names))}): save it beside the model with "
             "tokenizer.save_pretrained."
         )
@@ -32,7 +32,7 @@ def settle_padding_token(tokenizer: Any, source: str) -> None:
     if tokenizer.pad_token_id is not None:
         return
     if tokenizer.eos_token is None:
-        raise UserError(f"The tokenizer of {source} has no padding token: set one and save it beside the model.")
+        raise ModelError(f"The tokenizer of {source} has no padding token: set one and save it beside the model.")
     tokenizer.pad_token = tokenizer.eos_token
 
 
@@ -64,7 +64,7 @@ def check_vocabulary(tokenizer: Any, texts: Sequence[str], source: str) -> list[
         dropped += sum(place not in covered for place in visible)
     share = max(lost / max(1, tokens), dropped / max(1, signs))
     if share > REFUSED:
-        raise UserError(
+        raise ModelError(
             f"The tokenizer of {source} knows next to nothing of the texts ({100 * share:.0f} % of them is "
             "unknown to it): give a folder with the model's own tokenizer, or a --model for their words."
         )
@@ -90,7 +90,7 @@ def check_embeddings(model: Any, tokenizer: Any, source: str) -> None:
         if number >= rows and (number not in special or number in used)
     ]
     if beyond:
-        raise UserError(
+        raise ModelError(
             f"The tokenizer of {source} has tokens that the model has no embedding for ({beyond[0]!r}, ...; the model "
             f"has {rows:,}): call model.resize_token_embeddings(len(tokenizer)) and save both."
         )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import ModelError
 
 #: How a file begins whose content stayed with Git LFS.
 POINTER = b"version https://git-lfs"
@@ -20,14 +20,14 @@ SHOWN = 3
 def check_folder(folder: Path) -> None:
     """Raise ``UserError`` for a model folder whose files are not what their names say."""
     if (folder / "adapter_config.json").is_file():
-        raise UserError(
+        raise ModelError(
             f"{folder} holds a PEFT adapter: merge it into its model with merge_and_unload(), and give the folder "
             "where save_pretrained wrote the result."
         )
     for file in sorted(path for path in folder.iterdir() if path.is_file()):
         with file.open("rb") as opened:
             if opened.read(len(POINTER)) == POINTER:
-                raise UserError(
+                raise ModelError(
                     f"{file} is a pointer of Git LFS, not the file itself: fetch it with `git lfs install` and `git "
                     "lfs pull`."
                 )
@@ -45,7 +45,7 @@ def check_json(file: Path) -> None:
     except (ValueError, RecursionError):
         whole = False
     if not whole:
-        raise UserError(f"{file} is damaged (it holds no JSON object): get it again from where the model is from.")
+        raise ModelError(f"{file} is damaged (it holds no JSON object): get it again from where the model is from.")
 
 
 def _check_tensors(file: Path) -> None:
@@ -57,13 +57,15 @@ def _check_tensors(file: Path) -> None:
             opened.keys()
     except (SafetensorError, OSError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{file} is damaged or cut off ({first}): get it again from where the model is from.") from None
+        raise ModelError(
+            f"{file} is damaged or cut off ({first}): get it again from where the model is from."
+        ) from None
 
 
 def check_config(config: Any, source: str) -> None:
     """Raise ``UserError`` for a model whose weights are quantized."""
     if config.to_dict().get("quantization_config") is not None:
-        raise UserError(
+        raise ModelError(
             f"The weights of {source} are quantized (quantization_config in its config.json), and cannot be trained: "
             "give the model that they were made from."
         )
@@ -94,13 +96,13 @@ def check_weights(model: Any, info: Mapping[str, Any], source: str, fresh: bool,
         return
     wrapper = _wrapper(missing, info["unexpected_keys"], model.base_model_prefix)
     if wrapper is not None:
-        raise UserError(
+        raise ModelError(
             f"The weights of {source} are named {wrapper!r} and then as transformers names them: save the model that "
             "is inside the wrapper, with save_pretrained."
         )
     wrong, kind = (missing, "missing or of another shape") if missing else (left_over, "left over")
     shown = ", ".join(sorted(wrong)[:SHOWN]) + (", ..." if len(wrong) > SHOWN else "")
-    raise UserError(
+    raise ModelError(
         f"The weights of {source} do not fit its config.json: {len(wrong):,} are {kind} ({shown}), and nothing is made "
         "up in their place. Correct config.json, or save the model anew with save_pretrained."
     )

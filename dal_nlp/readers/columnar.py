@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Dataset, Features
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import DataError
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names
 
 _ROWS = 4000  # in one chunk, at most
@@ -55,7 +55,7 @@ class _Parquet(Chunks):
         except (pa.ArrowException, OSError, OverflowError) as error:
             raise damaged(self._source, "parquet file", error) from None
         except UnicodeDecodeError:
-            raise UserError(
+            raise DataError(
                 f"{self._source} holds bytes that are no UTF-8 in its texts, in one of the rows from {number} on: "
                 "write it anew."
             ) from None
@@ -71,7 +71,7 @@ class _Parquet(Chunks):
                 continue
             all_bytes = np.nan_to_num(lengths)[column.indices.fill_null(0).to_numpy(zero_copy_only=False)].sum()
             if all_bytes > _LONGEST_TEXT:
-                raise UserError(
+                raise DataError(
                     f"{self._source} has {all_bytes / 1e9:,.1f} GB in the column {name!r} of the {len(batch):,} rows "
                     f"from {number} on: cut these texts."
                 )
@@ -106,9 +106,9 @@ class _Dataset(Chunks):
                 number += len(batch)
 
 
-def damaged(source: str, kind: str, error: Exception) -> UserError:
+def damaged(source: str, kind: str, error: Exception) -> DataError:
     """Return what to say of a file that cannot be read."""
-    return UserError(f"{source} is no whole {kind} ({short(error)}): write it anew.")
+    return DataError(f"{source} is no whole {kind} ({short(error)}): write it anew.")
 
 
 def short(error: Exception) -> str:

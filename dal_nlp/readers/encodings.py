@@ -13,7 +13,7 @@ from typing import IO, cast
 
 import pyarrow as pa
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import DataError
 from dal_nlp.readers.reading import Reading
 
 #: Endings of compressed files, by what reads them.
@@ -49,11 +49,11 @@ def opened(source: str, path: Path) -> Iterator[IO[bytes]]:
         with cast(IO[bytes], _open(path, kind)) as file:
             yield file
     except (zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile, pa.ArrowInvalid) as error:
-        raise UserError(f"{source} is no whole {kind} file ({error}): compress it anew.") from None
+        raise DataError(f"{source} is no whole {kind} file ({error}): compress it anew.") from None
     except OSError as error:
         if kind not in COMPRESSED:
-            raise UserError(f"{source} cannot be read ({error.strerror or error}): check it.") from None
-        raise UserError(f"{source} is no whole {kind} file ({error}): compress it anew.") from None
+            raise DataError(f"{source} cannot be read ({error.strerror or error}): check it.") from None
+        raise DataError(f"{source} is no whole {kind} file ({error}): compress it anew.") from None
 
 
 def _open(path: Path, kind: str) -> object:
@@ -104,7 +104,7 @@ def _known(encoding: str) -> str:
         name = codecs.lookup(encoding).name
         "".encode(name)
     except LookupError:
-        raise UserError(
+        raise DataError(
             f"There is no encoding {encoding!r}: --encoding takes utf-8, cp1252, utf-16, gb18030, ..."
         ) from None
     # A file may lack its mark; without one, Windows wrote it.
@@ -158,7 +158,7 @@ class _Decoder:
             else:
                 rest.append(block)
                 if sum(map(len, rest)) > _LONGEST_LINE:
-                    raise UserError(
+                    raise DataError(
                         f"{self._source}, line {self._line(0)} has no end: give a text file with one row a line."
                     )
             block = file.read(BLOCK)
@@ -176,7 +176,7 @@ class _Decoder:
         except UnicodeDecodeError as error:
             line = self._line(error.start)
             shown = self._encoding.upper() if self._encoding.startswith("utf") else self._encoding
-            raise UserError(
+            raise DataError(
                 f"{self._source}, line {line} is not {shown}: save it as UTF-8, or name its encoding with --encoding."
             ) from None
         self._done += len(block)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import DataError
 from dal_nlp.readers.literals import literal
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source
 from dal_nlp.readers.values import is_missing
@@ -115,7 +115,7 @@ def _answer_of_studio(source: Source, texts: Sequence[str], label: str) -> str:
     others = [name for name in source.columns if name not in _OF_STUDIO and name not in texts]
     if len(others) == 1:
         return others[0]
-    raise UserError(
+    raise DataError(
         f"{source.name} is an export of Label Studio without a column {label!r}: name the one that holds the labels "
         f"with --label-column ({', '.join(others) or 'there is none'})."
     )

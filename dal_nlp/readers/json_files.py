@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import DataError
 from dal_nlp.readers.encodings import blocks, lines, read_utf8
 from dal_nlp.readers.literals import load_json
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Rows, Source
@@ -47,9 +47,9 @@ def open_document(source: str, path: Path, split: str, reading: Reading) -> Sour
         if error.msg == "Extra data" and data.lstrip().startswith(b"{"):
             reading.remark(f"{source} has one object a line, and was read as a .jsonl file.")
             return of_rows(source, lambda: _flat(source, _lines(source, path, reading)), False)
-        raise UserError(f"{source}, line {error.lineno} is broken JSON ({error.msg}): correct it.") from None
+        raise DataError(f"{source}, line {error.lineno} is broken JSON ({error.msg}): correct it.") from None
     except ValueError as error:
-        raise UserError(f"{source} is broken JSON ({error}): correct it.") from None
+        raise DataError(f"{source} is broken JSON ({error}): correct it.") from None
     del data
     rows = _table(source, content, split, reading)
     if is_nested(rows):
@@ -83,13 +83,13 @@ def _lines(source: str, path: Path, reading: Reading) -> Rows:
         try:
             row = load_json(line)
         except json.JSONDecodeError as error:
-            raise UserError(
+            raise DataError(
                 f"{source}, line {number} is broken JSON ({error.msg}, column {error.colno}): correct or remove it."
             ) from None
         except ValueError as error:
-            raise UserError(f"{source}, line {number} is broken JSON ({error}): correct or remove it.") from None
+            raise DataError(f"{source}, line {number} is broken JSON ({error}): correct or remove it.") from None
         if not isinstance(row, dict):
-            raise UserError(f"{source}, line {number} is no JSON object: {_OBJECT}.")
+            raise DataError(f"{source}, line {number} is no JSON object: {_OBJECT}.")
         yield number, row
 
 
@@ -109,7 +109,7 @@ def _flat(source: str, rows: Rows) -> Rows:
 def _objects(source: str, rows: Sequence[Any]) -> Rows:
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
-            raise UserError(f"{source}, row {number} is no JSON object: {_OBJECT}.")
+            raise DataError(f"{source}, row {number} is no JSON object: {_OBJECT}.")
         yield number, row
 
 
@@ -133,7 +133,7 @@ def _table(source: str, content: Any, split: str, reading: Reading) -> list[Any]
             return _chosen(source, tables, split, reading)
         if len(content) > 1 and all(isinstance(value, dict) for value in content.values()):
             return _of_objects(content)
-    raise UserError(f'{source} is no list of objects: write it as [{{"text": "...", ...}}, ...].')
+    raise DataError(f'{source} is no list of objects: write it as [{{"text": "...", ...}}, ...].')
 
 
 def _chosen(source: str, lists: Mapping[str, list[Any]], split: str, reading: Reading) -> list[Any]:
@@ -141,7 +141,7 @@ def _chosen(source: str, lists: Mapping[str, list[Any]], split: str, reading: Re
     name = split or next((key for key in ("train",) if key in lists), next(iter(lists)))
     if name not in lists or (not split and len(lists) > 1 and name != "train"):
         example = f"{source}:{next(iter(lists))}" if lists else source
-        raise UserError(f"{source} has the lists {', '.join(lists)}: choose one, as in {example}.")
+        raise DataError(f"{source} has the lists {', '.join(lists)}: choose one, as in {example}.")
     if len(lists) > 1 and not split:
         reading.remark(f"{source} has the lists {', '.join(lists)}, and {name!r} was read.")
     return lists[name]

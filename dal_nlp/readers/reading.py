@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import DataError
 
 Numbers = NDArray[np.int64]
 Rows = Iterator[tuple[int, dict[str, Any]]]
@@ -117,7 +117,7 @@ def unique_names(source: str, names: Sequence[str], reading: Reading) -> list[st
     folded = Counter(name.casefold() for name in clean)
     for needed in reading.needed:
         if counts[needed] > 1:
-            raise UserError(f"{source} names the column {needed!r} twice: rename one of the two.")
+            raise DataError(f"{source} names the column {needed!r} twice: rename one of the two.")
         if counts[needed] == 0 and folded[needed.casefold()] == 1:
             at = [name.casefold() for name in clean].index(needed.casefold())
             if clean[at] not in reading.needed:

@@ -16,7 +16,7 @@ import datasets
 import pyarrow as pa
 from datasets import Dataset
 
-from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.core.errors import DataError, nearest
 from dal_nlp.readers.columnar import damaged, open_dataset, open_parquet, short
 from dal_nlp.readers.encodings import COMPRESSED, ending
 from dal_nlp.readers.json_files import of_rows, open_document, open_lines
@@ -81,9 +81,9 @@ def known_classes(source: str) -> Mapping[str, Sequence[str]]:
     return open_source(source, Reading()).classes
 
 
-def empty_source(source: str) -> UserError:
+def empty_source(source: str) -> DataError:
     """Return what to say of a source without rows."""
-    return UserError(f"{source} is empty, it has no rows: give a file with one example a row.")
+    return DataError(f"{source} is empty, it has no rows: give a file with one example a row.")
 
 
 def source_digest(source: str) -> str:
@@ -127,7 +127,7 @@ def _open(source: str, path: Path, part: str, reading: Reading) -> Source:
         raise _missing(source, path)
     kind = ending(path)
     if kind not in _KINDS or (kind in (".parquet", ".xlsx") and path.suffix.lower() in COMPRESSED):
-        raise UserError(_unknown_kind(source, path))
+        raise DataError(_unknown_kind(source, path))
     if path.stat().st_size == 0:
         raise empty_source(source)
     if kind in SEPARATORS:
@@ -166,7 +166,7 @@ def _local(source: str) -> tuple[Path, str] | None:
         if colon and (whole.is_dir() or (whole.is_file() and ending(whole) in _PARTS)):
             return whole, part
     except (OSError, ValueError):
-        raise UserError(f"{source[:200]!r} can be no path: correct it.") from None
+        raise DataError(f"{source[:200]!r} can be no path: correct it.") from None
     looks_local = (
         ending(path) in _KINDS
         or source.startswith((".", "/", "~"))
@@ -200,12 +200,12 @@ def _files(source: str, path: Path) -> list[tuple[str, Path]] | None:
     files = [file for file in entries if file.is_file() and ending(file) in _KINDS]
     kinds = {ending(file) for file in files}
     if not files:
-        raise UserError(
+        raise DataError(
             f"{source} holds no files that can be read, and is no Arrow folder: give a file, files of one kind, or a "
             "folder written by datasets' `save_to_disk`."
         )
     if len(kinds) > 1:
-        raise UserError(
+        raise DataError(
             f"{source} holds files of several kinds ({', '.join(sorted(kinds))}): name one, as in {files[0]}."
         )
     return [(str(file), file) for file in files]
@@ -261,7 +261,7 @@ def _together(source: str, parts: Sequence[Source]) -> Source:
     for part in parts:
         lacking = [column for column in columns if column not in part.columns]
         if lacking and not part.has_keys:
-            raise UserError(
+            raise DataError(
                 f"{part.name} has no column {lacking[0]!r}, as other files of {source} have: give all of them the same."
             )
     classes = {name: names for part in parts for name, names in part.classes.items()}
@@ -270,13 +270,13 @@ def _together(source: str, parts: Sequence[Source]) -> Source:
     return _Together(source, columns, _Shards(parts), classes, is_open, first.by_line, first.nested, first.has_keys)
 
 
-def _missing(source: str, path: Path) -> UserError:
+def _missing(source: str, path: Path) -> DataError:
     """Name the nearest file that does exist."""
     folder = path.parent
     if not folder.is_dir():
-        return UserError(f"There is no file {source}, nor a folder {folder}: correct the path.")
+        return DataError(f"There is no file {source}, nor a folder {folder}: correct the path.")
     close = nearest(path.name, (entry.name for entry in os.scandir(folder)))
-    return UserError(f"There is no file {source}{close}: correct the path.")
+    return DataError(f"There is no file {source}{close}: correct the path.")
 
 
 def _arrow_folder(source: str, path: Path, split: str) -> Dataset:
@@ -289,10 +289,10 @@ def _arrow_folder(source: str, path: Path, split: str) -> Dataset:
         wanted = split or ("train" if len(loaded) > 1 else next(iter(loaded)))
         if wanted not in loaded:
             example = f"{path}:{next(iter(loaded))}"
-            raise UserError(f"{path} has no split {wanted!r} but {', '.join(loaded)}: choose one, as in {example}.")
+            raise DataError(f"{path} has no split {wanted!r} but {', '.join(loaded)}: choose one, as in {example}.")
         return loaded[wanted]
     if split:
-        raise UserError(f"{path} has no splits: leave out {':' + split!r}.")
+        raise DataError(f"{path} has no splits: leave out {':' + split!r}.")
     return loaded
 
 
@@ -304,16 +304,16 @@ def _hub(source: str) -> Dataset:
         with quiet():
             return _load_hub(name, split)
     except ConnectionError as error:
-        raise UserError(
+        raise DataError(
             f"There is no file {source}, and no network for a Hub name ({short(error)}): use a file instead."
         ) from None
     except FileNotFoundError as error:
-        raise UserError(
+        raise DataError(
             f"There is neither a file {source} nor a dataset of that name on the Hub ({short(error)}): "
             "correct the name."
         ) from None
     except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
-        raise UserError(
+        raise DataError(
             f"{source} cannot be read from the Hub ({short(error)}): correct the name or the split."
         ) from None
 

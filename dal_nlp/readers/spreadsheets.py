@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import DataError
 
 LONGEST_CELL = 2**24  # characters; Python's own limit of 131,072 is less than a long report
 FORMULA_STARTS = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001 - spreadsheets take the full-width signs too
@@ -100,7 +100,7 @@ def write_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
 
 def refuse(number: int, wrong: str) -> None:
     """Raise ``UserError`` for a broken row; the message goes after the name of the file."""
-    raise UserError(f"is broken in row {number}: {wrong}.")
+    raise DataError(f"is broken in row {number}: {wrong}.")
 
 
 def read_table(data: bytes, needed: Sequence[str], broken: Broken = refuse) -> Iterator[tuple[int, Mapping[str, str]]]:
@@ -145,7 +145,7 @@ def _decoded(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise UserError("is not UTF-8: save it as `CSV UTF-8`.") from None
+        raise DataError("is not UTF-8: save it as `CSV UTF-8`.") from None
 
 
 def _records(text: str, needed: Sequence[str]) -> tuple[list[str], Iterator[list[str]]]:
@@ -155,7 +155,7 @@ def _records(text: str, needed: Sequence[str]) -> tuple[list[str], Iterator[list
         header = [plain(name.strip()) for name in next(rows, [])]
         if set(needed) <= set(header):
             return header, rows
-    raise UserError(f"has no columns {' and '.join(map(repr, needed))} in its first row: put them back.")
+    raise DataError(f"has no columns {' and '.join(map(repr, needed))} in its first row: put them back.")
 
 
 def _rows(text: str, separator: str) -> Iterator[list[str]]:
@@ -164,4 +164,4 @@ def _rows(text: str, separator: str) -> Iterator[list[str]]:
     try:
         yield from reader
     except csv.Error as error:
-        raise UserError(f"cannot be read around line {reader.line_num} ({error}): save it again as csv.") from None
+        raise DataError(f"cannot be read around line {reader.line_num} ({error}): save it again as csv.") from None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.core.errors import DataError, nearest
 from dal_nlp.readers.values import is_true
 
 _SHAPES = {
@@ -76,7 +76,7 @@ class _Node(NamedTuple):
             wrong = f"{'list' if type is list else 'text'} under {key!r}"
         else:
             return self.value[key]
-        raise UserError(f"{self.place} has no {wrong}: write it as {_SHAPES[self.kind]}.")
+        raise DataError(f"{self.place} has no {wrong}: write it as {_SHAPES[self.kind]}.")
 
     def children(self, key: str, kind: str) -> Iterator["_Node"]:
         """Yield the objects of a list under a key."""
@@ -87,7 +87,7 @@ def _nodes(within: str, kind: str, objects: Sequence[Any]) -> Iterator[_Node]:
     for number, value in enumerate(objects, start=1):
         place = f"{within}, {kind} {number}"
         if not isinstance(value, dict):
-            raise UserError(f"{place} is no JSON object: write it as {_SHAPES[kind]}.")
+            raise DataError(f"{place} is no JSON object: write it as {_SHAPES[kind]}.")
         yield _Node(kind, place, value)
 
 

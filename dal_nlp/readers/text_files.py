@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import DataError
 from dal_nlp.core.text import counted
 from dal_nlp.readers.encodings import blocks
 from dal_nlp.readers.quoting import Layout, Swallowed, lay_out
@@ -55,7 +55,7 @@ def open_table(source: str, path: Path, separator: str, reading: Reading) -> Sou
         reading.remark(f"{source} has the line ends of old Macintosh computers, and was read with them.")
     _, _, record = _header(_unix(first), reading)
     if not record:
-        raise UserError(f"{source} is empty, it has no rows: give a file with one example a row.")
+        raise DataError(f"{source} is empty, it has no rows: give a file with one example a row.")
     found, names = _separated(record, separator, reading)
     if found != separator:
         reading.remark(f"{source} has its columns separated by {_NAMES[found]}, and was read so.")
@@ -124,7 +124,7 @@ class _Table(Chunks):
             yield chunk if chunk.table is None else replace(chunk, table=restored_batch(chunk.table))
         number = self._rows.first()
         if number is not None:
-            raise UserError(
+            raise DataError(
                 f"{self._place(number)} holds a cell in quotes that has swallowed the rows below it: {_UNQUOTED}; "
                 "where they are not, the text is a table itself: take its line ends out."
             )
@@ -223,13 +223,13 @@ class _Table(Chunks):
             try:
                 cells = next(reader, None)
             except csv.Error as error:
-                raise UserError(f"{self._place(number)} cannot be read ({error}): {_mend(str(error))}.") from None
+                raise DataError(f"{self._place(number)} cannot be read ({error}): {_mend(str(error))}.") from None
             if cells is None:
                 return
             if not cells:
                 continue
             if len(cells) > self._width and any(cells[self._width :]):
-                raise UserError(
+                raise DataError(
                     f"{self._place(number)} has {counted(len(cells), 'cell')} and the header {self._width}: put a text "
                     f"that holds the separator or a line break in double quotes; {_UNQUOTED}."
                 )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.core.errors import DataError, nearest
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names
 from dal_nlp.readers.spreadsheets import GUARDED, plain, restored_batch
 from dal_nlp.readers.values import is_spreadsheet_error, text_of
@@ -39,7 +39,7 @@ class _Sheet(Chunks):
             self.names: Sequence[str] = unique_names(source, names, reading)
             self._first = number
             return
-        raise UserError(f"{source} is empty, it has no rows: give a file with one example a row.")
+        raise DataError(f"{source} is empty, it has no rows: give a file with one example a row.")
 
     def __call__(self, wanted: Collection[str] | None) -> Iterator[Chunk]:
         read = None if wanted is None else {*wanted, GUARDED}
@@ -56,7 +56,7 @@ class _Sheet(Chunks):
         try:
             names = book.sheetnames
             if self._sheet and self._sheet not in names:
-                raise UserError(
+                raise DataError(
                     f"{self._source} has no sheet {self._sheet!r}{nearest(self._sheet, names)} but {', '.join(names)}: "
                     "choose one."
                 )
@@ -88,10 +88,10 @@ def _load(source: str, path: Path) -> Any:
     try:
         import openpyxl
     except ImportError:
-        raise UserError(
+        raise DataError(
             f"{source} is a workbook, which needs openpyxl: install dal-nlp[xlsx], or save it as `CSV UTF-8`."
         ) from None
     try:
         return openpyxl.load_workbook(path, read_only=True, data_only=True)
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, TypeError, AttributeError) as error:
-        raise UserError(f"{source} is no whole workbook ({error}): save it anew, or as `CSV UTF-8`.") from None
+        raise DataError(f"{source} is no whole workbook ({error}): save it anew, or as `CSV UTF-8`.") from None

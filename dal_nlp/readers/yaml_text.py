@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from dal_nlp.core.errors import UserError, check_letters
+from dal_nlp.core.errors import DataError, UserError, check_letters
 
 #: Bytes of the largest file, and values that it may hold once its aliases are written out.
 LARGEST, MOST_VALUES = 10_000_000, 100_000
@@ -55,21 +55,21 @@ def read_text(path: Path) -> str:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 kind = "a folder" if stat.S_ISDIR(os.fstat(file.fileno()).st_mode) else "no ordinary file"
-                raise UserError(f"{path} is {kind}, not a configuration file: give the file itself.")
+                raise DataError(f"{path} is {kind}, not a configuration file: give the file itself.")
             data = file.read(LARGEST + 1)
     except FileNotFoundError:
-        raise UserError(f"There is no configuration file {path}; `dal-nlp init` writes one.") from None
+        raise DataError(f"There is no configuration file {path}; `dal-nlp init` writes one.") from None
     except IsADirectoryError:
-        raise UserError(f"{path} is a folder, not a configuration file: give the file itself.") from None
+        raise DataError(f"{path} is a folder, not a configuration file: give the file itself.") from None
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         reason = error.strerror if isinstance(error, OSError) else error
-        raise UserError(f"The configuration file {str(path)[:200]!r} cannot be read ({reason}).") from None
+        raise DataError(f"The configuration file {str(path)[:200]!r} cannot be read ({reason}).") from None
     if len(data) > LARGEST:
-        raise UserError(f"{path} has more than {LARGEST:,} bytes, which is no configuration: {_EXAMPLE}.")
+        raise DataError(f"{path} has more than {LARGEST:,} bytes, which is no configuration: {_EXAMPLE}.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not valid YAML ({error}): save it as UTF-8.") from None
+        raise DataError(f"{path} is not valid YAML ({error}): save it as UTF-8.") from None
 
 
 def parse(text: str, place: str) -> Any:
@@ -95,18 +95,18 @@ def parse(text: str, place: str) -> Any:
     except UserError:
         raise
     except _TooMany:
-        raise UserError(
+        raise DataError(
             f"{place} holds more than {MOST_VALUES:,} values, which is no configuration: {_EXAMPLE}."
         ) from None
     except RecursionError:
-        raise UserError(f"{place} is not valid YAML: it is nested too deeply.") from None
+        raise DataError(f"{place} is not valid YAML: it is nested too deeply.") from None
     except _Circular:
-        raise UserError(f"{place} is not valid YAML: an alias stands within what it is an alias of.") from None
+        raise DataError(f"{place} is not valid YAML: an alias stands within what it is an alias of.") from None
     except (yaml.YAMLError, ValueError) as error:
         said = " ".join(str(error).split())[:300].rstrip(".")
-        raise UserError(f"{place} is not valid YAML: {said}.") from None
+        raise DataError(f"{place} is not valid YAML: {said}.") from None
     except (KeyError, AttributeError, TypeError, OverflowError):  # what PyYAML's readers of numbers and dates come to
-        raise UserError(f"{place} is not valid YAML: a value does not fit the tag before it.") from None
+        raise DataError(f"{place} is not valid YAML: a value does not fit the tag before it.") from None
     finally:
         if loader is not None:
             loader.dispose()
@@ -144,14 +144,14 @@ def _check_plain(value: Any, place: str, key: str) -> None:
         for inside in value:
             _check_plain(inside, place, key)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{place} holds {value} at {key!r}: write a finite number.")
+        raise DataError(f"{place} holds {value} at {key!r}: write a finite number.")
     elif not isinstance(value, str | int | float | None):
-        raise UserError(f"{place} holds a value of the kind {type(value).__name__} at {key!r}: write it in quotes.")
+        raise DataError(f"{place} holds a value of the kind {type(value).__name__} at {key!r}: write it in quotes.")
     elif isinstance(value, str):
         check_letters(value, place, key)
 
 
 def _check_key(name: Hashable, place: str) -> None:
     if not isinstance(name, str):
-        raise UserError(f"{place} has the key {name!r}, which YAML does not read as text: write it in quotes.")
+        raise DataError(f"{place} has the key {name!r}, which YAML does not read as text: write it in quotes.")
     check_letters(name, place, name)

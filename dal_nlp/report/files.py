@@ -103,7 +103,7 @@ def _write_curve(folder: Path, state: State) -> str:
             [event.values[name] for event in state.metrics],
             [_pair(event.intervals[name]) if name in event.intervals else None for event in state.metrics],
         )
-        for name in metric_names(state)[:2]
+        for name in dict.fromkeys([*metric_names(state)[:2], *state.metrics[0].added])
     ]
     svg = curve.render(labels, lines, "svg")
     replace_file(folder / "curve.svg", svg)

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, FIRST, SECOND, GRID = "#30363d", "#1f5fae", "#b35414", "#c9ced6"
+FURTHER = ("#6f42c1", "#1a7f64")
 COLOURS = {"ink": INK, "first": FIRST, "second": SECOND, "grid": GRID}  # by the name of their CSS variable
 
 
@@ -23,7 +25,7 @@ class Line:
 
 
 def render(labels: Sequence[int], lines: Sequence[Line], kind: str) -> bytes:
-    """Draw one or two lines over the number of labels; the first comes with the band of its intervals.
+    """Draw lines over the number of labels; the first comes with the band of its intervals.
 
     Args:
         labels: (R,) the number of training labels in each round.
@@ -52,7 +54,9 @@ def _draw(labels: Sequence[int], lines: Sequence[Line]) -> "Figure":
 
     figure = Figure(figsize=(5.4, 3.7), layout="constrained")
     axes = figure.add_subplot()
-    for line, colour, style, marker in zip(lines, (FIRST, SECOND), ("-", "--"), "os", strict=False):
+    for line, colour, style, marker in zip(
+        lines, cycle((FIRST, SECOND, *FURTHER)), cycle(("-", "--", "-.", ":")), cycle("osD^"), strict=False
+    ):
         name = plain(line.name)
         axes.plot(labels, line.values, style, marker=marker, markersize=5, linewidth=2, color=colour, label=name)
     _band(axes, labels, lines[0])

@@ -344,6 +344,6 @@ def _interval(event: MetricsEvent, name: str) -> str:
 
 def cell(value: Any) -> str:
     """Write a value for a table: fractions to three places, whole numbers in full, nothing for None."""
-    if value is None:
+    if value is None or value != value:  # NaN: not defined
         return ""
     return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -14,7 +14,7 @@ from pydantic import ValidationError, model_validator
 
 from dal_nlp.annotation import check_oracle
 from dal_nlp.core.config import Settings, merge
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import ConfigError
 from dal_nlp.data.tables import as_files
 from dal_nlp.downloads.demo import demo_settings
 from dal_nlp.ledger.settings import fingerprint, identity, with_moved_keys
@@ -23,7 +23,7 @@ from dal_nlp.session.label_descriptions import with_descriptions
 from dal_nlp.session.stopping_language import parse
 from dal_nlp.strategies import ALIASES, check_strategy
 from dal_nlp.strategies.pseudo_labels import check_policy_name
-from dal_nlp.tasks import recipe_of
+from dal_nlp.tasks import read_metric, recipe_of
 
 #: The model that a run of ``--train head`` chooses itself.
 AUTO_MODEL = "auto"
@@ -76,14 +76,16 @@ class RunConfig(Settings):
     def _look_up(self) -> Self:
         """Check the names of strategies, oracles, policies and rules."""
         if self.model == AUTO_MODEL and self.training.mode != "head":
-            raise UserError("--model auto chooses among encoders for --train head: name the model to train.")
+            raise ConfigError("--model auto chooses among encoders for --train head: name the model to train.")
         check_strategy(self.strategy, self.strategy_options)
         check_strategy(self.initial_strategy, {})
         if self.stop is not None:
             parse(self.stop)
+        for metric in self.metrics:
+            read_metric(metric)
         if self.query.prefilter is not None:
             check_strategy(self.query.prefilter, {})
-        check_oracle(self.oracle)
+        check_oracle(self.oracle, self.oracle_options)
         _check_annotators(self.annotators, self.overlap, r"[\w@+-]+" if self.oracle == "file" else r"[\w@+.-]+")
         check_policy_name(self.pseudo_labels)
         return self
@@ -116,14 +118,14 @@ def _check_annotators(names: list[str] | None, overlap: float, letters: str) -> 
     """Raise ``UserError`` for names of other letters, which could not be part of a file's, and an overlap of nobody."""
     for name in names or []:
         if not re.fullmatch(letters, name) or name.isdecimal() or name in ("conflicts", "majority"):
-            raise UserError(
+            raise ConfigError(
                 f"--annotators {name!r} cannot name a sheet: use letters, digits, @, +, - and _, not digits alone, and "
                 "neither conflicts nor majority."
             )
     if names and len({name.casefold() for name in names}) < len(names):
-        raise UserError("--annotators names somebody twice: give each name once.")
+        raise ConfigError("--annotators names somebody twice: give each name once.")
     if overlap and len(names or []) < 2:
-        raise UserError("--overlap is what several people answer: name them with --annotators a,b.")
+        raise ConfigError("--overlap is what several people answer: name them with --annotators a,b.")
 
 
 def gather(
@@ -172,7 +174,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
     """Read a configuration file; raises ``UserError`` where it is missing or no mapping."""
     loaded = yaml_text.parse(yaml_text.read_text(file), str(file))
     if loaded is not None and not isinstance(loaded, dict):
-        raise UserError(f"{file} must hold `key: value` lines; `dal-nlp init` writes an example.")
+        raise ConfigError(f"{file} must hold `key: value` lines; `dal-nlp init` writes an example.")
     return dict(loaded or {})
 
 
@@ -180,22 +182,22 @@ def _setting(text: str) -> dict[str, Any]:
     """Read "a.b=c" as {"a": {"b": c}}; pydantic gives c its type."""
     path, equals, raw = text.partition("=")
     if not equals or not path:
-        raise UserError(f"--set wants KEY=VALUE, such as training.min_steps=200, and got {text!r}.")
+        raise ConfigError(f"--set wants KEY=VALUE, such as training.min_steps=200, and got {text!r}.")
     value: Any = yaml_text.parse(raw, f"--set {path}") if raw == "null" or raw[:1] in ("[", "{") else raw
     keys = path.split(".")
     if len(keys) > DEEPEST:
-        raise UserError(f"--set {path[:60]}... has {len(keys):,} parts, and no key has more than {DEEPEST}.")
+        raise ConfigError(f"--set {path[:60]}... has {len(keys):,} parts, and no key has more than {DEEPEST}.")
     for key in reversed(keys):
         value = {key: value}
     return dict(value)
 
 
-def _sentence(error: ValidationError) -> UserError:
+def _sentence(error: ValidationError) -> ConfigError:
     """Turn pydantic's report into one sentence."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
-        return UserError(f"The configuration lacks {place!r}: give --{place.replace('_', '-')}.")
+        return ConfigError(f"The configuration lacks {place!r}: give --{place.replace('_', '-')}.")
     flag = f"--set {place}" if "." in place else f"--{place.replace('_', '-')}"
     given = repr(first["input"]) if len(repr(first["input"])) <= 100 else f"{repr(first['input'])[:100]}..."
-    return UserError(f"{flag} {given} is not right: {first['msg'][:1].lower()}{first['msg'][1:]}.")
+    return ConfigError(f"{flag} {given} is not right: {first['msg'][:1].lower()}{first['msg'][1:]}.")

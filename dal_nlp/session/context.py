@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
-from torch import Tensor
 
 from dal_nlp.annotation import Oracle, Query, Setting, make_oracle
-from dal_nlp.annotation.simulated import Answerer, Calling
+from dal_nlp.annotation.simulated import Answerer, as_oracle
 from dal_nlp.core.distributed import main_first, step
-from dal_nlp.core.errors import Unsupported, UserError, nearest
+from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import generator, torch_seeded
 from dal_nlp.core.targets import Target
@@ -24,7 +23,6 @@ from dal_nlp.learners.head_learner import HeadLearner
 from dal_nlp.learners.learner import FullLearner, Learner
 from dal_nlp.learners.lora_learner import LoraLearner, check_peft
 from dal_nlp.ledger.ledger import Ledger
-from dal_nlp.models.forward import Forward
 from dal_nlp.models.mc_dropout import check_draws, make_draws
 from dal_nlp.models.pool import NO_GROUPS, Pool, fetch, gives_states
 from dal_nlp.models.trainer import Fit
@@ -41,7 +39,7 @@ from dal_nlp.session.training_set import TrainingSet
 from dal_nlp.strategies import check_fit, check_states, make_strategy
 from dal_nlp.strategies.base import Strategy
 from dal_nlp.strategies.pseudo_labels import Policy, check_policy, make_policy
-from dal_nlp.tasks import make_task
+from dal_nlp.tasks import load_metrics, make_task
 
 #: What trains, by ``training.mode``.
 LEARNERS: Mapping[str, type[Learner]] = {"full": FullLearner, "head": HeadLearner, "lora": LoraLearner}
@@ -84,7 +82,8 @@ class Context:
         self._strategy = strategy if strategy is not None else make_strategy(config.strategy, config.strategy_options)
         self._initial = make_strategy(config.initial_strategy, {}) if initial_strategy is None else initial_strategy
         self._policy = make_policy(config.pseudo_labels)
-        self.oracle = _as_oracle(oracle) if oracle is not None else make_oracle(config.oracle)
+        self.oracle = as_oracle(oracle) if oracle is not None else make_oracle(config.oracle, config.oracle_options)
+        self._extra = load_metrics(config.metrics)
         self._check_names()
         files = RunInputs(config, folder, ledger, self.task, self.oracle, progress)
         self.config, self.corpus, self.given = files.config, files.corpus, files.given
@@ -97,7 +96,10 @@ class Context:
         self._load(source)
         if config.training.mode == "head" and Capability.DRAWS in self._initial.requires | self._strategy.requires:
             files.note("The encoder is frozen, so draws are those of the output layer alone (draws.kind head).")
-        for remark in [*remarks, *self.task.remarks({"pool": self._data, **self._given}), *self.learner.remarks()]:
+        remarks = [*remarks, *self.task.remarks({"pool": self._data, **self._given}), *self.learner.remarks()]
+        if self._extra:
+            remarks += self.evaluation.try_metrics()
+        for remark in remarks:
             files.note(remark)
 
     def _check_names(self) -> None:
@@ -115,13 +117,8 @@ class Context:
         check_policy(self._policy, self.config.pseudo_labels.policy, self.task.capabilities)
         if self.config.query.max_per_group and Capability.GROUPS not in self.task.capabilities:
             raise Unsupported(NO_GROUPS)
-        check_metrics(self.config, self.task.metrics)
-        for metric in self.config.target or {}:
-            if metric not in self.task.metrics:
-                raise UserError(
-                    f"--target {metric} is no metric of this task{nearest(metric, self.task.metrics)}; there are: "
-                    f"{', '.join(self.task.metrics)}."
-                )
+        if not self.config.metrics:
+            check_metrics(self.config, self.task.metrics)
         if not (self.config.test or self.config.validation or self.config.audit):
             raise UserError("There is nothing to measure on: give --test or --validation, or an --audit above 0.")
 
@@ -328,13 +325,10 @@ class Context:
         measured, targets = None, None
         if self.task.calibrates and len(known):
             pool = self._pool(known, round)
-            (measured,), targets = pool.collect(self._calibration), pool.targets
+            (measured,) = pool.collect(lambda of: self.task.calibration(of.categoricals, of.batch, of.examples))
+            targets = pool.targets
         self.task.calibrate(self.learner.after(round), measured, targets)
         return done
-
-    def _calibration(self, forward: Forward) -> Tensor:
-        """Measure what the task calibrates on, a row for each example."""
-        return self.task.calibration(forward.categoricals, forward.batch, forward.examples)
 
     def collapsed(self, round: int) -> bool:
         """Tell whether the model of a round gives one answer to training examples whose labels differ."""
@@ -349,9 +343,6 @@ class Context:
     def evaluation(self) -> Evaluation:
         """What measures the models of rounds."""
         sets = {**self._given, "audit": self.training.audited()}
-        return Evaluation(self.config, self.task, self._ledger.state, self.corpus, self._data, sets, self._pool)
-
-
-def _as_oracle(oracle: Oracle | Answerer) -> Oracle:
-    """Return an oracle as it is, and one that asks a callable."""
-    return oracle if isinstance(oracle, Oracle) else Calling(oracle)
+        return Evaluation(
+            self.config, self.task, self._ledger.state, self.corpus, self._data, sets, self._pool, self._extra
+        )

@@ -1,27 +1,33 @@
 """How good the models of a run are: numbers of rounds, what stopping rules read, and which of two models is better."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from datasets import Dataset
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.rng import generator
-from dal_nlp.core.targets import Target
+from dal_nlp.core.targets import Target, decode
 from dal_nlp.core.task import Task
 from dal_nlp.data.corpus import Corpus
 from dal_nlp.ledger.state import State
 from dal_nlp.models.pool import Pool, fetch
 from dal_nlp.models.vectors import Positions
 from dal_nlp.session.config import RunConfig
-from dal_nlp.session.stopping import ON_EXAMPLES, ON_STOP_SET, reads
+from dal_nlp.session.stopping import ON_EXAMPLES, ON_STOP_SET, check_metrics, reads
 from dal_nlp.strategies.normalized_entropy import normalized_entropy
 from dal_nlp.tasks.metrics import paired_difference
 
+if TYPE_CHECKING:
+    from dal_nlp.tasks.hf_metrics import ExtraMetric
+
 #: Examples of the set that measures whose predictions are kept in every round, for the report.
 SHOWN = 5
+#: Known labels on which the metrics of ``--metric`` are tried before anybody is asked.
+TRIED = 200
 
 
 class MakePool(Protocol):
@@ -43,6 +49,7 @@ class Evaluation:
         data: The pool as the learner sees it.
         sets: The other sets, likewise: "test", "validation", "labeled" as far as they were given, and "audit".
         pool: Gives examples under the model of a round.
+        extra: The metrics beside the task's.
     """
 
     config: RunConfig
@@ -52,6 +59,7 @@ class Evaluation:
     data: Dataset
     sets: Mapping[str, Dataset]
     pool: MakePool
+    extra: Sequence["ExtraMetric"] = ()
 
     def measure(self, round: int) -> dict[str, Any]:
         """Evaluate the model of a round where it is to be measured; the numbers of the ``metrics`` event."""
@@ -68,6 +76,7 @@ class Evaluation:
             "shown": self._shown(examples, predictions, targets),
             "agreement": self._agreement(round),
             "validation": self._evaluate(validation, round)[0] if validation else None,
+            "added": [name for name in values if name not in self.task.metrics],
         }
 
     def known_labels(self) -> Dataset:
@@ -172,4 +181,32 @@ class Evaluation:
     def _evaluate(self, examples: Dataset, round: int) -> tuple[dict[str, float], list[Target], list[Target]]:
         pool = self.pool(examples, round)
         predictions, targets = [prediction.target for prediction in pool.predict()], pool.targets
-        return self.task.evaluate(predictions, targets), predictions, targets
+        return self._values(predictions, targets), predictions, targets
+
+    def _values(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, float]:
+        """Return the task's metrics and those beside them, of the latter the columns that there are by now."""
+        values = self.task.evaluate(predictions, targets)
+        if not self.extra:
+            return values
+        from dal_nlp.tasks.hf_metrics import values_of  # seconds
+
+        added, _ = values_of(self.extra, self.task, predictions, targets)
+        columns = self.state.metrics[0].added if self.state.metrics else added
+        return values | {name: added.get(name, math.nan) for name in columns}
+
+    def try_metrics(self) -> list[str]:
+        """Compute the metrics beside the task's on known labels, each its own prediction, where there are any.
+
+        Returns:
+            Remarks on what is left out.
+
+        Raises:
+            UserError: One cannot be computed of the task's answers, or a target is none of their columns.
+        """
+        from dal_nlp.tasks.hf_metrics import values_of
+
+        known = [self.sets[name] for name in ("test", "validation") if name in self.sets] or [self.known_labels()]
+        targets = [decode(text) for text in known[0][:TRIED]["target"]]
+        added, remarks = values_of(self.extra, self.task, targets, targets) if targets else ({}, [])
+        check_metrics(self.config, [*self.task.metrics, *added])
+        return remarks

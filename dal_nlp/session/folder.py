@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from dal_nlp.core.distributed import is_main
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import RunFolderError, UserError
 from dal_nlp.core.files import replace_file, sweep
 from dal_nlp.data.hashing import comparable
 from dal_nlp.ledger.ledger import read_state
@@ -83,7 +83,9 @@ def refuse_differences(folder: Path, state: State, config: RunConfig, digests: d
             changed = [f"there was no {name} file", f"the {name} file is gone", f"the {name} file has other rows"]
             changes.append(changed[0 if name not in state.digests else 1 if name not in digests else 2])
     if changes:
-        raise UserError(f"{folder} holds another run ({'; '.join(changes)}): choose another --out, or set these back.")
+        raise RunFolderError(
+            f"{folder} holds another run ({'; '.join(changes)}): choose another --out, or set these back."
+        )
 
 
 def write_config(folder: Path, config: RunConfig) -> None:

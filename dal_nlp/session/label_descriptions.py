@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from dal_nlp.core.errors import UserError, nearest
+from dal_nlp.core.errors import ConfigError, nearest
 
 
 def with_descriptions(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def check_described(described: Mapping[str, Any], labels: list[str]) -> None:
     for name in described:
         if name not in labels:
             close = nearest(str(name), labels)
-            raise UserError(f"A description is of {name!r}{close}, which is none of the labels: {', '.join(labels)}.")
+            raise ConfigError(f"A description is of {name!r}{close}, which is none of the labels: {', '.join(labels)}.")
 
 
 def read_descriptions(file: Path) -> dict[str, str | list[str]]:
@@ -43,9 +43,9 @@ def read_descriptions(file: Path) -> dict[str, str | list[str]]:
     try:
         loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"There is no file {file} with descriptions of the labels: correct --describe.") from None
+        raise ConfigError(f"There is no file {file} with descriptions of the labels: correct --describe.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}.") from None
+        raise ConfigError(f"{file} is not valid YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(loaded, Mapping) or not all(isinstance(text, str | list) and text for text in loaded.values()):
-        raise UserError(f"{file} must hold a line `label: one to three sentences` for each label.")
+        raise ConfigError(f"{file} must hold a line `label: one to three sentences` for each label.")
     return {str(name): text for name, text in loaded.items()}

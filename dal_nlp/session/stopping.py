@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import unknown
+from dal_nlp.core.errors import ConfigError, nearest, unknown
 from dal_nlp.core.text import counted
 from dal_nlp.ledger.events import MetricsEvent
 from dal_nlp.ledger.state import State
@@ -65,7 +65,13 @@ def reads(config: Settings, kinds: tuple[type[Rule], ...]) -> bool:
 
 
 def check_metrics(config: Settings, metrics: Sequence[str]) -> None:
-    """Raise ``UserError`` where a rule names a metric that the task does not have."""
+    """Raise ``UserError`` where ``--target`` or a rule names a metric that the run does not have."""
+    for metric in config.target or {}:
+        if metric not in metrics:
+            names = ", ".join(metrics)
+            raise ConfigError(
+                f"--target {metric} is no metric of this run{nearest(metric, metrics)}; there are: {names}."
+            )
     rule = rule_of(config)
     for leaf in leaves(rule) if rule is not None else ():
         if isinstance(leaf, Target) and leaf.metric is not None and leaf.metric not in metrics:

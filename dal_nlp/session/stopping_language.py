@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, ClassVar
 
-from dal_nlp.core.errors import UserError, unknown
+from dal_nlp.core.errors import ConfigError, unknown
 from dal_nlp.core.plugins import construct, import_class
 from dal_nlp.session.stopping_rules import (
     AtLeast,
@@ -120,7 +120,7 @@ def _rule_class(name: str) -> type[Any]:
         raise unknown("stopping rule", name, RULES)
     kind = import_class("stopping rule", name, {}, RULE)
     if not (is_dataclass(kind) and fields(kind)):
-        raise UserError(f"{name} is no stopping rule: make it a frozen dataclass whose first field is its limit.")
+        raise ConfigError(f"{name} is no stopping rule: make it a frozen dataclass whose first field is its limit.")
     return kind
 
 
@@ -132,7 +132,7 @@ class _Reader:
         self.tokens = _TOKEN.findall(text)
         self.depth = 0
         if len(self.tokens) > MOST_TOKENS:
-            raise UserError(
+            raise ConfigError(
                 f"The stopping rule {text[:60]!r}... has {len(self.tokens):,} words and signs; {MOST_TOKENS:,} may be."
             )
 
@@ -153,10 +153,10 @@ class _Reader:
             raise self.expected(what)
         return str(self.tokens.pop(0))
 
-    def expected(self, what: str) -> UserError:
+    def expected(self, what: str) -> ConfigError:
         found = "it ends" if self.next is None else f"there is {self.next!r}"
         text = self.text if len(self.text) <= 200 else f"{self.text[:200]}..."
-        return UserError(
+        return ConfigError(
             f"The stopping rule {text!r} cannot be read: {found} where {what} should be; it is written like "
             "'stable or budget=500'."
         )
@@ -177,7 +177,7 @@ class _Reader:
         if self.take("("):
             self.depth += 1
             if self.depth > DEEPEST:
-                raise UserError(
+                raise ConfigError(
                     f"The stopping rule {self.text[:60]!r}... has brackets within brackets, {DEEPEST} deep."
                 )
             inner = self.any_of()
@@ -190,7 +190,7 @@ class _Reader:
         limit, *_ = fields(kind)
         options = self.options(limit.name)
         if limit.default is MISSING and limit.name not in options:
-            raise UserError(f"The stopping rule {name!r} has no limit: write {name}=NUMBER.")
+            raise ConfigError(f"The stopping rule {name!r} has no limit: write {name}=NUMBER.")
         rule: Rule = construct("stopping rule", kind, options)
         return rule
 

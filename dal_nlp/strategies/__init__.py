@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dal_nlp.core.errors import Unsupported, UserError, unknown
+from dal_nlp.core.errors import ConfigError, Unsupported, unknown
 from dal_nlp.core.plugins import construct, import_class
 from dal_nlp.core.task import Capability
 
@@ -83,7 +83,7 @@ def make_strategy(name: str, options: Mapping[str, Any]) -> "Strategy":
     """
     if name in ALIASES:
         choice = ALIASES[name]["strategy"]
-        raise UserError(f"{name} is more than a choice and works as the --strategy of a run only: use {choice} here.")
+        raise ConfigError(f"{name} is more than a choice and works as the --strategy of a run only: use {choice} here.")
     if name.startswith(PREFIX):
         from dal_nlp.strategies.stochastic import make_stochastic
 

@@ -1,17 +1,27 @@
-"""The measures behind the interface of ``evaluate.Metric``; they need no network and leave no files.
+"""The measures behind the interface of ``evaluate.Metric``, and the door through which ``--metric`` finds others.
+
+Those of the package need no network and leave no files.
 
 Importing this takes seconds, because ``evaluate`` does: ask ``dal_nlp.tasks.metrics`` for the classes when they are
 needed.
 """
 
 import math
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import evaluate
 import numpy as np
 from datasets import Features, List, Value
 
+from dal_nlp.core.errors import ConfigError, nearest
+from dal_nlp.core.plugins import construct, import_class, is_trusted
+from dal_nlp.core.targets import Target
+from dal_nlp.core.task import Task
+from dal_nlp.tasks import METRICS, read_metric
 from dal_nlp.tasks.metrics import Statistic, accuracy, macro_f1
 from dal_nlp.tasks.rouge import Tokenizer, rouge
 from dal_nlp.tasks.squad_metrics import answer_scores, exact_match, normalise_answer, token_f1
@@ -194,6 +204,119 @@ def _best_over_thresholds(scores: Any, chance: Any, answerable: Any, silent: Any
     return float(100 * totals[best] / len(scores)), float(chance[order[best - 1]]) if best else 0.0
 
 
-METRICS: Mapping[str, type[InMemory]] = {
-    metric.__name__: metric for metric in (Accuracy, MacroF1, Rouge, Squad, SquadV2)
-}
+@dataclass(frozen=True)
+class ExtraMetric:
+    """A metric that is measured beside those of the task.
+
+    Attributes:
+        name: As it was given.
+        metric: What computes it.
+        arguments: Of its ``compute``.
+    """
+
+    name: str
+    metric: Any
+    arguments: Mapping[str, Any]
+
+    def compute(
+        self, task: Task, predictions: Sequence[Target], targets: Sequence[Target]
+    ) -> tuple[dict[str, float], list[str]]:
+        """Return its numbers by name, and the names of what it gave beside numbers.
+
+        A number that is not defined is NaN; of a number for each example the mean is taken.
+
+        Raises:
+            UserError: It cannot be computed of these, with what it said; or it gave no number.
+        """
+        given, wanted = task.metric_inputs(predictions, targets)
+        formats = self.metric.features if isinstance(self.metric.features, list) else [self.metric.features]
+        try:
+            results = self.metric.compute(
+                predictions=_suited(given, [each.get("predictions") for each in formats], task.labels),
+                references=_suited(wanted, [each.get("references") for each in formats], task.labels),
+                **self.arguments,
+            )
+        except Exception as error:  # it is somebody else's code that runs
+            raise ConfigError(f"--metric {self.name} cannot be computed here ({_said(error)}).") from error
+        numbers, rest = {}, []
+        for name, result in (results or {}).items():
+            try:
+                number = np.asarray(result, dtype=np.float64)
+            except (TypeError, ValueError):
+                rest.append(str(name))
+                continue
+            if number.shape in ((), (len(targets),)):
+                numbers[str(name)] = float(number.mean())
+            else:
+                rest.append(str(name))
+        if not numbers:
+            raise ConfigError(f"--metric {self.name} gives no number: choose one that does.")
+        return numbers, rest
+
+
+def _suited(values: Sequence[Any], features: Sequence[Any], labels: Sequence[str]) -> list[Any]:
+    """Return values as all of the features have them.
+
+    Labels become class numbers, single references come out of their lists, and keys that are not wanted are left out.
+    """
+    if all(isinstance(feature, dict) for feature in features):
+        return [{name: value[name] for name in features[0]} for value in values]
+    if not all(isinstance(feature, Value) for feature in features):
+        return list(values)
+    if all(feature.dtype.startswith(("int", "uint")) for feature in features) and set(map(str, values)) <= set(labels):
+        return [labels.index(value) for value in values]
+    if all(isinstance(value, list) and len(value) == 1 for value in values):
+        return [value[0] for value in values]
+    return list(values)
+
+
+def load_metric(text: str) -> ExtraMetric:
+    """Load a metric of the package, a ``module:Class`` derived from ``evaluate.Metric``, or what ``evaluate`` finds.
+
+    Args:
+        text: Its name, or its folder, with arguments in brackets where there are any.
+
+    Raises:
+        UserError: There is none, it is not trusted, or it cannot be loaded.
+    """
+    name, arguments = read_metric(text)
+    if name in METRICS or (":" in name and not os.path.exists(name)):
+        metric: Any = construct("metric", import_class("metric", name, METRICS, "evaluate:Metric"), {})
+        metric.keep_in_memory = True
+        return ExtraMetric(text, metric, arguments)
+    if not is_trusted(name):
+        raise ConfigError(
+            f"The metric {name!r} was not named in this command, and is code that runs: if you trust it, give --trust."
+        )
+    try:
+        metric = evaluate.load(name, keep_in_memory=True)
+    except Exception as error:  # of the Hub, the file system, or the module itself
+        raise ConfigError(
+            f"There is no metric {name!r}{nearest(name, METRICS)} of the package ({', '.join(METRICS)}), and evaluate "
+            f"cannot load it ({_said(error)}): give a folder that holds it, or the name of one on the Hub."
+        ) from error
+    return ExtraMetric(text, metric, arguments)
+
+
+def _said(error: Exception) -> str:
+    """Return what an error of somebody else's code says, on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
+
+
+def values_of(
+    extra: Sequence[ExtraMetric], task: Task, predictions: Sequence[Target], targets: Sequence[Target]
+) -> tuple[dict[str, float], list[str]]:
+    """Return the columns of metrics beside a task's own, and in sentences what is left out.
+
+    A name that the task, or a metric before, has already gets its metric's in front.
+    """
+    columns: dict[str, float] = {}
+    remarks = []
+    for metric in extra:
+        numbers, rest = metric.compute(task, predictions, targets)
+        short = re.sub(r".*[/:]|\(.*", "", read_metric(metric.name)[0].rstrip("/")).removesuffix(".py")
+        for name, number in numbers.items():
+            columns[f"{short}_{name}" if name in (*task.metrics, *columns) else name] = number
+        if rest:
+            remarks.append(f"--metric {metric.name} gives more than numbers, which is left out: {', '.join(rest)}.")
+    return columns, remarks

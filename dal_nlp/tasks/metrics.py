@@ -28,9 +28,9 @@ Statistic = Callable[[Sequence[Any], Sequence[Any]], float]
 def __getattr__(name: str) -> Any:
     if name not in ("Accuracy", "MacroF1", "Rouge", "Squad", "SquadV2"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from dal_nlp.tasks.hf_metrics import METRICS
+    from dal_nlp.tasks import hf_metrics
 
-    return METRICS[name]
+    return vars(hf_metrics)[name]
 
 
 def accuracy(predictions: Sequence[Any], targets: Sequence[Any]) -> float:

@@ -24,13 +24,12 @@ from dal_nlp.readers.values import read_text
 from dal_nlp.tasks import metrics
 from dal_nlp.tasks.qa_spans import NO_ANSWER, encode_questions, gold, said
 from dal_nlp.tasks.qa_windows import DEFAULT_OPTIONS, QAOptions
-from dal_nlp.tasks.squad_metrics import by_answerable
+from dal_nlp.tasks.squad_metrics import by_answerable, squad_format
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from dal_nlp.core.categoricals import Categoricals
-
 
 #: The one outcome that all questions share, where there are questions without an answer.
 NONE = "no answer"
@@ -250,8 +249,7 @@ class ExtractiveQA(Task):
     def weights(self, targets: Sequence[Target]) -> list[float]:
         """Return n / (2 x n_kind), which makes questions with and without an answer weigh the same."""
         answerable = [bool(target["text"]) for target in targets]
-        kinds = len(set(answerable))
-        return [len(targets) / (kinds * answerable.count(kind)) for kind in answerable]
+        return [len(targets) / (len(set(answerable)) * answerable.count(kind)) for kind in answerable]
 
     def predict(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> list[Prediction]:
         """Return the most likely span; "no answer" where its log-probability is that much above the span's.
@@ -293,10 +291,12 @@ class ExtractiveQA(Task):
 
     def evaluate(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, float]:
         """Return the shares of exact matches and the mean token F1, each from 0 to 1."""
-        return {
-            name: float(np.mean(scores))
-            for name, scores in zip(self.metrics, metrics.answer_scores(predictions, targets), strict=True)
-        }
+        scores = metrics.answer_scores(predictions, targets)
+        return {name: float(np.mean(of)) for name, of in zip(self.metrics, scores, strict=True)}
+
+    def metric_inputs(self, predictions: Sequence[Target], targets: Sequence[Target]) -> tuple[list[Any], list[Any]]:
+        """Return both as SQuAD's scripts have them."""
+        return squad_format(predictions, targets)
 
     def intervals(
         self, predictions: Sequence[Target], targets: Sequence[Target], rng: np.random.Generator

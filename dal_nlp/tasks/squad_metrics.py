@@ -70,6 +70,21 @@ def answer_scores(predictions: Sequence[Target], targets: Sequence[Target]) -> t
     return exact, f1
 
 
+def squad_format(
+    predictions: Sequence[Target], targets: Sequence[Target]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return answers and gold answers, N of each, as the scripts of SQuAD 1.1 and 2.0 have them."""
+    said = [
+        {
+            "id": str(i),
+            "prediction_text": target["text"][0] if target["text"] else "",
+            "no_answer_probability": 0.0 if target["text"] else 1.0,
+        }
+        for i, target in enumerate(predictions)
+    ]
+    return said, [{"id": str(i), "answers": dict(target)} for i, target in enumerate(targets)]
+
+
 def best_threshold(scores_null_minus_best: ArrayLike, f1_of_answer: ArrayLike, is_answerable: ArrayLike) -> float:
     """Return the threshold t with the highest mean F1 when "no answer" is given where the score is above t.
 

@@ -291,6 +291,10 @@ class Summarization(Task):
         """Return the mean ROUGE F1 scores, each from 0 to 1, and the mean number of tokens written."""
         return {name: float(np.mean(values)) for name, values in self._scores(predictions, targets).items()}
 
+    def metric_inputs(self, predictions: Sequence[Target], targets: Sequence[Target]) -> tuple[list[Any], list[Any]]:
+        """Return texts, and of each document all its references."""
+        return list(predictions), [references(target) for target in targets]
+
     def _scores(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, list[float]]:
         """Return every metric of every document; remembered for the next question about the same texts."""
         asked = (list(predictions), list(targets))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import RunFolderError
 from dal_nlp.core.files import replace_file
 from dal_nlp.core.text import counted
 from dal_nlp.ledger.events import Event, FinishedEvent, NoteEvent, StoppedEvent
@@ -43,7 +43,7 @@ def repair(folder: Path) -> Repair:
     """
     path = folder / FILE
     if not path.is_file():
-        raise UserError(f"{folder} is not a run folder: it has no {FILE}.")
+        raise RunFolderError(f"{folder} is not a run folder: it has no {FILE}.")
     with Ledger(folder).locked():
         return _repair(folder, path)
 
@@ -55,7 +55,9 @@ def _repair(folder: Path, path: Path) -> Repair:
     if not lost:
         return Repair(len(kept), [], None)
     if not kept:
-        raise UserError(f"{path} has lost its first line, the settings, and no later one holds them: use a copy of it.")
+        raise RunFolderError(
+            f"{path} has lost its first line, the settings, and no later one holds them: use a copy of it."
+        )
     place = None
     if torn:
         aside.append(torn)
@@ -107,7 +109,7 @@ class _Sorter:
             try:
                 yield number, raw, read_line(raw)
             except LaterFormat as error:
-                raise UserError(f"{path}, line {number} cannot be read: {error}.") from None
+                raise RunFolderError(f"{path}, line {number} cannot be read: {error}.") from None
             except ValueError as error:
                 self._set_aside(number, raw, str(error))
 

@@ -1,5 +1,7 @@
 """The labeled file with mistakes in it."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dal_nlp import Query, RunConfig, Unsupported, UserError
+from dal_nlp import Label, Oracle, Query, RunConfig, Unsupported, UserError
 from dal_nlp.annotation import make_oracle
 from dal_nlp.answer_formats.label import LabelFormat
 from dal_nlp.tasks.metrics import KAPPA
@@ -95,3 +97,31 @@ def test_annotators_are_checked_with_the_settings() -> None:
     ):
         with pytest.raises(UserError, match=part):
             RunConfig.load(flags={"task": "sentiment", "data": "pool.csv", **settings})
+
+
+@dataclass
+class Every(Oracle):
+    """An oracle of a user's own: one label for all, but each so many queries nothing."""
+
+    label_of_all: str
+    nothing_at: int = 0
+
+    def label(self, queries: Sequence[Query]) -> Iterator[Label]:
+        for number, query in enumerate(queries, 1):
+            if not self.nothing_at or number % self.nothing_at:
+                yield Label(query.id, self.label_of_all)
+
+
+def test_an_oracle_of_the_users_own_takes_options() -> None:
+    named = {"task": "sentiment", "oracle": f"{__name__}:Every"}
+    settings = ["oracle_options.label_of_all=positive", "oracle_options.nothing_at=2"]
+    config = RunConfig.load(flags=named, settings=settings)
+    oracle = make_oracle(config.oracle, config.oracle_options)
+    assert list(oracle.label([Query(id, "") for id in "abc"])) == [Label("a", "positive"), Label("c", "positive")]
+    for wrong, said in (
+        ([], "cannot be built without options: missing a required argument: 'label_of_all'"),
+        ([*settings, "oracle_options.nothing=2"], r"has no option 'nothing' \(did you mean 'nothing_at'\?\)"),
+        ([*settings, "oracle_options.nothing_at=often"], "oracle option nothing_at = 'often' is not right"),
+    ):
+        with pytest.raises(UserError, match=said):
+            RunConfig.load(flags=named, settings=wrong)

@@ -185,7 +185,7 @@ def test_predict_writes_answers_with_their_spans(tmp_path: Path, model: str) -> 
         ({"strategy": "bait"}, "'bait' needs shared outcomes"),
         ({"pseudo_labels": "ceal"}, "shared outcomes"),
         ({"data": "squad.csv"}, "There is no file squad.csv"),
-        ({"target": "accuracy=0.5"}, "no metric of this task"),
+        ({"target": "accuracy=0.5"}, "no metric of this run"),
         ({"query": {"max_per_group": 0}}, "is not right"),
     ],
 )
