@@ -239,6 +239,7 @@ class Settings(Section):
     audit: int | None = Field(
         None, ge=0, description="random labels that measure without a test set; null: 100, or 0 with a test set"
     )
+    audit_design: Literal["uniform", "active"] = Field("uniform", description="active: rather where it may be wrong")
     answers: str | None = Field(None, description="the labeled file's answers, joined by id")
     oracle: str = Field(
         "labeled-file", description="who answers: labeled-file, file, label-studio, noisy:0.1 or module:Class"

@@ -35,9 +35,13 @@ def active_probabilities(g: Floats, n: int, floor: float = FLOOR) -> Floats:
 
 
 def draw(probabilities: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return the drawn positions in an order of chance, each with its probability and apart from all others."""
-    drawn = np.flatnonzero(rng.random(len(probabilities)) < probabilities)
-    return np.asarray(rng.permutation(drawn), dtype=np.int64)
+    """Return the drawn positions in an order of chance, as many as the probabilities add up to.
+
+    Each is drawn with its probability: systematic sampling (Madow, 1949) of the positions in an order of chance.
+    """
+    order = rng.permutation(len(probabilities))
+    ends = np.floor(np.cumsum(probabilities[order]) + rng.random() + 1e-9)
+    return np.asarray(order[np.diff(ends, prepend=0.0) > 0][rng.permutation(int(ends[-1]))], dtype=np.int64)
 
 
 def inverse_weights(probabilities: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """The powered estimate: a mean over few labels, corrected by what a judge says of many texts without one.
 
-Letters: n labeled texts with scores z in [0, 1], N texts without a label; g is a judge's expectation of z. The judge has
-seen none of the n labels.
+Letters: n labeled texts with scores z in [0, 1], N texts without a label; g is a judge's expectation of z. The judge
+has seen none of the n labels.
 """
 
 import math

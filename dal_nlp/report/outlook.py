@@ -40,7 +40,7 @@ def outlook(state: State) -> Outlook | None:
     config = state.config or {}
     metric, target = next(iter((config.get("target") or {}).items()), (next(iter(state.metrics[0].values)), None))
     labels = [event.labels for event in state.metrics]
-    scores = [event.values[metric] for event in state.metrics]
+    scores = [event.best[metric] for event in state.metrics]
     if target is None:
         target = round(STEP * (math.floor(scores[-1] / STEP + 1e-9) + 1), 2)
     if target > 1:
