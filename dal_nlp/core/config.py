@@ -15,9 +15,7 @@ from dal_nlp.core.text import sentences
 
 #: The largest number that a setting may be: more is no count of anything, and no float holds it exactly.
 LARGEST_NUMBER = 2**53
-DEFAULT_ROUNDS = 9
-DEFAULT_INITIAL = 20
-DEFAULT_AUDIT = 100
+DEFAULT_ROUNDS, DEFAULT_INITIAL, DEFAULT_AUDIT = 9, 20, 100
 
 
 def split_names(text: str) -> list[str]:
@@ -239,6 +237,7 @@ class Settings(Section):
     audit: int | None = Field(
         None, ge=0, description="random labels that measure without a test set; null: 100, or 0 with a test set"
     )
+    audit_design: Literal["uniform", "active"] = Field("uniform", description="active: rather where it may be wrong")
     answers: str | None = Field(None, description="the labeled file's answers, joined by id")
     oracle: str = Field(
         "labeled-file", description="who answers: labeled-file, file, label-studio, noisy:0.1 or module:Class"

@@ -138,6 +138,13 @@ class Learner(ABC):
     def fit(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
         """Train the model of a round; ``attempt`` gives another seed."""
 
+    def held_out(self, examples: Dataset) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
+        """Return probabilities of examples (n, C) by models that were fitted to others, and their classes (n,).
+
+        None where that would take too long.
+        """
+        return None
+
     def keep_tuned(self, kept: bool) -> None:
         """Say whether ``finish`` leaves what was trained as a whole after the last round, where that was done."""
         self._tuned = kept

@@ -1,13 +1,13 @@
 """The events of a run: one frozen dataclass each, and the JSON object by which a line of the ledger holds it.
 
-``EVENTS`` is the list of them by name; those of answers are in ``answer_events``. A value that is the default of its
+``EVENTS`` is the list of them by name; those of answers are in ``answer_events``,
+those of fits in ``measured_events``. A value that is the default of its
 field is left out of the JSON. A field that a later version adds gets a default, so that older ledgers still read.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from dal_nlp.core.targets import Target
 from dal_nlp.ledger.answer_events import (
@@ -19,12 +19,13 @@ from dal_nlp.ledger.answer_events import (
     SkipEvent,
     answer_key,
 )
+from dal_nlp.ledger.measured_events import FinishedEvent, MetricsEvent, RemeasuredEvent
 
 __all__ = [
     "EVENTS", "FORMAT", "AnswerEvent", "AuditEvent", "ChannelEvent", "ConfigEvent", "Event",
     "FinishedEvent", "LabelEvent", "MetricsEvent", "NoteEvent", "OpinionEvent", "PoolEvent",
-    "PseudoLabelsEvent", "QueryEvent", "RemainderEvent", "RemovedEvent", "SkipEvent", "StoppedEvent",
-    "SuspectsEvent", "TraceEvent", "answer_key", "read_event",
+    "PseudoLabelsEvent", "QueryEvent", "RemainderEvent", "RemeasuredEvent", "RemovedEvent", "SkipEvent",
+    "StoppedEvent", "SuspectsEvent", "TraceEvent", "answer_key", "read_event",
 ]  # fmt: skip
 
 #: The format of the events that are written; ledgers that name none have format 1.
@@ -71,16 +72,18 @@ class PoolEvent(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class AuditEvent(Event):
-    """The audit sample: examples drawn at random, on which the run is measured.
+    """The audit sample: examples drawn at random, on which the run is measured. A later one begins with it, and grows.
 
     Attributes:
         ids: Of the examples.
         texts: What annotators read; empty in ledgers of early versions.
+        probabilities: With which each was drawn, apart from the others; empty where all are equally likely.
     """
 
     name = "audit"
     ids: list[str]
     texts: list[str] = field(default_factory=list)
+    probabilities: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,98 +192,6 @@ class PseudoLabelsEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Measured(Event):
-    """A fit, and how good its model is.
-
-    Attributes:
-        round: Of the labels that it was fitted to.
-        labels: How many trained.
-        unlearnable: How many more did not, because the model could not give such an answer.
-        seen: How many decisions on examples there were when the fit began.
-        on: What it was measured on: "test", "audit" or "validation".
-        size: How many examples that were.
-        values: The metrics by name, the headline first.
-        intervals: Their 95 % intervals, as far as there are any.
-        breakdown: The rows of a table, by class or by kind of answer.
-        shown: A few examples: {"id", "text", "target", "prediction"}.
-        agreement: How well the model's guesses agree with the answers to the round's query, by id and measure.
-        validation: The metrics on the validation file, None without one.
-        added: Those of ``values`` that ``--metric`` added to the task's; NaN where one is not defined.
-        train_seconds: What the fit took.
-        eval_seconds: What measuring took.
-        steps: Of the optimizer.
-        loss: At the end of the fit.
-        attempts: How many fits it took: a collapsed one is tried once more.
-        collapsed: Whether the last one collapsed too.
-        learner: What else the learner says of the fit, such as the weights of what it started from ("signals").
-        processes: How many trained, as masks of dropout fall by process; 0 where that changes nothing, or is not known.
-        threads: Of each of them; see ``processes``.
-    """
-
-    name: ClassVar[str] = ""
-    round: int
-    labels: int
-    unlearnable: int = 0
-    seen: int | None = None
-    on: str = ""
-    size: int = 0
-    values: dict[str, float]
-    intervals: dict[str, list[float]] = field(default_factory=dict)
-    breakdown: list[dict[str, Any]] = field(default_factory=list)
-    shown: list[dict[str, Any]] = field(default_factory=list)
-    agreement: dict[str, dict[str, float]] = field(default_factory=dict)
-    validation: dict[str, float] | None = None
-    added: list[str] = field(default_factory=list)
-    train_seconds: float = 0.0
-    eval_seconds: float = 0.0
-    steps: int = 0
-    loss: float = 0.0
-    attempts: int = 1
-    collapsed: bool = False
-    learner: dict[str, Any] = field(default_factory=dict)
-    processes: int = 0
-    threads: int = 0
-
-    def defined(self) -> dict[str, float]:
-        """Return those of ``values`` that are defined."""
-        return {name: value for name, value in self.values.items() if not math.isnan(value)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetricsEvent(_Measured):
-    """A finished round: its fit, how good its model is, and what its stopping rules read.
-
-    Attributes:
-        watched: What stopping rules read of the model, as far as any does: "stop_set" (its predictions there),
-            "uncertainty" and "examples" (the score of each).
-        rules: What each rule came to: {"rule", "value", "limit", "fires"}.
-        start: Of the first round: "values" and "intervals" of what answered before any label, None where nothing did.
-    """
-
-    name = "metrics"
-    watched: dict[str, Any] = field(default_factory=dict)
-    rules: list[dict[str, Any]] = field(default_factory=list)
-    start: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinishedEvent(_Measured):
-    """The training of all weights once after the last round.
-
-    Attributes:
-        kept: Whether its model was left in ``model/``; else that of the last round was.
-        difference: By how much it is better than that of the last round, by the headline metric: [value, low, high]; []
-            where neither an audit sample nor a validation file could tell.
-        judged: What told: "audit", "validation" or "".
-    """
-
-    name = "finished"
-    kept: bool = True
-    difference: list[float] = field(default_factory=list)
-    judged: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
 class TraceEvent(Event):
     """What the stopping rules of a round came to, in ledgers of format 1; ``MetricsEvent.rules`` holds it now."""
 
@@ -328,6 +239,7 @@ EVENTS: Mapping[str, type[Event]] = {
         ChannelEvent,
         PseudoLabelsEvent,
         MetricsEvent,
+        RemeasuredEvent,
         FinishedEvent,
         TraceEvent,
         NoteEvent,

@@ -19,7 +19,7 @@ IDENTITY = (
     "revision",
     "max_length",
     "seed",
-    "audit",
+    "audit_design",
     "initial",
     "initial_strategy",
 )
@@ -60,7 +60,8 @@ def identity(dump: Mapping[str, Any]) -> dict[str, Any]:
         head = {**dump["head"], "descriptions": dump.get("descriptions")}
         training |= {f"head.{key}": value for key, value in head.items()}
     training["effective_batch"] = training.pop("batch_size") * training.pop("accumulation")
-    return {**{name: dump.get(name) for name in IDENTITY}, "training": training}
+    design = dump.get("audit_design", "uniform")  # which earlier versions did not have
+    return {**{name: dump.get(name) for name in IDENTITY}, "audit_design": design, "training": training}
 
 
 def fingerprint(dump: Mapping[str, Any]) -> str:

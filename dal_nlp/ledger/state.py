@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from dal_nlp.ledger.events import (
     PseudoLabelsEvent,
     QueryEvent,
     RemainderEvent,
+    RemeasuredEvent,
     RemovedEvent,
     SkipEvent,
     StoppedEvent,
@@ -52,6 +53,8 @@ class State:
     pool: PoolEvent | None = None  # the last one
     audit: list[str] | None = None
     audit_texts: list[str] = field(default_factory=list)
+    audit_probabilities: dict[str, float] = field(default_factory=dict)  # by id; empty for a uniform sample
+    audit_grown: bool = False  # since the last numbers
     queries: list[QueryEvent] = field(default_factory=list)
     remainders: dict[int, RemainderEvent] = field(default_factory=dict)  # by round
     answers: dict[str, Target] = field(default_factory=dict)  # by id, audit and queries together
@@ -186,10 +189,7 @@ class State:
                 self.pool = event
                 self._go_on()
             case AuditEvent():
-                self.audit, self.audit_texts = event.ids, event.texts
-                self.asked[None] = event.ids
-                self._ask(None, event.ids)
-                self._open[None] = len(self.pending(event.ids))
+                self._sample(event)
             case RemainderEvent():
                 self._prefetch(event)
             case QueryEvent():
@@ -204,6 +204,8 @@ class State:
                 self.pseudo[event.round] = event
             case MetricsEvent():
                 self._measure(event)
+            case RemeasuredEvent():
+                self._remeasure(event)
             case FinishedEvent():
                 self.finished, self.seen = event, len(self.decided) if event.seen is None else event.seen
             case TraceEvent():
@@ -220,6 +222,22 @@ class State:
     def _ask(self, round: int | None, ids: Sequence[str]) -> None:
         self.ever_asked.update(ids)
         self._last_asked.update(dict.fromkeys(ids, round))
+
+    def _sample(self, event: AuditEvent) -> None:
+        if event.ids[: len(self.audit or [])] != (self.audit or []):
+            raise ValueError("it holds another audit sample than the one that was drawn")
+        self.audit_grown = self.audit is not None
+        self.audit, self.audit_texts = event.ids, event.texts
+        self.audit_probabilities = dict(zip(event.ids, event.probabilities, strict=False))
+        self.asked[None] = event.ids
+        self._ask(None, event.ids)
+        self._open[None] = len(self.pending(event.ids))
+
+    def _remeasure(self, event: RemeasuredEvent) -> None:
+        if event.round != len(self.metrics) - 1:
+            raise ValueError(_out_of_turn("new numbers", event.round, len(self.metrics) - 1))
+        values = {name: value for name, value in vars(event).items() if name != "at"}
+        self.metrics[-1], self.audit_grown = replace(self.metrics[-1], **values), False
 
     def _query(self, event: QueryEvent) -> None:
         if event.round != len(self.queries):
@@ -244,6 +262,7 @@ class State:
         if event.round != len(self.metrics):
             raise ValueError(_out_of_turn("numbers", event.round, len(self.metrics)))
         self.metrics.append(event)
+        self.audit_grown = False
         self.seen = len(self.decided) if event.seen is None else event.seen
         if event.rules:
             self.traces[event.round] = event.rules

@@ -40,7 +40,7 @@ def outlook(state: State) -> Outlook | None:
     config = state.config or {}
     metric, target = next(iter((config.get("target") or {}).items()), (next(iter(state.metrics[0].values)), None))
     labels = [event.labels for event in state.metrics]
-    scores = [event.values[metric] for event in state.metrics]
+    scores = [event.best[metric] for event in state.metrics]
     if any(map(math.isnan, scores)):
         return None
     if target is None:

@@ -9,8 +9,10 @@ from dal_nlp.core.targets import readable
 from dal_nlp.core.text import counted, duration, without_folders
 from dal_nlp.ledger.events import FinishedEvent, MetricsEvent, PseudoLabelsEvent, QueryEvent
 from dal_nlp.ledger.state import State
+from dal_nlp.report.breakdown import classes_table, counts_table
 from dal_nlp.report.excerpts import excerpt
 from dal_nlp.report.outlook import outlook
+from dal_nlp.report.powered import powered_columns, powered_sentence
 
 SECONDS = ("train_seconds", "pool_seconds", "choose_seconds", "eval_seconds")
 SHOWN_ROUNDS, SHOWN_TEXTS = 5, 100
@@ -34,6 +36,7 @@ def rounds_table(state: State) -> tuple[list[str], list[list[str]]]:
         columns[name] = [cell(event.values[name]) for event in events]
         if name == names[0] and any(name in event.intervals for event in events):
             columns["95 %"] = [_interval(event, name) for event in events]
+            columns |= powered_columns(state, name)
     for name in names:
         if any(name in (event.validation or {}) for event in events):
             columns[f"validation {name}"] = [cell((event.validation or {}).get(name)) for event in events]
@@ -82,6 +85,8 @@ def round_line(state: State) -> str:
     """Return the last finished round in one line, for the progress of a run."""
     last = state.metrics[-1]
     values = ", ".join(f"{spoken(name)} {value:.3f}" for name, value in last.values.items())
+    if name := next(iter(last.powered), ""):
+        values += f" (powered {last.powered[name]['value']:.3f}, worth {last.powered[name]['worth']:.0f} labels)"
     labels, took = counted(last.labels, "label"), duration(last.train_seconds)
     return f"Round {last.round}: {values} at {labels}, trained {took}"
 
@@ -100,13 +105,13 @@ def contents(state: State) -> dict[str, Any]:
         "model": without_folders(config.get("model", "")),  # the page may leave this machine
         "strategy": ", ".join(used) or config.get("strategy"),
         "headline": headline(state),
-        "measured": _measured(state),
+        "measured": " ".join(filter(None, [_measured(state), powered_sentence(state, spoken)])),
         "finished": finished_line(state),
         "alternative": _alternative(state),
         "header": header,
         "rows": rows,
-        "classes": _classes(last.breakdown) if last else [],
-        "counts": _counts(state),
+        "classes": classes_table(last.breakdown) if last else [],
+        "counts": counts_table(state),
         "examples": _examples(state),
         "rules": _rules(state),
         "outlook": _outlook(state),
@@ -200,23 +205,6 @@ def _measured(state: State) -> str:
     counts = [row["count"] for row in last.breakdown if "count" in row]
     examples = counted(sum(counts), "example") if counts else "examples"
     return f"The score is measured on the {examples} of the {last.on} set, on which no model trains."
-
-
-def _classes(breakdown: list[dict[str, Any]]) -> list[list[Any]]:
-    """Return the breakdown's header and rows; a class that was not there to be found has no recall."""
-    rows = [row | {"recall": None} if row.get("count") == 0 and "recall" in row else row for row in breakdown]
-    return [list(rows[0]), *(list(row.values()) for row in rows)] if rows else []
-
-
-def _counts(state: State) -> list[list[Any]]:
-    """Return header and rows of what the breakdown counted in each round; [] where that is always the same."""
-    rounds = [{row[next(iter(row))]: row["count"] for row in event.breakdown} for event in state.metrics]
-    if all(counts == rounds[0] for counts in rounds):
-        return []
-    return [
-        ["round", *rounds[-1]],
-        *([i, *(counts.get(kind, 0) for kind in rounds[-1])] for i, counts in enumerate(rounds)),
-    ]
 
 
 def _rules(state: State) -> list[list[Any]]:

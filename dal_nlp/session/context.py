@@ -90,7 +90,7 @@ class Context:
         source = resolve(self.config.model, progress, config.revision)
         self.task.check_model(source)
         self.task.tokenizer = load_tokenizer(source)
-        self._note = files.note
+        self.note = files.note
         remarks = check_vocabulary(self.task.tokenizer, self._some_texts(), source)
         files.record()  # before anything is noted: a ledger begins with its configuration
         self._load(source)
@@ -187,9 +187,7 @@ class Context:
             return
         for name, strategy in read.items():
             check_states(name, strategy, self.task.capabilities, type(model).__name__)
-        self._note(
-            f"query.dedupe is left out, as {type(model).__name__} does not give the hidden states that it reads."
-        )
+        self.note(f"query.dedupe is left out, as {type(model).__name__} does not give the hidden states that it reads.")
 
     def _use(self, learner: Learner) -> None:
         """Let a learner train from here on, and see all sets of texts as it does."""
@@ -342,7 +340,6 @@ class Context:
     @property
     def evaluation(self) -> Evaluation:
         """What measures the models of rounds."""
-        sets = {**self._given, "audit": self.training.audited()}
-        return Evaluation(
-            self.config, self.task, self._ledger.state, self.corpus, self._data, sets, self._pool, self._extra
-        )
+        training, given = self.training, (self.config, self.task, self._ledger.state, self.corpus, self._data)
+        sets = {**self._given, "audit": training.audited()}
+        return Evaluation(*given, sets, self._pool, self.learner, training.examples, self._extra)

@@ -1,19 +1,27 @@
 """How good the models of a run are: numbers of rounds, what stopping rules read, and which of two models is better."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from datasets import Dataset
+from numpy.typing import NDArray
 
+from dal_nlp.core.batch import Prediction
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.rng import generator
 from dal_nlp.core.targets import Target, decode
-from dal_nlp.core.task import Task
+from dal_nlp.core.task import Capability, Task
 from dal_nlp.data.corpus import Corpus
+from dal_nlp.learners.learner import Learner
+from dal_nlp.ledger.events import RemeasuredEvent
 from dal_nlp.ledger.state import State
+from dal_nlp.measuring.design import FLOOR, active_probabilities, inverse_weights
+from dal_nlp.measuring.judge import Judge, fit_judge, log_odds
+from dal_nlp.measuring.powered import LEAST, powered_mean
+from dal_nlp.measuring.scores import Sample, answer_scores, estimated_metrics, weighted_values
 from dal_nlp.models.pool import Pool, fetch
 from dal_nlp.models.vectors import Positions
 from dal_nlp.session.config import RunConfig
@@ -24,8 +32,14 @@ from dal_nlp.tasks.metrics import paired_difference
 if TYPE_CHECKING:
     from dal_nlp.tasks.hf_metrics import ExtraMetric
 
+Floats = NDArray[np.float64]
+
 #: Examples of the set that measures whose predictions are kept in every round, for the report.
 SHOWN = 5
+#: Most texts of the pool on which the judge of an audit sample is asked; of models that write, so many for each label.
+JUDGED, WRITTEN = 2000, 3
+#: Fewest training examples of which some are held out.
+FEWEST = 8
 #: Known labels on which the metrics of ``--metric`` are tried before anybody is asked.
 TRIED = 200
 
@@ -49,6 +63,8 @@ class Evaluation:
         data: The pool as the learner sees it.
         sets: The other sets, likewise: "test", "validation", "labeled" as far as they were given, and "audit".
         pool: Gives examples under the model of a round.
+        learner: What trains.
+        trained: Gives the examples that have a label and train.
         extra: The metrics beside the task's.
     """
 
@@ -59,25 +75,127 @@ class Evaluation:
     data: Dataset
     sets: Mapping[str, Dataset]
     pool: MakePool
+    learner: Learner
+    trained: Callable[[], Dataset]
     extra: Sequence["ExtraMetric"] = ()
 
     def measure(self, round: int) -> dict[str, Any]:
         """Evaluate the model of a round where it is to be measured; the numbers of the ``metrics`` event."""
         place, examples = self._measuring()
-        values, predictions, targets = self._evaluate(examples, round)
-        rng = generator(self.config.seed, round, "interval")
         validation = self.sets.get("validation")
+        return {
+            **self._numbers(place, examples, round),
+            "agreement": self._agreement(round),
+            "validation": self._evaluate(validation, round)[0] if validation else None,
+        }
+
+    def measure_again(self, round: int) -> RemeasuredEvent:
+        """Return the numbers of the model of a round on the audit sample as it is now."""
+        place, examples = self._measuring()
+        return RemeasuredEvent(round=round, **self._numbers(place, examples, round))
+
+    def _numbers(self, place: str, examples: Dataset, round: int) -> dict[str, Any]:
+        """Return what is measured of the model of a round on one set."""
+        answers, targets = self._answers(examples, round)
+        predictions = [answer.target for answer in answers]
+        rng = generator(self.config.seed, round, "interval")
+        values, intervals = self._scores(place, examples, predictions, targets, rng)
+        powered: dict[str, dict[str, Any]] = {}
+        if place == "audit" and len(targets) >= LEAST:
+            sample, rng = self._judged(examples, answers, round), generator(self.config.seed, round, "powered")
+            powered = {
+                name: {"value": of.value, "interval": [of.low, of.high], "worth": of.worth}
+                for name, of in estimated_metrics(self.task, predictions, targets, sample, rng).items()
+            }
         return {
             "on": place,
             "size": len(targets),
             "values": values,
-            "intervals": self.task.intervals(predictions, targets, rng),
+            "intervals": intervals,
+            "powered": powered,
             "breakdown": self.task.breakdown(predictions, targets),
             "shown": self._shown(examples, predictions, targets),
-            "agreement": self._agreement(round),
-            "validation": self._evaluate(validation, round)[0] if validation else None,
             "added": [name for name in values if name not in self.task.metrics],
         }
+
+    def _scores(
+        self,
+        place: str,
+        examples: Dataset,
+        predictions: Sequence[Target],
+        targets: Sequence[Target],
+        rng: np.random.Generator,
+    ) -> tuple[dict[str, float], dict[str, list[float]]]:
+        """Return the metrics and their intervals; on an active audit sample each answer counts 1 / its probability."""
+        weights = self._weights(examples) if place == "audit" else None
+        if weights is None:
+            return self._values(predictions, targets), self.task.intervals(predictions, targets, rng)
+        found = estimated_metrics(self.task, predictions, targets, Sample.unjudged(weights), rng)
+        values = weighted_values(self.task, predictions, targets, weights, rng)
+        values |= {name: of.value for name, of in found.items()}
+        values |= dict.fromkeys(self.state.metrics[0].added if self.state.metrics else (), math.nan)
+        return values, {name: [of.low, of.high] for name, of in found.items()}
+
+    def _weights(self, examples: Dataset) -> Floats | None:
+        """Return what each example of the audit sample counts, None where all count the same."""
+        drawn = self.state.audit_probabilities
+        return inverse_weights(np.array([drawn[id] for id in examples["id"]])) if drawn else None
+
+    def _judge(self) -> tuple[Judge, dict[str, float]]:
+        """Return who judges the model's answers, and confidences in training examples by models that had not seen them.
+
+        The judge is fitted to these: of a layer by cross-fitting, else to what the model said of each query before it
+        was answered. No label of the audit sample is read.
+        """
+        examples = self.trained()
+        found = self.learner.held_out(examples) if len(examples) >= FEWEST else None
+        if found is not None:
+            p, y = found
+            ids, confidence, right = examples["id"], p.max(1), (p.argmax(1) == y).astype(np.float64)
+        else:
+            there = {*examples["id"]} if len(examples) else set[str]()
+            pairs = [
+                (id, guess)
+                for query in self.state.queries
+                for id, guess in zip(query.ids, query.guesses, strict=False)
+                if id in there and id in self.state.answers
+            ]
+            ids = [id for id, _ in pairs]
+            confidence = np.array([guess["confidence"] for _, guess in pairs], dtype=np.float64)
+            said = [guess["target"] for _, guess in pairs]
+            right = answer_scores(self.task, said, [self.state.answers[id] for id in ids])
+        return fit_judge([log_odds(confidence)], right), dict(zip(ids, confidence.tolist(), strict=True))
+
+    def _judged(self, examples: Dataset, answers: Sequence[Prediction], round: int) -> Sample:
+        """Return what a judge expects of the audit sample, and of random texts of the pool."""
+        judge, known = self._judge()
+        most = JUDGED
+        if Capability.GENERATED_TEXTS in self.task.capabilities:
+            most = min(most, WRITTEN * len(examples))
+        weights = self._weights(examples)
+        apart = set(self.state.audit or []) if weights is None else set(self.state.queries[0].ids)
+        untold = set(self.state.training_ids) - known.keys()  # its confidence in what it has learnt tells nothing
+        free = np.ones(len(self.corpus), dtype=bool)
+        free[self.corpus.positions([*(apart | untold)])] = False
+        drawn = generator(self.config.seed, 0, "judged").permutation(np.flatnonzero(free))[:most]
+        confidence = self._confidence(np.sort(drawn), round, known)
+        own = np.array([answer.confidence for answer in answers], dtype=np.float64)
+        return Sample(judge([log_odds(own)]), judge([log_odds(confidence)]), weights)
+
+    def _confidence(self, rows: Positions, round: int, known: Mapping[str, float]) -> Floats:
+        """Return how sure the model of a round is of rows of the pool, and of training examples what is known."""
+        ids = [str(id) for id in self.data.select_columns("id")[rows]["id"]] if len(rows) else []
+        new = np.array([id not in known for id in ids], dtype=bool)
+        found = np.array([known.get(id, 0.0) for id in ids], dtype=np.float64)
+        if new.any():
+            pool = self.pool(self.data.remove_columns("target"), round, rows=rows[new])
+            found[new] = [answer.confidence for answer in pool.predict()]
+        return found
+
+    def active_design(self, rows: Positions, size: int, round: int) -> Floats:
+        """Return with which probability each of some rows of the pool enters an active audit sample of so many."""
+        judge, _ = self._judge()
+        return active_probabilities(judge([log_odds(self._confidence(rows, round, {}))]), size, FLOOR)
 
     def known_labels(self) -> Dataset:
         """Return the examples whose labels are known before a run: those given, else those of the pool's own file."""
@@ -104,7 +222,9 @@ class Evaluation:
         def score(predictions: Sequence[Target], truth: Sequence[Target]) -> float:
             return self.task.evaluate(predictions, truth)[headline]
 
-        return name, list(paired_difference(score, first, second, targets, generator(self.config.seed, 0, "gain")))
+        rng = generator(self.config.seed, 0, "gain")
+        weights = self._weights(examples) if name == "audit" else None
+        return name, list(paired_difference(score, first, second, targets, rng, weights=weights))
 
     def _judging(self) -> tuple[str, Dataset]:
         """Return what may decide between two models, and its name: never the test set."""
@@ -113,10 +233,11 @@ class Evaluation:
 
     def measure_start(self) -> dict[str, Any]:
         """Return the values of the model that no label has trained, and their intervals."""
-        _, examples = self._measuring()
-        values, predictions, targets = self._evaluate(examples, -1)
+        place, examples = self._measuring()
+        _, predictions, targets = self._evaluate(examples, -1)
         rng = generator(self.config.seed, 0, "interval of the start")
-        return {"values": values, "intervals": self.task.intervals(predictions, targets, rng)}
+        values, intervals = self._scores(place, examples, predictions, targets, rng)
+        return {"values": values, "intervals": intervals}
 
     def _measuring(self) -> tuple[str, Dataset]:
         """Return the name of the set that measures, and its examples; raises ``UserError`` where there are none."""
@@ -152,12 +273,23 @@ class Evaluation:
         return found
 
     def _example_scores(self, round: int) -> list[float]:
-        """Return the score of each validation example, or of each where the run is measured."""
+        """Return the score of each validation example, or of each where the run is measured.
+
+        On the audit sample these are what adds up to the powered estimate, so that their mean is that.
+        """
         place = "validation" if "validation" in self.sets else "test"
         examples = self.sets[place] if place in self.sets else self.sets["audit"]
-        _, predictions, targets = self._evaluate(examples, round)
+        answers, targets = self._answers(examples, round)
+        predictions = [answer.target for answer in answers]
         measures = self.task.agreement(predictions, targets)
-        return next(iter(measures.values()), [float(a == b) for a, b in zip(predictions, targets, strict=True)])
+        found = next(iter(measures.values()), [float(a == b) for a, b in zip(predictions, targets, strict=True)])
+        if place in self.sets or len(targets) < LEAST:
+            return found
+        sample, scores = self._judged(examples, answers, round), np.array(found)
+        trust = powered_mean(scores, sample.g, sample.pool_g, sample.weights).trust
+        counts = np.ones(len(scores)) if sample.weights is None else sample.weights * len(scores)
+        powered = counts * (scores - trust * sample.g) + trust * sample.pool_g.mean()
+        return [float(value) for value in powered]
 
     def _shown(
         self, examples: Dataset, predictions: Sequence[Target], targets: Sequence[Target]
@@ -179,9 +311,13 @@ class Evaluation:
         return {id: {name: values[i] for name, values in measured.items()} for i, id in enumerate(guesses)}
 
     def _evaluate(self, examples: Dataset, round: int) -> tuple[dict[str, float], list[Target], list[Target]]:
-        pool = self.pool(examples, round)
-        predictions, targets = [prediction.target for prediction in pool.predict()], pool.targets
+        answers, targets = self._answers(examples, round)
+        predictions = [answer.target for answer in answers]
         return self._values(predictions, targets), predictions, targets
+
+    def _answers(self, examples: Dataset, round: int) -> tuple[list[Prediction], list[Target]]:
+        pool = self.pool(examples, round)
+        return pool.predict(), pool.targets
 
     def _values(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, float]:
         """Return the task's metrics and those beside them, of the latter the columns that there are by now."""

@@ -189,6 +189,7 @@ class RunInputs:
         if state.audit is not None or state.queries:  # before that, nothing depends on what was typed
             refuse_differences(self._folder, state, self.config, self._digests)
         self._keep_labeled()
+        self._keep_audit()
         self._cap_budget()
 
     def _keep_labeled(self) -> None:
@@ -200,6 +201,17 @@ class RunInputs:
             raise UserError(
                 f"{self.config.data} has lost {counted(len(missing), 'row')} that the run has asked about (the first "
                 f"is {missing[0]!r}): put back what is missing, or start with another --out."
+            )
+
+    def _keep_audit(self) -> None:
+        """Refuse an audit sample that is to lose texts, or, where they were drawn by a model, to gain some."""
+        drawn, wanted = len(self._ledger.state.audit or []), self.config.audit or 0
+        before = (self._ledger.state.config or {}).get("audit")
+        if drawn and self.config.audit_design == "active" and wanted != before:
+            raise UserError(f"An active audit sample stays as it was drawn: set --audit back to {before}.")
+        if drawn > wanted and self.config.audit_design != "active":
+            raise UserError(
+                f"The audit sample has {counted(drawn, 'text')}, and can only grow: --audit {drawn} or more."
             )
 
     def _cap_budget(self) -> None:

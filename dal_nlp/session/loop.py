@@ -11,6 +11,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dal_nlp.annotation import Answer, Channel, Label, Opinion, Oracle
 from dal_nlp.annotation.simulated import Answerer
 from dal_nlp.core.distributed import GONE, check_same, is_main, main_first, share, share_each, step
@@ -28,6 +30,7 @@ from dal_nlp.ledger.events import (
     StoppedEvent,
 )
 from dal_nlp.ledger.ledger import Ledger
+from dal_nlp.measuring.design import draw
 from dal_nlp.models.trainer import Fit
 from dal_nlp.report import files as report
 from dal_nlp.report.tracking import Tracking, settings
@@ -101,6 +104,8 @@ class Session:
             if work.oracle.ahead and not self._state.queries:
                 self._choose(0)  # nobody waits for it once the audit sample is answered
             pending = self._ask(self._state.audit, None) if self._state.audit else []
+            if self._state.audit_grown and self._state.metrics and not pending:
+                self._measure_again(self._state.round - 1)
             if self._state.queries and self._state.query(self._state.round) is None:
                 self._ask([], None)  # corrections, also where no further question is to come
             stop = None
@@ -113,7 +118,10 @@ class Session:
                 self._choose(round)
                 pending = self._ask(self._state.queries[round].ids, round)
                 if not pending:
-                    self._evaluate(round, self._fit(round))
+                    done = self._fit(round)
+                    pending = self._draw_active(round)
+                    if not pending:
+                        self._evaluate(round, done)
             if stop and not (self._state.stopped and work.learner.is_finished(self._state.round - 1)):
                 self._finish(self._state.round - 1)
             if stop and self._state.stopped is None:
@@ -122,12 +130,44 @@ class Session:
             return self._result(folder, pending)
 
     def _draw_audit(self) -> None:
-        """Draw the audit sample, where there is no test set."""
-        if self.config.audit and self._state.audit is None:
-            rng = generator(self.config.seed, 0, "audit")
-            positions = self._work.candidates(0)
-            ids = self._work.ids(rng.permutation(positions)[: self.config.audit])
-            self._ledger.append(AuditEvent(ids=ids, texts=self._work.texts(ids)))
+        """Draw the audit sample, where there is no test set, or what is to be added to it; it never loses a text."""
+        there = self._state.audit
+        more = (self.config.audit or 0) - len(there or [])
+        if more <= 0 or self.config.audit_design == "active":
+            return
+        rng = generator(self.config.seed, len(there or []), "audit")
+        corpus = self._work.corpus
+        free = np.setdiff1d(np.arange(len(corpus)), corpus.find(sorted(self._state.ever_asked)))
+        ids = self._work.ids(rng.permutation(free)[:more])
+        left_out = len(corpus) - len(free) - len(there or [])
+        if there and left_out:
+            share = 100 * left_out / len(corpus)
+            self._work.note(
+                f"The audit sample grew by {counted(len(ids), 'text')} of those that nobody had been asked about; the "
+                f"{counted(left_out, 'text')} asked before ({share:.1f} % of the pool) could not be drawn any more."
+            )
+        if ids:
+            self._ledger.append(AuditEvent(ids=[*(there or []), *ids], texts=self._work.texts([*(there or []), *ids])))
+
+    def _draw_active(self, round: int) -> list[str]:
+        """Draw an active audit sample once a model can say where it may be wrong; return what of it is pending."""
+        if not self.config.audit or self.config.audit_design != "active":
+            return []
+        if self._state.audit is None:
+            rows = self._work.candidates(round + 1)
+            design = self._work.evaluation.active_design(rows, self.config.audit, round)
+            drawn = draw(design, generator(self.config.seed, 0, "audit"))
+            ids = self._work.ids(rows[drawn])
+            probabilities = design[drawn].tolist()
+            self._ledger.append(AuditEvent(ids=ids, texts=self._work.texts(ids), probabilities=probabilities))
+        return self._ask(self._state.audit or [], None)
+
+    @step("evaluating")
+    def _measure_again(self, round: int) -> None:
+        """Measure the last model on an audit sample that has grown."""
+        self._restore(round)
+        self._ledger.append(self._work.evaluation.measure_again(round))
+        self._progress.say(report.round_line(self._state))
 
     @step("choosing")
     def _choose(self, round: int) -> None:

@@ -102,7 +102,7 @@ def history_of(state: State, agreement: Agreement, further: Iterable[MetricsEven
 
 def scores(event: MetricsEvent) -> Mapping[str, float]:
     """Return the scores that rules may read: those of the validation file, else of where the run is measured."""
-    return event.validation or event.values
+    return event.validation or event.best
 
 
 def _reads_test(event: MetricsEvent) -> bool:

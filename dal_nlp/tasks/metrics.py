@@ -13,6 +13,7 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dal_nlp.core.answer_format import AgreementMeasure
 from dal_nlp.tasks.rouge import rouge as rouge
@@ -79,6 +80,7 @@ def paired_difference(
     targets: Sequence[Any],
     rng: np.random.Generator,
     n: int = 500,
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[float, float, float]:
     """Return by how much the second predictions score above the first, and its 95 % bootstrap interval, paired.
 
@@ -89,13 +91,20 @@ def paired_difference(
         targets: (N,).
         rng: Draws the examples of each resample, the same for both.
         n: Resamples.
+        weights: (N,) of the examples, adding up to 1; even ones if left out.
     """
     differences = []
     for _ in range(n):
-        drawn = rng.integers(len(targets), size=len(targets))
+        drawn = (
+            rng.integers(len(targets), size=len(targets))
+            if weights is None
+            else rng.choice(len(targets), size=len(targets), p=weights)
+        )
         sides = [[side[i] for i in drawn] for side in (first, second, targets)]
         differences.append(score(sides[1], sides[2]) - score(sides[0], sides[2]))
     low, high = np.quantile(differences, [0.025, 0.975])
+    if weights is not None:
+        return float(np.mean(differences)), float(low), float(high)
     return score(second, targets) - score(first, targets), float(low), float(high)
 
 

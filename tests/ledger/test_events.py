@@ -30,6 +30,7 @@ LEAST: dict[str, dict[str, object]] = {
     "channel": {"oracle": "label-studio", "url": "http://x", "project": 4},
     "pseudo": {"round": 1, "ids": ["a"], "targets": ["p"], "weight": 0.5},
     "metrics": {"round": 0, "labels": 4, "values": {"accuracy": 0.5}, "loss": 0.25, "rules": [{"rule": "stable"}]},
+    "remeasured": {"round": 0, "on": "audit", "size": 4, "values": {"accuracy": 0.5}},
     "finished": {"round": 0, "labels": 4, "values": {"accuracy": 0.5}},
     "trace": {"round": 0, "rules": []},
     "note": {"text": "x"},

@@ -1,0 +1,1 @@
+"""How good a model is, from few labels: powered estimates, designs of samples, and bounds that hold with a chance."""
