@@ -114,7 +114,8 @@ def _sentence(found: "Plan", precision: float) -> str:
     if found.promise is None:
         return (
             f"No threshold can be promised a precision of {precision:g} on {measured}: all rows go to "
-            "people. A larger --audit or --validation, or a lower --precision, would help."
+            "people. The same run with a larger --audit, a --validation, or a lower --precision would help; --error "
+            "asks people as it goes."
         )
     it, (low, high), (least, most) = found.promise, found.promise.precision_interval, found.promise.coverage_interval
     return (

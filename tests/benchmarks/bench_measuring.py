@@ -37,7 +37,7 @@ ERRORS = (0.02, 0.05, 0.1)
 
 def read(data: Path, name: str) -> list[dict[str, Any]]:
     """Return rows of a set, at most ``POOL``, with ids of their own."""
-    rows = [json.loads(line) for line in (data / name / "train.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in (data / name / "train.jsonl").open(encoding="utf-8")]
     randomness.Random(0).shuffle(rows)
     kept = ({"text": row["text"], "label": row["label"], "llm": row.get("llm_label")} for row in rows[:POOL])
     return [{"id": str(i), **row} for i, row in enumerate(kept)]

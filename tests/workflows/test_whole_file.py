@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from dal_nlp import RunConfig, Session
+from dal_nlp.annotation.answer_store import open_answer_store
 from dal_nlp.core.errors import UserError
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.workflows.active_test import active_test
 from dal_nlp.workflows.whole_file import label_file
+from dal_nlp_cli.main import app
 from tests import tiny
 from tests.tiny import write
 from tests.waiting_runs import fill
@@ -152,3 +155,36 @@ def test_a_test_waits_for_sheets(finished: Path, tmp_path: Path) -> None:
     assert active_test(finished, source, 20, tmp_path / "out").scores["accuracy"].value >= 0
     with pytest.raises(UserError, match="choose another --out"):
         active_test(finished, source, 30, tmp_path / "out")
+
+
+def test_the_commands_say_what_will_be_and_what_waits(finished: Path, tmp_path: Path) -> None:
+    source, out = write(tmp_path / "new.jsonl", new_rows(100)), str(tmp_path / "out")
+    words = ["autolabel", str(finished), source, "--error", "0.4", "--draws", "20", "--out", out]
+    waits = CliRunner().invoke(app, words)
+    assert waits.exit_code == 3 and "Nothing is labeled yet" in waits.output
+    ends = CliRunner().invoke(app, [*words[:-1], f"{out}-2", "--oracle", "labeled-file"])
+    assert ends.exit_code == 0 and "by the model" in ends.output and "labeled.csv" in ends.output
+    assert CliRunner().invoke(app, [*words, "--precision", "0.9"]).exit_code == 2
+    words = ["test", str(finished), source, "--budget", "20", "--oracle", "labeled-file", "--out", f"{out}-3"]
+    tested = CliRunner().invoke(app, words)
+    assert tested.exit_code == 0 and "a uniform sample would have taken" in tested.output
+
+
+def test_people_answer_in_the_folder_as_in_a_run_and_nothing_trains_there(finished: Path, tmp_path: Path) -> None:
+    rows = new_rows(100)
+    source, out, truth = (
+        write(tmp_path / "new.jsonl", rows),
+        tmp_path / "out",
+        {row["id"]: row["label"] for row in rows},
+    )
+    label_file(finished, source, 0.4, out, draws=20)
+    with open_answer_store(out) as desk:
+        waiting = desk.queue("anna")
+        assert len(waiting) == 20
+        for id in waiting:
+            desk.write(desk.read(id, truth[id], desk.origin("anna", "terminal")))
+    found = label_file(finished, source, 0.4, out, draws=20)
+    assert found.cut is not None and found.people >= 20
+    config = RunConfig.load(flags={"task": "sentiment", "data": source, "out": str(out)})
+    with pytest.raises(UserError, match="questions about a file"):
+        Session(config).run()
