@@ -49,8 +49,9 @@ def annotate(
     if not (folder / "ledger.jsonl").is_file():
         raise UserError(f"{folder} is not a run folder: start one with `dal-nlp run --oracle file --out {folder}`.")
     with Ledger(folder, GONE) as ledger, _listen(host, port) as listening:
-        config = RunConfig.load(folder / "config.yaml", {"out": str(folder)})
-        if config.oracle != "file":
+        asks_only = ledger.state.inquiry is not None  # about a file: nothing is trained there
+        config = None if asks_only else RunConfig.load(folder / "config.yaml", {"out": str(folder)})
+        if config is not None and config.oracle != "file":
             raise UserError(
                 f"{folder} is answered by {config.oracle}: let people answer with `dal-nlp run --config "
                 f"{folder / 'config.yaml'} --out {folder} --oracle file` first."
@@ -63,7 +64,9 @@ def annotate(
                 f"Warning: whoever can reach {host}:{here} and has the link can read the texts and answer, and the "
                 "connection is not encrypted."
             )
-        training = Training(room, config, config.query_size * 5 if ahead is None else ahead)
+        training = None
+        if config is not None:
+            training = Training(room, config, config.query_size * 5 if ahead is None else ahead)
         try:
             name = socket.gethostname() if host in EVERYWHERE else host
             shown = f"[{name}]" if ":" in name else name
@@ -72,7 +75,8 @@ def annotate(
         except KeyboardInterrupt:
             pass  # how a page ends
         finally:
-            training.stop()
+            if training is not None:
+                training.stop()
         waiting, stopped, late = len(ledger.state.waiting), ledger.state.stopped, len(ledger.state.late)
     if stopped:
         say(f"Finished: {stopped}. The report: {folder / 'report.html'}")

@@ -1,5 +1,6 @@
 """``dal-nlp autolabel``: the labels nobody has to buy."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.text import counted
-from dal_nlp_cli.command import Debug, Encoding, Folder, IdColumn, Quiet, Quoting, Source, TextColumn, Trust
+from dal_nlp_cli.command import PENDING, Debug, Encoding, Folder, IdColumn, Quiet, Quoting, Source, TextColumn, Trust
 from dal_nlp_cli.terminal import names, progress, say
 
 if TYPE_CHECKING:
@@ -18,8 +19,20 @@ def autolabel(
     folder: Folder,
     source: Source,
     precision: Annotated[
-        float, typer.Option(metavar="P", help="Share of the model's own labels that have to be right.")
-    ] = 0.95,
+        float | None,
+        typer.Option(metavar="P", help="Share of the model's own labels that have to be right. Default: 0.95."),
+    ] = None,
+    error: Annotated[
+        float | None,
+        typer.Option(metavar="E", help="Most wrong answers in the whole file, 95 % sure, in place of --precision."),
+    ] = None,
+    oracle: Annotated[
+        str, typer.Option(metavar="NAME", help="With --error: who answers; file (sheets), label-studio, ...")
+    ] = "file",
+    draws: Annotated[
+        int | None,
+        typer.Option(metavar="M", help="With --error: random texts that measure. Default: 236 for 0.05."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where the files go. Default: autolabel/ in the run folder."),
@@ -45,7 +58,16 @@ def autolabel(
     The threshold is fitted on labeled rows that did not train: --validation, or the run's own validation file or audit
     sample. What is promised is said first. For questions and summaries nothing is promised: all rows are ranked, the
     least sure first.
+
+    With --error, people answer random texts first, then what the model may not; the same command goes on with it.
     """
+    if error is not None:
+        if precision is not None:
+            raise UserError("--error promises the whole file, and --precision the model's part: give one of the two.")
+        own = names(text_column), id_column, encoding, quoting, label_column
+        _whole_file(folder, source, error, out, oracle, draws, quiet, own)
+        return
+    precision = 0.95 if precision is None else precision
     if not 0 < precision < 1:
         raise UserError(f"--precision {precision:g} cannot be promised: give a number between 0 and 1, such as 0.95.")
     from dal_nlp.workflows.autolabel import plan, write
@@ -61,6 +83,29 @@ def autolabel(
         say(f"{rejected}: {counted(len(found.rejected), 'row')} with nothing to label, or labeled already")
 
 
+def _whole_file(
+    folder: Path,
+    source: str,
+    error: float,
+    out: Path | None,
+    oracle: str,
+    draws: int | None,
+    quiet: bool,
+    own: tuple[Sequence[str] | None, str | None, str | None, str | None, str | None],
+) -> None:
+    """Label a whole file at a stated error."""
+    from dal_nlp.workflows.whole_file import label_file
+
+    place = out or folder / "whole-file"
+    found = label_file(folder, source, error, place, oracle, draws, progress(quiet), *own, told=say)
+    for remark in found.remarks:
+        say(remark)
+    if found.cut is not None:
+        say(f"{place}: labeled.csv, people.csv ({found.pending:,} still to be answered) and rejected.csv")
+    if found.pending:
+        raise typer.Exit(PENDING)
+
+
 def _sentence(found: "Plan", precision: float) -> str:
     """Say what the labels will be worth."""
     if not found.classes:
@@ -69,7 +114,8 @@ def _sentence(found: "Plan", precision: float) -> str:
     if found.promise is None:
         return (
             f"No threshold can be promised a precision of {precision:g} on {measured}: all rows go to "
-            "people. A larger --audit or --validation, or a lower --precision, would help."
+            "people. The same run with a larger --audit, a --validation, or a lower --precision would help; --error "
+            "asks people as it goes."
         )
     it, (low, high), (least, most) = found.promise, found.promise.precision_interval, found.promise.coverage_interval
     return (

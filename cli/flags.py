@@ -163,6 +163,9 @@ class Flags:
     audit: Annotated[
         int | None, flag(_LABELS, "N", "Random labels that measure, without a test set.", "100, with --test 0")
     ] = None
+    audit_design: Annotated[
+        str | None, flag(_LABELS, "HOW", "active: drawn after round 0, rather where the model may err.", "uniform")
+    ] = None
     out: Annotated[str | None, flag(_RUN, "DIR", "The run folder.", "runs/TASK-N")] = None
     track: Annotated[
         str | None, flag(_RUN, "NAME", "Tell a tracker of each round: tensorboard, wandb, mlflow, ...", "none")

@@ -12,6 +12,7 @@ import typer
 
 from dal_nlp.core.distributed import end_with
 from dal_nlp.core.progress import heed_ctrl_c
+from dal_nlp_cli.active_test import test
 from dal_nlp_cli.agreement import agreement
 from dal_nlp_cli.annotate import annotate
 from dal_nlp_cli.autolabel import autolabel
@@ -41,7 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_WITH_MODELS = (run, compare, check, init, status, report, repair, predict, autolabel, strategies)
+_WITH_MODELS = (run, compare, check, init, status, report, repair, predict, autolabel, test, strategies)
 _WITH_PEOPLE = (label, annotate, relabel, log, agreement, suspects, export, ingest)
 for command in (*_WITH_MODELS, *_WITH_PEOPLE):
     app.command(cls=Command)(command)

@@ -23,7 +23,7 @@ from dal_nlp.ledger.measured_events import FinishedEvent, MetricsEvent, Remeasur
 
 __all__ = [
     "EVENTS", "FORMAT", "AnswerEvent", "AuditEvent", "ChannelEvent", "ConfigEvent", "Event",
-    "FinishedEvent", "LabelEvent", "MetricsEvent", "NoteEvent", "OpinionEvent", "PoolEvent",
+    "FinishedEvent", "InquiryEvent", "LabelEvent", "MetricsEvent", "NoteEvent", "OpinionEvent", "PoolEvent",
     "PseudoLabelsEvent", "QueryEvent", "RemainderEvent", "RemeasuredEvent", "RemovedEvent", "SkipEvent",
     "StoppedEvent", "SuspectsEvent", "TraceEvent", "answer_key", "read_event",
 ]  # fmt: skip
@@ -84,6 +84,24 @@ class AuditEvent(Event):
     ids: list[str]
     texts: list[str] = field(default_factory=list)
     probabilities: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InquiryEvent(Event):
+    """What the questions of a folder are for that trains nothing: a file at a stated error, or the test of a model.
+
+    Attributes:
+        purpose: "error" or "test".
+        answers: Stands for what the model says of each text; other answers would make another inquiry.
+        size: How many answers measure.
+        error: Most share of wrong answers in the whole file; 0 for a test.
+    """
+
+    name = "inquiry"
+    purpose: str
+    answers: str
+    size: int
+    error: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,6 +247,7 @@ EVENTS: Mapping[str, type[Event]] = {
         ConfigEvent,
         PoolEvent,
         AuditEvent,
+        InquiryEvent,
         QueryEvent,
         RemainderEvent,
         LabelEvent,

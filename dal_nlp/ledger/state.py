@@ -17,6 +17,7 @@ from dal_nlp.ledger.events import (
     ConfigEvent,
     Event,
     FinishedEvent,
+    InquiryEvent,
     LabelEvent,
     MetricsEvent,
     NoteEvent,
@@ -55,6 +56,7 @@ class State:
     audit_texts: list[str] = field(default_factory=list)
     audit_probabilities: dict[str, float] = field(default_factory=dict)  # by id; empty for a uniform sample
     audit_grown: bool = False  # since the last numbers
+    inquiry: InquiryEvent | None = None  # in folders of questions about a file
     queries: list[QueryEvent] = field(default_factory=list)
     remainders: dict[int, RemainderEvent] = field(default_factory=dict)  # by round
     answers: dict[str, Target] = field(default_factory=dict)  # by id, audit and queries together
@@ -190,6 +192,8 @@ class State:
                 self._go_on()
             case AuditEvent():
                 self._sample(event)
+            case InquiryEvent():
+                self.inquiry = event
             case RemainderEvent():
                 self._prefetch(event)
             case QueryEvent():

@@ -94,6 +94,8 @@ class Session:
         with ExitStack() as opened:
             self._ledger = opened.enter_context(self._given_ledger or Ledger(folder, GONE))
             self._state = self._ledger.state
+            if self._state.inquiry is not None:
+                raise UserError(f"{folder} holds questions about a file, and no run: choose another --out.")
             self.config = continued(self.config, self._state.config)
             sweep_folder(folder)
             if self._on_event is not None and is_main():

@@ -185,11 +185,16 @@ def _known(run: Run, validation: str | None, label_column: str | None) -> list[K
         for label in {str(target) for _, target in known}.difference(run.task.labels):
             raise UserError(f"{file} has the label {label!r}, which the run does not know: leave such rows out.")
         return known
+    if state.audit_probabilities:
+        raise UserError(
+            "The audit sample was drawn rather where the model may err, so a threshold for --precision cannot be "
+            "fitted to it: give --validation FILE, or --error for the whole file."
+        )
     audit = Answers({id: state.answers[id] for id in state.audit or [] if id in state.answers})
     if not audit or config.data is None:
         raise UserError(
             "There is nothing to measure the model's confidence on, as the test set is not for that: give --validation "
-            "FILE with labeled rows that were not trained on."
+            "FILE with labeled rows that were not trained on, or --error, which asks people."
         )
     return list(_answered(run, config, config.data, audit))
 

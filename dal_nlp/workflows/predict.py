@@ -1,5 +1,6 @@
 """What the model of a run says about new texts."""
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -16,7 +17,7 @@ from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Prediction, Task
 from dal_nlp.data.examples import Answers, Example, Reader, context_of
-from dal_nlp.learners.head_checkpoint import load_whole
+from dal_nlp.learners.stored_layer import StoredLayer, has_layer
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State, stored_settings
 from dal_nlp.models.mc_dropout import make_draws
@@ -101,22 +102,43 @@ class Run:
     def load(self) -> nn.Module:
         """Load the model of the last round."""
         place = model_folder(self.folder)
-        if (place / "config.json").is_file():
-            self.task.tokenizer = load_tokenizer(str(place))  # which loading the model reads
-            model = self.task.load(str(place))
-        else:  # the checkpoint of a layer: a run with a frozen encoder that has not ended
-            source = resolve(self.config.model, self.progress, self.config.revision)
-            self.task.tokenizer = load_tokenizer(source)
-            model = load_whole(source, place, self.task, self.config)
-        loaded: nn.Module = model.to(process_state().device)
-        return loaded
+        tuned = self.state.finished is not None and self.state.finished.kept
+        if has_layer(self.config, place) and not tuned:  # what the cache holds of its texts is not computed again
+            source = self._encoder(place)
+            if source is not None:
+                self.task.tokenizer = load_tokenizer(source)
+                return StoredLayer(self.config, self.task, source, place, self.progress)
+        self.task.tokenizer = load_tokenizer(str(place))  # which loading the model reads
+        model: nn.Module = self.task.load(str(place)).to(process_state().device)
+        return model
+
+    def _encoder(self, place: Path) -> str | None:
+        """Return the encoder that the run has trained on; None where it has gone and ``place`` holds a copy."""
+        try:
+            return resolve(self.config.model, self.progress, self.config.revision)
+        except UserError:
+            if (place / "config.json").is_file():
+                return None
+            raise
+
+    def answers(self, model: nn.Module, examples: Sequence[Mapping[str, Any]]) -> list[Prediction]:
+        """Return a model's answer to each example; a text that stands there several times is read once."""
+        keys = [self.task.show(example) for example in examples]
+        first = {key: place for place, key in reversed(list(enumerate(keys)))}
+        kept = sorted(first.values())
+        found = self.pool(model, [examples[place] for place in kept]).predict() if kept else []
+        by_place = dict(zip(kept, found, strict=True))
+        return [by_place[first[key]] for key in keys]
 
     def pool(self, model: nn.Module, examples: Sequence[Mapping[str, Any]]) -> Pool:
         """Return examples, each with its id and fields, under a model; what should be known of them is said."""
         columns = {name: [row[name] for row in examples] for name in examples[0]}
-        data = Dataset.from_dict({**columns, **self.task.encode(columns)})
+        features = self.task.encode(columns)
+        data = Dataset.from_dict({**columns, **features})
         for remark in self.task.remarks({"rows": data}):
             self.progress.say(remark)
+        if isinstance(model, StoredLayer):
+            return model.pool(data, list(features), Path(tempfile.gettempdir()))
         draws = make_draws(self.config.draws, self.config.seed, 0)
         return Pool(data, model, self.task, draws, self.config.scoring, progress=self.progress)
 
@@ -178,7 +200,7 @@ def _answers(examples: Iterator[Example], model: nn.Module, run: Run, beside: Se
     """Yield the rows, a chunk of them in memory at a time."""
     while chunk := list(islice(examples, CHUNK)):
         full = [{"id": example.id, **example.fields} for example in chunk if example.fields is not None]
-        answers = iter(run.pool(model, full).predict() if full else [])
+        answers = iter(run.answers(model, full))
         for example in chunk:
             if example.fields is None:
                 yield Row(example.id, "", None, run.task.details(None), dict.fromkeys(beside, ""))

@@ -1,0 +1,190 @@
+"""A file at a stated error: who labels what, what is said before, resuming, and where every row goes."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from dal_nlp import RunConfig, Session
+from dal_nlp.annotation.answer_store import open_answer_store
+from dal_nlp.core.errors import UserError
+from dal_nlp.ledger.ledger import read_state
+from dal_nlp.workflows.active_test import active_test
+from dal_nlp.workflows.whole_file import label_file
+from dal_nlp_cli.main import app
+from tests import tiny
+from tests.tiny import write
+from tests.waiting_runs import fill
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole-file")
+    values: dict[str, Any] = {
+        "task": "sentiment",
+        "data": write(folder / "pool.jsonl", tiny.sentences(150)),
+        "model": tiny.save_model(folder / "model"),
+        "out": str(folder / "run"),
+        "cache": str(folder / "features"),
+        "initial": 60,
+        "rounds": 0,
+        "audit": 20,
+        "training": {"mode": "head"},
+    }
+    return Session(RunConfig.load(flags=values)).run().folder
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def new_rows(n: int = 400) -> list[dict[str, str]]:
+    return [{**row, "id": f"new {row['id']}"} for row in tiny.sentences(n, seed=7)]
+
+
+def test_a_file_ends_labeled_by_the_model_and_by_people(finished: Path, tmp_path: Path) -> None:
+    rows = new_rows()
+    source = write(tmp_path / "new.jsonl", rows)
+    said: list[str] = []
+    found = label_file(finished, source, 0.4, tmp_path / "out", "labeled-file", draws=40, told=said.append)
+    assert found.cut is not None and found.machine > 0 and found.people >= 40 and found.pending == 0
+    assert found.texts == found.machine + found.people + found.known
+    (sentence,) = said
+    assert f"{found.machine:,} by the model, {found.people:,} by people" in sentence and "95 % sure" in sentence
+    labeled = rows_of(tmp_path / "out" / "labeled.csv")
+    assert [row["id"] for row in labeled] == [row["id"] for row in rows]
+    truth = {row["id"]: row["label"] for row in rows}
+    assert all(row["label"] == truth[row["id"]] for row in labeled if row["by"] == "people")
+    wrong = sum(row["label"] != truth[row["id"]] for row in labeled)
+    assert wrong / len(rows) <= 0.4
+    texts = {row["text"] for row in labeled if row["by"] == "model"}
+    assert len(texts) == found.machine
+    assert rows_of(tmp_path / "out" / "people.csv") == []
+
+
+def test_nothing_is_labeled_before_people_have_answered_and_the_same_call_goes_on(
+    finished: Path, tmp_path: Path
+) -> None:
+    rows = [*new_rows(120), {"id": "e", "text": " ", "label": ""}]
+    rows.append({**rows[0], "id": "again"})
+    source = write(tmp_path / "new.jsonl", rows)
+    out, said = tmp_path / "out", list[str]()
+
+    def call() -> Any:
+        return label_file(finished, source, 0.4, out, draws=20, told=said.append)
+
+    first = call()
+    assert first.cut is None and first.pending == 20 and "Nothing is labeled yet" in said[-1]
+    assert not (out / "labeled.csv").exists() and any("audit.csv" in remark for remark in first.remarks)
+    assert call().pending == 20
+    truth = {row["id"]: row["label"] for row in rows}
+    fill(out / "queries" / "audit.csv", truth)
+    second = call()
+    assert second.cut is not None
+    done, people = rows_of(out / "labeled.csv"), rows_of(out / "people.csv")
+    rejected = rows_of(out / "rejected.csv")
+    assert sorted(row["id"] for row in [*done, *people, *rejected]) == sorted(row["id"] for row in rows)
+    assert [row["id"] for row in rejected] == ["e"]
+    confidence = [float(row["confidence"]) for row in people]
+    assert confidence == sorted(confidence)
+    if second.pending:
+        assert second.pending == len({row["text"] for row in people})
+        fill(out / "queries" / "round-000.csv", truth)
+    third = call()
+    assert third.pending == 0 and rows_of(out / "people.csv") == []
+    by_text = {row["text"]: row["label"] for row in rows_of(out / "labeled.csv")}
+    assert all(by_text[row["text"]] == row["label"] for row in rows_of(out / "labeled.csv"))
+    with pytest.raises(UserError, match="choose another --out"):
+        label_file(finished, source, 0.3, out, draws=20)
+
+
+def test_a_promise_takes_a_number_of_answers(finished: Path, tmp_path: Path) -> None:
+    source = write(tmp_path / "new.jsonl", new_rows(80))
+    with pytest.raises(UserError, match="at least 59 known answers"):
+        label_file(finished, source, 0.05, tmp_path / "out", draws=58)
+    with pytest.raises(UserError, match="no share"):
+        label_file(finished, source, 1.0, tmp_path / "out")
+
+
+def test_what_people_have_labeled_in_the_run_stays(finished: Path, tmp_path: Path) -> None:
+    state = read_state(finished)
+    found = label_file(
+        finished, write(tmp_path / "pool.jsonl", tiny.sentences(150)), 0.4, tmp_path / "out", "labeled-file", draws=20
+    )
+    assert found.known == len(state.answers)
+    own = read_state(tmp_path / "out")
+    assert not set(own.audit or []) & set(state.answers)
+
+
+def test_the_encoder_is_not_asked_twice_about_a_text(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path / "new.jsonl", new_rows(60))
+    label_file(finished, source, 0.4, tmp_path / "one", "labeled-file", draws=20)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the encoder was loaded")
+
+    monkeypatch.setattr("dal_nlp.learners.feature_cache.load_encoder", refuse)
+    label_file(finished, source, 0.4, tmp_path / "two", "labeled-file", draws=20)
+
+
+@pytest.mark.parametrize("of", [lambda run: run, lambda run: run / "model"], ids=["run", "classifier"])
+def test_a_model_is_tested_from_few_answers(finished: Path, tmp_path: Path, of: Callable[[Path], Path]) -> None:
+    rows = new_rows(600)
+    source = write(tmp_path / "new.jsonl", rows)
+    found = active_test(of(finished), source, 80, tmp_path / "out", "labeled-file")
+    assert found.pending == 0 and found.answered in (80, 81)
+    state = read_state(tmp_path / "out")
+    assert len(set(state.audit_probabilities.values())) > 2
+    whole = active_test(of(finished), source, 600, tmp_path / "whole", "labeled-file").scores["accuracy"]
+    few = found.scores["accuracy"]
+    assert few.low <= whole.value <= few.high
+    assert few.worth > 0 and set(found.scores) == {"accuracy", "macro_f1"}
+
+
+def test_a_test_waits_for_sheets(finished: Path, tmp_path: Path) -> None:
+    source = write(tmp_path / "new.jsonl", new_rows(100))
+    found = active_test(finished, source, 20, tmp_path / "out")
+    assert found.scores == {} and found.pending == 20
+    fill(tmp_path / "out" / "queries" / "audit.csv", {row["id"]: row["label"] for row in new_rows(100)})
+    assert active_test(finished, source, 20, tmp_path / "out").scores["accuracy"].value >= 0
+    with pytest.raises(UserError, match="choose another --out"):
+        active_test(finished, source, 30, tmp_path / "out")
+
+
+def test_the_commands_say_what_will_be_and_what_waits(finished: Path, tmp_path: Path) -> None:
+    source, out = write(tmp_path / "new.jsonl", new_rows(100)), str(tmp_path / "out")
+    words = ["autolabel", str(finished), source, "--error", "0.4", "--draws", "20", "--out", out]
+    waits = CliRunner().invoke(app, words)
+    assert waits.exit_code == 3 and "Nothing is labeled yet" in waits.output
+    ends = CliRunner().invoke(app, [*words[:-1], f"{out}-2", "--oracle", "labeled-file"])
+    assert ends.exit_code == 0 and "by the model" in ends.output and "labeled.csv" in ends.output
+    assert CliRunner().invoke(app, [*words, "--precision", "0.9"]).exit_code == 2
+    words = ["test", str(finished), source, "--budget", "20", "--oracle", "labeled-file", "--out", f"{out}-3"]
+    tested = CliRunner().invoke(app, words)
+    assert tested.exit_code == 0 and "a uniform sample would have taken" in tested.output
+
+
+def test_people_answer_in_the_folder_as_in_a_run_and_nothing_trains_there(finished: Path, tmp_path: Path) -> None:
+    rows = new_rows(100)
+    source, out, truth = (
+        write(tmp_path / "new.jsonl", rows),
+        tmp_path / "out",
+        {row["id"]: row["label"] for row in rows},
+    )
+    label_file(finished, source, 0.4, out, draws=20)
+    with open_answer_store(out) as desk:
+        waiting = desk.queue("anna")
+        assert len(waiting) == 20
+        for id in waiting:
+            desk.write(desk.read(id, truth[id], desk.origin("anna", "terminal")))
+    found = label_file(finished, source, 0.4, out, draws=20)
+    assert found.cut is not None and found.people >= 20
+    config = RunConfig.load(flags={"task": "sentiment", "data": source, "out": str(out)})
+    with pytest.raises(UserError, match="questions about a file"):
+        Session(config).run()
