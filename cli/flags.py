@@ -41,7 +41,12 @@ class Flags:
 
     task: Annotated[
         str | None,
-        flag(_RUN, "NAME", "sentiment, classification, qa, summarization, or module:Class.", "that of --config"),
+        flag(
+            _RUN,
+            "NAME",
+            "sentiment, classification, multilabel, qa, summarization, or module:Class.",
+            "that of --config",
+        ),
     ] = None
     data: Annotated[
         str | None, flag(_DATA, "POOL", "The pool: a file, Arrow folder or Hub name.", "the demonstration")
@@ -58,6 +63,12 @@ class Flags:
     ] = None
     label_column: Annotated[
         str | None, flag(_DATA, "NAME", "Column of the answers (in qa: answers; in summarization: summary).", "label")
+    ] = None
+    label_separator: Annotated[
+        str | None, flag(_DATA, "TEXT", "What stands between labels in a cell (multilabel).", "|")
+    ] = None
+    label_columns: Annotated[
+        str | None, flag(_DATA, "A,B,C", "A column of 0 and 1 for each label (multilabel).", "one column of labels")
     ] = None
     id_column: Annotated[
         str | None, flag(_DATA, "NAME", "Column of stable ids, or none.", "id, else a hash of the text")
@@ -173,6 +184,9 @@ class Flags:
         given = {field.name: vars(self)[field.name] for field in fields(Flags) if field.name not in _OF_THE_COMMAND}
         if self.train is not None:
             given["training"] = {"mode": self.train}
+        own = {"label_separator": self.label_separator, "label_columns": self.label_columns}
+        if any(value is not None for value in own.values()):
+            given["task_options"] = {name: value for name, value in own.items() if value is not None}
         if self.prior is not None:
             given["head"] = {"prior": self.prior}
         if self.describe is not None:
