@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from dal_nlp.session.config import RunConfig
 
 #: Flags that are no keys of ``RunConfig``.
-_OF_THE_COMMAND = ("config", "settings", "quiet", "trust", "debug", "train", "prior", "describe")
+_OF_THE_COMMAND = (
+    "config",
+    "settings",
+    "quiet",
+    "trust",
+    "debug",
+    "train",
+    "prior",
+    "describe",
+    "label_separator",
+    "label_columns",
+)
 
 
 def flag(panel: str, metavar: str, help: str, default: str, *names: str) -> Any:

@@ -176,14 +176,15 @@ class MultiLabel(Classification):
         """Say what thresholds are fitted on, beside what becomes of long texts."""
         if "pool" not in data:
             return super().remarks(data)
-        where = (
-            f"are fitted on {self.fitted_on}" if self.fitted_on else "are .5, as there is no --validation or --audit"
-        )
-        also = ", which measures too, so that scores are a little high" if self._measures_too(data) else ""
-        return [*super().remarks(data), f"The thresholds from which on labels are given {where}{also}."]
-
-    def _measures_too(self, data: Mapping[str, Dataset]) -> bool:
-        return bool(self.fitted_on) and "test" not in data
+        if not self.fitted_on:
+            said = (
+                "The thresholds from which on labels are given are .5: with --validation FILE or --audit N they are "
+                "fitted, by which rare labels are found more often."
+            )
+        else:
+            too = "" if "test" in data else ", which measures too, so that scores are a little high"
+            said = f"The thresholds from which on labels are given are fitted on {self.fitted_on}{too}."
+        return [*super().remarks(data), said]
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pad to the longest text of the batch; labels are (B, F), 1 or 0."""
