@@ -111,6 +111,15 @@ def _sentence(found: "Plan", precision: float) -> str:
     if not found.classes:
         return "Answers in words come without a promise: every row is for people to look at, with a suggestion."
     measured = counted(found.measured, "known answer")
+    promised = [(label, it) for label, it in found.by_label.items() if it is not None]
+    if promised:
+        shown = "; ".join(f"{label} from {it.threshold:.3f} on ({it.precision:.3f})" for label, it in promised)
+        return (
+            f"Labels that the model may give, each above a threshold of its own, with its precision on {measured}: "
+            f"{shown}. The other {len(found.by_label) - len(promised)} of {counted(len(found.by_label), 'label')} "
+            f"cannot be promised. A precision of {precision:g} holds for each with a chance of 95 %. Rows with another "
+            "label, or without any, go to people."
+        )
     if found.promise is None:
         return (
             f"No threshold can be promised a precision of {precision:g} on {measured}: all rows go to "

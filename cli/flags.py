@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from dal_nlp.session.config import RunConfig
 
 #: Flags that are no keys of ``RunConfig``.
-_OF_THE_COMMAND = ("config", "settings", "quiet", "trust", "debug", "train", "prior", "describe")
+_OF_THE_COMMAND = (
+    "config",
+    "settings",
+    "quiet",
+    "trust",
+    "debug",
+    "train",
+    "prior",
+    "describe",
+    "label_separator",
+    "label_columns",
+)
 
 
 def flag(panel: str, metavar: str, help: str, default: str, *names: str) -> Any:
@@ -41,7 +52,12 @@ class Flags:
 
     task: Annotated[
         str | None,
-        flag(_RUN, "NAME", "sentiment, classification, qa, summarization, or module:Class.", "that of --config"),
+        flag(
+            _RUN,
+            "NAME",
+            "sentiment, classification, multilabel, qa, summarization, or module:Class.",
+            "that of --config",
+        ),
     ] = None
     data: Annotated[
         str | None, flag(_DATA, "POOL", "The pool: a file, Arrow folder or Hub name.", "the demonstration")
@@ -58,6 +74,12 @@ class Flags:
     ] = None
     label_column: Annotated[
         str | None, flag(_DATA, "NAME", "Column of the answers (in qa: answers; in summarization: summary).", "label")
+    ] = None
+    label_separator: Annotated[
+        str | None, flag(_DATA, "TEXT", "What stands between labels in a cell (multilabel).", "|")
+    ] = None
+    label_columns: Annotated[
+        str | None, flag(_DATA, "A,B,C", "A column of 0 and 1 for each label (multilabel).", "one column of labels")
     ] = None
     id_column: Annotated[
         str | None, flag(_DATA, "NAME", "Column of stable ids, or none.", "id, else a hash of the text")
@@ -190,6 +212,9 @@ class Flags:
         given["metrics"] = self.metrics or None
         if self.train is not None:
             given["training"] = {"mode": self.train}
+        own = {"label_separator": self.label_separator, "label_columns": self.label_columns}
+        if any(value is not None for value in own.values()):
+            given["task_options"] = {name: value for name, value in own.items() if value is not None}
         if self.prior is not None:
             given["head"] = {"prior": self.prior}
         if self.describe is not None:

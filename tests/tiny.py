@@ -28,6 +28,7 @@ from dal_nlp.models.loss_prediction import LossHead
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.tasks.classification import Classification
+from dal_nlp.tasks.multilabel.multilabel import MultiLabel
 from dal_nlp.tasks.qa import ExtractiveQA, QAOptions
 from dal_nlp.tasks.summarization import Summarization, SummarizationOptions
 
@@ -313,6 +314,40 @@ def encoded(rows: list[dict[str, str]], of: Classification) -> Dataset:
         "pair": [None] * len(rows),
     }
     return Dataset.from_dict({**columns, **of.encode(columns)})
+
+
+def several_labels(n: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Rows with id, text and labels, of which a text has 0 to 3; words tell two of them."""
+    rows = [{**row, "labels": []} for row in sentences(n, seed)]
+    for i, row in enumerate(rows):
+        told = ["joy"] if row.pop("label") == "positive" else ["anger"]
+        row["labels"] = [] if i % 7 == 6 else sorted([*told, *(["fear"] if i % 3 == 0 else [])])
+    return rows
+
+
+def multilabel_task(**settings: Any) -> MultiLabel:
+    """The task of several labels a text with the tiny tokenizer."""
+    return MultiLabel(
+        label_column="labels", labels=["anger", "fear", "joy"], max_length=24, tokenizer=tokenizer(), **settings
+    )
+
+
+def multilabel_pool(n: int = 30, labeled: int = 6, batch_size: int = 8, k: int = 4) -> Pool:
+    """A pool of n texts with several labels under a random model, beside some labeled ones."""
+    of, model = multilabel_task(), classifier(3)
+    rows = several_labels(n + labeled)
+    columns: dict[str, list[Any]] = {
+        "id": [row["id"] for row in rows],
+        "target": [encode_target(row["labels"]) for row in rows],
+        "text": [row["text"] for row in rows],
+        "pair": [None] * len(rows),
+    }
+    examples = Dataset.from_dict({**columns, **of.encode(columns)})
+    scoring, kind = ScoringConfig(batch_size=batch_size), make_draws(DrawsConfig(k=k), seed=0, round=1)
+    known = Pool(examples.select(range(n, n + labeled)), model, of, kind, scoring) if labeled else None
+    return Pool(
+        examples.select(range(n)).remove_columns("target"), model, of, kind, scoring, known, companions=Beside()
+    )
 
 
 def pool(

@@ -13,20 +13,22 @@ from dal_nlp.session.loop import Result
 from tests import tiny
 from tests.tiny import write
 
-TASKS = ("sentiment", "qa", "summarization")
+TASKS = ("sentiment", "multilabel", "qa", "summarization")
 #: What each task calls the texts and the answer.
-COLUMNS = {"sentiment": "label", "qa": "answers", "summarization": "summary"}
+COLUMNS = {"sentiment": "label", "multilabel": "labels", "qa": "answers", "summarization": "summary"}
 
 
 def rows_of(task: str, n: int, seed: int = 0) -> list[dict[str, Any]]:
     """Rows with answers, as a file has them."""
     if task == "sentiment":
         return list(tiny.sentences(n, seed))
+    if task == "multilabel":
+        return tiny.several_labels(n, seed)
     return tiny.questions(n, seed, unanswerable=True) if task == "qa" else tiny.documents(n, seed)
 
 
 def save_model(task: str, folder: Path) -> str:
-    if task == "sentiment":
+    if task in ("sentiment", "multilabel"):
         return tiny.save_model(folder)
     if task == "summarization":
         return tiny.save_writer(folder)
@@ -77,7 +79,12 @@ def gold(task: str) -> dict[str, Any]:
 
 def typed(task: str) -> dict[str, str]:
     """What a person would type for the answers of the pool, by id."""
-    of = {"sentiment": tiny.task(), "qa": tiny.qa_task(unanswerable=True), "summarization": tiny.summary_task()}[task]
+    of = {
+        "sentiment": tiny.task(),
+        "multilabel": tiny.multilabel_task(),
+        "qa": tiny.qa_task(unanswerable=True),
+        "summarization": tiny.summary_task(),
+    }[task]
     return {str(row["id"]): of.answer_format.format_answer(row[COLUMNS[task]], row) for row in rows_of(task, 24)}
 
 

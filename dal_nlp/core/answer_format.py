@@ -1,5 +1,6 @@
 """The seam of an answer format: one object for each kind of answer, which everything that reads or writes one asks."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,9 +49,16 @@ class TerminalPrompt:
     offsets: bool = False
 
     def answer(self, typed: str) -> str:
-        """Return a line with the choices in place of their numbers."""
+        """Return a line with the choices in place of their numbers.
+
+        Numbers of several choices may also stand with blanks or commas between, or, of one digit each, with nothing.
+        """
         if not self.separator:
             return self.numbers.get(typed.strip(), typed)
+        words = re.split(rf"[\s,;{re.escape(self.separator)}]+", typed.strip())
+        for keys in (words, list("".join(words))):
+            if all(key in self.numbers for key in keys):
+                return self.separator.join(self.numbers[key] for key in keys)
         parts = [part.strip() for part in typed.split(self.separator)]
         return f"{self.separator} ".join(self.numbers.get(part, part) for part in parts)
 

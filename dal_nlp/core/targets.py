@@ -6,9 +6,17 @@ from typing import Any
 #: A JSON value. People read a text as it is, and of an object what it holds under "text" (see ``readable``).
 Target = Any
 
+#: What people read where a list of labels is empty.
+NO_LABEL = "none"
+
 
 def readable(target: Target) -> str:
-    """Return what people read of a target: of an object its "text", a list of which is several ways to say it."""
+    """Return what people read of a target: of an object its "text", a list of which is several ways to say it.
+
+    Of a list of labels these, with ``|`` between.
+    """
+    if isinstance(target, list) and all(isinstance(part, str) for part in target):
+        return " | ".join(target) or NO_LABEL
     texts = target.get("text") if isinstance(target, dict) else target
     if isinstance(texts, list):
         return " | ".join(dict.fromkeys(map(str, texts))) or "no answer"

@@ -45,6 +45,7 @@ class Capability(StrEnum):
     POOLED_OUTPUT = "pooled output"  # the output layer reads one vector for each example, so that it can train alone
     ANSWER_TEXTS = "answer texts"  # outcomes are answers in words
     GROUPS = "groups"  # examples belong together in groups
+    SEVERAL_LABELS = "several labels"  # any number of labels a text: factor i is label i of every example, yes or no
     GENERATED_TEXTS = "generated texts"  # the model writes its answers
     PREDICTED_LOSS = "predicted loss"
     MASKED_LM = "masked language model"

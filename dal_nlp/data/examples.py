@@ -140,9 +140,15 @@ class Reader:
     def _target(self, value: Any) -> str | None:
         """Return the answer in a cell as JSON text."""
         if self.classes and self.answer_column not in self.opened.classes:
-            value = label_of(value, self.classes)
+            value = self._named(value)
         target = self.task.read_target({self.answer_column: value})
         return None if target is None else encode_target(target)
+
+    def _named(self, value: Any) -> Any:
+        """Return a cell with names for class numbers; of a list each of its own."""
+        if isinstance(value, list):
+            return [label_of(one, self.classes) for one in value]
+        return label_of(value, self.classes)
 
     def whole_rows(self) -> Iterator[tuple[Example, dict[str, Any]]]:
         """Yield every example with all columns of its row; rows that cannot be read are passed over.
@@ -190,7 +196,7 @@ class Reader:
                 target = None
             else:
                 if self.classes and column not in self.opened.classes:
-                    row[column] = label_of(row[column], self.classes)
+                    row[column] = self._named(row[column])
                 target = self.task.read_target(row)
         except UnusableRow as error:
             return Example(number, _shown_id(row, self.config), 0, 0, None, None, _reason(error))

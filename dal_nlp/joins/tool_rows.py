@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import DataError, nearest
-from dal_nlp.core.task import Task
+from dal_nlp.core.task import Capability, Task
 from dal_nlp.joins.row_matching import texts_in
 from dal_nlp.readers.values import id_of, is_missing
 
@@ -95,7 +95,12 @@ class ToolRows:
             return
         by = next((str(row[name]) for name in self._signed if not is_missing(row.get(name))), "")
         for value, who in _values(row.get(self.answer_column)):
-            yield Given(_typed(value), who or by)
+            yield Given(_typed(value, self._of_nothing), who or by)
+
+    @property
+    def _of_nothing(self) -> str:
+        """What an empty list is, typed: an answer where a text may have no label, else none."""
+        return "[]" if Capability.SEVERAL_LABELS in self._task.capabilities else ""
 
     @cached_property
     def refused(self) -> int:
@@ -219,12 +224,14 @@ def _values(cell: Any) -> Iterator[tuple[Any, str]]:
             yield one["value"], "" if is_missing(one.get("user_id")) else str(one["user_id"])
 
 
-def _typed(value: Any) -> str:
-    """Return a value as it would be typed."""
+def _typed(value: Any, of_nothing: str) -> str:
+    """Return a value as it would be typed; an empty list is ``of_nothing``."""
     if isinstance(value, Mapping) and "answer_start" not in value:  # Label Studio keeps a control's value in an object
         value = next((value[name] for name in ("choices", "text") if name in value), value)
     if isinstance(value, list) and value and all(isinstance(one, Mapping) and "start" in one for one in value):
         value = {"text": [one.get("text") for one in value], "answer_start": [one["start"] for one in value]}
-    if is_missing(value) or value in ([], ()):
+    if is_missing(value):
         return ""
+    if value in ([], ()):
+        return of_nothing
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,8 +1,9 @@
 """The files of a model in a folder: whether they are there and can be read."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 #: Where the parts of a model are listed that is too large for one file.
 INDEX = "model.safetensors.index.json"
@@ -43,3 +44,9 @@ def read_json(path: Path) -> object:
         return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
+
+
+def fitted_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a task has left in a model's configuration, of all that it holds; see ``Task.calibrate``."""
+    own = {name: value for name, value in config.items() if name.startswith("dal_nlp_") or name == "problem_type"}
+    return {name: value for name, value in own.items() if value is not None}

@@ -1,13 +1,15 @@
 """Which layers of the encoder a layer reads and how strong labels are, chosen by cross-validation."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, softmax
 
 from dal_nlp.learners.layers import Standard
-from dal_nlp.learners.linear import Linear, Offset, fit_linear
+from dal_nlp.learners.linear import Linear, Offset, fit_labels, fit_linear, strength
 from dal_nlp.models.vectors import Array
 
 #: Parts into which the labels are cut.
@@ -31,6 +33,125 @@ class Setting:
     standard: Standard
     c: float
     layers: int
+
+
+class Outputs(ABC):
+    """What the outputs of a layer are: how it is fitted to answers, and what its logits say.
+
+    Answers are (n,) classes, or (n, F) with 1 where an example has a label.
+    """
+
+    @abstractmethod
+    def strength(self, outputs: int) -> float:
+        """Return how much the labels of a fit count; see ``linear.strength``."""
+
+    @abstractmethod
+    def start(self, outputs: int) -> float:
+        """Return the bias of an output of which no example is known."""
+
+    @abstractmethod
+    def fit(
+        self,
+        x: Array,
+        y: NDArray[np.int64],
+        weights: NDArray[np.float64],
+        outputs: int,
+        c: float,
+        standard: Standard,
+        offsets: Sequence[Offset],
+    ) -> Linear:
+        """Fit the layer; see ``fit_linear``."""
+
+    @abstractmethod
+    def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what logits (n, C) say, of the same shape."""
+
+    @abstractmethod
+    def truth(self, y: NDArray[np.int64], outputs: int) -> NDArray[np.int64]:
+        """Return answers as (n, C), 1 or 0."""
+
+    @abstractmethod
+    def strata(self, y: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return a number for each example, (n,), by which they are spread evenly over folds."""
+
+
+class Classes(Outputs):
+    """One class an example."""
+
+    def strength(self, outputs: int) -> float:
+        """Return the rule's."""
+        return strength(outputs)
+
+    def start(self, outputs: int) -> float:
+        """Return 0: what all classes have does not count."""
+        return 0.0
+
+    def fit(
+        self,
+        x: Array,
+        y: NDArray[np.int64],
+        weights: NDArray[np.float64],
+        outputs: int,
+        c: float,
+        standard: Standard,
+        offsets: Sequence[Offset],
+    ) -> Linear:
+        """Fit a multinomial regression."""
+        return fit_linear(x, y, weights, outputs, c, standard.mean, standard.scale, offsets)
+
+    def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return their softmax."""
+        return np.asarray(softmax(logits, axis=1))
+
+    def truth(self, y: NDArray[np.int64], outputs: int) -> NDArray[np.int64]:
+        """Return 1 for each example's class."""
+        return np.asarray(np.eye(outputs, dtype=np.int64)[y])
+
+    def strata(self, y: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the classes."""
+        return y
+
+
+class SeveralLabels(Outputs):
+    """Any number of labels an example, each with a logit of its own."""
+
+    def strength(self, outputs: int) -> float:
+        """Return that of two classes, as each label is there or not."""
+        return strength(2)
+
+    def start(self, outputs: int) -> float:
+        """Return the log-odds by which an example has one label on average."""
+        return -float(np.log(outputs - 1))
+
+    def fit(
+        self,
+        x: Array,
+        y: NDArray[np.int64],
+        weights: NDArray[np.float64],
+        outputs: int,
+        c: float,
+        standard: Standard,
+        offsets: Sequence[Offset],
+    ) -> Linear:
+        """Fit a logistic regression a label."""
+        return fit_labels(x, y, weights, c, standard.mean, standard.scale, offsets)
+
+    def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return their logistic functions."""
+        return np.asarray(expit(logits))
+
+    def truth(self, y: NDArray[np.int64], outputs: int) -> NDArray[np.int64]:
+        """Return the answers, which are so already."""
+        return y
+
+    def strata(self, y: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the rarest label of each example; the number behind the last where it has none."""
+        rarest = np.where(y > 0, y.sum(0), len(y) + 1)
+        return np.asarray(np.where(y.any(1), rarest.argmin(1), y.shape[1]))
+
+
+#: What the outputs are for a task of one label a text, and of several.
+CLASSES, SEVERAL = Classes(), SeveralLabels()
 
 
 def settings(standard: Standard, layers: int, c: float) -> list[Setting]:
@@ -59,11 +180,11 @@ def fit_with(
     weights: NDArray[np.float64],
     classes: int,
     offsets: Sequence[Offset],
+    outputs: Outputs = CLASSES,
 ) -> Linear:
     """Fit a layer as a setting has it; see ``fit_linear``."""
     c = setting.c / float(np.sqrt(weights.sum()))
-    mean, scale = setting.standard.mean, setting.standard.scale
-    layer = fit_linear(x[:, setting.columns], y, weights, classes, c, mean, scale, offsets)
+    layer = outputs.fit(x[:, setting.columns], y, weights, classes, c, setting.standard, offsets)
     weight = np.zeros((classes, x.shape[1]), dtype=np.float32)
     weight[:, setting.columns] = layer.weight
     return replace(layer, weight=weight)
@@ -77,6 +198,7 @@ def choose_setting(
     classes: int,
     offsets: Sequence[Offset],
     rng: np.random.Generator,
+    outputs: Outputs = CLASSES,
 ) -> Setting:
     """Return the setting with the least Brier score on labels that did not train.
 
@@ -85,14 +207,15 @@ def choose_setting(
     Args:
         candidates: The first is the rule.
         x: (n, H).
-        y: (n,).
+        y: (n,), or (n, F) of several labels.
         weights: (n,).
-        classes: C.
+        classes: C, or F.
         offsets: On the n examples.
         rng: Deals the examples out to the folds, those of each class evenly.
+        outputs: What the outputs are.
     """
-    folds = deal(y, rng)
-    scores = np.stack([held_out_brier(one, x, y, weights, classes, offsets, folds) for one in candidates])
+    folds = deal(outputs.strata(y), rng)
+    scores = np.stack([held_out_brier(one, x, y, weights, classes, offsets, folds, outputs) for one in candidates])
     best = int(scores.mean(1).argmin())
     gains = scores[0] - scores[best]
     sure = gains.mean() > gains.std() / np.sqrt(len(gains))
@@ -116,10 +239,10 @@ def held_out_brier(
     classes: int,
     offsets: Sequence[Offset],
     folds: NDArray[np.int64],
+    outputs: Outputs = CLASSES,
 ) -> NDArray[np.float64]:
     """Return the Brier score of each example, (n,), by a layer that was fitted to the other folds."""
-    p = held_out(setting, x, y, weights, classes, offsets, folds)
-    p[np.arange(len(y)), y] -= 1
+    p = held_out(setting, x, y, weights, classes, offsets, folds, outputs) - outputs.truth(y, classes)
     return np.asarray((p**2).sum(1))
 
 
@@ -131,6 +254,7 @@ def held_out(
     classes: int,
     offsets: Sequence[Offset],
     folds: NDArray[np.int64],
+    outputs: Outputs = CLASSES,
 ) -> NDArray[np.float64]:
     """Return the probabilities of each example, (n, C), by a layer that was fitted to the other folds."""
     found = np.zeros((len(y), classes))
@@ -139,10 +263,9 @@ def held_out(
         if not len(outside):
             continue
         known = [Offset(offset.logits[inside], offset.mean) for offset in offsets]
-        layer = fit_with(setting, x[inside], y[inside], weights[inside], classes, known)
+        layer = fit_with(setting, x[inside], y[inside], weights[inside], classes, known, outputs)
         logits = (x[outside] @ layer.weight.T + layer.bias).astype(np.float64)
         for offset, beta in zip(offsets, layer.offset_weights, strict=True):
             logits += beta * offset.logits[outside]
-        p = np.exp(logits - logits.max(1, keepdims=True))
-        found[outside] = p / p.sum(1, keepdims=True)
+        found[outside] = outputs.probabilities(logits)
     return found

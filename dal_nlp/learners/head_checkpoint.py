@@ -1,7 +1,10 @@
 """The checkpoint of a fitted layer: one small file, from which a whole classifier can be made."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,12 +29,14 @@ class FittedLayer:
         bias: (C,).
         unseen: The bias of a class that has come up since.
         depths: (L,) the layers that it reads, in per cent of the encoder's depth.
+        settings: What the task keeps beside the weights; see ``Task.calibrate``.
     """
 
     weight: Tensor
     bias: Tensor
     unseen: float
     depths: tuple[int, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def linear(self, outputs: int) -> nn.Linear:
         """Return it as a module with an output for every class; those that it does not have are unseen ones."""
@@ -47,16 +52,19 @@ class FittedLayer:
 
         values = {"weight": self.weight.contiguous(), "bias": self.bias.contiguous()}
         depths = torch.tensor(self.depths, dtype=torch.int64)
-        save_file({**values, "unseen": torch.tensor(self.unseen), "depths": depths}, folder / HEAD)
+        beside = {"settings": json.dumps(dict(self.settings))} if self.settings else None
+        save_file({**values, "unseen": torch.tensor(self.unseen), "depths": depths}, folder / HEAD, beside)
 
 
 def read_layer(folder: Path) -> FittedLayer:
     """Return the layer of a checkpoint; one that does not say what it reads reads the last layer."""
-    from safetensors.torch import load_file
+    from safetensors import safe_open
 
-    values = load_file(folder / HEAD)
+    with safe_open(folder / HEAD, framework="pt") as file:
+        values = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        settings = json.loads((file.metadata() or {}).get("settings", "{}"))
     depths = tuple(values["depths"].tolist()) if "depths" in values else (100,)
-    return FittedLayer(values["weight"], values["bias"], float(values["unseen"]), depths)
+    return FittedLayer(values["weight"], values["bias"], float(values["unseen"]), depths, settings)
 
 
 def load_whole(source: str, place: Path, task: Task, settings: Settings) -> nn.Module:
@@ -68,7 +76,7 @@ def load_whole(source: str, place: Path, task: Task, settings: Settings) -> nn.M
 
     layer = read_layer(place)
     head, window = layer.linear(len(task.labels)), window_of(settings, task.tokenizer)
-    model = HeadModel.of(load_model("AutoModel", source), head, task.labels, layer.depths, window)
+    model = HeadModel.of(load_model("AutoModel", source), head, task.labels, layer.depths, window, layer.settings)
     return fed(model, task, source, longest_input(settings, task.tokenizer))
 
 

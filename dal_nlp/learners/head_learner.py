@@ -3,9 +3,10 @@
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ import torch
 from datasets import Dataset, concatenate_datasets
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from transformers import PreTrainedConfig
 
 from dal_nlp.core.config import ScoringConfig, Settings
 from dal_nlp.core.distributed import is_main, process_state, wait
@@ -21,10 +23,21 @@ from dal_nlp.core.errors import BrokenModelError
 from dal_nlp.core.files import whole_folder
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import derive, generator, torch_seeded
-from dal_nlp.core.task import Batch, Task
+from dal_nlp.core.task import Batch, Capability, Task
 from dal_nlp.data.corpus import Corpus
 from dal_nlp.data.text_windows import WINDOWS, longest_input, rows_of
-from dal_nlp.learners.cross_validation import Setting, choose_setting, deal, fit_with, held_out, settings
+from dal_nlp.learners.checkpoints import fitted_settings
+from dal_nlp.learners.cross_validation import (
+    CLASSES,
+    SEVERAL,
+    Outputs,
+    Setting,
+    choose_setting,
+    deal,
+    fit_with,
+    held_out,
+    settings,
+)
 from dal_nlp.learners.distillation import Signal, distil
 from dal_nlp.learners.feature_cache import Features, open_cache
 from dal_nlp.learners.head_checkpoint import HEAD, FittedLayer, read_layer, write_whole
@@ -32,7 +45,7 @@ from dal_nlp.learners.layers import Standard, places, side_by_side, standard_of
 from dal_nlp.learners.learner import NOTE, Learner
 from dal_nlp.learners.linear import Offset, strength
 from dal_nlp.learners.prior import DescriptionSource
-from dal_nlp.models.auxiliary import TokenLosses, token_losses
+from dal_nlp.models.auxiliary import TokenLosses, joined, token_losses
 from dal_nlp.models.loss_prediction import FILE as LOSS_HEAD
 from dal_nlp.models.loss_prediction import LossHead, LossPrediction
 from dal_nlp.models.pool import fetch
@@ -50,7 +63,8 @@ SAMPLE = 2000
 class HeadNet(nn.Module):
     """An output layer on features that are looked up: the model of a round, for all who score.
 
-    A text is one token, whose number is its place in the features.
+    A text is one token, whose number is its place in the features. The configuration is empty but for what a task
+    leaves in it.
 
     Args:
         read: Gives the features (B, 4, H) of places (B,).
@@ -62,6 +76,7 @@ class HeadNet(nn.Module):
         super().__init__()
         self._read, self._places = read, places(depths)
         self.output = output
+        self.config: Any = PreTrainedConfig()
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, output_hidden_states: bool = False
@@ -96,6 +111,11 @@ class HeadLearner(Learner):
         self._layers: dict[int, FittedLayer] = {}  # by round
         self._depths = tuple(config.head.layers)
         self._described: DescriptionSource | None = None
+
+    @cached_property
+    def _outputs(self) -> Outputs:
+        """What the outputs of the layer are."""
+        return SEVERAL if Capability.SEVERAL_LABELS in self._task.capabilities else CLASSES
 
     @property
     def kept(self) -> int:
@@ -145,7 +165,11 @@ class HeadLearner(Learner):
         """Return the layer that signals alone give; without one, a random layer."""
         outputs = len(self._task.labels)
         if self._signals:
-            return self._net(self._merged(_NOTHING, _NOTHING, [signal.mean for signal in self._signals], 0.0))
+            return self._net(
+                self._merged(
+                    _NOTHING, self._outputs.start(outputs) + _NOTHING, [signal.mean for signal in self._signals], 0.0
+                )
+            )
         with torch_seeded(derive(self._config.seed, 0, "weights")):
             layer = nn.Linear(self._features.width * len(self._depths), outputs)
         return HeadNet(self._features.rows, layer, self._depths)
@@ -156,7 +180,9 @@ class HeadLearner(Learner):
         return self._net(self._layers[round])
 
     def _net(self, layer: FittedLayer) -> HeadNet:
-        return HeadNet(self._features.rows, layer.linear(len(self._task.labels)), layer.depths)
+        net = HeadNet(self._features.rows, layer.linear(len(self._task.labels)), layer.depths)
+        net.config.update(dict(layer.settings))
+        return net
 
     def _merged(self, weight: Array, bias: Array, betas: Sequence[float], unseen: float) -> FittedLayer:
         """Return a layer (C, L H) and the signals, each with its weight, as one layer."""
@@ -176,7 +202,7 @@ class HeadLearner(Learner):
         x, y, classes = side_by_side(read, self._depths), batch.labels.numpy(), len(self._task.labels)
         offsets = [Offset(signal.logits(x), signal.mean) for signal in self._signals]
         setting = self._setting(x, y, weights, offsets)
-        found = fit_with(setting, x, y, weights, classes, offsets)
+        found = fit_with(setting, x, y, weights, classes, offsets, self._outputs)
         layer = self._merged(found.weight, found.bias, list(found.offset_weights), found.unseen)
         model = self._net(layer)
         with torch.inference_mode():
@@ -192,28 +218,33 @@ class HeadLearner(Learner):
         return Fit(found.iterations, loss, time.perf_counter() - started, notes=notes)
 
     def held_out(self, examples: Dataset) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return probabilities of examples (n, C) by layers fitted to the others, in folds, and their classes (n,)."""
+        """Return probabilities of examples (n, C) by layers fitted to the others, in folds, and their classes (n,).
+
+        Of a task of several labels a text these are (n, C), 1 or 0.
+        """
         self.require(examples)
         labels = self._task.collate(fetch(examples, range(len(examples)))).labels
         assert labels is not None
         x, y = side_by_side(self._features.rows(_places(examples)), self._depths), labels.numpy()
         classes, weights = len(self._task.labels), np.ones(len(y))
         offsets = [Offset(signal.logits(x), signal.mean) for signal in self._signals]
-        setting = settings(self._standard, len(self._depths), self._config.head.c or strength(classes))[0]
-        folds = deal(y, generator(0, len(y), "folds"))
-        return held_out(setting, x, y, weights, classes, offsets, folds), y
+        strong = self._config.head.c or self._outputs.strength(classes)
+        setting = settings(self._standard, len(self._depths), strong)[0]
+        folds = deal(self._outputs.strata(y), generator(0, len(y), "folds"))
+        return held_out(setting, x, y, weights, classes, offsets, folds, self._outputs), y
 
     def _setting(
         self, x: Array, y: NDArray[np.int64], weights: NDArray[np.float64], offsets: Sequence[Offset]
     ) -> Setting:
         """Return how the layer is fitted: by the rule for few labels, else as cross-validation has it."""
         head, classes = self._config.head, len(self._task.labels)
-        candidates = settings(self._standard, len(self._depths), head.c or strength(classes))
+        candidates = settings(self._standard, len(self._depths), head.c or self._outputs.strength(classes))
         if head.c is not None:
             candidates = [one for one in candidates if one.c == head.c]
         if not head.validate_from or len(y) < head.validate_from or len(candidates) == 1:
             return candidates[0]
-        return choose_setting(candidates, x, y, weights, classes, offsets, generator(0, len(y), "folds"))
+        rng = generator(0, len(y), "folds")
+        return choose_setting(candidates, x, y, weights, classes, offsets, rng, self._outputs)
 
     @property
     def ready(self) -> bool:
@@ -278,16 +309,16 @@ class HeadLearner(Learner):
             part = order[first : first + self._config.scoring.batch_size]
             tokens = self._task.collate([examples[row] for row in part]).to(process_state().device)
             found.append(token_losses(self.masked_lm(), tokens, self._task.tokenizer))
-        return _joined(found, torch.from_numpy(np.argsort(order)))
+        return joined(found, torch.from_numpy(np.argsort(order)))
 
     @property
     def _leaves_whole(self) -> bool:
         return self._config.whole or self._config.finish == "full"
 
     def _write(self, round: int, draft: Path) -> None:
-        """Write the layer alone."""
-        self.after(round)
-        self._layers[round].save(draft)
+        """Write the layer alone, with what the task keeps beside it."""
+        model: Any = self.after(round)
+        replace(self._layers[round], settings=fitted_settings(model.config.to_dict())).save(draft)
 
     def finish(self, round: int) -> None:
         """Leave encoder and layer, or what ``finish`` trained, in ``model/``, with what the next start goes on from."""
@@ -316,17 +347,3 @@ def _places(examples: Dataset) -> Positions:
     """Return the places of examples that ``HeadLearner.view`` made, (N,)."""
     column = examples.with_format("arrow", columns=["input_ids"])[:]["input_ids"]
     return np.asarray(pyarrow.compute.list_flatten(column).to_numpy(), dtype=np.int64)
-
-
-def _joined(parts: list[TokenLosses], order: Tensor) -> TokenLosses:
-    """Put batches of different lengths together, in another order."""
-    longest = max(part.ids.shape[1] for part in parts)
-
-    def pad(values: Tensor) -> Tensor:
-        return nn.functional.pad(values, (0, longest - values.shape[1]))
-
-    losses, ids, own = (
-        torch.cat([pad(getattr(part, name)) for part in parts])[order.to(parts[0].ids.device)]
-        for name in ("losses", "ids", "own")
-    )
-    return TokenLosses(losses, ids, own)

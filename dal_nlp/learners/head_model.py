@@ -1,6 +1,6 @@
 """A sequence classifier of an encoder that stays as it is, the means of some layers' states, and one linear layer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -37,8 +37,12 @@ class HeadModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         labels: list[str],
         depths: Sequence[int] = (100,),
         window: Window | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> "HeadModel":
-        """Put a pretrained encoder and a trained layer together; ``depths`` and ``window`` as in ``HeadConfig``."""
+        """Put a pretrained encoder and a trained layer together; ``depths`` and ``window`` as in ``HeadConfig``.
+
+        ``settings`` are further ones of its configuration.
+        """
         inner: Any = base.config
         id2label = dict(enumerate(labels))
         label2id = {label: i for i, label in id2label.items()}
@@ -46,6 +50,7 @@ class HeadModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         width = head.in_features // len(depths)
         values = {name: value for name, value in inner.to_dict().items() if name != "_name_or_path"}  # of this machine
         config = HeadConfig(values, width, depths, cut, id2label=id2label, label2id=label2id)
+        config.update(dict(settings or {}))
         model = cls(config)
         model.base.load_state_dict(base.state_dict())
         model.classifier.load_state_dict(head.state_dict())
@@ -63,6 +68,7 @@ class HeadModel(PreTrainedModel):  # type: ignore[no-untyped-call]
     ) -> SequenceClassifierOutput:
         """Return the logits of R texts, (R, C), and their mean cross-entropy where labels are given.
 
+        Where a text has any number of labels, these are (R, C), 1 or 0, and the cross-entropies binary.
         A text that is longer than a window is read in several, and has no hidden states.
         """
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
@@ -72,7 +78,11 @@ class HeadModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         else:
             pooled, states = self.pooled(input_ids, mask, token_type_ids)
             logits = self.classifier(pooled)
-        loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
+        loss = None
+        if labels is not None and self.config.problem_type == "multi_label_classification":
+            loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits))
+        elif labels is not None:
+            loss = nn.functional.cross_entropy(logits, labels)
         return SequenceClassifierOutput(
             loss=loss, logits=logits, hidden_states=states if output_hidden_states else None
         )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.rng import derive, torch_seeded
+from dal_nlp.learners.checkpoints import fitted_settings, read_json
 from dal_nlp.learners.learner import WHOLE, FullLearner, write_model
 
 #: The adapters' file in a checkpoint, beside the model into which they are merged.
@@ -52,6 +53,9 @@ class LoraLearner(FullLearner):
             with torch.no_grad():
                 for name, parameter in _trained(model).items():
                     parameter[: len(values[name])] = values[name]
+            config: Any = model.config
+            found = read_json(self.place(round) / "config.json")
+            config.update(fitted_settings(found if isinstance(found, dict) else {}))
         return model
 
     def _load_new(self) -> nn.Module:

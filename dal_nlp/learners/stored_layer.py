@@ -12,6 +12,7 @@ from dal_nlp.core.config import Settings
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Task
+from dal_nlp.data.text_windows import longest_input
 from dal_nlp.learners.feature_cache import Features, open_cache
 from dal_nlp.learners.head_checkpoint import HEAD, read_layer
 from dal_nlp.learners.head_learner import BATCH, HeadNet
@@ -44,7 +45,8 @@ class StoredLayer(nn.Module):
             columns: What ``Task.encode`` added.
             scratch: Folder for a nameless file.
         """
-        features = Features(self._task, self._source, self._cache, scratch, self._config.scoring, self._progress)
+        of = self._task, self._source, self._cache, scratch, self._config.scoring, self._progress
+        features = Features(*of, longest_input(self._config, self._task.tokenizer))
         read = sorted(set(columns) - {"length", "rows"})
         features.add(encoded, read)
         n = len(encoded)

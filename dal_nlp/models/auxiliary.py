@@ -82,3 +82,17 @@ def token_losses(language_model: nn.Module, batch: Batch, tokenizer: Any) -> Tok
 def _added(tokenizer: Any) -> list[int]:
     """Return the tokens that a tokenizer adds to a text; an unknown word is of the text's own."""
     return [number for number in tokenizer.all_special_ids if number != tokenizer.unk_token_id]
+
+
+def joined(parts: list[TokenLosses], order: Tensor) -> TokenLosses:
+    """Put batches of different lengths together, in another order."""
+    longest = max(part.ids.shape[1] for part in parts)
+
+    def pad(values: Tensor) -> Tensor:
+        return nn.functional.pad(values, (0, longest - values.shape[1]))
+
+    losses, ids, own = (
+        torch.cat([pad(getattr(part, name)) for part in parts])[order.to(parts[0].ids.device)]
+        for name in ("losses", "ids", "own")
+    )
+    return TokenLosses(losses, ids, own)

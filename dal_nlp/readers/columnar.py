@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import ClassLabel, Dataset, Features
+from datasets import ClassLabel, Dataset, Features, List
 
 from dal_nlp.core.errors import DataError
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names
@@ -83,7 +83,9 @@ def open_dataset(source: str, dataset: Dataset, reading: Reading) -> Source:
     renamed = {old: new for old, new in zip(dataset.column_names, names, strict=True) if new}
     features = dataset.features
     classes = {
-        renamed[name]: list(f.names) for name, f in features.items() if name in renamed and isinstance(f, ClassLabel)
+        renamed[name]: list(kind.names)
+        for name, f in features.items()
+        if name in renamed and isinstance(kind := _inner(f), ClassLabel)
     }
     kinds = features.arrow_schema
     nested = [new for old, new in renamed.items() if pa.types.is_nested(kinds.field(old).type)]
@@ -119,13 +121,19 @@ def short(error: Exception) -> str:
 def _class_names(schema: pa.Schema, name: str) -> list[str] | None:
     """Return the names of the classes in a column by the metadata that datasets leaves."""
     field = schema.field(name)
-    if not pa.types.is_integer(field.type) or b"huggingface" not in (schema.metadata or {}):
+    numbers = pa.types.is_integer(field.type.value_type if pa.types.is_list(field.type) else field.type)
+    if not numbers or b"huggingface" not in (schema.metadata or {}):
         return None
     try:
-        feature = Features.from_arrow_schema(pa.schema([field], metadata=schema.metadata))[name]
+        feature = _inner(Features.from_arrow_schema(pa.schema([field], metadata=schema.metadata))[name])
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return list(feature.names) if isinstance(feature, ClassLabel) else None
+
+
+def _inner(feature: Any) -> Any:
+    """Return the feature of a list's members, or of what is no list."""
+    return feature.feature if isinstance(feature, List) else feature
 
 
 def _batch_size(metadata: Any) -> int:
@@ -148,9 +156,14 @@ def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _named(batch: pa.RecordBatch, classes: Mapping[str, list[str]]) -> pa.RecordBatch:
-    """Put names for class numbers; the -1 of an unlabeled row, and null, become null."""
+    """Put names for class numbers, also in lists; the -1 of an unlabeled row, and null, become null."""
     for name in set(classes) & set(batch.schema.names):
         place = batch.schema.get_field_index(name)
+        if pa.types.is_list(batch.column(place).type):
+            known = dict(enumerate(classes[name]))
+            lists = [row and [known.get(number) for number in row] for row in batch.column(place).to_pylist()]
+            batch = batch.set_column(place, name, pa.array(lists, pa.list_(pa.string())))
+            continue
         names = pa.array(classes[name], pa.string())
         numbers = batch.column(place).cast(pa.int64())
         known = pa.compute.and_kleene(

@@ -19,6 +19,8 @@ STRATEGIES: Mapping[str, str] = {
     "margin": "dal_nlp.strategies.uncertainty:Margin",
     "entropy": "dal_nlp.strategies.uncertainty:Entropy",
     "normalized_entropy": "dal_nlp.strategies.normalized_entropy:NormalizedEntropy",
+    "binmin": "dal_nlp.strategies.several_labels:BinMin",
+    "mmu_lci": "dal_nlp.strategies.several_labels:MmuLci",
     "span_disagreement": "dal_nlp.strategies.span_disagreement:SpanDisagreement",
     "kmeans": "dal_nlp.strategies.kmeans:KMeans",
     "variation_ratio": "dal_nlp.strategies.bayesian:VariationRatio",

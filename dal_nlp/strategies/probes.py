@@ -70,6 +70,18 @@ def class_log_probs(forward: Forward) -> Tensor:
     return forward.log_probs.squeeze(1)
 
 
+def label_log_odds(forward: Forward) -> Tensor:
+    """Log-odds of yes against no for each of several labels, (B, F)."""
+    return forward.log_probs[..., 1] - forward.log_probs[..., 0]
+
+
+def number_of_labels(forward: Forward) -> Tensor:
+    """How many labels each labeled example has, (B,)."""
+    if forward.given.labels is None:
+        raise ValueError("the number of labels is that of examples with targets")
+    return forward.given.labels.sum(1).double()
+
+
 def draw_log_probs(forward: Forward) -> Tensor:
     """Log-probabilities under every draw, (B, K, C), of one factor an example; draw k is the same for all examples."""
     return torch.stack([c.log_probs.squeeze(1) for c in forward.consistent_draws], 1)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 TASKS: Mapping[str, str] = {
     "sentiment": "dal_nlp.tasks.classification:Classification",
     "classification": "dal_nlp.tasks.classification:Classification",
+    "multilabel": "dal_nlp.tasks.multilabel.multilabel:MultiLabel",
     "qa": "dal_nlp.tasks.qa:ExtractiveQA",
     "summarization": "dal_nlp.tasks.summarization:Summarization",
 }

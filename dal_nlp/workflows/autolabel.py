@@ -3,13 +3,13 @@
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax
+from scipy.special import expit, log_softmax
 from torch import nn
 
 from dal_nlp.core.config import Settings
@@ -54,9 +54,10 @@ class Plan:
         rejected: The other rows of the file: those without a text, and those that the run has a label of (same id, same
             text).
         promise: What the sure ones are worth; None where the task makes no promise, or none can be made.
+        by_label: The same for each of several labels a text.
         temperature: By which the log-probabilities were divided; 1 where there is no promise.
         measured: How many known answers this rests on.
-        classes: Whether the task has classes, for which alone there is a promise.
+        classes: Whether answers are labels, for which alone there is a promise.
     """
 
     rows: list[Row]
@@ -65,6 +66,7 @@ class Plan:
     temperature: float
     measured: int
     classes: bool
+    by_label: Mapping[str, Promise | None] = field(default_factory=dict)
 
 
 def plan(
@@ -103,8 +105,11 @@ def plan(
     classes = Capability.SHARED_OUTCOMES in run.task.capabilities
     reader = reader_of(run.config, source, text_column, id_column, encoding, quoting)
     examples, rejected = _to_label(run, source, read_aloud(reader, run.progress))
-    known = _known(run, validation, label_column) if classes else []
+    several = Capability.SEVERAL_LABELS in run.task.capabilities
+    known = _known(run, validation, label_column) if classes or several else []
     model = run.load()
+    if several:
+        return _several(run, model, examples, rejected, known, precision)
     if not classes:
         return Plan(_by_prediction(run, model, examples), rejected, None, 1.0, 0, False)
     log_probs, answers = _log_probs(run, model, [fields for fields, _ in known]), [target for _, target in known]
@@ -182,7 +187,8 @@ def _known(run: Run, validation: str | None, label_column: str | None) -> list[K
             for fields, target in _answered(run, config, file, None)
             if trained.get(fields["id"]) != run.task.show(fields)
         ]
-        for label in {str(target) for _, target in known}.difference(run.task.labels):
+        labels_of = run.task.answer_format.labels_of
+        for label in {str(label) for _, target in known for label in labels_of(target)}.difference(run.task.labels):
             raise UserError(f"{file} has the label {label!r}, which the run does not know: leave such rows out.")
         return known
     if state.audit_probabilities:
@@ -220,6 +226,45 @@ def _answer(log_probs: Floats, temperature: float) -> tuple[NDArray[np.int_], Fl
     calibrated = log_softmax(log_probs / temperature, axis=1)
     best = calibrated.argmax(axis=1)
     return best, np.exp(calibrated[np.arange(len(best)), best])
+
+
+def _several(
+    run: Run,
+    model: nn.Module,
+    examples: Sequence[Example],
+    rejected: list[Rejected],
+    known: Sequence[Known],
+    precision: float,
+) -> Plan:
+    """Label rows of whose labels each is promised: it is sure where all labels that it is given are sure enough.
+
+    A row that the model gives no label is for people, as no precision says how many labels are missed.
+    """
+    labels, kind = run.task.labels, run.task.answer_format
+    p, _ = _yes(run, model, [fields for fields, _ in known])
+    truth = [set(kind.labels_of(target)) for _, target in known]
+    promises = {
+        label: promise(p[:, place].tolist(), [label in held for held in truth], precision)
+        for place, label in enumerate(labels)
+    }
+    least = {label: np.inf if found is None else found.threshold for label, found in promises.items()}
+    fields = [_fields(example) for example in examples]
+    sure, answers = _yes(run, model, fields)
+    rows = []
+    for row, example, probabilities, target in zip(fields, examples, sure, answers, strict=True):
+        given = {label: float(probabilities[labels.index(label)]) for label in kind.labels_of(target)}
+        certain = bool(given) and all(q >= least[label] for label, q in given.items())
+        confidence = min(given.values()) if given else float(1 - probabilities.max())
+        written = kind.format_answer(target, row)
+        rows.append(Row(example.id, run.task.show(row), written, confidence, certain, context_of(example.fields or {})))
+    return Plan(rows, rejected, None, 1.0, len(known), True, promises)
+
+
+def _yes(run: Run, model: nn.Module, examples: Sequence[dict[str, Any]]) -> tuple[Floats, list[Target]]:
+    """Return the probability of each label, (N, F), and the labels that the model gives."""
+    pool = run.pool(model, examples)
+    (log_odds,) = pool.collect(probes.label_log_odds)
+    return np.asarray(expit(np.asarray(log_odds, dtype=np.float64))), [answer.target for answer in pool.predict()]
 
 
 def _by_prediction(run: Run, model: nn.Module, examples: Sequence[Example]) -> list[Row]:

@@ -32,6 +32,9 @@ ROWS, LABELS, STEPS = 40, 2, 2
 #: Labels that are named in what is said.
 SHOWN = 5
 
+#: What tells that a task's answers are labels.
+_HAVE_LABELS = frozenset({Capability.SHARED_OUTCOMES, Capability.SEVERAL_LABELS})
+
 
 @dataclass(frozen=True)
 class Rehearsal:
@@ -201,7 +204,7 @@ def _summary(
     return Rehearsal(
         sets={name: len(corpus) for name, corpus in corpora.items()},
         rejected=sum(len(corpus.rejected) for corpus in corpora.values()),
-        labels=list(work.task.labels) if Capability.SHARED_OUTCOMES in work.task.capabilities else [],
+        labels=list(work.task.labels) if _HAVE_LABELS & work.task.capabilities else [],
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         device=str(next(model.parameters()).device),
         rounds=len(sizes),

@@ -22,6 +22,7 @@ from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.targets import Target
+from dal_nlp.core.task import Capability
 from dal_nlp.joins.tool_rows import ANSWER, ID, NOTE
 from dal_nlp.pretrained.loading import load_tokenizer, resolve
 from dal_nlp.strategies import probes
@@ -44,12 +45,15 @@ def find_suspects(desk: AnswerStore, progress: Progress) -> tuple[list[dict[str,
         UserError: cleanlab is missing, or there are too few labels.
         Unsupported: The task has no labels.
     """
-    if not desk.task.answer_format.classes:
+    several = Capability.SEVERAL_LABELS in desk.task.capabilities
+    if not (desk.task.answer_format.classes or several):
         raise Unsupported("Only labels can be compared with what a classifier expects: relabel answers one by one.")
     try:
         from cleanlab.filter import find_label_issues
     except ImportError:
         raise UserError("This needs cleanlab: pip install 'dal-nlp[suspects]'.") from None
+    if several:
+        return _several(desk, progress)
     ids, labels = _labeled(desk)
     x = _embeddings(desk, ids, progress)
     names = sorted(set(labels))
@@ -67,6 +71,42 @@ def find_suspects(desk: AnswerStore, progress: Progress) -> tuple[list[dict[str,
         }
         for i in map(int, found)
     ]
+    return rows, len(ids)
+
+
+def _several(desk: AnswerStore, progress: Progress) -> tuple[list[dict[str, Any]], int]:
+    """Return the same for any number of labels a text; "doubt" and "confidence" are of its most doubtful label.
+
+    A label that is not there twice, or is missing less than twice, is left as it is.
+    """
+    from cleanlab.multilabel_classification.filter import find_label_issues
+
+    held = {id: set(desk.task.answer_format.labels_of(target)) for id, target in desk.state.answers.items()}
+    ids = list(held)
+    bits = np.array([[label in held[id] for label in desk.task.labels] for id in ids], dtype=np.int64)
+    judged = np.flatnonzero(np.minimum(bits.sum(0), len(ids) - bits.sum(0)) > 1) if ids else np.zeros(0, dtype=np.int64)
+    if not len(judged):
+        raise UserError(
+            f"{desk.folder} has too few labels to tell wrong ones: it takes a label that two texts have and two do not."
+        )
+    left = len(desk.task.labels) - len(judged)
+    if left:
+        progress.say(
+            f"{left} of {len(desk.task.labels)} labels are not judged: fewer than two texts (do not) have them."
+        )
+    x = _embeddings(desk, ids, progress)
+    y = bits[:, judged]
+    p = np.stack([out_of_fold(x, y[:, place], desk.config.seed)[:, 1] for place in range(len(judged))], 1)
+    given = [np.flatnonzero(row).tolist() for row in y]
+    found = find_label_issues(given, p, return_indices_ranked_by="self_confidence", n_jobs=1)
+    doubt = np.where(y > 0, 1 - p, p)
+    rows = []
+    for i in map(int, found):
+        target = held[ids[i]].difference(desk.task.labels[place] for place in judged)
+        target |= {desk.task.labels[place] for place, q in zip(judged, p[i], strict=True) if q > 0.5}
+        worst = float(doubt[i].max())
+        same = {"confidence": worst, "doubt": worst, "round": -1, "answers": len(desk.state.given[ids[i]])}
+        rows.append({"id": ids[i], "target": sorted(target), **same})
     return rows, len(ids)
 
 

@@ -82,4 +82,5 @@ def _judge(config: RunConfig, name: str, progress: Progress) -> RankedEncoder:
             if len(rows) < 2 * len(work.task.labels):
                 return RankedEncoder(name, None, len(rows), seconds)
             p, y = learner.held_out(data.select(np.sort(rows)))
-            return RankedEncoder(name, float((p.argmax(1) == y).mean()), len(rows), seconds)
+            right = p.argmax(1) == y if y.ndim == 1 else (p > 0.5) == (y == 1)  # of several labels: of the decisions
+            return RankedEncoder(name, float(right.mean()), len(rows), seconds)

@@ -18,6 +18,7 @@ from tests import waiting_runs as asking
 ANNA, BEN = "anna@example.org", "ben@example.org"
 TASKS: Mapping[str, Callable[[], Task]] = {
     "sentiment": tiny.task,
+    "multilabel": tiny.multilabel_task,
     "qa": lambda: tiny.qa_task(unanswerable=True),
     "summarization": tiny.summary_task,
 }

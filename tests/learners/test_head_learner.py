@@ -379,9 +379,9 @@ def test_saving_and_loading_gives_the_same_logits(tmp_path: Path) -> None:
 def test_the_strength_of_labels_is_the_configured_one(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = []
 
-    def note(setting: Any, x: Any, y: Any, weights: Any, classes: int, offsets: Any) -> Linear:
+    def note(setting: Any, x: Any, y: Any, weights: Any, classes: int, offsets: Any, outputs: Any) -> Linear:
         counted.append((len(x), setting.c))
-        return fit_with(setting, x, y, weights, classes, offsets)
+        return fit_with(setting, x, y, weights, classes, offsets, outputs)
 
     monkeypatch.setattr("dal_nlp.learners.head_learner.fit_with", note)
     run(files, head={"c": 0.5})

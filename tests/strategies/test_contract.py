@@ -15,11 +15,13 @@ from tests import tiny
 
 POOLS = {
     "classification": lambda n, batch_size=8: tiny.pool(n=n, labels=3, batch_size=batch_size),
+    "multilabel": lambda n, batch_size=8: tiny.multilabel_pool(n=n, batch_size=batch_size),
     "qa": lambda n, batch_size=8: tiny.qa_pool(n=n, batch_size=batch_size, unanswerable=True),
     "summarization": lambda n, batch_size=8: tiny.summary_pool(n=n, batch_size=batch_size),
 }
 OFFERS = {
     "classification": tiny.task().capabilities | tiny.OFFERS,
+    "multilabel": tiny.multilabel_task().capabilities | tiny.OFFERS,
     "qa": tiny.qa_task().capabilities | tiny.OFFERS,
     "summarization": tiny.summary_task().capabilities | tiny.OFFERS,
 }
@@ -36,10 +38,12 @@ def build(name: str) -> Strategy:
 
 def test_what_compares_outcomes_of_different_examples_is_for_classification_only() -> None:
     shared, written = {"bait", "batchbald", "cal", "egl", "epig"}, {"bleuvar", "dual"}
+    several = {"binmin", "mmu_lci"}
     refused = {task: {name for of, name in REFUSED if of == task} for task in POOLS}
-    assert refused["qa"] == shared | written
-    assert refused["classification"] == written | {"span_disagreement"}
-    assert refused["summarization"] == shared | {"span_disagreement"}
+    assert refused["qa"] == shared | written | several
+    assert refused["classification"] == written | several | {"span_disagreement"}
+    assert refused["multilabel"] == shared | written | {"span_disagreement"}
+    assert refused["summarization"] == shared | several | {"span_disagreement"}
 
 
 @pytest.mark.parametrize(("task", "name"), REFUSED)

@@ -85,6 +85,23 @@ def test_labels_by_number_keys_to_the_end(page: Any, waiting: Waiting, tmp_path:
     assert {id: gold[id] for id in done[:-1]} == {id: state.answers[id] for id in done[:-1]}
 
 
+def test_several_labels_by_number_keys(page: Any, waiting: Waiting, tmp_path: Path) -> None:
+    folder, gold = waiting("multilabel"), asking.gold("multilabel")
+    with sitting(page, folder) as served:
+        keys = {"anger": "1", "fear": "2", "joy": "3"}
+        done = to_the_end(page, served, lambda id: press(page, *(keys[label] for label in gold[id]), "Enter"))
+        page.keyboard.press("e")
+        page.wait_for_selector("#list[open]")
+        page.locator("#rows button").first.click()
+        page.wait_for_selector("#work:not([hidden])")
+        down = [button.inner_text() for button in page.locator("#labels .chosen").all()]
+        assert [text.lstrip("123 ").strip() for text in down] == gold[done[-1]]
+        page.screenshot(path=tmp_path / "several.png")
+    state = read_state(served.folder)
+    assert len(done) == 8 and state.answers == {id: gold[id] for id in done}
+    assert [] in state.answers.values()
+
+
 def test_spans_are_selected_by_keys(page: Any, waiting: Waiting) -> None:
     folder, gold = waiting("qa"), asking.gold("qa")
 

@@ -1,0 +1,81 @@
+"""How files hold several labels a text: a list, labels with a separator between, or a column for each label."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dal_nlp.core.errors import RowError
+from dal_nlp.readers.literals import literal
+from dal_nlp.readers.values import canonical_label, is_missing, is_true, label_of
+
+_FALSE = frozenset({"false", "0", "no", "n", "f"})
+#: What data sets write where a row was not labeled.
+_UNLABELED = "-1"
+
+
+def listed_labels(value: object, separator: str) -> list[str] | None:
+    """Return the labels in a cell, None for an empty cell; an empty list is no label.
+
+    Args:
+        value: A list, the text of a list, or labels with ``separator`` between.
+        separator: "" where a text is one label.
+
+    Raises:
+        RowError: It is something else.
+    """
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if isinstance(value, str) and value.lstrip().startswith(("[", "(")):
+        listed = literal(value)
+        value = listed if isinstance(listed, list | tuple) else value
+    if isinstance(value, list | tuple | set):
+        return [_label(part) for part in value]
+    if is_missing(value):
+        return None
+    if isinstance(value, str) and separator:
+        return [_label(part) for part in value.split(separator) if part.strip()]
+    return [_label(value)]
+
+
+def _label(value: object) -> str:
+    label = None if isinstance(value, list | tuple | set) else label_of(value)
+    if label is None:
+        raise RowError("holds a list of labels with something else than a label in it: give texts or numbers")
+    return label
+
+
+def one_hot_labels(row: Mapping[str, Any], columns: Sequence[str]) -> list[str] | None:
+    """Return the columns of a row that say yes; None where all are empty or -1, as of a row that nobody labeled.
+
+    Raises:
+        RowError: A cell says neither yes nor no.
+    """
+    cells = {name: _cell(row.get(name)) for name in columns}
+    if not any(cells.values()):
+        return None
+    for name, cell in cells.items():
+        if not cell:
+            raise RowError(f"has nothing in column {name!r} and something in others of --label-columns: fill in 0 or 1")
+        if not is_true(cell) and cell.casefold() not in _FALSE:
+            raise RowError(f"has {cell!r} in column {name!r}, which is neither 1 nor 0 (yes or no): correct it")
+    return [name for name, cell in cells.items() if is_true(cell)]
+
+
+def _cell(value: object) -> str:
+    """Return a cell as text, "" where nobody has said anything."""
+    if is_missing(value):
+        return ""
+    if isinstance(value, list | tuple | dict | set | bytes):
+        raise RowError("holds a list or an object in one of --label-columns, where 0 or 1 is expected")
+    text = canonical_label(str(value))
+    return "" if text == _UNLABELED else text
+
+
+def of_several(labels: Sequence[str]) -> tuple[str, str] | None:
+    """Return a label that is other labels with a separator between, and the separator; None where there is none."""
+    known = set(labels)
+    for label in labels:
+        for separator in ("|", ";", ","):
+            parts = [part.strip() for part in label.split(separator)]
+            if len(parts) > 1 and known.issuperset(parts):
+                return label, separator
+    return None

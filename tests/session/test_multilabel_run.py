@@ -1,0 +1,207 @@
+"""Several labels a text from a file to predictions: the loop, both kinds of training, people, and what is left."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+from typer.testing import CliRunner
+
+from dal_nlp import RunConfig, Session, Unsupported, select
+from dal_nlp.annotation.answer_store import open_answer_store
+from dal_nlp.annotation.exporting import export
+from dal_nlp.ledger.ledger import read_state
+from dal_nlp.session.loop import Result
+from dal_nlp.tasks.multilabel.multilabel import THRESHOLDS
+from dal_nlp.workflows.autolabel import plan
+from dal_nlp.workflows.label_errors import find_suspects
+from dal_nlp.workflows.predict import predict
+from dal_nlp_cli.main import app
+from tests import tiny
+from tests.tiny import write
+from tests.waiting_runs import fill, read_csv
+
+METRICS = {"micro_f1", "macro_f1", "subset_accuracy"}
+
+
+def settings(folder: Path, model: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "task": "multilabel",
+        "data": write(folder / "pool.jsonl", tiny.several_labels(60)),
+        "test": write(folder / "test.jsonl", tiny.several_labels(20, seed=1)),
+        "validation": write(folder / "validation.jsonl", tiny.several_labels(40, seed=2)),
+        "model": model,
+        "out": str(folder / "run"),
+        "max_length": 24,
+        "initial": 8,
+        "query_size": 6,
+        "rounds": 2,
+        "cache": str(folder / "cache"),
+        **changes,
+    }
+
+
+def run(folder: Path, model: str, **changes: Any) -> Result:
+    return Session(RunConfig.load(flags=settings(folder, model, **changes))).run()
+
+
+FULL = {"mode": "full", "min_steps": 20, "epochs": 1, "learning_rate": 1e-2}
+LORA = {"mode": "lora", "min_steps": 4, "epochs": 1}
+
+
+@pytest.mark.parametrize("training", [{"mode": "head"}, FULL, LORA], ids=["head", "full", "lora"])
+def test_a_run_with_answers_of_the_file(tmp_path: Path, model_folder: str, training: dict[str, Any]) -> None:
+    result = run(tmp_path, model_folder, training=training)
+    state = read_state(result.folder)
+    assert [event.labels for event in state.metrics] == [8, 14, 20]
+    assert all(set(event.values) == METRICS == set(event.intervals) for event in state.metrics)
+    assert [row["label"] for row in state.metrics[-1].breakdown] == ["anger", "fear", "joy"]
+    assert any("fitted on the validation file" in note for note in state.notes)
+    # The model that is left answers what predict answers, as a pipeline and from the command line.
+    rows = tiny.several_labels(20, seed=1)
+    ours = [row.answer for row in predict(result.folder, str(tmp_path / "test.jsonl"))]
+    model: Any = AutoModelForSequenceClassification.from_pretrained(result.folder / "model").eval()
+    assert model.config.problem_type == "multi_label_classification"
+    tokenizer = AutoTokenizer.from_pretrained(result.folder / "model")
+    said = pipeline("text-classification", model=model, tokenizer=tokenizer, top_k=None)([r["text"] for r in rows])
+    thresholds = dict(zip(state.labels, model.config.to_dict()[THRESHOLDS], strict=True))
+    theirs = [sorted(one["label"] for one in each if one["score"] > thresholds[one["label"]]) for each in said]
+    assert theirs == [answer.target for answer in ours if answer is not None]
+    assert CliRunner().invoke(app, ["predict", str(result.folder), str(tmp_path / "test.jsonl")]).exit_code == 0
+    html = (result.folder / "report.html").read_text()
+    assert "micro F1" in html and "anger" in html
+
+
+def test_the_layer_learns_and_its_thresholds_outlive_the_process(tmp_path: Path, model_folder: str) -> None:
+    result = run(tmp_path, model_folder, initial=40, rounds=0, whole=False)
+    (event,) = read_state(result.folder).metrics
+    assert event.values["micro_f1"] > 0.5
+    model = next(iter([row for row in predict(result.folder, str(tmp_path / "test.jsonl"))]))
+    from dal_nlp.learners.head_checkpoint import read_layer
+
+    kept = read_layer(result.folder / "model").settings
+    assert model.answer is not None and len(kept[THRESHOLDS]) == 3 and kept[THRESHOLDS] != [0.5] * 3
+
+
+@pytest.mark.parametrize("training", [{"mode": "head"}, FULL, LORA], ids=["head", "full", "lora"])
+def test_a_resumed_run_is_the_undisturbed_one(tmp_path: Path, model_folder: str, training: dict[str, Any]) -> None:
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    whole = run(tmp_path / "whole", model_folder, training=training)
+    run(tmp_path / "parts", model_folder, training=training, rounds=1)
+    parts = run(tmp_path / "parts", model_folder, training=training)
+    assert whole.labels == parts.labels
+    one, other = (read_state(result.folder) for result in (whole, parts))
+    assert [event.values for event in one.metrics] == [event.values for event in other.metrics]
+    assert [query.scores for query in one.queries] == [query.scores for query in other.queries]
+
+
+def test_people_answer_in_sheets_and_what_they_said_is_exported(tmp_path: Path, model_folder: str) -> None:
+    flags = {"oracle": "file", "rounds": 1, "initial": 4, "query_size": 4}
+    (missing, *_) = run(tmp_path, model_folder, **flags).remarks
+    assert "several labels as a|b, none for no label" in missing
+    sheet = tmp_path / "run" / "queries" / "round-000.csv"
+    ids = [row["id"] for row in read_csv(sheet)]
+    fill(sheet, dict(zip(ids, ["joy|Anger", "none", "fear, joy", "hope"], strict=True)))
+    assert "'hope' is none of the labels anger, fear, joy" in run(tmp_path, model_folder, **flags).remarks[0]
+    fill(sheet, dict(zip(ids, ["joy|Anger", "none", "fear, joy", "joy"], strict=True)))
+    result = run(tmp_path, model_folder, **flags)
+    wanted = dict(zip(ids, [["anger", "joy"], [], ["fear", "joy"], ["joy"]], strict=True))
+    assert result.labels == wanted and len(result.curve) == 1
+    with open_answer_store(tmp_path / "run") as desk:
+        for kind, name in (("jsonl", "out.jsonl"), ("csv", "out.csv")):
+            assert export(desk, kind, "labels", tmp_path / name) == 4
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert {line["id"]: line["labels"] for line in lines} == wanted
+    assert {row["id"]: json.loads(row["labels"]) for row in read_csv(tmp_path / "out.csv")} == wanted
+
+
+def test_columns_of_ones_and_zeros_and_flags(tmp_path: Path, model_folder: str) -> None:
+    names = ["anger", "fear", "joy"]
+    for name, seed, n in (("pool", 0, 30), ("test", 1, 12)):
+        with (tmp_path / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, ["id", "text", *names])
+            writer.writeheader()
+            for row in tiny.several_labels(n, seed):
+                bits = {label: int(label in row["labels"]) for label in names}
+                writer.writerow({"id": row["id"], "text": row["text"], **bits})
+    command = [
+        "run",
+        "--task",
+        "multilabel",
+        "--data",
+        str(tmp_path / "pool.csv"),
+        "--test",
+        str(tmp_path / "test.csv"),
+    ]
+    command += ["--label-columns", "joy,anger,fear", "--model", model_folder, "--out", str(tmp_path / "run"), "--quiet"]
+    command += ["--initial", "8", "--rounds", "0", "--cache", str(tmp_path / "cache"), "--set", "max_length=24"]
+    found = CliRunner().invoke(app, command)
+    assert found.exit_code == 0, found.output
+    state = read_state(tmp_path / "run")
+    assert state.labels == ["joy", "anger", "fear"]
+    gold = {row["id"]: row["labels"] for row in tiny.several_labels(30)}
+    assert state.answers == {id: gold[id] for id in state.answers} and len(state.answers) == 8
+    assert any("labels are given are .5" in note for note in state.notes)
+
+
+def test_a_strategy_of_one_softmax_is_refused_with_those_that_fit(tmp_path: Path, model_folder: str) -> None:
+    with pytest.raises(Unsupported, match=r"'batchbald' needs shared outcomes.*these fit: .*mmu_lci"):
+        run(tmp_path, model_folder, strategy="batchbald")
+
+
+def test_what_is_promised_is_promised_for_each_label(tmp_path: Path, model_folder: str) -> None:
+    def told(n: int, seed: int) -> list[dict[str, Any]]:
+        """Rows whose words tell all that there is to tell of two labels."""
+        return [row for row in tiny.several_labels(n, seed) if row["labels"]]
+
+    files = {"data": told(90, 0), "validation": told(300, 5), "test": told(30, 1), "new": told(80, 7)}
+    paths = {name: write(tmp_path / f"told-{name}.jsonl", rows) for name, rows in files.items()}
+    new = paths.pop("new")
+    folder = run(tmp_path, model_folder, **paths, initial=60, rounds=0, training={**FULL, "min_steps": 150}).folder
+    found = plan(folder, new, 0.8)
+    promised = {label: it for label, it in found.by_label.items() if it is not None}
+    assert set(found.by_label) == {"anger", "fear", "joy"} and found.measured == len(files["validation"])
+    assert "joy" in promised and "fear" not in promised  # which no word tells
+    truth = {row["id"]: row["labels"] for row in files["new"]}
+    sure = [row for row in found.rows if row.sure]
+    given = [(label, label in truth[row.id]) for row in sure for label in row.answer.split("|")]
+    assert sure and {label for label, _ in given} <= promised.keys()
+    assert np.mean([right for _, right in given]) > 0.75
+    assert not any(row.sure for row in found.rows if row.answer == "none")
+    done = CliRunner().invoke(app, ["autolabel", str(folder), new, "--precision", "0.8"])
+    assert done.exit_code == 0 and "a threshold of its own" in " ".join(done.output.split())
+
+
+def test_wrong_labels_are_suspects(tmp_path: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cleanlab")
+    rows = tiny.several_labels(60)
+    wrong = rows[0]
+    wrong["labels"] = ["anger"] if "joy" in wrong["labels"] else ["joy"]
+    flags = {"data": write(tmp_path / "wrong.jsonl", rows), "initial": 60, "rounds": 0}
+    run(tmp_path, model_folder, **flags)
+    from dal_nlp.core.progress import Silent
+
+    texts = {row["id"]: row["text"].split() for row in rows}
+
+    def embeddings(desk: Any, ids: list[str], progress: Any) -> Any:
+        words = [*tiny.POSITIVE, *tiny.NEGATIVE]
+        return np.array([[texts[id].count(word) for word in words] for id in ids], dtype=np.float32)
+
+    monkeypatch.setattr("dal_nlp.workflows.label_errors._embeddings", embeddings)  # a random encoder knows nothing
+    with open_answer_store(tmp_path / "run") as desk:
+        found, count = find_suspects(desk, Silent())
+    assert count == 60 and wrong["id"] in [row["id"] for row in found]
+    assert all(row["target"] == sorted(row["target"]) and 0 <= row["doubt"] <= 1 for row in found)
+
+
+def test_select_inside_a_training_script() -> None:
+    model: Any = tiny.classifier(3)
+    model.config.id2label = {0: "anger", 1: "fear", 2: "joy"}
+    model.config.problem_type = "multi_label_classification"
+    texts = [row["text"] for row in tiny.several_labels(20)]
+    chosen = select(model, tiny.tokenizer(), texts, 4, strategy="mmu_lci", task="multilabel", max_length=24)
+    assert len(set(np.asarray(chosen.positions).tolist())) == 4
