@@ -41,7 +41,7 @@ class Flags:
 
     task: Annotated[
         str | None,
-        flag(_RUN, "NAME", "sentiment, classification, qa, summarization, or module:Class.", "that of --config"),
+        flag(_RUN, "NAME", "sentiment, classification, qa, summarization, ner, or module:Class.", "that of --config"),
     ] = None
     data: Annotated[
         str | None, flag(_DATA, "POOL", "The pool: a file, Arrow folder or Hub name.", "the demonstration")

@@ -19,6 +19,7 @@ STRATEGIES: Mapping[str, str] = {
     "margin": "dal_nlp.strategies.uncertainty:Margin",
     "entropy": "dal_nlp.strategies.uncertainty:Entropy",
     "normalized_entropy": "dal_nlp.strategies.normalized_entropy:NormalizedEntropy",
+    "entity_entropy": "dal_nlp.strategies.entity_entropy:EntityEntropy",
     "span_disagreement": "dal_nlp.strategies.span_disagreement:SpanDisagreement",
     "kmeans": "dal_nlp.strategies.kmeans:KMeans",
     "variation_ratio": "dal_nlp.strategies.bayesian:VariationRatio",

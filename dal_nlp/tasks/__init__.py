@@ -18,6 +18,7 @@ TASKS: Mapping[str, str] = {
     "classification": "dal_nlp.tasks.classification:Classification",
     "qa": "dal_nlp.tasks.qa:ExtractiveQA",
     "summarization": "dal_nlp.tasks.summarization:Summarization",
+    "ner": "dal_nlp.tasks.entities.ner:NER",
 }
 
 
