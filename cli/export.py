@@ -12,7 +12,7 @@ from dal_nlp_cli.terminal import complain, say
 
 #: Most mistakes of a file that are named.
 _SHOWN = 20
-_FORMATS = "csv, jsonl, label-studio or hf-dataset."
+_FORMATS = "csv, jsonl, label-studio or hf-dataset; of entities also conll or prodigy."
 
 
 class Which(StrEnum):

@@ -55,7 +55,7 @@ class Flags:
         flag(
             _RUN,
             "NAME",
-            "sentiment, classification, multilabel, qa, summarization, or module:Class.",
+            "sentiment, classification, multilabel, qa, summarization, ner, or module:Class.",
             "that of --config",
         ),
     ] = None

@@ -122,7 +122,7 @@ def test_the_page_has_label_buttons(folder: Path) -> None:
         line.split(":")[0].strip()
         for line in table.splitlines()
         if line.startswith("  ") and line.endswith(": {") and not line.startswith("   ")
-    } == {"label", "labels", "span", "text"}
+    } == {"label", "labels", "span", "entities", "text"}
 
 
 def test_label_studio_has_choices_and_files_go_there_and_back(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Tiny random models and data, made on the spot: enough for logic, milliseconds a pass."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from transformers import (
     BertForMaskedLM,
     BertForQuestionAnswering,
     BertForSequenceClassification,
+    BertForTokenClassification,
     PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
@@ -28,6 +29,7 @@ from dal_nlp.models.loss_prediction import LossHead
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.tasks.classification import Classification
+from dal_nlp.tasks.entities.ner import NER
 from dal_nlp.tasks.multilabel.multilabel import MultiLabel
 from dal_nlp.tasks.qa import ExtractiveQA, QAOptions
 from dal_nlp.tasks.summarization import Summarization, SummarizationOptions
@@ -374,3 +376,45 @@ def pool(
 
 
 torch.set_num_threads(1)
+
+
+def tagged(n: int, seed: int = 0, words: int = 24) -> list[dict[str, Any]]:
+    """Rows with id, tokens and ner_tags: good words are of one label and bad ones of another, neighbours one entity."""
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+    for i in range(n):
+        tokens = [str(word) for word in rng.choice([*NEUTRAL, *POSITIVE, *NEGATIVE], int(rng.integers(3, words)))]
+        kinds = ["good" if word in POSITIVE else "bad" if word in NEGATIVE else "" for word in tokens]
+        before = ["", *kinds]
+        tags = [
+            "O" if not kind else f"{'I' if kind == last else 'B'}-{kind}"
+            for kind, last in zip(kinds, before, strict=False)
+        ]
+        rows.append({"id": f"t{seed}-{i}", "tokens": tokens, "ner_tags": tags})
+    return rows
+
+
+def ner_task(max_length: int = 12, labels: Sequence[str] = ("bad", "good")) -> NER:
+    """The task of entities with the tiny tokenizer and windows of a few words."""
+    return NER(labels=labels, max_length=max_length, tokenizer=tokenizer())
+
+
+def tagger(outputs: int = 5, seed: int = 0, dropout: float = 0.1) -> BertForTokenClassification:
+    """A random token classifier."""
+    with torch_seeded(seed):
+        return BertForTokenClassification(config(outputs, dropout)).eval()
+
+
+def ner_pool(n: int = 30, labeled: int = 6, batch_size: int = 8, k: int = 4) -> Pool:
+    """A pool of n texts, some of several windows, under a random model, beside some labeled ones."""
+    of, model = ner_task(), tagger()
+    rows = tagged(n + labeled)
+    fields = [of.read(row) for row in rows]
+    columns: dict[str, list[Any]] = {name: [f[name] for f in fields] for name in fields[0]}
+    columns["id"] = [row["id"] for row in rows]
+    columns["target"] = [encode_target(of.read_target(row)) for row in rows]
+    examples = Dataset.from_dict({**columns, **of.encode(columns)})
+    scoring, kind = ScoringConfig(batch_size=batch_size), make_draws(DrawsConfig(k=k), seed=0, round=1)
+    known = Pool(examples.select(range(n, n + labeled)), model, of, kind, scoring) if labeled else None
+    there = examples.select(range(n)).remove_columns("target")
+    return Pool(there, model, of, kind, scoring, known, companions=Beside())

@@ -11,6 +11,8 @@ from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.files import replace_file, whole_folder
+from dal_nlp.core.targets import Target
+from dal_nlp.core.task import Example
 from dal_nlp.data.examples import DEFAULT_ID_COLUMN, NO_IDS, Answers, Reader, context_of
 from dal_nlp.joins.tool_rows import AT, BY, NOTE
 from dal_nlp.readers.spreadsheets import write_table
@@ -25,6 +27,8 @@ NAMES: Mapping[str, str] = {
     "jsonl": "export.jsonl",
     "label-studio": "export.json",
     "hf-dataset": "export",
+    "conll": "export.conll",
+    "prodigy": "export-prodigy.jsonl",
 }
 
 
@@ -46,14 +50,17 @@ def export(
     Raises:
         UserError: An unknown format, nothing to write, or a place that cannot be written to.
     """
-    if format not in WRITERS:
-        raise unknown("format", format, WRITERS)
+    further = desk.task.answer_format.further_files
+    if format not in WRITERS and format not in further:
+        raise unknown("format", format, [*WRITERS, *further])
     answered = [id for id in desk.state.given if id in desk.state.answers]
     ids = {"labels": answered, "pending": desk.state.waiting, "all": [*answered, *desk.state.waiting]}[which]
     if not ids:
         raise UserError(f"{desk.folder} has nothing to export there: let `dal-nlp run` ask, or answer first.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if format in further:
+            return _write_answers(desk, ids, path, further[format], say)
         WRITERS[format](desk, ids, path, say)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}): give another --out.") from None
@@ -94,12 +101,11 @@ def pool_columns(desk: AnswerStore, ids: Sequence[str], say: Callable[[str], Non
 
 def _row(desk: AnswerStore, id: str, in_words: bool) -> Row:
     task, example, event = desk.task, desk.example(id), desk.state.decision(id)
-    texts = dict(zip(task.columns(), task.texts(example), strict=True))
+    texts = dict(zip(task.columns(), task.texts(example), strict=True)) if in_words else task.cells(example)
     answer = None
     if event is not None and event.answered:
-        answer = task.answer_format.cell(event.target, example)
-        if in_words and not isinstance(answer, str):
-            answer = json.dumps(answer, ensure_ascii=False)
+        kind = task.answer_format
+        answer = (kind.text_cell if in_words else kind.cell)(event.target, example)
     signature = {BY: event.by, AT: event.at, NOTE: event.note} if event else dict.fromkeys((BY, AT, NOTE), "")
     id_column = DEFAULT_ID_COLUMN if desk.config.id_column == NO_IDS else desk.config.id_column
     return {id_column: id, **texts, desk.config.label_column: answer, **signature}
@@ -129,12 +135,37 @@ def _write_jsonl(desk: AnswerStore, ids: Sequence[str], path: Path, say: Callabl
     replace_file(path, "".join(f"{_json(line)}\n" for line in lines).encode())
 
 
+def _write_answers(
+    desk: AnswerStore,
+    ids: Sequence[str],
+    path: Path,
+    part: Callable[[Target, Example], str],
+    say: Callable[[str], None],
+) -> int:
+    """Write the answers in a format of their own kind; what has none is left out, and said."""
+    events = {id: desk.state.decision(id) for id in ids}
+    parts = [
+        part(event.target, desk.example(id)) for id, event in events.items() if event is not None and event.answered
+    ]
+    if len(parts) < len(ids):
+        say(f"Without an answer, and so not in the file: {len(ids) - len(parts):,}.")
+    if not parts:
+        raise UserError(f"{desk.folder} has no answers to export in this format: answer first.")
+    replace_file(path, "".join(parts).encode())
+    return len(parts)
+
+
 def _write_dataset(desk: AnswerStore, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
     rows = _rows(desk, ids, False, say)
     own = _row(desk, ids[0], False).keys()
     rows = [{n: v if n in own or is_missing(v) else str(_cell(v)) for n, v in row.items()} for row in rows]
     features: dict[str, Any] = dict.fromkeys(rows[0], Value("string"))
-    features[desk.config.label_column] = desk.task.answer_format.feature()
+    label = desk.config.label_column
+    features[label] = desk.task.answer_format.feature()
+    shown = Dataset.from_list([{name: row[name] for name in own} for row in rows]).features
+    lists = [name for name in own if any(isinstance(row[name], list) for row in rows)]
+    features |= {name: shown[name] for name in lists if name != label or features[label] is None}
+    features[label] = features[label] or Value("string")  # nobody has answered
     if path.exists() and not (path / "dataset_info.json").is_file():
         raise UserError(f"{path} is there and no dataset: give another --out.")
     with whole_folder(path) as draft:

@@ -1,5 +1,6 @@
 """The seam of an answer format: one object for each kind of answer, which everything that reads or writes one asks."""
 
+import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -68,7 +69,7 @@ class Widget:
     """The part of the page in which an answer is given.
 
     Attributes:
-        name: One of the widgets that ``annotate.html.j2`` has: "label", "labels", "span" or "text".
+        name: One of the widgets that ``annotate.html.j2`` has: "label", "labels", "span", "entities" or "text".
         help: How it is used by keys.
         data: What it needs beside, as JSON values.
         drafted: Whether it begins with what the model answers, shown as that or not.
@@ -168,8 +169,18 @@ class AnswerFormat(ABC):
         """Return what a file holds for a target, as a JSON value that ``Task.read_target`` reads again."""
         return self.format_answer(target, example)
 
+    def text_cell(self, target: Target, example: "Example") -> str:
+        """Return the same as text, for a table."""
+        cell = self.cell(target, example)
+        return cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False)
+
     def feature(self) -> Any:
-        """Return the type of ``cell`` in a dataset of Hugging Face."""
+        """Return the type of ``cell`` in a dataset of Hugging Face; None where the cells themselves show it."""
         from datasets import Value
 
         return Value("string")
+
+    @property
+    def further_files(self) -> Mapping[str, Callable[[Target, "Example"], str]]:
+        """Formats of files that only answers of this kind have: of each the part of the file that is one answer."""
+        return {}

@@ -27,12 +27,15 @@ class Categoricals:
         reduction: Whether an example's value is the sum or the mean over its factors.
         answer: (B, F) the outcomes that the model answers with, where these need not be the most likely ones: a text
             found by beam search holds words that are not.
+        parts: (B, F) the number within its example of the part of the answer, such as an entity, that a factor is in,
+            -1 for none; None where answers have no parts.
     """
 
     log_probs: Tensor
     mask: Tensor
     reduction: Literal["sum", "mean"] = "sum"
     answer: Tensor | None = None
+    parts: Tensor | None = None
 
     def over_outcomes(self, values: Tensor) -> Tensor:
         """Sum values of the form of ``log_probs`` over the outcomes to (B, F)."""
@@ -91,8 +94,9 @@ class Categoricals:
     def double(self) -> Self:
         """Return the same in fp64; on the CPU in place of Apple's accelerator, which has none."""
         place = torch.device("cpu") if self.log_probs.device.type == "mps" else self.log_probs.device
-        answer = None if self.answer is None else self.answer.to(place)
-        return replace(self, log_probs=self.log_probs.to(place).double(), mask=self.mask.to(place), answer=answer)
+        answer, parts = (None if values is None else values.to(place) for values in (self.answer, self.parts))
+        log_probs = self.log_probs.to(place).double()
+        return replace(self, log_probs=log_probs, mask=self.mask.to(place), answer=answer, parts=parts)
 
     def table(self) -> Tensor:
         """Return the log-probabilities as (B, F, C)."""
@@ -219,7 +223,12 @@ def p_log_p(log_probs: Tensor) -> Tensor:
 
 
 def entropy(c: Categoricals) -> Tensor:
-    """Return the entropy in nats, (B,): - sum p log p.
+    """Return the entropy in nats, (B,): - sum p log p."""
+    return c.over_factors(factor_entropies(c))
+
+
+def factor_entropies(c: Categoricals) -> Tensor:
+    """Return the entropy of each factor, (B, F).
 
     The most likely outcome enters as log1p(-(1 - p_max)), or saturated predictions would lose it to rounding.
     """
@@ -227,7 +236,7 @@ def entropy(c: Categoricals) -> Tensor:
     others = -rest.over_outcomes(p_log_p(rest.log_probs))
     one_minus = rest.log_total().exp().clamp(max=1.0)
     largest = torch.where(one_minus < 0.5, torch.log1p(-one_minus.clamp(max=0.5)), c.at(c.best()))
-    return c.over_factors(others - largest.exp() * largest)
+    return others - largest.exp() * largest
 
 
 def least_confidence(c: Categoricals) -> Tensor:

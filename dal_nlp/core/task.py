@@ -43,6 +43,8 @@ class Capability(StrEnum):
     SHARED_OUTCOMES = "shared outcomes"  # outcome i means the same in every example
     DRAWS = "draws"  # posterior draws of the model can be scored
     POOLED_OUTPUT = "pooled output"  # the output layer reads one vector for each example, so that it can train alone
+    WORD_OUTPUT = "word output"  # likewise one vector for each word
+    PARTS = "parts of answers"  # an answer has parts, each of one or several factors
     ANSWER_TEXTS = "answer texts"  # outcomes are answers in words
     GROUPS = "groups"  # examples belong together in groups
     SEVERAL_LABELS = "several labels"  # any number of labels a text: factor i is label i of every example, yes or no
@@ -92,6 +94,11 @@ class Task(ABC):
     def for_model(cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]) -> Self:
         """Build the task around a model that a user has trained; raises ``UserError`` for options it does not have."""
         raise Unsupported(f"{cls.__name__} is a task of runs alone and cannot be built around a model: use a run.")
+
+    @property
+    def outputs(self) -> list[str]:
+        """What the model's outputs mean, in their order, where it has one for each label or for parts of labels."""
+        return self.labels
 
     # Reading rows
 
@@ -314,6 +321,10 @@ class Task(ABC):
     @abstractmethod
     def texts(self, example: Example) -> list[str]:
         """Return what an annotator reads, in parts: one for each of ``columns``."""
+
+    def cells(self, example: Example) -> dict[str, Any]:
+        """Return the texts of an example as the row of a file has them, by column."""
+        return dict(zip(self.columns(), self.texts(example), strict=True))
 
     def show(self, example: Example) -> str:
         """Return the same as one text."""

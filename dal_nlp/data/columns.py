@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dal_nlp.core.errors import RowError
 from dal_nlp.data.hashing import Hashes, hash_all, id_of_content
 from dal_nlp.data.repeats import NOTHING
-from dal_nlp.readers.reading import Chunk
+from dal_nlp.readers.reading import Chunk, Reading, Source
 from dal_nlp.readers.values import is_missing
 
 #: Every text that ``is_missing`` takes for empty, and a few more: what it finds is looked at again.
@@ -25,6 +25,14 @@ class HasPlainFields(Protocol):
 
     def plain_fields(self) -> Mapping[str, str | None]:
         """Return the column of each field, None for a field that is always null."""
+
+
+@runtime_checkable
+class HasOwnForms(Protocol):
+    """A task whose rows tools export in forms of its own."""
+
+    def adapted(self, source: Source, reading: Reading) -> Source:
+        """Return a source of plain rows in place of one in such a form; ``reading`` takes remarks."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import DataError, EmptyRow, RowError, UnusableRow, nearest
 from dal_nlp.core.targets import Target, encode_target
 from dal_nlp.core.task import Task
-from dal_nlp.data.columns import Batch, HasPlainFields, by_columns, hash_targets
+from dal_nlp.data.columns import Batch, HasOwnForms, HasPlainFields, by_columns, hash_targets
 from dal_nlp.data.hashing import hash64, hash_content, id_of_content
 from dal_nlp.readers.exports import adapted
 from dal_nlp.readers.reading import Reading, Source
@@ -229,7 +229,10 @@ def open_plain(source: str, task: Task, config: Settings, remarks: list[str]) ->
     if config.id_column not in (DEFAULT_ID_COLUMN, NO_IDS):
         needed.add(config.id_column)
     reading = Reading(config.encoding, config.quoting == "double", needed, remarks)
-    return adapted(open_source(source, reading), task.columns(), config.label_column, reading)
+    opened = open_source(source, reading)
+    if isinstance(task, HasOwnForms):
+        return task.adapted(opened, reading)
+    return adapted(opened, task.columns(), config.label_column, reading)
 
 
 def class_names(sources: Sequence[str], task: Task) -> list[str]:

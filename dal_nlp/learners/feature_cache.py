@@ -7,7 +7,7 @@ import hashlib
 import json
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,7 +22,7 @@ from dal_nlp.core.config import DrawsConfig, ScoringConfig, Settings
 from dal_nlp.core.distributed import is_main, process_state, share
 from dal_nlp.core.errors import NoStates, Unsupported
 from dal_nlp.core.progress import Progress
-from dal_nlp.core.task import Task
+from dal_nlp.core.task import Capability, Task
 from dal_nlp.data.text_windows import WINDOWS, rows_of
 from dal_nlp.data.tokenized import describe
 from dal_nlp.models.forward import Forward
@@ -211,19 +211,34 @@ def load_encoder(source: str, task: Task, most: int) -> nn.Module:
     Raises:
         UserError: The encoder cannot be fed with texts of different lengths.
     """
-    from dal_nlp.learners.head_model import HeadModel
+    from dal_nlp.learners.head_model import HeadModel, WordHeadModel
 
     encoder: Any = load_model("AutoModel", source)
-    head = nn.Linear(_width(encoder), len(task.labels))
+    head = nn.Linear(_width(encoder), len(task.outputs))
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
-    return fed(HeadModel.of(encoder, head, task.labels), task, source, most)
+    if Capability.WORD_OUTPUT in task.capabilities:
+        return fed_words(WordHeadModel.of(encoder, head, task.outputs), task, source, most)
+    return fed(HeadModel.of(encoder, head, task.outputs), task, source, most)
 
 
 def fed(model: Any, task: Task, source: str, most: int) -> nn.Module:
     """Return a ``HeadModel``, having let a task find out how it is to be fed; see ``models.reading``."""
     wanted = Wanted(most, ("right", "left", "equal"), source)
     task.feeding = settle(model, task.tokenizer, lambda inputs: model.pooled(**inputs)[0], wanted, task.feeding)
+    headed: nn.Module = model
+    return headed
+
+
+def fed_words(model: Any, task: Task, source: str, longest: int) -> nn.Module:
+    """Return a ``WordHeadModel`` likewise; the places of words count from the left of a text."""
+
+    def read(inputs: Mapping[str, Tensor]) -> list[Tensor]:
+        states = model.pooled(**inputs)[1][-1]
+        return [row[there.bool()] for row, there in zip(states, inputs["attention_mask"], strict=True)]
+
+    wanted = Wanted(longest, ("right",), source, all_lengths=True)
+    task.feeding = settle(model, task.tokenizer, read, wanted, task.feeding)
     headed: nn.Module = model
     return headed
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from dal_nlp.core.config import Settings
-from dal_nlp.core.task import Task
+from dal_nlp.core.task import Capability, Task
 from dal_nlp.data.text_windows import longest_input, window_of
-from dal_nlp.learners.feature_cache import fed
+from dal_nlp.learners.feature_cache import fed, fed_words
 from dal_nlp.learners.learner import write_model
 from dal_nlp.pretrained.loading import load_model
 
@@ -72,12 +72,14 @@ def load_whole(source: str, place: Path, task: Task, settings: Settings) -> nn.M
 
     The task learns how it is to be fed.
     """
-    from dal_nlp.learners.head_model import HeadModel
+    from dal_nlp.learners.head_model import HeadModel, WordHeadModel
 
     layer = read_layer(place)
-    head, window = layer.linear(len(task.labels)), window_of(settings, task.tokenizer)
-    model = HeadModel.of(load_model("AutoModel", source), head, task.labels, layer.depths, window, layer.settings)
-    return fed(model, task, source, longest_input(settings, task.tokenizer))
+    head, window = layer.linear(len(task.outputs)), window_of(settings, task.tokenizer)
+    of_words = Capability.WORD_OUTPUT in task.capabilities
+    kind = WordHeadModel if of_words else HeadModel
+    model = kind.of(load_model("AutoModel", source), head, task.outputs, layer.depths, window, layer.settings)
+    return (fed_words if of_words else fed)(model, task, source, longest_input(settings, task.tokenizer))
 
 
 def write_whole(source: str, place: Path, task: Task, settings: Settings, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -87,13 +88,11 @@ class HeadNet(nn.Module):
         return {"logits": self.output(features[:, self._places].flatten(1)), "hidden_states": (layers[0], *layers)}
 
 
-class HeadLearner(Learner):
-    """Trains an output layer on the means of the frozen encoder's states in a few layers.
+class LayerLearner(Learner):
+    """Trains an output layer on states of a frozen encoder; the layer alone is a round's checkpoint.
 
-    It starts from what is known of the labels (see ``distillation``), whose weight is fitted with the layer.
-
-    A set of texts is seen as a dataset whose examples have one token, the place of their features. So everything that
-    scores, measures and chooses works as with a whole model, and takes as long as the lookup.
+    A set of texts is seen as a dataset whose tokens are places of features. So everything that scores, measures and
+    chooses works as with a whole model, and takes as long as the lookup.
     """
 
     weights: ClassVar[tuple[str, ...]] = (HEAD,)
@@ -104,12 +103,70 @@ class HeadLearner(Learner):
         self, config: Settings, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
     ) -> None:
         super().__init__(config, task, source, folder, progress, predicts_loss)
+        self._layers: dict[int, FittedLayer] = {}  # by round
+        self._depths = tuple(config.head.layers)
+
+    def after(self, round: int) -> nn.Module:
+        """Return the layer that was fitted in a round; a random one for round -1."""
+        if self._current is None or self._current[0] != round:
+            model = self._new() if round < 0 else self._load(round)
+            self._current = (round, model.to(process_state().device).eval())
+        return self._current[1]
+
+    @abstractmethod
+    def _new(self) -> nn.Module:
+        """Return the layer before any fit."""
+
+    @abstractmethod
+    def _net(self, layer: FittedLayer) -> nn.Module:
+        """Return a fitted layer on features that are looked up."""
+
+    def _load(self, round: int) -> nn.Module:
+        """Read the layer of a checkpoint; labels that have come up since are classes without an example."""
+        self._layers[round] = read_layer(self.place(round))
+        return self._net(self._layers[round])
+
+    @property
+    def _leaves_whole(self) -> bool:
+        return self._config.whole or self._config.finish == "full"
+
+    def _write(self, round: int, draft: Path) -> None:
+        """Write the layer alone."""
+        self.after(round)
+        self._layers[round].save(draft)
+
+    def finish(self, round: int) -> None:
+        """Leave encoder and layer, or what ``finish`` trained, in ``model/``, with what the next start goes on from."""
+        wait()
+        if is_main():
+            place, tuned = self.place(round), tuned_folder(self._folder, round)
+            with whole_folder(self._folder / "model") as draft:
+                if self._tuned:
+                    shutil.copytree(tuned, draft, dirs_exist_ok=True)
+                elif self._config.whole:
+                    write_whole(self._source, place, self._task, self._config, draft)
+                for name in (HEAD, LOSS_HEAD, NOTE):
+                    if (place / name).is_file():
+                        shutil.copy(place / name, draft)
+            for old in (self._folder / "checkpoints", self._folder / "finish"):
+                shutil.rmtree(old, ignore_errors=True)
+        wait()
+
+
+class HeadLearner(LayerLearner):
+    """Trains an output layer on the means of the frozen encoder's states in a few layers; a text is one token.
+
+    It starts from what is known of the labels (see ``distillation``), whose weight is fitted with the layer.
+    """
+
+    def __init__(
+        self, config: Settings, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
+    ) -> None:
+        super().__init__(config, task, source, folder, progress, predicts_loss)
         cache = open_cache(config, source, task)
         most = longest_input(config, task.tokenizer)
         self._features = Features(task, source, cache, folder / "cache", config.scoring, progress, most)
         self._pool_size = 0
-        self._layers: dict[int, FittedLayer] = {}  # by round
-        self._depths = tuple(config.head.layers)
         self._described: DescriptionSource | None = None
 
     @cached_property
@@ -154,13 +211,6 @@ class HeadLearner(Learner):
         places = _places(examples)
         self._features.require(places if rows is None else places[rows])
 
-    def after(self, round: int) -> nn.Module:
-        """Return the layer that was fitted in a round; a random one for round -1."""
-        if self._current is None or self._current[0] != round:
-            model = self._new() if round < 0 else self._load(round)
-            self._current = (round, model.to(process_state().device).eval())
-        return self._current[1]
-
     def _new(self) -> HeadNet:
         """Return the layer that signals alone give; without one, a random layer."""
         outputs = len(self._task.labels)
@@ -174,11 +224,6 @@ class HeadLearner(Learner):
             layer = nn.Linear(self._features.width * len(self._depths), outputs)
         return HeadNet(self._features.rows, layer, self._depths)
 
-    def _load(self, round: int) -> HeadNet:
-        """Read the layer of a checkpoint; labels that have come up since are classes without an example."""
-        self._layers[round] = read_layer(self.place(round))
-        return self._net(self._layers[round])
-
     def _net(self, layer: FittedLayer) -> HeadNet:
         net = HeadNet(self._features.rows, layer.linear(len(self._task.labels)), layer.depths)
         net.config.update(dict(layer.settings))
@@ -191,6 +236,11 @@ class HeadLearner(Learner):
         shift = bias + sum(beta * signal.bias for beta, signal in parts)
         tensors = [torch.from_numpy(np.asarray(values, dtype=np.float32)) for values in (whole, shift)]
         return FittedLayer(tensors[0], tensors[1], unseen, self._depths)
+
+    def _write(self, round: int, draft: Path) -> None:
+        """Write the layer alone, with what the task keeps beside it."""
+        model: Any = self.after(round)
+        replace(self._layers[round], settings=fitted_settings(model.config.to_dict())).save(draft)
 
     def fit(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
         """Fit the layer of a round to all labels; every attempt gives the same."""
@@ -310,32 +360,6 @@ class HeadLearner(Learner):
             tokens = self._task.collate([examples[row] for row in part]).to(process_state().device)
             found.append(token_losses(self.masked_lm(), tokens, self._task.tokenizer))
         return joined(found, torch.from_numpy(np.argsort(order)))
-
-    @property
-    def _leaves_whole(self) -> bool:
-        return self._config.whole or self._config.finish == "full"
-
-    def _write(self, round: int, draft: Path) -> None:
-        """Write the layer alone, with what the task keeps beside it."""
-        model: Any = self.after(round)
-        replace(self._layers[round], settings=fitted_settings(model.config.to_dict())).save(draft)
-
-    def finish(self, round: int) -> None:
-        """Leave encoder and layer, or what ``finish`` trained, in ``model/``, with what the next start goes on from."""
-        wait()
-        if is_main():
-            place, tuned = self.place(round), tuned_folder(self._folder, round)
-            with whole_folder(self._folder / "model") as draft:
-                if self._tuned:
-                    shutil.copytree(tuned, draft, dirs_exist_ok=True)
-                elif self._config.whole:
-                    write_whole(self._source, place, self._task, self._config, draft)
-                for name in (HEAD, LOSS_HEAD, NOTE):
-                    if (place / name).is_file():
-                        shutil.copy(place / name, draft)
-            for old in (self._folder / "checkpoints", self._folder / "finish"):
-                shutil.rmtree(old, ignore_errors=True)
-        wait()
 
 
 def tuned_folder(folder: Path, round: int) -> Path:

@@ -1,20 +1,26 @@
-"""A sequence classifier of an encoder that stays as it is, the means of some layers' states, and one linear layer."""
+"""Classifiers of an encoder that stays as it is, some layers' states of texts or of tokens, and one linear layer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, PreTrainedModel
-from transformers.modeling_outputs import SequenceClassifierOutput
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    PreTrainedModel,
+)
+from transformers.modeling_outputs import SequenceClassifierOutput, TokenClassifierOutput
 
 from dal_nlp.data.text_windows import Window
 from dal_nlp.learners.head_config import HeadConfig
 
 
-class HeadModel(PreTrainedModel):  # type: ignore[no-untyped-call]
-    """What ``--train head`` trains, as a model of its own; ``import dal_nlp`` makes the Auto classes know it.
+class EncoderWithHead(PreTrainedModel):  # type: ignore[no-untyped-call]
+    """What ``--train head`` trains, as a model of its own; ``import dal_nlp`` makes the Auto classes know its kinds.
 
     Args:
         config: Of the encoder and of the labels.
@@ -38,7 +44,7 @@ class HeadModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         depths: Sequence[int] = (100,),
         window: Window | None = None,
         settings: Mapping[str, Any] | None = None,
-    ) -> "HeadModel":
+    ) -> Self:
         """Put a pretrained encoder and a trained layer together; ``depths`` and ``window`` as in ``HeadConfig``.
 
         ``settings`` are further ones of its configuration.
@@ -56,6 +62,23 @@ class HeadModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         model.classifier.load_state_dict(head.state_dict())
         model.eval()  # type: ignore[no-untyped-call]
         return model
+
+    def pooled(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the means of the layers' states over the tokens of R texts, (R, L H), and all states."""
+        kinds = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        encoder = self.base.get_encoder() if self.base.config.is_encoder_decoder else self.base
+        result = encoder(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True, **kinds)
+        layers, last = result.hidden_states, len(result.hidden_states) - 1  # the embeddings are the first
+        weights = attention_mask[..., None].to(layers[-1].dtype)
+        count = weights.sum(1).clamp(min=1)
+        means = [(layers[round(last * depth / 100)] * weights).sum(1) / count for depth in self.config.depths]
+        return torch.cat(means, 1), layers
+
+
+class HeadModel(EncoderWithHead):  # type: ignore[no-untyped-call]
+    """What ``--train head`` trains of texts: a sequence classifier of the means of the states."""
 
     def forward(
         self,
@@ -87,19 +110,6 @@ class HeadModel(PreTrainedModel):  # type: ignore[no-untyped-call]
             loss=loss, logits=logits, hidden_states=states if output_hidden_states else None
         )
 
-    def pooled(
-        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return the means of the layers' states over the tokens of R texts, (R, L H), and all states."""
-        kinds = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
-        encoder = self.base.get_encoder() if self.base.config.is_encoder_decoder else self.base
-        result = encoder(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True, **kinds)
-        layers, last = result.hidden_states, len(result.hidden_states) - 1  # the embeddings are the first
-        weights = attention_mask[..., None].to(layers[-1].dtype)
-        count = weights.sum(1).clamp(min=1)
-        means = [(layers[round(last * depth / 100)] * weights).sum(1) / count for depth in self.config.depths]
-        return torch.cat(means, 1), layers
-
     def _long(self, tokens: Tensor) -> Tensor:
         """Return the logits of one text, (C,), of its tokens (n,): those of its windows, weighed by their tokens."""
         size, prefix, suffix = (self.config.window[name] for name in ("size", "prefix", "suffix"))
@@ -112,4 +122,26 @@ class HeadModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         return (logits * weights[:, None]).sum(0) / weights.sum()
 
 
+class WordHeadModel(EncoderWithHead):  # type: ignore[no-untyped-call]
+    """What ``--train head`` trains of words: a token classifier of the states themselves."""
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> TokenClassifierOutput:
+        """Return the logits of the tokens of R texts, (R, T, C), and their mean cross-entropy with labels."""
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        _, layers = self.pooled(input_ids, mask, token_type_ids)
+        last = len(layers) - 1
+        logits = self.classifier(torch.cat([layers[round(last * depth / 100)] for depth in self.config.depths], -1))
+        loss = None if labels is None else nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
+        return TokenClassifierOutput(loss=loss, logits=logits, hidden_states=layers if output_hidden_states else None)
+
+
 AutoModelForSequenceClassification.register(HeadConfig, HeadModel, exist_ok=True)
+AutoModelForTokenClassification.register(HeadConfig, WordHeadModel, exist_ok=True)

@@ -195,8 +195,8 @@ def load_model(
     return loaded
 
 
-def load_classifier(source: str, labels: Sequence[str]) -> nn.Module:
-    """Load a sequence classifier with one output for every label.
+def load_classifier(source: str, labels: Sequence[str], kind: str = "AutoModelForSequenceClassification") -> nn.Module:
+    """Load a classifier of texts, or of tokens, with one output for every label.
 
     A model whose own labels are the first of these keeps its outputs and gets further ones behind them: that is a run's
     checkpoint to whose data a label was added. One with the same labels in another order has its outputs put into this
@@ -205,7 +205,7 @@ def load_classifier(source: str, labels: Sequence[str]) -> nn.Module:
     known = known_labels(load_config(source))
     grows = len(known) < len(labels) and known == list(labels[: len(known)])
     first = known if grows else labels
-    model = load_model("AutoModelForSequenceClassification", source, id2label=dict(enumerate(first)))
+    model = load_model(kind, source, id2label=dict(enumerate(first)))
     if grows:
         _add_outputs(model, len(known), labels)
     elif known != list(labels):

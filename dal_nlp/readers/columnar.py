@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import ClassLabel, Dataset, Features, List
+from datasets import ClassLabel, Dataset, Features, LargeList, List
 
 from dal_nlp.core.errors import DataError
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names
@@ -27,9 +27,10 @@ def open_parquet(source: str, path: Path, reading: Reading) -> Source:
 
     names = unique_names(source, schema.names, reading)
     classes = {name: found for name in names if name and (found := _class_names(schema, name))}
+    lists = {name: found for name in names if name and (found := _class_names(schema, name, in_lists=True))}
     nested = [name for name, kind in zip(names, schema.types, strict=True) if pa.types.is_nested(kind)]
     there = [name for name in names if name]
-    return Source(source, there, _Parquet(source, path, names, classes), classes, nested=nested)
+    return Source(source, there, _Parquet(source, path, names, {**classes, **lists}), classes, nested=nested)
 
 
 class _Parquet(Chunks):
@@ -83,13 +84,13 @@ def open_dataset(source: str, dataset: Dataset, reading: Reading) -> Source:
     renamed = {old: new for old, new in zip(dataset.column_names, names, strict=True) if new}
     features = dataset.features
     classes = {
-        renamed[name]: list(kind.names)
-        for name, f in features.items()
-        if name in renamed and isinstance(kind := _inner(f), ClassLabel)
+        renamed[name]: list(f.names) for name, f in features.items() if name in renamed and isinstance(f, ClassLabel)
     }
+    lists = {renamed[name]: found for name, f in features.items() if name in renamed and (found := _names_in_lists(f))}
     kinds = features.arrow_schema
     nested = [new for old, new in renamed.items() if pa.types.is_nested(kinds.field(old).type)]
-    return Source(source, list(renamed.values()), _Dataset(dataset, renamed, classes), classes, nested=nested)
+    chunks = _Dataset(dataset, renamed, {**classes, **lists})
+    return Source(source, list(renamed.values()), chunks, classes, nested=nested)
 
 
 class _Dataset(Chunks):
@@ -118,22 +119,36 @@ def short(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
 
 
-def _class_names(schema: pa.Schema, name: str) -> list[str] | None:
-    """Return the names of the classes in a column by the metadata that datasets leaves."""
+def _class_names(schema: pa.Schema, name: str, in_lists: bool = False) -> list[str] | None:
+    """Return the names of the classes in a column by the metadata that datasets leaves.
+
+    Args:
+        schema: Of the file.
+        name: Of the column.
+        in_lists: Whether the numbers are those in the column's lists.
+    """
     field = schema.field(name)
-    numbers = pa.types.is_integer(field.type.value_type if pa.types.is_list(field.type) else field.type)
-    if not numbers or b"huggingface" not in (schema.metadata or {}):
+    if in_lists != _is_list(field.type) or b"huggingface" not in (schema.metadata or {}):
+        return None
+    if not in_lists and not pa.types.is_integer(field.type):
         return None
     try:
-        feature = _inner(Features.from_arrow_schema(pa.schema([field], metadata=schema.metadata))[name])
+        feature = Features.from_arrow_schema(pa.schema([field], metadata=schema.metadata))[name]
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+    if in_lists:
+        return _names_in_lists(feature)
     return list(feature.names) if isinstance(feature, ClassLabel) else None
 
 
-def _inner(feature: Any) -> Any:
-    """Return the feature of a list's members, or of what is no list."""
-    return feature.feature if isinstance(feature, List) else feature
+def _names_in_lists(feature: Any) -> list[str] | None:
+    """Return the names of the classes of which a column holds lists."""
+    inner = feature.feature if isinstance(feature, List | LargeList) else None
+    return list(inner.names) if isinstance(inner, ClassLabel) else None
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
 def _batch_size(metadata: Any) -> int:
@@ -156,19 +171,22 @@ def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _named(batch: pa.RecordBatch, classes: Mapping[str, list[str]]) -> pa.RecordBatch:
-    """Put names for class numbers, also in lists; the -1 of an unlabeled row, and null, become null."""
+    """Put names for class numbers, in lists too; the -1 of an unlabeled row, and null, become null."""
     for name in set(classes) & set(batch.schema.names):
         place = batch.schema.get_field_index(name)
-        if pa.types.is_list(batch.column(place).type):
-            known = dict(enumerate(classes[name]))
-            lists = [row and [known.get(number) for number in row] for row in batch.column(place).to_pylist()]
-            batch = batch.set_column(place, name, pa.array(lists, pa.list_(pa.string())))
+        column = batch.column(place)
+        if not _is_list(column.type):
+            batch = batch.set_column(place, name, _names_of(column, classes[name]))
             continue
-        names = pa.array(classes[name], pa.string())
-        numbers = batch.column(place).cast(pa.int64())
-        known = pa.compute.and_kleene(
-            pa.compute.greater_equal(numbers, 0), pa.compute.less(numbers, len(classes[name]))
-        )
-        numbers = pa.compute.if_else(known, numbers, pa.scalar(None, pa.int64()))
-        batch = batch.set_column(place, name, names.take(numbers))
+        lists = column.to_pylist()
+        flat = _names_of(pa.array([n for one in lists for n in one or ()], pa.int64()), classes[name]).to_pylist()
+        names = iter(flat)
+        named = [None if one is None else [next(names) for _ in one] for one in lists]
+        batch = batch.set_column(place, name, pa.array(named, pa.list_(pa.string())))
     return batch
+
+
+def _names_of(column: pa.Array, classes: list[str]) -> pa.Array:
+    numbers = column.cast(pa.int64())
+    known = pa.compute.and_kleene(pa.compute.greater_equal(numbers, 0), pa.compute.less(numbers, len(classes)))
+    return pa.array(classes, pa.string()).take(pa.compute.if_else(known, numbers, pa.scalar(None, pa.int64())))

@@ -37,32 +37,30 @@ def adapted(source: Source, texts: Sequence[str], label: str, reading: Reading) 
     there = set(source.columns)
     if {"data", "annotations"} <= there:
         reading.remark(f"{source.name} is an export of Label Studio: its annotations were read as labels.")
-        return _mapped(source, label, lambda row: _studio_task(row, label), ("data", "annotations", "id"))
+        return mapped(source, label, lambda row: _studio_task(row, label), ("data", "annotations", "id"))
     if {"fields", "responses"} <= there:
         reading.remark(f"{source.name} is an export of Argilla: its responses were read as labels.")
-        return _mapped(source, label, lambda row: _argilla_record(row, label), ("fields", "responses", "id"))
+        return mapped(source, label, lambda row: _argilla_record(row, label), ("fields", "responses", "id"))
     if f"{label}.responses" in there:
         reading.remark(f"{source.name} is an export of Argilla: {label}.responses were read as labels.")
-        return _mapped(
-            source, label, lambda row: _argilla_columns(row, label), [f"{label}{end}" for end in _OF_ARGILLA]
-        )
+        return mapped(source, label, lambda row: _argilla_columns(row, label), [f"{label}{end}" for end in _OF_ARGILLA])
     if {"annotation_id", "annotator"} <= there:
         column = label if label in there else _answer_of_studio(source, texts, label)
         if column != label:
             reading.remark(f"{source.name} is an export of Label Studio: its labels were read from {column!r}.")
-        return _mapped(source, label, lambda row: [{**row, label: _choices(row.get(column))}], [column])
+        return mapped(source, label, lambda row: [{**row, label: _choices(row.get(column))}], [column])
     if "answer" in there and label != "answer" and {"_task_hash", "_input_hash", "accept"} & there:
         reading.remark(
             f"{source.name} is an export of Prodigy: rows that were rejected or ignored were read as unlabeled."
         )
-        return _mapped(source, label, lambda row: [_prodigy(row, label)], ("answer", "accept"))
+        return mapped(source, label, lambda row: [_prodigy(row, label)], ("answer", "accept"))
     if f"{label}.text" in there and label not in there:
         reading.remark(f"{source.name} has its answers in {label}.text and {label}.answer_start, and was read so.")
-        return _mapped(
+        return mapped(
             source, label, lambda row: [{**row, label: _joined(row, label)}], [f"{label}.text", f"{label}.answer_start"]
         )
     if label in there and (source.has_keys or label in source.nested):
-        return _mapped(source, label, lambda row: _responses(row, label))
+        return mapped(source, label, lambda row: _responses(row, label))
     return source
 
 
@@ -100,7 +98,8 @@ class _Adapted(Source):
         return self.origin.locate(number) if self.origin else super().locate(number)
 
 
-def _mapped(source: Source, label: str, plain: Callable[[Row], Sequence[Row]], further: Sequence[str] = ()) -> Source:
+def mapped(source: Source, label: str, plain: Callable[[Row], Sequence[Row]], further: Sequence[str] = ()) -> Source:
+    """Return a source with each row turned into plain ones, which are where it is; see ``_Mapped``."""
     chunks = _Mapped(source, plain, further)
     names = [*source.columns, label]
     if source.has_keys:

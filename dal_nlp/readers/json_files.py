@@ -88,6 +88,7 @@ def _lines(source: str, path: Path, reading: Reading) -> Rows:
             ) from None
         except ValueError as error:
             raise DataError(f"{source}, line {number} is broken JSON ({error}): correct or remove it.") from None
+        row = _of_pair(row)
         if not isinstance(row, dict):
             raise DataError(f"{source}, line {number} is no JSON object: {_OBJECT}.")
         yield number, row
@@ -107,10 +108,18 @@ def _flat(source: str, rows: Rows) -> Rows:
 
 
 def _objects(source: str, rows: Sequence[Any]) -> Rows:
-    for number, row in enumerate(rows, start=1):
+    for number, given in enumerate(rows, start=1):
+        row = _of_pair(given)
         if not isinstance(row, dict):
             raise DataError(f"{source}, row {number} is no JSON object: {_OBJECT}.")
         yield number, row
+
+
+def _of_pair(row: Any) -> Any:
+    """Return [text, {...}], as spaCy's tools write an example, as one object; anything else as it is."""
+    if isinstance(row, list) and len(row) == 2 and isinstance(row[0], str) and isinstance(row[1], dict):
+        return {"text": row[0], **row[1]}
+    return row
 
 
 def _table(source: str, content: Any, split: str, reading: Reading) -> list[Any]:

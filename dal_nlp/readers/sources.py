@@ -19,6 +19,8 @@ from datasets import Dataset
 from dal_nlp.core.errors import DataError, nearest
 from dal_nlp.readers.columnar import damaged, open_dataset, open_parquet, short
 from dal_nlp.readers.encodings import COMPRESSED, ending
+from dal_nlp.readers.entities import conll
+from dal_nlp.readers.entities.exports import WORDS
 from dal_nlp.readers.json_files import of_rows, open_document, open_lines
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Rows, Source
 from dal_nlp.readers.text_files import SEPARATORS, open_table
@@ -26,7 +28,7 @@ from dal_nlp.readers.workbooks import open_workbook
 
 DEMO = "demo:"
 _ROWS = 4000
-_KINDS = (*SEPARATORS, ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx")
+_KINDS = (*SEPARATORS, ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx", *conll.ENDINGS)
 _PARTS = (".json", ".xlsx")  # files that hold several tables, told apart by FILE:NAME
 
 
@@ -126,12 +128,16 @@ def _open(source: str, path: Path, part: str, reading: Reading) -> Source:
     if not path.exists():
         raise _missing(source, path)
     kind = ending(path)
+    if kind == ".txt" and WORDS in reading.needed:  # as the shared tasks' files are called
+        kind = conll.ENDINGS[0]
     if kind not in _KINDS or (kind in (".parquet", ".xlsx") and path.suffix.lower() in COMPRESSED):
         raise DataError(_unknown_kind(source, path))
     if path.stat().st_size == 0:
         raise empty_source(source)
     if kind in SEPARATORS:
         return open_table(source, path, SEPARATORS[kind], reading)
+    if kind in conll.ENDINGS:
+        return conll.open_conll(source, path, reading)
     if kind in (".jsonl", ".ndjson"):
         return open_lines(source, path, reading)
     if kind == ".json":

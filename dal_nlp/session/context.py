@@ -3,7 +3,7 @@
 All checks of the configuration and the data come before any model is loaded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,8 @@ from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import generator, torch_seeded
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Capability, Task
-from dal_nlp.learners.head_learner import HeadLearner
 from dal_nlp.learners.learner import FullLearner, Learner
-from dal_nlp.learners.lora_learner import LoraLearner, check_peft
+from dal_nlp.learners.lora_learner import check_peft
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.mc_dropout import check_draws, make_draws
 from dal_nlp.models.pool import NO_GROUPS, Pool, fetch, gives_states
@@ -40,9 +39,8 @@ from dal_nlp.strategies import check_fit, check_states, make_strategy
 from dal_nlp.strategies.base import Strategy
 from dal_nlp.strategies.pseudo_labels import Policy, check_policy, make_policy
 from dal_nlp.tasks import load_metrics, make_task
+from dal_nlp.word_heads import learner_class
 
-#: What trains, by ``training.mode``.
-LEARNERS: Mapping[str, type[Learner]] = {"full": FullLearner, "head": HeadLearner, "lora": LoraLearner}
 #: Texts of the pool on which it is seen whether the tokenizer knows their words.
 READ = 200
 #: Most training examples that are predicted to see whether a fit collapsed.
@@ -124,10 +122,10 @@ class Context:
 
     def _check_head(self) -> None:
         """Refuse what a frozen encoder cannot serve."""
-        if Capability.POOLED_OUTPUT not in self.task.capabilities:
+        if not {Capability.POOLED_OUTPUT, Capability.WORD_OUTPUT} & self.task.capabilities:
             raise Unsupported(
-                f"--train head trains a layer of labels on one vector for each text, and the task {self.config.task!r} "
-                "has no such layer: use --train full."
+                f"--train head trains a layer of labels on one vector for each text or word, and the task "
+                f"{self.config.task!r} has no such layer: use --train full."
             )
         if Capability.MASKED_LM in self._strategy.requires:
             raise Unsupported(
@@ -147,7 +145,7 @@ class Context:
         """Tokenise, once per run, and make what trains and what answers."""
         self._progress.say(f"Tokenizing {len(self.corpus)} texts")
         predicts_loss = Capability.PREDICTED_LOSS in self._strategy.requires
-        learner = LEARNERS[self.config.training.mode]
+        learner = learner_class(self.config.training.mode, self.task.capabilities)
         self._source = source
         self._use(learner(self.config, self.task, source, self.folder, self._progress, predicts_loss))
         answers, state = Answers(self.corpus), self._ledger.state

@@ -21,6 +21,7 @@ STRATEGIES: Mapping[str, str] = {
     "normalized_entropy": "dal_nlp.strategies.normalized_entropy:NormalizedEntropy",
     "binmin": "dal_nlp.strategies.several_labels:BinMin",
     "mmu_lci": "dal_nlp.strategies.several_labels:MmuLci",
+    "entity_entropy": "dal_nlp.strategies.entity_entropy:EntityEntropy",
     "span_disagreement": "dal_nlp.strategies.span_disagreement:SpanDisagreement",
     "kmeans": "dal_nlp.strategies.kmeans:KMeans",
     "variation_ratio": "dal_nlp.strategies.bayesian:VariationRatio",

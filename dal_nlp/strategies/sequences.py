@@ -22,13 +22,15 @@ class NSP(Scored):
     """The least normalised sequence probability: 1 - exp((1/T) sum_t log p(y_t | y_<t, x)), y being the model's answer.
 
     The T-th root of the answer's probability, so that long answers are not less probable by their length alone. Where
-    an answer is one outcome it is its probability, and this is ``least_confidence``.
+    an answer is one outcome it is its probability, and this is ``least_confidence``; for the tags of a text's words it
+    ranks as MNLP does, the maximum normalized log-probability of Shen et al. (2018).
 
     Reads: log_probs.
     Cost: one pass, O(N T C).
     Tasks: all.
     Reference: Ueffing and Ney (2007), Word-level confidence estimation for machine translation; to choose documents:
-        Tsvigun et al. (2022), Active learning for abstractive text summarization.
+        Tsvigun et al. (2022), Active learning for abstractive text summarization; for entities: Shen et al. (2018),
+        Deep active learning for named entity recognition, section 4.
     Deviations: none.
     """
 

@@ -19,6 +19,7 @@ TASKS: Mapping[str, str] = {
     "multilabel": "dal_nlp.tasks.multilabel.multilabel:MultiLabel",
     "qa": "dal_nlp.tasks.qa:ExtractiveQA",
     "summarization": "dal_nlp.tasks.summarization:Summarization",
+    "ner": "dal_nlp.tasks.entities.ner:NER",
 }
 
 

@@ -18,12 +18,14 @@ POOLS = {
     "multilabel": lambda n, batch_size=8: tiny.multilabel_pool(n=n, batch_size=batch_size),
     "qa": lambda n, batch_size=8: tiny.qa_pool(n=n, batch_size=batch_size, unanswerable=True),
     "summarization": lambda n, batch_size=8: tiny.summary_pool(n=n, batch_size=batch_size),
+    "ner": lambda n, batch_size=8: tiny.ner_pool(n=n, batch_size=batch_size),
 }
 OFFERS = {
     "classification": tiny.task().capabilities | tiny.OFFERS,
     "multilabel": tiny.multilabel_task().capabilities | tiny.OFFERS,
     "qa": tiny.qa_task().capabilities | tiny.OFFERS,
     "summarization": tiny.summary_task().capabilities | tiny.OFFERS,
+    "ner": tiny.ner_task().capabilities | tiny.OFFERS,
 }
 EVERY = sorted(STRATEGIES)
 CASES = [(task, name) for task in POOLS for name in EVERY if strategy_class(name).requires <= OFFERS[task]]
@@ -40,10 +42,11 @@ def test_what_compares_outcomes_of_different_examples_is_for_classification_only
     shared, written = {"bait", "batchbald", "cal", "egl", "epig"}, {"bleuvar", "dual"}
     several = {"binmin", "mmu_lci"}
     refused = {task: {name for of, name in REFUSED if of == task} for task in POOLS}
-    assert refused["qa"] == shared | written | several
-    assert refused["classification"] == written | several | {"span_disagreement"}
-    assert refused["multilabel"] == shared | written | {"span_disagreement"}
-    assert refused["summarization"] == shared | several | {"span_disagreement"}
+    assert refused["qa"] == shared | written | several | {"entity_entropy"}
+    assert refused["classification"] == written | several | {"span_disagreement", "entity_entropy"}
+    assert refused["multilabel"] == shared | written | {"span_disagreement", "entity_entropy"}
+    assert refused["summarization"] == shared | several | {"span_disagreement", "entity_entropy"}
+    assert refused["ner"] == shared | written | several | {"span_disagreement"}
 
 
 @pytest.mark.parametrize(("task", "name"), REFUSED)

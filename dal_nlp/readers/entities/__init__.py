@@ -1,0 +1,1 @@
+"""Files with entities: tags of words, CoNLL, and what tools export."""

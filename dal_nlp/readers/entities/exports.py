@@ -1,0 +1,83 @@
+"""Rows with entities, in whatever form a tool has written them, as rows with one column of texts and one of answers."""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from dal_nlp.core.errors import UserError
+from dal_nlp.readers.exports import Row, mapped
+from dal_nlp.readers.reading import Reading, Source
+
+#: What the columns are called in Hugging Face's data sets, and what they are looked for as where these are not there.
+WORDS, TAGS = "tokens", "ner_tags"
+TEXTS = (WORDS, "words", "text", "sentence")
+ANSWERS = (TAGS, "tags", "labels", "label", "entities", "spans", "ner")
+
+
+def entity_source(source: Source, text: str, label: str, reading: Reading) -> Source:
+    """Return a source whose rows have the columns ``text`` and ``label``, if it has them in any form.
+
+    Args:
+        source: As it was opened.
+        text: The column of the words or the text; ``WORDS`` stands for any of ``TEXTS``.
+        label: The column of the tags or spans; ``TAGS`` stands for any of ``ANSWERS``.
+        reading: Takes remarks on what was done.
+    """
+    there = set(source.columns)
+    if {"data", "annotations"} <= there:
+        reading.remark(f"{source.name} is an export of Label Studio: its marked parts were read as entities.")
+        return mapped(source, label, lambda row: _studio_rows(row, text, label, source.name), ("data", "annotations"))
+    text_from = text if text in there or text != WORDS else next((name for name in TEXTS if name in there), text)
+    if text_from == WORDS and "text" in there and _has_objects(source, WORDS):
+        text_from = "text"  # Prodigy has both, and its words as places in the text
+    label_from = label if label in there or label != TAGS else next((name for name in ANSWERS if name in there), label)
+    judged = "answer" in there and label_from != "answer"
+    if (text_from, label_from) == (text, label) and not judged:
+        return source
+    for name, found in ((text, text_from), (label, label_from)):
+        if name != found:
+            reading.remark(f"{source.name} has no column {name!r}, and {found!r} was read for it.")
+    if judged:
+        reading.remark(f"{source.name}: rows that were rejected or ignored were read as unlabeled.")
+
+    def plain(row: Row) -> Sequence[Row]:
+        found = {**row, text: row.get(text_from)}
+        if label_from in row or label_from in there:
+            answered = not judged or row.get("answer") in ("accept", None)
+            found[label] = row.get(label_from) if answered else None
+        return [found]
+
+    return mapped(source, label, plain, (text_from, label_from, WORDS, "answer"))
+
+
+def _has_objects(source: Source, column: str) -> bool:
+    """Tell whether the first cell of a column is a list of objects."""
+    for chunk in islice(source.chunks([column]), 1):
+        for _, row in islice(chunk.rows(), 1):
+            cell = row.get(column)
+            return isinstance(cell, list) and any(isinstance(one, Mapping) for one in cell)
+    return False
+
+
+def _studio_rows(row: Row, text: str, label: str, name: str) -> list[Row]:
+    """Return a row for each annotation of a task that was not cancelled, or one without an answer."""
+    given: Any = row.get("data")
+    data = dict(given) if isinstance(given, Mapping) else {}
+    if text not in data:
+        texts = [key for key, value in data.items() if isinstance(value, str) and key not in ("id", "dal_nlp_id")]
+        if len(texts) != 1:
+            raise UserError(
+                f"{name} is an export of Label Studio with {', '.join(map(repr, data)) or 'nothing'} in its tasks: "
+                "name the text with --text-column."
+            )
+        data[text] = data[texts[0]]
+    plain = {"id": data.get("dal_nlp_id", data.get("id", row.get("id"))), **data}
+    annotations = [one for one in row.get("annotations") or [] if isinstance(one, Mapping)]
+    answers = [_spans(one.get("result")) for one in annotations if not one.get("was_cancelled")]
+    return [{**plain, label: answer} for answer in answers] or [{**plain, label: None}]
+
+
+def _spans(results: Any) -> list[Any]:
+    """Return the values of an annotation that mark a part of a text."""
+    values = [one.get("value") for one in results or [] if isinstance(one, Mapping)]
+    return [value for value in values if isinstance(value, Mapping) and "start" in value]

@@ -1,0 +1,80 @@
+"""Tags of words: BIO, BIOES, BILOU, IOB1 and IO, and the runs of words that they mean."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+OUTSIDE = "O"
+#: The prefixes that open an entity, and those behind which it ends.
+BEGIN, END = frozenset("BSU"), frozenset("ELSU")
+_PREFIXES = frozenset("BIESLUM")
+
+
+class Run(NamedTuple):
+    """Words first to last - 1 of a text, which are one entity."""
+
+    first: int
+    last: int
+    label: str
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the tags of a text say.
+
+    Attributes:
+        runs: The entities in their order.
+        begun: How many of them a B- or S- opens that does not stand right behind an entity of the same label; in IOB1
+            and IO there are none.
+        mended: How many an I- or E- opens: right in IOB1 and IO, and a broken sequence elsewhere.
+    """
+
+    runs: list[Run]
+    begun: int
+    mended: int
+
+
+def split_tag(tag: str) -> tuple[str, str]:
+    """Return the prefix and the label of a tag: ("B", "PER"), ("", "PER") of a bare label, ("O", "") of no entity."""
+    if tag == OUTSIDE:
+        return OUTSIDE, ""
+    if len(tag) > 2 and tag[0] in _PREFIXES and tag[1] in "-_":
+        return tag[0], tag[2:]
+    return "", tag
+
+
+def decode_tags(tags: Sequence[str]) -> Decoded:
+    """Return the entities of a text by the usual rule: a tag inside an entity opens one where there is none to go on.
+
+    The prefixes are B (begin), I or M (inside), E or L (end), S or U (single). A label without a prefix goes on with
+    the entity before it, if that is of the same label.
+    """
+    runs: list[Run] = []
+    begun = mended = 0
+    first, label = -1, ""  # of the entity that is open
+    for place, tag in enumerate([*tags, OUTSIDE]):
+        prefix, found = split_tag(tag)
+        goes_on = first >= 0 and found == label and prefix not in BEGIN and prefix != OUTSIDE
+        if first >= 0 and not goes_on:
+            runs.append(Run(first, place, label))
+        if prefix == OUTSIDE:
+            first, label = -1, ""
+            continue
+        if not goes_on:
+            behind = bool(runs) and runs[-1].last == place and runs[-1].label == found
+            begun += prefix in BEGIN and not behind
+            mended += prefix not in BEGIN and prefix != ""
+            first, label = place, found
+        if prefix in END:
+            runs.append(Run(first, place + 1, label))
+            first, label = -1, ""
+    return Decoded(runs, begun, mended)
+
+
+def encode_tags(runs: Sequence[Run], words: int) -> list[str]:
+    """Return entities as BIO tags of so many words."""
+    tags = [OUTSIDE] * words
+    for first, last, label in runs:
+        tags[first] = f"B-{label}"
+        tags[first + 1 : last] = [f"I-{label}"] * (last - first - 1)
+    return tags

@@ -1,0 +1,1 @@
+"""The task of entities in texts: its rows, windows, tensors and measures."""

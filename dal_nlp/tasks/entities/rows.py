@@ -1,0 +1,174 @@
+"""Rows with entities: the words of a row, and what its answer says of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dal_nlp.answer_formats.entity_markup import read_markup
+from dal_nlp.answer_formats.studio import place_of
+from dal_nlp.core.errors import EmptyRow, RowError
+from dal_nlp.data.entities import Span, join_words, runs_of_spans, split_words
+from dal_nlp.data.hashing import hash64
+from dal_nlp.readers.entities.tags import OUTSIDE, Run, decode_tags, split_tag
+from dal_nlp.readers.literals import literal
+from dal_nlp.readers.values import is_missing, read_text
+
+#: Where a span begins and ends, and its label, as tools call them.
+_STARTS, _ENDS = ("start", "start_offset", "begin"), ("end", "end_offset", "stop")
+_LABELS = ("label", "labels", "type", "entity", "entity_group", "tag")
+
+
+@dataclass
+class Mended:
+    """What was read in another way than it stands there; a row that is read again counts once.
+
+    Attributes:
+        begun: Entities that a B- opens, by row.
+        inside: Entities that an I- or E- opens, by row.
+    """
+
+    begun: dict[int, int] = field(default_factory=dict)
+    inside: dict[int, int] = field(default_factory=dict)
+
+    def remarks(self) -> list[str]:
+        """Return what should be known of it, in sentences."""
+        mended = sum(self.inside.values())
+        if not mended:
+            return []
+        if not any(self.begun.values()):
+            return ["The tags are IOB1 or IO: an entity begins with I-, and with B- only right behind another one."]
+        rows = sum(map(bool, self.inside.values()))
+        return [
+            f"Tags that do not follow from the one before were mended in {rows:,} texts: {mended:,} times an I- "
+            "without an entity to go on opens one."
+        ]
+
+
+def read_words(row: Mapping[str, Any], column: str) -> dict[str, Any]:
+    """Return {"text", "starts", "ends", "tokenized"} of a row whose cell is a list of words or a text.
+
+    A text whose row has ``tokens`` with places, as Prodigy writes them, has these words; another one is split at
+    blanks and signs.
+
+    Raises:
+        RowError: The cell is neither; ``EmptyRow`` where there is nothing to read.
+    """
+    cell = row.get(column)
+    if isinstance(cell, str) and cell.lstrip().startswith('["'):
+        written = literal(cell)
+        cell = written if isinstance(written, list) else cell
+    if not isinstance(cell, list):
+        text = read_text(row, column)
+        starts, ends = _places(row.get("tokens"), text) or split_words(text)
+        if not starts:
+            raise EmptyRow(f"column {column!r} holds no word")
+        return {"text": text, "starts": starts, "ends": ends, "tokenized": False}
+    words = [str(word) if isinstance(word, int | float) else word for word in cell]
+    if not all(isinstance(word, str) for word in words):
+        raise RowError(f"has a list in column {column!r} that holds something else than words: give words as texts")
+    if all(is_missing(word) for word in words):
+        raise EmptyRow(f"column {column!r} holds no word")
+    text, starts, ends = join_words(words)
+    return {"text": text, "starts": starts, "ends": ends, "tokenized": True}
+
+
+def _places(tokens: Any, text: str) -> tuple[list[int], list[int]] | None:
+    """Return where words begin and end by a list of objects that say so, None where there is none."""
+    if not isinstance(tokens, list) or not tokens or not all(isinstance(token, Mapping) for token in tokens):
+        return None
+    starts, ends = ([token.get(name) for token in tokens] for name in ("start", "end"))
+    flat = [place for pair in zip(starts, ends, strict=True) for place in pair]
+    if (
+        not all(type(place) is int for place in flat)
+        or flat != sorted(flat)
+        or not 0 <= flat[0] <= flat[-1] <= len(text)
+    ):
+        raise RowError("has tokens whose places are not one behind the other in the text: leave them out")
+    return starts, ends
+
+
+def read_runs(cell: Any, fields: Mapping[str, Any], names: Sequence[str], mended: Mended) -> list[Run] | None:
+    """Return the entities that an answer says, None where there is no answer.
+
+    Args:
+        cell: Tags, one for each word; spans as objects or [start, end, label]; an object with "entities" or "spans";
+            a text with marked entities; or one of these as JSON text.
+        fields: Of the row; see ``read_words``.
+        names: The tags that numbers stand for.
+        mended: Takes what is not as it should be.
+
+    Raises:
+        RowError: With the reason.
+    """
+    if is_missing(cell):
+        return None
+    if isinstance(cell, str):
+        cell = _of_text(cell, fields)
+    if isinstance(cell, Mapping):
+        cell = next((cell[name] for name in ("tags", "entities", "spans") if name in cell), cell)
+    if not isinstance(cell, list):
+        raise RowError("has an answer that is neither a list of tags nor one of marked parts")
+    if cell and all(isinstance(tag, str | int) and not isinstance(tag, bool) for tag in cell):
+        return _of_tags(cell, fields, names, mended)
+    try:
+        return runs_of_spans(_spans(cell, fields["text"]), fields)
+    except ValueError as error:
+        raise RowError(str(error)) from None
+
+
+def _of_text(cell: str, fields: Mapping[str, Any]) -> Any:
+    """Return the tags or spans in a cell of a table."""
+    text = cell.strip()
+    if text.startswith(("[{", '["', "['", "[[", "[]", '{"', "{'")):
+        return literal(text)
+    parts = text.split()
+    if len(parts) == len(fields["starts"]) and all(part == OUTSIDE or split_tag(part)[0] for part in parts):
+        return parts
+    try:
+        return [list(span) for span in read_markup(cell, fields)]
+    except ValueError as error:
+        raise RowError(f"has an answer that cannot be read: {error}") from None
+
+
+def _of_tags(cell: list[Any], fields: Mapping[str, Any], names: Sequence[str], mended: Mended) -> list[Run]:
+    words = len(fields["starts"])
+    if len(cell) != words:
+        raise RowError(f"has {len(cell)} tags for {words} words: give each word one")
+    tags = []
+    for tag in cell:
+        if isinstance(tag, int):
+            if not 0 <= tag < len(names):
+                raise RowError(
+                    f"has the number {tag} for a tag: name the tags that numbers stand for with --set "
+                    "task_options.tags=[O,B-PER,I-PER]"
+                )
+            tag = names[tag]
+        if not tag.strip() or (split_tag(tag)[0] != OUTSIDE and not split_tag(tag)[1].strip()):
+            raise RowError(f"has {tag!r} for a tag: write O, or B- and I- with a label")
+        tags.append(tag.strip())
+    decoded = decode_tags(tags)
+    row = hash64(fields["text"])
+    mended.begun[row], mended.inside[row] = decoded.begun, decoded.mended
+    return decoded.runs
+
+
+def _spans(cell: list[Any], text: str) -> Iterator[Span]:
+    """Yield the marked parts in a list of objects or triples; raises ``ValueError`` with the reason."""
+    for one in cell:
+        if isinstance(one, Mapping):
+            start, end, label = (_first(one, names) for names in (_STARTS, _ENDS, _LABELS))
+        elif isinstance(one, list | tuple) and len(one) == 3:
+            start, end, label = one
+        else:
+            raise ValueError("has a marked part without start, end and label")
+        if isinstance(label, list) and len(label) == 1:
+            label = label[0]
+        if type(start) is not int or type(end) is not int or not isinstance(label, str) or not label.strip():
+            raise ValueError("has a marked part whose start and end are no numbers, or without one label")
+        if isinstance(one, Mapping) and isinstance(one.get("text"), str):
+            start, end = place_of(text, {"start": start, "end": end, "text": one["text"]})
+        yield Span(start, end, label.strip())
+
+
+def _first(one: Mapping[str, Any], names: Sequence[str]) -> Any:
+    return next((one[name] for name in names if one.get(name) is not None), None)

@@ -1,0 +1,322 @@
+"""Entities in texts: rows, windows, the model, and what is measured."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import ClassLabel, Dataset, Features, List, Value
+from tokenizers import processors
+
+from dal_nlp import RunConfig, Session
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.progress import Silent
+from dal_nlp.data.entities import runs_of, words_of
+from dal_nlp.data.examples import Reader
+from dal_nlp.ledger.ledger import read_state
+from dal_nlp.session.config import RunConfig as Config
+from dal_nlp.tasks import make_task
+from dal_nlp.tasks.entities.ner import NER, NEROptions
+from dal_nlp.tasks.entities.windows import word_places
+from dal_nlp.testing import check_task
+from dal_nlp.workflows.predict import predict
+from dal_nlp.workflows.select import select
+from tests import tiny
+
+IOB1 = "The tags are IOB1 or IO: an entity begins with I-, and with B- only right behind another one."
+BERLIN = "I met Angela Merkel in Berlin ."
+
+
+def read(path: Path, **settings: Any) -> tuple[list[Any], list[str], NER]:
+    """Return (id, words, runs) of the rows of a file, what was remarked, and the task."""
+    config = Config(task="ner", data=str(path), **settings)
+    task = make_task(config)
+    assert isinstance(task, NER)
+    reader = Reader(str(path), task, config)
+    found = []
+    for example in reader.examples():
+        assert example.fields is not None
+        target = None if example.target is None else json.loads(example.target)
+        found.append((words_of(example.fields), None if target is None else [tuple(run) for run in runs_of(target)]))
+    return found, [*reader.remarks, *task._mended.remarks()], task
+
+
+def test_the_contract_of_tasks() -> None:
+    check_task(tiny.ner_task(labels=()), tiny.tagged(16), tiny.tagger())
+    texts = [
+        {"id": "0", "tokens": "good films", "ner_tags": []},
+        {"id": "1", "tokens": "a [good] (film), bad", "ner_tags": [[3, 7, "good"], [17, 20, "bad"]]},
+    ]
+    check_task(tiny.ner_task(labels=()), texts, tiny.tagger())
+
+
+def test_tags_of_every_scheme_mean_the_same(tmp_path: Path) -> None:
+    tokens, wanted = BERLIN.split(), [(2, 4, "PER"), (5, 6, "LOC")]
+    schemes = {
+        "bio": "O O B-PER I-PER O B-LOC O",
+        "bioes": "O O B-PER E-PER O S-LOC O",
+        "bilou": "O O B-PER L-PER O U-LOC O",
+        "iob1": "O O I-PER I-PER O I-LOC O",
+        "io": "O O PER PER O LOC O",
+    }
+    for name, tags in schemes.items():
+        tiny.write(tmp_path / f"{name}.jsonl", [{"tokens": tokens, "ner_tags": tags.split()}])
+        ((words, runs),), remarks, _ = read(tmp_path / f"{name}.jsonl")
+        assert (words, runs) == (tokens, wanted), name
+        assert remarks == ([IOB1] if name == "iob1" else [])
+
+
+def test_a_broken_sequence_is_mended_and_counted(tmp_path: Path) -> None:
+    rows = [
+        {"tokens": ["a", "b", "c", "d"], "ner_tags": ["B-X", "I-Y", "O", "I-Y"]},
+        {"tokens": ["e"], "ner_tags": ["B-X"]},
+    ]
+    found, remarks, _ = read(Path(tiny.write(tmp_path / "a.jsonl", rows)))
+    assert found[0][1] == [(0, 1, "X"), (1, 2, "Y"), (3, 4, "Y")]
+    assert remarks == [
+        "Tags that do not follow from the one before were mended in 1 texts: 2 times an I- without an entity to go on "
+        "opens one."
+    ]
+
+
+@pytest.mark.parametrize("columns", [2, 3, 4])
+def test_conll_files_of_two_to_four_columns(tmp_path: Path, columns: int) -> None:
+    between = ["", " NNP", " NNP B-NP"][columns - 2]
+    lines = ["-DOCSTART- -X- O O"[: None if columns == 4 else 10] + ("" if columns == 4 else " O"), ""]
+    for word, tag in zip(BERLIN.split(), ["O", "O", "B-PER", "I-PER", "O", "B-LOC", "O"], strict=True):
+        lines.append(f"{word}{between} {tag}")
+    for name in ("eng.conll", "eng.txt"):
+        (tmp_path / name).write_text("\n".join([*lines, "", f"# {between} O".replace("  ", " "), "", ""]))
+        found, _, _ = read(tmp_path / name)
+        assert found == [(BERLIN.split(), [(2, 4, "PER"), (5, 6, "LOC")]), (["#"], [])]
+    (tmp_path / "broken.conll").write_text("a O\nb c d e f\n")
+    with pytest.raises(UserError, match=r"broken.conll, line 2 has 5 columns, and a CoNLL file has 2 to 4"):
+        read(tmp_path / "broken.conll")
+
+
+def test_class_labels_in_lists_have_names(tmp_path: Path) -> None:
+    names = ["O", "B-PER", "I-PER", "B-LOC"]
+    features = Features({"tokens": List(Value("string")), "ner_tags": List(ClassLabel(names=names))})
+    data = Dataset.from_dict({"tokens": [BERLIN.split()], "ner_tags": [[0, 0, 1, 2, 0, 3, 0]]}, features=features)
+    data.to_parquet(tmp_path / "a.parquet")
+    data.save_to_disk(tmp_path / "folder")
+    data.to_json(tmp_path / "a.jsonl")
+    for name in ("a.parquet", "folder"):
+        assert read(tmp_path / name)[0] == [(BERLIN.split(), [(2, 4, "PER"), (5, 6, "LOC")])], name
+    with pytest.raises(UserError, match=r"a.jsonl, line 1 has the number 0 for a tag: .*task_options.tags"):
+        read(tmp_path / "a.jsonl")
+    found, _, _ = read(tmp_path / "a.jsonl", task_options={"tags": names})
+    assert found == [(BERLIN.split(), [(2, 4, "PER"), (5, 6, "LOC")])]
+
+
+LORA = {"mode": "lora", "min_steps": 2, "epochs": 1}
+TEXT = "I met Angela Merkel in Berlin."
+PLACES = [(6, 19, "PER"), (23, 29, "LOC")]
+FORMS: dict[str, Any] = {
+    "doccano": [{"text": TEXT, "label": [list(place) for place in PLACES]}],
+    "doccano, with relations": [
+        {"text": TEXT, "entities": [{"id": 1, "label": x, "start_offset": i, "end_offset": j} for i, j, x in PLACES]}
+    ],
+    "spaCy": [[TEXT, {"entities": [list(place) for place in PLACES]}]],
+    "Prodigy": [
+        {
+            "text": TEXT,
+            "tokens": [{"text": w, "start": TEXT.index(w), "end": TEXT.index(w) + len(w)} for w in TEXT[:-1].split()]
+            + [{"text": ".", "start": 29, "end": 30}],
+            "spans": [{"start": i, "end": j, "label": x} for i, j, x in PLACES],
+            "answer": "accept",
+        }
+    ],
+    "Label Studio": [
+        {
+            "id": 1,
+            "data": {"text": TEXT},
+            "annotations": [
+                {
+                    "result": [
+                        {"type": "labels", "value": {"start": i, "end": j, "text": TEXT[i:j], "labels": [x]}}
+                        for i, j, x in PLACES
+                    ]
+                }
+            ],
+        }
+    ],
+    "plain": [{"text": TEXT, "spans": [{"start": i, "end": j, "label": x} for i, j, x in PLACES]}],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_texts_with_marked_parts_of_every_tool(tmp_path: Path, form: str) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(FORMS[form]))
+    found, remarks, _ = read(tmp_path / "a.json")
+    assert found == [(["I", "met", "Angela", "Merkel", "in", "Berlin", "."], [(2, 4, "PER"), (5, 6, "LOC")])]
+    assert remarks  # other columns, or a tool's form, were taken, and that is said
+
+
+def test_what_was_rejected_in_prodigy_is_unlabeled(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps([{**FORMS["Prodigy"][0], "answer": "reject"}]))
+    assert read(tmp_path / "a.json")[0][0][1] is None
+
+
+@pytest.mark.parametrize(
+    ("spans", "reason"),
+    [
+        ([[6, 19, "PER"], [13, 19, "LOC"]], r"line 1 .*'Angela Merkel' \(PER\) and 'Merkel' \(LOC\) overlap"),
+        ([[23, 26, "LOC"]], r"line 1 .*'Ber' \(LOC\) at 23 to 26 cuts the word 'Berlin'"),
+        ([[0, 99, "LOC"]], "lies outside of the text"),
+        ([[5, 6, "LOC"]], "holds no word"),
+        ([{"start": 23, "end": 29}], "without one label"),
+        ([{"start": 23, "end": 29, "text": "Bonn", "label": "LOC"}], "text is not at its place"),
+        (["O"], "has 1 tags for 7 words"),
+    ],
+)
+def test_what_does_not_fit_the_words_is_refused_with_its_row(tmp_path: Path, spans: Any, reason: str) -> None:
+    path = Path(tiny.write(tmp_path / "a.jsonl", [{"text": TEXT, "spans": spans}]))
+    with pytest.raises(UserError, match=reason):
+        read(path)
+
+
+def test_a_label_that_was_not_named_is_refused(tmp_path: Path) -> None:
+    path = Path(tiny.write(tmp_path / "a.jsonl", [{"text": TEXT, "spans": [[23, 29, "LOK"]]}]))
+    with pytest.raises(UserError, match=r"label 'LOK', which is not one of PER, LOC \(did you mean 'LOC'\?\)"):
+        read(path, labels=["PER", "LOC"])
+
+
+def test_without_data_it_asks_for_data() -> None:
+    with pytest.raises(UserError, match="--data"):
+        make_task(RunConfig.load(flags={"task": "ner"}))
+
+
+def test_a_word_is_told_in_the_window_where_it_lies_most_central() -> None:
+    first = [None, (0, 1), (2, 3), (4, 5), (6, 7), None]
+    second = [None, (4, 5), (6, 7), (8, 9), (10, 11), None]
+    starts = [0, 2, 4, 6, 8, 10]
+    places = word_places([first, second], starts, [s + 1 for s in starts])
+    assert places == [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (1, 4)]
+
+
+def test_a_word_is_told_by_its_first_token_also_where_a_window_begins_within_it() -> None:
+    first = [None, (0, 3), (3, 5), None]
+    second = [None, (3, 5), (6, 9), (9, 12), None]
+    assert word_places([first, second], [0, 6, 13], [5, 12, 14]) == [(0, 1), (1, 2), (-1, -1)]
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "bytes", "trimmed bytes", "metaspace"])
+def test_every_tokenizer_finds_the_first_letters_of_words(kind: str) -> None:
+    tokenizer = tiny.characters(kind)
+    task = NER(labels=["x"], max_length=10, tokenizer=tokenizer)
+    rows = [task.read({"tokens": ["plain", "words,", "and", "(some)", "more"]})]
+    encoded = task.encode({name: [row[name] for row in rows] for name in rows[0]})
+    (word_rows,), (places,), (ids,) = (encoded[name] for name in ("word_rows", "word_places", "input_ids"))
+    said = [tokenizer.convert_ids_to_tokens(ids[r][p])[-1] for r, p in zip(word_rows, places, strict=True)]
+    if kind == "metaspace":  # its mark before the first word has the place of that word's first letter
+        said[0] = said[0].replace("\u2581", "p")
+    assert said == ["p", "w", "a", "(", "m"]
+    assert encoded["rows"][0] > 1
+
+
+def test_the_loss_is_the_mean_over_words_and_the_prediction_their_likeliest_tags() -> None:
+    task, model = tiny.ner_task(max_length=40), tiny.tagger()
+    rows = tiny.tagged(4, words=10)
+    fields = [{**task.read(row), "target": task.read_target(row)} for row in rows]
+    columns = {name: [f[name] for f in fields] for name in ("text", "starts", "ends")}
+    encoded = task.encode(columns)
+    examples = [{**f, **{name: encoded[name][i] for name in encoded}} for i, f in enumerate(fields)]
+    batch = task.collate(examples)
+    with torch.inference_mode():
+        raw = model(**batch.inputs).logits
+        losses, answers = task.loss(raw, batch), task.predict(task.categoricals(raw, batch), batch, examples)
+        for i, row in enumerate(rows):
+            ids = torch.tensor([examples[i]["input_ids"][0]])
+            log_p = model(input_ids=ids).logits.log_softmax(-1)[0, 1:-1]
+            numbers = torch.tensor([task.outputs.index(tag) for tag in row["ner_tags"]])
+            assert float(losses[i]) == pytest.approx(-float(log_p[range(len(numbers)), numbers].mean()), abs=1e-5)
+            best, p = log_p.argmax(-1).tolist(), float(log_p.max(-1).values.sum().exp())
+            assert answers[i].confidence == pytest.approx(p, rel=1e-3)
+            assert [tag[-3:] for tag in answers[i].target["tags"]] == [task.outputs[n][-3:] for n in best]
+
+
+def flags(tmp_path: Path, model: str, **more: Any) -> dict[str, Any]:
+    return {
+        "task": "ner",
+        "data": tiny.write(tmp_path / "pool.jsonl", tiny.tagged(40)),
+        "test": tiny.write(tmp_path / "test.jsonl", tiny.tagged(12, seed=1)),
+        "model": model,
+        "out": str(tmp_path / "run"),
+        "max_length": 24,
+        "initial": 8,
+        "query_size": 8,
+        "rounds": 2,
+        "strategy": "entropy",
+        "training": {"mode": "full", "min_steps": 60, "epochs": 1, "learning_rate": 0.01},
+        **more,
+    }
+
+
+def test_a_run_learns_and_its_model_answers_and_goes_on(tmp_path: Path, model_folder: str) -> None:
+    Session(RunConfig.load(flags=flags(tmp_path, model_folder, rounds=0))).run()
+    Session(RunConfig.load(flags=flags(tmp_path, model_folder, rounds=1))).run()  # goes on with one more round
+    metrics = read_state(tmp_path / "run").metrics
+    assert len(metrics) == 2 and list(metrics[-1].values) == list(NER.metrics)
+    assert metrics[-1].values["f1"] > 0.5
+    rows = list(predict(tmp_path / "run", tiny.write(tmp_path / "new.jsonl", tiny.tagged(5, seed=2)), Silent()))
+    assert all(row.answer is not None and json.loads(row.details["entities"]) is not None for row in rows)
+    assert json.loads((tmp_path / "run" / "model" / "config.json").read_text())["architectures"] == [
+        "BertForTokenClassification"
+    ]
+
+
+def test_select_chooses_for_a_token_classifier_of_any_order_of_tags() -> None:
+    model = tiny.tagger()
+    names = ["B-good", "O", "I-good", "B-bad", "I-bad"]
+    model.config.id2label = dict(enumerate(names))
+    examples = [row["tokens"] for row in tiny.tagged(12)] + ["the film was good"]
+    picked = select(model, tiny.tokenizer(), examples, 3, "entity_entropy", task="ner", max_length=24)
+    assert len({*picked.positions.tolist()}) == 3
+    model.config.id2label = {0: "LABEL_0", 1: "LABEL_1", 2: "a", 3: "b", 4: "c"}
+    with pytest.raises(UserError, match=r"has the labels LABEL_0.*entities need O and tags such as B-PER"):
+        select(model, tiny.tokenizer(), examples, 3, task="ner")
+
+
+def test_a_text_of_which_a_tokenizer_makes_nothing_is_read() -> None:
+    task = NER(labels=["bad", "good"], max_length=10, tokenizer=tiny.characters("bytes"))
+    task.tokenizer.backend_tokenizer.post_processor = processors.ByteLevel()
+    fields = [task.read({"tokens": ["\u200b ", "a"]}), {**task.read({"tokens": ["", "b"]}), "text": ""}]
+    encoded = task.encode({name: [f[name] for f in fields] for name in ("text", "starts", "ends")})
+    assert all(ids for windows in encoded["input_ids"] for ids in windows) and encoded["word_rows"][1] == [-1, -1]
+
+
+def test_adapters_learn_entities_too(tmp_path: Path, model_folder: str) -> None:
+    pytest.importorskip("peft")
+    Session(RunConfig.load(flags=flags(tmp_path, model_folder, rounds=0, training=LORA))).run()
+    file = tiny.write(tmp_path / "new.jsonl", tiny.tagged(3, seed=2))
+    assert all(row.answer for row in predict(tmp_path / "run", file, Silent()))
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(UserError, match="overlap wants a share"):
+        NEROptions(overlap=0.9)
+
+
+def test_a_frozen_encoder_learns_words_is_resumed_and_leaves_a_whole_model(tmp_path: Path, model_folder: str) -> None:
+    head: dict[str, Any] = {
+        "training": {"mode": "head"},
+        "draws": {"kind": "head"},
+        "head": {"c": 100, "layers": [25]},
+    }  # embeddings
+    head["cache"] = str(tmp_path / "cache")
+    wanted = flags(tmp_path, model_folder, strategy="bald", **head)
+    Session(RunConfig.load(flags={**wanted, "out": str(tmp_path / "whole")})).run()
+    Session(RunConfig.load(flags={**wanted, "rounds": 1})).run()
+    Session(RunConfig.load(flags=wanted)).run()
+    whole, resumed = (read_state(tmp_path / name) for name in ("whole", "run"))
+    assert whole.answers == resumed.answers
+    assert [event.values for event in whole.metrics] == [event.values for event in resumed.metrics]
+    assert resumed.metrics[-1].values["f1"] > 0.4
+    file = tiny.write(tmp_path / "test.jsonl", tiny.tagged(12, seed=1))
+    rows = list(predict(tmp_path / "run", file, Silent()))  # by the whole model, from the tokens
+    task = NER(labels=["bad", "good"])
+    targets = [task.read_target(row) for row in tiny.tagged(12, seed=1)]
+    found = task.evaluate([row.answer.target for row in rows if row.answer], targets)
+    assert found["f1"] == pytest.approx(resumed.metrics[-1].values["f1"], abs=0.05)  # half precision apart
