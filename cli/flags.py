@@ -1,7 +1,7 @@
 """The flags of ``run`` and ``check``: one table, two commands.
 
-A flag that is not given is None, so that the recipe and the configuration file under it count. The defaults in the help
-texts are those of ``RunConfig``, written out because importing it would take longer than the help may.
+A flag that is not given is None, so that the recipe and the configuration file under it count. What a setting is, and
+what holds without it, stands in ``Settings`` and the recipes alone: ``flag_help`` reads it there for the help.
 """
 
 import inspect
@@ -39,6 +39,11 @@ def flag(panel: str, metavar: str, help: str, default: str, *names: str) -> Any:
     return typer.Option(*names, metavar=metavar, help=text, show_default=False, rich_help_panel=panel)
 
 
+def setting(panel: str, metavar: str, *names: str) -> Any:
+    """Describe a flag that is a setting."""
+    return typer.Option(*names, metavar=metavar, show_default=False, rich_help_panel=panel)
+
+
 _DATA, _MODEL, _LABELS, _RUN = "Data", "Model and strategy", "Labels and budget", "The run"
 _PEOPLE = "Who answers"
 
@@ -50,148 +55,48 @@ F = TypeVar("F", bound="Flags")
 class Flags:
     """What was typed."""
 
-    task: Annotated[
-        str | None,
-        flag(
-            _RUN,
-            "NAME",
-            "sentiment, classification, multilabel, qa, summarization, ner, or module:Class.",
-            "that of --config",
-        ),
-    ] = None
-    data: Annotated[
-        str | None, flag(_DATA, "POOL", "The pool: a file, Arrow folder or Hub name.", "the demonstration")
-    ] = None
-    test: Annotated[str | None, flag(_DATA, "TEST", "Labeled examples that only measure.", "an audit sample")] = None
-    text_column: Annotated[
-        str | None,
-        flag(
-            _DATA,
-            "A[,B]",
-            "Column of the text, or of a pair (in qa: question,context; in summarization: document).",
-            "text",
-        ),
-    ] = None
-    label_column: Annotated[
-        str | None, flag(_DATA, "NAME", "Column of the answers (in qa: answers; in summarization: summary).", "label")
-    ] = None
-    label_separator: Annotated[
-        str | None, flag(_DATA, "TEXT", "What stands between labels in a cell (multilabel).", "|")
-    ] = None
-    label_columns: Annotated[
-        str | None, flag(_DATA, "A,B,C", "A column of 0 and 1 for each label (multilabel).", "one column of labels")
-    ] = None
-    id_column: Annotated[
-        str | None, flag(_DATA, "NAME", "Column of stable ids, or none.", "id, else a hash of the text")
-    ] = None
-    context_columns: Annotated[
-        str | None, flag(_DATA, "A,B", "Columns that people are shown beside the text.", "none")
-    ] = None
-    encoding: Annotated[
-        str | None, flag(_DATA, "NAME", "Of text files that are not UTF-8, such as cp1252.", "found by their bytes")
-    ] = None
-    repeats: Annotated[
-        str | None,
-        flag(_DATA, "HOW", "What counts where one text has several answers: first, majority or drop.", "an error"),
-    ] = None
-    quoting: Annotated[
-        str | None, flag(_DATA, "HOW", "none: double quotes in tables are letters, around no cell.", "double")
-    ] = None
-    labels: Annotated[
-        str | None,
-        flag(_DATA, "A,B,C", 'The label set, if the files do not show all of it: "a, b",c.', "those in the files"),
-    ] = None
-    describe: Annotated[
-        Path | None,
-        flag(_DATA, "FILE", "`label: one to three sentences` lines, which --train head starts from.", "names"),
-    ] = None
-    labeled: Annotated[
-        str | None, flag(_DATA, "FILE", "Labels you already have: they train and cost nothing.", "none")
-    ] = None
-    validation: Annotated[
-        str | None, flag(_DATA, "FILE", "Labeled examples for the rules that read a score.", "the audit sample")
-    ] = None
-    answers: Annotated[
-        str | None, flag(_DATA, "FILE", "The answers, joined by id.", "the label column of the pool")
-    ] = None
-    strict: Annotated[bool | None, flag(_DATA, "", "Rows that would be dropped are errors.", "off", "--strict")] = None
-    model: Annotated[
-        str | None,
-        flag(_MODEL, "NAME", "Alias, folder or Hub id of the model.", "auto: mpnet, or minilm where that is slow"),
-    ] = None
-    revision: Annotated[
-        str | None, flag(_MODEL, "REV", "Branch, tag or commit of a model on the Hub.", "the newest")
-    ] = None
-    strategy: Annotated[
-        str | None,
-        flag(_MODEL, "NAME", "How examples are chosen (in summarization: idds); see `dal-nlp strategies`.", "margin"),
-    ] = None
-    initial_strategy: Annotated[
-        str | None, flag(_MODEL, "NAME", "How the first examples are chosen (in summarization: idds).", "kmeans")
-    ] = None
-    pseudo_labels: Annotated[
-        str | None, flag(_MODEL, "NAME", "Which of the model's own answers train beside the labels: ceal.", "none")
-    ] = None
-    train: Annotated[
-        str | None,
-        flag(_MODEL, "MODE", "What is trained: full (all weights), head (one layer, in a second) or lora.", "full"),
-    ] = None
-    prior: Annotated[
-        str | None,
-        flag(_MODEL, "NAME", "What --train head starts from: descriptions of the labels, or none.", "descriptions"),
-    ] = None
-    finish: Annotated[
-        str | None, flag(_MODEL, "HOW", "full: after --train head, train all weights once at the end.", "none")
-    ] = None
-    cache: Annotated[
-        str | None, flag(_RUN, "DIR", "Where --train head keeps what encoders made of texts.", "~/.cache/dal-nlp")
-    ] = None
-    oracle: Annotated[
-        str | None,
-        flag(
-            _PEOPLE, "NAME", "Who answers: labeled-file, file, label-studio, noisy:0.1, module:Class.", "labeled-file"
-        ),
-    ] = None
-    annotators: Annotated[
-        str | None, flag(_PEOPLE, "A,B,C", "People who answer, each in a sheet of their own.", "anybody")
-    ] = None
-    overlap: Annotated[str | None, flag(_PEOPLE, "10%", "Share of a round that all of them answer.", "0%")] = None
-    suggest: Annotated[
-        bool | None, flag(_PEOPLE, "", "Show people what the model would answer.", "off", "--suggest")
-    ] = None
-    initial: Annotated[int | None, flag(_LABELS, "N", "Labels of round 0.", "20, with --labeled 0")] = None
-    query_size: Annotated[int | None, flag(_LABELS, "K", "Labels of every later round.", "20")] = None
-    rounds: Annotated[int | None, flag(_LABELS, "R", "Rounds after round 0.", "9, with --budget as it allows")] = None
-    budget: Annotated[
-        int | None, flag(_LABELS, "B", "All labels that may be bought.", "audit + initial + rounds x query size")
-    ] = None
-    target: Annotated[
-        str | None, flag(_LABELS, "METRIC=VALUE", "Stop at this score, such as accuracy=0.9.", "none")
-    ] = None
-    metrics: Annotated[
-        list[str] | None,
-        flag(
-            _LABELS,
-            "NAME",
-            "A metric beside the task's, with arguments as in f1(average=macro); may be repeated.",
-            "none",
-            "--metric",
-        ),
-    ] = None
-    stop: Annotated[
-        str | None,
-        flag(_LABELS, "RULES", "Rules that end the run, joined by or / and: `stable or characters=50000`.", "none"),
-    ] = None
-    audit: Annotated[
-        int | None, flag(_LABELS, "N", "Random labels that measure, without a test set.", "100, with --test 0")
-    ] = None
-    audit_design: Annotated[
-        str | None, flag(_LABELS, "HOW", "active: drawn after round 0, rather where the model may err.", "uniform")
-    ] = None
-    out: Annotated[str | None, flag(_RUN, "DIR", "The run folder.", "runs/TASK-N")] = None
-    track: Annotated[
-        str | None, flag(_RUN, "NAME", "Tell a tracker of each round: tensorboard, wandb, mlflow, ...", "none")
-    ] = None
+    task: Annotated[str | None, setting(_RUN, "NAME")] = None
+    data: Annotated[str | None, setting(_DATA, "POOL")] = None
+    test: Annotated[str | None, setting(_DATA, "TEST")] = None
+    text_column: Annotated[str | None, setting(_DATA, "A[,B]")] = None
+    label_column: Annotated[str | None, setting(_DATA, "NAME")] = None
+    label_separator: Annotated[str | None, setting(_DATA, "TEXT")] = None
+    label_columns: Annotated[str | None, setting(_DATA, "A,B,C")] = None
+    id_column: Annotated[str | None, setting(_DATA, "NAME")] = None
+    context_columns: Annotated[str | None, setting(_DATA, "A,B")] = None
+    encoding: Annotated[str | None, setting(_DATA, "NAME")] = None
+    repeats: Annotated[str | None, setting(_DATA, "HOW")] = None
+    quoting: Annotated[str | None, setting(_DATA, "HOW")] = None
+    labels: Annotated[str | None, setting(_DATA, "A,B,C")] = None
+    describe: Annotated[Path | None, setting(_DATA, "FILE")] = None
+    labeled: Annotated[str | None, setting(_DATA, "FILE")] = None
+    validation: Annotated[str | None, setting(_DATA, "FILE")] = None
+    answers: Annotated[str | None, setting(_DATA, "FILE")] = None
+    strict: Annotated[bool | None, setting(_DATA, "", "--strict")] = None
+    model: Annotated[str | None, setting(_MODEL, "NAME")] = None
+    revision: Annotated[str | None, setting(_MODEL, "REV")] = None
+    strategy: Annotated[str | None, setting(_MODEL, "NAME")] = None
+    initial_strategy: Annotated[str | None, setting(_MODEL, "NAME")] = None
+    pseudo_labels: Annotated[str | None, setting(_MODEL, "NAME")] = None
+    train: Annotated[str | None, setting(_MODEL, "MODE")] = None
+    prior: Annotated[str | None, setting(_MODEL, "NAME")] = None
+    finish: Annotated[str | None, setting(_MODEL, "HOW")] = None
+    cache: Annotated[str | None, setting(_RUN, "DIR")] = None
+    oracle: Annotated[str | None, setting(_PEOPLE, "NAME")] = None
+    annotators: Annotated[str | None, setting(_PEOPLE, "A,B,C")] = None
+    overlap: Annotated[str | None, setting(_PEOPLE, "10%")] = None
+    suggest: Annotated[bool | None, setting(_PEOPLE, "", "--suggest")] = None
+    initial: Annotated[int | None, setting(_LABELS, "N")] = None
+    query_size: Annotated[int | None, setting(_LABELS, "K")] = None
+    rounds: Annotated[int | None, setting(_LABELS, "R")] = None
+    budget: Annotated[int | None, setting(_LABELS, "B")] = None
+    target: Annotated[str | None, setting(_LABELS, "METRIC=VALUE")] = None
+    metrics: Annotated[list[str] | None, setting(_LABELS, "NAME", "--metric")] = None
+    stop: Annotated[str | None, setting(_LABELS, "RULES")] = None
+    audit: Annotated[int | None, setting(_LABELS, "N")] = None
+    audit_design: Annotated[str | None, setting(_LABELS, "HOW")] = None
+    out: Annotated[str | None, setting(_RUN, "DIR")] = None
+    track: Annotated[str | None, setting(_RUN, "NAME")] = None
     config: Annotated[
         Path | None, flag(_RUN, "FILE", "Settings in YAML (`dal-nlp init` writes one); flags win over it.", "none")
     ] = None

@@ -20,6 +20,7 @@ from dal_nlp_cli.check import check
 from dal_nlp_cli.command import MISTAKE, Command
 from dal_nlp_cli.compare import compare
 from dal_nlp_cli.export import export, ingest
+from dal_nlp_cli.flag_help import SettingsCommand
 from dal_nlp_cli.init import init
 from dal_nlp_cli.label import label
 from dal_nlp_cli.log import log
@@ -42,8 +43,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_WITH_MODELS = (run, compare, check, init, status, report, repair, predict, autolabel, test, strategies)
+_WITH_SETTINGS = (run, compare, check)
+_WITH_MODELS = (init, status, report, repair, predict, autolabel, test, strategies)
 _WITH_PEOPLE = (label, annotate, relabel, log, agreement, suspects, export, ingest)
+for command in _WITH_SETTINGS:
+    app.command(cls=SettingsCommand)(command)
 for command in (*_WITH_MODELS, *_WITH_PEOPLE):
     app.command(cls=Command)(command)
 

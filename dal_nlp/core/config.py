@@ -91,7 +91,7 @@ class TrainingConfig(Section):
 
     place: ClassVar[str] = "training."
     mode: Literal["full", "head", "lora"] = Field(
-        "full", description="what is trained: all weights, one layer in a second, or adapters (needs peft)"
+        "full", description="what is trained: full (all weights), head (one layer, in a second) or lora (adapters)"
     )
     epochs: float = Field(10, gt=0, description="passes over the labeled examples")
     min_steps: int = Field(100, ge=1, description="least number of optimizer steps; few labels need many epochs")
@@ -131,7 +131,7 @@ class HeadSection(Section):
     )
     c: float | None = Field(None, gt=0, description="n labels against the L2 penalty, times sqrt(n); null: by a rule")
     prior: Literal["descriptions", "none"] = Field(
-        "descriptions", description="what it starts from: descriptions of the labels (or their names), or nothing"
+        "descriptions", description="what --train head starts from: descriptions of the labels, or their names; or none"
     )
     validate_from: int = Field(60, ge=0, description="labels from which on layers and c are cross-validated; 0: never")
 
@@ -194,7 +194,7 @@ class PseudoLabelsConfig(Section):
     """Which of the model's own answers train beside the labels, for one round each."""
 
     place: ClassVar[str] = "pseudo_labels."
-    policy: str = Field("none", description="none, ceal, or module:Class")
+    policy: str = Field("none", description="the model's own answers that train too: none, ceal, or module:Class")
     threshold: float = Field(0.05, ge=0, le=1, description="entropy over log C below which an answer may train")
     decay: float = Field(0.0033, ge=0, description="what the threshold falls by in every round")
     max_per_class: int = Field(50, ge=1, description="most examples of one predicted class")
@@ -211,40 +211,42 @@ class Settings(Section):
     values of a wrong type.
     """
 
-    task: str = Field(description="sentiment, classification, multilabel, qa, summarization, ner, or module:Class")
+    task: str = Field(
+        description="what is learnt: sentiment, classification, multilabel, qa, summarization, ner, or module:Class"
+    )
     task_options: dict[str, Any] = Field({}, description="arguments of the task")
-    data: str | None = Field(None, description="the pool: file, Arrow folder or Hub name; none: the demonstration")
-    test: str | None = Field(None, description="labeled examples that only measure")
+    data: str | None = Field(None, description="the pool: file, Arrow folder or Hub name; null: the demonstration")
+    test: str | None = Field(None, description="labeled examples that only measure; null: an audit sample")
     text_column: Names = Field(["text"], description="one column, or two for pairs of texts")
     label_column: str = Field("label", description="column of the answers")
     id_column: str = Field("id", description="column of stable ids, or none; without one, a hash of the content")
     context_columns: Names | None = Field(None, description="columns that people are shown beside the text")
     encoding: str | None = Field(None, description="of text files that are not UTF-8; null: found by their bytes")
     repeats: Literal["first", "majority", "drop"] | None = Field(
-        None, description="what counts where one text has several answers; null: that is an error"
+        None, description="what counts where one text has several answers: first, majority or drop; null: an error"
     )
     quoting: Literal["double", "none"] = Field(
-        "double", description="what double quotes are in tables of text: around cells, or letters"
+        "double", description="double quotes in tables of text: around cells (double), or letters (none)"
     )
     labels: Names | None = Field(
-        None, description="the label set, if the files do not show all of it; in YAML also as names with descriptions"
+        None, description="the label set (in YAML also names with descriptions); null: those in the files"
     )
     descriptions: dict[str, Sentences] | None = Field(
         None, description="one to three sentences on each label, which --train head starts from; null: the names"
     )
     labeled: str | None = Field(None, description="labels the team already has: they train and cost nothing")
-    validation: str | None = Field(None, description="labeled examples for the rules that read a score")
+    validation: str | None = Field(None, description="labeled examples that rules read; null: the audit sample")
     audit: int | None = Field(
         None, ge=0, description="random labels that measure without a test set; null: 100, or 0 with a test set"
     )
     audit_design: Literal["uniform", "active"] = Field("uniform", description="active: rather where it may be wrong")
-    answers: str | None = Field(None, description="the labeled file's answers, joined by id")
+    answers: str | None = Field(None, description="the answers, joined by id; null: those in the pool's file")
     oracle: str = Field(
         "labeled-file", description="who answers: labeled-file, file, label-studio, noisy:0.1 or module:Class"
     )
     oracle_options: dict[str, Any] = Field({}, description="arguments of the oracle's class, a dataclass")
     annotators: Names | None = Field(
-        None, description="people who answer, each in a sheet of their own; in Label Studio their addresses"
+        None, description="people who answer, each in a sheet of their own (in Label Studio: addresses); null: anybody"
     )
     overlap: Share = Field(0.0, ge=0, le=1, description="share of a round that all annotators get, such as 10%")
     suggest: bool = Field(False, description="whether people are shown what the model would answer")
@@ -266,24 +268,24 @@ class Settings(Section):
         None, ge=1, description="all labels that may be bought; null: audit + initial + rounds x query_size"
     )
     target: Target | None = Field(None, description="stop at METRIC=VALUE, such as accuracy=0.9")
-    metrics: list[str] = Field([], description="metrics beside the task's: module:Class, or what evaluate.load finds")
+    metrics: list[str] = Field([], description="metrics beside the task's: f1(average=macro), module:Class, a folder")
     stop: str | None = Field(None, description="further rules that end the run, such as `stable or characters=50000`")
     stop_set: int = Field(2000, ge=2, description="random texts of the pool on which rules compare predictions")
     seed: int = Field(0, ge=0, description="of every source of chance")
     out: str | None = Field(None, description="the run folder; null: runs/TASK-N")
     track: str | None = Field(
-        None, description="a tracker of accelerate that is told of each round: tensorboard, wandb, ..."
+        None, description="a tracker of accelerate that is told of each round, such as tensorboard or wandb"
     )
     finish: Literal["none", "full", "full-always"] = Field(
         "none",
-        description="full: after a run of training.mode head, train all weights once on what was labeled, and keep "
-        "what the audit sample or the validation file finds better; full-always: keep that in any case",
+        description="what follows a run of training.mode head: none; full (all weights train once, and what the audit "
+        "sample or the validation file finds better is kept) or full-always (that is kept in any case)",
     )
     whole: bool = Field(
         True, description="leave model/ for from_pretrained at the end; else, of training.mode head, the layer alone"
     )
     cache: str | None = Field(
-        None, description="folder of what frozen encoders made of texts, for all runs; null: that of the demonstration"
+        None, description="folder of what frozen encoders made of texts, for all runs; null: ~/.cache/dal-nlp"
     )
     training: TrainingConfig = TrainingConfig()
     head: HeadSection = HeadSection()

@@ -1,26 +1,23 @@
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from importlib.metadata import version
-from typing import get_type_hints
 
 import pytest
 
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
 from dal_nlp.session.config import RunConfig
 from dal_nlp_cli import terminal
+from dal_nlp_cli.flag_help import PLACES, help_of
 from dal_nlp_cli.flags import Flags
 from tests.cli.conftest import invoke
 
 CONTRACT = """--task --data --test --text-column --label-column --id-column --model --strategy --initial-strategy
     --initial --query-size --rounds --budget --target --seed --out --config --set --quiet --labels --labeled
     --validation --audit --answers --oracle --pseudo-labels --strict --debug"""
-HEAVY = {"torch", "transformers", "datasets", "accelerate", "numpy", "pandas", "sklearn", "matplotlib", "yaml"}
-
-
-def help_of(name: str) -> str:
-    (option,) = get_type_hints(Flags, include_extras=True)[name].__metadata__
-    return str(option.help)
+HEAVY = {"torch", "transformers", "datasets", "accelerate", "numpy", "pandas", "sklearn", "matplotlib"}
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -47,14 +44,33 @@ def test_flags_are_the_contract(command: str) -> None:
     assert set(re.findall(r"--[a-z-]+", invoke(command, "--help").stdout)) >= set(CONTRACT.split())
 
 
-def test_every_flag_is_a_setting_and_tells_its_default() -> None:
-    for name in set(vars(Flags())) - {"debug"}:
-        assert "Default: " in help_of(name), name
-    for name in set(vars(Flags())) - {"config", "settings", "quiet", "trust", "debug", "train", "prior", "describe"}:
-        assert name in RunConfig.model_fields
+@pytest.mark.parametrize("command", ["run", "check", "compare"])
+def test_every_flag_tells_its_default(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    for line in invoke(command, "--help").stdout.splitlines():
+        assert not re.match(r"\W+--", line) or "Default: " in line or re.search("--(debug|help) ", line), line
+
+
+def test_every_setting_with_a_flag_is_described_where_it_is_defined() -> None:
+    written = {field.name for field in fields(Flags)}
+    for name in written - {"config", "settings", "quiet", "trust", "debug"}:
         assert vars(Flags())[name] is None  # so that a configuration file counts
-    for name in ("label_column", "model", "strategy", "initial_strategy", "oracle", "query_size", "seed"):
-        assert help_of(name).endswith(f"Default: {RunConfig.model_fields[name].default}.")
+        assert name in Settings.model_fields or name in PLACES
+    assert help_of("stop").startswith(str(Settings.model_fields["stop"].description)[1:], 1)
+    assert help_of("model") == "Alias, folder or Hub id of the model. Default: minilm."
+    assert help_of("initial").endswith("Labels of round 0. Default: 20, or 0 with labels you already have.")
+
+
+@pytest.mark.parametrize("name", ["train", "strategy", "query_size", "label_column", "initial_strategy", "prior"])
+def test_help_names_the_defaults_that_a_run_really_has(name: str) -> None:
+    default = help_of(name).partition("Default: ")[2].removesuffix(".")
+    first, *others = default.split(", in ")
+    named = {task: other.rpartition(" ")[2] for other in others for task in other.rpartition(" ")[0].split(" and ")}
+    for task in ("sentiment", "classification", "qa", "summarization"):
+        value: object = RunConfig(task=task, data="x.csv")
+        for key in PLACES.get(name, name).split("."):
+            value = getattr(value, key)
+        assert str(value) == named.get(task, first), task
 
 
 def test_wrong_words_name_the_nearest() -> None:
