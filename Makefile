@@ -24,8 +24,12 @@ setup: $(READY) ## create .venv and install the project into it (minutes, once)
 demo: $(READY) ## run active learning on real film reviews and write runs/demo/report.html
 	$(BIN)/dal-nlp run --task sentiment --out runs/demo
 
-test: $(READY) ## run the whole test suite; no network, no GPU
+# Modules with public names, whose docstrings have examples that run.
+EXAMPLES := annotation/answers annotation/oracle core/errors core/task models/pool session/config session/loop session/result strategies/base workflows/select
+
+test: $(READY) ## run the whole test suite, and the examples of the public names; no network, no GPU
 	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(OFFLINE) $(BIN)/python -m pytest -q --doctest-modules $(EXAMPLES:%=dal_nlp/%.py)
 
 test-models: $(READY) ## run tiny models of every family through every task and way to train (many minutes)
 	$(OFFLINE) $(BIN)/python -m pytest -n 2 tests/models/every_family.py

@@ -9,7 +9,7 @@ from dal_nlp.ledger.events import ChannelEvent, LabelEvent, OpinionEvent, SkipEv
 
 @dataclass(frozen=True)
 class Query:
-    """One question.
+    """A question to an oracle.
 
     Attributes:
         id: Of the example.
@@ -19,6 +19,10 @@ class Query:
         score: The strategy's, None for the audit sample.
         suggestion: What the model that chose would answer: {"target", "confidence", "round"}, the last one of the
             model; None where it has learnt nothing yet.
+
+    Example:
+        >>> Query("e1", "a good film").round is None
+        True
     """
 
     id: str
@@ -31,7 +35,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an answer comes from.
+    """The origin of an answer.
 
     Attributes:
         by: Who gave it.
@@ -58,7 +62,20 @@ class Origin:
 
 @dataclass(frozen=True)
 class Label:
-    """An answer."""
+    """An answer.
+
+    Attributes:
+        id: Of the example.
+        target: The answer as the task has it: a label, {"text", "answer_start"}, a summary.
+        origin: Who gave it; None where nobody is to be named.
+
+    Example:
+        >>> origin = Origin(by="anna", at="2026-01-31T12:00:00+00:00", via="terminal")
+        >>> Label("e1", "positive", origin).origin.by
+        'anna'
+        >>> Skip("e2", "not English").reason
+        'not English'
+    """
 
     id: str
     target: Target

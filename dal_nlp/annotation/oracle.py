@@ -20,7 +20,7 @@ __all__ = ["Answer", "Channel", "Label", "Opinion", "Oracle", "Origin", "Query",
 
 @dataclass(frozen=True)
 class Setting:
-    """What an oracle may know of the run it answers for.
+    """The facts that an oracle may know of the run it answers for.
 
     Attributes:
         folder: The run folder.
@@ -42,7 +42,7 @@ class Setting:
 
 
 class Oracle(ABC):
-    """Answers queries one by one.
+    """Whoever answers queries, one by one.
 
     ``label`` is an iterator so that each answer is on the disk before the next is asked for. Answers that it does not
     give stay pending: the run stops, and the same command asks again.
@@ -51,6 +51,17 @@ class Oracle(ABC):
         from_file: Whether the answers come from the run's own labeled file; rows without one are then no candidates.
         ahead: How many further examples are chosen with each round, for people who go on with them while a model
             trains; their answers come by the ledger (see ``State.ahead``).
+
+    Example:
+        >>> from dal_nlp import Label, Oracle, Query, Skip
+        >>> class Words(Oracle):
+        ...     def label(self, queries):
+        ...         for query in queries:
+        ...             yield Label(query.id, "positive") if "good" in query.text else Skip(query.id, "no idea")
+        >>> list(Words().label([Query("e1", "a good film")]))
+        [Label(id='e1', target='positive', origin=None)]
+        >>> from dal_nlp.testing import check_oracle
+        >>> check_oracle(Words())
     """
 
     from_file: ClassVar[bool] = False

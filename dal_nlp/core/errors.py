@@ -53,7 +53,15 @@ class DalNlpError(Exception):
 
 
 class UserError(DalNlpError):
-    """A mistake in the input, the configuration or the environment; the command line exits with 2."""
+    """A mistake in the input, the configuration or the environment; the command line exits with 2.
+
+    Example:
+        >>> try:
+        ...     raise DataError("There is no file reviews.csv: correct the path.")
+        ... except UserError as error:
+        ...     print(error)
+        There is no file reviews.csv: correct the path.
+    """
 
 
 class ConfigError(UserError):
@@ -69,7 +77,7 @@ class RunFolderError(UserError):
 
 
 class Locked(RunFolderError):
-    """Another living process writes to the same run folder."""
+    """A run folder that another living process writes to."""
 
 
 class ModelError(UserError):
@@ -77,7 +85,7 @@ class ModelError(UserError):
 
 
 class BrokenModelError(ModelError):
-    """The model gave NaN, so nothing measured on it can be compared."""
+    """A model that gave NaN, so that nothing measured on it can be compared."""
 
 
 class Unsupported(UserError):

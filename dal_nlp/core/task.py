@@ -13,9 +13,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dal_nlp.core.batch import Batch as Batch
 from dal_nlp.core.batch import Feeding as Feeding
 from dal_nlp.core.batch import Prediction as Prediction
@@ -26,7 +23,9 @@ from dal_nlp.core.errors import RowError, Unsupported, UserError
 from dal_nlp.core.targets import Target
 
 if TYPE_CHECKING:
+    import numpy as np
     from datasets import Dataset
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from dal_nlp.core.answer_format import AnswerFormat
@@ -57,7 +56,7 @@ Example = Mapping[str, Any]  # one row of an encoded dataset: "id", "target", th
 
 
 class Task(ABC):
-    """How texts become model inputs, how raw model output becomes categorical distributions, and how people answer.
+    """A kind of problem: how texts become inputs, raw output categorical distributions, and how people answer.
 
     A task never names a strategy. What has a default here is what most tasks have no use for.
 
@@ -73,6 +72,12 @@ class Task(ABC):
             others differ from example to example.
         tokenizer: A Hugging Face tokenizer; set before anything is encoded.
         feeding: How the model that was loaded last has to be fed.
+
+    Example:
+        >>> from dal_nlp.tasks.classification import Classification
+        >>> task = Classification(labels=["negative", "positive"])
+        >>> task.evaluate(["negative", "positive"], ["negative", "negative"])["accuracy"]
+        0.5
     """
 
     recipe: ClassVar[str]

@@ -78,6 +78,14 @@ class Pool:
 
     Attributes:
         seconds: Time spent in passes over this pool and what was taken of it.
+
+    Example:
+        >>> from dal_nlp.strategies import probes
+        >>> from dal_nlp.testing import tiny_pool
+        >>> pool = tiny_pool(5, batch_size=2)
+        >>> (entropy,) = pool.collect(probes.entropy)
+        >>> len(pool), entropy.shape
+        (5, (5,))
     """
 
     def __init__(

@@ -51,6 +51,16 @@ class RunConfig(Settings):
 
     Raises ``UserError`` for unknown keys and names, and for values that contradict each other; pydantic's
     ``ValidationError`` for values of a wrong type (``load`` turns these into ``UserError`` too).
+
+    Example:
+        >>> from dal_nlp import RunConfig
+        >>> config = RunConfig(task="sentiment", data="reviews.csv", strategy="margin", budget=300)
+        >>> config.training.mode, config.audit, config.rounds
+        ('head', 100, 18)
+        >>> RunConfig(task="sentiment", strategy="margn")
+        Traceback (most recent call last):
+            ...
+        dal_nlp.core.errors.ConfigError: There is no strategy 'margn' (did you mean 'margin'?); there are: ...
     """
 
     @model_validator(mode="before")

@@ -44,7 +44,7 @@ from dal_nlp.strategies.base import Strategy
 
 
 class Session:
-    """One run of a configuration.
+    r"""One run of a configuration.
 
     Args:
         config: What to run; its ``out`` names the folder, else the next free ``runs/TASK-N`` is taken.
@@ -62,6 +62,27 @@ class Session:
     Example:
         >>> from dal_nlp import RunConfig, Session
         >>> session = Session(RunConfig(task="sentiment"), on_event=lambda event: print(event.name))
+
+        A run with texts, a model and an oracle of one's own (this model has learnt nothing):
+
+        >>> import json
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from dal_nlp.testing import tiny_classifier, tiny_rows, tiny_tokenizer
+        >>> with TemporaryDirectory() as name:
+        ...     folder = Path(name)
+        ...     _ = (folder / "pool.jsonl").write_text("\n".join(map(json.dumps, tiny_rows(30))))
+        ...     for part in (tiny_classifier(), tiny_tokenizer()):
+        ...         _ = part.save_pretrained(folder / "model")
+        ...     config = RunConfig(
+        ...         task="sentiment",
+        ...         data=str(folder / "pool.jsonl"), model=str(folder / "model"), out=str(folder / "run"),
+        ...         audit=6, initial=4, rounds=1, query_size=4, initial_strategy="random", strategy="margin",
+        ...         training={"mode": "full", "min_steps": 1, "epochs": 1},
+        ...     )
+        ...     result = Session(config, oracle=lambda query: "positive" if "good" in query.text else "negative").run()
+        >>> [point["labels"] for point in result.curve], result.stopped
+        ([4, 8], 'the one round is done')
     """
 
     def __init__(
@@ -297,9 +318,16 @@ class Session:
 
 
 def run(config: RunConfig, quiet: bool = False) -> Result:
-    """Run a configuration, as ``dal-nlp run`` does; progress goes to standard error unless ``quiet``.
+    """A run from start to end, as ``dal-nlp run`` does it; progress goes to standard error unless ``quiet``.
 
     Raises:
         UserError: See ``Session.run``.
+
+    Example:
+        >>> from dal_nlp import RunConfig, run
+        >>> run(RunConfig(task="sentiment", data="no/such.csv"), quiet=True)
+        Traceback (most recent call last):
+            ...
+        dal_nlp.core.errors.DataError: There is no file no/such.csv, nor a folder no: correct the path.
     """
     return Session(config, progress=Silent() if quiet else Console()).run()

@@ -1,4 +1,4 @@
-"""What a run came to, for Python."""
+"""The outcome of a run, for Python."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +9,7 @@ from dal_nlp.core.targets import Target
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to.
+    """The outcome of a run.
 
     Attributes:
         folder: The run folder.
@@ -20,6 +20,13 @@ class Result:
         pending: Ids that still want an answer.
         finished: The numbers of the model in ``model_dir`` where ``finish`` trained it; see the ``finished`` event.
         remarks: What the oracle has to say about answers that are missing or wrong, in sentences.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from dal_nlp import Result
+        >>> waiting = Result(Path("runs/first"), [], {"e1": "positive"}, None, None, pending=["e2"])
+        >>> waiting.stopped is None, waiting.pending
+        (True, ['e2'])
     """
 
     folder: Path

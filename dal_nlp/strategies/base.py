@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Selection:
-    """What to label next.
+    """The choice of a strategy.
 
     Attributes:
         positions: (k,) distinct positions in the pool, best first.
         scores: (k,) the strategy's score of each, in its own unit.
         notes: What the strategy has to say about this choice, as JSON values by name; kept in the run's ledger.
+
+    Example:
+        >>> import numpy as np
+        >>> Selection(np.array([4, 1]), np.array([0.9, 0.7])).positions
+        array([4, 1])
     """
 
     positions: NDArray[np.int64]
@@ -31,13 +36,27 @@ class Selection:
 
 
 class Strategy(ABC):
-    """Chooses examples; knows no task, model or tokenizer.
+    """A way to choose examples; it knows no task, model or tokenizer.
 
     Attributes:
         requires: The capabilities that the task and the model must have; a strategy whose requirements are
             not met is refused before any model is loaded.
         reads_states: Whether it reads hidden states (``Forward.embedding``, ``Forward.hidden``), which some models do
             not have for each token; it is refused for these when the model is there.
+
+    Example:
+        >>> import numpy as np
+        >>> from dal_nlp import Selection, Strategy
+        >>> from dal_nlp.strategies import probes
+        >>> from dal_nlp.strategies.selectors import top_k
+        >>> class Surprised(Strategy):
+        ...     def select(self, pool, k, rng):
+        ...         (entropy,) = pool.collect(probes.entropy)
+        ...         return top_k(entropy, k, rng)
+        >>> from dal_nlp.testing import check_strategy, tiny_pool
+        >>> len(Surprised().select(tiny_pool(12, batch_size=4), 3, np.random.default_rng(0)).positions)
+        3
+        >>> check_strategy(Surprised)
     """
 
     requires: ClassVar[frozenset[Capability]] = frozenset()

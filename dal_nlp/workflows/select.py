@@ -35,7 +35,7 @@ READ = 200
 
 @dataclass(frozen=True)
 class Picked:
-    """What to label next.
+    """The examples to label next, as ``select`` returns them.
 
     Attributes:
         positions: (k,) positions in the given examples, best first.
@@ -66,7 +66,7 @@ def select(
     candidates: int = CANDIDATES,
     labelled: Sequence[tuple[Any, Any]] | None = None,
 ) -> Picked:
-    """Choose k examples with the model as it is; it is left on its device and in its mode.
+    """The k examples to label next, by the model as it is; it is left on its device and in its mode.
 
     Args:
         model: A Hugging Face model with the task's head, such as ``trainer.model``.
@@ -91,6 +91,14 @@ def select(
 
     Raises:
         UserError: k is out of range, the strategy or task is unknown or does not fit, or an example or answer is none.
+
+    Example:
+        >>> from dal_nlp import select
+        >>> from dal_nlp.testing import tiny_classifier, tiny_tokenizer  # in place of a model of your own
+        >>> texts = ["a good film", "a bad film", "the plot of it", "a scene"]
+        >>> picked = select(tiny_classifier(), tiny_tokenizer(), texts, k=2, strategy="margin")
+        >>> len(picked.positions), set(picked.examples) <= set(texts)
+        (2, True)
     """
     if labeled is not None and labelled is not None:
         raise UserError("labeled and labelled are one argument: give one of them.")
