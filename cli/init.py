@@ -41,14 +41,14 @@ def template(task: str, file: Path) -> str:
     """
     from dal_nlp.core.config import merge
     from dal_nlp.session.config import RunConfig, layers_of
-    from dal_nlp.tasks import task_class
+    from dal_nlp.tasks import recipe_of
 
     lines = [
         f"# Settings of a run: dal-nlp run --config {file}",
         "# Flags of the command win over this file. Lines that begin with # hold what the recipe of the task says:",
         "# remove the # (of the section's name too) to change them.",
         "",
-        *_lines(RunConfig, {"task": task}, merge(*layers_of(task_class(task).recipe, {}))),
+        *_lines(RunConfig, {"task": task}, merge(*layers_of(recipe_of(task), {}))),
     ]
     return "\n".join(lines) + "\n"
 

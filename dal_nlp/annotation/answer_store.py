@@ -12,7 +12,7 @@ from dal_nlp.annotation.voting import Disputes, hand_in, settle, shares
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError, nearest
 from dal_nlp.core.task import Task
-from dal_nlp.data.corpus import Corpus, open_pool
+from dal_nlp.data.hashing import PoolCopy
 from dal_nlp.ledger.events import AnswerEvent, RemovedEvent, SuspectsEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.ledger.state import State, stored_settings
@@ -50,8 +50,8 @@ class AnswerStore:
         self._example = lru_cache(KEPT)(lambda id: self._pool.example(id))
 
     @cached_property
-    def _pool(self) -> Corpus:
-        return open_pool(self.folder, self.config)
+    def _pool(self) -> PoolCopy:
+        return PoolCopy(self.folder)
 
     def example(self, id: str) -> dict[str, Any]:
         """Return the fields of an example of the pool; to be read only, as the next reader gets the same."""

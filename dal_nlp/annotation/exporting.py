@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from datasets import Dataset, Features, Value
-
 from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.core.errors import UserError, unknown
@@ -159,6 +157,8 @@ def _write_dataset(desk: AnswerStore, ids: Sequence[str], path: Path, say: Calla
     rows = _rows(desk, ids, False, say)
     own = _row(desk, ids[0], False).keys()
     rows = [{n: v if n in own or is_missing(v) else str(_cell(v)) for n, v in row.items()} for row in rows]
+    from datasets import Dataset, Features, Value  # seconds, which a csv need not wait for
+
     features: dict[str, Any] = dict.fromkeys(rows[0], Value("string"))
     label = desk.config.label_column
     features[label] = desk.task.answer_format.feature()

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.targets import Target
 
@@ -88,6 +86,7 @@ class Prediction:
 
 def pad(rows: Sequence[Sequence[int]], value: int, side: str = "right") -> Tensor:
     """Pad lists of numbers to (R, L), on the right or on the left."""
+    import numpy as np
     import torch
 
     padded = np.full((len(rows), max(map(len, rows))), value, dtype=np.int64)

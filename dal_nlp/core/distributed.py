@@ -6,6 +6,7 @@ not take the seconds that torch does.
 """
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Names of environment variables: seconds that a process waits for the others, and what holds without it.
 TIMEOUT, DEFAULT_TIMEOUT = "DAL_NLP_TIMEOUT", 1800.0
+#: Environment variables by which launchers tell a process that it has others beside it.
+LAUNCHED = ("LOCAL_RANK", "WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 #: Seconds between looks at the parent; within ``GONE`` seconds of its end no child is left.
 _GLANCE, GONE = 0.5, 5.0
 
@@ -51,9 +54,14 @@ def process_state() -> "PartialState":
     return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"), timeout=timedelta(seconds=timeout()))
 
 
+def _is_alone() -> bool:
+    """Tell whether this process has no others beside it, without asking a library that takes seconds to load."""
+    return "accelerate" not in sys.modules and not any(name in os.environ for name in LAUNCHED)
+
+
 def is_main() -> bool:
     """Tell whether this is the process that decides and writes."""
-    return bool(process_state().is_main_process)
+    return _is_alone() or bool(process_state().is_main_process)
 
 
 @contextmanager
@@ -95,10 +103,10 @@ def wait() -> None:
 
 def share(value: T) -> T:
     """Return the first process's value in every process; all must call it."""
+    if _is_alone() or process_state().num_processes == 1:
+        return value
     from accelerate.utils import broadcast_object_list
 
-    if process_state().num_processes == 1:
-        return value
     box = [value]
     with together():
         broadcast_object_list(box)

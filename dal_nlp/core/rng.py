@@ -1,10 +1,14 @@
 """Every source of chance, derived from (seed, round, purpose) so that no draw can disturb another."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def derive(seed: int, round: int, purpose: str) -> int:
@@ -15,6 +19,8 @@ def derive(seed: int, round: int, purpose: str) -> int:
 
 def generator(seed: int, round: int, purpose: str) -> np.random.Generator:
     """Return the numpy generator of one purpose in one round."""
+    import numpy as np  # a tenth of a second, which commands that draw nothing need not wait for
+
     return np.random.default_rng(derive(seed, round, purpose))
 
 

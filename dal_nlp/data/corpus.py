@@ -26,15 +26,15 @@ from dal_nlp.core.files import new_file
 from dal_nlp.core.targets import Target, decode
 from dal_nlp.core.task import Task
 from dal_nlp.data.examples import Answers, Reader
-from dal_nlp.data.hashing import VERSION, Hashes, Index, comparable, hash64, hash_all
-from dal_nlp.data.ingest import HEADER, Clash, Exclude, Intake, Known
-from dal_nlp.data.staging import CONTENT_HASH, ID_HASH, Rejected
+from dal_nlp.data.hashing import CONTENT_HASH, HEADER, ID_HASH, VERSION, Hashes, Index, comparable, hash64, hash_all
+from dal_nlp.data.ingest import Clash, Exclude, Intake, Known
+from dal_nlp.data.staging import Rejected
 from dal_nlp.data.tokenized import tokenized
 from dal_nlp.readers.spreadsheets import inert_rows
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["Corpus", "Rejected", "open_pool", "read_corpus", "read_pool", "write_rejected"]
+__all__ = ["Corpus", "Rejected", "read_corpus", "read_pool", "write_rejected"]
 
 #: What reading a file raises that was cut off or damaged.
 _UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
@@ -226,17 +226,6 @@ def read_pool(
     known = old.known if old is not None and same else None
     intake.read(signature, known, previous)
     return _load(path, source, config)
-
-
-def open_pool(folder: Path, config: Settings) -> Corpus:
-    """Return the pool of a run folder as its last start has read it; raises ``UserError`` where none has."""
-    path = folder / "cache" / "pool.arrow"
-    if not path.is_file():
-        raise DataError(f"{folder} has no copy of its pool: let `dal-nlp run` begin there once.")
-    try:
-        return _load(path, config.data or str(path), config)
-    except _UNREADABLE as error:
-        raise DataError(f"{path} cannot be read ({error}): the same `dal-nlp run` makes it again.") from None
 
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:

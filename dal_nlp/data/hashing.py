@@ -4,16 +4,22 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from dal_nlp.core.errors import DataError
+from dal_nlp.core.targets import decode
+
 Hashes = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
 
 
+#: Columns of a copy of examples, and the key of its metadata.
+ID_HASH, CONTENT_HASH, HEADER = "id_hash", "content_hash", "dal_nlp"
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 #: Which hashes a file holds; what was written with others is made anew.
 VERSION = "xxh3"
@@ -80,3 +86,41 @@ class Index:
         places = np.searchsorted(self.hashes, wanted, sorter=self._order)
         rows = self._order[np.minimum(places, len(self.hashes) - 1)].astype(np.int64)
         return rows, self.hashes[rows] == wanted
+
+
+class PoolCopy:
+    """The examples of the copy of its pool that a run folder holds, by id; reading one loads nothing else.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        UserError: There is no copy, or it cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        import pyarrow as pa
+
+        self._path = folder / "cache" / "pool.arrow"
+        if not self._path.is_file():
+            raise DataError(f"{folder} has no copy of its pool: let `dal-nlp run` begin there once.")
+        try:
+            with pa.memory_map(str(self._path)) as file, pa.ipc.open_stream(file) as stream:
+                header = json.loads(stream.schema.metadata[HEADER.encode()])
+                table = stream.read_all()
+            hashes = table.column(ID_HASH).to_numpy()
+            if header.get("hashes") != VERSION:
+                hashes = hash_all(table.column("id").cast(pa.binary()).to_pylist())
+        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{self._path} cannot be read ({error}): the same `dal-nlp run` makes it again.") from None
+        self._table, self._ids = table.drop_columns([ID_HASH, CONTENT_HASH]), Index(hashes)
+
+    def example(self, id: str) -> dict[str, Any]:
+        """Return the id, the target and the task's fields of an example; raises ``UserError`` for an unknown id."""
+        (position,), (known,) = self._ids.find(np.array([hash64(id)], dtype=np.uint64))
+        row = self._table.slice(int(position), 1).to_pylist()[0] if known else {}
+        if row.get("id") != id:
+            raise DataError(
+                f"{self._path} has no usable row with the id {id!r}: put the row back, or check --id-column."
+            )
+        return {**row, "target": decode(row["target"])}

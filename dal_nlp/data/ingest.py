@@ -12,7 +12,7 @@ import numpy as np
 
 from dal_nlp.core.errors import DataError
 from dal_nlp.data.examples import Reader, text_of_fields
-from dal_nlp.data.hashing import VERSION, Hashes, Index, Mask, comparable, digest
+from dal_nlp.data.hashing import HEADER, VERSION, Hashes, Index, Mask, comparable, digest
 from dal_nlp.data.staging import Rejected, Staged, check_ids, sift, stage, write
 from dal_nlp.readers.sources import source_digest
 from dal_nlp.readers.text_files import place
@@ -20,7 +20,6 @@ from dal_nlp.readers.text_files import place
 Exclude = Mapping[str, Hashes]  # by the name of a set, the hashes of its contents
 
 SHOWN = 100  # texts of a clash that are kept to be compared
-HEADER = "dal_nlp"  # key of the Arrow schema's metadata
 #: Settings that the rows depend on.
 _READING = {
     *("task", "task_options", "text_column", "label_column", "id_column", "labels"),

@@ -20,15 +20,12 @@ from dal_nlp.core.errors import DataError, writing
 from dal_nlp.core.files import new_file
 from dal_nlp.core.targets import decode, readable
 from dal_nlp.data.examples import Reader
-from dal_nlp.data.hashing import Hashes, Mask, has_repeats, hash64
+from dal_nlp.data.hashing import CONTENT_HASH, ID_HASH, Hashes, Mask, has_repeats, hash64
 from dal_nlp.data.repeats import DISAGREE, NOTHING, REPEAT, choose, contradictions, refuse
 
 NO_ANSWER = "no answer"
 OTHER_TEXT = "another text under this id than in the pool"
 BATCH = 4000  # rows in one Arrow record batch; with small ones, opening the file would touch every page of it
-
-#: Columns of the Arrow file beside the id, the target and the task's fields.
-ID_HASH, CONTENT_HASH = "id_hash", "content_hash"
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ A text's rows lie behind each other in one list, and a column ``windows`` holds 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Any
-
-from datasets import Dataset
+from typing import TYPE_CHECKING, Any
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import DataError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 #: Tokens of a window: what sentence encoders were mostly trained on at most.
 WINDOW = 256
@@ -90,7 +91,7 @@ def rows_of(example: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{name: example[name][start:end] for name in columns if name != WINDOWS} for start, end in cuts]
 
 
-def cut_remarks(data: Mapping[str, Dataset], max_length: int | str, tokenizer: Any) -> list[str]:
+def cut_remarks(data: Mapping[str, "Dataset"], max_length: int | str, tokenizer: Any) -> list[str]:
     """Return sentences on how many texts of each set are cut, or are read in windows."""
     found = []
     for name, rows in data.items():

@@ -13,7 +13,7 @@ from dal_nlp.core.files import new_file
 from dal_nlp.core.task import Task
 from dal_nlp.data.hashing import Hashes
 from dal_nlp.data.staging import BATCH
-from dal_nlp.readers.sources import quiet
+from dal_nlp.readers.reading import quiet
 
 logger = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,3 +126,19 @@ def unique_names(source: str, names: Sequence[str], reading: Reading) -> list[st
                 clean[at] = needed
                 counts[needed] = 1
     return [name if counts[name] == 1 else "" for name in clean]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the progress bars and remarks of the datasets library off the screen for a block."""
+    import datasets  # seconds, which reading a csv need not wait for
+
+    bars, level = not datasets.utils.are_progress_bars_disabled(), datasets.logging.get_verbosity()
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        datasets.logging.set_verbosity(level)
+        if bars:
+            datasets.enable_progress_bars()

@@ -9,22 +9,22 @@ import os
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import datasets
 import pyarrow as pa
-from datasets import Dataset
 
 from dal_nlp.core.errors import DataError, nearest
-from dal_nlp.readers.columnar import damaged, open_dataset, open_parquet, short
 from dal_nlp.readers.encodings import COMPRESSED, ending
 from dal_nlp.readers.entities import conll
 from dal_nlp.readers.entities.exports import WORDS
 from dal_nlp.readers.json_files import of_rows, open_document, open_lines
-from dal_nlp.readers.reading import Chunk, Chunks, Reading, Rows, Source
+from dal_nlp.readers.reading import Chunk, Chunks, Reading, Rows, Source, quiet
 from dal_nlp.readers.text_files import SEPARATORS, open_table
 from dal_nlp.readers.workbooks import open_workbook
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 DEMO = "demo:"
 _ROWS = 4000
@@ -51,13 +51,13 @@ def open_source(source: str, reading: Reading) -> Source:
         return of_rows(source, lambda: demo_rows(source), False)
     local = _local(source)
     if local is None:
-        return open_dataset(source, _hub(source), reading)
+        return _of_dataset(source, _hub(source), reading)
     path, part = local
     files = _files(source, path)
     if files is not None:
         return _together(source, [_open(name, file, "", reading) for name, file in files])
     if path.is_dir():
-        return open_dataset(source, _arrow_folder(source, path, part), reading)
+        return _of_dataset(source, _arrow_folder(source, path, part), reading)
     return _open(source, path, part, reading)
 
 
@@ -109,20 +109,6 @@ def source_digest(source: str) -> str:
     return whole.hexdigest()
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the progress bars and remarks of the datasets library off the screen for a block."""
-    bars, level = not datasets.utils.are_progress_bars_disabled(), datasets.logging.get_verbosity()
-    datasets.disable_progress_bars()
-    datasets.logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        datasets.logging.set_verbosity(level)
-        if bars:
-            datasets.enable_progress_bars()
-
-
 def _open(source: str, path: Path, part: str, reading: Reading) -> Source:
     """Open one file by its ending."""
     if not path.exists():
@@ -142,7 +128,11 @@ def _open(source: str, path: Path, part: str, reading: Reading) -> Source:
         return open_lines(source, path, reading)
     if kind == ".json":
         return open_document(source, path, part, reading)
-    return open_workbook(source, path, part, reading) if kind == ".xlsx" else open_parquet(source, path, reading)
+    if kind == ".xlsx":
+        return open_workbook(source, path, part, reading)
+    from dal_nlp.readers.columnar import open_parquet
+
+    return open_parquet(source, path, reading)
 
 
 def _unknown_kind(source: str, path: Path) -> str:
@@ -285,8 +275,18 @@ def _missing(source: str, path: Path) -> DataError:
     return DataError(f"There is no file {source}{close}: correct the path.")
 
 
-def _arrow_folder(source: str, path: Path, split: str) -> Dataset:
+def _of_dataset(source: str, dataset: "Dataset", reading: Reading) -> Source:
+    from dal_nlp.readers.columnar import open_dataset
+
+    return open_dataset(source, dataset, reading)
+
+
+def _arrow_folder(source: str, path: Path, split: str) -> "Dataset":
     """Load what ``save_to_disk`` wrote: a Dataset, or the one split (or ``train``) of a DatasetDict."""
+    import datasets
+
+    from dal_nlp.readers.columnar import damaged
+
     try:
         loaded = datasets.load_from_disk(str(path))
     except (pa.ArrowInvalid, OSError, ValueError, KeyError) as error:
@@ -302,8 +302,12 @@ def _arrow_folder(source: str, path: Path, split: str) -> Dataset:
     return loaded
 
 
-def _hub(source: str) -> Dataset:
+def _hub(source: str) -> "Dataset":
     """Load one split of a dataset of the Hub."""
+    import datasets
+
+    from dal_nlp.readers.columnar import short
+
     name, _, split = source.partition(":")
     split = split or "train"
     try:
@@ -324,8 +328,10 @@ def _hub(source: str) -> Dataset:
         ) from None
 
 
-def _load_hub(name: str, split: str) -> Dataset:
+def _load_hub(name: str, split: str) -> "Dataset":
     """Load ``owner/name`` or, where there is none, a configuration of a dataset such as ``glue/sst2``."""
+    import datasets
+
     parts = name.split("/")
     if len(parts) > 2:
         return datasets.load_dataset("/".join(parts[:2]), "/".join(parts[2:]), split=split)

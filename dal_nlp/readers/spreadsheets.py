@@ -12,12 +12,12 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from tempfile import SpooledTemporaryFile
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING, Any
 
 from dal_nlp.core.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LONGEST_CELL = 2**24  # characters; Python's own limit of 131,072 is less than a long report
 FORMULA_STARTS = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001 - spreadsheets take the full-width signs too
@@ -52,10 +52,13 @@ def restored(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: plain(cell) if marked and isinstance(cell, str) else cell for name, cell in cells.items()}
 
 
-def restored_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
+def restored_batch(batch: "pa.RecordBatch") -> "pa.RecordBatch":
     """Return rows of a csv as ``restored`` does, all at once."""
     if GUARDED not in batch.schema.names:
         return batch
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     marked = pc.not_equal(pc.utf8_trim_whitespace(batch.column(GUARDED)), "")
     names = [name for name in batch.schema.names if name != GUARDED]
     before = {name: batch.column(name) for name in names}

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dal_nlp.report import LEAST_POINTS
 from dal_nlp.report.learning_curves import isotonic, labels_to
 
 Floats = NDArray[np.float64]
 
 CEILING = 1.0  # no score is above
 POWERS = (0.05, 3.0)  # the range of c; learning curves of text classifiers lie well inside
-LEAST_POINTS = 5  # three parameters leave two degrees of freedom
 WIDEST = 3.0  # the interval's upper end, in labels altogether, over its lower one
 RESAMPLES = 500
 _GRID, _ZOOMS = 41, 4

@@ -1,11 +1,17 @@
 """What a run's curve so far says about the labels still to come, and what became of what it said before."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dal_nlp.core.rng import generator
 from dal_nlp.ledger.state import State
-from dal_nlp.report.forecast import LEAST_POINTS, Forecast, Outcome, forecast, outcome
+from dal_nlp.report import LEAST_POINTS
+
+if TYPE_CHECKING:
+    from dal_nlp.report.forecast import Forecast, Outcome
 
 #: Where no target is given, the next multiple of this above the last score is one.
 STEP = 0.05
@@ -37,6 +43,8 @@ def outlook(state: State) -> Outlook | None:
     """
     if len(state.metrics) < LEAST_POINTS:
         return None
+    from dal_nlp.report.forecast import forecast, outcome  # numpy, which `status` need not wait for
+
     config = state.config or {}
     metric, target = next(iter((config.get("target") or {}).items()), (next(iter(state.metrics[0].values)), None))
     labels = [event.labels for event in state.metrics]

@@ -8,14 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Annotated, ClassVar
+from statistics import fmean
+from typing import Annotated, Any, ClassVar
 
-import numpy as np
 from pydantic import Field
 
 from dal_nlp.core.errors import unknown
-from dal_nlp.report.learning_curves import t_interval
-from dal_nlp.tasks.metrics import cohen_kappa
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -49,12 +47,19 @@ class Round:
     stop_set: tuple[str, ...] = ()
 
 
+def _kappa(first: Sequence[Any], second: Sequence[Any]) -> float:
+    """Return Cohen's kappa."""
+    from dal_nlp.tasks.metrics import cohen_kappa  # seconds, which reading a rule need not wait for
+
+    return cohen_kappa(first, second)
+
+
 @dataclass(frozen=True)
 class History:
     """The finished rounds of a run, round 0 first, and how its task compares predictions."""
 
     rounds: tuple[Round, ...]
-    agreement: Agreement = cohen_kappa
+    agreement: Agreement = _kappa
 
     def stop_sets(self, rounds: int) -> list[tuple[str, ...]] | None:
         """Return the predictions of the last rounds on the stop set, or None where there are not so many."""
@@ -207,7 +212,7 @@ class Change(AtMost):
     def value(self, history: History) -> float | None:
         """Return the share of the stop set with another prediction than in the round before."""
         last = history.stop_sets(2)
-        return None if last is None else float(np.mean([a != b for a, b in zip(*last, strict=True)]))
+        return None if last is None else fmean(a != b for a, b in zip(*last, strict=True))
 
 
 @dataclass(frozen=True)
@@ -224,7 +229,7 @@ class Stable(AtLeast):
     def value(self, history: History) -> float | None:
         """Return the mean of the last ``window`` agreements, which takes window + 1 rounds."""
         last = history.stop_sets(self.window + 1)
-        return None if last is None else float(np.mean([history.agreement(a, b) for a, b in pairwise(last)]))
+        return None if last is None else fmean(history.agreement(a, b) for a, b in pairwise(last))
 
 
 @dataclass(frozen=True)
@@ -245,5 +250,7 @@ class Plateau(AtMost):
         last = history.rounds[-self.window - 1 :]
         if len(last) <= self.window or len(last[0].examples) < 2:
             return None
-        mean, half = t_interval(np.subtract(last[-1].examples, last[0].examples))
+        from dal_nlp.report.learning_curves import t_interval  # numpy, which reading a rule need not wait for
+
+        mean, half = t_interval([now - then for now, then in zip(last[-1].examples, last[0].examples, strict=True)])
         return float(mean if half is None else mean - half)

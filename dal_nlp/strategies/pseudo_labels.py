@@ -3,13 +3,12 @@
 A pseudo-label is no label. It costs nothing, is counted nowhere, and the example stays in the pool.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from dal_nlp.core.config import PseudoLabelsConfig
 from dal_nlp.core.errors import Unsupported
@@ -17,6 +16,9 @@ from dal_nlp.core.plugins import import_class
 from dal_nlp.core.task import Capability
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dal_nlp.models.pool import Pool, Probe
     from dal_nlp.models.vectors import Positions
 
@@ -48,13 +50,13 @@ class Policy(ABC):
     """
 
     requires: ClassVar[frozenset[Capability]] = frozenset({Capability.SHARED_OUTCOMES})
-    reads: ClassVar["tuple[Probe, ...]"] = ()
+    reads: ClassVar[tuple[Probe, ...]] = ()
 
     def __init__(self, config: PseudoLabelsConfig) -> None:
         self.config = config
 
     @abstractmethod
-    def choose(self, pool: "Pool", asked: "Positions", round: int, rng: np.random.Generator) -> Guesses:
+    def choose(self, pool: Pool, asked: Positions, round: int, rng: np.random.Generator) -> Guesses:
         """Choose among the positions of the pool that are not ``asked``.
 
         Args:

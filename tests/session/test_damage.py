@@ -11,10 +11,9 @@ import pytest
 from transformers import AutoModelForSequenceClassification
 
 from dal_nlp import RunConfig, Session, UserError
-from dal_nlp.data.corpus import open_pool
+from dal_nlp.data.hashing import PoolCopy
 from dal_nlp.ledger.events import Event
 from dal_nlp.ledger.ledger import read_state
-from dal_nlp.ledger.state import stored_settings
 from dal_nlp.session.loop import Result
 from tests import tiny, waiting_runs
 from tests.ledgers import copies_after_every_write
@@ -191,9 +190,8 @@ def test_arrow_files_that_cannot_be_read_are_made_again(
     for path in (folder / "cache" / "pool.arrow", encoded):
         harm(path)
     if harm is not Path.unlink:
-        state = read_state(folder)
         with pytest.raises(UserError, match=r"pool.arrow cannot be read .* makes it again"):
-            open_pool(folder, stored_settings(folder, state))
+            PoolCopy(folder)
     run(base, folder)
     if harm is not Path.unlink:
         assert "pool.arrow cannot be read" in caplog.text and f"{encoded.name} cannot be read" in caplog.text
