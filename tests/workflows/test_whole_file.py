@@ -102,6 +102,22 @@ def test_nothing_is_labeled_before_people_have_answered_and_the_same_call_goes_o
         label_file(finished, source, 0.3, out, draws=20)
 
 
+def test_repeats_count_as_often_as_they_stand_there_and_active_draws_are_weighed(
+    finished: Path, tmp_path: Path
+) -> None:
+    rows = new_rows(200)
+    source = write(tmp_path / "new.jsonl", rows + [{**rows[0], "id": f"again {i}"} for i in range(200)])
+    found = label_file(finished, source, 0.4, tmp_path / "out", "labeled-file", draws=30)
+    assert found.rows == 400 and found.texts == len({row["text"] for row in rows})
+    state = read_state(tmp_path / "out")
+    assert state.audit is not None and rows[0]["id"] in state.audit and len(state.audit) < 30
+    assert len(rows_of(tmp_path / "out" / "labeled.csv")) == 400
+    active = label_file(finished, source, 0.4, tmp_path / "active", "labeled-file", draws=60, design="active")
+    assert (active.cut is not None and active.cut.bound <= 0.4) or active.machine == 0
+    with pytest.raises(UserError, match="another --design"):
+        label_file(finished, source, 0.4, tmp_path / "active", "labeled-file", draws=60)
+
+
 def test_a_promise_takes_a_number_of_answers(finished: Path, tmp_path: Path) -> None:
     source = write(tmp_path / "new.jsonl", new_rows(80))
     with pytest.raises(UserError, match="at least 59 known answers"):
