@@ -100,7 +100,9 @@ def _whole_file(
     from dal_nlp.workflows.whole_file import label_file
 
     place = out or folder / "whole-file"
-    found = label_file(folder, source, error, place, *asked, progress(quiet), *own, design=design, told=say)
+    text, ids, encoding, quoting, label = own
+    shown = progress(quiet)
+    found = label_file(folder, source, error, place, *asked, shown, text, ids, encoding, quoting, label, design, say)
     for remark in found.remarks:
         say(remark)
     if found.cut is not None:

@@ -1,7 +1,7 @@
 """A whole file at a stated error: the model labels what it may, people the rest, and a bound holds with 95 %.
 
-Of its rows, m are drawn at random and put to people; t is the largest threshold of uncertainty under which the model may
-answer by an upper bound of mean(1[wrong] 1[u < t]) over the rows (PAC labels: Candes, Ilyas & Zrnic, 2025).
+Of its rows, m are drawn at random and put to people; t is the largest threshold of uncertainty under which the model
+may answer by an upper bound of mean(1[wrong] 1[u < t]) over the rows (PAC labels: Candes, Ilyas & Zrnic, 2025).
 """
 
 import csv
