@@ -16,6 +16,7 @@ from dal_nlp.workflows.active_test import active_test
 from dal_nlp.workflows.whole_file import label_file
 from dal_nlp_cli.main import app
 from tests import tiny
+from tests.ledgers import copies_after_every_write
 from tests.tiny import write
 from tests.waiting_runs import fill
 
@@ -204,3 +205,28 @@ def test_people_answer_in_the_folder_as_in_a_run_and_nothing_trains_there(finish
     config = RunConfig.load(flags={"task": "sentiment", "data": source, "out": str(out)})
     with pytest.raises(UserError, match="questions about a file"):
         Session(config).run()
+
+
+@pytest.mark.parametrize("kind", ["error", "test"])
+def test_an_inquiry_that_is_cut_anywhere_ends_the_same(
+    finished: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path / "new.jsonl", new_rows(80))
+
+    def call(out: Path) -> None:
+        if kind == "error":
+            label_file(finished, source, 0.4, out, "labeled-file", draws=20)
+        else:
+            active_test(finished, source, 20, out, "labeled-file")
+
+    with monkeypatch.context() as patch:
+        copies = copies_after_every_write(patch, tmp_path)
+        call(tmp_path / "out")
+    result = "labeled.csv" if kind == "error" else "test.json"
+    want = (tmp_path / "out" / result).read_bytes()
+    assert {"inquiry", "audit", "label"} <= {name for name, _ in copies}
+    for name, folder in copies:
+        with (folder / "ledger.jsonl").open("a") as ledger:
+            ledger.write('{"event": "label", "id": "torn')
+        call(folder)
+        assert (folder / result).read_bytes() == want, name
