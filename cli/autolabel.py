@@ -33,6 +33,9 @@ def autolabel(
         int | None,
         typer.Option(metavar="M", help="With --error: random texts that measure. Default: 236 for 0.05."),
     ] = None,
+    design: Annotated[
+        str, typer.Option(metavar="HOW", help="With --error: uniform, or active: half of --draws where it may err.")
+    ] = "uniform",
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where the files go. Default: autolabel/ in the run folder."),
@@ -65,7 +68,7 @@ def autolabel(
         if precision is not None:
             raise UserError("--error promises the whole file, and --precision the model's part: give one of the two.")
         own = names(text_column), id_column, encoding, quoting, label_column
-        _whole_file(folder, source, error, out, oracle, draws, quiet, own)
+        _whole_file(folder, source, error, out, (oracle, draws), design, quiet, own)
         return
     precision = 0.95 if precision is None else precision
     if not 0 < precision < 1:
@@ -88,8 +91,8 @@ def _whole_file(
     source: str,
     error: float,
     out: Path | None,
-    oracle: str,
-    draws: int | None,
+    asked: tuple[str, int | None],
+    design: str,
     quiet: bool,
     own: tuple[Sequence[str] | None, str | None, str | None, str | None, str | None],
 ) -> None:
@@ -97,7 +100,9 @@ def _whole_file(
     from dal_nlp.workflows.whole_file import label_file
 
     place = out or folder / "whole-file"
-    found = label_file(folder, source, error, place, oracle, draws, progress(quiet), *own, told=say)
+    text, ids, encoding, quoting, label = own
+    shown = progress(quiet)
+    found = label_file(folder, source, error, place, *asked, shown, text, ids, encoding, quoting, label, design, say)
     for remark in found.remarks:
         say(remark)
     if found.cut is not None:

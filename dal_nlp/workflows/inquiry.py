@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dal_nlp.annotation import Channel, Label, Opinion, Oracle, Query, Setting, make_oracle
+from dal_nlp.annotation import Answer, Channel, Label, Opinion, Oracle, Query, Setting, make_oracle
 from dal_nlp.core.batch import Prediction
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
@@ -21,7 +21,6 @@ from dal_nlp.core.files import sweep
 from dal_nlp.core.targets import Target, readable
 from dal_nlp.core.text import counted
 from dal_nlp.data.corpus import Corpus, read_pool
-from dal_nlp.learners.stored_layer import StoredLayer
 from dal_nlp.ledger.events import AuditEvent, ConfigEvent, InquiryEvent, PoolEvent, QueryEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.ledger.state import State
@@ -31,6 +30,7 @@ from dal_nlp.report.summary import texts_asked
 from dal_nlp.session.inputs import Answers
 from dal_nlp.tasks import make_task
 from dal_nlp.workflows.predict import Run
+from dal_nlp.workflows.stored_layer import StoredLayer
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -126,12 +126,18 @@ class Inquiry:
         missing = self.state.pending(ids)
         why = "drawn at random, to measure on" if round is None else "the model is not sure enough"
         queries = [Query(id, text, round, why) for id, text in zip(missing, self.texts(missing), strict=True)]
+        if self.oracle.from_file:  # nobody waits for each of them to be on the disk
+            self.ledger.extend([self._checked(answer).event(round) for answer in self.oracle.label(queries)])
+            return
         for answer in self.oracle.label(queries):
-            if not isinstance(answer, Channel):
-                said = answer.answer if isinstance(answer, Opinion) else answer
-                if isinstance(said, Label):
-                    self._check(said)
-            self.ledger.append(answer.event(round))
+            self.ledger.append(self._checked(answer).event(round))
+
+    def _checked(self, answer: Answer | Channel) -> Answer | Channel:
+        """Return an answer; raises ``UserError`` for one that cannot be used, before it is written down."""
+        said = answer.answer if isinstance(answer, Opinion) else answer
+        if isinstance(said, Label):
+            self._check(said)
+        return answer
 
     def _check(self, answer: Label) -> None:
         if answer.id not in self.state.ever_asked:

@@ -1,7 +1,7 @@
 """A whole file at a stated error: the model labels what it may, people the rest, and a bound holds with 95 %.
 
-Of n distinct texts, m are drawn at random and put to people; t is the largest threshold of uncertainty under which the
-model may answer by an upper bound of mean(1[wrong] 1[u < t]) (PAC labels: Candes, Ilyas & Zrnic, 2025).
+Of its rows, m are drawn at random and put to people; t is the largest threshold of uncertainty under which the model
+may answer by an upper bound of mean(1[wrong] 1[u < t]) over the rows (PAC labels: Candes, Ilyas & Zrnic, 2025).
 """
 
 import csv
@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dal_nlp.core.errors import Unsupported, UserError, writing
+from dal_nlp.core.errors import Unsupported, UserError, unknown, writing
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.rng import generator
 from dal_nlp.core.targets import readable
@@ -19,7 +20,7 @@ from dal_nlp.core.task import Capability
 from dal_nlp.core.text import counted, duration
 from dal_nlp.data.corpus import Rejected, write_rejected
 from dal_nlp.data.examples import Example, context_of
-from dal_nlp.measuring.bounds import Cut, binomial_upper, largest_cut, least_answers
+from dal_nlp.measuring.bounds import Cut, betting_upper, binomial_upper, largest_cut, least_answers
 from dal_nlp.readers.spreadsheets import inert_rows
 from dal_nlp.workflows.inquiry import Floats, Inquiry, Positions, open_inquiry
 from dal_nlp.workflows.predict import open_run, read_aloud, reader_of
@@ -35,6 +36,7 @@ class FileResult:
     """What became of a file.
 
     Attributes:
+        rows: That can be labeled, repeats of a text among them.
         texts: Distinct texts.
         known: How many of them people had answered in the run.
         machine: How many get the model's answer.
@@ -44,6 +46,7 @@ class FileResult:
         remarks: What to do next.
     """
 
+    rows: int
     texts: int
     known: int
     machine: int
@@ -66,9 +69,10 @@ def label_file(
     encoding: str | None = None,
     quoting: str | None = None,
     label_column: str | None = None,
+    design: str = "uniform",
     told: Callable[[str], object] = print,
 ) -> FileResult:
-    """Label a file so that at most a share of its distinct texts is wrong, with 95 %; the same call goes on.
+    """Label a file so that at most a share of its rows is wrong, with 95 %; the same call goes on.
 
     Args:
         folder: A run folder.
@@ -83,6 +87,8 @@ def label_file(
         encoding: Of a source that is a text file and not UTF-8.
         quoting: ``none`` where double quotes in a table are letters.
         label_column: Of the answers, for oracles that read them from ``source``.
+        design: ``uniform``, whose bound is exact; or ``active``, which draws half of the texts where the model may be
+            wrong, and bounds the weighed mistakes by betting.
         told: Is told what will be, before anything is written.
 
     Raises:
@@ -91,6 +97,8 @@ def label_file(
     """
     if not 0 < error < 1:
         raise UserError(f"--error {error:g} is no share: give a number between 0 and 1, such as 0.05.")
+    if design not in ("uniform", "active"):
+        raise unknown("design", design, ("uniform", "active"))
     least = least_answers(error)
     size = TIMES * least if draws is None else draws
     if size < least:
@@ -104,9 +112,12 @@ def label_file(
     own = {"text_column": list(text_column or ()), "id_column": id_column, "encoding": encoding, "quoting": quoting}
     with open_inquiry(run, source, out, oracle, size, {**own, "label_column": label_column}) as inquiry:
         inquiry.begin("error", size, error)
-        rows = generator(run.config.seed, 0, "whole file").permutation(inquiry.open)[:size]
-        ids = inquiry.ids
-        inquiry.draw([ids[row] for row in rows])
+        reader = reader_of(run.config, source, text_column, id_column, encoding, quoting)
+        examples = list(read_aloud(reader, Silent()))
+        draws_made, ids = _draw(inquiry, examples, size, design), inquiry.ids
+        inquiry.draw(list(dict.fromkeys(ids[row] for row in draws_made.places)))
+        if inquiry.state.audit != list(dict.fromkeys(ids[row] for row in draws_made.places)):
+            raise UserError(f"{out} was begun with other rows or another --design: choose another --out.")
         pending = inquiry.ask()
         if inquiry.state.pending(inquiry.state.audit or []):
             drawn = len(inquiry.state.audit or [])
@@ -114,26 +125,29 @@ def label_file(
                 f"Nothing is labeled yet: {drawn:,} of {counted(len(ids), 'text')} were drawn at random and go to "
                 f"people first; at most {100 * error:g} % wrong takes at least {least} known answers."
             )
-            return FileResult(len(ids), len(inquiry.known), 0, len(ids), None, len(pending), _remarks(inquiry, pending))
-        cut = _cut(inquiry, error)
+            remarks = inquiry.oracle.remarks(pending)
+            n = draws_made.rows
+            return FileResult(n, len(ids), len(inquiry.known), 0, len(ids), None, len(pending), remarks)
+        cut = _cut(inquiry, draws_made, error)
         machine = _machine(inquiry, cut)
         rest = np.setdiff1d(inquiry.open, machine)
         uncertainty = 1 - inquiry.confidence
         rest = rest[np.argsort(-uncertainty[rest], kind="stable")]
-        found = FileResult(len(ids), len(inquiry.known), len(machine), len(rest), cut, 0, [])
-        told(sentence(found, error, len(inquiry.state.audit or [])))
+        found = FileResult(draws_made.rows, len(ids), len(inquiry.known), len(machine), len(rest), cut, 0, [])
+        told(sentence(found, error, len(draws_made.places)))
         inquiry.ask_further([ids[row] for row in rest], uncertainty[rest].tolist())
         pending = inquiry.ask()
-        reader = reader_of(run.config, source, text_column, id_column, encoding, quoting)
-        _write(inquiry, list(read_aloud(reader, Silent())), machine, out)
-        return replace(found, pending=len(pending), remarks=_remarks(inquiry, pending))
+        _write(inquiry, examples, machine, out)
+        return replace(found, pending=len(pending), remarks=inquiry.oracle.remarks(pending))
 
 
 def sentence(found: FileResult, error: float, drawn: int) -> str:
     """Say what the machine and people do, and what is promised."""
     hours = duration(SECONDS * found.people)
     known = f", {found.known:,} known from the run" if found.known else ""
-    parts = f"Of {counted(found.texts, 'distinct text')}: {found.machine:,} by the model, {found.people:,} by people"
+    repeats = f" ({counted(found.rows, 'row')})" if found.rows > found.texts else ""
+    whole = f"Of {counted(found.texts, 'distinct text')}{repeats}"
+    parts = f"{whole}: {found.machine:,} by the model, {found.people:,} by people"
     if found.machine:
         return (
             f"{parts} (at {SECONDS:g} s a text: {hours}){known}; error of the file at most {100 * error:g} %, 95 % "
@@ -145,19 +159,56 @@ def sentence(found: FileResult, error: float, drawn: int) -> str:
     )
 
 
-def _remarks(inquiry: Inquiry, pending: Sequence[str]) -> list[str]:
-    return inquiry.oracle.remarks(pending)
+@dataclass(frozen=True)
+class Draws:
+    """Random rows of a file, whose texts measure.
+
+    Attributes:
+        places: (m,) of their texts in the corpus; a text that was drawn several times stands there as often.
+        weights: (m,) one over the number of times that each was expected, over m; None where all are equally likely.
+        most: The largest weight that a row can have.
+        rows: How many the file has.
+    """
+
+    places: Positions
+    weights: Floats | None
+    most: float
+    rows: int
 
 
-def _cut(inquiry: Inquiry, error: float) -> Cut:
+def _draw(inquiry: Inquiry, examples: Sequence[Example], size: int, design: str) -> Draws:
+    """Draw rows of which nobody knows the answer; the same ones in every call."""
+    places = {content: row for row, content in enumerate(inquiry.corpus.contents.tolist())}
+    counts = np.zeros(len(inquiry.corpus), dtype=np.int64)
+    for example in examples:
+        if example.fields is not None and example.content_hash in places:
+            counts[places[example.content_hash]] += 1
+    rows = np.repeat(inquiry.open, counts[inquiry.open])
+    rng, n = generator(inquiry.config.seed, 0, "whole file"), int(counts.sum())
+    if design == "uniform":
+        return Draws(rng.permutation(rows)[:size], None, 1.0, n)
+    doubt = np.sqrt(inquiry.confidence * (1 - inquiry.confidence))[rows] + 1e-12
+    probabilities = 0.5 / len(rows) + 0.5 * doubt / doubt.sum()
+    drawn = rng.choice(len(rows), size, p=probabilities)
+    weights = 1 / (len(rows) * probabilities)
+    return Draws(rows[drawn], weights[drawn], float(weights.max()), n)
+
+
+def _cut(inquiry: Inquiry, draws: Draws, error: float) -> Cut:
     """Return the threshold; what people have passed over counts as a mistake of the model."""
-    drawn = inquiry.state.audit or []
-    answered = [id for id in drawn if id in inquiry.state.answers]
+    names = inquiry.ids
+    ids = [names[place] for place in draws.places]
+    answered = [id for id in dict.fromkeys(ids) if id in inquiry.state.answers]
     right = dict(zip(answered, inquiry.right(answered).tolist(), strict=True))
-    wrong = np.array([not right.get(id, False) for id in drawn], dtype=bool)
-    uncertainty: Floats = 1 - inquiry.confidence[inquiry.corpus.positions(drawn)]
-    n = len(drawn)
-    return largest_cut(uncertainty, wrong, error, lambda errors: binomial_upper(int(errors.sum()), n))
+    wrong = np.array([not right.get(id, False) for id in ids], dtype=bool)
+    uncertainty: Floats = 1 - inquiry.confidence[draws.places]
+
+    def upper(errors: NDArray[np.bool_]) -> float:
+        if draws.weights is None:
+            return binomial_upper(int(errors.sum()), len(errors))
+        return betting_upper(draws.weights * errors, draws.most)
+
+    return largest_cut(uncertainty, wrong, error, upper)
 
 
 def _machine(inquiry: Inquiry, cut: Cut) -> Positions:

@@ -16,6 +16,7 @@ from dal_nlp.workflows.active_test import active_test
 from dal_nlp.workflows.whole_file import label_file
 from dal_nlp_cli.main import app
 from tests import tiny
+from tests.ledgers import copies_after_every_write
 from tests.tiny import write
 from tests.waiting_runs import fill
 
@@ -100,6 +101,22 @@ def test_nothing_is_labeled_before_people_have_answered_and_the_same_call_goes_o
     assert all(by_text[row["text"]] == row["label"] for row in rows_of(out / "labeled.csv"))
     with pytest.raises(UserError, match="choose another --out"):
         label_file(finished, source, 0.3, out, draws=20)
+
+
+def test_repeats_count_as_often_as_they_stand_there_and_active_draws_are_weighed(
+    finished: Path, tmp_path: Path
+) -> None:
+    rows = new_rows(200)
+    source = write(tmp_path / "new.jsonl", rows + [{**rows[0], "id": f"again {i}"} for i in range(200)])
+    found = label_file(finished, source, 0.4, tmp_path / "out", "labeled-file", draws=30)
+    assert found.rows == 400 and found.texts == len({row["text"] for row in rows})
+    state = read_state(tmp_path / "out")
+    assert state.audit is not None and rows[0]["id"] in state.audit and len(state.audit) < 30
+    assert len(rows_of(tmp_path / "out" / "labeled.csv")) == 400
+    active = label_file(finished, source, 0.4, tmp_path / "active", "labeled-file", draws=60, design="active")
+    assert (active.cut is not None and active.cut.bound <= 0.4) or active.machine == 0
+    with pytest.raises(UserError, match="another --design"):
+        label_file(finished, source, 0.4, tmp_path / "active", "labeled-file", draws=60)
 
 
 def test_a_promise_takes_a_number_of_answers(finished: Path, tmp_path: Path) -> None:
@@ -188,3 +205,28 @@ def test_people_answer_in_the_folder_as_in_a_run_and_nothing_trains_there(finish
     config = RunConfig.load(flags={"task": "sentiment", "data": source, "out": str(out)})
     with pytest.raises(UserError, match="questions about a file"):
         Session(config).run()
+
+
+@pytest.mark.parametrize("kind", ["error", "test"])
+def test_an_inquiry_that_is_cut_anywhere_ends_the_same(
+    finished: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path / "new.jsonl", new_rows(80))
+
+    def call(out: Path) -> None:
+        if kind == "error":
+            label_file(finished, source, 0.4, out, "labeled-file", draws=20)
+        else:
+            active_test(finished, source, 20, out, "labeled-file")
+
+    with monkeypatch.context() as patch:
+        copies = copies_after_every_write(patch, tmp_path)
+        call(tmp_path / "out")
+    result = "labeled.csv" if kind == "error" else "test.json"
+    want = (tmp_path / "out" / result).read_bytes()
+    assert {"inquiry", "audit", "label"} <= {name for name, _ in copies}
+    for name, folder in copies:
+        with (folder / "ledger.jsonl").open("a") as ledger:
+            ledger.write('{"event": "label", "id": "torn')
+        call(folder)
+        assert (folder / result).read_bytes() == want, name
