@@ -10,7 +10,7 @@ import pytest
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 from typer.testing import CliRunner
 
-from dal_nlp import RunConfig, Session, Unsupported, select
+from dal_nlp import RunConfig, Session, Unsupported, UserError, select
 from dal_nlp.annotation.answer_store import open_answer_store
 from dal_nlp.annotation.exporting import export
 from dal_nlp.ledger.ledger import read_state
@@ -196,6 +196,11 @@ def test_wrong_labels_are_suspects(tmp_path: Path, model_folder: str, monkeypatc
         found, count = find_suspects(desk, Silent())
     assert count == 60 and wrong["id"] in [row["id"] for row in found]
     assert all(row["target"] == sorted(row["target"]) and 0 <= row["doubt"] <= 1 for row in found)
+
+
+def test_there_is_no_demonstration(tmp_path: Path, model_folder: str) -> None:
+    with pytest.raises(UserError, match="has no demonstration: give it texts with --data"):
+        Session(RunConfig.load(flags={"task": "multilabel", "model": model_folder, "out": str(tmp_path / "run")})).run()
 
 
 def test_select_inside_a_training_script() -> None:
