@@ -21,7 +21,7 @@ from dal_nlp.core.files import sweep
 from dal_nlp.core.targets import Target, readable
 from dal_nlp.core.text import counted
 from dal_nlp.data.corpus import Corpus, read_pool
-from dal_nlp.learners.stored_layer import StoredLayer
+from dal_nlp.learners.head_checkpoint import StoredLayer
 from dal_nlp.ledger.events import AuditEvent, ConfigEvent, InquiryEvent, PoolEvent, QueryEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.ledger.state import State
