@@ -1,23 +1,35 @@
-"""The checkpoint of a fitted layer: one small file, from which a whole classifier can be made."""
+"""A fitted layer: its checkpoint, one small file, the classifier made of it, and it on features that a cache holds."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
+import pyarrow as pa
 import torch
+from datasets import Dataset, concatenate_datasets
 from torch import Tensor, nn
+from transformers import PreTrainedConfig
 
 from dal_nlp.core.config import Settings
+from dal_nlp.core.distributed import process_state
+from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.data.text_windows import longest_input, window_of
-from dal_nlp.learners.feature_cache import fed, fed_words
+from dal_nlp.learners.feature_cache import Features, fed, fed_words, open_cache
+from dal_nlp.learners.layers import places
 from dal_nlp.learners.learner import write_model
+from dal_nlp.models.mc_dropout import make_draws
+from dal_nlp.models.pool import Pool
+from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.pretrained.loading import load_model
 
 #: The layer's file in a checkpoint.
 HEAD = "head.safetensors"
+#: Rows in a batch of features: a linear layer wants it large.
+BATCH = 4096
 
 
 @dataclass(frozen=True)
@@ -85,3 +97,86 @@ def load_whole(source: str, place: Path, task: Task, settings: Settings) -> nn.M
 def write_whole(source: str, place: Path, task: Task, settings: Settings, folder: Path) -> None:
     """Write the classifier of an encoder and the layer of a checkpoint, and its tokenizer, for ``from_pretrained``."""
     write_model(load_whole(source, place, task, settings), task, folder)
+
+
+class HeadNet(nn.Module):
+    """An output layer on features that are looked up: the model of a round, for all who score.
+
+    A text is one token, whose number is its place in the features. The configuration is empty but for what a task
+    leaves in it.
+
+    Args:
+        read: Gives the features (B, 4, H) of places (B,).
+        output: The layer, on L of the four states side by side.
+        depths: Of those states, as in ``layers``.
+    """
+
+    def __init__(self, read: Callable[[Positions], Array], output: nn.Linear, depths: Sequence[int]) -> None:
+        super().__init__()
+        self._read, self._places = read, places(depths)
+        self.output = output
+        self.config: Any = PreTrainedConfig()
+
+    @classmethod
+    def of(cls, layer: FittedLayer, read: Callable[[Positions], Array], outputs: int) -> Self:
+        """Return a fitted layer, with an output for every class and what the task keeps beside it."""
+        net = cls(read, layer.linear(outputs), layer.depths)
+        net.config.update(dict(layer.settings))
+        return net
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, output_hidden_states: bool = False
+    ) -> dict[str, Tensor | tuple[Tensor, ...]]:
+        """Return logits (B, C) and "hidden states" of one position: no embeddings, then four layers (B, 1, H)."""
+        features = torch.from_numpy(self._read(input_ids[:, 0].cpu().numpy())).to(self.output.weight.device)
+        layers = torch.split(features, 1, dim=1)
+        return {"logits": self.output(features[:, self._places].flatten(1)), "hidden_states": (layers[0], *layers)}
+
+
+class StoredLayer(nn.Module):
+    """A fitted layer and what it takes to read texts with its encoder, which is loaded for texts in no cache alone.
+
+    Args:
+        config: Of the run.
+        task: With its tokenizer and labels.
+        source: Folder or Hub id of the encoder.
+        place: The folder of the layer's file.
+        progress: Where the encoding is shown.
+    """
+
+    def __init__(self, config: Settings, task: Task, source: str, place: Path, progress: Progress) -> None:
+        super().__init__()
+        self._config, self._task, self._source, self._progress = config, task, source, progress
+        self._layer = read_layer(place)
+        self._cache = open_cache(config, source, task)
+
+    def pool(self, encoded: Dataset, columns: Sequence[str], scratch: Path) -> Pool:
+        """Return encoded texts under the layer.
+
+        Args:
+            encoded: As ``Task.encode`` made them, with the examples' fields.
+            columns: What ``Task.encode`` added.
+            scratch: Folder for a nameless file.
+        """
+        of = self._task, self._source, self._cache, scratch, self._config.scoring, self._progress
+        features = Features(*of, longest_input(self._config, self._task.tokenizer))
+        read = sorted(set(columns) - {"length", "rows"})
+        features.add(encoded, read)
+        n = len(encoded)
+        rows = np.arange(n)
+        features.require(rows)
+        ends = pa.array(np.arange(n + 1, dtype=np.int32))
+        ids = pa.ListArray.from_arrays(ends, pa.array(rows))
+        ones = pa.array(np.ones(n, dtype=np.int64))
+        numbers = Dataset(pa.table({"input_ids": ids, "length": ones, "rows": ones}))
+        fields = encoded.remove_columns([name for name in encoded.column_names if name in columns])
+        net = HeadNet.of(self._layer, features.rows, len(self._task.labels))
+        scoring = self._config.scoring.model_copy(update={"batch_size": BATCH, "batch_tokens": BATCH})
+        draws = make_draws(self._config.draws, self._config.seed, 0)
+        model = net.to(process_state().device).eval()
+        return Pool(concatenate_datasets([fields, numbers], axis=1), model, self._task, draws, scoring)
+
+
+def has_layer(config: Settings, place: Path) -> bool:
+    """Tell whether a folder holds the layer alone that a run with a frozen encoder answers with."""
+    return config.training.mode == "head" and (place / HEAD).is_file()

@@ -3,7 +3,7 @@
 import shutil
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,6 @@ import torch
 from datasets import Dataset, concatenate_datasets
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import PreTrainedConfig
 
 from dal_nlp.core.config import ScoringConfig, Settings
 from dal_nlp.core.distributed import is_main, process_state, wait
@@ -41,8 +40,8 @@ from dal_nlp.learners.cross_validation import (
 )
 from dal_nlp.learners.distillation import Signal, distil
 from dal_nlp.learners.feature_cache import Features, open_cache
-from dal_nlp.learners.head_checkpoint import HEAD, FittedLayer, read_layer, write_whole
-from dal_nlp.learners.layers import Standard, places, side_by_side, standard_of
+from dal_nlp.learners.head_checkpoint import BATCH, HEAD, FittedLayer, HeadNet, read_layer, write_whole
+from dal_nlp.learners.layers import Standard, side_by_side, standard_of
 from dal_nlp.learners.learner import NOTE, Learner
 from dal_nlp.learners.linear import Offset, strength
 from dal_nlp.learners.prior import DescriptionSource
@@ -53,39 +52,10 @@ from dal_nlp.models.pool import fetch
 from dal_nlp.models.trainer import Fit, Place, number_of_steps, schedule, step_batches
 from dal_nlp.models.vectors import Array, Positions
 
-#: Rows in a batch of features: a linear layer wants it large.
-BATCH = 4096
 #: The layer that no label has trained, beside the signals.
 _NOTHING = np.zeros(1, dtype=np.float32)
 #: Texts of the pool whose mean and spread stand for those of all, and on which signals are distilled.
 SAMPLE = 2000
-
-
-class HeadNet(nn.Module):
-    """An output layer on features that are looked up: the model of a round, for all who score.
-
-    A text is one token, whose number is its place in the features. The configuration is empty but for what a task
-    leaves in it.
-
-    Args:
-        read: Gives the features (B, 4, H) of places (B,).
-        output: The layer, on L of the four states side by side.
-        depths: Of those states, as in ``layers``.
-    """
-
-    def __init__(self, read: Callable[[Positions], Array], output: nn.Linear, depths: Sequence[int]) -> None:
-        super().__init__()
-        self._read, self._places = read, places(depths)
-        self.output = output
-        self.config: Any = PreTrainedConfig()
-
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, output_hidden_states: bool = False
-    ) -> dict[str, Tensor | tuple[Tensor, ...]]:
-        """Return logits (B, C) and "hidden states" of one position: no embeddings, then four layers (B, 1, H)."""
-        features = torch.from_numpy(self._read(input_ids[:, 0].cpu().numpy())).to(self.output.weight.device)
-        layers = torch.split(features, 1, dim=1)
-        return {"logits": self.output(features[:, self._places].flatten(1)), "hidden_states": (layers[0], *layers)}
 
 
 class LayerLearner(Learner):
@@ -215,19 +185,14 @@ class HeadLearner(LayerLearner):
         """Return the layer that signals alone give; without one, a random layer."""
         outputs = len(self._task.labels)
         if self._signals:
-            return self._net(
-                self._merged(
-                    _NOTHING, self._outputs.start(outputs) + _NOTHING, [signal.mean for signal in self._signals], 0.0
-                )
-            )
+            start, means = self._outputs.start(outputs) + _NOTHING, [signal.mean for signal in self._signals]
+            return self._net(self._merged(_NOTHING, start, means, 0.0))
         with torch_seeded(derive(self._config.seed, 0, "weights")):
             layer = nn.Linear(self._features.width * len(self._depths), outputs)
         return HeadNet(self._features.rows, layer, self._depths)
 
     def _net(self, layer: FittedLayer) -> HeadNet:
-        net = HeadNet(self._features.rows, layer.linear(len(self._task.labels)), layer.depths)
-        net.config.update(dict(layer.settings))
-        return net
+        return HeadNet.of(layer, self._features.rows, len(self._task.labels))
 
     def _merged(self, weight: Array, bias: Array, betas: Sequence[float], unseen: float) -> FittedLayer:
         """Return a layer (C, L H) and the signals, each with its weight, as one layer."""

@@ -67,7 +67,8 @@ class RunInputs:
         old = self._ledger.state.labels
         if not config.labels:
             task.labels = list(old)
-        assert config.data is not None  # every task without data has a demonstration, or RunConfig refuses
+        if config.data is None:
+            raise UserError(f"The task {config.task} has no demonstration: give it texts with --data FILE.")
         sources = {"test": config.test, "validation": config.validation, "labeled": config.labeled}
         classes = class_names([source for source in (config.data, *sources.values()) if source], task)
         self.given: dict[str, Corpus] = {}

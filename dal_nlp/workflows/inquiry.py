@@ -21,6 +21,7 @@ from dal_nlp.core.files import sweep
 from dal_nlp.core.targets import Target, readable
 from dal_nlp.core.text import counted
 from dal_nlp.data.corpus import Corpus, read_pool
+from dal_nlp.learners.head_checkpoint import StoredLayer
 from dal_nlp.ledger.events import AuditEvent, ConfigEvent, InquiryEvent, PoolEvent, QueryEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.ledger.state import State
@@ -30,7 +31,6 @@ from dal_nlp.report.summary import texts_asked
 from dal_nlp.session.inputs import Answers
 from dal_nlp.tasks import make_task
 from dal_nlp.workflows.predict import Run
-from dal_nlp.workflows.stored_layer import StoredLayer
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]

@@ -17,13 +17,13 @@ from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Prediction, Task
 from dal_nlp.data.examples import Answers, Example, Reader, context_of
+from dal_nlp.learners.head_checkpoint import StoredLayer, has_layer
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State, stored_settings
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.pretrained.loading import load_tokenizer, resolve
 from dal_nlp.tasks import make_task
-from dal_nlp.workflows.stored_layer import StoredLayer, has_layer
 
 #: Rows that are in memory at a time.
 CHUNK = 10_000
