@@ -40,11 +40,11 @@ def export(
     a spreadsheet would run begins with an apostrophe, and a last column says where; what reads the file takes it off.
     """
     from dal_nlp.annotation.answer_store import AnswerStore
-    from dal_nlp.annotation.exporting import NAMES
+    from dal_nlp.annotation.exporting import FURTHER_NAMES, NAMES
     from dal_nlp.annotation.exporting import export as write
     from dal_nlp.ledger.ledger import read_state
 
-    path = out or folder / NAMES.get(format, "export")
+    path = out or folder / {**NAMES, **FURTHER_NAMES}.get(format, "export")
     count = write(AnswerStore(folder, read_state(folder)), format, which.value, path, say)
     say(f"{path}: {counted(count, 'example')}")
 

@@ -25,9 +25,9 @@ NAMES: Mapping[str, str] = {
     "jsonl": "export.jsonl",
     "label-studio": "export.json",
     "hf-dataset": "export",
-    "conll": "export.conll",
-    "prodigy": "export-prodigy.jsonl",
 }
+#: What those are called that only answers of some kinds have; see ``AnswerFormat.further_files``.
+FURTHER_NAMES: Mapping[str, str] = {"conll": "export.conll", "prodigy": "export-prodigy.jsonl"}
 
 
 def export(
@@ -162,9 +162,9 @@ def _write_dataset(desk: AnswerStore, ids: Sequence[str], path: Path, say: Calla
     features: dict[str, Any] = dict.fromkeys(rows[0], Value("string"))
     label = desk.config.label_column
     features[label] = desk.task.answer_format.feature()
-    shown = Dataset.from_list([{name: row[name] for name in own} for row in rows]).features
-    lists = [name for name in own if any(isinstance(row[name], list) for row in rows)]
-    features |= {name: shown[name] for name in lists if name != label or features[label] is None}
+    lists = [name for name in own if features[name] is None or name in desk.task.columns()]
+    lists = [name for name in lists if any(isinstance(row[name], list) for row in rows)]
+    features |= Dataset.from_list([{name: row[name] for name in lists} for row in rows]).features
     features[label] = features[label] or Value("string")  # nobody has answered
     if path.exists() and not (path / "dataset_info.json").is_file():
         raise UserError(f"{path} is there and no dataset: give another --out.")

@@ -18,6 +18,7 @@ from pyarrow import csv as arrow_csv
 from dal_nlp.core.errors import DataError
 from dal_nlp.core.text import counted
 from dal_nlp.readers.encodings import blocks
+from dal_nlp.readers.entities.conll import ENDINGS as CONLL
 from dal_nlp.readers.quoting import Layout, Swallowed, lay_out
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names
 from dal_nlp.readers.spreadsheets import GUARDED, LONGEST_CELL, plain, restored_batch
@@ -25,7 +26,7 @@ from dal_nlp.readers.spreadsheets import GUARDED, LONGEST_CELL, plain, restored_
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _UNQUOTED = "where quotation marks are letters in this file, read it with --quoting none"
-_BY_LINE = (*SEPARATORS, ".jsonl", ".ndjson")
+_BY_LINE = (*SEPARATORS, ".jsonl", ".ndjson", ".txt", *CONLL)
 _ROWS = 4000  # that the slow reader hands on at a time
 _LONGEST_CARRY = 2**26  # bytes of one record
 

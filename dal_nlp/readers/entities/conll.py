@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import DataError
 from dal_nlp.readers.encodings import lines
 from dal_nlp.readers.entities.exports import TAGS, WORDS
 from dal_nlp.readers.json_files import of_rows
@@ -36,7 +36,7 @@ def _rows(source: str, path: Path, reading: Reading) -> Rows:
             columns = columns or len(cells)
             if len(cells) != columns or len(cells) not in _COLUMNS or not all(cells):
                 there = f"{len(cells)} columns" if columns in _COLUMNS else f"{columns} columns"
-                raise UserError(
+                raise DataError(
                     f"{source}, line {line} has {there}, and a CoNLL file has 2 to 4 in every line, the word first and "
                     "its tag last: correct it."
                 )

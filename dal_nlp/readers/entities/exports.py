@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import DataError
 from dal_nlp.readers.exports import Row, mapped
 from dal_nlp.readers.reading import Reading, Source
 
@@ -66,7 +66,7 @@ def _studio_rows(row: Row, text: str, label: str, name: str) -> list[Row]:
     if text not in data:
         texts = [key for key, value in data.items() if isinstance(value, str) and key not in ("id", "dal_nlp_id")]
         if len(texts) != 1:
-            raise UserError(
+            raise DataError(
                 f"{name} is an export of Label Studio with {', '.join(map(repr, data)) or 'nothing'} in its tasks: "
                 "name the text with --text-column."
             )

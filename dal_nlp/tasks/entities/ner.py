@@ -102,9 +102,7 @@ class NER(Task):
     def from_config(cls, config: Settings) -> NER:
         """Build the task of a run; raises ``UserError`` for settings that it does not have."""
         if config.data is None:
-            raise UserError(
-                "The task ner has no demonstration, as no data with entities comes through pip: give --data."
-            )
+            raise UserError("The task ner has no demonstration: give --data, a file with words or texts.")
         if len(config.text_column) != 1:
             raise UserError("--text-column wants one column, of the words of a text or of the text itself.")
         if config.labels is not None and len(set(config.labels)) < len(config.labels):

@@ -313,7 +313,7 @@ def test_a_frozen_encoder_learns_words_is_resumed_and_leaves_a_whole_model(tmp_p
     whole, resumed = (read_state(tmp_path / name) for name in ("whole", "run"))
     assert whole.answers == resumed.answers
     assert [event.values for event in whole.metrics] == [event.values for event in resumed.metrics]
-    assert resumed.metrics[-1].values["f1"] > 0.4
+    assert resumed.metrics[-1].values["f1"] > 0.3
     file = tiny.write(tmp_path / "test.jsonl", tiny.tagged(12, seed=1))
     rows = list(predict(tmp_path / "run", file, Silent()))  # by the whole model, from the tokens
     task = NER(labels=["bad", "good"])
