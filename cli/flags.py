@@ -60,8 +60,12 @@ class Flags:
     test: Annotated[str | None, setting(_DATA, "TEST")] = None
     text_column: Annotated[str | None, setting(_DATA, "A[,B]")] = None
     label_column: Annotated[str | None, setting(_DATA, "NAME")] = None
-    label_separator: Annotated[str | None, setting(_DATA, "TEXT")] = None
-    label_columns: Annotated[str | None, setting(_DATA, "A,B,C")] = None
+    label_separator: Annotated[
+        str | None, flag(_DATA, "TEXT", "What stands between labels in a cell (multilabel).", "|")
+    ] = None
+    label_columns: Annotated[
+        str | None, flag(_DATA, "A,B,C", "A column of 0 and 1 for each label (multilabel).", "one column of labels")
+    ] = None
     id_column: Annotated[str | None, setting(_DATA, "NAME")] = None
     context_columns: Annotated[str | None, setting(_DATA, "A,B")] = None
     encoding: Annotated[str | None, setting(_DATA, "NAME")] = None

@@ -211,9 +211,7 @@ class Settings(Section):
     values of a wrong type.
     """
 
-    task: str = Field(
-        description="what is learnt: sentiment, classification, multilabel, qa, summarization, ner, or module:Class"
-    )
+    task: str = Field(description="one of sentiment, classification, multilabel, qa, summarization, ner; module:Class")
     task_options: dict[str, Any] = Field({}, description="arguments of the task")
     data: str | None = Field(None, description="the pool: file, Arrow folder or Hub name; null: the demonstration")
     test: str | None = Field(None, description="labeled examples that only measure; null: an audit sample")
@@ -239,7 +237,7 @@ class Settings(Section):
     audit: int | None = Field(
         None, ge=0, description="random labels that measure without a test set; null: 100, or 0 with a test set"
     )
-    audit_design: Literal["uniform", "active"] = Field("uniform", description="active: rather where it may be wrong")
+    audit_design: Literal["uniform", "active"] = Field("uniform", description="how these are drawn: uniform or active")
     answers: str | None = Field(None, description="the answers, joined by id; null: those in the pool's file")
     oracle: str = Field(
         "labeled-file", description="who answers: labeled-file, file, label-studio, noisy:0.1 or module:Class"

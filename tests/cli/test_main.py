@@ -9,6 +9,7 @@ import pytest
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
 from dal_nlp.session.config import RunConfig
+from dal_nlp.tasks import TASKS, recipe_of
 from dal_nlp_cli import terminal
 from dal_nlp_cli.flag_help import PLACES, help_of
 from dal_nlp_cli.flags import Flags
@@ -53,24 +54,26 @@ def test_every_flag_tells_its_default(command: str, monkeypatch: pytest.MonkeyPa
 
 def test_every_setting_with_a_flag_is_described_where_it_is_defined() -> None:
     written = {field.name for field in fields(Flags)}
-    for name in written - {"config", "settings", "quiet", "trust", "debug"}:
+    for name in written - {"config", "settings", "quiet", "trust", "debug", "label_separator", "label_columns"}:
         assert vars(Flags())[name] is None  # so that a configuration file counts
         assert name in Settings.model_fields or name in PLACES
     assert help_of("stop").startswith(str(Settings.model_fields["stop"].description)[1:], 1)
-    assert help_of("model") == "Alias, folder or Hub id of the model. Default: minilm."
+    assert help_of("out") == "The run folder. Default: runs/TASK-N."
     assert help_of("initial").endswith("Labels of round 0. Default: 20, or 0 with labels you already have.")
 
 
-@pytest.mark.parametrize("name", ["train", "strategy", "query_size", "label_column", "initial_strategy", "prior"])
-def test_help_names_the_defaults_that_a_run_really_has(name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["train", "model", "strategy", "query_size", "label_column", "initial_strategy", "prior"]
+)
+def test_help_tells_the_defaults_that_a_run_really_has(name: str) -> None:
     default = help_of(name).partition("Default: ")[2].removesuffix(".")
     first, *others = default.split(", in ")
     named = {task: other.rpartition(" ")[2] for other in others for task in other.rpartition(" ")[0].split(" and ")}
-    for task in ("sentiment", "classification", "qa", "summarization"):
+    for task in TASKS:
         value: object = RunConfig(task=task, data="x.csv")
         for key in PLACES.get(name, name).split("."):
             value = getattr(value, key)
-        assert str(value) == named.get(task, first), task
+        assert str(value) == named.get(recipe_of(task), first), task
 
 
 def test_wrong_words_name_the_nearest() -> None:

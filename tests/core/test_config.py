@@ -17,7 +17,7 @@ FILES = {"task": "sentiment", "data": "pool.jsonl", "test": "test.jsonl"}
 def test_defaults_are_the_contract() -> None:
     config = RunConfig(**FILES)
     assert (config.initial, config.query_size, config.rounds, config.budget, config.seed) == (20, 10, 18, 200, 0)
-    assert (config.strategy, config.initial_strategy, config.model) == ("weighted_kmeans", "kmeans", "minilm")
+    assert (config.strategy, config.initial_strategy, config.model) == ("weighted_kmeans", "kmeans", "auto")
     assert config.audit == 0
     assert RunConfig(task="sentiment", data="pool.jsonl").audit == 100
 
