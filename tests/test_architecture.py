@@ -31,12 +31,6 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"cli", "dal_nlp"}),  # the commands, and the public names
 )
 MOST_MODULES, MOST_LINES = 14, 350
-#: Modules that are still longer; none may be added, and none may grow.
-LONG: dict[str, int] = {
-    "dal_nlp/annotation/label_studio_oracle.py": 357,
-    "dal_nlp/models/forward.py": 352,
-    "dal_nlp/page/queue.py": 369,
-}
 
 
 def modules() -> dict[str, Path]:
@@ -121,7 +115,7 @@ def test_folders_and_modules_stay_small() -> None:
     lines = {
         str(path.relative_to(REPOSITORY)): path.read_text(encoding="utf-8").count("\n") for path in MODULES.values()
     }
-    assert {name: n for name, n in lines.items() if n > LONG.get(name, MOST_LINES)} == {}
+    assert {name: n for name, n in lines.items() if n > MOST_LINES} == {}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "strategies").glob("*.py")), ids=lambda path: path.stem)
@@ -140,7 +134,7 @@ def test_a_task_never_names_a_strategy(path: Path) -> None:
 )
 def test_the_loop_names_neither(module: str) -> None:
     lines = MODULES[f"dal_nlp.{module}"].read_text(encoding="utf-8").splitlines()
-    text = "\n".join(line for line in lines if not line.lstrip().startswith(">>>"))  # an example names a task
+    text = "\n".join(line for line in lines if not line.lstrip().startswith((">>>", "...")))  # an example names a task
     named = [name for name in (*STRATEGIES, *TASKS) if re.search(rf"[\"']{name}[\"']", text)]
     assert named == []
 

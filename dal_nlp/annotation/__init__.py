@@ -42,9 +42,10 @@ def make_oracle(name: str, options: Mapping[str, Any] = MappingProxyType({})) ->
 
         return Noisy(name.removeprefix(NOISY))
     if name.startswith(NUMBERED):
-        from dal_nlp.annotation.label_studio_oracle import numbered
+        from dal_nlp.annotation.label_studio_client import project_number
+        from dal_nlp.annotation.label_studio_oracle import LabelStudio
 
-        return numbered(name)
+        return LabelStudio(project_number(name))
     if name not in ORACLES and ":" not in name:
         raise unknown("oracle", name, [*ORACLES, f"{NOISY}0.1"])
     cls = import_class("oracle", name, ORACLES, "dal_nlp.annotation.oracle:Oracle")

@@ -8,7 +8,7 @@ from typing import Any
 
 from dal_nlp.annotation.answers import Answer, Label, Origin, Skip
 from dal_nlp.annotation.parsing import back_in_the_pool, now, read_answer, suggested
-from dal_nlp.annotation.voting import Disputes, hand_in, settle, shares
+from dal_nlp.annotation.voting import Disputes, assigned, record, resolve
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError, nearest
 from dal_nlp.core.task import Task
@@ -103,7 +103,7 @@ class AnswerStore:
         names, disputed = self.config.annotators, set(self.disputed())
         if names and who not in names:
             raise UserError(f"{who!r} is no annotator of this run{nearest(who, names)}: --as {' or '.join(names)}.")
-        mine = set(shares(self.config, self.state, self.state.asked)[who] if names else ids)
+        mine = set(assigned(self.config, self.state, self.state.asked)[who] if names else ids)
         return [id for id in ids if id in mine and id not in disputed and who not in self.state.opinions.get(id, ())]
 
     def wants(self, id: str) -> bool:
@@ -151,7 +151,7 @@ class AnswerStore:
 
     def write(self, answer: Label | Skip) -> None:
         """Write an answer down, with what it decides; it is on the disk when this returns."""
-        for event in hand_in(self.config, self.state, answer):
+        for event in record(self.config, self.state, answer):
             self.append(event)
 
     def append(self, answer: Answer) -> None:
@@ -163,7 +163,7 @@ class AnswerStore:
         """Take back what one person, or everybody, has answered, and what that decided; others' answers count then."""
         assert self._ledger is not None
         self._ledger.append(RemovedEvent(id=id, by=who, at=now(), via=via, whose=whose, request=request))
-        for answer in settle(self.config, self.state, id):
+        for answer in resolve(self.config, self.state, id):
             self.append(answer)
 
     def restore(self, id: str, before: AnswerEvent, request: str = "") -> None:

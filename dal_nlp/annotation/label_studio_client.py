@@ -242,3 +242,11 @@ def _only(numbers: Sequence[int]) -> str:
 
 def _project(found: Any) -> Project:
     return Project(found.id, found.created_at.isoformat(), found.label_config or "")
+
+
+def project_number(name: str) -> int:
+    """Return the number of the project that ``label-studio:NUMBER`` names; raises ``UserError`` where that is none."""
+    oracle, _, number = name.partition(":")
+    if not (number.isascii() and number.isdecimal() and 0 < int(number) < 2**31):
+        raise UserError(f"--oracle {name} names no project: give its number, such as {oracle}:42, or {oracle} alone.")
+    return int(number)

@@ -10,7 +10,7 @@ from dal_nlp.annotation.answers import Channel
 from dal_nlp.annotation.label_studio_client import AT_ONCE, Annotation, Item, Project, SdkServer, Server, Unreachable
 from dal_nlp.annotation.oracle import Answer, Label, Oracle, Origin, Query, Setting, Skip
 from dal_nlp.annotation.parsing import REASONS, back_in_the_pool, read_answer, suggested
-from dal_nlp.annotation.voting import conflicts, hand_in, is_new, settle, voters
+from dal_nlp.annotation.voting import conflicts, is_new, record, resolve, voters
 from dal_nlp.core.distributed import is_main
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.files import replace_file
@@ -131,7 +131,7 @@ class LabelStudio(Oracle):
         self._strangers = len(there) - len(self._ours(there))
         yield from self._take(there)
         for query in queries:
-            yield from settle(setting.config, state, query.id)
+            yield from resolve(setting.config, state, query.id)
         asked = [query for query in queries if state.pending([query.id])]
         if asked:
             numbers = self._patiently(lambda: self._deliver(asked))
@@ -259,14 +259,14 @@ class LabelStudio(Oracle):
                 except ValueError as error:
                     self._note(item, place, str(error))
         for annotation, item, place in sorted(found, key=lambda one: one[0].updated_at):
-            yield from self._hand_in(annotation, item, place)
+            yield from self._record(annotation, item, place)
 
     def _ours(self, items: Sequence[Item]) -> list[Item]:
         """Return the tasks of which the run has asked."""
         asked = self._setting.state.ever_asked
         return [item for item in items if label_studio.key(item)[0] in asked]
 
-    def _hand_in(self, annotation: Annotation, item: Item, place: int) -> Iterator[Answer]:
+    def _record(self, annotation: Annotation, item: Item, place: int) -> Iterator[Answer]:
         """Yield what is to be written down of an annotation, if it says anything new."""
         state, wrong = self._setting.state, ""
         try:
@@ -276,7 +276,7 @@ class LabelStudio(Oracle):
         else:
             if is_new(state, answer):
                 if state.asks(answer.id):
-                    yield from hand_in(self._setting.config, state, answer)
+                    yield from record(self._setting.config, state, answer)
                 else:
                     wrong = back_in_the_pool(answer.id)
         self._note(item, place, wrong)
@@ -333,14 +333,6 @@ class LabelStudio(Oracle):
         if settled:
             said.append(f"Disputed: {len(settled):,}; `dal-nlp label {self._setting.folder} --conflicts` settles them.")
         return [*said, *super().remarks(pending)]
-
-
-def numbered(name: str) -> LabelStudio:
-    """Return the oracle that ``label-studio:NUMBER`` names; raises ``UserError`` where that is no number."""
-    number = name.partition(":")[2]
-    if not (number.isascii() and number.isdecimal() and 0 < int(number) < 2**31):
-        raise UserError(f"--oracle {name} names no project: give its number, such as {NAME}:42, or {NAME} alone.")
-    return LabelStudio(int(number))
 
 
 def _question(state: State, id: str) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from dal_nlp.annotation.sheet_files import (
     stem_of,
     write_sheet,
 )
-from dal_nlp.annotation.voting import conflicts, hand_in, is_new, settle, shares
+from dal_nlp.annotation.voting import assigned, conflicts, is_new, record, resolve
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.targets import readable
 from dal_nlp.core.text import counted
@@ -89,7 +89,7 @@ class Sheets(Oracle):
             else:
                 yield from self._take(twins)
         for query in queries:
-            yield from settle(setting.config, state, query.id)
+            yield from resolve(setting.config, state, query.id)
         self._write([query for query in queries if state.pending([query.id])])
 
     def _remove(self, twins: Sequence[Sheet]) -> None:
@@ -114,7 +114,7 @@ class Sheets(Oracle):
             for _, said in [(entry, answer), *others]:
                 if twins[0].stem == SUSPECTS and isinstance(said, Skip):
                     continue  # the label stays as it is
-                yield from self._hand_in(said, entry.place)
+                yield from self._record(said, entry.place)
 
     def _read(self, sheet: Sheet) -> Iterator[tuple[Entry, Label | Skip]]:
         """Yield the rows of one file whose answers can be used, and say what is wrong with the others."""
@@ -149,13 +149,13 @@ class Sheets(Oracle):
         query = state.query(sheet.round) if sheet.round is not None else None
         return {*state.asked.get(sheet.round, []), *(query.ids if query else [])}
 
-    def _hand_in(self, answer: Label | Skip, place: str) -> Iterator[Answer]:
+    def _record(self, answer: Label | Skip, place: str) -> Iterator[Answer]:
         """Yield what is to be written down of an answer, if it is new."""
         state = self._setting.state
         if not is_new(state, answer):
             return
         if state.asks(answer.id):
-            yield from hand_in(self._setting.config, state, answer)
+            yield from record(self._setting.config, state, answer)
         else:
             self._problems.append(f"{place}: {back_in_the_pool(answer.id)}.")
 
@@ -175,8 +175,8 @@ class Sheets(Oracle):
             return
         config, state, round = self._setting.config, self._setting.state, missing[0].round
         disputed = set(conflicts(config, state))
-        dealt = shares(config, state, [round]) or {"": [query.id for query in missing]}
-        waiting = {name: self._open_for(name, ids, missing, disputed) for name, ids in dealt.items()}
+        by_name = assigned(config, state, [round]) or {"": [query.id for query in missing]}
+        waiting = {name: self._open_for(name, ids, missing, disputed) for name, ids in by_name.items()}
         if not any(waiting.values()):  # only then are all conflicts known
             waiting[CONFLICTS] = [query for query in missing if query.id in disputed]
         self._to_fill = []

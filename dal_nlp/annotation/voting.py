@@ -18,14 +18,14 @@ def assign(config: Settings, ids: Sequence[str], number: int | None) -> dict[str
     """Return which of a round's ``ids`` each annotator gets, in that order; {} where nobody is named.
 
     The round is ``number``, None for the audit sample. A share of them, ``config.overlap``, goes to everybody; the rest
-    are dealt out one by one.
+    are assigned one by one.
     """
-    dealt = _dealt(tuple(config.annotators or ()), config.overlap, config.seed, tuple(ids), number)
-    return {name: [id for id in ids if name in dealt[id]] for name in config.annotators or []}
+    drawn = _draw_annotators(tuple(config.annotators or ()), config.overlap, config.seed, tuple(ids), number)
+    return {name: [id for id in ids if name in drawn[id]] for name in config.annotators or []}
 
 
 @lru_cache(1024)
-def _dealt(
+def _draw_annotators(
     names: tuple[str, ...], overlap: float, seed: int, ids: tuple[str, ...], number: int | None
 ) -> Mapping[str, tuple[str, ...]]:
     """Return who gets each of a round's ids: it is asked for at every answer, and stays the same."""
@@ -38,21 +38,21 @@ def _dealt(
     return dict.fromkeys(shared, names) | {id: (names[i % len(names)],) for i, id in enumerate(alone)}
 
 
-def deal(config: Settings, ids: Sequence[str]) -> dict[str, list[str]]:
+def assign_overflow(config: Settings, ids: Sequence[str]) -> dict[str, list[str]]:
     """Return which of a remainder's ``ids`` each annotator gets, one by one; {} where nobody is named."""
     names = config.annotators or []
     return {name: list(ids[place :: len(names)]) for place, name in enumerate(names)}
 
 
-def shares(config: Settings, state: State, numbers: Iterable[int | None]) -> dict[str, list[str]]:
-    """Return which examples each annotator was dealt in some rounds and in all remainders; {} where nobody is named."""
-    dealt = [assign(config, state.asked[number], number) for number in numbers]
-    dealt += [deal(config, state.remainder(round)) for round in state.remainders]
-    return {name: [id for one in dealt for id in one[name]] for name in config.annotators or []}
+def assigned(config: Settings, state: State, numbers: Iterable[int | None]) -> dict[str, list[str]]:
+    """Return which examples each annotator was assigned in some rounds and all remainders; {} where nobody is named."""
+    parts = [assign(config, state.asked[number], number) for number in numbers]
+    parts += [assign_overflow(config, state.remainder(round)) for round in state.remainders]
+    return {name: [id for one in parts for id in one[name]] for name in config.annotators or []}
 
 
 def voters(config: Settings, state: State, id: str) -> list[str]:
-    """Return who is to answer an example, [] where anybody may: those it was dealt to when it was last asked about."""
+    """Return who is to answer an example, [] where anybody may: those it was assigned to when last asked about."""
     names = config.annotators
     if not names:
         return []
@@ -62,7 +62,7 @@ def voters(config: Settings, state: State, id: str) -> list[str]:
     rest = state.remainder(number) if number is not None else []
     if id in rest:
         return [names[rest.index(id) % len(names)]]
-    return list(_dealt(tuple(names), config.overlap, config.seed, tuple(state.asked[number]), number)[id])
+    return list(_draw_annotators(tuple(names), config.overlap, config.seed, tuple(state.asked[number]), number)[id])
 
 
 def in_conflict(config: Settings, state: State, id: str) -> bool:
@@ -118,7 +118,7 @@ def is_new(state: State, answer: Label | Skip) -> bool:
     return all(event.key != answer.key for events in last for event in events)
 
 
-def hand_in(config: Settings, state: State, answer: Label | Skip) -> Iterator[Answer]:
+def record(config: Settings, state: State, answer: Label | Skip) -> Iterator[Answer]:
     """Yield what is to be written down of one person's answer; ``state`` has to hold what was yielded before.
 
     An answer counts at once where one person is asked. Where several are, it is kept until all have answered, and a
@@ -132,10 +132,10 @@ def hand_in(config: Settings, state: State, answer: Label | Skip) -> Iterator[An
         yield answer
         return
     yield Opinion(answer)
-    yield from settle(config, state, answer.id)
+    yield from resolve(config, state, answer.id)
 
 
-def settle(config: Settings, state: State, id: str) -> Iterator[Label | Skip]:
+def resolve(config: Settings, state: State, id: str) -> Iterator[Label | Skip]:
     """Yield what several people's answers come to once all are there, unless that is known or they are in conflict."""
     asked, votes, standing = voters(config, state, id), state.opinions.get(id, {}), state.decision(id)
     alone = len(asked) < 2 and (standing is not None or not votes)  # else its answer was taken back, others' are left

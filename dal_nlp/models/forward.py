@@ -339,11 +339,8 @@ class Forward:
         """
         inputs, offset = self._pass.inputs, self._pass.offset
         if inputs is None:
-            hook = self._head.register_forward_pre_hook(lambda _, args: (change(args[0]), *args[1:]))
-            try:
+            with self._head.register_forward_pre_hook(lambda _, args: (change(args[0]), *args[1:])):
                 return self._raw(self.batch).float()
-            finally:
-                hook.remove()
         result: Tensor = self._head(change(inputs).to(next(self._head.parameters()).dtype)).float()
         return result if offset is None else result + offset
 

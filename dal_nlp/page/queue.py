@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from dal_nlp.annotation.answer_store import UNDO, AnswerStore
 from dal_nlp.annotation.answers import Label, Origin, Skip
@@ -20,6 +20,7 @@ from dal_nlp.data.examples import context_of
 from dal_nlp.ledger.answer_events import MAJORITY
 from dal_nlp.ledger.events import AnswerEvent, Event, LabelEvent, RemovedEvent, SkipEvent
 from dal_nlp.ledger.ledger import Ledger, read_events
+from dal_nlp.page.given import Given as Given
 
 VIA = "page"
 #: Seconds without a sign of life after which what somebody looks at is given to others too.
@@ -32,27 +33,6 @@ REMEMBERED = 4096
 EXCERPT, LISTED = 120, 100
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Given:
-    """An answer as a page sends it.
-
-    Attributes:
-        id: Of the example.
-        text: The answer, as it would be typed (see ``read_answer``).
-        refusal: "skip" or "unsure" in place of an answer, "" for none.
-        note: What the annotator wrote beside it.
-        final: Whether it settles a dispute.
-        request: What the page calls this request, the same when it is sent again; "" for nothing.
-    """
-
-    id: str
-    text: str = ""
-    refusal: Literal["", "skip", "unsure"] = ""
-    note: str = ""
-    final: bool = False
-    request: str = ""
 
 
 @dataclass

@@ -8,9 +8,9 @@ from dal_nlp.annotation import Label, Origin, Skip
 from dal_nlp.annotation.voting import (
     assign,
     conflicts,
-    hand_in,
     in_conflict,
     is_new,
+    record,
     voters,
 )
 from dal_nlp.ledger.answer_events import MAJORITY
@@ -37,20 +37,20 @@ def says(of: RunConfig, state: State, id: str, who: str, answer: str | None, fin
     """Hand an answer in as a session would: each event is folded before the next one is asked for."""
     origin = Origin(who, "2026-01-01T00:00:00+00:00", "test", final=final)
     given = Skip(id, "unsure", origin) if answer is None else Label(id, answer, origin)
-    for event in hand_in(of, state, given):
+    for event in record(of, state, given):
         state.apply(event.event(0))
 
 
 @pytest.mark.parametrize("overlap", ["10%", 0.1, "0.1"])
 def test_a_share_goes_to_everybody_and_the_rest_is_dealt_out(overlap: object) -> None:
     of = config("a", "b", "c", overlap=overlap)
-    dealt = assign(of, IDS, 0)
-    shared = set.intersection(*map(set, dealt.values()))
+    assigned = assign(of, IDS, 0)
+    shared = set.intersection(*map(set, assigned.values()))
     assert len(shared) == 3  # 0.1 x 30 is no more than that
-    assert sorted(id for ids in dealt.values() for id in ids if id not in shared) == sorted(set(IDS) - shared)
-    assert {len(ids) for ids in dealt.values()} == {12}
-    assert all(ids == [id for id in IDS if id in ids] for ids in dealt.values())
-    assert assign(of, IDS, 0) == dealt and assign(of, IDS, 1) != dealt
+    assert sorted(id for ids in assigned.values() for id in ids if id not in shared) == sorted(set(IDS) - shared)
+    assert {len(ids) for ids in assigned.values()} == {12}
+    assert all(ids == [id for id in IDS if id in ids] for ids in assigned.values())
+    assert assign(of, IDS, 0) == assigned and assign(of, IDS, 1) != assigned
     assert assign(config(), IDS, 0) == {}
 
 
