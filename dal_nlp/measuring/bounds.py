@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ RISK = 0.05
 GRID = 1000
 
 
+@lru_cache(4096)
 def binomial_upper(errors: int, n: int, risk: float = RISK) -> float:
     """Return the exact upper bound of a share of which n draws have shown so many (Clopper & Pearson, 1934)."""
     return 1.0 if errors >= n else float(beta.ppf(1 - risk, errors + 1, n - errors))

@@ -31,6 +31,7 @@ LEAST: dict[str, dict[str, object]] = {
     "pseudo": {"round": 1, "ids": ["a"], "targets": ["p"], "weight": 0.5},
     "metrics": {"round": 0, "labels": 4, "values": {"accuracy": 0.5}, "loss": 0.25, "rules": [{"rule": "stable"}]},
     "remeasured": {"round": 0, "on": "audit", "size": 4, "values": {"accuracy": 0.5}},
+    "inquiry": {"purpose": "test", "answers": "00ff", "size": 100},
     "finished": {"round": 0, "labels": 4, "values": {"accuracy": 0.5}},
     "trace": {"round": 0, "rules": []},
     "note": {"text": "x"},
