@@ -8,7 +8,19 @@ import typer
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.text import counted
-from dal_nlp_cli.command import PENDING, Debug, Encoding, Folder, IdColumn, Quiet, Quoting, Source, TextColumn, Trust
+from dal_nlp_cli.command import (
+    PENDING,
+    Debug,
+    Encoding,
+    Folder,
+    IdColumn,
+    KeepWitness,
+    Quiet,
+    Quoting,
+    Source,
+    TextColumn,
+    Trust,
+)
 from dal_nlp_cli.terminal import names, progress, say
 
 if TYPE_CHECKING:
@@ -52,6 +64,7 @@ def autolabel(
     id_column: IdColumn = None,
     encoding: Encoding = None,
     quoting: Quoting = None,
+    keep_witness: KeepWitness = None,
     quiet: Quiet = False,
     trust: Trust = False,
     debug: Debug = False,
@@ -68,14 +81,14 @@ def autolabel(
         if precision is not None:
             raise UserError("--error promises the whole file, and --precision the model's part: give one of the two.")
         own = names(text_column), id_column, encoding, quoting, label_column
-        _whole_file(folder, source, error, out, (oracle, draws), design, quiet, own)
+        _whole_file(folder, source, error, out, (oracle, draws), design, quiet, own, keep_witness)
         return
     precision = 0.95 if precision is None else precision
     if not 0 < precision < 1:
         raise UserError(f"--precision {precision:g} cannot be promised: give a number between 0 and 1, such as 0.95.")
     from dal_nlp.workflows.autolabel import plan, write
 
-    columns = names(text_column), id_column, encoding, quoting, label_column
+    columns = names(text_column), id_column, encoding, quoting, label_column, keep_witness
     found = plan(folder, source, precision, progress(quiet), validation, *columns)
     say(_sentence(found, precision))
     labeled, people, rejected = write(found, out or folder / "autolabel")
@@ -95,6 +108,7 @@ def _whole_file(
     design: str,
     quiet: bool,
     own: tuple[Sequence[str] | None, str | None, str | None, str | None, str | None],
+    keep_witness: bool | None,
 ) -> None:
     """Label a whole file at a stated error."""
     from dal_nlp.workflows.whole_file import label_file
@@ -102,7 +116,8 @@ def _whole_file(
     place = out or folder / "whole-file"
     text, ids, encoding, quoting, label = own
     shown = progress(quiet)
-    found = label_file(folder, source, error, place, *asked, shown, text, ids, encoding, quoting, label, design, say)
+    where = folder, source, error, place
+    found = label_file(*where, *asked, shown, text, ids, encoding, quoting, label, design, say, keep_witness)
     for remark in found.remarks:
         say(remark)
     if found.cut is not None:

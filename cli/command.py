@@ -40,6 +40,15 @@ Encoding = Annotated[
 Quoting = Annotated[
     str | None, typer.Option(metavar="HOW", help="none: double quotes in tables are letters. Default: that of the run.")
 ]
+KeepWitness = Annotated[
+    bool | None,
+    typer.Option(
+        "--keep-witness/--without-witness",
+        metavar="",
+        help="Ask the run's signals about each text too. Default: as in the run.",
+        show_default=False,
+    ),
+]
 
 
 class Command(TyperCommand):

@@ -20,17 +20,12 @@ if TYPE_CHECKING:
 
 #: Flags that are no keys of ``RunConfig``.
 _OF_THE_COMMAND = (
-    "config",
-    "settings",
-    "quiet",
-    "trust",
-    "debug",
-    "train",
-    "prior",
-    "describe",
-    "label_separator",
+    "config", "settings", "quiet", "trust", "debug", "train", "prior", "describe", "label_separator",
     "label_columns",
-)
+    "llm_prompt", "llm_url", "llm_model", "llm_parallel", "llm_budget", "llm_price_in", "llm_price_out", "send_texts",
+)  # fmt: skip
+#: Flags that begin with llm_, and keys of ``llm``.
+_OF_LLM = ("prompt", "url", "model", "parallel", "budget", "price_in", "price_out")
 
 
 def flag(panel: str, metavar: str, help: str, default: str, *names: str) -> Any:
@@ -45,7 +40,7 @@ def setting(panel: str, metavar: str, *names: str) -> Any:
 
 
 _DATA, _MODEL, _LABELS, _RUN = "Data", "Model and strategy", "Labels and budget", "The run"
-_PEOPLE = "Who answers"
+_PEOPLE, _MACHINES = "Who answers", "Machine-made answers"
 
 
 F = TypeVar("F", bound="Flags")
@@ -84,6 +79,22 @@ class Flags:
     pseudo_labels: Annotated[str | None, setting(_MODEL, "NAME")] = None
     train: Annotated[str | None, setting(_MODEL, "MODE")] = None
     prior: Annotated[str | None, setting(_MODEL, "NAME")] = None
+    signals: Annotated[list[str] | None, setting(_MACHINES, "KIND:WHAT", "--signal")] = None
+    keep_witness: Annotated[bool | None, setting(_MACHINES, "", "--keep-witness")] = None
+    llm_prompt: Annotated[
+        str | None, flag(_MACHINES, "TEXT", "What llm: is asked, with {text} and {labels}.", "a plain question")
+    ] = None
+    llm_url: Annotated[
+        str | None, flag(_MACHINES, "URL", "An OpenAI-compatible endpoint, for llm:MODEL.", "a local model")
+    ] = None
+    llm_model: Annotated[str | None, flag(_MACHINES, "NAME", "Its model.", "what stands after llm:")] = None
+    llm_parallel: Annotated[int | None, flag(_MACHINES, "N", "Most questions at a time.", "4")] = None
+    llm_budget: Annotated[float | None, flag(_MACHINES, "MONEY", "Most money, by the prices.", "no limit")] = None
+    llm_price_in: Annotated[float | None, flag(_MACHINES, "MONEY", "Of a million tokens that it reads.", "0")] = None
+    llm_price_out: Annotated[float | None, flag(_MACHINES, "MONEY", "Of a million tokens that it writes.", "0")] = None
+    send_texts: Annotated[bool | None, flag(_MACHINES, "", "Texts may leave this machine.", "off", "--send-texts")] = (
+        None
+    )
     finish: Annotated[str | None, setting(_MODEL, "HOW")] = None
     cache: Annotated[str | None, setting(_RUN, "DIR")] = None
     oracle: Annotated[str | None, setting(_PEOPLE, "NAME")] = None
@@ -128,6 +139,10 @@ class Flags:
             given["head"] = {"prior": self.prior}
         if self.describe is not None:
             given["descriptions"] = read_descriptions(self.describe)
+        given["signals"] = self.signals or None
+        asked = {name: vars(self)[f"llm_{name}"] for name in _OF_LLM} | {"send_texts": self.send_texts}
+        if any(value is not None for value in asked.values()):
+            given["llm"] = {name: value for name, value in asked.items() if value is not None}
         return gather(self.config, given, self.settings or ())
 
     def load(self) -> "RunConfig":

@@ -29,6 +29,7 @@ from dal_nlp_cli.relabel import relabel
 from dal_nlp_cli.repair import repair
 from dal_nlp_cli.report import report
 from dal_nlp_cli.run import run
+from dal_nlp_cli.signals import signals
 from dal_nlp_cli.status import status
 from dal_nlp_cli.strategies import strategies
 from dal_nlp_cli.suspects import suspects
@@ -50,6 +51,7 @@ for command in _WITH_SETTINGS:
     app.command(cls=SettingsCommand)(command)
 for command in (*_WITH_MODELS, *_WITH_PEOPLE):
     app.command(cls=Command)(command)
+app.add_typer(signals)
 
 
 def _version(wanted: bool) -> None:

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from dal_nlp.core.errors import UserError, writing
-from dal_nlp_cli.command import Debug, Encoding, Folder, IdColumn, Quiet, Quoting, Source, TextColumn, Trust
+from dal_nlp_cli.command import (
+    Debug,
+    Encoding,
+    Folder,
+    IdColumn,
+    KeepWitness,
+    Quiet,
+    Quoting,
+    Source,
+    TextColumn,
+    Trust,
+)
 from dal_nlp_cli.terminal import is_first, names, progress
 
 if TYPE_CHECKING:
@@ -30,6 +41,7 @@ def predict(
     id_column: IdColumn = None,
     encoding: Encoding = None,
     quoting: Quoting = None,
+    keep_witness: KeepWitness = None,
     quiet: Quiet = False,
     trust: Trust = False,
     debug: Debug = False,
@@ -42,7 +54,9 @@ def predict(
     from dal_nlp.readers.spreadsheets import inert_rows
     from dal_nlp.workflows import predict as prediction
 
-    rows = prediction.predict(folder, source, progress(quiet), names(text_column), id_column, encoding, quoting)
+    rows = prediction.predict(
+        folder, source, progress(quiet), names(text_column), id_column, encoding, quoting, keep_witness
+    )
     with _output(out) as file:
         first = next(rows)
         header = ["id", "text", "prediction", "confidence", *first.details]

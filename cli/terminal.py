@@ -47,7 +47,7 @@ def progress(quiet: bool) -> Progress:
 
 def names(text: str | None) -> list[str] | None:
     """Return the names in "a,b"; a name that holds a comma is in double quotes; None of None."""
-    from dal_nlp.core.config import split_names
+    from dal_nlp.core.text import split_names
 
     return None if text is None else split_names(text)
 

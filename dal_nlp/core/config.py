@@ -3,7 +3,6 @@
 Layers, later over earlier: the recipe of the task (``configs/``), a YAML file of the user, the flags, ``--set``.
 """
 
-import csv
 import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -11,25 +10,11 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from dal_nlp.core.errors import ConfigError, check_letters, nearest
-from dal_nlp.core.text import sentences
+from dal_nlp.core.text import as_names, as_share, sentences
 
 #: The largest number that a setting may be: more is no count of anything, and no float holds it exactly.
 LARGEST_NUMBER = 2**53
 DEFAULT_ROUNDS, DEFAULT_INITIAL, DEFAULT_AUDIT = 9, 20, 100
-
-
-def split_names(text: str) -> list[str]:
-    """Read "a,b" as ["a", "b"]; a name that holds a comma is in double quotes, as in csv."""
-    try:
-        (cells,) = csv.reader([text], skipinitialspace=True, strict=True)
-    except (csv.Error, ValueError):
-        cells = text.split(",")
-    return [cell.strip() for cell in cells if cell.strip()]
-
-
-def _names(value: object) -> object:
-    """Read a text as a list of names; leave lists alone."""
-    return split_names(value) if isinstance(value, str) else value
 
 
 def _target(value: object) -> object:
@@ -43,19 +28,9 @@ def _target(value: object) -> object:
         raise ConfigError(f"--target wants METRIC=VALUE, such as accuracy=0.9, and got {value!r}.") from None
 
 
-def _share(value: object) -> object:
-    """Read "10%" as 0.1."""
-    if not isinstance(value, str) or not value.strip().endswith("%"):
-        return value
-    try:
-        return float(value.strip()[:-1]) / 100
-    except ValueError:
-        return value
-
-
-Names = Annotated[list[str], BeforeValidator(_names)]
+Names = Annotated[list[str], BeforeValidator(as_names)]
 Target = Annotated[dict[str, float], BeforeValidator(_target)]
-Share = Annotated[float, BeforeValidator(_share)]
+Share = Annotated[float, BeforeValidator(as_share)]
 
 
 class Section(BaseModel):
@@ -115,7 +90,7 @@ def _layers(value: object) -> object:
     """Read "last", "top-half" or "75,100" as depths; leave lists alone."""
     if isinstance(value, str) and value in NAMED_LAYERS:
         return list(NAMED_LAYERS[value])
-    return _names(value)
+    return as_names(value)
 
 
 Sentences = Annotated[list[str], BeforeValidator(sentences), Field(min_length=1)]
@@ -190,6 +165,25 @@ class QueryConfig(Section):
     )
 
 
+class LanguageModelSection(Section):
+    """How the language models among ``signals`` are asked."""
+
+    place: ClassVar[str] = "llm."
+    prompt: str | None = Field(None, description="with {text}, {labels} and {about} (guidelines, descriptions)")
+    guidelines: str = Field("", description="what annotators are told of the task")
+    words: dict[str, str] = Field({}, description="what stands for a label in a prompt, where its name says little")
+    url: str | None = Field(None, description="an OpenAI-compatible endpoint, such as http://127.0.0.1:8000/v1")
+    model: str | None = Field(None, description="its model; null: what stands after llm: among the signals")
+    key_variable: str = Field("OPENAI_API_KEY", description="environment variable that holds its key")
+    send_texts: bool = Field(False, description="texts may leave this machine")
+    parallel: int = Field(4, ge=1, description="most questions at a time")
+    tries: int = Field(5, ge=1, description="most attempts at a question")
+    permutations: int = Field(3, ge=1, description="orders of the labels, where the endpoint gives no probabilities")
+    budget: float | None = Field(None, ge=0, description="most money, by the prices")
+    price_in: float = Field(0, ge=0, description="of a million tokens that it reads")
+    price_out: float = Field(0, ge=0, description="of a million tokens that it writes")
+
+
 class PseudoLabelsConfig(Section):
     """Which of the model's own answers train beside the labels, for one round each."""
 
@@ -239,6 +233,8 @@ class Settings(Section):
     )
     audit_design: Literal["uniform", "active"] = Field("uniform", description="how these are drawn: uniform or active")
     answers: str | None = Field(None, description="the answers, joined by id; null: those in the pool's file")
+    signals: list[str] = Field([], description="witnesses of --train head: file:, model:, run: or llm:WHAT[,KEY=VALUE]")
+    keep_witness: bool = Field(False, description="whether signals are asked at prediction too; else model/ needs none")
     oracle: str = Field(
         "labeled-file", description="who answers: labeled-file, file, label-studio, noisy:0.1 or module:Class"
     )
@@ -291,6 +287,7 @@ class Settings(Section):
     draws: DrawsConfig = DrawsConfig()
     query: QueryConfig = QueryConfig()
     pseudo_labels: PseudoLabelsConfig = PseudoLabelsConfig()
+    llm: LanguageModelSection = LanguageModelSection()
 
     @model_validator(mode="after")
     def _resolve(self) -> Self:
@@ -322,6 +319,8 @@ class Settings(Section):
         if self.training.mode != "head" and self.finish != "none":
             raise ConfigError("--finish full trains all weights after rounds of --train head: add that, or leave it.")
         if self.training.mode != "head":
+            if self.signals:
+                raise ConfigError("--signal is weighed by --train head: add that, or leave --signal out.")
             if self.max_length == "auto":
                 raise ConfigError(
                     "--max-length auto reads texts in windows, as --train head does: give a number of tokens."

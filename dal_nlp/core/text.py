@@ -1,5 +1,6 @@
 """Numbers as people write them, texts as a terminal may show them, and the words of a text in any script."""
 
+import csv
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -126,3 +127,27 @@ def words(text: str) -> list[str]:
 def is_word(token: str) -> bool:
     """Return whether a token of ``words`` begins with a letter, a digit or a mark of one: others are punctuation."""
     return unicodedata.category(token[0])[0] in "LMN"
+
+
+def split_names(text: str) -> list[str]:
+    """Read "a,b" as ["a", "b"]; a name that holds a comma is in double quotes, as in csv."""
+    try:
+        (cells,) = csv.reader([text], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError):
+        cells = text.split(",")
+    return [cell.strip() for cell in cells if cell.strip()]
+
+
+def as_names(value: object) -> object:
+    """Read a text as a list of names; leave lists alone."""
+    return split_names(value) if isinstance(value, str) else value
+
+
+def as_share(value: object) -> object:
+    """Read "10%" as 0.1."""
+    if not isinstance(value, str) or not value.strip().endswith("%"):
+        return value
+    try:
+        return float(value.strip()[:-1]) / 100
+    except ValueError:
+        return value

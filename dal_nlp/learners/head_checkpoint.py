@@ -58,21 +58,21 @@ class FittedLayer:
             layer.bias.fill_(self.unseen)[: len(self.bias)] = self.bias
         return layer
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, name: str = HEAD) -> None:
         """Write it into a folder."""
         from safetensors.torch import save_file
 
         values = {"weight": self.weight.contiguous(), "bias": self.bias.contiguous()}
         depths = torch.tensor(self.depths, dtype=torch.int64)
         beside = {"settings": json.dumps(dict(self.settings))} if self.settings else None
-        save_file({**values, "unseen": torch.tensor(self.unseen), "depths": depths}, folder / HEAD, beside)
+        save_file({**values, "unseen": torch.tensor(self.unseen), "depths": depths}, folder / name, beside)
 
 
-def read_layer(folder: Path) -> FittedLayer:
-    """Return the layer of a checkpoint; one that does not say what it reads reads the last layer."""
+def read_layer(folder: Path, name: str = HEAD) -> FittedLayer:
+    """Return a layer of a checkpoint; one that does not say what it reads reads the last layer."""
     from safetensors import safe_open
 
-    with safe_open(folder / HEAD, framework="pt") as file:
+    with safe_open(folder / name, framework="pt") as file:
         values = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
         settings = json.loads((file.metadata() or {}).get("settings", "{}"))
     depths = tuple(values["depths"].tolist()) if "depths" in values else (100,)
@@ -84,9 +84,13 @@ def load_whole(source: str, place: Path, task: Task, settings: Settings) -> nn.M
 
     The task learns how it is to be fed.
     """
+    return whole(read_layer(place), source, task, settings)
+
+
+def whole(layer: FittedLayer, source: str, task: Task, settings: Settings) -> nn.Module:
+    """Return the classifier of an encoder and a layer; see ``load_whole``."""
     from dal_nlp.learners.head_model import HeadModel, WordHeadModel
 
-    layer = read_layer(place)
     head, window = layer.linear(len(task.outputs)), window_of(settings, task.tokenizer)
     of_words = Capability.WORD_OUTPUT in task.capabilities
     kind = WordHeadModel if of_words else HeadModel
@@ -109,11 +113,18 @@ class HeadNet(nn.Module):
         read: Gives the features (B, 4, H) of places (B,).
         output: The layer, on L of the four states side by side.
         depths: Of those states, as in ``layers``.
+        said: Gives the logits (B, C) of what machines say of places; None where that is not asked.
     """
 
-    def __init__(self, read: Callable[[Positions], Array], output: nn.Linear, depths: Sequence[int]) -> None:
+    def __init__(
+        self,
+        read: Callable[[Positions], Array],
+        output: nn.Linear,
+        depths: Sequence[int],
+        said: Callable[[Positions], Array] | None = None,
+    ) -> None:
         super().__init__()
-        self._read, self._places = read, places(depths)
+        self._read, self._places, self._said = read, places(depths), said
         self.output = output
         self.config: Any = PreTrainedConfig()
 
@@ -128,9 +139,13 @@ class HeadNet(nn.Module):
         self, input_ids: Tensor, attention_mask: Tensor, output_hidden_states: bool = False
     ) -> dict[str, Tensor | tuple[Tensor, ...]]:
         """Return logits (B, C) and "hidden states" of one position: no embeddings, then four layers (B, 1, H)."""
-        features = torch.from_numpy(self._read(input_ids[:, 0].cpu().numpy())).to(self.output.weight.device)
+        rows, device = input_ids[:, 0].cpu().numpy(), self.output.weight.device
+        features = torch.from_numpy(self._read(rows)).to(device)
         layers = torch.split(features, 1, dim=1)
-        return {"logits": self.output(features[:, self._places].flatten(1)), "hidden_states": (layers[0], *layers)}
+        logits = self.output(features[:, self._places].flatten(1))
+        if self._said is not None:
+            logits = logits + torch.from_numpy(self._said(rows)).to(device)
+        return {"logits": logits, "hidden_states": (layers[0], *layers)}
 
 
 class StoredLayer(nn.Module):

@@ -66,6 +66,7 @@ class LayerLearner(Learner):
     """
 
     weights: ClassVar[tuple[str, ...]] = (HEAD,)
+    beside: ClassVar[tuple[str, ...]] = (LOSS_HEAD, NOTE)  # files of a checkpoint that may not be there
     seeded: ClassVar[bool] = False
     instant: ClassVar[bool] = True
 
@@ -115,7 +116,7 @@ class LayerLearner(Learner):
                     shutil.copytree(tuned, draft, dirs_exist_ok=True)
                 elif self._config.whole:
                     write_whole(self._source, place, self._task, self._config, draft)
-                for name in (HEAD, LOSS_HEAD, NOTE):
+                for name in (HEAD, *self.beside):
                     if (place / name).is_file():
                         shutil.copy(place / name, draft)
             for old in (self._folder / "checkpoints", self._folder / "finish"):
@@ -178,7 +179,7 @@ class HeadLearner(LayerLearner):
 
     def require(self, examples: Dataset, rows: Positions | None = None) -> None:
         """See that the features of some rows (all if left out) are there."""
-        places = _places(examples)
+        places = places_of(examples)
         self._features.require(places if rows is None else places[rows])
 
     def _new(self) -> HeadNet:
@@ -213,12 +214,9 @@ class HeadLearner(LayerLearner):
         self.require(examples)
         batch = self._task.collate(fetch(examples, range(len(examples))))
         assert batch.labels is not None
-        read = self._features.rows(_places(examples))
-        x, y, classes = side_by_side(read, self._depths), batch.labels.numpy(), len(self._task.labels)
-        offsets = [Offset(signal.logits(x), signal.mean) for signal in self._signals]
-        setting = self._setting(x, y, weights, offsets)
-        found = fit_with(setting, x, y, weights, classes, offsets, self._outputs)
-        layer = self._merged(found.weight, found.bias, list(found.offset_weights), found.unseen)
+        where, y = places_of(examples), batch.labels.numpy()
+        x = side_by_side(read := self._features.rows(where), self._depths)
+        layer, iterations, notes = self._fit_layer(round, x, y, weights, where)
         model = self._net(layer)
         with torch.inference_mode():
             losses = self._task.loss(model.output(torch.from_numpy(x)), batch)
@@ -228,9 +226,21 @@ class HeadLearner(LayerLearner):
         self._layers[round] = layer
         self._head = (round, self._fit_loss_head(round, read, losses.clone())) if self._predicts_loss else None
         loss = float(np.average(losses.numpy(), weights=weights))
+        return Fit(iterations, loss, time.perf_counter() - started, notes=notes)
+
+    def _fit_layer(
+        self, round: int, x: Array, y: NDArray[np.int64], weights: NDArray[np.float64], where: Positions
+    ) -> tuple[FittedLayer, int, dict[str, Any]]:
+        """Fit the layer of a round to labeled texts at some places; return it, the iterations and what to note."""
+        setting = self._setting(x, y, weights, offsets := self._offsets(x, where))
+        found = fit_with(setting, x, y, weights, len(self._task.labels), offsets, self._outputs)
         signals = zip([signal.name for signal in self._signals], found.offset_weights.tolist(), strict=True)
         notes = {"signals": dict(signals), "layers": list(self._depths[-setting.layers :]), "c": setting.c}
-        return Fit(found.iterations, loss, time.perf_counter() - started, notes=notes)
+        return self._merged(found.weight, found.bias, list(found.offset_weights), found.unseen), found.iterations, notes
+
+    def _offsets(self, x: Array, where: Positions) -> list[Offset]:
+        """Return what is known of texts with the features x at some places."""
+        return [Offset(signal.logits(x), signal.mean) for signal in self._signals]
 
     def held_out(self, examples: Dataset) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return probabilities of examples (n, C) by layers fitted to the others, in folds, and their classes (n,).
@@ -240,11 +250,9 @@ class HeadLearner(LayerLearner):
         self.require(examples)
         labels = self._task.collate(fetch(examples, range(len(examples)))).labels
         assert labels is not None
-        x, y = side_by_side(self._features.rows(_places(examples)), self._depths), labels.numpy()
+        x, y = side_by_side(self._features.rows(places_of(examples)), self._depths), labels.numpy()
         classes, weights = len(self._task.labels), np.ones(len(y))
-        offsets = [Offset(signal.logits(x), signal.mean) for signal in self._signals]
-        strong = self._config.head.c or self._outputs.strength(classes)
-        setting = settings(self._standard, len(self._depths), strong)[0]
+        offsets, setting = self._offsets(x, places_of(examples)), self._setting(x[:0], y[:0], weights[:0], ())
         folds = deal(self._outputs.strata(y), generator(0, len(y), "folds"))
         return held_out(setting, x, y, weights, classes, offsets, folds, self._outputs), y
 
@@ -271,11 +279,15 @@ class HeadLearner(LayerLearner):
         return self._described.remarks() if self._described else []
 
     @cached_property
+    def _sample_rows(self) -> Positions:
+        """Places of the pool, or of a sample of it, (n,)."""
+        return np.sort(generator(0, 0, "standardise").permutation(self._pool_size)[:SAMPLE])
+
+    @cached_property
     def _sample(self) -> Array:
-        """Features of the pool, or of a sample of it, (n, 4, H)."""
-        sample = np.sort(generator(0, 0, "standardise").permutation(self._pool_size)[:SAMPLE])
-        self._features.require(sample)
-        return self._features.rows(sample)
+        """Their features, (n, 4, H)."""
+        self._features.require(self._sample_rows)
+        return self._features.rows(self._sample_rows)
 
     @cached_property
     def _standard(self) -> Standard:
@@ -332,7 +344,7 @@ def tuned_folder(folder: Path, round: int) -> Path:
     return folder / "finish" / "checkpoints" / f"round-{round}"
 
 
-def _places(examples: Dataset) -> Positions:
+def places_of(examples: Dataset) -> Positions:
     """Return the places of examples that ``HeadLearner.view`` made, (N,)."""
     column = examples.with_format("arrow", columns=["input_ids"])[:]["input_ids"]
     return np.asarray(pyarrow.compute.list_flatten(column).to_numpy(), dtype=np.int64)

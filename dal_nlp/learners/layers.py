@@ -37,7 +37,7 @@ def places(depths: Sequence[int]) -> list[int]:
 
 def side_by_side(states: Array, depths: Sequence[int]) -> Array:
     """Return the states of the layers of some depths, (N, L H), of those of all that are kept, (N, 4, H)."""
-    return np.ascontiguousarray(states[:, places(depths)]).reshape(len(states), -1)
+    return np.ascontiguousarray(states[:, places(depths)]).reshape(len(states), len(depths) * states.shape[-1])
 
 
 def standard_of(x: Array, layers: int) -> Standard:

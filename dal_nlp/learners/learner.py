@@ -134,6 +134,10 @@ class Learner(ABC):
     def after(self, round: int) -> nn.Module:
         """Return the model that was fitted in a round; for round -1 the one that nothing was fitted to."""
 
+    def choosing(self, round: int) -> nn.Module:
+        """Return the model that chooses after a round, which may know more than the one that the run leaves."""
+        return self.after(round)
+
     @abstractmethod
     def fit(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
         """Train the model of a round; ``attempt`` gives another seed."""

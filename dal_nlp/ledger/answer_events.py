@@ -167,3 +167,24 @@ class RemovedEvent(Event):
     via: str = ""
     whose: str | None = None
     request: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalEvent(Event):
+    """What a machine said of some texts.
+
+    Attributes:
+        signal: Its name.
+        on: The set that they are of: "pool", "test", ...
+        answers: By id {"key" (what stands for machine, prompt and text), "log_probs" (of each label, None: no answer),
+            "raw", "tokens_in", "tokens_out", "cost"}.
+    """
+
+    name = "signal"
+    signal: str
+    on: str = "pool"
+    answers: dict[str, dict[str, Any]]
+
+    def by_key(self) -> dict[str, dict[str, Any]]:
+        """Return the answers by what stands for the question, each with the "id" of its text."""
+        return {answer["key"]: {**answer, "id": id} for id, answer in self.answers.items()}

@@ -16,6 +16,7 @@ from dal_nlp.ledger.answer_events import (
     LabelEvent,
     OpinionEvent,
     RemovedEvent,
+    SignalEvent,
     SkipEvent,
     answer_key,
 )
@@ -24,7 +25,7 @@ from dal_nlp.ledger.measured_events import FinishedEvent, MetricsEvent, Remeasur
 __all__ = [
     "EVENTS", "FORMAT", "AnswerEvent", "AuditEvent", "ChannelEvent", "ConfigEvent", "Event",
     "FinishedEvent", "InquiryEvent", "LabelEvent", "MetricsEvent", "NoteEvent", "OpinionEvent", "PoolEvent",
-    "PseudoLabelsEvent", "QueryEvent", "RemainderEvent", "RemeasuredEvent", "RemovedEvent", "SkipEvent",
+    "PseudoLabelsEvent", "QueryEvent", "RemainderEvent", "RemeasuredEvent", "RemovedEvent", "SignalEvent", "SkipEvent",
     "StoppedEvent", "SuspectsEvent", "TraceEvent", "answer_key", "read_event",
 ]  # fmt: skip
 
@@ -262,6 +263,7 @@ EVENTS: Mapping[str, type[Event]] = {
         FinishedEvent,
         TraceEvent,
         NoteEvent,
+        SignalEvent,
         StoppedEvent,
     )
 }

@@ -28,6 +28,7 @@ from dal_nlp.ledger.events import (
     RemainderEvent,
     RemeasuredEvent,
     RemovedEvent,
+    SignalEvent,
     SkipEvent,
     StoppedEvent,
     SuspectsEvent,
@@ -73,6 +74,7 @@ class State:
     metrics: list[MetricsEvent] = field(default_factory=list)  # one per finished round
     notes: list[str] = field(default_factory=list)  # what the user should know, in sentences
     finished: FinishedEvent | None = None  # what one training of all weights after the last round came to
+    signals: dict[tuple[str, str], dict[str, dict[str, Any]]] = field(default_factory=dict)  # by (signal, set)
     traces: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # of the stopping rules, by round
     stopped: str | None = None
     read_test: bool = False  # test labels stopped the run
@@ -216,6 +218,8 @@ class State:
                 self.traces[event.round] = event.rules
             case NoteEvent():
                 self.notes.append(event.text)
+            case SignalEvent():
+                self.signals.setdefault((event.signal, event.on), {}).update(event.by_key())
             case StoppedEvent():
                 self.stopped, self.read_test = event.why, event.read_test
 
@@ -249,8 +253,7 @@ class State:
         if not len(event.ids) == len(event.scores) == len(event.texts):
             raise ValueError("its ids, scores and texts are not equally many")
         self.queries.append(event)
-        new = event.ids[event.ahead :]
-        self.asked[event.round] = new
+        new = self.asked[event.round] = event.ids[event.ahead :]
         self._ask(event.round, new)
         self._place.update(dict.fromkeys(event.ids, event.round))
         self._open[event.round] = len(self.pending(event.ids))

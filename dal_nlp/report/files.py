@@ -15,6 +15,7 @@ from dal_nlp.core.targets import readable
 from dal_nlp.ledger.state import State
 from dal_nlp.readers.spreadsheets import inert_rows
 from dal_nlp.report.html import inline, render
+from dal_nlp.report.machines import machine_rows
 from dal_nlp.report.starting_point import starting_line
 from dal_nlp.report.summary import (
     SECONDS,
@@ -88,7 +89,10 @@ def write_report(folder: Path, state: State) -> None:
     curve = _write_curve(folder, state) if state.metrics else ""
     replace_file(
         folder / "report.html",
-        render("report.html.j2", {**contents(state), "curve": curve, "start": starting_line(state)}),
+        render(
+            "report.html.j2",
+            {**contents(state), "curve": curve, "start": starting_line(state), "machines": machine_rows(state)},
+        ),
     )
 
 

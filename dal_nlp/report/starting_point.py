@@ -19,22 +19,27 @@ def starting_line(state: State) -> str:
     name = metric_names(state)[0]
     low, high = start["intervals"].get(name, (None, None))
     between = f" [{low:.2f}, {high:.2f}]" if low is not None else ""
-    weights = [(event.labels, event.learner["signals"]) for event in events if event.learner]
+    fits = [(event.labels, event.learner) for event in events if event.learner]
+    weights = [(labels, notes["signals"]) for labels, notes in fits]
+    means = fits[0][1].get("means", {}) if fits else {}
     sources = list(weights[0][1]) if weights else []
     said = f"Before any label, {' and '.join(map(_spoken_source, sources))} alone: "
     said += f"{spoken(name)} {start['values'][name]:.2f}{between}."
-    return " ".join([said, *(_weight_line(source, weights) for source in sources)])
+    return " ".join([said, *(_weight_line(source, weights, means.get(source, 1.0)) for source in sources)])
 
 
 def _spoken_source(source: str) -> str:
     return {"descriptions": "the descriptions of the labels", "names": "the names of the labels"}.get(source, source)
 
 
-def _weight_line(source: str, weights: list[tuple[int, dict[str, float]]]) -> str:
+def _weight_line(source: str, weights: list[tuple[int, dict[str, float]]], mean: float) -> str:
     """Return what the weight of a source was at the first and the last number of labels, and from when it was spent."""
     values = [(labels, by_source[source]) for labels, by_source in weights]
     (first, begun), (last, ended) = values[0], values[-1]
-    said = f"Their weight is {begun:.2f} at {first} and {ended:.2f} at {counted(last, 'label')}, after 1 before any."
+    whose = "Their" if source in ("descriptions", "names") else f"{source}'s"
+    said = f"{whose} weight is {begun:.2f} at {first} and {ended:.2f} at {counted(last, 'label')}, "
+    said += f"after {mean:g} before any."
     late = [labels for labels, value in values if abs(value) >= SPENT]
     spent = next((labels for labels, _ in values if not late or labels > late[-1]), None)
-    return said if spent is None else f"{said} From {counted(spent, 'label')} on they count for nothing."
+    what = "they count" if whose == "Their" else "it counts"
+    return said if spent is None else f"{said} From {counted(spent, 'label')} on {what} for nothing."

@@ -3,13 +3,14 @@
 All checks of the configuration and the data come before any model is loaded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
+from torch import nn
 
 from dal_nlp.annotation import Oracle, Query, Setting, make_oracle
 from dal_nlp.annotation.simulated import Answerer, as_oracle
@@ -35,11 +36,11 @@ from dal_nlp.session.inputs import Answers, RunInputs
 from dal_nlp.session.query import draw_candidates
 from dal_nlp.session.stopping import check_metrics
 from dal_nlp.session.training_set import TrainingSet
+from dal_nlp.signals.asking import listen, make_learner
 from dal_nlp.strategies import check_fit, check_states, make_strategy
 from dal_nlp.strategies.base import Strategy
 from dal_nlp.strategies.pseudo_labels import Policy, check_policy, make_policy
 from dal_nlp.tasks import load_metrics, make_task
-from dal_nlp.word_heads import learner_class
 
 #: Texts of the pool on which it is seen whether the tokenizer knows their words.
 READ = 200
@@ -145,9 +146,9 @@ class Context:
         """Tokenise, once per run, and make what trains and what answers."""
         self._progress.say(f"Tokenizing {len(self.corpus)} texts")
         predicts_loss = Capability.PREDICTED_LOSS in self._strategy.requires
-        learner = learner_class(self.config.training.mode, self.task.capabilities)
         self._source = source
-        self._use(learner(self.config, self.task, source, self.folder, self._progress, predicts_loss))
+        self._use(make_learner(self.config, self.task, source, self.folder, self._progress, predicts_loss))
+        listen(self.learner, self.config, self.task, self._ledger, self._progress, self._data, self._given)
         answers, state = Answers(self.corpus), self._ledger.state
         example = self.corpus.example
         self.oracle.open(Setting(self.folder, self.config, self.task, state, answers, example, self._progress))
@@ -227,8 +228,7 @@ class Context:
     def candidates(self, round: int) -> Positions:
         """Return the rows of the pool that were not asked about before a round."""
         state = self._ledger.state
-        asked = [id for query in state.queries if query.round < round for id in query.ids]
-        here = state.query(round)
+        asked, here = [id for query in state.queries if query.round < round for id in query.ids], state.query(round)
         asked += here.ids[: here.ahead] if here else state.ahead
         free = np.ones(len(self.corpus), dtype=bool)
         free[self.corpus.positions([*(state.audit or []), *asked])] = False
@@ -296,23 +296,22 @@ class Context:
 
     def pool(self, positions: Positions, round: int) -> Pool:
         """Return the candidates of a round, without their targets, under the model that chooses."""
-        known = self._pool(self.training.examples(), round - 1) if self.training.size() else None
-        return self._pool(self._data.remove_columns("target"), round - 1, known, positions)
+        of = self.learner.choosing
+        known = self._pool(self.training.examples(), round - 1, of=of) if self.training.size() else None
+        return self._pool(self._data.remove_columns("target"), round - 1, known, positions, of)
 
-    def _pool(self, examples: Dataset, round: int, labeled: Pool | None = None, rows: Positions | None = None) -> Pool:
+    def _pool(
+        self,
+        examples: Dataset,
+        round: int,
+        labeled: Pool | None = None,
+        rows: Positions | None = None,
+        of: Callable[[int], nn.Module] | None = None,
+    ) -> Pool:
         self.learner.require(examples, rows)
-        return Pool(
-            examples,
-            self.learner.after(round),
-            self.task,
-            make_draws(self.config.draws, self.config.seed, round + 1),
-            self.learner.scoring,
-            labeled,
-            self._progress,
-            self.learner.companions(round),
-            rows,
-            self.folder / "cache",
-        )
+        model, draws = (of or self.learner.after)(round), make_draws(self.config.draws, self.config.seed, round + 1)
+        beside, cache, sizes = self.learner.companions(round), self.folder / "cache", self.learner.scoring
+        return Pool(examples, model, self.task, draws, sizes, labeled, self._progress, beside, rows, cache)
 
     def fit(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
         """Train the model of a round, then what the task wants beside it on what neither trains nor tests."""

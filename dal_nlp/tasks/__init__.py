@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dal_nlp.core.config import Settings, split_names
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import ConfigError
 from dal_nlp.core.plugins import import_class
+from dal_nlp.core.text import split_names
 from dal_nlp.readers import yaml_text
 
 if TYPE_CHECKING:

@@ -80,6 +80,7 @@ def plan(
     encoding: str | None = None,
     quoting: str | None = None,
     label_column: str | None = None,
+    keep_witness: bool | None = None,
 ) -> Plan:
     """Label what a run's model is sure enough of.
 
@@ -97,11 +98,12 @@ def plan(
         encoding: Of a source that is a text file and not UTF-8.
         quoting: ``none`` where double quotes in a table are letters.
         label_column: The column of ``validation`` that holds the answers; the run's if left out.
+        keep_witness: Whether the run's witnesses are asked about each text too; None: as the run has it.
 
     Raises:
         UserError: No model yet, a file that cannot be read, or nothing to measure on.
     """
-    run = open_run(folder, Silent() if progress is None else progress)
+    run = open_run(folder, Silent() if progress is None else progress, keep_witness)
     classes = Capability.SHARED_OUTCOMES in run.task.capabilities
     reader = reader_of(run.config, source, text_column, id_column, encoding, quoting)
     examples, rejected = _to_label(run, source, read_aloud(reader, run.progress))
@@ -112,12 +114,12 @@ def plan(
         return _several(run, model, examples, rejected, known, precision)
     if not classes:
         return Plan(_by_prediction(run, model, examples), rejected, None, 1.0, 0, False)
-    log_probs, answers = _log_probs(run, model, [fields for fields, _ in known]), [target for _, target in known]
+    log_probs, answers = run.log_probs(model, [fields for fields, _ in known]), [target for _, target in known]
     truth = np.array([run.task.labels.index(answer) for answer in answers])
     temperature = fit_temperature(log_probs, truth)
     given, confidence = _answer(log_probs, temperature)
     promised = promise(confidence.tolist(), (given == truth).tolist(), precision)
-    best, sure = _answer(_log_probs(run, model, [_fields(e) for e in examples]), temperature)
+    best, sure = _answer(run.log_probs(model, [_fields(e) for e in examples]), temperature)
     least = promised.threshold if promised else np.inf
     rows = [
         Row(e.id, run.task.show(_fields(e)), run.task.labels[i], float(p), bool(p >= least), context_of(e.fields or {}))
@@ -213,12 +215,6 @@ def _answered(run: Run, config: Settings, source: str, answers: Answers | None) 
         target = decode(example.target)
         if target is not None and example.fields is not None:
             yield _fields(example), target
-
-
-def _log_probs(run: Run, model: nn.Module, examples: Sequence[dict[str, Any]]) -> Floats:
-    """Return the log-probabilities of the classes, (N, C)."""
-    (found,) = run.pool(model, examples).collect(probes.class_log_probs)
-    return np.asarray(found, dtype=np.float64)
 
 
 def _answer(log_probs: Floats, temperature: float) -> tuple[NDArray[np.int_], Floats]:

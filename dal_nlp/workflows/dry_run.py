@@ -23,6 +23,7 @@ from dal_nlp.session.config import RunConfig
 from dal_nlp.session.context import Context
 from dal_nlp.session.folder import choose_folder
 from dal_nlp.session.query import query
+from dal_nlp.signals.preview import previews
 from dal_nlp.strategies import bayesian, probes
 from dal_nlp.strategies.base import Selection
 from dal_nlp.workflows.cost_estimate import Estimate, estimate
@@ -115,14 +116,17 @@ def rehearse(config: RunConfig, progress: Progress | None = None) -> Rehearsal:
     progress = Silent() if progress is None else progress
     with TemporaryDirectory(prefix="dal-nlp-check-") as temporary:
         folder = Path(temporary)
-        _compare(config, folder, progress)
-        tiny = config.model_copy(update={"training": _tiny(config.training)})
+        free = config.model_copy(update={"signals": []})  # nobody is asked, for money or otherwise
+        _compare(free, folder, progress)
+        tiny = free.model_copy(update={"training": _tiny(config.training)})
         with Ledger(folder) as ledger:
             work = Context(tiny, folder, ledger, None, None, None, None, progress)
             started = time.perf_counter()
             left = _round(work, ledger)
             seconds = time.perf_counter() - started
-            return _summary(work, config, seconds, _compare_draws(work, left), ledger.state.notes)
+            machines = [line for one in previews(config, work.task, work.corpus, progress) for line in one.lines()]
+            remarks = [*ledger.state.notes, *machines]
+            return _summary(work, config, seconds, _compare_draws(work, left), remarks)
 
 
 def _compare(config: RunConfig, folder: Path, progress: Progress) -> None:

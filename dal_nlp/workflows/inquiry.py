@@ -207,6 +207,8 @@ def open_inquiry(
 def _answer(run: Run, corpus: Corpus, out: Path) -> list[Prediction]:
     """Return what the run's model says of each text; encodings that the cache holds are not computed again."""
     model = run.load()
+    if run.keeps:
+        return run.answers(model, fetch(corpus.dataset, range(len(corpus))))
     encoded = corpus.encoded(run.task)
     for remark in run.task.remarks({"rows": encoded}):
         run.progress.say(remark)

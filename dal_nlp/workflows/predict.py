@@ -3,12 +3,15 @@
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
 from datasets import Dataset
+from scipy.special import log_softmax
 from torch import nn
 
 from dal_nlp.core.config import Settings
@@ -17,12 +20,16 @@ from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Prediction, Task
 from dal_nlp.data.examples import Answers, Example, Reader, context_of
-from dal_nlp.learners.head_checkpoint import StoredLayer, has_layer
+from dal_nlp.learners.distillation import Floats
+from dal_nlp.learners.head_checkpoint import StoredLayer, has_layer, whole
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State, stored_settings
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.pretrained.loading import load_tokenizer, resolve
+from dal_nlp.signals.asking import hear
+from dal_nlp.signals.witness import WITNESSES, KeptLayer, read_kept
+from dal_nlp.strategies import probes
 from dal_nlp.tasks import make_task
 
 #: Rows that are in memory at a time.
@@ -55,6 +62,7 @@ def predict(
     id_column: str | None = None,
     encoding: str | None = None,
     quoting: str | None = None,
+    keep_witness: bool | None = None,
 ) -> Iterator[Row]:
     """Answer every row of a source with the model of a run, in the order of the source.
 
@@ -67,6 +75,7 @@ def predict(
         id_column: Its column of ids, likewise; ``none`` where it has no ids.
         encoding: Of a text file that is not UTF-8.
         quoting: ``none`` where double quotes in a table are letters.
+        keep_witness: See ``open_run``.
 
     Returns:
         One row for each of the source; a row without a text has no prediction.
@@ -74,7 +83,7 @@ def predict(
     Raises:
         UserError: No run folder, no model in it yet, or a source that cannot be read (at once; a damaged row later).
     """
-    run = open_run(folder, Silent() if progress is None else progress)
+    run = open_run(folder, Silent() if progress is None else progress, keep_witness)
     reader = reader_of(run.config, source, text_column, id_column, encoding, quoting)
     examples = read_aloud(reader, run.progress)
     first = next(examples)  # a wrong file or column comes to light before the model is loaded
@@ -91,6 +100,7 @@ class Run:
         config: As far as it concerns reading and answering.
         task: With the labels of the run; its tokenizer is there once the model is loaded.
         state: Of the ledger.
+        keeps: Whether its witnesses are asked about each text too.
     """
 
     folder: Path
@@ -98,10 +108,23 @@ class Run:
     task: Task
     state: State
     progress: Progress
+    keeps: bool = False
+
+    @cached_property
+    def _kept(self) -> KeptLayer:
+        """What answers together with witnesses; raises ``UserError`` where the run has heard none."""
+        place = model_folder(self.folder)
+        if not (place / WITNESSES).is_file():
+            raise UserError(f"{self.folder} has heard no signal, so --keep-witness has none to ask: leave it out.")
+        return read_kept(place)
 
     def load(self) -> nn.Module:
         """Load the model of the last round."""
         place = model_folder(self.folder)
+        if self.keeps:
+            encoder = resolve(self.config.model, self.progress, self.config.revision)
+            self.task.tokenizer = load_tokenizer(encoder)
+            return whole(self._kept.layer, encoder, self.task, self.config).to(process_state().device)
         tuned = self.state.finished is not None and self.state.finished.kept
         if has_layer(self.config, place) and not tuned:  # what the cache holds of its texts is not computed again
             source = self._encoder(place)
@@ -123,12 +146,25 @@ class Run:
 
     def answers(self, model: nn.Module, examples: Sequence[Mapping[str, Any]]) -> list[Prediction]:
         """Return a model's answer to each example; a text that stands there several times is read once."""
+        if self.keeps:
+            shares = np.exp(self.log_probs(model, examples)) if examples else np.zeros((0, 1))
+            return [Prediction(self.task.labels[int(row.argmax())], float(row.max())) for row in shares]
         keys = [self.task.show(example) for example in examples]
         first = {key: place for place, key in reversed(list(enumerate(keys)))}
         kept = sorted(first.values())
         found = self.pool(model, [examples[place] for place in kept]).predict() if kept else []
         by_place = dict(zip(kept, found, strict=True))
         return [by_place[first[key]] for key in keys]
+
+    def log_probs(self, model: nn.Module, examples: Sequence[Mapping[str, Any]]) -> Floats:
+        """Return the log-probabilities of the classes, (N, C)."""
+        (found,) = self.pool(model, examples).collect(probes.class_log_probs)
+        scores = np.asarray(found, dtype=np.float64)
+        if self.keeps:
+            texts = ["\n".join(self.task.texts(row)) for row in examples]
+            ids = [str(row["id"]) for row in examples]
+            scores = scores + hear(self.config, self.task.labels, self._kept, texts, ids, self.progress)
+        return np.asarray(log_softmax(scores, axis=1))
 
     def pool(self, model: nn.Module, examples: Sequence[Mapping[str, Any]]) -> Pool:
         """Return examples, each with its id and fields, under a model; what should be known of them is said."""
@@ -143,14 +179,20 @@ class Run:
         return Pool(data, model, self.task, draws, self.config.scoring, progress=self.progress)
 
 
-def open_run(folder: Path, progress: Progress) -> Run:
-    """Open a run folder; raises ``UserError`` where there is none, or no model in it yet."""
+def open_run(folder: Path, progress: Progress, keep_witness: bool | None = None) -> Run:
+    """Open a run folder; raises ``UserError`` where there is none, or no model in it yet.
+
+    Args:
+        folder: The run folder.
+        progress: Where it is shown.
+        keep_witness: Whether its witnesses are asked about each text too; None: as the run has it.
+    """
     state = read_state(folder)
     config = stored_settings(folder, state)
     model_folder(folder)
     task = make_task(config)
     task.labels = list(state.labels)
-    return Run(folder, config, task, state, progress)
+    return Run(folder, config, task, state, progress, config.keep_witness if keep_witness is None else keep_witness)
 
 
 def reader_of(

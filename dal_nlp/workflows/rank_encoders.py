@@ -65,7 +65,7 @@ def _judge(config: RunConfig, name: str, progress: Progress) -> RankedEncoder:
     with TemporaryDirectory(prefix="dal-nlp-encoders-") as temporary:
         values = config.model_dump(exclude={"out", "training", "draws"})
         training = {**config.training.model_dump(), "mode": "head", "warm_start": False}
-        own = {"model": name, "cache": temporary, "training": training, "draws": {"kind": "head"}}
+        own = {"model": name, "cache": temporary, "training": training, "draws": {"kind": "head"}, "signals": []}
         folder = Path(temporary) / "run"
         folder.mkdir()
         with Ledger(folder) as ledger:

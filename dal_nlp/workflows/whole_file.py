@@ -71,6 +71,7 @@ def label_file(
     label_column: str | None = None,
     design: str = "uniform",
     told: Callable[[str], object] = print,
+    keep_witness: bool | None = None,
 ) -> FileResult:
     """Label a file so that at most a share of its rows is wrong, with 95 %; the same call goes on.
 
@@ -90,6 +91,7 @@ def label_file(
         design: ``uniform``, whose bound is exact; or ``active``, which draws half of the texts where the model may be
             wrong, and bounds the weighed mistakes by betting.
         told: Is told what will be, before anything is written.
+        keep_witness: Whether the run's witnesses are asked about each text too; None: as the run has it.
 
     Raises:
         UserError: No model yet, a file that cannot be read, or fewer draws than the promise takes.
@@ -106,7 +108,7 @@ def label_file(
             f"At most {100 * error:g} % wrong, 95 % sure, takes at least {least} known answers, without a mistake "
             f"among them: raise --draws from {size}."
         )
-    run = open_run(folder, Silent() if progress is None else progress)
+    run = open_run(folder, Silent() if progress is None else progress, keep_witness)
     if {Capability.ANSWER_TEXTS, Capability.GENERATED_TEXTS} & run.task.capabilities:
         raise Unsupported("Answers in words are more or less right, so no error is promised: leave --error out.")
     own = {"text_column": list(text_column or ()), "id_column": id_column, "encoding": encoding, "quoting": quoting}

@@ -1,0 +1,64 @@
+"""Machine-made answers: language models, classifiers, earlier runs and files, each a witness and none a judge."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dal_nlp.core.config import Settings
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.plugins import check_name, import_class
+from dal_nlp.core.progress import Progress
+from dal_nlp.signals.base import Labels, Making, Signal
+
+#: What stands before the colon of ``--signal``.
+SIGNALS: Mapping[str, str] = {
+    "file": "dal_nlp.signals.answer_file:AnswerFile",
+    "llm": "dal_nlp.signals.language_model:LocalModel",
+    "endpoint": "dal_nlp.signals.endpoint:Endpoint",
+    "model": "dal_nlp.signals.classifier:Classifier",
+    "run": "dal_nlp.signals.classifier:EarlierRun",
+}
+
+
+def split_spec(spec: str) -> tuple[str, str, dict[str, str]]:
+    """Read "KIND:TARGET,KEY=VALUE" as (kind, target, options); raises ``UserError`` for what cannot be read so."""
+    kind, colon, rest = spec.partition(":")
+    target, *parts = rest.split(",")
+    options = {}
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise UserError(f"--signal {spec!r}: {part!r} is no KEY=VALUE; a path with a comma has to be renamed.")
+        options[key.strip()] = value.strip()
+    if not colon or not target.strip():
+        raise UserError(f"--signal {spec!r} is not KIND:TARGET, such as file:llm.csv; kinds: {', '.join(SIGNALS)}.")
+    return kind, target.strip(), options
+
+
+def make_signals(config: Settings, labels: Sequence[str], progress: Progress) -> dict[str, Signal]:
+    """Return the signals of a configuration by what it calls them; raises ``UserError`` for what is no signal."""
+    told = Labels(list(labels), config.descriptions or {}, config.llm.words)
+    made: dict[str, Signal] = {}
+    for spec in config.signals:
+        kind, target, options = split_spec(spec)
+        if kind == "llm" and config.llm.url is not None:
+            kind = "endpoint"
+        check_name("signal", kind, SIGNALS)
+        options.pop("mean", None)
+        cls = import_class("signal", kind, SIGNALS, "dal_nlp.signals.base:Signal")
+        made[spec] = cls(Making(target, options, told, config.llm, progress))
+    return made
+
+
+def mean_of(spec: str) -> float | None:
+    """Return the weight that a signal is said to have before any label, None where nothing is said."""
+    _, _, options = split_spec(spec)
+    try:
+        return float(options["mean"]) if "mean" in options else None
+    except ValueError:
+        raise UserError(f"--signal {spec!r}: mean= wants a number.") from None
+
+
+def short_name(spec: str) -> str:
+    """Return what the report calls a signal: its kind and the last part of what it names."""
+    kind, target, _ = split_spec(spec)
+    return f"{kind}:{Path(target).name or target}"

@@ -1,0 +1,215 @@
+"""Machines are asked: each text once, in parts that are on the disk before the next, from a cache where they are there.
+
+Letters: N texts, C labels.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+
+from dal_nlp.core.caches import OnDisk
+from dal_nlp.core.config import Settings
+from dal_nlp.core.distributed import is_main, share
+from dal_nlp.core.errors import Unsupported, UserError
+from dal_nlp.core.progress import Progress
+from dal_nlp.core.task import Task
+from dal_nlp.core.text import counted
+from dal_nlp.downloads.demo import cache_folder
+from dal_nlp.learners.distillation import Floats
+from dal_nlp.learners.head_learner import HeadLearner
+from dal_nlp.learners.learner import Learner
+from dal_nlp.ledger.events import SignalEvent
+from dal_nlp.ledger.ledger import Ledger
+from dal_nlp.models.pool import fetch
+from dal_nlp.signals import make_signals, mean_of, short_name
+from dal_nlp.signals.base import MachineAnswer, Signal
+from dal_nlp.signals.learner import WitnessLearner
+from dal_nlp.signals.witness import TRUST, KeptLayer
+from dal_nlp.word_heads import learner_class
+
+#: What a witness says: the weight before any label, and (a set as the learner sees it, log-probabilities) for each set.
+Said = dict[str, tuple[float, list[tuple[Dataset, Floats]]]]
+
+
+def texts_of(task: Task, data: Dataset) -> list[str]:
+    """Return each example as a machine reads it."""
+    return ["\n".join(task.texts(row)) for row in fetch(data, range(len(data)))]
+
+
+def answer_keys(signal: Signal, texts: Sequence[str]) -> list[bytes]:
+    """Return what stands for the question about each text: what answers, and the text."""
+    own = hashlib.blake2b(signal.key.encode(), digest_size=16).digest()
+    return [hashlib.blake2b(text.encode("utf-8", "replace"), key=own, digest_size=16).digest() for text in texts]
+
+
+def packed(answer: MachineAnswer) -> bytes:
+    """Return an answer as bytes."""
+    return json.dumps(asdict(answer)).encode()
+
+
+def unpacked(found: bytes) -> MachineAnswer:
+    """Return the answer that ``packed`` made bytes of."""
+    return answer_of(json.loads(found))
+
+
+def answer_of(values: Mapping[str, Any]) -> MachineAnswer:
+    """Return the answer in a row of a ``SignalEvent``."""
+    scores, rest = values["log_probs"], {name: values[name] for name in ("raw", "tokens_in", "tokens_out", "cost")}
+    return MachineAnswer(None if scores is None else tuple(scores), **rest)
+
+
+def _row(answer: MachineAnswer) -> dict[str, Any]:
+    return {name: value for name, value in asdict(answer).items() if name != "asked"}
+
+
+def open_answers(config: Settings) -> OnDisk:
+    """Return the cache of answers, beside that of encoders."""
+    folder = Path(config.cache) if config.cache else cache_folder() / "features"
+    return OnDisk(folder / "answers.sqlite")
+
+
+class Asking:
+    """Asks the signals of a run.
+
+    Args:
+        config: Of the run.
+        task: With the labels of the run.
+        ledger: Takes a ``signal`` event for each part that is answered, and what machines leave out as notes.
+        progress: Where it is shown.
+    """
+
+    def __init__(self, config: Settings, task: Task, ledger: Ledger, progress: Progress) -> None:
+        self._config, self._task, self._ledger, self._progress = config, task, ledger, progress
+        self._cache = open_answers(config)
+
+    def witnesses(self, pool: Dataset, others: Mapping[str, Dataset]) -> Said:
+        """Ask about the pool, and where witnesses are kept about the other sets too."""
+        said: Said = {}
+        sets = {"pool": pool, **(others if self._config.keep_witness else {})}
+        for spec, signal in make_signals(self._config, self._task.labels, self._progress).items():
+            name, mean = short_name(spec), mean_of(spec)
+            while name in said:
+                name += "'"
+            parts = [(data, self._about(name, signal, place, data)) for place, data in sets.items()]
+            said[name] = (TRUST if mean is None else mean, parts)
+            for remark in [*self._unanswered(name, parts[0][1]), *signal.remarks()]:
+                self._progress.say(remark)
+        return said
+
+    def _unanswered(self, name: str, scores: Floats) -> list[str]:
+        silent = int(np.isnan(scores).any(1).sum())
+        return [f"{name} has no answer to {counted(silent, 'text')} of the pool."] if silent else []
+
+    def _about(self, name: str, signal: Signal, place: str, data: Dataset) -> Floats:
+        """Return what a signal says of a set, (N, C), NaN where nothing; it is asked what is not known yet."""
+        texts, ids = texts_of(self._task, data), [str(id) for id in data["id"]]
+        answers = share(self._answers(name, signal, place, texts, ids) if is_main() else [])
+        return as_scores(answers, len(self._task.labels))
+
+    def _answers(
+        self, name: str, signal: Signal, place: str, texts: Sequence[str], ids: Sequence[str]
+    ) -> list[MachineAnswer]:
+        keys, known = answer_keys(signal, texts), self._ledger.state.signals.get((name, place), {})
+        found = {key: unpacked(value) for key, value in self._cache.get(keys).items()}
+        for key in keys:
+            if key not in found and key.hex() in known:
+                found[key] = answer_of(known[key.hex()])
+        old = [row for row, key in enumerate(keys) if key in found and key.hex() not in known]
+        self._note(name, place, old, ids, keys, {key: replace(one, cost=0.0) for key, one in found.items()})
+        signal.spent = sum(answer["cost"] for said in self._ledger.state.signals.values() for answer in said.values())
+        new = list({key: row for row, key in enumerate(keys) if key not in found}.values())
+        parts = [new[first : first + signal.chunk] for first in range(0, len(new), signal.chunk)]
+        for rows in self._progress.track(parts, f"asking {name}"):
+            given = signal.answers([texts[row] for row in rows], [ids[row] for row in rows])
+            found |= zip([keys[row] for row in rows], given, strict=True)
+            rows = [row for row in rows if found[keys[row]].asked]
+            self._cache.put({keys[row]: packed(found[keys[row]]) for row in rows})
+            self._note(name, place, rows, ids, keys, found)
+        return [found[key] for key in keys]
+
+    def _note(
+        self,
+        name: str,
+        place: str,
+        rows: Sequence[int],
+        ids: Sequence[str],
+        keys: Sequence[bytes],
+        found: Mapping[bytes, MachineAnswer],
+    ) -> None:
+        """Write down what was answered about some rows."""
+        if rows:
+            answers = {ids[row]: {"key": keys[row].hex(), **_row(found[keys[row]])} for row in rows}
+            self._ledger.append(SignalEvent(signal=name, on=place, answers=answers))
+
+
+def make_learner(
+    config: Settings, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
+) -> Learner:
+    """Return what trains in the rounds of a run; see ``Learner``."""
+    kind = learner_class(config.training.mode, task.capabilities)
+    if config.signals:
+        if kind is not HeadLearner:
+            raise Unsupported("Signals are for tasks that give each text one label: leave --signal out.")
+        kind = WitnessLearner
+    return kind(config, task, source, folder, progress, predicts_loss)
+
+
+def listen(
+    learner: Learner,
+    config: Settings,
+    task: Task,
+    ledger: Ledger,
+    progress: Progress,
+    pool: Dataset,
+    others: Mapping[str, Dataset],
+) -> None:
+    """Let a learner that hears witnesses know what they say of the sets of a run."""
+    if isinstance(learner, WitnessLearner):
+        learner.listen(Asking(config, task, ledger, progress).witnesses(pool, others))
+
+
+def hear(
+    config: Settings,
+    labels: Sequence[str],
+    kept: KeptLayer,
+    texts: Sequence[str],
+    ids: Sequence[str],
+    progress: Progress,
+) -> Floats:
+    """Ask the witnesses of a run about texts; return the sum of their weighed logits, (N, C).
+
+    Raises:
+        UserError: The run's settings name other signals than its model has heard.
+    """
+    signals, cache = make_signals(config, labels, progress), open_answers(config)
+    if len(signals) != len(kept.witnesses):
+        raise UserError("The run's model has heard other signals than its settings name: run it again.")
+    total = np.zeros((len(texts), len(labels)))
+    for signal, witness, weight in zip(signals.values(), kept.witnesses, kept.weights, strict=True):
+        if not weight:
+            continue
+        keys = answer_keys(signal, texts)
+        found = {key: unpacked(value) for key, value in cache.get(keys).items()}
+        new = list({key: row for row, key in enumerate(keys) if key not in found}.values())
+        parts = [new[first : first + signal.chunk] for first in range(0, len(new), signal.chunk)]
+        for rows in progress.track(parts, f"asking {witness.name}"):
+            given = signal.answers([texts[row] for row in rows], [ids[row] for row in rows])
+            found |= zip([keys[row] for row in rows], given, strict=True)
+            cache.put({keys[row]: packed(found[keys[row]]) for row in rows if found[keys[row]].asked})
+        total += weight * witness.logits(as_scores([found[key] for key in keys], len(labels)))
+        for remark in signal.remarks():
+            progress.say(remark)
+    return total
+
+
+def as_scores(answers: Sequence[MachineAnswer], classes: int) -> Floats:
+    """Return the log-probabilities of answers, (N, C); a row of NaN is "no answer"."""
+    silent = [float("nan")] * classes
+    rows = [silent if one.log_probs is None else list(one.log_probs) for one in answers]
+    return np.array(rows, dtype=np.float64).reshape(len(answers), classes)

@@ -1,0 +1,168 @@
+"""A language model behind an OpenAI-compatible endpoint as a signal.
+
+Letters of the labels are asked for, with the probabilities of the first token. An endpoint that gives none is asked
+several times, with the labels in other orders, for one of them.
+"""
+
+import string
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.text import counted
+from dal_nlp.signals.base import MachineAnswer, Making, Signal
+from dal_nlp.signals.client import Client, Misunderstood, Reply
+from dal_nlp.signals.matching import match, plain
+from dal_nlp.signals.prompt import Prompt
+
+#: Most candidates for a token that endpoints give.
+MOST_LETTERS = 20
+#: Tokens that a reply may have where it is a label.
+ROOM = 24
+#: What is added to the votes for each label.
+SMOOTHING = 0.5
+#: How it is asked, in the order in which that is tried.
+LETTERS, CHOICE, PLAIN = "letters", "choice", "plain"
+NEXT = {LETTERS: CHOICE, CHOICE: PLAIN}
+
+
+class Endpoint(Signal):
+    """Asks an endpoint about each text, several at a time.
+
+    Args:
+        making: Its target is the model, if ``llm.model`` is not; ``llm`` says the rest.
+
+    Raises:
+        UserError: See ``Client``.
+    """
+
+    chunk = 32
+
+    def __init__(self, making: Making) -> None:
+        super().__init__(making)
+        self._llm, self.client = making.llm, Client(making.llm)
+        self._model = making.llm.model or making.target
+        self._prompt = Prompt(making.llm.prompt, making.llm.guidelines, making.labels)
+        self._mode = LETTERS if len(making.labels.names) <= MOST_LETTERS else CHOICE
+        self._lock, self._failed, self._strange, self._left = threading.Lock(), 0, 0, 0
+        self.spent = 0.0
+
+    @property
+    def key(self) -> str:
+        """Model, prompt and words."""
+        return "\n".join(["endpoint", self._model, self.shown("{text}"), *self._labels.spoken])
+
+    def shown(self, text: str) -> str:
+        """Return the first question."""
+        return self._lettered(text) if self._mode == LETTERS else self._chosen(text, self._labels.spoken)
+
+    def _lettered(self, text: str) -> str:
+        options = "\n".join(
+            f"{a}) {words}" for a, words in zip(string.ascii_uppercase, self._labels.spoken, strict=False)
+        )
+        return f"{self._prompt.of(text)}\n\n{options}\n\nAnswer with the letter alone."
+
+    def _chosen(self, text: str, words: Sequence[str]) -> str:
+        return f"{self._prompt.of(text)}\n\nAnswer with one of these alone: {', '.join(words)}."
+
+    def answers(self, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
+        """Yield the answers; what failed, or was left for want of money, counts as not asked."""
+        with ThreadPoolExecutor(self._llm.parallel) as workers:
+            yield from workers.map(self._answer, texts)
+
+    def remarks(self) -> list[str]:
+        """Return how many questions failed, were left out or had an answer that is no label."""
+        said = []
+        if self._failed:
+            said.append(
+                f"{counted(self._failed, 'question')} failed {self._llm.tries} times: the same command asks again."
+            )
+        if self._strange:
+            said.append(f"{counted(self._strange, 'answer')} of {self._model} were none of the labels.")
+        if self._left:
+            said.append(
+                f"{counted(self._left, 'text')} were not asked about: --llm-budget {self._llm.budget} is spent."
+            )
+        return said
+
+    def _answer(self, text: str) -> MachineAnswer:
+        with self._lock:
+            if self._llm.budget is not None and self.spent >= self._llm.budget:
+                self._left += 1
+                return MachineAnswer(None, asked=False)
+        while True:
+            mode = self._mode
+            try:
+                found = self._by_letter(text) if mode == LETTERS else self._by_votes(text, mode)
+            except Misunderstood as error:
+                if mode not in NEXT:
+                    raise UserError(f"The endpoint does not take the question: {error}.") from None
+                found = None
+            if found is not None:
+                break
+            with self._lock:
+                if self._mode == mode:
+                    self._mode = NEXT[mode]
+        with self._lock:
+            self.spent += found.cost
+            self._failed += not found.asked
+            self._strange += found.asked and found.log_probs is None
+        return found
+
+    def _by_letter(self, text: str) -> MachineAnswer | None:
+        """Ask for a letter; None where the endpoint gives no probabilities of letters."""
+        own = {"max_tokens": 1, "logprobs": True, "top_logprobs": MOST_LETTERS}
+        reply = self._ask(self._lettered(text), own)
+        if reply is None:
+            return MachineAnswer(None, asked=False)
+        if not reply.first:
+            return None
+        letters = string.ascii_uppercase[: len(self._labels.names)]
+        floor = min(reply.first.values()) - 1
+        scores = np.full(len(letters), -np.inf)
+        for token, log_p in reply.first.items():
+            place = letters.find(plain(token).upper() or "?")
+            if place >= 0:
+                scores[place] = np.logaddexp(scores[place], log_p)
+        if np.isneginf(scores).all():
+            return self._made(None, [reply])
+        return self._made(tuple(np.where(np.isneginf(scores), floor, scores).tolist()), [reply])
+
+    def _by_votes(self, text: str, mode: str) -> MachineAnswer:
+        """Ask several times, with the labels in other orders, for one of them."""
+        words, classes = self._labels.spoken, len(self._labels.names)
+        replies, votes = [], Counter[int]()
+        for shift in range(min(self._llm.permutations, classes)):
+            order = [*words[shift * classes // self._llm.permutations :], *words][:classes]
+            own: dict[str, Any] = {"max_tokens": ROOM}
+            if mode == CHOICE:
+                own["structured_outputs"] = {"choice": order}
+            reply = self._ask(self._chosen(text, order), own)
+            if reply is None:
+                continue
+            replies.append(reply)
+            place = match(reply.text, words)
+            if place is None:
+                place = match(reply.text, self._labels.names)
+            if place is not None:
+                votes[place] += 1
+        if not replies:
+            return MachineAnswer(None, asked=False)
+        if not votes:
+            return self._made(None, replies)
+        total = votes.total() + SMOOTHING * classes
+        return self._made(tuple(float(np.log((votes[k] + SMOOTHING) / total)) for k in range(classes)), replies)
+
+    def _ask(self, prompt: str, own: dict[str, Any]) -> Reply | None:
+        body = {"model": self._model, "messages": [{"role": "user", "content": prompt}], "temperature": 0, **own}
+        return self.client.ask(body)
+
+    def _made(self, log_probs: tuple[float, ...] | None, replies: Sequence[Reply]) -> MachineAnswer:
+        read, wrote = sum(reply.tokens_in for reply in replies), sum(reply.tokens_out for reply in replies)
+        cost = (read * self._llm.price_in + wrote * self._llm.price_out) / 1e6
+        return MachineAnswer(log_probs, " | ".join(reply.text for reply in replies), read, wrote, cost)

@@ -1,0 +1,152 @@
+"""A layer on a frozen encoder that weighs what machines say, and a student of both that needs the machines no more.
+
+Letters: n labeled texts, H features, C labels.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from datasets import Dataset
+from numpy.typing import NDArray
+from torch import nn
+
+from dal_nlp.core.config import Settings
+from dal_nlp.core.distributed import process_state
+from dal_nlp.core.errors import Unsupported
+from dal_nlp.core.progress import Progress
+from dal_nlp.core.task import Task
+from dal_nlp.learners.cross_validation import CLASSES, Setting
+from dal_nlp.learners.distillation import Floats
+from dal_nlp.learners.head_checkpoint import HEAD, FittedLayer, HeadNet
+from dal_nlp.learners.head_learner import HeadLearner, places_of
+from dal_nlp.learners.layers import side_by_side
+from dal_nlp.learners.linear import Offset
+from dal_nlp.models.trainer import Fit
+from dal_nlp.models.vectors import Array, Positions
+from dal_nlp.signals.witness import KEPT, WITNESSES, KeptLayer, Witness, fit_student, fit_weighing, read_kept, weighed
+
+
+class WitnessLearner(HeadLearner):
+    """Weighs witnesses beside the labels; what chooses hears them, what the run leaves does unless they are kept."""
+
+    weights: ClassVar[tuple[str, ...]] = (HEAD, KEPT)
+    beside: ClassVar[tuple[str, ...]] = (KEPT, WITNESSES, *HeadLearner.beside)
+
+    _heard: Sequence[Witness] = ()
+    _said: Sequence[Array] = ()  # by witness: its logits of all places
+    _kept: tuple[int, KeptLayer] | None = None
+    _choosing: tuple[int, nn.Module] | None = None
+
+    def __init__(
+        self, config: Settings, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
+    ) -> None:
+        super().__init__(config, task, source, folder, progress, predicts_loss)
+        if self._outputs is not CLASSES:
+            raise Unsupported("Signals are for tasks that give each text one label: leave --signal out.")
+
+    def listen(self, said: Mapping[str, tuple[float, Sequence[tuple[Dataset, Floats]]]]) -> None:
+        """Take up what witnesses say, before the first fit.
+
+        Args:
+            said: By witness the weight that it has before any label, and for sets that ``view`` returned, the pool
+                first, its log-probabilities (N, C); rows of NaN where it does not answer.
+        """
+        heard, tables = [], []
+        for name, (mean, parts) in said.items():
+            witness = Witness.over(name, parts[0][1], mean)
+            table = np.zeros((len(self._features), len(self._task.labels)), dtype=np.float32)
+            for examples, scores in parts:
+                table[places_of(examples)] = witness.logits(scores)
+            heard.append(witness)
+            tables.append(table)
+        self._heard, self._said = heard, tables
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can answer before it has learnt anything: it has heard somebody."""
+        return True
+
+    def fitted(self, round: int) -> Fit | None:
+        """Return what the fit of a round was, if its checkpoint is there and has heard the same witnesses."""
+        done = super().fitted(round)
+        heard = [one.name for one in self._heard]
+        return done if done and [one.name for one in read_kept(self.place(round)).witnesses] == heard else None
+
+    def after(self, round: int) -> nn.Module:
+        """Return the student of a round, or, where witnesses are kept, the layer that hears them."""
+        return self.choosing(round) if self._config.keep_witness else super().after(round)
+
+    def choosing(self, round: int) -> nn.Module:
+        """Return the layer that hears the witnesses."""
+        if self._choosing is None or self._choosing[0] != round:
+            kept = self._kept_layer(round)
+            output = kept.layer.linear(len(self._task.labels))
+            net = HeadNet(self._features.rows, output, kept.layer.depths, lambda rows: self._spoken(kept, rows))
+            self._choosing = (round, net.to(process_state().device).eval())
+        return self._choosing[1]
+
+    def _spoken(self, kept: KeptLayer, rows: Positions) -> Array:
+        return weighed([table[rows] for table in self._said], kept.weights)
+
+    def _kept_layer(self, round: int) -> KeptLayer:
+        if self._kept is None or self._kept[0] != round:
+            self._kept = (round, self._first() if round < 0 else read_kept(self.place(round)))
+        return self._kept[1]
+
+    def _first(self) -> KeptLayer:
+        """Return what signals and witnesses give before any label."""
+        nothing = np.zeros((len(self._task.labels), self._standard.mean.size), dtype=np.float32)
+        layer = self._merged(nothing, nothing[:, 0], [signal.mean for signal in self._signals], 0.0)
+        return KeptLayer(layer, self._heard, [witness.mean for witness in self._heard])
+
+    def _new(self) -> HeadNet:
+        none, nothing = np.zeros(0, dtype=np.int64), np.zeros(0)
+        setting = self._setting(self._sample[:0, 0], none, nothing, ())
+        return self._net(self._student(setting, self._kept_layer(-1), none, none, nothing))
+
+    def _student(
+        self, setting: Setting, kept: KeptLayer, where: Positions, y: NDArray[np.int64], weights: NDArray[np.float64]
+    ) -> FittedLayer:
+        """Return a layer that gives, of the texts alone, what another gives together with the witnesses."""
+        free = ~np.isin(self._sample_rows, where)
+        pool = side_by_side(self._sample[free], self._depths)
+        layer, said = kept.layer.linear(len(self._task.labels)), self._spoken(kept, self._sample_rows[free])
+        with torch.inference_mode():
+            shares = (layer(torch.from_numpy(pool)) + torch.from_numpy(said)).double().softmax(-1).numpy()
+        x = side_by_side(self._features.rows(where), self._depths)
+        found = fit_student(setting, pool, shares, x, y, weights)
+        return FittedLayer(torch.from_numpy(found.weight), torch.from_numpy(found.bias), found.unseen, self._depths)
+
+    def _fit_layer(
+        self, round: int, x: Array, y: NDArray[np.int64], weights: NDArray[np.float64], where: Positions
+    ) -> tuple[FittedLayer, int, dict[str, Any]]:
+        """Fit the layer that hears the witnesses, and its student; a witness that does clear harm is left out."""
+        offsets, own = self._offsets(x, where), len(self._signals)
+        setting, classes = self._setting(x, y, weights, offsets), len(self._task.labels)
+        found, betas, off = fit_weighing(setting, x, y, weights, classes, offsets, range(own, len(offsets)))
+        layer = self._merged(found.weight, found.bias, betas[:own].tolist(), found.unseen)
+        kept = KeptLayer(layer, self._heard, betas[own:].tolist())
+        self._kept, self._choosing = (round, kept), None
+        student = self._student(setting, kept, where, y, weights) if len(off) < len(self._heard) else layer
+        known = [(one.name, one.mean) for one in self._signals] + [(one.name, one.mean) for one in self._heard]
+        notes = {
+            "signals": {name: beta for (name, _), beta in zip(known, betas.tolist(), strict=True)},
+            "means": dict(known),
+            "off": [known[place][0] for place in off],
+            "layers": list(self._depths[-setting.layers :]),
+            "c": setting.c,
+        }
+        return student, found.iterations, notes
+
+    def _offsets(self, x: Array, where: Positions) -> list[Offset]:
+        """Return what is known of texts: signals first, then witnesses."""
+        heard = zip(self._heard, self._said, strict=True)
+        return super()._offsets(x, where) + [Offset(table[where], witness.mean) for witness, table in heard]
+
+    def _write(self, round: int, draft: Path) -> None:
+        """Write the student, and the layer that hears the witnesses."""
+        super()._write(round, draft)
+        self._kept_layer(round).save(draft)

@@ -1,0 +1,33 @@
+"""The label that a reply means: exactly, as a part of it, or nearly; None where nobody can tell."""
+
+import difflib
+import re
+from collections.abc import Sequence
+
+#: How like a label a reply must be that is no label.
+LIKE = 0.8
+
+
+def plain(text: str) -> str:
+    """Return a text in small letters, without punctuation around its words."""
+    return " ".join(re.findall(r"[^\W_]+", text.casefold()))
+
+
+def match(reply: str, names: Sequence[str]) -> int | None:
+    """Return which of C names a reply means.
+
+    It is the one that it equals, else the only one that stands in it as whole words, else the only one like it.
+    """
+    said, wanted = plain(reply), [plain(name) for name in names]
+    if said in wanted and said:
+        return wanted.index(said)
+    inside = [place for place, name in enumerate(wanted) if name and f" {name} " in f" {said} "]
+    longest = [
+        place for place in inside if not any(wanted[place] in wanted[other] for other in inside if other != place)
+    ]
+    if len(longest) == 1:
+        return longest[0]
+    if inside:
+        return None
+    near = difflib.get_close_matches(said, wanted, 2, LIKE)
+    return wanted.index(near[0]) if len(near) == 1 else None

@@ -1,0 +1,234 @@
+"""Runs with machine-made answers: what they change, what is asked, what is left, who is not heard."""
+
+import html
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dal_nlp import RunConfig, Session, UserError
+from dal_nlp.core.progress import Silent
+from dal_nlp.ledger.events import SignalEvent
+from dal_nlp.ledger.ledger import read_state
+from dal_nlp.report.machines import machine_rows
+from dal_nlp.session.result import Result
+from dal_nlp.signals.answer_file import AnswerFile
+from dal_nlp.signals.base import MachineAnswer
+from dal_nlp.signals.client import Client
+from dal_nlp.signals.witness import read_kept
+from dal_nlp.workflows.dry_run import rehearse
+from dal_nlp.workflows.predict import predict
+from dal_nlp.workflows.show_signals import show_signals
+from tests import tiny
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """pool.jsonl (80 rows), test.jsonl (40 rows), a model, and two files of answers: all right, and all wrong."""
+    pool, test = tiny.sentences(80), tiny.sentences(40, seed=1)
+    tiny.write(tmp_path / "pool.jsonl", pool)
+    tiny.write(tmp_path / "test.jsonl", test)
+    tiny.save_masked_lm(tmp_path / "model")
+    other = {"negative": "positive", "positive": "negative"}
+    rows: list[dict[str, str]] = [*pool, *test]
+    for name, label in (("right", lambda label: label), ("wrong", lambda label: other[label])):
+        said = [{"text": row["text"], "label": label(row["label"]), "confidence": 0.9} for row in rows]
+        tiny.write(tmp_path / f"{name}.jsonl", said)
+    return tmp_path
+
+
+def settings(files: Path, *signals: str, **changes: Any) -> RunConfig:
+    values = {
+        "task": "sentiment",
+        "data": str(files / "pool.jsonl"),
+        "test": str(files / "test.jsonl"),
+        "model": str(files / "model"),
+        "cache": str(files / "cache"),
+        "out": str(files / "run"),
+        "initial": 6,
+        "query_size": 6,
+        "rounds": 3,
+        "initial_strategy": "random",
+        "strategy": "random",
+        "training": {"mode": "head"},
+        "head": {"prior": "none"},
+        "signals": [f"file:{files / name}" for name in signals],
+    }
+    return RunConfig.load(flags={**values, **changes})
+
+
+def run(files: Path, *signals: str, **changes: Any) -> Result:
+    return Session(settings(files, *signals, **changes)).run()
+
+
+def weights(folder: Path) -> list[dict[str, float]]:
+    return [event.learner["signals"] for event in read_state(folder).metrics]
+
+
+def drop_cache(files: Path) -> None:
+    for path in (files / "cache").glob("answers.sqlite*"):
+        path.unlink()
+
+
+def test_a_witness_that_is_right_is_believed(files: Path) -> None:
+    without = run(files, out=str(files / "without")).curve[0]["values"]["accuracy"]
+    student = run(files, "right.jsonl")
+    kept = run(files, "right.jsonl", out=str(files / "kept"), keep_witness=True)
+    assert kept.curve[0]["values"]["accuracy"] == 1.0 and student.curve[0]["values"]["accuracy"] >= without
+    assert all(one["file:right.jsonl"] > 1 for one in weights(files / "run"))
+    (start,) = [event.start for event in read_state(files / "kept").metrics if event.start]
+    assert start["values"]["accuracy"] == 1.0
+
+
+def test_a_witness_that_is_wrong_is_turned_around_or_left_out(files: Path) -> None:
+    run(files, "wrong.jsonl", initial=30)
+    first, *_, last = weights(files / "run")
+    assert last["file:wrong.jsonl"] < 0 or read_state(files / "run").metrics[-1].learner["off"] == ["file:wrong.jsonl"]
+    assert first["file:wrong.jsonl"] < 1
+
+
+def test_a_witness_is_asked_once(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    answers = AnswerFile.answers
+
+    def counting(self: AnswerFile, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
+        asked.extend(texts)
+        return answers(self, texts, ids)
+
+    monkeypatch.setattr(AnswerFile, "answers", counting)
+    run(files, "right.jsonl", rounds=0)
+    texts = {row["text"] for row in tiny.sentences(80)}
+    assert sorted(asked) == sorted(texts)
+    drop_cache(files)
+    result = run(files, "right.jsonl", rounds=1, budget=12)
+    assert len(asked) == len(texts) and len(result.curve) == 2
+    run(files, "right.jsonl", out=str(files / "other"))
+    assert len(asked) == 2 * len(texts)  # the cache had gone
+    run(files, "right.jsonl", out=str(files / "third"))
+    assert len(asked) == 2 * len(texts)
+    for folder in ("run", "other", "third"):
+        (said,) = read_state(files / folder).signals.values()
+        assert {answer["id"] for answer in said.values()} <= {row["id"] for row in tiny.sentences(80)}
+        assert len(said) == len(texts)
+
+
+def test_a_killed_run_asks_on_where_it_was(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    answers = AnswerFile.answers
+
+    def dying(self: AnswerFile, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
+        if len(asked) >= 20:
+            raise KeyboardInterrupt
+        asked.extend(texts)
+        return answers(self, texts, ids)
+
+    def counting(self: AnswerFile, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
+        asked.extend(texts)
+        return answers(self, texts, ids)
+
+    monkeypatch.setattr(AnswerFile, "chunk", 10)
+    monkeypatch.setattr(AnswerFile, "answers", dying)
+    with pytest.raises(KeyboardInterrupt):
+        run(files, "right.jsonl")
+    drop_cache(files)  # what the ledger holds is enough
+    monkeypatch.setattr(AnswerFile, "answers", counting)
+    run(files, "right.jsonl")
+    assert len(asked) == len(set(asked)) == len({row["text"] for row in tiny.sentences(80)})
+
+
+def test_the_model_that_is_left_needs_no_machine(files: Path) -> None:
+    run(files, "right.jsonl")
+    from transformers import AutoModelForSequenceClassification
+
+    model = AutoModelForSequenceClassification.from_pretrained(files / "run" / "model")
+    assert model.config.id2label == {0: "negative", 1: "positive"}
+    kept = read_kept(files / "run" / "model")
+    assert [one.name for one in kept.witnesses] == ["file:right.jsonl"] and kept.weights[0] > 0
+
+
+def test_two_witnesses_have_a_weight_each(files: Path) -> None:
+    run(files, "right.jsonl", "wrong.jsonl", initial=30, rounds=0)
+    (found,) = weights(files / "run")
+    assert found["file:right.jsonl"] > found["file:wrong.jsonl"]
+
+
+@pytest.mark.parametrize("strategy", ["badge", "bald", "margin", "weighted_kmeans"])
+def test_strategies_see_what_witnesses_say(files: Path, strategy: str) -> None:
+    result = run(files, "right.jsonl", strategy=strategy, rounds=1)
+    assert len(result.curve) == 2
+
+
+def test_silence_and_strange_labels_are_no_answers(files: Path) -> None:
+    rows = [json.loads(line) for line in (files / "right.jsonl").read_text().splitlines()]
+    rows[0]["label"], rows[1]["label"] = "perhaps", None
+    tiny.write(files / "part.jsonl", rows[:40])
+    result = run(files, "part.jsonl", rounds=0)
+    (said,) = read_state(result.folder).signals.values()
+    silent = {row["text"] for row in tiny.sentences(80)} - {row["text"] for row in rows[2:40]}
+    assert sum(answer["log_probs"] is None for answer in said.values()) == len(silent)
+    assert np.isfinite(result.curve[0]["values"]["accuracy"])
+
+
+def test_wrong_specifications_are_refused_in_words(files: Path) -> None:
+    for spec, said in (
+        ("oracle:x", "signal"),
+        ("right.jsonl", "KIND:TARGET"),
+        (f"file:{files / 'right.jsonl'},labl=x", "label"),
+        (f"file:{files / 'right.jsonl'},label=labl", "label"),
+        (f"file:{files / 'right.jsonl'},mean=much", "number"),
+        (f"file:{files / 'none.jsonl'}", "none.jsonl"),
+        (f"run:{files / 'cache'}", "finished"),
+    ):
+        with pytest.raises(UserError, match=said):
+            run(files, signals=[spec], out=str(files / "refused"))
+    with pytest.raises(UserError, match="--train head"):
+        run(files, "right.jsonl", training={"mode": "full"}, draws={"kind": "fixed"})
+
+
+def test_old_ledgers_read_on(files: Path) -> None:
+    event = SignalEvent(signal="llm:x", answers={"a": {"key": "00", "log_probs": None, "raw": "?"}})
+    assert SignalEvent.from_json(event.as_dict() | {"event": "signal"}).on == "pool"
+
+
+def test_predictions_with_and_without_the_witness(files: Path) -> None:
+    run(files, "right.jsonl", rounds=0)
+    test = tiny.sentences(40, seed=1)
+    source = str(files / "test.jsonl")
+    kept = [row.answer for row in predict(files / "run", source, keep_witness=True)]
+    assert [answer.target for answer in kept if answer] == [row["label"] for row in test]
+    assert len(list(predict(files / "run", source))) == len(test)
+    (files / "right.jsonl").unlink()
+    assert len(list(predict(files / "run", source))) == len(test)  # the student needs no machine
+    with pytest.raises(UserError):
+        list(predict(files / "run", source, keep_witness=True))
+
+
+def test_the_report_says_how_good_a_machine_was(files: Path) -> None:
+    asked = {"test": None, "audit": 10, "budget": 20, "rounds": 0}
+    result = run(files, "right.jsonl", **asked)
+    state = read_state(result.folder)
+    (row,) = machine_rows(state)
+    assert "right on 100 % [" in row["said"] and "of the 10 audited texts" in row["said"]
+    assert sum(seen for _, _, seen in row["by_label"]) == 10
+    assert row["said"] in html.unescape((result.folder / "report.html").read_text())
+    (row,) = machine_rows(read_state(run(files, "right.jsonl", rounds=0, out=str(files / "test")).folder))
+    assert "unaudited" in row["said"]
+
+
+def test_a_check_asks_nobody(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Client, "ask", lambda self, body: pytest.fail("it asked"))
+    config = settings(files, signals=["llm:small"], llm={"url": "http://127.0.0.1:9/v1", "price_in": 1e6})
+    said = str(rehearse(config))
+    assert "llm:small would be asked about 80 texts: about" in said and "by the prices given" in said
+    (shown,) = show_signals(config, Silent())
+    assert "A) negative" in shown.question and tiny.sentences(80)[0]["text"] in shown.question
+
+
+def test_other_signals_in_a_later_start_are_heard(files: Path) -> None:
+    run(files, "right.jsonl", rounds=0)
+    result = run(files, "right.jsonl", "wrong.jsonl", rounds=1, budget=12)
+    assert len(result.curve) == 2 and list(weights(files / "run")[1]) == ["file:right.jsonl", "file:wrong.jsonl"]
+    assert len(run(files, rounds=2, budget=18).curve) == 3
