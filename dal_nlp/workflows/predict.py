@@ -18,10 +18,10 @@ from dal_nlp.core.config import Settings
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.progress import Progress, Silent
-from dal_nlp.core.task import Prediction, Task
+from dal_nlp.core.task import Capability, Prediction, Task
 from dal_nlp.data.examples import Answers, Example, Reader, context_of
 from dal_nlp.learners.distillation import Floats
-from dal_nlp.learners.head_checkpoint import StoredLayer, has_layer, whole
+from dal_nlp.learners.head_checkpoint import StoredLayer, has_layer, load_whole, whole
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State, stored_settings
 from dal_nlp.models.mc_dropout import make_draws
@@ -130,6 +130,8 @@ class Run:
             source = self._encoder(place)
             if source is not None:
                 self.task.tokenizer = load_tokenizer(source)
+                if Capability.WORD_OUTPUT in self.task.capabilities:
+                    return load_whole(source, place, self.task, self.config).to(process_state().device)
                 return StoredLayer(self.config, self.task, source, place, self.progress)
         self.task.tokenizer = load_tokenizer(str(place))  # which loading the model reads
         model: nn.Module = self.task.load(str(place)).to(process_state().device)
