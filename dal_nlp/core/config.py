@@ -211,9 +211,7 @@ class Settings(Section):
     values of a wrong type.
     """
 
-    task: str = Field(
-        description="what is learnt: sentiment, classification, multilabel, qa, summarization, ner, or module:Class"
-    )
+    task: str = Field(description="sentiment, classification, multilabel, qa, summarization, ner, or module:Class")
     task_options: dict[str, Any] = Field({}, description="arguments of the task")
     data: str | None = Field(None, description="the pool: file, Arrow folder or Hub name; null: the demonstration")
     test: str | None = Field(None, description="labeled examples that only measure; null: an audit sample")
