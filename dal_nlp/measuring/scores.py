@@ -50,6 +50,21 @@ def answer_scores(task: Task, predictions: Sequence[Target], targets: Sequence[T
     return np.clip(np.array(each, dtype=np.float64), 0, 1)
 
 
+def held_out_scores(p: Floats, y: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return how sure models are that have not seen their examples, and how right, (n,) each, as ``answer_scores``.
+
+    Args:
+        p: (n, C) probabilities of classes, or of several labels.
+        y: (n,) the classes, or (n, C) 1 where an example has a label; labels are given above .5.
+    """
+    if y.ndim == 1:
+        return p.max(1), (p.argmax(1) == y).astype(np.float64)
+    given = p > 0.5
+    both = given.sum(1) + y.sum(1)
+    right = np.where(both > 0, 2 * (given & (y == 1)).sum(1) / np.maximum(both, 1), 1.0)
+    return np.asarray(np.where(given, p, 1 - p).prod(1)), np.asarray(right)
+
+
 def estimated_metrics(
     task: Task, predictions: Sequence[Target], targets: Sequence[Target], sample: Sample, rng: np.random.Generator
 ) -> dict[str, Estimate]:

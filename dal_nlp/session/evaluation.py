@@ -21,7 +21,7 @@ from dal_nlp.ledger.state import State
 from dal_nlp.measuring.design import FLOOR, active_probabilities, inverse_weights
 from dal_nlp.measuring.judge import Judge, fit_judge, log_odds
 from dal_nlp.measuring.powered import LEAST, powered_mean
-from dal_nlp.measuring.scores import Sample, answer_scores, estimated_metrics, weighted_values
+from dal_nlp.measuring.scores import Sample, answer_scores, estimated_metrics, held_out_scores, weighted_values
 from dal_nlp.models.pool import Pool, fetch
 from dal_nlp.models.vectors import Positions
 from dal_nlp.session.config import RunConfig
@@ -150,8 +150,8 @@ class Evaluation:
         examples = self.trained()
         found = self.learner.held_out(examples) if len(examples) >= FEWEST else None
         if found is not None:
-            p, y = found
-            ids, confidence, right = examples["id"], p.max(1), (p.argmax(1) == y).astype(np.float64)
+            ids = examples["id"]
+            confidence, right = held_out_scores(*found)
         else:
             there = {*examples["id"]} if len(examples) else set[str]()
             pairs = [

@@ -14,6 +14,7 @@ from dal_nlp import RunConfig, Session, Unsupported, UserError, select
 from dal_nlp.annotation.answer_store import open_answer_store
 from dal_nlp.annotation.exporting import export
 from dal_nlp.ledger.ledger import read_state
+from dal_nlp.measuring.scores import held_out_scores
 from dal_nlp.session.loop import Result
 from dal_nlp.tasks.multilabel.multilabel import THRESHOLDS
 from dal_nlp.workflows.autolabel import plan
@@ -196,6 +197,21 @@ def test_wrong_labels_are_suspects(tmp_path: Path, model_folder: str, monkeypatc
         found, count = find_suspects(desk, Silent())
     assert count == 60 and wrong["id"] in [row["id"] for row in found]
     assert all(row["target"] == sorted(row["target"]) and 0 <= row["doubt"] <= 1 for row in found)
+
+
+def test_an_audit_sample_measures_and_is_judged(tmp_path: Path, model_folder: str) -> None:
+    values = settings(tmp_path, model_folder, audit=16, rounds=1)
+    folder = Session(RunConfig.load(flags={**values, "test": None, "validation": None})).run().folder
+    state = read_state(folder)
+    assert all(event.on == "audit" and set(event.powered) == METRICS for event in state.metrics)
+    assert any("fitted on the audit sample, which measures too" in note for note in state.notes)
+
+
+def test_models_that_have_not_seen_their_examples_are_scored_by_text() -> None:
+    p, y = np.array([[0.9, 0.2], [0.4, 0.1], [0.8, 0.7]]), np.array([[1, 0], [0, 0], [0, 1]])
+    sure, right = held_out_scores(p, y)
+    assert np.allclose(sure, [0.9 * 0.8, 0.6 * 0.9, 0.8 * 0.7]) and np.allclose(right, [1, 1, 2 / 3])
+    assert [values.tolist() for values in held_out_scores(p, np.array([0, 1, 0]))] == [[0.9, 0.4, 0.8], [1, 0, 1]]
 
 
 def test_there_is_no_demonstration(tmp_path: Path, model_folder: str) -> None:
