@@ -23,9 +23,10 @@ def starting_line(state: State) -> str:
     weights = [(labels, notes["signals"]) for labels, notes in fits]
     means = fits[0][1].get("means", {}) if fits else {}
     sources = list(weights[0][1]) if weights else []
+    later = dict.fromkeys(source for _, by_source in weights for source in by_source if source not in sources)
     said = f"Before any label, {' and '.join(map(_spoken_source, sources))} alone: "
     said += f"{spoken(name)} {start['values'][name]:.2f}{between}."
-    return " ".join([said, *(_weight_line(source, weights, means.get(source, 1.0)) for source in sources)])
+    return " ".join([said, *(_weight_line(source, weights, means.get(source, 1.0)) for source in [*sources, *later])])
 
 
 def _spoken_source(source: str) -> str:
@@ -34,11 +35,11 @@ def _spoken_source(source: str) -> str:
 
 def _weight_line(source: str, weights: list[tuple[int, dict[str, float]]], mean: float) -> str:
     """Return what the weight of a source was at the first and the last number of labels, and from when it was spent."""
-    values = [(labels, by_source[source]) for labels, by_source in weights]
+    values = [(labels, by_source[source]) for labels, by_source in weights if source in by_source]
     (first, begun), (last, ended) = values[0], values[-1]
     whose = "Their" if source in ("descriptions", "names") else f"{source}'s"
-    said = f"{whose} weight is {begun:.2f} at {first} and {ended:.2f} at {counted(last, 'label')}, "
-    said += f"after {mean:g} before any."
+    said = f"{whose} weight is {begun:.2f} at {first} and {ended:.2f} at {counted(last, 'label')}"
+    said += f", after {mean:g} before any." if first == weights[0][0] else "."
     late = [labels for labels, value in values if abs(value) >= SPENT]
     spent = next((labels for labels, _ in values if not late or labels > late[-1]), None)
     what = "they count" if whose == "Their" else "it counts"

@@ -185,7 +185,9 @@ print(json.dumps([[model.config.id2label[int(row.argmax())], float(row.max())] f
         assert done.returncode == 0, done.stderr
         given = json.loads(done.stdout.splitlines()[-1])
         assert [label for label, _ in given] == [label for label, _ in expected]
-        assert np.allclose([p for _, p in given], [p for _, p in expected], atol=1e-5)
+        assert np.allclose(
+            [p for _, p in given], [p for _, p in expected], atol=1e-3
+        )  # those of the cache are in half precision
 
 
 def test_the_package_alone_imports_neither_torch_nor_transformers() -> None:

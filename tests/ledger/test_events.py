@@ -26,6 +26,7 @@ LEAST: dict[str, dict[str, object]] = {
     "skip": {"id": "a", "reason": ""},
     "answer": {"id": "a", "target": "p", "by": "anna", "final": True},
     "removed": {"id": "a", "whose": "anna"},
+    "signal": {"signal": "file:llm.csv", "answers": {"a": {"key": "k", "log_probs": [-0.5, -1.0]}}},
     "suspects": {"rows": [{"id": "a"}]},
     "channel": {"oracle": "label-studio", "url": "http://x", "project": 4},
     "pseudo": {"round": 1, "ids": ["a"], "targets": ["p"], "weight": 0.5},

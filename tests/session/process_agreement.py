@@ -37,11 +37,15 @@ POOLS: dict[str, Callable[[], Pool]] = {
     "classification": lambda: tiny.pool(n=12, labels=3, batch_size=3),
     "qa": lambda: tiny.qa_pool(n=12, batch_size=3, unanswerable=True),
     "summarization": lambda: tiny.summary_pool(n=12, batch_size=3),
+    "multilabel": lambda: tiny.multilabel_pool(n=12, batch_size=3),
+    "ner": lambda: tiny.ner_pool(n=12, batch_size=3),
 }
 OFFERS = {
     "classification": tiny.task().capabilities | tiny.OFFERS,
     "qa": tiny.qa_task().capabilities | tiny.OFFERS,
     "summarization": tiny.summary_task().capabilities | tiny.OFFERS,
+    "multilabel": tiny.multilabel_task().capabilities | tiny.OFFERS,
+    "ner": tiny.ner_task().capabilities | tiny.OFFERS,
 }
 
 

@@ -197,7 +197,7 @@ def test_files_go_there_and_back_and_agreement_is_the_f1_of_entities(folder: Pat
         pair = by_pair(desk)[0]
         assert (pair.count, pair.same, pair.value, measure(desk)) == (4, 1, 1.0, "entity F1")
         assert {of.names[0] for of in by_label(desk)} <= {"bad", "good"}
-        with pytest.raises(UserError, match="'conl', did you mean 'conll'"):
+        with pytest.raises(UserError, match="did you mean 'conll'"):
             export(desk, "conl", "labels", folder / "x")
     task = tiny.ner_task()
     for id, target in read_state(folder / "run").answers.items():
