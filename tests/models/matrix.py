@@ -63,7 +63,7 @@ REFUSED = {
     *((family, "classification", mode) for family in _FEW for mode in MODES["classification"]),
     *((family, "classification", mode) for family in _NO_CLASSIFIER for mode in ("full", "lora")),
     ("canine", "classification", "head"),
-    ("ibert", "classification", "lora"),  # its layers are no linear ones
+    *(("ibert", task, "lora") for task in ("classification", "qa")),  # its layers are no linear ones
     *((family, "qa", mode) for family in (*_FEW, *_PADDED) for mode in MODES["qa"]),
     *((family, "summarization", mode) for family in _NO_WRITER for mode in MODES["summarization"]),
 }
