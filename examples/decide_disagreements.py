@@ -23,7 +23,7 @@ class Deciding:
     """Answers a query itself where two models agree, and asks a person where they do not."""
 
     def __init__(self, labeled: str) -> None:
-        rows = [json.loads(line) for line in Path(labeled).read_text(encoding="utf-8").splitlines()]
+        rows = [json.loads(line) for line in Path(labeled).read_text(encoding="utf-8").split("\n") if line]
         self.other = make_pipeline(TfidfVectorizer(), LogisticRegression())
         self.other.fit([row["text"] for row in rows], [row["label"] for row in rows])
         self.asked = 0

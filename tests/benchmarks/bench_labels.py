@@ -55,7 +55,11 @@ def read(data: Path, name: str) -> tuple[list[dict[str, Any]], list[dict[str, An
     """Return rows of the pool and of the test of a set."""
     found = []
     for split, most in (("train", POOL), ("test", TEST)):
-        rows = [json.loads(line) for line in (data / name / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()]
+        rows = [
+            json.loads(line)
+            for line in (data / name / f"{split}.jsonl").read_text(encoding="utf-8").split("\n")
+            if line
+        ]
         randomness.Random(0).shuffle(rows)
         found.append(rows[:most])
     return found[0], found[1]
@@ -156,7 +160,7 @@ def run(features: Path, seeds: range, out: Path, arms: Sequence[str], most: int,
 
 def lines(curves: Path) -> list[dict[str, Any]]:
     """Return the rows of a file of curves."""
-    return [json.loads(line) for line in curves.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in curves.read_text(encoding="utf-8").split("\n") if line]
 
 
 def tables(features: Path, curves: Path, full_of: str, ours: str) -> None:

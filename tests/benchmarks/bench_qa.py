@@ -39,7 +39,7 @@ def words(n: int, seed: int, vocabulary: list[str]) -> str:
 
 def rows(file: str | None, n: int, vocabulary: list[str]) -> list[tuple[str, str]]:
     if file:
-        read = [json.loads(line) for line in Path(file).read_text(encoding="utf-8").splitlines()[:n]]
+        read = [json.loads(line) for line in Path(file).read_text(encoding="utf-8").split("\n") if line][:n]
         return [(row["question"], row["context"]) for row in read]
     return [(words(10, i, vocabulary), words(60 + 7 * (i % 60), i, vocabulary)) for i in range(n)]
 

@@ -36,7 +36,7 @@ BATCH = 64
 
 def read_texts(file: str | None, n: int, tokenizer: object) -> list[str]:
     if file:
-        rows = [json.loads(line) for line in Path(file).read_text(encoding="utf-8").splitlines()[:n]]
+        rows = [json.loads(line) for line in Path(file).read_text(encoding="utf-8").split("\n") if line][:n]
         return [row["text"] for row in rows]
     rng = np.random.default_rng(0)
     words = [word for word in sorted(tokenizer.get_vocab()) if word.isalpha()]  # type: ignore[attr-defined]

@@ -147,7 +147,8 @@ def untrained(family: str, task: str, folder: Path) -> str:
 def _check_run(task: str, run_folder: Path) -> None:
     """Check the model that a run leaves."""
     run = open_run(run_folder, Silent())
-    _check(task, run.task, run.load(), run_folder / "model")
+    run.task.tokenizer = load_tokenizer(str(run_folder / "model"))
+    _check(task, run.task, run.task.load(str(run_folder / "model")), run_folder / "model")
 
 
 def _check(task: str, of: Any, model: Any, folder: Path) -> None:
