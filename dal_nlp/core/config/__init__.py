@@ -1,0 +1,28 @@
+"""The configuration of a run: sections, and the settings that hold them."""
+
+from dal_nlp.core.config.sections import (
+    DEPTHS,
+    DrawsConfig,
+    LanguageModelSection,
+    Names,
+    PseudoLabelsConfig,
+    QueryConfig,
+    ScoringConfig,
+    Section,
+    TrainingConfig,
+)
+from dal_nlp.core.config.settings import Settings, merge
+
+__all__ = [
+    "DEPTHS",
+    "DrawsConfig",
+    "LanguageModelSection",
+    "Names",
+    "PseudoLabelsConfig",
+    "QueryConfig",
+    "ScoringConfig",
+    "Section",
+    "Settings",
+    "TrainingConfig",
+    "merge",
+]
