@@ -14,7 +14,7 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 OFFLINE := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false XDG_CACHE_HOME=$(CURDIR)/.pytest_cache/xdg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-models fuzz torture browser label-studio check format bench clean
+.PHONY: help setup demo test test-fast test-models fuzz torture browser label-studio check docs format bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ check: $(READY) ## check format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: $(READY) ## build the site into site/; a warning is an error
+	$(BIN)/python -m pip install -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 format: $(READY) ## format the code and mend what lint can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -65,7 +69,7 @@ bench: $(READY) ## print the tables of speed and memory
 	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean: ## remove the environment and all caches, but no runs
-	rm -rf $(VENV) $(STUDIO) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov build dist *.egg-info
+	rm -rf $(VENV) $(STUDIO) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov build dist site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp comes last, so an interrupted installation is taken up again.
