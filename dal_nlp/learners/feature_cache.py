@@ -32,7 +32,7 @@ from dal_nlp.models.pool import Pool, fetch
 from dal_nlp.models.pooled_states import LAYERS
 from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.pretrained.loading import load_model, weights_key
-from dal_nlp.pretrained.reading import Wanted, settle
+from dal_nlp.pretrained.reading import FAILURES, Wanted, settle, unreadable
 
 #: Texts that are looked up, computed and written at a time: a kill costs one such part.
 PART = 1024
@@ -214,7 +214,7 @@ def load_encoder(source: str, task: Task, most: int) -> nn.Module:
     from dal_nlp.learners.head_model import HeadModel, WordHeadModel
 
     encoder: Any = load_model("AutoModel", source)
-    head = nn.Linear(_width(encoder), len(task.outputs))
+    head = nn.Linear(_width(encoder, source), len(task.outputs))
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
     if Capability.WORD_OUTPUT in task.capabilities:
@@ -243,12 +243,19 @@ def fed_words(model: Any, task: Task, source: str, longest: int) -> nn.Module:
     return headed
 
 
-def _width(encoder: Any) -> int:
-    """Return H of an encoder's states."""
+def _width(encoder: Any, source: str) -> int:
+    """Return H of an encoder's states.
+
+    Raises:
+        ModelError: It reads no text: it wants more than tokens, or fails.
+    """
     inner = encoder.get_encoder() if encoder.config.is_encoder_decoder else encoder
     ids = torch.ones((1, 8), dtype=torch.long)
-    with torch.inference_mode():
-        return int(inner(input_ids=ids).last_hidden_state.shape[-1])
+    try:
+        with torch.inference_mode():
+            return int(inner(input_ids=ids).last_hidden_state.shape[-1])
+    except FAILURES as error:
+        raise unreadable(source, error) from None
 
 
 def packed(value: Array) -> bytes:

@@ -67,8 +67,12 @@ class LoraLearner(FullLearner):
         head, base = self._task.head(model), _base(model)
         layers = {name: layer for name, layer in model.named_modules() if name.startswith(base) and layer is not head}
         found = 0
+        # Inside another module, the names are taken as they are: those of a transformers model peft translates from
+        # older versions, so that the layers of shared experts become the fused ones of all the others.
+        outer = nn.Sequential(model)
         for kind in (nn.Linear, Conv1D):  # the latter, of GPT-2 and its kin, keeps its weight the other way round
-            inside = sorted(name for name, layer in layers.items() if isinstance(layer, kind))
+            # A router of experts is a linear layer with a forward of its own, whose result an adapter cannot add to.
+            inside = sorted(f"0.{name}" for name, layer in layers.items() if type(layer).forward is kind.forward)
             found += len(inside)
             if inside:
                 config = LoraConfig(
@@ -78,7 +82,7 @@ class LoraLearner(FullLearner):
                     target_modules=inside,
                     fan_in_fan_out=kind is Conv1D,
                 )
-                inject_adapter_in_model(config, model)
+                inject_adapter_in_model(config, outer)
         if not found:
             raise UserError(
                 f"{type(model).__name__} has no linear layers that an adapter can stand on: leave --train lora out."

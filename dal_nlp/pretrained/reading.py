@@ -26,6 +26,8 @@ Read = Callable[[Mapping[str, Tensor]], Sequence[Tensor] | Tensor]
 TOLERANCE, COARSE = 1e-4, 16
 #: Tokens of the short text.
 SHORT = 7
+#: What a model raises that cannot read what it is given.
+FAILURES = (IndexError, RuntimeError, ValueError, TypeError, KeyError, AssertionError, AttributeError)
 
 
 def padding_of(model: Any) -> Padding | None:
@@ -79,7 +81,7 @@ class Probe:
     def _fits(self, tokens: int) -> bool:
         try:
             self._run([self._text(tokens)], "right")
-        except (IndexError, RuntimeError, ValueError, TypeError, KeyError, AssertionError):
+        except FAILURES:
             return False
         return True
 
@@ -89,12 +91,8 @@ class Probe:
         self._tokenizer.model_input_names = [name for name in names if name != "token_type_ids"]
         try:
             self._run([self._text(tokens)], "right")
-        except (IndexError, RuntimeError, ValueError, TypeError, KeyError, AssertionError) as error:
-            first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise ModelError(
-                f"{self._name} cannot read plain texts as its tokenizer gives them ({type(error).__name__}: {first}): "
-                "use another --model."
-            ) from None
+        except FAILURES as error:
+            raise unreadable(self._name, error) from None
 
     def padding(self, tokens: int, sides: Sequence[Padding]) -> Padding:
         """Return how texts of different lengths are put together so that each is read as it is alone.
@@ -219,6 +217,15 @@ def settle(model: Any, tokenizer: Any, read: Read, wanted: Wanted, known: Feedin
     model.config.update({PADDING: feeding.padding})
     tokenizer.padding_side = "left" if feeding.padding == "left" else "right"
     return feeding
+
+
+def unreadable(name: str, error: Exception) -> ModelError:
+    """The refusal of a model that fails on plain texts, with the first line of why."""
+    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return ModelError(
+        f"{name} cannot read plain texts as its tokenizer gives them ({type(error).__name__}: {first}): use another "
+        "--model."
+    )
 
 
 def most(fits: Callable[[int], bool], wanted: int) -> int:
