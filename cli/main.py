@@ -39,7 +39,6 @@ from dal_nlp_cli.terminal import LAUNCHED, complain
 app = typer.Typer(
     name="dal-nlp",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
