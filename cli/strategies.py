@@ -39,8 +39,9 @@ def strategies(
     debug: Debug = False,
 ) -> None:
     """List the strategies by families, and where to start; or explain one."""
+    from dal_nlp.core.config import merge
     from dal_nlp.core.plugins import built_in
-    from dal_nlp.session.config import layers_of, merge
+    from dal_nlp.session.config import layers_of
     from dal_nlp.strategies import ALIASES, STRATEGIES, make_strategy
     from dal_nlp.strategies.pseudo_labels import PSEUDO_LABELS
 
