@@ -10,6 +10,7 @@ from typer.core import TyperCommand
 
 from dal_nlp.core.errors import Stalled, UserError, explain
 from dal_nlp.core.plugins import trust_all, trust_only
+from dal_nlp_cli.completion import run_folders
 from dal_nlp_cli.terminal import fail
 
 CRASH, MISTAKE, PENDING, INTERRUPTED = 1, 2, 3, 130
@@ -24,7 +25,9 @@ Trust = Annotated[
     ),
 ]
 #: What several commands take.
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)]
+Folder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False, autocompletion=run_folders)
+]
 Quiet = Annotated[bool, typer.Option("--quiet", metavar="", help="No progress. Default: off.")]
 #: Texts that a run's model answers, and where they are.
 Source = Annotated[

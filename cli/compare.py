@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from dal_nlp.core.errors import UserError
+from dal_nlp_cli import completion
 from dal_nlp_cli.command import INTERRUPTED
 from dal_nlp_cli.flags import Flags, flag, takes_flags
 from dal_nlp_cli.terminal import complain, progress, say, table
@@ -24,7 +25,11 @@ class CompareFlags(Flags):
     """What was typed."""
 
     strategies: Annotated[
-        str, flag(_PANEL, "A,B,C", "Strategies that are compared; random always takes part.", "margin,badge")
+        str,
+        flag(
+            *(_PANEL, "A,B,C", "Strategies that are compared; random always takes part.", "margin,badge"),
+            complete=completion.strategies,
+        ),
     ] = "margin,badge"
     arms: Annotated[
         str | None,

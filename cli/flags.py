@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
+from dal_nlp_cli import completion
 from dal_nlp_cli.command import Debug, Trust
 
 if TYPE_CHECKING:
@@ -28,15 +29,19 @@ _OF_THE_COMMAND = (
 _OF_LLM = ("prompt", "url", "model", "parallel", "budget", "price_in", "price_out")
 
 
-def flag(panel: str, metavar: str, help: str, default: str, *names: str) -> Any:
-    """Describe one flag; what holds without it ends its help."""
+def flag(
+    panel: str, metavar: str, help: str, default: str, *names: str, complete: Callable[[str], list[str]] | None = None
+) -> Any:
+    """Describe one flag; what holds without it ends its help; ``complete`` is how a shell completes its value."""
     text = f"{help} Default: {default}."
-    return typer.Option(*names, metavar=metavar, help=text, show_default=False, rich_help_panel=panel)
+    return typer.Option(
+        *names, metavar=metavar, help=text, show_default=False, rich_help_panel=panel, autocompletion=complete
+    )
 
 
-def setting(panel: str, metavar: str, *names: str) -> Any:
-    """Describe a flag that is a setting."""
-    return typer.Option(*names, metavar=metavar, show_default=False, rich_help_panel=panel)
+def setting(panel: str, metavar: str, *names: str, complete: Callable[[str], list[str]] | None = None) -> Any:
+    """Describe a flag that is a setting, and how a shell completes its value."""
+    return typer.Option(*names, metavar=metavar, show_default=False, rich_help_panel=panel, autocompletion=complete)
 
 
 _DATA, _MODEL, _LABELS, _RUN = "Data", "Model and strategy", "Labels and budget", "The run"
@@ -50,7 +55,7 @@ F = TypeVar("F", bound="Flags")
 class Flags:
     """What was typed."""
 
-    task: Annotated[str | None, setting(_RUN, "NAME")] = None
+    task: Annotated[str | None, setting(_RUN, "NAME", complete=completion.tasks)] = None
     data: Annotated[str | None, setting(_DATA, "POOL")] = None
     test: Annotated[str | None, setting(_DATA, "TEST")] = None
     text_column: Annotated[str | None, setting(_DATA, "A[,B]")] = None
@@ -74,8 +79,8 @@ class Flags:
     strict: Annotated[bool | None, setting(_DATA, "", "--strict")] = None
     model: Annotated[str | None, setting(_MODEL, "NAME")] = None
     revision: Annotated[str | None, setting(_MODEL, "REV")] = None
-    strategy: Annotated[str | None, setting(_MODEL, "NAME")] = None
-    initial_strategy: Annotated[str | None, setting(_MODEL, "NAME")] = None
+    strategy: Annotated[str | None, setting(_MODEL, "NAME", complete=completion.strategies)] = None
+    initial_strategy: Annotated[str | None, setting(_MODEL, "NAME", complete=completion.strategies)] = None
     pseudo_labels: Annotated[str | None, setting(_MODEL, "NAME")] = None
     train: Annotated[str | None, setting(_MODEL, "MODE")] = None
     prior: Annotated[str | None, setting(_MODEL, "NAME")] = None
@@ -97,7 +102,7 @@ class Flags:
     )
     finish: Annotated[str | None, setting(_MODEL, "HOW")] = None
     cache: Annotated[str | None, setting(_RUN, "DIR")] = None
-    oracle: Annotated[str | None, setting(_PEOPLE, "NAME")] = None
+    oracle: Annotated[str | None, setting(_PEOPLE, "NAME", complete=completion.oracles)] = None
     annotators: Annotated[str | None, setting(_PEOPLE, "A,B,C")] = None
     overlap: Annotated[str | None, setting(_PEOPLE, "10%")] = None
     suggest: Annotated[bool | None, setting(_PEOPLE, "", "--suggest")] = None

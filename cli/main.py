@@ -25,6 +25,7 @@ from dal_nlp_cli.init import init
 from dal_nlp_cli.label import label
 from dal_nlp_cli.log import log
 from dal_nlp_cli.predict import predict
+from dal_nlp_cli.push import push
 from dal_nlp_cli.relabel import relabel
 from dal_nlp_cli.repair import repair
 from dal_nlp_cli.report import report
@@ -38,7 +39,6 @@ from dal_nlp_cli.terminal import LAUNCHED, complain
 app = typer.Typer(
     name="dal-nlp",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -46,7 +46,7 @@ app = typer.Typer(
 
 _WITH_SETTINGS = (run, compare, check)
 _WITH_MODELS = (init, status, report, repair, predict, autolabel, test, strategies)
-_WITH_PEOPLE = (label, annotate, relabel, log, agreement, suspects, export, ingest)
+_WITH_PEOPLE = (label, annotate, relabel, log, agreement, suspects, export, ingest, push)
 for command in _WITH_SETTINGS:
     app.command(cls=SettingsCommand)(command)
 for command in (*_WITH_MODELS, *_WITH_PEOPLE):

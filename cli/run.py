@@ -57,6 +57,8 @@ def _run(flags: Flags) -> int:
         say(note)
     for remark in result.remarks:
         say(remark)
+    if result.model_dir:
+        say(f"Model: {result.model_dir}; its README.md says how to load it, also without dal-nlp.")
     say(f"Report: {result.folder / 'report.html'}")
     # Of several processes the first one speaks for all: an exit code of another would end it before it has.
     return PENDING if result.pending and is_first() else 0

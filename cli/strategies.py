@@ -9,20 +9,39 @@ from typing import Annotated
 
 import typer
 
+from dal_nlp_cli import completion
 from dal_nlp_cli.command import Debug
 from dal_nlp_cli.terminal import say, table
 
 _SECTIONS = ("Reads", "Cost", "Tasks")
+#: Families of strategies, by words that stand in what one reads.
+FAMILIES = {
+    ("nothing",): "neither model nor text",
+    ("embedding", "log_probs"): "unsure and unlike each other",
+    ("embedding", "samples"): "unsure and unlike each other",
+    ("embedding", "loss"): "unsure and unlike each other",
+    ("embedding",): "unlike each other",
+    ("token_losses",): "unlike each other",
+    ("gradient",): "what would change the model",
+    ("draws",): "what draws of the model disagree about",
+    ("samples",): "what draws of the model disagree about",
+    (): "what the model is unsure of",
+}
 
 
 def strategies(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="One strategy, in full.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="One strategy, in full.", show_default=False, autocompletion=completion.strategies
+        ),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """List the strategies: what they do, read and cost, and for which tasks; or explain one."""
+    """List the strategies by families, and where to start; or explain one."""
+    from dal_nlp.core.config import merge
     from dal_nlp.core.plugins import built_in
+    from dal_nlp.session.config import layers_of
     from dal_nlp.strategies import ALIASES, STRATEGIES, make_strategy
     from dal_nlp.strategies.pseudo_labels import PSEUDO_LABELS
 
@@ -31,14 +50,29 @@ def strategies(
     if name is not None:
         explain(name, built_in(known[name]) if name in known else type(make_strategy(name, {})))
         return
-    table(("strategy", "what it does"), [(key, _cell(*summary(docstring(place)))) for key, place in known.items()])
-    say("`dal-nlp strategies NAME` tells all about one: formula, options, paper.")
+    usual = merge(*layers_of("classification", {}))["strategy"]
+    say(
+        f"Start here: {usual}, the default of --train head; margin for all else (one pass, every task). Compare with "
+        "random: `dal-nlp compare`."
+    )
+    found = {key: summary(docstring(place)) for key, place in known.items()}
+    width = max(map(len, found))
+    for title in dict.fromkeys(reversed(FAMILIES.values())):
+        say(f"\n{title[:1].upper()}{title[1:]}:")
+        table(("", ""), [(key.ljust(width), _row(*parts)) for key, parts in found.items() if family(parts[1]) == title])
+    say("`dal-nlp strategies NAME` tells all about one: formula, source, what it needs, options, an example.")
 
 
-def _cell(idea: str, *sections: str) -> str:
-    """Put a strategy into two lines, which five columns of a narrow screen would spread over ten."""
-    facts = [f"{name.lower()}: {text}" for name, text in zip(_SECTIONS, sections, strict=True)]
-    return f"{idea}\n{' · '.join(facts)}"
+def family(reads: str) -> str:
+    """Return the family of a strategy by what it reads: the first of ``FAMILIES`` whose words are all there."""
+    return next(title for words, title in FAMILIES.items() if all(word in reads for word in words))
+
+
+def _row(idea: str, reads: str, cost: str, tasks: str) -> str:
+    """Return a strategy's idea in words, without its formula, and its tasks where these are not all."""
+    words, colon, rest = idea.partition(": ")
+    said = words if len(words.split()) > 3 else f"{words}{colon}{rest}"
+    return said if tasks.startswith("all") else f"{said} [{tasks.split(':')[0]}]"
 
 
 def docstring(place: str) -> str:
@@ -67,12 +101,15 @@ def summary(text: str) -> list[str]:
 
 
 def explain(name: str, cls: type) -> None:
-    """Print the whole docstring of a strategy and its options."""
+    """Print the whole docstring of a strategy, what it needs, its options, and an example."""
     from dataclasses import fields, is_dataclass
 
     say(f"{name}\n\n{inspect.getdoc(cls) or 'It has no docstring.'}")
+    if needs := sorted(getattr(cls, "requires", ())):
+        say(f"\nNeeds: {', '.join(needs)}.")
     options: list[str] = (
         [f"    --set strategy_options.{f.name}={f.default}" for f in fields(cls)] if is_dataclass(cls) else []
     )
     if options:
         say("\n".join(["", "Options:", *options]))
+    say(f"\nExample:\n    dal-nlp run --task TASK --data FILE --strategy {name}")

@@ -13,6 +13,8 @@ from dal_nlp.core.errors import ConfigError, nearest
 RANDOM = "random"
 #: The learner that is no model of the package.
 WORDS = "tfidf"
+#: It in words, where it learns from the labels of another arm.
+BASELINE = "TF-IDF + logistic regression"
 
 _MODES = ("head", "full", "lora", WORDS)
 _OF_HEAD: dict[str, dict[str, Any]] = {

@@ -14,8 +14,6 @@ from dal_nlp.report.learning_curves import Curve, stack
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
 
-NAME = "TF-IDF + logistic regression"
-
 
 class BagOfWords:
     """Words and pairs of words, weighted by TF-IDF, under logistic regression; both as scikit-learn has them.

@@ -1,10 +1,11 @@
 """The mean learning curves of a comparison as a picture."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dal_nlp.report.learning_curves import Curve, mean_interval
-from dal_nlp.report.plots import INK, drawn, dress, plain
+from dal_nlp.report.plots import INK, Look, drawn, dress, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,19 +26,32 @@ _STYLES = ("-", "--", "-.", ":")
 _MARKERS = "os^Dvp*"
 
 
-def render(
-    curves: Sequence[tuple[str, Curve]], baseline: Curve | None, full: float | None, metric: str, kind: str
-) -> bytes:
-    """Draw mean curves, each with the band of its 95 % interval, a baseline and the score on all labels.
+@dataclass(frozen=True)
+class Picture:
+    """What the picture of a comparison shows.
 
-    Args:
+    Attributes:
         curves: By name; random first, in grey.
         baseline: TF-IDF on the labels of random, or None.
-        full: Or None where it is not known.
+        full: The score on all labels; None where it is not known.
         metric: What people call it.
-        kind: "svg" or "png".
+        only: Those of the curves that are drawn, in the colours that they have among all; None for all.
     """
-    return drawn(lambda: _draw(curves, baseline, full, metric), kind)
+
+    curves: Sequence[tuple[str, Curve]]
+    baseline: Curve | None
+    full: float | None
+    metric: str
+    only: Sequence[str] | None = None
+
+    def render(self, kind: str, look: Look | None = None) -> bytes:
+        """Draw mean curves, each with the band of its 95 % interval, a baseline and the score on all labels.
+
+        Args:
+            kind: One of ``plots.KINDS``.
+            look: For a paper; that of the report if left out.
+        """
+        return drawn(lambda: _draw(self), kind, look)
 
 
 def _span(curves: Sequence[Curve], full: float | None) -> tuple[float, float]:
@@ -47,28 +61,28 @@ def _span(curves: Sequence[Curve], full: float | None) -> tuple[float, float]:
     return min(scores) - room, max(scores) + room
 
 
-def _draw(curves: Sequence[tuple[str, Curve]], baseline: Curve | None, full: float | None, metric: str) -> "Figure":
+def _draw(of: Picture) -> "Figure":
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7.2, 4.8), layout="constrained")
     axes = figure.add_subplot()
     colours = [colour for name, colour in COLOURS.items() if name.startswith("arm-")]
-    for i, (name, curve) in enumerate(curves):
+    shown = {name: i for i, (name, _) in enumerate(of.curves) if of.only is None or name in of.only}
+    for name, i in shown.items():
+        curve = of.curves[i][1]
         mean, ends = mean_interval(curve)
         colour, style = colours[i % len(colours)], _STYLES[i // len(colours) % len(_STYLES)]
         marker = _MARKERS[i % len(_MARKERS)]
-        axes.plot(
-            curve.labels, mean, style, marker=marker, markersize=4.5, linewidth=2, color=colour, label=plain(name)
-        )
+        axes.plot(curve.labels, mean, style, marker=marker, color=colour, label=plain(name))
         if ends is not None:
             axes.fill_between(curve.labels, *ends, color=colour, alpha=0.13, linewidth=0)
-    if baseline is not None:
-        axes.plot(baseline.labels, baseline.mean, ":", linewidth=1.6, color=INK, label="TF-IDF, random labels")
-    if full is not None:
-        axes.axhline(full, linestyle=(0, (1, 3)), linewidth=1.4, color=INK, label="all labels")
-    axes.set_ylim(*_span([curve for _, curve in curves], full))
-    axes.set_ylabel(plain(metric), color=INK)
+    if of.baseline is not None:
+        axes.plot(of.baseline.labels, of.baseline.mean, ":", linewidth=1.6, color=INK, label="TF-IDF, random labels")
+    if of.full is not None:
+        axes.axhline(of.full, linestyle=(0, (1, 3)), linewidth=1.4, color=INK, label="all labels")
+    axes.set_ylim(*_span([of.curves[i][1] for i in shown.values()], of.full))
+    axes.set_ylabel(plain(of.metric), color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10], integer=True))
     dress(axes)
     figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, frameon=False, labelcolor=INK)

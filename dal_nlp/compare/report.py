@@ -19,10 +19,8 @@ def write_comparison(of: Comparison) -> None:
     """Write summary.csv, comparisons.csv, curves.csv, curves.svg, curves.png and report.html."""
     write_tables(of)
     curves = [(arm.name, arm.curve) for arm in of.arms if arm.curve is not None]
-    drawn = {
-        kind: picture.render(curves, of.baseline.get("random"), of.full, spoken(of.metric), kind)
-        for kind in ("svg", "png")
-    }
+    drawing = picture.Picture(curves, of.baseline.get("random"), of.full, spoken(of.metric))
+    drawn = {kind: drawing.render(kind) for kind in ("svg", "png")}
     for kind, content in drawn.items():
         replace_file(of.folder / f"curves.{kind}", content)
     values = {**contents(of), "curve": inline(drawn["svg"], picture.COLOURS)}

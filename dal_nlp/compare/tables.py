@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dal_nlp.compare.baseline import NAME
+from dal_nlp.compare.arm_names import BASELINE
 from dal_nlp.compare.comparison import Comparison
 from dal_nlp.compare.results import ArmResult
 from dal_nlp.core.files import replace_file
@@ -78,13 +78,13 @@ def _milestone(of: Any) -> list[Any]:
 
 
 def _curves(of: Comparison) -> tuple[list[str], list[list[Any]]]:
-    """Return one row for each arm and number of labels: the mean score, its 95 % interval, and every seed's."""
+    """Return one row for each arm and number of labels: the mean score, its 95 % interval, every seed's, the metric."""
     named = [(arm.name, arm.curve) for arm in of.arms if arm.curve is not None]
-    named += [(f"{NAME} on the labels of {name}", curve) for name, curve in of.baseline.items()]
+    named += [(f"{BASELINE} on the labels of {name}", curve) for name, curve in of.baseline.items()]
     rows: list[list[Any]] = []
     for name, curve in named:
-        rows += _points(name, curve)
-    return ["arm", "labels", "mean", "low", "high", "scores"], rows
+        rows += [[*point, of.metric] for point in _points(name, curve)]
+    return ["arm", "labels", "mean", "low", "high", "scores", "metric"], rows
 
 
 def _points(name: str, curve: Curve) -> Iterable[list[Any]]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -94,7 +94,8 @@ def whole(layer: FittedLayer, source: str, task: Task, settings: Settings) -> nn
     head, window = layer.linear(len(task.outputs)), window_of(settings, task.tokenizer)
     of_words = Capability.WORD_OUTPUT in task.capabilities
     kind = WordHeadModel if of_words else HeadModel
-    model = kind.of(load_model("AutoModel", source), head, task.outputs, layer.depths, window, layer.settings)
+    cut = None if window is None else asdict(window)
+    model = kind.of(load_model("AutoModel", source), head, task.outputs, layer.depths, cut, layer.settings)
     return (fed_words if of_words else fed)(model, task, source, longest_input(settings, task.tokenizer))
 
 

@@ -25,7 +25,7 @@ class HeadConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
             base: The encoder's configuration, with its ``model_type``.
             width: Numbers of its hidden states.
             depths: Of the layers whose states are read, in per cent of the encoder.
-            window: How long texts are cut, as ``text_windows.Window``; None where they are not.
+            window: How long texts are cut, the fields of ``text_windows.Window``; None where they are not.
             settings: Those that every configuration of transformers has, ``id2label`` among them.
         """
         self.base, self.width, self.depths = base or {}, width, list(depths)

@@ -1,7 +1,11 @@
-"""Classifiers of an encoder that stays as it is, some layers' states of texts or of tokens, and one linear layer."""
+"""Classifiers of an encoder that stays as it is, some layers' states of texts or of tokens, and one linear layer.
+
+No family of transformers has a classifier of this form. So transformers copies this file and that of the configuration
+beside a saved model, which then loads where this package is not installed (``trust_remote_code=True``). For that, both
+files import nothing of the package but each other, and relatively.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Self
 
 import torch
@@ -15,8 +19,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import SequenceClassifierOutput, TokenClassifierOutput
 
-from dal_nlp.data.text_windows import Window
-from dal_nlp.learners.head_config import HeadConfig
+from .head_config import HeadConfig
 
 
 class EncoderWithHead(PreTrainedModel):  # type: ignore[no-untyped-call]
@@ -42,7 +45,7 @@ class EncoderWithHead(PreTrainedModel):  # type: ignore[no-untyped-call]
         head: nn.Linear,
         labels: list[str],
         depths: Sequence[int] = (100,),
-        window: Window | None = None,
+        window: Mapping[str, Any] | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> Self:
         """Put a pretrained encoder and a trained layer together; ``depths`` and ``window`` as in ``HeadConfig``.
@@ -52,10 +55,9 @@ class EncoderWithHead(PreTrainedModel):  # type: ignore[no-untyped-call]
         inner: Any = base.config
         id2label = dict(enumerate(labels))
         label2id = {label: i for i, label in id2label.items()}
-        cut = None if window is None else asdict(window)
         width = head.in_features // len(depths)
         values = {name: value for name, value in inner.to_dict().items() if name != "_name_or_path"}  # of this machine
-        config = HeadConfig(values, width, depths, cut, id2label=id2label, label2id=label2id)
+        config = HeadConfig(values, width, depths, window, id2label=id2label, label2id=label2id)
         config.update(dict(settings or {}))
         model = cls(config)
         model.base.load_state_dict(base.state_dict())
@@ -143,5 +145,8 @@ class WordHeadModel(EncoderWithHead):  # type: ignore[no-untyped-call]
         return TokenClassifierOutput(loss=loss, logits=logits, hidden_states=layers if output_hidden_states else None)
 
 
+HeadConfig.register_for_auto_class()  # type: ignore[no-untyped-call]
+HeadModel.register_for_auto_class("AutoModelForSequenceClassification")  # type: ignore[no-untyped-call]
+WordHeadModel.register_for_auto_class("AutoModelForTokenClassification")  # type: ignore[no-untyped-call]
 AutoModelForSequenceClassification.register(HeadConfig, HeadModel, exist_ok=True)
 AutoModelForTokenClassification.register(HeadConfig, WordHeadModel, exist_ok=True)

@@ -8,10 +8,12 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.files import replace_file
 from dal_nlp.core.targets import readable
+from dal_nlp.ledger.events import MetricsEvent
 from dal_nlp.ledger.state import State
 from dal_nlp.readers.spreadsheets import inert_rows
 from dal_nlp.report.html import inline, render
@@ -30,13 +32,18 @@ from dal_nlp.report.summary import (
     trained_otherwise,
 )
 
+if TYPE_CHECKING:
+    from dal_nlp.report.plots import Line, Look
+
 __all__ = [
+    "curve_lines",
     "finished_line",
     "headline",
     "round_line",
     "rounds_table",
     "trained_otherwise",
     "write_all",
+    "write_figure",
     "write_metrics",
     "write_queries",
     "write_report",
@@ -100,19 +107,48 @@ def _write_curve(folder: Path, state: State) -> str:
     """Write the two pictures and return the svg for the page, whose colours follow the page's."""
     from dal_nlp.report import plots as curve
 
-    labels = [event.labels for event in state.metrics]
-    lines = [
-        curve.Line(
-            spoken(name),
-            [event.values[name] for event in state.metrics],
-            [_pair(event.intervals[name]) if name in event.intervals else None for event in state.metrics],
-        )
-        for name in dict.fromkeys([*metric_names(state)[:2], *state.metrics[0].added])
-    ]
+    labels, lines = curve_lines(state.metrics)
     svg = curve.render(labels, lines, "svg")
     replace_file(folder / "curve.svg", svg)
     replace_file(folder / "curve.png", curve.render(labels, lines, "png"))
     return inline(svg, curve.COLOURS)
+
+
+def write_figure(path: Path, state: State, look: "Look", metric: str | None = None) -> None:
+    """Write the learning curve of a run for a paper; the file's ending says of which kind.
+
+    Args:
+        path: Of the file: svg, png or pdf.
+        state: Of the run.
+        look: Its width and font.
+        metric: The one that is drawn; that of the report if left out.
+
+    Raises:
+        UserError: Another ending, no finished round, or no such metric or font.
+    """
+    from dal_nlp.report import plots as curve
+
+    if not state.metrics:
+        raise UserError("No round is finished, so there is no curve to draw.")
+    replace_file(path, curve.render(*curve_lines(state.metrics, metric), curve.kind_of(path), look))
+
+
+def curve_lines(events: Sequence[MetricsEvent], metric: str | None = None) -> "tuple[list[int], list[Line]]":
+    """Return the numbers of labels of finished rounds, and the lines of one metric, or of those that reports draw."""
+    from dal_nlp.report import plots as curve
+
+    names = list(events[0].values)
+    if metric is not None and metric not in names:
+        raise unknown("metric", metric, names)
+    shown = [metric] if metric else list(dict.fromkeys([*names[:2], *events[0].added]))
+    return [event.labels for event in events], [
+        curve.Line(
+            spoken(name),
+            [event.values[name] for event in events],
+            [_pair(event.intervals[name]) if name in event.intervals else None for event in events],
+        )
+        for name in shown
+    ]
 
 
 def _pair(values: Sequence[float]) -> tuple[float, float]:

@@ -1,10 +1,14 @@
 """The learning curve as a picture: the same numbers give the same bytes."""
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from dal_nlp.core.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,6 +17,48 @@ if TYPE_CHECKING:
 INK, FIRST, SECOND, GRID = "#30363d", "#1f5fae", "#b35414", "#c9ced6"
 FURTHER = ("#6f42c1", "#1a7f64")
 COLOURS = {"ink": INK, "first": FIRST, "second": SECOND, "grid": GRID}  # by the name of their CSS variable
+
+
+#: Points of the text of a picture that is ``NATURAL`` inches wide; a narrower one has smaller letters, to a limit.
+LETTERS, NATURAL, SMALLEST = 12.5, 5.4, 7.0
+_STROKES = {"lines.markersize": 5.0, "lines.linewidth": 2.0}
+#: What matplotlib would write into a file that is another one each time.
+_NOT_REPEATABLE = {
+    "svg": ("Date", "Creator", "Format", "Type"),
+    "png": ("Software",),
+    "pdf": ("CreationDate", "Creator", "Producer"),
+}
+#: Kinds of files that a picture can be.
+KINDS = ("svg", "png", "pdf")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a picture for a paper looks; its text stays text.
+
+    Attributes:
+        width: In inches; None for that of the report.
+        font: Its name; None for matplotlib's own.
+    """
+
+    width: float | None = None
+    font: str | None = None
+
+    def settings(self) -> dict[str, object]:
+        """Return matplotlib's settings; raises ``UserError`` for a font that is not there."""
+        from matplotlib.font_manager import findfont
+
+        size = LETTERS if self.width is None else max(SMALLEST, LETTERS * min(1.0, self.width / NATURAL))
+        thin = size / LETTERS
+        found: dict[str, object] = {"svg.fonttype": "none", "pdf.fonttype": 42, "font.size": size}
+        found |= {"lines.markersize": 5 * thin, "lines.linewidth": 2 * thin}
+        if self.font is not None:
+            try:
+                findfont(self.font, fallback_to_default=False)
+            except ValueError:
+                raise UserError(f"matplotlib finds no font {self.font!r}: install it, or leave --font out.") from None
+            found["font.family"] = self.font
+        return found
 
 
 @dataclass(frozen=True)
@@ -24,26 +70,56 @@ class Line:
     intervals: list[tuple[float, float] | None]
 
 
-def render(labels: Sequence[int], lines: Sequence[Line], kind: str) -> bytes:
+def kind_of(path: Path) -> str:
+    """Return the kind of picture that a file's ending names; raises ``UserError``."""
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in KINDS:
+        raise unknown("kind of picture", kind or path.name, KINDS)
+    return kind
+
+
+def inches(text: str) -> float:
+    """Return the inches of "3.3in", "84mm", "8.4cm", "240pt" or a plain number; raises ``UserError``."""
+    units = {"in": 1.0, "": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4, "pt": 1 / 72.27}
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*", text)
+    if found is None or found[2] not in units or not 1 <= float(found[1]) * units[found[2]] <= 40:
+        raise UserError(f"--width wants 1 to 40 inches, such as 3.3in, 84mm, 8.4cm or 240pt, and got {text!r}.")
+    return float(found[1]) * units[found[2]]
+
+
+def render(labels: Sequence[int], lines: Sequence[Line], kind: str, look: Look | None = None) -> bytes:
     """Draw lines over the number of labels; the first comes with the band of its intervals.
 
     Args:
         labels: (R,) the number of training labels in each round.
         lines: Each with R values.
-        kind: "svg" or "png".
+        kind: One of ``KINDS``.
+        look: For a paper; that of the report if left out.
     """
-    return drawn(lambda: _draw(labels, lines), kind)
+    return drawn(lambda: _draw(labels, lines), kind, look)
 
 
-def drawn(draw: "Callable[[], Figure]", kind: str) -> bytes:
-    """Return a figure as "svg" or "png", whatever the user's own settings of matplotlib are."""
+def figure_of(labels: Sequence[int], lines: Sequence[Line]) -> "Figure":
+    """Return the same picture as a figure of matplotlib, to be changed and saved."""
+    import matplotlib.style
+
+    with matplotlib.style.context(["default", {"font.size": LETTERS, **_STROKES}]):
+        return _draw(labels, lines)
+
+
+def drawn(draw: "Callable[[], Figure]", kind: str, look: Look | None = None) -> bytes:
+    """Return a figure as a file of one of ``KINDS``, whatever the user's own settings of matplotlib are."""
     import matplotlib.style
 
     buffer = io.BytesIO()
     # A user's own matplotlibrc must not change the report; the salt makes the ids inside an svg repeatable.
-    with matplotlib.style.context(["default", {"svg.hashsalt": "dal-nlp", "font.size": 12.5}]):
+    settings = {"font.size": LETTERS, **_STROKES} if look is None else look.settings()
+    with matplotlib.style.context(["default", {"svg.hashsalt": "dal-nlp", **settings}]):
         figure = draw()
-        names = ("Date", "Creator", "Format", "Type") if kind == "svg" else ("Software",)
+        if look is not None and look.width is not None:
+            width, height = figure.get_size_inches()
+            figure.set_size_inches(look.width, look.width * height / width)
+        names = _NOT_REPEATABLE[kind]
         figure.savefig(buffer, format=kind, dpi=160, transparent=kind == "svg", metadata=dict.fromkeys(names))
     return buffer.getvalue()
 
@@ -58,7 +134,7 @@ def _draw(labels: Sequence[int], lines: Sequence[Line]) -> "Figure":
         lines, cycle((FIRST, SECOND, *FURTHER)), cycle(("-", "--", "-.", ":")), cycle("osD^"), strict=False
     ):
         name = plain(line.name)
-        axes.plot(labels, line.values, style, marker=marker, markersize=5, linewidth=2, color=colour, label=name)
+        axes.plot(labels, line.values, style, marker=marker, color=colour, label=name)
     _band(axes, labels, lines[0])
     if len(labels) > 1:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))

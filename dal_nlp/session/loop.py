@@ -33,6 +33,7 @@ from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.measuring.design import draw
 from dal_nlp.models.trainer import Fit
 from dal_nlp.report import files as report
+from dal_nlp.report.model_card import write_card
 from dal_nlp.report.tracking import Tracking, settings
 from dal_nlp.session import stopping
 from dal_nlp.session.choosing import RoundChoice
@@ -149,6 +150,8 @@ class Session:
                 self._finish(self._state.round - 1)
             if stop and self._state.stopped is None:
                 self._ledger.append(StoppedEvent(why=stop.why, read_test=stop.read_test))
+            if stop and is_main():
+                write_card(folder / "model", self._state)
             self._report()
             return self._result(folder, pending)
 

@@ -15,7 +15,7 @@ class Result:
         folder: The run folder.
         curve: One ``metrics`` event a round: round, labels, values, intervals, seconds.
         labels: Every bought label by id, the audit sample included.
-        model_dir: The last model, loadable with ``from_pretrained``; None while answers are pending in round 0.
+        model_dir: The last model, and a card that says how to load it; None while answers are pending.
         stopped: Why the run ended, or None where answers are pending.
         pending: Ids that still want an answer.
         finished: The numbers of the model in ``model_dir`` where ``finish`` trained it; see the ``finished`` event.

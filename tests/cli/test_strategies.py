@@ -7,7 +7,7 @@ import pytest
 from dal_nlp.strategies import ALIASES, STRATEGIES
 from dal_nlp.strategies.base import Strategy
 from dal_nlp.strategies.pseudo_labels import PSEUDO_LABELS
-from dal_nlp_cli.strategies import docstring, explain, summary
+from dal_nlp_cli.strategies import FAMILIES, docstring, explain, family, summary
 from tests.cli.conftest import invoke
 
 
@@ -46,12 +46,36 @@ def test_every_strategy_says_what_it_reads_and_costs(place: str) -> None:
 
 
 def test_the_table_holds_every_strategy() -> None:
-    names = [line.split(" ")[0] for line in invoke("strategies").stdout.splitlines()[3:-2]]
-    assert [name for name in names if name] == [*STRATEGIES, *ALIASES]
+    names = [line.split(" ")[0] for line in invoke("strategies").stdout.splitlines()]
+    assert all(names.count(name) == 1 for name in (*STRATEGIES, *ALIASES))
+
+
+def test_the_table_is_short_has_families_and_says_where_to_start() -> None:
+    lines = invoke("strategies").stdout.splitlines()
+    assert lines[0].startswith("Start here: weighted_kmeans, the default of --train head; margin")
+    assert all(any(line.lower() == f"{title}:" for line in lines) for title in FAMILIES.values())
+    assert len(lines) < 2.5 * len(STRATEGIES)  # on 80 columns
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("margin", "what the model is unsure of"),
+        ("bald", "what draws of the model disagree about"),
+        ("coreset", "unlike each other"),
+        ("weighted_kmeans", "unsure and unlike each other"),
+        ("badge", "what would change the model"),
+        ("random", "neither model nor text"),
+    ],
+)
+def test_what_a_strategy_reads_gives_its_family(name: str, title: str) -> None:
+    assert family(summary(docstring(STRATEGIES[name]))[1]) == title
 
 
 def test_one_strategy_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     assert str(docstring(STRATEGIES["margin"])) in invoke("strategies", "margin").stdout
+    shown = invoke("strategies", "batchbald").stdout
+    assert "Needs: " in shown and "dal-nlp run --task TASK --data FILE --strategy batchbald" in shown
     explain("mine", Example)
     shown = capsys.readouterr().out
     assert "More of it." in shown and "--set strategy_options.beta=0.5" in shown

@@ -17,12 +17,15 @@ from dal_nlp.compare.arms import Arm, gather
 from dal_nlp.compare.baseline import BagOfWords
 from dal_nlp.compare.comparison import Comparison, _comparable, run_comparison
 from dal_nlp.compare.jobs import Job, make_jobs, run_all
+from dal_nlp.compare.plots import COLOURS
 from dal_nlp.compare.report import write_comparison
+from dal_nlp.compare.stored import latex, markdown, read_picture, read_table
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Silent
 from dal_nlp.ledger.events import Event, MetricsEvent
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.report.learning_curves import Curve
+from dal_nlp.report.plots import Look
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.config import gather as values_of
 from dal_nlp.session.loop import Session
@@ -349,3 +352,25 @@ def test_a_full_score_is_a_share_or_a_word(score: str) -> None:
     done = CliRunner().invoke(app, ["compare", "--task", "sentiment", "--full-score", score])
     assert done.exit_code == 2
     assert "--full-score wants a number from 0 to 1" in " ".join(done.stderr.split())
+
+
+def test_a_figure_and_tables_for_a_paper_are_made_of_a_comparison(found: Comparison, folder: Path) -> None:
+    picture = read_picture(folder)
+    assert [name for name, _ in picture.curves] == ["random", "margin", "ceal"] and picture.metric == "accuracy"
+    assert picture.full == pytest.approx(found.full) and picture.baseline is not None
+    for (_, curve), arm in zip(picture.curves, found.arms, strict=True):
+        assert arm.curve is not None and np.array_equal(curve.scores, arm.curve.scores)
+    assert picture.render("svg") == (folder / "curves.svg").read_bytes()
+    paper = Look(3.3)
+    whole, part = (read_picture(folder, only).render("svg", paper).decode() for only in (None, ["margin"]))
+    assert ">margin</text>" in whole and ">ceal</text>" in whole
+    assert ">margin</text>" in part and ">ceal</text>" not in part
+    assert COLOURS["arm-1"] in part  # the colour that it has among all
+    assert picture.render("pdf", paper).startswith(b"%PDF") and b"/Type3" not in picture.render("pdf", paper)
+    with pytest.raises(UserError, match="There is no arm 'margn'"):
+        read_picture(folder, ["margn"])
+    header, rows = read_table(folder, ["margin"])
+    assert header[:2] == ["strategy", "seeds"] and [row[:2] for row in rows] == [["margin", "2"]]
+    lines = markdown(header, rows).splitlines()
+    assert lines[0].startswith("| strategy | seeds |") and lines[2].startswith("| margin | 2 |")
+    assert latex(["a_b"], [["95 %"]]).splitlines()[2:5] == ["a\\_b \\\\", "\\midrule", "95 \\% \\\\"]

@@ -1,5 +1,6 @@
 """Long texts in windows: how they are cut, and that all who read them agree on their logits."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +76,9 @@ def test_cached_features_the_pool_and_the_saved_model_agree_on_a_long_text(model
     base.load_state_dict(of.load(model_folder).bert.state_dict())
     config = RunConfig(task="sentiment", data="x", training={"mode": "head"}, max_length="auto")
     window = window_of(config, of.tokenizer)
+    assert window is not None
     head = torch.nn.Linear(16, 2)
-    model = HeadModel.of(base, head, of.labels, window=window)
+    model = HeadModel.of(base, head, of.labels, window=asdict(window))
     with torch.inference_mode():
         from_features = head(torch.from_numpy(features.rows(np.arange(2))[:, -1])).log_softmax(-1).numpy()
         plain = model(**of.tokenizer([LONG], return_tensors="pt")).logits.log_softmax(-1).numpy()

@@ -411,7 +411,7 @@ def test_from_so_many_labels_on_layers_are_chosen_by_cross_validation(
 def test_where_no_model_is_wanted_the_layer_stays_alone(files: Path) -> None:
     result = run(files, whole=False)
     names = {path.name for path in (result.folder / "model").iterdir()}
-    assert names == {HEAD, "fit.json"}
+    assert names == {HEAD, "fit.json", "README.md"}
     rows = list(predict(result.folder, str(files / "test.jsonl")))
     assert len(rows) == 20 and all(row.answer is not None for row in rows)
     again = run(files, whole=False, rounds=3)  # it goes on from the layer

@@ -1,0 +1,1 @@
+"""What leaves the machine: a run's model and its labeled data, for others."""
