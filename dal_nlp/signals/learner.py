@@ -79,6 +79,10 @@ class WitnessLearner(HeadLearner):
         """Return the student of a round, or, where witnesses are kept, the layer that hears them."""
         return self.choosing(round) if self._config.keep_witness else super().after(round)
 
+    def text_model(self, round: int) -> nn.Module:
+        """Return the student of a round, whether or not witnesses are kept."""
+        return super().after(round)
+
     def choosing(self, round: int) -> nn.Module:
         """Return the layer that hears the witnesses."""
         if self._choosing is None or self._choosing[0] != round:

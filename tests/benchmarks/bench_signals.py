@@ -38,6 +38,7 @@ TREC = {"ABBR": "abbreviation", "DESC": "description", "ENTY": "entity", "HUM": 
 #: What is asked of a set, and the words of its labels.
 ASKED: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "trec6": ("Question: {text}\nWhat is the type of the answer: {labels}?", {**TREC, "NUM": "number"}),
+    "ag_news": ("News: {text}\nWhat is the topic of this news: {labels}?", {"Sci/Tech": "technology"}),
 }
 REVIEW = "Review: {text}\nIs this review {labels}?"
 

@@ -139,6 +139,21 @@ def test_a_killed_run_asks_on_where_it_was(files: Path, monkeypatch: pytest.Monk
     assert len(asked) == len(set(asked)) == len({row["text"] for row in tiny.sentences(80)})
 
 
+def test_disagreement_is_that_of_machine_and_student_whether_or_not_the_machine_is_kept(files: Path) -> None:
+    asked = []
+    for kept in (False, True):
+        given = {"initial": 20, "rounds": 1, "query_size": 4, "keep_witness": kept, "out": str(files / f"kept-{kept}")}
+        assert run(files, "right.jsonl", strategy="disagreement", **given).curve[-1]["labels"] == 24
+        asked.append(read_state(files / f"kept-{kept}").queries[1])
+    assert asked[0].ids == asked[1].ids and asked[0].scores == pytest.approx(asked[1].scores)
+    assert asked[0].scores == sorted(asked[0].scores, reverse=True) and 0 < asked[0].scores[-1] < np.log(2)
+
+
+def test_disagreement_needs_a_machine(files: Path) -> None:
+    with pytest.raises(UserError, match="which only runs with --signal have"):
+        run(files, strategy="disagreement")
+
+
 def test_the_model_that_is_left_needs_no_machine(files: Path) -> None:
     run(files, "right.jsonl")
     from transformers import AutoModelForSequenceClassification
