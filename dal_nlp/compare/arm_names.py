@@ -1,12 +1,14 @@
 """Names of arms: a strategy, and after an @ what learns from the labels that it buys.
 
 ``margin`` is a strategy with the learner of the configuration, ``margin@head`` one with ``--train head``,
-``random@head:last+noprior`` random labels with a head that reads the last layer and starts from nothing, and
+``random@head:last+noprior`` random labels with a head that reads the last layer and starts from nothing,
+``random@head:nosignals`` one that hears no machine, ``random@head:kept`` one that hears machines at prediction too, and
 ``random@tfidf`` the same labels with TF-IDF and logistic regression.
 """
 
 from typing import Any
 
+from dal_nlp.core.config import merge
 from dal_nlp.core.errors import ConfigError, nearest
 
 #: Takes part in every comparison.
@@ -18,10 +20,12 @@ BASELINE = "TF-IDF + logistic regression"
 
 _MODES = ("head", "full", "lora", WORDS)
 _OF_HEAD: dict[str, dict[str, Any]] = {
-    "last": {"layers": [100]},
-    "top-half": {"layers": [50, 75, 100]},
-    "noprior": {"prior": "none"},
-    "novalidation": {"validate_from": 0},
+    "last": {"head": {"layers": [100]}},
+    "top-half": {"head": {"layers": [50, 75, 100]}},
+    "noprior": {"head": {"prior": "none"}},
+    "novalidation": {"head": {"validate_from": 0}},
+    "nosignals": {"signals": []},
+    "kept": {"keep_witness": True},
 }
 
 
@@ -49,7 +53,7 @@ def settings_of(arm: str) -> dict[str, Any]:
     for option in filter(None, rest.split("+")):
         if mode != "head" or option not in _OF_HEAD:
             raise ConfigError(f"The learner {learner!r} of an arm is not known: @head takes {', '.join(_OF_HEAD)}.")
-        found["head"] = {**found.get("head", {}), **_OF_HEAD[option]}
+        found = merge(found, _OF_HEAD[option])
     return found
 
 

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 class Capability(StrEnum):
     """A property of a task, a run or its model that a strategy or a policy may require; the value is its name in words.
 
-    The last two are no task's: a head that learns to predict losses in every fit, and a pretrained checkpoint with a
-    masked-LM head.
+    The last three are no task's: a head that learns to predict losses in every fit, a pretrained checkpoint with a
+    masked-LM head, and machines whose answers the model hears beside the text.
     """
 
     SHARED_OUTCOMES = "shared outcomes"  # outcome i means the same in every example
@@ -50,6 +50,7 @@ class Capability(StrEnum):
     GENERATED_TEXTS = "generated texts"  # the model writes its answers
     PREDICTED_LOSS = "predicted loss"
     MASKED_LM = "masked language model"
+    WITNESSES = "machine-made answers"
 
 
 Example = Mapping[str, Any]  # one row of an encoded dataset: "id", "target", the task's fields and features

@@ -138,6 +138,10 @@ class Learner(ABC):
         """Return the model that chooses after a round, which may know more than the one that the run leaves."""
         return self.after(round)
 
+    def text_model(self, round: int) -> nn.Module:
+        """Return the model of a round that reads texts and nothing that machines say of them."""
+        return self.after(round)
+
     @abstractmethod
     def fit(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
         """Train the model of a round; ``attempt`` gives another seed."""
@@ -319,6 +323,9 @@ class _Companions(Companions):
 
     def loss_head(self) -> nn.Module:
         return self._learner.loss_head(self._round)
+
+    def text_model(self) -> nn.Module:
+        return self._learner.text_model(self._round)
 
     def token_losses(self, batch: Batch, tokenizer: Any) -> TokenLosses:
         return self._learner.token_losses(batch)

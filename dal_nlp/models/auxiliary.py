@@ -37,6 +37,10 @@ class Companions:
         """Return what predicts losses, (B,), from ``Forward.hidden``; raises ``Unsupported`` where nothing does."""
         raise Unsupported("Nothing has been trained to predict losses here: choose another strategy.")
 
+    def text_model(self) -> nn.Module:
+        """Return the model that reads the text alone, of a model that hears machines too; raises ``Unsupported``."""
+        raise Unsupported("No machine is heard here beside the text: choose another strategy.")
+
     def masked_lm(self) -> nn.Module:
         """Return the pretrained masked language model, in evaluation mode; raises ``Unsupported`` without one."""
         raise Unsupported("There is no masked language model here: choose another strategy.")

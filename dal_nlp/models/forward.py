@@ -17,7 +17,8 @@ from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.errors import Unsupported
 from dal_nlp.core.task import Batch, Example, Task
 from dal_nlp.models.auxiliary import Companions, TokenLosses
-from dal_nlp.models.hooks import Applied, Tap
+from dal_nlp.models.hooks import Tap
+from dal_nlp.models.passes import Pass
 from dal_nlp.models.pooled_states import States, spread_states
 from dal_nlp.models.sketch import SIZE, tensor_sketch
 from dal_nlp.models.vectors import Outer
@@ -59,33 +60,6 @@ class Draws(Protocol):
 
     def thinned(self, model: nn.Module, head: nn.Module, k: int) -> AbstractContextManager[None]:
         """Have the model be that of draw k for a block, whoever calls it; it is left in evaluation mode."""
-
-
-@dataclass(frozen=True)
-class _Pass:
-    """What one pass over R rows leaves behind, a part for each call."""
-
-    applied: list[Applied]
-    states: list[States]  # empty where nothing has asked for them
-
-    @cached_property
-    def raw(self) -> Tensor:
-        """What the model gave, (R, ..., A) in fp32."""
-        return torch.cat([part.raw for part in self.applied])
-
-    @cached_property
-    def inputs(self) -> Tensor | None:
-        """What went into the output layer, (R, ..., H); None where it alone does not tell what the model gave."""
-        found = [part.inputs for part in self.applied if part.inputs is not None]
-        return torch.cat(found) if len(found) == len(self.applied) else None
-
-    @cached_property
-    def offset(self) -> Tensor | None:
-        """What was added behind the output layer, (R, ..., A); None for nothing."""
-        if all(part.offset is None for part in self.applied):
-            return None
-        zero = torch.zeros((), device=self.raw.device)
-        return torch.cat([(zero if part.offset is None else part.offset).expand_as(part.raw) for part in self.applied])
 
 
 class Forward:
@@ -153,7 +127,7 @@ class Forward:
         return torch.cat([self._task.logits(self._model(**inputs)) for inputs in self._slices(batch)])
 
     @cached_property
-    def _pass(self) -> _Pass:
+    def _pass(self) -> Pass:
         """The one deterministic pass over all rows, as ordinary tensors, which autograd accepts."""
         applied, states, name = [], [], type(self._model).__name__
         batch = self.batch
@@ -165,7 +139,7 @@ class Forward:
                     applied.append(tap.read(self._task.logits(result), name))
                 if self._with_states:
                     states.append(States.of(result, inputs, name))
-        return _Pass(applied, states)
+        return Pass(applied, states)
 
     @cached_property
     def categoricals(self) -> Categoricals:
@@ -229,6 +203,16 @@ class Forward:
         with torch.inference_mode():
             predicted: Tensor = self._companions.loss_head()(self.hidden)
         return predicted
+
+    @cached_property
+    def two_views(self) -> tuple[Tensor, Tensor]:
+        """Log-probabilities (B, C) by the model that reads the text alone, and by what machines add to the logits."""
+        self.touched.add("two_views")
+        alone, said = self._companions.text_model(), self._pass.offset
+        with torch.inference_mode():
+            raw = torch.cat([self._task.logits(alone(**inputs)) for inputs in self._slices(self.batch)]).float()
+            added = torch.zeros_like(raw) if said is None else said
+            return raw.log_softmax(-1), added.log_softmax(-1)
 
     @cached_property
     def token_losses(self) -> TokenLosses:

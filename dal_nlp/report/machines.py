@@ -1,33 +1,51 @@
 """How good machines were: their answers against those that people gave to the audit sample, which never saw them."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from scipy.stats import binomtest
 
-from dal_nlp.core.targets import Target
 from dal_nlp.core.text import counted
 from dal_nlp.ledger.state import State
 
 
 def machine_rows(state: State) -> list[dict[str, Any]]:
-    """Return a row for each signal: {"name", "said" (in sentences), "by_label" [(label, right, answered)]}."""
+    """Return a row for each signal: {"name", "said" (in sentences), "by_label" [(label, right, answered)], "table"}."""
     rows = []
     for (name, place), answers in state.signals.items():
         if place != "pool":
             continue
         by_id = {answer["id"]: answer["log_probs"] for answer in answers.values()}
         judged = [(state.answers[id], by_id[id]) for id in state.audit or [] if id in state.answers and id in by_id]
-        right = [(target, answered(scores, state.labels) == target) for target, scores in judged]
+        pairs = [(str(target), answered(scores, state.labels)) for target, scores in judged]
+        right = [(target, said == target) for target, said in pairs]
         sentences = [_answered_line(name, list(by_id.values())), _accuracy_line(right), _weight_line(state, name)]
         money = sum(answer.get("cost", 0.0) for answer in answers.values())
         sentences += [f"It cost {money:.2f}."] if money else []
-        rows.append({"name": name, "said": " ".join(filter(None, sentences)), "by_label": _by_label(right)})
+        said, table = " ".join(filter(None, sentences)), confusion(pairs, state.labels)
+        rows.append({"name": name, "said": said, "by_label": _by_label(right), "table": table})
     return rows
 
 
-def answered(scores: list[float] | None, labels: list[str]) -> Target | None:
+def answered(scores: list[float] | None, labels: list[str]) -> str | None:
     """Return the label that log-probabilities (C,) give, None for no answer."""
-    return None if scores is None else labels[max(range(len(scores)), key=scores.__getitem__)]
+    return None if scores is None else str(labels[max(range(len(scores)), key=scores.__getitem__)])
+
+
+def confusion(pairs: Sequence[tuple[str, str | None]], labels: Sequence[str]) -> dict[str, Any]:
+    """Return how often a machine gave each label to texts of each label: {"said" [label], "rows" [(label, [count])]}.
+
+    Args:
+        pairs: (the label that people gave, what the machine gave, None for no answer) of each text.
+        labels: Of the run; those that neither gave are left out, and the last row is the sum of the others.
+    """
+    counts = Counter(pairs)
+    named = [label for label in map(str, labels) if any(label in pair for pair in counts)]
+    said: list[str | None] = [*named, *([None] if any(given is None for _, given in counts) else [])]
+    rows = [(label, [counts[label, given] for given in said]) for label in named]
+    total = ("all", [sum(column) for column in zip(*(row for _, row in rows), strict=True)])
+    return {"said": ["no answer" if one is None else one for one in said], "rows": [*rows, total] if rows else []}
 
 
 def _answered_line(name: str, said: list[list[float] | None]) -> str:
@@ -36,7 +54,7 @@ def _answered_line(name: str, said: list[list[float] | None]) -> str:
     return f"{line}, and had no answer to {silent:,}." if silent else f"{line}."
 
 
-def _accuracy_line(right: list[tuple[Target, bool]]) -> str:
+def _accuracy_line(right: list[tuple[str, bool]]) -> str:
     """Return the share that is right, with Wilson's interval; "no answer" counts as wrong."""
     if not right:
         return "It is unaudited: no answer of people to a random sample is there to compare with."
@@ -51,12 +69,15 @@ def _weight_line(state: State, name: str) -> str:
     if name in notes.get("off", []):
         return "It was left out of the last fit, as it made labels that did not train clearly less probable."
     weight = notes.get("signals", {}).get(name)
-    return "" if weight is None else f"Its weight in the last fit is {weight:.2f}."
+    if weight is None:
+        return ""
+    line = f"Its weight in the last fit is {weight:.2f}"
+    return f"{line}, beside a table of what its answers mean." if name in notes.get("tables", []) else f"{line}."
 
 
-def _by_label(right: list[tuple[Target, bool]]) -> list[tuple[str, int, int]]:
+def _by_label(right: list[tuple[str, bool]]) -> list[tuple[str, int, int]]:
     found: dict[str, tuple[int, int]] = {}
     for target, hit in right:
-        hits, seen = found.get(str(target), (0, 0))
-        found[str(target)] = (hits + hit, seen + 1)
+        hits, seen = found.get(target, (0, 0))
+        found[target] = (hits + hit, seen + 1)
     return [(label, hits, seen) for label, (hits, seen) in sorted(found.items())]

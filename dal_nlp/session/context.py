@@ -102,7 +102,8 @@ class Context:
             files.note(remark)
 
     def _check_names(self) -> None:
-        capabilities = self.task.capabilities | self._model_capabilities()
+        heard = frozenset({Capability.WITNESSES} if self.config.signals else ())
+        capabilities = self.task.capabilities | self._model_capabilities() | heard
         check_fit(self.config.initial_strategy, self._initial, capabilities)
         if self.config.training.mode == "head":
             self._check_head()

@@ -191,8 +191,8 @@ def hear(
     if len(signals) != len(kept.witnesses):
         raise UserError("The run's model has heard other signals than its settings name: run it again.")
     total = np.zeros((len(texts), len(labels)))
-    for signal, witness, weight in zip(signals.values(), kept.witnesses, kept.weights, strict=True):
-        if not weight:
+    for place, (signal, witness) in enumerate(zip(signals.values(), kept.witnesses, strict=True)):
+        if not kept.weights[place]:
             continue
         keys = answer_keys(signal, texts)
         found = {key: unpacked(value) for key, value in cache.get(keys).items()}
@@ -202,7 +202,7 @@ def hear(
             given = signal.answers([texts[row] for row in rows], [ids[row] for row in rows])
             found |= zip([keys[row] for row in rows], given, strict=True)
             cache.put({keys[row]: packed(found[keys[row]]) for row in rows if found[keys[row]].asked})
-        total += weight * witness.logits(as_scores([found[key] for key in keys], len(labels)))
+        total += kept.added(place, witness.logits(as_scores([found[key] for key in keys], len(labels))))
         for remark in signal.remarks():
             progress.say(remark)
     return total

@@ -1,9 +1,10 @@
 """A language model behind an OpenAI-compatible endpoint as a signal.
 
 Letters of the labels are asked for, with the probabilities of the first token. An endpoint that gives none is asked
-several times, with the labels in other orders, for one of them.
+several times, with the labels in other orders, for one of them: as a choice, as JSON of a schema, or in words.
 """
 
+import json
 import string
 import threading
 from collections import Counter
@@ -22,13 +23,29 @@ from dal_nlp.signals.prompt import Prompt
 
 #: Most candidates for a token that endpoints give.
 MOST_LETTERS = 20
-#: Tokens that a reply may have where it is a label.
-ROOM = 24
+#: Tokens that a reply may have where it is a label, and more where it is one in JSON.
+ROOM, MORE = 24, 16
 #: What is added to the votes for each label.
 SMOOTHING = 0.5
 #: How it is asked, in the order in which that is tried.
-LETTERS, CHOICE, PLAIN = "letters", "choice", "plain"
-NEXT = {LETTERS: CHOICE, CHOICE: PLAIN}
+LETTERS, CHOICE, SCHEMA, PLAIN = "letters", "choice", "schema", "plain"
+NEXT = {LETTERS: CHOICE, CHOICE: SCHEMA, SCHEMA: PLAIN}
+
+
+def schema(labels: Sequence[str]) -> dict[str, Any]:
+    """Return the ``response_format`` of an object with one of some labels, and nothing else."""
+    of = {"type": "object", "properties": {"label": {"type": "string", "enum": list(labels)}}}
+    whole = {**of, "required": ["label"], "additionalProperties": False}
+    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": whole}}
+
+
+def in_schema(reply: str) -> str:
+    """Return the label in a reply of ``schema``; the reply itself where it is something else."""
+    try:
+        found = json.loads(reply)
+    except ValueError:
+        return reply
+    return str(found["label"]) if isinstance(found, dict) and "label" in found else reply
 
 
 class Endpoint(Signal):
@@ -142,13 +159,16 @@ class Endpoint(Signal):
             own: dict[str, Any] = {"max_tokens": ROOM}
             if mode == CHOICE:
                 own["structured_outputs"] = {"choice": order}
+            if mode == SCHEMA:
+                own = {"max_tokens": ROOM + MORE, "response_format": schema(order)}
             reply = self._ask(self._chosen(text, order), own)
             if reply is None:
                 continue
             replies.append(reply)
-            place = match(reply.text, words)
+            said = in_schema(reply.text)
+            place = match(said, words)
             if place is None:
-                place = match(reply.text, self._labels.names)
+                place = match(said, self._labels.names)
             if place is not None:
                 votes[place] += 1
         if not replies:

@@ -26,7 +26,7 @@ from dal_nlp.learners.layers import side_by_side
 from dal_nlp.learners.linear import Offset
 from dal_nlp.models.trainer import Fit
 from dal_nlp.models.vectors import Array, Positions
-from dal_nlp.signals.witness import KEPT, WITNESSES, KeptLayer, Witness, fit_student, fit_weighing, read_kept, weighed
+from dal_nlp.signals.witness import KEPT, WITNESSES, KeptLayer, Witness, fit_student, fit_weighing, read_kept
 
 
 class WitnessLearner(HeadLearner):
@@ -79,6 +79,10 @@ class WitnessLearner(HeadLearner):
         """Return the student of a round, or, where witnesses are kept, the layer that hears them."""
         return self.choosing(round) if self._config.keep_witness else super().after(round)
 
+    def text_model(self, round: int) -> nn.Module:
+        """Return the student of a round, whether or not witnesses are kept."""
+        return super().after(round)
+
     def choosing(self, round: int) -> nn.Module:
         """Return the layer that hears the witnesses."""
         if self._choosing is None or self._choosing[0] != round:
@@ -89,7 +93,7 @@ class WitnessLearner(HeadLearner):
         return self._choosing[1]
 
     def _spoken(self, kept: KeptLayer, rows: Positions) -> Array:
-        return weighed([table[rows] for table in self._said], kept.weights)
+        return np.asarray(sum(kept.added(place, table[rows]) for place, table in enumerate(self._said)))
 
     def _kept_layer(self, round: int) -> KeptLayer:
         if self._kept is None or self._kept[0] != round:
@@ -126,20 +130,23 @@ class WitnessLearner(HeadLearner):
         """Fit the layer that hears the witnesses, and its student; a witness that does clear harm is left out."""
         offsets, own = self._offsets(x, where), len(self._signals)
         setting, classes = self._setting(x, y, weights, offsets), len(self._task.labels)
-        found, betas, off = fit_weighing(setting, x, y, weights, classes, offsets, range(own, len(offsets)))
-        layer = self._merged(found.weight, found.bias, betas[:own].tolist(), found.unseen)
-        kept = KeptLayer(layer, self._heard, betas[own:].tolist())
+        answers = {own + place: one.answers(offsets[own + place].logits) for place, one in enumerate(self._heard)}
+        found = fit_weighing(setting, x, y, weights, classes, offsets, answers)
+        betas = found.weights.tolist()
+        layer = self._merged(found.layer.weight, found.layer.bias, betas[:own], found.layer.unseen)
+        kept = KeptLayer(layer, self._heard, betas[own:], {place - own: one for place, one in found.tables.items()})
         self._kept, self._choosing = (round, kept), None
-        student = self._student(setting, kept, where, y, weights) if len(off) < len(self._heard) else layer
+        student = self._student(setting, kept, where, y, weights) if len(found.off) < len(self._heard) else layer
         known = [(one.name, one.mean) for one in self._signals] + [(one.name, one.mean) for one in self._heard]
         notes = {
-            "signals": {name: beta for (name, _), beta in zip(known, betas.tolist(), strict=True)},
+            "signals": {name: beta for (name, _), beta in zip(known, betas, strict=True)},
             "means": dict(known),
-            "off": [known[place][0] for place in off],
+            "off": [known[place][0] for place in found.off],
+            "tables": [known[place][0] for place in found.tables],
             "layers": list(self._depths[-setting.layers :]),
             "c": setting.c,
         }
-        return student, found.iterations, notes
+        return student, found.layer.iterations, notes
 
     def _offsets(self, x: Array, where: Positions) -> list[Offset]:
         """Return what is known of texts: signals first, then witnesses."""

@@ -4,8 +4,8 @@ Letters: N texts of the pool, n labeled texts, H features, C labels, S offsets.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from dal_nlp.core.rng import generator
 from dal_nlp.learners.cross_validation import Setting, deal, fit_with, held_out
 from dal_nlp.learners.distillation import Floats
 from dal_nlp.learners.head_checkpoint import FittedLayer, read_layer
+from dal_nlp.learners.layers import Standard
 from dal_nlp.learners.linear import Linear, Offset
 from dal_nlp.models.vectors import Array
 
@@ -24,6 +25,8 @@ TRUST = 2.0
 LABEL_WEIGHT = 2.0
 #: Labels from which on a witness may be left out, and by how many standard errors it must do harm.
 GUARD_FROM, CLEARLY = 20, 2.0
+#: Labels from which on a witness may have a table of its answers.
+TABLE_FROM = 100
 #: Files of the layer that is read together with what witnesses say, and of their weights.
 KEPT, WITNESSES = "kept.safetensors", "witnesses.json"
 
@@ -59,46 +62,106 @@ class Witness:
         relative = scores - scores.mean(1, keepdims=True)
         return np.asarray(np.nan_to_num((relative - self.centre) / self.scale, nan=0.0), dtype=np.float32)
 
+    def answers(self, logits: Array) -> NDArray[np.int64]:
+        """Return the label (n,) that it gave each text, by its logits; -1 where it gave none."""
+        return np.where(logits.any(1), (logits * self.scale + self.centre).argmax(1), -1)
 
-def weighed(logits: Sequence[Array], weights: Sequence[float]) -> Array:
-    """Return the sum of logits (n, C), each times its weight."""
-    return np.asarray(sum(weight * one for weight, one in zip(weights, logits, strict=True)), dtype=np.float32)
 
+@dataclass(frozen=True)
+class Weighing:
+    """A layer, and what offsets count beside it.
 
-def harmful(
-    setting: Setting,
-    x: Array,
-    y: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    classes: int,
-    offsets: Sequence[Offset],
-    folds: NDArray[np.int64],
-    judged: Sequence[int],
-) -> list[int]:
-    """Return which offsets make labels that did not train clearly less probable, one judged after the other.
-
-    Args:
-        setting: Of the fit.
-        x: (n, H).
-        y: (n,).
-        weights: (n,).
-        classes: C.
-        offsets: All S.
-        folds: (n,) see ``cross_validation.deal``.
-        judged: Which of them may be left out.
+    Attributes:
+        layer: Without the offsets.
+        weights: (S,) of the offsets.
+        off: Which of them were left out.
+        tables: By offset (C, C), where cross-validation wants one: logits (rows) that are added for an answer.
     """
-    out: list[int] = []
 
-    def likelihood(kept: Sequence[int]) -> Floats:
-        p = held_out(setting, x, y, weights, classes, [offsets[place] for place in kept], folds)
-        return np.asarray(np.log(np.maximum(p[np.arange(len(y)), y], 1e-12)))
+    layer: Linear
+    weights: Floats
+    off: Sequence[int]
+    tables: Mapping[int, Floats]
 
-    for place in judged:
-        there = [other for other in range(len(offsets)) if other not in out]
-        losses = likelihood([other for other in there if other != place]) - likelihood(there)
-        if losses.mean() > CLEARLY * losses.std(ddof=1) / np.sqrt(len(losses)):
-            out.append(place)
-    return out
+
+@dataclass(frozen=True)
+class _Problem:
+    """Labels that a layer is fitted to, with offsets and the answers (n,) of those that are machines."""
+
+    setting: Setting
+    x: Array
+    y: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    classes: int
+    offsets: Sequence[Offset]
+    answers: Mapping[int, NDArray[np.int64]]
+
+    def _with_tables(self, tables: Sequence[int]) -> tuple[Setting, Array]:
+        """Return setting and features with a column for each answer of some machines.
+
+        A number of a table has a Gaussian prior with mean 0 that is worth one label, as that of an offset's weight.
+        """
+        wide, setting = len(tables) * self.classes, self.setting
+        if not wide:
+            return setting, self.x
+        rows = [one_hot(self.answers[place], self.classes) for place in tables]
+        scale = np.full(wide, np.sqrt(setting.c / np.sqrt(self.weights.sum())), dtype=np.float32)
+        standard = setting.standard
+        wider = Standard(np.append(standard.mean, 0 * scale), np.append(standard.scale, scale))
+        columns = np.append(setting.columns, np.ones(wide, dtype=bool))
+        return replace(setting, columns=columns, standard=wider), np.concatenate([self.x, *rows], axis=1)
+
+    def likelihood(self, on: Sequence[int], tables: Sequence[int], folds: NDArray[np.int64]) -> Floats:
+        """Return the log-probability (n,) of each label by layers that were fitted to the other folds."""
+        setting, x = self._with_tables(tables)
+        offsets = [self.offsets[place] for place in on]
+        p = held_out(setting, x, self.y, self.weights, self.classes, offsets, folds)
+        return np.asarray(np.log(np.maximum(p[np.arange(len(self.y)), self.y], 1e-12)))
+
+    def harmful(self, folds: NDArray[np.int64]) -> list[int]:
+        """Return which machines make labels that did not train clearly less probable, one judged after the other."""
+        out: list[int] = []
+        for place in self.answers:
+            there = [other for other in range(len(self.offsets)) if other not in out]
+            losses = self.likelihood([other for other in there if other != place], [], folds)
+            if _clear(losses - self.likelihood(there, [], folds)):
+                out.append(place)
+        return out
+
+    def with_table(self, off: Sequence[int], folds: NDArray[np.int64]) -> list[int]:
+        """Return of which machines a table makes such labels clearly more probable, left out before or not."""
+        chosen: list[int] = []
+        on = [place for place in range(len(self.offsets)) if place not in off]
+        before = self.likelihood(on, [], folds)
+        for place in self.answers:
+            there = sorted({*on, place})
+            after = self.likelihood(there, [*chosen, place], folds)
+            if _clear(after - before):
+                chosen.append(place)
+                on, before = there, after
+        return chosen
+
+    def fit(self, off: Sequence[int], tables: Sequence[int]) -> Weighing:
+        """Fit all labels."""
+        on = [place for place in range(len(self.offsets)) if place not in off]
+        setting, x = self._with_tables(tables)
+        found = fit_with(setting, x, self.y, self.weights, self.classes, [self.offsets[place] for place in on])
+        betas, width = np.zeros(len(self.offsets)), self.x.shape[1]
+        betas[on] = found.offset_weights
+        parts = np.split(found.weight[:, width:].astype(np.float64), len(tables) or 1, axis=1)
+        return Weighing(
+            replace(found, weight=found.weight[:, :width]), betas, off, dict(zip(tables, parts, strict=False))
+        )
+
+
+def _clear(gains: Floats) -> bool:
+    """Tell whether the mean of gains is above 0 by more than its error leaves open."""
+    return bool(gains.mean() > CLEARLY * gains.std(ddof=1) / np.sqrt(len(gains)))
+
+
+def one_hot(answers: NDArray[np.int64], classes: int) -> Array:
+    """Return answers (n,) as rows (n, C) with one 1; of zeros where there is no answer (-1)."""
+    return np.asarray(answers[:, None] == np.arange(classes), dtype=np.float32)
 
 
 def fit_weighing(
@@ -108,9 +171,12 @@ def fit_weighing(
     weights: NDArray[np.float64],
     classes: int,
     offsets: Sequence[Offset],
-    judged: Sequence[int],
-) -> tuple[Linear, Floats, list[int]]:
-    """Fit a layer and the weights of offsets, those left out that do clear harm by cross-validation.
+    answers: Mapping[int, NDArray[np.int64]],
+) -> Weighing:
+    """Fit a layer and the weights of offsets; cross-validation leaves out machines that do clear harm.
+
+    From ``TABLE_FROM`` labels on a machine whose mistakes are of a kind gets a table of its answers and the labels that
+    they mean, where cross-validation says clearly that labels become more probable by it.
 
     Args:
         setting: Of the fit.
@@ -119,20 +185,17 @@ def fit_weighing(
         weights: (n,).
         classes: C.
         offsets: All S.
-        judged: Which of them may be left out.
-
-    Returns:
-        The layer without offsets, the weights of these (S,), and which were left out.
+        answers: Those of them that are machines, each with its answers (n,); -1 where it gave none.
     """
+    problem = _Problem(setting, x, y, weights, classes, offsets, answers)
     off: list[int] = []
+    tables: list[int] = []
     if len(y) >= GUARD_FROM:
         folds = deal(y, generator(0, len(y), "guard"))
-        off = harmful(setting, x, y, weights, classes, offsets, folds, judged)
-    on = [place for place in range(len(offsets)) if place not in off]
-    found = fit_with(setting, x, y, weights, classes, [offsets[place] for place in on])
-    betas = np.zeros(len(offsets))
-    betas[on] = found.offset_weights
-    return found, betas, off
+        off = problem.harmful(folds)
+        if len(y) >= TABLE_FROM:
+            tables = problem.with_table(off, folds)
+    return problem.fit([place for place in off if place not in tables], tables)
 
 
 def fit_student(
@@ -161,24 +224,39 @@ class KeptLayer:
         layer: Without the witnesses.
         witnesses: That were heard.
         weights: Of their logits, 0 for one that was left out.
+        tables: By the place of a witness; see ``Weighing``.
     """
 
     layer: FittedLayer
     witnesses: Sequence[Witness]
     weights: Sequence[float]
+    tables: Mapping[int, Floats] = field(default_factory=dict)
+
+    def added(self, place: int, logits: Array) -> Array:
+        """Return what a witness adds to the logits of texts, (n, C), by its own."""
+        found = self.weights[place] * logits
+        if place in self.tables:
+            found = found + one_hot(self.witnesses[place].answers(logits), logits.shape[1]) @ self.tables[place].T
+        return np.asarray(found, dtype=np.float32)
 
     def save(self, folder: Path) -> None:
         """Write it into a folder."""
         self.layer.save(folder, KEPT)
         rows = [
-            {**asdict(one), "centre": one.centre.tolist(), "weight": float(weight)}
-            for one, weight in zip(self.witnesses, self.weights, strict=True)
+            {
+                **asdict(one),
+                "centre": one.centre.tolist(),
+                "weight": float(self.weights[place]),
+                "table": self.tables[place].tolist() if place in self.tables else None,
+            }
+            for place, one in enumerate(self.witnesses)
         ]
         (folder / WITNESSES).write_text(json.dumps(rows), encoding="utf-8")
 
 
 def read_kept(folder: Path) -> KeptLayer:
-    """Return the layer with witnesses of a checkpoint, or of ``model/``."""
+    """Return the layer with witnesses of a checkpoint, or of ``model/``; older ones have no tables."""
     rows = json.loads((folder / WITNESSES).read_text(encoding="utf-8"))
     heard = [Witness(row["name"], np.array(row["centre"]), row["scale"], row["mean"]) for row in rows]
-    return KeptLayer(read_layer(folder, KEPT), heard, [row["weight"] for row in rows])
+    tables = {place: np.array(row["table"]) for place, row in enumerate(rows) if row.get("table")}
+    return KeptLayer(read_layer(folder, KEPT), heard, [row["weight"] for row in rows], tables)

@@ -23,6 +23,7 @@ STRATEGIES: Mapping[str, str] = {
     "mmu_lci": "dal_nlp.strategies.several_labels:MmuLci",
     "entity_entropy": "dal_nlp.strategies.entity_entropy:EntityEntropy",
     "span_disagreement": "dal_nlp.strategies.span_disagreement:SpanDisagreement",
+    "disagreement": "dal_nlp.strategies.disagreement:Disagreement",
     "kmeans": "dal_nlp.strategies.kmeans:KMeans",
     "variation_ratio": "dal_nlp.strategies.bayesian:VariationRatio",
     "mean_std": "dal_nlp.strategies.bayesian:MeanStd",
@@ -58,6 +59,7 @@ _LACKING: Mapping[Capability, str] = {
     "dal_nlp.select(), have none)",
     Capability.MASKED_LM: "which this model has no head for (sentence encoders have none, and dal_nlp.select() has the "
     "classifier alone: try a run with --model bert)",
+    Capability.WITNESSES: "which only runs with --signal have",
 }
 
 #: Names that stand for a strategy and for other settings; the configuration puts these in their place.

@@ -65,6 +65,11 @@ def loss(forward: Forward) -> Tensor:
     return forward.loss
 
 
+def two_views(forward: Forward) -> Tensor:
+    """Log-probabilities by the text alone and by what machines say of it, (B, 2, C)."""
+    return torch.stack(forward.two_views, 1)
+
+
 def class_log_probs(forward: Forward) -> Tensor:
     """Log-probabilities of outcomes that all examples share, (B, C)."""
     return forward.log_probs.squeeze(1)

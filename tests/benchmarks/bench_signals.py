@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 
 from dal_nlp.core.config import LanguageModelSection
 from dal_nlp.learners.cross_validation import settings
+from dal_nlp.learners.head_checkpoint import FittedLayer
 from dal_nlp.learners.layers import side_by_side, standard_of
-from dal_nlp.learners.linear import Offset, strength
+from dal_nlp.learners.linear import Linear, Offset, strength
 from dal_nlp.models.vectors import Array
 from dal_nlp.signals.base import Labels, Making, log_odds
-from dal_nlp.signals.witness import Witness, fit_student, fit_weighing
+from dal_nlp.signals.witness import KeptLayer, Weighing, Witness, fit_student, fit_weighing
 from tests.benchmarks.simulation import softmax
 
 DEPTHS = (75, 100)
@@ -38,6 +39,7 @@ TREC = {"ABBR": "abbreviation", "DESC": "description", "ENTY": "entity", "HUM": 
 #: What is asked of a set, and the words of its labels.
 ASKED: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "trec6": ("Question: {text}\nWhat is the type of the answer: {labels}?", {**TREC, "NUM": "number"}),
+    "ag_news": ("News: {text}\nWhat is the topic of this news: {labels}?", {"Sci/Tech": "technology"}),
 }
 REVIEW = "Review: {text}\nIs this review {labels}?"
 
@@ -151,23 +153,31 @@ def accuracies(texts: Texts, said: bool, seed: int, grid: Sequence[int]) -> dict
         rows = order[:n]
         x, y, weights = texts.x[rows], texts.y[rows], np.ones(n)
         offsets = [Offset(pool[rows], witness.mean)] if said else []
+        zero = np.zeros((classes, texts.x.shape[1]), np.float32)
+        weighing = Weighing(Linear(zero, zero[:, 0], 0.0, 0, np.zeros(0)), np.full(len(offsets), witness.mean), [], {})
         if n:
-            layer, betas, off = fit_weighing(setting, x, y, weights, classes, offsets, range(len(offsets)))
-            weight, bias, beta = layer.weight, layer.bias, float(betas[0]) if said else 0.0
-        else:
-            weight, bias = np.zeros((classes, texts.x.shape[1]), np.float32), np.zeros(classes, np.float32)
-            beta, off = witness.mean, []
+            answers = {0: witness.answers(pool[rows])} if said else {}
+            weighing = fit_weighing(setting, x, y, weights, classes, offsets, answers)
+        weight, bias = weighing.layer.weight, weighing.layer.bias
         if not said:
             found[n, "human"] = right(texts.test @ weight.T + bias)
             continue
-        found[n, "kept"] = right(texts.test @ weight.T + bias + beta * test)
+        kept = KeptLayer(layer_of(weight, bias), [witness], weighing.weights.tolist(), weighing.tables)
+        found[n, "kept"] = right(texts.test @ weight.T + bias + kept.added(0, test))
         free = np.setdiff1d(np.arange(len(texts.y)), rows)
-        shares = softmax(texts.x[free] @ weight.T + bias + beta * pool[free])
-        if not off:
+        shares = softmax(texts.x[free] @ weight.T + bias + kept.added(0, pool[free]))
+        if not weighing.off:
             student = fit_student(setting, texts.x[free], shares, x, y, weights)
             weight, bias = student.weight, student.bias
         found[n, "student"] = right(texts.test @ weight.T + bias)
     return found
+
+
+def layer_of(weight: Array, bias: Array) -> FittedLayer:
+    """Return weights (C, H) and biases (C,) as a layer."""
+    import torch
+
+    return FittedLayer(torch.from_numpy(weight), torch.from_numpy(bias), 0.0, DEPTHS)
 
 
 def changed(texts: Texts, how: str, rng: np.random.Generator) -> Texts:

@@ -1,9 +1,13 @@
 """Names of arms: what they set, and which random arms join them."""
 
+from pathlib import Path
+
 import pytest
 
 from dal_nlp.compare.arm_names import planned, random_of, settings_of
+from dal_nlp.compare.jobs import make_jobs
 from dal_nlp.core.errors import UserError
+from dal_nlp.session.config import RunConfig
 
 
 def test_a_learner_is_what_it_sets() -> None:
@@ -13,6 +17,21 @@ def test_a_learner_is_what_it_sets() -> None:
         "training": {"mode": "head"},
         "head": {"layers": [100], "prior": "none"},
     }
+    assert settings_of("random@head:nosignals") == {"training": {"mode": "head"}, "signals": []}
+    assert settings_of("random@head:kept+noprior") == {
+        "training": {"mode": "head"},
+        "keep_witness": True,
+        "head": {"prior": "none"},
+    }
+
+
+def test_an_arm_without_machines_asks_none(tmp_path: Path) -> None:
+    given = {"task": "sentiment", "signals": ["file:llm.csv"], "keep_witness": False, "training": {"mode": "head"}}
+    arms = planned(["margin@head:nosignals", "margin@head:kept"])
+    jobs = make_jobs(RunConfig.of(given), given, arms, 1, tmp_path)
+    heard = {job.arm: (job.config.signals, job.config.keep_witness) for job in jobs}
+    assert heard["margin@head:nosignals"] == heard["random@head:nosignals"] == ([], False)
+    assert heard["margin@head:kept"] == (["file:llm.csv"], True)
 
 
 def test_random_joins_each_learner_that_chooses_and_the_first_one_leads() -> None:

@@ -1,5 +1,6 @@
 """An endpoint that misbehaves: what is tried again, counted and paid, and what never leaves the machine."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from dal_nlp.core.config import LanguageModelSection
 from dal_nlp.core.errors import UserError
 from dal_nlp.signals.base import Labels, MachineAnswer, Making
 from dal_nlp.signals.client import Client, is_loopback
-from dal_nlp.signals.endpoint import Endpoint
+from dal_nlp.signals.endpoint import Endpoint, in_schema
 from dal_nlp.signals.matching import match
 from tests.signals.server import Answer, reply, serve
 
@@ -72,9 +73,30 @@ def test_without_probabilities_labels_are_voted_on_in_several_orders() -> None:
     assert answers[0].raw == "positive | Positive. | negative"
 
 
-def test_an_endpoint_that_takes_neither_is_asked_in_words() -> None:
+def test_an_endpoint_that_takes_a_schema_is_asked_for_json() -> None:
+    def answer(body: dict[str, Any], n: int) -> Answer:
+        if {"logprobs", "structured_outputs"} & set(body):
+            return 400, {}, b"unknown field"
+        return reply(json.dumps({"label": "neutral"}) if n % 2 else '{"label": "neu')  # cut
+
+    answers, signal, asked, _ = ask(answer, ["text"], parallel=1)
+    assert answers[0].log_probs is not None and np.argmax(answers[0].log_probs) == 1 and signal.remarks() == []
+    formats = [one["response_format"]["json_schema"] for one in asked[2:]]
+    assert all(one["strict"] and one["schema"]["required"] == ["label"] for one in formats)
+    orders = [one["schema"]["properties"]["label"]["enum"] for one in formats]
+    assert len(orders) == 3 and orders[0] == ["negative", "neutral", "positive"] != orders[1]
+
+
+@pytest.mark.parametrize(
+    ("said", "label"), [('{"label": "a"}', "a"), ("a", "a"), ("{}", "{}"), ("[1]", "[1]"), ('{"label', '{"label')]
+)
+def test_a_label_is_read_out_of_json_or_left_as_it_is(said: str, label: str) -> None:
+    assert in_schema(said) == label
+
+
+def test_an_endpoint_that_takes_none_of_these_is_asked_in_words() -> None:
     def picky(body: dict[str, Any], n: int) -> Answer:
-        known = not ({"logprobs", "structured_outputs"} & set(body))
+        known = not ({"logprobs", "structured_outputs", "response_format"} & set(body))
         return reply("I would say neutral") if known else (400, {}, b"unknown parameter")
 
     answers, _, _, _ = ask(picky, ["text"], parallel=1)

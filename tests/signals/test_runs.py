@@ -13,7 +13,7 @@ from dal_nlp import RunConfig, Session, UserError
 from dal_nlp.core.progress import Silent
 from dal_nlp.ledger.events import SignalEvent
 from dal_nlp.ledger.ledger import read_state
-from dal_nlp.report.machines import machine_rows
+from dal_nlp.report.machines import confusion, machine_rows
 from dal_nlp.session.result import Result
 from dal_nlp.signals.answer_file import AnswerFile
 from dal_nlp.signals.base import MachineAnswer
@@ -139,6 +139,21 @@ def test_a_killed_run_asks_on_where_it_was(files: Path, monkeypatch: pytest.Monk
     assert len(asked) == len(set(asked)) == len({row["text"] for row in tiny.sentences(80)})
 
 
+def test_disagreement_is_that_of_machine_and_student_whether_or_not_the_machine_is_kept(files: Path) -> None:
+    asked = []
+    for kept in (False, True):
+        given = {"initial": 20, "rounds": 1, "query_size": 4, "keep_witness": kept, "out": str(files / f"kept-{kept}")}
+        assert run(files, "right.jsonl", strategy="disagreement", **given).curve[-1]["labels"] == 24
+        asked.append(read_state(files / f"kept-{kept}").queries[1])
+    assert asked[0].ids == asked[1].ids and asked[0].scores == pytest.approx(asked[1].scores)
+    assert asked[0].scores == sorted(asked[0].scores, reverse=True) and 0 < asked[0].scores[-1] < np.log(2)
+
+
+def test_disagreement_needs_a_machine(files: Path) -> None:
+    with pytest.raises(UserError, match="which only runs with --signal have"):
+        run(files, strategy="disagreement")
+
+
 def test_the_model_that_is_left_needs_no_machine(files: Path) -> None:
     run(files, "right.jsonl")
     from transformers import AutoModelForSequenceClassification
@@ -213,9 +228,19 @@ def test_the_report_says_how_good_a_machine_was(files: Path) -> None:
     (row,) = machine_rows(state)
     assert "right on 100 % [" in row["said"] and "of the 10 audited texts" in row["said"]
     assert sum(seen for _, _, seen in row["by_label"]) == 10
-    assert row["said"] in html.unescape((result.folder / "report.html").read_text())
+    page = html.unescape((result.folder / "report.html").read_text())
+    assert row["said"] in page and '<th scope="col" class="n">file:right.jsonl: negative</th>' in page
+    assert sum(row["table"]["rows"][-1][1]) == 10 and row["table"]["rows"][0][1][1] == 0
     (row,) = machine_rows(read_state(run(files, "right.jsonl", rounds=0, out=str(files / "test")).folder))
     assert "unaudited" in row["said"]
+
+
+def test_a_table_counts_what_people_and_a_machine_said_of_the_same_texts() -> None:
+    said = [("a", "a"), ("a", "b"), ("a", "b"), ("b", None), ("b", "b")]
+    table = confusion(said, ["a", "b", "c"])
+    assert table["said"] == ["a", "b", "no answer"]
+    assert table["rows"] == [("a", [1, 2, 0]), ("b", [0, 1, 1]), ("all", [1, 3, 1])]
+    assert confusion([], ["a", "b"])["rows"] == []
 
 
 def test_a_check_asks_nobody(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
