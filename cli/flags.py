@@ -78,6 +78,7 @@ class Flags:
     answers: Annotated[str | None, setting(_DATA, "FILE")] = None
     strict: Annotated[bool | None, setting(_DATA, "", "--strict")] = None
     model: Annotated[str | None, setting(_MODEL, "NAME")] = None
+    max_length: Annotated[str | None, setting(_MODEL, "N")] = None
     revision: Annotated[str | None, setting(_MODEL, "REV")] = None
     strategy: Annotated[str | None, setting(_MODEL, "NAME", complete=completion.strategies)] = None
     initial_strategy: Annotated[str | None, setting(_MODEL, "NAME", complete=completion.strategies)] = None

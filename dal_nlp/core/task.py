@@ -64,6 +64,7 @@ class Task(ABC):
     Attributes:
         recipe: The configuration that a run begins with: ``configs/NAME.yaml``.
         metrics: Columns of metrics.csv; the first is the headline.
+        usual_length: Tokens after which a text is cut at the earliest, where the pool decides it.
         capabilities: What strategies and policies may require of the task.
         may_collapse: Whether an unlucky new output layer can make a fit fail; see ``collapsed``.
         calibrates: Whether ``calibrate`` reads examples; only then is ``calibration`` measured.
@@ -83,6 +84,7 @@ class Task(ABC):
 
     recipe: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
+    usual_length: ClassVar[int] = 128
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
     may_collapse: ClassVar[bool] = False
     ready: bool = False

@@ -11,7 +11,7 @@ import tempfile
 import weakref
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,10 @@ class Corpus:
         return Counter(
             {str(decode(entry["values"])): entry["counts"] for entry in counted if entry["values"] is not None}
         )
+
+    def under(self, config: Settings) -> "Corpus":
+        """Return the same examples, to be encoded as other settings have it."""
+        return replace(self, _settings=config.model_dump_json(include=_ENCODING))
 
     def encoded(self, task: Task) -> Dataset:
         """Return the dataset with the task's features, tokenised once and kept beside the texts."""

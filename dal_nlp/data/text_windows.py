@@ -1,9 +1,10 @@
-"""Long texts in windows: rows of tokens that an encoder can read, one after the other.
+"""Long texts: in windows, rows of tokens that an encoder reads one after the other; or cut, and counted.
 
-A text's rows lie behind each other in one list, and a column ``windows`` holds their lengths.
+A text's rows lie behind each other in one list, and a column ``windows`` holds their lengths. Where texts are cut, a
+column ``whole`` holds how many tokens each has.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 
 #: Tokens of a window: what sentence encoders were mostly trained on at most.
 WINDOW = 256
-#: The column with the windows' lengths.
-WINDOWS = "windows"
+#: The column with the windows' lengths, and that with the tokens of a text before it is cut.
+WINDOWS, WHOLE = "windows", "whole"
+#: Columns of an encoded text that the model is not given.
+SIZES = frozenset({"length", "rows", WHOLE})
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,16 @@ def window_of(settings: Settings, tokenizer: Any) -> Window | None:
     return Window(window_size(tokenizer), around[:before], around[before + len(inner) :])
 
 
-def number_of_tokens(settings: Settings) -> int:
-    """Return the tokens after which a text is cut; raises ``UserError`` for "auto", of tasks that have to cut."""
+def number_of_tokens(settings: Settings, usual: int) -> int:
+    """Return the tokens after which a text is cut; raises ``UserError`` for "auto", of tasks that have to cut.
+
+    Args:
+        settings: Of a run.
+        usual: Where the task cuts as long as the pool has not decided it.
+    """
     if settings.max_length == "auto":
         raise DataError(f"--max-length auto is nothing for the task {settings.task!r}: give a number of tokens.")
-    return settings.max_length
+    return usual if settings.max_length == "pool" else settings.max_length
 
 
 def longest_input(settings: Settings, tokenizer: Any) -> int:
@@ -77,6 +85,16 @@ def encode_windows(tokenizer: Any, texts: list[str]) -> dict[str, list[Any]]:
     return {**columns, "length": [max(sizes) for sizes in lengths], "rows": [len(sizes) for sizes in lengths]}
 
 
+def encode_cut(tokenizer: Any, texts: list[str], pairs: list[str] | None, most: int) -> dict[str, list[Any]]:
+    """Return the tokenizer's columns of texts, or pairs, that are cut, with ``length``, ``rows`` and ``WHOLE``."""
+    encoded = tokenizer(texts, pairs, truncation=True, max_length=most)
+    encoded["input_ids"] = [ids or [token_of_nothing(tokenizer)] for ids in encoded["input_ids"]]
+    features = {name: encoded[name] for name in encoded if name != "attention_mask"}
+    lengths = [len(ids) for ids in encoded["input_ids"]]
+    whole = whole_lengths(tokenizer, texts, pairs, lengths, most)
+    return {**features, "length": lengths, "rows": [1] * len(lengths), WHOLE: whole}
+
+
 def token_of_nothing(tokenizer: Any) -> int:
     """Return the token of a text of which the tokenizer makes none."""
     known = (tokenizer.unk_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
@@ -91,19 +109,56 @@ def rows_of(example: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{name: example[name][start:end] for name in columns if name != WINDOWS} for start, end in cuts]
 
 
-def cut_remarks(data: Mapping[str, "Dataset"], max_length: int | str, tokenizer: Any) -> list[str]:
-    """Return sentences on how many texts of each set are cut, or are read in windows."""
+def whole_lengths(
+    tokenizer: Any, texts: Sequence[str], pairs: Sequence[str] | None, lengths: Sequence[int], most: int
+) -> list[int]:
+    """Return the tokens of texts before they are cut; only those that may have been cut are tokenized again.
+
+    Args:
+        tokenizer: That of the model.
+        texts: Of a batch.
+        pairs: The second text of each, None where there is none.
+        lengths: Tokens of each after it was cut.
+        most: Tokens after which a text is cut.
+    """
+    whole = list(lengths)
+    full = [place for place, length in enumerate(lengths) if length >= most]
+    if full:
+        second = None if pairs is None else [pairs[place] for place in full]
+        again = tokenizer([texts[place] for place in full], second, verbose=False)["input_ids"]
+        for place, ids in zip(full, again, strict=True):
+            whole[place] = max(whole[place], len(ids))
+    return whole
+
+
+def cut_remarks(data: Mapping[str, "Dataset"], tokenizer: Any, texts: str = "texts") -> list[str]:
+    """Return sentences on how many texts of each set are cut, and what would read them whole, or are read in windows.
+
+    Args:
+        data: Encoded sets by name.
+        tokenizer: That of the model, which knows how many tokens that reads.
+        texts: What people call them.
+    """
     found = []
     for name, rows in data.items():
-        sizes = rows.with_format("numpy", columns=["length", "rows"])[:]
-        several = int((sizes["rows"] > 1).sum())
+        several = int((rows.with_format("numpy", columns=["rows"])[:]["rows"] > 1).sum())
         if several:
             most = window_size(tokenizer)
-            found.append(f"{several:,} of {len(rows):,} texts ({name}) are read in windows of {most} tokens.")
-        cut = int((sizes["length"] >= max_length).sum()) if isinstance(max_length, int) else 0
-        if cut:
-            found.append(
-                f"{cut:,} of {len(rows):,} texts ({name}) are cut after {max_length} tokens: raise max_length as far "
-                "as the model and the time allow."
-            )
+            found.append(f"{several:,} of {len(rows):,} {texts} ({name}) are read in windows of {most} tokens.")
+        if WHOLE in rows.column_names:
+            sizes = rows.with_format("numpy", columns=["length", WHOLE])[:]
+            cut = sizes[WHOLE] > sizes["length"]
+            if cut.any():
+                most, longest = int(sizes["length"][cut].max()), int(sizes[WHOLE].max())
+                found.append(
+                    f"{int(cut.sum()):,} of {len(rows):,} {texts} ({name}) are longer than {most} tokens, the longest "
+                    f"{longest:,}, and are cut: {_mend(most, longest, int(tokenizer.model_max_length))}."
+                )
     return found
+
+
+def _mend(most: int, longest: int, limit: int) -> str:
+    """Say what would cut fewer texts."""
+    if longest <= limit:
+        return f"--max-length {longest} reads them whole"
+    return f"--max-length {limit} is the most that the model reads" if most < limit else "the model reads no more"

@@ -17,6 +17,9 @@ from dal_nlp.readers.reading import quiet
 
 logger = logging.getLogger(__name__)
 
+#: Goes up where tasks add other columns, so that the file of an earlier version is made again.
+COLUMNS = 2
+
 
 def tokenized(dataset: Dataset, task: Task, path: Path, settings: str, *hashes: Hashes) -> Dataset:
     """Return the dataset with the features of ``Task.encode``, from the file of an earlier start where that still fits.
@@ -28,7 +31,7 @@ def tokenized(dataset: Dataset, task: Task, path: Path, settings: str, *hashes: 
         settings: What else the features depend on.
         hashes: Stand for the texts of the dataset, in its order.
     """
-    key = hashlib.sha256(f"{settings}\n{describe(task.tokenizer)}".encode())
+    key = hashlib.sha256(f"{settings}\n{describe(task.tokenizer)}\n{COLUMNS}".encode())
     for part in hashes:
         key.update(part.tobytes())
     for chunk in dataset.data.column("target").chunks:

@@ -17,7 +17,7 @@ from dal_nlp.core.config import Settings
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Capability, Task
-from dal_nlp.data.text_windows import longest_input, window_of
+from dal_nlp.data.text_windows import SIZES, longest_input, window_of
 from dal_nlp.learners.feature_cache import Features, fed, fed_words, open_cache
 from dal_nlp.learners.layers import places
 from dal_nlp.learners.learner import write_model
@@ -176,7 +176,7 @@ class StoredLayer(nn.Module):
         """
         of = self._task, self._source, self._cache, scratch, self._config.scoring, self._progress
         features = Features(*of, longest_input(self._config, self._task.tokenizer))
-        read = sorted(set(columns) - {"length", "rows"})
+        read = sorted(set(columns) - SIZES)
         features.add(encoded, read)
         n = len(encoded)
         rows = np.arange(n)

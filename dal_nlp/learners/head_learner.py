@@ -25,7 +25,7 @@ from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import derive, generator, torch_seeded
 from dal_nlp.core.task import Batch, Capability, Task
 from dal_nlp.data.corpus import Corpus
-from dal_nlp.data.text_windows import WINDOWS, longest_input, rows_of
+from dal_nlp.data.text_windows import SIZES, WINDOWS, longest_input, rows_of
 from dal_nlp.learners.checkpoints import fitted_settings
 from dal_nlp.learners.cross_validation import (
     CLASSES,
@@ -158,7 +158,7 @@ class HeadLearner(LayerLearner):
     def view(self, corpus: Corpus) -> Dataset:
         """Return the fields of a set of texts, with a place in the features for each; the pool comes first."""
         tokens, n = corpus.encoded(self._task), len(corpus)
-        columns = set(tokens.column_names) - set(corpus.dataset.column_names) - {"length", "rows"}
+        columns = set(tokens.column_names) - set(corpus.dataset.column_names) - SIZES
         first = self._features.add(tokens, sorted(columns))
         if not self._pool_size:
             self._pool_size = n

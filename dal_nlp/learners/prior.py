@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted
+from dal_nlp.data.text_windows import SIZES
 from dal_nlp.learners.distillation import Floats, Source, scaled
 from dal_nlp.learners.feature_cache import Features
 from dal_nlp.models.vectors import Array
@@ -110,7 +111,7 @@ class DescriptionSource:
         """Have the encoder read the sentences, as texts of their own."""
         flat = [self._task.fields(sentence) for group in self._sentences for sentence in group]
         encoded = self._task.encode({name: [fields[name] for fields in flat] for name in flat[0]})
-        columns = sorted(set(encoded) - {"length", "rows"})
+        columns = sorted(set(encoded) - SIZES)
         first = features.add(Dataset.from_dict(dict(encoded)), columns)
         self._places = np.arange(first, first + len(flat))
         self._features = features

@@ -40,7 +40,7 @@ from dal_nlp.signals.asking import listen, make_learner
 from dal_nlp.strategies import check_fit, check_states, make_strategy
 from dal_nlp.strategies.base import Strategy
 from dal_nlp.strategies.pseudo_labels import Policy, check_policy, make_policy
-from dal_nlp.tasks import load_metrics, make_task
+from dal_nlp.tasks import load_metrics, made_again, make_task
 
 #: Texts of the pool on which it is seen whether the tokenizer knows their words.
 READ = 200
@@ -85,17 +85,21 @@ class Context:
         self._extra = load_metrics(config.metrics)
         self._check_names()
         files = RunInputs(config, folder, ledger, self.task, self.oracle, progress)
-        self.config, self.corpus, self.given = files.config, files.corpus, files.given
-        source = resolve(self.config.model, progress, config.revision)
+        source = resolve(files.config.model, progress, config.revision)
         self.task.check_model(source)
         self.task.tokenizer = load_tokenizer(source)
+        if task is None:
+            files.settle_length(source, self.task)
+            self.task = made_again(self.task, files.config)
+        self.config, self.corpus, self.given = files.config, files.corpus, files.given
         self.note = files.note
         remarks = check_vocabulary(self.task.tokenizer, self._some_texts(), source)
         files.record()  # before anything is noted: a ledger begins with its configuration
         self._load(source)
         if config.training.mode == "head" and Capability.DRAWS in self._initial.requires | self._strategy.requires:
             files.note("The encoder is frozen, so draws are those of the output layer alone (draws.kind head).")
-        remarks = [*remarks, *self.task.remarks({"pool": self._data, **self._given}), *self.learner.remarks()]
+        sets = {name: corpus.encoded(self.task) for name, corpus in {"pool": self.corpus, **self.given}.items()}
+        remarks = [*remarks, *self.task.remarks(sets), *self.learner.remarks()]
         if self._extra:
             remarks += self.evaluation.try_metrics()
         for remark in remarks:

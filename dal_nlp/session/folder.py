@@ -37,24 +37,30 @@ def choose_folder(config: RunConfig) -> Path:
             continue
         if state.config is None:  # a start that failed its checks
             return folder
-        if not state.stopped and fingerprint(state.config) == with_chosen_model(config, state.config).fingerprint():
+        if not state.stopped and fingerprint(state.config) == with_chosen(config, state.config).fingerprint():
             return folder
     raise AssertionError("count() does not end")
 
 
-def with_chosen_model(config: RunConfig, dump: Mapping[str, Any] | None) -> RunConfig:
-    """Return a configuration with the model that the run in a folder has chosen, where it leaves that open."""
-    if config.model != AUTO_MODEL or dump is None:
+def with_chosen(config: RunConfig, dump: Mapping[str, Any] | None) -> RunConfig:
+    """Return a configuration with what a run has chosen itself: its model and its length, where these are open."""
+    if dump is None:
         return config
-    return config.model_copy(update={"model": dump["model"]})
+    open_there = {"model": AUTO_MODEL, "max_length": "pool"}
+    chosen = {name: dump[name] for name, left in open_there.items() if getattr(config, name) == left and name in dump}
+    return config.model_copy(update=chosen)
 
 
-def continued(config: RunConfig, dump: Mapping[str, Any] | None) -> RunConfig:
-    """Return the configuration of a run that goes on with the head, the mode and the cut it began with.
+def continued(config: RunConfig, state: State) -> RunConfig:
+    """Return the configuration of a run that goes on with the model, the head, the mode and the cut it began with.
 
-    Only runs that began before there was a section ``head`` are changed: their defaults were others.
+    What it begins with is not settled before something was asked. The head and the mode are those of runs that began
+    before there was a section ``head``: their defaults were others.
     """
-    config = with_chosen_model(config, dump)
+    dump = state.config
+    chosen = with_chosen(config, dump)
+    asked = state.audit is not None or bool(state.queries)
+    config = chosen if asked else config.model_copy(update={"model": chosen.model})
     now = None if dump is None or "training" not in dump else as_now(dump)
     if now is None or now["head"] != first_head(now["head"]["c"]):
         return config

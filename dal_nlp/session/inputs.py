@@ -21,6 +21,7 @@ from dal_nlp.ledger.events import ConfigEvent, NoteEvent, PoolEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.pool import fetch
 from dal_nlp.pretrained.auto_model import TIMED, choose_encoder
+from dal_nlp.pretrained.text_length import SAMPLE, length_for, number_of_tokens, reads_at_most
 from dal_nlp.readers.text_files import place
 from dal_nlp.readers.values import beginning, near_text
 from dal_nlp.session.config import AUTO_MODEL, RunConfig
@@ -183,6 +184,27 @@ class RunInputs:
         model, remark = share(chosen)
         self.config = self._given_config = self.config.model_copy(update={"model": model})
         self._remarks.append(remark)
+
+    def settle_length(self, source: str, task: Task) -> None:
+        """Settle where texts are cut, where the configuration leaves that to the pool; the run keeps it.
+
+        Args:
+            source: The model.
+            task: With its tokenizer.
+        """
+        if self.config.max_length != "pool":
+            return
+        chosen = 0, ""
+        if is_main():
+            rows = np.unique(np.linspace(0, len(self.corpus) - 1, SAMPLE).astype(np.int64))
+            tokens = number_of_tokens(task.tokenizer, [task.texts(row) for row in fetch(self.corpus.dataset, rows)])
+            chosen = length_for(tokens, task.usual_length, reads_at_most(source, task.tokenizer))
+        length, remark = share(chosen)
+        self.config = self.config.model_copy(update={"max_length": length})
+        self._given_config = self._given_config.model_copy(update={"max_length": length})
+        self._remarks.append(remark)
+        self.corpus = self.corpus.under(self.config)
+        self.given = {name: corpus.under(self.config) for name, corpus in self.given.items()}
 
     def _refuse(self) -> None:
         """Raise ``UserError`` where the folder belongs to another run, or the run cannot be."""

@@ -76,5 +76,15 @@ def recipe_of(name: str) -> str:
 
 
 def make_task(config: Settings) -> "Task":
-    """Build the task of a run."""
-    return task_class(config.task).from_config(config)
+    """Build the task of a run; until the pool has said where texts are cut, that is where the task usually does."""
+    cls = task_class(config.task)
+    if config.max_length == "pool":
+        config = config.model_copy(update={"max_length": cls.usual_length})
+    return cls.from_config(config)
+
+
+def made_again(task: "Task", config: Settings) -> "Task":
+    """Build the task of a run again by settings that have become known, with the labels and the tokenizer it has."""
+    made = make_task(config)
+    made.labels, made.tokenizer = task.labels, task.tokenizer
+    return made

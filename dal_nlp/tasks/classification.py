@@ -17,7 +17,15 @@ from dal_nlp.core.errors import RowError, UserError, nearest
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Batch, Capability, Example, Feeding, Prediction, Task, pad
-from dal_nlp.data.text_windows import WINDOWS, cut_remarks, encode_windows, rows_of, token_of_nothing, window_size
+from dal_nlp.data.text_windows import (
+    WINDOWS,
+    cut_remarks,
+    encode_cut,
+    encode_windows,
+    number_of_tokens,
+    rows_of,
+    window_size,
+)
 from dal_nlp.readers.values import canonical_label, label_of, read_text
 from dal_nlp.tasks import metrics
 
@@ -78,9 +86,10 @@ class Classification(Task):
         given = config.labels
         if given is not None and (len(given) < 2 or len(set(map(canonical_label, given))) < len(given)):
             raise UserError("--labels wants at least two labels, each of them once: --labels negative,positive.")
-        return cls(
-            config.text_column, config.label_column, config.labels or (), config.max_length, config.labels is not None
+        length: int | Literal["auto"] = (
+            "auto" if config.max_length == "auto" else number_of_tokens(config, cls.usual_length)
         )
+        return cls(config.text_column, config.label_column, given or (), length, given is not None)
 
     @classmethod
     def for_model(cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]) -> Classification:
@@ -217,7 +226,7 @@ class Classification(Task):
         self.feeding = settle(model, self.tokenizer, read, wanted, self.feeding if trusted else None)
 
     def encode(self, examples: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-        """Tokenise texts; adds the tokenizer's outputs, ``length`` and ``rows`` (always 1).
+        """Tokenise texts; adds the tokenizer's outputs, ``length``, ``rows`` (always 1) and ``whole``.
 
         Raises:
             UserError: Some examples are pairs and others are not.
@@ -227,11 +236,7 @@ class Classification(Task):
         pairs = examples["pair"] if examples["pair"][0] is not None else None
         if self._max_length == "auto" and pairs is None:
             return encode_windows(self.tokenizer, examples["text"])
-        encoded = self.tokenizer(examples["text"], pairs, truncation=True, max_length=self._most())
-        encoded["input_ids"] = [ids or [token_of_nothing(self.tokenizer)] for ids in encoded["input_ids"]]
-        features = {name: encoded[name] for name in encoded if name != "attention_mask"}
-        lengths = [len(ids) for ids in encoded["input_ids"]]
-        return {**features, "length": lengths, "rows": [1] * len(lengths)}
+        return encode_cut(self.tokenizer, examples["text"], pairs, self._most())
 
     def _most(self) -> int:
         """Return the tokens that the model reads at once at most."""
@@ -239,7 +244,7 @@ class Classification(Task):
 
     def remarks(self, data: Mapping[str, Dataset]) -> list[str]:
         """Say how many texts are cut, or are read in windows."""
-        return cut_remarks(data, self._max_length, self.tokenizer)
+        return cut_remarks(data, self.tokenizer)
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pad to the longest text of the batch, on the tokenizer's side."""

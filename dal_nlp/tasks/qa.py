@@ -93,7 +93,7 @@ class ExtractiveQA(Task):
         if config.labels is not None:
             raise UserError("--labels is for classification: answers to questions are parts of their contexts.")
         options = construct("task", QAOptions, config.task_options)
-        return cls(options, config.text_column, config.label_column, number_of_tokens(config))
+        return cls(options, config.text_column, config.label_column, number_of_tokens(config, cls.usual_length))
 
     @classmethod
     def for_model(cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]) -> ExtractiveQA:

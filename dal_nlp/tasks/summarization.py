@@ -24,9 +24,9 @@ from dal_nlp.tasks.summary_tokens import (
     DEFAULT_OPTIONS,
     WEAK,
     SummarizationOptions,
-    cut_remarks,
     encode_documents,
     reference_tokens,
+    summary_remarks,
 )
 from dal_nlp.tasks.text_checks import KINDS, soundness
 
@@ -63,6 +63,7 @@ class Summarization(Task):
     """
 
     recipe: ClassVar[str] = "summarization"
+    usual_length: ClassVar[int] = 512
     metrics: ClassVar[tuple[str, ...]] = ("rouge1", "rouge2", "rougeL", "rougeLsum", "gen_tokens")
     capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.DRAWS, Capability.GENERATED_TEXTS})
     ready: bool = True
@@ -97,7 +98,7 @@ class Summarization(Task):
         if config.training.class_weights != "none":
             raise UserError("training.class_weights is for classes, and summaries have none: leave it out.")
         options = construct("task", SummarizationOptions, config.task_options)
-        return cls(options, config.text_column, config.label_column, number_of_tokens(config))
+        return cls(options, config.text_column, config.label_column, number_of_tokens(config, cls.usual_length))
 
     @classmethod
     def for_model(cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]) -> Summarization:
@@ -203,7 +204,7 @@ class Summarization(Task):
 
     def remarks(self, data: Mapping[str, Dataset]) -> list[str]:
         """Say how many documents and references are cut, and what to expect of a pair made from an encoder."""
-        return ([WEAK] if self._weak else []) + cut_remarks(data, self._max_length, self._options)
+        return ([WEAK] if self._weak else []) + summary_remarks(data, self.tokenizer, self._options)
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pad documents to the longest of the batch; where all have targets, the decoder reads the references."""

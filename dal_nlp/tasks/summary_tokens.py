@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +13,7 @@ from pydantic import Field
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.targets import Target, decode
 from dal_nlp.data.references import references
+from dal_nlp.data.text_windows import WHOLE, cut_remarks, whole_lengths
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -57,19 +57,14 @@ def encode_documents(
     if not tokenizer.is_fast:
         raise UserError("Summarization needs a fast tokenizer, and this model has none: use another --model.")
     texts = [options.prefix + text for text in examples["document"]]
-    encoded = tokenizer(
-        texts, truncation=True, max_length=max_length, return_overflowing_tokens=True, add_special_tokens=True
-    )
-    parts = encoded["overflow_to_sample_mapping"]
-    counts = Counter(parts)
-    first = dict(reversed([(text, part) for part, text in enumerate(parts)]))
-    ids = [encoded["input_ids"][first[text]] for text in range(len(texts))]
+    ids = tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
+    lengths = [len(tokens) for tokens in ids]
     targets = [decode(text) for text in examples.get("target", [None] * len(texts))]
     return {
         "input_ids": ids,
-        "length": [len(tokens) for tokens in ids],
+        "length": lengths,
         "rows": [1] * len(ids),
-        "cut": [counts[text] > 1 for text in range(len(texts))],
+        WHOLE: whole_lengths(tokenizer, texts, None, lengths, max_length),
         "long": [target is not None and _is_long(target, tokenizer, options.max_new_tokens) for target in targets],
         "foreign": [target is not None and not _LATIN.search(references(target)[0]) for target in targets],
     }
@@ -94,17 +89,13 @@ def reference_tokens(target: Target, tokenizer: Any, start: int | None, end: int
     return ids[:most] if end is None else [*ids[: most - 1], end]
 
 
-def cut_remarks(data: Mapping[str, Dataset], max_length: int, options: SummarizationOptions) -> list[str]:
+def summary_remarks(data: Mapping[str, Dataset], tokenizer: Any, options: SummarizationOptions) -> list[str]:
     """Say how many documents and references are cut, and whether ROUGE can read them."""
     found = []
     for name, rows in data.items():
-        flags = rows.with_format("numpy", columns=["cut", "long", "foreign"])[:]
-        cut, long, foreign = (int(np.sum(flags[flag])) for flag in ("cut", "long", "foreign"))
-        if cut:
-            found.append(
-                f"{cut:,} of {len(rows):,} documents ({name}) are longer than {max_length} tokens and cut "
-                "there: raise max_length as far as the model and the time allow."
-            )
+        found += cut_remarks({name: rows}, tokenizer, "documents")
+        flags = rows.with_format("numpy", columns=["long", "foreign"])[:]
+        long, foreign = (int(np.sum(flags[flag])) for flag in ("long", "foreign"))
         if long:
             found.append(
                 f"{100 * long / len(rows):.1f} % of the references ({name}) are longer than "

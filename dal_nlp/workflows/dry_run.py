@@ -21,7 +21,7 @@ from dal_nlp.models.trainer import number_of_steps
 from dal_nlp.models.vectors import Positions
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.context import Context
-from dal_nlp.session.folder import choose_folder
+from dal_nlp.session.folder import choose_folder, continued
 from dal_nlp.session.query import query
 from dal_nlp.signals.preview import previews
 from dal_nlp.strategies import bayesian, probes
@@ -138,6 +138,7 @@ def _compare(config: RunConfig, folder: Path, progress: Progress) -> None:
     if (run / "cache").is_dir():
         shutil.copytree(run / "cache", folder / "cache")
     with Ledger(folder) as ledger:
+        config = continued(config, ledger.state)
         Context(config, folder, ledger, None, None, None, None, progress)
     (folder / "ledger.jsonl").unlink()
 

@@ -110,7 +110,8 @@ def select(
         raise UserError(f"k must be between 1 and the {len(held)} examples there are, and is {k}.")
     cls = task_class(task)
     usual = recipe(cls.recipe)
-    length = max_length or int(usual["max_length"])
+    usual_length = usual["max_length"]
+    length = max_length or (usual_length if isinstance(usual_length, int) else cls.usual_length)
     own = deepcopy(tokenizer)  # it is told how to pad and to read
     own.split_special_tokens = True
     settle_padding_token(own, type(model).__name__)

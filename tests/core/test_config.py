@@ -141,7 +141,7 @@ def test_the_schema_documents_every_field() -> None:
 
 def test_full_training_keeps_its_own_defaults() -> None:
     config = RunConfig(**FILES, training={"mode": "full"})
-    assert (config.query_size, config.rounds, config.strategy, config.max_length) == (20, 9, "margin", 128)
+    assert (config.query_size, config.rounds, config.strategy, config.max_length) == (20, 9, "margin", "pool")
 
 
 def test_labels_may_come_with_descriptions(tmp_path: Path) -> None:

@@ -112,7 +112,21 @@ def test_it_is_said_how_many_texts_are_read_in_windows_or_cut() -> None:
         "1 of 2 texts (pool) are read in windows of 8 tokens."
     ]
     cut = Classification(labels=["negative", "positive"], max_length=6, tokenizer=tiny.tokenizer())
-    assert cut.remarks({"pool": tiny.encoded(rows, cut)})[0].startswith("1 of 2 texts (pool) are cut after 6 tokens")
+    told = "1 of 2 texts (pool) are longer than 6 tokens, the longest 20, and are cut: "
+    assert cut.remarks({"pool": tiny.encoded(rows, cut)}) == [told + "--max-length 20 reads them whole."]
+    cut.tokenizer.model_max_length = 12
+    assert cut.remarks({"pool": tiny.encoded(rows, cut)}) == [
+        told + "--max-length 12 is the most that the model reads."
+    ]
+
+
+def test_a_text_that_just_fits_is_not_cut_and_a_pair_that_does_not_is_told() -> None:
+    of = Classification(labels=["negative", "positive"], max_length=4, tokenizer=tiny.tokenizer())
+    rows = [{"text": "good film", "pair": None}, {"text": "a good film", "pair": None}]
+    encoded = of.encode({name: [row[name] for row in rows] for name in rows[0]})
+    assert encoded["length"] == [4, 4] and encoded["whole"] == [4, 5]
+    pairs = of.encode({"text": ["good"], "pair": ["a film"]})
+    assert pairs["length"] == [4] and pairs["whole"] == [6]
 
 
 @pytest.mark.parametrize("values", [{"task": "qa"}, {"task": "sentiment", "training": {"mode": "full"}}])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -149,7 +150,7 @@ def test_strategy_and_query_size_may_change_between_starts(files: Path, model_fo
     ("change", "named"),
     [
         ({"seed": 5}, "seed was 0 and is 5"),
-        ({"max_length": 32}, "max_length was 128 and is 32"),
+        ({"max_length": 32}, "max_length was 64 and is 32"),
         (
             {"training": {"mode": "full", "min_steps": 9, "epochs": 1, "learning_rate": 1e-3}},
             "training.min_steps was 3 and is 9",
@@ -390,6 +391,25 @@ def test_objects_of_the_users_own_count_also_where_they_are_empty_containers(fil
     Session(config, Films.from_config(config), First(), First(), Annotators()).run()
     assert [query.score for query in asked] == [7.0] * 10
     assert all(query.text.startswith("film: ") for query in asked)
+
+
+@pytest.mark.parametrize("mode", ["full", "head"])
+def test_texts_that_are_cut_are_told_and_the_length_follows_the_pool(files: Path, model_folder: str, mode: str) -> None:
+    rows = tiny.sentences(40)
+    for row in rows[:10]:
+        row["text"] = f"{row['text']} " * 5 + "and so on " * 30
+    write(files / "pool.jsonl", rows)
+    trained = {"mode": mode, "min_steps": 1, "epochs": 1e-9}
+    chosen = {"strategy": "random", "initial_strategy": "random", "training": trained}
+    run(files, model_folder, rounds=0, max_length="pool", **chosen)
+    state = read_state(files / "run")
+    assert state.config is not None and state.config["max_length"] == 64  # all that the model reads
+    told = [note for note in state.notes if "tokens" in note]
+    assert told[0].startswith("Texts are cut after 64 tokens, which is all that the model reads: 95 % of the pool's")
+    assert re.match(r"10 of 40 texts \(pool\) are longer than 64 tokens, the longest 1\d\d, and are cut", told[1])
+    write(files / "pool.jsonl", [*rows, *({**row, "id": f"{row['id']}+"} for row in tiny.sentences(30, seed=9))])
+    run(files, model_folder, rounds=1, max_length="pool", **chosen)  # the number stays what it was
+    assert len([note for note in read_state(files / "run").notes if note.startswith("Texts are cut")]) == 1
 
 
 def test_an_oracle_that_skips_everything_is_a_sentence(files: Path, model_folder: str) -> None:

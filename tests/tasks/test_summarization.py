@@ -508,11 +508,11 @@ def test_what_is_cut_is_counted_and_said() -> None:
         {"id": "b", "document": "good " * 8, "summary": "good bad plot it"},
     ]
     data = tiny.encoded_documents(rows, task)
-    assert data["cut"] == [True, False]  # [CLS] and [SEP] are two of the ten
+    assert data["whole"] == [11, 10]  # [CLS] and [SEP] are two of the ten
     assert data["long"] == [False, True]  # [SEP] is one of the four
     assert [len(ids) for ids in data["input_ids"]] == [10, 10]
     first, second = task.remarks({"pool": data})
-    assert first.startswith("1 of 2 documents (pool) are longer than 10 tokens")
+    assert first.startswith("1 of 2 documents (pool) are longer than 10 tokens, the longest 11, and are cut")
     assert second.startswith("50.0 % of the references (pool) are longer than 4 tokens")
 
 

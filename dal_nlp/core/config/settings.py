@@ -80,8 +80,10 @@ class Settings(Section):
     strict: bool = Field(False, description="rows that would be dropped are errors")
     model: str = Field("minilm", description="alias, folder or Hub id; auto, of --train head: mpnet, or minilm if slow")
     revision: str | None = Field(None, description="branch, tag or commit of a model on the Hub; null: its newest")
-    max_length: Annotated[int, Field(ge=4)] | Literal["auto"] = Field(
-        128, description="tokens after which a text is cut; auto, of --train head: it is read whole, in windows"
+    max_length: Annotated[int, Field(ge=4)] | Literal["auto", "pool"] = Field(
+        128,
+        description="tokens after which a text is cut; auto, of --train head: it is read whole, in windows; pool: "
+        "where 95 % of the pool's texts end, and no less than the task's own",
     )
     strategy: str = Field("margin", description="how the next examples are chosen")
     strategy_options: dict[str, Any] = Field({}, description="arguments of the strategy")

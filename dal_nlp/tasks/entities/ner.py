@@ -113,7 +113,7 @@ class NER(Task):
         if isinstance(given.get("tags"), list):
             given["tags"] = tuple(map(str, given["tags"]))
         options = construct("task", NEROptions, given)
-        known, tokens = config.labels or (), number_of_tokens(config)
+        known, tokens = config.labels or (), number_of_tokens(config, cls.usual_length)
         return cls(options, config.text_column, config.label_column, known, tokens, config.labels is not None)
 
     @classmethod
