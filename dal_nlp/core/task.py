@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 class Capability(StrEnum):
     """A property of a task, a run or its model that a strategy or a policy may require; the value is its name in words.
 
-    The last three are no task's: a head that learns to predict losses in every fit, a pretrained checkpoint with a
-    masked-LM head, and machines whose answers the model hears beside the text.
+    The last three are no task's, but a run's or its checkpoint's.
     """
 
     SHARED_OUTCOMES = "shared outcomes"  # outcome i means the same in every example
@@ -48,9 +47,9 @@ class Capability(StrEnum):
     GROUPS = "groups"  # examples belong together in groups
     SEVERAL_LABELS = "several labels"  # any number of labels a text: factor i is label i of every example, yes or no
     GENERATED_TEXTS = "generated texts"  # the model writes its answers
-    PREDICTED_LOSS = "predicted loss"
-    MASKED_LM = "masked language model"
-    WITNESSES = "machine-made answers"
+    PREDICTED_LOSS = "predicted loss"  # a head learns to predict losses in every fit
+    MASKED_LM = "masked language model"  # the checkpoint has its head
+    WITNESSES = "machine-made answers"  # the model hears machines beside the text
 
 
 Example = Mapping[str, Any]  # one row of an encoded dataset: "id", "target", the task's fields and features
