@@ -74,7 +74,7 @@ def token_losses(language_model: nn.Module, batch: Batch, tokenizer: Any) -> Tok
     inputs = {name: values[first] for name, values in batch.inputs.items() if name in TEXT_INPUTS}
     ids, losses = inputs["input_ids"], []
     rows = max(1, VOCABULARY_TOKENS // ids.shape[1])
-    with torch.inference_mode():
+    with torch.no_grad():
         for start in range(0, len(ids), rows):
             part = {name: values[start : start + rows] for name, values in inputs.items()}
             logits = language_model(**part).logits.float()

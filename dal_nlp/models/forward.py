@@ -104,7 +104,7 @@ class Forward:
     @cached_property
     def _prepared(self) -> Batch:
         """The batch with what all readings of it share, such as the result of an encoder beside a decoder."""
-        with torch.inference_mode():
+        with torch.no_grad():  # no inference mode, here and below: what a model keeps of a pass must serve training too
             return self._task.prepare(self._model, self.given)
 
     @cached_property
@@ -180,7 +180,7 @@ class Forward:
     def _means(self) -> Tensor:
         encoded = self._prepared.inputs.get("encoder_outputs")  # then nothing needs to be decoded
         name = type(self._model).__name__
-        with torch.inference_mode():
+        with torch.no_grad():
             if encoded is not None:
                 return spread_states([States.of(encoded, self._prepared.inputs, name)], self._prepared)
             self.reads_states = True
@@ -200,7 +200,7 @@ class Forward:
     def predicted_loss(self) -> Tensor:
         """The loss that the loss-prediction head expects of each example, (B,); see ``loss_prediction``."""
         self.touched.add("predicted_loss")
-        with torch.inference_mode():
+        with torch.no_grad():
             predicted: Tensor = self._companions.loss_head()(self.hidden)
         return predicted
 
@@ -209,7 +209,7 @@ class Forward:
         """Log-probabilities (B, C) by the model that reads the text alone, and by what machines add to the logits."""
         self.touched.add("two_views")
         alone, said = self._companions.text_model(), self._pass.offset
-        with torch.inference_mode():
+        with torch.no_grad():
             raw = torch.cat([self._task.logits(alone(**inputs)) for inputs in self._slices(self.batch)]).float()
             added = torch.zeros_like(raw) if said is None else said
             return raw.log_softmax(-1), added.log_softmax(-1)
@@ -276,7 +276,7 @@ class Forward:
     def loss(self) -> Tensor:
         """The training loss of each example, (B,); the examples must have targets."""
         self.touched.add("loss")
-        with torch.inference_mode():  # not the pass that is scored, which may read the model's own hypothesis
+        with torch.no_grad():  # not the pass that is scored, which may read the model's own hypothesis
             return self._task.loss(self._raw(self._prepared).float(), self._prepared)
 
     @property
@@ -285,7 +285,7 @@ class Forward:
         self.touched.add("samples")
         prepared, written = self._prepared, self._companions.written  # made before the model is thinned
         for k in range(self._draws.k):
-            with torch.inference_mode(), self._draws.thinned(self._model, self._head, k):
+            with torch.no_grad(), self._draws.thinned(self._model, self._head, k):
                 texts = self._task.write(self._model, prepared, written, self._draws.name(k))
             yield texts
 
@@ -312,7 +312,7 @@ class Forward:
         batch = self.batch  # made before the first draw: a hypothesis is the model's own, not one draw's
         network = Network(self._model, self._head, lambda: self._raw(batch), self._through)
         for k in range(self._draws.k):
-            with torch.inference_mode():
+            with torch.no_grad():
                 raw = self._draws.draw(network, k)
                 yield self._task.categoricals(raw.float(), batch)
 

@@ -84,7 +84,7 @@ class LossPrediction:
 
 def hidden_width(model: nn.Module, batch: Batch) -> int:
     """Return H of ``Forward.hidden``, by one call of the model, which is in evaluation mode."""
-    with torch.inference_mode():
+    with torch.no_grad():
         result = model(**batch.inputs, output_hidden_states=True)
         return spread_states([States.of(result, batch.inputs, type(model).__name__)], batch).shape[-1]
 

@@ -148,7 +148,7 @@ class Probe:
             if name != "attention_mask"
         }
         inputs["attention_mask"] = pad([[1] * len(text["input_ids"]) for text in texts], 0, side)
-        with torch.inference_mode(), torch_seeded(self._runs):
+        with torch.no_grad(), torch_seeded(self._runs):
             return [row.float().cpu() for row in self._read({name: part.to(device) for name, part in inputs.items()})]
 
     def _same(self, found: Sequence[Tensor], wanted: Sequence[Tensor]) -> bool:

@@ -174,6 +174,7 @@ class Context:
             with torch_seeded(0):  # of weights that are not used
                 self.task.load(self._source)
         model = self.learner.after(-1)
+        self.task.head(model)  # every pass over the pool looks for it
         sets = {"pool": self._data, **self._given}
         self.task.feeding.check(max(int(np.max(rows["length"], initial=0)) for rows in sets.values()))
         strategies = {self.config.initial_strategy: self._initial, self.config.strategy: self._strategy}

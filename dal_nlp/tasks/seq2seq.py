@@ -96,7 +96,7 @@ def check_summary_length(model: Any, longest: int) -> None:
     def fits(tokens: int) -> bool:
         ids = torch.full((1, tokens), start_token(model) or 0, device=model.device)
         try:
-            with torch.inference_mode():
+            with torch.no_grad():
                 model(input_ids=ids[:, :2], attention_mask=torch.ones_like(ids[:, :2]), decoder_input_ids=ids)
         except (IndexError, RuntimeError, ValueError):
             return False

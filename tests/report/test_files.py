@@ -554,5 +554,5 @@ def test_rounds_of_several_numbers_of_processes_are_said(finished: tuple[Path, S
     mixed = replace(state, metrics=[replace(first, processes=2, threads=1), *once.metrics[1:]])
     assert not others or report.trained_otherwise(mixed) == [
         "Rounds were trained in 1 process of 2 threads and 2 processes of 1 thread: another number trains another "
-        "model of the same quality (see README)."
+        "model of the same quality (see docs/scale.md)."
     ]
