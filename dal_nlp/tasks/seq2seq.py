@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from dal_nlp.core.caches import Cache
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import ModelError, UserError
 from dal_nlp.core.task import Batch
 from dal_nlp.pretrained.loading import load_config, load_model
-from dal_nlp.pretrained.reading import most
+from dal_nlp.pretrained.reading import COARSE, SHORT, TOLERANCE, most
 
 #: Tells a pair that was warm-started here from a model that was trained to write.
 WARM_STARTED = "dal_nlp_warm_started"
@@ -90,14 +90,24 @@ def end_token(model: nn.Module) -> int | None:
     return end[0] if isinstance(end, list) else end
 
 
-def check_summary_length(model: Any, longest: int) -> None:
-    """Raise ``UserError`` where the decoder cannot read so many tokens, by trying."""
+def check_decoder(model: Any, longest: int, name: str) -> None:
+    """Raise ``UserError`` where a decoder cannot read so many tokens, by trying, or looks ahead.
+
+    One that looks ahead says something else of a token where another one, or padding, stands behind it.
+    """
+    document = torch.full((1, 2), start_token(model) or 0, device=model.device)
+    asked = {"input_ids": document, "attention_mask": torch.ones_like(document)}
+    tokens = [token for token in range(SHORT + 1) if token != model.config.get_text_config(decoder=True).pad_token_id]
+    begun = torch.tensor([tokens * longest], device=model.device)  # any but padding, and not all the same
+
+    def logits(count: int) -> Tensor:
+        with torch.no_grad():
+            said: Tensor = model(**asked, decoder_input_ids=begun[:, :count]).logits[0].float()
+        return said
 
     def fits(tokens: int) -> bool:
-        ids = torch.full((1, tokens), start_token(model) or 0, device=model.device)
         try:
-            with torch.no_grad():
-                model(input_ids=ids[:, :2], attention_mask=torch.ones_like(ids[:, :2]), decoder_input_ids=ids)
+            logits(tokens)
         except (IndexError, RuntimeError, ValueError):
             return False
         return True
@@ -107,6 +117,17 @@ def check_summary_length(model: Any, longest: int) -> None:
         raise UserError(
             f"task_options.max_new_tokens {longest} does not fit into the {found} positions of the decoder: lower it, "
             f"with --set task_options.max_new_tokens={found} for example."
+        )
+    short = max(1, min(SHORT, longest // 2))
+    training = model.training
+    model.eval()
+    alone, followed = logits(short), logits(longest)[:short]
+    model.train(training)
+    share = max(TOLERANCE, COARSE * torch.finfo(model.dtype).eps)
+    if alone.isfinite().all() and (alone - followed).abs().max() > share * alone.abs().max():
+        raise ModelError(
+            f"What {name} writes next depends on what stands behind it, so that texts of different lengths cannot be "
+            "compared: use another --model."
         )
 
 

@@ -182,7 +182,7 @@ class Summarization(Task):
             Wanted(self._max_length, ("right", "equal"), name=source, all_lengths=True),
             self.feeding if trusted else None,
         )
-        seq2seq.check_summary_length(model, self._options.max_new_tokens)
+        seq2seq.check_decoder(model, self._options.max_new_tokens, source)
 
     def _generation(self, model: nn.Module) -> Any:
         from dal_nlp.tasks import seq2seq

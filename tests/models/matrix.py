@@ -56,13 +56,25 @@ _FEW = {
     "bigbird_pegasus": "reads otherwise after a short text",
     "reformer": "draws numbers",
 }
-_PADDED = ("canine", "convbert", "fnet", "nystromformer", "yoso")  # windows cannot do without padding
+_PADDED = ("canine", "convbert", "fnet", "funnel", "nystromformer", "yoso")  # windows cannot do without padding
 _NO_CLASSIFIER = ("blenderbot-small", "longt5", "marian", "pegasus", "led")
-_NO_WRITER = ("big_bird", "megatron-bert", "xlm", "reformer", "distilbert", "gpt2", "xlnet", "bigbird_pegasus")
+_NO_WRITER = (
+    "big_bird",
+    "megatron-bert",
+    "xlm",
+    "reformer",
+    "distilbert",
+    "gpt2",
+    "xlnet",
+    "bigbird_pegasus",
+    "prophetnet",
+)
 REFUSED = {
     *((family, "classification", mode) for family in _FEW for mode in MODES["classification"]),
     *((family, "classification", mode) for family in _NO_CLASSIFIER for mode in ("full", "lora")),
-    ("canine", "classification", "head"),
+    *(("perceiver", "classification", mode) for mode in MODES["classification"]),  # wants more than tokens
+    *((family, "classification", "head") for family in ("canine", "funnel")),  # no state of each token
+    *(("splinter", "qa", mode) for mode in MODES["qa"]),  # no linear output layer
     *(("ibert", task, "lora") for task in ("classification", "qa")),  # its layers are no linear ones
     *((family, "qa", mode) for family in (*_FEW, *_PADDED) for mode in MODES["qa"]),
     *((family, "summarization", mode) for family in _NO_WRITER for mode in MODES["summarization"]),
