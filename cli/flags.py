@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: Flags that are no keys of ``RunConfig``.
 _OF_THE_COMMAND = (
-    "config", "settings", "quiet", "trust", "debug", "train", "prior", "describe", "label_separator",
+    "config", "settings", "quiet", "trust", "debug", "train", "prior", "describe", "guidelines", "label_separator",
     "label_columns",
     "llm_prompt", "llm_url", "llm_model", "llm_parallel", "llm_budget", "llm_price_in", "llm_price_out", "send_texts",
 )  # fmt: skip
@@ -106,6 +106,10 @@ class Flags:
     oracle: Annotated[str | None, setting(_PEOPLE, "NAME", complete=completion.oracles)] = None
     annotators: Annotated[str | None, setting(_PEOPLE, "A,B,C")] = None
     overlap: Annotated[str | None, setting(_PEOPLE, "10%")] = None
+    guidelines: Annotated[
+        Path | None,
+        flag(_PEOPLE, "FILE.md", "What annotators and language models are told of the task, in Markdown.", "none"),
+    ] = None
     suggest: Annotated[bool | None, setting(_PEOPLE, "", "--suggest")] = None
     initial: Annotated[int | None, setting(_LABELS, "N")] = None
     query_size: Annotated[int | None, setting(_LABELS, "K")] = None
@@ -132,7 +136,7 @@ class Flags:
     def values(self) -> dict[str, Any]:
         """Return what the configuration is built from: the file, the flags over it, ``--set`` over both."""
         from dal_nlp.session.config import gather
-        from dal_nlp.session.label_descriptions import read_descriptions
+        from dal_nlp.session.label_descriptions import read_descriptions, read_guidelines
 
         given = {field.name: vars(self)[field.name] for field in fields(Flags) if field.name not in _OF_THE_COMMAND}
         given["metrics"] = self.metrics or None
@@ -145,6 +149,8 @@ class Flags:
             given["head"] = {"prior": self.prior}
         if self.describe is not None:
             given["descriptions"] = read_descriptions(self.describe)
+        if self.guidelines is not None:
+            given["guidelines"] = read_guidelines(self.guidelines)
         given["signals"] = self.signals or None
         asked = {name: vars(self)[f"llm_{name}"] for name in _OF_LLM} | {"send_texts": self.send_texts}
         if any(value is not None for value in asked.values()):

@@ -9,25 +9,25 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from shutil import get_terminal_size
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.annotation.answers import Skip
 from dal_nlp.annotation.parsing import REASONS, write_answer
-from dal_nlp.core.text import harmless, with_offsets
+from dal_nlp.core.guidelines import Guidelines
+from dal_nlp.core.text import harmless
 from dal_nlp.data.examples import context_of
 from dal_nlp.ledger.events import AnswerEvent
+from dal_nlp_cli.choosing import COMMANDS, read_choice
 from dal_nlp_cli.keys import forget, keys
+from dal_nlp_cli.pages import columns, pages, wrapped, wrapped_with_offsets
 from dal_nlp_cli.terminal import say
 
 VIA = "terminal"
 #: Bytes at which terminals cut a line off, without a word.
 CUT = 4095
-#: What a key, or a word after a colon, does in place of an answer.
-_KEYS = {"s": "skip", "?": "unsure", "u": "undo", "q": "quit", "y": "yes", "\x04": "quit"}
-_WORDS = ("skip", "unsure", "undo", "quit", "yes", "edit")
+_WORDS = {name: name for name, _ in COMMANDS.values()} | {key: name for key, (name, _) in COMMANDS.items()}
 #: What is below this line in an editor is for reading.
 _RULER = "==== What it is about is below; this line and all after it are left out. ===="
 
@@ -63,13 +63,16 @@ class LabelingSession:
         self._task = desk.task
         self._format = desk.task.answer_format
         self._prompt = self._format.terminal(sys.stdin.isatty())
+        self._told = Guidelines.of(desk.config, desk.task.labels)
         self._drafts: dict[str, str] = {}
+        self._pages: list[list[str]] = [[]]
+        self._page, self._helping = 0, False
 
     def work_through(self, queue: Sequence[str]) -> None:
         """Ask about each example until all are answered or the person stops."""
-        if queue:
-            say(self._help())
-        if self._prompt.one_key:
+        if queue and not self._prompt.by_key:
+            say(f"{self._prompt.how}, then Enter.")
+        if self._prompt.by_key:
             with keys() as self._next_key:
                 self._ask_all(queue)
         else:
@@ -80,13 +83,19 @@ class LabelingSession:
         done, shown = list[_Step](), None
         while place < len(queue) or done:
             if place == len(queue):  # the last answer may have been a slip
-                undo = "u" if self._prompt.one_key else ":undo"
-                say(f"That was the last one: {undo} takes it back, anything else ends.")
+                say(f"That was the last one: {self._command('u')} takes it back, anything else ends.")
             elif place != on_screen:  # an answer that is not taken leaves the text where it is
                 shown, on_screen = self._show(queue[place], place, len(queue)), place
             said = self._typed()
             if said.command == "undo":
                 place, on_screen = self._undo(queue, done, place), -1
+            elif said.command in ("help", "page") and place < len(queue):
+                if said.command == "help":
+                    self._help()
+                elif self._helping and self._page == len(self._pages) - 1:
+                    on_screen = -1  # back to the text
+                else:
+                    self._turn()
             elif said.command == "quit" or place == len(queue):
                 return
             else:
@@ -98,17 +107,67 @@ class LabelingSession:
     def _events(self, id: str) -> int:
         return len(self._desk.state.given.get(id, []))
 
-    def _help(self) -> str:
-        if self._prompt.one_key:
-            return "Keys: a number for a label, s skip, ? unsure, u undo the last answer, q quit."
-        return f"{self._prompt.how}, then Enter. :skip, :unsure, :undo the last answer, :quit."
+    def _help(self) -> None:
+        """Print the guidelines, what is said of the labels, and how to answer; pages are turned as those of a text."""
+        said = [line for text in self._told.lines() for line in wrapped(text)] if self._told.given else []
+        how = f"{self._prompt.how}." if not self._prompt.by_key else self._how_by_key()
+        more = [how, "Every answer is saved before the next text is shown, so you may stop at any moment."]
+        shown = [*said, *([""] if said else []), *(line for text in more for line in wrapped(text))]
+        self._open(shown, 0, helping=True)
+
+    def _how_by_key(self) -> str:
+        longest = max(map(len, self._prompt.numbers), default=1)
+        more = "; Enter ends one with which a longer one begins" if longest > 1 else ""
+        return f"Type the number of a label{more}. A slash and a part of its name, then Enter, choose it too."
+
+    def _open(self, shown: Sequence[str], below: int, helping: bool = False) -> None:
+        """Print the first page of some lines, of a text or of the help."""
+        self._pages, self._page, self._helping = pages(shown, below), 0, helping
+        self._print_page()
+
+    def _turn(self) -> None:
+        """Print the next page; after the last one comes the first."""
+        self._page = (self._page + 1) % len(self._pages)
+        self._print_page()
+
+    def _print_page(self) -> None:
+        print("\n".join(self._pages[self._page]))
+        if self._turns:
+            last = self._page == len(self._pages) - 1
+            follows = "the text again" if self._helping and last else "the first one again" if last else "the next one"
+            print(f"-- page {self._page + 1} of {len(self._pages)}; {self._command(' ')} shows {follows} --")
+
+    @property
+    def _turns(self) -> bool:
+        """Whether there is another page than the one that is shown."""
+        return self._helping or len(self._pages) > 1
+
+    def _command(self, key: str) -> str:
+        """Return how a command is typed."""
+        if key == " ":
+            return "the space bar" if self._prompt.by_key else "an empty line"
+        return key if self._plain_letters else f":{key}"
+
+    @property
+    def _plain_letters(self) -> bool:
+        """Whether commands are letters alone, which can be no answers; elsewhere a colon is before them."""
+        return self._prompt.by_key or bool(self._prompt.numbers)
+
+    def _commands(self) -> str:
+        """Return the line of all commands that do something now."""
+        there = {" ": self._turns, "e": not self._prompt.by_key, "y": self._suggest}
+        said = [f"{self._command(key)} {does}" for key, (_, does) in COMMANDS.items() if there.get(key, True)]
+        numbers = list(self._prompt.numbers)
+        first = [f"{numbers[0]}-{numbers[-1]} label", "/ name"] if numbers and self._prompt.by_key else []
+        return "  ".join([*first, *said])
 
     def _show(self, id: str, place: int, count: int) -> dict[str, Any] | None:
         """Print one example with what is known of it; return the suggestion that is shown."""
         desk, example = self._desk, self._desk.example(id)
         rule = "-" * 20
         print(f"\n{rule} {place + 1} of {count} ({harmless(id)}; {desk.why(id)}) {rule}")
-        self._print_text(example)
+        below = self._below()
+        self._open(self._lines_of(example), len(below))
         print()
         if self._final:
             for by, event in desk.state.opinions.get(id, {}).items():
@@ -118,30 +177,34 @@ class LabelingSession:
                 print(f"The label is: {harmless(label)}")
         shown = desk.suggestion(id) if self._suggest else None
         if shown:
-            word = "y" if self._prompt.one_key else ":yes"
+            word = self._command("y")
             text = harmless(self._format.format_answer(shown["target"], example))
             print(f"The model suggests ({shown['confidence']:.2f}; {word} takes it): {text}")
-        if self._prompt.numbers:
-            print("  ".join(_choice(number, label) for number, label in self._prompt.numbers.items()))
-        elif self._format.choices:
-            print(f"Another answer: {', '.join(map(harmless, self._format.choices))}")
+        if below:
+            print("\n".join(below))
         if not self._prompt.numbers and sys.stdin.isatty() and forget():
-            print("What was typed before is left out: :edit takes several lines, :undo takes the last answer back.")
+            print("What was typed before is left out: :e takes several lines, :u takes the last answer back.")
         return shown
 
-    def _print_text(self, example: dict[str, Any]) -> None:
-        for name, value in context_of(example).items():
-            print(f"{harmless(name)}: {harmless(value)}")
-        if context_of(example):
-            print()
+    def _below(self) -> list[str]:
+        """Return what can be chosen."""
+        if self._prompt.numbers:
+            return columns(self._prompt.numbers)
+        return [f"Another answer: {', '.join(map(harmless, self._format.choices))}"] if self._format.choices else []
+
+    def _lines_of(self, example: dict[str, Any]) -> list[str]:
+        """Return the lines of an example: its context, then its texts."""
+        shown = [line for name, value in context_of(example).items() for line in wrapped(f"{name}: {value}")]
+        shown += [""] if shown else []
         *above, last = self._task.texts(example)
         for text in above:
-            print(f"{harmless(text)}\n")
-        print(with_offsets(last, get_terminal_size().columns) if self._prompt.offsets else harmless(last))
+            shown += [*wrapped(text), ""]
+        return shown + (wrapped_with_offsets(last) if self._prompt.offsets else wrapped(last))
 
     def _typed(self) -> _Typed:
-        """Wait for a key, or for a line."""
-        return self._key() if self._prompt.one_key else self._line()
+        """Show the commands, then wait for keys, or for a line."""
+        say(self._commands())
+        return self._key() if self._prompt.by_key else self._line()
 
     def _line(self) -> _Typed:
         try:
@@ -151,21 +214,22 @@ class LabelingSession:
         except UnicodeDecodeError:
             typed = " " * CUT  # the cut went through a character, or it is no text at all
         if sys.stdin.isatty() and len(typed.encode(errors="replace")) >= CUT:
-            print(f"Not taken: a terminal cuts lines off at {CUT:,} bytes; write it with :edit, or in the sheet.")
+            print(f"Not taken: a terminal cuts lines off at {CUT:,} bytes; write it with :e, or in the sheet.")
             return _Typed("")
         word = typed.strip()
+        if not word and self._turns:
+            return _Typed("page")
         if word.startswith(":") and word[1:] in _WORDS:
-            return _Typed(word[1:])
-        return _Typed("", self._prompt.answer(typed))
+            return _Typed(_WORDS[word[1:]])
+        answer = self._prompt.answer(typed)
+        if self._plain_letters and word in COMMANDS and answer.strip() == word and word not in self._format.choices:
+            return _Typed(COMMANDS[word][0])
+        return _Typed("", answer)
 
     def _key(self) -> _Typed:
+        """Wait for a command's key, all digits of a number, or a slash and a name."""
         print("> ", end="", flush=True)
-        typed = self._next_key()
-        if typed == "\x03":  # where the system does not make a signal of it
-            raise KeyboardInterrupt
-        label = self._prompt.numbers.get(typed, "")
-        print(harmless(label or _KEYS.get(typed, typed)))
-        return _Typed("", label) if label else _Typed(_KEYS.get(typed, ""), typed)
+        return _Typed(*read_choice(self._next_key, self._prompt.numbers))
 
     def _edited(self, id: str, shown: dict[str, Any] | None) -> str:
         """Return what was written in an editor; the draft is what was not taken before, else the suggestion."""
@@ -180,9 +244,9 @@ class LabelingSession:
         text, ruler, _ = after.partition(_RULER)
         self._drafts[id] = text.strip()
         if after.rstrip() == before.rstrip():
-            print("Not taken: nothing was changed; :yes takes a suggestion as it is.")
+            print("Not taken: nothing was changed; :y takes a suggestion as it is.")
         elif not ruler:
-            print("Not taken: the line with ==== is gone, and what is below it may be in the answer; :edit goes on.")
+            print("Not taken: the line with ==== is gone, and what is below it may be in the answer; :e goes on.")
         else:
             return text.strip()
         return ""
@@ -223,10 +287,6 @@ class LabelingSession:
         else:
             self._desk.restore(id, step.before)
         return step.place
-
-
-def _choice(number: str, label: str) -> str:
-    return f"[{number}]" if number == label else f"[{number}] {harmless(label)}"
 
 
 def _edit(text: str) -> str:

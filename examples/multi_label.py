@@ -51,7 +51,7 @@ class LabelsFormat(LabelFormat):
         return TerminalPrompt(how, numbered(self.labels, False), separator=",")
 
     def widget(self) -> Widget:
-        return Widget("labels", "Press the labels' numbers, then Enter.", {**button_data(self.labels), "none": NONE})
+        return Widget("labels", {**button_data(self.labels), "none": NONE})
 
     def shown_value(self, target: list[str]) -> dict[str, Any]:
         return {"labels": target}

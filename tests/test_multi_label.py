@@ -107,7 +107,7 @@ def test_the_page_has_label_buttons(folder: Path) -> None:
     run(folder)
     with Ledger(folder / "run") as ledger:
         room = AnnotationQueue(AnswerStore(folder / "run", ledger.state, ledger), ledger)
-        widget = room.about()["widget"]
+        widget = room.views.about()["widget"]
         assert widget["name"] == "labels" and widget["data"]["none"] == "none"
         assert widget["data"]["labels"] == [["1", "anger"], ["2", "fear"], ["3", "joy"]]
         item = room.next("anna", "a tab")
@@ -116,7 +116,7 @@ def test_the_page_has_label_buttons(folder: Path) -> None:
         again = room.open("anna", "a tab", item["id"])
         assert again["answer"] == {"typed": "fear, joy", "labels": ["fear", "joy"]}
     # The page has a widget of that name, and none that no format uses.
-    script = (Path(label_studio.__file__).parent.parent / "report" / "annotate.html.j2").read_text()
+    script = (Path(label_studio.__file__).parent.parent / "report" / "annotate_widgets.js.j2").read_text()
     table = script.split("const widgets = {")[1].split("\n};")[0]
     assert {
         line.split(":")[0].strip()

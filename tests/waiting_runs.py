@@ -89,7 +89,8 @@ def typed(task: str) -> dict[str, str]:
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
+    lines = io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")
+    return list(csv.DictReader(line for line in lines if not line.startswith('"#|')))
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], **format: Any) -> None:

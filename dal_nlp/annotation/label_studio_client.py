@@ -93,8 +93,8 @@ class Server(Protocol):
     def find(self, mark: str) -> Project | None:
         """Return the project that was created with a mark, if there is one."""
 
-    def create(self, title: str, mark: str, interface: str, annotators: int) -> Project:
-        """Create a project in which ``annotators`` people answer each task."""
+    def create(self, title: str, mark: str, interface: str, annotators: int, instruction: str) -> Project:
+        """Create a project in which ``annotators`` people answer each task; the instruction is HTML, "" for none."""
 
     def set_interface(self, project: int, interface: str) -> None:
         """Give a project its labeling interface."""
@@ -178,14 +178,16 @@ class SdkServer:
             found = self._client.projects.list(title=TITLE, request_options=_ONCE)
             return next((_project(project) for project in found if mark in (project.description or "")), None)
 
-    def create(self, title: str, mark: str, interface: str, annotators: int) -> Project:
-        """Create a project in which ``annotators`` people answer each task."""
+    def create(self, title: str, mark: str, interface: str, annotators: int, instruction: str) -> Project:
+        """Create a project in which ``annotators`` people answer each task; the instruction is HTML, "" for none."""
         with self._asking():
             made = self._client.projects.create(
                 title=f"{TITLE} {title}"[:LONGEST_TITLE],
                 description=f"The questions of a run of dal-nlp ({mark}).",
                 label_config=interface,
                 maximum_annotations=annotators,
+                expert_instruction=instruction,
+                show_instruction=bool(instruction),
                 enable_empty_annotation=False,
                 request_options=_ONCE,
             )

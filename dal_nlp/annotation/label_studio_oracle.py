@@ -14,6 +14,7 @@ from dal_nlp.annotation.voting import conflicts, is_new, record, resolve, voters
 from dal_nlp.core.distributed import is_main
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.files import replace_file
+from dal_nlp.core.guidelines import Guidelines
 from dal_nlp.core.text import counted, harmless
 from dal_nlp.data.examples import context_of
 from dal_nlp.joins.tool_rows import OURS
@@ -160,9 +161,9 @@ class LabelStudio(Oracle):
             yield Channel(NAME, url, mark, self._project.number, self._project.created)
 
     def _create(self, mark: str) -> Project:
-        config, interface = self._setting.config, self._interface()
+        config, told = self._setting.config, Guidelines.of(self._setting.config, self._setting.task.labels)
         annotators = len(config.annotators or []) if config.overlap else 1
-        return self._server.create(self._setting.folder.name, mark, interface, annotators)
+        return self._server.create(self._setting.folder.name, mark, self._interface(), annotators, told.page())
 
     def _patiently(self, ask: Callable[[], T]) -> T:
         """Return what the server says, however long it is away; ``ask`` may be called again."""

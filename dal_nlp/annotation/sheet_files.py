@@ -133,8 +133,14 @@ def is_blank(path: Path) -> bool:
         return False
 
 
-def write_sheet(folder: Path, stem: str, rows: Sequence[Mapping[str, Any]]) -> Path:
+def write_sheet(folder: Path, stem: str, rows: Sequence[Mapping[str, Any]], head: Sequence[str] = ()) -> Path:
     """Write a sheet as csv and jsonl, under the next number where there is one already; return the csv.
+
+    Args:
+        folder: The run folder.
+        stem: See ``Sheet``.
+        rows: Cells by column.
+        head: Lines to read above the header of the csv.
 
     Raises:
         UserError: The disk does not take it.
@@ -145,7 +151,7 @@ def write_sheet(folder: Path, stem: str, rows: Sequence[Mapping[str, Any]]) -> P
     name = next(name for name in numbers if name not in taken)
     header = list(rows[0])
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    table = write_table(header, [["" if row[name] is None else row[name] for name in header] for row in rows])
+    table = write_table(header, [["" if row[name] is None else row[name] for name in header] for row in rows], head)
     try:
         place.mkdir(parents=True, exist_ok=True)
         replace_file(place / f"{name}.jsonl", lines.encode())

@@ -24,6 +24,7 @@ from dal_nlp.annotation.sheet_files import (
 )
 from dal_nlp.annotation.voting import assigned, conflicts, is_new, record, resolve
 from dal_nlp.core.errors import UserError
+from dal_nlp.core.guidelines import Guidelines
 from dal_nlp.core.targets import readable
 from dal_nlp.core.text import counted
 from dal_nlp.data.examples import context_of
@@ -187,7 +188,16 @@ class Sheets(Oracle):
             new = [query for query in queries if query.id not in there]
             if new:
                 rows = [self._row(query, name == CONFLICTS) for query in new]
-                self._to_fill.append(write_sheet(self._setting.folder, stem, rows).name)
+                self._to_fill.append(write_sheet(self._setting.folder, stem, rows, self._head()).name)
+
+    def _head(self) -> list[str]:
+        """Return what stands above a sheet: the guidelines, and the labels where the message does not name them."""
+        task = self._setting.task
+        told = Guidelines.of(self._setting.config, task.labels)
+        hint = task.answer_format.sheet_hint()
+        if not told.given and all(label.name in hint for label in told.labels):
+            return []
+        return [*told.lines(), f"Answer in the column {ANSWER!r} below: {hint}."]
 
     def _open_for(self, name: str, ids: Sequence[str], missing: Sequence[Query], disputed: set[str]) -> list[Query]:
         """Return what one annotator has still to answer."""

@@ -7,7 +7,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from dal_nlp.answer_formats.entity_markup import NONE, read_markup, write_markup
-from dal_nlp.answer_formats.label import FEW, LabelFormat, button_data, numbered
+from dal_nlp.answer_formats.label import FEW, LabelFormat, button_data, named, numbered
 from dal_nlp.answer_formats.studio import ABOUT, ANSWER, place_of, result, texts_of, values_of
 from dal_nlp.core.answer_format import REFUSALS, AgreementMeasure, AnswerFormat, StudioResult, TerminalPrompt, Widget
 from dal_nlp.core.targets import Target
@@ -56,8 +56,8 @@ class EntityFormat(AnswerFormat):
 
     def sheet_hint(self) -> str:
         """Return how entities are marked, the labels, if they are few, and the refusals."""
-        few = f", with one of {', '.join(self.labels)}" if len(self.labels) <= FEW else ""
-        return f"the text with [words](label) for each entity{few}; or these alone; {NONE}; {' or '.join(REFUSALS)}"
+        few = f"with {'one of ' if len(self.labels) <= FEW else ''}{named(self.labels)}"
+        return f"the text with [words](label) for each entity, {few}; or these alone; {NONE}; {' or '.join(REFUSALS)}"
 
     def terminal(self, by_key: bool) -> TerminalPrompt:
         """Return a prompt for marked entities; a label may be written by its number."""
@@ -68,12 +68,7 @@ class EntityFormat(AnswerFormat):
 
     def widget(self) -> Widget:
         """Return the text to select in, and a button for each label."""
-        how = (
-            "Select words with the mouse, or with the arrows and Shift; the number of a label marks them. Click an "
-            "entity to select it: a number gives it another label, Delete removes it. Enter saves; no mark means no "
-            "entity."
-        )
-        return Widget("entities", how, {**button_data(self.labels), "none": NONE})
+        return Widget("entities", {**button_data(self.labels), "none": NONE})
 
     def shown_value(self, target: Target) -> dict[str, Any]:
         """Return where the entities are, in characters."""

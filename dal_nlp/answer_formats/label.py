@@ -70,18 +70,16 @@ class LabelFormat(AnswerFormat):
         return [target]
 
     def sheet_hint(self) -> str:
-        """Return the labels, if they are few, and the refusals."""
-        few = self.labels if len(self.labels) <= FEW else []
-        return f"{''.join(f'{label}, ' for label in few)}{' or '.join(REFUSALS)}"
+        """Return the labels, or where they stand if they are many, and the refusals."""
+        return f"{named(self.labels)}, {' or '.join(REFUSALS)}"
 
     def terminal(self, by_key: bool) -> TerminalPrompt:
-        """Return a prompt for a label or its number; one key is enough for a few labels."""
-        one_key = by_key and len(self.labels) <= KEYS
-        return TerminalPrompt("Type a label or its number", numbered(self.labels, one_key), one_key=one_key)
+        """Return a prompt for a label or its number; by keys, all digits of a number are the answer."""
+        return TerminalPrompt("Type a label or its number", numbered(self.labels, False), by_key=by_key)
 
     def widget(self) -> Widget:
         """Return a button for each label, of which the one that is pressed is the answer."""
-        return Widget("label", "Press a label's number.", button_data(self.labels))
+        return Widget("label", button_data(self.labels))
 
     def studio_controls(self, text: str) -> list[str]:
         """Return the text above the choices."""
@@ -104,6 +102,13 @@ def button_data(labels: Sequence[str]) -> dict[str, Any]:
     """Return what the page needs to show labels as buttons: they, by what is typed, and whether one key is enough."""
     by_key = len(labels) <= KEYS
     return {"labels": [list(pair) for pair in numbered(labels, by_key).items()], "by_key": by_key}
+
+
+def named(labels: Sequence[str]) -> str:
+    """Return the labels, or the first of them and where all stand."""
+    if len(labels) <= FEW:
+        return ", ".join(labels)
+    return f"one of the {len(labels)} labels in the head of the csv ({', '.join(labels[:3])} ...)"
 
 
 def numbered(labels: Sequence[str], by_key: bool) -> dict[str, str]:

@@ -75,7 +75,7 @@ class LabelsFormat(LabelFormat):
     def widget(self) -> Widget:
         """Return a button for each label, which is pressed and let go."""
         data = {**button_data(self.labels), "none": self.nothing}
-        return Widget("labels", "Press the labels' numbers, then Enter; Enter alone for no label.", data)
+        return Widget("labels", data)
 
     def shown_value(self, target: Target) -> dict[str, Any]:
         """Return the labels whose buttons are down."""

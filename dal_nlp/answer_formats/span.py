@@ -100,11 +100,7 @@ class SpanFormat(AnswerFormat):
 
     def widget(self) -> Widget:
         """Return the context to select in, and a button for no answer."""
-        how = (
-            "Select the answer with the arrows and Shift (with Ctrl by words), then Enter; a number stands for a "
-            "button that has one."
-        )
-        return Widget("span", how, button_data(self.choices))
+        return Widget("span", button_data(self.choices))
 
     def shown_value(self, target: Target) -> dict[str, Any]:
         """Return where the first answer is, in characters."""

@@ -42,7 +42,7 @@ class TextFormat(AnswerFormat):
 
     def widget(self) -> Widget:
         """Return a field that begins with the model's draft."""
-        return Widget("text", "Change the draft, then Ctrl+Enter.", {"title": f"Your {self.noun}"}, drafted=True)
+        return Widget("text", {"title": f"Your {self.noun}"}, drafted=True)
 
     def studio_controls(self, text: str) -> list[str]:
         """Return the text above a field."""

@@ -39,14 +39,14 @@ class TerminalPrompt:
         how: What to type, as the beginning of a sentence.
         numbers: Choices by what may be typed for them.
         separator: What stands between several of them in a line; "" where a line holds one.
-        one_key: Whether the key of a choice is the whole answer.
+        by_key: Whether the keys of a choice are the whole answer, without Enter.
         offsets: Whether the last text is shown with the offsets of its lines.
     """
 
     how: str
     numbers: Mapping[str, str] = field(default_factory=dict)
     separator: str = ""
-    one_key: bool = False
+    by_key: bool = False
     offsets: bool = False
 
     def answer(self, typed: str) -> str:
@@ -66,17 +66,15 @@ class TerminalPrompt:
 
 @dataclass(frozen=True)
 class Widget:
-    """The part of the page in which an answer is given.
+    """The part of the page in which an answer is given; the page says in its own words how it is used.
 
     Attributes:
         name: One of the widgets that ``annotate.html.j2`` has: "label", "labels", "span", "entities" or "text".
-        help: How it is used by keys.
         data: What it needs beside, as JSON values.
         drafted: Whether it begins with what the model answers, shown as that or not.
     """
 
     name: str
-    help: str
     data: Mapping[str, Any] = field(default_factory=dict)
     drafted: bool = False
 

@@ -30,12 +30,24 @@ FIRST_C = 0.13
 
 def with_moved_keys(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values of a configuration with the keys of earlier versions where they are now; it is logged."""
-    training = values.get("training")
+    training, llm = values.get("training"), values.get("llm")
+    moved = _with_guidelines(values)
+    if isinstance(llm, Mapping) and llm.get("guidelines"):
+        logger.warning("The key llm.guidelines is guidelines now, and is read as that.")
     if not isinstance(training, Mapping) or "head_c" not in training:
-        return dict(values)
+        return moved
     logger.warning("The key training.head_c is head.c now, and is read as that.")
     rest = {key: value for key, value in training.items() if key != "head_c"}
-    return {**values, "training": rest, "head": {"c": training["head_c"], **values.get("head", {})}}
+    return {**moved, "training": rest, "head": {"c": training["head_c"], **values.get("head", {})}}
+
+
+def _with_guidelines(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values with the guidelines where people read them too: they were told to language models alone."""
+    llm = values.get("llm")
+    if not isinstance(llm, Mapping) or "guidelines" not in llm:
+        return dict(values)
+    rest = {key: value for key, value in llm.items() if key != "guidelines"}
+    return {**values, "llm": rest, "guidelines": values.get("guidelines") or llm["guidelines"]}
 
 
 def first_head(c: float | None) -> dict[str, Any]:
@@ -45,6 +57,7 @@ def first_head(c: float | None) -> dict[str, Any]:
 
 def as_now(dump: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration as a ledger holds it with today's keys; what was not there does what was done then."""
+    dump = _with_guidelines(dump)
     if "training" not in dump:  # it trains as the defaults have it
         return dict(dump)
     training = dict(dump["training"])

@@ -5,34 +5,27 @@ Only the ledger is kept. Who looks at what is a courtesy that a restart forgets:
 
 import threading
 import time
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from dal_nlp.annotation.answer_store import UNDO, AnswerStore
 from dal_nlp.annotation.answers import Label, Origin, Skip
-from dal_nlp.annotation.parsing import REASONS, write_answer
-from dal_nlp.core.errors import UserError, nearest
-from dal_nlp.core.targets import Target
-from dal_nlp.data.examples import context_of
-from dal_nlp.ledger.answer_events import MAJORITY
+from dal_nlp.annotation.parsing import REASONS
+from dal_nlp.core.errors import UserError
 from dal_nlp.ledger.events import AnswerEvent, Event, LabelEvent, RemovedEvent, SkipEvent
 from dal_nlp.ledger.ledger import Ledger, read_events
 from dal_nlp.page.given import Given as Given
+from dal_nlp.page.given import check_name, plain
+from dal_nlp.page.pace import Pace
+from dal_nlp.page.views import AT_ONCE, Json, Views
 
-VIA = "page"
+#: The channels of an answer to one text, and of each that is given to a list of texts.
+VIA, VIA_LIST = "page", "page list"
 #: Seconds without a sign of life after which what somebody looks at is given to others too.
 PATIENCE = 180
-#: Characters of the longest name.
-LONGEST_NAME = 60
 #: Requests whose repetition is known: a browser that got no reply sends its answer again.
 REMEMBERED = 4096
-#: Characters of a text in the list of earlier answers, and how many of them are listed.
-EXCERPT, LISTED = 120, 100
-
-Json = dict[str, Any]
 
 
 @dataclass
@@ -44,6 +37,15 @@ class _Held:
     until: float
 
 
+@dataclass
+class _HeldList:
+    """What one tab lists: what was shown as the model's answer, by the ids, and how long they stay its own."""
+
+    label: str
+    shown: dict[str, Json]
+    until: float
+
+
 class AnnotationQueue:
     """A run folder that several people answer in while a model trains; every method may be called by any thread.
 
@@ -51,12 +53,17 @@ class AnnotationQueue:
         desk: Of the run, open for writing.
         ledger: Of the run, the same that the desk writes to.
         clock: Seconds that only go forward.
+
+    Attributes:
+        views: What the page shows of it.
     """
 
     def __init__(self, desk: AnswerStore, ledger: Ledger, clock: Callable[[], float] = time.monotonic) -> None:
         self.desk, self._ledger, self._clock = desk, ledger, clock
+        self.views, self._pace = Views(desk), Pace()
         self._changed = threading.Condition()
         self._held: dict[str, _Held] = {}
+        self._lists: dict[str, _HeldList] = {}
         self._requests: dict[str, str] = {}  # the ids that they were about
         self._said, self._trouble, self._busy = "", "", True
         #: By name, what was answered, in that order: the id, and whether it was to settle a dispute.
@@ -67,15 +74,6 @@ class AnnotationQueue:
 
     # What the pages ask for
 
-    def about(self) -> Json:
-        """Return what does not change: the widget that answers are given in, and who may answer."""
-        widget = self.desk.task.answer_format.widget()
-        return {
-            "run": self.desk.folder.resolve().name,
-            "widget": {"name": widget.name, "help": widget.help, "data": dict(widget.data)},
-            "annotators": self.desk.config.annotators or [],
-        }
-
     def next(self, who: str, tab: str) -> Json | None:
         """Return what a tab is to show now, None where there is nothing to do for this person at present.
 
@@ -85,11 +83,12 @@ class AnnotationQueue:
         with self._changed:
             self._check_name(who)
             now, held = self._clock(), self._held.get(tab)
+            self._lists.pop(tab, None)  # it looks at one text now
             queue = self.desk.line(who)
             if held and held.id in queue:
                 held.until = now + PATIENCE
-                return self._item(held.id, held.shown, who)
-            taken = {other.id for name, other in self._held.items() if name != tab and other.until > now}
+                return self.views.item(held.id, held.shown, who)
+            taken = self._taken(tab)
             free = next((id for id in queue if id not in taken), None)
             return self._hand_out(free, who, tab) if free is not None else None
 
@@ -102,7 +101,7 @@ class AnnotationQueue:
         with self._changed:
             self._check_name(who)
             self.desk.require(id)
-            if who not in self._votes(id) and id not in self.desk.disputed():
+            if who not in self.views.votes(id) and id not in self.desk.disputed():
                 raise UserError(f"{id!r} is not disputed, and {who!r} has not answered it: choose one of the lists.")
             return self._hand_out(id, who, tab)
 
@@ -126,7 +125,7 @@ class AnnotationQueue:
                 note = " ".join(given.note.split())
                 origin = self.desk.origin(who, VIA, shown, given.final, note, given.request)
                 answer = self._read_answer(given, origin)
-                before = self._votes(id).get(who)
+                before = self.views.votes(id).get(who)
                 again = before is not None and before.key == answer.key and before.note == note
                 if given.final or not again:
                     self.desk.write(answer)
@@ -164,52 +163,93 @@ class AnnotationQueue:
         decided = [event for event in self.desk.state.given[id] if isinstance(event, LabelEvent | SkipEvent)]
         return next((event for event in reversed(decided[:-1]) if not event.final), None)
 
+    def suggested(self, who: str, tab: str, label: str = "") -> Json:
+        """Return up to ``AT_ONCE`` texts for which the model suggests one label, and how many there are of each.
+
+        Args:
+            who: The person.
+            tab: That is to list them; they are not given to others meanwhile.
+            label: The one; "" for the label that is suggested most often.
+        """
+        with self._changed:
+            self._check_name(who)
+            taken = self._taken(tab)
+            groups = self.views.suggestions(id for id in self.desk.line(who) if id not in taken)
+            counts = dict(sorted(((name, len(ids)) for name, ids in groups.items()), key=lambda one: -one[1]))
+            chosen = label if label in groups else next(iter(counts), "")
+            listed = dict(list(groups.get(chosen, {}).items())[:AT_ONCE])
+            self._lists[tab] = _HeldList(chosen, listed, self._clock() + PATIENCE)
+            rows = [self.views.suggested(id, found) for id, found in listed.items()]
+            return {"label": chosen, "groups": list(counts.items()), "rows": rows}
+
+    def accept(self, who: str, tab: str, ids: Sequence[str], request: str) -> Json:
+        """Write the label of a tab's list down as this person's answer to some of its texts, one by one.
+
+        Each is an answer of its own, whose channel says that it came from a list. A request counts once.
+
+        Raises:
+            UserError: Something is not in the list that the tab was shown last.
+        """
+        with self._change():
+            self._check_name(who)
+            there = self._lists.get(tab)
+            new = [(id, key) for i, id in enumerate(ids) if (key := f"{request}-{i}") not in self._requests]
+            if new and (there is None or not there.shown.keys() >= set(ids)):
+                raise UserError("The list is an old one: open it again.")
+            written = 0
+            for id, key in new:
+                assert there is not None
+                if self.desk.wants(id) and who not in self.views.votes(id):
+                    origin = self.desk.origin(who, VIA_LIST, there.shown[id], request=key)
+                    self.desk.write(self._read_answer(Given(id, there.label), origin))
+                    written += 1
+            return {"written": written, "left_out": len(new) - written}
+
     def leave(self, tab: str) -> None:
         """Let others have what a tab was shown."""
         with self._changed:
             self._held.pop(tab, None)
+            self._lists.pop(tab, None)
 
-    def mine(self, who: str) -> list[Json]:
-        """Return the last answers of a person, the newest first."""
+    def mine(self, who: str, find: str = "", label: str = "") -> list[Json]:
+        """Return the last answers of a person, the newest first; see ``Views.earlier``."""
         with self._changed:
-            state = self.desk.state
-            found = list[Json]()
-            for id, final in reversed(self._acts.get(who, {})):
-                if not final and state.asks(id) and len(found) < LISTED:
-                    found.append({**self._listed(id), "answer": self._typed(self._votes(id)[who], id)})
-            return found
+            acts = reversed(self._acts.get(who, {}))
+            asks = (id for id, final in acts if not final and self.desk.state.asks(id))
+            return self.views.earlier(who, asks, find, label)
 
     def disputes(self) -> list[Json]:
         """Return what people disagree about, with the answer of each."""
         with self._changed:
-            return [{**self._listed(id), "said": self._opinions(id)} for id in self.desk.disputed()]
+            return [{**self.views.listed(id), "said": self.views.opinions(id)} for id in self.desk.disputed()]
 
     def progress(self, who: str, tab: str, active: bool) -> Json:
         """Return where the run stands; ``active`` says that somebody is at work on what the tab shows."""
         with self._changed:
             state, config = self.desk.state, self.desk.config
-            if active and tab in self._held:
-                self._held[tab].until = self._clock() + PATIENCE
+            for held in (self._held.get(tab), self._lists.get(tab)):
+                if active and held:
+                    held.until = self._clock() + PATIENCE
             batch = state.queries[-1].ids if state.queries else []
             if state.pending(state.audit or []):
                 batch = state.audit or []
+            left, each = len(state.pending(batch)), self._pace.seconds()
             return {
                 "labels": state.spent,
                 "budget": config.budget,
                 "round": len(state.queries) - 1,
                 "audit": bool(state.pending(state.audit or [])),
                 "batch": len(batch),
-                "done": len(batch) - len(state.pending(batch)),
+                "done": len(batch) - left,
+                "seconds_each": self._pace.seconds(who),
+                "seconds_left": None if each is None else left * each,
                 "mine": len({id for id, _ in self._acts.get(who, {})}),
                 "disputed": len(self.desk.disputed()),
                 "learning": self._busy and state.stopped is None and not self._trouble,
                 "said": self._said,
                 "trouble": self._trouble,
                 "stopped": state.stopped,
-                "curve": [
-                    {"labels": event.labels, "values": event.defined(), "intervals": event.intervals}
-                    for event in state.metrics
-                ],
+                "curve": self.views.curve(),
             }
 
     # What the run that trains asks for
@@ -265,20 +305,23 @@ class AnnotationQueue:
                     acts.pop((id, False), None)
                     acts.pop((id, True), None)
         elif event.signed:
+            self._pace.note(event.by, event.at)
             act = id, event.final
             mine = self._acts.setdefault(event.by, {})
             mine.pop(act, None)
             mine[act] = None
 
+    def _taken(self, tab: str) -> set[str]:
+        """Return what other tabs look at."""
+        now = self._clock()
+        held = {one.id for name, one in self._held.items() if name != tab and one.until > now}
+        return held.union(*(one.shown for name, one in self._lists.items() if name != tab and one.until > now))
+
     def _check_name(self, who: str) -> None:
-        names = self.desk.config.annotators
-        if names and who not in names:
-            raise UserError(f"{who!r} is no annotator of this run{nearest(who, names)}: choose {' or '.join(names)}.")
-        if not who.strip() or who != who.strip() or len(who) > LONGEST_NAME or not _plain(who) or who == MAJORITY:
-            raise UserError(f"A name has 1 to {LONGEST_NAME} letters, none of them invisible, and is not 'majority'.")
+        check_name(who, self.desk.config.annotators or [])
 
     def _read_answer(self, given: Given, origin: Origin) -> Label | Skip:
-        if not _plain(origin.note):
+        if not plain(origin.note):
             raise UserError("A note holds letters, and nothing invisible: write it again.")
         if given.refusal:
             return Skip(given.id, REASONS[given.refusal], origin)
@@ -299,51 +342,4 @@ class AnnotationQueue:
         now = self._clock()
         self._held = {name: held for name, held in self._held.items() if held.until > now or name == tab}
         self._held[tab] = _Held(id, shown, now + PATIENCE)
-        return self._item(id, shown, who)
-
-    def _item(self, id: str, shown: Json | None, who: str) -> Json:
-        task, example = self.desk.task, self.desk.example(id)
-        before = self._votes(id).get(who)
-        said = [event for event in self.desk.state.given.get(id, []) if isinstance(event, AnswerEvent)]
-        last = next((event for event in reversed(said) if event.by == who), None)
-        suggestion = shown and {**self._shown(shown["target"], id), "confidence": shown["confidence"]}
-        return {
-            "id": id,
-            "why": self.desk.why(id),
-            "context": [{"name": name, "text": text} for name, text in context_of(example).items()],
-            "texts": [
-                {"name": name, "text": text} for name, text in zip(task.columns(), task.texts(example), strict=True)
-            ],
-            "suggestion": suggestion,
-            "answer": self._answer(before, id) if before else None,
-            "taken": self._answer(last, id) if last and not before else None,
-            "note": last.note if last else "",
-            "said": self._opinions(id) if id in self.desk.disputed() else [],
-        }
-
-    def _listed(self, id: str) -> Json:
-        text = " ".join(self.desk.task.show(self.desk.example(id)).split())
-        return {"id": id, "text": text if len(text) <= EXCERPT else f"{text[:EXCERPT]}..."}
-
-    def _opinions(self, id: str) -> list[Json]:
-        return [{"by": by, "typed": self._typed(event, id)} for by, event in self._votes(id).items()]
-
-    def _votes(self, id: str) -> Mapping[str, AnswerEvent]:
-        """Return the last answer of each annotator."""
-        return self.desk.state.opinions.get(id, {})
-
-    def _answer(self, event: AnswerEvent, id: str) -> Json:
-        """Return an answer as it would be typed, and what the widget needs to show it."""
-        return self._shown(event.target, id) if event.answered else {"typed": self._typed(event, id)}
-
-    def _shown(self, target: Target, id: str) -> Json:
-        kind = self.desk.task.answer_format
-        return {"typed": kind.format_answer(target, self.desk.example(id)), **kind.shown_value(target)}
-
-    def _typed(self, event: AnswerEvent, id: str) -> str:
-        return write_answer(self.desk.task, event, self.desk.example(id))
-
-
-def _plain(text: str) -> bool:
-    """Tell whether a line holds nothing invisible but blanks, and joiners within words."""
-    return all(unicodedata.category(c)[0] not in "CZ" or c in " \u200c\u200d" for c in text)
+        return self.views.item(id, shown, who)

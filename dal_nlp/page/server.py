@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.page.connections import Brake
-from dal_nlp.page.queue import AnnotationQueue, Given, Json
+from dal_nlp.page.queue import AnnotationQueue, Given
+from dal_nlp.page.views import AT_ONCE, Json
+from dal_nlp.page.words import WORDS, language_of
 from dal_nlp.report.html import render
 
 #: Bytes of the longest request: the longest answer (see ``answers.LONGEST_ANSWER``) as JSON, and some.
@@ -53,6 +56,20 @@ class Opened(Asked):
     """A tab that wants one example."""
 
     id: str = Field(max_length=1000)
+
+
+class Looked(Asked):
+    """A tab that looks among this person's answers; see ``Views.earlier``."""
+
+    find: str = Field("", max_length=200)
+    label: str = Field("", max_length=1000)
+
+
+class Accepted(Asked):
+    """A tab that takes the suggestions of a list, each as an answer of its own."""
+
+    ids: list[str] = Field(max_length=AT_ONCE)
+    request: str = Field(min_length=8, max_length=56)
 
 
 class Alive(Asked):
@@ -99,7 +116,7 @@ def make_app(room: AnnotationQueue, token: str, hosts: list[str]) -> FastAPI:
         hosts: The names under which the server may be asked for; [] for any. A site can make its own name lead to this
             machine (DNS rebinding), so that a browser takes both for one.
     """
-    page = render("annotate.html.j2", {})
+    pages = {name: render("annotate.html.j2", {"words": words, "lang": name}) for name, words in WORDS.items()}
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.exception_handler(UserError)
@@ -113,12 +130,13 @@ def make_app(room: AnnotationQueue, token: str, hosts: list[str]) -> FastAPI:
         return JSONResponse({"detail": f"The request is not as the page sends it ({place}: {first['msg']})."}, 422)
 
     @app.get("/")
-    def show() -> Response:
-        return Response(page, media_type="text/html; charset=utf-8")
+    def show(request: Request) -> Response:
+        page = pages[language_of(request.headers.get("accept-language", ""))]
+        return Response(page, media_type="text/html; charset=utf-8", headers={"Vary": "Accept-Language"})
 
     @app.get("/api/about")
     def about() -> Json:
-        return room.about()
+        return room.views.about()
 
     @app.post("/api/next")
     def next_(asked: Annotated[Asked, Body()]) -> Json:
@@ -144,8 +162,16 @@ def make_app(room: AnnotationQueue, token: str, hosts: list[str]) -> FastAPI:
         return {}
 
     @app.post("/api/mine")
-    def mine(asked: Annotated[Asked, Body()]) -> Json:
-        return {"rows": room.mine(asked.who)}
+    def mine(asked: Annotated[Looked, Body()]) -> Json:
+        return {"rows": room.mine(asked.who, asked.find, asked.label)}
+
+    @app.post("/api/suggested")
+    def suggested(asked: Annotated[Looked, Body()]) -> Json:
+        return room.suggested(asked.who, asked.tab, asked.label)
+
+    @app.post("/api/accept")
+    def accept(asked: Annotated[Accepted, Body()]) -> Json:
+        return room.accept(asked.who, asked.tab, asked.ids, asked.request)
 
     @app.post("/api/disputes")
     def disputes(asked: Annotated[Asked, Body()]) -> Json:
@@ -155,17 +181,20 @@ def make_app(room: AnnotationQueue, token: str, hosts: list[str]) -> FastAPI:
     def progress(asked: Annotated[Alive, Body()]) -> Json:
         return room.progress(asked.who, asked.tab, asked.active)
 
-    app.add_middleware(_Gate, token=token, hosts=hosts, policy=_policy(page))
+    app.add_middleware(_Gate, token=token, hosts=hosts, policy=_policy(list(pages.values())))
     return app
 
 
-def _policy(page: bytes) -> str:
-    """Return the policy under which a browser runs what the page itself holds and nothing else, whatever texts hold."""
+def _policy(pages: Sequence[bytes]) -> str:
+    """Return the policy under which a browser runs what the pages themselves hold and nothing else."""
+    scripts, styles = (
+        " ".join(sorted({f"'{_digest(page, element)}'" for page in pages})) for element in ("script", "style")
+    )
     return "; ".join(
         [
             "default-src 'none'",
-            f"script-src '{_digest(page, 'script')}'",
-            f"style-src '{_digest(page, 'style')}'",
+            f"script-src {scripts}",
+            f"style-src {styles}",
             "connect-src 'self'",
             "base-uri 'none'",
             "form-action 'none'",

@@ -23,6 +23,8 @@ LONGEST_CELL = 2**24  # characters; Python's own limit of 131,072 is less than a
 FORMULA_STARTS = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001 - spreadsheets take the full-width signs too
 #: The column of marks.
 GUARDED = "dal_nlp_guarded"
+#: What the rows above the header begin with, which are for reading.
+HEAD = "#|"
 _RUNS = re.compile(rf"'*[{re.escape(FORMULA_STARTS)}]")
 _INERT = re.compile(rf"'+[{re.escape(FORMULA_STARTS)}]")
 _GUARD = rf"^'('*[{re.escape(FORMULA_STARTS)}])"  # as pyarrow takes it
@@ -90,13 +92,15 @@ def _changes(cell: Any) -> bool:
     return isinstance(cell, str) and inert(cell) != cell
 
 
-def write_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+def write_table(header: Sequence[str], rows: Iterable[Sequence[Any]], head: Sequence[str] = ()) -> bytes:
     """Return a csv whose texts are inert; it begins with a byte order mark, by which spreadsheets know UTF-8.
 
+    The lines of ``head`` are rows of one cell above the header, each with the mark ``HEAD`` before it.
     Where a cell had to be made inert, there is a further column that marks such rows; see ``restored``.
     """
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    writer.writerows([f"{HEAD} {line}".rstrip()] for line in head)
     writer.writerows(inert_rows(header, rows))
     return buffer.getvalue().encode("utf-8-sig")
 
@@ -109,8 +113,9 @@ def refuse(number: int, wrong: str) -> None:
 def read_table(data: bytes, needed: Sequence[str], broken: Broken = refuse) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Yield (number, cells by column) of the rows of a csv that a spreadsheet may have saved, the header being row 1.
 
-    Commas, semicolons, tabs and bars separate; line ends, a byte order mark, further columns, their order, blank rows
-    and missing cells at the end of a row make no difference. Numbers count rows, as spreadsheets do.
+    A head may be above it. Commas, semicolons, tabs and bars separate; line ends, a byte order mark, further columns,
+    their order, blank rows and missing cells at the end of a row make no difference. Numbers count rows, as
+    spreadsheets do.
 
     Args:
         data: The file's bytes.
@@ -122,10 +127,10 @@ def read_table(data: bytes, needed: Sequence[str], broken: Broken = refuse) -> I
     """
     text = _decoded(data)
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
-    header, records = _records(text, needed)
+    header, above, records = _records(text, needed)
     rows, closed = list(records), text.rstrip().endswith('"')
-    for number, cells in enumerate(rows, start=2):
-        short = len(cells) < len(header) or (number == len(rows) + 1 and not closed)
+    for number, cells in enumerate(rows, start=above + 2):
+        short = len(cells) < len(header) or (number == len(rows) + above + 1 and not closed)
         if short and any("\n" in cell or "\r" in cell for cell in cells[-1:]):
             broken(number, "a quote has no end, or cells are missing after a line break; correct the row")
         elif any(cell.strip() for cell in cells):
@@ -133,15 +138,21 @@ def read_table(data: bytes, needed: Sequence[str], broken: Broken = refuse) -> I
             yield number, {name: plain(cell) for name, cell in row.items() if name != GUARDED}
 
 
+def is_head(cells: Sequence[str]) -> bool:
+    """Tell whether a row is one of those above the header."""
+    return bool(cells) and cells[0].lstrip().startswith(HEAD)
+
+
 def header_of(data: bytes) -> list[str]:
-    """Return the names in the first row of a csv, by the separator that makes most of them.
+    """Return the names in the first row of a csv below its head, by the separator that makes most of them.
 
     Raises:
         UserError: It is not UTF-8; the message goes after the name of the file.
     """
     text = _decoded(data)
-    headers = [[plain(name.strip()) for name in next(_rows(text, separator), [])] for separator in _SEPARATORS]
-    return max(headers, key=len)
+    tables = [_rows(text, separator) for separator in _SEPARATORS]
+    headers = [next((cells for cells in rows if not is_head(cells)), []) for rows in tables]
+    return [plain(name.strip()) for name in max(headers, key=len)]
 
 
 def _decoded(data: bytes) -> str:
@@ -151,13 +162,15 @@ def _decoded(data: bytes) -> str:
         raise DataError("is not UTF-8: save it as `CSV UTF-8`.") from None
 
 
-def _records(text: str, needed: Sequence[str]) -> tuple[list[str], Iterator[list[str]]]:
-    """Return the header and the rows below it, by the separator with which the header has the needed columns."""
+def _records(text: str, needed: Sequence[str]) -> tuple[list[str], int, Iterator[list[str]]]:
+    """Return the header, the number of rows above it and those below, by the separator that makes the columns."""
     for separator in _SEPARATORS:
-        rows = _rows(text, separator)
-        header = [plain(name.strip()) for name in next(rows, [])]
+        rows, above = _rows(text, separator), 0
+        while is_head(names := next(rows, [])):
+            above += 1
+        header = [plain(name.strip()) for name in names]
         if set(needed) <= set(header):
-            return header, rows
+            return header, above, rows
     raise DataError(f"has no columns {' and '.join(map(repr, needed))} in its first row: put them back.")
 
 

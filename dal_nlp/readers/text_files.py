@@ -21,7 +21,7 @@ from dal_nlp.readers.encodings import blocks
 from dal_nlp.readers.entities.conll import ENDINGS as CONLL
 from dal_nlp.readers.quoting import Layout, Swallowed, lay_out
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names
-from dal_nlp.readers.spreadsheets import GUARDED, LONGEST_CELL, plain, restored_batch
+from dal_nlp.readers.spreadsheets import GUARDED, LONGEST_CELL, is_head, plain, restored_batch
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -40,7 +40,7 @@ def place(source: str, number: int) -> str:
 
 
 def open_table(source: str, path: Path, separator: str, reading: Reading) -> Source:
-    """Open a table of text whose first row names the columns.
+    """Open a table of text whose first row, below those of a head, names the columns.
 
     Args:
         source: For messages.
@@ -83,7 +83,7 @@ def _header(block: bytes, reading: Reading) -> tuple[int, int, str]:
             record = block[start:end].decode()
             if not reading.quoting or record.count('"') % 2 == 0 or end == len(block):
                 break
-        if record.strip():
+        if record.strip() and not is_head([record.lstrip().lstrip('"')]):
             return end, line, record.rstrip("\r\n")
         start = end
     return start, line, ""

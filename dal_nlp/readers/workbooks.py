@@ -12,14 +12,14 @@ import pyarrow as pa
 
 from dal_nlp.core.errors import DataError, nearest
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names
-from dal_nlp.readers.spreadsheets import GUARDED, plain, restored_batch
+from dal_nlp.readers.spreadsheets import GUARDED, is_head, plain, restored_batch
 from dal_nlp.readers.values import is_spreadsheet_error, text_of
 
 _ROWS = 4000
 
 
 def open_workbook(source: str, path: Path, sheet: str, reading: Reading) -> Source:
-    """Open a sheet of a workbook; its first row that is not empty names the columns.
+    """Open a sheet of a workbook; its first row that is neither empty nor a head names the columns.
 
     Args:
         source: For messages.
@@ -35,6 +35,8 @@ class _Sheet(Chunks):
     def __init__(self, source: str, path: Path, sheet: str, reading: Reading) -> None:
         self._source, self._path, self._sheet, self._reading = source, path, sheet, reading
         for number, cells in self._rows():
+            if is_head(cells):
+                continue
             names = [plain(cell) for cell in cells] if GUARDED in cells else cells
             self.names: Sequence[str] = unique_names(source, names, reading)
             self._first = number

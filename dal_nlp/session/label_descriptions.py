@@ -12,6 +12,9 @@ from dal_nlp.core.errors import ConfigError, nearest
 def with_descriptions(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values of a configuration whose ``labels`` are names, with what describes them under ``descriptions``.
 
+    What is said of a label is a sentence or several, or a mapping: ``about`` is these, and ``examples`` and ``color``
+    go to ``label_details``.
+
     Raises:
         UserError: A label is described that is not in the label set.
     """
@@ -20,10 +23,29 @@ def with_descriptions(values: Mapping[str, Any]) -> dict[str, Any]:
         texts = {str(name): text for name, text in labels.items() if text}
         names = [str(name) for name in labels]
         return with_descriptions({**values, "labels": names, "descriptions": described or texts or None})
-    if isinstance(described, Mapping) and isinstance(labels, str | list):
+    if isinstance(described, Mapping) and any(isinstance(said, Mapping) for said in described.values()):
+        return with_descriptions({**values, **_parted(described, values.get("label_details") or {})})
+    details = values.get("label_details")
+    if isinstance(labels, str | list):
         named = [part.strip() for part in labels.split(",")] if isinstance(labels, str) else labels
-        check_described(described, named)
+        for said in (described, details):
+            check_described(said if isinstance(said, Mapping) else {}, named)
     return dict(values)
+
+
+def _parted(described: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return descriptions, and apart from them what else is said of labels that have several keys."""
+    texts, more = dict[str, Any](), dict(details)
+    for name, said in described.items():
+        if not isinstance(said, Mapping):
+            texts[name] = said
+            continue
+        if said.get("about"):
+            texts[name] = said["about"]
+        rest = {key: value for key, value in said.items() if key != "about"}
+        if rest:
+            more[name] = rest
+    return {"descriptions": texts or None, "label_details": more}
 
 
 def check_described(described: Mapping[str, Any], labels: list[str]) -> None:
@@ -34,8 +56,8 @@ def check_described(described: Mapping[str, Any], labels: list[str]) -> None:
             raise ConfigError(f"A description is of {name!r}{close}, which is none of the labels: {', '.join(labels)}.")
 
 
-def read_descriptions(file: Path) -> dict[str, str | list[str]]:
-    """Return the descriptions of a file by label: ``label: text`` lines, or labels with lists of sentences (YAML).
+def read_descriptions(file: Path) -> dict[str, Any]:
+    """Return the descriptions of a file by label (YAML), each as in ``with_descriptions``.
 
     Raises:
         UserError: There is no such file, or it holds something else.
@@ -46,6 +68,23 @@ def read_descriptions(file: Path) -> dict[str, str | list[str]]:
         raise ConfigError(f"There is no file {file} with descriptions of the labels: correct --describe.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not valid YAML: {' '.join(str(error).split())}.") from None
-    if not isinstance(loaded, Mapping) or not all(isinstance(text, str | list) and text for text in loaded.values()):
+    said = loaded.values() if isinstance(loaded, Mapping) else [None]
+    if not all(isinstance(one, str | list | Mapping) and one for one in said):
         raise ConfigError(f"{file} must hold a line `label: one to three sentences` for each label.")
     return {str(name): text for name, text in loaded.items()}
+
+
+def read_guidelines(file: Path) -> str:
+    """Return the guidelines of a file.
+
+    Raises:
+        UserError: There is no such file, it is no UTF-8, or it is empty.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError(f"{file} cannot be read as guidelines ({reason}): correct --guidelines.") from None
+    if not text:
+        raise ConfigError(f"{file} is empty: write the guidelines there, or leave --guidelines out.")
+    return text

@@ -45,7 +45,7 @@ def make_signals(config: Settings, labels: Sequence[str], progress: Progress) ->
         check_name("signal", kind, SIGNALS)
         options.pop("mean", None)
         cls = import_class("signal", kind, SIGNALS, "dal_nlp.signals.base:Signal")
-        made[spec] = cls(Making(target, options, told, config.llm, progress))
+        made[spec] = cls(Making(target, options, told, config.llm, progress, config.guidelines))
     return made
 
 

@@ -69,6 +69,7 @@ class Making:
         labels: Of the run.
         llm: How language models are asked.
         progress: Where it is shown that something is loaded or left out.
+        guidelines: What people and language models are told of the task, "" for nothing.
     """
 
     target: str
@@ -76,6 +77,7 @@ class Making:
     labels: Labels
     llm: LanguageModelSection = field(default_factory=LanguageModelSection)
     progress: Progress = field(default_factory=Silent)
+    guidelines: str = ""
 
 
 class Signal(ABC):

@@ -39,7 +39,7 @@ class LocalModel(Signal):
     def __init__(self, making: Making) -> None:
         super().__init__(making)
         self._source = resolve(making.target, making.progress)
-        self._prompt = Prompt(making.llm.prompt, making.llm.guidelines, making.labels)
+        self._prompt = Prompt(making.llm.prompt, making.guidelines, making.labels)
         self._cut = 0
 
     @property

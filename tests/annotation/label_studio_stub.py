@@ -58,9 +58,12 @@ class FakeServer:
     def find(self, mark: str) -> Project | None:
         return next((self.project(n) for n, there in self.projects.items() if mark and mark in there["mark"]), None)
 
-    def create(self, title: str, mark: str, interface: str, annotators: int) -> Project:
+    def create(self, title: str, mark: str, interface: str, annotators: int, instruction: str) -> Project:
         number = len(self.projects) + 42
-        created, asks = self._now(), {"title": title, "mark": mark, "annotators": annotators}
+        created, asks = (
+            self._now(),
+            {"title": title, "mark": mark, "annotators": annotators, "instruction": instruction},
+        )
         self.projects[number] = {"created": created, "interface": interface, "tasks": [], **asks}
         self._fail("after create")
         return Project(number, created, interface)

@@ -109,6 +109,14 @@ def test_a_run_that_is_interrupted_at_any_look_goes_on(tmp_path: Path) -> None:
     assert len(server.projects) == 1
 
 
+def test_the_instruction_of_a_project_holds_the_guidelines(tmp_path: Path) -> None:
+    server = FakeServer()
+    server.person = answering("sentiment")
+    run(server, "sentiment", tmp_path, guidelines="Only the *food* <b>counts</b>.", descriptions={"negative": "Poor."})
+    (project,) = server.projects.values()
+    assert "<em>food</em> &lt;b&gt;counts" in project["instruction"] and "<dd>Poor.</dd>" in project["instruction"]
+
+
 def test_skips_corrections_and_what_is_no_answer(tmp_path: Path) -> None:
     server, heard = FakeServer(), Heard()
 
@@ -261,7 +269,7 @@ def test_of_two_annotations_of_one_person_the_later_one_counts_once(tmp_path: Pa
 
 def test_tasks_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
     server = FakeServer(answering("sentiment", 4))
-    project = server.create("theirs", "", "<View></View>", 1)
+    project = server.create("theirs", "", "<View></View>", 1, "")
     server.push(42, [{"data": {"text": "theirs"}}, {"data": {"dal_nlp_id": "nobody", "text": "theirs"}}])
     for task in server.there:
         server.annotate(task, results("sentiment", "s0-0"))

@@ -1,5 +1,7 @@
 """People who answer in files, from the question to the next round, for every task."""
 
+import csv
+import io
 import json
 import os
 import shutil
@@ -7,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
+from dal_nlp import RunConfig, Session
 from tests import waiting_runs as asking
 from tests.waiting_runs import events, fill, read_csv, run, state, typed, write_csv
 
@@ -44,6 +48,56 @@ def test_a_persons_path_from_the_first_sheet_to_the_end(waiting: Waiting, task: 
     end = run(task, folder)
     assert end.stopped and not end.pending and not end.remarks
     assert end.labels == {id: asking.gold(task)[id] for id in end.labels} and len(end.labels) == 8
+
+
+TOLD = {"guidelines": "Only the \"food\" counts;\n- not, say, the music\n\n=1+1", "labels": {
+    "negative": "It is poor.", "positive": {"about": "It is good.", "examples": ["a joy"]}
+}}  # fmt: skip
+
+
+def test_guidelines_stand_above_a_sheet_that_comes_back_however_it_was_saved(tmp_path: Path) -> None:
+    run("sentiment", tmp_path, **TOLD)
+    path = sheet(tmp_path)
+    above = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.startswith('"#|')]
+    assert above[:4] == ['"#| Only the ""food"" counts;"', '"#| - not, say, the music"', '"#|"', '"#| =1+1"']
+    assert '"#|   positive: It is good."' in above and '"#|     for example: a joy"' in above
+    assert "#|" not in sheet(tmp_path, "round-000.jsonl").read_text()
+    cells = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
+    first, second, third, fourth = range(len(above) + 1, len(above) + 5)
+    place, answers = cells[len(above)].index("answer"), typed("sentiment")
+
+    def filled(*rows: int) -> list[list[str]]:
+        wide = [[*row, *[""] * (len(cells[first]) - len(row))] for row in cells]  # as spreadsheets pad them
+        return [[*r[:place], answers[r[0]], *r[place + 1 :]] if i in rows else r for i, r in enumerate(wide)]
+
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter=";").writerows(filled(first))
+    with path.with_name("round-000 (1).csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(filled(second))
+    with path.with_name("round-000 (2).tsv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter="\t").writerows(filled(third))
+    book = openpyxl.Workbook()
+    for row in filled(fourth):
+        book.active.append(row)
+    book.save(path.with_name("round-000.xlsx"))
+    result = run("sentiment", tmp_path, **TOLD)
+    assert len(result.labels) == 4 and not any("round-000" in remark for remark in result.remarks)
+    path.write_text(path.read_text(encoding="utf-8").replace(answers[cells[first][0]], "nonsense"), encoding="utf-8")
+    assert any(f"round-000.csv, row {first + 1}:" in remark for remark in run("sentiment", tmp_path, **TOLD).remarks)
+
+
+def test_a_sheet_lists_its_labels_where_the_message_does_not(tmp_path: Path) -> None:
+    rows = [{"id": str(i), "text": f"a film number {i}", "label": f"kind {i % 12}"} for i in range(24)]
+    files = asking.flags("sentiment", tmp_path)
+    asking.write(Path(files["data"]), rows)
+    asking.write(Path(files["test"]), [{**row, "id": f"t{row['id']}", "text": f"{row['text']} a"} for row in rows])
+    result = Session(RunConfig.load(flags={**files, "task": "classification"})).run()
+    assert "(one of the 12 labels in the head of the csv (kind 0, kind 1, kind 10 ...), skip or unsure)" in " ".join(
+        result.remarks
+    )
+    head = sheet(tmp_path).read_text(encoding="utf-8-sig").splitlines()[:13]
+    assert head == ['"#| Labels:"', *(f'"#|   {label}"' for label in sorted({row["label"] for row in rows}))]
+    assert len(read_csv(sheet(tmp_path))) == 4
 
 
 def test_partial_reordered_and_mangled_by_a_spreadsheet(folder: Path) -> None:

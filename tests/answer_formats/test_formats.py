@@ -30,19 +30,23 @@ def test_numbers_stand_for_choices_where_there_are_some() -> None:
     assert TerminalPrompt("").answer("1, 2") == "1, 2"
 
 
-def test_one_key_is_enough_for_a_few_labels_in_a_terminal() -> None:
-    assert LABEL.terminal(by_key=True).one_key and not LABEL.terminal(by_key=False).one_key
+FIRST = "in the head of the csv (label 0, label 1, label 2 ...)"
+
+
+def test_labels_are_chosen_by_keys_in_a_terminal_however_many_there_are() -> None:
     many = LabelFormat([f"label {i}" for i in range(12)], SAME)
-    assert not many.terminal(by_key=True).one_key and many.terminal(by_key=True).numbers["12"] == "label 11"
+    for kind in (LABEL, many):
+        assert kind.terminal(by_key=True).by_key and not kind.terminal(by_key=False).by_key
+    assert many.terminal(by_key=True).numbers["12"] == "label 11"
     assert not many.widget().data["by_key"]
-    assert MARK.terminal(by_key=True).offsets and not MARK.terminal(by_key=True).one_key
+    assert MARK.terminal(by_key=True).offsets and not MARK.terminal(by_key=True).by_key
 
 
 @pytest.mark.parametrize(
     ("kind", "hint"),
     [
         (LABEL, "bad, good, skip or unsure"),
-        (LabelFormat([f"label {i}" for i in range(12)], SAME), "skip or unsure"),
+        (LabelFormat([f"label {i}" for i in range(12)], SAME), f"one of the 12 labels {FIRST}, skip or unsure"),
         (MARK, "skip and unsure are answers too"),
         (WRITTEN, "skip and unsure are answers too"),
     ],

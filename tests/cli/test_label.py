@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dal_nlp import RunConfig, Session
 from tests import waiting_runs as asking
 from tests.cli.conftest import invoke
 from tests.cli.terminals import Terminal
@@ -62,6 +63,36 @@ def test_undo_skip_unsure_and_what_is_not_taken(waiting: Waiting) -> None:
     assert now.answers == {ids[0]: "positive"}
     assert now.skipped == {ids[1]: "skipped by the annotator", ids[2]: "the annotator was unsure"}
     assert [event.name for event in now.given[ids[0]]] == ["label", "removed", "label"]
+
+
+def test_twelve_labels_have_the_keys_of_two(tmp_path: Path) -> None:
+    settings = asking.flags("sentiment", tmp_path)
+    words = "the film was quite a dull story and the scene was warm " * 60
+    rows = [{"id": str(i), "text": f"{words} {i}", "label": f"kind {chr(97 + i % 12)}"} for i in range(24)]
+    asking.write(Path(settings["data"]), rows)
+    asking.write(Path(settings["test"]), [{**row, "text": f"{row['text']} b"} for row in rows])
+    more = {"task": "classification", "guidelines": "Only the food counts.", "initial": 5}
+    Session(RunConfig.load(flags={**settings, **more})).run()
+    with Terminal("label", "run", "--as", "anna", cwd=tmp_path, LINES="24") as terminal:
+        shown = terminal.wait_for("\n> ")
+        assert "-- page 1 of" in shown and "1-12 label  / name  s skip  ? unsure" in shown
+        assert max(map(len, shown.splitlines())) < 100 and not re.search(r"\bfil$", shown, re.MULTILINE)
+        terminal.type(" ")
+        assert "-- page 2 of" in terminal.wait_for("\n> ")
+        terminal.type("h")
+        assert "Only the food counts." in terminal.wait_for("\n> ")
+        terminal.type("12")
+        terminal.wait_for("\n> ")
+        terminal.type("1\n")
+        terminal.wait_for("\n> ")
+        terminal.type("/KIND C\n")
+        terminal.wait_for("\n> ")
+        terminal.type("?")
+        terminal.wait_for("\n> ")
+        terminal.type("sq")
+        assert terminal.end() == 0
+    now = state(tmp_path)
+    assert list(now.answers.values()) == ["kind l", "kind a", "kind c"] and len(now.skipped) == 2
 
 
 def test_typed_ahead_and_the_last_answer_can_be_undone(waiting: Waiting) -> None:

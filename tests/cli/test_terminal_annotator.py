@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from dal_nlp import RunConfig, Session
 from dal_nlp.annotation.answer_store import AnswerStore, open_answer_store
 from dal_nlp.answer_formats.label import numbered
+from dal_nlp_cli import pages
 from dal_nlp_cli import terminal_annotator as sitting
 from dal_nlp_cli.keys import forget
 from dal_nlp_cli.terminal_annotator import CUT, LabelingSession
-from tests.waiting_runs import typed
+from tests.tiny import write
+from tests.waiting_runs import flags, typed
 
 Waiting = Callable[[str], Path]
 Sit = Callable[..., None]
@@ -45,7 +48,7 @@ def test_a_line_that_a_terminal_cuts_off_is_no_answer(
     monkeypatch.setattr(sitting, "forget", lambda: False)
     with open_answer_store(waiting("summarization") / "run") as desk:
         sit(desk, "é" * (CUT // 2) + "x" + "y" * more)
-        assert not desk.state.given and "write it with :edit" in capsys.readouterr().out
+        assert not desk.state.given and "write it with :e, " in capsys.readouterr().out
         sit(desk, "x" * (CUT - 1))
         assert len(desk.state.answers) == 1
 
@@ -129,3 +132,67 @@ def test_passing_a_suspect_over_leaves_its_label(waiting: Waiting, sit: Sit) -> 
         before = dict(desk.state.answers)
         sit(desk, ":skip", ":undo", ":skip", ":skip", queue=[one, two], keep=True)
         assert desk.state.answers == before and [len(events) for events in desk.state.given.values()] == [1, 1]
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "on_screen", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("LINES", "20")
+
+
+def test_long_texts_are_wrapped_at_words_and_come_in_pages(screen: None) -> None:
+    text = " ".join(f"word{i}" for i in range(300))
+    shown = pages.wrapped(text)
+    assert all(len(line) < 40 for line in shown) and " ".join(shown) == text
+    made = pages.pages(shown, below=3)
+    assert [line for page in made for line in page] == shown and len(made) > 5
+    assert {len(page) for page in made[:-1]} == {20 - pages.AROUND - 3}
+    assert pages.pages(["a"], 3) == [["a"]] and pages.pages([], 3) == [[]]
+
+
+def test_many_labels_stand_in_columns(screen: None) -> None:
+    assert pages.columns({"1": "bad", "2": "good"}) == ["[1] bad  [2] good"]
+    many = {str(i): f"label {i}" for i in range(1, 13)}
+    shown = pages.columns(many)
+    assert len(shown) == 6 and all(len(line) < 40 for line in shown)
+    assert shown[0] == "[1] label 1    [7] label 7" and "[12] label 12" in shown[5]
+
+
+def test_in_a_pipe_a_text_is_one_page_with_its_own_lines() -> None:
+    text = "word " * 1000
+    assert pages.wrapped(f"{text}\nb") == [text, "b"] and len(pages.pages(["x"] * 500, 3)) == 1
+
+
+def test_pages_turn_and_the_help_comes_back_to_the_text(
+    waiting: Waiting, sit: Sit, screen: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_answer_store(waiting("sentiment") / "run") as desk:
+        words = " ".join(f"word{i}" for i in range(200))
+        monkeypatch.setattr(desk.task, "texts", lambda example: [words])
+        sit(desk, "", "h", "", "q")
+    first, second, helped, again, _ = " ".join(capsys.readouterr().out.split()).split(" q quit")
+    assert "word0 " in first and "-- page 1 of" in first and "word0 " not in second and "-- page 2 of" in second
+    assert "Every answer is saved" in helped and "shows the text again" in helped
+    assert "word0 " in again
+
+
+@pytest.mark.parametrize("labels", [2, 12])
+def test_letters_are_the_same_commands_for_any_number_of_labels(
+    tmp_path: Path, sit: Sit, capsys: pytest.CaptureFixture[str], labels: int
+) -> None:
+    settings = flags("sentiment", tmp_path)
+    rows = [{"id": str(i), "text": f"a film number {i}", "label": f"kind {i % labels}"} for i in range(24)]
+    write(Path(settings["data"]), rows)
+    write(Path(settings["test"]), [{**row, "text": f"{row['text']} b"} for row in rows])
+    about = {"guidelines": "Only the food counts.", "descriptions": {"kind 1": "The other kind."}}
+    Session(RunConfig.load(flags={**settings, **about, "task": "classification"})).run()
+    with open_answer_store(tmp_path / "run") as desk:
+        one, two, *_ = desk.state.waiting
+        sit(desk, "h", "s", "?", "u", "nonsense", "kind 1", "q")
+        state = desk.state
+        assert "skipped" in state.skipped[one] and state.answers == {two: "kind 1"}
+    said = capsys.readouterr().out
+    assert "Only the food counts." in said and "kind 1: The other kind." in said
+    line = "s skip  ? unsure  e editor  u undo  h help  q quit"
+    assert said.count(line) >= 6 and said.index("Not taken") < said.rindex(line)

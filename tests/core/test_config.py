@@ -7,7 +7,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
+from dal_nlp.ledger.settings import as_now
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
 
@@ -154,6 +156,34 @@ def test_labels_may_come_with_descriptions(tmp_path: Path) -> None:
     assert config.descriptions == {"bad": ["I hate it.", "It is poor."], "good": ["I like it"]}
     with pytest.raises(UserError, match="did you mean 'good'"):
         RunConfig(**FILES, labels="bad,good", descriptions={"goood": "I like it"})
+
+
+def test_a_label_has_sentences_examples_and_a_color(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "task: sentiment\ndata: a.csv\nlabels:\n  bad: I hate it.\n  good:\n    about: I like it. It is fine.\n"
+        "    examples: [a joy, so good]\n    color: '#0072b2'\n"
+    )
+    config = RunConfig.load(file)
+    assert config.labels == ["bad", "good"]
+    assert config.descriptions == {"bad": ["I hate it."], "good": ["I like it.", "It is fine."]}
+    assert set(config.label_details) == {"good"}
+    assert config.label_details["good"].examples == ["a joy", "so good"] and config.label_details["good"].color
+    assert RunConfig(**config.model_dump()) == config  # as a run folder keeps it
+    with pytest.raises(UserError, match="did you mean 'good'"):
+        RunConfig(**FILES, labels="bad,good", descriptions={"goood": {"examples": ["a joy"]}})
+    with pytest.raises(UserError, match="colour"):
+        RunConfig(**FILES, labels={"bad": {"colour": "#ff0000"}, "good": ""})
+    with pytest.raises(UserError, match="red"):
+        RunConfig.of({**FILES, "labels": {"bad": {"color": "red"}, "good": ""}})
+
+
+def test_the_old_key_of_the_guidelines_is_still_read(caplog: pytest.LogCaptureFixture) -> None:
+    config = RunConfig(**FILES, llm={"guidelines": "Only the food counts.", "parallel": 2})
+    assert config.guidelines == "Only the food counts." and config.llm.parallel == 2
+    assert "llm.guidelines" in caplog.text
+    stored = {**config.model_dump(mode="json", exclude={"guidelines"}), "llm": {"guidelines": "Only the food counts."}}
+    assert Settings(**as_now(stored)).guidelines == "Only the food counts."
 
 
 def test_the_old_key_of_the_heads_strength_is_still_read(caplog: pytest.LogCaptureFixture) -> None:

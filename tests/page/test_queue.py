@@ -9,6 +9,7 @@ import pytest
 
 from dal_nlp import UserError
 from dal_nlp.annotation.answer_store import AnswerStore
+from dal_nlp.annotation.answers import Origin
 from dal_nlp.ledger.ledger import Ledger, read_state
 from dal_nlp.page.queue import PATIENCE, REMEMBERED, AnnotationQueue, Given
 from tests import waiting_runs as asking
@@ -79,7 +80,7 @@ def test_labels_have_the_numbers_that_they_have_in_the_terminal(
 ) -> None:
     with room_of(folder) as room:
         room.desk.task.labels = labels
-        assert room.about()["widget"]["data"]["labels"] == shown
+        assert room.views.about()["widget"]["data"]["labels"] == shown
 
 
 def test_two_tabs_look_at_two_texts_until_one_is_left_alone(folder: Path) -> None:
@@ -273,11 +274,84 @@ def test_refusals_and_notes(folder: Path) -> None:
         assert room.open("anna", A, second)["note"] == "sure"
 
 
+@pytest.fixture
+def suggesting(waiting: Waiting) -> Path:
+    """A run in its second round, in which people are shown what the model answers."""
+    place = waiting("sentiment")
+    asking.fill(place / "run" / "queries" / "round-000.csv", asking.typed("sentiment"))
+    asking.run("sentiment", place, suggest=True)
+    return place / "run"
+
+
+def test_a_list_of_one_suggested_label_is_accepted_text_by_text(suggesting: Path) -> None:
+    with room_of(suggesting) as room:
+        assert room.views.about()["lists"]
+        waiting_ids = list(room.desk.state.waiting)
+        first = room.suggested("anna", A)
+        assert sum(count for _, count in first["groups"]) == len(waiting_ids) == 4
+        label, rows = first["label"], [row["id"] for row in first["rows"]]
+        assert len(rows) == dict(first["groups"])[label] and all(0 <= row["confidence"] <= 1 for row in first["rows"])
+        other = room.suggested("ben", B)  # what somebody lists is given to nobody else
+        assert not set(rows) & {row["id"] for row in other["rows"]} and label not in dict(other["groups"])
+        assert room.accept("anna", A, rows[:1], "request-1") == {"written": 1, "left_out": 0}
+        assert room.accept("anna", A, rows[:1], "request-1") == {"written": 0, "left_out": 0}  # it is sent again
+        event = read_state(suggesting).given[rows[0]][-1]
+        assert (event.name, event.target, event.by, event.via) == ("label", label, "anna", "page list")
+        assert event.suggested is not None and event.suggested["target"] == label
+        assert read_state(suggesting).answers.keys() & waiting_ids == {rows[0]}
+        room.answer("ben", B, Given(rows[-1], "negative"))
+        if len(rows) > 1:
+            assert room.accept("anna", A, rows, "request-2")["left_out"] == 1  # her own; ben's is no vote of hers
+        with pytest.raises(UserError, match="an old one"):
+            room.accept("anna", A, [next(iter(set(waiting_ids) - set(rows)), "s0-999")], "request-3")
+        room.next("anna", A)
+        with pytest.raises(UserError, match="an old one"):
+            room.accept("anna", A, rows[:1], "request-4")
+        assert room.undo("anna", A)
+
+
+def test_nothing_is_listed_where_people_see_no_suggestions(roomy: Path) -> None:
+    with room_of(roomy) as room:
+        assert not room.views.about()["lists"]
+        assert room.suggested("anna", A) == {"label": "", "groups": [], "rows": []}
+
+
+def test_earlier_answers_are_found_by_letters_and_by_label(folder: Path) -> None:
+    with room_of(folder) as room:
+        first, second, third, _ = room.desk.state.waiting
+        room.answer("anna", A, Given(first, "positive", note="Odd one"))
+        room.answer("anna", A, Given(second, "negative"))
+        room.answer("anna", A, Given(third, refusal="skip"))
+
+        def found(find: str = "", label: str = "") -> list[str]:
+            return [row["id"] for row in room.mine("anna", find, label)]
+
+        assert found() == [third, second, first]
+        assert found("oDD") == found(label="positive") == [first]
+        assert found(label="skip") == [third] and found(label="negative") == [second]
+        word = room.desk.example(second)["text"].split()[-1]
+        assert second in found(word.upper()) and found("there is no such word") == []
+        assert found("Odd", "negative") == [] and room.mine("ben") == []
+
+
+def test_the_pace_is_that_of_the_answers(folder: Path) -> None:
+    with room_of(folder) as room:
+        ids = room.desk.state.waiting
+        for id, second in zip(ids[:4], (0, 30, 60, 90), strict=True):
+            origin = Origin("anna", f"2026-01-31T12:0{second // 60}:{second % 60:02}+00:00", "page")
+            progress = room.progress("anna", A, False)
+            room.desk.write(room.desk.read(id, "positive", origin))
+        assert progress["seconds_each"] is None and progress["seconds_left"] is None
+        progress = room.progress("anna", A, False)
+        assert progress["seconds_each"] == 30 and progress["seconds_left"] == 0
+        assert room.progress("ben", B, False)["seconds_each"] is None
+
+
 def test_named_annotators_get_their_part_and_the_overlap(waiting: Waiting, tmp_path: Path) -> None:
     place = waiting("sentiment")
     asking.run("sentiment", place, annotators=["anna", "ben"], overlap=0.5, rounds=9)
     with room_of(place / "run") as room:
-        assert room.about()["annotators"] == ["anna", "ben"]
+        assert room.views.about()["annotators"] == ["anna", "ben"]
         with pytest.raises(UserError, match="is no annotator"):
             room.next("cem", A)
         ids = room.desk.state.waiting
@@ -350,7 +424,7 @@ def test_answers_with_a_place_and_texts(waiting: Waiting, task: str) -> None:
     place = waiting(task)
     gold, typed = asking.gold(task), asking.typed(task)
     with room_of(place / "run") as room:
-        assert room.about()["widget"]["name"] == {"qa": "span", "summarization": "text"}[task]
+        assert room.views.about()["widget"]["name"] == {"qa": "span", "summarization": "text"}[task]
         for id in list(room.desk.state.waiting):
             assert shown(room, "anna", A) == id
             room.answer("anna", A, Given(id, typed[id]))

@@ -1,5 +1,7 @@
 """The page's requests, over real sockets on the loopback: who is let in, and what may come."""
 
+import base64
+import hashlib
 import http.client
 import json
 import re
@@ -28,6 +30,8 @@ ROUTES = (
     "/api/answer",
     "/api/undo",
     "/api/mine",
+    "/api/suggested",
+    "/api/accept",
     "/api/disputes",
     "/api/progress",
 )
@@ -90,6 +94,17 @@ def test_the_page_holds_all_it_needs_and_nothing_of_the_run(client: Client) -> N
     assert headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize(("accepted", "language"), [("de-AT,de;q=0.8", "de"), ("fr", "en")])
+def test_the_page_speaks_the_language_of_the_browser_under_its_policy(
+    client: Client, accepted: str, language: str
+) -> None:
+    _, headers, page = client.ask("/", headers={"Accept-Language": accepted})
+    assert f'<html lang="{language}">' in page.decode()
+    (script,) = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
+    assert f"'sha256-{digest}'" in headers["content-security-policy"]
+
+
 def test_a_text_goes_out_and_an_answer_comes_in(client: Client) -> None:
     assert client.told("/api/about")["widget"]["data"]["labels"] == [["1", "negative"], ["2", "positive"]]
     item = client.told("/api/next", ME)["item"]
@@ -99,6 +114,9 @@ def test_a_text_goes_out_and_an_answer_comes_in(client: Client) -> None:
     assert client.told("/api/mine", ME)["rows"][0]["id"] == item["id"]
     assert client.told("/api/progress", {**ME, "active": True})["labels"] == 1
     assert client.told("/api/open", {**ME, "id": item["id"]})["item"]["answer"]["typed"] == "positive"
+    assert client.told("/api/mine", {**ME, "find": "no such word"}) == {"rows": []}
+    assert client.told("/api/suggested", ME) == {"label": "", "groups": [], "rows": []}
+    assert client.ask("/api/accept", {**ME, "ids": ["x"], "request": "request-1"})[0] == 422
     assert client.told("/api/disputes", ME) == {"rows": []}
     assert client.told("/api/undo", ME)["item"]["id"] == item["id"]
     assert read_state(client.folder).answers == {}

@@ -2,13 +2,15 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.readers.spreadsheets import FORMULA_STARTS, inert, plain, read_table, write_table
+from dal_nlp.readers.sources import read_rows
+from dal_nlp.readers.spreadsheets import FORMULA_STARTS, header_of, inert, plain, read_table, write_table
 
 
 @given(st.text(alphabet=st.sampled_from(FORMULA_STARTS + "'a1")))
@@ -62,3 +64,22 @@ def test_a_quote_without_an_end_is_no_answer() -> None:
 def test_what_is_no_such_table(data: bytes, part: str) -> None:
     with pytest.raises(UserError, match=part):
         list(read_table(data, ["id", "answer"]))
+
+
+HEAD_LINES = ['Only "food" counts, or; not', "", "=1+1", "- a list"]
+
+
+@pytest.mark.parametrize("separator", ",;\t|")
+def test_a_head_above_the_header_is_left_out_and_rows_keep_their_numbers(tmp_path: Path, separator: str) -> None:
+    table = write_table(["id", "text", "answer"], [["1", "#| a text", "x"], ["2", "b", ""]], HEAD_LINES)
+    cells = list(csv.reader(io.StringIO(table.decode("utf-8-sig"), newline="")))
+    assert [row[0] for row in cells[:4]] == ['#| Only "food" counts, or; not', "#|", "#| =1+1", "#| - a list"]
+    saved = io.StringIO(newline="")  # as another program writes it, with all rows of one width
+    csv.writer(saved, delimiter=separator).writerows([*row, *[""] * (3 - len(row))] for row in cells)
+    data = saved.getvalue().encode()
+    rows = [(6, {"id": "1", "text": "#| a text", "answer": "x"}), (7, {"id": "2", "text": "b", "answer": ""})]
+    assert list(read_table(data, ["id", "answer"])) == rows and header_of(data) == ["id", "text", "answer"]
+    file = tmp_path / "sheet.csv"
+    for content in (data, table):
+        file.write_bytes(content)
+        assert [row["text"] for _, row in read_rows(str(file))] == ["#| a text", "b"]

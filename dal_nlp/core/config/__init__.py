@@ -3,6 +3,7 @@
 from dal_nlp.core.config.sections import (
     DEPTHS,
     DrawsConfig,
+    LabelDetails,
     LanguageModelSection,
     Names,
     PseudoLabelsConfig,
@@ -16,6 +17,7 @@ from dal_nlp.core.config.settings import Settings, merge
 __all__ = [
     "DEPTHS",
     "DrawsConfig",
+    "LabelDetails",
     "LanguageModelSection",
     "Names",
     "PseudoLabelsConfig",

@@ -23,6 +23,11 @@ def _target(value: object) -> object:
         raise ConfigError(f"--target wants METRIC=VALUE, such as accuracy=0.9, and got {value!r}.") from None
 
 
+def _listed(value: object) -> object:
+    """Read one text as a list of it."""
+    return [value] if isinstance(value, str) else value
+
+
 Names = Annotated[list[str], BeforeValidator(as_names)]
 Target = Annotated[dict[str, float], BeforeValidator(_target)]
 Share = Annotated[float, BeforeValidator(as_share)]
@@ -165,7 +170,6 @@ class LanguageModelSection(Section):
 
     place: ClassVar[str] = "llm."
     prompt: str | None = Field(None, description="with {text}, {labels} and {about} (guidelines, descriptions)")
-    guidelines: str = Field("", description="what annotators are told of the task")
     words: dict[str, str] = Field({}, description="what stands for a label in a prompt, where its name says little")
     url: str | None = Field(None, description="an OpenAI-compatible endpoint, such as http://127.0.0.1:8000/v1")
     model: str | None = Field(None, description="its model; null: what stands after llm: among the signals")
@@ -177,6 +181,14 @@ class LanguageModelSection(Section):
     budget: float | None = Field(None, ge=0, description="most money, by the prices")
     price_in: float = Field(0, ge=0, description="of a million tokens that it reads")
     price_out: float = Field(0, ge=0, description="of a million tokens that it writes")
+
+
+class LabelDetails(Section):
+    """What people are shown of a label beside its description."""
+
+    place: ClassVar[str] = "labels.NAME."
+    examples: Annotated[list[str], BeforeValidator(_listed)] = Field([], description="texts that have the label")
+    color: str | None = Field(None, pattern="^#[0-9a-fA-F]{6}$", description="such as #0072b2; null: the page's own")
 
 
 class PseudoLabelsConfig(Section):

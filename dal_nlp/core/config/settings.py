@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, model_validator
 from dal_nlp.core.config.sections import (
     DrawsConfig,
     HeadSection,
+    LabelDetails,
     LanguageModelSection,
     Names,
     PseudoLabelsConfig,
@@ -58,6 +59,10 @@ class Settings(Section):
     )
     descriptions: dict[str, Sentences] | None = Field(
         None, description="one to three sentences on each label, which --train head starts from; null: the names"
+    )
+    label_details: dict[str, LabelDetails] = Field({}, description="examples and a color of each label, for people")
+    guidelines: str = Field(
+        "", description="what people and language models are told of the task, in Markdown (--guidelines: a file of it)"
     )
     labeled: str | None = Field(None, description="labels the team already has: they train and cost nothing")
     validation: str | None = Field(None, description="labeled examples that rules read; null: the audit sample")

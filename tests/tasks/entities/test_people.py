@@ -144,7 +144,7 @@ def test_the_page_is_given_and_gives_places(folder: Path) -> None:
     run(folder)
     with Ledger(folder / "run") as ledger:
         queue = AnnotationQueue(AnswerStore(folder / "run", ledger.state, ledger), ledger)
-        widget = queue.about()["widget"]
+        widget = queue.views.about()["widget"]
         assert widget["name"] == "entities" and widget["data"]["labels"] == [["1", "bad"], ["2", "good"]]
         item = queue.next("anna", "a tab")
         assert item is not None

@@ -1,0 +1,161 @@
+"""What the page shows of a run folder, as JSON values: the widget, an example with what was answered, and lists."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dal_nlp.annotation.answer_store import AnswerStore
+from dal_nlp.annotation.parsing import write_answer
+from dal_nlp.core.guidelines import Guidelines
+from dal_nlp.core.targets import Target
+from dal_nlp.data.examples import context_of
+from dal_nlp.ledger.events import AnswerEvent
+
+#: Characters of a text in the list of earlier answers, and of one in the list of suggestions.
+EXCERPT, LONG_EXCERPT = 120, 600
+#: How many earlier answers are listed, and how many suggestions of one label.
+LISTED, AT_ONCE = 100, 20
+#: What stands for all refusals where earlier answers are chosen by their label.
+REFUSED = "skip"
+
+Json = dict[str, Any]
+
+
+class Views:
+    """Makes the values that the page shows; whoever calls it holds the lock of the queue.
+
+    Args:
+        desk: Of the run.
+    """
+
+    def __init__(self, desk: AnswerStore) -> None:
+        self.desk = desk
+
+    def about(self) -> Json:
+        """Return what does not change: the widget, the guidelines, who may answer, and what there is to do."""
+        desk, config = self.desk, self.desk.config
+        widget = desk.task.answer_format.widget()
+        told = Guidelines.of(config, desk.task.labels)
+        return {
+            "run": desk.folder.resolve().name,
+            "widget": {"name": widget.name, "data": dict(widget.data)},
+            "annotators": config.annotators or [],
+            "guidelines": told.tree(),
+            "labels": [
+                {"name": one.name, "about": one.about, "examples": list(one.examples), "color": one.color}
+                for one in told.labels
+            ],
+            "suggests": config.suggest or widget.drafted,
+            "lists": config.suggest and bool(desk.task.answer_format.classes),
+            "several": config.overlap > 0,
+            "listed": LISTED,
+            "refused": REFUSED,
+        }
+
+    def item(self, id: str, shown: Json | None, who: str) -> Json:
+        """Return an example as one person sees it; ``shown`` is the model's answer."""
+        desk, task, example = self.desk, self.desk.task, self.desk.example(id)
+        before = self.votes(id).get(who)
+        said = [event for event in desk.state.given.get(id, []) if isinstance(event, AnswerEvent)]
+        last = next((event for event in reversed(said) if event.by == who), None)
+        round = desk.round_of(id)
+        return {
+            "id": id,
+            "chosen": round is not None
+            and {
+                "round": round,
+                "after": id in desk.state.remainder(round),
+                "strategy": desk.state.queries[round].strategy,
+            },
+            "context": [{"name": name, "text": text} for name, text in context_of(example).items()],
+            "texts": [
+                {"name": name, "text": text} for name, text in zip(task.columns(), task.texts(example), strict=True)
+            ],
+            "suggestion": shown and {**self._shown(shown["target"], id), "confidence": shown["confidence"]},
+            "answer": self._answer(before, id) if before else None,
+            "taken": self._answer(last, id) if last and not before else None,
+            "note": last.note if last else "",
+            "said": self.opinions(id) if id in desk.disputed() else [],
+        }
+
+    def earlier(self, who: str, ids: Iterable[str], find: str, label: str) -> list[Json]:
+        """Return some answers of one person.
+
+        Args:
+            who: The person.
+            ids: Of what was answered, in the order in which it is listed.
+            find: Letters, whatever their case, in the text, the id, the answer or the note; "" for anything.
+            label: That the answer holds, or ``REFUSED``; "" for any.
+        """
+        found, letters = list[Json](), find.casefold()
+        for id in ids:
+            event = self.votes(id)[who]
+            if label and not self._holds(event, label):
+                continue
+            answer = self._typed(event, id)
+            text = self._text(id)
+            if any(letters in part.casefold() for part in (text, id, answer, event.note)):
+                found.append({"id": id, "text": _cut(text, EXCERPT), "answer": answer})
+            if len(found) == LISTED:
+                break
+        return found
+
+    def listed(self, id: str) -> Json:
+        """Return an example as a line of a list."""
+        return {"id": id, "text": _cut(self._text(id), EXCERPT)}
+
+    def suggested(self, id: str, shown: Json) -> Json:
+        """Return an example as a line of the list of suggestions, with how many characters are not shown."""
+        text = self._text(id)
+        return {
+            "id": id,
+            "text": text[:LONG_EXCERPT],
+            "more": max(0, len(text) - LONG_EXCERPT),
+            "confidence": shown["confidence"],
+        }
+
+    def suggestions(self, ids: Iterable[str]) -> dict[str, dict[str, Json]]:
+        """Return what the model suggests for some texts, by the label and the id; answers have to be one label each."""
+        desk, kind, groups = self.desk, self.desk.task.answer_format, dict[str, dict[str, Json]]()
+        for id in ids if desk.config.suggest and kind.classes else ():
+            shown = desk.suggestion(id)
+            if shown:
+                groups.setdefault(kind.format_answer(shown["target"], desk.example(id)), {})[id] = shown
+        return groups
+
+    def curve(self) -> list[Json]:
+        """Return what was measured after each round."""
+        return [
+            {"labels": event.labels, "values": event.defined(), "intervals": event.intervals}
+            for event in self.desk.state.metrics
+        ]
+
+    def opinions(self, id: str) -> list[Json]:
+        """Return what people have answered, with their names."""
+        return [{"by": by, "typed": self._typed(event, id)} for by, event in self.votes(id).items()]
+
+    def votes(self, id: str) -> Mapping[str, AnswerEvent]:
+        """Return the last answer of each annotator."""
+        return self.desk.state.opinions.get(id, {})
+
+    def _holds(self, event: AnswerEvent, label: str) -> bool:
+        if not event.answered:
+            return label == REFUSED
+        return label in map(str, self.desk.task.answer_format.labels_of(event.target))
+
+    def _answer(self, event: AnswerEvent, id: str) -> Json:
+        """Return an answer as it would be typed, and what the widget needs to show it."""
+        return self._shown(event.target, id) if event.answered else {"typed": self._typed(event, id)}
+
+    def _shown(self, target: Target, id: str) -> Json:
+        kind = self.desk.task.answer_format
+        return {"typed": kind.format_answer(target, self.desk.example(id)), **kind.shown_value(target)}
+
+    def _typed(self, event: AnswerEvent, id: str) -> str:
+        return write_answer(self.desk.task, event, self.desk.example(id))
+
+    def _text(self, id: str) -> str:
+        return " ".join(self.desk.task.show(self.desk.example(id)).split())
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]}..."
