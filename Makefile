@@ -25,7 +25,7 @@ demo: $(READY) ## run active learning on real film reviews and write runs/demo/r
 	$(BIN)/dal-nlp run --task sentiment --out runs/demo
 
 # Modules with public names, whose docstrings have examples that run.
-EXAMPLES := annotation/answers annotation/oracle core/errors core/task models/pool session/config session/loop session/result strategies/base workflows/select
+EXAMPLES := annotation/answers annotation/oracle core/errors core/task models/pool session/config session/loop session/result strategies/base workflows/async_session workflows/select
 
 test: $(READY) ## run the whole test suite, and the examples of the public names; no network, no GPU
 	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile
