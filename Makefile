@@ -14,7 +14,7 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 OFFLINE := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false XDG_CACHE_HOME=$(CURDIR)/.pytest_cache/xdg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-models fuzz torture browser label-studio check docs format bench clean
+.PHONY: help setup demo test test-fast test-models fuzz torture browser label-studio check docs format bench clean wheel-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ demo: $(READY) ## run active learning on real film reviews and write runs/demo/r
 	$(BIN)/dal-nlp run --task sentiment --out runs/demo
 
 # Modules with public names, whose docstrings have examples that run.
-EXAMPLES := annotation/answers annotation/oracle core/errors core/task models/pool session/config session/loop session/result strategies/base workflows/select
+EXAMPLES := annotation/answers annotation/oracle core/errors core/task models/pool session/config session/loop session/result strategies/base workflows/async_session workflows/select
 
 test: $(READY) ## run the whole test suite, and the examples of the public names; no network, no GPU
 	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile
@@ -60,6 +60,13 @@ check: $(READY) ## check format, lint and types
 docs: $(READY) ## build the site into site/; a warning is an error
 	$(BIN)/python -m pip install -c constraints.txt -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+# Outside of the checkout, in an environment that holds the wheel and what it asks for alone; it goes again at the end.
+wheel-check: $(READY) ## install the wheel into an empty environment and try it there (2 GB, minutes, network)
+	rm -rf build dist && $(BIN)/python -m pip wheel . --no-deps -w dist
+	place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && $(PYTHON) -m venv "$$place/env" && \
+		"$$place/env/bin/python" -m pip install -c constraints.txt dist/*.whl && \
+		$(BIN)/python tests/wheel_check.py "$$place/env/bin" "$$place/work"
 
 format: $(READY) ## format the code and mend what lint can mend
 	$(BIN)/ruff format .

@@ -28,11 +28,13 @@ if _TYPE_CHECKING:
     from dal_nlp.session.loop import Session, run
     from dal_nlp.session.result import Result
     from dal_nlp.strategies.base import Selection, Strategy
+    from dal_nlp.workflows.async_session import AsyncSession
     from dal_nlp.workflows.select import Picked, select
 
 __version__ = "0.1.0"
 
 _PLACES = {
+    "AsyncSession": "dal_nlp.workflows.async_session",
     "BrokenModelError": "dal_nlp.core.errors",
     "ConfigError": "dal_nlp.core.errors",
     "DalNlpError": "dal_nlp.core.errors",
@@ -60,6 +62,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "AsyncSession",
     "BrokenModelError",
     "ConfigError",
     "DalNlpError",

@@ -8,6 +8,7 @@ from pathlib import Path
 import dal_nlp
 
 NAMES = [
+    "AsyncSession",
     "run",
     "RunConfig",
     "Session",

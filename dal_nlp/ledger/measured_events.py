@@ -24,6 +24,9 @@ class _Measured(Event):
             many labels would say as much alone)}; empty elsewhere.
         breakdown: The rows of a table, by class or by kind of answer.
         shown: A few examples: {"id", "text", "target", "prediction"}.
+        confusion: How often the model took a label for one: [right, answered, count]; of tasks with one label a text.
+        errors: Some wrong answers, the surest first: {"id", "text", "target", "prediction", "confidence"}; of tasks
+            with labels.
         agreement: How well the model's guesses agree with the answers to the round's query, by id and measure.
         validation: The metrics on the validation file, None without one.
         added: Those of ``values`` that ``--metric`` added to the task's; NaN where one is not defined.
@@ -50,6 +53,8 @@ class _Measured(Event):
     powered: dict[str, dict[str, Any]] = field(default_factory=dict)
     breakdown: list[dict[str, Any]] = field(default_factory=list)
     shown: list[dict[str, Any]] = field(default_factory=list)
+    confusion: list[list[Any]] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
     agreement: dict[str, dict[str, float]] = field(default_factory=dict)
     validation: dict[str, float] | None = None
     added: list[str] = field(default_factory=list)
@@ -103,6 +108,8 @@ class RemeasuredEvent(Event):
     powered: dict[str, dict[str, Any]] = field(default_factory=dict)
     breakdown: list[dict[str, Any]] = field(default_factory=list)
     shown: list[dict[str, Any]] = field(default_factory=list)
+    confusion: list[list[Any]] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
 
 

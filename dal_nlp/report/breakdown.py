@@ -1,8 +1,13 @@
-"""Tables of the breakdown of a score by class."""
+"""Tables of the breakdown of a score by class, and of mistakes."""
 
 from typing import Any
 
+from dal_nlp.core.targets import readable
+from dal_nlp.ledger.events import MetricsEvent
 from dal_nlp.ledger.state import State
+
+#: Labels up to which a confusion matrix is one, and pairs that are named in its place.
+MATRIX, PAIRS = 15, 30
 
 
 def classes_table(breakdown: list[dict[str, Any]]) -> list[list[Any]]:
@@ -20,3 +25,30 @@ def counts_table(state: State) -> list[list[Any]]:
         ["round", *rounds[-1]],
         *([i, *(counts.get(kind, 0) for kind in rounds[-1])] for i, counts in enumerate(rounds)),
     ]
+
+
+def confusion_table(state: State) -> list[list[Any]]:
+    """Return header and rows of the confusion matrix of the last round, [] where there is none.
+
+    A row is a right label, a column an answer. Of many labels there are the most frequent pairs that differ instead.
+    """
+    pairs = {(right, said): count for right, said, count in _last(state).confusion} if state.metrics else {}
+    there = {label for pair in pairs for label in pair}
+    labels = [label for label in state.labels if label in there] + sorted(there - set(state.labels))
+    if len(labels) > MATRIX:
+        wrong = sorted((pair for pair in pairs if pair[0] != pair[1]), key=lambda pair: -pairs[pair])[:PAIRS]
+        return [["right", "answered", "count"], *([*pair, pairs[pair]] for pair in wrong)] if wrong else []
+    rows = [[right, *(pairs.get((right, said), 0) for said in labels)] for right in labels]
+    return [["right \\ answered", *labels], *rows] if rows else []
+
+
+def error_rows(state: State) -> list[dict[str, Any]]:
+    """Return wrong answers of the last round, the surest first, for people to read."""
+    return [
+        {**row, "target": readable(row["target"]), "prediction": readable(row["prediction"])}
+        for row in (_last(state).errors if state.metrics else [])
+    ]
+
+
+def _last(state: State) -> MetricsEvent:
+    return state.metrics[-1]

@@ -1,6 +1,6 @@
 """Self-contained html pages: templates of the package, one style, pictures inside."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,16 @@ def _environment() -> "Environment":
     environment.filters |= {"without_folders": without_folders, "reasons": reasons}
     environment.globals |= {"shown": SHOWN_CHARACTERS, "in_title": TITLE_CHARACTERS}
     return environment
+
+
+def as_table(header: Sequence[str], rows: Iterable[Sequence[Any]], below: Iterable[str] = ()) -> str:
+    """Return a table for a notebook, and sentences below it; everything is escaped."""
+    from markupsafe import escape
+
+    top = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(value)}</td>' for value in row)}</tr>" for row in rows)
+    said = "".join(f"<p>{escape(sentence)}</p>" for sentence in below)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>{said}"
 
 
 def inline(svg: bytes, colours: Mapping[str, str]) -> str:

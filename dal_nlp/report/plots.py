@@ -100,11 +100,19 @@ def render(labels: Sequence[int], lines: Sequence[Line], kind: str, look: Look |
 
 
 def figure_of(labels: Sequence[int], lines: Sequence[Line]) -> "Figure":
-    """Return the same picture as a figure of matplotlib, to be changed and saved."""
+    """Return the same picture as a figure of matplotlib, to be changed and saved; notebooks show it."""
     import matplotlib.style
 
     with matplotlib.style.context(["default", {"font.size": LETTERS, **_STROKES}]):
-        return _draw(labels, lines)
+        figure = _draw(labels, lines)
+
+    def as_png() -> bytes:
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=110)
+        return buffer.getvalue()
+
+    figure._repr_png_ = as_png  # type: ignore[attr-defined]  # matplotlib adds this for figures of pyplot alone
+    return figure
 
 
 def drawn(draw: "Callable[[], Figure]", kind: str, look: Look | None = None) -> bytes:

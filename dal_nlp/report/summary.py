@@ -9,7 +9,7 @@ from dal_nlp.core.targets import readable
 from dal_nlp.core.text import counted, duration, without_folders
 from dal_nlp.ledger.events import FinishedEvent, MetricsEvent, PseudoLabelsEvent, QueryEvent
 from dal_nlp.ledger.state import State
-from dal_nlp.report.breakdown import classes_table, counts_table
+from dal_nlp.report.breakdown import classes_table, confusion_table, counts_table, error_rows
 from dal_nlp.report.excerpts import excerpt
 from dal_nlp.report.outlook import outlook
 from dal_nlp.report.powered import powered_columns, powered_sentence
@@ -112,6 +112,9 @@ def contents(state: State) -> dict[str, Any]:
         "rows": rows,
         "classes": classes_table(last.breakdown) if last else [],
         "counts": counts_table(state),
+        "confusion": confusion_table(state),
+        "errors": error_rows(state),
+        "wrong": sum(count for right, said, count in last.confusion if right != said) if last else 0,
         "examples": _examples(state),
         "rules": _rules(state),
         "outlook": _outlook(state),

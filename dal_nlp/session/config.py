@@ -100,6 +100,35 @@ class RunConfig(Settings):
         check_policy_name(self.pseudo_labels)
         return self
 
+    def __repr__(self) -> str:
+        named = (
+            "task",
+            "data",
+            "test",
+            "model",
+            "strategy",
+            "initial",
+            "query_size",
+            "rounds",
+            "budget",
+            "seed",
+            "out",
+        )
+        said = {"train": self.training.mode, **{name: getattr(self, name) for name in named}}
+        return f"<RunConfig {', '.join(f'{name}={value}' for name, value in said.items() if value is not None)}>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """Return a table of all settings, for notebooks."""
+        from dal_nlp.report.html import as_table
+
+        rows = []
+        for name, value in self.model_dump(mode="json").items():
+            parts = value.items() if isinstance(value, dict) else [("", value)]
+            rows += [[f"{name}.{key}" if key else name, "" if part is None else part] for key, part in parts]
+        return as_table(["setting", "value"], rows)
+
     def identity(self) -> dict[str, Any]:
         """Return what may not change while a run folder is in use."""
         return identity(self.model_dump(mode="json"))

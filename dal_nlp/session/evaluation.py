@@ -20,6 +20,7 @@ from dal_nlp.ledger.events import RemeasuredEvent
 from dal_nlp.ledger.state import State
 from dal_nlp.measuring.design import FLOOR, active_probabilities, inverse_weights
 from dal_nlp.measuring.judge import Judge, fit_judge, log_odds
+from dal_nlp.measuring.mistakes import mistakes
 from dal_nlp.measuring.powered import LEAST, powered_mean
 from dal_nlp.measuring.scores import Sample, answer_scores, estimated_metrics, held_out_scores, weighted_values
 from dal_nlp.models.pool import Pool, fetch
@@ -115,6 +116,7 @@ class Evaluation:
             "powered": powered,
             "breakdown": self.task.breakdown(predictions, targets),
             "shown": self._shown(examples, predictions, targets),
+            **mistakes(self.task, examples, answers, targets),
             "added": [name for name in values if name not in self.task.metrics],
         }
 

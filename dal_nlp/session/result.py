@@ -2,9 +2,17 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from dal_nlp.core.errors import UserError
 from dal_nlp.core.targets import Target
+from dal_nlp.core.text import counted
+from dal_nlp.ledger.events import MetricsEvent
+from dal_nlp.report.summary import spoken
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,8 @@ class Result:
         >>> waiting = Result(Path("runs/first"), [], {"e1": "positive"}, None, None, pending=["e2"])
         >>> waiting.stopped is None, waiting.pending
         (True, ['e2'])
+        >>> waiting
+        <Result of runs/first: 1 label; 1 answer missing>
     """
 
     folder: Path
@@ -37,3 +47,66 @@ class Result:
     pending: list[str]
     finished: dict[str, Any] | None = None
     remarks: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"<Result of {self.folder}: {'; '.join(self._facts())}>"
+
+    def _facts(self) -> list[str]:
+        """Return what came out, in words."""
+        facts = [counted(len(self.labels), "label")]
+        if self.curve:
+            last = self.curve[-1]
+            name, value = next(iter(last["values"].items()))
+            facts = [f"{counted(len(self.curve), 'round')}, {spoken(name)} {value:.3f} at {last['labels']:,} labels"]
+        if self.pending:
+            facts.append(f"{counted(len(self.pending), 'answer')} missing")
+        return [*facts, *([f"stopped: {self.stopped}"] if self.stopped else [])]
+
+    def _repr_html_(self) -> str:
+        """Return the table of rounds, for notebooks."""
+        from dal_nlp.report.html import as_table
+
+        events = [MetricsEvent.from_json(point) for point in self.curve]
+        names = list(events[0].values) if events else []
+        rows = [
+            [event.round, event.labels, *(f"{event.values[name]:.3f}{_ends(event, name)}" for name in names)]
+            for event in events
+        ]
+        below = [*self._facts(), f"Report: {self.folder / 'report.html'}", *self.remarks]
+        return as_table(["round", "labels", *map(spoken, names)], rows, below)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return one row for each round: labels, every metric with the ends of its interval, and seconds."""
+        import pandas
+
+        rows = []
+        for event in map(MetricsEvent.from_json, self.curve):
+            row: dict[str, Any] = {"round": event.round, "labels": event.labels}
+            for name, value in event.values.items():
+                row[name] = value
+                if name in event.intervals:
+                    row[f"{name}_low"], row[f"{name}_high"] = event.intervals[name]
+            rows.append({**row, "train_seconds": event.train_seconds, "eval_seconds": event.eval_seconds})
+        return pandas.DataFrame(rows)
+
+    def plot(self, metric: str | None = None) -> "Figure":
+        """Return the learning curve as a figure of matplotlib, which notebooks show.
+
+        Args:
+            metric: The one that is drawn; those of the report if left out.
+
+        Raises:
+            UserError: No round is finished, or there is no such metric.
+        """
+        from dal_nlp.report.files import curve_lines
+        from dal_nlp.report.plots import figure_of
+
+        if not self.curve:
+            raise UserError("No round is finished, so there is no curve to draw.")
+        return figure_of(*curve_lines([MetricsEvent.from_json(point) for point in self.curve], metric))
+
+
+def _ends(event: MetricsEvent, name: str) -> str:
+    """Return the interval of a metric behind a blank, "" where there is none."""
+    pair = event.intervals.get(name)
+    return f" [{pair[0]:.3f}, {pair[1]:.3f}]" if pair else ""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from operator import index
 from typing import Any
 
@@ -18,10 +19,12 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.core.rng import generator
 from dal_nlp.core.targets import Target, encode_target
 from dal_nlp.core.task import Capability, Task
+from dal_nlp.core.text import counted
 from dal_nlp.models.mc_dropout import check_draws, make_draws
 from dal_nlp.models.pool import Pool, gives_states
 from dal_nlp.models.vectors import Positions
 from dal_nlp.pretrained.tokenizers import check_vocabulary, settle_padding_token
+from dal_nlp.report.html import SHOWN_CHARACTERS, as_table, cut
 from dal_nlp.session.config import recipe
 from dal_nlp.strategies import check_fit, check_states, make_strategy
 from dal_nlp.strategies.base import Strategy, checked
@@ -29,6 +32,8 @@ from dal_nlp.tasks import task_class
 
 #: Examples of a stream that are chosen from, where nothing else is said.
 CANDIDATES = 10_000
+#: Examples that the short form of what was picked names.
+SHOWN = 5
 #: Examples on which it is seen whether the tokenizer knows their words.
 READ = 200
 
@@ -48,6 +53,18 @@ class Picked:
     scores: NDArray[np.floating[Any]] = field(repr=False)
     notes: tuple[str, ...] = ()
     examples: tuple[Any, ...] = field(default=(), repr=False)
+
+    def __repr__(self) -> str:
+        first = [f"{place} ({score:.3g})" for place, score in zip(self.positions[:SHOWN], self.scores, strict=False)]
+        more = [f"{len(self.positions) - SHOWN:,} more"] if len(self.positions) > SHOWN else []
+        return f"<Picked {counted(len(self.positions), 'example')}, position (score): {', '.join([*first, *more])}>"
+
+    def _repr_html_(self) -> str:
+        """Return a table with positions, scores and examples, for notebooks."""
+        texts = [cut(str(example), SHOWN_CHARACTERS) for example in self.examples]
+        scores = [f"{score:.4g}" for score in self.scores]
+        rows = zip_longest(self.positions.tolist(), scores, texts, fillvalue="")
+        return as_table(["position", "score", "example"], rows, self.notes)
 
 
 def select(

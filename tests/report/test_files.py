@@ -556,3 +556,16 @@ def test_rounds_of_several_numbers_of_processes_are_said(finished: tuple[Path, S
         "Rounds were trained in 1 process of 2 threads and 2 processes of 1 thread: another number trains another "
         "model of the same quality (see docs/scale.md)."
     ]
+
+
+def test_the_page_has_the_confusion_matrix_and_the_wrong_answers_escaped(tmp_path: Path) -> None:
+    wrong = {"id": "a", "text": "<i>so</i>", "target": "neg", "prediction": "pos", "confidence": 0.987}
+    confusion = [["neg", "neg", 140], ["neg", "pos", 10], ["pos", "neg", 7], ["pos", "pos", 143]]
+    page = page_of(tmp_path, [*run_started(), *query(0), measured(0, 0.9, confusion=confusion, errors=[wrong])])
+    place = page.cells.index("140")
+    assert page.cells[place - 1 : place + 5] == ["neg", "140", "10", "pos", "7", "143"]
+    assert "<i>so</i>" in page.cells and "0.987" in page.cells and "1 are shown of 17." in page.text
+    many = [[f"l{i}", f"l{i + 1}", i + 1] for i in range(20)]
+    cells = page_of(tmp_path, [*run_started(), *query(0), measured(0, 0.9, confusion=many)]).cells
+    place = cells.index("l19")
+    assert cells[place : place + 3] == ["l19", "l20", "20"]  # the most frequent pair first

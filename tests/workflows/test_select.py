@@ -201,3 +201,18 @@ def test_special_tokens_in_texts_are_text() -> None:
         entropies.append(torch.distributions.Categorical(logits=logits).entropy().item())
     np.testing.assert_allclose(np.sort(picked.scores), np.sort(entropies), rtol=1e-4)
     assert not tokenizer.split_special_tokens
+
+
+def test_what_was_picked_shows_scores_and_examples() -> None:
+    texts = ["a <b>good</b> film", *TEXTS[:9]]
+    picked = dal_nlp.select(tiny.classifier(), tiny.tokenizer(), texts, k=7, strategy="random")
+    assert repr(picked).startswith(f"<Picked 7 examples, position (score): {picked.positions[0]} (")
+    assert repr(picked).endswith("2 more>")
+    shown = dal_nlp.select(tiny.classifier(), tiny.tokenizer(), texts, k=10)._repr_html_()
+    assert shown.count("<tr>") == 11 and "a &lt;b&gt;good&lt;/b&gt; film" in shown and "<b>" not in shown
+
+
+@pytest.mark.parametrize("broken", [None, float("nan"), 7])
+def test_an_example_that_is_none_is_named_by_its_position(broken: object) -> None:
+    with pytest.raises(UserError, match="Example 2: "):
+        dal_nlp.select(tiny.classifier(), tiny.tokenizer(), [*TEXTS[:2], broken], k=1)

@@ -1,0 +1,48 @@
+"""The mistakes of a model on the examples that measure it: which labels it takes for which, and where it was surest."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from datasets import Dataset
+
+from dal_nlp.core.batch import Prediction
+from dal_nlp.core.targets import Target
+from dal_nlp.core.task import Capability, Task
+from dal_nlp.models.pool import fetch
+
+#: Wrong answers that are kept of a model, and characters of each text.
+KEPT, CHARACTERS = 30, 300
+_LABELS = frozenset({Capability.SHARED_OUTCOMES, Capability.SEVERAL_LABELS})
+
+
+def mistakes(
+    task: Task, examples: Dataset, answers: Sequence[Prediction], targets: Sequence[Target]
+) -> dict[str, list[Any]]:
+    """Return "confusion" and "errors" of a model, as in ``MetricsEvent``; {} of tasks whose answers are no labels.
+
+    Args:
+        task: Shows the texts.
+        examples: N of them.
+        answers: (N,) of the model.
+        targets: (N,) the right ones.
+    """
+    if not task.capabilities & _LABELS:
+        return {}
+    wrong = [i for i, (answer, target) in enumerate(zip(answers, targets, strict=True)) if answer.target != target]
+    surest = sorted(wrong, key=lambda i: -answers[i].confidence)[:KEPT]
+    rows = fetch(examples, surest) if surest else []
+    errors = [
+        {
+            "id": row["id"],
+            "text": task.show(row)[:CHARACTERS],
+            "target": targets[i],
+            "prediction": answers[i].target,
+            "confidence": answers[i].confidence,
+        }
+        for i, row in zip(surest, rows, strict=True)
+    ]
+    if Capability.SHARED_OUTCOMES not in task.capabilities:
+        return {"errors": errors}
+    pairs = Counter((str(target), str(answer.target)) for answer, target in zip(answers, targets, strict=True))
+    return {"errors": errors, "confusion": [[*pair, count] for pair, count in sorted(pairs.items())]}
