@@ -137,7 +137,9 @@ def trained_otherwise(state: State) -> list[str]:
     if len(settings) < 2:
         return []
     each = " and ".join(f"{n} process{'es' if n > 1 else ''} of {counted(m, 'thread')}" for n, m in sorted(settings))
-    return [f"Rounds were trained in {each}: another number trains another model of the same quality (see docs/scale.md)."]
+    return [
+        f"Rounds were trained in {each}: another number trains another model of the same quality (see docs/scale.md)."
+    ]
 
 
 def metric_names(state: State) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from dal_nlp import RunConfig, Session, UserError
 from dal_nlp.core.progress import Silent
@@ -23,6 +24,7 @@ from dal_nlp.workflows.dry_run import rehearse
 from dal_nlp.workflows.predict import predict
 from dal_nlp.workflows.show_signals import show_signals
 from tests import tiny
+from tests.signals.server import Answer, reply, serve
 
 
 @pytest.fixture
@@ -250,6 +252,42 @@ def test_a_check_asks_nobody(files: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "llm:small would be asked about 80 texts: about" in said and "by the prices given" in said
     (shown,) = show_signals(config, Silent())
     assert "A) negative" in shown.question and tiny.sentences(80)[0]["text"] in shown.question
+
+
+def test_a_language_model_is_shown_texts_of_labeled_alone_and_the_run_keeps_which(files: Path) -> None:
+    tiny.write(files / "own.jsonl", tiny.sentences(12, seed=7))
+    own, asked = {row["text"]: row["label"] for row in tiny.sentences(12, seed=7)}, []
+
+    def answer(body: dict[str, Any], number: int) -> Answer:
+        asked.append(body["messages"][0]["content"])
+        return reply("A", {"A": -0.1})
+
+    with serve(answer) as (url, _):
+        given = {"labeled": str(files / "own.jsonl"), "llm": {"url": url, "examples": 2}, "rounds": 0}
+        run(files, signals=["llm:small"], **given)
+        shown = yaml.safe_load((files / "run" / "config.yaml").read_text())["llm"]["demonstrations"]
+        assert {label: len(texts) for label, texts in shown.items()} == {"negative": 2, "positive": 2}
+        assert all(own[text] == label for label, texts in shown.items() for text in texts)
+        block = "".join(
+            f"Text: {text}\nIs this text negative or positive?\n{label}\n\n"
+            for text, label in zip(
+                [shown[k][i] for i in (0, 1) for k in shown], [k for _ in (0, 1) for k in shown], strict=True
+            )
+        )
+        assert len(asked) == 80 and all(question.startswith(block) for question in asked)
+        run(files, signals=["llm:small"], **{**given, "rounds": 1, "budget": 12})
+        assert len(asked) == 80
+        (told,) = show_signals(settings(files, signals=["llm:small"], **given), Silent())
+        assert told.question.startswith(block) and told.texts == 0
+    with pytest.raises(UserError, match="give some with --labeled FILE"):
+        run(files, signals=["llm:small"], llm={"url": url, "examples": 2}, out=str(files / "none"))
+
+
+def test_a_check_of_a_run_that_compares_with_machines_asks_none(files: Path) -> None:
+    config = settings(files, "right.jsonl", strategy="disagreement", initial_strategy="disagreement")
+    assert "asked about 80 texts" in str(rehearse(config))
+    run(files, "right.jsonl", strategy="disagreement", rounds=1)
+    assert "asked about" in str(rehearse(config))  # beside the run that is there
 
 
 def test_other_signals_in_a_later_start_are_heard(files: Path) -> None:
