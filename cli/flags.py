@@ -88,6 +88,7 @@ class Flags:
     prior: Annotated[str | None, setting(_MODEL, "NAME")] = None
     signals: Annotated[list[str] | None, setting(_MACHINES, "KIND:WHAT", "--signal")] = None
     keep_witness: Annotated[bool | None, setting(_MACHINES, "", "--keep-witness")] = None
+    audit_by_llm: Annotated[bool | None, setting(_MACHINES, "", "--audit-by-llm")] = None
     llm_prompt: Annotated[
         str | None, flag(_MACHINES, "TEXT", "What llm: is asked, with {text} and {labels}.", "a plain question")
     ] = None
