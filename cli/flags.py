@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 _OF_THE_COMMAND = (
     "config", "settings", "quiet", "trust", "debug", "train", "prior", "describe", "guidelines", "label_separator",
     "label_columns",
-    "llm_prompt", "llm_url", "llm_model", "llm_parallel", "llm_budget", "llm_price_in", "llm_price_out", "send_texts",
+    "llm_prompt", "llm_examples", "llm_url", "llm_model", "llm_parallel", "llm_budget",
+    "llm_price_in", "llm_price_out", "send_texts",
 )  # fmt: skip
 #: Flags that begin with llm_, and keys of ``llm``.
-_OF_LLM = ("prompt", "url", "model", "parallel", "budget", "price_in", "price_out")
+_OF_LLM = ("prompt", "examples", "url", "model", "parallel", "budget", "price_in", "price_out")
 
 
 def flag(
@@ -87,8 +88,12 @@ class Flags:
     prior: Annotated[str | None, setting(_MODEL, "NAME")] = None
     signals: Annotated[list[str] | None, setting(_MACHINES, "KIND:WHAT", "--signal")] = None
     keep_witness: Annotated[bool | None, setting(_MACHINES, "", "--keep-witness")] = None
+    audit_by_llm: Annotated[bool | None, setting(_MACHINES, "", "--audit-by-llm")] = None
     llm_prompt: Annotated[
         str | None, flag(_MACHINES, "TEXT", "What llm: is asked, with {text} and {labels}.", "a plain question")
+    ] = None
+    llm_examples: Annotated[
+        int | None, flag(_MACHINES, "K", "Texts of each label that its prompt shows, of --labeled.", "0")
     ] = None
     llm_url: Annotated[
         str | None, flag(_MACHINES, "URL", "An OpenAI-compatible endpoint, for llm:MODEL.", "a local model")

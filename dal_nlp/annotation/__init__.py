@@ -16,6 +16,8 @@ ORACLES: Mapping[str, str] = {
 }
 #: What names an oracle that makes mistakes, before a share or a file, and a project of Label Studio, before its number.
 NOISY, NUMBERED = "noisy:", "label-studio:"
+#: What names a language model as an oracle, before a folder, a Hub id or the model of an endpoint.
+MACHINES = "llm:"
 
 __all__ = ["NOISY", "ORACLES", "Answer", "Channel", "Label", "Opinion", "Oracle", "Origin", "Query", "Setting", "Skip"]
 
@@ -29,13 +31,14 @@ def check_oracle(name: str, options: Mapping[str, Any]) -> None:
 def make_oracle(name: str, options: Mapping[str, Any] = MappingProxyType({})) -> Oracle:
     """Build an oracle by its name in the table or as ``module:Class``; a few names take something behind a colon.
 
-    These are ``noisy:`` before a share or a file, and ``label-studio:`` before the number of a project.
+    These are ``noisy:`` before a share or a file, ``label-studio:`` before the number of a project, and ``llm:`` before
+    a language model.
 
     Raises:
         UserError: An unknown name (the nearest one is given), nothing that ``Noisy`` or ``LabelStudio`` takes, or an
             option that the class does not have.
     """
-    if options and name.startswith((NOISY, NUMBERED)):
+    if options and name.startswith((NOISY, NUMBERED, MACHINES)):
         raise ConfigError(f"The oracle {name!r} has no options but what its name says: leave oracle_options out.")
     if name.startswith(NOISY):
         from dal_nlp.annotation.simulated import Noisy
@@ -46,6 +49,10 @@ def make_oracle(name: str, options: Mapping[str, Any] = MappingProxyType({})) ->
         from dal_nlp.annotation.label_studio_oracle import LabelStudio
 
         return LabelStudio(project_number(name))
+    if name.startswith(MACHINES):
+        from dal_nlp.annotation.simulated import Machine
+
+        return Machine(name)
     if name not in ORACLES and ":" not in name:
         raise unknown("oracle", name, [*ORACLES, f"{NOISY}0.1"])
     cls = import_class("oracle", name, ORACLES, "dal_nlp.annotation.oracle:Oracle")

@@ -1,4 +1,4 @@
-"""Oracles that are no people: a labeled file, one that makes mistakes, and a function of the user's own."""
+"""Oracles that are no people: a labeled file, one that makes mistakes, a language model, and a user's own function."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -14,6 +14,7 @@ from dal_nlp.annotation.oracle import Answer, Label, Opinion, Oracle, Origin, Qu
 from dal_nlp.annotation.parsing import now, read_answer
 from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.core.rng import generator
+from dal_nlp.ledger.answer_events import MACHINE
 from dal_nlp.readers.spreadsheets import read_table
 
 #: Column of the true labels in the file of a confusion matrix.
@@ -143,6 +144,51 @@ class Calling(Oracle):
             return read_answer(self._setting.task, said, self._setting.example(query.id), origin)
         except ValueError as error:
             raise UserError(f"The answer to {query.id!r} cannot be used: {str(error).rstrip('.')}.") from None
+
+
+class Machine(Oracle):
+    """Answers with what a language model finds most probable; a machine signs each answer, and none is a person's.
+
+    What it has no answer to is skipped. What failed, or was left for want of money, waits for the same command.
+
+    Args:
+        spec: As of ``--signal``: ``llm:`` and a folder, a Hub id or, with ``llm.url``, the model of an endpoint.
+    """
+
+    def __init__(self, spec: str) -> None:
+        self._spec = spec
+        self._said: list[str] = []
+
+    def open(self, setting: Setting) -> None:
+        """Make what is asked; raises ``Unsupported`` where an answer is no label."""
+        from dal_nlp.signals import make_signals, short_name
+        from dal_nlp.signals.asking import open_answers
+
+        if not setting.task.answer_format.classes:
+            raise Unsupported(f"--oracle {self._spec} gives labels, and this task's answers are none: name people.")
+        config = setting.config.model_copy(update={"signals": [self._spec]})
+        self._labels, self._setting, self._name = list(setting.task.labels), setting, short_name(self._spec)
+        self._signal = make_signals(config, list(map(str, self._labels)), setting.progress)[self._spec]
+        self._cache = open_answers(setting.config)
+
+    def label(self, queries: Sequence[Query]) -> Iterator[Answer]:
+        """Yield the most probable label of each text."""
+        from dal_nlp.signals.asking import ask_once
+
+        examples = [self._setting.example(query.id) for query in queries]
+        texts, ids = ["\n".join(self._setting.task.texts(one)) for one in examples], [query.id for query in queries]
+        answers = ask_once(self._signal, self._cache, texts, ids, self._setting.progress, self._name)
+        self._said = self._signal.remarks()
+        for query, answer in zip(queries, answers, strict=True):
+            origin = Origin(self._name, now(), MACHINE)
+            if answer.log_probs is not None:
+                yield Label(query.id, self._labels[int(np.argmax(answer.log_probs))], origin)
+            elif answer.asked:
+                yield Skip(query.id, "the machine has no answer", origin)
+
+    def remarks(self, pending: Sequence[str]) -> list[str]:
+        """Return what it has to say of its answers, and how many are missing."""
+        return [*self._said, *super().remarks(pending)]
 
 
 class LabeledFile(Oracle):

@@ -11,6 +11,8 @@ from dal_nlp.core.targets import Target
 
 #: Who signs what several people's answers come to.
 MAJORITY = "majority"
+#: The channel of answers that a machine gave.
+MACHINE = "machine"
 
 
 def answer_key(target: Target, reason: str | None) -> str:

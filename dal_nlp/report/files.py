@@ -17,7 +17,7 @@ from dal_nlp.ledger.events import MetricsEvent
 from dal_nlp.ledger.state import State
 from dal_nlp.readers.spreadsheets import inert_rows
 from dal_nlp.report.html import inline, render
-from dal_nlp.report.machines import machine_rows
+from dal_nlp.report.machines import labeled_by_machines, machine_rows
 from dal_nlp.report.starting_point import starting_line
 from dal_nlp.report.summary import (
     SECONDS,
@@ -98,7 +98,13 @@ def write_report(folder: Path, state: State) -> None:
         folder / "report.html",
         render(
             "report.html.j2",
-            {**contents(state), "curve": curve, "start": starting_line(state), "machines": machine_rows(state)},
+            {
+                **contents(state),
+                "curve": curve,
+                "start": starting_line(state),
+                "machines": machine_rows(state),
+                "by_machines": labeled_by_machines(state),
+            },
         ),
     )
 

@@ -7,7 +7,25 @@ from typing import Any
 from scipy.stats import binomtest
 
 from dal_nlp.core.text import counted
+from dal_nlp.ledger.answer_events import MACHINE
+from dal_nlp.ledger.events import LabelEvent
 from dal_nlp.ledger.state import State
+
+
+def labeled_by_machines(state: State) -> str:
+    """Return how many of the labels are a machine's, in sentences; "" where none is."""
+    last = {id: events[-1] for id, events in state.given.items() if events}
+    by = {id: event.by for id, event in last.items() if isinstance(event, LabelEvent) and event.via == MACHINE}
+    if not by:
+        return ""
+    names, audited = ", ".join(sorted(set(by.values()))), sum(id in by for id in state.audit or [])
+    line = f"{counted(len(by), 'label')} of {len(state.answers):,} were given by a machine ({names}), not by people."
+    if audited:
+        line += (
+            f" So were {audited:,} of the audit sample: the score says how far the model agrees with the machine, not "
+            "how often it is right."
+        )
+    return line
 
 
 def machine_rows(state: State) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any, Self
 import yaml
 from pydantic import ValidationError, model_validator
 
-from dal_nlp.annotation import check_oracle
+from dal_nlp.annotation import MACHINES, check_oracle
 from dal_nlp.core.config import Settings, merge
 from dal_nlp.core.errors import ConfigError
 from dal_nlp.data.tables import as_files
@@ -96,6 +96,7 @@ class RunConfig(Settings):
         if self.query.prefilter is not None:
             check_strategy(self.query.prefilter, {})
         check_oracle(self.oracle, self.oracle_options)
+        self._check_audited()
         _check_annotators(self.annotators, self.overlap, r"[\w@+-]+" if self.oracle == "file" else r"[\w@+.-]+")
         check_policy_name(self.pseudo_labels)
         return self
@@ -128,6 +129,14 @@ class RunConfig(Settings):
             parts = value.items() if isinstance(value, dict) else [("", value)]
             rows += [[f"{name}.{key}" if key else name, "" if part is None else part] for key, part in parts]
         return as_table(["setting", "value"], rows)
+
+    def _check_audited(self) -> None:
+        """Raise ``UserError`` where a machine would measure itself and nobody has said that it may."""
+        if self.oracle.startswith(MACHINES) and self.audit and not self.audit_by_llm:
+            raise ConfigError(
+                f"--oracle {self.oracle} would answer the audit sample too, so that the score would be a machine's "
+                "opinion: give --test FILE with labels of people, or say --audit-by-llm."
+            )
 
     def identity(self) -> dict[str, Any]:
         """Return what may not change while a run folder is in use."""

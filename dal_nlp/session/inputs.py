@@ -26,6 +26,7 @@ from dal_nlp.readers.text_files import place
 from dal_nlp.readers.values import beginning, near_text
 from dal_nlp.session.config import AUTO_MODEL, RunConfig
 from dal_nlp.session.folder import refuse_differences, write_config
+from dal_nlp.signals.demonstrations import choose_demonstrations
 
 
 class RunInputs:
@@ -59,6 +60,7 @@ class RunInputs:
         self._digests = {name: corpus.digest for name, corpus in self.given.items()}
         check_same("data set", {**self._digests, "pool": self.corpus.digest})
         self._choose_model()
+        self._choose_demonstrations()
         self._refuse()
 
     def _read(self) -> None:
@@ -205,6 +207,20 @@ class RunInputs:
         self._remarks.append(remark)
         self.corpus = self.corpus.under(self.config)
         self.given = {name: corpus.under(self.config) for name, corpus in self.given.items()}
+
+    def _choose_demonstrations(self) -> None:
+        """Choose the labeled texts that language models are shown, which the run keeps."""
+        llm = self.config.llm
+        if not llm.examples or llm.demonstrations:
+            return
+        if "labeled" not in self.given:
+            raise UserError("--llm-examples shows language models labeled texts: give some with --labeled FILE.")
+        known = self.given["labeled"].dataset
+        rows = fetch(known, range(len(known)))
+        texts = ["\n".join(self._task.texts(row)) for row in rows]
+        shown = choose_demonstrations(texts, [str(row["target"]) for row in rows], llm.examples)
+        changed = llm.model_copy(update={"demonstrations": shown})
+        self.config = self._given_config = self.config.model_copy(update={"llm": changed})
 
     def _refuse(self) -> None:
         """Raise ``UserError`` where the folder belongs to another run, or the run cannot be."""

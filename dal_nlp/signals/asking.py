@@ -194,18 +194,26 @@ def hear(
     for place, (signal, witness) in enumerate(zip(signals.values(), kept.witnesses, strict=True)):
         if not kept.weights[place]:
             continue
-        keys = answer_keys(signal, texts)
-        found = {key: unpacked(value) for key, value in cache.get(keys).items()}
-        new = list({key: row for row, key in enumerate(keys) if key not in found}.values())
-        parts = [new[first : first + signal.chunk] for first in range(0, len(new), signal.chunk)]
-        for rows in progress.track(parts, f"asking {witness.name}"):
-            given = signal.answers([texts[row] for row in rows], [ids[row] for row in rows])
-            found |= zip([keys[row] for row in rows], given, strict=True)
-            cache.put({keys[row]: packed(found[keys[row]]) for row in rows if found[keys[row]].asked})
-        total += kept.added(place, witness.logits(as_scores([found[key] for key in keys], len(labels))))
+        answers = ask_once(signal, cache, texts, ids, progress, witness.name)
+        total += kept.added(place, witness.logits(as_scores(answers, len(labels))))
         for remark in signal.remarks():
             progress.say(remark)
     return total
+
+
+def ask_once(
+    signal: Signal, cache: OnDisk, texts: Sequence[str], ids: Sequence[str], progress: Progress, name: str
+) -> list[MachineAnswer]:
+    """Return a signal's answer to each text; it is asked what the cache does not hold, which holds it then."""
+    keys = answer_keys(signal, texts)
+    found = {key: unpacked(value) for key, value in cache.get(keys).items()}
+    new = list({key: row for row, key in enumerate(keys) if key not in found}.values())
+    parts = [new[first : first + signal.chunk] for first in range(0, len(new), signal.chunk)]
+    for rows in progress.track(parts, f"asking {name}"):
+        given = signal.answers([texts[row] for row in rows], [ids[row] for row in rows])
+        found |= zip([keys[row] for row in rows], given, strict=True)
+        cache.put({keys[row]: packed(found[keys[row]]) for row in rows if found[keys[row]].asked})
+    return [found[key] for key in keys]
 
 
 def as_scores(answers: Sequence[MachineAnswer], classes: int) -> Floats:

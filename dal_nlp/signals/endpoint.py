@@ -64,7 +64,7 @@ class Endpoint(Signal):
         super().__init__(making)
         self._llm, self.client = making.llm, Client(making.llm)
         self._model = making.llm.model or making.target
-        self._prompt = Prompt(making.llm.prompt, making.guidelines, making.labels)
+        self._prompt = Prompt(self._llm.prompt, making.guidelines, making.labels, self._llm.demonstrations)
         self._mode = LETTERS if len(making.labels.names) <= MOST_LETTERS else CHOICE
         self._lock, self._failed, self._strange, self._left = threading.Lock(), 0, 0, 0
         self.spent = 0.0

@@ -39,7 +39,7 @@ class LocalModel(Signal):
     def __init__(self, making: Making) -> None:
         super().__init__(making)
         self._source = resolve(making.target, making.progress)
-        self._prompt = Prompt(making.llm.prompt, making.guidelines, making.labels)
+        self._prompt = Prompt(making.llm.prompt, making.guidelines, making.labels, making.llm.demonstrations)
         self._cut = 0
 
     @property
@@ -65,11 +65,18 @@ class LocalModel(Signal):
     @cached_property
     def _empty(self) -> NDArray[np.float64]:
         """Scores of the labels for an empty text, (C,)."""
+        length = len(self._scorer.tokenizer(self._prompt.of(""))["input_ids"])
+        if length >= LONGEST:
+            raise UserError(
+                f"The prompt has {length} tokens without a text, and {LONGEST} are read: shorten it, or lower "
+                "--llm-examples."
+            )
         scores: NDArray[np.float64] = self._scorer.score([self._prompt.of("")])[0]
         return scores
 
     def answers(self, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
         """Yield the calibrated log-probabilities, and the most probable label as the raw answer."""
+        empty = self._empty
         prompts, lengths = zip(*[self._fitting(text) for text in texts], strict=True) if texts else ((), ())
         found = np.zeros((len(texts), len(self._labels.names)))
         order = np.argsort(lengths, kind="stable")
@@ -79,7 +86,7 @@ class LocalModel(Signal):
             rows = order[first : first + min(32, size)]
             found[rows] = self._scorer.score([prompts[row] for row in rows])
             first += len(rows)
-        for scores, length in zip(log_softmax(found - self._empty), lengths, strict=True):
+        for scores, length in zip(log_softmax(found - empty), lengths, strict=True):
             yield MachineAnswer(tuple(scores.tolist()), self._labels.spoken[int(scores.argmax())], int(length))
 
     def _fitting(self, text: str) -> tuple[str, int]:

@@ -4,6 +4,7 @@ Letters: n labeled texts, H features, C labels.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import Unsupported
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Task
-from dal_nlp.learners.cross_validation import CLASSES, Setting
+from dal_nlp.learners.cross_validation import CLASSES, STRONGER, Setting
 from dal_nlp.learners.distillation import Floats
 from dal_nlp.learners.head_checkpoint import HEAD, FittedLayer, HeadNet
 from dal_nlp.learners.head_learner import HeadLearner, places_of
@@ -121,8 +122,15 @@ class WitnessLearner(HeadLearner):
         with torch.inference_mode():
             shares = (layer(torch.from_numpy(pool)) + torch.from_numpy(said)).double().softmax(-1).numpy()
         x = side_by_side(self._features.rows(where), self._depths)
-        found = fit_student(setting, pool, shares, x, y, weights)
+        found = fit_student(self._student_settings(setting), pool, shares, x, y, weights)
         return FittedLayer(torch.from_numpy(found.weight), torch.from_numpy(found.bias), found.unseen, self._depths)
+
+    def _student_settings(self, setting: Setting) -> list[Setting]:
+        """Return how a student may be fitted: with the strength that is set, else the rule's or one that is larger."""
+        head, rule = self._config.head, self._outputs.strength(len(self._task.labels))
+        if head.c is not None or not head.validate_from:
+            return [setting]
+        return [replace(setting, c=rule * stronger) for stronger in STRONGER]
 
     def _fit_layer(
         self, round: int, x: Array, y: NDArray[np.int64], weights: NDArray[np.float64], where: Positions

@@ -1,14 +1,14 @@
 """The prompt that a language model is asked with: guidelines, what the labels mean, the text, and the question."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.signals.base import Labels
 
 #: What is asked where no prompt is given.
-DEFAULT = "{about}Text: {text}\nIs this text {labels}?"
-_NAMES = ("about", "labels", "text")
+DEFAULT = "{about}{examples}Text: {text}\nIs this text {labels}?"
+_NAMES = ("about", "examples", "labels", "text")
 
 
 def listed(words: Sequence[str]) -> str:
@@ -25,25 +25,50 @@ def about(guidelines: str, labels: Labels) -> str:
 
 
 class Prompt:
-    """A template with {text}, {labels} ("a, b or c") and {about} (guidelines and descriptions).
+    """A template with {text}, {labels} ("a, b or c"), {about} (guidelines and descriptions) and {examples}.
+
+    Examples are the same question about texts whose answers are known, each with its answer, the labels in turn.
 
     Args:
         template: None or "" for the default.
         guidelines: What annotators are told; "" for nothing.
         labels: Of the run.
+        shown: Texts by label that the prompt shows with their answers.
 
     Raises:
-        UserError: A template without {text}, or with another name in braces.
+        UserError: A template without {text}, or with another name in braces; or texts that it has no place for.
     """
 
-    def __init__(self, template: str | None, guidelines: str, labels: Labels) -> None:
+    def __init__(
+        self, template: str | None, guidelines: str, labels: Labels, shown: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
         self.template = template or DEFAULT
         names = re.findall(r"\{(\w*)\}", self.template)
         wrong = [name for name in names if name not in _NAMES]
         if wrong or "text" not in names:
             problem = f"holds {{{wrong[0]}}}" if wrong else "does not hold {text}"
-            raise UserError(f"The prompt {problem}: it may hold {{about}} and {{labels}}, and must hold {{text}}.")
-        self._values = {"about": about(guidelines, labels), "labels": listed(labels.spoken)}
+            raise UserError(
+                f"The prompt {problem}: it may hold {{about}}, {{examples}} and {{labels}}, and must hold {{text}}."
+            )
+        if shown and "examples" not in names:
+            raise UserError("The prompt has no place for labeled texts: put {examples} before its question.")
+        strange = [label for label in shown or {} if label not in labels.names]
+        if strange:
+            raise UserError(f"llm.demonstrations has texts of {strange[0]!r}, which is none of the labels.")
+        self._values = {"about": "", "examples": "", "labels": listed(labels.spoken)}
+        self._values["examples"] = "".join(
+            f"{question}\n{words}\n\n" for question, words in self._shown(labels, shown or {})
+        )
+        self._values["about"] = about(guidelines, labels)
+
+    def _shown(self, labels: Labels, shown: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+        """Return questions and their answers: the first text of each label, then the second, and so on."""
+        of = [
+            (self.of(text).strip(), words, place)
+            for name, words in zip(labels.names, labels.spoken, strict=True)
+            for place, text in enumerate(shown.get(name, ()))
+        ]
+        return [(question, words) for question, words, _ in sorted(of, key=lambda one: one[2])]
 
     def of(self, text: str, labels: str | None = None) -> str:
         """Return what is asked about a text; ``labels`` stands for the list of them where it is another one."""

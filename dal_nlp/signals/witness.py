@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dal_nlp.core.rng import generator
-from dal_nlp.learners.cross_validation import Setting, deal, fit_with, held_out
+from dal_nlp.learners.cross_validation import Setting, choose_setting, deal, fit_with, held_out
 from dal_nlp.learners.distillation import Floats
 from dal_nlp.learners.head_checkpoint import FittedLayer, read_layer
 from dal_nlp.learners.layers import Standard
@@ -23,6 +23,8 @@ from dal_nlp.models.vectors import Array
 TRUST = 2.0
 #: The weight of a label beside a text of the pool, whose weight is at most 1, in the fit of a student.
 LABEL_WEIGHT = 2.0
+#: Texts of the pool on which it is seen how strong a student's labels are.
+VALIDATED = 600
 #: Labels from which on a witness may be left out, and by how many standard errors it must do harm.
 GUARD_FROM, CLEARLY = 20, 2.0
 #: Labels from which on a witness may have a table of its answers.
@@ -199,12 +201,20 @@ def fit_weighing(
 
 
 def fit_student(
-    setting: Setting, pool: Array, shares: Floats, x: Array, y: NDArray[np.int64], weights: NDArray[np.float64]
+    candidates: Sequence[Setting],
+    pool: Array,
+    shares: Floats,
+    x: Array,
+    y: NDArray[np.int64],
+    weights: NDArray[np.float64],
 ) -> Linear:
     """Fit a layer to what the pool is given, each text's most probable label by its probability, and to the labels.
 
+    Answers that follow from the texts may count more than those of which a layer learns the mistakes: how strong they
+    are is what foretells answers that did not train, see ``choose_setting``.
+
     Args:
-        setting: As that of the fit which gave the probabilities.
+        candidates: How it may be fitted; the first is the rule.
         pool: (N, H) of texts without a label.
         shares: (N, C) their probabilities.
         x: (n, H) of the labeled texts.
@@ -213,7 +223,12 @@ def fit_student(
     """
     given = np.concatenate([shares.argmax(1), y])
     counts = np.concatenate([shares.max(1), LABEL_WEIGHT * weights])
-    return fit_with(setting, np.concatenate([pool, x]), given, counts, shares.shape[1], [])
+    read, classes, setting = np.concatenate([pool, x]), shares.shape[1], candidates[0]
+    if len(candidates) > 1:
+        some = generator(0, len(given), "student").permutation(len(given))[:VALIDATED]
+        folds = generator(0, len(given), "student folds")
+        setting = choose_setting(candidates, read[some], given[some], counts[some], classes, (), folds)
+    return fit_with(setting, read, given, counts, classes, [])
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from dal_nlp.signals.preview import previews
 from dal_nlp.strategies import bayesian, probes
 from dal_nlp.strategies.base import Selection
 from dal_nlp.workflows.cost_estimate import Estimate, estimate
+from dal_nlp.workflows.show_signals import without_signals
 
 #: Rows of the pool, labels a round and optimizer steps of a rehearsal.
 ROWS, LABELS, STEPS = 40, 2, 2
@@ -116,15 +117,17 @@ def rehearse(config: RunConfig, progress: Progress | None = None) -> Rehearsal:
     progress = Silent() if progress is None else progress
     with TemporaryDirectory(prefix="dal-nlp-check-") as temporary:
         folder = Path(temporary)
-        free = config.model_copy(update={"signals": []})  # nobody is asked, for money or otherwise
-        _compare(free, folder, progress)
+        free = without_signals(config)  # nobody is asked, for money or otherwise
+        if free.initial_strategy == config.initial_strategy:  # a run's own; else it would look like another run
+            _compare(free, folder, progress)
         tiny = free.model_copy(update={"training": _tiny(config.training)})
         with Ledger(folder) as ledger:
             work = Context(tiny, folder, ledger, None, None, None, None, progress)
             started = time.perf_counter()
             left = _round(work, ledger)
             seconds = time.perf_counter() - started
-            machines = [line for one in previews(config, work.task, work.corpus, progress) for line in one.lines()]
+            asked = config.model_copy(update={"llm": work.config.llm})
+            machines = [line for one in previews(asked, work.task, work.corpus, progress) for line in one.lines()]
             remarks = [*ledger.state.notes, *machines]
             return _summary(work, config, seconds, _compare_draws(work, left), remarks)
 

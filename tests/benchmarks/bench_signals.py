@@ -15,7 +15,7 @@ Letters: N texts of the pool, n labeled, L layers that are kept, H numbers of a 
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dal_nlp.core.config import LanguageModelSection
-from dal_nlp.learners.cross_validation import settings
+from dal_nlp.learners.cross_validation import STRONGER, settings
 from dal_nlp.learners.head_checkpoint import FittedLayer
 from dal_nlp.learners.layers import side_by_side, standard_of
 from dal_nlp.learners.linear import Linear, Offset, strength
@@ -167,7 +167,8 @@ def accuracies(texts: Texts, said: bool, seed: int, grid: Sequence[int]) -> dict
         free = np.setdiff1d(np.arange(len(texts.y)), rows)
         shares = softmax(texts.x[free] @ weight.T + bias + kept.added(0, pool[free]))
         if not weighing.off:
-            student = fit_student(setting, texts.x[free], shares, x, y, weights)
+            stronger = [replace(setting, c=setting.c * more) for more in STRONGER]
+            student = fit_student(stronger, texts.x[free], shares, x, y, weights)
             weight, bias = student.weight, student.bias
         found[n, "student"] = right(texts.test @ weight.T + bias)
     return found

@@ -13,6 +13,7 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.core.rng import torch_seeded
 from dal_nlp.signals import language_model
 from dal_nlp.signals.base import Labels, Making
+from dal_nlp.signals.demonstrations import choose_demonstrations, medoids
 from dal_nlp.signals.language_model import LocalModel
 from dal_nlp.signals.prompt import Prompt
 from tests import tiny
@@ -84,6 +85,50 @@ def test_the_prompt_holds_what_people_are_told() -> None:
     for template in ("no text", "{text} {label}"):
         with pytest.raises(UserError, match="prompt"):
             Prompt(template, "", labels)
+
+
+def test_labeled_texts_stand_in_the_prompt_with_their_answers_label_after_label() -> None:
+    labels = Labels(["a", "b"], {"a": ["The first."]}, {"b": "sea"})
+    said = Prompt(None, "", labels, {"b": ["blue"], "a": ["one {text}", "two"]}).of("new")
+    asked = [f"Text: {text}\nIs this text a or sea?" for text in ("one {text}", "blue", "two", "new")]
+    assert said == f"a: The first.\n\n{asked[0]}\na\n\n{asked[1]}\nsea\n\n{asked[2]}\na\n\n{asked[3]}"
+    own = Prompt("{about}{examples}{text}?", "Read.", labels, {"a": ["one"]}).of("new")
+    assert own == "Read.\n\na: The first.\n\none?\na\n\nnew?"
+    with pytest.raises(UserError, match="no place for labeled texts"):
+        Prompt("{text}", "", labels, {"a": ["one"]})
+    with pytest.raises(UserError, match="'z', which is none of the labels"):
+        Prompt(None, "", labels, {"z": ["one"]})
+
+
+def test_a_prompt_without_room_for_a_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language_model, "LONGEST", 12)
+    llm = LanguageModelSection(prompt="{examples}{text} is", demonstrations={"neg": ["bad " * 12]})
+    signal = LocalModel(Making(save(tmp_path / "model", "seq2seq"), {}, LABELS, llm))
+    with pytest.raises(UserError, match="and 12 are read: shorten it, or lower --llm-examples"):
+        list(signal.answers(["good"], ["1"]))
+
+
+def test_medoids_are_the_best_additions_by_hand() -> None:
+    rng = np.random.default_rng(0)
+    vectors = np.abs(rng.normal(size=(9, 3)))
+    likeness = vectors @ vectors.T
+    chosen: list[int] = []
+    for _ in range(4):
+        worth = {
+            j: sum(max(likeness[i, c] for c in [*chosen, j]) for i in range(9)) for j in range(9) if j not in chosen
+        }
+        chosen.append(max(worth, key=lambda j: worth[j]))
+    assert medoids(likeness, 4) == chosen
+    assert sorted(medoids(likeness, 20)) == list(range(9)) and medoids(likeness[:0, :0], 2) == []
+
+
+def test_demonstrations_are_typical_of_their_label_and_cover_it() -> None:
+    texts = ["red apple", "red apples apple", "red apple pie", "blue sea", "cold blue sea", "grey stone", "odd"]
+    labels = ["fruit", "fruit", "fruit", "place", "place", "place", "place"]
+    found = choose_demonstrations(texts, labels, 2)
+    assert found["fruit"][0] == "red apple" and found["place"][0] in ("blue sea", "cold blue sea")
+    assert found["place"][1] in ("grey stone", "odd") and len(found["fruit"]) == 2
+    assert len(choose_demonstrations(texts, labels, 9)["fruit"]) == 3
 
 
 def test_the_key_stands_for_all_that_an_answer_depends_on(tmp_path: Path) -> None:

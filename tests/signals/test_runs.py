@@ -4,25 +4,32 @@ import html
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from dal_nlp import RunConfig, Session, UserError
+from dal_nlp.annotation.quality import by_label, by_pair
+from dal_nlp.answer_formats.label import LabelFormat
 from dal_nlp.core.progress import Silent
-from dal_nlp.ledger.events import SignalEvent
+from dal_nlp.ledger.answer_events import MACHINE
+from dal_nlp.ledger.events import LabelEvent, SignalEvent
 from dal_nlp.ledger.ledger import read_state
-from dal_nlp.report.machines import confusion, machine_rows
+from dal_nlp.report.machines import confusion, labeled_by_machines, machine_rows
 from dal_nlp.session.result import Result
 from dal_nlp.signals.answer_file import AnswerFile
 from dal_nlp.signals.base import MachineAnswer
 from dal_nlp.signals.client import Client
 from dal_nlp.signals.witness import read_kept
+from dal_nlp.tasks.metrics import KAPPA
 from dal_nlp.workflows.dry_run import rehearse
 from dal_nlp.workflows.predict import predict
 from dal_nlp.workflows.show_signals import show_signals
 from tests import tiny
+from tests.signals.server import Answer, reply, serve
 
 
 @pytest.fixture
@@ -250,6 +257,82 @@ def test_a_check_asks_nobody(files: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "llm:small would be asked about 80 texts: about" in said and "by the prices given" in said
     (shown,) = show_signals(config, Silent())
     assert "A) negative" in shown.question and tiny.sentences(80)[0]["text"] in shown.question
+
+
+def test_a_language_model_is_shown_texts_of_labeled_alone_and_the_run_keeps_which(files: Path) -> None:
+    tiny.write(files / "own.jsonl", tiny.sentences(12, seed=7))
+    own, asked = {row["text"]: row["label"] for row in tiny.sentences(12, seed=7)}, []
+
+    def answer(body: dict[str, Any], number: int) -> Answer:
+        asked.append(body["messages"][0]["content"])
+        return reply("A", {"A": -0.1})
+
+    with serve(answer) as (url, _):
+        given = {"labeled": str(files / "own.jsonl"), "llm": {"url": url, "examples": 2}, "rounds": 0}
+        run(files, signals=["llm:small"], **given)
+        shown = yaml.safe_load((files / "run" / "config.yaml").read_text())["llm"]["demonstrations"]
+        assert {label: len(texts) for label, texts in shown.items()} == {"negative": 2, "positive": 2}
+        assert all(own[text] == label for label, texts in shown.items() for text in texts)
+        block = "".join(
+            f"Text: {text}\nIs this text negative or positive?\n{label}\n\n"
+            for text, label in zip(
+                [shown[k][i] for i in (0, 1) for k in shown], [k for _ in (0, 1) for k in shown], strict=True
+            )
+        )
+        assert len(asked) == 80 and all(question.startswith(block) for question in asked)
+        run(files, signals=["llm:small"], **{**given, "rounds": 1, "budget": 12})
+        assert len(asked) == 80
+        (told,) = show_signals(settings(files, signals=["llm:small"], **given), Silent())
+        assert told.question.startswith(block) and told.texts == 0
+    with pytest.raises(UserError, match="give some with --labeled FILE"):
+        run(files, signals=["llm:small"], llm={"url": url, "examples": 2}, out=str(files / "none"))
+
+
+def test_a_check_of_a_run_that_compares_with_machines_asks_none(files: Path) -> None:
+    config = settings(files, "right.jsonl", strategy="disagreement", initial_strategy="disagreement")
+    assert "asked about 80 texts" in str(rehearse(config))
+    run(files, "right.jsonl", strategy="disagreement", rounds=1)
+    assert "asked about" in str(rehearse(config))  # beside the run that is there
+
+
+def test_a_language_model_as_oracle_signs_its_labels_and_the_report_says_so_first(files: Path) -> None:
+    silent = tiny.sentences(80)[3]["text"]
+
+    def answer(body: dict[str, Any], number: int) -> Answer:
+        asked = body["messages"][0]["content"]
+        letter = "B" if any(f"{word} " in asked.replace("\n", " ") for word in tiny.POSITIVE) else "A"
+        return reply(letter, {"Z" if silent in asked else letter: -0.1})
+
+    truth = {row["id"]: row["label"] for row in tiny.sentences(80)}
+    tiny.write(files / "plain.jsonl", [{"id": row["id"], "text": row["text"]} for row in tiny.sentences(80)])
+    with serve(answer) as (url, asked):
+        given = {"data": str(files / "plain.jsonl"), "llm": {"url": url}, "oracle": "llm:small", "initial": 79}
+        given |= {"labels": ["negative", "positive"], "rounds": 0, "query": {"dedupe": None}}
+        result = run(files, **given)
+        state = read_state(result.folder)
+        labels = [event for events in state.given.values() for event in events if isinstance(event, LabelEvent)]
+        assert len(labels) >= 78 and all(event.target == truth[event.id] for event in labels)
+        assert {(event.by, event.via) for event in labels} == {("llm:small", MACHINE)}
+        page = html.unescape((result.folder / "report.html").read_text())
+        line = f"{len(labels)} labels of {len(labels)} were given by a machine (llm:small), not by people."
+        assert labeled_by_machines(state) == line and line in page
+        before = len(asked)
+        assert 79 <= before <= 80 and run(files, **given).curve == result.curve and len(asked) == before
+        with pytest.raises(UserError, match=r"would answer the audit sample too.*--audit-by-llm"):
+            settings(files, **{**given, "test": None, "audit": 10})
+        measured = {"test": None, "audit": 10, "audit_by_llm": True, "initial": 6, "out": str(files / "audited")}
+        done = read_state(run(files, **{**given, **measured}).folder)
+        assert "10 of the audit sample: the score says how far the model agrees" in labeled_by_machines(done)
+    assert labeled_by_machines(read_state(run(files, rounds=0, out=str(files / "people")).folder)) == ""
+
+
+def test_a_machine_is_not_counted_where_people_agree() -> None:
+    said = {"anna": ("terminal", "a"), "bo": ("terminal", "a"), "llm:small": (MACHINE, "b")}
+    votes = {by: LabelEvent(id="e1", target=target, by=by, via=via) for by, (via, target) in said.items()}
+    task = SimpleNamespace(answer_format=LabelFormat(["a", "b"], KAPPA), labels=["a", "b"])
+    desk: Any = SimpleNamespace(state=SimpleNamespace(opinions={"e1": votes}), task=task)
+    assert [(one.names, one.same) for one in by_pair(desk)] == [(("anna", "bo"), 1.0)]
+    assert all(one.same == 1.0 and one.count == 1 for one in by_label(desk))
 
 
 def test_other_signals_in_a_later_start_are_heard(files: Path) -> None:

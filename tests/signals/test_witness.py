@@ -1,6 +1,7 @@
 """The formulas of witnesses: their scale, the guard, the student, and the file beside a model."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -144,7 +145,7 @@ def test_a_student_is_fitted_to_the_surest_label_of_each_text_and_to_labels_twic
     rng = np.random.default_rng(3)
     shares = np.exp(log_softmax(rng.normal(size=(40, 3))))
     setting = settings(standard_of(x, 1), 1, 0.13)[0]
-    found = fit_student(setting, x[:40], shares, x[40:], y[40:], np.ones(20))
+    found = fit_student([setting], x[:40], shares, x[40:], y[40:], np.ones(20))
     given, weights = np.r_[shares.argmax(1), y[40:]], np.r_[shares.max(1), np.full(20, LABEL_WEIGHT)]
     assert LABEL_WEIGHT == 2.0
 
@@ -158,6 +159,21 @@ def test_a_student_is_fitted_to_the_surest_label_of_each_text_and_to_labels_twic
     for _ in range(20):
         step = rng.normal(size=found.weight.shape).astype(np.float32) * 1e-2
         assert loss(found.weight + step, found.bias) > least
+
+
+def test_a_student_counts_answers_more_where_they_follow_from_the_texts() -> None:
+    rng = np.random.default_rng(9)
+    x = rng.normal(size=(400, 30)).astype(np.float32)
+    rule = settings(standard_of(x, 1), 1, 0.13)[0]
+    candidates = [rule, replace(rule, c=rule.c * 3)]
+    none, y = x[:0], np.zeros(0, np.int64)
+    follow = (x @ rng.normal(size=(30, 3))).argmax(1)
+    for given, chosen in ((follow, 1), (rng.integers(3, size=400), 0)):
+        shares = np.eye(3)[given]
+        found = fit_student(candidates, x, shares, none, y, np.zeros(0))
+        alone = [fit_student([one], x, shares, none, y, np.zeros(0)) for one in candidates]
+        assert np.array_equal(found.weight, alone[chosen].weight)
+        assert not np.allclose(found.weight, alone[1 - chosen].weight, atol=1e-4)
 
 
 def test_what_is_kept_reads_back(tmp_path: Path) -> None:

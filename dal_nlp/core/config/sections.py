@@ -169,7 +169,11 @@ class LanguageModelSection(Section):
     """How the language models among ``signals`` are asked."""
 
     place: ClassVar[str] = "llm."
-    prompt: str | None = Field(None, description="with {text}, {labels} and {about} (guidelines, descriptions)")
+    prompt: str | None = Field(
+        None, description="with {text}, {labels}, {about} (guidelines, descriptions) and {examples}"
+    )
+    examples: int = Field(0, ge=0, description="texts of each label in the prompt, of those that labeled holds")
+    demonstrations: dict[str, Sentences] = Field({}, description="texts by label in the prompt; of a run: those chosen")
     words: dict[str, str] = Field({}, description="what stands for a label in a prompt, where its name says little")
     url: str | None = Field(None, description="an OpenAI-compatible endpoint, such as http://127.0.0.1:8000/v1")
     model: str | None = Field(None, description="its model; null: what stands after llm: among the signals")

@@ -74,7 +74,11 @@ class Settings(Section):
     signals: list[str] = Field([], description="witnesses of --train head: file:, model:, run: or llm:WHAT[,KEY=VALUE]")
     keep_witness: bool = Field(False, description="whether signals are asked at prediction too; else model/ needs none")
     oracle: str = Field(
-        "labeled-file", description="who answers: labeled-file, file, label-studio, noisy:0.1 or module:Class"
+        "labeled-file",
+        description="who answers: labeled-file, file, label-studio, noisy:0.1, llm:MODEL or module:Class",
+    )
+    audit_by_llm: bool = Field(
+        False, description="whether --oracle llm: answers the audit sample too, as no person does"
     )
     oracle_options: dict[str, Any] = Field({}, description="arguments of the oracle's class, a dataclass")
     annotators: Names | None = Field(
