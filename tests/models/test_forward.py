@@ -217,3 +217,12 @@ def test_gradients_can_be_read_after_anything_else() -> None:
         measured = Forward(pool._model, pool._task, pool._task.collate(examples), examples, draws, 8)
         getattr(measured, first)
         np.testing.assert_allclose(measured.gradient.left, alone.left, rtol=1e-4, atol=1e-6)
+
+
+def test_what_a_model_keeps_of_a_pass_serves_training_too() -> None:
+    """Some models make a table when they first read a text so long; autograd takes none of inference mode."""
+    model, kept = tiny.classifier(3), []
+    model.bert.embeddings.register_forward_hook(lambda _, __, made: kept.append(made))
+    scored = forward(model)
+    scored.log_probs  # noqa: B018 - a pass
+    assert kept and not any(made.is_inference() for made in kept)
