@@ -8,9 +8,9 @@ from dal_nlp.core.text import harmless
 COMMANDS = {
     "s": ("skip", "skip"),
     "?": ("unsure", "unsure"),
-    "y": ("yes", "take the suggestion"),
+    "y": ("yes", "accept"),
     "e": ("edit", "editor"),
-    " ": ("page", "next page"),
+    " ": ("page", "page"),
     "u": ("undo", "undo"),
     "h": ("help", "help"),
     "q": ("quit", "quit"),

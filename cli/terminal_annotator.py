@@ -145,7 +145,7 @@ class LabelingSession:
     def _command(self, key: str) -> str:
         """Return how a command is typed."""
         if key == " ":
-            return "the space bar" if self._prompt.by_key else "an empty line"
+            return "space" if self._prompt.by_key else "Enter"
         return key if self._plain_letters else f":{key}"
 
     @property
@@ -214,7 +214,7 @@ class LabelingSession:
         except UnicodeDecodeError:
             typed = " " * CUT  # the cut went through a character, or it is no text at all
         if sys.stdin.isatty() and len(typed.encode(errors="replace")) >= CUT:
-            print(f"Not taken: a terminal cuts lines off at {CUT:,} bytes; write it with :e, or in the sheet.")
+            say(f"Not taken: a terminal cuts lines off at {CUT:,} bytes; write it with :e, or in the sheet.")
             return _Typed("")
         word = typed.strip()
         if not word and self._turns:
@@ -244,9 +244,9 @@ class LabelingSession:
         text, ruler, _ = after.partition(_RULER)
         self._drafts[id] = text.strip()
         if after.rstrip() == before.rstrip():
-            print("Not taken: nothing was changed; :y takes a suggestion as it is.")
+            say("Not taken: nothing was changed; :y takes a suggestion as it is.")
         elif not ruler:
-            print("Not taken: the line with ==== is gone, and what is below it may be in the answer; :e goes on.")
+            say("Not taken: the line with ==== is gone, and what is below it may be in the answer; :e goes on.")
         else:
             return text.strip()
         return ""
@@ -268,7 +268,7 @@ class LabelingSession:
         try:
             answer = desk.read(id, text, origin)
         except ValueError as error:
-            print(f"Not taken: {harmless(str(error))[:400].rstrip('.')}.")
+            say(f"Not taken: {harmless(str(error))[:400].rstrip('.')}.")
             return False
         desk.write(answer)
         return True

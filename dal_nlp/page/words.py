@@ -133,7 +133,7 @@ _EN = {
 }
 
 _DE = {
-    "undo": "Zurück",
+    "undo": "Rückgängig",
     "earlier": "Frühere Antworten",
     "disputes": "Streitfälle",
     "disputes_n": "Streitfälle ({n})",
