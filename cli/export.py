@@ -31,10 +31,14 @@ def export(
         typer.Option(metavar="FILE", help="Where it goes. Default: export.csv, say, in the run folder."),
     ] = None,
     which: Annotated[Which, typer.Option(help="What is exported: labels, what is pending, or all.")] = Which.labels,
+    onnx: Annotated[
+        bool,
+        typer.Option("--onnx", metavar="", help="Write the model instead, as ONNX, into a folder. Default: off."),
+    ] = False,
     trust: Trust = False,
     debug: Debug = False,
 ) -> None:
-    """Write the answers of a run, or what it waits for, as a file of another tool.
+    """Write the answers of a run, or what it waits for, as a file of another tool; or its model as ONNX.
 
     csv, jsonl and hf-dataset have all columns of the pool, so that another run takes them with --labeled. In csv, what
     a spreadsheet would run begins with an apostrophe, and a last column says where; what reads the file takes it off.
@@ -44,6 +48,12 @@ def export(
     from dal_nlp.annotation.exporting import export as write
     from dal_nlp.ledger.ledger import read_state
 
+    if onnx:
+        from dal_nlp.publishing.onnx_export import export_onnx
+
+        place = out or folder / "onnx"
+        say(f"{place}: model.onnx and a README with how to run it. {export_onnx(folder, read_state(folder), place)}")
+        return
     path = out or folder / {**NAMES, **FURTHER_NAMES}.get(format, "export")
     count = write(AnswerStore(folder, read_state(folder)), format, which.value, path, say)
     say(f"{path}: {counted(count, 'example')}")
