@@ -18,10 +18,11 @@ def test_a_finished_run(finished_process: tuple[Path, CompletedProcess[str]]) ->
     assert done.returncode == 0, done.stderr
     assert "Reading" in done.stderr and "Round 1:" in done.stderr
     assert "Traceback" not in done.stderr and "arning" not in done.stderr
-    table, score, why, report = done.stdout.rstrip().rsplit("\n", 3)
+    table, _, after = done.stdout.partition("\nAccuracy ")
     assert table.split()[:3] == ["round", "labels", "accuracy"]
-    assert score.startswith("Accuracy ") and score.endswith("at 8 labels.")
-    assert why == "Finished: the one round is done."
+    score, why, *_, model, report = after.splitlines()
+    assert score.endswith("at 8 labels.") and why == "Finished: the one round is done."
+    assert model.startswith(f"Model: {Path('done', 'model')}; its README.md")
     assert report == f"Report: {Path('done', 'report.html')}"
     with (folder / "metrics.csv").open() as file:
         assert [row["labels"] for row in csv.DictReader(file)] == ["4", "8"]
