@@ -23,8 +23,9 @@ FAMILIES = {
     ("embedding",): "unlike each other",
     ("token_losses",): "unlike each other",
     ("gradient",): "what would change the model",
-    ("draws",): "what draws of the model disagree about",
-    ("samples",): "what draws of the model disagree about",
+    ("draws",): "what several readings of a text disagree about",
+    ("two_views",): "what several readings of a text disagree about",
+    ("samples",): "what several readings of a text disagree about",
     (): "what the model is unsure of",
 }
 

@@ -61,7 +61,7 @@ def test_the_table_is_short_has_families_and_says_where_to_start() -> None:
     ("name", "title"),
     [
         ("margin", "what the model is unsure of"),
-        ("bald", "what draws of the model disagree about"),
+        ("bald", "what several readings of a text disagree about"),
         ("coreset", "unlike each other"),
         ("weighted_kmeans", "unsure and unlike each other"),
         ("badge", "what would change the model"),
