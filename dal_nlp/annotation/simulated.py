@@ -187,8 +187,9 @@ class Machine(Oracle):
                 yield Skip(query.id, "the machine has no answer", origin)
 
     def remarks(self, pending: Sequence[str]) -> list[str]:
-        """Return what it has to say of its answers, and how many are missing."""
-        return [*self._said, *super().remarks(pending)]
+        """Return what it has to say of its answers, what they have cost, and how many are missing."""
+        paid = [f"{self._name} has cost {self._signal.spent:.2f} in this start."] if self._signal.spent else []
+        return [*self._said, *paid, *super().remarks(pending)]
 
 
 class LabeledFile(Oracle):

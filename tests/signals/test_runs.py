@@ -306,9 +306,11 @@ def test_a_language_model_as_oracle_signs_its_labels_and_the_report_says_so_firs
     truth = {row["id"]: row["label"] for row in tiny.sentences(80)}
     tiny.write(files / "plain.jsonl", [{"id": row["id"], "text": row["text"]} for row in tiny.sentences(80)])
     with serve(answer) as (url, asked):
-        given = {"data": str(files / "plain.jsonl"), "llm": {"url": url}, "oracle": "llm:small", "initial": 79}
+        given = {"data": str(files / "plain.jsonl"), "oracle": "llm:small", "initial": 79}
         given |= {"labels": ["negative", "positive"], "rounds": 0, "query": {"dedupe": None}}
+        given |= {"llm": {"url": url, "price_in": 1e6}}  # 10 a question
         result = run(files, **given)
+        assert f"llm:small has cost {10 * len(asked)}.00 in this start." in result.remarks
         state = read_state(result.folder)
         labels = [event for events in state.given.values() for event in events if isinstance(event, LabelEvent)]
         assert len(labels) >= 78 and all(event.target == truth[event.id] for event in labels)
