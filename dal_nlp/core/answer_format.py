@@ -69,7 +69,7 @@ class Widget:
     """The part of the page in which an answer is given; the page says in its own words how it is used.
 
     Attributes:
-        name: One of the widgets that ``annotate.html.j2`` has: "label", "labels", "span", "entities" or "text".
+        name: One of the widgets of ``annotate_widgets.js.j2``: "label", "labels", "span", "entities" or "text".
         data: What it needs beside, as JSON values.
         drafted: Whether it begins with what the model answers, shown as that or not.
     """

@@ -273,7 +273,7 @@ def test_page_fits_a_phone_and_the_dark(finished: tuple[Path, State]) -> None:
     report.write_report(folder, state)
     page = Page(folder)
     assert ("content", "width=device-width, initial-scale=1") in page.attributes
-    assert "prefers-color-scheme: dark" in page.source
+    assert "color-scheme: light dark" in page.source and "--ink: light-dark(" in page.source
     assert page.source.count("<table") == page.source.count('tabindex="0"><table') > 4  # each in its scrolling box
     svg = page.source[page.source.index("<svg") : page.source.index("</svg>")]
     assert "var(--first)" in svg and "var(--second)" in svg and "var(--ink)" in svg
