@@ -4,6 +4,7 @@ All checks of the configuration and the data come before any model is loaded.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,8 @@ class Context:
 
     def _load(self, source: str) -> None:
         """Tokenise, once per run, and make what trains and what answers."""
-        self._progress.say(f"Tokenizing {len(self.corpus)} texts")
+        if self._ledger.state.audit is None and not self._ledger.state.queries:
+            self._progress.say(f"Tokenizing {len(self.corpus):,} texts")
         predicts_loss = Capability.PREDICTED_LOSS in self._strategy.requires
         self._source = source
         self._use(make_learner(self.config, self.task, source, self.folder, self._progress, predicts_loss))
@@ -321,7 +323,9 @@ class Context:
 
     def fit(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
         """Train the model of a round, then what the task wants beside it on what neither trains nor tests."""
+        before = self.learner.stages.encode_seconds
         done = self.learner.fit(round, examples, weights, attempt)
+        done = replace(done, seconds=done.seconds - (self.learner.stages.encode_seconds - before))
         known = self._given["validation"] if "validation" in self._given else self.training.audited()
         measured, targets = None, None
         if self.task.calibrates and len(known):
