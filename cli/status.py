@@ -27,9 +27,9 @@ def status(
 
 def _lines(folder: Path, state: "State") -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each line."""
+    from dal_nlp.ledger.times import money, people_time
     from dal_nlp.report.files import finished_line, headline
     from dal_nlp.report.starting_point import starting_line
-    from dal_nlp.report.times import money, people_time
 
     config = state.config
     if config is None:

@@ -23,10 +23,10 @@ from dal_nlp.core.config import DrawsConfig, ScoringConfig, Settings
 from dal_nlp.core.distributed import is_main, process_state, share
 from dal_nlp.core.errors import NoStates, Unsupported
 from dal_nlp.core.progress import Progress
-from dal_nlp.core.stages import Stages
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.data.text_windows import WINDOWS, rows_of
 from dal_nlp.data.tokenized import describe
+from dal_nlp.ledger.stages import Stages
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.memory_maps import reserve

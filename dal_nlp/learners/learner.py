@@ -21,10 +21,10 @@ from dal_nlp.core.distributed import is_main, process_state, step, wait
 from dal_nlp.core.files import sync, whole_folder
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import derive, generator, torch_seeded
-from dal_nlp.core.stages import Stages
 from dal_nlp.core.task import Batch, Task
 from dal_nlp.data.corpus import Corpus
 from dal_nlp.learners.checkpoints import damage, read_json
+from dal_nlp.ledger.stages import Stages
 from dal_nlp.models.auxiliary import Companions, TokenLosses, token_losses
 from dal_nlp.models.loss_prediction import FILE, LossHead, LossPrediction, hidden_width, load_head, save_head
 from dal_nlp.models.pool import fetch

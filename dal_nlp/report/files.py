@@ -15,6 +15,7 @@ from dal_nlp.core.files import replace_file
 from dal_nlp.core.targets import readable
 from dal_nlp.ledger.events import MetricsEvent
 from dal_nlp.ledger.state import State
+from dal_nlp.ledger.times import SECONDS, seconds
 from dal_nlp.readers.spreadsheets import inert_rows
 from dal_nlp.report.html import inline, render
 from dal_nlp.report.machines import labeled_by_machines, machine_rows
@@ -29,7 +30,6 @@ from dal_nlp.report.summary import (
     spoken,
     trained_otherwise,
 )
-from dal_nlp.report.times import SECONDS, seconds
 
 if TYPE_CHECKING:
     from dal_nlp.report.plots import Line, Look

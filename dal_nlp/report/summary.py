@@ -8,11 +8,11 @@ from dal_nlp.core.targets import readable
 from dal_nlp.core.text import counted, duration, without_folders
 from dal_nlp.ledger.events import FinishedEvent, MetricsEvent, PseudoLabelsEvent, QueryEvent
 from dal_nlp.ledger.state import State
+from dal_nlp.ledger.times import SECONDS, SOMETIMES, money, people_time, seconds, total_seconds
 from dal_nlp.report.breakdown import classes_table, confusion_table, counts_table, error_rows
 from dal_nlp.report.excerpts import excerpt
 from dal_nlp.report.outlook import outlook
 from dal_nlp.report.powered import powered_columns, powered_sentence
-from dal_nlp.report.times import SECONDS, SOMETIMES, money, people_time, seconds, total_seconds
 
 SHOWN_ROUNDS, SHOWN_TEXTS = 5, 100
 #: Notes on what was not asked, see ``querying.query``.

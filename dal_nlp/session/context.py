@@ -41,7 +41,7 @@ from dal_nlp.signals.asking import listen, make_learner
 from dal_nlp.strategies import check_fit, check_states, make_strategy
 from dal_nlp.strategies.base import Strategy
 from dal_nlp.strategies.pseudo_labels import Policy, check_policy, make_policy
-from dal_nlp.tasks import load_metrics, made_again, make_task
+from dal_nlp.tasks import load_metrics, make_task
 
 #: Texts of the pool on which it is seen whether the tokenizer knows their words.
 READ = 200
@@ -89,9 +89,7 @@ class Context:
         source = resolve(files.config.model, progress, config.revision)
         self.task.check_model(source)
         self.task.tokenizer = load_tokenizer(source)
-        if task is None:
-            files.settle_length(source, self.task)
-            self.task = made_again(self.task, files.config)
+        self.task = files.settled(source, self.task) if task is None else self.task
         self.config, self.corpus, self.given = files.config, files.corpus, files.given
         self.note = files.note
         remarks = check_vocabulary(self.task.tokenizer, self._some_texts(), source)

@@ -134,8 +134,7 @@ class Session:
             if self._on_event is not None and is_main():
                 self._ledger.subscribe(self._on_event)
             self._work = work = Context(self.config, folder, self._ledger, *self._parts, self._progress)
-            stages = work.learner.stages
-            stages.load_seconds = time.perf_counter() - started - stages.encode_seconds
+            work.learner.stages.loaded(time.perf_counter() - started)
             self._tracked = opened.enter_context(Tracking(self.config.track, folder, work.config, self._state.metrics))
             self._draw_audit()
             if work.oracle.ahead and not self._state.queries:

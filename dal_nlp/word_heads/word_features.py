@@ -22,9 +22,9 @@ from dal_nlp.core.config import ScoringConfig
 from dal_nlp.core.distributed import is_main, process_state, share
 from dal_nlp.core.errors import NoStates, Unsupported
 from dal_nlp.core.progress import Progress
-from dal_nlp.core.stages import Stages
 from dal_nlp.core.task import Task
 from dal_nlp.learners.feature_cache import load_encoder, packed, unpacked
+from dal_nlp.ledger.stages import Stages
 from dal_nlp.models.memory_maps import reserve
 from dal_nlp.models.pool import fetch
 from dal_nlp.models.pooled_states import LAYERS

@@ -6,7 +6,7 @@ class Stages:
 
     Example:
         >>> stages = Stages()
-        >>> stages.load_seconds += 2.0
+        >>> stages.loaded(2.0)
         >>> stages.further()
         {'load_seconds': 2.0, 'encode_seconds': 0.0}
         >>> stages.further()["load_seconds"]
@@ -17,6 +17,10 @@ class Stages:
         self.load_seconds = self.encode_seconds = 0.0
         self.encoded = 0
         self._told = (0.0, 0.0)
+
+    def loaded(self, seconds: float) -> None:
+        """Take up what a start took before its first step, part of which was encoding."""
+        self.load_seconds = seconds - self.encode_seconds
 
     def further(self) -> dict[str, float]:
         """Return the seconds since the last call, as fields of an event."""

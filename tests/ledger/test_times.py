@@ -7,7 +7,7 @@ import pytest
 
 from dal_nlp.ledger.events import AuditEvent, ConfigEvent, LabelEvent
 from dal_nlp.ledger.state import State
-from dal_nlp.report.times import money, people_time, seconds_of
+from dal_nlp.ledger.times import money, people_time, seconds_of
 
 
 def by_walking(times: list[float], idle: float) -> float:
