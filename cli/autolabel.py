@@ -141,10 +141,19 @@ def _sentence(found: "Plan", precision: float) -> str:
             "label, or without any, go to people."
         )
     if found.promise is None:
+        from dal_nlp.tasks.calibration import least_answers
+
+        needed = least_answers(precision)
+        why = (
+            f"it takes {needed:,} at least, and all of them right"
+            if found.measured < needed
+            else "among its surest answers there are too many wrong ones"
+        )
         return (
-            f"No threshold can be promised a precision of {precision:g} on {measured}: all rows go to "
-            "people. The same run with a larger --audit, a --validation, or a lower --precision would help; --error "
-            "asks people as it goes."
+            f"No threshold can be promised a precision of {precision:g} on {measured}, as {why}: all rows go to "
+            f"people. The same `dal-nlp run` with --audit {max(2 * needed, 2 * found.measured):,} asks for "
+            "more of them; so do labeled rows in --validation FILE, or a lower --precision; --error asks people as it "
+            "goes."
         )
     it, (low, high), (least, most) = found.promise, found.promise.precision_interval, found.promise.coverage_interval
     return (

@@ -94,11 +94,7 @@ def _print(found: "Comparison") -> None:
     from dal_nlp.compare.report import contents
 
     values = contents(found)
-    beside = ["TF-IDF"] if values["baseline"] else []
-    table(
-        ["strategy", "seeds", "last score", "area", *beside, "round", "choosing", "characters", "evenness"],
-        values["arms"],
-    )
+    table(values["header"], values["arms"])
     for sentence in values["sentences"]:
         say(sentence)
     for remark in values["remarks"]:

@@ -27,6 +27,7 @@ def status(
 
 def _lines(folder: Path, state: "State") -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each line."""
+    from dal_nlp.ledger.times import money, people_time
     from dal_nlp.report.files import finished_line, headline
     from dal_nlp.report.starting_point import starting_line
 
@@ -36,11 +37,17 @@ def _lines(folder: Path, state: "State") -> Iterator[tuple[str, str]]:
         return
     yield "State", _progress(folder, state)
     yield "Task", f"{config['task']}, model {config['model']}, strategy {config['strategy']}"
-    yield "Rounds", f"{len(state.metrics)} done of {config['rounds'] + 1}, the first one included"
+    wanted = config["rounds"] + 1
+    why = f"; {state.stopped}" if state.stopped and len(state.metrics) < wanted else ""
+    yield "Rounds", f"{len(state.metrics)} done of {wanted}, the first one included{why}"
     yield "Labels", _labels(state, config["budget"])
     yield "Score", headline(state) or "none yet"
     if started := starting_line(state):
         yield "At the start", started
+    if time := people_time(state):
+        yield "People", str(time)
+    if (spent := money(state)) is not None:
+        yield "Price", f"{spent:,.2f} for the answers so far"
     if state.finished:
         yield "At the end", finished_line(state)
     for note in state.notes:

@@ -20,6 +20,9 @@ class Costs:
     Attributes:
         round_seconds: Computing time of a round: training, scoring, choosing, measuring.
         choose_seconds: Of these, the time of the choice alone.
+        encode_seconds: What a frozen encoder took in a run; little where another run had filled the cache.
+        load_seconds: What reading and loading took in a run.
+        labels: Answers that were bought for training.
         characters: What annotators read for all labels of a run. Where long texts are preferred, labels look cheap.
         balance: Share of each answer among the labels bought, by answer; empty where there are too many different ones.
         evenness: Entropy of these shares over that of equal ones: 1 where every class was bought equally often; None
@@ -28,9 +31,16 @@ class Costs:
 
     round_seconds: float
     choose_seconds: float
+    encode_seconds: float
+    load_seconds: float
+    labels: float
     characters: float
     balance: Mapping[str, float]
     evenness: float | None
+
+    def price(self, per_label: float | None) -> float | None:
+        """Return what the labels of a run cost that train, None without a price."""
+        return None if per_label is None else per_label * self.labels
 
 
 @dataclass(frozen=True)
@@ -105,19 +115,27 @@ def bought(state: State) -> list[tuple[str, str, str]]:
 
 
 def _costs(states: Sequence[State]) -> Costs:
-    rounds, choosing, characters = [], [], []
+    rounds, choosing, characters, labels_bought = [], [], [], []
     answers: Counter[str] = Counter()
     for state in states:
         rounds += [event.train_seconds + event.eval_seconds for event in state.metrics]
         choosing += [query.choose_seconds for query in state.queries]
         labels = bought(state)
+        labels_bought.append(len(labels))
         characters.append(sum(len(text) for _, text, _ in labels))
         answers.update(answer for _, _, answer in labels)
     scoring = [query.pool_seconds + query.choose_seconds for state in states for query in state.queries]
+    queries = [query for state in states for query in state.queries]
+    measured = [event for state in states for event in state.metrics]
+    encoding = math.fsum([of.encode_seconds for of in queries] + [of.encode_seconds for of in measured])
+    loading = math.fsum([of.load_seconds for of in queries] + [of.load_seconds for of in measured])
     balance = _shares(answers) if len(answers) <= CLASSES else {}
     return Costs(
         round_seconds=float(np.mean(rounds)) + (float(np.mean(scoring)) if scoring else 0.0),
         choose_seconds=float(np.mean(choosing)) if choosing else 0.0,
+        encode_seconds=encoding / len(states),
+        load_seconds=loading / len(states),
+        labels=float(np.mean(labels_bought)),
         characters=float(np.mean(characters)),
         balance=balance,
         evenness=_evenness(balance),

@@ -20,6 +20,7 @@ from dal_nlp.core.progress import Progress, check_ctrl_c
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State
 from dal_nlp.session.config import RunConfig
+from dal_nlp.session.folder import with_chosen
 
 T = TypeVar("T")
 
@@ -57,8 +58,9 @@ class Job:
     def finished(self) -> bool:
         """Tell whether the run has ended with this very configuration."""
         state = self.state()
-        dump = self.config.model_dump(mode="json", exclude={"out"})
-        return state is not None and state.stopped is not None and state.config == dump
+        if state is None or state.stopped is None:
+            return False
+        return state.config == with_chosen(self.config, state.config).model_dump(mode="json", exclude={"out"})
 
 
 def make_jobs(config: RunConfig, given: Mapping[str, Any], arms: Sequence[str], seeds: int, out: Path) -> list[Job]:

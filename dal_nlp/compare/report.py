@@ -37,6 +37,7 @@ def contents(of: Comparison) -> dict[str, Any]:
         "enough": of.verdict.enough if of.verdict else False,
         "metric": spoken(of.metric),
         "full": of.full,
+        "header": header(of),
         "arms": [_arm(of, arm) for arm in of.arms],
         "classes": _classes(of),
         "savings": [_saving(arm.name, milestone) for arm in found for milestone in arm.milestones],
@@ -50,18 +51,30 @@ def contents(of: Comparison) -> dict[str, Any]:
     }
 
 
+def header(of: Comparison) -> list[str]:
+    """Return the names of the columns of the table of arms."""
+    scores = ["strategy", "seeds", "last score [95 %]", "area", *(["TF-IDF, same labels"] if of.baseline else [])]
+    times = ["a round", "choosing", "encoding", "loading"]
+    priced = of.config.price_per_label is not None
+    return [*scores, *times, "characters read", "evenness", *(["price"] if priced else [])]
+
+
 def _arm(of: Comparison, arm: Arm) -> list[str]:
     """Return the row of an arm: seeds, last score, area, baseline, and what it costs."""
     if arm.curve is None or arm.costs is None:
-        return [arm.name, "0", *[""] * (7 if of.baseline else 6)]
+        return [arm.name, "0", *[""] * (len(header(of)) - 2)]
     mean, ends = mean_interval(arm.curve)
     last = f"{mean[-1]:.3f}" + (f" [{ends[0, -1]:.3f}, {ends[1, -1]:.3f}]" if ends is not None else "")
     height = f"{area(arm.curve).mean():.3f}" if len(arm.curve.labels) > 1 else ""
     words = of.baseline.get(arm.name)
     beside = [] if not of.baseline else [f"{words.mean[-1]:.3f}" if words is not None else ""]
-    costs = [duration(arm.costs.round_seconds), duration(arm.costs.choose_seconds), f"{arm.costs.characters:,.0f}"]
-    even = "" if arm.costs.evenness is None else f"{arm.costs.evenness:.2f}"
-    return [arm.name, str(len(arm.curve.seeds)), last, height, *beside, *costs, even]
+    of_arm = arm.costs
+    times = (of_arm.round_seconds, of_arm.choose_seconds, of_arm.encode_seconds, of_arm.load_seconds)
+    price = of_arm.price(of.config.price_per_label)
+    costs = [*map(duration, times), f"{of_arm.characters:,.0f}"]
+    even = "" if of_arm.evenness is None else f"{of_arm.evenness:.2f}"
+    money = [] if price is None else [f"{price:,.2f}"]
+    return [arm.name, str(len(arm.curve.seeds)), last, height, *beside, *costs, even, *money]
 
 
 def _classes(of: Comparison) -> list[list[str]]:

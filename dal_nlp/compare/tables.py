@@ -30,6 +30,7 @@ def _summary(of: Comparison) -> tuple[list[str], list[list[Any]]]:
     header = ["arm", "seeds", "failed", "first_labels", "last_labels", "last_score", "last_low", "last_high"]
     header += ["area_linear", "area_log"]
     header += ["baseline_last_score", "seconds_per_round", "seconds_choosing", "characters_read", "class_evenness"]
+    header += ["seconds_encoding", "seconds_loading", "price"]
     rows = []
     for arm in of.arms:
         if arm.curve is None or arm.costs is None:
@@ -41,6 +42,8 @@ def _summary(of: Comparison) -> tuple[list[str], list[list[Any]]]:
         areas = [_mean(area(arm.curve)), _mean(area(arm.curve, "log"))] if len(arm.curve.labels) > 1 else ["", ""]
         baseline = of.baseline.get(arm.name)
         costs = [arm.costs.round_seconds, arm.costs.choose_seconds, arm.costs.characters, arm.costs.evenness]
+        price = arm.costs.price(of.config.price_per_label)
+        costs += [arm.costs.encode_seconds, arm.costs.load_seconds, price]
         beside = ["" if baseline is None else float(baseline.mean[-1])]
         rows.append(
             [arm.name, len(arm.curve.seeds), len(arm.errors), *points, float(mean[-1]), *last, *areas, *beside, *costs]

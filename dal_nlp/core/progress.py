@@ -3,15 +3,19 @@
 import logging
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any, Protocol, TypeVar
 
-from dal_nlp.core.text import counted, harmless
+from dal_nlp.core.text import counted, duration, harmless
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+#: Seconds between two lines of progress where there is no terminal.
+PAUSE = 30.0
 
 _ctrl_c = False
 
@@ -40,6 +44,8 @@ class Silent:
 class Logged:
     """Show progress as another one does, and log its sentences, by ``dal_nlp.core.progress`` at level INFO.
 
+    What is tracked is logged at level DEBUG: most of it is over in a moment.
+
     Args:
         progress: Where it is shown.
     """
@@ -49,7 +55,7 @@ class Logged:
 
     def track(self, items: Sequence[T], label: str) -> Iterator[T]:
         """Yield the items, showing how many of them are done."""
-        logger.info("%s: %s", label.capitalize(), counted(len(items), "step"))
+        logger.debug("%s: %s", label.capitalize(), counted(len(items), "step"))
         return self._progress.track(items, label)
 
     def say(self, text: str) -> None:
@@ -59,18 +65,22 @@ class Logged:
 
 
 class Console:
-    """Show progress bars and sentences on standard error, through rich."""
+    """Show progress bars and sentences on standard error, through rich.
 
-    def __init__(self) -> None:
+    Args:
+        clock: Gives seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         from rich.console import Console as RichConsole
 
-        self._console = RichConsole(stderr=True, highlight=False)
+        self._console = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self._clock = clock
 
     def track(self, items: Sequence[T], label: str) -> Iterator[T]:
-        """Yield the items under a bar that vanishes when they are done; without a terminal there is no bar."""
+        """Yield the items under a bar that vanishes when they are done; without a terminal, say what takes long."""
         if not self._console.is_terminal:
-            self.say(f"{label.capitalize()}: {counted(len(items), 'step')}")
-            yield from items
+            yield from self._tell(items, label)
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -78,9 +88,28 @@ class Console:
         with Progress(*columns, console=self._console, transient=True) as bars:
             yield from bars.track(items, description=label)
 
+    def _tell(self, items: Sequence[T], label: str) -> Iterator[T]:
+        """Yield the items, and say every ``PAUSE`` seconds how many are done, how fast, and what time is left."""
+        began = told = self._clock()
+        for done, item in enumerate(items):
+            now = self._clock()
+            if done and now - told >= PAUSE:
+                told = now
+                self.say(how_far(label, done, len(items), now - began))
+            yield item
+        if told > began:
+            self.say(f"{label.capitalize()}: done in {duration(self._clock() - began)}")
+
     def say(self, text: str) -> None:
         """Print one sentence."""
         self._console.print(harmless(text), markup=False)
+
+
+def how_far(label: str, done: int, items: int, seconds: float) -> str:
+    """Return how far something is after some seconds, and how long it will take, in a line."""
+    rate = done / seconds
+    speed = f"{rate:.1f} a second" if rate >= 1 else f"{rate * 60:.1f} a minute"
+    return f"{label.capitalize()}: {done:,} of {items:,}, {speed}, about {duration((items - done) / rate)} left"
 
 
 def heed_ctrl_c() -> None:

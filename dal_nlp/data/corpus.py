@@ -216,7 +216,10 @@ def read_pool(
         UserError: As ``read_corpus``; and where a text has changed under an old id, or may have.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    mend = "name the column with --label-column, or give the answers with --answers FILE"
+    mend = (
+        "where nobody has answered yet, --oracle file has people do it; else name the column with --label-column, or "
+        "give the answers with --answers FILE"
+    )
     reader = Reader(source, task, config, need_targets, answers, mend, classes=classes, need_context=True)
     path = cache / "pool.arrow"
     intake = Intake(reader, path, exclude or {}, strict, beside or {})

@@ -6,6 +6,7 @@ Letters: N texts of a run, H numbers of a hidden state.
 import hashlib
 import json
 import tempfile
+import time
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.data.text_windows import WINDOWS, rows_of
 from dal_nlp.data.tokenized import describe
+from dal_nlp.ledger.stages import Stages
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.memory_maps import reserve
@@ -35,7 +37,7 @@ from dal_nlp.pretrained.loading import load_model, weights_key
 from dal_nlp.pretrained.reading import FAILURES, Wanted, settle, unreadable
 
 #: Texts that are looked up, computed and written at a time: a kill costs one such part.
-PART = 1024
+PART = 256
 
 
 def hidden(forward: Forward) -> Tensor:
@@ -71,6 +73,7 @@ class Features:
         scoring: Sizes of the encoder's batches.
         progress: Where the encoding is shown.
         most: Tokens of the longest input that the encoder will be given, now or when it is used later.
+        stages: Told how long this takes, and how many texts it computes.
     """
 
     def __init__(
@@ -82,9 +85,11 @@ class Features:
         scoring: ScoringConfig,
         progress: Progress,
         most: int,
+        stages: Stages | None = None,
     ) -> None:
         self._task, self._source, self._cache, self._scratch = task, source, cache, scratch
         self._scoring, self._progress, self._most = scoring, progress, most
+        self._stages = stages or Stages()
         self._sets: list[tuple[int, Dataset, list[str]]] = []  # first place, tokens, columns that the encoder reads
         self._there = np.zeros(0, dtype=bool)
         self._table: NDArray[np.float32] | None = None
@@ -138,10 +143,12 @@ class Features:
         missing = np.unique(places[~self._there[places]])
         if not len(missing):
             return
+        started = time.perf_counter()
         encoder: list[nn.Module] = []  # loaded for the first text that is in no cache
         parts = [(start, part) for start, tokens, _ in self._sets for part in _parts(missing, start, tokens)]
         for start, part in self._progress.track(parts, "encoding"):
             self._fill(start, part, encoder)
+        self._stages.encode_seconds += time.perf_counter() - started
 
     def _fill(self, start: int, places: Positions, encoder: list[nn.Module]) -> None:
         """Look up one part of one set, and compute what is not in the cache."""
@@ -166,6 +173,7 @@ class Features:
             if is_main():
                 self._cache.put(computed)
             known |= computed
+            self._stages.encoded += len(np.unique(owners[few]))
         rows = np.stack([unpacked(known[key]) for key in keys])
         if WINDOWS in columns:
             rows = mean_of_windows(rows, np.array([len(text["input_ids"]) for text in texts]), owners)

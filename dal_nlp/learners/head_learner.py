@@ -136,7 +136,7 @@ class HeadLearner(LayerLearner):
         super().__init__(config, task, source, folder, progress, predicts_loss)
         cache = open_cache(config, source, task)
         most = longest_input(config, task.tokenizer)
-        self._features = Features(task, source, cache, folder / "cache", config.scoring, progress, most)
+        self._features = Features(task, source, cache, folder / "cache", config.scoring, progress, most, self.stages)
         self._pool_size = 0
         self._described: DescriptionSource | None = None
 

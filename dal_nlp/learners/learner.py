@@ -24,6 +24,7 @@ from dal_nlp.core.rng import derive, generator, torch_seeded
 from dal_nlp.core.task import Batch, Task
 from dal_nlp.data.corpus import Corpus
 from dal_nlp.learners.checkpoints import damage, read_json
+from dal_nlp.ledger.stages import Stages
 from dal_nlp.models.auxiliary import Companions, TokenLosses, token_losses
 from dal_nlp.models.loss_prediction import FILE, LossHead, LossPrediction, hidden_width, load_head, save_head
 from dal_nlp.models.pool import fetch
@@ -70,6 +71,7 @@ class Learner(ABC):
         self._config, self._task, self._source = config, task, source
         self._folder, self._progress, self._predicts_loss = folder, progress, predicts_loss
         self._current: tuple[int, nn.Module] | None = None
+        self.stages = Stages()
         self._damaged: set[Path] = set()  # checkpoints of which it was said
         self._head: tuple[int, LossHead] | None = None
         self._masked_lm: nn.Module | None = None

@@ -117,6 +117,8 @@ class QueryEvent(Event):
         strategy: Its name.
         pool_seconds: What scoring the pool took.
         choose_seconds: What choosing took.
+        encode_seconds: What a frozen encoder took to read texts since the event before, apart from all other times.
+        load_seconds: What reading files, tokenizing and loading took in the start that came to this event.
         notes: What the strategy, and what is around it, has to say.
         guesses: What the model that chose would answer to each id: {"target", "confidence" (a probability), "marks"
             (the parts of the text that the target points at, [start, end) in characters)}. Empty in round 0, whose
@@ -132,6 +134,8 @@ class QueryEvent(Event):
     strategy: str
     pool_seconds: float = 0.0
     choose_seconds: float = 0.0
+    encode_seconds: float = 0.0
+    load_seconds: float = 0.0
     notes: dict[str, Any] = field(default_factory=dict)
     guesses: list[dict[str, Any]] = field(default_factory=list)
     ahead: int = 0

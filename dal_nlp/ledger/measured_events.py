@@ -32,6 +32,8 @@ class _Measured(Event):
         added: Those of ``values`` that ``--metric`` added to the task's; NaN where one is not defined.
         train_seconds: What the fit took.
         eval_seconds: What measuring took.
+        encode_seconds: What a frozen encoder took to read texts since the event before, apart from all other times.
+        load_seconds: What reading files, tokenizing and loading took in the start that came to this event.
         steps: Of the optimizer.
         loss: At the end of the fit.
         attempts: How many fits it took: a collapsed one is tried once more.
@@ -60,6 +62,8 @@ class _Measured(Event):
     added: list[str] = field(default_factory=list)
     train_seconds: float = 0.0
     eval_seconds: float = 0.0
+    encode_seconds: float = 0.0
+    load_seconds: float = 0.0
     steps: int = 0
     loss: float = 0.0
     attempts: int = 1

@@ -15,19 +15,18 @@ from dal_nlp.core.files import replace_file
 from dal_nlp.core.targets import readable
 from dal_nlp.ledger.events import MetricsEvent
 from dal_nlp.ledger.state import State
+from dal_nlp.ledger.times import SECONDS, seconds
 from dal_nlp.readers.spreadsheets import inert_rows
 from dal_nlp.report.html import inline, render
 from dal_nlp.report.machines import labeled_by_machines, machine_rows
 from dal_nlp.report.starting_point import starting_line
 from dal_nlp.report.summary import (
-    SECONDS,
     contents,
     finished_line,
     headline,
     metric_names,
     round_line,
     rounds_table,
-    seconds,
     spoken,
     trained_otherwise,
 )
@@ -60,7 +59,7 @@ def write_all(folder: Path, state: State) -> None:
 def write_metrics(folder: Path, state: State) -> None:
     """Write metrics.csv: one line per finished round, numbers as exact as the ledger's.
 
-    The columns are round, labels, the task's metrics (none before the first round is finished) and four times
+    The columns are round, labels, the task's metrics (none before the first round is finished) and the times
     in seconds. The times for scoring the pool and for choosing are those of the round's own query; empty
     where there was none.
     """

@@ -110,10 +110,27 @@ def stack(curves: Sequence[Curve]) -> Curve:
 def mean_interval(curve: Curve, level: float = 0.95) -> tuple[Floats, Floats | None]:
     """Return the mean curve (T,) and the low and high ends of its t interval at every point (2, T).
 
-    The interval is about the mean over seeds, at each point by itself; with one seed there is none.
+    The interval is about the mean over seeds, at each point by itself; with one seed there is none. Of scores between 0
+    and 1 it stays between them, see ``inside``.
     """
     mean, half = t_interval(curve.scores, level)
-    return mean, None if half is None else np.stack([mean - half, mean + half])
+    if half is None:
+        return mean, None
+    bounded = curve.scores.min() >= 0 and curve.scores.max() <= 1
+    return mean, inside(mean, half) if bounded else np.stack([mean - half, mean + half])
+
+
+def inside(mean: Floats, half: Floats) -> Floats:
+    """Return the ends (2, T) of intervals of half-width h about means m between 0 and 1, taken on the logit scale.
+
+    They are the logistic of logit m +- h / (m (1 - m)), the delta method (Agresti, 2013, 16.1).
+    Where m is 0 or 1 all scores are, and h is 0.
+    """
+    from scipy.special import expit, logit
+
+    slope = mean * (1 - mean)
+    wide = np.divide(half, slope, out=np.zeros_like(mean), where=(slope > 0) & (half > 0))
+    return np.stack([np.where(wide > 0, expit(logit(mean) + sign * wide), mean) for sign in (-1, 1)])
 
 
 def isotonic(values: Floats) -> Floats:

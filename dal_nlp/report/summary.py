@@ -1,6 +1,5 @@
 """What a run adds up to, in numbers and sentences: what the report and the terminal show."""
 
-import math
 import re
 from collections import Counter
 from typing import Any
@@ -9,12 +8,12 @@ from dal_nlp.core.targets import readable
 from dal_nlp.core.text import counted, duration, without_folders
 from dal_nlp.ledger.events import FinishedEvent, MetricsEvent, PseudoLabelsEvent, QueryEvent
 from dal_nlp.ledger.state import State
+from dal_nlp.ledger.times import SECONDS, SOMETIMES, money, people_time, seconds, total_seconds
 from dal_nlp.report.breakdown import classes_table, confusion_table, counts_table, error_rows
 from dal_nlp.report.excerpts import excerpt
 from dal_nlp.report.outlook import outlook
 from dal_nlp.report.powered import powered_columns, powered_sentence
 
-SECONDS = ("train_seconds", "pool_seconds", "choose_seconds", "eval_seconds")
 SHOWN_ROUNDS, SHOWN_TEXTS = 5, 100
 #: Notes on what was not asked, see ``querying.query``.
 LEFT_OUT = ("near_duplicates", "held_by_group", "fewer_by_group")
@@ -25,7 +24,7 @@ def rounds_table(state: State) -> tuple[list[str], list[list[str]]]:
 
     The columns are round, labels, the headline metric and its 95 % interval (where there is one), the other
     metrics, the metrics on the validation set (where there are any), and the times for training, pool
-    scoring, choosing, evaluating.
+    scoring, choosing, evaluating, encoding and loading.
     """
     names, events = metric_names(state), state.metrics
     columns = {
@@ -42,18 +41,20 @@ def rounds_table(state: State) -> tuple[list[str], list[list[str]]]:
             columns[f"validation {name}"] = [cell((event.validation or {}).get(name)) for event in events]
     for place, name in enumerate(SECONDS):
         times = [seconds(state, event)[place] for event in events]
+        if name in SOMETIMES and not any(times):
+            continue
         columns[name.removesuffix("_seconds")] = ["" if time is None else f"{time:.1f} s" for time in times]
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
 
 
 def headline(state: State) -> str:
-    """Return the last round's score, as in "accuracy 0.83 [0.79, 0.86] at 220 labels", or ""."""
+    """Return the last round's score, as in "accuracy 0.831 [0.79, 0.86] at 220 labels", or ""."""
     if not state.metrics:
         return ""
     last, name = state.metrics[-1], metric_names(state)[0]
     parts = [
         spoken(name),
-        f"{last.values[name]:.2f}",
+        cell(last.values[name]),
         _interval(last, name),
         f"at {counted(last.labels, 'label')}",
     ]
@@ -123,7 +124,9 @@ def contents(state: State) -> dict[str, Any]:
         "given": _given(state),
         "unlearnable": last.unlearnable if last else 0,
         "skipped": Counter(state.skipped.values()).most_common(),
-        "seconds": _total_seconds(state),
+        "seconds": total_seconds(state),
+        "people": people_time(state),
+        "money": money(state),
         **{name: sum(query.notes.get(name, 0) for query in state.queries) for name in LEFT_OUT},
         "pseudo": [_pseudo(event) for _, event in sorted(state.pseudo.items())],
         "asked": [_asked(state, query, whole) for query in reversed(asked[-SHOWN_ROUNDS:])],
@@ -148,22 +151,6 @@ def trained_otherwise(state: State) -> list[str]:
 def metric_names(state: State) -> list[str]:
     """Return the task's metrics, the headline first; none before the first round is finished."""
     return list(state.metrics[0].values) if state.metrics else []
-
-
-def seconds(state: State, event: MetricsEvent) -> list[float | None]:
-    """Return the times of a round in the order of ``SECONDS``."""
-    query = state.query(event.round)
-    pool, choose = (query.pool_seconds, query.choose_seconds) if query else (None, None)
-    return [event.train_seconds, pool, choose, event.eval_seconds]
-
-
-def _total_seconds(state: State) -> dict[str, float]:
-    return {
-        "training": math.fsum(event.train_seconds for event in state.metrics),
-        "scoring the pool": math.fsum(query.pool_seconds for query in state.queries),
-        "choosing": math.fsum(query.choose_seconds for query in state.queries),
-        "evaluating": math.fsum(event.eval_seconds for event in state.metrics),
-    }
 
 
 def _bought(state: State) -> dict[str, int]:

@@ -95,6 +95,7 @@ class RoundChoice:
                 notes=notes,
                 guesses=guesses,
                 ahead=len(ahead),
+                **work.learner.stages.further(),
             )
         )
 

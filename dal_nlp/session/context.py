@@ -4,6 +4,7 @@ All checks of the configuration and the data come before any model is loaded.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from dal_nlp.signals.asking import listen, make_learner
 from dal_nlp.strategies import check_fit, check_states, make_strategy
 from dal_nlp.strategies.base import Strategy
 from dal_nlp.strategies.pseudo_labels import Policy, check_policy, make_policy
-from dal_nlp.tasks import load_metrics, made_again, make_task
+from dal_nlp.tasks import load_metrics, make_task
 
 #: Texts of the pool on which it is seen whether the tokenizer knows their words.
 READ = 200
@@ -88,9 +89,7 @@ class Context:
         source = resolve(files.config.model, progress, config.revision)
         self.task.check_model(source)
         self.task.tokenizer = load_tokenizer(source)
-        if task is None:
-            files.settle_length(source, self.task)
-            self.task = made_again(self.task, files.config)
+        self.task = files.settled(source, self.task) if task is None else self.task
         self.config, self.corpus, self.given = files.config, files.corpus, files.given
         self.note = files.note
         remarks = check_vocabulary(self.task.tokenizer, self._some_texts(), source)
@@ -149,7 +148,8 @@ class Context:
 
     def _load(self, source: str) -> None:
         """Tokenise, once per run, and make what trains and what answers."""
-        self._progress.say(f"Tokenizing {len(self.corpus)} texts")
+        if self._ledger.state.audit is None and not self._ledger.state.queries:
+            self._progress.say(f"Tokenizing {len(self.corpus):,} texts")
         predicts_loss = Capability.PREDICTED_LOSS in self._strategy.requires
         self._source = source
         self._use(make_learner(self.config, self.task, source, self.folder, self._progress, predicts_loss))
@@ -321,7 +321,9 @@ class Context:
 
     def fit(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
         """Train the model of a round, then what the task wants beside it on what neither trains nor tests."""
+        before = self.learner.stages.encode_seconds
         done = self.learner.fit(round, examples, weights, attempt)
+        done = replace(done, seconds=done.seconds - (self.learner.stages.encode_seconds - before))
         known = self._given["validation"] if "validation" in self._given else self.training.audited()
         measured, targets = None, None
         if self.task.calibrates and len(known):

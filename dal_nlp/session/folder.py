@@ -1,5 +1,6 @@
 """Which folder a run lives in, and what may not change there."""
 
+import shutil
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
@@ -75,6 +76,13 @@ def sweep_folder(folder: Path) -> None:
         sweep(folder / "cache", ("tmp*", "*.part"))
         for place in (folder / "checkpoints", folder / "finish" / "checkpoints", folder / "queries"):
             sweep(place, ("*.part",))
+
+
+def remove_unbegun(folder: Path) -> None:
+    """Remove the folder that a start has made which failed before anything was asked."""
+    begun = (folder / "ledger.jsonl").is_file() and read_state(folder)
+    if not begun or (begun.audit is None and not begun.queries):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def refuse_differences(folder: Path, state: State, config: RunConfig, digests: dict[str, str]) -> None:

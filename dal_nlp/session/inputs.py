@@ -27,6 +27,7 @@ from dal_nlp.readers.values import beginning, near_text
 from dal_nlp.session.config import AUTO_MODEL, RunConfig
 from dal_nlp.session.folder import refuse_differences, write_config
 from dal_nlp.signals.demonstrations import choose_demonstrations
+from dal_nlp.tasks import made_again
 
 
 class RunInputs:
@@ -187,15 +188,15 @@ class RunInputs:
         self.config = self._given_config = self.config.model_copy(update={"model": model})
         self._remarks.append(remark)
 
-    def settle_length(self, source: str, task: Task) -> None:
-        """Settle where texts are cut, where the configuration leaves that to the pool; the run keeps it.
+    def settled(self, source: str, task: Task) -> Task:
+        """Settle where texts are cut, where the configuration leaves that to the pool; return the task that does so.
 
         Args:
             source: The model.
             task: With its tokenizer.
         """
         if self.config.max_length != "pool":
-            return
+            return task
         chosen = 0, ""
         if is_main():
             rows = np.unique(np.linspace(0, len(self.corpus) - 1, SAMPLE).astype(np.int64))
@@ -207,6 +208,7 @@ class RunInputs:
         self._remarks.append(remark)
         self.corpus = self.corpus.under(self.config)
         self.given = {name: corpus.under(self.config) for name, corpus in self.given.items()}
+        return made_again(task, self.config)
 
     def _choose_demonstrations(self) -> None:
         """Choose the labeled texts that language models are shown, which the run keeps."""

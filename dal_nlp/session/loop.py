@@ -39,7 +39,7 @@ from dal_nlp.session import stopping
 from dal_nlp.session.choosing import RoundChoice
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.context import Context
-from dal_nlp.session.folder import choose_folder, continued, sweep_folder
+from dal_nlp.session.folder import choose_folder, continued, remove_unbegun, sweep_folder
 from dal_nlp.session.result import Result
 from dal_nlp.strategies.base import Strategy
 
@@ -109,8 +109,19 @@ class Session:
         Raises:
             UserError: A mistake in the configuration or the data, before any model is loaded.
         """
+        started = time.perf_counter()
         check_same("setting", settings(self.config))
         folder = share(choose_folder(self.config))
+        is_new = share(not folder.exists())
+        try:
+            return self._run(folder, started)
+        except UserError:
+            if is_new and is_main():
+                remove_unbegun(folder)
+            raise
+
+    def _run(self, folder: Path, started: float) -> Result:
+        """Run in a folder, having started at a time."""
         with main_first():
             self.config = keep(self.config, folder)
         with ExitStack() as opened:
@@ -123,6 +134,7 @@ class Session:
             if self._on_event is not None and is_main():
                 self._ledger.subscribe(self._on_event)
             self._work = work = Context(self.config, folder, self._ledger, *self._parts, self._progress)
+            work.learner.stages.loaded(time.perf_counter() - started)
             self._tracked = opened.enter_context(Tracking(self.config.track, folder, work.config, self._state.metrics))
             self._draw_audit()
             if work.oracle.ahead and not self._state.queries:
@@ -270,7 +282,8 @@ class Session:
 
     def _measured(self, round: int, done: Fit) -> dict[str, Any]:
         """Return what a fit was and how good its model is."""
-        started = time.perf_counter()
+        stages, started = self._work.learner.stages, time.perf_counter()
+        before = stages.encode_seconds
         measured = self._work.evaluation.measure(round)
         return {
             "round": round,
@@ -279,7 +292,8 @@ class Session:
             "seen": len(self._state.decided),
             **measured,
             "train_seconds": done.seconds,
-            "eval_seconds": time.perf_counter() - started,
+            "eval_seconds": time.perf_counter() - started - (stages.encode_seconds - before),
+            **stages.further(),
             **{name: value for name, value in asdict(done).items() if name not in ("seconds", "notes")},
             "learner": done.notes,
         }

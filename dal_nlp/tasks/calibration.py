@@ -57,6 +57,11 @@ class Promise:
     measured: int
 
 
+def least_answers(precision: float, risk: float = RISK) -> int:
+    """Return how many right answers alone can promise a precision: the least n with precision^n <= risk."""
+    return math.ceil(math.log(risk) / math.log(precision))
+
+
 def promise(
     confidences: Sequence[float], right: Sequence[bool], precision: float, risk: float = RISK
 ) -> Promise | None:

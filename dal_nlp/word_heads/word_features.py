@@ -6,6 +6,7 @@ Letters: N texts of a run, W words of all of them, H numbers of a hidden state.
 import hashlib
 import json
 import tempfile
+import time
 import weakref
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +24,7 @@ from dal_nlp.core.errors import NoStates, Unsupported
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Task
 from dal_nlp.learners.feature_cache import load_encoder, packed, unpacked
+from dal_nlp.ledger.stages import Stages
 from dal_nlp.models.memory_maps import reserve
 from dal_nlp.models.pool import fetch
 from dal_nlp.models.pooled_states import LAYERS
@@ -47,6 +49,7 @@ class WordFeatures:
         scoring: Sizes of the encoder's batches.
         progress: Where the encoding is shown.
         most: Tokens of the longest window.
+        stages: Told how long this takes, and how many texts it computes.
     """
 
     def __init__(
@@ -58,9 +61,11 @@ class WordFeatures:
         scoring: ScoringConfig,
         progress: Progress,
         most: int,
+        stages: Stages,
     ) -> None:
         self._task, self._source, self._cache, self._scratch = task, source, cache, scratch
         self._scoring, self._progress, self._most = scoring, progress, most
+        self._stages = stages
         self._sets: list[tuple[int, Dataset]] = []  # number of the first text, and the encoded texts
         self._first = np.zeros(1, dtype=np.int64)  # the place of each text's first word, and W
         self._there = np.zeros(0, dtype=bool)
@@ -109,6 +114,7 @@ class WordFeatures:
         missing = np.unique(texts[~self._there[texts]])
         if not len(missing):
             return
+        started = time.perf_counter()
         encoder: list[nn.Module] = []  # loaded for the first text that is in no cache
         parts = []
         for start, tokens in self._sets:
@@ -118,6 +124,7 @@ class WordFeatures:
             parts += [(start, tokens, inside[first : first + PART]) for first in range(0, len(inside), PART)]
         for start, tokens, part in self._progress.track(parts, "encoding"):
             self._fill(part, fetch(tokens, part - start), encoder)
+        self._stages.encode_seconds += time.perf_counter() - started
 
     def _fill(self, texts: Positions, examples: list[dict[str, Any]], encoder: list[nn.Module]) -> None:
         """Look up some texts of similar length, and compute what is not in the cache."""
@@ -135,6 +142,7 @@ class WordFeatures:
             if is_main():
                 self._cache.put(computed)
             known |= computed
+            self._stages.encoded += len(new)
         for text, key, example in zip(texts.tolist(), keys, examples, strict=True):
             values = unpacked(known[key]).reshape(len(example["word_rows"]), LAYERS, -1)
             if self._table is None:

@@ -85,7 +85,8 @@ class WordHeadLearner(LayerLearner):
         if config.head.prior != "none":
             raise UserError("head.prior is for labels of texts: leave it at none.")
         cache, most = open_cache(config, source, task), longest_input(config, task.tokenizer)
-        self._features = WordFeatures(task, source, cache, folder / "cache", config.scoring, progress, most)
+        scratch = folder / "cache"
+        self._features = WordFeatures(task, source, cache, scratch, config.scoring, progress, most, self.stages)
         self._pool_size = 0
 
     @property

@@ -44,10 +44,10 @@ class Estimate:
     def __str__(self) -> str:
         """Return the sentence."""
         about = "at most" if self.most else "about"
-        once = f"reading the pool once {duration(self.once)}; " if self.once else ""
+        once = f"The first round encodes the pool, which takes about {duration(self.once)}.\n" if self.once else ""
         fit = counted(self.steps, "training step") if self.steps else "fitting the layer"
         return (
-            f"A round here: {once}scoring {counted(self.texts, 'text')} {about} {duration(self.scoring)} "
+            f"{once}A round here: scoring {counted(self.texts, 'text')} {about} {duration(self.scoring)} "
             f"({size(self.memory)} in memory, {size(self.disk)} on disk), {fit} {duration(self.training)}; measured on "
             f"{counted(self.sample, 'text')}."
         )
@@ -79,7 +79,7 @@ def estimate(work: Context, steps: int, rng: np.random.Generator) -> Estimate:
     files = sum(path.stat().st_size for path in work.folder.rglob("*") if path.is_file())
     return Estimate(
         texts=texts,
-        once=many.reading / sample * len(work.corpus) if work.learner.instant else 0.0,
+        once=_once(work),
         scoring=_line(few.scoring, len(free[:FIRST]), many.scoring, sample, texts),
         training=_training(work, steps),
         steps=steps,
@@ -114,6 +114,12 @@ def _line(few_seconds: float, few: int, many_seconds: float, many: int, texts: i
     if slope <= 0:
         return many_seconds / many * texts
     return many_seconds + slope * (texts - many)
+
+
+def _once(work: Context) -> float:
+    """Return the seconds that a frozen encoder takes to read the pool; 0 without one, or where the cache holds all."""
+    stages = work.learner.stages
+    return stages.encode_seconds / stages.encoded * len(work.corpus) if stages.encoded else 0.0
 
 
 def _training(work: Context, steps: int) -> float:

@@ -164,16 +164,17 @@ def test_metrics_csv_has_the_promised_columns_and_exact_numbers(finished: tuple[
     folder, state = finished
     report.write_metrics(folder, state)
     header, first, *_, last = (folder / "metrics.csv").read_bytes().decode().splitlines()
-    assert header == "round,labels,accuracy,macro_f1,train_seconds,pool_seconds,choose_seconds,eval_seconds"
-    assert first == "0,10,0.5,0.45,30.5,2.5,0.25,1.5"
-    assert last == f"3,40,{0.5 + 3 / 23!r},{0.5 + 3 / 23 - 0.05!r},30.5,5.5,0.25,1.5"
+    seconds = "train_seconds,pool_seconds,choose_seconds,eval_seconds,encode_seconds,load_seconds"
+    assert header == f"round,labels,accuracy,macro_f1,{seconds}"
+    assert first == "0,10,0.5,0.45,30.5,2.5,0.25,1.5,0.0,0.0"
+    assert last == f"3,40,{0.5 + 3 / 23!r},{0.5 + 3 / 23 - 0.05!r},30.5,5.5,0.25,1.5,0.0,0.0"
 
 
 def test_metrics_csv_has_a_line_where_the_labels_were_there_from_the_start(tmp_path: Path) -> None:
     (asked,) = query(0, answered=0, ids=[], scores=[], pool_seconds=0.0, choose_seconds=0.0)
     events = [*run_started(), asked | {"texts": []}, measured(0, 0.5, labels=80)]
     report.write_metrics(tmp_path, state_of(tmp_path, events))
-    assert (tmp_path / "metrics.csv").read_text().splitlines()[1] == "0,80,0.5,0.45,30.5,0.0,0.0,1.5"
+    assert (tmp_path / "metrics.csv").read_text().splitlines()[1] == "0,80,0.5,0.45,30.5,0.0,0.0,1.5,0.0,0.0"
 
 
 def test_queries_csv_keeps_ids_scores_and_texts(tmp_path: Path) -> None:
@@ -216,7 +217,7 @@ def test_page_says_what_was_reached_and_what_it_cost(finished: tuple[Path, State
     folder, state = finished
     report.write_report(folder, state)
     page = Page(folder)
-    assert report.headline(state) == "accuracy 0.63 [0.59, 0.67] at 40 labels"
+    assert report.headline(state) == "accuracy 0.630 [0.59, 0.67] at 40 labels"
     for part in (
         "sentiment · minilm · margin",
         report.headline(state),
@@ -362,7 +363,7 @@ def test_audit_sample_is_named_itemised_and_explained(tmp_path: Path) -> None:
     audit += [{"event": "skip", "round": None, "id": "a24", "reason": "unreadable"}]
     page = page_of(tmp_path, [*run_started(), *audit, *query(0), measured(0, 0.8, on="audit")])
     assert "measured on 24 labels drawn at random (the audit sample), on which no model trains." in page.text
-    assert "accuracy 0.80 [0.76, 0.84] at 10 labels" in page.text
+    assert "accuracy 0.800 [0.76, 0.84] at 10 labels" in page.text
     assert "audit sample 24 initial labels 10 total 34" in page.text
 
 
@@ -411,7 +412,7 @@ def test_run_that_has_just_begun(tmp_path: Path, events: list[Event]) -> None:
     page = Page(tmp_path)
     assert "No round is finished yet" in page.text
     assert "svg" not in page.tags and not (tmp_path / "curve.svg").exists()
-    seconds = "train_seconds,pool_seconds,choose_seconds,eval_seconds"
+    seconds = "train_seconds,pool_seconds,choose_seconds,eval_seconds,encode_seconds,load_seconds"
     assert (tmp_path / "metrics.csv").read_text() == f"round,labels,{seconds}\n"
     assert report.rounds_table(state)[1] == []
     assert report.headline(state) == ""
@@ -420,7 +421,7 @@ def test_run_that_has_just_begun(tmp_path: Path, events: list[Event]) -> None:
 @pytest.mark.pictures
 def test_one_round_is_a_point_with_its_interval(tmp_path: Path) -> None:
     page = page_of(tmp_path, [*run_started(), *rounds(1)])
-    assert "accuracy 0.50 [0.46, 0.54] at 10 labels" in page.text
+    assert "accuracy 0.500 [0.46, 0.54] at 10 labels" in page.text
     assert "<!-- 95 % interval -->" in page.source
     assert "LineCollection" in page.source  # the bar, where a band would have no width
 
@@ -432,7 +433,7 @@ def test_labels_metrics_and_texts_in_any_script(tmp_path: Path) -> None:
         measured(0, 0.5, values={"正確さ$\\x$": 0.5}, intervals={"正確さ$\\x$": [0.4, 0.6]}, breakdown=breakdown)
     ]
     page = page_of(tmp_path, events)
-    for part in ("情感 · minilm", "これは良い映画です", "فيلم رائع", "好评 5 0.400", "正確さ$\\x$ 0.50 [0.40, 0.60]"):
+    for part in ("情感 · minilm", "これは良い映画です", "فيلم رائع", "好评 5 0.400", "正確さ$\\x$ 0.500 [0.40, 0.60]"):
         assert part in page.text
     assert ("dir", "auto") in page.attributes
 

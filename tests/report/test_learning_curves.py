@@ -1,5 +1,7 @@
 """Curves: what is common, smoothed and averaged, against scikit-learn, scipy and sums by hand."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -63,12 +65,32 @@ def test_one_point_has_no_area() -> None:
 
 
 def test_mean_and_interval_agree_with_scipy() -> None:
-    rows = np.random.default_rng(1).random((6, 3))
+    rows = 3 * np.random.default_rng(1).random((6, 3))  # no scores between 0 and 1
     mean, interval = mean_interval(curve([1, 2, 3], *rows.tolist()))
     wanted = stats.t.interval(0.95, 5, loc=rows.mean(0), scale=stats.sem(rows))
     assert mean == pytest.approx(rows.mean(0))
     assert interval == pytest.approx(np.array(wanted))
     assert mean_interval(curve([1, 2], [0.1, 0.2]))[1] is None
+
+
+def one_end(scores: list[float], sign: int) -> float:
+    """An end of the interval of a mean, by its formula, one number at a time."""
+    n, m = len(scores), sum(scores) / len(scores)
+    spread = math.sqrt(sum((score - m) ** 2 for score in scores) / (n - 1))
+    h = float(stats.t.ppf(0.975, n - 1)) * spread / math.sqrt(n)
+    if h == 0:
+        return m
+    return 1 / (1 + math.exp(-(math.log(m / (1 - m)) + sign * h / (m * (1 - m)))))
+
+
+def test_intervals_of_scores_between_0_and_1_stay_there() -> None:
+    rows = [[0.68, 1.0, 0.5, 0.0], [0.82, 1.0, 0.5, 0.0], [0.89, 1.0, 0.9, 1.0]]
+    _, interval = mean_interval(curve([1, 2, 3, 4], *rows))
+    assert interval is not None and interval.min() >= 0 and interval.max() <= 1
+    for place, scores in enumerate(zip(*rows, strict=True)):
+        assert interval[:, place] == pytest.approx([one_end(list(scores), sign) for sign in (-1, 1)])
+    _, one = mean_interval(curve([1], [0.79], [0.80], [0.81]))
+    assert one is not None and one[:, 0] == pytest.approx([0.774, 0.824], abs=2e-3)  # as Student's, where there is room
 
 
 def test_common_is_inside_both_and_keeps_every_corner() -> None:

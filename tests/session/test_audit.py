@@ -116,7 +116,7 @@ def test_an_active_sample_is_drawn_after_round_0_where_the_model_may_be_wrong(po
 
 def timeless(folder: Path) -> list[dict[str, Any]]:
     """The ledger's events without the clock's numbers."""
-    times = ("train_seconds", "eval_seconds", "pool_seconds", "choose_seconds", "sum")
+    times = ("train_seconds", "eval_seconds", "pool_seconds", "choose_seconds", "encode_seconds", "load_seconds", "sum")
     lines = (folder / "ledger.jsonl").read_text().splitlines()
     return [{key: value for key, value in json.loads(line).items() if key not in times} for line in lines]
 

@@ -19,6 +19,7 @@ from dal_nlp.annotation import Setting
 from dal_nlp.ledger.events import ConfigEvent, Event
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.models.pool import Pool
+from dal_nlp.report.summary import rounds_table
 from dal_nlp.session.loop import Result
 from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.tasks.classification import Classification
@@ -26,7 +27,7 @@ from tests import tiny
 from tests.ledgers import change, copies_after_every_write
 from tests.tiny import write
 
-TIMES = ("train_seconds", "eval_seconds", "pool_seconds", "choose_seconds", "sum")
+TIMES = ("train_seconds", "eval_seconds", "pool_seconds", "choose_seconds", "encode_seconds", "load_seconds", "sum")
 
 
 @pytest.fixture
@@ -56,6 +57,10 @@ def run(files: Path, model: str, **changes: Any) -> Result:
     return Session(settings(files, model, **changes)).run()
 
 
+def report_of(files: Path) -> str:
+    return (files / "run" / "report.html").read_text()
+
+
 def timeless(folder: Path) -> list[dict[str, Any]]:
     """The ledger's events without the clock's numbers."""
     lines = (folder / "ledger.jsonl").read_text().splitlines()
@@ -72,7 +77,8 @@ def test_a_run_leaves_what_it_promises(files: Path, model_folder: str) -> None:
     assert expected <= names
     assert "checkpoints" not in names
     header = (result.folder / "metrics.csv").read_text().splitlines()[0]
-    assert header == "round,labels,accuracy,macro_f1,train_seconds,pool_seconds,choose_seconds,eval_seconds"
+    seconds = "train_seconds,pool_seconds,choose_seconds,eval_seconds,encode_seconds,load_seconds"
+    assert header == f"round,labels,accuracy,macro_f1,{seconds}"
     assert result.model_dir is not None
     model = AutoModelForSequenceClassification.from_pretrained(result.model_dir)
     assert model.config.id2label == {0: "negative", 1: "positive"}
@@ -410,6 +416,51 @@ def test_texts_that_are_cut_are_told_and_the_length_follows_the_pool(files: Path
     write(files / "pool.jsonl", [*rows, *({**row, "id": f"{row['id']}+"} for row in tiny.sentences(30, seed=9))])
     run(files, model_folder, rounds=1, max_length="pool", **chosen)  # the number stays what it was
     assert len([note for note in read_state(files / "run").notes if note.startswith("Texts are cut")]) == 1
+
+
+def test_encoding_and_loading_have_times_of_their_own(
+    files: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that only encoding moves, by a thousand seconds each time: no other time may contain any of it."""
+    from dal_nlp.learners.feature_cache import Features
+
+    now, encode = [0.0], Features._fill
+
+    def slow(*given: Any) -> None:
+        now[0] += 1000
+        encode(*given)
+
+    monkeypatch.setattr(Features, "_fill", slow)
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    chosen = {"strategy": "margin", "initial_strategy": "random", "training": {"mode": "head"}}
+    run(files, model_folder, rounds=1, cache=str(files / "cache"), **chosen)
+    state = read_state(files / "run")
+    steps: list[Any] = [*state.queries, *state.metrics]
+    assert sum(step.encode_seconds for step in steps) == now[0] >= 2000  # the pool, and the test set
+    times = ("train_seconds", "eval_seconds", "pool_seconds", "choose_seconds", "load_seconds")
+    assert {getattr(step, name, 0.0) for step in steps for name in times} == {0.0}
+    assert report_of(files).count("encoding") and rounds_table(state)[0][-1] == "encode"
+
+
+def test_a_start_that_fails_before_it_asks_leaves_no_folder(files: Path, model_folder: str) -> None:
+    with pytest.raises(UserError, match="--oracle file has people do it"):
+        run(files, model_folder, label_column="none_such", test=None, audit=4)
+    assert not (files / "run").exists()
+
+    class Unreachable(Oracle):
+        def open(self, setting: Setting) -> None:
+            raise UserError("The server does not answer: start it.")
+
+        def label(self, queries: Sequence[Query]) -> Iterator[Label]:
+            yield from ()
+
+    with pytest.raises(UserError, match="does not answer"):
+        Session(settings(files, model_folder), oracle=Unreachable()).run()
+    assert not (files / "run").exists()
+    (files / "run").mkdir()  # of the user's own
+    with pytest.raises(UserError, match="does not answer"):
+        Session(settings(files, model_folder), oracle=Unreachable()).run()
+    assert (files / "run").is_dir()
 
 
 def test_an_oracle_that_skips_everything_is_a_sentence(files: Path, model_folder: str) -> None:

@@ -55,7 +55,8 @@ def test_a_run_leaves_what_it_promises(tmp_path: Path, model: str) -> None:
     result = run(tmp_path, model)
     assert [point["labels"] for point in result.curve] == [6, 10]
     header = (result.folder / "metrics.csv").read_text().splitlines()[0]
-    assert header == "round,labels,exact_match,f1,train_seconds,pool_seconds,choose_seconds,eval_seconds"
+    seconds = "train_seconds,pool_seconds,choose_seconds,eval_seconds,encode_seconds,load_seconds"
+    assert header == f"round,labels,exact_match,f1,{seconds}"
     assert result.model_dir is not None
     AutoModelForQuestionAnswering.from_pretrained(result.model_dir)
     AutoTokenizer.from_pretrained(result.model_dir)

@@ -21,7 +21,7 @@ from tests import tiny
 from tests.ledgers import copies_after_every_write
 from tests.reference.loss_prediction import predict
 
-TIMES = ("train_seconds", "eval_seconds", "pool_seconds", "choose_seconds", "sum")
+TIMES = ("train_seconds", "eval_seconds", "pool_seconds", "choose_seconds", "encode_seconds", "load_seconds", "sum")
 
 
 def rng() -> np.random.Generator:

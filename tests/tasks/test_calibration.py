@@ -5,7 +5,7 @@ import pytest
 from scipy.special import log_softmax
 from scipy.stats import binom
 
-from dal_nlp.tasks.calibration import fit_temperature, promise
+from dal_nlp.tasks.calibration import fit_temperature, least_answers, promise
 
 
 def test_the_temperature_of_overconfident_predictions_is_found() -> None:
@@ -61,6 +61,13 @@ def test_equal_confidences_stay_together() -> None:
     assert found.threshold == 0.9
     assert found.coverage == 0.5
     assert promise([0.9] * 160, [True] * 80 + [False] * 80, 0.9) is None
+
+
+@pytest.mark.parametrize("precision", [0.8, 0.9, 0.95])
+def test_as_many_right_answers_as_it_takes_and_no_fewer(precision: float) -> None:
+    n = least_answers(precision)
+    assert promise([0.9] * n, [True] * n, precision) is not None
+    assert promise([0.9] * (n - 1), [True] * (n - 1), precision) is None
 
 
 def test_few_examples_promise_nothing() -> None:

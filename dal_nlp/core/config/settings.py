@@ -105,6 +105,12 @@ class Settings(Section):
     budget: int | None = Field(
         None, ge=1, description="all labels that may be bought; null: audit + initial + rounds x query_size"
     )
+    price_per_label: float | None = Field(
+        None, ge=0, description="what one answer costs, for the report; null: unknown"
+    )
+    price_per_hour: float | None = Field(
+        None, ge=0, description="what an hour of people's time costs, for the report; null: unknown"
+    )
     target: Target | None = Field(None, description="stop at METRIC=VALUE, such as accuracy=0.9")
     metrics: list[str] = Field([], description="metrics beside the task's: f1(average=macro), module:Class, a folder")
     stop: str | None = Field(None, description="further rules that end the run, such as `stable or characters=50000`")
