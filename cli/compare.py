@@ -11,7 +11,7 @@ from dal_nlp.core.errors import UserError
 from dal_nlp_cli import completion
 from dal_nlp_cli.command import INTERRUPTED
 from dal_nlp_cli.flags import Flags, flag, takes_flags
-from dal_nlp_cli.terminal import complain, progress, say, table
+from dal_nlp_cli.terminal import complain, figures, progress, say
 
 if TYPE_CHECKING:
     from dal_nlp.compare.comparison import Comparison
@@ -94,7 +94,7 @@ def _print(found: "Comparison") -> None:
     from dal_nlp.compare.report import contents
 
     values = contents(found)
-    table(values["header"], values["arms"])
+    figures(values["header"], values["arms"])
     for sentence in values["sentences"]:
         say(sentence)
     for remark in values["remarks"]:

@@ -107,15 +107,16 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def figures(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table of numbers; columns at its end that do not fit on the screen are left out."""
+    """Print a table of numbers, named in its first column; columns at its end that do not fit are left out."""
     from rich.text import Text
 
     screen, built = _screen(None if sys.stdout.isatty() else _PIPE_WIDTH), _empty_table(True)
     widths = [max(map(len, (*name.split(), *cells))) for name, *cells in zip(header, *rows, strict=True)]
     fitting = [end for end in range(1, len(widths) + 1) if sum(widths[:end]) + 2 * (end - 1) <= screen.width]
     shown = max(fitting, default=1)
-    for name, width in zip(header[:shown], widths, strict=False):
-        built.add_column(Text(name), justify="right", width=width)
+    for place, (name, width) in enumerate(zip(header[:shown], widths, strict=False)):
+        words = place == 0 and not all(row[0].isdigit() for row in rows)
+        built.add_column(Text(name), justify="left" if words else "right", width=width)
     for row in rows:
         built.add_row(*row[:shown])
     screen.print("", built, "", sep="\n")
