@@ -74,7 +74,7 @@ class AnswerStore:
         round = self.round_of(id)
         if round is None:
             return "drawn at random, to measure on"
-        place = "after" if id in self.state.remainder(round) else "in"
+        place = "after" if id in self.state.overflow(round) else "in"
         return f"{place} round {round}, {self.state.queries[round].strategy}"
 
     def queue(self, who: str) -> list[str]:
@@ -88,13 +88,13 @@ class AnswerStore:
     def line(self, who: str) -> list[str]:
         """Return ``queue``, and what one person may go on with after it, while others answer or a model trains.
 
-        That is the first round while the audit sample is answered, and then the remainder of the last round.
+        That is the first round while the audit sample is answered, and then the overflow of the last round.
 
         Raises:
             UserError: See ``queue``.
         """
         state, round = self.state, len(self.state.queries) - 1
-        rest = state.remainder(round) if self._prefetch_limit() else []
+        rest = state.overflow(round) if self._prefetch_limit() else []
         more = [] if state.stopped else state.pending([*state.asked.get(round, []), *rest])
         return self._left_to(who, list(dict.fromkeys([*state.waiting, *more])))
 
@@ -107,7 +107,7 @@ class AnswerStore:
         return [id for id in ids if id in mine and id not in disputed and who not in self.state.opinions.get(id, ())]
 
     def wants(self, id: str) -> bool:
-        """Tell whether an answer has a use: not one to a remainder that no round could learn from any more."""
+        """Tell whether an answer has a use: not one to an overflow that no round could learn from any more."""
         state = self.state
         asked = state.query_of(id) is not None or id in (state.audit or [])
         return asked or not state.pending([id]) or self._prefetch_limit() > 0

@@ -39,15 +39,15 @@ def _draw_annotators(
 
 
 def assign_overflow(config: Settings, ids: Sequence[str]) -> dict[str, list[str]]:
-    """Return which of a remainder's ``ids`` each annotator gets, one by one; {} where nobody is named."""
+    """Return which of an overflow's ``ids`` each annotator gets, one by one; {} where nobody is named."""
     names = config.annotators or []
     return {name: list(ids[place :: len(names)]) for place, name in enumerate(names)}
 
 
 def assigned(config: Settings, state: State, numbers: Iterable[int | None]) -> dict[str, list[str]]:
-    """Return which examples each annotator was assigned in some rounds and all remainders; {} where nobody is named."""
+    """Return which examples each annotator was assigned in some rounds and all overflows; {} where nobody is named."""
     parts = [assign(config, state.asked[number], number) for number in numbers]
-    parts += [assign_overflow(config, state.remainder(round)) for round in state.remainders]
+    parts += [assign_overflow(config, state.overflow(round)) for round in state.overflows]
     return {name: [id for one in parts for id in one[name]] for name in config.annotators or []}
 
 
@@ -59,7 +59,7 @@ def voters(config: Settings, state: State, id: str) -> list[str]:
     if id not in state.ever_asked:
         return []
     number = state.asked_by(id)
-    rest = state.remainder(number) if number is not None else []
+    rest = state.overflow(number) if number is not None else []
     if id in rest:
         return [names[rest.index(id) % len(names)]]
     return list(_draw_annotators(tuple(names), config.overlap, config.seed, tuple(state.asked[number]), number)[id])
@@ -87,7 +87,7 @@ class Disputes:
 
     def ids(self) -> list[str]:
         """Return the examples to adjudicate, those that the run waits for first."""
-        state, rounds = self._state, len(self._state.asked) + len(self._state.remainders)
+        state, rounds = self._state, len(self._state.asked) + len(self._state.overflows)
         for id, events in state.given.items():
             now = len(events), rounds  # nothing else changes the answer
             if id not in self._known or self._known[id][0] != now:

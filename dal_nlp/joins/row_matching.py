@@ -34,7 +34,7 @@ class Match(NamedTuple):
 def asked_texts(state: State) -> dict[str, str]:
     """Return what people were shown of all that was ever asked about, by id."""
     audit = zip(state.audit or [], state.audit_texts, strict=False)  # old ledgers hold no texts of it
-    queries = chain(state.queries, state.remainders.values())
+    queries = chain(state.queries, state.overflows.values())
     return dict(chain(audit, *(zip(query.ids, query.texts, strict=True) for query in queries)))
 
 

@@ -23,10 +23,32 @@ from dal_nlp.ledger.answer_events import (
 from dal_nlp.ledger.measured_events import FinishedEvent, MetricsEvent, RemeasuredEvent
 
 __all__ = [
-    "EVENTS", "FORMAT", "AnswerEvent", "AuditEvent", "ChannelEvent", "ConfigEvent", "Event",
-    "FinishedEvent", "InquiryEvent", "LabelEvent", "MetricsEvent", "NoteEvent", "OpinionEvent", "PoolEvent",
-    "PseudoLabelsEvent", "QueryEvent", "RemainderEvent", "RemeasuredEvent", "RemovedEvent", "SignalEvent", "SkipEvent",
-    "StoppedEvent", "SuspectsEvent", "TraceEvent", "answer_key", "read_event",
+    "EVENTS",
+    "FORMAT",
+    "AnswerEvent",
+    "AuditEvent",
+    "ChannelEvent",
+    "ConfigEvent",
+    "Event",
+    "FinishedEvent",
+    "InquiryEvent",
+    "LabelEvent",
+    "MetricsEvent",
+    "NoteEvent",
+    "OpinionEvent",
+    "OverflowEvent",
+    "PoolEvent",
+    "PseudoLabelsEvent",
+    "QueryEvent",
+    "RemeasuredEvent",
+    "RemovedEvent",
+    "SignalEvent",
+    "SkipEvent",
+    "StoppedEvent",
+    "SuspectsEvent",
+    "TraceEvent",
+    "answer_key",
+    "read_event",
 ]  # fmt: skip
 
 #: The format of the events that are written; ledgers that name none have format 1.
@@ -123,7 +145,7 @@ class QueryEvent(Event):
         guesses: What the model that chose would answer to each id: {"target", "confidence" (a probability), "marks"
             (the parts of the text that the target points at, [start, end) in characters)}. Empty in round 0, whose
             model has an untrained output layer.
-        ahead: The first so many ids were answered before the round, as part of the remainder of an earlier one.
+        ahead: The first so many ids were answered before the round, as part of the overflow of an earlier one.
     """
 
     name = "query"
@@ -156,10 +178,10 @@ class QueryEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RemainderEvent(QueryEvent):
+class OverflowEvent(QueryEvent):
     """What the strategy of a round would have asked next: people may go on with it while the round's model trains."""
 
-    name = "remainder"
+    name = "remainder"  # as the ledgers of the first release have it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +276,7 @@ EVENTS: Mapping[str, type[Event]] = {
         AuditEvent,
         InquiryEvent,
         QueryEvent,
-        RemainderEvent,
+        OverflowEvent,
         LabelEvent,
         SkipEvent,
         OpinionEvent,

@@ -23,8 +23,8 @@ from dal_nlp.ledger.events import (
     Event,
     LabelEvent,
     MetricsEvent,
+    OverflowEvent,
     PseudoLabelsEvent,
-    RemainderEvent,
     RemovedEvent,
 )
 from dal_nlp.ledger.lines import Damage, Reader, write_lines
@@ -76,7 +76,7 @@ def check_order(state: State, event: Event) -> None:
         raise ValueError(f"it holds a {event.name!r} event before any 'config' event: the beginning is gone")
     if isinstance(event, AnswerEvent | RemovedEvent) and event.id not in state.ever_asked:
         raise ValueError(f"it is about {event.id!r}, and the query or audit sample that asked about it is not there")
-    if isinstance(event, RemainderEvent | PseudoLabelsEvent | MetricsEvent) and state.query(event.round) is None:
+    if isinstance(event, OverflowEvent | PseudoLabelsEvent | MetricsEvent) and state.query(event.round) is None:
         raise ValueError(f"it belongs to round {event.round}, whose query is not there")
 
 

@@ -22,10 +22,10 @@ from dal_nlp.ledger.events import (
     MetricsEvent,
     NoteEvent,
     OpinionEvent,
+    OverflowEvent,
     PoolEvent,
     PseudoLabelsEvent,
     QueryEvent,
-    RemainderEvent,
     RemeasuredEvent,
     RemovedEvent,
     SignalEvent,
@@ -44,7 +44,7 @@ class State:
 
     A label or a skip decides on an example, a later one corrects it. An opinion is one of several answers that an
     example is to get: it is kept, and decides nothing. A removal takes back what one annotator (``whose``) or everybody
-    had answered, and what was decided by that; an example of a finished round is back in the pool then. A remainder is
+    had answered, and what was decided by that; an example of a finished round is back in the pool then. An overflow is
     what people may go on with once a round is answered and its model trains: what they say of it belongs to the next
     round.
     """
@@ -59,11 +59,11 @@ class State:
     audit_grown: bool = False  # since the last numbers
     inquiry: InquiryEvent | None = None  # in folders of questions about a file
     queries: list[QueryEvent] = field(default_factory=list)
-    remainders: dict[int, RemainderEvent] = field(default_factory=dict)  # by round
+    overflows: dict[int, OverflowEvent] = field(default_factory=dict)  # by round
     answers: dict[str, Target] = field(default_factory=dict)  # by id, audit and queries together
     skipped: dict[str, str] = field(default_factory=dict)  # id -> reason
     asked: dict[int | None, list[str]] = field(default_factory=dict)  # what each round asked at first; None: the audit
-    ever_asked: set[str] = field(default_factory=set)  # removed ones and those of remainders included
+    ever_asked: set[str] = field(default_factory=set)  # removed ones and those of overflows included
     given: dict[str, list[AnswerEvent | RemovedEvent]] = field(default_factory=dict)  # by id, in order
     opinions: dict[str, dict[str, AnswerEvent]] = field(default_factory=dict)  # by id, the last of each annotator
     decided: list[str] = field(default_factory=list)  # the id of each decision, and of what took one back, in order
@@ -82,8 +82,8 @@ class State:
     _last_asked: dict[str, int | None] = field(default_factory=dict, repr=False)  # the last round that asked
     _open: Counter[int | None] = field(default_factory=Counter, repr=False)  # by round, how many ids want an answer
     _guesses: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)  # of queries, by id
-    _next_guesses: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)  # of remainders, by id
-    _next_scores: dict[str, float] = field(default_factory=dict, repr=False)  # of remainders, by id
+    _next_guesses: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)  # of overflows, by id
+    _next_scores: dict[str, float] = field(default_factory=dict, repr=False)  # of overflows, by id
 
     @property
     def round(self) -> int:
@@ -103,18 +103,18 @@ class State:
         """Return the ids with an answer that train the model of a round, in the order in which they were asked for."""
         return [id for query in self.queries[: round + 1] for id in query.ids if id in self.answers]
 
-    def remainder(self, round: int) -> list[str]:
-        """Return the ids of the remainder of a round, [] where there is none."""
-        return self.remainders[round].ids if round in self.remainders else []
+    def overflow(self, round: int) -> list[str]:
+        """Return the ids of the overflow of a round, [] where there is none."""
+        return self.overflows[round].ids if round in self.overflows else []
 
     @property
-    def ahead(self) -> list[str]:
-        """Ids of remainders that have an answer or a skip and belong to no round yet, best of the last one first."""
-        ids = dict.fromkeys(id for round in reversed(self.remainders) for id in self.remainder(round))
+    def prefetched(self) -> list[str]:
+        """Ids of overflows that have an answer or a skip and belong to no round yet, best of the last one first."""
+        ids = dict.fromkeys(id for round in reversed(self.overflows) for id in self.overflow(round))
         return [id for id in ids if self._is_settled(id) and id not in self._place and not self._is_audited(id)]
 
-    def remainder_scores(self, ids: Sequence[str]) -> list[float]:
-        """Return the strategy's last scores of ids that are in remainders."""
+    def overflow_scores(self, ids: Sequence[str]) -> list[float]:
+        """Return the strategy's last scores of ids that are in overflows."""
         return [self._next_scores[id] for id in ids]
 
     @property
@@ -124,7 +124,7 @@ class State:
 
     @property
     def spent(self) -> int:
-        """Answers paid for: those of the queries and their remainders, and those of the audit sample."""
+        """Answers paid for: those of the queries and their overflows, and those of the audit sample."""
         return len(self.answers)
 
     @property
@@ -144,11 +144,11 @@ class State:
         return max(0, budget - self.spent - self._open.total() - query_size)
 
     def asks(self, id: str) -> bool:
-        """Tell whether an answer counts: not where its label was removed after its round, but to remainders always."""
+        """Tell whether an answer counts: not where its label was removed after its round, but to overflows always."""
         return id in self._place or id in self._next_scores or self._is_audited(id)
 
     def asked_by(self, id: str) -> int | None:
-        """Return the last round that asked about an example, or put it into its remainder; None for the audit sample.
+        """Return the last round that asked about an example, or put it into its overflow; None for the audit sample.
 
         Raises:
             KeyError: None has.
@@ -196,7 +196,7 @@ class State:
                 self._sample(event)
             case InquiryEvent():
                 self.inquiry = event
-            case RemainderEvent():
+            case OverflowEvent():
                 self._prefetch(event)
             case QueryEvent():
                 self._query(event)
@@ -259,8 +259,8 @@ class State:
         self._open[event.round] = len(self.pending(event.ids))
         self._guesses |= _suggestions(event)
 
-    def _prefetch(self, event: RemainderEvent) -> None:
-        self.remainders[event.round] = event
+    def _prefetch(self, event: OverflowEvent) -> None:
+        self.overflows[event.round] = event
         self._ask(event.round, event.ids)
         self._next_scores |= zip(event.ids, event.scores, strict=True)
         self._next_guesses |= _suggestions(event)

@@ -63,7 +63,7 @@ class Views:
             "chosen": round is not None
             and {
                 "round": round,
-                "after": id in desk.state.remainder(round),
+                "after": id in desk.state.overflow(round),
                 "strategy": desk.state.queries[round].strategy,
             },
             "context": [{"name": name, "text": text} for name, text in context_of(example).items()],

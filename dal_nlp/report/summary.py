@@ -160,7 +160,7 @@ def _bought(state: State) -> dict[str, int]:
         "audit sample": sum(id in state.answers for id in state.audit or []),
         "initial labels": sum(count for round, count in answered if round == 0),
         "queries": sum(count for round, count in answered if round > 0),
-        "ahead of the next round": sum(id in state.answers for id in state.ahead),
+        "ahead of the next round": sum(id in state.answers for id in state.prefetched),
     }
     return {kind: count for kind, count in counts.items() if count}
 

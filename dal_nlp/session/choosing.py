@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from dal_nlp.core.rng import generator
-from dal_nlp.ledger.events import PseudoLabelsEvent, QueryEvent, RemainderEvent
+from dal_nlp.ledger.events import OverflowEvent, PseudoLabelsEvent, QueryEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Positions
@@ -21,7 +21,7 @@ class RoundChoice:
 
     Args:
         work: Of the run.
-        ledger: Takes the ``query``, ``remainder`` and ``pseudo`` events.
+        ledger: Takes the ``query``, ``overflow`` and ``pseudo`` events.
         round: Whose choice it is.
     """
 
@@ -41,7 +41,7 @@ class RoundChoice:
 
     def _further(self) -> int:
         """Return how many examples people may go on with; 0 where they have been chosen."""
-        return self._work.further() if self._unfitted and self._round not in self._state.remainders else 0
+        return self._work.further() if self._unfitted and self._round not in self._state.overflows else 0
 
     def make(self) -> None:
         """Choose what to ask, what comes after it, and what is not worth asking, from one pass over the pool."""
@@ -69,8 +69,8 @@ class RoundChoice:
 
     def _query(self, positions: Positions, pool: Pool, k: int, started: float) -> None:
         """Ask for k of the pool; what was answered ahead of the round comes first, as it belongs to it now."""
-        work, round, ahead = self._work, self._round, self._state.ahead
-        ids, scores = list(ahead), self._state.remainder_scores(ahead)
+        work, round, ahead = self._work, self._round, self._state.prefetched
+        ids, scores = list(ahead), self._state.overflow_scores(ahead)
         notes, guesses = dict[str, Any](), list[dict[str, Any]]()
         if ahead and work.knows(round):
             guesses += work.guesses_of(ahead, round)
@@ -115,7 +115,7 @@ class RoundChoice:
         ids = [ids[place] for place in rest]
         guesses = work.guesses(pool, selection.positions[rest], ids) if work.knows(round) else []
         self._ledger.append(
-            RemainderEvent(
+            OverflowEvent(
                 round=round,
                 ids=ids,
                 scores=selection.scores[rest].tolist(),

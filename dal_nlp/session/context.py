@@ -223,7 +223,7 @@ class Context:
         state = self._ledger.state
         size = (self.config.query_size if round else self.config.initial) or 0
         left = (self.config.budget or 0) - state.spent - len(state.pending(state.audit or []))
-        return max(0, min(size - len(state.ahead), left))
+        return max(0, min(size - len(state.prefetched), left))
 
     def further(self) -> int:
         """Return how many examples people may go on with after the round that is asked about."""
@@ -235,7 +235,7 @@ class Context:
         """Return the rows of the pool that were not asked about before a round."""
         state = self._ledger.state
         asked, here = [id for query in state.queries if query.round < round for id in query.ids], state.query(round)
-        asked += here.ids[: here.ahead] if here else state.ahead
+        asked += here.ids[: here.ahead] if here else state.prefetched
         free = np.ones(len(self.corpus), dtype=bool)
         free[self.corpus.positions([*(state.audit or []), *asked])] = False
         return np.flatnonzero(free)

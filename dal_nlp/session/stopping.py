@@ -44,7 +44,7 @@ def reason(config: Settings, state: State, candidates: int, agreement: Agreement
         if left <= 0:
             return Stop(done)
         return Stop(f"{done}, with {counted(left, 'label')} of the budget left: raise the rounds to buy more")
-    if state.ahead:
+    if state.prefetched:
         return None  # these are bought, and a round is to learn from them
     if state.spent >= (config.budget or 0):
         return Stop(f"the budget of {counted(config.budget or 0, 'label')} is spent")

@@ -82,7 +82,7 @@ def test_twenty_people_at_once_while_a_model_trains(tmp_path: Path) -> None:
     assert all(len(events) == 1 for events in given.values())
     assert {id: events[0].target for id, events in given.items()} == {id: answers[id] for id in given}
     state = read_state(served.folder)
-    assert len(state.metrics) == 3 and state.spent == 20 and not state.ahead
+    assert len(state.metrics) == 3 and state.spent == 20 and not state.prefetched
 
 
 def test_sheets_that_were_filled_in_before_are_read_and_no_new_ones_written(waiting: Waiting) -> None:

@@ -14,8 +14,8 @@ from dal_nlp.ledger.events import (
     LabelEvent,
     MetricsEvent,
     OpinionEvent,
+    OverflowEvent,
     QueryEvent,
-    RemainderEvent,
     RemovedEvent,
     SkipEvent,
 )
@@ -38,7 +38,7 @@ def history(rng: np.random.Generator, steps: int) -> list[Event]:
         state.apply(event)
 
     def free(k: int) -> list[str]:
-        held = {id for query in state.queries for id in query.ids} | set(state.audit or []) | set(state.ahead)
+        held = {id for query in state.queries for id in query.ids} | set(state.audit or []) | set(state.prefetched)
         return [str(id) for id in rng.permutation([id for id in pool if id not in held])[:k]]
 
     add(AuditEvent(ids=pool[:4], texts=pool[:4]))
@@ -60,11 +60,11 @@ def history(rng: np.random.Generator, steps: int) -> list[Event]:
             case 5 if state.given:
                 said = str(rng.choice(sorted(state.given)))
                 add(RemovedEvent(id=said, by="x", whose=str(rng.choice(["anna", "ben"])) if rng.integers(2) else None))
-            case 6 if state.round < len(state.queries) and state.round not in state.remainders and rng.integers(2):
-                add(asks(RemainderEvent, state.round, free(3)))
+            case 6 if state.round < len(state.queries) and state.round not in state.overflows and rng.integers(2):
+                add(asks(OverflowEvent, state.round, free(3)))
             case _ if state.round < len(state.queries) and not open_ids:
                 add(MetricsEvent(round=state.round, labels=1, values={"a": 0.5}))
-                ahead = state.ahead
+                ahead = state.prefetched
                 add(asks(QueryEvent, state.round, ahead + free(3), len(ahead)))
     return events
 
@@ -86,7 +86,7 @@ def test_folded_is_worked_out_anew(seed: int) -> None:
     state = State()
     for event in events:
         state.apply(event)
-    audit, remainders = state.audit or [], list(state.remainders.values())
+    audit, remainders = state.audit or [], list(state.overflows.values())
     rounds = [(None, audit), *((e.round, e.ids[e.ahead :]) for e in events if type(e) is QueryEvent)]
     asked = [ids for _, ids in rounds] + [r.ids for r in remainders]
     assert state.ever_asked == {id for ids in asked for id in ids}
@@ -96,7 +96,7 @@ def test_folded_is_worked_out_anew(seed: int) -> None:
         here = id in audit or id in held or any(id in r.ids for r in remainders)
         assert state.asks(id) == here, id
         assert state.asked_by(id) == next(
-            n for n, ids in reversed(rounds) if id in ids or (n is not None and id in state.remainder(n))
+            n for n, ids in reversed(rounds) if id in ids or (n is not None and id in state.overflow(n))
         )
         query = next((q for q in state.queries if id in q.ids), None)
         assert state.query_of(id) == query
@@ -114,9 +114,9 @@ def test_folded_is_worked_out_anew(seed: int) -> None:
     assert state.prefetch_limit(1000, 99, 3) == 1000 - len(state.answers) - len(open_audit) - len(open_ids) - 3
     settled = {*state.answers, *state.skipped}
     spare = dict.fromkeys(id for r in reversed(remainders) for id in r.ids)
-    assert state.ahead == [id for id in spare if id in settled and id not in held and id not in audit]
+    assert state.prefetched == [id for id in spare if id in settled and id not in held and id not in audit]
     scores = {id: score for r in remainders for id, score in zip(r.ids, r.scores, strict=True)}
-    assert state.remainder_scores(list(scores)) == list(scores.values())
+    assert state.overflow_scores(list(scores)) == list(scores.values())
     assert state.training_ids == [id for id in held if id in state.answers]
     assert state.trained_by(0) == [id for id in state.queries[0].ids if id in state.answers]
 

@@ -189,7 +189,7 @@ def test_what_no_round_could_learn_from_is_not_taken(roomy: Path) -> None:
         ids = list(room.desk.state.waiting)
         rest = [row["id"] for row in asking.rows_of("sentiment", 24) if row["id"] not in ids]
         with_remainder(room, rest)
-        room.desk.config.budget = 4 + 2 + 4  # two of the remainder, and a whole round
+        room.desk.config.budget = 4 + 2 + 4  # two of the overflow, and a whole round
         for id in (*ids, *rest[:2]):
             assert room.answer("anna", A, Given(id, "positive"))["wanted"]
         assert room.next("anna", A) is None
@@ -364,8 +364,8 @@ def test_named_annotators_get_their_part_and_the_overlap(waiting: Waiting, tmp_p
                 room.answer(who, who, Given(item["id"], "positive"))
         assert len(set(got["anna"]) & set(got["ben"])) == 2  # half of the four
         assert set(got["anna"]) | set(got["ben"]) == {*ids, *rest}
-        assert not set(got["anna"][-2:]) & set(got["ben"][-2:])  # a remainder is dealt to one each
-        assert sorted(room.desk.state.ahead) == sorted(rest) and len(room.desk.state.answers) == 8
+        assert not set(got["anna"][-2:]) & set(got["ben"][-2:])  # an overflow is dealt to one each
+        assert sorted(room.desk.state.prefetched) == sorted(rest) and len(room.desk.state.answers) == 8
 
 
 def test_a_finished_round_is_followed_by_its_remainder(roomy: Path) -> None:
@@ -380,7 +380,7 @@ def test_a_finished_round_is_followed_by_its_remainder(roomy: Path) -> None:
         told = room.progress("anna", A, False)
         assert (told["done"], told["batch"], told["labels"], told["mine"]) == (4, 4, 7, 7)
         assert room.desk.why(rest[0]) == "after round 0, random" and room.desk.round_of(rest[0]) == 0
-        assert room.desk.state.ahead == rest
+        assert room.desk.state.prefetched == rest
 
 
 def test_who_trains_is_told_once_all_answers_are_there(folder: Path) -> None:

@@ -21,7 +21,7 @@ from tests.session.test_loop import settings
 
 
 class Eager(Oracle):
-    """Answers what is asked, and so many examples of the remainder of that round; ``skipped`` of them are skips."""
+    """Answers what is asked, and so many examples of the overflow of that round; ``skipped`` of them are skips."""
 
     def __init__(self, ahead: int, count: int = 0, skipped: int = 0, until: int | None = None) -> None:
         self.ahead, self.count, self.skipped, self.until = ahead, count, skipped, until
@@ -35,7 +35,7 @@ class Eager(Oracle):
         for query in queries:
             yield self.say(query.id)
         state = self.setting.state
-        rest = state.remainder(len(state.queries) - 1)
+        rest = state.overflow(len(state.queries) - 1)
         for place, id in enumerate(rest[: self.count]):
             yield Skip(id, "unsure") if place < self.skipped else self.say(id)
 
@@ -58,7 +58,7 @@ def test_choosing_a_remainder_changes_no_round(files: Path, model_folder: str, s
         for ahead in (0, 7)
     ]
     assert asked(results[0]) == asked(results[1])
-    without, having = (read_state(result.folder).remainders for result in results)
+    without, having = (read_state(result.folder).overflows for result in results)
     assert not without
     for round, remainder in having.items():
         assert len(set(remainder.ids)) == len(remainder.ids) == 7
@@ -68,10 +68,10 @@ def test_choosing_a_remainder_changes_no_round(files: Path, model_folder: str, s
 def test_a_ranking_goes_on_where_the_round_ended(files: Path, model_folder: str) -> None:
     config = settings(files, model_folder, strategy="margin", budget=60)
     state = read_state(go(config, Eager(5)).folder)
-    query, remainder = state.queries[1], state.remainders[1]
+    query, remainder = state.queries[1], state.overflows[1]
     scores = [*query.scores, *remainder.scores]
     assert scores == sorted(scores, reverse=True)
-    assert len(remainder.guesses) == 5 and not state.remainders[0].guesses
+    assert len(remainder.guesses) == 5 and not state.overflows[0].guesses
 
 
 def test_what_is_answered_ahead_belongs_to_the_next_round(files: Path, model_folder: str) -> None:
@@ -79,11 +79,11 @@ def test_what_is_answered_ahead_belongs_to_the_next_round(files: Path, model_fol
     state = read_state(result.folder)
     for round in (1, 2):
         query = state.queries[round]
-        assert query.ids[:3] == state.remainder(round - 1)[:3] and query.ahead == 3
+        assert query.ids[:3] == state.overflow(round - 1)[:3] and query.ahead == 3
         assert len(query.ids) == len(query.texts) == len(query.scores) == len(query.guesses) == 4
         assert state.asked[round] == query.ids[3:]
     assert result.curve[1]["labels"] == 6 + 3 and result.curve[2]["labels"] == 6 + 3 + 3  # a skip trains nothing
-    assert not state.ahead and state.stopped
+    assert not state.prefetched and state.stopped
 
 
 def test_more_answers_than_a_round_has_make_a_round_of_their_own(files: Path, model_folder: str) -> None:
@@ -96,8 +96,8 @@ def test_the_budget_is_kept_and_the_last_round_has_no_remainder(files: Path, mod
     result = go(settings(files, model_folder, budget=20, rounds=9), Eager(50, count=50))
     state = read_state(result.folder)
     assert state.spent == 20 == result.curve[-1]["labels"]
-    assert len(state.remainder(0)) == 20 - 6 - 4  # a whole round is left to be chosen by what was learnt
-    assert max(state.remainders) < len(state.queries) - 1
+    assert len(state.overflow(0)) == 20 - 6 - 4  # a whole round is left to be chosen by what was learnt
+    assert max(state.overflows) < len(state.queries) - 1
 
 
 def test_the_first_round_is_chosen_before_the_audit_sample_is_answered(files: Path, model_folder: str) -> None:
@@ -125,23 +125,23 @@ def test_a_run_cut_before_its_remainder_chooses_it_then(files: Path, model_folde
     (place,) = [i for i, line in enumerate(lines) if json.loads(line)["event"] == "remainder" and '"round": 1' in line]
     path.write_text("".join(lines[:place]))
     again = read_state(go(cut, Eager(5, count=2)).folder)
-    assert again.remainders == {
-        round: type(one)(**{**vars(one), "choose_seconds": again.remainders[round].choose_seconds})
-        for round, one in whole.remainders.items()
+    assert again.overflows == {
+        round: type(one)(**{**vars(one), "choose_seconds": again.overflows[round].choose_seconds})
+        for round, one in whole.overflows.items()
     }
     assert [query.ids for query in again.queries] == [query.ids for query in whole.queries]
 
 
 def test_what_was_answered_ahead_trains_even_if_nothing_is_left_to_buy(files: Path, model_folder: str) -> None:
     class Late(Eager):
-        """Answers the last remainder in the last round, as a slow browser does."""
+        """Answers the last overflow in the last round, as a slow browser does."""
 
         def label(self, queries: Sequence[Query]) -> Iterator[Label | Skip]:
             for query in queries:
                 yield self.say(query.id)
             state = self.setting.state
             if len(state.queries) == 2:
-                rest = [id for id in state.remainder(0) if id not in state.queries[1].ids]
+                rest = [id for id in state.overflow(0) if id not in state.queries[1].ids]
                 yield from map(self.say, rest)
 
     result = go(settings(files, model_folder, budget=14, rounds=9), Late(4))
@@ -156,13 +156,13 @@ def test_an_answer_ahead_that_is_taken_back_is_no_part_of_the_next_round(files: 
     state.apply(event)
     assert state.queries[1].ahead == 2 and len(state.queries[1].ids) == 3
     assert event.id not in state.training_ids
-    ahead = state.remainder(2)[0]
+    ahead = state.overflow(2)[0]
     state.apply(read_event({"event": "label", "id": ahead, "target": "positive"}))
-    assert state.ahead == [ahead]
+    assert state.prefetched == [ahead]
     bought = contents(state)["bought"]
     assert bought["ahead of the next round"] == 1 and sum(bought.values()) == state.spent
     state.apply(replace(event, id=ahead))
-    assert state.ahead == []
+    assert state.prefetched == []
 
 
 def test_a_correction_during_a_fit_is_no_part_of_it(files: Path, model_folder: str) -> None:
