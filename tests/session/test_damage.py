@@ -255,6 +255,7 @@ def test_a_user_hears_of_every_event_and_reads_the_log(
             "out": str(tmp_path / "run"),
             "initial": 6,
             "rounds": 0,
+            "max_length": 64,
             "training": {"mode": "full", "min_steps": 3, "epochs": 1},
         }
     )
