@@ -38,8 +38,8 @@ def _weight_line(source: str, weights: list[tuple[int, dict[str, float]]], mean:
     values = [(labels, by_source[source]) for labels, by_source in weights if source in by_source]
     (first, begun), (last, ended) = values[0], values[-1]
     whose = "Their" if source in ("descriptions", "names") else f"{source}'s"
-    said = f"{whose} weight is {begun:.2f} at {first} and {ended:.2f} at {counted(last, 'label')}"
-    said += f", after {mean:g} before any." if first == weights[0][0] else "."
+    said = f"{whose} weight in the model is {begun:.2f} at {first} and {ended:.2f} at {counted(last, 'label')}"
+    said += f"; it began as {mean:g}." if first == weights[0][0] else "."
     late = [labels for labels, value in values if abs(value) >= SPENT]
     spent = next((labels for labels, _ in values if not late or labels > late[-1]), None)
     what = "they count" if whose == "Their" else "it counts"

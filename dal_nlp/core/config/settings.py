@@ -75,7 +75,7 @@ class Settings(Section):
     keep_witness: bool = Field(False, description="whether signals are asked at prediction too; else model/ needs none")
     oracle: str = Field(
         "labeled-file",
-        description="who answers: labeled-file, file, label-studio, noisy:0.1, llm:MODEL or module:Class",
+        description="who answers: labeled-file (data), file (people), label-studio, noisy:0.1, llm:MODEL, module:Class",
     )
     audit_by_llm: bool = Field(
         False, description="whether --oracle llm: answers the audit sample too, as no person does"
