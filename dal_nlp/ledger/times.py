@@ -8,7 +8,7 @@ from itertools import pairwise
 from statistics import median
 
 from dal_nlp.core.text import counted, duration
-from dal_nlp.ledger.answer_events import AnswerEvent
+from dal_nlp.ledger.answer_events import MACHINE, AnswerEvent
 from dal_nlp.ledger.events import MetricsEvent, QueryEvent
 from dal_nlp.ledger.state import State
 
@@ -87,7 +87,7 @@ def people_time(state: State) -> PeopleTime | None:
     """Return what people spent on the answers of a run; None where no answer has a clock."""
     times: dict[str, list[float]] = {}
     for events in state.given.values():
-        for event in _signed(events):
+        for event in _with_clock(events):
             times.setdefault(event.by, []).append(datetime.fromisoformat(event.at).timestamp())
     spent = [found for found in map(seconds_of, times.values()) if found[1]]
     if not spent:
@@ -96,15 +96,23 @@ def people_time(state: State) -> PeopleTime | None:
 
 
 def money(state: State) -> float | None:
-    """Return what the answers of a run cost, by the label and by people's hours; None without a price."""
+    """Return what the answers of a run cost, by the label and by people's hours; None without a price.
+
+    What a language model answered is paid by its tokens, and is not in it.
+    """
     config = state.config or {}
     by_label, by_hour = config.get("price_per_label"), config.get("price_per_hour")
     time = people_time(state)
-    parts = [] if by_label is None else [by_label * state.spent]
+    parts = [] if by_label is None else [by_label * (state.spent - _by_machines(state))]
     if by_hour is not None and time is not None:
         parts.append(by_hour * time.seconds / 3600)
     return sum(parts) if parts else None
 
 
-def _signed(events: Iterable[object]) -> Iterable[AnswerEvent]:
-    return (event for event in events if isinstance(event, AnswerEvent) and event.signed and event.at)
+def _by_machines(state: State) -> int:
+    decisions = [state.decision(id) for id in state.answers]
+    return sum(event is not None and event.via == MACHINE for event in decisions)
+
+
+def _with_clock(events: Iterable[object]) -> Iterable[AnswerEvent]:
+    return (event for event in events if isinstance(event, AnswerEvent) and event.of_person and event.at)
