@@ -12,7 +12,7 @@ from dal_nlp.core.files import replace_file
 from dal_nlp.core.text import counted, without_folders
 from dal_nlp.ledger.answer_events import MACHINE, MAJORITY, AnswerEvent
 from dal_nlp.ledger.state import State
-from dal_nlp.report.summary import metric_names, spoken
+from dal_nlp.report.summary import cell, spoken
 
 CARD = "README.md"
 #: What stands in a card for the folder's place, which only its reader knows.
@@ -188,10 +188,10 @@ def _score(state: State) -> str:
     if event is None:
         return "It was not measured."
     rows = ["| measure | value | 95 % interval |", "|---|---|---|"]
-    for name in metric_names(state):
+    for name in event.values:
         pair = event.intervals.get(name)
         rows.append(
-            f"| {spoken(name)} | {event.values[name]:.3f} | {f'{pair[0]:.3f} to {pair[1]:.3f}' if pair else ''} |"
+            f"| {spoken(name)} | {cell(event.values[name])} | {f'{pair[0]:.3f} to {pair[1]:.3f}' if pair else ''} |"
         )
     return "\n".join([*rows, "", f"On {counted(event.size, 'example')} ({event.on}), on which no model trains."])
 
