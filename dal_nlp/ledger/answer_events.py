@@ -13,6 +13,8 @@ from dal_nlp.core.targets import Target
 MAJORITY = "majority"
 #: The channel of answers that a machine gave.
 MACHINE = "machine"
+#: The channel of answers that a person gave to many texts at once, in a list on the page.
+LISTED = "page list"
 #: The channel of answers that a callable of the caller's own gave, whoever is behind it.
 FUNCTION = "python"
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from statistics import median
 
 from dal_nlp.core.text import counted, duration
-from dal_nlp.ledger.answer_events import MACHINE, AnswerEvent
+from dal_nlp.ledger.answer_events import LISTED, MACHINE, AnswerEvent
 from dal_nlp.ledger.events import MetricsEvent, QueryEvent
 from dal_nlp.ledger.state import State
 
@@ -86,10 +86,17 @@ def total_seconds(state: State) -> dict[str, float]:
 def people_time(state: State) -> PeopleTime | None:
     """Return what people spent on the answers of a run; None where no answer has a clock."""
     times: dict[str, list[float]] = {}
+    listed: dict[str, list[float]] = {}
     for events in state.given.values():
         for event in _with_clock(events):
-            times.setdefault(event.by, []).append(datetime.fromisoformat(event.at).timestamp())
-    spent = [found for found in map(seconds_of, times.values()) if found[1]]
+            moment = datetime.fromisoformat(event.at).timestamp()
+            times.setdefault(event.by, []).append(moment)
+            if event.via == LISTED:
+                listed.setdefault(event.by, []).append(moment)
+    # Of a list all answers have one moment and one time, but each is an answer.
+    at_once = {who: len(moments) - len(set(moments)) for who, moments in listed.items()}
+    found = {who: seconds_of(moments) for who, moments in times.items()}
+    spent = [(seconds, count + at_once.get(who, 0)) for who, (seconds, count) in found.items() if count]
     if not spent:
         return None
     return PeopleTime(sum(seconds for seconds, _ in spent), sum(count for _, count in spent), len(spent))
