@@ -61,7 +61,10 @@ def _named(next_key: Callable[[], str], labels: list[str]) -> str:
     """Return the label of whose name a part is typed after the slash, "" where it is not the part of one alone."""
     print("/", end="", flush=True)
     name = ""
-    while (typed := _next(next_key)) not in [*_ENTER, _END]:
+    while (typed := _next(next_key)) not in [*_ENTER]:
+        if typed == _END:  # the input has ended, or was ended: nobody has chosen the label
+            print()
+            return ""
         if typed in [*_BACKSPACE]:
             print("\b \b" if name else "", end="", flush=True)
             name = name[:-1]

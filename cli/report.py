@@ -61,9 +61,14 @@ def report(
     DIR is a run, or for figures and tables a comparison. LaTeX tables want the package booktabs.
     """
     from dal_nlp.compare.stored import is_comparison
-    from dal_nlp.core.errors import UserError
+    from dal_nlp.core.errors import UserError, writing
 
     wanted = figure is not None or table is not None
+    if figure is not None:
+        with writing(figure):
+            figure.parent.mkdir(parents=True, exist_ok=True)
+    elif (width, font, metric) != (None, None, None):
+        raise UserError("--width, --font and --metric are of a figure: name its file with --figure.")
     if is_comparison(folder):
         if not wanted or metric is not None:
             raise UserError(f"{folder} is a comparison: give --figure FILE or --table FORM, and no --metric.")

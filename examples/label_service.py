@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, HTTPException, Response
 from pydantic import BaseModel
 
 import dal_nlp
@@ -50,8 +50,12 @@ def service(config: dal_nlp.RunConfig) -> FastAPI:
 
     @app.post("/answer")
     async def answer(given: Answer) -> None:
-        if waiting.pop(given.id, None):
-            session.answer(given.id, given.label)
+        if given.id in waiting:
+            try:
+                session.answer(given.id, given.label)
+            except dal_nlp.UserError as error:  # the query waits for another answer
+                raise HTTPException(422, str(error)) from None
+            del waiting[given.id]
 
     @app.get("/result")
     async def result() -> str:

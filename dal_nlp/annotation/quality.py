@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.core.targets import Target, readable
-from dal_nlp.ledger.answer_events import MACHINE
 from dal_nlp.ledger.events import AnswerEvent, LabelEvent, OpinionEvent, RemovedEvent, SkipEvent
 from dal_nlp.ledger.state import State
 from dal_nlp.tasks.metrics import cohen_kappa
@@ -33,12 +32,12 @@ class Agreement:
 def by_pair(desk: AnswerStore) -> list[Agreement]:
     """Return the agreement of every two people who have answered the same examples.
 
-    Refusals are left out, and what machines answered.
+    Refusals are left out; machines have no opinion, see ``votes``.
     """
     answers: dict[str, dict[str, Target]] = {}
     for id, votes in desk.state.opinions.items():
         for by, event in votes.items():
-            if event.answered and event.via != MACHINE:
+            if event.answered:
                 answers.setdefault(by, {})[id] = event.target
     found = []
     for one, other in combinations(sorted(answers), 2):
@@ -58,7 +57,7 @@ def by_label(desk: AnswerStore) -> list[Agreement]:
     first: list[Target] = []
     second: list[Target] = []
     for votes in desk.state.opinions.values():
-        targets = [event.target for event in votes.values() if event.answered and event.via != MACHINE]
+        targets = [event.target for event in votes.values() if event.answered]
         for one, other in combinations(targets, 2):
             first.append(one)
             second.append(other)

@@ -14,7 +14,7 @@ from dal_nlp.annotation.oracle import Answer, Label, Opinion, Oracle, Origin, Qu
 from dal_nlp.annotation.parsing import now, read_answer
 from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.core.rng import generator
-from dal_nlp.ledger.answer_events import MACHINE
+from dal_nlp.ledger.answer_events import FUNCTION, MACHINE
 from dal_nlp.readers.spreadsheets import read_table
 
 #: Column of the true labels in the file of a confusion matrix.
@@ -102,9 +102,6 @@ def _read_matrix(path: Path, labels: Sequence[str]) -> NDArray[np.float64]:
     return np.asarray(matrix / matrix.sum(1, keepdims=True), dtype=np.float64)
 
 
-#: The channel of its answers.
-VIA = "python"
-
 #: A callable that answers a query as a person would type it ("skip" and "unsure" too), with a target, a ``Label`` or a
 #: ``Skip``; None leaves it unanswered for now.
 Answerer = Callable[[Query], Any]
@@ -133,7 +130,7 @@ class Calling(Oracle):
                 yield self._answer(query, said)
 
     def _answer(self, query: Query, said: Any) -> Answer:
-        origin = Origin(self._name, now(), VIA)
+        origin = Origin(self._name, now(), FUNCTION)
         if isinstance(said, Opinion):
             return said if said.answer.origin else Opinion(replace(said.answer, origin=origin))
         if isinstance(said, Label | Skip):

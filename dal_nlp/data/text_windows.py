@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 WINDOW = 256
 #: The column with the windows' lengths, and that with the tokens of a text before it is cut.
 WINDOWS, WHOLE = "windows", "whole"
+#: From here on, what a tokenizer says its model reads says nothing.
+LIMITLESS = 10**6
 #: Columns of an encoded text that the model is not given.
 SIZES = frozenset({"length", "rows", WHOLE})
 
@@ -159,6 +161,8 @@ def cut_remarks(data: Mapping[str, "Dataset"], tokenizer: Any, texts: str = "tex
 
 def _mend(most: int, longest: int, limit: int) -> str:
     """Say what would cut fewer texts."""
+    if limit >= LIMITLESS:
+        return f"--max-length {longest} reads them whole, if the model reads as many"
     if longest <= limit:
         return f"--max-length {longest} reads them whole"
     return f"--max-length {limit} is the most that the model reads" if most < limit else "the model reads no more"

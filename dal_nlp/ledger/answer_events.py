@@ -13,6 +13,10 @@ from dal_nlp.core.targets import Target
 MAJORITY = "majority"
 #: The channel of answers that a machine gave.
 MACHINE = "machine"
+#: The channel of answers that a person gave to many texts at once, in a list on the page.
+LISTED = "page list"
+#: The channel of answers that a callable of the caller's own gave, whoever is behind it.
+FUNCTION = "python"
 
 
 def answer_key(target: Target, reason: str | None) -> str:
@@ -115,8 +119,13 @@ class AnswerEvent(Event):
 
     @property
     def signed(self) -> bool:
-        """Whether it is one person's own, and not what several people's answers come to."""
-        return self.by not in ("", MAJORITY)
+        """Whether it is one answerer's own: not what several people's answers come to, and not a machine's."""
+        return self.by not in ("", MAJORITY) and self.via != MACHINE
+
+    @property
+    def of_person(self) -> bool:
+        """Whether it is known to be a person's own."""
+        return self.signed and self.via != FUNCTION
 
     @property
     def key(self) -> str:

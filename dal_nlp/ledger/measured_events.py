@@ -72,6 +72,10 @@ class _Measured(Event):
     processes: int = 0
     threads: int = 0
 
+    def value(self, name: str) -> float:
+        """Return a metric; NaN where it is not defined, or where this start of the run did not ask for it."""
+        return self.values.get(name, math.nan)
+
     def defined(self) -> dict[str, float]:
         """Return those of ``values`` that are defined."""
         return {name: value for name, value in self.values.items() if not math.isnan(value)}

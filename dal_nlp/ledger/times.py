@@ -8,7 +8,7 @@ from itertools import pairwise
 from statistics import median
 
 from dal_nlp.core.text import counted, duration
-from dal_nlp.ledger.answer_events import AnswerEvent
+from dal_nlp.ledger.answer_events import LISTED, MACHINE, AnswerEvent
 from dal_nlp.ledger.events import MetricsEvent, QueryEvent
 from dal_nlp.ledger.state import State
 
@@ -86,25 +86,40 @@ def total_seconds(state: State) -> dict[str, float]:
 def people_time(state: State) -> PeopleTime | None:
     """Return what people spent on the answers of a run; None where no answer has a clock."""
     times: dict[str, list[float]] = {}
+    listed: dict[str, list[float]] = {}
     for events in state.given.values():
-        for event in _signed(events):
-            times.setdefault(event.by, []).append(datetime.fromisoformat(event.at).timestamp())
-    spent = [found for found in map(seconds_of, times.values()) if found[1]]
+        for event in _with_clock(events):
+            moment = datetime.fromisoformat(event.at).timestamp()
+            times.setdefault(event.by, []).append(moment)
+            if event.via == LISTED:
+                listed.setdefault(event.by, []).append(moment)
+    # Of a list all answers have one moment and one time, but each is an answer.
+    at_once = {who: len(moments) - len(set(moments)) for who, moments in listed.items()}
+    found = {who: seconds_of(moments) for who, moments in times.items()}
+    spent = [(seconds, count + at_once.get(who, 0)) for who, (seconds, count) in found.items() if count]
     if not spent:
         return None
     return PeopleTime(sum(seconds for seconds, _ in spent), sum(count for _, count in spent), len(spent))
 
 
 def money(state: State) -> float | None:
-    """Return what the answers of a run cost, by the label and by people's hours; None without a price."""
+    """Return what the answers of a run cost, by the label and by people's hours; None without a price.
+
+    What a language model answered is paid by its tokens, and is not in it.
+    """
     config = state.config or {}
     by_label, by_hour = config.get("price_per_label"), config.get("price_per_hour")
     time = people_time(state)
-    parts = [] if by_label is None else [by_label * state.spent]
+    parts = [] if by_label is None else [by_label * (state.spent - _by_machines(state))]
     if by_hour is not None and time is not None:
         parts.append(by_hour * time.seconds / 3600)
     return sum(parts) if parts else None
 
 
-def _signed(events: Iterable[object]) -> Iterable[AnswerEvent]:
-    return (event for event in events if isinstance(event, AnswerEvent) and event.signed and event.at)
+def _by_machines(state: State) -> int:
+    decisions = [state.decision(id) for id in state.answers]
+    return sum(event is not None and event.via == MACHINE for event in decisions)
+
+
+def _with_clock(events: Iterable[object]) -> Iterable[AnswerEvent]:
+    return (event for event in events if isinstance(event, AnswerEvent) and event.of_person and event.at)

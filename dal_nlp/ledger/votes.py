@@ -10,7 +10,7 @@ Votes = Mapping[str, AnswerEvent]
 
 
 def after(votes: dict[str, AnswerEvent], event: AnswerEvent | RemovedEvent) -> dict[str, AnswerEvent]:
-    """Return the votes after an event, which may change ``votes``; a majority and final words are none."""
+    """Return the votes after an event, which may change ``votes``; majorities, final words and machines have none."""
     if isinstance(event, RemovedEvent):
         return {by: vote for by, vote in votes.items() if event.whose not in (None, by)}
     if event.signed and not event.final:

@@ -13,6 +13,7 @@ from dal_nlp.annotation.answer_store import UNDO, AnswerStore
 from dal_nlp.annotation.answers import Label, Origin, Skip
 from dal_nlp.annotation.parsing import REASONS
 from dal_nlp.core.errors import UserError
+from dal_nlp.ledger.answer_events import LISTED
 from dal_nlp.ledger.events import AnswerEvent, Event, LabelEvent, RemovedEvent, SkipEvent
 from dal_nlp.ledger.ledger import Ledger, read_events
 from dal_nlp.page.given import Given as Given
@@ -21,7 +22,7 @@ from dal_nlp.page.pace import Pace
 from dal_nlp.page.views import AT_ONCE, Json, Views
 
 #: The channels of an answer to one text, and of each that is given to a list of texts.
-VIA, VIA_LIST = "page", "page list"
+VIA = "page"
 #: Seconds without a sign of life after which what somebody looks at is given to others too.
 PATIENCE = 180
 #: Requests whose repetition is known: a browser that got no reply sends its answer again.
@@ -200,7 +201,7 @@ class AnnotationQueue:
             for id, key in new:
                 assert there is not None
                 if self.desk.wants(id) and who not in self.views.votes(id):
-                    origin = self.desk.origin(who, VIA_LIST, there.shown[id], request=key)
+                    origin = self.desk.origin(who, LISTED, there.shown[id], request=key)
                     self.desk.write(self._read_answer(Given(id, there.label), origin))
                     written += 1
             return {"written": written, "left_out": len(new) - written}

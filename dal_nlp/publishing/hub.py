@@ -14,7 +14,7 @@ from dal_nlp.annotation.exporting import export
 from dal_nlp.core.errors import RunFolderError, UserError
 from dal_nlp.core.text import counted
 from dal_nlp.joins.tool_rows import AT, BY, NOTE
-from dal_nlp.ledger.answer_events import MAJORITY
+from dal_nlp.ledger.answer_events import MACHINE, MAJORITY
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.report.model_card import CARD, PLACE, answered_by, model_card
 
@@ -128,7 +128,8 @@ def _dataset(desk: AnswerStore, scratch: Path, salt: str, say: Callable[[str], N
     if notes:
         say(f"Left out, as they may name people: the notes of {counted(notes, 'answer')}.")
     ids = [id for id in desk.state.given if id in desk.state.answers]
-    who = [hashed(name, salt) for name in data[BY]]
+    machines = {id for id in ids if (event := desk.state.decision(id)) is not None and event.via == MACHINE}
+    who = [name if id in machines else hashed(name, salt) for id, name in zip(ids, data[BY], strict=True)]
     found = data.remove_columns([NOTE, BY]).add_column(BY, who).add_column(WHY, [desk.why(id) for id in ids])
     say(f"Columns of the data: {', '.join(found.column_names)}.")
     return found
@@ -149,7 +150,7 @@ def _data_card(name: str, data: "Dataset", answered: list[str], license: str) ->
     lines = [
         *("---", front, "---", "", f"# Labels of {name}", ""),
         "Chosen by active learning, so it is no random sample of its pool, but for what was drawn to measure on.",
-        *("", f"- `{BY}`: a hash in the place of each annotator's name", f"- `{AT}`: when"),
+        *("", f"- `{BY}`: a hash in the place of each annotator's name; machines by their names", f"- `{AT}`: when"),
         *(f"- `{WHY}`: in which round, and by which strategy", "", "Who answered:", ""),
         *(f"- {line}" for line in answered),
     ]

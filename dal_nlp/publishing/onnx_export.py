@@ -11,6 +11,7 @@ import numpy as np
 from dal_nlp.core.errors import RunFolderError, Unsupported, UserError
 from dal_nlp.core.files import whole_folder
 from dal_nlp.ledger.state import State
+from dal_nlp.pretrained.text_length import reads_at_most
 from dal_nlp.report.summary import texts_asked
 
 #: By how much the logits of file and model may differ.
@@ -66,7 +67,7 @@ def export_onnx(folder: Path, state: State, target: Path) -> str:
         raise Unsupported(f"--onnx takes classifiers of texts, and {place} is a {config['architectures'][0]}.")
     model: Any = AutoModelForSequenceClassification.from_pretrained(place).eval()
     tokenizer: Any = AutoTokenizer.from_pretrained(place)
-    longest = _longest(model, tokenizer, state)
+    longest = _longest(model, tokenizer, state, place)
     texts = [text for _, text in texts_asked(state)[:COMPARED]] or PLAIN
     with whole_folder(target) as draft:
         names = _write(model, tokenizer, texts, longest, draft / "model.onnx")
@@ -81,14 +82,14 @@ def export_onnx(folder: Path, state: State, target: Path) -> str:
     return f"Its logits are those of the model within {apart:.1g}; texts are cut after {longest:,} tokens."
 
 
-def _longest(model: Any, tokenizer: Any, state: State) -> int:
+def _longest(model: Any, tokenizer: Any, state: State, place: Path) -> int:
     """Return the tokens of the longest input; a head reads longer texts in windows, which the file does not."""
     window = getattr(model.config, "window", None)
     cut = (state.config or {}).get("max_length")
     if window is not None:
         model.config.window = None
         return int(window["size"])
-    return cut if isinstance(cut, int) else int(tokenizer.model_max_length)
+    return cut if isinstance(cut, int) else reads_at_most(str(place), tokenizer)
 
 
 def _encoded(tokenizer: Any, texts: Sequence[str], longest: int) -> Any:

@@ -63,9 +63,9 @@ def write_metrics(folder: Path, state: State) -> None:
     in seconds. The times for scoring the pool and for choosing are those of the round's own query; empty
     where there was none.
     """
-    names = metric_names(state)
+    names = metric_names(state.metrics)
     rows = [
-        [event.round, event.labels, *(event.values[name] for name in names), *seconds(state, event)]
+        [event.round, event.labels, *(event.value(name) for name in names), *seconds(state, event)]
         for event in state.metrics
     ]
     replace_file(folder / "metrics.csv", _csv(["round", "labels", *names, *SECONDS], rows, csv.QUOTE_MINIMAL))
@@ -142,14 +142,15 @@ def curve_lines(events: Sequence[MetricsEvent], metric: str | None = None) -> "t
     """Return the numbers of labels of finished rounds, and the lines of one metric, or of those that reports draw."""
     from dal_nlp.report import plots as curve
 
-    names = list(events[0].values)
+    names = metric_names(events)
     if metric is not None and metric not in names:
         raise unknown("metric", metric, names)
-    shown = [metric] if metric else list(dict.fromkeys([*names[:2], *events[0].added]))
+    added = [name for event in events for name in event.added]
+    shown = [metric] if metric else list(dict.fromkeys([*names[:2], *added]))
     return [event.labels for event in events], [
         curve.Line(
             spoken(name),
-            [event.values[name] for event in events],
+            [event.value(name) for event in events],
             [_pair(event.intervals[name]) if name in event.intervals else None for event in events],
         )
         for name in shown

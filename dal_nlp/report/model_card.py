@@ -10,9 +10,9 @@ from typing import Any
 
 from dal_nlp.core.files import replace_file
 from dal_nlp.core.text import counted, without_folders
-from dal_nlp.ledger.answer_events import MAJORITY
+from dal_nlp.ledger.answer_events import MACHINE, MAJORITY, AnswerEvent
 from dal_nlp.ledger.state import State
-from dal_nlp.report.summary import metric_names, spoken
+from dal_nlp.report.summary import cell, spoken
 
 CARD = "README.md"
 #: What stands in a card for the folder's place, which only its reader knows.
@@ -69,20 +69,25 @@ def model_card(folder: Path, state: State, license: str = "unknown") -> str:
 def answered_by(state: State) -> list[str]:
     """Return how many examples each kind of answerer has decided on, in words; people are counted, not named."""
     decisions = [event for id in state.given if (event := state.decision(id)) is not None]
-    people = {event.by for event in decisions if event.signed}
-    names = {
-        "": "the label column of the data or a function, in place of people",
-        MAJORITY: "what several people's answers came to",
-    }
-    counts = Counter(
-        names.get(event.by, counted(len(people), "person").replace("persons", "people")) for event in decisions
-    )
+    people = {event.by for event in decisions if event.of_person}
+    counts = Counter(_answerer(event, len(people)) for event in decisions)
     lines = [f"{counted(count, 'example')}: {name}" for name, count in counts.most_common()]
     pseudo = sum(len(event.ids) for event in state.pseudo.values())
     if pseudo:
         lines.append(f"{counted(pseudo, 'pseudo-label')} of the model itself, over all rounds")
     machines = dict.fromkeys(name for name, place in state.signals if place == "pool")
     return lines + [f"machine-made answers beside the labels: {name}" for name in machines]
+
+
+def _answerer(event: AnswerEvent, people: int) -> str:
+    """Return who decided, in words."""
+    if event.via == MACHINE:
+        return f"a machine ({event.by}), not people"
+    if event.of_person:
+        return counted(people, "person").replace("persons", "people")
+    if event.by == MAJORITY:
+        return "what several people's answers came to"
+    return "the label column of the data or a function, in place of people"
 
 
 def _kind(folder: Path) -> tuple[str, bool]:
@@ -183,10 +188,10 @@ def _score(state: State) -> str:
     if event is None:
         return "It was not measured."
     rows = ["| measure | value | 95 % interval |", "|---|---|---|"]
-    for name in metric_names(state):
+    for name in event.values:
         pair = event.intervals.get(name)
         rows.append(
-            f"| {spoken(name)} | {event.values[name]:.3f} | {f'{pair[0]:.3f} to {pair[1]:.3f}' if pair else ''} |"
+            f"| {spoken(name)} | {cell(event.values[name])} | {f'{pair[0]:.3f} to {pair[1]:.3f}' if pair else ''} |"
         )
     return "\n".join([*rows, "", f"On {counted(event.size, 'example')} ({event.on}), on which no model trains."])
 

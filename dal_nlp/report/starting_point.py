@@ -16,7 +16,7 @@ def starting_line(state: State) -> str:
     start: dict[str, Any] | None = events[0].start if events else None
     if start is None:
         return ""
-    name = metric_names(state)[0]
+    name = metric_names(events)[0]
     low, high = start["intervals"].get(name, (None, None))
     between = f" [{low:.2f}, {high:.2f}]" if low is not None else ""
     fits = [(event.labels, event.learner) for event in events if event.learner]

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from dal_nlp.core.targets import readable
@@ -26,13 +27,13 @@ def rounds_table(state: State) -> tuple[list[str], list[list[str]]]:
     metrics, the metrics on the validation set (where there are any), and the times for training, pool
     scoring, choosing, evaluating, encoding and loading.
     """
-    names, events = metric_names(state), state.metrics
+    names, events = metric_names(state.metrics), state.metrics
     columns = {
         "round": [str(event.round) for event in events],
         "labels": [str(event.labels) for event in events],
     }
     for name in names:
-        columns[name] = [cell(event.values[name]) for event in events]
+        columns[name] = [cell(event.value(name)) for event in events]
         if name == names[0] and any(name in event.intervals for event in events):
             columns["95 %"] = [_interval(event, name) for event in events]
             columns |= powered_columns(state, name)
@@ -51,7 +52,7 @@ def headline(state: State) -> str:
     """Return the last round's score, as in "accuracy 0.831 [0.79, 0.86] at 220 labels", or ""."""
     if not state.metrics:
         return ""
-    last, name = state.metrics[-1], metric_names(state)[0]
+    last, name = state.metrics[-1], metric_names(state.metrics)[0]
     parts = [
         spoken(name),
         cell(last.values[name]),
@@ -148,9 +149,9 @@ def trained_otherwise(state: State) -> list[str]:
     ]
 
 
-def metric_names(state: State) -> list[str]:
-    """Return the task's metrics, the headline first; none before the first round is finished."""
-    return list(state.metrics[0].values) if state.metrics else []
+def metric_names(events: Sequence[MetricsEvent]) -> list[str]:
+    """Return the metrics of any of some rounds, the headline first; a later start of a run may ask for others."""
+    return list(dict.fromkeys(name for event in events for name in event.values))
 
 
 def _bought(state: State) -> dict[str, int]:
@@ -304,7 +305,7 @@ def _alternative(state: State) -> str:
     """Describe the learning curve in words."""
     if not state.metrics:
         return ""
-    name = metric_names(state)[0]
+    name = metric_names(state.metrics)[0]
     points = [f"{event.values[name]:.2f} at {event.labels} labels" for event in state.metrics]
     if len(points) > 6:
         points = [*points[:2], "...", *points[-3:]]

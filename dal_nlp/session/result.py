@@ -8,7 +8,7 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.core.targets import Target
 from dal_nlp.core.text import counted
 from dal_nlp.ledger.events import MetricsEvent
-from dal_nlp.report.summary import spoken
+from dal_nlp.report.summary import cell, metric_names, spoken
 
 if TYPE_CHECKING:
     import pandas
@@ -67,9 +67,9 @@ class Result:
         from dal_nlp.report.html import as_table
 
         events = [MetricsEvent.from_json(point) for point in self.curve]
-        names = list(events[0].values) if events else []
+        names = metric_names(events)
         rows = [
-            [event.round, event.labels, *(f"{event.values[name]:.3f}{_ends(event, name)}" for name in names)]
+            [event.round, event.labels, *(cell(event.value(name)) + _ends(event, name) for name in names)]
             for event in events
         ]
         below = [*self._facts(), f"Report: {self.folder / 'report.html'}", *self.remarks]

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 
-from dal_nlp.annotation.oracle import Answer, Label, Oracle, Origin, Query, Skip
-from dal_nlp.core.errors import DalNlpError
+from dal_nlp.annotation.oracle import Answer, Label, Oracle, Origin, Query, Setting, Skip
+from dal_nlp.core.errors import DalNlpError, UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.targets import Target
 from dal_nlp.ledger.events import Event
@@ -64,11 +64,15 @@ class AsyncSession:
                 await asyncio.shield(running)
 
     def answer(self, id: str, target: Target, origin: Origin | None = None) -> None:
-        """Answer the query of an example; the task's own form of answers, see ``Label``."""
+        """Answer the query of an example; the task's own form of answers, see ``Label``.
+
+        Raises:
+            UserError: It was not asked about, or cannot have that answer; the run goes on, and the query is still open.
+        """
         self._give(Label(id, target, origin))
 
     def skip(self, id: str, reason: str, origin: Origin | None = None) -> None:
-        """Leave an example without an answer; it is not asked about again."""
+        """Leave an example without an answer; it is not asked about again. Raises as ``answer`` does."""
         self._give(Skip(id, reason, origin))
 
     def _give(self, answer: Answer) -> None:
@@ -91,7 +95,12 @@ class _Bridge(Oracle):
     def __init__(self, hand: Callable[[Query], object]) -> None:
         self._hand = hand
         self._answers: SimpleQueue[Answer | None] = SimpleQueue()
+        self._setting: Setting | None = None
         self._closed = False
+
+    def open(self, setting: Setting) -> None:
+        """Keep what tells whether an answer can be used."""
+        self._setting = setting
 
     def label(self, queries: Sequence[Query]) -> Iterator[Answer]:
         """Yield answers as they come, until there is one to each query or nobody listens."""
@@ -103,7 +112,15 @@ class _Bridge(Oracle):
             yield answer
 
     def give(self, answer: Answer) -> None:
-        """Take an answer, from any thread."""
+        """Take an answer, from any thread; raises ``UserError`` for one that would end the run."""
+        setting = self._setting
+        if setting is None or answer.id not in setting.state.ever_asked:
+            raise UserError(f"{answer.id!r} was not asked about: answer queries of this run.")
+        if isinstance(answer, Label):
+            try:
+                setting.task.check(answer.target, setting.example(answer.id))
+            except ValueError as error:
+                raise UserError(f"The answer to {answer.id!r} cannot be used: {str(error).rstrip('.')}.") from None
         self._answers.put(answer)
 
     def close(self) -> None:

@@ -51,6 +51,7 @@ def test_what_chooses_nothing_is_no_answer(capsys: pytest.CaptureFixture[str]) -
     assert chosen("/desk of\r", MANY) == ("", "") and "no label holds that" in capsys.readouterr().out
     assert chosen("/z\r", MANY) == ("", "") and "2 labels hold that: zoo, zebra" in capsys.readouterr().out
     assert chosen("/\r", MANY) == ("", "")
+    assert chosen("/zeb\x04", MANY) == ("", "")  # the end of the input is no Enter
     assert chosen("1s", MANY) == ("", "1s") and chosen("7", FEW) == ("", "7") and chosen("x", FEW) == ("", "x")
 
 

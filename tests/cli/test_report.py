@@ -13,7 +13,7 @@ from tests.cli.test_imports import RUN
 
 @pytest.mark.pictures
 def test_the_figure_of_a_run_has_its_size_its_kind_and_text_that_is_text(tmp_path: Path) -> None:
-    svg, pdf = tmp_path / "curve.svg", tmp_path / "curve.pdf"
+    svg, pdf = tmp_path / "curve.svg", tmp_path / "no" / "such folder" / "curve.pdf"
     for path in (svg, pdf):
         done = invoke("report", str(RUN), "--figure", str(path), "--width", "3.3in", "--metric", "macro_f1")
         assert done.exit_code == 0 and done.stdout.strip() == str(path), done.output
@@ -39,6 +39,8 @@ def test_the_table_of_a_run_is_printed(tmp_path: Path) -> None:
         (["--figure", "curve.svg", "--width", "wide"], "--width wants"),
         (["--figure", "curve.svg", "--metric", "acuracy"], "did you mean 'accuracy'"),
         (["--table", "html"], "no form of a table 'html'"),
+        (["--metric", "accuracy"], "name its file with --figure"),
+        (["--width", "3in", "--table", "latex"], "name its file with --figure"),
         (["--strategies", "margin"], "is no comparison"),
     ],
 )

@@ -112,7 +112,12 @@ def test_it_is_said_how_many_texts_are_read_in_windows_or_cut() -> None:
         "1 of 2 texts (pool) are read in windows of 8 tokens."
     ]
     cut = Classification(labels=["negative", "positive"], max_length=6, tokenizer=tiny.tokenizer())
+    cut.tokenizer.model_max_length = 10**30  # nothing is said
     told = "1 of 2 texts (pool) are longer than 6 tokens, the longest 20, and are cut: "
+    assert cut.remarks({"pool": tiny.encoded(rows, cut)}) == [
+        told + "--max-length 20 reads them whole, if the model reads as many."
+    ]
+    cut.tokenizer.model_max_length = 64
     assert cut.remarks({"pool": tiny.encoded(rows, cut)}) == [told + "--max-length 20 reads them whole."]
     cut.tokenizer.model_max_length = 12
     assert cut.remarks({"pool": tiny.encoded(rows, cut)}) == [

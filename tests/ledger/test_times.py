@@ -5,6 +5,7 @@ from statistics import median
 import numpy as np
 import pytest
 
+from dal_nlp.ledger.answer_events import FUNCTION, LISTED, MACHINE
 from dal_nlp.ledger.events import AuditEvent, ConfigEvent, LabelEvent
 from dal_nlp.ledger.state import State
 from dal_nlp.ledger.times import money, people_time, seconds_of
@@ -55,6 +56,26 @@ def test_each_person_has_a_clock_of_its_own() -> None:
     time = people_time(state())
     assert time is not None and (time.seconds, time.answers, time.people) == (40.0, 4, 1)
     assert str(time) == "40.0 s on 4 answers"
+
+
+def test_answers_of_a_list_are_as_many_as_they_are_and_share_their_time() -> None:
+    found = State()
+    found.apply(ConfigEvent(config={"training": {}}))
+    found.apply(AuditEvent(ids=list("abcdefg"), texts=list("abcdefg")))
+    for id, second, via in [*zip("ab", (0, 10), ("page", "page"), strict=True), *((id, 40, LISTED) for id in "cdefg")]:
+        found.apply(LabelEvent(id=id, target="x", by="anna", at=f"2026-01-01T10:00:{second:02d}+00:00", via=via))
+    time = people_time(found)
+    assert time is not None and (time.seconds, time.answers) == (10 + 30 + 20, 7)
+
+
+def test_machines_and_functions_are_no_people_and_a_machine_has_no_price_by_the_label() -> None:
+    found = State()
+    found.apply(ConfigEvent(config={"training": {}, "price_per_label": 0.5, "price_per_hour": 36}))
+    found.apply(AuditEvent(ids=["0", "1", "2", "3"], texts=["0", "1", "2", "3"]))
+    for i in range(4):
+        via = MACHINE if i < 2 else FUNCTION
+        found.apply(LabelEvent(id=str(i), target="a", by=via, at=f"2026-01-01T10:00:0{i}+00:00", via=via))
+    assert people_time(found) is None and money(found) == 1.0
 
 
 def test_prices_of_labels_and_of_hours_add_up() -> None:

@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
 from dal_nlp import RunConfig, Session, UserError
 from dal_nlp.core.errors import Unsupported
 from dal_nlp.ledger.ledger import read_state
+from dal_nlp.ledger.state import State
 from dal_nlp.publishing import onnx_export
 from dal_nlp.publishing.onnx_export import export_onnx
 from dal_nlp.workflows.predict import predict
@@ -57,6 +59,12 @@ def test_a_file_that_answers_otherwise_is_not_kept(
     with pytest.raises(Unsupported, match="answers otherwise"):
         export_onnx(folder, read_state(folder), tmp_path / "onnx")
     assert not (tmp_path / "onnx").exists()
+
+
+def test_texts_are_cut_where_the_model_ends_if_its_tokenizer_does_not_say(tmp_path: Path) -> None:
+    place, unsaid = tiny.save_model(tmp_path), tiny.tokenizer()
+    unsaid.model_max_length = VERY_LARGE_INTEGER
+    assert onnx_export._longest(tiny.classifier(), unsaid, State(), Path(place)) == 64
 
 
 def test_missing_packages_and_a_run_that_is_not_finished_are_told(

@@ -19,6 +19,8 @@ from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State
 from dal_nlp.readers.spreadsheets import GUARDED, restored
 from dal_nlp.report import files as report
+from dal_nlp.report.model_card import model_card
+from dal_nlp.session.result import Result
 
 Event = dict[str, Any]
 CONFIG = {
@@ -175,6 +177,22 @@ def test_metrics_csv_has_a_line_where_the_labels_were_there_from_the_start(tmp_p
     events = [*run_started(), asked | {"texts": []}, measured(0, 0.5, labels=80)]
     report.write_metrics(tmp_path, state_of(tmp_path, events))
     assert (tmp_path / "metrics.csv").read_text().splitlines()[1] == "0,80,0.5,0.45,30.5,0.0,0.0,1.5,0.0,0.0"
+
+
+def test_a_metric_that_a_later_start_leaves_out_or_adds_is_empty_in_other_rounds(tmp_path: Path) -> None:
+    more = {"values": {"accuracy": 0.5, "half": 0.5}, "added": ["half"]}
+    events = [*run_started(), *query(0), measured(0, 0.5, **more), *query(1), measured(1, 0.6)]
+    state = state_of(tmp_path, events)
+    report.write_all(tmp_path, state)
+    header, *rows = csv.reader((tmp_path / "metrics.csv").read_text().splitlines())
+    assert header[2:5] == ["accuracy", "half", "macro_f1"]
+    assert [row[2:5] for row in rows] == [["0.5", "0.5", "nan"], ["0.6", "nan", "0.5499999999999999"]]
+    _, (first, second) = report.rounds_table(state)
+    assert [first[3:5], second[3:5]] == [["[0.46, 0.54]", "0.500"], ["[0.56, 0.64]", ""]]
+    assert report.curve_lines(state.metrics, "half")[1][0].values[0] == 0.5
+    assert model_card(tmp_path, state).count("| macro F1 | 0.550 |") == 1
+    shown = Result(tmp_path, [event.as_dict() for event in state.metrics], {}, None, "", [], None, [])._repr_html_()
+    assert shown.count("<td></td>") == 2
 
 
 def test_queries_csv_keeps_ids_scores_and_texts(tmp_path: Path) -> None:

@@ -18,7 +18,10 @@ from dal_nlp.core.progress import Silent
 from dal_nlp.ledger.answer_events import MACHINE
 from dal_nlp.ledger.events import LabelEvent, SignalEvent
 from dal_nlp.ledger.ledger import read_state
+from dal_nlp.ledger.times import people_time
+from dal_nlp.ledger.votes import last_votes
 from dal_nlp.report.machines import confusion, labeled_by_machines, machine_rows
+from dal_nlp.report.model_card import answered_by
 from dal_nlp.session.result import Result
 from dal_nlp.signals.answer_file import AnswerFile
 from dal_nlp.signals.base import MachineAnswer
@@ -318,6 +321,7 @@ def test_a_language_model_as_oracle_signs_its_labels_and_the_report_says_so_firs
         page = html.unescape((result.folder / "report.html").read_text())
         line = f"{len(labels)} labels of {len(labels)} were given by a machine (llm:small), not by people."
         assert labeled_by_machines(state) == line and line in page
+        assert people_time(state) is None and "a machine (llm:small), not people" in " ".join(answered_by(state))
         before = len(asked)
         assert 79 <= before <= 80 and run(files, **given).curve == result.curve and len(asked) == before
         with pytest.raises(UserError, match=r"would answer the audit sample too.*--audit-by-llm"):
@@ -330,7 +334,7 @@ def test_a_language_model_as_oracle_signs_its_labels_and_the_report_says_so_firs
 
 def test_a_machine_is_not_counted_where_people_agree() -> None:
     said = {"anna": ("terminal", "a"), "bo": ("terminal", "a"), "llm:small": (MACHINE, "b")}
-    votes = {by: LabelEvent(id="e1", target=target, by=by, via=via) for by, (via, target) in said.items()}
+    votes = last_votes([LabelEvent(id="e1", target=target, by=by, via=via) for by, (via, target) in said.items()])
     task = SimpleNamespace(answer_format=LabelFormat(["a", "b"], KAPPA), labels=["a", "b"])
     desk: Any = SimpleNamespace(state=SimpleNamespace(opinions={"e1": votes}), task=task)
     assert [(one.names, one.same) for one in by_pair(desk)] == [(("anna", "bo"), 1.0)]

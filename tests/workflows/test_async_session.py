@@ -114,6 +114,21 @@ def test_a_mistake_in_the_configuration_comes_out_of_the_iterator(config: RunCon
         AsyncSession(config).answer("e1", "positive")
 
 
+def test_an_answer_that_cannot_be_used_is_refused_and_the_run_goes_on(config: RunConfig) -> None:
+    async def work() -> AsyncSession:
+        session = AsyncSession(config)
+        async for query in session.queries():
+            with pytest.raises(UserError, match="cannot be used"):
+                session.answer(query.id, "no such label")
+            with pytest.raises(UserError, match="was not asked about"):
+                session.skip("no such id", "skip")
+            session.answer(query.id, right(query.text))
+        return session
+
+    result = asyncio.run(work()).result
+    assert result is not None and result.stopped
+
+
 def test_the_example_is_a_service(config: RunConfig) -> None:
     testing = pytest.importorskip("fastapi.testclient")
     spec = importlib.util.spec_from_file_location("label_service", EXAMPLE)
@@ -125,5 +140,6 @@ def test_the_example_is_a_service(config: RunConfig) -> None:
         while client.get("/result").json() == "None" and time.monotonic() < until:
             asked = client.get("/query")
             if asked.status_code == 200:
+                assert client.post("/answer", json={"id": asked.json()["id"], "label": "no such"}).status_code == 422
                 client.post("/answer", json={"id": asked.json()["id"], "label": right(asked.json()["text"])})
         assert "stopped: the one round is done" in client.get("/result").json()
