@@ -23,9 +23,9 @@ def tasks(incomplete: str) -> list[str]:
 
 def oracles(incomplete: str) -> list[str]:
     """Return the names of oracles that begin so."""
-    from dal_nlp.annotation import NOISY, ORACLES
+    from dal_nlp.annotation import MACHINES, NOISY, ORACLES
 
-    return [name for name in (*ORACLES, NOISY) if name.startswith(incomplete)]
+    return [name for name in (*ORACLES, NOISY, MACHINES) if name.startswith(incomplete)]
 
 
 def run_folders(incomplete: str) -> list[str]:

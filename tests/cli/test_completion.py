@@ -32,6 +32,7 @@ def test_names_of_strategies_tasks_and_oracles_complete() -> None:
     assert completed("dal-nlp run --strategy marg") == ["margin"]
     assert completed("dal-nlp run --task sent") == ["sentiment"]
     assert completed("dal-nlp run --oracle label-") == ["label-studio"]
+    assert completed("dal-nlp run --oracle ll") == ["llm:"]
     assert completed("dal-nlp strategies bad") == ["badge"]
     assert completed("dal-nlp compare --strategies random,marg") == ["random,margin"]
     assert "status" in completed("dal-nlp st")
