@@ -77,7 +77,7 @@ def test_a_run_that_died_after_any_event_ends_as_if_it_had_not(files: Path, monk
 
 
 def test_the_adapters_dropout_serves_for_draws(files: Path) -> None:
-    config = settings(files, strategy="bald")
+    config = settings(files, strategy="bald", max_length=64)
     Session(config).run()
     assert [query.strategy for query in read_state(files / "run").queries] == ["kmeans", "bald"]
     with Ledger(files / "run") as ledger:

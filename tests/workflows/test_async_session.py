@@ -3,9 +3,11 @@
 import asyncio
 import importlib.util
 import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -13,7 +15,14 @@ from dal_nlp import AsyncSession, RunConfig, UserError
 from dal_nlp.ledger.ledger import Ledger, read_state
 from tests import tiny
 
+T = TypeVar("T")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "label_service.py"
+
+
+def in_a_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run in a thread of its own: after a test of the page in a browser, this one has a loop already."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 @pytest.fixture
@@ -52,7 +61,7 @@ def test_a_whole_run_with_answers_in_another_order(config: RunConfig) -> None:
         beside.cancel()
         return session, rounds, ticks
 
-    session, rounds, ticks = asyncio.run(work())
+    session, rounds, ticks = in_a_loop(work())
     assert session.result is not None and session.result.stopped and not session.result.pending
     assert rounds == [None] * 4 + [0] * 4 + [1] * 3 and len(session.result.labels) == 11
     assert ticks > 10  # the event loop was free while models trained
@@ -70,7 +79,7 @@ def test_an_early_end_frees_the_folder_and_another_session_goes_on(config: RunCo
                     break
         assert session.result is None
 
-    asyncio.run(some())
+    in_a_loop(some())
     with Ledger(Path(config.out or "")) as ledger:  # nobody holds it
         assert 4 <= len(ledger.state.answers) <= 6
 
@@ -80,7 +89,7 @@ def test_an_early_end_frees_the_folder_and_another_session_goes_on(config: RunCo
             session.answer(query.id, right(query.text))
         return session
 
-    session = asyncio.run(rest())
+    session = in_a_loop(rest())
     assert session.result is not None and session.result.stopped and len(session.result.labels) == 11
 
 
@@ -98,7 +107,7 @@ def test_a_cancelled_task_ends_the_run(config: RunConfig) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(work())
+    in_a_loop(work())
     state = read_state(Path(config.out or ""))
     assert len(state.pending(state.audit or [])) == 4
 
@@ -109,7 +118,7 @@ def test_a_mistake_in_the_configuration_comes_out_of_the_iterator(config: RunCon
             pass
 
     with pytest.raises(UserError, match="There is no file"):
-        asyncio.run(work())
+        in_a_loop(work())
     with pytest.raises(RuntimeError, match="iterate over"):
         AsyncSession(config).answer("e1", "positive")
 
@@ -125,7 +134,7 @@ def test_an_answer_that_cannot_be_used_is_refused_and_the_run_goes_on(config: Ru
             session.answer(query.id, right(query.text))
         return session
 
-    result = asyncio.run(work()).result
+    result = in_a_loop(work()).result
     assert result is not None and result.stopped
 
 
