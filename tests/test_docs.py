@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 import yaml
@@ -76,7 +77,11 @@ def test_python_examples_run(block: str, tmp_path: Path, monkeypatch: pytest.Mon
     small = functools.partial(dal_nlp.RunConfig, initial=4, query_size=4, rounds=1, audit=2)
     known = {"model": model_folder, "labels": "negative,positive", "budget": 8}
     monkeypatch.setattr(dal_nlp, "RunConfig", lambda **given: small(**{**given, **known}))
-    exec(compile(block, "example", "exec"), {"texts": [row["text"] for row in tiny.sentences(60, 3)]})
+    named: dict[str, Any] = {"texts": [row["text"] for row in tiny.sentences(60, 3)]}
+    exec(compile(block, "example", "exec"), named)
+    for found in named.values():
+        if isinstance(found, type) and issubclass(found, dal_nlp.Strategy) and found is not dal_nlp.Strategy:
+            assert len(found().select(tiny.pool(), 3, np.random.default_rng(0)).positions) == 3
 
 
 @pytest.mark.parametrize("block", list(_blocks("yaml")))

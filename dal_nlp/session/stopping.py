@@ -43,7 +43,7 @@ def reason(config: Settings, state: State, candidates: int, agreement: Agreement
         left = (config.budget or 0) - state.spent
         if left <= 0:
             return Stop(done)
-        return Stop(f"{done}, with {counted(left, 'label')} of the budget left: raise the rounds to buy more")
+        return Stop(f"{done}, with {counted(left, 'label')} of the budget left: --rounds buys more")
     if state.prefetched:
         return None  # these are bought, and a round is to learn from them
     if state.spent >= (config.budget or 0):

@@ -518,7 +518,7 @@ def test_a_strategy_that_is_gone_does_not_lock_the_folder(files: Path, model_fol
 
 def test_rounds_that_hold_back_a_budget_are_named(files: Path, model_folder: str) -> None:
     result = run(files, model_folder, rounds=0, budget=20)
-    assert result.stopped == "all 0 rounds are done, with 14 labels of the budget left: raise the rounds to buy more"
+    assert result.stopped == "all 0 rounds are done, with 14 labels of the budget left: --rounds buys more"
 
 
 class Marking(Classification):

@@ -414,9 +414,7 @@ def test_a_run_asks_few_of_each_group_and_fewer_than_it_may_where_it_must(many: 
         [len(asked.ids) for asked in state.queries]
     ).tolist()
     left = 44 - state.spent
-    assert (
-        result.stopped == f"all 2 rounds are done, with {left} labels of the budget left: raise the rounds to buy more"
-    )
+    assert result.stopped == f"all 2 rounds are done, with {left} labels of the budget left: --rounds buys more"
     fewer = sum(asked.notes["fewer_by_group"] for asked in state.queries[1:])
     assert f"only full groups were left: {fewer}</p>" in (result.folder / "report.html").read_text()
 
