@@ -71,8 +71,7 @@ class LoraLearner(FullLearner):
         # older versions, so that the layers of shared experts become the fused ones of all the others.
         outer = nn.Sequential(model)
         for kind in (nn.Linear, Conv1D):  # the latter, of GPT-2 and its kin, keeps its weight the other way round
-            # A router of experts is a linear layer with a forward of its own, whose result an adapter cannot add to.
-            inside = sorted(f"0.{name}" for name, layer in layers.items() if type(layer).forward is kind.forward)
+            inside = sorted(f"0.{name}" for name, of in layers.items() if isinstance(of, kind) and _gives_rows(of))
             found += len(inside)
             if inside:
                 config = LoraConfig(
@@ -104,6 +103,13 @@ class LoraLearner(FullLearner):
         merged.config = self.after(round).config  # with what the task has calibrated
         write_model(merge(merged), self._task, draft)
         save_file(values, draft / ADAPTERS)
+
+
+def _gives_rows(layer: Any) -> bool:
+    """Tell whether a linear layer gives what an adapter can add to: a router of experts gives more than numbers."""
+    width = layer.in_features if isinstance(layer, nn.Linear) else layer.nx
+    with torch.no_grad():
+        return isinstance(layer(torch.zeros((1, width), dtype=layer.weight.dtype)), Tensor)
 
 
 def merge(model: nn.Module) -> nn.Module:
