@@ -45,6 +45,10 @@ class Batch:
         )
 
 
+#: From here on, what a tokenizer says its model reads says nothing.
+LIMITLESS = 10**6
+
+
 @dataclass(frozen=True)
 class Feeding:
     """How a model has to be fed.
@@ -55,12 +59,14 @@ class Feeding:
             cannot be kept from the padding.
         name: Of the model, for messages.
         kind: Of which class it is.
+        limit: Tokens that its configuration says it reads at most; None where that says nothing.
     """
 
     longest: int | None = None
     padding: Literal["right", "left", "equal"] = "right"
     name: str = ""
     kind: str = ""
+    limit: int | None = None
 
     @property
     def equal_lengths(self) -> bool:

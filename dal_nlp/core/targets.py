@@ -1,6 +1,7 @@
 """Targets: the answers to examples, as JSON values of a task's own kind."""
 
 import json
+from operator import index
 from typing import Any
 
 #: A JSON value. People read a text as it is, and of an object what it holds under "text" (see ``readable``).
@@ -31,3 +32,11 @@ def decode(text: str | None) -> Target | None:
 def encode_target(target: Target) -> str:
     """Return a target as the JSON text of a dataset's ``target`` column."""
     return json.dumps(target, ensure_ascii=False, sort_keys=True)
+
+
+def class_number(answer: Any) -> int | None:
+    """Return a class number of any whole kind (numpy's and torch's too), None for what is none."""
+    try:
+        return None if isinstance(answer, bool) else index(answer)
+    except TypeError:
+        return None

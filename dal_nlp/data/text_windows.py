@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
+from dal_nlp.core.batch import LIMITLESS, Feeding
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import DataError
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 WINDOW = 256
 #: The column with the windows' lengths, and that with the tokens of a text before it is cut.
 WINDOWS, WHOLE = "windows", "whole"
-#: From here on, what a tokenizer says its model reads says nothing.
-LIMITLESS = 10**6
 #: Columns of an encoded text that the model is not given.
 SIZES = frozenset({"length", "rows", WHOLE})
 
@@ -74,7 +73,7 @@ def window_size(tokenizer: Any) -> int:
 
 def encode_windows(tokenizer: Any, texts: list[str]) -> dict[str, list[Any]]:
     """Return the tokenizer's columns of texts that are read whole, with ``WINDOWS``, ``length`` and ``rows``."""
-    encoded = tokenizer(texts, truncation=True, max_length=window_size(tokenizer), return_overflowing_tokens=True)
+    encoded = _windows(tokenizer, texts, window_size(tokenizer))
     encoded["input_ids"] = [ids or [token_of_nothing(tokenizer)] for ids in encoded["input_ids"]]
     owners = encoded.pop("overflow_to_sample_mapping")
     names = [name for name in encoded if name != "attention_mask"]
@@ -85,6 +84,22 @@ def encode_windows(tokenizer: Any, texts: list[str]) -> dict[str, list[Any]]:
         columns[WINDOWS][owner].append(len(encoded["input_ids"][row]))
     lengths = columns[WINDOWS]
     return {**columns, "length": [max(sizes) for sizes in lengths], "rows": [len(sizes) for sizes in lengths]}
+
+
+def _windows(tokenizer: Any, texts: list[str], size: int) -> Any:
+    """Return the tokenizer's columns of all windows, and which text each is of, in "overflow_to_sample_mapping"."""
+    if tokenizer.is_fast:
+        return tokenizer(texts, truncation=True, max_length=size, return_overflowing_tokens=True)
+    # One that is written in Python gives what does not fit without the tokens around it.
+    inner = size - tokenizer.num_special_tokens_to_add()
+    columns: dict[str, list[Any]] = {"input_ids": [], "overflow_to_sample_mapping": []}
+    for owner, text in enumerate(texts):
+        ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        for start in range(0, max(1, len(ids)), inner):
+            for name, values in tokenizer.prepare_for_model(ids[start : start + inner], verbose=False).items():
+                columns.setdefault(name, []).append(values)
+            columns["overflow_to_sample_mapping"].append(owner)
+    return columns
 
 
 def encode_cut(tokenizer: Any, texts: list[str], pairs: list[str] | None, most: int) -> dict[str, list[Any]]:
@@ -133,15 +148,16 @@ def whole_lengths(
     return whole
 
 
-def cut_remarks(data: Mapping[str, "Dataset"], tokenizer: Any, texts: str = "texts") -> list[str]:
+def cut_remarks(data: Mapping[str, "Dataset"], tokenizer: Any, feeding: Feeding, texts: str = "texts") -> list[str]:
     """Return sentences on how many texts of each set are cut, and what would read them whole, or are read in windows.
 
     Args:
         data: Encoded sets by name.
-        tokenizer: That of the model, which knows how many tokens that reads.
+        tokenizer: That of the model.
+        feeding: What is known of how many tokens that reads, beside what the tokenizer says.
         texts: What people call them.
     """
-    found = []
+    found, limit = [], min(int(tokenizer.model_max_length), feeding.limit or LIMITLESS)
     for name, rows in data.items():
         several = int((rows.with_format("numpy", columns=["rows"])[:]["rows"] > 1).sum())
         if several:
@@ -154,7 +170,7 @@ def cut_remarks(data: Mapping[str, "Dataset"], tokenizer: Any, texts: str = "tex
                 most, longest = int(sizes["length"][cut].max()), int(sizes[WHOLE].max())
                 found.append(
                     f"{int(cut.sum()):,} of {len(rows):,} {texts} ({name}) are longer than {most} tokens, the longest "
-                    f"{longest:,}, and are cut: {_mend(most, longest, int(tokenizer.model_max_length))}."
+                    f"{longest:,}, and are cut: {_mend(most, longest, limit)}."
                 )
     return found
 

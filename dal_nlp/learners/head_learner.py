@@ -99,7 +99,7 @@ class LayerLearner(Learner):
 
     @property
     def _leaves_whole(self) -> bool:
-        return self._config.whole or self._config.finish == "full"
+        return self._config.whole or self._config.finish != "none"
 
     def _write(self, round: int, draft: Path) -> None:
         """Write the layer alone."""

@@ -31,7 +31,8 @@ from dal_nlp.models.pool import fetch
 from dal_nlp.models.sentence_encoder import SentenceEncoder, check_encoder
 from dal_nlp.models.trainer import Fit, fit, make_accelerator
 from dal_nlp.models.vectors import Positions
-from dal_nlp.pretrained.loading import digest, load_masked_lm, resolve
+from dal_nlp.pretrained.loading import digest, resolve
+from dal_nlp.pretrained.masked_lm import load_masked_lm
 
 #: What the fit of a checkpoint was.
 NOTE = "fit.json"

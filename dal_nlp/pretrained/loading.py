@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dal_nlp.core.errors import ModelError, Unsupported, UserError
+from dal_nlp.core.errors import ModelError, UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.pretrained.tokenizers import check_files, needs_sentencepiece, settle_padding_token
 from dal_nlp.pretrained.weights import check_config, check_folder, check_weights
@@ -68,8 +68,12 @@ def resolve(name: str, progress: Progress, revision: str | None = None) -> str:
 
 
 @contextmanager
-def _located(source: str) -> Iterator[tuple[str, str]]:
+def located(source: str, what: str = "model ") -> Iterator[tuple[str, str]]:
     """Give the folder or Hub id of a source, and the revision, which means nothing to a folder, to what loads it.
+
+    Args:
+        source: See the module.
+        what: Of it is loaded.
 
     Raises:
         UserError: It cannot be loaded.
@@ -90,7 +94,7 @@ def _located(source: str) -> Iterator[tuple[str, str]]:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         kind = "" if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: "
         raise ModelError(
-            f"The model {source} cannot be loaded ({kind}{first.rstrip('.')}): give a folder that save_pretrained "
+            f"The {what}{source} cannot be loaded ({kind}{first.rstrip('.')}): give a folder that save_pretrained "
             "wrote, or check the name and the network."
         ) from error
 
@@ -105,7 +109,7 @@ def load_tokenizer(source: str) -> Any:
     """
     from transformers import AutoTokenizer
 
-    with _located(source) as (name, revision):
+    with located(source, "tokenizer of ") as (name, revision):
         tokenizer = AutoTokenizer.from_pretrained(
             name, revision=revision, use_fast=True, trust_remote_code=False, split_special_tokens=True
         )
@@ -119,7 +123,7 @@ def load_config(source: str) -> Any:
     """Return the configuration of a folder's or Hub id's model; raises ``UserError`` where it cannot be had."""
     from transformers import AutoConfig
 
-    with _located(source) as (name, revision):
+    with located(source) as (name, revision):
         config = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
     check_config(config, source)
     return config
@@ -137,7 +141,11 @@ def check_class(auto_class: str, source: str) -> Any:
     kind: Any = getattr(transformers, auto_class)
     if type(config) not in kind._model_mapping:
         what = re.sub("(?<=[a-z])(?=[A-Z])", " ", auto_class.removeprefix("AutoModelFor")).lower()
-        head = "; --train head takes it, as that needs the encoder alone" if what == "sequence classification" else ""
+        head = (
+            "; --train head, without --finish, takes it, as that needs the encoder alone"
+            if what == "sequence classification"
+            else ""
+        )
         raise ModelError(
             f"transformers has no model for {what} of the kind {config.model_type!r}, which {source} is: use another "
             f"--model{head}."
@@ -168,12 +176,12 @@ def load_model(
     """
     import transformers
 
-    _quiet_loading()
+    quiet_loading()
     stored = check_class(auto_class, source)
     settings: dict[str, Any] = {} if config is None else {"config": config}
     if id2label is not None:
         settings = {"id2label": id2label, "label2id": {label: i for i, label in id2label.items()}}
-    with _located(source) as (name, revision):
+    with located(source) as (name, revision):
         model, found = getattr(transformers, auto_class).from_pretrained(
             name,
             revision=revision,
@@ -186,7 +194,7 @@ def load_model(
         )
     if config is None:
         whole = type(model).__name__ in (stored.architectures or [])
-        with _located(source):
+        with located(source):
             check_weights(model, found, source, fresh, whole)
     # What other heads of this model were used for; pipelines would go by it.
     old = model.config.to_dict()
@@ -233,51 +241,6 @@ def _reorder_outputs(head: nn.Linear, known: Sequence[str], labels: Sequence[str
             nn.init.zeros_(head.bias)
 
 
-def has_masked_lm(source: str) -> bool:
-    """Tell from the configuration of a folder or Hub id alone whether it was saved with a masked-LM head.
-
-    Raises:
-        UserError: There is no configuration to be had.
-    """
-    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
-
-    config = load_config(source)
-    kind = config.model_type
-    # Decoders guess a token from those before it. ELECTRA's pretraining head tells real words from replaced ones.
-    if config.is_encoder_decoder or kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
-        return False
-    saved = config.architectures or []
-    both = kind != "electra" and any(name.endswith("ForPreTraining") for name in saved)
-    return both or MODEL_FOR_MASKED_LM_MAPPING_NAMES[kind] in saved
-
-
-def load_masked_lm(source: str) -> nn.Module:
-    """Load the masked language model of a folder or Hub id in fp32 on the CPU, in evaluation mode.
-
-    Raises:
-        Unsupported: The weights of its head are not there.
-    """
-    from transformers import AutoModelForMaskedLM
-
-    _quiet_loading()
-    with _located(source) as (name, revision):
-        model, found = AutoModelForMaskedLM.from_pretrained(
-            name,
-            revision=revision,
-            dtype=torch.float32,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-    if found["missing_keys"]:
-        raise Unsupported(
-            f"The model {source} comes without the weights of a masked-LM head: use another --model, such as bert, or "
-            "another strategy."
-        )
-    loaded: nn.Module = model.eval()
-    return loaded
-
-
 def _add_outputs(model: nn.Module, old: int, labels: Sequence[str]) -> None:
     """Widen the output layer to all labels; the new rows are drawn as new layers are, from torch's global state."""
     head = output_layer(model, old)
@@ -295,7 +258,7 @@ def _add_outputs(model: nn.Module, old: int, labels: Sequence[str]) -> None:
     config.label2id = {label: i for i, label in enumerate(labels)}
 
 
-def _quiet_loading() -> None:
+def quiet_loading() -> None:
     """Keep transformers from reporting a new output layer, which every fresh classifier has."""
     import transformers
 
@@ -327,7 +290,7 @@ def _commit(source: str) -> str:
     """Return the commit of a Hub id: the name of the folder that its files are kept in."""
     from transformers.utils.hub import cached_file
 
-    with _located(source) as (name, revision):
+    with located(source) as (name, revision):
         return Path(str(cached_file(name, "config.json", revision=revision))).parent.name
 
 

@@ -24,8 +24,8 @@ Read = Callable[[Mapping[str, Tensor]], Sequence[Tensor] | Tensor]
 
 #: Differences above this share of the largest number are no rounding, in single precision and in lower ones.
 TOLERANCE, COARSE = 1e-4, 16
-#: Tokens of the short text.
-SHORT = 7
+#: Tokens of the short text, and what lengths that are proposed are multiples of.
+SHORT, STEP = 7, 32
 #: What a model raises that cannot read what it is given.
 FAILURES = (IndexError, RuntimeError, ValueError, TypeError, KeyError, AssertionError, AttributeError)
 
@@ -213,10 +213,19 @@ def settle(model: Any, tokenizer: Any, read: Read, wanted: Wanted, known: Feedin
             found = probe.padding(feeding.longest or 1, wanted.sides) if said is None else said
         finally:
             model.train(training)
-        feeding = replace(feeding, padding=found)
+        feeding = replace(feeding, padding=found, limit=positions(model.config))
     model.config.update({PADDING: feeding.padding})
     tokenizer.padding_side = "left" if feeding.padding == "left" else "right"
     return feeding
+
+
+def positions(config: Any) -> int | None:
+    """Return the tokens that there are positions for by a model's configuration, None where it does not say.
+
+    Some models count their positions from 2 on: of theirs, the largest multiple of ``STEP`` is within.
+    """
+    found = config.get_text_config().to_dict().get("max_position_embeddings")
+    return found // STEP * STEP or found if isinstance(found, int) and found > 0 else None
 
 
 def unreadable(name: str, error: Exception) -> ModelError:

@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from dal_nlp.core.batch import LIMITLESS
 from dal_nlp.pretrained.loading import load_config
+from dal_nlp.pretrained.reading import STEP, positions
 
-#: Texts of a pool that are looked at, the share of them that is read whole, and what lengths are multiples of.
-SAMPLE, SHARE, STEP = 1000, 0.95, 32
+#: Texts of a pool that are looked at, and the share of them that is read whole.
+SAMPLE, SHARE = 1000, 0.95
 #: Tokens that a model reads of which nothing says how many that are.
 UNSAID = 512
 
@@ -39,12 +41,7 @@ def number_of_tokens(tokenizer: Any, texts: Sequence[Sequence[str]]) -> list[int
 
 
 def reads_at_most(source: str, tokenizer: Any) -> int:
-    """Return the tokens that a model reads, by what its tokenizer and its configuration say, before it is loaded.
-
-    Some models count their positions from 2 on: of theirs, the largest multiple of ``STEP`` is within.
-    """
-    said = [int(tokenizer.model_max_length)] if tokenizer.model_max_length < 10**6 else []
-    positions = getattr(load_config(source).get_text_config(), "max_position_embeddings", None)
-    if isinstance(positions, int) and positions > 0:
-        said.append(positions // STEP * STEP or positions)
-    return min(said, default=UNSAID)
+    """Return the tokens that a model reads, by what its tokenizer and its configuration say, before it is loaded."""
+    said = [int(tokenizer.model_max_length)] if tokenizer.model_max_length < LIMITLESS else []
+    found = positions(load_config(source))
+    return min([*said, *([found] if found else [])], default=UNSAID)

@@ -48,14 +48,19 @@ def check_vocabulary(tokenizer: Any, texts: Sequence[str], source: str) -> list[
         UserError: It makes nothing of them but special and unknown tokens.
     """
     added, unknown = set(tokenizer.all_special_ids), tokenizer.unk_token_id
-    tokens = lost = signs = dropped = 0
+    tokens = lost = signs = dropped = marked = 0
+    fast = tokenizer.is_fast
     for text in texts:
         encoded = tokenizer(
-            text, add_special_tokens=False, truncation=True, max_length=512, verbose=False, return_offsets_mapping=True
+            text, add_special_tokens=False, truncation=True, max_length=512, verbose=False, return_offsets_mapping=fast
         )
-        ids, spans = encoded["input_ids"], encoded["offset_mapping"]
+        ids = encoded["input_ids"]
+        marked += any(number in added and number != unknown for number in ids)
         tokens += max(1, len(ids))
         lost += sum(number in added or number == unknown for number in ids) if ids else 1
+        if not fast:  # nothing says where in the text its tokens stand
+            continue
+        spans = encoded["offset_mapping"]
         # A tokenizer without an unknown token leaves out what it does not know.
         read = text[: spans[-1][1]] if len(ids) >= 512 else text
         covered = {place for start, end in spans for place in range(start, end)}
@@ -68,12 +73,19 @@ def check_vocabulary(tokenizer: Any, texts: Sequence[str], source: str) -> list[
             f"The tokenizer of {source} knows next to nothing of the texts ({100 * share:.0f} % of them is "
             "unknown to it): give a folder with the model's own tokenizer, or a --model for their words."
         )
+    said = []
+    if marked:
+        said.append(
+            f"{marked:,} of {len(texts):,} texts that were looked at hold special tokens of the model "
+            f"({', '.join(tokenizer.all_special_tokens[:3])} ...), which its tokenizer reads as such: take them out of "
+            "the texts."
+        )
     if share > SAID:
-        return [
+        said.append(
             f"The tokenizer does not know {100 * share:.0f} % of the words and signs in the texts: a --model for their "
             "language would see more."
-        ]
-    return []
+        )
+    return said
 
 
 def check_embeddings(model: Any, tokenizer: Any, source: str) -> None:

@@ -10,11 +10,14 @@ import torch
 from torch import nn
 
 from dal_nlp.core.errors import ModelError
+from dal_nlp.pretrained.reading import FAILURES, unreadable
 
 #: How a file begins whose content stayed with Git LFS.
 POINTER = b"version https://git-lfs"
 #: Names that a message shows.
 SHOWN = 3
+#: What else is JSON in a model's folder.
+OBJECTS = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json")
 
 
 def check_folder(folder: Path) -> None:
@@ -31,7 +34,9 @@ def check_folder(folder: Path) -> None:
                     f"{file} is a pointer of Git LFS, not the file itself: fetch it with `git lfs install` and `git "
                     "lfs pull`."
                 )
-    check_json(folder / "config.json")
+    for name in ("config.json", *OBJECTS, "model.safetensors.index.json"):
+        check_json(folder / name)
+    _check_label_numbers(folder / "config.json")
     for file in sorted(folder.glob("*.safetensors")):
         _check_tensors(file)
 
@@ -46,6 +51,17 @@ def check_json(file: Path) -> None:
         whole = False
     if not whole:
         raise ModelError(f"{file} is damaged (it holds no JSON object): get it again from where the model is from.")
+
+
+def _check_label_numbers(file: Path) -> None:
+    """Raise ``UserError`` where a configuration does not say by numbers which output is which label."""
+    found = json.loads(file.read_text(encoding="utf-8")).get("id2label") if file.is_file() else None
+    keys = list(found) if isinstance(found, dict) else []
+    if found is not None and not (isinstance(found, dict) and all(re.fullmatch(r"-?\d+", key) for key in keys)):
+        raise ModelError(
+            f'id2label in {file} is not a mapping of numbers to labels, such as {{"0": "negative", "1": "positive"}}: '
+            "correct it, or leave it out."
+        )
 
 
 def _check_tensors(file: Path) -> None:
@@ -126,14 +142,21 @@ def _pretrained(model: Any, inner: str, names: set[str]) -> set[str]:
 
 
 def _read_by_states(base: nn.Module) -> set[str]:
-    """Return which parameters the hidden states of a model depend on, from one pass over a few tokens."""
+    """Return which parameters the hidden states of a model depend on, from one pass over a few tokens.
+
+    Raises:
+        UserError: The model cannot read them.
+    """
     ids = torch.tensor([[1, 2, 1, 2]])
     of: Any = base
     decoder = {"decoder_input_ids": ids} if of.config.is_encoder_decoder else {}
     named = {name: parameter for name, parameter in base.named_parameters() if parameter.requires_grad}
     training = base.training
     with torch.enable_grad():
-        states = base.eval()(input_ids=ids, **decoder)[0]
+        try:
+            states = base.eval()(input_ids=ids, **decoder)[0]
+        except FAILURES as error:
+            raise unreadable(type(base).__name__, error) from None
         found = torch.autograd.grad(states.sum(), list(named.values()), allow_unused=True)
     base.train(training)
     return {name for name, gradient in zip(named, found, strict=True) if gradient is not None}

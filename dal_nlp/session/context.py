@@ -28,7 +28,8 @@ from dal_nlp.models.mc_dropout import check_draws, make_draws
 from dal_nlp.models.pool import NO_GROUPS, Pool, fetch, gives_states
 from dal_nlp.models.trainer import Fit
 from dal_nlp.models.vectors import Positions
-from dal_nlp.pretrained.loading import has_masked_lm, load_tokenizer, resolve
+from dal_nlp.pretrained.loading import load_tokenizer, resolve
+from dal_nlp.pretrained.masked_lm import has_masked_lm
 from dal_nlp.pretrained.tokenizers import check_vocabulary
 from dal_nlp.report.tracking import check_tracker
 from dal_nlp.session.config import AUTO_MODEL, RunConfig
@@ -98,10 +99,8 @@ class Context:
         if config.training.mode == "head" and Capability.DRAWS in self._initial.requires | self._strategy.requires:
             files.note("The encoder is frozen, so draws are those of the output layer alone (draws.kind head).")
         sets = {name: corpus.encoded(self.task) for name, corpus in {"pool": self.corpus, **self.given}.items()}
-        remarks = [*remarks, *self.task.remarks(sets), *self.learner.remarks()]
-        if self._extra:
-            remarks += self.evaluation.try_metrics()
-        for remark in remarks:
+        tried = self.evaluation.try_metrics() if self._extra else []
+        for remark in (*remarks, *self.task.remarks(sets), *self.learner.remarks(), *tried):
             files.note(remark)
 
     def _check_names(self) -> None:
@@ -134,8 +133,8 @@ class Context:
             )
         if Capability.MASKED_LM in self._strategy.requires:
             raise Unsupported(
-                f"With --train head {self.config.strategy!r} would have a language model read all texts every round: "
-                f"use --initial-strategy {self.config.strategy}, and another --strategy."
+                "With --train head a language model would read all texts every round: use --initial-strategy "
+                f"{self.config.strategy}, and another --strategy."
             )
 
     def _model_capabilities(self) -> frozenset[Capability]:
@@ -143,8 +142,8 @@ class Context:
         required = self._initial.requires | self._strategy.requires
         if self.config.model == AUTO_MODEL or Capability.MASKED_LM not in required:
             return frozenset()  # encoders of sentences have none
-        source = resolve(self.config.model, self._progress, self.config.revision)
-        return frozenset({Capability.MASKED_LM} if has_masked_lm(source) else ())
+        has = has_masked_lm(resolve(self.config.model, self._progress, self.config.revision))
+        return frozenset({Capability.MASKED_LM} if has else ())
 
     def _load(self, source: str) -> None:
         """Tokenise, once per run, and make what trains and what answers."""
@@ -170,7 +169,7 @@ class Context:
 
     def _check_model(self) -> None:
         """Refuse a model that cannot read the texts, or lacks what a strategy reads, before anybody is asked."""
-        if self.config.finish == "full":
+        if self.config.finish != "none":
             with torch_seeded(0):  # of weights that are not used
                 self.task.load(self._source)
         model = self.learner.after(-1)
@@ -191,7 +190,7 @@ class Context:
         if gives_states(self._pool(self._data, -1, rows=few)):
             return
         for name, strategy in read.items():
-            check_states(name, strategy, self.task.capabilities, type(model).__name__)
+            check_states(name, strategy, self.task.capabilities, type(model).__name__, "a query.embedding_model, or ")
         self.note(f"query.dedupe is left out, as {type(model).__name__} does not give the hidden states that it reads.")
 
     def _use(self, learner: Learner) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -15,7 +14,7 @@ from dal_nlp.core.answer_format import AnswerFormat
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import RowError, UserError, nearest
 from dal_nlp.core.plugins import construct
-from dal_nlp.core.targets import Target
+from dal_nlp.core.targets import Target, class_number
 from dal_nlp.core.task import Batch, Capability, Example, Feeding, Prediction, Task, pad
 from dal_nlp.data.text_windows import (
     WINDOWS,
@@ -133,8 +132,9 @@ class Classification(Task):
 
     def target(self, answer: Any, fields: Mapping[str, Any]) -> Target:
         """Return the label of a name or a class number; raises ``UserError`` for one that the model does not have."""
-        if isinstance(answer, Integral) and 0 <= int(answer) < len(self.labels):
-            return self.labels[int(answer)]
+        number = class_number(answer)
+        if number is not None and 0 <= number < len(self.labels):
+            return self.labels[number]
         if answer not in self.labels:
             raise UserError(f"The label {answer!r} is none of the model's: {', '.join(self.labels)}.")
         return answer
@@ -244,7 +244,7 @@ class Classification(Task):
 
     def remarks(self, data: Mapping[str, Dataset]) -> list[str]:
         """Say how many texts are cut, or are read in windows."""
-        return cut_remarks(data, self.tokenizer)
+        return cut_remarks(data, self.tokenizer, self.feeding)
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pad to the longest text of the batch, on the tokenizer's side."""

@@ -204,7 +204,7 @@ class Summarization(Task):
 
     def remarks(self, data: Mapping[str, Dataset]) -> list[str]:
         """Say how many documents and references are cut, and what to expect of a pair made from an encoder."""
-        return ([WEAK] if self._weak else []) + summary_remarks(data, self.tokenizer, self._options)
+        return ([WEAK] if self._weak else []) + summary_remarks(data, self.tokenizer, self.feeding, self._options)
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pad documents to the longest of the batch; where all have targets, the decoder reads the references."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from dal_nlp.core.batch import Feeding
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.targets import Target, decode
 from dal_nlp.data.references import references
@@ -89,11 +90,13 @@ def reference_tokens(target: Target, tokenizer: Any, start: int | None, end: int
     return ids[:most] if end is None else [*ids[: most - 1], end]
 
 
-def summary_remarks(data: Mapping[str, Dataset], tokenizer: Any, options: SummarizationOptions) -> list[str]:
+def summary_remarks(
+    data: Mapping[str, Dataset], tokenizer: Any, feeding: Feeding, options: SummarizationOptions
+) -> list[str]:
     """Say how many documents and references are cut, and whether ROUGE can read them."""
     found = []
     for name, rows in data.items():
-        found += cut_remarks({name: rows}, tokenizer, "documents")
+        found += cut_remarks({name: rows}, tokenizer, feeding, "documents")
         flags = rows.with_format("numpy", columns=["long", "foreign"])[:]
         long, foreign = (int(np.sum(flags[flag])) for flag in ("long", "foreign"))
         if long:

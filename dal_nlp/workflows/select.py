@@ -12,7 +12,7 @@ import numpy as np
 import pandas
 from datasets import Dataset
 from numpy.typing import NDArray
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.errors import UserError
@@ -107,7 +107,8 @@ def select(
         labelled: Another spelling of ``labeled``.
 
     Raises:
-        UserError: k is out of range, the strategy or task is unknown or does not fit, or an example or answer is none.
+        UserError: The tokenizer is none, k is out of range, the strategy or task is unknown or does not fit, or an
+            example or answer is none.
 
     Example:
         >>> from dal_nlp import select
@@ -121,6 +122,8 @@ def select(
         raise UserError("labeled and labelled are one argument: give one of them.")
     labeled = labelled if labeled is None else labeled
     k = _whole(k)
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        raise UserError(f"The tokenizer is {tokenizer!r:.60}: give that of the model, as AutoTokenizer loads it.")
     _check_examples(examples)
     places, held = _hold(examples, max(candidates, k), generator(seed, 0, "stream"))
     if not 1 <= k <= len(held):
@@ -157,8 +160,8 @@ def select(
             check_states(name, chosen, made.capabilities, type(model).__name__)
         selection = checked(chosen.select(pool, k, generator(seed, 0, "choose")), len(pool), k, name)
     picked = tuple(held[position] for position in selection.positions)
-    notes = (*remarks, *made.remarks({"examples": data}))
-    return Picked(places[selection.positions], selection.scores, notes, picked)
+    said = [remark.replace("--max-length ", "max_length=") for remark in made.remarks({"examples": data})]
+    return Picked(places[selection.positions], selection.scores, (*remarks, *said), picked)
 
 
 @contextmanager
@@ -176,6 +179,8 @@ def _as_it_was(model: PreTrainedModel) -> Iterator[None]:
 
 def _whole(k: Any) -> int:
     try:
+        if isinstance(k, bool):
+            raise TypeError
         return index(k)
     except TypeError:
         raise UserError(f"k must be a whole number, and is {k!r}.") from None

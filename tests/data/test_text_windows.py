@@ -8,6 +8,7 @@ import pytest
 import torch
 from tokenizers import processors
 
+from dal_nlp.core.batch import Feeding
 from dal_nlp.core.caches import InMemory
 from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.errors import UserError
@@ -22,6 +23,7 @@ from dal_nlp.session.config import RunConfig
 from dal_nlp.strategies import probes
 from dal_nlp.tasks.classification import Classification
 from tests import tiny
+from tests.models import families
 
 LONG = "the film was good and the plot was dull and it was a story of a dark scene"
 
@@ -45,6 +47,17 @@ def test_windows_hold_all_tokens_each_with_its_own_marks() -> None:
     inner = [token for row in rows for token in row["input_ids"][1:-1]]
     assert inner == of(LONG, add_special_tokens=False)["input_ids"]
     assert all((row["input_ids"][0], row["input_ids"][-1]) == (2, 3) for row in rows)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_tokenizer_written_in_python_gives_the_same_windows() -> None:
+    """It does not cut texts into windows itself."""
+    slow, fast = families.tokenizer("python"), families.tokenizer("bert")
+    texts = [LONG, "good", "", "film " * 6, "film " * 7]
+    ours, theirs = encode_windows(slow, texts), encode_windows(fast, texts)
+    for name in ("input_ids", "windows", "length", "rows"):
+        assert ours[name] == theirs[name]
+    assert ours["windows"] == [[8, 8, 8], [3], [2], [8], [8, 3]]
 
 
 def test_a_text_of_no_token_has_one_all_the_same() -> None:
@@ -122,6 +135,10 @@ def test_it_is_said_how_many_texts_are_read_in_windows_or_cut() -> None:
     cut.tokenizer.model_max_length = 12
     assert cut.remarks({"pool": tiny.encoded(rows, cut)}) == [
         told + "--max-length 12 is the most that the model reads."
+    ]
+    cut.tokenizer.model_max_length, cut.feeding = 512, Feeding(limit=16)  # the model has fewer than its tokenizer says
+    assert cut.remarks({"pool": tiny.encoded(rows, cut)}) == [
+        told + "--max-length 16 is the most that the model reads."
     ]
 
 

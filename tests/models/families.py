@@ -1,12 +1,13 @@
 """Tiny random models of many families, made on the spot, with a tokenizer of the kind that the family has."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
-from transformers import AutoConfig, PreTrainedTokenizerFast
+from transformers import AutoConfig, CanineTokenizer, EsmTokenizer, PreTrainedTokenizerFast
 from transformers.models.auto import modeling_auto
 
 from dal_nlp.core.rng import torch_seeded
@@ -95,7 +96,7 @@ FAMILIES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "biogpt": ("roberta", {}),
     "bloom": ("plain", {"n_layer": 2, "n_head": 4}),
     "camembert": ("roberta", {}),
-    "canine": ("bert", {"num_hash_buckets": 64, "downsampling_rate": 2, "local_transformer_stride": 8}),
+    "canine": ("characters", {"num_hash_buckets": 64, "downsampling_rate": 2, "local_transformer_stride": 8}),
     "convbert": ("bert", {"embedding_size": 32, "head_ratio": 2}),
     "ctrl": ("plain", {"n_embd": 32, "n_layer": 2, "n_head": 4, "dff": 64, "n_positions": 80}),
     "data2vec-text": ("roberta", {}),
@@ -106,7 +107,7 @@ FAMILIES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "distilbert": ("bert", {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}),
     "electra": ("bert", {"embedding_size": 16}),
     "ernie": ("bert", {}),
-    "esm": ("bert", {"mask_token_id": 4, "position_embedding_type": "absolute", "token_dropout": False}),
+    "esm": ("python", {"mask_token_id": 4, "position_embedding_type": "absolute", "token_dropout": False}),
     "eurobert": ("bert", {**_GROUPED, "classifier_pooling": "late"}),
     "falcon": ("plain", {"num_kv_heads": 4}),
     "flaubert": ("bert", {"emb_dim": 32, "n_layers": 2, "n_heads": 4}),
@@ -210,10 +211,27 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="[PAD]", eos_token="[SEP]")
 
 
-def tokenizer(kind: str) -> PreTrainedTokenizerFast:
-    """A word-level tokenizer that dresses texts as a kind of family does; ``bytes``: the byte-level one."""
-    if kind == "bytes":
-        return byte_tokenizer()
+def python_tokenizer() -> EsmTokenizer:
+    """A tokenizer of words that is written in Python, as those of some families are: it tells no places in the text."""
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "eos_token", "mask_token"), tiny.SPECIAL, strict=True))
+    with TemporaryDirectory() as folder:
+        vocabulary = Path(folder, "vocab.txt")
+        vocabulary.write_text("\n".join(WORDS), encoding="utf-8")
+        return EsmTokenizer(str(vocabulary), **names)
+
+
+def tokenizer(kind: str) -> Any:
+    """A word-level tokenizer that dresses texts as a kind of family does.
+
+    ``bytes``: the byte-level one, ``python``: that of Python, ``characters``: that of characters.
+    """
+    other: Mapping[str, Callable[[], Any]] = {
+        "bytes": byte_tokenizer,
+        "python": python_tokenizer,
+        "characters": CanineTokenizer,
+    }
+    if kind in other:
+        return other[kind]()
     core = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
     core.pre_tokenizer = pre_tokenizers.Whitespace()
     single, pair = TEMPLATES[kind]

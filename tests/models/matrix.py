@@ -14,7 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from transformers import AutoModelForQuestionAnswering, AutoModelForSeq2SeqLM, AutoModelForSequenceClassification
+from transformers import (
+    AutoModelForQuestionAnswering,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    pipeline,
+)
 from transformers import AutoTokenizer as Tokenizers
 
 import dal_nlp
@@ -27,6 +32,8 @@ from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Dense
 from dal_nlp.pretrained.loading import load_tokenizer, output_layer
+from dal_nlp.pretrained.tokenizers import check_vocabulary
+from dal_nlp.strategies import make_strategy
 from dal_nlp.strategies.badge import Badge
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.tasks.qa import ExtractiveQA, QAOptions
@@ -35,8 +42,14 @@ from dal_nlp.workflows.predict import open_run
 from tests import tiny
 from tests.models import families
 
+#: Tokens after which texts are cut.
+LENGTH = 40
 #: The ways to train a task, and the families that are no model of its kind and still belong in its table.
-MODES = {"classification": ("full", "head", "lora"), "qa": ("full", "lora"), "summarization": ("full", "lora")}
+MODES = {
+    "classification": ("full", "head", "lora", "finish"),
+    "qa": ("full", "lora"),
+    "summarization": ("full", "lora"),
+}
 ALSO = {
     "classification": ("blenderbot-small", "led", "longt5", "marian", "pegasus"),
     "qa": (),
@@ -62,9 +75,9 @@ _NO_WRITER = ("big_bird", "megatron-bert", "xlm", "reformer", "distilbert", "gpt
 _AHEAD = ("fsmt", "prophetnet")  # decoders that look at what stands behind
 REFUSED = {
     *((family, "classification", mode) for family in _FEW for mode in MODES["classification"]),
-    *((family, "classification", mode) for family in _NO_CLASSIFIER for mode in ("full", "lora")),
+    *((family, "classification", mode) for family in _NO_CLASSIFIER for mode in ("full", "lora", "finish")),
     *(("perceiver", "classification", mode) for mode in MODES["classification"]),  # wants more than tokens
-    *((family, "classification", "head") for family in ("canine", "funnel")),  # no state of each token
+    *((family, "classification", mode) for family in ("canine", "funnel") for mode in ("head", "finish")),  # no states
     *(("splinter", "qa", mode) for mode in MODES["qa"]),  # no linear output layer
     *(("ibert", task, "lora") for task in ("classification", "qa")),  # its layers are no linear ones
     *((family, "qa", mode) for family in (*_FEW, *_PADDED) for mode in MODES["qa"]),
@@ -95,7 +108,7 @@ def outcome(family: str, task: str, mode: str, folder: Path) -> str:
     try:
         config = dal_nlp.RunConfig(
             **settings,
-            max_length=40,
+            max_length=LENGTH,
             task_options=options.get(task, {}),
             task=task,
             strategy="entropy",
@@ -103,13 +116,22 @@ def outcome(family: str, task: str, mode: str, folder: Path) -> str:
             initial=6,
             query_size=4,
             rounds=1,
-            training={"mode": mode, "min_steps": 2, "epochs": 0.1, "batch_size": 6, "learning_rate": 0.01},
+            finish="full-always" if mode == "finish" else "none",
+            training={
+                "mode": "head" if mode == "finish" else mode,
+                "min_steps": 2,
+                "epochs": 0.1,
+                "batch_size": 6,
+                "learning_rate": 0.01,
+            },
         )
         dal_nlp.run(config, quiet=True)
     except UserError as error:
         ledger = folder / "run" / "ledger.jsonl"
         assert not ledger.is_file() or '"event": "query"' not in ledger.read_text(), f"too late: {error}"
         return f"refused: {str(error).replace(str(folder / 'models'), '').lstrip('/')}"
+    if mode == "finish":  # what is left was trained as a whole
+        assert not (folder / "run" / "model" / "head_model.py").is_file()
     _check_run(task, folder / "run")
     return "ok"
 
@@ -130,9 +152,9 @@ def untrained(family: str, task: str, folder: Path) -> str:
     """Load a family as a run does, save it, and check it as ``outcome`` does, without a run; return what that does."""
     source = families.save(family, task, folder / "models" / family)
     made: dict[str, Any] = {
-        "classification": lambda: Classification(labels=["negative", "positive"], max_length=40),
-        "qa": lambda: ExtractiveQA(QAOptions(doc_stride=6, longest_answer=4), max_length=40),
-        "summarization": lambda: Summarization(SummarizationOptions(max_new_tokens=6), max_length=40),
+        "classification": lambda: Classification(labels=["negative", "positive"], max_length=LENGTH),
+        "qa": lambda: ExtractiveQA(QAOptions(doc_stride=6, longest_answer=4), max_length=LENGTH),
+        "summarization": lambda: Summarization(SummarizationOptions(max_new_tokens=6), max_length=LENGTH),
     }
     of = made[task]()
     try:
@@ -160,7 +182,16 @@ def _check(task: str, of: Any, model: Any, folder: Path) -> None:
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     data = Dataset.from_dict({**columns, **of.encode(columns)})
     draws = make_draws(DrawsConfig(), 0, 0)
-    together, alone = (Pool(data, model, of, draws, ScoringConfig(batch_size=size)).predict() for size in (16, 1))
+    pools = [Pool(data, model, of, draws, ScoringConfig(batch_size=size)) for size in (16, 1)]
+    together, alone = (pool.predict() for pool in pools)
+    picks = [make_strategy("entropy", {}).select(pool, 4, generator(0, 0, "choose")).positions for pool in pools]
+    assert picks[0].tolist() == picks[1].tolist(), "batched picks are others"
+    for tokenizer in (of.tokenizer, load_tokenizer(str(folder))):
+        special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+        marked = f"film {' '.join(tokenizer.all_special_tokens)} good"
+        inside = tokenizer(marked, add_special_tokens=False)["input_ids"]
+        said = check_vocabulary(tokenizer, [marked, *["a good film and a bad plot"] * 9], "it")
+        assert bool(special & set(inside)) == any("1 of 10 texts" in remark for remark in said), "special tokens"
     assert [a.target for a in together] == [a.target for a in alone], "batched answers are others"
     np.testing.assert_allclose([a.confidence for a in together], [a.confidence for a in alone], atol=1e-4)
     model.eval()
@@ -178,7 +209,7 @@ def _check(task: str, of: Any, model: Any, folder: Path) -> None:
         assert [a.target for a in again] == [a.target for a in together], "the answer is another one"
     else:
         for row, answer in zip(rows, together, strict=True):
-            inputs = tokenizer(row["document"], truncation=True, max_length=40, return_tensors="pt")
+            inputs = tokenizer(row["document"], truncation=True, max_length=LENGTH, return_tensors="pt")
             named = {name: inputs[name] for name in ("input_ids", "attention_mask")}
             text = tokenizer.batch_decode(saved.generate(**named), skip_special_tokens=True)[0].strip()
             assert text == answer.target, f"from_pretrained writes {text!r}, the run {answer.target!r}"
@@ -203,19 +234,24 @@ def _check_classifier(model: Any, tokenizer: Any, texts: Sequence[str], answers:
     logits, gradients = [], []
     weight = output_layer(model, 2).weight
     for text in texts:
-        inputs = {name: value for name, value in tokenizer(text, return_tensors="pt").items() if name in names}
+        encoded = tokenizer(text, truncation=True, max_length=LENGTH, return_tensors="pt")
+        inputs = {name: value for name, value in encoded.items() if name in names}
         row = model(**inputs).logits
         (gradient,) = torch.autograd.grad(torch.nn.functional.cross_entropy(row, row.argmax(-1)), weight)
         logits.append(row.detach())
         gradients.append(gradient.flatten())
     probabilities = torch.cat(logits).softmax(-1)
+    ask = pipeline("text-classification", model=model, tokenizer=tokenizer, truncation=True, max_length=LENGTH)
+    for said, row in zip(ask(list(texts)), probabilities, strict=True):
+        assert said["label"] == model.config.id2label[int(row.argmax())], "a pipeline says another label"
+        assert abs(said["score"] - float(row.max())) < 1e-4, "a pipeline says another confidence"
     for answer, row in zip(answers or (), probabilities, strict=answers is not None):
         assert answer.target == model.config.id2label[int(row.argmax())], "the label is another one"
         assert abs(answer.confidence - float(row.max())) < 1e-4, "the confidence is another one"
     entropies = torch.distributions.Categorical(probs=probabilities).entropy().numpy()
-    picked = dal_nlp.select(model, tokenizer, texts, 4, strategy="entropy")
+    picked = dal_nlp.select(model, tokenizer, texts, 4, strategy="entropy", max_length=LENGTH)
     np.testing.assert_allclose(picked.scores, np.sort(entropies)[::-1][:4], atol=1e-4)
-    badge = dal_nlp.select(model, tokenizer, texts, 4, strategy="badge")
+    badge = dal_nlp.select(model, tokenizer, texts, 4, strategy="badge", max_length=LENGTH)
     direct = Badge().select(_Measured(Dense(torch.stack(gradients).numpy())), 4, generator(0, 0, "choose"))  # type: ignore[arg-type]
     assert badge.positions.tolist() == direct.positions.tolist(), "BADGE picks others"
 

@@ -81,7 +81,7 @@ def test_gradient_is_autograds_gradient_of_the_output_layer(name: str) -> None:
         loss = torch.nn.functional.cross_entropy(logits[i : i + 1], logits[i : i + 1].argmax(-1))
         (want,) = torch.autograd.grad(loss, weight, retain_graph=True)
         got = np.einsum("pa,ph->ah", gradient.left[i], gradient.right[i])
-        np.testing.assert_allclose(got, want.numpy(), rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(got, want.numpy(), rtol=0, atol=1e-5)
 
 
 def decoder(side: str) -> torch.nn.Module:
@@ -125,7 +125,7 @@ def test_the_gradient_is_that_of_the_models_own_logits(kind: str) -> None:
         loss = torch.nn.functional.cross_entropy(logits[i : i + 1], logits[i : i + 1].argmax(-1))
         (want,) = torch.autograd.grad(loss, weight, retain_graph=True)
         got = np.einsum("pa,ph->ah", measured.gradient.left[i], measured.gradient.right[i])
-        np.testing.assert_allclose(got, want.numpy(), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(got, want.numpy(), rtol=0, atol=1e-5)
     if kind == "bent":
         with pytest.raises(Unsupported, match="the one vector"):
             _ = measured.layer_inputs

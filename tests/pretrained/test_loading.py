@@ -11,16 +11,15 @@ from dal_nlp.core.rng import torch_seeded
 from dal_nlp.pretrained.loading import (
     ALIASES,
     digest,
-    has_masked_lm,
     load_classifier,
     load_config,
-    load_masked_lm,
     load_model,
     load_tokenizer,
     output_layer,
     resolve,
     weights_key,
 )
+from dal_nlp.pretrained.masked_lm import has_masked_lm, load_masked_lm
 from tests import tiny
 
 

@@ -1,5 +1,6 @@
 """How a model is fed: measured with a long and a short text, whatever family it is of."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from dal_nlp.pretrained.reading import most
 from dal_nlp.strategies import probes
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.tasks.qa import ExtractiveQA, QAOptions
+from dal_nlp.tasks.summarization import Summarization, SummarizationOptions
 from tests import tiny
 from tests.models import families
 
@@ -57,7 +59,10 @@ def test_a_window_cannot_do_without_padding(tmp_path: Path) -> None:
         task.load(source)
 
 
-@pytest.mark.parametrize(("family", "longest"), [("bert", 80), ("roberta", 79), ("gpt2", 80), ("t5", 100)])
+@pytest.mark.parametrize(
+    ("family", "longest"),
+    [("bert", 80), ("roberta", 79), ("gpt2", 80), ("t5", 100), ("bart", 80), ("deberta", 80), ("deberta-v2", 100)],
+)
 def test_the_longest_text_is_measured(family: str, longest: int, tmp_path: Path) -> None:
     """RoBERTa begins to count behind the padding token's number, T5 has no limit."""
     task, _ = loaded(family, tmp_path, length=100)
@@ -66,6 +71,18 @@ def test_the_longest_text_is_measured(family: str, longest: int, tmp_path: Path)
     if longest < 100:
         with pytest.raises(UserError, match=f"--set max_length={longest} "):
             task.feeding.check(longest + 1)
+
+
+def test_an_encoder_and_its_decoder_have_limits_of_their_own(tmp_path: Path) -> None:
+    """LED's encoder reads what its own number of positions says, whatever the decoder's is."""
+    source = families.save("led", "summarization", tmp_path)
+    configured = json.loads((tmp_path / "config.json").read_text())
+    assert configured["max_encoder_position_embeddings"] == configured["max_decoder_position_embeddings"] == 80
+    for length, written, sentence in ((100, 6, "above the 80 tokens"), (40, 90, "the 80 positions of the decoder")):
+        task = Summarization(SummarizationOptions(max_new_tokens=written), max_length=length)
+        task.tokenizer = load_tokenizer(source)
+        with pytest.raises(UserError, match=sentence), torch_seeded(0):
+            task.load(source)
 
 
 def test_what_fits_is_found_by_halving() -> None:

@@ -126,8 +126,17 @@ def _no_tokenizer(folder: Path) -> None:
         file.unlink()
 
 
-def _bad_tokenizer(folder: Path) -> None:
+def _other_tokenizer(folder: Path) -> None:
     (folder / "tokenizer.json").write_text('{"x": 1}')
+
+
+def _cut_tokenizer(folder: Path) -> None:
+    file = folder / "tokenizer.json"
+    file.write_text(file.read_text()[:500])
+
+
+def _named_labels(folder: Path) -> None:
+    configured(folder, id2label={"neg": 0, "pos": 1})
 
 
 @pytest.mark.parametrize(
@@ -140,7 +149,9 @@ def _bad_tokenizer(folder: Path) -> None:
         (_adapter, "merge_and_unload"),
         (_huge, "cannot be loaded"),
         (_no_tokenizer, r"(has no tokenizer|cannot be loaded)"),
-        (_bad_tokenizer, "cannot be loaded"),
+        (_other_tokenizer, "The tokenizer of .* cannot be loaded"),
+        (_cut_tokenizer, r"tokenizer\.json is damaged"),
+        (_named_labels, r"id2label in .*config\.json is not a mapping of numbers to labels"),
     ],
 )
 def test_damaged_folders_are_sentences(tmp_path: Path, break_it: Callable[[Path], None], sentence: str) -> None:
@@ -177,6 +188,15 @@ def test_texts_of_unknown_words_are_said_and_refused() -> None:
     assert "does not know 60 %" in said
     with pytest.raises(UserError, match="knows next to nothing of the texts"):
         check_vocabulary(tokenizer, ["der Streifen wurde gut gespielt", ""], "x")
+
+
+def test_a_tokenizer_that_tells_no_places_is_judged_by_its_tokens() -> None:
+    slow = families.tokenizer("python")
+    assert check_vocabulary(slow, ["a good film"], "tiny") == []
+    (remark,) = check_vocabulary(slow, ["a good film", "a [SEP] of a good film"], "tiny")
+    assert remark.startswith("1 of 2 texts that were looked at hold special tokens of the model (")
+    with pytest.raises(UserError, match="knows next to nothing"):
+        check_vocabulary(slow, ["xyzzy plugh", "quux"], "tiny")
 
 
 def test_what_a_tokenizer_leaves_out_is_as_unknown() -> None:

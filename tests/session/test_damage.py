@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
 from dal_nlp import RunConfig, Session, UserError
@@ -96,6 +97,12 @@ def garbage(path: Path) -> None:
     path.write_bytes(b"\0" * path.stat().st_size)
 
 
+def without_a_weight(path: Path) -> None:
+    tensors = load_file(path)
+    del tensors["bert.encoder.layer.0.attention.self.query.weight"]
+    save_file(tensors, path, {"format": "pt"})
+
+
 DAMAGES = [empty, cut, garbage, Path.unlink]
 
 
@@ -123,6 +130,13 @@ def test_a_damaged_checkpoint_is_named_and_fitted_again(
     assert (folder / "model" / "model.safetensors").read_bytes() == (
         died["end"] / "model" / "model.safetensors"
     ).read_bytes()
+
+
+def test_a_checkpoint_that_lacks_a_weight_is_refused_by_its_name(base: Path, copy: Callable[[str], Path]) -> None:
+    folder = copy("first metrics")
+    without_a_weight(folder / "checkpoints" / "round-0" / "model.safetensors")
+    with pytest.raises(UserError, match=r"1 are missing .*layer\.0\.attention\.self\.query\.weight"):
+        run(base, folder)
 
 
 def test_a_checkpoint_that_has_gone_is_fitted_again_with_the_labels_of_its_round(

@@ -15,7 +15,7 @@ from dal_nlp.ledger.ledger import read_state
 from dal_nlp.models.auxiliary import Companions
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
-from dal_nlp.pretrained.loading import has_masked_lm, load_masked_lm
+from dal_nlp.pretrained.masked_lm import has_masked_lm, load_masked_lm
 from dal_nlp.strategies import check_fit
 from dal_nlp.strategies.alps import Alps, surprisal, text_keys, token_losses
 from tests import tiny

@@ -68,12 +68,15 @@ def scenarios(folder: Path) -> list[Scenario]:
     right = {row["id"]: row["label"] for row in tiny.sentences(60)}
     small = ["--strategies", "margin", "--seeds", "1", "--jobs", "2", "--full-score", "none", "--rounds", "1"]
     return [
-        Scenario("full", run("--test", test)),
+        Scenario("full", run("--test", test, "--train", "full")),
         Scenario("head", lambda out: [*run("--test", test, "--train", "head")(out), "--cache", str(folder / "cache")]),
-        Scenario("audit, stop, ceal", run("--audit", "6", "--strategy", "ceal", "--stop", "stable or labels=14")),
+        Scenario(
+            "audit, stop, ceal",
+            run("--audit", "6", "--strategy", "ceal", "--stop", "stable or labels=14", "--train", "full"),
+        ),
         Scenario(
             "warm, noisy, learning_loss",
-            run("--test", test, "--oracle", "noisy:0.1", "--strategy", "learning_loss", *warm),
+            run("--test", test, "--oracle", "noisy:0.1", "--strategy", "learning_loss", "--train", "full", *warm),
         ),
         Scenario("qa", of_task("qa")),
         Scenario("summarization", of_task("summarization")),

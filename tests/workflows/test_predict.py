@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from dal_nlp.core.errors import UserError
@@ -108,3 +109,13 @@ def test_mistakes_are_found_before_the_model_is_loaded(run: Path, tmp_path: Path
     shutil.rmtree(run / "model")
     with pytest.raises(UserError, match="has no model yet"):
         predict(run, write(tmp_path / "new.jsonl", [{"text": "a film"}]))
+
+
+def test_a_model_that_lacks_a_weight_is_refused_by_its_name(run: Path, tmp_path: Path) -> None:
+    file = run / "model" / "model.safetensors"
+    tensors = load_file(file)
+    del tensors["bert.encoder.layer.0.attention.self.query.weight"]
+    save_file(tensors, file, {"format": "pt"})
+    rows = write(tmp_path / "new.jsonl", [{"id": "a", "text": "a good film"}])
+    with pytest.raises(UserError, match=r"1 are missing .*layer\.0\.attention\.self\.query\.weight"):
+        list(predict(run, rows))

@@ -1,6 +1,7 @@
 """One call inside any training script."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas
@@ -8,6 +9,7 @@ import pytest
 import torch
 from datasets import IterableDataset
 from transformers import (
+    AutoModelForSequenceClassification,
     BertForTokenClassification,
     GPT2Config,
     GPT2ForSequenceClassification,
@@ -121,9 +123,9 @@ def test_an_iterable_dataset_gives_rows_with_the_columns_of_a_file() -> None:
 
 
 def test_it_takes_what_training_scripts_have() -> None:
-    """Numpy's integers, class numbers as labels, the older spelling, and a column of a table."""
+    """Whole numbers of numpy and torch, class numbers as labels, the older spelling, and a column of a table."""
     model, tokenizer = tiny.classifier(), tiny.tokenizer()
-    pairs = [(TEXTS[0], 0), (TEXTS[1], np.int64(1))]
+    pairs = [(TEXTS[0], torch.tensor(0)), (TEXTS[1], np.int64(1))]
     by_number = dal_nlp.select(model, tokenizer, TEXTS, np.int64(3), strategy="cal", labeled=pairs)
     names = list(model.config.id2label.values())
     named = [(TEXTS[0], names[0]), (TEXTS[1], names[1])]
@@ -148,6 +150,26 @@ def test_what_is_no_text_is_named(examples: object, sentence: str) -> None:
         dal_nlp.select(tiny.classifier(), tiny.tokenizer(), examples, 1)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="k must be a whole number"):
         dal_nlp.select(tiny.classifier(), tiny.tokenizer(), TEXTS, 1.5)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="k must be a whole number"):
+        dal_nlp.select(tiny.classifier(), tiny.tokenizer(), TEXTS, True)
+    with pytest.raises(UserError, match="The tokenizer is None: give that of the model"):
+        dal_nlp.select(tiny.classifier(), None, TEXTS, 1)
+
+
+def test_what_it_says_of_texts_that_are_cut_is_said_of_its_own_argument() -> None:
+    picked = dal_nlp.select(tiny.classifier(), tiny.tokenizer(), ["the film was a good film", "good"], 1, max_length=4)
+    assert picked.notes == (
+        "1 of 2 texts (examples) are longer than 4 tokens, the longest 8, and are cut: max_length=8 reads them whole.",
+    )
+
+
+def test_a_strategy_that_reads_hidden_states_is_refused_with_those_that_do_not(tmp_path: Path) -> None:
+    """A run may name another encoder in their place, and ``select`` has no such option."""
+    source = families.save("funnel", "classification", tmp_path)
+    with torch_seeded(0):
+        model = AutoModelForSequenceClassification.from_pretrained(source)
+    with pytest.raises(UserError, match="does not give one for each token: name one of these strategies: "):
+        dal_nlp.select(model, families.tokenizer("bert"), TEXTS, 2, strategy="kmeans")
 
 
 def test_the_model_is_looked_at_as_a_run_looks_at_it() -> None:
