@@ -11,7 +11,6 @@ import numpy as np
 from pydantic import Field
 
 from dal_nlp.core.batch import Feeding
-from dal_nlp.core.errors import UserError
 from dal_nlp.core.targets import Target, decode
 from dal_nlp.data.references import references
 from dal_nlp.data.text_windows import WHOLE, cut_remarks, whole_lengths
@@ -55,8 +54,6 @@ def encode_documents(
     examples: Mapping[str, list[Any]], tokenizer: Any, max_length: int, options: SummarizationOptions
 ) -> dict[str, list[Any]]:
     """Tokenise documents; see ``Summarization.encode``."""
-    if not tokenizer.is_fast:
-        raise UserError("Summarization needs a fast tokenizer, and this model has none: use another --model.")
     texts = [options.prefix + text for text in examples["document"]]
     ids = tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
     lengths = [len(tokens) for tokens in ids]

@@ -72,6 +72,7 @@ _FEW = {
 _PADDED = ("canine", "convbert", "fnet", "funnel", "nystromformer", "yoso")  # windows cannot do without padding
 _NO_CLASSIFIER = ("blenderbot-small", "longt5", "marian", "pegasus", "led")
 _NO_WRITER = ("big_bird", "megatron-bert", "xlm", "reformer", "distilbert", "gpt2", "xlnet", "bigbird_pegasus")
+_PYTHON = ("flaubert", "plbart", "xlm")  # tokenizers that tell no places in a text
 _AHEAD = ("fsmt", "prophetnet")  # decoders that look at what stands behind
 REFUSED = {
     *((family, "classification", mode) for family in _FEW for mode in MODES["classification"]),
@@ -80,7 +81,7 @@ REFUSED = {
     *((family, "classification", mode) for family in ("canine", "funnel") for mode in ("head", "finish")),  # no states
     *(("splinter", "qa", mode) for mode in MODES["qa"]),  # no linear output layer
     *(("ibert", task, "lora") for task in ("classification", "qa")),  # its layers are no linear ones
-    *((family, "qa", mode) for family in (*_FEW, *_PADDED) for mode in MODES["qa"]),
+    *((family, "qa", mode) for family in (*_FEW, *_PADDED, *_PYTHON) for mode in MODES["qa"]),
     *((family, "summarization", mode) for family in _NO_WRITER + _AHEAD for mode in MODES["summarization"]),
 }
 

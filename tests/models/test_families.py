@@ -36,6 +36,8 @@ def test_picks_and_answers_are_those_of_the_saved_model_on_single_texts(family: 
         ("phimoe", "classification", "lora"),  # experts, whose router is one that gives more than numbers
         ("funnel", "classification", "head"),  # has fewer states than tokens
         ("perceiver", "classification", "head"),  # wants more than tokens
+        ("esm", "classification", "finish"),  # a tokenizer written in Python; trained as a whole at the end
+        ("flaubert", "qa", "full"),  # likewise, for a task that needs places in the text
         ("splinter", "qa", "full"),  # has no output layer
         ("prophetnet", "summarization", "full"),  # looks ahead
     ],
