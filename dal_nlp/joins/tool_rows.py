@@ -14,7 +14,7 @@ from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import DataError, nearest
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.joins.row_matching import texts_in
-from dal_nlp.readers.exports import ACCEPTED, has_verdicts
+from dal_nlp.readers.exports import ACCEPTED, has_verdicts, joined_columns
 from dal_nlp.readers.values import id_of, is_missing
 
 #: The columns of a sheet.
@@ -195,6 +195,9 @@ def _flattened(row: Mapping[str, Any]) -> dict[str, Any]:
             found[question] = [*found.get(question, []), signed]
     if isinstance(responses, Mapping):
         found |= responses
+    for name in [name.removesuffix(".text") for name in row if name.endswith(".text")]:
+        if name not in row and f"{name}.answer_start" in row:
+            found[name] = joined_columns(row, name)
     for name in [name for name in row if name.endswith(".responses")]:  # of a data set of Hugging Face
         columns = [row.get(f"{name}{end}") for end in ("", ".users", ".status")]
         lists = [column if isinstance(column, list) else [] for column in columns]

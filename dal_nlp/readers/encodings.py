@@ -83,7 +83,7 @@ def refuse_other(source: str, path: Path, kind: str) -> None:
     }
     for beginning, what, mend in _OTHERS:
         if start.lower().startswith(beginning.lower()) and not start.startswith(own.get(kind, b"\0")):
-            raise DataError(f"{source} is {what}, whatever its ending says: {mend}.")
+            raise DataError(f"{source} is {what}, whatever its ending says: {mend}.".lstrip())
 
 
 @contextmanager
@@ -142,6 +142,24 @@ def lines(source: str, path: Path, reading: Reading) -> Iterator[tuple[int, str]
         for line in block.decode().split("\n")[: None if not block.endswith(b"\n") else -1]:
             number += 1
             yield number, line
+
+
+def decode(data: bytes) -> tuple[str, str]:
+    """Return the text of a whole file without its mark, and the encoding that was found out, "" for UTF-8.
+
+    Raises:
+        UserError: It is UTF-8 with bytes that are none; the message goes after the name of the file.
+    """
+    mark, encoding = _marked(data)
+    body = data[len(mark) :]
+    if encoding in ("", "utf-8"):
+        try:
+            return body.decode(), ""
+        except UnicodeDecodeError as error:
+            if encoding or not body[: error.start].isascii():
+                raise DataError("is not UTF-8: save it as `CSV UTF-8`.") from None
+        encoding = _guessed(body)
+    return body.decode(encoding, "replace"), encoding
 
 
 def _known(encoding: str) -> str:

@@ -60,7 +60,10 @@ def adapted(source: Source, texts: Sequence[str], label: str, reading: Reading) 
     if f"{label}.text" in there and label not in there:
         reading.remark(f"{source.name} has its answers in {label}.text and {label}.answer_start, and was read so.")
         return mapped(
-            source, label, lambda row: [{**row, label: _joined(row, label)}], [f"{label}.text", f"{label}.answer_start"]
+            source,
+            label,
+            lambda row: [{**row, label: joined_columns(row, label)}],
+            [f"{label}.text", f"{label}.answer_start"],
         )
     if label in there and (source.has_keys or label in source.nested):
         return mapped(source, label, lambda row: _responses(row, label))
@@ -189,7 +192,7 @@ def _responses(row: Row, label: str) -> list[Row]:
     return [{**row, label: value} for value in dict.fromkeys(map(str, plain))] or [{**row, label: None}]
 
 
-def _joined(row: Row, label: str) -> Row:
+def joined_columns(row: Mapping[str, Any], label: str) -> Row:
     """Return the answers that lie in two columns as one object."""
     parts = row.get(f"{label}.text"), row.get(f"{label}.answer_start")
     text, start = (literal(part) if isinstance(part, str) else part for part in parts)

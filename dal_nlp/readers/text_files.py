@@ -5,7 +5,6 @@ Python's csv goes from letter to letter and names the row that cannot be read.
 """
 
 import csv
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
@@ -29,7 +28,6 @@ SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _UNQUOTED = "where quotation marks are letters in this file, read it with --quoting none"
 _BY_LINE = (*SEPARATORS, ".jsonl", ".ndjson", ".txt", *CONLL)
-_SAYS_SEPARATOR = re.compile('"?sep=.?"?', re.IGNORECASE)  # above the header, for Excel
 _ROWS = 4000  # that the slow reader hands on at a time
 _LONGEST_CARRY = 2**26  # bytes of one record
 
@@ -87,11 +85,7 @@ def _header(block: bytes, reading: Reading) -> tuple[int, int, str]:
             record = block[start:end].decode()
             if not reading.quoting or record.count('"') % 2 == 0 or end == len(block):
                 break
-        if (
-            record.strip()
-            and not is_head([record.lstrip().lstrip('"')])
-            and not _SAYS_SEPARATOR.fullmatch(record.strip())
-        ):
+        if record.strip() and not is_head([record.lstrip().lstrip('"')]):
             return end, line, record.rstrip("\r\n")
         start = end
     return start, line, ""
