@@ -62,7 +62,9 @@ def export(
 def ingest(
     folder: Folder,
     source: Annotated[Path, typer.Argument(metavar="FILE", help="The answers.", show_default=False)],
-    format: Annotated[str, typer.Option(metavar="FORMAT", help=_FORMATS)] = "csv",
+    format: Annotated[
+        str, typer.Option(metavar="FORMAT", help="csv (any table, by its ending), jsonl, label-studio or hf-dataset.")
+    ] = "csv",
     name: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="Who answered. Default: what the file says, or its name.")
     ] = None,

@@ -9,7 +9,7 @@ from typing import Any
 from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.annotation.parsing import back_in_the_pool
-from dal_nlp.annotation.sheet_files import Entry, check_entries, found_by_text, lines_of
+from dal_nlp.annotation.sheet_files import Entry, check_entries, found_by_text, lines_of, remark_on_letters
 from dal_nlp.annotation.voting import is_new
 from dal_nlp.answer_formats import studio
 from dal_nlp.core.errors import RowError, UserError, unknown
@@ -17,6 +17,8 @@ from dal_nlp.core.text import counted
 from dal_nlp.joins.row_matching import RowMatcher, asked_texts, texts_in
 from dal_nlp.joins.tool_rows import ANSWER, NONE, STUDIO_ID, Columns, ToolRows, field_names
 from dal_nlp.ledger.answer_events import MAJORITY
+from dal_nlp.readers.encodings import refuse_other
+from dal_nlp.readers.reading import Reading
 from dal_nlp.readers.sources import read_rows
 from dal_nlp.readers.spreadsheets import header_of, read_table
 
@@ -100,7 +102,14 @@ def _read_csv(desk: AnswerStore, source: Path, columns: Columns, found: Ingested
     def broken(number: int, wrong: str) -> None:
         found.problems.append(f"{source.name}, row {number}: {wrong}.")
 
-    rows = _named(source, lambda data: read_table(data, header_of(data), broken))
+    if source.is_file() and source.suffix.lower() not in (".csv", ""):  # a table of another kind
+        reading = Reading()
+        others = list(read_rows(str(source), reading))
+        if others and {"data", "annotations"} <= others[0][1].keys():
+            return _read_label_studio(desk, source, columns, found)
+        found.remarks.extend(reading.remarks)
+        return _entries(desk, source, "row", others, columns, found)
+    rows = _named(source, lambda data: read_table(data, header_of(data), broken), found)
     return _entries(desk, source, "row", rows, columns, found)
 
 
@@ -108,14 +117,18 @@ def _read_jsonl(desk: AnswerStore, source: Path, columns: Columns, found: Ingest
     def broken(number: int, wrong: str) -> None:
         found.problems.append(f"{source.name}, line {number}: {wrong}.")
 
-    return _entries(desk, source, "line", _named(source, lambda data: lines_of(data, broken)), columns, found)
+    return _entries(desk, source, "line", _named(source, lambda data: lines_of(data, broken), found), columns, found)
 
 
 def _named(
-    source: Path, read: Callable[[bytes], Iterator[tuple[int, Mapping[str, Any]]]]
+    source: Path, read: Callable[[bytes], Iterator[tuple[int, Mapping[str, Any]]]], found: Ingested
 ) -> list[tuple[int, Mapping[str, Any]]]:
     try:
-        return list(read(source.read_bytes()))
+        data = source.read_bytes()
+        refuse_other("", source, source.suffix.lower())
+        if letters := remark_on_letters(data):
+            found.remarks.append(f"{source.name} {letters}")
+        return list(read(data))
     except IsADirectoryError:
         raise UserError(f"{source} is a folder: read it with --format hf-dataset.") from None
     except UserError as error:

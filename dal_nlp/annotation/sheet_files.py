@@ -8,6 +8,7 @@ are there goes into a further one, ``round-003.2.csv``. What a browser, a drive 
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +19,7 @@ from dal_nlp.core.files import replace_file
 from dal_nlp.core.text import counted
 from dal_nlp.joins.row_matching import RowMatcher, texts_in
 from dal_nlp.joins.tool_rows import ANSWER, ID, NOTE
+from dal_nlp.readers.encodings import decode
 from dal_nlp.readers.sources import read_rows
 from dal_nlp.readers.spreadsheets import Broken, read_table, refuse, write_table
 from dal_nlp.readers.values import id_of, is_missing
@@ -193,6 +195,8 @@ def read_sheet(path: Path, columns: Sequence[str], say: Callable[[str], None]) -
         return
     in_lines = path.suffix == ".jsonl"
     try:
+        if letters := remark_on_letters(data):
+            say(f"{path.name} {letters}")
         yield from entries(lines_of(data, broken) if in_lines else read_table(data, [ID, ANSWER], broken))
     except UserError as error:
         raise UserError(f"{path} {error}") from None
@@ -222,8 +226,19 @@ def _steady(path: Path) -> bytes:
     raise UserError(f"{path} is being written: save it, then run the same command again.")
 
 
+def remark_on_letters(data: bytes) -> str:
+    """Return what to say of a file that is not in UTF-8, "" for one that is; the sentence goes after its name."""
+    try:
+        encoding = "" if data.isascii() else decode(data)[1]
+    except UserError:
+        return ""  # whoever reads it will say more
+    return encoding and f"is not UTF-8 and was read as {encoding}: where letters are wrong, save it as `CSV UTF-8`."
+
+
 def lines_of(data: bytes, broken: Broken = refuse) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield (number, object) of the lines of a jsonl file; ``broken`` takes those that are none."""
+    with suppress(UserError):  # lines that are not UTF-8 are broken, and no others
+        data = decode(data)[0].encode()
     for number, line in enumerate(data.split(b"\n"), start=1):
         if not line.strip():
             continue

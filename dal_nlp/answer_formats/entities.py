@@ -36,7 +36,7 @@ class EntityFormat(AnswerFormat):
         Raises:
             ValueError: With the place of the fault.
         """
-        if typed.lstrip().startswith(("[{", '["')):
+        if typed.lstrip().startswith(("[{", '["', "[[")):
             runs = _runs_of_json(typed, example)
         else:
             runs = runs_of_spans(read_markup(typed, example), example)
@@ -119,12 +119,13 @@ class EntityFormat(AnswerFormat):
 
 
 def _runs_of_json(typed: str, example: Example) -> list[Run]:
-    """Return the entities in [{"start": ..., "end": ..., "label": ...}], or in a tag for each word, as JSON text."""
+    """Return the entities in JSON text: objects with start, end and label, lists of these, or a tag for each word."""
     try:
         written = json.loads(typed)
         if written and all(isinstance(tag, str) for tag in written) and len(written) == len(example["starts"]):
             return decode_tags(written).runs
-        spans = [Span(int(one["start"]), int(one["end"]), str(one["label"])) for one in written]
+        parts = [one if isinstance(one, list) else [one["start"], one["end"], one["label"]] for one in written]
+        spans = [Span(int(start), int(end), str(label)) for start, end, label in parts]
     except (ValueError, KeyError, TypeError):
         raise ValueError(
             'it begins as JSON and is neither a list of {"start": 0, "end": 6, "label": "..."} nor of a tag for each '

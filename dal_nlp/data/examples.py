@@ -333,5 +333,8 @@ def _no_header(opened: Source) -> bool:
     names = list(opened.columns)
     if any(len(name.split()) > 4 or name.replace(".", "", 1).isdecimal() for name in names):
         return True
-    chunk = next(iter(opened.chunks(None)), None)
+    try:
+        chunk = next(iter(opened.chunks(None)), None)
+    except DataError:  # of another width than the first one
+        return True
     return chunk is not None and any(row.get(name) == name for _, row in list(chunk.rows())[:1000] for name in names)

@@ -14,6 +14,7 @@ from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import DataError, nearest
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.joins.row_matching import texts_in
+from dal_nlp.readers.exports import ACCEPTED, has_verdicts, joined_columns
 from dal_nlp.readers.values import id_of, is_missing
 
 #: The columns of a sheet.
@@ -25,8 +26,6 @@ OURS = "dal_nlp_"
 STUDIO_ID = f"{OURS}id"
 #: What is typed for a column that is not there.
 NONE = "none"
-#: What Prodigy says of a row as a whole; only what was accepted is an answer.
-_ACCEPTED, _VERDICTS = "accept", frozenset({"accept", "reject", "ignore"})
 #: What tools call the column of answers: doccano and Prodigy, older doccano, Prodigy's choices, older Argilla.
 _ANSWERS = ("label", "labels", "accept", "annotation")
 #: What tools call the one who answered: this package, Label Studio, doccano, Prodigy, Argilla.
@@ -91,7 +90,7 @@ class ToolRows:
 
     def given(self, row: Mapping[str, Any]) -> Iterator[Given]:
         """Yield the answers in a row."""
-        if self._has_verdicts and row.get(ANSWER) != _ACCEPTED:
+        if self._has_verdicts and row.get(ANSWER) != ACCEPTED:
             return
         by = next((str(row[name]) for name in self._signed if not is_missing(row.get(name))), "")
         for value, who in _values(row.get(self.answer_column)):
@@ -105,7 +104,7 @@ class ToolRows:
     @cached_property
     def refused(self) -> int:
         """How many rows Prodigy's annotator has rejected or passed over."""
-        return sum(row.get(ANSWER) != _ACCEPTED for row in self.rows) if self._has_verdicts else 0
+        return sum(row.get(ANSWER) != ACCEPTED for row in self.rows) if self._has_verdicts else 0
 
     @property
     def _there(self) -> str:
@@ -138,10 +137,7 @@ class ToolRows:
     @cached_property
     def _has_verdicts(self) -> bool:
         """Whether the column ``answer`` is Prodigy's, and not that of a sheet."""
-        verdicts = _VERDICTS.difference(self._task.labels)
-        found = [row[ANSWER] for row in self.rows if not is_missing(row.get(ANSWER))]
-        known = all(isinstance(value, str) and value in verdicts for value in found)
-        return bool(found) and known and self._elsewhere is not None
+        return has_verdicts(self.rows, self._task.labels) and self._elsewhere is not None
 
     @cached_property
     def _elsewhere(self) -> str | None:
@@ -199,6 +195,9 @@ def _flattened(row: Mapping[str, Any]) -> dict[str, Any]:
             found[question] = [*found.get(question, []), signed]
     if isinstance(responses, Mapping):
         found |= responses
+    for name in [name.removesuffix(".text") for name in row if name.endswith(".text")]:
+        if name not in row and f"{name}.answer_start" in row:
+            found[name] = joined_columns(row, name)
     for name in [name for name in row if name.endswith(".responses")]:  # of a data set of Hugging Face
         columns = [row.get(f"{name}{end}") for end in ("", ".users", ".status")]
         lists = [column if isinstance(column, list) else [] for column in columns]

@@ -8,6 +8,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, cast
 
@@ -22,8 +23,35 @@ BLOCK = 2**23  # bytes read at a time
 _SAMPLE = 2**16  # bytes of lines with other letters, by which an encoding is told
 _LONGEST_LINE = 2**30
 
+_HIGH = bytes(range(128, 256))
+_USUAL = 0.1  # by so much better must the letters of another encoding make a language than those of cp1252
+#: Signs that stand beside letters: quotation marks, dashes, marks of money and measure.
+_BESIDE = (
+    "\u00a0\u00a1\u00a3\u00ab\u00ad\u00ae\u00b0\u00b2\u00b7\u00bb\u00bf\u2013\u2014\u2018\u2019"
+    "\u201a\u201c\u201d\u201e\u2022\u2026\u2039\u203a\u20ac\u2122"
+)
 _EUROPEAN = ["cp1252", "cp1250", "cp1254", "cp1257", "mac_roman", "cp850"]
 
+#: How files begin that are no text, what they are, and what to do.
+_OTHERS = (
+    (
+        b"PK\x03\x04",
+        "a workbook or an archive",
+        "save it as `CSV UTF-8`, or give it the ending .xlsx; unpack an archive",
+    ),
+    (b"\xd0\xcf\x11\xe0", "an old workbook (.xls)", "save it as .xlsx or as `CSV UTF-8`"),
+    (b"\x1f\x8b", "a gzip file", "give it a further .gz"),
+    (b"BZh", "a bzip2 file", "give it a further .bz2"),
+    (b"\xfd7zXZ", "an xz file", "give it a further .xz"),
+    (b"\x28\xb5\x2f\xfd", "a zstd file", "give it a further .zst"),
+    (b"PAR1", "a parquet file", "give it the ending .parquet"),
+    (b"ARROW1", "an Arrow file", "write it as parquet"),
+    (b"SQLite format 3", "a database", "write its table as csv"),
+    (b"%PDF", "a PDF document", "give its texts in a table"),
+    (b"version https://git-lfs", "the place holder of a file in Git LFS", "fetch the file with `git lfs pull`"),
+    (b"<!DOCTYPE html", "a web page, as of a download that went wrong", "fetch the file again"),
+    (b"<html", "a web page, as of a download that went wrong", "fetch the file again"),
+)
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -39,6 +67,23 @@ def ending(path: Path) -> str:
     if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
     return suffixes[-1] if suffixes else ""
+
+
+def refuse_other(source: str, path: Path, kind: str) -> None:
+    """Raise ``UserError`` for a file that is of another kind than its ending says, as its first bytes tell."""
+    with path.open("rb") as file:
+        start = file.read(32).removeprefix(codecs.BOM_UTF8).lstrip()
+    own = {
+        ".gz": b"\x1f\x8b",
+        ".bz2": b"BZh",
+        ".xz": b"\xfd7zXZ",
+        ".zst": b"\x28\xb5",
+        ".parquet": b"PAR1",
+        ".xlsx": b"PK",
+    }
+    for beginning, what, mend in _OTHERS:
+        if start.lower().startswith(beginning.lower()) and not start.startswith(own.get(kind, b"\0")):
+            raise DataError(f"{source} is {what}, whatever its ending says: {mend}.".lstrip())
 
 
 @contextmanager
@@ -97,6 +142,24 @@ def lines(source: str, path: Path, reading: Reading) -> Iterator[tuple[int, str]
         for line in block.decode().split("\n")[: None if not block.endswith(b"\n") else -1]:
             number += 1
             yield number, line
+
+
+def decode(data: bytes) -> tuple[str, str]:
+    """Return the text of a whole file without its mark, and the encoding that was found out, "" for UTF-8.
+
+    Raises:
+        UserError: It is UTF-8 with bytes that are none; the message goes after the name of the file.
+    """
+    mark, encoding = _marked(data)
+    body = data[len(mark) :]
+    if encoding in ("", "utf-8"):
+        try:
+            return body.decode(), ""
+        except UnicodeDecodeError as error:
+            if encoding or not body[: error.start].isascii():
+                raise DataError("is not UTF-8: save it as `CSV UTF-8`.") from None
+        encoding = _guessed(body)
+    return body.decode(encoding, "replace"), encoding
 
 
 def _known(encoding: str) -> str:
@@ -214,7 +277,11 @@ def _after_last(block: bytes, end: bytes) -> int:
 
 
 def _guessed(block: bytes) -> str:
-    """Return the likeliest encoding of bytes that are not UTF-8; of those alike, that of Western Europe's Windows."""
+    """Return the likeliest encoding of bytes that are not UTF-8; of those alike, that of Western Europe's Windows.
+
+    Which languages the letters make is for ``charset-normalizer`` to say; a guess that puts signs or capitals into the
+    middle of words is no likely one.
+    """
     from charset_normalizer import from_bytes
 
     letters, size = [], 0
@@ -227,14 +294,36 @@ def _guessed(block: bytes) -> str:
     sample = b"\n".join(letters)
     runs = re.findall(rb"[\x80-\xff]+", sample)
     # Letters that stand alone among ASCII are those of a European language; others come in pairs or words.
-    alone = sum(len(run) == 1 for run in runs) > 0.7 * len(runs)
-    matches = from_bytes(sample, cp_isolation=_EUROPEAN if alone else None)
-    best = matches.best()
-    if best is None:
-        return "cp1252"
-    alike = {name for match in matches if match.chaos <= best.chaos + 0.05 for name in match.could_be_from_charset}
+    alone = sum(len(run) <= 2 for run in runs) > 0.7 * len(runs) and len(sample) < 2.5 * len(
+        sample.translate(None, _HIGH)
+    )
+    matches = list(from_bytes(sample, cp_isolation=_EUROPEAN if alone else None))
+    fit = {name: 0.0 for name in ("cp1252", *_EUROPEAN)} if alone else {}
+    for match in matches:
+        fit |= {name: max(match.coherence, fit.get(name, 0)) for name in match.could_be_from_charset}
+    found: list[tuple[int, float, str]] = []
+    for rank, name in enumerate(fit):
+        text = _as(sample, name)
+        if text is not None:
+            likely = fit[name] + (name == "cp1252") * _USUAL if alone else -rank - len(fit) * name.startswith("mac_")
+            found.append((_oddities(text), -likely, name))
+    return min(found)[2] if found else "cp1252"
+
+
+def _as(sample: bytes, encoding: str) -> str | None:
     try:
-        block.decode("cp1252")
-    except UnicodeDecodeError:
-        alike.discard("cp1252")
-    return "cp1252" if "cp1252" in alike else best.encoding
+        return sample.decode(encoding)
+    except (UnicodeDecodeError, LookupError):
+        return None
+
+
+def _oddities(text: str) -> int:
+    """Return how often a sign is beside a letter, a capital behind a small letter, or a character is none."""
+    odd = 0
+    for word in re.findall(r"\S*[^\x00-\x7f]\S*", text):
+        for one, other in pairwise(word):
+            signs = [c for c in (one, other) if not c.isascii() and not c.isalpha() and c not in _BESIDE]
+            capital = one.islower() and other.isupper() and not (one + other).isascii()
+            odd += capital or (bool(signs) and (one.isalpha() or other.isalpha()))
+        odd += sum(not c.isprintable() or "\u2500" <= c <= "\u259f" for c in word)
+    return odd

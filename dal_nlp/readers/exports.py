@@ -1,6 +1,6 @@
 """What annotation tools export, as plain rows: Label Studio, Argilla, Prodigy and doccano."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -21,6 +21,9 @@ _OF_STUDIO = frozenset(
         *("predictions", "total_annotations", "total_predictions", "inner_id", "comment_count"),
     }
 )
+#: The column in which Prodigy says of a row as a whole what became of it; only what was accepted has a label.
+VERDICT, ACCEPTED = "answer", "accept"
+_VERDICTS = frozenset({ACCEPTED, "reject", "ignore"})
 #: Columns of Argilla's flat form, behind the name of the question.
 _OF_ARGILLA = (".responses", ".responses.status")
 
@@ -35,9 +38,9 @@ def adapted(source: Source, texts: Sequence[str], label: str, reading: Reading) 
         reading: Takes a remark on what was done.
     """
     there = set(source.columns)
-    if {"data", "annotations"} <= there:
+    if "data" in there and {"annotations", "completions"} & there:
         reading.remark(f"{source.name} is an export of Label Studio: its annotations were read as labels.")
-        return mapped(source, label, lambda row: _studio_task(row, label), ("data", "annotations", "id"))
+        return mapped(source, label, lambda row: _studio_task(row, label), ("data", "annotations", "completions", "id"))
     if {"fields", "responses"} <= there:
         reading.remark(f"{source.name} is an export of Argilla: its responses were read as labels.")
         return mapped(source, label, lambda row: _argilla_record(row, label), ("fields", "responses", "id"))
@@ -49,15 +52,18 @@ def adapted(source: Source, texts: Sequence[str], label: str, reading: Reading) 
         if column != label:
             reading.remark(f"{source.name} is an export of Label Studio: its labels were read from {column!r}.")
         return mapped(source, label, lambda row: [{**row, label: _choices(row.get(column))}], [column])
-    if "answer" in there and label != "answer" and {"_task_hash", "_input_hash", "accept"} & there:
+    if label != "answer" and {label, "accept"} & there and has_verdicts(_peeked(source, there)):
         reading.remark(
             f"{source.name} is an export of Prodigy: rows that were rejected or ignored were read as unlabeled."
         )
-        return mapped(source, label, lambda row: [_prodigy(row, label)], ("answer", "accept"))
+        return mapped(source, label, lambda row: [_prodigy(row, label)], (VERDICT, "accept"))
     if f"{label}.text" in there and label not in there:
         reading.remark(f"{source.name} has its answers in {label}.text and {label}.answer_start, and was read so.")
         return mapped(
-            source, label, lambda row: [{**row, label: _joined(row, label)}], [f"{label}.text", f"{label}.answer_start"]
+            source,
+            label,
+            lambda row: [{**row, label: joined_columns(row, label)}],
+            [f"{label}.text", f"{label}.answer_start"],
         )
     if label in there and (source.has_keys or label in source.nested):
         return mapped(source, label, lambda row: _responses(row, label))
@@ -125,16 +131,18 @@ def _studio_task(row: Row, label: str) -> list[Row]:
     data = _object(row, "data")
     id = data.get("dal_nlp_id", data.get("id", row.get("id")))
     plain = {"id": id, **data}
-    annotations = [one for one in row.get("annotations") or [] if isinstance(one, Mapping)]
-    answers = [_studio_answer(one.get("result")) for one in annotations if not one.get("was_cancelled")]
+    annotations = [one for one in row.get("annotations") or row.get("completions") or [] if isinstance(one, Mapping)]
+    answers = [_studio_answer(one.get("result"), label) for one in annotations if not one.get("was_cancelled")]
     return [{**plain, label: answer} for answer in answers] or [{**plain, label: None}]
 
 
-def _studio_answer(results: Any) -> Any:
-    """Return what the results of an annotation say: choices, a written text, or marked parts of a text."""
-    values = [
-        one["value"] for one in results or [] if isinstance(one, Mapping) and isinstance(one.get("value"), Mapping)
-    ]
+def _studio_answer(results: Any, label: str) -> Any:
+    """Return what the results of an annotation say: choices, a written text, or marked parts of a text.
+
+    Of several controls the one counts that is called as the column of the labels.
+    """
+    given = [one for one in results or [] if isinstance(one, Mapping) and isinstance(one.get("value"), Mapping)]
+    values = [one["value"] for one in [one for one in given if one.get("from_name") == label] or given]
     for name in ("choices", "text"):
         listed = [part for value in values if "start" not in value for part in _listed(value.get(name))]
         if listed:
@@ -184,15 +192,34 @@ def _responses(row: Row, label: str) -> list[Row]:
     return [{**row, label: value} for value in dict.fromkeys(map(str, plain))] or [{**row, label: None}]
 
 
-def _joined(row: Row, label: str) -> Row:
+def joined_columns(row: Mapping[str, Any], label: str) -> Row:
     """Return the answers that lie in two columns as one object."""
     parts = row.get(f"{label}.text"), row.get(f"{label}.answer_start")
     text, start = (literal(part) if isinstance(part, str) else part for part in parts)
     return {"text": text, "answer_start": start}
 
 
+def has_verdicts(rows: Iterable[Row], labels: Collection[str] = ()) -> bool:
+    """Tell whether the column ``answer`` holds Prodigy's verdicts on whole rows.
+
+    Args:
+        rows: Of a file.
+        labels: Those that a run knows; what is one of them is no verdict.
+    """
+    given = [row[VERDICT] for row in rows if not is_missing(row.get(VERDICT))]
+    known = _VERDICTS.difference(labels)
+    return bool(given) and all(isinstance(value, str) and value in known for value in given)
+
+
+def _peeked(source: Source, there: Collection[str]) -> Iterator[Row]:
+    """Yield the first rows, as far as a verdict is there."""
+    if VERDICT in there:
+        for chunk in islice(source.chunks({VERDICT}), 1):
+            yield from (row for _, row in chunk.rows())
+
+
 def _prodigy(row: Row, label: str) -> Row:
     """Return a row whose label is what was accepted, if it was."""
-    if row.get("answer") != "accept":
+    if row.get(VERDICT) != ACCEPTED:
         return {**row, label: None}
     return {**row, label: row["accept"]} if isinstance(row.get("accept"), list) else row

@@ -10,7 +10,7 @@ import numpy as np
 
 from dal_nlp.core.errors import DataError
 from dal_nlp.readers.encodings import blocks, lines, read_utf8
-from dal_nlp.readers.literals import load_json
+from dal_nlp.readers.literals import literal, load_json
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Rows, Source
 from dal_nlp.readers.squad import flatten, is_nested
 
@@ -83,8 +83,14 @@ def _lines(source: str, path: Path, reading: Reading) -> Rows:
         try:
             row = load_json(line)
         except json.JSONDecodeError as error:
+            row = literal(line.strip().rstrip(","))
+            if isinstance(row, dict):
+                reading.remark(f"{source} has objects as Python writes them, or commas after them, and was read so.")
+                yield number, row
+                continue
+            mend = "put each object on one line" if line.strip() in ("{", "[") else "correct or remove it"
             raise DataError(
-                f"{source}, line {number} is broken JSON ({error.msg}, column {error.colno}): correct or remove it."
+                f"{source}, line {number} is broken JSON ({error.msg}, column {error.colno}): {mend}."
             ) from None
         except ValueError as error:
             raise DataError(f"{source}, line {number} is broken JSON ({error}): correct or remove it.") from None
@@ -177,4 +183,5 @@ def _of_objects(content: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]
     if counted and not all(key.isdecimal() for key in content):
         keys = dict.fromkeys(key for column in content.values() for key in column)
         return [{name: column.get(key) for name, column in content.items()} for key in keys]
-    return [dict(row) for row in content.values()]
+    names = {} if all(key.isdecimal() for key in content) else {key: {"id": key} for key in content}
+    return [{**names.get(key, {}), **row} for key, row in content.items()]

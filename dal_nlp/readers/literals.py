@@ -31,7 +31,8 @@ def load_json(text: str) -> Any:
 def literal(text: str) -> Any:
     """Return the list, tuple or mapping that a text is in JSON or in Python, the text itself where it is neither.
 
-    NumPy's ``array([...], dtype=object)`` and its lists without commas, as pandas writes them, are lists.
+    A set is a list, and so are NumPy's ``array([...], dtype=object)`` and its lists
+    without commas, as pandas writes them.
     """
     stripped = text.strip()
     if not stripped.startswith(("[", "{", "(")) or _depth(stripped) > _DEEPEST:
@@ -44,7 +45,9 @@ def literal(text: str) -> Any:
         value = ast.literal_eval(_Arrays().visit(ast.parse(_with_commas(stripped), mode="eval")))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError, tokenize.TokenError):
         return text
-    return value if isinstance(value, list | tuple | dict) else text
+    return (
+        sorted(value, key=str) if isinstance(value, set) else value if isinstance(value, list | tuple | dict) else text
+    )
 
 
 class _Arrays(ast.NodeTransformer):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from dal_nlp.core.errors import DataError, nearest
-from dal_nlp.readers.encodings import COMPRESSED, ending
+from dal_nlp.readers.encodings import COMPRESSED, ending, refuse_other
 from dal_nlp.readers.entities import conll
 from dal_nlp.readers.entities.exports import WORDS
 from dal_nlp.readers.json_files import of_rows, open_document, open_lines
@@ -120,6 +120,7 @@ def _open(source: str, path: Path, part: str, reading: Reading) -> Source:
         raise DataError(_unknown_kind(source, path))
     if path.stat().st_size == 0:
         raise empty_source(source)
+    refuse_other(source, path, path.suffix.lower())
     if kind in SEPARATORS:
         return open_table(source, path, SEPARATORS[kind], reading)
     if kind in conll.ENDINGS:
@@ -142,6 +143,7 @@ def _unknown_kind(source: str, path: Path) -> str:
         ".xls": "save it as .xlsx or as `CSV UTF-8`",
         ".ods": "save it as .xlsx or as `CSV UTF-8`",
         ".zip": "unpack it",
+        ".tar": "unpack it",
         ".pkl": "write it as parquet, as pickles are programs",
         ".feather": "write it as parquet",
         ".arrow": "write it as parquet, or name its folder if `save_to_disk` wrote it",

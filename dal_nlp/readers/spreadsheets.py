@@ -15,6 +15,7 @@ from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from dal_nlp.core.errors import DataError
+from dal_nlp.readers.encodings import decode
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,6 +29,7 @@ HEAD = "#|"
 _RUNS = re.compile(rf"'*[{re.escape(FORMULA_STARTS)}]")
 _INERT = re.compile(rf"'+[{re.escape(FORMULA_STARTS)}]")
 _GUARD = rf"^'('*[{re.escape(FORMULA_STARTS)}])"  # as pyarrow takes it
+_SAYS_SEPARATOR = re.compile('sep=.?"?', re.IGNORECASE)
 _IN_MEMORY = 2**24  # bytes of a table that need no file
 _SEPARATORS = ",;\t|"
 
@@ -123,9 +125,9 @@ def read_table(data: bytes, needed: Sequence[str], broken: Broken = refuse) -> I
         broken: Takes rows that a quote without an end has run together with those below; the others are yielded.
 
     Raises:
-        UserError: It is no such table; the message goes after the name of the file.
+        UserError: It is no such table, or not in UTF-8 throughout; the message goes after the name of the file.
     """
-    text = _decoded(data)
+    text, _ = decode(data)
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     header, above, records = _records(text, needed)
     rows, closed = list(records), text.rstrip().endswith('"')
@@ -133,14 +135,14 @@ def read_table(data: bytes, needed: Sequence[str], broken: Broken = refuse) -> I
         short = len(cells) < len(header) or (number == len(rows) + above + 1 and not closed)
         if short and any("\n" in cell or "\r" in cell for cell in cells[-1:]):
             broken(number, "a quote has no end, or cells are missing after a line break; correct the row")
-        elif any(cell.strip() for cell in cells):
+        elif any(cell.strip() for cell in cells) and [plain(cell.strip()) for cell in cells] != header:
             row = dict(zip(header, cells, strict=False))
             yield number, {name: plain(cell) for name, cell in row.items() if name != GUARDED}
 
 
 def is_head(cells: Sequence[str]) -> bool:
-    """Tell whether a row is one of those above the header."""
-    return bool(cells) and cells[0].lstrip().startswith(HEAD)
+    """Tell whether a row is one of those above the header: for reading, or ``sep=;`` as Excel has it."""
+    return bool(cells) and (cells[0].lstrip().startswith(HEAD) or bool(_SAYS_SEPARATOR.fullmatch(cells[0].strip())))
 
 
 def header_of(data: bytes) -> list[str]:
@@ -149,17 +151,10 @@ def header_of(data: bytes) -> list[str]:
     Raises:
         UserError: It is not UTF-8; the message goes after the name of the file.
     """
-    text = _decoded(data)
+    text, _ = decode(data)
     tables = [_rows(text, separator) for separator in _SEPARATORS]
     headers = [next((cells for cells in rows if not is_head(cells)), []) for rows in tables]
     return [plain(name.strip()) for name in max(headers, key=len)]
-
-
-def _decoded(data: bytes) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise DataError("is not UTF-8: save it as `CSV UTF-8`.") from None
 
 
 def _records(text: str, needed: Sequence[str]) -> tuple[list[str], int, Iterator[list[str]]]:

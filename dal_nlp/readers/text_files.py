@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from dal_nlp.core.errors import DataError
@@ -60,10 +61,11 @@ def open_table(source: str, path: Path, separator: str, reading: Reading) -> Sou
     found, names = _separated(record, separator, reading)
     if found != separator:
         reading.remark(f"{source} has its columns separated by {_NAMES[found]}, and was read so.")
+    header = names
     if GUARDED in names:
         names = [plain(name) for name in names]
     names = unique_names(source, names, reading)
-    table = _Table(source, path, found, names, reading)
+    table = _Table(source, path, found, header, names, reading)
     return Source(source, [name for name in names if name not in ("", GUARDED)], table, by_line=True)
 
 
@@ -104,7 +106,7 @@ def _split(record: str, separator: str, reading: Reading) -> list[str]:
     quoting = _quoting(reading)
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     try:
-        return next(csv.reader([record], delimiter=separator, quoting=quoting), [])
+        return next(csv.reader([record], delimiter=separator, quoting=quoting, skipinitialspace=True), [])
     except csv.Error:
         return [record]
 
@@ -112,16 +114,24 @@ def _split(record: str, separator: str, reading: Reading) -> list[str]:
 class _Table(Chunks):
     """The rows below the header."""
 
-    def __init__(self, source: str, path: Path, separator: str, names: Sequence[str], reading: Reading) -> None:
+    def __init__(
+        self,
+        source: str,
+        path: Path,
+        separator: str,
+        header: Sequence[str],
+        names: Sequence[str],
+        reading: Reading,
+    ) -> None:
         self._source, self._path, self._separator, self._reading = source, path, separator, reading
-        self._names, self._width = names, len(names)
+        self._header, self._names, self._width = header, names, len(names)
 
     def __call__(self, wanted: Collection[str] | None) -> Iterator[Chunk]:
         read = None if wanted is None else {*wanted, GUARDED}
         self._kept = [i for i, name in enumerate(self._names) if name and (read is None or name in read)]
         self._rows = Swallowed(self._separator, self._width)
-        self._short = 0
-        for chunk in self._chunks():
+        self._short = self._repeated = 0
+        for chunk in map(self._without_headers, self._chunks()):
             yield chunk if chunk.table is None else replace(chunk, table=restored_batch(chunk.table))
         number = self._rows.first()
         if number is not None:
@@ -129,11 +139,30 @@ class _Table(Chunks):
                 f"{self._place(number)} holds a cell in quotes that has swallowed the rows below it: {_UNQUOTED}; "
                 "where they are not, the text is a table itself: take its line ends out."
             )
+        if self._repeated:
+            self._reading.remark(
+                f"{self._source} has its header {counted(self._repeated, 'more time')} among its rows, as files "
+                "have that were put together: these rows were passed over."
+            )
         if self._short:
             self._reading.remark(
                 f"{self._source} has {counted(self._short, 'row')} with fewer cells than the header: those that are "
                 "missing at the end were read as empty."
             )
+
+    def _without_headers(self, chunk: Chunk) -> Chunk:
+        """Leave out rows that are the header once more, as in files that were put together."""
+        if chunk.table is None or len(self._kept) < 2:
+            return chunk
+        first, *others = self._kept
+        there = pc.is_in(chunk.table.column(0), pa.array([self._header[first], f"\ufeff{self._header[first]}"]))
+        for at, i in enumerate(others, start=1):
+            if not there.true_count:
+                return chunk
+            there = pc.and_(there, pc.equal(chunk.table.column(at), self._header[i]))
+        self._repeated += there.true_count
+        keep = pc.invert(there)
+        return Chunk(chunk.numbers[keep.to_numpy(zero_copy_only=False)], chunk.table.filter(keep))
 
     def _place(self, number: int) -> str:
         return place(self._source, number)
@@ -230,9 +259,10 @@ class _Table(Chunks):
             if not cells:
                 continue
             if len(cells) > self._width and any(cells[self._width :]):
+                blanks = "take out the blanks before its quotation marks, and " * any(c.startswith(' "') for c in cells)
                 raise DataError(
-                    f"{self._place(number)} has {counted(len(cells), 'cell')} and the header {self._width}: put a text "
-                    f"that holds the separator or a line break in double quotes; {_UNQUOTED}."
+                    f"{self._place(number)} has {counted(len(cells), 'cell')} and the header {self._width}: "
+                    f"{blanks}put a text that holds the separator or a line break in double quotes; {_UNQUOTED}."
                 )
             if len(cells) < self._width:
                 self._short += 1
@@ -265,4 +295,4 @@ def _mend(error: str) -> str:
         return f"it holds a cell of more than {LONGEST_CELL:,} characters, or a quotation mark that is never closed"
     if "new-line" in error:
         return "it holds a line end of another kind than the others; save the file again"
-    return f"close every quoted cell and double the quotation marks inside it; {_UNQUOTED}"
+    return f"close every quoted cell and double the quotation marks inside it, a backslash will not do; {_UNQUOTED}"

@@ -16,7 +16,12 @@ from dal_nlp.readers.literals import literal
 from dal_nlp.readers.spreadsheets import plain
 
 #: What other programs write where there is nothing. A label of such a spelling is one, and is said.
-_NOTHING = frozenset({"na", "n/a", "<na>", "nan", "nat", "none", "null", "nil", "#n/a"})
+_NOTHING = frozenset(
+    {
+        *("na", "n/a", "n.a.", "<na>", "nan", "nat", "none", "<none>", "(none)", "null", "<null>", "(null)", "nil"),
+        *("\\n", "#n/a", "#null!", "undefined", "(blank)", "(empty)"),
+    }
+)
 #: What spreadsheets show in place of a formula's result, in English, German, French and Spanish.
 _SPREADSHEET_ERRORS = frozenset(
     (
@@ -85,6 +90,7 @@ def label_of(value: object, names: Sequence[str] = ()) -> str | None:
     """Return a label in its canonical form, None for a missing one.
 
     A list of one label is that label, also where it is the text of a list in JSON or Python; an empty list is none.
+    Label Studio's {"choices": [...]} is that list, and what a spreadsheet shows for a broken formula is no label.
 
     Args:
         value: A cell.
@@ -95,16 +101,19 @@ def label_of(value: object, names: Sequence[str] = ()) -> str | None:
     """
     if isinstance(value, bytes):
         value = _decoded(value)
-    if isinstance(value, str) and value.lstrip().startswith(("[", "(")):
+    if isinstance(value, str) and value.lstrip().startswith(("[", "(", "{")):
         listed = literal(value)
-        value = listed if isinstance(listed, list | tuple) and all(map(_is_plain, listed)) else value
+        is_list = isinstance(listed, list | tuple) and all(map(_is_plain, listed))
+        value = listed if is_list or isinstance(listed, Mapping) else value
+    if isinstance(value, Mapping) and list(value) == ["choices"]:
+        value = value["choices"]
     if isinstance(value, list | tuple):
         if len(value) > 1:
             raise RowError(
                 f"holds {len(value)} labels, and one label a text is what can be learnt: give one label a row"
             )
         return label_of(value[0], names) if value else None
-    if is_missing(value):
+    if is_missing(value) or (isinstance(value, str) and is_spreadsheet_error(value)):
         return None
     if not _is_plain(value):
         raise RowError(f"holds {kind(value)} where a label is expected")

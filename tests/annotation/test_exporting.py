@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from dal_nlp import UserError
@@ -287,6 +288,50 @@ def test_another_interface_of_label_studio(waiting: Waiting) -> None:
         read(folder, file, "label-studio")
     with open_answer_store(folder / "run") as desk:
         assert ingest(desk, file, "label-studio", None, Columns(answer="topic")).new == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["a.tsv", "a.xlsx", "a.parquet", "a.jsonl", "a.json", "a.csv.gz", "cp1252.csv", "utf16.csv"]
+)
+def test_a_table_of_any_kind_is_read_by_its_ending(waiting: Waiting, name: str) -> None:
+    folder = waiting("sentiment")
+    ids = list(state(folder).waiting)
+    table = pd.DataFrame({"id": ids, "label": ["positive"] * len(ids), "note": ["très bien"] * len(ids)})
+    file = folder / name
+    writers: dict[str, Callable[[], object]] = {
+        ".tsv": lambda: table.to_csv(file, sep="\t", index=False),
+        ".xlsx": lambda: table.to_excel(file, index=False),
+        ".parquet": lambda: table.to_parquet(file),
+        ".jsonl": lambda: table.to_json(file, orient="records", lines=True),
+        ".json": lambda: table.to_json(file, orient="records"),
+        ".gz": lambda: table.to_csv(file, index=False),
+        ".csv": lambda: file.write_bytes(table.to_csv(index=False).encode("utf-16" if "utf" in name else "cp1252")),
+    }
+    writers[file.suffix]()
+    found = read(folder, file, "csv")
+    assert (found.new, found.problems) == (len(ids), [])
+    assert ["is not UTF-8" in remark for remark in found.remarks] == [True] * (file.suffix == ".csv")
+
+
+def test_a_file_whose_ending_is_wrong_is_called_what_it_is(waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    (folder / "a.csv").write_bytes(b"PK\x03\x04\0\0")
+    with pytest.raises(UserError, match="is a workbook or an archive"):
+        read(folder, folder / "a.csv", "csv")
+
+
+def test_further_forms_of_spans_and_of_answers_in_two_columns(waiting: Waiting) -> None:
+    folder = waiting("qa")
+    with open_answer_store(folder / "run") as desk:
+        examples = [desk.example(id) for id in desk.state.waiting]
+    first = [example["context"].split()[0] for example in examples]
+    rows = [
+        {"id": e["id"], "answers.text": word, "answers.answer_start": 0}
+        for e, word in zip(examples, first, strict=True)
+    ]
+    asking.write(folder / "a.jsonl", rows)
+    assert read(folder, folder / "a.jsonl", "jsonl").new == len(rows)
+    assert [answer["text"] for answer in state(folder).answers.values()] == [[word] for word in first]
 
 
 def test_nothing_taken_is_exit_code_2(waiting: Waiting) -> None:

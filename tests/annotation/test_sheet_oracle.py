@@ -276,7 +276,7 @@ def test_a_row_with_two_answers_gives_none(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "part"),
-    [(b"\xff\xfe\x00", "is not UTF-8"), (b"name,answer\nx,y\n", "has no columns 'id' and 'answer'")],
+    [("é".encode() + b"\xff\xfe\x00", "is not UTF-8"), (b"name,answer\nx,y\n", "has no columns 'id' and 'answer'")],
 )
 def test_a_sheet_that_cannot_be_read_stops_nobody(folder: Path, content: bytes, part: str) -> None:
     sheet(folder).write_bytes(content)

@@ -59,11 +59,25 @@ def test_a_quote_without_an_end_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "part"), [(b"", "has no columns"), (b"id,text\n1,a\n", "has no columns"), (b"id,answer\n\xff", "UTF-8")]
+    ("data", "part"),
+    [(b"", "has no columns"), (b"id,text\n1,a\n", "has no columns"), ("id,answer\né".encode() + b"\xff", "UTF-8")],
 )
 def test_what_is_no_such_table(data: bytes, part: str) -> None:
     with pytest.raises(UserError, match=part):
         list(read_table(data, ["id", "answer"]))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "cp1252"])
+def test_letters_of_other_encodings_a_row_that_names_the_separator_and_a_header_that_is_there_again(
+    encoding: str,
+) -> None:
+    text = "sep=;\r\nid;text;answer\r\n1;café über;good\r\nid;text;answer\r\n2;b;bad\r\n"
+    data = text.encode(encoding)
+    assert [row for _, row in read_table(data, ["id", "answer"])] == [
+        {"id": "1", "text": "café über", "answer": "good"},
+        {"id": "2", "text": "b", "answer": "bad"},
+    ]
+    assert header_of(data) == ["id", "text", "answer"]
 
 
 HEAD_LINES = ['Only "food" counts, or; not', "", "=1+1", "- a list"]

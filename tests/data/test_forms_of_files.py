@@ -1,0 +1,127 @@
+# ruff: noqa: RUF001
+"""Further forms in which programs write the same rows: what stands above and between them, letters, and verdicts."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dal_nlp.data.examples import Reader
+from dal_nlp.session.config import RunConfig
+from dal_nlp.tasks import make_task
+from tests.data.test_kinds_of_files import LABELS, PLAIN, ROWS, TEXTS, complaint, lines, put, read, table
+
+ALL = list(zip(TEXTS, LABELS, strict=True))
+HEADLESS = table(ROWS, header=False).decode()
+
+
+def studio(results: list[dict[str, Any]], name: str = "annotations") -> str:
+    tasks = [
+        {"id": i, "data": {"text": row["text"]}, name: [{"result": [{**one, "type": "choices"} for one in results]}]}
+        for i, row in enumerate(ROWS)
+    ]
+    return json.dumps(tasks)
+
+
+def choice(control: str, *labels: str) -> dict[str, Any]:
+    return {"from_name": control, "value": {"choices": list(labels)}}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "remark"),
+    [
+        ("sep.csv", b"\xef\xbb\xbfsep=;\r\n" + table(ROWS, sep=";"), "separated by semicolons"),
+        ("sep.tsv", '"sep=\t"\n' + table(ROWS, sep="\t").decode(), ""),
+        ("quoted.csv", '"text" , "label" \n' + HEADLESS, ""),
+        ("twice.csv", table(ROWS[:2]) + table(ROWS[2:]), "its header 1 more time among its rows"),
+        ("marked.csv", table(ROWS[:2]) + b"\xef\xbb\xbf" + table(ROWS[2:]), "its header 1 more time"),
+        ("commas.jsonl", lines(ROWS).replace("}\n", "},\n"), "commas after them"),
+        ("python.jsonl", "".join(f"{row!r}\n" for row in ROWS), "as Python writes them"),
+        ("sets.csv", table([{**row, "label": {row["label"]}} for row in ROWS]), ""),
+        ("choices.csv", table([{**row, "label": json.dumps({"choices": [row["label"]]})} for row in ROWS]), ""),
+        ("choices.jsonl", lines([{**row, "label": {"choices": [row["label"]]}} for row in ROWS]), ""),
+    ],
+    ids=lambda value: value if isinstance(value, str) and len(value) < 16 else "",
+)
+@pytest.mark.parametrize("block", [2**23, 40])
+def test_the_same_rows(
+    tmp_path: Path, name: str, content: bytes | str, remark: str, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dal_nlp.readers.encodings.BLOCK", block)
+    found, remarks = read(put(tmp_path, name, content))
+    assert found == ALL
+    assert any(remark in text for text in remarks) if remark else not remarks, remarks
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1252", "it’s “great” – the soup cost €5… café"),
+        ("cp1252", "le garçon à l’école était très fâché, où est-il ? Ça coûte 5 €"),
+        ("cp1252", "temperature 20°C ±2 µm © ACME ½ price"),
+        ("mac_roman", "für Größe und Öl, ähnlich süß"),
+        ("cp850", "für Größe"),
+        ("cp1250", "Zupa była bardzo dobra, obsługa była niemiła i powolna"),
+        ("cp1251", "Это был очень хороший суп"),
+        ("koi8-r", "Это был очень хороший суп"),
+        ("cp1253", "Η σούπα ήταν πολύ νόστιμη"),
+        ("gb18030", "这汤非常好喝我很喜欢它"),
+        ("shift_jis", "このスープはとても美味しかったです"),
+    ],
+)
+def test_letters_of_other_encodings(tmp_path: Path, encoding: str, text: str) -> None:
+    rows = [{"text": f"{text} {i}", "label": "good"} for i in range(8)]
+    found, remarks = read(put(tmp_path, "p.csv", table(rows).decode().encode(encoding)))
+    assert found == [(row["text"], "good") for row in rows], remarks
+    assert "is not UTF-8" in remarks[0]
+
+
+def test_what_prodigy_has_rejected_is_unlabeled_whatever_other_columns_are_left(tmp_path: Path) -> None:
+    rows = [
+        {**row, "answer": verdict} for row, verdict in zip(ROWS, ["accept", "reject", "ignore", "accept"], strict=True)
+    ]
+    for name, content in (("p.jsonl", lines(rows)), ("p.csv", table(rows))):
+        found, remarks = read(put(tmp_path, name, content))
+        assert [label for _, label in found] == ["bad", None, None, "good"]
+        assert "Prodigy" in remarks[0]
+    spoken = put(tmp_path, "q.jsonl", lines([{**row, "answer": "I accept"} for row in rows]))
+    assert read(spoken) == (ALL, []), "a column of texts that is called so"
+
+
+@pytest.mark.parametrize("name", ["annotations", "completions"])
+def test_of_several_controls_of_label_studio_the_one_of_the_labels_counts(tmp_path: Path, name: str) -> None:
+    both = studio([choice("mood", "x"), choice("label", "good")], name)
+    assert [label for _, label in read(put(tmp_path, "p.json", both))[0]] == ["good"] * 4
+    assert "holds 2 labels" in complaint(put(tmp_path, "p.json", studio([choice("a", "x"), choice("b", "y")], name)))
+
+
+def test_a_broken_formula_is_no_label(tmp_path: Path) -> None:
+    rows = [{**row, "label": "#N/A" if i == 1 else row["label"]} for i, row in enumerate(ROWS)]
+    assert [label for _, label in read(put(tmp_path, "p.csv", table(rows)))[0]] == ["bad", None, "bad", "good"]
+
+
+def test_objects_by_their_ids_keep_these(tmp_path: Path) -> None:
+    file = str(put(tmp_path, "p.json", json.dumps({f"t{i}": row for i, row in enumerate(PLAIN)})))
+    config = RunConfig(task="classification", data=file)
+    assert [example.id for example in Reader(file, make_task(config), config).examples()] == ["t0", "t1", "t2", "t3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "wrong"),
+    [
+        ("p.csv", gzip.compress(table(ROWS)), "is a gzip file, whatever its ending says"),
+        ("p.csv", b"PK\x03\x04\x00\x00", "is a workbook or an archive"),
+        ("p.jsonl", b"PAR1\x00\x00", "is a parquet file"),
+        ("p.parquet", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        ("p.csv", b"\n<!doctype html>\n<html>", "is a web page"),
+        ("p.csv", b"# made in 2024\n" + table(ROWS), "has it a header?"),
+        ("p.csv", 'text, label\n"a", "b, c"\n', "take out the blanks before its quotation marks"),
+        ("p.csv", 'text,label\n"he said \\"no\\"",b\n', "a backslash will not do"),
+        ("p.csv", table([{**ROWS[0], "label": '{"name": "good"}'}]), "holds an object where a label is expected"),
+        ("p.jsonl", json.dumps(ROWS[0], indent=1), "put each object on one line"),
+    ],
+)
+def test_what_is_refused_is_called_what_it_is(tmp_path: Path, name: str, content: bytes | str, wrong: str) -> None:
+    assert wrong in complaint(put(tmp_path, name, content))
