@@ -16,6 +16,16 @@ KEPT, CHARACTERS = 30, 300
 _LABELS = frozenset({Capability.SHARED_OUTCOMES, Capability.SEVERAL_LABELS})
 
 
+def shown(
+    task: Task, examples: Dataset, few: Sequence[int], predictions: Sequence[Target], targets: Sequence[Target]
+) -> list[dict[str, Any]]:
+    """Return a few examples with what a model says of them, as in ``MetricsEvent``."""
+    return [
+        {"id": row["id"], "text": task.show(row), "target": targets[i], "prediction": predictions[i]}
+        for i, row in zip(few, fetch(examples, few), strict=True)
+    ]
+
+
 def mistakes(
     task: Task, examples: Dataset, answers: Sequence[Prediction], targets: Sequence[Target]
 ) -> dict[str, list[Any]]:

@@ -5,13 +5,14 @@ Letters: N texts, C labels.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from datasets import Dataset
+from torch import nn
 
 from dal_nlp.core.caches import OnDisk
 from dal_nlp.core.config import Settings
@@ -172,6 +173,16 @@ def listen(
     """Let a learner that hears witnesses know what they say of the sets of a run."""
     if isinstance(learner, WitnessLearner):
         learner.listen(Asking(config, task, ledger, progress).witnesses(pool, others))
+
+
+def models_beside(learner: Learner, heard: bool) -> dict[str, Callable[[int], nn.Module]]:
+    """Return what gives further models of a round that are measured beside it; {} where no machine is heard.
+
+    Args:
+        learner: Of a run.
+        heard: Whether machines were asked about the texts that measure.
+    """
+    return learner.models_beside(heard) if isinstance(learner, WitnessLearner) else {}
 
 
 def hear(

@@ -20,7 +20,7 @@ from dal_nlp.ledger.events import LabelEvent, SignalEvent
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.times import people_time
 from dal_nlp.ledger.votes import last_votes
-from dal_nlp.report.machines import confusion, labeled_by_machines, machine_rows
+from dal_nlp.report.machines import confusion, labeled_by_machines, machine_rows, saved_line
 from dal_nlp.report.model_card import answered_by
 from dal_nlp.session.result import Result
 from dal_nlp.signals.answer_file import AnswerFile
@@ -241,8 +241,21 @@ def test_the_report_says_how_good_a_machine_was(files: Path) -> None:
     page = html.unescape((result.folder / "report.html").read_text())
     assert row["said"] in page and '<th scope="col" class="n">file:right.jsonl: negative</th>' in page
     assert sum(row["table"]["rows"][-1][1]) == 10 and row["table"]["rows"][0][1][1] == 0
-    (row,) = machine_rows(read_state(run(files, "right.jsonl", rounds=0, out=str(files / "test")).folder))
-    assert "unaudited" in row["said"]
+    beside = state.metrics[0].beside
+    assert beside["stack"]["values"]["accuracy"] == 1.0 > beside["people"]["values"]["accuracy"]
+    assert sum(count for _, _, count in beside["people"]["confusion"]) == 10
+    assert saved_line(state) in page and '<th scope="col" class="n">labels alone: missed</th>' in page
+    on_test = read_state(run(files, "right.jsonl", rounds=0, out=str(files / "test")).folder)
+    (row,) = machine_rows(on_test)
+    assert "unaudited" in row["said"] and list(on_test.metrics[0].beside) == ["people"]
+
+
+def test_labels_alone_are_what_a_run_without_machines_makes_of_them(files: Path) -> None:
+    """And a fit that was killed before it was measured has them still."""
+    alone = run(files, out=str(files / "alone"))
+    heard = run(files, "right.jsonl")
+    found = [event.beside["people"]["values"] for event in read_state(heard.folder).metrics]
+    assert found == [row["values"] for row in alone.curve]
 
 
 def test_a_table_counts_what_people_and_a_machine_said_of_the_same_texts() -> None:

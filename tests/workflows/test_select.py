@@ -270,4 +270,4 @@ def test_strategies_and_tasks_that_hear_nobody_are_refused(tmp_path: Path) -> No
     questions = [(row["question"], row["context"]) for row in tiny.questions(5)]
     with pytest.raises(UserError, match="for classifiers of one label"):
         signal = said_of(tmp_path, {TEXTS[0]: "a"})
-        dal_nlp.select(tiny.reader(), tokenizer, questions, 1, task="qa", signals=[signal])
+        dal_nlp.select(tiny.reader(), tokenizer, questions, 1, max_length=32, task="qa", signals=[signal])
