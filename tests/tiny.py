@@ -28,12 +28,12 @@ from dal_nlp.models.auxiliary import Companions
 from dal_nlp.models.loss_prediction import LossHead
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
+from dal_nlp.signals.hearing import Hearing
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.tasks.entities.ner import NER
 from dal_nlp.tasks.multilabel.multilabel import MultiLabel
 from dal_nlp.tasks.qa import ExtractiveQA, QAOptions
 from dal_nlp.tasks.summarization import Summarization, SummarizationOptions
-from dal_nlp.workflows.hearing import Hearing
 
 POSITIVE = ["good", "great", "fine", "lovely", "bright", "warm", "happy", "superb"]
 NEGATIVE = ["bad", "awful", "poor", "dull", "cold", "dark", "sad", "dreadful"]

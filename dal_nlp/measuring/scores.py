@@ -1,6 +1,6 @@
 """The metrics of a task on a sample: as estimates with a judge, or without one on a sample that is not uniform."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Task
-from dal_nlp.ledger.events import QueryEvent
 from dal_nlp.measuring.powered import TIMES, Estimate, powered_mean, powered_score, repeated
 
 Floats = NDArray[np.float64]
@@ -91,12 +90,3 @@ def weighted_values(
     """Return all metrics on rows that stand as often as their weights have it."""
     rows = repeated(weights, 10 * TIMES * len(weights), rng)
     return task.evaluate([predictions[i] for i in rows], [targets[i] for i in rows])
-
-
-def agreement_of(task: Task, asked: QueryEvent, answers: Mapping[str, Target]) -> dict[str, dict[str, float]]:
-    """Return how well what the model would have answered agrees with the answers to a query, by id and measure."""
-    guesses = {id: guess["target"] for id, guess in zip(asked.ids, asked.guesses, strict=False) if id in answers}
-    if not guesses:
-        return {}
-    measured = task.agreement(list(guesses.values()), [answers[id] for id in guesses])
-    return {id: {name: values[i] for name, values in measured.items()} for i, id in enumerate(guesses)}

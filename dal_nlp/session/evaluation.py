@@ -21,16 +21,9 @@ from dal_nlp.ledger.events import RemeasuredEvent
 from dal_nlp.ledger.state import State
 from dal_nlp.measuring.design import FLOOR, active_probabilities, inverse_weights
 from dal_nlp.measuring.judge import Judge, fit_judge, log_odds
-from dal_nlp.measuring.mistakes import mistakes, shown
+from dal_nlp.measuring.mistakes import agreement_of, mistakes, shown
 from dal_nlp.measuring.powered import LEAST, powered_scores
-from dal_nlp.measuring.scores import (
-    Sample,
-    agreement_of,
-    answer_scores,
-    estimated_metrics,
-    held_out_scores,
-    weighted_values,
-)
+from dal_nlp.measuring.scores import Sample, answer_scores, estimated_metrics, held_out_scores, weighted_values
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Positions
 from dal_nlp.session.config import RunConfig
@@ -43,6 +36,7 @@ if TYPE_CHECKING:
     from dal_nlp.tasks.hf_metrics import ExtraMetric
 
 Floats = NDArray[np.float64]
+MakeModel = Callable[[int], nn.Module]  # of a round
 
 #: Examples of the set that measures whose predictions are kept in every round, for the report.
 SHOWN = 5
@@ -58,12 +52,7 @@ class MakePool(Protocol):
     """Gives examples, or some rows of them, under the model of a round."""
 
     def __call__(
-        self,
-        examples: Dataset,
-        round: int,
-        *,
-        rows: Positions | None = None,
-        of: Callable[[int], nn.Module] | None = None,
+        self, examples: Dataset, round: int, *, rows: Positions | None = None, of: MakeModel | None = None
     ) -> Pool:
         """Return the pool; ``of`` gives another model of the round."""
 
@@ -317,7 +306,7 @@ class Evaluation:
         if place in self.sets or len(targets) < LEAST:
             return found
         sample = self._judged(examples, answers, round)
-        return powered_scores(np.array(found), sample.g, sample.pool_g, sample.weights).tolist()
+        return list(powered_scores(np.array(found), sample.g, sample.pool_g, sample.weights))
 
     def _evaluate(self, examples: Dataset, round: int) -> tuple[dict[str, float], list[Target], list[Target]]:
         answers, targets = self._answers(examples, round)

@@ -26,11 +26,11 @@ from dal_nlp.models.pool import Pool, gives_states
 from dal_nlp.models.vectors import Positions
 from dal_nlp.pretrained.tokenizers import check_vocabulary, settle_padding_token
 from dal_nlp.report.html import SHOWN_CHARACTERS, as_table, cut
-from dal_nlp.session.config import recipe
+from dal_nlp.session.config import RunConfig, recipe
+from dal_nlp.signals.hearing import TextAlone, hear_machines
 from dal_nlp.strategies import check_fit, check_states, make_strategy
 from dal_nlp.strategies.base import Strategy, checked
 from dal_nlp.tasks import task_class
-from dal_nlp.workflows.hearing import TextAlone, hear_machines, hearing_settings
 
 #: Examples of a stream that are chosen from, where nothing else is said.
 CANDIDATES = 10_000
@@ -158,7 +158,9 @@ def select(
         heard: nn.Module = model
         beside = None
         if signals:
-            heard, said = hear_machines(hearing_settings(task, signals, llm), made, model, data, there, targets)
+            asked = {"training": {"mode": "head"}, "signals": list(signals), "llm": llm or {}}
+            config = RunConfig.load(flags={"task": task, **asked})
+            heard, said = hear_machines(config, made, model, data, there, targets)
             remarks, beside = [*remarks, *said], TextAlone(model)
         parts = (heard, made, kind, scoring or ScoringConfig(**usual.get("scoring", {})))
         labels = None if there is None else Pool(there, *parts, companions=beside)

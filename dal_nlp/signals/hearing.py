@@ -12,7 +12,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dal_nlp.core.config import LanguageModelSection, Settings
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import Unsupported
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Capability, Task
@@ -23,7 +23,6 @@ from dal_nlp.learners.layers import Standard
 from dal_nlp.learners.linear import Offset, strength
 from dal_nlp.models.auxiliary import Companions
 from dal_nlp.models.vectors import Array
-from dal_nlp.session.config import RunConfig
 from dal_nlp.signals import make_signals, mean_of, short_name
 from dal_nlp.signals.asking import as_scores, ask_once, open_answers, texts_of
 from dal_nlp.signals.witness import TRUST, Weighing, Witness, fit_weighing
@@ -74,15 +73,6 @@ class TextAlone(Companions):
         return self._model
 
 
-def hearing_settings(
-    task: str, signals: Sequence[str], llm: LanguageModelSection | Mapping[str, Any] | None
-) -> RunConfig:
-    """Return the settings of a run that hears the same machines; raises ``UserError`` for what cannot be."""
-    return RunConfig.load(
-        flags={"task": task, "training": {"mode": "head"}, "signals": list(signals), "llm": llm or {}}
-    )
-
-
 def hear_machines(
     config: Settings,
     task: Task,
@@ -98,7 +88,7 @@ def hear_machines(
     on these labels, so that beside it they tell nothing. The prior is that of a run.
 
     Args:
-        config: With the signals; see ``hearing_settings``.
+        config: With the signals.
         task: Of the classifier.
         model: The classifier.
         pool: N encoded texts to choose from.
