@@ -27,6 +27,7 @@ from dal_nlp.learners.layers import side_by_side
 from dal_nlp.learners.linear import Offset
 from dal_nlp.models.trainer import Fit
 from dal_nlp.models.vectors import Array, Positions
+from dal_nlp.signals import same_model
 from dal_nlp.signals.witness import KEPT, WITNESSES, KeptLayer, Witness, fit_student, fit_weighing, read_kept
 
 #: The layer of a checkpoint that hears no machine.
@@ -73,6 +74,17 @@ class WitnessLearner(HeadLearner):
     def ready(self) -> bool:
         """Whether it can answer before it has learnt anything: it has heard somebody."""
         return True
+
+    def remarks(self) -> list[str]:
+        """Return what a user should know; also that a machine is a witness to the labels that it gives itself."""
+        own = same_model(self._config)
+        if not own:
+            return super().remarks()
+        line = (
+            f"--oracle {self._config.oracle} gives the labels, and --signal {own[0]} is the same model: the weight of "
+            "this witness says how far it agrees with itself, not how often it is right."
+        )
+        return [*super().remarks(), line]
 
     def fitted(self, round: int) -> Fit | None:
         """Return what the fit of a round was, if its checkpoint is there and has heard the same witnesses."""

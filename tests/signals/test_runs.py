@@ -275,6 +275,43 @@ def test_a_check_asks_nobody(files: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "A) negative" in shown.question and tiny.sentences(80)[0]["text"] in shown.question
 
 
+def test_a_check_ranks_machines_on_the_labels_that_are_there(files: Path) -> None:
+    said = str(rehearse(settings(files, "wrong.jsonl", "right.jsonl")))
+    right, wrong = (said.index(f"file:{name}.jsonl would be asked") for name in ("right", "wrong"))
+    assert right < wrong
+    assert "It is right on 100 % of 80 known labels." in said[right:wrong]
+    assert "It is right on 0 % of 80 known labels." in said[wrong:]
+
+
+def test_of_a_pool_so_many_random_texts_are_asked_and_a_larger_number_asks_the_others(files: Path) -> None:
+    asked: list[str] = []
+
+    def answer(body: dict[str, Any], number: int) -> Answer:
+        asked.append(body["messages"][0]["content"])
+        return reply("A", {"A": -0.1})
+
+    with serve(answer) as (url, _):
+        given = {"llm": {"url": url, "texts": 30}, "rounds": 0}
+        first = run(files, signals=["llm:small"], **given)
+        assert len(asked) == len(set(asked)) == 30
+        (said,) = read_state(first.folder).signals.values()
+        assert len(said) == 30
+        given["llm"] = {"url": url, "texts": 50}
+        (told,) = show_signals(settings(files, signals=["llm:small"], **given), Silent())
+        assert "about 20 texts" in told.lines()[0]
+        run(files, signals=["llm:small"], **given, out=str(files / "more"))
+        assert len(asked) == len(set(asked)) == 50
+
+
+def test_a_witness_to_its_own_labels_is_named(files: Path) -> None:
+    with serve(lambda body, number: reply("A", {"A": -0.1})) as (url, _):
+        given = {"llm": {"url": url, "model": "small"}, "rounds": 0, "signals": ["llm:small"]}
+        alone = run(files, **given, oracle="llm:small")
+        assert any("the same model" in note for note in read_state(alone.folder).notes)
+        other = run(files, **{**given, "llm": {"url": url}}, oracle="llm:large", out=str(files / "other"))
+        assert not any("the same model" in note for note in read_state(other.folder).notes)
+
+
 def test_a_language_model_is_shown_texts_of_labeled_alone_and_the_run_keeps_which(files: Path) -> None:
     tiny.write(files / "own.jsonl", tiny.sentences(12, seed=7))
     own, asked = {row["text"]: row["label"] for row in tiny.sentences(12, seed=7)}, []
