@@ -36,7 +36,7 @@ class CompareFlags(Flags):
         flag(
             _PANEL,
             "S@L,S@L",
-            "Strategies with learners: margin@head,random@head:last+noprior,random@tfidf,random@full.",
+            "Strategies with learners: margin@head,random@head:last+noprior,random@tfidf; llm, stack, human.",
             "those of --strategies",
         ),
     ] = None

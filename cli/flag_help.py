@@ -14,7 +14,7 @@ PLACES = {
     "pseudo_labels": "pseudo_labels.policy",
     "send_texts": "llm.send_texts",
     **{f"llm_{name}": f"llm.{name}" for name in ("prompt", "examples", "url", "model", "parallel")},
-    **{f"llm_{name}": f"llm.{name}" for name in ("budget", "price_in", "price_out")},
+    **{f"llm_{name}": f"llm.{name}" for name in ("texts", "budget", "price_in", "price_out")},
 }
 
 

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 _OF_THE_COMMAND = (
     "config", "settings", "quiet", "trust", "debug", "train", "prior", "describe", "guidelines", "label_separator",
     "label_columns",
-    "llm_prompt", "llm_examples", "llm_url", "llm_model", "llm_parallel", "llm_budget",
+    "llm_prompt", "llm_examples", "llm_url", "llm_model", "llm_parallel", "llm_texts", "llm_budget",
     "llm_price_in", "llm_price_out", "send_texts",
 )  # fmt: skip
 #: Flags that begin with llm_, and keys of ``llm``.
-_OF_LLM = ("prompt", "examples", "url", "model", "parallel", "budget", "price_in", "price_out")
+_OF_LLM = ("prompt", "examples", "url", "model", "parallel", "texts", "budget", "price_in", "price_out")
 
 
 def flag(
@@ -100,6 +100,7 @@ class Flags:
     ] = None
     llm_model: Annotated[str | None, flag(_MACHINES, "NAME", "Its model.", "what stands after llm:")] = None
     llm_parallel: Annotated[int | None, flag(_MACHINES, "N", "Most questions at a time.", "4")] = None
+    llm_texts: Annotated[int | None, flag(_MACHINES, "N", "Random texts of the pool that it is asked.", "all")] = None
     llm_budget: Annotated[float | None, flag(_MACHINES, "MONEY", "Most money, by the prices.", "no limit")] = None
     llm_price_in: Annotated[float | None, flag(_MACHINES, "MONEY", "Of a million tokens that it reads.", "0")] = None
     llm_price_out: Annotated[float | None, flag(_MACHINES, "MONEY", "Of a million tokens that it writes.", "0")] = None

@@ -28,6 +28,7 @@ from dal_nlp.models.auxiliary import Companions
 from dal_nlp.models.loss_prediction import LossHead
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
+from dal_nlp.signals.hearing import Hearing
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.tasks.entities.ner import NER
 from dal_nlp.tasks.multilabel.multilabel import MultiLabel
@@ -373,6 +374,31 @@ def pool(
     known = Pool(encoded(rows[n:], of), model, of, kind, scoring) if labeled else None
     examples = encoded(rows[:n], of).remove_columns("target")
     return Pool(examples, model, of, kind, scoring, known, companions=Beside(), folder=folder)
+
+
+class BesideMachines(Beside):
+    """Random networks, and a model that reads the text alone."""
+
+    def text_model(self) -> torch.nn.Module:
+        return classifier()
+
+
+def heard_pool(n: int = 40, batch_size: int = 8, labeled: int = 6) -> Pool:
+    """The same pool of two labels under a model that hears a machine, which is silent about every third text."""
+    of, rows = task(), sentences(n + labeled)
+    examples = encoded(rows, of)
+    said = np.random.default_rng(1).normal(size=(n + labeled, 2)).astype(np.float32)
+    said[::3] = 0
+    model = Hearing(classifier(), of.logits, examples["input_ids"], said)
+    parts = (
+        model,
+        of,
+        make_draws(DrawsConfig(kind="fixed", k=4), seed=0, round=1),
+        ScoringConfig(batch_size=batch_size),
+    )
+    known = Pool(examples.select(range(n, n + labeled)), *parts, companions=BesideMachines())
+    pool_of = examples.select(range(n)).remove_columns("target")
+    return Pool(pool_of, *parts, known, companions=BesideMachines())
 
 
 torch.set_num_threads(1)

@@ -3,9 +3,11 @@
 ``margin`` is a strategy with the learner of the configuration, ``margin@head`` one with ``--train head``,
 ``random@head:last+noprior`` random labels with a head that reads the last layer and starts from nothing,
 ``random@head:nosignals`` one that hears no machine, ``random@head:kept`` one that hears machines at prediction too, and
-``random@tfidf`` the same labels with TF-IDF and logistic regression.
+``random@tfidf`` the same labels with TF-IDF and logistic regression. ``human`` and ``stack`` are the strategy of the
+configuration with the learners ``head:nosignals`` and ``head:kept``; ``llm`` is each machine alone, without any label.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from dal_nlp.core.config import merge
@@ -18,6 +20,9 @@ WORDS = "tfidf"
 #: It in words, where it learns from the labels of another arm.
 BASELINE = "TF-IDF + logistic regression"
 
+#: Machines alone.
+LLM = "llm"
+_SHORT = {"human": "head:nosignals", "stack": "head:kept"}
 _MODES = ("head", "full", "lora", WORDS)
 _OF_HEAD: dict[str, dict[str, Any]] = {
     "last": {"head": {"layers": [100]}},
@@ -27,6 +32,11 @@ _OF_HEAD: dict[str, dict[str, Any]] = {
     "nosignals": {"signals": []},
     "kept": {"keep_witness": True},
 }
+
+
+def spelled_out(arms: Sequence[str], strategy: str) -> list[str]:
+    """Return arms that buy labels, ``human`` and ``stack`` as arms of a strategy."""
+    return [f"{strategy}@{_SHORT[arm]}" if arm in _SHORT else arm for arm in arms if arm != LLM]
 
 
 def parts(arm: str) -> tuple[str, str]:

@@ -1,14 +1,15 @@
 """``dal-nlp compare``: several strategies on the same seeds, and what one has from it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from dal_nlp.compare.arm_names import RANDOM, WORDS, parts, planned, random_of
+from dal_nlp.compare.arm_names import LLM, RANDOM, WORDS, parts, planned, random_of, spelled_out
 from dal_nlp.compare.arms import Arm, gather
 from dal_nlp.compare.baseline import BagOfWords
 from dal_nlp.compare.jobs import FULL, Job, full_job, make_jobs, run_all
+from dal_nlp.compare.machines import Alone, check_alone, judged_alone, machines_alone
 from dal_nlp.compare.results import Results, compare
 from dal_nlp.compare.verdict import Verdict, verdict, with_user_savings
 from dal_nlp.core.errors import UserError
@@ -39,6 +40,9 @@ class Comparison:
         verdict: None where ``results`` is.
         seeds: First and last seed.
         remarks: What all runs found to say of the data, in sentences.
+        alone: Machines without any label; empty where the arm ``llm`` was not asked for.
+        pool: How many texts the pool has.
+        hearing: Arms that hear machines.
     """
 
     folder: Path
@@ -51,6 +55,18 @@ class Comparison:
     verdict: Verdict | None
     seeds: tuple[int, int]
     remarks: Sequence[str] = ()
+    alone: Sequence[Alone] = ()
+    pool: int = 0
+    hearing: frozenset[str] = frozenset()
+
+    def machine_money(self, arm: str) -> float:
+        """Return what an arm pays for machines' answers to the pool, as much a text as for the test set."""
+        return self.pool * sum(machine.each for machine in self.alone) if arm in self.hearing else 0.0
+
+    def price(self, arm: Arm) -> float | None:
+        """Return what labels and machines of a run of an arm cost, None without a price of labels."""
+        labels = arm.costs.price(self.config.price_per_label) if arm.costs else None
+        return None if labels is None else labels + self.machine_money(arm.name)
 
 
 def run_comparison(
@@ -82,7 +98,9 @@ def run_comparison(
         values = {**values, "model": FASTER}
         config = RunConfig.of(values)
         progress.say(f"All arms have the encoder {FASTER}; --model names another one.")
-    names = planned(list(strategies))
+    if LLM in strategies:
+        check_alone(config)
+    names = planned(spelled_out(strategies, config.strategy))
     arms = [name for name in names if parts(name)[1] != WORDS]
     planned_jobs = make_jobs(config, values, arms, seeds, out)
     extra = [full_job(config, values, out, arms[0])] if full_score == "train" else []
@@ -106,6 +124,13 @@ def run_comparison(
     if any(parts(name)[1] == WORDS for name in names) and arms[0] in baseline:
         learners[f"{RANDOM}@{WORDS}"] = baseline[arms[0]]
     judged = with_user_savings(verdict(results), results, others, learners, generator(config.seed, 0, "comparison"))
+    found_alone = list[Alone]()
+    if LLM in strategies:
+        labels = next((state.labels for job in planned_jobs if (state := job.state()) is not None), [])
+        found_alone = machines_alone(config, labels, metric, progress)
+        by_name = {arms[0]: random, **curves}
+        said = [sentence for one in found_alone for sentence in judged_alone(one, by_name, metric)]
+        judged = replace(judged, sentences=(*judged.sentences, *said))
     return Comparison(
         folder=out,
         config=config,
@@ -117,6 +142,9 @@ def run_comparison(
         verdict=judged,
         seeds=(config.seed, config.seed + seeds - 1),
         remarks=_shared_notes(planned_jobs),
+        alone=found_alone,
+        pool=max((state.pool.rows for job in planned_jobs if (state := job.state()) and state.pool), default=0),
+        hearing=frozenset(job.arm for job in planned_jobs if job.config.signals),
     )
 
 

@@ -35,6 +35,8 @@ class Picture:
         baseline: TF-IDF on the labels of random, or None.
         full: The score on all labels; None where it is not known.
         metric: What people call it.
+        across: What the horizontal axis counts.
+        alone: Machines without any label: (name, what they cost, score).
         only: Those of the curves that are drawn, in the colours that they have among all; None for all.
     """
 
@@ -43,6 +45,8 @@ class Picture:
     full: float | None
     metric: str
     only: Sequence[str] | None = None
+    across: str = "labels"
+    alone: Sequence[tuple[str, float, float]] = ()
 
     def render(self, kind: str, look: Look | None = None) -> bytes:
         """Draw mean curves, each with the band of its 95 % interval, a baseline and the score on all labels.
@@ -54,9 +58,9 @@ class Picture:
         return drawn(lambda: _draw(self), kind, look)
 
 
-def _span(curves: Sequence[Curve], full: float | None) -> tuple[float, float]:
+def _span(curves: Sequence[Curve], others: Sequence[float]) -> tuple[float, float]:
     """Return the ends of the axis: those of the mean curves and a fifth more; bands of few seeds may leave it."""
-    scores = [float(score) for curve in curves for score in curve.mean] + ([full] if full is not None else [])
+    scores = [float(score) for curve in curves for score in curve.mean] + [*others]
     room = max((max(scores) - min(scores)) / 5, 0.02)
     return min(scores) - room, max(scores) + room
 
@@ -81,9 +85,14 @@ def _draw(of: Picture) -> "Figure":
         axes.plot(of.baseline.labels, of.baseline.mean, ":", linewidth=1.6, color=INK, label="TF-IDF, random labels")
     if of.full is not None:
         axes.axhline(of.full, linestyle=(0, (1, 3)), linewidth=1.4, color=INK, label="all labels")
-    axes.set_ylim(*_span([of.curves[i][1] for i in shown.values()], of.full))
+    for place, (name, cost, score) in enumerate(of.alone):
+        axes.axhline(score, alpha=0.5, linestyle=_STYLES[place % len(_STYLES)], linewidth=1.0, color=INK)
+        axes.plot([cost], [score], "X", color=INK, label=f"{plain(name)}, alone")
+    others = [*([] if of.full is None else [of.full]), *(score for _, _, score in of.alone)]
+    axes.set_ylim(*_span([of.curves[i][1] for i in shown.values()], others))
     axes.set_ylabel(plain(of.metric), color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10], integer=True))
     dress(axes)
+    axes.set_xlabel(plain(of.across), color=INK)
     figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, frameon=False, labelcolor=INK)
     return figure

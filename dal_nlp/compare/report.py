@@ -1,17 +1,19 @@
 """The report of a comparison: what to use, what it saves, and what speaks for it, on one self-contained page."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from dal_nlp.compare import plots as picture
 from dal_nlp.compare.arms import Arm
 from dal_nlp.compare.comparison import Comparison
+from dal_nlp.compare.machines import by_money
 from dal_nlp.compare.results import ArmResult, Milestone
 from dal_nlp.compare.savings import Reach
 from dal_nlp.compare.tables import write_tables
 from dal_nlp.core.files import replace_file
 from dal_nlp.core.text import counted, duration, without_folders
 from dal_nlp.report.html import inline, render
-from dal_nlp.report.learning_curves import area, mean_interval
+from dal_nlp.report.learning_curves import Curve, area, mean_interval
 from dal_nlp.report.summary import spoken
 
 
@@ -19,12 +21,25 @@ def write_comparison(of: Comparison) -> None:
     """Write summary.csv, comparisons.csv, curves.csv, curves.svg, curves.png and report.html."""
     write_tables(of)
     curves = [(arm.name, arm.curve) for arm in of.arms if arm.curve is not None]
-    drawing = picture.Picture(curves, of.baseline.get("random"), of.full, spoken(of.metric))
-    drawn = {kind: drawing.render(kind) for kind in ("svg", "png")}
-    for kind, content in drawn.items():
-        replace_file(of.folder / f"curves.{kind}", content)
-    values = {**contents(of), "curve": inline(drawn["svg"], picture.COLOURS)}
+    alone = [(one.name, 0.0, one.score) for one in of.alone]
+    metric = spoken(of.metric)
+    pages = {"curves": picture.Picture(curves, of.baseline.get("random"), of.full, metric, alone=alone)}
+    if of.config.price_per_label:
+        pages["money"] = _by_money(of, curves)
+    drawn = {(name, kind): page.render(kind) for name, page in pages.items() for kind in ("svg", "png")}
+    for (name, kind), content in drawn.items():
+        replace_file(of.folder / f"{name}.{kind}", content)
+    shown = {name: inline(drawn[name, "svg"], picture.COLOURS) for name in pages}
+    values = {**contents(of), "curve": shown["curves"], "money": shown.get("money", "")}
     replace_file(of.folder / "report.html", render("comparison.html.j2", values))
+
+
+def _by_money(of: Comparison, curves: Sequence[tuple[str, Curve]]) -> picture.Picture:
+    """Return the picture of the arms over what their labels and their machines cost."""
+    price = of.config.price_per_label or 0.0
+    moved = [(name, by_money(curve, price, of.machine_money(name))) for name, curve in curves]
+    alone = [(one.name, one.each * of.pool, one.score) for one in of.alone]
+    return picture.Picture(moved, None, of.full, spoken(of.metric), across="money", alone=alone)
 
 
 def contents(of: Comparison) -> dict[str, Any]:
@@ -48,6 +63,7 @@ def contents(of: Comparison) -> dict[str, Any]:
         "seeds": of.seeds,
         "alternative": _alternative(of),
         "baseline": bool(of.baseline),
+        "machines": bool(of.alone),
     }
 
 
@@ -70,7 +86,7 @@ def _arm(of: Comparison, arm: Arm) -> list[str]:
     beside = [] if not of.baseline else [f"{words.mean[-1]:.3f}" if words is not None else ""]
     of_arm = arm.costs
     times = (of_arm.round_seconds, of_arm.choose_seconds, of_arm.encode_seconds, of_arm.load_seconds)
-    price = of_arm.price(of.config.price_per_label)
+    price = of.price(arm)
     costs = [*map(duration, times), f"{of_arm.characters:,.0f}"]
     even = "" if of_arm.evenness is None else f"{of_arm.evenness:.2f}"
     money = [] if price is None else [f"{price:,.2f}"]

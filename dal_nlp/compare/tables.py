@@ -42,8 +42,7 @@ def _summary(of: Comparison) -> tuple[list[str], list[list[Any]]]:
         areas = [_mean(area(arm.curve)), _mean(area(arm.curve, "log"))] if len(arm.curve.labels) > 1 else ["", ""]
         baseline = of.baseline.get(arm.name)
         costs = [arm.costs.round_seconds, arm.costs.choose_seconds, arm.costs.characters, arm.costs.evenness]
-        price = arm.costs.price(of.config.price_per_label)
-        costs += [arm.costs.encode_seconds, arm.costs.load_seconds, price]
+        costs += [arm.costs.encode_seconds, arm.costs.load_seconds, of.price(arm)]
         beside = ["" if baseline is None else float(baseline.mean[-1])]
         rows.append(
             [arm.name, len(arm.curve.seeds), len(arm.errors), *points, float(mean[-1]), *last, *areas, *beside, *costs]

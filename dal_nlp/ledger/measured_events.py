@@ -29,6 +29,8 @@ class _Measured(Event):
             with labels.
         agreement: How well the model's guesses agree with the answers to the round's query, by id and measure.
         validation: The metrics on the validation file, None without one.
+        beside: Of a run that hears machines what else was fitted to the round's labels: "people" (a layer that hears
+            no machine) and, on an audit sample, "stack" (one that hears them), each with its "values" and "confusion".
         added: Those of ``values`` that ``--metric`` added to the task's; NaN where one is not defined.
         train_seconds: What the fit took.
         eval_seconds: What measuring took.
@@ -58,6 +60,7 @@ class _Measured(Event):
     confusion: list[list[Any]] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
     agreement: dict[str, dict[str, float]] = field(default_factory=dict)
+    beside: dict[str, dict[str, Any]] = field(default_factory=dict)
     validation: dict[str, float] | None = None
     added: list[str] = field(default_factory=list)
     train_seconds: float = 0.0

@@ -1,7 +1,7 @@
 """The mistakes of a model on the examples that measure it: which labels it takes for which, and where it was surest."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datasets import Dataset
@@ -9,11 +9,22 @@ from datasets import Dataset
 from dal_nlp.core.batch import Prediction
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Capability, Task
+from dal_nlp.ledger.events import QueryEvent
 from dal_nlp.models.pool import fetch
 
 #: Wrong answers that are kept of a model, and characters of each text.
 KEPT, CHARACTERS = 30, 300
 _LABELS = frozenset({Capability.SHARED_OUTCOMES, Capability.SEVERAL_LABELS})
+
+
+def shown(
+    task: Task, examples: Dataset, few: Sequence[int], predictions: Sequence[Target], targets: Sequence[Target]
+) -> list[dict[str, Any]]:
+    """Return a few examples with what a model says of them, as in ``MetricsEvent``."""
+    return [
+        {"id": row["id"], "text": task.show(row), "target": targets[i], "prediction": predictions[i]}
+        for i, row in zip(few, fetch(examples, few), strict=True)
+    ]
 
 
 def mistakes(
@@ -46,3 +57,12 @@ def mistakes(
         return {"errors": errors}
     pairs = Counter((str(target), str(answer.target)) for answer, target in zip(answers, targets, strict=True))
     return {"errors": errors, "confusion": [[*pair, count] for pair, count in sorted(pairs.items())]}
+
+
+def agreement_of(task: Task, asked: QueryEvent, answers: Mapping[str, Target]) -> dict[str, dict[str, float]]:
+    """Return how well what the model would have answered agrees with the answers to a query, by id and measure."""
+    guesses = {id: guess["target"] for id, guess in zip(asked.ids, asked.guesses, strict=False) if id in answers}
+    if not guesses:
+        return {}
+    measured = task.agreement(list(guesses.values()), [answers[id] for id in guesses])
+    return {id: {name: values[i] for name, values in measured.items()} for i, id in enumerate(guesses)}

@@ -64,6 +64,13 @@ def _centred(g: Floats, pool_g: Floats, weights: Floats) -> tuple[Floats, float]
     return centred, float(own + _variance(pool_g) / len(pool_g)) if own > 1e-12 else 0.0
 
 
+def powered_scores(z: Floats, g: Floats, pool_g: Floats, weights: Floats | None = None) -> Floats:
+    """Return a number for each label, (n,), of which the powered estimate is the mean; see ``powered_mean``."""
+    lam = powered_mean(z, g, pool_g, weights).trust
+    counts = np.ones(len(z)) if weights is None else weights * len(z)
+    return np.asarray(counts * (z - lam * g) + lam * pool_g.mean())
+
+
 def powered_mean(z: Floats, g: Floats, pool_g: Floats, weights: Floats | None = None) -> Estimate:
     """Return lambda mean_N(g) + sum w (z - lambda g) with its interval, from the variances of both parts.
 

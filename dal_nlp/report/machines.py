@@ -4,12 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from scipy.stats import binomtest
 
+from dal_nlp.core.rng import generator
 from dal_nlp.core.text import counted
 from dal_nlp.ledger.answer_events import MACHINE
 from dal_nlp.ledger.events import LabelEvent
 from dal_nlp.ledger.state import State
+from dal_nlp.report.summary import metric_names, spoken
 
 
 def labeled_by_machines(state: State) -> str:
@@ -29,7 +32,10 @@ def labeled_by_machines(state: State) -> str:
 
 
 def machine_rows(state: State) -> list[dict[str, Any]]:
-    """Return a row for each signal: {"name", "said" (in sentences), "by_label" [(label, right, answered)], "table"}."""
+    """Return a row for each signal.
+
+    {"name", "said" (in sentences), "by_label" [(label, right, answered)], "table", "pairs" [[people's, its, count]]}.
+    """
     rows = []
     for (name, place), answers in state.signals.items():
         if place != "pool":
@@ -42,8 +48,71 @@ def machine_rows(state: State) -> list[dict[str, Any]]:
         money = sum(answer.get("cost", 0.0) for answer in answers.values())
         sentences += [f"It cost {money:.2f}."] if money else []
         said, table = " ".join(filter(None, sentences)), confusion(pairs, state.labels)
-        rows.append({"name": name, "said": said, "by_label": _by_label(right), "table": table})
+        counts = [[*pair, count] for pair, count in Counter(pairs).items()]
+        rows.append({"name": name, "said": said, "by_label": _by_label(right), "table": table, "pairs": counts})
     return rows
+
+
+def saved_line(state: State) -> str:
+    """Return what machines saved in labels, in sentences; "" where none is heard.
+
+    Beside the model of each round a layer was fitted to the same labels that hears no machine. What is said of labels
+    so far is interpolated; what that layer would still need is a forecast, and said only where that is possible.
+    """
+    events = [event for event in state.metrics if "people" in event.beside]
+    if not events:
+        return ""
+    from dal_nlp.report.forecast import forecast
+    from dal_nlp.report.learning_curves import isotonic, labels_to
+
+    name, last = metric_names(events)[0], events[-1]
+    labels = np.array([event.labels for event in events], dtype=np.float64)
+    heard = np.array([event.values[name] for event in events])
+    alone = np.array([event.beside["people"]["values"][name] for event in events])
+    said = f"Without machines {counted(last.labels, 'label')} give {spoken(name)} {alone[-1]:.2f}"
+    said += f", with them {heard[-1]:.2f}"
+    if heard[-1] <= alone[-1]:
+        return f"{said}: they saved no label."
+    start = events[0].start
+    known = (np.append(0, labels), np.append(start["values"][name], heard)) if start else (labels, heard)
+    there = float(labels_to(known[0], isotonic(known[1]), float(alone[-1])))
+    sooner = f"{said}. With them {alone[-1]:.2f} was there at {counted(round(there), 'label')}"
+    sooner += f": they saved about {last.labels - there:.0f} so far."
+    rng = generator(int((state.config or {}).get("seed", 0)), len(events), "machines")
+    found = forecast(labels, alone, float(heard[-1]), rng)
+    if found is None:
+        return f"{sooner} How many more labels would give {heard[-1]:.2f} without them cannot be told from this curve."
+    low, high = found.interval
+    more = f"about {found.more:.0f} more labels ({low:.0f} to {high:.0f})"
+    return f"{sooner} Without them {heard[-1]:.2f} would take {more}."
+
+
+def balance(state: State) -> dict[str, Any]:
+    """Return who misses which labels and who gives them wrongly on the audit sample, {} where nobody can tell.
+
+    "columns" has machines, people's labels alone, the model and what hears machines, as far as there are any; "rows"
+    is (label, texts that have it, [(missed, wrongly given) of each column]).
+    """
+    last = state.metrics[-1] if state.metrics else None
+    if last is None or last.on != "audit" or not last.beside:
+        return {}
+    pairs = {row["name"]: row["pairs"] for row in machine_rows(state)}
+    pairs["labels alone"] = last.beside["people"]["confusion"]
+    pairs["the model"] = last.confusion
+    if "stack" in last.beside:
+        pairs["model and machines"] = last.beside["stack"]["confusion"]
+    rows = []
+    for label in map(str, state.labels):
+        seen = sum(count for right, _, count in last.confusion if right == label)
+        mistakes = [
+            (
+                sum(count for right, said, count in of if right == label != said),
+                sum(count for right, said, count in of if right != label == said),
+            )
+            for of in pairs.values()
+        ]
+        rows.append((label, seen, mistakes))
+    return {"columns": list(pairs), "rows": rows}
 
 
 def answered(scores: list[float] | None, labels: list[str]) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
+from torch import nn
 
 from dal_nlp.core.batch import Prediction
 from dal_nlp.core.errors import UserError
@@ -20,13 +21,14 @@ from dal_nlp.ledger.events import RemeasuredEvent
 from dal_nlp.ledger.state import State
 from dal_nlp.measuring.design import FLOOR, active_probabilities, inverse_weights
 from dal_nlp.measuring.judge import Judge, fit_judge, log_odds
-from dal_nlp.measuring.mistakes import mistakes
-from dal_nlp.measuring.powered import LEAST, powered_mean
+from dal_nlp.measuring.mistakes import agreement_of, mistakes, shown
+from dal_nlp.measuring.powered import LEAST, powered_scores
 from dal_nlp.measuring.scores import Sample, answer_scores, estimated_metrics, held_out_scores, weighted_values
-from dal_nlp.models.pool import Pool, fetch
+from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Positions
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.stopping import ON_EXAMPLES, ON_STOP_SET, check_metrics, reads
+from dal_nlp.signals.asking import models_beside
 from dal_nlp.strategies.normalized_entropy import normalized_entropy
 from dal_nlp.tasks.metrics import paired_difference
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from dal_nlp.tasks.hf_metrics import ExtraMetric
 
 Floats = NDArray[np.float64]
+MakeModel = Callable[[int], nn.Module]  # of a round
 
 #: Examples of the set that measures whose predictions are kept in every round, for the report.
 SHOWN = 5
@@ -48,8 +51,10 @@ TRIED = 200
 class MakePool(Protocol):
     """Gives examples, or some rows of them, under the model of a round."""
 
-    def __call__(self, examples: Dataset, round: int, *, rows: Positions | None = None) -> Pool:
-        """Return the pool."""
+    def __call__(
+        self, examples: Dataset, round: int, *, rows: Positions | None = None, of: MakeModel | None = None
+    ) -> Pool:
+        """Return the pool; ``of`` gives another model of the round."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,21 @@ class Evaluation:
         validation = self.sets.get("validation")
         return {
             **self._numbers(place, examples, round),
-            "agreement": self._agreement(round),
+            "agreement": agreement_of(self.task, self.state.queries[round], self.state.answers),
+            "beside": self._beside(place, examples, round),
             "validation": self._evaluate(validation, round)[0] if validation else None,
         }
+
+    def _beside(self, place: str, examples: Dataset, round: int) -> dict[str, Any]:
+        """Return the values and the confusion of what stands beside the model of a round; see ``MetricsEvent``."""
+        found = {}
+        for name, of in models_beside(self.learner, heard=place == "audit").items():
+            pool = self.pool(examples, round, of=of)
+            answers, targets = pool.predict(), pool.targets
+            rng = generator(self.config.seed, round, "interval")
+            values, _ = self._scores(place, examples, [answer.target for answer in answers], targets, rng)
+            found[name] = {"values": values, "confusion": mistakes(self.task, examples, answers, targets)["confusion"]}
+        return found
 
     def measure_again(self, round: int) -> RemeasuredEvent:
         """Return the numbers of the model of a round on the audit sample as it is now."""
@@ -100,6 +117,7 @@ class Evaluation:
         answers, targets = self._answers(examples, round)
         predictions = [answer.target for answer in answers]
         rng = generator(self.config.seed, round, "interval")
+        few = generator(self.config.seed, 0, "shown").permutation(len(examples))[:SHOWN].tolist()  # always the same
         values, intervals = self._scores(place, examples, predictions, targets, rng)
         powered: dict[str, dict[str, Any]] = {}
         if place == "audit" and len(targets) >= LEAST:
@@ -115,7 +133,7 @@ class Evaluation:
             "intervals": intervals,
             "powered": powered,
             "breakdown": self.task.breakdown(predictions, targets),
-            "shown": self._shown(examples, predictions, targets),
+            "shown": shown(self.task, examples, few, predictions, targets),
             **mistakes(self.task, examples, answers, targets),
             "added": [name for name in values if name not in self.task.metrics],
         }
@@ -287,30 +305,8 @@ class Evaluation:
         found = next(iter(measures.values()), [float(a == b) for a, b in zip(predictions, targets, strict=True)])
         if place in self.sets or len(targets) < LEAST:
             return found
-        sample, scores = self._judged(examples, answers, round), np.array(found)
-        trust = powered_mean(scores, sample.g, sample.pool_g, sample.weights).trust
-        counts = np.ones(len(scores)) if sample.weights is None else sample.weights * len(scores)
-        powered = counts * (scores - trust * sample.g) + trust * sample.pool_g.mean()
-        return [float(value) for value in powered]
-
-    def _shown(
-        self, examples: Dataset, predictions: Sequence[Target], targets: Sequence[Target]
-    ) -> list[dict[str, Any]]:
-        """Return a few examples, the same in every round, with what the model says of them."""
-        few = generator(self.config.seed, 0, "shown").permutation(len(examples))[:SHOWN]
-        return [
-            {"id": row["id"], "text": self.task.show(row), "target": targets[i], "prediction": predictions[i]}
-            for i, row in zip(few.tolist(), fetch(examples, few), strict=True)
-        ]
-
-    def _agreement(self, round: int) -> dict[str, dict[str, float]]:
-        """Return how well what the model would have answered agrees with the answers to a round's query, by id."""
-        asked, answers = self.state.queries[round], self.state.answers
-        guesses = {id: guess["target"] for id, guess in zip(asked.ids, asked.guesses, strict=False) if id in answers}
-        if not guesses:
-            return {}
-        measured = self.task.agreement(list(guesses.values()), [answers[id] for id in guesses])
-        return {id: {name: values[i] for name, values in measured.items()} for i, id in enumerate(guesses)}
+        sample = self._judged(examples, answers, round)
+        return list(powered_scores(np.array(found), sample.g, sample.pool_g, sample.weights))
 
     def _evaluate(self, examples: Dataset, round: int) -> tuple[dict[str, float], list[Target], list[Target]]:
         answers, targets = self._answers(examples, round)

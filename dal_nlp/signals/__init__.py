@@ -3,10 +3,14 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.plugins import check_name, import_class
 from dal_nlp.core.progress import Progress
+from dal_nlp.core.rng import generator
 from dal_nlp.signals.base import Labels, Making, Signal
 
 #: What stands before the colon of ``--signal``.
@@ -56,6 +60,27 @@ def mean_of(spec: str) -> float | None:
         return float(options["mean"]) if "mean" in options else None
     except ValueError:
         raise UserError(f"--signal {spec!r}: mean= wants a number.") from None
+
+
+def asked_about(config: Settings, spec: str, n: int) -> NDArray[np.int64]:
+    """Return the places of a pool of n texts that a signal is asked about: all, or ``llm.texts`` of them at random.
+
+    A larger number has those of a smaller one among them.
+    """
+    most = config.llm.texts
+    if most is None or not spec.startswith("llm:"):
+        return np.arange(n)
+    return np.sort(generator(config.seed, 0, "llm texts").permutation(n)[:most])
+
+
+def same_model(config: Settings) -> list[str]:
+    """Return the signals that are the language model of ``oracle``: it would be a witness to its own labels."""
+    if not config.oracle.startswith("llm:"):
+        return []
+    _, judge, _ = split_spec(config.oracle)
+    machines = [(spec, split_spec(spec)) for spec in config.signals]
+    named = config.llm.url is not None and config.llm.model is not None
+    return [spec for spec, (kind, target, _) in machines if kind == "llm" and (named or target == judge)]
 
 
 def short_name(spec: str) -> str:

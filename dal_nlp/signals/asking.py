@@ -5,13 +5,14 @@ Letters: N texts, C labels.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from datasets import Dataset
+from torch import nn
 
 from dal_nlp.core.caches import OnDisk
 from dal_nlp.core.config import Settings
@@ -27,7 +28,8 @@ from dal_nlp.learners.learner import Learner
 from dal_nlp.ledger.events import SignalEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.pool import fetch
-from dal_nlp.signals import make_signals, mean_of, short_name
+from dal_nlp.models.vectors import Positions
+from dal_nlp.signals import asked_about, make_signals, mean_of, short_name
 from dal_nlp.signals.base import MachineAnswer, Signal
 from dal_nlp.signals.learner import WitnessLearner
 from dal_nlp.signals.witness import TRUST, KeptLayer
@@ -96,21 +98,31 @@ class Asking:
             name, mean = short_name(spec), mean_of(spec)
             while name in said:
                 name += "'"
-            parts = [(data, self._about(name, signal, place, data)) for place, data in sets.items()]
+            places = {"pool": asked_about(self._config, spec, len(pool))}
+            parts = [(data, self._about(name, signal, place, data, places.get(place))) for place, data in sets.items()]
             said[name] = (TRUST if mean is None else mean, parts)
-            for remark in [*self._unanswered(name, parts[0][1]), *signal.remarks()]:
+            asked = len(places["pool"])
+            for remark in [*self._unanswered(name, asked, parts[0][1]), *signal.remarks()]:
                 self._progress.say(remark)
         return said
 
-    def _unanswered(self, name: str, scores: Floats) -> list[str]:
-        silent = int(np.isnan(scores).any(1).sum())
-        return [f"{name} has no answer to {counted(silent, 'text')} of the pool."] if silent else []
+    def _unanswered(self, name: str, asked: int, scores: Floats) -> list[str]:
+        left, silent = len(scores) - asked, int(np.isnan(scores).any(1).sum()) - (len(scores) - asked)
+        found = [f"{name} is not asked about {counted(left, 'text')} of the pool (llm.texts)."] if left else []
+        return [*found, *([f"{name} has no answer to {counted(silent, 'text')} of the pool."] if silent else [])]
 
-    def _about(self, name: str, signal: Signal, place: str, data: Dataset) -> Floats:
-        """Return what a signal says of a set, (N, C), NaN where nothing; it is asked what is not known yet."""
-        texts, ids = texts_of(self._task, data), [str(id) for id in data["id"]]
+    def _about(self, name: str, signal: Signal, place: str, data: Dataset, rows: Positions | None = None) -> Floats:
+        """Return what a signal says of some rows (all if left out) of a set, (N, C), NaN where nothing.
+
+        It is asked what is not known yet.
+        """
+        where = np.arange(len(data)) if rows is None else rows
+        every, names = texts_of(self._task, data), data["id"]
+        texts, ids = [every[row] for row in where], [str(names[row]) for row in where]
         answers = share(self._answers(name, signal, place, texts, ids) if is_main() else [])
-        return as_scores(answers, len(self._task.labels))
+        scores = np.full((len(data), len(self._task.labels)), np.nan)
+        scores[where] = as_scores(answers, len(self._task.labels))
+        return scores
 
     def _answers(
         self, name: str, signal: Signal, place: str, texts: Sequence[str], ids: Sequence[str]
@@ -172,6 +184,16 @@ def listen(
     """Let a learner that hears witnesses know what they say of the sets of a run."""
     if isinstance(learner, WitnessLearner):
         learner.listen(Asking(config, task, ledger, progress).witnesses(pool, others))
+
+
+def models_beside(learner: Learner, heard: bool) -> dict[str, Callable[[int], nn.Module]]:
+    """Return what gives further models of a round that are measured beside it; {} where no machine is heard.
+
+    Args:
+        learner: Of a run.
+        heard: Whether machines were asked about the texts that measure.
+    """
+    return learner.models_beside(heard) if isinstance(learner, WitnessLearner) else {}
 
 
 def hear(

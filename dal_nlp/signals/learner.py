@@ -3,7 +3,7 @@
 Letters: n labeled texts, H features, C labels.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,15 +19,19 @@ from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import Unsupported
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Task
-from dal_nlp.learners.cross_validation import CLASSES, STRONGER, Setting
+from dal_nlp.learners.cross_validation import CLASSES, STRONGER, Setting, fit_with
 from dal_nlp.learners.distillation import Floats
-from dal_nlp.learners.head_checkpoint import HEAD, FittedLayer, HeadNet
+from dal_nlp.learners.head_checkpoint import HEAD, FittedLayer, HeadNet, read_layer
 from dal_nlp.learners.head_learner import HeadLearner, places_of
 from dal_nlp.learners.layers import side_by_side
 from dal_nlp.learners.linear import Offset
 from dal_nlp.models.trainer import Fit
 from dal_nlp.models.vectors import Array, Positions
+from dal_nlp.signals import same_model
 from dal_nlp.signals.witness import KEPT, WITNESSES, KeptLayer, Witness, fit_student, fit_weighing, read_kept
+
+#: The layer of a checkpoint that hears no machine.
+UNHEARD = "people.safetensors"
 
 
 class WitnessLearner(HeadLearner):
@@ -40,6 +44,7 @@ class WitnessLearner(HeadLearner):
     _said: Sequence[Array] = ()  # by witness: its logits of all places
     _kept: tuple[int, KeptLayer] | None = None
     _choosing: tuple[int, nn.Module] | None = None
+    _unheard: tuple[int, FittedLayer] | None = None
 
     def __init__(
         self, config: Settings, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
@@ -70,6 +75,17 @@ class WitnessLearner(HeadLearner):
         """Whether it can answer before it has learnt anything: it has heard somebody."""
         return True
 
+    def remarks(self) -> list[str]:
+        """Return what a user should know; also that a machine is a witness to the labels that it gives itself."""
+        own = same_model(self._config)
+        if not own:
+            return super().remarks()
+        line = (
+            f"--oracle {self._config.oracle} gives the labels, and --signal {own[0]} is the same model: the weight of "
+            "this witness says how far it agrees with itself, not how often it is right."
+        )
+        return [*super().remarks(), line]
+
     def fitted(self, round: int) -> Fit | None:
         """Return what the fit of a round was, if its checkpoint is there and has heard the same witnesses."""
         done = super().fitted(round)
@@ -92,6 +108,17 @@ class WitnessLearner(HeadLearner):
             net = HeadNet(self._features.rows, output, kept.layer.depths, lambda rows: self._spoken(kept, rows))
             self._choosing = (round, net.to(process_state().device).eval())
         return self._choosing[1]
+
+    def models_beside(self, heard: bool) -> dict[str, Callable[[int], nn.Module]]:
+        """Return the layer that hears no machine, and the one that hears them where the run does not leave it."""
+        together = {"stack": self.choosing} if heard and not self._config.keep_witness else {}
+        return {"people": self.people_alone, **together}
+
+    def people_alone(self, round: int) -> nn.Module:
+        """Return the layer that was fitted to the same labels and hears no machine."""
+        if self._unheard is None or self._unheard[0] != round:
+            self._unheard = (round, read_layer(self.place(round), UNHEARD))
+        return self._net(self._unheard[1]).to(process_state().device).eval()
 
     def _spoken(self, kept: KeptLayer, rows: Positions) -> Array:
         return np.asarray(sum(kept.added(place, table[rows]) for place, table in enumerate(self._said)))
@@ -144,6 +171,7 @@ class WitnessLearner(HeadLearner):
         layer = self._merged(found.layer.weight, found.layer.bias, betas[:own], found.layer.unseen)
         kept = KeptLayer(layer, self._heard, betas[own:], {place - own: one for place, one in found.tables.items()})
         self._kept, self._choosing = (round, kept), None
+        self._unheard = (round, self._fit_alone(x, y, weights, offsets[:own]))
         student = self._student(setting, kept, where, y, weights) if len(found.off) < len(self._heard) else layer
         known = [(one.name, one.mean) for one in self._signals] + [(one.name, one.mean) for one in self._heard]
         notes = {
@@ -156,6 +184,14 @@ class WitnessLearner(HeadLearner):
         }
         return student, found.layer.iterations, notes
 
+    def _fit_alone(
+        self, x: Array, y: NDArray[np.int64], weights: NDArray[np.float64], offsets: Sequence[Offset]
+    ) -> FittedLayer:
+        """Fit a layer that hears no machine, as a run without signals would."""
+        setting = self._setting(x, y, weights, offsets)
+        found = fit_with(setting, x, y, weights, len(self._task.labels), offsets)
+        return self._merged(found.weight, found.bias, list(found.offset_weights), found.unseen)
+
     def _offsets(self, x: Array, where: Positions) -> list[Offset]:
         """Return what is known of texts: signals first, then witnesses."""
         heard = zip(self._heard, self._said, strict=True)
@@ -165,3 +201,5 @@ class WitnessLearner(HeadLearner):
         """Write the student, and the layer that hears the witnesses."""
         super()._write(round, draft)
         self._kept_layer(round).save(draft)
+        if self._unheard is not None and self._unheard[0] == round:
+            self._unheard[1].save(draft, UNHEARD)

@@ -1,20 +1,26 @@
 """What machines would be asked, and what that would cost, before any of it is asked."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.progress import Progress
+from dal_nlp.core.rng import generator
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted, duration
 from dal_nlp.data.corpus import Corpus
-from dal_nlp.models.pool import fetch
-from dal_nlp.signals import make_signals, short_name
-from dal_nlp.signals.asking import answer_keys, open_answers, texts_of
+from dal_nlp.signals import asked_about, make_signals, short_name
+from dal_nlp.signals.asking import answer_keys, ask_once, open_answers, texts_of, unpacked
+from dal_nlp.signals.base import MachineAnswer
 from dal_nlp.signals.endpoint import Endpoint
 
 #: Texts that a machine of one's own is timed on, and from whose length tokens are guessed.
 TIMED = 16
+#: Known labels on which it is judged.
+JUDGED = 200
 #: Characters of a token, about.
 CHARACTERS = 4
 
@@ -30,6 +36,8 @@ class Preview:
         tokens: That it would read, about; 0 where nobody counts them.
         cost: By the prices.
         seconds: For 1,000 texts, None where that cannot be tried for nothing.
+        right: Share of known labels that it gives, None where none is known.
+        judged: How many these are.
     """
 
     name: str
@@ -38,6 +46,8 @@ class Preview:
     tokens: int
     cost: float
     seconds: float | None
+    right: float | None = None
+    judged: int = 0
 
     def lines(self) -> list[str]:
         """Return what it would take, in sentences."""
@@ -47,29 +57,57 @@ class Preview:
             said += f", {self.cost:.2f} by the prices given" if self.cost else ""
         if self.seconds is not None:
             said += f": {duration(self.seconds)} for 1,000 texts"
-        return [f"{said}."]
+        judged = f" It is right on {100 * (self.right or 0):.0f} % of {counted(self.judged, 'known label')}."
+        return [f"{said}.{judged if self.judged else ''}"]
 
 
-def previews(config: Settings, task: Task, pool: Corpus, progress: Progress) -> list[Preview]:
-    """Return what the signals of a configuration would be asked about a pool."""
-    found = []
+def previews(
+    config: Settings, task: Task, pool: Corpus, progress: Progress, labeled: Corpus | None = None
+) -> list[Preview]:
+    """Return what the signals of a configuration would be asked about a pool; where labels are known, the best first.
+
+    No endpoint is asked: of one only answers that are there already are judged.
+    """
     if not config.signals:
         return []
+    found, cache = [], open_answers(config)
     texts = texts_of(task, pool.dataset)
+    names = [str(id) for id in pool.dataset["id"]]
     sample = [texts[row] for row in range(0, len(texts), max(1, len(texts) // TIMED))][:TIMED]
-    ids = [str(row["id"]) for row in fetch(pool.dataset.select_columns("id"), range(len(sample)))]
+    known = _known(task, pool if labeled is None else labeled, config.seed)
     for spec, signal in make_signals(config, task.labels, progress).items():
-        keys = answer_keys(signal, texts)
-        left = len(set(keys)) - len(open_answers(config).get(keys))
+        keys = answer_keys(signal, [texts[row] for row in asked_about(config, spec, len(texts))])
+        left = len(set(keys)) - len(cache.get(keys))
         tokens, cost, seconds = 0, 0.0, None
         if isinstance(signal, Endpoint):
             each = sum(len(signal.shown(text)) for text in sample) / len(sample) / CHARACTERS
             tokens = round(each * left)
             cost = tokens * config.llm.price_in / 1e6 + left * config.llm.price_out / 1e6
+            asked = answer_keys(signal, [text for text, _, _ in known])
+            there = cache.get(asked)
+            said: list[MachineAnswer | None] = [unpacked(there[key]) if key in there else None for key in asked]
         else:
-            list(signal.answers(sample[:1], ids[:1]))  # what is loaded once
+            list(signal.answers(sample[:1], names[:1]))  # what is loaded once
             started = time.perf_counter()
-            list(signal.answers(sample, ids))
+            list(signal.answers(sample, names[: len(sample)]))
             seconds = (time.perf_counter() - started) * 1000 / len(sample)
-        found.append(Preview(short_name(spec), signal.shown(texts[0]), left, tokens, cost, seconds))
-    return found
+            of = [text for text, _, _ in known], [id for _, id, _ in known]
+            said = [*ask_once(signal, cache, *of, progress, short_name(spec))]
+        judged = [(one, label) for one, (_, _, label) in zip(said, known, strict=True) if one is not None]
+        right = sum(_gives(one, task.labels) == label for one, label in judged)
+        what = (short_name(spec), signal.shown(texts[0]), left, tokens, cost, seconds)
+        found.append(Preview(*what, right / len(judged) if judged else None, len(judged)))
+    return sorted(found, key=lambda one: -1.0 if one.right is None else one.right, reverse=True)
+
+
+def _known(task: Task, corpus: Corpus, seed: int) -> list[tuple[str, str, str]]:
+    """Return (text, id, label) of random examples whose labels are known."""
+    there = np.array([target is not None for target in corpus.targets()], dtype=bool)
+    rows = generator(seed, 0, "witnesses").permutation(np.flatnonzero(there))[:JUDGED]
+    some = corpus.dataset.select(rows)
+    labels = [str(target) for target in corpus.targets(rows.tolist())]
+    return list(zip(texts_of(task, some), [str(id) for id in some["id"]], labels, strict=True))
+
+
+def _gives(answer: MachineAnswer, labels: Sequence[str]) -> str | None:
+    return None if answer.log_probs is None else str(labels[int(np.argmax(answer.log_probs))])

@@ -68,6 +68,13 @@ class Witness:
         """Return the label (n,) that it gave each text, by its logits; -1 where it gave none."""
         return np.where(logits.any(1), (logits * self.scale + self.centre).argmax(1), -1)
 
+    def added(self, logits: Array, weight: float, table: Floats | None) -> Array:
+        """Return what it adds to the logits of texts, (n, C), by its own, its weight and a table; see ``Weighing``."""
+        found = weight * logits
+        if table is not None:
+            found = found + one_hot(self.answers(logits), logits.shape[1]) @ table.T
+        return np.asarray(found, dtype=np.float32)
+
 
 @dataclass(frozen=True)
 class Weighing:
@@ -249,10 +256,7 @@ class KeptLayer:
 
     def added(self, place: int, logits: Array) -> Array:
         """Return what a witness adds to the logits of texts, (n, C), by its own."""
-        found = self.weights[place] * logits
-        if place in self.tables:
-            found = found + one_hot(self.witnesses[place].answers(logits), logits.shape[1]) @ self.tables[place].T
-        return np.asarray(found, dtype=np.float32)
+        return self.witnesses[place].added(logits, self.weights[place], self.tables.get(place))
 
     def save(self, folder: Path) -> None:
         """Write it into a folder."""

@@ -127,7 +127,8 @@ def rehearse(config: RunConfig, progress: Progress | None = None) -> Rehearsal:
             left = _round(work, ledger)
             seconds = time.perf_counter() - started
             asked = config.model_copy(update={"llm": work.config.llm})
-            machines = [line for one in previews(asked, work.task, work.corpus, progress) for line in one.lines()]
+            told = previews(asked, work.task, work.corpus, progress, work.given.get("labeled"))
+            machines = [line for one in told for line in one.lines()]
             remarks = [*ledger.state.notes, *machines]
             return _summary(work, config, seconds, _compare_draws(work, left), remarks)
 

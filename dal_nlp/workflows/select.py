@@ -12,9 +12,10 @@ import numpy as np
 import pandas
 from datasets import Dataset
 from numpy.typing import NDArray
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from dal_nlp.core.config import DrawsConfig, ScoringConfig
+from dal_nlp.core.config import DrawsConfig, LanguageModelSection, ScoringConfig
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.rng import generator
 from dal_nlp.core.targets import Target, encode_target
@@ -25,7 +26,8 @@ from dal_nlp.models.pool import Pool, gives_states
 from dal_nlp.models.vectors import Positions
 from dal_nlp.pretrained.tokenizers import check_vocabulary, settle_padding_token
 from dal_nlp.report.html import SHOWN_CHARACTERS, as_table, cut
-from dal_nlp.session.config import recipe
+from dal_nlp.session.config import RunConfig, recipe
+from dal_nlp.signals.hearing import TextAlone, hear_machines
 from dal_nlp.strategies import check_fit, check_states, make_strategy
 from dal_nlp.strategies.base import Strategy, checked
 from dal_nlp.tasks import task_class
@@ -82,6 +84,8 @@ def select(
     task_options: Mapping[str, Any] | None = None,
     candidates: int = CANDIDATES,
     labelled: Sequence[tuple[Any, Any]] | None = None,
+    signals: Sequence[str] = (),
+    llm: LanguageModelSection | Mapping[str, Any] | None = None,
 ) -> Picked:
     """The k examples to label next, by the model as it is; it is left on its device and in its mode.
 
@@ -105,6 +109,9 @@ def select(
         task_options: Arguments of the task, as in a run's ``task_options``.
         candidates: Examples of a stream that are held in memory and scored.
         labelled: Another spelling of ``labeled``.
+        signals: Machines whose answers are added to a classifier's, as ``--signal`` names them: "file:llm.csv". Each
+            has the weight that ``labeled`` gives it, by its answers alone; strategies see the sum.
+        llm: How language models among them are asked, as in a run's ``llm``.
 
     Raises:
         UserError: The tokenizer is none, k is out of range, the strategy or task is unknown or does not fit, or an
@@ -142,18 +149,25 @@ def select(
         name, chosen = (
             (strategy, make_strategy(strategy, {})) if isinstance(strategy, str) else (repr(strategy), strategy)
         )
-        check_fit(name, chosen, made.capabilities)
+        check_fit(name, chosen, made.capabilities | frozenset({Capability.WITNESSES} if signals else ()))
         some = [text for of in fields[: len(fields) : max(1, len(fields) // READ)] for text in made.texts(of)]
         remarks = check_vocabulary(own, some, type(own).__name__)
         kind = make_draws(draws or DrawsConfig(**usual.get("draws", {})), seed, 0)
-        parts = (model, made, kind, scoring or ScoringConfig(**usual.get("scoring", {})))
-        labels = None
+        data, targets, there = _dataset(made, fields, None), list[Target](), None
         if known:
             targets = [made.target(answer, of) for of, answer in known]
             made.learn_labels(targets)
-            labels = Pool(_dataset(made, [of for of, _ in known], targets), *parts)
-        data = _dataset(made, fields, None)
-        pool = Pool(data, *parts, labels)
+            there = _dataset(made, [of for of, _ in known], targets)
+        heard: nn.Module = model
+        beside = None
+        if signals:
+            asked = {"training": {"mode": "head"}, "signals": list(signals), "llm": llm or {}}
+            config = RunConfig.load(flags={"task": task, **asked})
+            heard, said = hear_machines(config, made, model, data, there, targets)
+            remarks, beside = [*remarks, *said], TextAlone(model)
+        parts = (heard, made, kind, scoring or ScoringConfig(**usual.get("scoring", {})))
+        labels = None if there is None else Pool(there, *parts, companions=beside)
+        pool = Pool(data, *parts, labels, companions=beside)
         if Capability.DRAWS in chosen.requires:
             check_draws(name, pool)
         if chosen.reads_states and not gives_states(pool.take(_extremes(data))):

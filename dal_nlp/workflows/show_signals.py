@@ -26,7 +26,8 @@ def show_signals(config: RunConfig, progress: Progress) -> list[Preview]:
         )
     with TemporaryDirectory(prefix="dal-nlp-signals-") as temporary, Ledger(Path(temporary)) as ledger:
         work = Context(without_signals(config), Path(temporary), ledger, None, None, None, None, progress)
-        return previews(config.model_copy(update={"llm": work.config.llm}), work.task, work.corpus, progress)
+        asked = config.model_copy(update={"llm": work.config.llm})
+        return previews(asked, work.task, work.corpus, progress, work.given.get("labeled"))
 
 
 def without_signals(config: RunConfig) -> RunConfig:

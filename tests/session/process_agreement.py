@@ -20,7 +20,7 @@ from dal_nlp.core.config import DrawsConfig, ScoringConfig, TrainingConfig, merg
 from dal_nlp.core.distributed import is_main, process_state
 from dal_nlp.core.progress import Silent
 from dal_nlp.core.rng import torch_seeded
-from dal_nlp.core.task import Task
+from dal_nlp.core.task import Capability, Task
 from dal_nlp.learners import lora_learner
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.models.loss_prediction import LossPrediction
@@ -39,6 +39,7 @@ POOLS: dict[str, Callable[[], Pool]] = {
     "summarization": lambda: tiny.summary_pool(n=12, batch_size=3),
     "multilabel": lambda: tiny.multilabel_pool(n=12, batch_size=3),
     "ner": lambda: tiny.ner_pool(n=12, batch_size=3),
+    "heard": lambda: tiny.heard_pool(n=12, batch_size=3),
 }
 OFFERS = {
     "classification": tiny.task().capabilities | tiny.OFFERS,
@@ -46,6 +47,7 @@ OFFERS = {
     "summarization": tiny.summary_task().capabilities | tiny.OFFERS,
     "multilabel": tiny.multilabel_task().capabilities | tiny.OFFERS,
     "ner": tiny.ner_task().capabilities | tiny.OFFERS,
+    "heard": tiny.task().capabilities | tiny.OFFERS | {Capability.WITNESSES},
 }
 
 
@@ -59,6 +61,7 @@ WRITING: dict[str, Any] = {"task": "summarization", "max_length": 24, "task_opti
 SENTIMENT: dict[str, Any] = {"task": "sentiment", "max_length": 32}
 RUNS: dict[str, dict[str, Any]] = {
     "random": {**SENTIMENT, "strategy": "random", "initial_strategy": "random"},
+    "heard": {**SENTIMENT, "strategy": "disagreement", "training": {"mode": "head"}, "rounds": 2},
     "head": {**SENTIMENT, "strategy": "badge", "training": {"mode": "head"}, "finish": "full"},
     "lora": {**SENTIMENT, "strategy": "entropy", "training": {"mode": "lora"}, "audit": 5},
     "ceal": {**SENTIMENT, "strategy": "ceal", "pseudo_labels": {"threshold": 1.0}, "rounds": 2},
@@ -133,6 +136,10 @@ def prepare(folder: Path) -> None:
     for name, rows in {"sentences": tiny.sentences, "questions": tiny.questions, "documents": tiny.documents}.items():
         write(folder / f"{name}.jsonl", rows(24))
         write(folder / f"{name}-test.jsonl", rows(9, seed=1))
+    said = [
+        {**row, "confidence": 0.6} if at % 3 else {**row, "label": "none"} for at, row in enumerate(tiny.sentences(24))
+    ]
+    write(folder / "sentences-said.jsonl", said)
     models = {"encoder": tiny.classifier(dropout=0.0).bert, "reader": tiny.reader(dropout=0.0)}
     for name, model in {**models, "writer": tiny.writer(dropout=0.0)}.items():
         model.save_pretrained(folder / name)
@@ -158,6 +165,8 @@ def runs(folder: Path, kind: str) -> dict[str, Any]:
             "rounds": 1,
             "cache": str(folder / f"{kind}-cache"),
         }
+        if name == "heard":
+            values["signals"] = [f"file:{folder / 'sentences-said.jsonl'}"]
         given = {"mode": "full", "min_steps": 3, "epochs": 1, "learning_rate": 1e-3, "batch_size": 2, "accumulation": 2}
         common = {"training": given, "scoring": {"batch_size": 4}}
         if task == "summarization":

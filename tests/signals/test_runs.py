@@ -20,7 +20,7 @@ from dal_nlp.ledger.events import LabelEvent, SignalEvent
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.times import people_time
 from dal_nlp.ledger.votes import last_votes
-from dal_nlp.report.machines import confusion, labeled_by_machines, machine_rows
+from dal_nlp.report.machines import confusion, labeled_by_machines, machine_rows, saved_line
 from dal_nlp.report.model_card import answered_by
 from dal_nlp.session.result import Result
 from dal_nlp.signals.answer_file import AnswerFile
@@ -241,8 +241,21 @@ def test_the_report_says_how_good_a_machine_was(files: Path) -> None:
     page = html.unescape((result.folder / "report.html").read_text())
     assert row["said"] in page and '<th scope="col" class="n">file:right.jsonl: negative</th>' in page
     assert sum(row["table"]["rows"][-1][1]) == 10 and row["table"]["rows"][0][1][1] == 0
-    (row,) = machine_rows(read_state(run(files, "right.jsonl", rounds=0, out=str(files / "test")).folder))
-    assert "unaudited" in row["said"]
+    beside = state.metrics[0].beside
+    assert beside["stack"]["values"]["accuracy"] == 1.0 > beside["people"]["values"]["accuracy"]
+    assert sum(count for _, _, count in beside["people"]["confusion"]) == 10
+    assert saved_line(state) in page and '<th scope="col" class="n">labels alone: missed</th>' in page
+    on_test = read_state(run(files, "right.jsonl", rounds=0, out=str(files / "test")).folder)
+    (row,) = machine_rows(on_test)
+    assert "unaudited" in row["said"] and list(on_test.metrics[0].beside) == ["people"]
+
+
+def test_labels_alone_are_what_a_run_without_machines_makes_of_them(files: Path) -> None:
+    """And a fit that was killed before it was measured has them still."""
+    alone = run(files, out=str(files / "alone"))
+    heard = run(files, "right.jsonl")
+    found = [event.beside["people"]["values"] for event in read_state(heard.folder).metrics]
+    assert found == [row["values"] for row in alone.curve]
 
 
 def test_a_table_counts_what_people_and_a_machine_said_of_the_same_texts() -> None:
@@ -260,6 +273,43 @@ def test_a_check_asks_nobody(files: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "llm:small would be asked about 80 texts: about" in said and "by the prices given" in said
     (shown,) = show_signals(config, Silent())
     assert "A) negative" in shown.question and tiny.sentences(80)[0]["text"] in shown.question
+
+
+def test_a_check_ranks_machines_on_the_labels_that_are_there(files: Path) -> None:
+    said = str(rehearse(settings(files, "wrong.jsonl", "right.jsonl")))
+    right, wrong = (said.index(f"file:{name}.jsonl would be asked") for name in ("right", "wrong"))
+    assert right < wrong
+    assert "It is right on 100 % of 80 known labels." in said[right:wrong]
+    assert "It is right on 0 % of 80 known labels." in said[wrong:]
+
+
+def test_of_a_pool_so_many_random_texts_are_asked_and_a_larger_number_asks_the_others(files: Path) -> None:
+    asked: list[str] = []
+
+    def answer(body: dict[str, Any], number: int) -> Answer:
+        asked.append(body["messages"][0]["content"])
+        return reply("A", {"A": -0.1})
+
+    with serve(answer) as (url, _):
+        given = {"llm": {"url": url, "texts": 30}, "rounds": 0}
+        first = run(files, signals=["llm:small"], **given)
+        assert len(asked) == len(set(asked)) == 30
+        (said,) = read_state(first.folder).signals.values()
+        assert len(said) == 30
+        given["llm"] = {"url": url, "texts": 50}
+        (told,) = show_signals(settings(files, signals=["llm:small"], **given), Silent())
+        assert "about 20 texts" in told.lines()[0]
+        run(files, signals=["llm:small"], **given, out=str(files / "more"))
+        assert len(asked) == len(set(asked)) == 50
+
+
+def test_a_witness_to_its_own_labels_is_named(files: Path) -> None:
+    with serve(lambda body, number: reply("A", {"A": -0.1})) as (url, _):
+        given = {"llm": {"url": url, "model": "small"}, "rounds": 0, "signals": ["llm:small"]}
+        alone = run(files, **given, oracle="llm:small")
+        assert any("the same model" in note for note in read_state(alone.folder).notes)
+        other = run(files, **{**given, "llm": {"url": url}}, oracle="llm:large", out=str(files / "other"))
+        assert not any("the same model" in note for note in read_state(other.folder).notes)
 
 
 def test_a_language_model_is_shown_texts_of_labeled_alone_and_the_run_keeps_which(files: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dal_nlp.core.errors import Unsupported, UserError
+from dal_nlp.core.task import Capability
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.pool import Pool
 from dal_nlp.strategies import STRATEGIES, check_fit, make_strategy, strategy_class
@@ -19,6 +20,7 @@ POOLS = {
     "qa": lambda n, batch_size=8: tiny.qa_pool(n=n, batch_size=batch_size, unanswerable=True),
     "summarization": lambda n, batch_size=8: tiny.summary_pool(n=n, batch_size=batch_size),
     "ner": lambda n, batch_size=8: tiny.ner_pool(n=n, batch_size=batch_size),
+    "with machines": tiny.heard_pool,
 }
 OFFERS = {
     "classification": tiny.task().capabilities | tiny.OFFERS,
@@ -26,6 +28,7 @@ OFFERS = {
     "qa": tiny.qa_task().capabilities | tiny.OFFERS,
     "summarization": tiny.summary_task().capabilities | tiny.OFFERS,
     "ner": tiny.ner_task().capabilities | tiny.OFFERS,
+    "with machines": tiny.task().capabilities | tiny.OFFERS | {Capability.WITNESSES},
 }
 EVERY = sorted(STRATEGIES)
 CASES = [(task, name) for task in POOLS for name in EVERY if strategy_class(name).requires <= OFFERS[task]]
@@ -41,7 +44,10 @@ def build(name: str) -> Strategy:
 def test_what_compares_outcomes_of_different_examples_is_for_classification_only() -> None:
     shared, written = {"bait", "batchbald", "cal", "egl", "epig"}, {"bleuvar", "dual"}
     several = {"binmin", "mmu_lci"}
-    refused = {task: {name for of, name in REFUSED if of == task} - {"disagreement"} for task in POOLS}
+    refused = {task: {name for of, name in REFUSED if of == task} for task in POOLS}
+    assert {task for task in POOLS if "disagreement" not in refused[task]} == {"with machines"}
+    assert refused["classification"] - {"disagreement"} == refused["with machines"]
+    refused = {task: names - {"disagreement"} for task, names in refused.items()}
     assert refused["qa"] == shared | written | several | {"entity_entropy"}
     assert refused["classification"] == written | several | {"span_disagreement", "entity_entropy"}
     assert refused["multilabel"] == shared | written | {"span_disagreement", "entity_entropy"}

@@ -238,3 +238,57 @@ def test_what_was_picked_shows_scores_and_examples() -> None:
 def test_an_example_that_is_none_is_named_by_its_position(broken: object) -> None:
     with pytest.raises(UserError, match="Example 2: "):
         dal_nlp.select(tiny.classifier(), tiny.tokenizer(), [*TEXTS[:2], broken], k=1)
+
+
+def said_of(folder: Path, labels: dict[str, str]) -> str:
+    rows = [{"text": text, "label": label, "confidence": 0.9} for text, label in labels.items()]
+    return f"file:{tiny.write(folder / 'said.jsonl', rows)}"
+
+
+def test_what_machines_say_is_added_to_a_classifiers_logits(tmp_path: Path) -> None:
+    """By hand: log-odds of .9, less their means, over their deviation, twice; one text is passed over in silence."""
+    model, tokenizer = tiny.classifier(2), tiny.tokenizer()
+    names = list(model.config.id2label.values())
+    rng = np.random.default_rng(0)
+    answers = rng.integers(0, 2, 29)
+    signal = said_of(tmp_path, {text: names[answer] for text, answer in zip(TEXTS, answers, strict=False)})
+    picked = dal_nlp.select(model, tokenizer, TEXTS, k=30, strategy="entropy", signals=[signal])
+    odds = np.where(answers[:, None] == [0, 1], np.log(0.9), np.log(0.1))
+    relative = odds - odds.mean(1, keepdims=True)
+    relative -= relative.mean(0)
+    said = np.concatenate([2 * relative / relative.std(), np.zeros((1, 2))])
+    with torch.no_grad():
+        logits = model(**tokenizer(TEXTS, padding=True, return_tensors="pt")).logits + torch.tensor(said)
+    entropy = torch.distributions.Categorical(logits=logits).entropy().numpy()
+    np.testing.assert_allclose(picked.scores, np.sort(entropy)[::-1], rtol=1e-4)
+    assert "file:said.jsonl has no answer to 1 text." in picked.notes and not model.training
+    assert "file:said.jsonl counts 2.00, by 0 labels." in picked.notes
+
+
+def test_labels_say_what_a_machine_counts_and_disagreement_hears_it(tmp_path: Path) -> None:
+    model, tokenizer = tiny.classifier(2), tiny.tokenizer()
+    names = list(model.config.id2label.values())
+    truth = dict(zip(TEXTS, np.random.default_rng(1).choice(names, 30), strict=True))
+    other = dict(zip(names, reversed(names), strict=True))
+
+    def weight(said: dict[str, str]) -> str:
+        known = [(text, truth[text]) for text in TEXTS[:19]]
+        signal = said_of(tmp_path, said)
+        picked = dal_nlp.select(model, tokenizer, TEXTS, 3, "disagreement", labeled=known, signals=[signal])
+        assert picked.scores.min() > 0
+        (line,) = [note for note in picked.notes if note.endswith("by 19 labels.")]
+        return line
+
+    right, wrong = weight(truth), weight({text: other[label] for text, label in truth.items()})
+    assert float(right.split()[2].rstrip(",")) > 2 > float(wrong.split()[2].rstrip(","))
+    assert float(wrong.split()[2].rstrip(",")) < 0.5
+
+
+def test_strategies_and_tasks_that_hear_nobody_are_refused(tmp_path: Path) -> None:
+    model, tokenizer = tiny.classifier(2), tiny.tokenizer()
+    with pytest.raises(UserError, match="needs machine-made answers"):
+        dal_nlp.select(model, tokenizer, TEXTS, 1, strategy="disagreement")
+    questions = [(row["question"], row["context"]) for row in tiny.questions(5)]
+    with pytest.raises(UserError, match="for classifiers of one label"):
+        signal = said_of(tmp_path, {TEXTS[0]: "a"})
+        dal_nlp.select(tiny.reader(), tokenizer, questions, 1, max_length=32, task="qa", signals=[signal])

@@ -182,6 +182,7 @@ class LanguageModelSection(Section):
     parallel: int = Field(4, ge=1, description="most questions at a time")
     tries: int = Field(5, ge=1, description="most attempts at a question")
     permutations: int = Field(3, ge=1, description="orders of the labels, where the endpoint gives no probabilities")
+    texts: int | None = Field(None, ge=1, description="random texts of the pool that are asked about; null: all")
     budget: float | None = Field(None, ge=0, description="most money, by the prices")
     price_in: float = Field(0, ge=0, description="of a million tokens that it reads")
     price_out: float = Field(0, ge=0, description="of a million tokens that it writes")
