@@ -32,7 +32,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 )
 MOST_MODULES, MOST_LINES = 14, 350
 #: The file that is copied beside a saved model with what it imports, to where this package is not.
-COPIED = ROOT / "learners" / "head_model.py"
+COPIED = ROOT / "pretrained" / "head_model.py"
 
 
 def modules() -> dict[str, Path]:
@@ -65,7 +65,7 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0 or path == COPIED, f"{path} imports relatively"
-            module = f"dal_nlp.learners.{node.module}" if node.level else node.module or ""
+            module = f"dal_nlp.pretrained.{node.module}" if node.level else node.module or ""
             names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
@@ -99,8 +99,12 @@ def test_imports_point_down(module: str) -> None:
 
 
 def test_what_is_copied_beside_a_model_imports_nothing_else_of_the_package() -> None:
-    assert ARROWS["dal_nlp.learners.head_model"] == {"dal_nlp.learners.head_config"}
-    assert ARROWS["dal_nlp.learners.head_config"] == set()
+    assert ARROWS["dal_nlp.pretrained.head_model"] == {
+        "dal_nlp.pretrained.head_config",
+        "dal_nlp.pretrained.pooling",
+    }
+    assert ARROWS["dal_nlp.pretrained.pooling"] == set()
+    assert ARROWS["dal_nlp.pretrained.head_config"] == set()
 
 
 def test_there_is_no_circle_between_folders() -> None:

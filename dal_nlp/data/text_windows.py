@@ -45,7 +45,8 @@ def window_of(settings: Settings, tokenizer: Any) -> Window | None:
         return None
     inner = tokenizer("a", add_special_tokens=False)["input_ids"]
     around = tokenizer("a")["input_ids"]
-    before = next(i for i in range(len(around)) if around[i : i + len(inner)] == inner)
+    # The last such place: a prompt may stand before the text, of the same word.
+    before = next(i for i in reversed(range(len(around))) if around[i : i + len(inner)] == inner)
     return Window(window_size(tokenizer), around[:before], around[before + len(inner) :])
 
 

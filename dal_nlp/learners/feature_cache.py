@@ -35,6 +35,7 @@ from dal_nlp.models.pooled_states import LAYERS
 from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.pretrained.loading import load_model, weights_key
 from dal_nlp.pretrained.reading import FAILURES, Wanted, settle, unreadable
+from dal_nlp.pretrained.sentence_format import read_format
 
 #: Texts that are looked up, computed and written at a time: a kill costs one such part.
 PART = 256
@@ -55,7 +56,10 @@ def open_cache(config: Settings, source: str, task: Task) -> OnDisk:
 
     folder = Path(config.cache) if config.cache else cache_folder() / "features"
     kind = f"{type(task).__module__}.{type(task).__qualname__}"
-    key = hashlib.blake2b(f"{weights_key(source)}\n{kind}\n{describe(task.tokenizer)}\npacked".encode(), digest_size=8)
+    found = read_format(source)
+    pooled = "" if found.is_mean else f"\n{found.pooling} {found.skipped(task.tokenizer)}"
+    said = f"{weights_key(source)}\n{kind}\n{describe(task.tokenizer)}\npacked{pooled}"
+    key = hashlib.blake2b(said.encode(), digest_size=8)
     return OnDisk(folder / f"{key.hexdigest()}.sqlite")
 
 
@@ -94,6 +98,10 @@ class Features:
         self._there = np.zeros(0, dtype=bool)
         self._table: NDArray[np.float32] | None = None
         self._file: IO[bytes] | None = None  # the table's
+
+    def remarks(self) -> list[str]:
+        """Return what a user should know of how the encoder reads texts, in sentences."""
+        return read_format(self._source).remarks()
 
     def __len__(self) -> int:
         """Return N."""
@@ -219,7 +227,7 @@ def load_encoder(source: str, task: Task, most: int) -> nn.Module:
     Raises:
         UserError: The encoder cannot be fed with texts of different lengths.
     """
-    from dal_nlp.learners.head_model import HeadModel, WordHeadModel
+    from dal_nlp.pretrained.head_model import HeadModel, WordHeadModel
 
     encoder: Any = load_model("AutoModel", source)
     head = nn.Linear(_width(encoder, source), len(task.outputs))
@@ -227,7 +235,9 @@ def load_encoder(source: str, task: Task, most: int) -> nn.Module:
     nn.init.zeros_(head.bias)
     if Capability.WORD_OUTPUT in task.capabilities:
         return fed_words(WordHeadModel.of(encoder, head, task.outputs), task, source, most)
-    return fed(HeadModel.of(encoder, head, task.outputs), task, source, most)
+    found = read_format(source)
+    pooling, skip = found.pooling, found.skipped(task.tokenizer)
+    return fed(HeadModel.of(encoder, head, task.outputs, pooling=pooling, skip=skip), task, source, most)
 
 
 def fed(model: Any, task: Task, source: str, most: int) -> nn.Module:

@@ -25,6 +25,7 @@ from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.pretrained.loading import load_model
+from dal_nlp.pretrained.sentence_format import SentenceFormat, read_format
 
 #: The layer's file in a checkpoint.
 HEAD = "head.safetensors"
@@ -89,13 +90,14 @@ def load_whole(source: str, place: Path, task: Task, settings: Settings) -> nn.M
 
 def whole(layer: FittedLayer, source: str, task: Task, settings: Settings) -> nn.Module:
     """Return the classifier of an encoder and a layer; see ``load_whole``."""
-    from dal_nlp.learners.head_model import HeadModel, WordHeadModel
+    from dal_nlp.pretrained.head_model import HeadModel, WordHeadModel
 
     head, window = layer.linear(len(task.outputs)), window_of(settings, task.tokenizer)
     of_words = Capability.WORD_OUTPUT in task.capabilities
-    kind = WordHeadModel if of_words else HeadModel
-    cut = None if window is None else asdict(window)
-    model = kind.of(load_model("AutoModel", source), head, task.outputs, layer.depths, cut, layer.settings)
+    kind, found = WordHeadModel if of_words else HeadModel, SentenceFormat() if of_words else read_format(source)
+    cut, skip = None if window is None else asdict(window), found.skipped(task.tokenizer)
+    encoder = load_model("AutoModel", source)
+    model = kind.of(encoder, head, task.outputs, layer.depths, cut, layer.settings, found.pooling, skip)
     return (fed_words if of_words else fed)(model, task, source, longest_input(settings, task.tokenizer))
 
 

@@ -276,7 +276,7 @@ class HeadLearner(LayerLearner):
 
     def remarks(self) -> list[str]:
         """Return what a user should know of what it starts from, in sentences."""
-        return self._described.remarks() if self._described else []
+        return self._features.remarks() + (self._described.remarks() if self._described else [])
 
     @cached_property
     def _sample_rows(self) -> Positions:

@@ -15,13 +15,13 @@ from types import ModuleType
 def _register_config() -> None:
     from transformers import AutoConfig
 
-    from dal_nlp.learners.head_config import HeadConfig
+    from dal_nlp.pretrained.head_config import HeadConfig
 
     AutoConfig.register(HeadConfig.model_type, HeadConfig, exist_ok=True)
 
 
 def _register_model() -> None:
-    import dal_nlp.learners.head_model  # noqa: F401 - which registers itself, also where it is what loads transformers
+    import dal_nlp.pretrained.head_model  # noqa: F401 - which registers itself, also where it is what loads transformers
 
 
 #: What is done once a module is there.

@@ -14,8 +14,10 @@ from dal_nlp.core.caches import Cache
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.task import Feeding, pad
-from dal_nlp.pretrained.loading import load_config, load_model, load_tokenizer
+from dal_nlp.pretrained.loading import load_config, load_model
+from dal_nlp.pretrained.pooling import pool_states
 from dal_nlp.pretrained.reading import Wanted, settle
+from dal_nlp.pretrained.sentence_format import SentenceFormat, load_prompted, read_format
 
 #: Tokens after which a text is cut; what sentence encoders are trained on is shorter.
 LONGEST = 256
@@ -28,8 +30,14 @@ def check_encoder(source: str) -> str:
         raise UserError(
             f"query.embedding_model {source} ({config.model_type}) is no encoder of texts: name one, such as minilm."
         )
+    found = read_format(source)
+    if found.dense:
+        raise UserError(
+            f"query.embedding_model {source} has a dense layer behind its pooling, which is not read: name another."
+        )
     weights = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in Path(source).glob("*.safetensors")]
-    return hashlib.blake2b(f"{source} {config.to_json_string()} {sorted(weights)}".encode(), digest_size=8).hexdigest()
+    said = f"{source} {config.to_json_string()} {sorted(weights)}{'' if found == SentenceFormat() else found}"
+    return hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
 
 
 def _encoders() -> Container[str]:
@@ -40,7 +48,7 @@ def _encoders() -> Container[str]:
 
 
 class SentenceEncoder:
-    """Mean-pooled last states of an encoder, scaled to length one.
+    """Last states of an encoder, pooled as its folder says (by their mean if it says nothing), scaled to length one.
 
     Nothing is loaded before a text is embedded that the cache does not hold.
 
@@ -50,7 +58,7 @@ class SentenceEncoder:
     """
 
     def __init__(self, source: str, cache: Cache) -> None:
-        self._source, self._cache = source, cache
+        self._source, self._cache, self._skip = source, cache, 0
 
     def embed(self, texts: Sequence[str]) -> Tensor:
         """Return the embeddings of B texts, (B, H) in fp32, on the CPU; raises ``UserError`` for what is no encoder."""
@@ -65,11 +73,20 @@ class SentenceEncoder:
         return torch.from_numpy(np.stack([np.frombuffer(known[key], dtype=np.float32) for key in keys]))
 
     @cached_property
+    def _format(self) -> SentenceFormat:
+        return read_format(self._source)
+
+    @cached_property
     def _loaded(self) -> tuple[Any, Any, Feeding]:
-        model, tokenizer = load_model("AutoModel", self._source), load_tokenizer(self._source)
+        model, tokenizer = load_model("AutoModel", self._source), load_prompted(self._source, self._format)
         model = model.to(process_state().device).eval()
+        self._skip = self._format.skipped(tokenizer)
         wanted = Wanted(min(LONGEST, tokenizer.model_max_length), ("right", "left", "equal"), self._source)
-        return model, tokenizer, settle(model, tokenizer, lambda inputs: _means(model, inputs), wanted, Feeding())
+        return (
+            model,
+            tokenizer,
+            settle(model, tokenizer, lambda inputs: self._vectors(model, inputs), wanted, Feeding()),
+        )
 
     def _run(self, texts: Sequence[str]) -> Tensor:
         model, tokenizer, feeding = self._loaded
@@ -83,13 +100,10 @@ class SentenceEncoder:
             fill, side = {"input_ids": tokenizer.pad_token_id}, tokenizer.padding_side
             inputs = {name: pad(ids, fill.get(name, 0), side).to(model.device) for name, ids in rows.items()}
             with torch.inference_mode():
-                found.append(_means(model, inputs))
+                found.append(self._vectors(model, inputs))
         return nn.functional.normalize(torch.cat(found), dim=-1)
 
-
-def _means(model: Any, inputs: Mapping[str, Tensor]) -> Tensor:
-    """Return the means of the last states over the tokens of each text, (B, H)."""
-    states = model(**inputs).last_hidden_state.float()
-    mask = inputs["attention_mask"][..., None].to(states)
-    means: Tensor = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
-    return means
+    def _vectors(self, model: Any, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return what the last states of each text are pooled to, (B, H)."""
+        states = model(**inputs).last_hidden_state.float()
+        return pool_states(states, inputs["attention_mask"], self._format.pooling, self._skip)

@@ -60,7 +60,7 @@ def export_onnx(folder: Path, state: State, target: Path) -> str:
         raise UserError("--onnx needs three packages more: pip install 'dal-nlp[onnx]'.") from None
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    import dal_nlp.learners.head_model  # noqa: F401 - registers its class
+    import dal_nlp.pretrained.head_model  # noqa: F401 - registers its class
 
     config = json.loads((place / "config.json").read_text(encoding="utf-8"))
     if not (config["architectures"][0].endswith("ForSequenceClassification") or config["model_type"] == "dal_nlp_head"):

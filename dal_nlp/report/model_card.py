@@ -75,6 +75,8 @@ def answered_by(state: State) -> list[str]:
     pseudo = sum(len(event.ids) for event in state.pseudo.values())
     if pseudo:
         lines.append(f"{counted(pseudo, 'pseudo-label')} of the model itself, over all rounds")
+    if state.metrics and (state.metrics[-1].learner or {}).get("distilled"):
+        lines.append("the model's own answers about the pool, beside the labels (self-distillation)")
     machines = dict.fromkeys(name for name, place in state.signals if place == "pool")
     return lines + [f"machine-made answers beside the labels: {name}" for name in machines]
 
@@ -154,9 +156,10 @@ def _loading(kind: tuple[str, bool], config: Mapping[str, Any]) -> str:
     remarks = [block]
     if own:
         remarks.append(
-            "It is an encoder whose states are averaged over a text's tokens, and one linear layer. No class of "
-            "transformers has this form, so the folder holds the few lines of code that do, `head_model.py` and "
-            "`head_config.py`; `trust_remote_code=True` says that they may run. dal-nlp need not be installed."
+            "It is an encoder whose states become one vector of a text, and one linear layer. No class of "
+            "transformers has this form, so the folder holds the few lines of code that do, `head_model.py`, "
+            "`head_config.py` and `pooling.py`; `trust_remote_code=True` says that they may run. dal-nlp need not "
+            "be installed."
         )
     elif name == "ForSequenceClassification" and config.get("max_length") == "auto":
         remarks.append("`dal-nlp predict` reads a long text in several windows; the lines above do not.")

@@ -28,8 +28,9 @@ from dal_nlp.models.mc_dropout import check_draws, make_draws
 from dal_nlp.models.pool import NO_GROUPS, Pool, fetch, gives_states
 from dal_nlp.models.trainer import Fit
 from dal_nlp.models.vectors import Positions
-from dal_nlp.pretrained.loading import load_tokenizer, resolve
+from dal_nlp.pretrained.loading import resolve
 from dal_nlp.pretrained.masked_lm import has_masked_lm
+from dal_nlp.pretrained.sentence_format import load_reader
 from dal_nlp.pretrained.tokenizers import check_vocabulary
 from dal_nlp.report.tracking import check_tracker
 from dal_nlp.session.config import AUTO_MODEL, RunConfig
@@ -89,7 +90,7 @@ class Context:
         files = RunInputs(config, folder, ledger, self.task, self.oracle, progress)
         source = resolve(files.config.model, progress, config.revision)
         self.task.check_model(source)
-        self.task.tokenizer = load_tokenizer(source)
+        self.task.tokenizer = load_reader(source, config.training.mode, self.task.capabilities)
         self.task = files.settled(source, self.task) if task is None else self.task
         self.config, self.corpus, self.given = files.config, files.corpus, files.given
         self.note = files.note
@@ -296,8 +297,7 @@ class Context:
 
     def guesses_of(self, ids: Sequence[str], round: int) -> list[dict[str, Any]]:
         """Return ``guesses`` at some examples by the model that chooses in a round."""
-        pool = self.pool(self.corpus.positions(ids), round)
-        return self.guesses(pool, np.arange(len(pool)), ids)
+        return self.guesses(self.pool(self.corpus.positions(ids), round), np.arange(len(ids)), ids)
 
     def pool(self, positions: Positions, round: int) -> Pool:
         """Return the candidates of a round, without their targets, under the model that chooses."""

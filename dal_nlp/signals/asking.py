@@ -15,7 +15,7 @@ from datasets import Dataset
 from torch import nn
 
 from dal_nlp.core.caches import OnDisk
-from dal_nlp.core.config import Settings
+from dal_nlp.core.config import DISTIL, Settings
 from dal_nlp.core.distributed import is_main, share
 from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.core.progress import Progress
@@ -31,7 +31,7 @@ from dal_nlp.models.pool import fetch
 from dal_nlp.models.vectors import Positions
 from dal_nlp.signals import asked_about, make_signals, mean_of, short_name
 from dal_nlp.signals.base import MachineAnswer, Signal
-from dal_nlp.signals.learner import WitnessLearner
+from dal_nlp.signals.learner import ONE_LABEL, WitnessLearner
 from dal_nlp.signals.witness import TRUST, KeptLayer
 from dal_nlp.word_heads import learner_class
 
@@ -165,9 +165,9 @@ def make_learner(
 ) -> Learner:
     """Return what trains in the rounds of a run; see ``Learner``."""
     kind = learner_class(config.training.mode, task.capabilities)
-    if config.signals:
+    if config.signals or config.pseudo_labels.policy == DISTIL:
         if kind is not HeadLearner:
-            raise Unsupported("Signals are for tasks that give each text one label: leave --signal out.")
+            raise Unsupported(ONE_LABEL)
         kind = WitnessLearner
     return kind(config, task, source, folder, progress, predicts_loss)
 

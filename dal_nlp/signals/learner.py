@@ -14,7 +14,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from torch import nn
 
-from dal_nlp.core.config import Settings
+from dal_nlp.core.config import DISTIL, Settings
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import Unsupported
 from dal_nlp.core.progress import Progress
@@ -32,10 +32,19 @@ from dal_nlp.signals.witness import KEPT, WITNESSES, KeptLayer, Witness, fit_stu
 
 #: The layer of a checkpoint that hears no machine.
 UNHEARD = "people.safetensors"
+#: What a task of other answers is told.
+ONE_LABEL = (
+    "Signals and --pseudo-labels distil are for tasks that give each text one label, and read a vector for each text: "
+    "leave them out."
+)
 
 
 class WitnessLearner(HeadLearner):
-    """Weighs witnesses beside the labels; what chooses hears them, what the run leaves does unless they are kept."""
+    """Chooses by a layer that hears witnesses beside the labels, and answers by a student of it unless they are kept.
+
+    Without witnesses the student is that of the layer itself: self-distillation, from ``pseudo_labels.distil_from``
+    labels on.
+    """
 
     weights: ClassVar[tuple[str, ...]] = (HEAD, KEPT)
     beside: ClassVar[tuple[str, ...]] = (KEPT, WITNESSES, *HeadLearner.beside)
@@ -51,7 +60,7 @@ class WitnessLearner(HeadLearner):
     ) -> None:
         super().__init__(config, task, source, folder, progress, predicts_loss)
         if self._outputs is not CLASSES:
-            raise Unsupported("Signals are for tasks that give each text one label: leave --signal out.")
+            raise Unsupported(ONE_LABEL)
 
     def listen(self, said: Mapping[str, tuple[float, Sequence[tuple[Dataset, Floats]]]]) -> None:
         """Take up what witnesses say, before the first fit.
@@ -72,8 +81,8 @@ class WitnessLearner(HeadLearner):
 
     @property
     def ready(self) -> bool:
-        """Whether it can answer before it has learnt anything: it has heard somebody."""
-        return True
+        """Whether it can answer before it has learnt anything: it has heard somebody, or knows the labels."""
+        return bool(self._heard) or super().ready
 
     def remarks(self) -> list[str]:
         """Return what a user should know; also that a machine is a witness to the labels that it gives itself."""
@@ -172,7 +181,8 @@ class WitnessLearner(HeadLearner):
         kept = KeptLayer(layer, self._heard, betas[own:], {place - own: one for place, one in found.tables.items()})
         self._kept, self._choosing = (round, kept), None
         self._unheard = (round, self._fit_alone(x, y, weights, offsets[:own]))
-        student = self._student(setting, kept, where, y, weights) if len(found.off) < len(self._heard) else layer
+        taught = len(found.off) < len(self._heard) or self._distils(len(y))
+        student = self._student(setting, kept, where, y, weights) if taught else layer
         known = [(one.name, one.mean) for one in self._signals] + [(one.name, one.mean) for one in self._heard]
         notes = {
             "signals": {name: beta for (name, _), beta in zip(known, betas, strict=True)},
@@ -181,6 +191,7 @@ class WitnessLearner(HeadLearner):
             "tables": [known[place][0] for place in found.tables],
             "layers": list(self._depths[-setting.layers :]),
             "c": setting.c,
+            "distilled": self._distils(len(y)),
         }
         return student, found.layer.iterations, notes
 
@@ -191,6 +202,11 @@ class WitnessLearner(HeadLearner):
         setting = self._setting(x, y, weights, offsets)
         found = fit_with(setting, x, y, weights, len(self._task.labels), offsets)
         return self._merged(found.weight, found.bias, list(found.offset_weights), found.unseen)
+
+    def _distils(self, labels: int) -> bool:
+        """Tell whether so many labels are enough for a student of a layer that hears nobody."""
+        section = self._config.pseudo_labels
+        return section.policy == DISTIL and labels >= section.distil_from
 
     def _offsets(self, x: Array, where: Positions) -> list[Offset]:
         """Return what is known of texts: signals first, then witnesses."""

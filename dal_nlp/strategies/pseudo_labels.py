@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from dal_nlp.core.config import PseudoLabelsConfig
+from dal_nlp.core.config import DISTIL, PseudoLabelsConfig
 from dal_nlp.core.errors import Unsupported
 from dal_nlp.core.plugins import import_class
 from dal_nlp.core.task import Capability
@@ -71,8 +71,8 @@ PSEUDO_LABELS: Mapping[str, str] = {"ceal": "dal_nlp.strategies.ceal:Ceal"}
 
 
 def make_policy(config: PseudoLabelsConfig) -> Policy | None:
-    """Build the policy of a run, None where it has none; raises ``UserError`` for an unknown name."""
-    if config.policy == "none":
+    """Build what chooses for the next fit, None where nothing does; raises ``UserError`` for an unknown name."""
+    if config.policy in ("none", DISTIL):
         return None
     policy: Policy = import_class("pseudo-label policy", config.policy, PSEUDO_LABELS, POLICY)(config)
     return policy
@@ -80,7 +80,7 @@ def make_policy(config: PseudoLabelsConfig) -> Policy | None:
 
 def check_policy_name(config: PseudoLabelsConfig) -> None:
     """Check the name of a policy; raises ``UserError``. Those of the table are not imported for it."""
-    if config.policy != "none" and config.policy not in PSEUDO_LABELS:
+    if config.policy not in PSEUDO_LABELS:
         make_policy(config)
 
 

@@ -27,6 +27,7 @@ from dal_nlp.ledger.state import State, stored_settings
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.pretrained.loading import load_tokenizer, resolve
+from dal_nlp.pretrained.sentence_format import load_reader
 from dal_nlp.signals.asking import hear
 from dal_nlp.signals.witness import WITNESSES, KeptLayer, read_kept
 from dal_nlp.strategies import probes
@@ -114,22 +115,23 @@ class Run:
     def _kept(self) -> KeptLayer:
         """What answers together with witnesses; raises ``UserError`` where the run has heard none."""
         place = model_folder(self.folder)
-        if not (place / WITNESSES).is_file():
+        kept = read_kept(place) if (place / WITNESSES).is_file() else None
+        if kept is None or not kept.witnesses:
             raise UserError(f"{self.folder} has heard no signal, so --keep-witness has none to ask: leave it out.")
-        return read_kept(place)
+        return kept
 
     def load(self) -> nn.Module:
         """Load the model of the last round."""
         place = model_folder(self.folder)
         if self.keeps:
             encoder = resolve(self.config.model, self.progress, self.config.revision)
-            self.task.tokenizer = load_tokenizer(encoder)
+            self.task.tokenizer = load_reader(encoder, "head", self.task.capabilities)
             return whole(self._kept.layer, encoder, self.task, self.config).to(process_state().device)
         tuned = self.state.finished is not None and self.state.finished.kept
         if has_layer(self.config, place) and not tuned:  # what the cache holds of its texts is not computed again
             source = self._encoder(place)
             if source is not None:
-                self.task.tokenizer = load_tokenizer(source)
+                self.task.tokenizer = load_reader(source, "head", self.task.capabilities)
                 if Capability.WORD_OUTPUT in self.task.capabilities:
                     return load_whole(source, place, self.task, self.config).to(process_state().device)
                 return StoredLayer(self.config, self.task, source, place, self.progress)

@@ -3,6 +3,7 @@
     python -m tests.benchmarks.bench_labels encode --data DATA --out FEATURES --model MODEL mr trec6
     python -m tests.benchmarks.bench_labels run --features FEATURES --seeds 0:30 --out curves.jsonl mr trec6
     python -m tests.benchmarks.bench_labels tables --features FEATURES --curves curves.jsonl
+    python -m tests.benchmarks.bench_labels cost --curves curves.jsonl --ours weighted_kmeans@swapped
 
 DATA holds a folder for each set, with train.jsonl and test.jsonl of text and label; MODEL is a folder or a Hub id. Each
 seed sees its own 70 % of the pool; all arms of a seed see the same. `run` goes on where it stopped.
@@ -20,6 +21,7 @@ import numpy as np
 import yaml
 
 from dal_nlp.compare.savings import resamples
+from dal_nlp.learners.cross_validation import STRONGER
 from dal_nlp.learners.prior import words_of
 from dal_nlp.report.learning_curves import isotonic, labels_to
 from tests.benchmarks.simulation import (
@@ -41,6 +43,7 @@ HEADS: Mapping[str, Head] = {
     "layers": LAYERS,
     "prior": PRIOR,
     "swapped": Head(prior=True, swapped=True),
+    "distil": Head(prior=True, students=STRONGER),
     "last+prior": Head(depths=(100,), prior=True),
     "top-half+prior": Head(depths=(50, 75, 100), prior=True),
 }
@@ -211,9 +214,30 @@ def ratio(ours: Mapping[int, Any], theirs: Mapping[int, Any], target: float) -> 
     return f"{least}{times[0]:.1f} [{low:.1f}, {high:.1f}]"
 
 
+def costs(curves: Path, ours: str, other: str) -> None:
+    """Print by how many labels an arm reaches what another one has at some number of labels later, at worst."""
+    found: dict[str, dict[str, dict[int, Any]]] = defaultdict(lambda: defaultdict(dict))
+    for row in lines(curves):
+        found[row["set"]][row["arm"]][row["seed"]] = [point for point in row["curve"] if point[0] > 0]
+    for name, arms in found.items():
+        shared = sorted(set(arms[ours]) & set(arms[other]))
+        labels = np.array([point[0] for point in arms[ours][shared[0]]], dtype=np.float64)
+        draws = resamples(len(shared), np.random.default_rng(0))
+        weights = np.concatenate([np.full((1, len(shared)), 1 / len(shared)), draws])
+        scores = [np.array([[point[1] for point in arms[arm][seed]] for seed in shared]) for arm in (ours, other)]
+        mine, theirs = (isotonic(weights @ of_arm) for of_arm in scores)
+        worst = []
+        for place, count in enumerate(labels[:-1]):
+            there = [labels_to(labels, mine[i : i + 1], float(theirs[i, place]))[0] for i in range(len(weights))]
+            later = np.minimum(there, labels[-1]) - count
+            worst.append((later[0], *np.quantile(later[1:], [0.025, 0.975], method="nearest"), count))
+        most = max(worst)
+        print(f"{name} ({len(shared)} seeds): {most[0]:.0f} [{most[1]:.0f}, {most[2]:.0f}] at {most[3]:.0f} labels")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["encode", "run", "tables"])
+    parser.add_argument("what", choices=["encode", "run", "tables", "cost"])
     parser.add_argument("sets", nargs="*")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--features", type=Path)
@@ -225,12 +249,15 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=240, help="labels at which active arms end")
     parser.add_argument("--full-of", default="last", help="whose full score the shares are of")
     parser.add_argument("--ours", default="weighted_kmeans@prior")
+    parser.add_argument("--other", default="weighted_kmeans@layers")
     given = parser.parse_intermixed_args()
     if given.what == "encode":
         encode(given.data, given.out, given.model, given.sets)
     elif given.what == "run":
         seeds = range(*map(int, given.seeds.split(":")))
         run(given.features, seeds, given.out, given.arms.split(","), given.most, given.sets)
+    elif given.what == "cost":
+        costs(given.curves, given.ours, given.other)
     else:
         tables(given.features, given.curves, given.full_of, given.ours)
 

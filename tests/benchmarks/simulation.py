@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dal_nlp.learners.cross_validation import Setting
 from dal_nlp.learners.distillation import Signal, Source, distil
+from dal_nlp.learners.head_learner import SAMPLE
 from dal_nlp.learners.layers import side_by_side, standard_of
-from dal_nlp.learners.linear import Offset, fit_linear, strength
+from dal_nlp.learners.linear import Linear, Offset, fit_linear, strength
 from dal_nlp.learners.prior import label_directions, zero_shot_scores
 from dal_nlp.models.vectors import Array, Dense, Positions
+from dal_nlp.signals.witness import fit_student
 from dal_nlp.strategies.selectors import nearest_to_centres, top_k, unit
 from dal_nlp.strategies.weighted_kmeans import representatives
 
@@ -22,6 +25,8 @@ from dal_nlp.strategies.weighted_kmeans import representatives
 SEEN = 0.7
 #: Labels of the first batch, and those at which random labels are measured.
 START = 20
+#: Labels from which on there is a student.
+STUDENTS_FROM = 50
 GRID = (20, 40, 60, 80, 100, 120, 150, 180, 210, 250, 300, 350, 400)
 
 
@@ -58,12 +63,14 @@ class Head:
         prior: Whether descriptions are read.
         c: Strength of the labels, by the number of classes.
         swapped: Whether every label gets the description of another.
+        students: Strengths, as multiples of c, of which a student of its answers has one; none without a student.
     """
 
     depths: tuple[int, ...] = (75, 100)
     prior: bool = False
     c: Callable[[int], float] = strength
     swapped: bool = False
+    students: tuple[float, ...] = ()
 
 
 TODAY = Head(depths=(100,), c=lambda classes: 0.13)
@@ -193,13 +200,24 @@ class Learner:
             self.weight = self.weight + self.beta * self.signal.weight
             self.bias = self.bias + self.beta * self.signal.bias
 
+    def student(self, labeled: Positions, y: NDArray[np.int64]) -> Linear:
+        """Return a layer that is fitted to what the fitted one says of the other texts, and to the labels."""
+        free = np.ones(len(self.x), dtype=bool)
+        free[labeled] = False
+        others = np.flatnonzero(free)[: SAMPLE - len(labeled)]
+        c, columns = self.head.c(self.classes), np.ones(self.x.shape[1], dtype=bool)
+        candidates = [Setting(columns, self.standard, c * times, len(self.head.depths)) for times in self.head.students]
+        shares = self.probabilities(others)
+        return fit_student(candidates, self.x[others], shares, self.x[labeled], y, np.ones(len(y)))
+
     def probabilities(self, rows: Positions) -> NDArray[np.float64]:
         """Return what it says of some texts of the pool, (n, C)."""
         return softmax(self.x[rows] @ self.weight.T + self.bias)
 
-    def accuracy(self) -> float:
-        """Return the accuracy on the test set."""
-        answers = (self.test @ self.weight.T + self.bias).argmax(1)
+    def accuracy(self, labeled: Positions, y: NDArray[np.int64]) -> float:
+        """Return the accuracy on the test set, of the student where there is one."""
+        taught = self.student(labeled, y) if self.head.students and len(labeled) >= STUDENTS_FROM else self
+        answers = (self.test @ taught.weight.T + taught.bias).argmax(1)
         return float((answers == self.texts.targets).mean())
 
 
@@ -246,7 +264,7 @@ def simulate(texts: Texts, arm: Arm, learner: Learner, seed: int, most: int) -> 
 def fitted(learner: Learner, labeled: Positions, y: NDArray[np.int64]) -> tuple[float, float]:
     """Fit the learner; return its accuracy and the weight of its signal."""
     learner.fit(labeled, y[labeled])
-    return learner.accuracy(), learner.beta
+    return learner.accuracy(labeled, y[labeled]), learner.beta
 
 
 def full_score(texts: Texts, head: Head) -> float:
@@ -254,4 +272,4 @@ def full_score(texts: Texts, head: Head) -> float:
     rows = np.arange(len(texts.y))
     learner = Learner(head, texts, rows, np.random.default_rng(0))
     learner.fit(rows, texts.y)
-    return learner.accuracy()
+    return learner.accuracy(rows, texts.y)

@@ -16,9 +16,9 @@ from dal_nlp.core.progress import Silent
 from dal_nlp.data import text_windows
 from dal_nlp.data.text_windows import encode_windows, rows_of, window_of
 from dal_nlp.learners.feature_cache import Features, mean_of_windows
-from dal_nlp.learners.head_model import HeadModel
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
+from dal_nlp.pretrained.head_model import HeadModel
 from dal_nlp.session.config import RunConfig
 from dal_nlp.strategies import probes
 from dal_nlp.tasks.classification import Classification

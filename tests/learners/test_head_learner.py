@@ -20,12 +20,12 @@ from dal_nlp.core.progress import Silent
 from dal_nlp.learners.cross_validation import fit_with
 from dal_nlp.learners.feature_cache import Features
 from dal_nlp.learners.head_checkpoint import HEAD, load_whole, read_layer
-from dal_nlp.learners.head_model import HeadModel
 from dal_nlp.learners.linear import Linear
 from dal_nlp.ledger.events import ConfigEvent, Event
 from dal_nlp.ledger.ledger import Ledger, read_state
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
+from dal_nlp.pretrained.head_model import HeadModel
 from dal_nlp.report import files as report
 from dal_nlp.session.context import Context
 from dal_nlp.session.loop import Result

@@ -2,6 +2,7 @@
 
 from dal_nlp.core.config.sections import (
     DEPTHS,
+    DISTIL,
     DrawsConfig,
     LabelDetails,
     LanguageModelSection,
@@ -16,6 +17,7 @@ from dal_nlp.core.config.settings import Settings, merge
 
 __all__ = [
     "DEPTHS",
+    "DISTIL",
     "DrawsConfig",
     "LabelDetails",
     "LanguageModelSection",

@@ -196,11 +196,16 @@ class LabelDetails(Section):
     color: str | None = Field(None, pattern="^#[0-9a-fA-F]{6}$", description="such as #0072b2; null: the page's own")
 
 
+#: The policy by which a head's own answers train a student of it, in the round itself.
+DISTIL = "distil"
+
+
 class PseudoLabelsConfig(Section):
     """Which of the model's own answers train beside the labels, for one round each."""
 
     place: ClassVar[str] = "pseudo_labels."
-    policy: str = Field("none", description="the model's own answers that train too: none, ceal, or module:Class")
+    policy: str = Field("none", description="answers of the model that train too: none, ceal, distil, module:Class")
+    distil_from: int = Field(50, ge=0, description="labels from which on distil fits a student of the layer")
     threshold: float = Field(0.05, ge=0, le=1, description="entropy over log C below which an answer may train")
     decay: float = Field(0.0033, ge=0, description="what the threshold falls by in every round")
     max_per_class: int = Field(50, ge=1, description="most examples of one predicted class")

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from dal_nlp.core.config.sections import (
+    DISTIL,
     DrawsConfig,
     HeadSection,
     LabelDetails,
@@ -169,6 +170,8 @@ class Settings(Section):
         if self.training.mode != "head" and self.finish != "none":
             raise ConfigError("--finish full trains all weights after rounds of --train head: add that, or leave it.")
         if self.training.mode != "head":
+            if self.pseudo_labels.policy == DISTIL:
+                raise ConfigError("--pseudo-labels distil makes a student of --train head's layer: add that.")
             if self.signals:
                 raise ConfigError("--signal is weighed by --train head: add that, or leave --signal out.")
             if self.max_length == "auto":

@@ -17,6 +17,8 @@ class HeadConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
         width: int = 1,
         depths: Sequence[int] = (100,),
         window: Mapping[str, Any] | None = None,
+        pooling: str = "mean",
+        skip: int = 0,
         **settings: Any,
     ) -> None:
         """Take over settings.
@@ -26,8 +28,11 @@ class HeadConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
             width: Numbers of its hidden states.
             depths: Of the layers whose states are read, in per cent of the encoder.
             window: How long texts are cut, the fields of ``text_windows.Window``; None where they are not.
+            pooling: How the states of a text become one vector, see ``pooling.pool_states``.
+            skip: Tokens at the start of a text that do not count in it, likewise.
             settings: Those that every configuration of transformers has, ``id2label`` among them.
         """
         self.base, self.width, self.depths = base or {}, width, list(depths)
+        self.pooling, self.skip = pooling, skip
         self.window = dict(window) if window else None
         super().__init__(**settings)

@@ -1,8 +1,8 @@
 """Classifiers of an encoder that stays as it is, some layers' states of texts or of tokens, and one linear layer.
 
-No family of transformers has a classifier of this form. So transformers copies this file and that of the configuration
-beside a saved model, which then loads where this package is not installed (``trust_remote_code=True``). For that, both
-files import nothing of the package but each other, and relatively.
+No family of transformers has a classifier of this form. So transformers copies this file, that of the configuration and
+``pooling`` beside a saved model, which then loads where this package is not installed (``trust_remote_code=True``). For
+that, the files import nothing of the package but each other, and relatively.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ from transformers import (
 from transformers.modeling_outputs import SequenceClassifierOutput, TokenClassifierOutput
 
 from .head_config import HeadConfig
+from .pooling import pool_states
 
 
 class EncoderWithHead(PreTrainedModel):  # type: ignore[no-untyped-call]
@@ -47,17 +48,19 @@ class EncoderWithHead(PreTrainedModel):  # type: ignore[no-untyped-call]
         depths: Sequence[int] = (100,),
         window: Mapping[str, Any] | None = None,
         settings: Mapping[str, Any] | None = None,
+        pooling: str = "mean",
+        skip: int = 0,
     ) -> Self:
-        """Put a pretrained encoder and a trained layer together; ``depths`` and ``window`` as in ``HeadConfig``.
+        """Put a pretrained encoder and a trained layer together.
 
-        ``settings`` are further ones of its configuration.
+        ``depths``, ``window``, ``pooling`` and ``skip`` are as in ``HeadConfig``; ``settings`` are further ones of it.
         """
         inner: Any = base.config
         id2label = dict(enumerate(labels))
         label2id = {label: i for i, label in id2label.items()}
         width = head.in_features // len(depths)
         values = {name: value for name, value in inner.to_dict().items() if name != "_name_or_path"}  # of this machine
-        config = HeadConfig(values, width, depths, window, id2label=id2label, label2id=label2id)
+        config = HeadConfig(values, width, depths, window, pooling, skip, id2label=id2label, label2id=label2id)
         config.update(dict(settings or {}))
         model = cls(config)
         model.base.load_state_dict(base.state_dict())
@@ -68,15 +71,23 @@ class EncoderWithHead(PreTrainedModel):  # type: ignore[no-untyped-call]
     def pooled(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return the means of the layers' states over the tokens of R texts, (R, L H), and all states."""
+        """Return what the layers' states over the tokens of R texts are pooled to, (R, L H), and all states."""
         kinds = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         encoder = self.base.get_encoder() if self.base.config.is_encoder_decoder else self.base
         result = encoder(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True, **kinds)
         layers, last = result.hidden_states, len(result.hidden_states) - 1  # the embeddings are the first
-        weights = attention_mask[..., None].to(layers[-1].dtype)
-        count = weights.sum(1).clamp(min=1)
-        means = [(layers[round(last * depth / 100)] * weights).sum(1) / count for depth in self.config.depths]
-        return torch.cat(means, 1), layers
+        read = [layers[round(last * depth / 100)] for depth in self.config.depths]
+        return torch.cat([self._vectors(layer, attention_mask) for layer in read], 1), layers
+
+    def _vectors(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Return a vector of each text from the states (R, T, H) of one layer."""
+        return pool_states(states, mask, self.config.pooling, self.config.skip)
+
+    def _shown(self, layers: tuple[Tensor, ...], mask: Tensor) -> tuple[Tensor, ...]:
+        """Return states (R, T, H) of which each token's mean is the text's vector, for those who read hidden states."""
+        if (self.config.pooling, self.config.skip) == ("mean", 0):
+            return layers
+        return tuple(self._vectors(layer, mask)[:, None].expand_as(layer) for layer in layers)
 
 
 class HeadModel(EncoderWithHead):  # type: ignore[no-untyped-call]
@@ -93,6 +104,7 @@ class HeadModel(EncoderWithHead):  # type: ignore[no-untyped-call]
     ) -> SequenceClassifierOutput:
         """Return the logits of R texts, (R, C), and their mean cross-entropy where labels are given.
 
+        Its hidden states have the mean that the layer reads, which for other poolings than the mean are all the same.
         Where a text has any number of labels, these are (R, C), 1 or 0, and the cross-entropies binary.
         A text that is longer than a window is read in several, and has no hidden states.
         """
@@ -101,16 +113,14 @@ class HeadModel(EncoderWithHead):  # type: ignore[no-untyped-call]
         if self.config.window is not None and input_ids.shape[1] > self.config.window["size"]:
             logits = torch.stack([self._long(row[kept.bool()]) for row, kept in zip(input_ids, mask, strict=True)])
         else:
-            pooled, states = self.pooled(input_ids, mask, token_type_ids)
-            logits = self.classifier(pooled)
+            pooled, layers = self.pooled(input_ids, mask, token_type_ids)
+            logits, states = self.classifier(pooled), self._shown(layers, mask) if output_hidden_states else None
         loss = None
         if labels is not None and self.config.problem_type == "multi_label_classification":
             loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits))
         elif labels is not None:
             loss = nn.functional.cross_entropy(logits, labels)
-        return SequenceClassifierOutput(
-            loss=loss, logits=logits, hidden_states=states if output_hidden_states else None
-        )
+        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=states)
 
     def _long(self, tokens: Tensor) -> Tensor:
         """Return the logits of one text, (C,), of its tokens (n,): those of its windows, weighed by their tokens."""
