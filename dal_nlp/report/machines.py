@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from scipy.stats import binomtest
-
 from dal_nlp.core.text import counted
 from dal_nlp.ledger.answer_events import MACHINE
 from dal_nlp.ledger.events import LabelEvent
@@ -76,6 +74,8 @@ def _accuracy_line(right: list[tuple[str, bool]]) -> str:
     """Return the share that is right, with Wilson's interval; "no answer" counts as wrong."""
     if not right:
         return "It is unaudited: no answer of people to a random sample is there to compare with."
+    from scipy.stats import binomtest  # a second, which a run without signals need not wait for
+
     hits = sum(hit for _, hit in right)
     interval = binomtest(hits, len(right)).proportion_ci(method="wilson")
     share, low, high = (100 * value for value in (hits / len(right), interval.low, interval.high))
