@@ -26,12 +26,12 @@ hypothesis.settings.register_profile("fast", deadline=None, max_examples=10)  # 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Draw the learning curve of a run only for a test that is marked with ``pictures``; fetch no encoder."""
-    from tests.pictures import BLANK
+    from tests.pictures import blank
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dal_nlp.session.inputs.choose_encoder", lambda texts, count, progress: ("minilm", "chosen"))
         if item.get_closest_marker("pictures") is None:
-            patch.setattr("dal_nlp.report.plots.render", lambda labels, lines, kind: BLANK[kind])
+            patch.setattr("dal_nlp.report.plots.render", blank)
         return (yield)
 
 

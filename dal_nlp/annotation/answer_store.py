@@ -1,10 +1,10 @@
 """A run folder as people work on it between two starts of the run: what to answer, and how it is written down."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dal_nlp.annotation.answers import Answer, Label, Origin, Skip
 from dal_nlp.annotation.parsing import back_in_the_pool, now, read_answer, suggested
@@ -12,11 +12,13 @@ from dal_nlp.annotation.voting import Disputes, assigned, record, resolve
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError, nearest
 from dal_nlp.core.task import Task
-from dal_nlp.data.hashing import PoolCopy
 from dal_nlp.ledger.events import AnswerEvent, RemovedEvent, SuspectsEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.ledger.state import State, stored_settings
 from dal_nlp.tasks import make_task
+
+if TYPE_CHECKING:
+    from dal_nlp.data.hashing import PoolCopy
 
 #: The channel of an earlier decision that is put back in its place.
 UNDO = "undo"
@@ -48,14 +50,21 @@ class AnswerStore:
 
         self._disputes = Disputes(self.config, state)
         self._example = lru_cache(KEPT)(lambda id: self._pool.example(id))
+        self._read_ahead: dict[str, dict[str, Any]] = {}
 
     @cached_property
-    def _pool(self) -> PoolCopy:
+    def _pool(self) -> "PoolCopy":
+        from dal_nlp.data.hashing import PoolCopy  # and numpy, which what shows no text need not wait for
+
         return PoolCopy(self.folder)
 
     def example(self, id: str) -> dict[str, Any]:
         """Return the fields of an example of the pool; to be read only, as the next reader gets the same."""
-        return self._example(id)
+        return self._read_ahead.get(id) or self._example(id)
+
+    def read_ahead(self, ids: Collection[str]) -> None:
+        """Read many examples that are wanted soon, which takes far less time than one after the other."""
+        self._read_ahead |= self._pool.examples(ids)
 
     def require(self, id: str) -> None:
         """Raise ``UserError`` for an id that was never asked about, or whose label was taken back for good."""

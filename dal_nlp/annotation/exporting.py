@@ -55,6 +55,7 @@ def export(
     ids = {"labels": answered, "pending": desk.state.waiting, "all": [*answered, *desk.state.waiting]}[which]
     if not ids:
         raise UserError(f"{desk.folder} has nothing to export there: let `dal-nlp run` ask, or answer first.")
+    desk.read_ahead(ids)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if format in further:

@@ -66,6 +66,8 @@ def ingest(desk: AnswerStore, source: Path, format: str, by: str | None, columns
             f"{source} has no answer in any of its rows{_why(found)}: fill them in, or name their column with "
             "--label-column."
         )
+    if known := {entry.id for entry in entries} & set(desk.state.ever_asked):
+        desk.read_ahead(known)
     matcher = RowMatcher(desk.task, desk.state.ever_asked, asked_texts(desk.state), desk.example)
     checked = check_entries(entries, matcher, found.problems.append)
     if checked.by_text:

@@ -9,7 +9,6 @@ from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.core.targets import Target, readable
 from dal_nlp.ledger.events import AnswerEvent, LabelEvent, OpinionEvent, RemovedEvent, SkipEvent
 from dal_nlp.ledger.state import State
-from dal_nlp.tasks.metrics import cohen_kappa
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,8 @@ def by_label(desk: AnswerStore) -> list[Agreement]:
     An example that n annotators have answered counts n (n - 1) / 2 times.
     """
     kind = desk.task.answer_format
+    from dal_nlp.tasks.metrics import cohen_kappa  # and numpy, which a list of answers need not wait for
+
     first: list[Target] = []
     second: list[Target] = []
     for votes in desk.state.opinions.values():

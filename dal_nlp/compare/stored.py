@@ -3,14 +3,15 @@
 import csv
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from dal_nlp.compare.arm_names import BASELINE
-from dal_nlp.compare.plots import Picture
 from dal_nlp.core.errors import RunFolderError, UserError, unknown
-from dal_nlp.report.learning_curves import Curve
 from dal_nlp.report.summary import spoken
+
+if TYPE_CHECKING:
+    from dal_nlp.compare.plots import Picture
+    from dal_nlp.report.learning_curves import Curve
 
 #: What the table of a paper shows, by the columns of summary.csv; empty columns are left out.
 _COLUMNS = {
@@ -29,7 +30,7 @@ def is_comparison(folder: Path) -> bool:
     return (folder / "curves.csv").is_file() and not (folder / "ledger.jsonl").is_file()
 
 
-def read_picture(folder: Path, only: Sequence[str] | None = None) -> Picture:
+def read_picture(folder: Path, only: Sequence[str] | None = None) -> "Picture":
     """Return what the picture of a finished comparison shows.
 
     Args:
@@ -39,6 +40,8 @@ def read_picture(folder: Path, only: Sequence[str] | None = None) -> Picture:
     Raises:
         UserError: The comparison is of an earlier version, or has no such arm.
     """
+    from dal_nlp.compare.plots import Picture
+
     rows = _rows(folder / "curves.csv")
     by_arm: dict[str, list[Mapping[str, str]]] = {}
     for row in rows:
@@ -104,7 +107,11 @@ def _rounded(name: str, cell: str) -> str:
     return f"{float(cell):.0f}" if name in ("seeds", "last_labels") else f"{float(cell):.3f}"
 
 
-def _curve(points: Sequence[Mapping[str, str]]) -> Curve:
+def _curve(points: Sequence[Mapping[str, str]]) -> "Curve":
+    import numpy as np  # which a command that only asks whether a folder is a comparison need not wait for
+
+    from dal_nlp.report.learning_curves import Curve
+
     scores = np.array([[float(score) for score in point["scores"].split()] for point in points]).T
     return Curve(np.array([float(point["labels"]) for point in points]), scores, tuple(range(len(scores))))
 

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xxhash
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 
 from dal_nlp.core.errors import DataError
 from dal_nlp.core.targets import decode
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Hashes = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
@@ -88,6 +92,14 @@ class Index:
         return rows, self.hashes[rows] == wanted
 
 
+def _numbers(chunk: "pa.UInt64Array") -> Hashes:
+    return np.frombuffer(chunk.buffers()[1], np.uint64, len(chunk), 8 * chunk.offset)
+
+
+#: Rows of a copy that are read at once where many are wanted, which takes a hundredth of the time of one by one.
+BLOCK = 1024
+
+
 class PoolCopy:
     """The examples of the copy of its pool that a run folder holds, by id; reading one loads nothing else.
 
@@ -108,7 +120,8 @@ class PoolCopy:
             with pa.memory_map(str(self._path)) as file, pa.ipc.open_stream(file) as stream:
                 header = json.loads(stream.schema.metadata[HEADER.encode()])
                 table = stream.read_all()
-            hashes = table.column(ID_HASH).to_numpy()
+            # Not ``to_numpy``, which imports pandas: a second, which a command that shows one text need not wait for.
+            hashes = np.concatenate([_numbers(chunk) for chunk in table.column(ID_HASH).chunks])
             if header.get("hashes") != VERSION:
                 hashes = hash_all(table.column("id").cast(pa.binary()).to_pylist())
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
@@ -124,3 +137,14 @@ class PoolCopy:
                 f"{self._path} has no usable row with the id {id!r}: put the row back, or check --id-column."
             )
         return {**row, "target": decode(row["target"])}
+
+    def examples(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Return those of many examples that are there, by id, each as ``example`` returns it."""
+        positions, known = self._ids.find(hash_all([id.encode() for id in ids]))
+        found: dict[str, dict[str, Any]] = {}
+        for block, places in groupby(sorted(positions[known].tolist()), lambda position: position // BLOCK):
+            rows = self._table.slice(block * BLOCK, BLOCK).to_pylist()
+            for place in places:
+                row = rows[place - block * BLOCK]
+                found[row["id"]] = {**row, "target": decode(row["target"])}
+        return {id: found[id] for id in ids if id in found}

@@ -48,6 +48,8 @@ _LONGEST_INTEGER = 4300  # digits, as Python's own limit
 def is_missing(value: object) -> bool:
     """Tell whether a cell is empty: None, NaN, or a text of blanks and invisible characters only."""
     if isinstance(value, str):
+        if value[:1].isascii() and value[:1].isalnum():  # nearly every text, and the checks below take long
+            return False
         return not value or value.isspace() or not _INVISIBLE.sub("", value).strip()
     return value is None or (isinstance(value, float | Decimal) and math.isnan(value))
 

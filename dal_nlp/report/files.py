@@ -5,6 +5,7 @@ state gives the same bytes. Each file is replaced whole: a reader never sees hal
 """
 
 import csv
+import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -111,13 +112,18 @@ def write_report(folder: Path, state: State) -> None:
 
 
 def _write_curve(folder: Path, state: State) -> str:
-    """Write the two pictures and return the svg for the page, whose colours follow the page's."""
+    """Write the two pictures and return the svg for the page, whose colours follow the page's.
+
+    The png, which takes matplotlib, is drawn where the one that is there shows another curve.
+    """
     from dal_nlp.report import plots as curve
 
     labels, lines = curve_lines(state.metrics)
-    svg = curve.render(labels, lines, "svg")
+    svg = render("curve.svg.j2", curve.layout(labels, lines))
     replace_file(folder / "curve.svg", svg)
-    replace_file(folder / "curve.png", curve.render(labels, lines, "png"))
+    picture, mark = folder / "curve.png", f"curve {hashlib.sha256(svg).hexdigest()}"
+    if not picture.is_file() or mark.encode() not in picture.read_bytes():
+        replace_file(picture, curve.render(labels, lines, "png", mark=mark))
     return inline(svg, curve.COLOURS)
 
 

@@ -1,12 +1,13 @@
 """The learning curve as a picture: the same numbers give the same bytes."""
 
 import io
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dal_nlp.core.errors import UserError, unknown
 
@@ -22,6 +23,7 @@ COLOURS = {"ink": INK, "first": FIRST, "second": SECOND, "grid": GRID}  # by the
 #: Points of the text of a picture that is ``NATURAL`` inches wide; a narrower one has smaller letters, to a limit.
 LETTERS, NATURAL, SMALLEST = 12.5, 5.4, 7.0
 _STROKES = {"lines.markersize": 5.0, "lines.linewidth": 2.0}
+_DASHES = ("none", "7 3", "7 3 2 3", "2 3")
 #: What matplotlib would write into a file that is another one each time.
 _NOT_REPEATABLE = {
     "svg": ("Date", "Creator", "Format", "Type"),
@@ -87,7 +89,9 @@ def inches(text: str) -> float:
     return float(found[1]) * units[found[2]]
 
 
-def render(labels: Sequence[int], lines: Sequence[Line], kind: str, look: Look | None = None) -> bytes:
+def render(
+    labels: Sequence[int], lines: Sequence[Line], kind: str, look: Look | None = None, mark: str | None = None
+) -> bytes:
     """Draw lines over the number of labels; the first comes with the band of its intervals.
 
     Args:
@@ -95,8 +99,90 @@ def render(labels: Sequence[int], lines: Sequence[Line], kind: str, look: Look |
         lines: Each with R values.
         kind: One of ``KINDS``.
         look: For a paper; that of the report if left out.
+        mark: Text to be found in the bytes of a png.
     """
-    return drawn(lambda: _draw(labels, lines), kind, look)
+    return drawn(lambda: _draw(labels, lines), kind, look, mark)
+
+
+def layout(labels: Sequence[int], lines: Sequence[Line]) -> dict[str, Any]:
+    """Return what the template of the report's svg is filled with: places, words and colours of the same picture."""
+    wide, high, letters, left, right = 520.0, 356.0, 16.0, 52.0, 508.0
+    entries = [*zip((line.name for line in lines), _colours(), cycle(_DASHES), strict=False)]
+    legend = _legend([*entries, ("95 % interval", "", "")] if any(lines[0].intervals) else entries, letters, right)
+    top: float = legend[-1]["y"] + 20.0
+    bottom = high - 3.1 * letters
+    ends = [value for pair in lines[0].intervals if pair for value in pair]
+    low, high_value = _margins([*ends, *(value for line in lines for value in line.values)], 0.08)
+    first, last = _margins(labels, 0.03)
+
+    def across(label: float) -> float:
+        return round(left + (right - left) * (label - first) / (last - first), 2)
+
+    def up(value: float) -> float:
+        return round(bottom - (bottom - top) * (value - low) / (high_value - low), 2)
+
+    shown = []
+    for line, colour, dashes in zip(lines, _colours(), cycle(_DASHES), strict=False):
+        points = [(across(x), up(y)) for x, y in zip(labels, line.values, strict=True)]
+        there = [point for point in points if math.isfinite(point[1])]
+        shown.append({"points": there, "path": _path(points), "colour": colour, "dashes": dashes})
+    known = [(across(x), *map(up, pair)) for x, pair in zip(labels, lines[0].intervals, strict=True) if pair]
+    if len(known) == 1:  # a single round has no width to shade and gets a bar
+        known = [(known[0][0] + side, *known[0][1:]) for side in (-4.0, 4.0)]
+    ring = [(x, bottom) for x, bottom, _ in known] + [(x, top) for x, _, top in reversed(known)]
+    steps = _ticks(first, last, 8, (1, 2, 5, 10), 1.0) if len(labels) > 1 else list(labels)
+    return {
+        **{"width": wide, "height": high, "letters": letters, "left": left, "right": right},
+        **{"top": top, "bottom": bottom, "lines": shown, "legend": legend, "band": _path(ring) if ring else ""},
+        "x_ticks": [{"at": across(value), "text": f"{value:.0f}"} for value in steps],
+        "y_ticks": [
+            {"at": up(value), "text": f"{value:.6g}"} for value in _ticks(low, high_value, 8, (1, 2, 2.5, 5, 10), 0)
+        ],
+        **COLOURS,
+    }
+
+
+def _colours() -> Iterator[str]:
+    return cycle((FIRST, SECOND, *FURTHER))
+
+
+def _legend(entries: Sequence[tuple[str, str, str]], letters: float, right: float) -> list[dict[str, Any]]:
+    """Return the places of the words above the picture, line under line; how wide letters are is not known exactly."""
+    x, y = 8.0, 14.0
+    found: list[dict[str, Any]] = []
+    for text, colour, dashes in entries:
+        wide = 30 + 0.58 * letters * len(text)
+        if found and x + wide > right:
+            x, y = 8.0, y + 1.4 * letters
+        found.append({"x": round(x, 2), "y": round(y, 2), "text": text, "colour": colour, "dashes": dashes})
+        x += wide + 16
+    return found
+
+
+def _margins(values: Iterable[float], share: float) -> tuple[float, float]:
+    """Return the ends of an axis: those of the values and a share of their span beyond."""
+    finite = [value for value in values if math.isfinite(value)] or [0.0]
+    low, high = min(finite), max(finite)
+    margin = share * (high - low) or 0.05 * abs(high) or 0.05
+    return low - margin, high + margin
+
+
+def _ticks(low: float, high: float, most: int, steps: Sequence[float], least: float) -> list[float]:
+    """Return at most ``most`` round numbers from ``low`` to ``high``, a multiple of one of ``steps`` apart."""
+    power = math.pow(10.0, math.floor(math.log10((high - low) / most)))
+    step: float = next(step * power for step in (*steps, 10 * steps[-1]) if (high - low) / (step * power) <= most)
+    step = max(step, least)
+    return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _path(points: Iterable[tuple[float, float]]) -> str:
+    """Return a line through points; what is no number leaves a gap."""
+    parts, begin = [], "M"
+    for x, y in points:
+        if math.isfinite(y):
+            parts.append(f"{begin}{x:g} {y:g}")
+        begin = "L" if math.isfinite(y) else "M"
+    return "".join(parts)
 
 
 def figure_of(labels: Sequence[int], lines: Sequence[Line]) -> "Figure":
@@ -115,7 +201,7 @@ def figure_of(labels: Sequence[int], lines: Sequence[Line]) -> "Figure":
     return figure
 
 
-def drawn(draw: "Callable[[], Figure]", kind: str, look: Look | None = None) -> bytes:
+def drawn(draw: "Callable[[], Figure]", kind: str, look: Look | None = None, mark: str | None = None) -> bytes:
     """Return a figure as a file of one of ``KINDS``, whatever the user's own settings of matplotlib are."""
     import matplotlib.style
 
@@ -127,8 +213,8 @@ def drawn(draw: "Callable[[], Figure]", kind: str, look: Look | None = None) -> 
         if look is not None and look.width is not None:
             width, height = figure.get_size_inches()
             figure.set_size_inches(look.width, look.width * height / width)
-        names = _NOT_REPEATABLE[kind]
-        figure.savefig(buffer, format=kind, dpi=160, transparent=kind == "svg", metadata=dict.fromkeys(names))
+        facts = dict.fromkeys(_NOT_REPEATABLE[kind]) | ({"Description": mark} if mark else {})
+        figure.savefig(buffer, format=kind, dpi=160, transparent=kind == "svg", metadata=facts)
     return buffer.getvalue()
 
 

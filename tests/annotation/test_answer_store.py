@@ -60,3 +60,17 @@ def test_folders_that_are_no_runs(tmp_path: Path, waiting: Waiting) -> None:
         desk.example(desk.state.waiting[0])
     with open_answer_store(folder) as desk, pytest.raises(UserError, match="has not asked about"):
         desk.require("s9")
+
+
+def test_many_examples_read_ahead_are_those_read_one_by_one(waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dal_nlp.data.hashing.BLOCK", 3)  # so that they are in several
+    folder = waiting("sentiment") / "run"
+    one_by_one, ahead = (AnswerStore(folder, state(folder.parent)) for _ in range(2))
+    ids = list(one_by_one.state.queries[0].ids)
+    ahead.read_ahead([*ids, "unknown"])
+    with pytest.raises(UserError, match="no usable row with the id 'unknown'"):
+        ahead.example("unknown")
+    (folder / "cache" / "pool.arrow").rename(folder / "cache" / "elsewhere")
+    found = [ahead.example(id) for id in ids]
+    (folder / "cache" / "elsewhere").rename(folder / "cache" / "pool.arrow")
+    assert found == [one_by_one.example(id) for id in ids] and len(ids) > 3
