@@ -56,9 +56,11 @@ class Job:
         return read_state(self.folder) if (self.folder / "ledger.jsonl").is_file() else None
 
     def finished(self) -> bool:
-        """Tell whether the run has ended with this very configuration."""
-        state = self.state()
-        if state is None or state.stopped is None:
+        """Tell whether the run has ended with this very configuration, and has written its report, which comes last."""
+        state, report = self.state(), self.folder / "report.html"
+        if state is None or state.stopped is None or not report.is_file():
+            return False
+        if report.stat().st_mtime_ns < (self.folder / "ledger.jsonl").stat().st_mtime_ns:
             return False
         return state.config == with_chosen(self.config, state.config).model_dump(mode="json", exclude={"out"})
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from dataclasses import replace
 from math import nan
@@ -197,6 +198,21 @@ def test_the_same_call_runs_nothing_again_and_more_seeds_are_added(
     assert [Path(out).name for out in ran] == ["seed-2", "seed-2"]
     assert more.arms[1].curve is not None
     assert more.arms[1].curve.seeds == (0, 1, 2)
+
+
+def test_a_run_that_died_before_its_report_gets_it(
+    found: Comparison, files: dict[str, Any], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    absent, older = (tmp_path / "copy" / "runs" / "margin" / f"seed-{seed}" / "report.html" for seed in range(2))
+    absent.unlink()
+    os.utime(older, (0, 0))
+    ran: list[str] = []
+    run = Session.run
+    monkeypatch.setattr(Session, "run", lambda self: ran.append(self.config.out) or run(self))
+    assert run_comparison(files, ["margin", "ceal"], SEEDS, tmp_path / "copy").verdict == found.verdict
+    assert [Path(out) for out in ran] == [absent.parent, older.parent]
+    assert absent.is_file() and older.stat().st_mtime > 0
 
 
 def test_an_arm_that_crashes_costs_no_other_one(
