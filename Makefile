@@ -14,7 +14,7 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 OFFLINE := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false XDG_CACHE_HOME=$(CURDIR)/.pytest_cache/xdg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-models fuzz torture browser label-studio check docs format bench clean wheel-check
+.PHONY: help setup demo test test-fast test-models fuzz torture browser label-studio check docs format bench clean dist wheel-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,9 +61,12 @@ docs: $(READY) ## build the site into site/; a warning is an error
 	$(BIN)/python -m pip install -c constraints.txt -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
+# The wheel is built from the source distribution, which so proves to be whole.
+dist: $(READY) ## build the source distribution and the wheel into dist/
+	rm -rf build dist && $(BIN)/python -m build --outdir dist .
+
 # Outside of the checkout, in an environment that holds the wheel and what it asks for alone; it goes again at the end.
-wheel-check: $(READY) ## install the wheel into an empty environment and try it there (2 GB, minutes, network)
-	rm -rf build dist && $(BIN)/python -m pip wheel . --no-deps -w dist
+wheel-check: dist ## install the wheel into an empty environment and try it there (2 GB, minutes, network)
 	place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && $(PYTHON) -m venv "$$place/env" && \
 		"$$place/env/bin/python" -m pip install -c constraints.txt dist/*.whl && \
 		$(BIN)/python tests/wheel_check.py "$$place/env/bin" "$$place/work"
