@@ -69,7 +69,7 @@ def longest_input(settings: Settings, tokenizer: Any) -> int:
 
 def window_size(tokenizer: Any) -> int:
     """Return the tokens of a window: ``WINDOW``, or what the tokenizer says its model reads where that is less."""
-    return min(WINDOW, int(tokenizer.model_max_length))
+    return int(min(WINDOW, tokenizer.model_max_length))
 
 
 def encode_windows(tokenizer: Any, texts: list[str]) -> dict[str, list[Any]]:
@@ -158,7 +158,7 @@ def cut_remarks(data: Mapping[str, "Dataset"], tokenizer: Any, feeding: Feeding,
         feeding: What is known of how many tokens that reads, beside what the tokenizer says.
         texts: What people call them.
     """
-    found, limit = [], min(int(tokenizer.model_max_length), feeding.limit or LIMITLESS)
+    found, limit = [], int(min(tokenizer.model_max_length, feeding.limit or LIMITLESS))
     for name, rows in data.items():
         several = int((rows.with_format("numpy", columns=["rows"])[:]["rows"] > 1).sum())
         if several:

@@ -81,7 +81,7 @@ class SentenceEncoder:
         model, tokenizer = load_model("AutoModel", self._source), load_prompted(self._source, self._format)
         model = model.to(process_state().device).eval()
         self._skip = self._format.skipped(tokenizer)
-        wanted = Wanted(min(LONGEST, tokenizer.model_max_length), ("right", "left", "equal"), self._source)
+        wanted = Wanted(int(min(LONGEST, tokenizer.model_max_length)), ("right", "left", "equal"), self._source)
         return (
             model,
             tokenizer,

@@ -101,7 +101,7 @@ class Classifier(Signal):
     def _logits(self, texts: Sequence[str], pairs: Sequence[str] | None) -> NDArray[np.float64]:
         """Return the logits of texts, or of pairs, (B, K)."""
         tokenizer, model = self._loaded
-        most = min(LONGEST, tokenizer.model_max_length)
+        most = int(min(LONGEST, tokenizer.model_max_length))
         cut = "only_first" if pairs else True
         read = tokenizer(list(texts), pairs, return_tensors="pt", padding=True, truncation=cut, max_length=most)
         logits: torch.Tensor = model(**read.to(process_state().device)).logits

@@ -13,10 +13,10 @@ import pandas
 from datasets import Dataset
 from numpy.typing import NDArray
 from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from dal_nlp.core.config import DrawsConfig, LanguageModelSection, ScoringConfig
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import UserError, check_letters
 from dal_nlp.core.rng import generator
 from dal_nlp.core.targets import Target, encode_target
 from dal_nlp.core.task import Capability, Task
@@ -114,8 +114,8 @@ def select(
         llm: How language models among them are asked, as in a run's ``llm``.
 
     Raises:
-        UserError: The tokenizer is none, k is out of range, the strategy or task is unknown or does not fit, or an
-            example or answer is none.
+        UserError: The model or the tokenizer is none, k is out of range, the strategy or task is unknown or does not
+            fit, or an example or answer is none.
 
     Example:
         >>> from dal_nlp import select
@@ -129,6 +129,8 @@ def select(
         raise UserError("labeled and labelled are one argument: give one of them.")
     labeled = labelled if labeled is None else labeled
     k = _whole(k)
+    if not isinstance(getattr(model, "config", None), PreTrainedConfig):
+        raise UserError(f"The model is {type(model).__name__}, and no model of transformers: give trainer.model, say.")
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         raise UserError(f"The tokenizer is {tokenizer!r:.60}: give that of the model, as AutoTokenizer loads it.")
     _check_examples(examples)
@@ -219,9 +221,13 @@ def _check_examples(examples: Any) -> None:
 def _fields(task: Task, example: Any, place: int) -> dict[str, Any]:
     """Return the fields of one example; raises ``UserError`` with its position where it is none."""
     try:
-        return task.fields(example)
+        found = task.fields(example)
     except UserError as error:
         raise UserError(f"Example {place}: {error}") from None
+    for name, text in found.items():
+        if isinstance(text, str):
+            check_letters(text, f"Example {place}", name)
+    return found
 
 
 def _extremes(data: Dataset) -> Positions:

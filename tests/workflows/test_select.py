@@ -141,6 +141,7 @@ def test_it_takes_what_training_scripts_have() -> None:
         ([*TEXTS, None], "Example 30: None is neither"),
         ([TEXTS[0], float("nan")], "Example 1: nan is neither"),
         ([3, *TEXTS], "Example 0: 3 is neither"),
+        ([*TEXTS, "half of \ud83d"], "Example 30 holds a letter that UTF-8 does not have"),
         ("a film", "The examples are one text"),
         (pandas.DataFrame({"review": TEXTS}), r"frame\['review'\]"),
     ],
@@ -154,6 +155,15 @@ def test_what_is_no_text_is_named(examples: object, sentence: str) -> None:
         dal_nlp.select(tiny.classifier(), tiny.tokenizer(), TEXTS, True)
     with pytest.raises(UserError, match="The tokenizer is None: give that of the model"):
         dal_nlp.select(tiny.classifier(), None, TEXTS, 1)
+    with pytest.raises(UserError, match="The model is NoneType, and no model of transformers"):
+        dal_nlp.select(None, tiny.tokenizer(), TEXTS, 1)  # type: ignore[arg-type]
+
+
+def test_a_tokenizer_may_say_that_its_model_has_no_longest_text() -> None:
+    tokenizer = tiny.tokenizer()
+    tokenizer.model_max_length = float("inf")  # Infinity in its JSON
+    picked = dal_nlp.select(tiny.classifier(), tokenizer, ["the film was a good film", "good"], 1, max_length=4)
+    assert "and are cut" in picked.notes[0]
 
 
 def test_what_it_says_of_texts_that_are_cut_is_said_of_its_own_argument() -> None:
