@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dal_nlp.core.errors import writing
@@ -26,7 +26,8 @@ def new_file(path: Path) -> Iterator[Path]:
             os.replace(draft, path)
             sync(path.parent)
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing can be removed either
+            draft.unlink(missing_ok=True)
 
 
 @contextmanager

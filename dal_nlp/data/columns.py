@@ -58,13 +58,25 @@ class Batch:
 
 def missing(texts: pa.Array) -> pa.BooleanArray:
     """Return which texts are null or hold nothing to read."""
-    blank = pc.fill_null(pc.match_substring_regex(texts, _BLANK), True)
-    found = np.flatnonzero(blank.to_numpy(zero_copy_only=False))
-    if len(found) == 0:
-        return blank
     mask = np.zeros(len(texts), np.bool_)
+    found = _without_a_beginning(texts)
+    if len(found):
+        blank = pc.fill_null(pc.match_substring_regex(texts.take(pa.array(found)), _BLANK), True)
+        found = found[blank.to_numpy(zero_copy_only=False)]
     mask[found] = [is_missing(text) for text in texts.take(pa.array(found)).to_pylist()]
     return pa.array(mask)
+
+
+def _without_a_beginning(texts: pa.StringArray) -> NDArray[np.int64]:
+    """Return where texts are null, empty, or begin with anything but a visible character of ASCII."""
+    _, ends, data = texts.buffers()
+    places = np.frombuffer(ends, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    letters = np.frombuffer(data if data and data.size else b"\0", np.uint8)
+    first = letters[np.minimum(places[:-1], len(letters) - 1)]
+    plain = (first > ord(" ")) & (first < 127) & (places[1:] > places[:-1])
+    if texts.null_count:
+        plain &= texts.is_valid().to_numpy(zero_copy_only=False)
+    return np.flatnonzero(~plain)
 
 
 def _ids(column: pa.Array) -> pa.StringArray | None:
@@ -120,8 +132,9 @@ def by_columns(
     except RowError:
         return None
     empty = missing(cells[source])
-    keep = pc.invert(empty)
-    texts, kept_ids, targets = cells[source].filter(keep), given.filter(keep), targets.filter(keep)
+    texts, kept_ids = cells[source], given
+    if empty.true_count:
+        texts, kept_ids, targets = (column.filter(pc.invert(empty)) for column in (texts, kept_ids, targets))
     if kept_ids.null_count:
         both = zip(kept_ids.to_pylist(), texts.to_pylist(), strict=True)
         nothing = dict.fromkeys(fields)

@@ -7,7 +7,7 @@ what is left into the final file, which appears under its name at once and whole
 
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -104,24 +104,38 @@ def stage(reader: Reader, folder: Path) -> Iterator[Staged]:
     """Read all examples once; the texts are on disk for the length of the block, and gone if the process dies."""
     numbers: list[tuple[Hashes, Hashes, NDArray[np.int64], Hashes]] = []
     unusable: list[Rejected] = []
-    with tempfile.TemporaryFile(dir=folder) as file, ExitStack() as opened:
-        writer, schema = None, pa.schema([])
-        for batch in reader.batches():
-            unusable += [Rejected("", row, id, reason) for row, id, reason in batch.unusable]
-            if len(batch.rows) == 0:
-                continue
-            if writer is None:  # the types are those of the first batch
-                schema = pa.schema({name: _type(values) for name, values in batch.columns.items()})
-                writer = opened.enter_context(pa.ipc.new_stream(file, schema))
-            columns = {name: pa.array(values, schema.field(name).type) for name, values in batch.columns.items()}
-            writer.write_table(pa.Table.from_batches([pa.record_batch(columns, schema=schema)]), max_chunksize=BATCH)
-            numbers.append((batch.ids, batch.contents, batch.rows, batch.targets))
-        opened.close()
+    with _scratch(folder) as file:
+        with writing(folder), ExitStack() as opened:
+            writer, schema = None, pa.schema([])
+            for batch in reader.batches():
+                unusable += [Rejected("", row, id, reason) for row, id, reason in batch.unusable]
+                if len(batch.rows) == 0:
+                    continue
+                if writer is None:  # the types are those of the first batch
+                    schema = pa.schema({name: _type(values) for name, values in batch.columns.items()})
+                    writer = opened.enter_context(pa.ipc.new_stream(file, schema))
+                columns = {name: pa.array(values, schema.field(name).type) for name, values in batch.columns.items()}
+                table = pa.Table.from_batches([pa.record_batch(columns, schema=schema)])
+                writer.write_table(table, max_chunksize=BATCH)
+                numbers.append((batch.ids, batch.contents, batch.rows, batch.targets))
+            opened.close()
+            file.flush()
         ids, contents, targets = (
             np.concatenate([np.empty(0, np.uint64), *(part[i] for part in numbers)]) for i in (0, 1, 3)
         )
         rows = np.concatenate([np.empty(0, np.int64), *(part[2] for part in numbers)])
         yield Staged(reader, file, ids, contents, rows, targets, unusable)
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[IO[bytes]]:
+    """Open a nameless file; what a full disk leaves of it is of no use to anybody."""
+    file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closing it may fail
+    try:
+        yield file
+    finally:
+        with suppress(OSError):
+            file.close()
 
 
 def _type(values: Any) -> pa.DataType:

@@ -48,6 +48,7 @@ class JoinedAnswers(Answers):
         self._by_id = {answer.id: answer for answer in joined if answer.id}
         self._by_form = _unique(joined, lambda answer: canonical_id(answer.id))
         self._by_text = _unique(joined, lambda answer: answer.text)
+        self._has_texts = any(answer.text for answer in joined)
         self._taken: set[str] = set()
         self._found_by_text = 0
         self._contradicted: list[str] = []
@@ -57,7 +58,7 @@ class JoinedAnswers(Answers):
         """Return the answer to a row of the pool, None where there is none, or where another text is beside it."""
         self._first_id = self._first_id or id
         answer = self._by_id.get(id) or self._by_form.get(canonical_id(id))
-        text = shown(fields) if self._by_text and (answer is None or answer.text) else ""
+        text = shown(fields) if self._has_texts and (answer is None or answer.text) else ""
         if answer is None:
             answer = self._by_text.get(text)
             if answer is None or (answer.id and not is_rewritten(answer.id, id)):

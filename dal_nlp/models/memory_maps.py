@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from dal_nlp.core.distributed import share, wait
 from dal_nlp.core.errors import UserError
+from dal_nlp.core.text import size as in_words
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def reserve(file: IO[bytes], start: int, count: int) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise UserError(
-            f"The run folder's disk has no room for {max(count / 1e9, 0.1):.1f} GB of measurements: free some, set "
+            f"The run folder's disk has no room for {in_words(count)} of measurements ({file.name}): free some, set "
             "query.candidates to score fewer texts, or choose another --out."
         ) from None
 

@@ -20,7 +20,7 @@ from dal_nlp.core.errors import DataError
 from dal_nlp.core.text import counted
 from dal_nlp.readers.encodings import blocks
 from dal_nlp.readers.entities.conll import ENDINGS as CONLL
-from dal_nlp.readers.quoting import Layout, Swallowed, lay_out
+from dal_nlp.readers.quoting import Layout, Swallowed, lay_out, line_by_line
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names
 from dal_nlp.readers.spreadsheets import GUARDED, LONGEST_CELL, is_head, plain, restored_batch
 
@@ -178,8 +178,20 @@ class _Table(Chunks):
             if at_header:
                 cut, lines, _ = _header(data, self._reading)
                 data, line, at_header = data[cut:], line + lines, False
+            height = line_by_line(data, self._separator, self._reading.quoting)
+            table = self._parsed(data, len(data), height, False) if height else None
+            if table is not None and height is not None:
+                for name, column in zip(self._kept, table.columns, strict=True):
+                    self._rows.learn_column(name, column)
+                yield Chunk(np.arange(line, line + height, dtype=np.int64), table)
+                line, rest, block = line + height, b"", following
+                continue
             layout = lay_out(data, self._separator, self._reading.quoting, following is None)
-            table = None if layout is None else self._parsed(data, layout)
+            table = (
+                self._parsed(data, layout.cut, len(layout.starts), bool(layout.broken.any()))
+                if layout is not None
+                else None
+            )
             if layout is None or table is None or (layout.cut == 0 and len(data) > _LONGEST_CARRY):
                 yield from self._slowly(chain([data], [] if following is None else [following], coming), line)
                 return
@@ -190,21 +202,28 @@ class _Table(Chunks):
             line += layout.height
             rest, block = data[layout.cut :], following
 
-    def _parsed(self, data: bytes, layout: Layout) -> pa.RecordBatch | None:
-        """Parse whole records; None where some have other numbers of cells than the header."""
+    def _parsed(self, data: bytes, end: int, rows: int, broken: bool) -> pa.RecordBatch | None:
+        """Parse whole records; None where they are not so many, or have other numbers of cells than the header.
+
+        Args:
+            data: Begins with them.
+            end: Where the last of them ends.
+            rows: How many they are.
+            broken: Whether cells hold line ends.
+        """
         names = [str(i) for i in range(self._width)]
         kept = [names[i] for i in self._kept]
         empty = pa.record_batch([pa.array([], pa.string())] * len(kept), names=[self._names[i] for i in self._kept])
-        if len(layout.starts) == 0:
+        if rows == 0:
             return empty
         quote: str | bool = '"' if self._reading.quoting else False
         try:
             table = (
                 arrow_csv.read_csv(
-                    pa.py_buffer(memoryview(data)[: layout.cut]),
-                    read_options=arrow_csv.ReadOptions(column_names=names, block_size=max(layout.cut, 2) + 1),
+                    pa.py_buffer(memoryview(data)[:end]),
+                    read_options=arrow_csv.ReadOptions(column_names=names, block_size=max(end, 2) + 1),
                     parse_options=arrow_csv.ParseOptions(
-                        delimiter=self._separator, quote_char=quote, newlines_in_values=bool(layout.broken.any())
+                        delimiter=self._separator, quote_char=quote, newlines_in_values=broken
                     ),
                     convert_options=arrow_csv.ConvertOptions(
                         column_types=dict.fromkeys(kept, pa.string()),
@@ -218,7 +237,7 @@ class _Table(Chunks):
             )
         except pa.ArrowInvalid:
             return None
-        if table is None or len(table) != len(layout.starts):
+        if table is None or len(table) != rows:
             return None
         (batch,) = table.combine_chunks().to_batches(max_chunksize=len(table))
         return batch.rename_columns([self._names[i] for i in self._kept])
@@ -227,7 +246,7 @@ class _Table(Chunks):
         """Look into rows with line ends in their cells."""
         broken = np.flatnonzero(layout.broken)
         for name, column in zip(self._kept, table.columns, strict=True):
-            self._rows.learn_column(name, column.slice(0, 1000))
+            self._rows.learn_column(name, column)
         for i in broken.tolist():
             record = data[layout.starts[i] : layout.ends[i]].decode()
             cells = next(csv.reader(record.splitlines(True), delimiter=self._separator), [])

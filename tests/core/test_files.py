@@ -1,10 +1,12 @@
 """Files and folders that are there whole or not at all, and flushed before they get their names."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from dal_nlp.core.errors import UserError
 from dal_nlp.core.files import new_file, replace_file, sweep, whole_folder
 
 
@@ -55,6 +57,18 @@ def test_what_fails_leaves_what_was_there(tmp_path: Path) -> None:
         (draft / "half").touch()
         1 / 0  # noqa: B018
     assert [*tmp_path.iterdir()] == [tmp_path / "a"] and (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_where_nothing_can_be_written_the_file_is_named_and_not_its_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(UserError, match=f"^{tmp_path}/metrics.csv could not be written"):
+        replace_file(tmp_path / "metrics.csv", b"x")
 
 
 def test_leftovers_of_processes_that_have_ended_are_swept(tmp_path: Path) -> None:

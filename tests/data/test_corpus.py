@@ -2,12 +2,14 @@
 
 import csv
 import gc
+import json
 import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from datasets import Dataset
 
@@ -17,10 +19,11 @@ from dal_nlp.data import corpus as corpus_module
 from dal_nlp.data import staging
 from dal_nlp.data.corpus import Corpus, Rejected, read_corpus, read_pool, write_rejected
 from dal_nlp.data.examples import Answers
-from dal_nlp.data.hashing import Index, digest
+from dal_nlp.data.hashing import HEADER, ID_HASH, Index, PoolCopy, digest
 from dal_nlp.data.tokenized import describe
 from dal_nlp.joins.joined_answers import read_answers
 from dal_nlp.session.config import RunConfig
+from dal_nlp.tasks import make_task
 from tests import tiny
 from tests.tiny import write
 
@@ -633,3 +636,36 @@ def test_wrong_answers(tmp_path: Path, rows: list[Any], wrong: str, mend: str) -
     assert message.startswith(str(tmp_path / "answers.jsonl"))
     assert wrong in message
     assert mend in message
+
+
+def test_a_disk_that_is_full_while_a_file_is_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = write(tmp_path / "pool.jsonl", tiny.sentences(200))
+    full = lambda dir: Path("/dev/full").open("r+b")  # noqa: E731, SIM115
+    monkeypatch.setattr("dal_nlp.data.staging.tempfile.TemporaryFile", full)
+    config = RunConfig(task="classification", data=pool)
+    with pytest.raises(UserError, match=f"{tmp_path}/cache could not be written .No space left on device; .* free in"):
+        read_pool(pool, make_task(config), config, tmp_path / "cache", need_targets=True)
+
+
+def test_copies_with_the_hashes_of_older_versions_are_used_and_compared_by_nothing_that_differs(tmp_path: Path) -> None:
+    pool = write(tmp_path / "pool.jsonl", tiny.sentences(20))
+    config = RunConfig(task="classification", data=pool)
+    task, cache = make_task(config), tmp_path / "cache"
+    ids = read_pool(pool, task, config, cache, need_targets=True).dataset["id"][:]
+    texts = {row["id"]: row["text"] for row in tiny.sentences(20)}
+    with pa.ipc.open_stream(cache / "pool.arrow") as stream:
+        table = stream.read_all()
+    header = json.loads(table.schema.metadata[HEADER.encode()])
+    header = {name: value for name, value in header.items() if name != "hashes"} | {"digest": "0123456789abcdef"}
+    older = table.set_column(table.column_names.index(ID_HASH), ID_HASH, pa.array(range(20), pa.uint64()))
+    older = older.replace_schema_metadata({HEADER: json.dumps(header)})
+    with pa.OSFile(str(cache / "older"), "wb") as file, pa.ipc.new_stream(file, older.schema) as stream:
+        stream.write_table(older)
+    (cache / "older").replace(cache / "pool.arrow")
+    old = read_pool(pool, task, config, cache, need_targets=True, previous="0123456789abcdef")
+    assert old.digest == "0123456789abcdef", "the copy of the older version is taken as it is"
+    assert [int(i) for i in old.find(ids)] == list(range(20))
+    assert PoolCopy(tmp_path).example(ids[7])["text"] == texts[ids[7]]
+    write(tmp_path / "pool.jsonl", tiny.sentences(25))
+    new = read_pool(pool, task, config, cache, need_targets=True, previous="0123456789abcdef")
+    assert len(new) == 25 and new.digest.startswith("xxh3:")

@@ -65,3 +65,9 @@ def test_answers_that_belong_to_nothing_are_an_error_that_names_both_sides(tmp_p
         UserError, match=r"None of the 1 answer .* the first is 'x', .* first id is '1294.*id-column none"
     ):
         joined(tmp_path, [{"id": "x", "label": "positive"}])
+
+
+def test_texts_that_look_alike_do_not_take_the_answers_of_their_ids(tmp_path: Path) -> None:
+    pool = [{"id": "1", "text": "so it is"}, {"id": "2", "text": "so  it is\r"}]
+    corpus = joined(tmp_path, [{**row, "label": "positive"} for row in pool], pool)
+    assert labels(corpus) == {"1": "positive", "2": "positive"} and not corpus.remarks

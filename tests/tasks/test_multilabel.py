@@ -91,6 +91,18 @@ def test_what_is_no_label_is_refused() -> None:
         MultiLabel().learn_labels([["a"]])
 
 
+@pytest.mark.parametrize("cell", [{"a", "b"}, "{'a', 'b'}", {"choices": ["a", "b"]}, '{"choices": ["a", "b"]}', b"a|b"])
+def test_further_forms_of_several_labels(cell: Any) -> None:
+    assert sorted(listed_labels(cell, "|") or []) == ["a", "b"]
+
+
+@pytest.mark.parametrize("cell", [[0, 1, 1], [0.0, 0.0], "[1 0 0]", [True, False, True], b"\xff"])
+def test_zeros_and_ones_are_no_names(cell: Any) -> None:
+    with pytest.raises(RowError, match=r"zeros and ones|no UTF-8"):
+        listed_labels(cell, "|")
+    assert listed_labels([0, 2], "|") == ["0", "2"] and listed_labels(["a", "a"], "|") == ["a", "a"]
+
+
 def test_labels_of_columns_keep_their_order() -> None:
     task = MultiLabel()
     task.options = MultiLabelOptions(label_columns=["joy", "anger"])

@@ -11,7 +11,8 @@ from dal_nlp import RunConfig, Session
 from dal_nlp.core.errors import UserError
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.tasks.calibration import promise
-from dal_nlp.workflows.autolabel import plan
+from dal_nlp.workflows.autolabel import Plan, Row, plan
+from dal_nlp.workflows.autolabel import write as write_plan
 from dal_nlp.workflows.predict import predict
 from dal_nlp_cli.main import app
 from tests import tiny
@@ -191,3 +192,14 @@ def test_every_row_is_in_one_file_and_formulas_in_none(finished: Path, tmp_path:
     written = [row for row in files["labeled"] + files["people"] if row["id"] == "'@x"]
     assert [row["text"] for row in written] == ["'=cmd|'/c calc'!A1"]
     assert not any(cell.startswith(("=", "@")) for rows in files.values() for row in rows for cell in row.values())
+
+
+@pytest.mark.parametrize("sure", [True, False])
+def test_both_files_have_the_context_columns_where_one_of_them_has_no_row(tmp_path: Path, sure: bool) -> None:
+    row = Row("1", "a text", "good", 0.9, sure, {"product": "p1", "label": "shelf"})
+    for path in write_plan(Plan([row], [], None, 1.0, 10, True), tmp_path)[:2]:
+        with path.open(newline="") as file:
+            header, *rows = csv.reader(file)
+        last = "label (context)" if "label" in header[:4] else "label"
+        assert header[4:] == ["product", last]
+        assert len(rows) == (sure == (path.stem == "labeled"))

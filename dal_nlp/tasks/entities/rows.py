@@ -54,7 +54,7 @@ def read_words(row: Mapping[str, Any], column: str) -> dict[str, Any]:
         RowError: The cell is neither; ``EmptyRow`` where there is nothing to read.
     """
     cell = row.get(column)
-    if isinstance(cell, str) and cell.lstrip().startswith('["'):
+    if isinstance(cell, str) and cell.lstrip().startswith(('["', "['")):  # as JSON, Python or NumPy write a list
         written = literal(cell)
         cell = written if isinstance(written, list) else cell
     if not isinstance(cell, list):

@@ -5,7 +5,7 @@ from typing import Any
 
 from dal_nlp.core.errors import RowError
 from dal_nlp.readers.literals import literal
-from dal_nlp.readers.values import canonical_label, is_missing, is_true, label_of
+from dal_nlp.readers.values import canonical_label, is_missing, is_true, label_of, text_of
 
 _FALSE = frozenset({"false", "0", "no", "n", "f"})
 #: What data sets write where a row was not labeled.
@@ -23,11 +23,18 @@ def listed_labels(value: object, separator: str) -> list[str] | None:
         RowError: It is something else.
     """
     if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    if isinstance(value, str) and value.lstrip().startswith(("[", "(")):
+        value = text_of(value)
+    if isinstance(value, str) and value.lstrip().startswith(("[", "(", "{")):
         listed = literal(value)
-        value = listed if isinstance(listed, list | tuple) else value
+        value = listed if isinstance(listed, list | tuple | Mapping) else value
+    if isinstance(value, Mapping) and list(value) == ["choices"]:  # of Label Studio
+        value = value["choices"]
     if isinstance(value, list | tuple | set):
+        if len(set(value) if all(isinstance(part, int | float) for part in value) else value) < len(value):
+            raise RowError(
+                f"holds a list of {len(value)} numbers with repeats, as zeros and ones are that say which labels are "
+                "given: write the names of these labels, or give each a column and name them with --label-columns"
+            )
         return [_label(part) for part in value]
     if is_missing(value):
         return None

@@ -95,6 +95,15 @@ def test_conll_files_of_two_to_four_columns(tmp_path: Path, columns: int) -> Non
         read(tmp_path / "broken.conll")
 
 
+@pytest.mark.parametrize("words", [["['Ann', 'went']", "['B-PER', 'O']"], ["['Ann' 'went']", "['B-PER' 'O']"]])
+def test_lists_in_cells_as_python_and_numpy_write_them(tmp_path: Path, words: list[str]) -> None:
+    file = tmp_path / "pool.csv"
+    file.write_text("tokens,ner_tags\n" + ",".join(f'"{cell}"' for cell in words) + "\n")
+    config = RunConfig(task="ner", data=str(file))
+    (example,) = Reader(str(file), make_task(config), config).examples()
+    assert (example.fields or {})["text"] == "Ann went" and json.loads(example.target or "")["tags"] == ["B-PER", "O"]
+
+
 def test_class_labels_in_lists_have_names(tmp_path: Path) -> None:
     names = ["O", "B-PER", "I-PER", "B-LOC"]
     features = Features({"tokens": List(Value("string")), "ner_tags": List(ClassLabel(names=names))})
