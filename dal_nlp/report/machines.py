@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from dal_nlp.core.rng import generator
 from dal_nlp.core.text import counted
 from dal_nlp.ledger.answer_events import MACHINE, AnswerEvent
@@ -55,6 +53,8 @@ def suggestions_line(state: State) -> str:
 
 
 def _share(hits: Sequence[bool]) -> str:
+    from scipy.stats import binomtest  # a second, which a run without signals need not wait for
+
     interval = binomtest(sum(hits), len(hits)).proportion_ci(method="wilson")
     share, low, high = (100 * value for value in (sum(hits) / len(hits), interval.low, interval.high))
     return f"{share:.0f} % [{low:.0f}, {high:.0f}]"
@@ -91,6 +91,8 @@ def saved_line(state: State) -> str:
     events = [event for event in state.metrics if "people" in event.beside]
     if not events:
         return ""
+    import numpy as np
+
     from dal_nlp.report.forecast import forecast
     from dal_nlp.report.learning_curves import isotonic, labels_to
 
@@ -174,12 +176,6 @@ def _accuracy_line(right: list[tuple[str, bool]]) -> str:
     """Return the share that is right, with Wilson's interval; "no answer" counts as wrong."""
     if not right:
         return "It is unaudited: no answer of people to a random sample is there to compare with."
-    from scipy.stats import binomtest  # a second, which a run without signals need not wait for
-
-    hits = sum(hit for _, hit in right)
-    interval = binomtest(hits, len(right)).proportion_ci(method="wilson")
-    share, low, high = (100 * value for value in (hits / len(right), interval.low, interval.high))
-    return f"It is right on {share:.0f} % [{low:.0f}, {high:.0f}] of the {len(right):,} audited texts."
     return f"It is right on {_share([hit for _, hit in right])} of the {len(right):,} audited texts."
 
 
