@@ -65,6 +65,10 @@ def autolabel(
     encoding: Encoding = None,
     quoting: Quoting = None,
     keep_witness: KeepWitness = None,
+    answers_by: Annotated[
+        str | None,
+        typer.Option(metavar="WHO", help="With --error: model, stack (with witnesses), a witness; best: by the audit."),
+    ] = None,
     quiet: Quiet = False,
     trust: Trust = False,
     debug: Debug = False,
@@ -81,8 +85,12 @@ def autolabel(
         if precision is not None:
             raise UserError("--error promises the whole file, and --precision the model's part: give one of the two.")
         own = names(text_column), id_column, encoding, quoting, label_column
-        _whole_file(folder, source, error, out, (oracle, draws), design, quiet, own, keep_witness)
+        if keep_witness is not None and answers_by is not None:
+            raise UserError("--keep-witness is --answers-by stack: give one of the two.")
+        _whole_file(folder, source, error, out, (oracle, draws), design, quiet, own, (keep_witness, answers_by))
         return
+    if answers_by is not None:
+        raise UserError("--answers-by is for --error: give that, or leave it out.")
     precision = 0.95 if precision is None else precision
     if not 0 < precision < 1:
         raise UserError(f"--precision {precision:g} cannot be promised: give a number between 0 and 1, such as 0.95.")
@@ -108,7 +116,7 @@ def _whole_file(
     design: str,
     quiet: bool,
     own: tuple[Sequence[str] | None, str | None, str | None, str | None, str | None],
-    keep_witness: bool | None,
+    machines: tuple[bool | None, str | None],
 ) -> None:
     """Label a whole file at a stated error."""
     from dal_nlp.workflows.whole_file import label_file
@@ -117,7 +125,7 @@ def _whole_file(
     text, ids, encoding, quoting, label = own
     shown = progress(quiet)
     where = folder, source, error, place
-    found = label_file(*where, *asked, shown, text, ids, encoding, quoting, label, design, say, keep_witness)
+    found = label_file(*where, *asked, shown, text, ids, encoding, quoting, label, design, say, *machines)
     for remark in found.remarks:
         say(remark)
     if found.cut is not None:

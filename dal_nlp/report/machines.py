@@ -4,11 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from dal_nlp.core.rng import generator
 from dal_nlp.core.text import counted
-from dal_nlp.ledger.answer_events import MACHINE
+from dal_nlp.ledger.answer_events import MACHINE, AnswerEvent
 from dal_nlp.ledger.events import LabelEvent
 from dal_nlp.ledger.state import State
 from dal_nlp.report.summary import metric_names, spoken
@@ -28,6 +26,38 @@ def labeled_by_machines(state: State) -> str:
             "how often it is right."
         )
     return line
+
+
+def suggestions_line(state: State) -> str:
+    """Return how often people gave the model's answer where they saw it and where not; "" unless there are both.
+
+    Of people's own last answers to questions of rounds, whose model had an answer before they gave theirs.
+    """
+    guesses = {
+        id: guess["target"] for query in state.queries for id, guess in zip(query.ids, query.guesses, strict=False)
+    }
+    same: dict[bool, list[bool]] = {True: [], False: []}
+    for id in guesses:
+        last = {event.by: event for event in state.given.get(id, []) if isinstance(event, AnswerEvent)}
+        for event in last.values():
+            if event.of_person and event.answered:
+                shown = event.suggested
+                same[shown is not None].append(event.target == (guesses[id] if shown is None else shown["target"]))
+    if not all(same.values()):
+        return ""
+    seen, unseen = (f"{_share(same[shown])} of {counted(len(same[shown]), 'answer')}" for shown in (True, False))
+    return (
+        f"People who saw the model's answer gave the same in {seen}; who did not, in {unseen}, about other texts: "
+        "where the first is much higher, suggestions may lead them."
+    )
+
+
+def _share(hits: Sequence[bool]) -> str:
+    from scipy.stats import binomtest  # a second, which a run without signals need not wait for
+
+    interval = binomtest(sum(hits), len(hits)).proportion_ci(method="wilson")
+    share, low, high = (100 * value for value in (sum(hits) / len(hits), interval.low, interval.high))
+    return f"{share:.0f} % [{low:.0f}, {high:.0f}]"
 
 
 def machine_rows(state: State) -> list[dict[str, Any]]:
@@ -61,6 +91,8 @@ def saved_line(state: State) -> str:
     events = [event for event in state.metrics if "people" in event.beside]
     if not events:
         return ""
+    import numpy as np
+
     from dal_nlp.report.forecast import forecast
     from dal_nlp.report.learning_curves import isotonic, labels_to
 
@@ -144,12 +176,7 @@ def _accuracy_line(right: list[tuple[str, bool]]) -> str:
     """Return the share that is right, with Wilson's interval; "no answer" counts as wrong."""
     if not right:
         return "It is unaudited: no answer of people to a random sample is there to compare with."
-    from scipy.stats import binomtest  # a second, which a run without signals need not wait for
-
-    hits = sum(hit for _, hit in right)
-    interval = binomtest(hits, len(right)).proportion_ci(method="wilson")
-    share, low, high = (100 * value for value in (hits / len(right), interval.low, interval.high))
-    return f"It is right on {share:.0f} % [{low:.0f}, {high:.0f}] of the {len(right):,} audited texts."
+    return f"It is right on {_share([hit for _, hit in right])} of the {len(right):,} audited texts."
 
 
 def _weight_line(state: State, name: str) -> str:

@@ -223,6 +223,21 @@ def hear(
     return total
 
 
+def hear_one(
+    config: Settings,
+    labels: Sequence[str],
+    kept: KeptLayer,
+    name: str,
+    texts: Sequence[str],
+    ids: Sequence[str],
+    progress: Progress,
+) -> Floats:
+    """Ask the witness of a run that has a name about texts; return its log-probabilities (N, C), NaN for no answer."""
+    place = [witness.name for witness in kept.witnesses].index(name)
+    signal = list(make_signals(config, labels, progress).values())[place]
+    return as_scores(ask_once(signal, open_answers(config), texts, ids, progress, name), len(labels))
+
+
 def ask_once(
     signal: Signal, cache: OnDisk, texts: Sequence[str], ids: Sequence[str], progress: Progress, name: str
 ) -> list[MachineAnswer]:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from dal_nlp.annotation import Answer, Channel, Label, Opinion, Oracle, Query, Setting, make_oracle
 from dal_nlp.core.batch import Prediction
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.files import sweep
+from dal_nlp.core.progress import Progress
 from dal_nlp.core.targets import Target, readable
 from dal_nlp.core.text import counted
 from dal_nlp.data.corpus import Corpus, read_pool
@@ -27,6 +28,7 @@ from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.ledger.state import State
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool, fetch
+from dal_nlp.report.machines import machine_rows
 from dal_nlp.report.summary import texts_asked
 from dal_nlp.session.inputs import Answers
 from dal_nlp.tasks import make_task
@@ -34,6 +36,10 @@ from dal_nlp.workflows.predict import Run
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
+
+#: Who may give the machine's answers beside a witness: the model that reads the text alone, it with the witnesses, and
+#: whoever was right most often on the run's audit sample.
+MODEL, STACK, BEST = "model", "stack", "best"
 
 
 @dataclass
@@ -48,6 +54,7 @@ class Inquiry:
         oracle: Who answers.
         answers: The model's, (N,) in the order of the corpus.
         known: What people have said of texts of the file in the run, by id; nobody is asked about these.
+        by: Who gives the answers: MODEL, STACK or the name of a witness.
     """
 
     run: Run
@@ -57,6 +64,7 @@ class Inquiry:
     oracle: Oracle
     answers: list[Prediction]
     known: dict[str, Target]
+    by: str = MODEL
 
     @property
     def state(self) -> State:
@@ -160,7 +168,7 @@ class Inquiry:
 
 @contextmanager
 def open_inquiry(
-    run: Run, source: str, out: Path, oracle: str, size: int, columns: dict[str, object]
+    run: Run, source: str, out: Path, oracle: str, size: int, columns: dict[str, object], by: str | None = None
 ) -> Iterator[Inquiry]:
     """Open the folder of questions about a file, and have the model answer the file's texts.
 
@@ -171,6 +179,7 @@ def open_inquiry(
         oracle: The name of who answers.
         size: How many answers measure.
         columns: Settings of the file that differ from the run's, such as its text columns.
+        by: Who gives the answers, see ``answered_by``; as the run is opened if left out.
 
     Raises:
         UserError: The file cannot be read, or the folder is another's.
@@ -201,7 +210,53 @@ def open_inquiry(
         if state.pool is None or state.pool.digest != corpus.digest:
             ledger.append(PoolEvent(file=source, rows=len(corpus), digest=corpus.digest))
         answerer.open(Setting(out, config, task, ledger.state, Answers(corpus), corpus.example, run.progress))
-        yield Inquiry(run, config, corpus, ledger, answerer, _answer(run, corpus, out), _known(run, corpus))
+        who = (STACK if run.keeps else MODEL) if by is None else by
+        answers = _answer(run, corpus, out) if who in (MODEL, STACK) else _witness_answers(run, corpus, who)
+        yield Inquiry(run, config, corpus, ledger, answerer, answers, _known(run, corpus), who)
+
+
+def answered_by(state: State, by: str, progress: Progress) -> str:
+    """Return who gives the answers: MODEL, STACK or the name of a witness of a run.
+
+    Of BEST whoever was right most often on the run's audit sample, which neither trained nor will bound the error; the
+    model where it is as good as another one.
+
+    Raises:
+        UserError: There is no such witness, or no audit sample to judge by.
+    """
+    rows = {row["name"]: row["pairs"] for row in machine_rows(state)}
+    if by in (MODEL, STACK, *rows):
+        return by
+    if by != BEST:
+        raise unknown("source of answers", by, (MODEL, STACK, BEST, *rows))
+    last = state.metrics[-1] if state.metrics else None
+    if last is None or last.on != "audit" or not last.beside:
+        raise UserError(
+            "--answers-by best judges by the audit sample of a run with --signal: name one of model, stack."
+        )
+    pairs = {MODEL: last.confusion, **rows}
+    if STACK in last.beside:
+        pairs[STACK] = last.beside[STACK]["confusion"]
+    else:  # the run keeps its witnesses
+        pairs = {STACK: last.confusion, **rows}
+    right: dict[str, int] = {name: sum(n for truth, said, n in of if truth == said) for name, of in pairs.items()}
+    best = max(right, key=lambda name: right[name])
+    told = ", ".join(f"{name} {n}" for name, n in right.items())
+    progress.say(f"Answers by {best}: right answers to the {last.size:,} audited texts: {told}.")
+    return best
+
+
+def _witness_answers(run: Run, corpus: Corpus, name: str) -> list[Prediction]:
+    """Return a witness's answer to each text, as sure as model and witnesses together are of it.
+
+    That is fitted to the labels of the run. A text that it has no answer to goes to people: nothing is sure of it.
+    """
+    rows = fetch(corpus.dataset, range(len(corpus)))
+    shares, said = np.exp(run.log_probs(run.load(), rows)), run.heard(name, rows)
+    silent = np.asarray(np.isnan(said).any(1))
+    given = np.where(silent, shares.argmax(1), np.nan_to_num(said, nan=0.0).argmax(1))
+    sure = np.where(silent, 0.0, shares[np.arange(len(given)), given])
+    return [Prediction(run.task.labels[k], float(p)) for k, p in zip(given.tolist(), sure, strict=True)]
 
 
 def _answer(run: Run, corpus: Corpus, out: Path) -> list[Prediction]:

@@ -28,7 +28,7 @@ from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.pretrained.loading import load_tokenizer, resolve
 from dal_nlp.pretrained.sentence_format import load_reader
-from dal_nlp.signals.asking import hear
+from dal_nlp.signals.asking import hear, hear_one
 from dal_nlp.signals.witness import WITNESSES, KeptLayer, read_kept
 from dal_nlp.strategies import probes
 from dal_nlp.tasks import make_task
@@ -170,9 +170,14 @@ class Run:
             scores = scores + hear(self.config, self.task.labels, self._kept, texts, ids, self.progress)
         return np.asarray(log_softmax(scores, axis=1))
 
+    def heard(self, name: str, examples: Sequence[Mapping[str, Any]]) -> Floats:
+        """Return what one witness says of each example, log-probabilities (N, C), NaN where it does not answer."""
+        texts, ids = ["\n".join(self.task.texts(row)) for row in examples], [str(row["id"]) for row in examples]
+        return hear_one(self.config, self.task.labels, self._kept, name, texts, ids, self.progress)
+
     def pool(self, model: nn.Module, examples: Sequence[Mapping[str, Any]]) -> Pool:
         """Return examples, each with its id and fields, under a model; what should be known of them is said."""
-        columns = {name: [row[name] for row in examples] for name in examples[0]}
+        columns = {name: [row[name] for row in examples] for name in examples[0] if name != "target"}
         features = self.task.encode(columns)
         data = Dataset.from_dict({**columns, **features})
         for remark in self.task.remarks({"rows": data}):

@@ -20,15 +20,17 @@ from dal_nlp.core.task import Capability
 from dal_nlp.core.text import counted, duration
 from dal_nlp.data.corpus import Rejected, write_rejected
 from dal_nlp.data.examples import Example, context_of
+from dal_nlp.ledger.ledger import read_state
 from dal_nlp.measuring.bounds import Cut, betting_upper, binomial_upper, largest_cut, least_answers
 from dal_nlp.readers.spreadsheets import inert_rows
-from dal_nlp.workflows.inquiry import Floats, Inquiry, Positions, open_inquiry
+from dal_nlp.workflows.inquiry import MODEL, Floats, Inquiry, Positions, answered_by, open_inquiry
 from dal_nlp.workflows.predict import open_run, read_aloud, reader_of
 
 #: How many times as many texts are drawn, where nothing else is said, as a promise takes without a mistake.
 TIMES = 4
 #: Seconds in which people are taken to answer one text.
 SECONDS = 6.0
+_SPOKEN = {"model": "the model", "stack": "the model with its witnesses"}
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def label_file(
     design: str = "uniform",
     told: Callable[[str], object] = print,
     keep_witness: bool | None = None,
+    answers_by: str | None = None,
 ) -> FileResult:
     """Label a file so that at most a share of its rows is wrong, with 95 %; the same call goes on.
 
@@ -92,6 +95,8 @@ def label_file(
             wrong, and bounds the weighed mistakes by betting.
         told: Is told what will be, before anything is written.
         keep_witness: Whether the run's witnesses are asked about each text too; None: as the run has it.
+        answers_by: ``model``, ``stack`` (with the witnesses), the name of a witness, or ``best``, in the place of
+            ``keep_witness``: whoever of them was right most often on the run's audit sample.
 
     Raises:
         UserError: No model yet, a file that cannot be read, or fewer draws than the promise takes.
@@ -108,11 +113,13 @@ def label_file(
             f"At most {100 * error:g} % wrong, 95 % sure, takes at least {least} known answers, without a mistake "
             f"among them: raise --draws from {size}."
         )
-    run = open_run(folder, Silent() if progress is None else progress, keep_witness)
+    shown = Silent() if progress is None else progress
+    by = None if answers_by is None else answered_by(read_state(folder), answers_by, shown)
+    run = open_run(folder, shown, keep_witness if by is None else by != MODEL)
     if {Capability.ANSWER_TEXTS, Capability.GENERATED_TEXTS} & run.task.capabilities:
         raise Unsupported("Answers in words are more or less right, so no error is promised: leave --error out.")
     own = {"text_column": list(text_column or ()), "id_column": id_column, "encoding": encoding, "quoting": quoting}
-    with open_inquiry(run, source, out, oracle, size, {**own, "label_column": label_column}) as inquiry:
+    with open_inquiry(run, source, out, oracle, size, {**own, "label_column": label_column}, by) as inquiry:
         inquiry.begin("error", size, error)
         reader = reader_of(run.config, source, text_column, id_column, encoding, quoting)
         examples = list(read_aloud(reader, Silent()))
@@ -136,27 +143,28 @@ def label_file(
         uncertainty = 1 - inquiry.confidence
         rest = rest[np.argsort(-uncertainty[rest], kind="stable")]
         found = FileResult(draws_made.rows, len(ids), len(inquiry.known), len(machine), len(rest), cut, 0, [])
-        told(sentence(found, error, len(draws_made.places)))
+        told(sentence(found, error, len(draws_made.places), inquiry.by))
         inquiry.ask_further([ids[row] for row in rest], uncertainty[rest].tolist())
         pending = inquiry.ask()
         _write(inquiry, examples, machine, out)
         return replace(found, pending=len(pending), remarks=inquiry.oracle.remarks(pending))
 
 
-def sentence(found: FileResult, error: float, drawn: int) -> str:
+def sentence(found: FileResult, error: float, drawn: int, by: str = MODEL) -> str:
     """Say what the machine and people do, and what is promised."""
+    who = _SPOKEN.get(by, by)
     hours = duration(SECONDS * found.people)
     known = f", {found.known:,} known from the run" if found.known else ""
     repeats = f" ({counted(found.rows, 'row')})" if found.rows > found.texts else ""
     whole = f"Of {counted(found.texts, 'distinct text')}{repeats}"
-    parts = f"{whole}: {found.machine:,} by the model, {found.people:,} by people"
+    parts = f"{whole}: {found.machine:,} by {who}, {found.people:,} by people"
     if found.machine:
         return (
             f"{parts} (at {SECONDS:g} s a text: {hours}){known}; error of the file at most {100 * error:g} %, 95 % "
             f"sure, measured on {counted(drawn, 'answer')}."
         )
     return (
-        f"{parts} (at {SECONDS:g} s a text: {hours}){known}: on {counted(drawn, 'answer')} the model has shown too "
+        f"{parts} (at {SECONDS:g} s a text: {hours}){known}: on {counted(drawn, 'answer')} {who} has shown too "
         f"many mistakes for at most {100 * error:g} % in the file. More labels in the run, or a larger --error, help."
     )
 
@@ -244,7 +252,7 @@ def _write(inquiry: Inquiry, examples: Sequence[Example], machine: Positions, ou
             assert target is not None
             labeled.append([*start, readable(target), "", "people", *end])
         elif row in may:
-            labeled.append([*start, readable(given.target), f"{given.confidence:.6f}", "model", *end])
+            labeled.append([*start, readable(given.target), f"{given.confidence:.6f}", inquiry.by, *end])
         else:
             people.append((given.confidence, [*start, readable(given.target), f"{given.confidence:.6f}", *end]))
     people.sort(key=lambda pair: pair[0])

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dal_nlp.ledger.events import MetricsEvent
+from dal_nlp.ledger.answer_events import MACHINE
+from dal_nlp.ledger.events import LabelEvent, MetricsEvent, QueryEvent
 from dal_nlp.ledger.state import State
-from dal_nlp.report.machines import balance, saved_line
+from dal_nlp.report.machines import balance, saved_line, suggestions_line
 
 LABELS = [20 * i for i in range(1, 11)]
 
@@ -52,6 +53,25 @@ def test_a_curve_that_tells_nothing_of_what_is_to_come_is_not_drawn_further() ->
 def test_machines_that_saved_nothing_and_runs_without_any(heard: list[float], line: str) -> None:
     said = saved_line(state([0.65, 0.75], heard)) if heard else saved_line(State())
     assert line in said and bool(line) == bool(said)
+
+
+def test_suggestions_are_judged_by_how_often_people_who_saw_one_gave_it() -> None:
+    def answer(id: str, target: str, shown: str | None, by: str = "ann", **more: Any) -> LabelEvent:
+        suggested = None if shown is None else {"target": shown, "confidence": 0.9, "round": 0}
+        return LabelEvent(id=id, round=1, target=target, by=by, suggested=suggested, **more)
+
+    ids = [f"t{i}" for i in range(8)]
+    query = QueryEvent(round=1, ids=ids, scores=[0.0] * 8, texts=ids, strategy="margin",
+                       guesses=[{"target": "a", "confidence": 0.9, "marks": []}] * 8)  # fmt: skip
+    given = [answer(id, "a" if place < 3 else "b", "a") for place, id in enumerate(ids[:4])]
+    given += [answer(id, "a" if place < 1 else "b", None) for place, id in enumerate(ids[4:])]
+    given += [answer("t0", "b", "a", by="llm", via=MACHINE), answer("other", "b", "b")]
+    events: dict[str, list[Any]] = {}
+    for event in [answer("t0", "b", "a"), *given]:  # ann has corrected the first
+        events.setdefault(event.id, []).append(event)
+    said = suggestions_line(State(queries=[query], given=events))
+    assert "gave the same in 75 % [30, 95] of 4 answers; who did not, in 25 % [5, 70] of 4 answers" in said
+    assert suggestions_line(State(queries=[query], given={id: events[id] for id in ids[:4]})) == ""
 
 
 def test_the_balance_counts_texts_that_were_missed_and_labels_that_were_given_wrongly() -> None:
