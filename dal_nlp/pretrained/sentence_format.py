@@ -7,6 +7,7 @@ The files are those of sentence-transformers: ``modules.json``, ``config.json`` 
 import json
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -96,21 +97,26 @@ def read_format(source: str) -> SentenceFormat:
     return SentenceFormat(_kind(values, source), bool(values.get("include_prompt", True)), prompt, "Dense" in kinds)
 
 
+@cache
+def _of_hub(source: str, name: str) -> Path | None:
+    """Return where a file of a Hub id lies on this machine; asked once in a process."""
+    repository, _, revision = source.partition("@")
+    path = cached_file(
+        repository,
+        name,
+        revision=revision or "main",
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    return None if path is None else Path(path)
+
+
 def _json(source: str, name: str) -> Any:
     """Return what a file of a source holds, None where it has none."""
-    repository, _, revision = source.partition("@")
-    if Path(source).exists():
-        path = str(Path(source) / name) if (Path(source) / name).is_file() else None
-    else:
-        path = cached_file(
-            repository,
-            name,
-            revision=revision or "main",
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-        )
+    folder = Path(source)
+    path = (folder / name if (folder / name).is_file() else None) if folder.exists() else _of_hub(source, name)
     try:
-        return None if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
+        return None if path is None else json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"{name} of {source} cannot be read ({error}): save the sentence encoder again.") from error
 

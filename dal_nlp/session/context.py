@@ -21,8 +21,9 @@ from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import generator, torch_seeded
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Capability, Task
-from dal_nlp.learners.learner import FullLearner, Learner
+from dal_nlp.learners.learner import Learner
 from dal_nlp.learners.lora_learner import check_peft
+from dal_nlp.learners.tuned_head import last_learner
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.mc_dropout import check_draws, make_draws
 from dal_nlp.models.pool import NO_GROUPS, Pool, fetch, gives_states
@@ -186,8 +187,7 @@ class Context:
         }
         if not read and self.config.query.dedupe is None:
             return
-        order = np.argsort(self._data["length"], kind="stable")
-        few = np.unique(order[[0, len(order) // 2, -1]])
+        few = np.unique(np.argsort(self._data["length"], kind="stable")[[0, len(self._data) // 2, -1]])
         if gives_states(self._pool(self._data, -1, rows=few)):
             return
         for name, strategy in read.items():
@@ -203,10 +203,10 @@ class Context:
         state = self._ledger.state
         self.training = TrainingSet(self.config, self.task, state, self.corpus, self._data, self._given)
 
-    def train_whole(self) -> None:
-        """Train all weights from here on, in a folder apart."""
-        folder = self.folder / "finish"
-        self._use(FullLearner(self.config, self.task, self._source, folder, self._progress, predicts_loss=False))
+    def train_whole(self, round: int) -> None:
+        """Train all weights from here on, in a folder apart, after the last round."""
+        folder, layer = self.folder / "finish", self.learner.place(round)
+        self._use(last_learner(self.config, self.task, self._source, folder, self._progress, layer))
 
     def strategy(self, round: int) -> tuple[str, Strategy]:
         """Return the name and the strategy of a round."""

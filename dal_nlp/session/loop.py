@@ -306,7 +306,7 @@ class Session:
         self._restore(round)
         if work.config.finish != "none":
             first = work.evaluation.judged_answers(round)
-            work.train_whole()
+            work.train_whole(round)
             if self._state.finished is None or work.learner.fitted(round) is None:
                 done = self._fit(round)
                 judged, gain = work.evaluation.gain_over(first, round)

@@ -22,6 +22,7 @@ import yaml
 
 from dal_nlp.compare.savings import resamples
 from dal_nlp.learners.cross_validation import STRONGER
+from dal_nlp.learners.feature_cache import mean_of_windows
 from dal_nlp.learners.prior import words_of
 from dal_nlp.report.learning_curves import isotonic, labels_to
 from tests.benchmarks.simulation import (
@@ -68,21 +69,32 @@ def read(data: Path, name: str) -> tuple[list[dict[str, Any]], list[dict[str, An
     return found[0], found[1]
 
 
-def encode(data: Path, out: Path, source: str, names: Sequence[str]) -> None:
-    """Write the mean states of four layers of all texts and descriptions of some sets."""
+def encode(data: Path, out: Path, source: str, names: Sequence[str], window: int) -> None:
+    """Write the mean states of four layers of all texts and descriptions of some sets.
+
+    Texts are read whole, in windows of some tokens; of 0 tokens: cut after 128.
+    """
     import torch
     from transformers import AutoModel, AutoTokenizer
 
     model, tokenizer = AutoModel.from_pretrained(source).eval(), AutoTokenizer.from_pretrained(source)
 
     def means(texts: Sequence[str]) -> Any:
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        found: list[Any] = [None] * len(texts)
+        if not window:
+            return mean_states([tokenizer(text, truncation=True, max_length=128)["input_ids"] for text in texts])
+        settings = {"truncation": True, "max_length": window, "return_overflowing_tokens": True}
+        of_texts = [tokenizer(text, **settings)["input_ids"] for text in texts]
+        rows = mean_states([ids for of_text in of_texts for ids in of_text]).reshape(-1, 4 * model.config.hidden_size)
+        tokens = np.array([len(ids) for of_text in of_texts for ids in of_text])
+        owners = np.repeat(np.arange(len(texts)), [len(of_text) for of_text in of_texts])
+        return mean_of_windows(rows, tokens, owners).reshape(len(texts), 4, -1).astype(np.float16)
+
+    def mean_states(rows: Sequence[list[int]]) -> Any:
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        found: list[Any] = [None] * len(rows)
         for first in range(0, len(order), 32):
             part = order[first : first + 32]
-            inputs = tokenizer(
-                [texts[i] for i in part], truncation=True, max_length=128, padding=True, return_tensors="pt"
-            )
+            inputs = tokenizer.pad({"input_ids": [rows[i] for i in part]}, return_tensors="pt")
             with torch.inference_mode():
                 layers = model(**inputs, output_hidden_states=True).hidden_states
             mask, last = inputs["attention_mask"][..., None].float(), len(layers) - 1
@@ -242,6 +254,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--features", type=Path)
     parser.add_argument("--model")
+    parser.add_argument("--window", type=int, default=0, help="tokens of the windows in which texts are read whole")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--curves", type=Path)
     parser.add_argument("--seeds", default="0:30")
@@ -252,7 +265,7 @@ def main() -> None:
     parser.add_argument("--other", default="weighted_kmeans@layers")
     given = parser.parse_intermixed_args()
     if given.what == "encode":
-        encode(given.data, given.out, given.model, given.sets)
+        encode(given.data, given.out, given.model, given.sets, given.window)
     elif given.what == "run":
         seeds = range(*map(int, given.seeds.split(":")))
         run(given.features, seeds, given.out, given.arms.split(","), given.most, given.sets)

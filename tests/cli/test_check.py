@@ -97,3 +97,12 @@ def test_what_a_round_will_take_is_measured_on_a_part_of_the_pool(
     assert done is not None and done.texts == 20
     assert done.memory == 0 and done.disk > 20 * arrays
     assert "scoring 20 texts about" in str(done)
+
+
+def test_encoders_are_ranked_and_nothing_is_left(files: Files, tmp_path: Path) -> None:
+    other, out = tiny.save_masked_lm(tmp_path / "other"), tmp_path / "run"
+    result = invoke("check", *files.flags(out), "--encoders", f"{files.model}, {other}")
+    assert result.exit_code == 0, result.output
+    lines = [line for line in result.output.splitlines() if "s for 1,000 texts" in line]
+    assert len(lines) == 2 and all("in four folds" in line for line in lines) and not out.exists()
+    assert {str(files.model) in "".join(lines), str(other) in "".join(lines)} == {True}

@@ -66,6 +66,7 @@ def test_outputs_follow_the_order_of_the_labels(model_folder: str, tmp_path: Pat
 def test_names_resolve(model_folder: str) -> None:
     assert resolve(model_folder, Silent()) == model_folder
     assert resolve("bert", Silent()) == ALIASES["bert"]
+    assert {resolve(name, Silent()).count("/") for name in ("e5", "bge", "gte", "modernbert-embed")} == {1}
     assert resolve("someone/some-model", Silent()) == "someone/some-model"
 
 

@@ -76,6 +76,9 @@ class TrainingConfig(Section):
     weight_decay: float = Field(0.01, ge=0, description="AdamW's decoupled weight decay")
     warmup: float = Field(0.1, ge=0, le=1, description="share of the steps with a rising learning rate")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    start: Literal["pretrained", "head"] = Field(
+        "pretrained", description="what --finish full starts from: the pretrained model, or the head of the last round"
+    )
     warm_start: bool = Field(False, description="start from last round's weights instead of the checkpoint")
     class_weights: Literal["none", "balanced"] = Field("none", description="weight of a class in the loss")
     precision: Literal["no", "bf16", "fp16"] = Field("no", description="accelerate's mixed precision in training")
