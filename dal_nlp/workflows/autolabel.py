@@ -157,17 +157,17 @@ def write(found: Plan, folder: Path) -> tuple[Path, Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = folder / "labeled.csv", folder / "people.csv", folder / "rejected.csv"
     write_rejected(paths[2], found.rejected)
-    _csv(paths[0], "label", [row for row in found.rows if row.sure])
-    _csv(paths[1], "suggestion", sorted((row for row in found.rows if not row.sure), key=lambda row: row.confidence))
+    context = list(found.rows[0].context) if found.rows else []
+    unsure = sorted((row for row in found.rows if not row.sure), key=lambda row: row.confidence)
+    _csv(paths[0], "label", [row for row in found.rows if row.sure], context)
+    _csv(paths[1], "suggestion", unsure, context)
     return paths
 
 
-def _csv(path: Path, name: str, rows: Sequence[Row]) -> None:
+def _csv(path: Path, name: str, rows: Sequence[Row], context: Sequence[str]) -> None:
     with writing(path), path.open("w", encoding="utf-8", newline="") as file:
         header = ["id", "text", name, "confidence"]
-        header += [
-            f"{column} (context)" if column in header else column for column in (rows[0].context if rows else ())
-        ]
+        header += [f"{column} (context)" if column in header else column for column in context]
         cells = ((row.id, row.text, row.answer, f"{row.confidence:.6f}", *row.context.values()) for row in rows)
         csv.writer(file, lineterminator="\n").writerows(inert_rows(header, cells))
 
