@@ -24,6 +24,6 @@ def agreement(
         return
     table(("annotators", "both answered", "same", measure(desk)), rows(pairs))
     if labels:
-        table(("label", "pairs of answers", "same", measure(desk)), rows(labels))
+        table(("label", "one said it", "both did", measure(desk)), rows(labels))
     if disputed:
         say(f"Disputed: {len(disputed):,}; `dal-nlp label {folder} --conflicts` settles them.")

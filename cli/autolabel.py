@@ -165,8 +165,9 @@ def _sentence(found: "Plan", precision: float) -> str:
         )
     it, (low, high), (least, most) = found.promise, found.promise.precision_interval, found.promise.coverage_interval
     return (
-        f"Labels of a confidence from {it.threshold:.3f} on (temperature {found.temperature:.2f}): expected precision "
-        f"{it.precision:.3f} (95 % interval {low:.3f} to {high:.3f}), coverage {100 * it.coverage:.0f} % "
-        f"({100 * least:.0f} to {100 * most:.0f} %), measured on {measured}. For rows like those of "
-        f"the pool, a precision of {precision:g} holds with a chance of 95 %."
+        f"The model labels the rows that it is surest of (a confidence of {it.threshold:.3f} or more, at a temperature "
+        f"of {found.temperature:.2f}), people the others. Measured on {measured}, these are {100 * it.coverage:.0f} % "
+        f"of the rows (95 % interval {100 * least:.0f} to {100 * most:.0f} %), and the expected precision is "
+        f"{it.precision:.3f} ({low:.3f} to {high:.3f}). For rows like those of the pool, a precision of {precision:g} "
+        "holds with a chance of 95 %."
     )

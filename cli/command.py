@@ -1,5 +1,7 @@
 """How a command ends: exceptions become sentences and exit codes."""
 
+import sys
+import sysconfig
 import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+import dal_nlp
 from dal_nlp.core.errors import Stalled, UserError, explain
 from dal_nlp.core.plugins import trust_all, trust_only
 from dal_nlp_cli.completion import run_folders
@@ -82,11 +85,23 @@ class Command(TyperCommand):
             if mistake := explain(error):
                 raise _end(ctx.params["debug"], f"Error: {mistake}", MISTAKE) from None
             reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
-            sentence = f"Error: dal-nlp crashed ({reason}); what is on the disk is safe, and --debug shows more."
+            who = own_code(error) or "dal-nlp crashed"
+            sentence = f"Error: {who} ({reason}); what is on the disk is safe, and --debug shows more."
             # Communication raises this where another process has died.
             raise _end(ctx.params["debug"], sentence, CRASH, isinstance(error, RuntimeError)) from None
         finally:
             trust_all()
+
+
+def own_code(error: Exception) -> str:
+    """Say where in a file of the user's own an exception came up, "" where it did not pass through one."""
+    libraries = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
+    libraries |= {str(Path(module.__file__ or "").parent) for module in (dal_nlp, sys.modules[__package__])}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = Path(frame.filename)
+        if file.is_file() and not any(file.is_relative_to(library) for library in libraries):
+            return f"{file}, line {frame.lineno}, crashed"
+    return ""
 
 
 def _words(values: Iterable[Any]) -> Iterator[str]:

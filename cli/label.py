@@ -41,7 +41,7 @@ def label(
         queue = desk.disputed() if conflicts else desk.suspects() if suspects else desk.queue(who)
         final = conflicts or suspects
         if not queue:
-            say(f"Nothing waits for {who}.")
+            say(f"Nothing waits for {who}." if name else f"Nothing waits for you, {who} (--as NAME: somebody else).")
         try:
             LabelingSession(desk, who, suggest or suspects or desk.config.suggest, final, suspects).work_through(queue)
         except KeyboardInterrupt:

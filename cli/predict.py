@@ -25,7 +25,7 @@ from dal_nlp_cli.command import (
     TextColumn,
     Trust,
 )
-from dal_nlp_cli.terminal import is_first, names, progress
+from dal_nlp_cli.terminal import is_first, names, progress, say
 
 if TYPE_CHECKING:
     from dal_nlp.core.task import Prediction
@@ -48,8 +48,9 @@ def predict(
 ) -> None:
     """Write the answers of a run's model to the texts of a file, as csv: id,text,prediction,confidence.
 
-    The file needs the text columns of the run and no labels. A row without a text gets no prediction. A task may have
-    more to say of an answer, in further columns: where in the text it was found, say.
+    Ids and texts keep the names that their columns have in the file. It needs the text columns of the run and no
+    labels. A row without a text gets no prediction. A task may have more to say of an answer, in further columns:
+    where in the text it was found, say.
     """
     from dal_nlp.readers.spreadsheets import inert_rows
     from dal_nlp.workflows import predict as prediction
@@ -59,7 +60,7 @@ def predict(
     )
     with _output(out) as file:
         first = next(rows)
-        header = ["id", "text", "prediction", "confidence", *first.details]
+        header = [*first.columns, "prediction", "confidence", *first.details]
         cells = (
             (
                 *(row.id, row.text, *_cells(row.answer), *(row.details[name] for name in first.details)),
@@ -69,6 +70,8 @@ def predict(
         )
         header += [f"{name} (context)" if name in header else name for name in first.context]
         csv.writer(file, lineterminator="\n").writerows(inert_rows(header, cells))
+    if out is not None:
+        say(str(out))
 
 
 @contextmanager

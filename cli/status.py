@@ -57,12 +57,12 @@ def _lines(folder: Path, state: "State") -> Iterator[tuple[str, str]]:
 
 
 def _progress(folder: Path, state: "State") -> str:
-    if is_running(folder):
-        return "running"
-    if state.stopped:
-        return f"finished: {state.stopped}"
     asked = [*(state.audit or []), *(id for query in state.queries for id in query.ids)]
     pending = len(state.pending(asked))
+    if is_running(folder):  # by whatever trains, or takes answers
+        return f"in use, and waiting for {counted(pending, 'answer')}" if pending else "running"
+    if state.stopped:
+        return f"finished: {state.stopped}"
     if not pending:
         return "interrupted; the same `dal-nlp run` goes on from here"
     answers = counted(pending, "answer")

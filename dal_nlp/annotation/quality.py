@@ -17,7 +17,7 @@ class Agreement:
 
     Attributes:
         names: What is compared: two annotators, or a label.
-        count: Examples that both have answered.
+        count: Examples that both have answered; of a label, pairs of answers of which one has it.
         same: Share of them with the same answer.
         value: The task's own measure: Cohen's kappa, or for answers in words their mean token F1 or ROUGE-1.
     """
@@ -48,9 +48,10 @@ def by_pair(desk: AnswerStore) -> list[Agreement]:
 
 
 def by_label(desk: AnswerStore) -> list[Agreement]:
-    """Return the agreement on each label that answers hold, against its absence, over all pairs of answers.
+    """Return the agreement on each label that answers hold, over the pairs of answers of which one has it.
 
-    An example that n annotators have answered counts n (n - 1) / 2 times.
+    An example that n annotators have answered counts n (n - 1) / 2 times. ``same`` is the share of which both have it;
+    kappa is that of the label against its absence, over all pairs: with two labels it is the same for both.
     """
     kind = desk.task.answer_format
     from dal_nlp.tasks.metrics import cohen_kappa  # and numpy, which a list of answers need not wait for
@@ -65,9 +66,10 @@ def by_label(desk: AnswerStore) -> list[Agreement]:
     found = []
     for label in desk.task.labels:
         these, those = ([label in kind.labels_of(target) for target in targets] for targets in (first, second))
-        if any(these) or any(those):
-            same = sum(a == b for a, b in zip(these, those, strict=True)) / len(these)
-            found.append(Agreement((label,), len(these), same, cohen_kappa(these, those)))
+        either = sum(a or b for a, b in zip(these, those, strict=True))
+        if either:
+            both = sum(a and b for a, b in zip(these, those, strict=True))
+            found.append(Agreement((label,), either, both / either, cohen_kappa(these, those)))
     return found
 
 

@@ -105,6 +105,8 @@ def _no_better(best: ArmResult, arms: Sequence[ArmResult], few: str) -> Verdict:
     if few and best.area.difference > 0:
         return Verdict(None, False, (f"The evidence does not suffice: {found}.", few))
     first = "Active learning is not helping here: no arm is better than random beyond noise."
+    if few and len(best.seeds) == 1:
+        return Verdict(None, False, ("One seed cannot tell whether active learning helps here.", f"{found}.", few))
     if few:
         return Verdict("random", False, (first, f"{found}.", "The evidence does not suffice to be sure.", few))
     most = max(arm.area.interval[1] if arm.area.interval else float("inf") for arm in arms)

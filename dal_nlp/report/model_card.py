@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -210,7 +211,7 @@ def _making(state: State, config: Mapping[str, Any]) -> str:
         "strategy": ",".join(strategies) or config.get("strategy"),
         **{name.replace("_", "-"): config.get(name) for name in ("initial", "query_size", "rounds", "budget", "seed")},
     }
-    said = " ".join(f"--{name} {value}" for name, value in flags.items() if value is not None)
+    said = " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in flags.items() if value is not None)
     versions = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return f"```\ndal-nlp run {said}\ndal-nlp predict RUN FILE\n```\n\nVersions: {versions}."
 

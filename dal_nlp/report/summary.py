@@ -88,7 +88,10 @@ def round_line(state: State) -> str:
     last = state.metrics[-1]
     values = ", ".join(f"{spoken(name)} {value:.3f}" for name, value in last.values.items())
     if name := next(iter(last.powered), ""):
-        values += f" (powered {last.powered[name]['value']:.3f}, worth {last.powered[name]['worth']:.0f} labels)"
+        of = last.powered[name]
+        values += (
+            f" ({of['value']:.3f} with what the model says of the whole pool, as sure as {of['worth']:.0f} labels)"
+        )
     labels, took = counted(last.labels, "label"), duration(last.train_seconds)
     return f"Round {last.round}: {values} at {labels}, trained {took}"
 

@@ -181,10 +181,12 @@ def gather(
 ) -> dict[str, Any]:
     """Return the values of a YAML file, the flags over it and ``a.b=c`` settings over both."""
     values = _spelled_out(read_yaml(file)) if file else {}
-    values = merge(values, _spelled_out({k: value for k, value in (flags or {}).items() if value is not None}))
+    over = _spelled_out({k: value for k, value in (flags or {}).items() if value is not None})
     for setting in settings:
-        values = merge(values, _spelled_out(_setting(setting)))
-    return values
+        over = merge(over, _spelled_out(_setting(setting)))
+    if file is not None and "budget" in over and (file.parent / "ledger.jsonl").is_file():
+        values.pop("rounds", None)  # a run's own file has what followed from the budget there was
+    return merge(values, over)
 
 
 def _spelled_out(values: Mapping[str, Any]) -> dict[str, Any]:

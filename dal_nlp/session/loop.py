@@ -179,10 +179,10 @@ class Session:
         ids = self._work.ids(rng.permutation(free)[:more])
         left_out = len(corpus) - len(free) - len(there or [])
         if there and left_out:
-            share = 100 * left_out / len(corpus)
+            grew = f"grew by {counted(len(ids), 'text')}" if ids else "cannot grow: there is none left"
+            before = f"{counted(left_out, 'text')} asked before ({100 * left_out / len(corpus):.1f} % of the pool)"
             self._work.note(
-                f"The audit sample grew by {counted(len(ids), 'text')} of those that nobody had been asked about; the "
-                f"{counted(left_out, 'text')} asked before ({share:.1f} % of the pool) could not be drawn any more."
+                f"The audit sample {grew} of those that nobody had been asked about; the {before} could not be drawn."
             )
         if ids:
             self._ledger.append(AuditEvent(ids=[*(there or []), *ids], texts=self._work.texts([*(there or []), *ids])))

@@ -52,8 +52,8 @@ class Rehearsal:
         budget: Labels that may be bought.
         steps: Optimizer steps of all rounds; 0 where a fit is one layer.
         seconds: What the rehearsed round took, the loading of the model included.
-        bald: Mean BALD in nats over the rehearsed rows, and its rank correlation with entropy; None where the task has
-            no posterior draws.
+        bald: Mean BALD in nats over the rehearsed rows, and its rank correlation with entropy; None where the
+            strategy reads no draws.
         estimate: What a round will take on this machine; None where the whole pool was rehearsed.
         remarks: What should be known of the data, in sentences.
     """
@@ -171,7 +171,7 @@ def _compare_draws(work: Context, rows: Positions) -> tuple[float, float] | None
 
     A correlation near 1 says that the draws tell nothing that entropy does not.
     """
-    if Capability.DRAWS not in work.task.capabilities or len(rows) < 2:
+    if Capability.DRAWS not in work.strategy(1)[1].requires or len(rows) < 2:
         return None
     bald, entropy = work.pool(rows, 1).collect(bayesian.bald, probes.entropy)
     if np.ptp(bald) == 0 or np.ptp(entropy) == 0:

@@ -46,6 +46,8 @@ class Row(NamedTuple):
         answer: None where there is nothing to read.
         details: See ``Task.details``; the same keys in every row.
         context: The context columns of the run, empty where the source does not have them.
+        columns: What the source calls its ids and its texts; "id" and "text" where it has no such column, or two of
+            texts.
     """
 
     id: str
@@ -53,6 +55,7 @@ class Row(NamedTuple):
     answer: Prediction | None
     details: dict[str, str]
     context: Mapping[str, str] = MappingProxyType({})
+    columns: tuple[str, str] = ("id", "text")
 
 
 def predict(
@@ -89,7 +92,14 @@ def predict(
     examples = read_aloud(reader, run.progress)
     first = next(examples)  # a wrong file or column comes to light before the model is loaded
     model = run.load()
-    return _answers(chain([first], examples), model, run, reader.config.context_columns or ())
+    return _answers(chain([first], examples), model, run, reader)
+
+
+def _own_columns(reader: Reader) -> tuple[str, str]:
+    """Return ``Row.columns``; names that the answers have already are not taken."""
+    there = [name for name in reader.opened.columns if name not in ("prediction", "confidence")]
+    texts, id = reader.task.columns(), reader.config.id_column
+    return id if id in there else "id", texts[0] if len(texts) == 1 and texts[0] in there else "text"
 
 
 @dataclass
@@ -247,15 +257,17 @@ def model_folder(folder: Path) -> Path:
     return place
 
 
-def _answers(examples: Iterator[Example], model: nn.Module, run: Run, beside: Sequence[str]) -> Iterator[Row]:
+def _answers(examples: Iterator[Example], model: nn.Module, run: Run, reader: Reader) -> Iterator[Row]:
     """Yield the rows, a chunk of them in memory at a time."""
+    beside, names = dict.fromkeys(reader.config.context_columns or (), ""), _own_columns(reader)
     while chunk := list(islice(examples, CHUNK)):
         full = [{"id": example.id, **example.fields} for example in chunk if example.fields is not None]
         answers = iter(run.answers(model, full))
         for example in chunk:
             if example.fields is None:
-                yield Row(example.id, "", None, run.task.details(None), dict.fromkeys(beside, ""))
+                yield Row(example.id, "", None, run.task.details(None), beside, names)
             else:
                 answer = next(answers)
                 text = run.task.show({"id": example.id, **example.fields})
-                yield Row(example.id, text, answer, run.task.details(answer.target), context_of(example.fields))
+                details, context = run.task.details(answer.target), context_of(example.fields)
+                yield Row(example.id, text, answer, details, context, names)

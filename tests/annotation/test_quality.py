@@ -33,7 +33,8 @@ def test_by_pair_and_by_label(waiting: Waiting) -> None:
     assert [of.names for of in by_label(desk)] == [(n,), (p,)]
     for of in by_label(desk):
         # e0 counts three times: pp pp pp pn nn nn, so p_o = 5/6 and p_e = (4/6)(3/6) + (2/6)(3/6) = 1/2
-        assert (of.count, of.value) == (6, pytest.approx(2 / 3))
+        assert of.value == pytest.approx(2 / 3)
+    assert [(of.count, of.same) for of in by_label(desk)] == [(3, pytest.approx(2 / 3)), (4, pytest.approx(3 / 4))]
     assert measure(desk) == "Cohen's kappa"
 
 

@@ -21,7 +21,8 @@ def test_it_says_what_it_checked_and_leaves_nothing(files: Files, tmp_path: Path
     assert not out.parent.exists()
 
 
-def test_it_says_what_the_draws_tell_that_entropy_does_not(files: Files, tmp_path: Path) -> None:
+@pytest.mark.parametrize("strategy", ["bald", "entropy"])
+def test_it_says_what_draws_that_are_read_tell_beyond_entropy(files: Files, strategy: str) -> None:
     done = rehearsal.rehearse(
         RunConfig(
             task="sentiment",
@@ -29,9 +30,13 @@ def test_it_says_what_the_draws_tell_that_entropy_does_not(files: Files, tmp_pat
             test=str(files.test),
             model=str(files.model),
             training={"mode": "full"},
+            strategy=strategy,
         )
     )
-    assert done.bald is not None
+    assert (done.bald is None) == (strategy == "entropy")
+    if done.bald is None:
+        assert "BALD" not in str(done)
+        return
     mean, correlation = done.bald
     assert mean > 0 and -1 <= correlation <= 1
     assert f"mean BALD {mean:.2g} nats, rank correlation with entropy {correlation:.2f}" in str(done)

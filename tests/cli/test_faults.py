@@ -1,6 +1,7 @@
 """What a command says of an environment that is against it; nothing crashes."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from dal_nlp.core.errors import UserError
 from dal_nlp.ledger.events import NoteEvent
 from dal_nlp.ledger.ledger import Ledger
+from dal_nlp_cli.command import own_code
 from dal_nlp_cli.status import is_running
 from tests.cli.conftest import PATH, Files, invoke
 
@@ -113,6 +115,20 @@ def test_flags_that_are_none_are_a_sentence(files: Files, tmp_path: Path, words:
     assert done.exit_code == 2, done.output
     *_, last = done.stderr.splitlines()
     assert last.startswith("Error: ") and "crashed" not in last and len(last) < 1500
+
+
+def test_a_crash_in_a_file_of_ones_own_is_named(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text("import json\n\n\ndef choose():\n    return json.loads('{')\n")
+    names: dict[str, Any] = {}
+    exec(compile(mine.read_text(), str(mine), "exec"), names)
+    with pytest.raises(ValueError) as theirs:
+        names["choose"]()
+    assert own_code(theirs.value) == f"{mine}, line 5, crashed"
+    with pytest.raises(ValueError) as elsewhere:
+        json.loads("{")
+    below = elsewhere.value.__traceback__
+    assert below is not None and own_code(elsewhere.value.with_traceback(below.tb_next)) == ""
 
 
 def test_a_ledger_that_is_removed_while_it_is_open_takes_nothing(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ def test_csv_on_standard_output_and_in_a_file(files: Files, finished: Path, tmp_
     for row in (table[1], table[3]):
         assert row[2] in ("negative", "positive")
         assert 0.5 <= float(row[3]) <= 1
-    assert invoke("predict", str(finished), source, "--out", str(out)).stdout == ""
+    said = invoke("predict", str(finished), source, "--out", str(out)).stdout
+    assert "".join(said.split()) == str(out)
     assert out.read_text(encoding="utf-8") == result.stdout
 
 
@@ -34,7 +35,15 @@ def test_the_file_may_name_its_texts_otherwise(files: Files, finished: Path, tmp
     source = write(tmp_path / "new.jsonl", [{"id": "1", "mail": "a good film"}])
     result = invoke("predict", str(finished), source, "--quiet", "--text-column", "mail")
     assert result.exit_code == 0, result.stderr
-    assert list(csv.reader(io.StringIO(result.stdout)))[1][:2] == ["1", "a good film"]
+    assert [row[:2] for row in csv.reader(io.StringIO(result.stdout))] == [["id", "mail"], ["1", "a good film"]]
+
+
+def test_columns_keep_their_names_unless_the_answers_have_them(files: Files, finished: Path, tmp_path: Path) -> None:
+    source = write(tmp_path / "new.jsonl", [{"number": "7", "prediction": "a good film"}])
+    columns = ["--text-column", "prediction", "--id-column", "number"]
+    result = invoke("predict", str(finished), source, "--quiet", *columns)
+    assert result.exit_code == 0, result.stderr
+    assert next(csv.reader(io.StringIO(result.stdout))) == ["number", "text", "prediction", "confidence"]
 
 
 class Spans(Classification):

@@ -56,6 +56,12 @@ def test_interrupted_running_and_finished(tmp_path: Path) -> None:
     assert shown(folder)["State"] == "finished: the budget is spent"
 
 
+def test_what_waits_is_said_while_people_answer(tmp_path: Path) -> None:
+    folder = begin(tmp_path / "run")
+    with Ledger(folder):
+        assert shown(folder)["State"] == "in use, and waiting for 2 answers"
+
+
 def test_it_changes_nothing_and_reads_a_folder_without_a_lock(tmp_path: Path) -> None:
     folder = begin(tmp_path / "run")
     (folder / ".lock").unlink(missing_ok=True)

@@ -99,15 +99,21 @@ def test_too_few_seeds_cannot_decide_for_an_arm_that_looks_better() -> None:
 
 def test_too_few_seeds_and_no_arm_that_looks_better() -> None:
     found = verdict(results(arm(area=difference(-0.01, 1.0, None, 1), seeds=1)))
-    assert (found.use, found.enough) == ("random", False)
-    assert found.sentences[0].startswith("Active learning is not helping here")
+    assert (found.use, found.enough) == (None, False)
+    assert found.sentences[0] == "One seed cannot tell whether active learning helps here."
     assert found.sentences[1] == (
         "margin, the best of them, differs from random by -0.010 (Wilcoxon test on 1 seed, corrected: p = 1)."
     )
     assert found.sentences[2:] == (
-        "The evidence does not suffice to be sure.",
         "1 seed cannot reach p < 0.05 in a Wilcoxon test, whatever the scores: the smallest p is 1; 6 seeds can.",
     )
+
+
+def test_two_seeds_and_no_arm_that_looks_better() -> None:
+    found = verdict(results(arm(area=difference(-0.01, 1.0, None, 2), seeds=2)))
+    assert (found.use, found.enough) == ("random", False)
+    assert found.sentences[0].startswith("Active learning is not helping here")
+    assert found.sentences[2] == "The evidence does not suffice to be sure."
 
 
 def test_several_arms_need_more_seeds() -> None:

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from dal_nlp.core.errors import UserError
 from dal_nlp.data.examples import Reader
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
@@ -125,3 +128,39 @@ def test_objects_by_their_ids_keep_these(tmp_path: Path) -> None:
 )
 def test_what_is_refused_is_called_what_it_is(tmp_path: Path, name: str, content: bytes | str, wrong: str) -> None:
     assert wrong in complaint(put(tmp_path, name, content))
+
+
+CELLS = st.text(st.characters(codec="utf-8"), max_size=12)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=8),
+    separator=st.sampled_from([",", ";", "\t", "|"]),
+    block=st.sampled_from([3, 40, 2**23]),
+    end=st.sampled_from(["\n", "\r\n"]),
+)
+def test_every_table_that_a_writer_quotes_is_read_back(
+    tmp_path: Path, rows: list[tuple[str, str]], separator: str, block: int, end: str
+) -> None:
+    import csv
+    import io
+
+    from dal_nlp.readers import encodings
+    from dal_nlp.readers.reading import Reading
+    from dal_nlp.readers.sources import read_rows
+
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, delimiter=separator, lineterminator=end, quoting=csv.QUOTE_ALL).writerows(
+        [("text", "label"), *rows]
+    )
+    file = put(tmp_path, "p.csv", buffer.getvalue())
+    before, encodings.BLOCK = encodings.BLOCK, block
+    try:
+        found = [(row["text"], row["label"]) for _, row in read_rows(str(file), Reading(needed=("text", "label")))]
+    except UserError as error:
+        assert "swallowed" in str(error)
+        return
+    finally:
+        encodings.BLOCK = before
+    assert found == rows

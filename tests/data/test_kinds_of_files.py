@@ -14,11 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, Features, Image, Value
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.data.examples import Reader, class_names, context_of
+from dal_nlp.data.examples import Reader, class_names
 from dal_nlp.readers import text_files
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
@@ -219,33 +217,6 @@ def test_rows_without_their_last_cells(tmp_path: Path) -> None:
     assert "2 rows with fewer cells" in remarks[0]
 
 
-UNQUOTED = [f"{i}\tplain review {i}\t{LABELS[i % 4]}" for i in range(30)]
-UNQUOTED[4] = '4\t"Great" begins a review\tgood'
-UNQUOTED[9] = '9\tit ends with "awful"\tbad'
-OPEN = [line.replace('"Great" begins', '"Great begins').replace('with "awful"', 'with awful"') for line in UNQUOTED]
-
-
-@pytest.mark.parametrize("separator", ["\t", ",", ";"])
-@pytest.mark.parametrize("block", [2**23, 100])
-def test_a_quotation_mark_that_swallows_rows(
-    tmp_path: Path, separator: str, block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("dal_nlp.readers.encodings.BLOCK", block)
-    for rows in (OPEN, UNQUOTED):
-        content = "\n".join(["id\ttext\tlabel", *rows]).replace("\t", separator)
-        file = put(tmp_path, "p.csv", content)
-        message = complaint(file)
-        assert "line 6 " in message and "--quoting none" in message
-        found, _ = read(file, quoting="none")
-        assert len(found) == 30
-        assert found[4][0] == rows[4].split("\t")[1]
-
-
-def test_texts_of_several_lines_are_no_swallowed_rows(tmp_path: Path) -> None:
-    rows = [{"text": f"Dear Jo,\nthank you, we are fine\nYours,\nAnn {i}", "label": LABELS[i % 2]} for i in range(50)]
-    assert len(read(put(tmp_path, "letters.csv", table(rows)))[0]) == 50
-
-
 REFUSED: list[tuple[str, bytes | str, str]] = [
     ("list.jsonl", lines([{"text": ["a", "b"], "label": "good"}]), "line 1 holds a list where a text is expected"),
     ("dict.jsonl", lines([ROWS[0], {"text": {"en": "a"}, "label": "good"}]), "line 2 holds an object"),
@@ -349,117 +320,6 @@ def test_workbooks(tmp_path: Path) -> None:
     assert "'Sheet' was read" in remarks[0]
     assert read(f"{tmp_path / 'p.xlsx'}:second")[0] == [("other", "b")]
     assert "no sheet 'sekond' (did you mean 'second'?)" in complaint(f"{tmp_path / 'p.xlsx'}:sekond")
-
-
-CONTEXT = "Ann went to Oslo. Bo stayed in Rome."
-ANSWERS = {"text": ["Oslo"], "answer_start": [12]}
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        {"data": [{"paragraphs": [{"context": CONTEXT, "qas": [{"id": 1, "question": "Where?", "answers": "Oslo"}]}]}]},
-        [
-            {
-                "context": CONTEXT,
-                "qas": [{"id": 1, "question": "Where?", "answers": [{"text": "Oslo", "answer_start": 12}]}],
-            }
-        ],
-        {"context": CONTEXT, "qas": [{"id": 1, "question": "Where?", "answers": ["Oslo"]}]},
-        [{"context": CONTEXT, "question": "Where?", "answers": ["Oslo"]}],
-        [{"context": CONTEXT, "question": "Where?", "answers": str(ANSWERS)}],
-        [{"context": CONTEXT, "question": "Where?", "answers.text": ["Oslo"], "answers.answer_start": [12]}],
-        [{"context": CONTEXT, "question": "Where?", "answer": "Oslo", "start": "12.0"}],
-    ],
-)
-def test_forms_of_questions(tmp_path: Path, content: Any) -> None:
-    if "paragraphs" in json.dumps(content):
-        content["data"][0]["paragraphs"][0]["qas"][0]["answers"] = [{"text": "Oslo", "answer_start": 12}]
-    assert read(put(tmp_path, "q.json", json.dumps(content)), task="qa")[0][0][1] == ANSWERS
-
-
-@pytest.mark.parametrize("yes", [True, "true", "True", 1, "1", 1.0])
-def test_impossible_questions_of_both_forms(tmp_path: Path, yes: Any) -> None:
-    question = {"question": "Who?", "is_impossible": yes, "answers": [{"text": "Oslo", "answer_start": 12}]}
-    flat, nested = [{"context": CONTEXT, **question}], [{"context": CONTEXT, "qas": [question]}]
-    for content in (flat, nested):
-        ((_, answer),) = read(put(tmp_path, "q.json", json.dumps(content)), task="qa")[0]
-        assert answer == {"text": [], "answer_start": []}
-
-
-def test_starts_that_count_other_line_ends(tmp_path: Path) -> None:
-    row = {"context": "one\r\ntwo\r\nthree", "question": "?", "answers": {"text": ["three"], "answer_start": [8]}}
-    assert "each line end (CRLF) counts as one" in complaint(put(tmp_path, "q.jsonl", lines([row])), task="qa")
-
-
-def test_references_in_lists_of_python(tmp_path: Path) -> None:
-    rows = [{"document": "a b c", "summary": str(["one", "two"])}, {"document": "d", "summary": "#NAME?"}]
-    assert read(put(tmp_path, "s.csv", table(rows)), task="summarization")[0] == [
-        ("a b c", ["one", "two"]),
-        ("d", None),
-    ]
-
-
-def test_context_columns_are_kept_beside_the_text_and_are_no_part_of_it(tmp_path: Path) -> None:
-    rows = [{**row, "product": f"p{i}", "stars": i, "note": None} for i, row in enumerate(ROWS)]
-    file = put(tmp_path, "p.jsonl", lines(rows))
-    config = RunConfig(task="classification", data=str(file), context_columns="product,stars,note")
-    plain = [
-        e.content_hash
-        for e in Reader(str(file), make_task(config), RunConfig(task="classification", data="x")).examples()
-    ]
-    examples = list(Reader(str(file), make_task(config), config, need_context=True).examples())
-    assert [context_of(e.fields or {}) for e in examples][:2] == [
-        {"product": "p0", "stars": "0", "note": ""},
-        {"product": "p1", "stars": "1", "note": ""},
-    ]
-    assert [e.content_hash for e in examples] == plain
-    missing = config.model_copy(update={"context_columns": ["colour"]})
-    with pytest.raises(UserError, match="no column 'colour'"):
-        list(Reader(str(file), make_task(config), missing, need_context=True).examples())
-
-
-def test_names_with_a_comma_are_in_double_quotes(tmp_path: Path) -> None:
-    file = put(tmp_path, "p.csv", '"What, if anything, is wrong?",label\na b,"x, y"\n')
-    changes = {"text_column": '"What, if anything, is wrong?"', "labels": '"x, y",z'}
-    assert read(file, **changes)[0] == [("a b", "x, y")]
-    assert "double quotes: --labels '\"a, b\",c'" in complaint(file, **{**changes, "labels": "x, y,z"})
-
-
-CELLS = st.text(st.characters(codec="utf-8"), max_size=12)
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    rows=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=8),
-    separator=st.sampled_from([",", ";", "\t", "|"]),
-    block=st.sampled_from([3, 40, 2**23]),
-    end=st.sampled_from(["\n", "\r\n"]),
-)
-def test_every_table_that_a_writer_quotes_is_read_back(
-    tmp_path: Path, rows: list[tuple[str, str]], separator: str, block: int, end: str
-) -> None:
-    import csv
-    import io
-
-    from dal_nlp.readers import encodings
-    from dal_nlp.readers.reading import Reading
-    from dal_nlp.readers.sources import read_rows
-
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer, delimiter=separator, lineterminator=end, quoting=csv.QUOTE_ALL).writerows(
-        [("text", "label"), *rows]
-    )
-    file = put(tmp_path, "p.csv", buffer.getvalue())
-    before, encodings.BLOCK = encodings.BLOCK, block
-    try:
-        found = [(row["text"], row["label"]) for _, row in read_rows(str(file), Reading(needed=("text", "label")))]
-    except UserError as error:
-        assert "swallowed" in str(error)
-        return
-    finally:
-        encodings.BLOCK = before
-    assert found == rows
 
 
 def test_the_fast_reader_and_the_slow_one_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,7 @@ def test_the_powered_estimate_stands_beside_the_plain_one(pool: Path, model_fold
     header, _ = rounds_table(state)
     assert {"accuracy", "95 %", "powered accuracy", "powered 95 %", "worth"} <= set(header)
     assert "plain ones" in contents(state)["measured"]
-    assert "powered" in round_line(state)
+    assert "as sure as" in round_line(state)
 
 
 def test_no_label_of_the_audit_sample_reaches_the_judge(pool: Path, model_folder: str) -> None:

@@ -12,6 +12,7 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.tasks.calibration import promise
 from dal_nlp.workflows.autolabel import Plan, Row, plan
+from dal_nlp.workflows.autolabel import write as write_files
 from dal_nlp.workflows.autolabel import write as write_plan
 from dal_nlp.workflows.predict import predict
 from dal_nlp_cli.main import app
@@ -97,7 +98,15 @@ def test_two_files_are_written_and_what_they_are_worth_is_said(finished: Path, t
     assert confidences == sorted(confidences)
     assert "expected precision" in done.output
     assert "95 % interval" in done.output
-    assert "measured on 80 known answers" in " ".join(done.output.split())
+    assert "Measured on 80 known answers" in " ".join(done.output.split())
+
+
+def test_a_file_without_rows_has_the_columns_of_the_other(tmp_path: Path) -> None:
+    row = Row("1", "a film", "positive", 0.9, True, {"source": "mail", "text": "of the mail"})
+    write_files(Plan([row], [], None, 1.0, 0, True), tmp_path)
+    heads = [(tmp_path / name).read_text().splitlines()[0] for name in ("labeled.csv", "people.csv")]
+    assert heads[0] == "id,text,label,confidence,source,text (context)"
+    assert heads[1] == heads[0].replace("label", "suggestion")
 
 
 def test_where_nothing_can_be_promised_all_goes_to_people(finished: Path, tmp_path: Path) -> None:
