@@ -11,7 +11,6 @@ import argparse
 import json
 import random as randomness
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -40,9 +39,8 @@ def read(data: Path, name: str) -> list[dict[str, Any]]:
     """Return rows of a set, at most ``POOL``, with ids of their own."""
     rows = [json.loads(line) for line in (data / name / "train.jsonl").open(encoding="utf-8")]
     randomness.Random(0).shuffle(rows)
-    said = {"llm": "llm_label", "llm_confidence": "llm_confidence"}
-    kept = ({"text": row["text"], "label": row["label"]} | {k: row.get(of) for k, of in said.items()} for row in rows)
-    return [{"id": str(i), **row} for i, row in enumerate(islice(kept, POOL))]
+    kept = ({"text": row["text"], "label": row["label"], "llm": row.get("llm_label")} for row in rows[:POOL])
+    return [{"id": str(i), **row} for i, row in enumerate(kept)]
 
 
 def answers(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -51,7 +49,18 @@ def answers(rows: list[dict[str, Any]]) -> dict[str, Any]:
         folder = Path(temporary)
         pool = folder / "pool.jsonl"
         pool.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
-        config = RunConfig.load(flags=settings(folder))
+        values = {
+            "task": "classification",
+            "data": str(pool),
+            "audit": 1,
+            "initial": 20,
+            "query_size": 20,
+            "rounds": (LABELS - 20) // 20,
+            "out": str(folder / "run"),
+            "training": {"mode": "head"},
+            "repeats": "first",
+        }
+        config = RunConfig.load(flags=values)
         Session(config).run()
         with Ledger(folder / "run") as ledger:
             work = Context(config, folder / "run", ledger, None, None, None, None, Silent())
@@ -74,42 +83,6 @@ def answers(rows: list[dict[str, Any]]) -> dict[str, Any]:
                 "held_right": (p.argmax(1) == y).tolist(),
                 "held_agrees": [llm[id] == label for id, label in zip(examples["id"], held, strict=True)],
             }
-
-
-def stack(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what the last model of the same run says of all rows where it hears the language model's answers too."""
-    with TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        for name, keys in (("pool", ("id", "text", "label")), ("said", ("id", "llm", "llm_confidence"))):
-            kept = ({key: row[key] for key in keys} for row in rows)
-            (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, kept)), encoding="utf-8")
-        signal = f"file:{folder / 'said.jsonl'},label=llm,confidence=llm_confidence"
-        config = RunConfig.load(flags={**settings(folder), "signals": [signal]})
-        Session(config).run()
-        with Ledger(folder / "run") as ledger:
-            work = Context(config, folder / "run", ledger, None, None, None, None, Silent())
-            said = work.pool(np.arange(len(work.corpus)), len(ledger.state.metrics)).predict()
-            trained = set(work.training.examples()["id"])
-            return {
-                "right": [a.target == t for a, t in zip(said, work.corpus.targets(), strict=True)],
-                "confidence": [a.confidence for a in said],
-                "trained": [str(id) in trained for id in work.corpus.dataset["id"]],
-            }
-
-
-def settings(folder: Path) -> dict[str, Any]:
-    """Return the settings of a run on the pool in a folder."""
-    return {
-        "task": "classification",
-        "data": str(folder / "pool.jsonl"),
-        "audit": 1,
-        "initial": 20,
-        "query_size": 20,
-        "rounds": (LABELS - 20) // 20,
-        "out": str(folder / "run"),
-        "training": {"mode": "head"},
-        "repeats": "first",
-    }
 
 
 def judges(found: Mapping[str, Any]) -> Iterator[tuple[str, Floats, Floats]]:
@@ -153,10 +126,7 @@ def audit_rows(name: str, found: Mapping[str, Any], draws: int) -> Iterator[str]
 
 def guarantee_rows(name: str, found: Mapping[str, Any], draws: int) -> Iterator[str]:
     """Yield rows of the table of files with a stated error."""
-    both = found.get("stack")
-    left = ~np.array(both["trained"]) if both else np.zeros(0, dtype=bool)
-    heard = [("stack", np.array(both["confidence"])[left], np.array(both["right"])[left] * 1.0)] if both else []
-    for judge, g, z in [*judges(found), *heard]:
+    for judge, g, z in judges(found):
         cells = []
         for error in ERRORS:
             m, rng = min(len(z) // 2, 4 * least_answers(error)), np.random.default_rng(0)
@@ -187,9 +157,7 @@ def main() -> None:
     if given.command == "answers":
         given.out.mkdir(parents=True, exist_ok=True)
         for name in given.names:
-            rows = read(given.data, name)
-            both = {"stack": stack(rows)} if any(row["llm"] for row in rows) else {}
-            (given.out / f"{name}.json").write_text(json.dumps(answers(rows) | both), encoding="utf-8")
+            (given.out / f"{name}.json").write_text(json.dumps(answers(read(given.data, name))), encoding="utf-8")
             print(name, flush=True)
         return
     sets = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(given.answers.glob("*.json"))}
