@@ -119,7 +119,7 @@ class Asking:
         where = np.arange(len(data)) if rows is None else rows
         every, names = texts_of(self._task, data), data["id"]
         texts, ids = [every[row] for row in where], [str(names[row]) for row in where]
-        answers = share(self._answers(name, signal, place, texts, ids) if is_main() else [])
+        answers = self._answers(name, signal, place, texts, ids)
         scores = np.full((len(data), len(self._task.labels)), np.nan)
         scores[where] = as_scores(answers, len(self._task.labels))
         return scores
@@ -128,7 +128,8 @@ class Asking:
         self, name: str, signal: Signal, place: str, texts: Sequence[str], ids: Sequence[str]
     ) -> list[MachineAnswer]:
         keys, known = answer_keys(signal, texts), self._ledger.state.signals.get((name, place), {})
-        found = {key: unpacked(value) for key, value in self._cache.get(keys).items()}
+        cached = share(self._cache.get(keys) if is_main() else {})  # and every process writes down the same
+        found = {key: unpacked(value) for key, value in cached.items()}
         for key in keys:
             if key not in found and key.hex() in known:
                 found[key] = answer_of(known[key.hex()])
@@ -138,10 +139,12 @@ class Asking:
         new = list({key: row for row, key in enumerate(keys) if key not in found}.values())
         parts = [new[first : first + signal.chunk] for first in range(0, len(new), signal.chunk)]
         for rows in self._progress.track(parts, f"asking {name}"):
-            given = signal.answers([texts[row] for row in rows], [ids[row] for row in rows])
+            asked = [texts[row] for row in rows], [ids[row] for row in rows]
+            given = share(list(signal.answers(*asked)) if is_main() else [])
             found |= zip([keys[row] for row in rows], given, strict=True)
             rows = [row for row in rows if found[keys[row]].asked]
-            self._cache.put({keys[row]: packed(found[keys[row]]) for row in rows})
+            if is_main():
+                self._cache.put({keys[row]: packed(found[keys[row]]) for row in rows})
             self._note(name, place, rows, ids, keys, found)
         return [found[key] for key in keys]
 
