@@ -120,7 +120,7 @@ class Flags:
     initial: Annotated[int | None, setting(_LABELS, "N")] = None
     query_size: Annotated[int | None, setting(_LABELS, "K")] = None
     rounds: Annotated[int | None, setting(_LABELS, "R")] = None
-    budget: Annotated[int | None, setting(_LABELS, "B")] = None
+    budget: Annotated[str | None, setting(_LABELS, "B")] = None
     price_per_label: Annotated[float | None, setting(_LABELS, "MONEY")] = None
     price_per_hour: Annotated[float | None, setting(_LABELS, "MONEY")] = None
     target: Annotated[str | None, setting(_LABELS, "METRIC=VALUE")] = None

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dal_nlp.compare.jobs import Job
 from dal_nlp.core.targets import readable
+from dal_nlp.core.text import words
 from dal_nlp.ledger.state import State
 from dal_nlp.report.learning_curves import Curve, stack
 
@@ -24,6 +26,8 @@ class Costs:
         load_seconds: What reading and loading took in a run.
         labels: Answers that were bought for training.
         characters: What annotators read for all labels of a run. Where long texts are preferred, labels look cheap.
+        read: (n + 1,) words that people read for the first 0, 1, ... n labels that were bought.
+        given: Labels that train and were not bought.
         balance: Share of each answer among the labels bought, by answer; empty where there are too many different ones.
         evenness: Entropy of these shares over that of equal ones: 1 where every class was bought equally often; None
             where ``balance`` is empty.
@@ -35,6 +39,8 @@ class Costs:
     load_seconds: float
     labels: float
     characters: float
+    read: NDArray[np.float64]
+    given: int
     balance: Mapping[str, float]
     evenness: float | None
 
@@ -104,6 +110,15 @@ def curve_of(seed: int, state: State, metric: str) -> Curve:
     return Curve(labels, scores, (seed,))
 
 
+def by_words(arm: Arm) -> Curve:
+    """Return the curve of an arm over the words that people read for its labels."""
+    assert arm.curve is not None and arm.costs is not None
+    places = np.arange(len(arm.costs.read))
+    return Curve(
+        np.interp(arm.curve.labels - arm.costs.given, places, arm.costs.read), arm.curve.scores, arm.curve.seeds
+    )
+
+
 def bought(state: State) -> list[tuple[str, str, str]]:
     """Return (id, text, answer) of every label that was bought for training, in order."""
     return [
@@ -115,7 +130,7 @@ def bought(state: State) -> list[tuple[str, str, str]]:
 
 
 def _costs(states: Sequence[State]) -> Costs:
-    rounds, choosing, characters, labels_bought = [], [], [], []
+    rounds, choosing, characters, labels_bought, read = [], [], [], [], []
     answers: Counter[str] = Counter()
     for state in states:
         rounds += [event.train_seconds + event.eval_seconds for event in state.metrics]
@@ -123,6 +138,7 @@ def _costs(states: Sequence[State]) -> Costs:
         labels = bought(state)
         labels_bought.append(len(labels))
         characters.append(sum(len(text) for _, text, _ in labels))
+        read.append(np.cumsum([0, *(len(words(text)) for _, text, _ in labels)]))
         answers.update(answer for _, _, answer in labels)
     scoring = [query.pool_seconds + query.choose_seconds for state in states for query in state.queries]
     queries = [query for state in states for query in state.queries]
@@ -137,9 +153,16 @@ def _costs(states: Sequence[State]) -> Costs:
         load_seconds=loading / len(states),
         labels=float(np.mean(labels_bought)),
         characters=float(np.mean(characters)),
+        read=np.mean([of[: min(map(len, read))] for of in read], axis=0),
+        given=_given(states[0]),
         balance=balance,
         evenness=_evenness(balance),
     )
+
+
+def _given(state: State) -> int:
+    """Return how many labels the model of round 0 had that were not bought."""
+    return state.metrics[0].labels - len(state.trained_by(0))
 
 
 def _shares(answers: Counter[str]) -> dict[str, float]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dal_nlp.compare import plots as picture
-from dal_nlp.compare.arms import Arm
+from dal_nlp.compare.arms import Arm, by_words
 from dal_nlp.compare.comparison import Comparison
 from dal_nlp.compare.machines import by_money
 from dal_nlp.compare.results import ArmResult, Milestone
@@ -24,13 +24,15 @@ def write_comparison(of: Comparison) -> None:
     alone = [(one.name, 0.0, one.score) for one in of.alone]
     metric = spoken(of.metric)
     pages = {"curves": picture.Picture(curves, of.baseline.get("random"), of.full, metric, alone=alone)}
+    moved = [(arm.name, by_words(arm)) for arm in of.arms if arm.curve is not None]
+    pages["words"] = picture.Picture(moved, None, of.full, metric, across="words that people read")
     if of.config.price_per_label:
         pages["money"] = _by_money(of, curves)
     drawn = {(name, kind): page.render(kind) for name, page in pages.items() for kind in ("svg", "png")}
     for (name, kind), content in drawn.items():
         replace_file(of.folder / f"{name}.{kind}", content)
     shown = {name: inline(drawn[name, "svg"], picture.COLOURS) for name in pages}
-    values = {**contents(of), "curve": shown["curves"], "money": shown.get("money", "")}
+    values = {**contents(of), "curve": shown["curves"], "words": shown["words"], "money": shown.get("money", "")}
     replace_file(of.folder / "report.html", render("comparison.html.j2", values))
 
 

@@ -17,7 +17,7 @@ from dal_nlp.report.powered import powered_columns, powered_sentence
 
 SHOWN_ROUNDS, SHOWN_TEXTS = 5, 100
 #: Notes on what was not asked, see ``querying.query``.
-LEFT_OUT = ("near_duplicates", "held_by_group", "fewer_by_group")
+LEFT_OUT = ("near_duplicates", "held_by_group", "fewer_by_group", "beyond_budget")
 
 
 def rounds_table(state: State) -> tuple[list[str], list[list[str]]]:

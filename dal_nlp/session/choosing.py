@@ -1,6 +1,7 @@
 """The choice of a round: what is asked, what people may go on with, and what the model may answer itself."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,12 @@ from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Positions
 from dal_nlp.session.context import Context
 from dal_nlp.session.query import query
+from dal_nlp.session.stopping import left_to_read
 from dal_nlp.strategies.base import Selection
 from dal_nlp.strategies.pseudo_labels import Policy
+
+#: In the notes of a query: how many were left out, as a budget of what people read has no room for them.
+BEYOND = "beyond_budget"
 
 
 class RoundChoice:
@@ -47,7 +52,8 @@ class RoundChoice:
         """Choose what to ask, what comes after it, and what is not worth asking, from one pass over the pool."""
         work, round, asked = self._work, self._round, self._state.query(self._round)
         # What the draw of the candidates depended on is how many were wanted.
-        k = len(asked.ids) - asked.ahead + asked.notes.get("fewer_by_group", 0) if asked else work.wanted(round)
+        fewer = sum(asked.notes.get(name, 0) for name in ("fewer_by_group", BEYOND)) if asked else 0
+        k = len(asked.ids) - asked.ahead + fewer if asked else work.wanted(round)
         positions = work.drawn(round, k)
         pool = work.pool(positions, round)
         started = time.perf_counter()  # what is loaded or encoded once is no time of choosing
@@ -67,6 +73,18 @@ class RoundChoice:
         rng = generator(self._work.config.seed, self._round, "choose")
         return query(name, strategy, pool, min(k, len(positions)), rng, self._work.config.query)
 
+    def _within(self, selection: Selection, positions: Positions) -> Selection:
+        """Leave out the last of a selection that a budget of what people read has no room for; the first one stays."""
+        found = left_to_read(self._work.config, self._state)
+        if found is None:
+            return selection
+        measure, left = found
+        read = np.cumsum([measure(text) for text in self._work.texts(self._work.ids(positions[selection.positions]))])
+        fits = max(1, int((read <= left).sum()))
+        beyond = len(read) - fits
+        notes = {**selection.notes, **({BEYOND: beyond} if beyond else {})}
+        return replace(selection, positions=selection.positions[:fits], scores=selection.scores[:fits], notes=notes)
+
     def _query(self, positions: Positions, pool: Pool, k: int, started: float) -> None:
         """Ask for k of the pool; what was answered ahead of the round comes first, as it belongs to it now."""
         work, round, ahead = self._work, self._round, self._state.prefetched
@@ -75,7 +93,7 @@ class RoundChoice:
         if ahead and work.knows(round):
             guesses += work.guesses_of(ahead, round)
         if k and len(positions):
-            selection = self._select(positions, pool, k)
+            selection = self._within(self._select(positions, pool, k), positions)
             ids += work.ids(positions[selection.positions])
             scores += selection.scores.tolist()
             notes = dict(selection.notes)

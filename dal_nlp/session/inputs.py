@@ -26,6 +26,7 @@ from dal_nlp.readers.text_files import place
 from dal_nlp.readers.values import beginning, near_text
 from dal_nlp.session.config import AUTO_MODEL, RunConfig
 from dal_nlp.session.folder import refuse_differences, write_config
+from dal_nlp.session.stopping import left_to_read
 from dal_nlp.signals.demonstrations import choose_demonstrations
 from dal_nlp.tasks import made_again
 
@@ -261,7 +262,8 @@ class RunInputs:
         if asked <= there:
             return
         text = f"The budget of {counted(asked, 'label')} is above the {counted(there, 'row')} of the pool"
-        if self.config.strict:
+        reading = left_to_read(self.config, self._ledger.state) is not None  # that ends the run
+        if self.config.strict and not reading:
             raise UserError(f"{text}: lower --budget or leave --strict out.")
         if there <= (self.config.audit or 0) and not self.config.labeled:
             raise UserError(
@@ -269,7 +271,8 @@ class RunInputs:
                 "--test, or bring more rows."
             )
         self.config = self.config.model_copy(update={"budget": there})
-        self._remarks.append(f"{text} and was capped.")
+        if not reading:
+            self._remarks.append(f"{text} and was capped.")
 
     def record(self) -> None:
         """Write down what is new."""

@@ -1,19 +1,35 @@
 """Why a run stops."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import ConfigError, nearest, unknown
-from dal_nlp.core.text import counted
+from dal_nlp.core.text import counted, words
 from dal_nlp.ledger.events import MetricsEvent
 from dal_nlp.ledger.state import State
 from dal_nlp.session.stopping_language import leaves, parse
-from dal_nlp.session.stopping_rules import Agreement, Change, History, Plateau, Round, Rule, Stable, Target, Uncertainty
+from dal_nlp.session.stopping_rules import (
+    Agreement,
+    Change,
+    Characters,
+    History,
+    Plateau,
+    Round,
+    Rule,
+    Stable,
+    Target,
+    Uncertainty,
+    Words,
+)
 
 #: Rules that read predictions on the stop set, those that read the scores of single examples, and all that read scores.
 ON_STOP_SET, ON_EXAMPLES, ON_SCORES = (Change, Stable, Uncertainty), (Plateau,), (Plateau, Target)
+
+
+#: What of a text annotators read, by the rule that counts it.
+READ: Mapping[str, Callable[[str], int]] = {"characters": len, "words": lambda text: len(words(text))}
 
 
 @dataclass(frozen=True)
@@ -80,8 +96,9 @@ def check_metrics(config: Settings, metrics: Sequence[str]) -> None:
 
 def history_of(state: State, agreement: Agreement, further: Iterable[MetricsEvent] = ()) -> History:
     """Return what the rules read, from the finished rounds of a ledger and ``further`` ones that it does not hold."""
-    read = {id: len(text) for query in state.queries for id, text in zip(query.ids, query.texts, strict=True)}
-    audit = sum(len(text) for text in state.audit_texts)
+    read = {id: text for query in state.queries for id, text in zip(query.ids, query.texts, strict=True)}
+    lengths = [{id: measure(text) for id, text in read.items()} for measure in READ.values()]
+    audit = [sum(map(measure, state.audit_texts)) for measure in READ.values()]
     rounds = []
     for event in (*state.metrics, *further):
         asked = [id for query in state.queries if query.round <= event.round for id in query.ids]
@@ -90,7 +107,8 @@ def history_of(state: State, agreement: Agreement, further: Iterable[MetricsEven
             Round(
                 labels=event.labels,
                 spent=len(bought) + sum(id in state.answers for id in state.audit or []),
-                characters=audit + sum(read[id] for id in bought),
+                characters=audit[0] + sum(lengths[0][id] for id in bought),
+                words=audit[1] + sum(lengths[1][id] for id in bought),
                 metrics=scores(event),
                 examples=tuple(event.watched.get("examples", ())),
                 uncertainty=event.watched.get("uncertainty"),
@@ -98,6 +116,22 @@ def history_of(state: State, agreement: Agreement, further: Iterable[MetricsEven
             )
         )
     return History(tuple(rounds), agreement)
+
+
+def left_to_read(config: Settings, state: State) -> tuple[Callable[[str], int], int] | None:
+    """Return the measure of a budget of what people read, and what is left of it; None where there is no such budget.
+
+    Args:
+        config: Its rules hold the budget: ``words`` or ``characters``.
+        state: What has been asked about, answered or not, counts as read.
+    """
+    rule = rule_of(config)
+    limits = [leaf for leaf in (leaves(rule) if rule is not None else ()) if isinstance(leaf, Words | Characters)]
+    if not limits:
+        return None
+    measure = READ[limits[0].name]
+    asked = [*state.audit_texts, *(text for query in state.queries for text in query.texts)]
+    return measure, max(0, limits[0].count - sum(map(measure, asked)))
 
 
 def scores(event: MetricsEvent) -> Mapping[str, float]:

@@ -26,12 +26,14 @@ from dal_nlp.session.stopping_rules import (
     Stable,
     Target,
     Uncertainty,
+    Words,
 )
 
 RULES: Mapping[str, type[Rule]] = {
     "budget": Budget,
     "labels": Labels,
     "characters": Characters,
+    "words": Words,
     "rounds": Rounds,
     "target": Target,
     "uncertainty": Uncertainty,

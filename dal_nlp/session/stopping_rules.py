@@ -31,6 +31,7 @@ class Round:
         labels: Labels that train.
         spent: Answers paid for, those of the audit sample included.
         characters: What annotators have read for them.
+        words: Of what they have read.
         metrics: Scores that a rule may read, the headline metric first.
         examples: Score of each validation example, in the same order in every round; empty where there are none.
         uncertainty: Mean of H / log C over the pool, from 0 to 1; None where it was not measured.
@@ -41,6 +42,7 @@ class Round:
     labels: int
     spent: int
     characters: int
+    words: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
     examples: tuple[float, ...] = ()
     uncertainty: float | None = None
@@ -153,6 +155,18 @@ class Characters(AtLeast):
     def value(self, history: History) -> float | None:
         """Return the characters read."""
         return history.rounds[-1].characters if history.rounds else None
+
+
+@dataclass(frozen=True)
+class Words(AtLeast):
+    """Annotators have read so many words."""
+
+    name: ClassVar[str] = "words"
+    count: Count
+
+    def value(self, history: History) -> float | None:
+        """Return the words read."""
+        return history.rounds[-1].words if history.rounds else None
 
 
 @dataclass(frozen=True)

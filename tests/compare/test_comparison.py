@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dal_nlp.compare import jobs as running
-from dal_nlp.compare.arms import Arm, gather
+from dal_nlp.compare.arms import Arm, by_words, gather
 from dal_nlp.compare.baseline import BagOfWords
 from dal_nlp.compare.comparison import Comparison, _comparable, run_comparison
 from dal_nlp.compare.jobs import Job, make_jobs, run_all
@@ -25,6 +25,7 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Silent
 from dal_nlp.ledger.events import Event, MetricsEvent
 from dal_nlp.ledger.ledger import read_state
+from dal_nlp.ledger.state import State
 from dal_nlp.report.learning_curves import Curve
 from dal_nlp.report.plots import Look
 from dal_nlp.session.config import RunConfig
@@ -75,7 +76,7 @@ def test_each_arm_and_seed_is_an_ordinary_run(found: Comparison, folder: Path) -
     assert [arm.name for arm in found.arms] == ["random", "margin", "ceal"]
     for arm in ("random", "margin", "ceal"):
         for seed in range(SEEDS):
-            place = folder / "runs" / arm / f"seed-{seed}"
+            place = folder / "runs" / arm.replace(":", "-") / f"seed-{seed}"
             state = read_state(place)
             assert state.stopped
             assert state.config is not None
@@ -132,6 +133,22 @@ def test_what_annotators_read_and_what_was_bought_is_counted(found: Comparison, 
         entropy = -share * np.log2(share) - (1 - share) * np.log2(1 - share)
         assert arm.costs.evenness == pytest.approx(entropy)
         assert 0 < arm.costs.choose_seconds < arm.costs.round_seconds
+
+
+def test_the_same_curves_stand_over_the_words_that_people_read(found: Comparison, folder: Path) -> None:
+    for arm in found.arms:
+        assert arm.curve is not None
+        queries = [state.queries for state in _states(folder, arm.name)]
+        bought = [[len(text.split()) for query in of for text in query.texts] for of in queries]
+        want = [np.mean([sum(lengths[: int(n)]) for lengths in bought]) for n in arm.curve.labels]
+        moved = by_words(arm)
+        np.testing.assert_allclose(moved.labels, want)
+        assert (moved.scores == arm.curve.scores).all()
+    assert (folder / "words.svg").is_file() and "words that people read" in (folder / "report.html").read_text()
+
+
+def _states(folder: Path, arm: str) -> list[State]:
+    return [read_state(folder / "runs" / arm / f"seed-{seed}") for seed in range(SEEDS)]
 
 
 def test_words_are_learnt_from_the_same_labels(found: Comparison, files: dict[str, Any], folder: Path) -> None:

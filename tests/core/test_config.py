@@ -64,6 +64,16 @@ def test_later_layers_win(tmp_path: Path) -> None:
     assert config.labels == ["x", "y"]
 
 
+def test_a_budget_of_words_is_a_rule_and_at_most_as_many_labels() -> None:
+    config = RunConfig(**FILES, budget="5,000 words")  # type: ignore[arg-type]
+    assert (config.budget, config.stop, config.rounds) == (5000, "words=5000", (5000 - 20) / 10)
+    config = RunConfig(**FILES, budget="900characters", stop="words=10 or stable")  # type: ignore[arg-type]
+    assert (config.budget, config.stop) == (900, "characters=900 or stable"), "one budget takes the place of another"
+    assert RunConfig.load(flags={**FILES, "budget": "300"}).budget == 300
+    with pytest.raises(UserError, match="budget"):
+        RunConfig.load(flags={**FILES, "budget": "300wrds"})
+
+
 def test_a_budget_alone_decides_the_rounds() -> None:
     assert RunConfig(**FILES, budget=400).rounds == 38
     assert RunConfig(**FILES, rounds=2).budget == 40

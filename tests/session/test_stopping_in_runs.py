@@ -1,5 +1,6 @@
 """Stopping rules in a run: what they read of the ledger, when they end it, what the report says."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,28 @@ def test_annotators_have_read_enough(tmp_path: Path, model_folder: str) -> None:
     assert f'<td class="n">{len(state.metrics) - 1}</td>' in page  # the round after which it would stop
     assert "never" in page  # the other one
     assert [rule["value"] for rule in state.traces[0]] == [read[0], 0]
+
+
+@pytest.mark.parametrize(("unit", "measure"), [("words", lambda text: len(text.split())), ("characters", len)])
+def test_a_budget_of_what_people_read_is_kept(
+    tmp_path: Path, model_folder: str, unit: str, measure: Callable[[str], int]
+) -> None:
+    """The last query is cut to what is left, and one more text is asked at most."""
+    limit, larger = {"words": (150, 250), "characters": (600, 700)}[unit]
+    config = settings(tmp_path, model_folder, budget=f"{limit}{unit}", rounds=None)
+    result = Session(config).run()
+    state = read_state(result.folder)
+    lengths = [measure(text) for query in state.queries for text in query.texts]
+    assert sum(lengths) >= limit > sum(lengths[:-1])
+    assert result.stopped is not None and result.stopped.startswith(f"the rule `{config.stop}` says so")
+    cut = [query.notes["beyond_budget"] for query in state.queries if "beyond_budget" in query.notes]
+    assert all(0 < n < 4 for n in cut)
+    assert len(lengths) == 6 + 4 * (len(state.queries) - 1) - sum(cut)
+    assert not any("capped" in note for note in state.notes)
+    page = (result.folder / "report.html").read_text()
+    assert ("the budget of reading has no room" in page) == bool(cut)
+    more = Session(settings(tmp_path, model_folder, budget=f"{larger}{unit}", rounds=None))
+    assert len(read_state(more.run().folder).queries) > len(state.queries), "a larger budget goes on"
 
 
 def test_predictions_are_compared_on_the_same_random_texts(tmp_path: Path, model_folder: str) -> None:

@@ -4,6 +4,7 @@ Layers, later over earlier: the recipe of the task (``configs/``), a YAML file o
 """
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -28,6 +29,11 @@ from dal_nlp.core.config.sections import (
 from dal_nlp.core.errors import ConfigError
 
 DEFAULT_ROUNDS, DEFAULT_INITIAL, DEFAULT_AUDIT = 9, 20, 100
+#: A budget of what people read, and the rule that stands for one.
+_READING, _READING_RULE = (
+    re.compile(r"(?P<amount>\d+)\s*(?P<unit>words|characters)"),
+    re.compile(r"(words|characters)=\d+$"),
+)
 
 
 class Settings(Section):
@@ -104,7 +110,10 @@ class Settings(Section):
     query_size: int = Field(20, ge=1, description="labels of every later round")
     rounds: int | None = Field(None, ge=0, description="rounds after round 0; null: 9, or as many as the budget allows")
     budget: int | None = Field(
-        None, ge=1, description="all labels that may be bought; null: audit + initial + rounds x query_size"
+        None,
+        ge=1,
+        description="all labels that may be bought, or what people may read for them (5000words, "
+        "20000characters); null: audit + initial + rounds x query_size",
     )
     price_per_label: float | None = Field(
         None, ge=0, description="what one answer costs, for the report; null: unknown"
@@ -139,6 +148,19 @@ class Settings(Section):
     query: QueryConfig = QueryConfig()
     pseudo_labels: PseudoLabelsConfig = PseudoLabelsConfig()
     llm: LanguageModelSection = LanguageModelSection()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_budget(cls, values: Any) -> Any:
+        """Read a budget of words or characters: a rule that ends the run, and at most as many labels."""
+        if not isinstance(values, dict) or not isinstance(values.get("budget"), str):
+            return values
+        found = _READING.fullmatch(values["budget"].replace(",", "").strip())
+        if found is None:
+            return values
+        amount, unit = int(found["amount"]), found["unit"]
+        others = [rule for rule in (values.get("stop") or "").split(" or ") if rule and not _READING_RULE.match(rule)]
+        return {**values, "budget": amount, "stop": " or ".join([f"{unit}={amount}", *others])}
 
     @model_validator(mode="after")
     def _resolve(self) -> Self:
