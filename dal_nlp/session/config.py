@@ -248,6 +248,9 @@ def _sentence(error: ValidationError) -> ConfigError:
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
         return ConfigError(f"The configuration lacks {place!r}: give --{place.replace('_', '-')}.")
+    if first["loc"][:1] == ("label_details",):  # as it is written in a file: under labels
+        place = place.replace("label_details", "labels", 1)
+        return ConfigError(f"{place} {first['input']!r} is not right: {first['msg'][:1].lower()}{first['msg'][1:]}.")
     flag = f"--set {place}" if "." in place else f"--{place.replace('_', '-')}"
     given = repr(first["input"]) if len(repr(first["input"])) <= 100 else f"{repr(first['input'])[:100]}..."
     return ConfigError(f"{flag} {given} is not right: {first['msg'][:1].lower()}{first['msg'][1:]}.")

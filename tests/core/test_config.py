@@ -64,6 +64,15 @@ def test_later_layers_win(tmp_path: Path) -> None:
     assert config.labels == ["x", "y"]
 
 
+def test_a_colour_that_is_none_is_named_by_its_place_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "task: sentiment\ndata: p.csv\nlabels:\n  good: {about: it is good, color: red}\n  bad: it is bad\n"
+    )
+    with pytest.raises(UserError, match=r"^labels\.good\.color 'red' is not right: .*#"):
+        RunConfig.load(file)
+
+
 def test_a_budget_of_words_is_a_rule_and_at_most_as_many_labels() -> None:
     config = RunConfig(**FILES, budget="5,000 words")  # type: ignore[arg-type]
     assert (config.budget, config.stop, config.rounds) == (5000, "words=5000", (5000 - 20) / 10)
