@@ -29,6 +29,7 @@ class Categoricals:
             found by beam search holds words that are not.
         parts: (B, F) the number within its example of the part of the answer, such as an entity, that a factor is in,
             -1 for none; None where answers have no parts.
+        telling: How many factors stand for an example in ``over_telling``; None: all of them.
     """
 
     log_probs: Tensor
@@ -36,6 +37,7 @@ class Categoricals:
     reduction: Literal["sum", "mean"] = "sum"
     answer: Tensor | None = None
     parts: Tensor | None = None
+    telling: int | None = None
 
     def over_outcomes(self, values: Tensor) -> Tensor:
         """Sum values of the form of ``log_probs`` over the outcomes to (B, F)."""
@@ -49,6 +51,18 @@ class Categoricals:
         """Sum or average (B, F) values over the factors that exist to (B,)."""
         total = torch.where(self.mask, values, torch.zeros_like(values)).sum(-1)
         return total if self.reduction == "sum" else total / self.mask.sum(-1).clamp(min=1)
+
+    def over_telling(self, values: Tensor) -> Tensor:
+        """Sum (B, F) values over the ``telling`` factors whose most likely outcome is least likely, to (B,).
+
+        Where all stand for an example, it is ``over_factors``.
+        """
+        if self.telling is None:
+            return self.over_factors(values)
+        sure = torch.where(self.mask, self.largest(self.log_probs).detach(), torch.inf)
+        places = sure.topk(min(self.telling, sure.shape[1]), largest=False).indices
+        kept = torch.zeros_like(self.mask).scatter(-1, places, True) & self.mask
+        return torch.where(kept, values, torch.zeros_like(values)).sum(-1)
 
     def best(self) -> Tensor:
         """Return the position of the most likely outcome, (B, F)."""

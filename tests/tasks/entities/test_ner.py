@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
@@ -15,6 +16,8 @@ from dal_nlp.core.progress import Silent
 from dal_nlp.data.entities import runs_of, words_of
 from dal_nlp.data.examples import Reader
 from dal_nlp.ledger.ledger import read_state
+from dal_nlp.models.pool import fetch
+from dal_nlp.pretrained.loading import output_layer
 from dal_nlp.session.config import RunConfig as Config
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.entities.ner import NER, NEROptions
@@ -274,6 +277,20 @@ def test_a_run_learns_and_its_model_answers_and_goes_on(tmp_path: Path, model_fo
     assert json.loads((tmp_path / "run" / "model" / "config.json").read_text())["architectures"] == [
         "BertForTokenClassification"
     ]
+
+
+def test_the_gradient_is_that_of_the_three_words_of_which_the_model_is_least_sure() -> None:
+    pool = tiny.ner_pool(n=6)
+    (found,) = pool.collect(lambda forward: forward.gradient)
+    model, of = pool._model.eval(), pool._task
+    examples = fetch(pool._examples, range(6))
+    for i, example in enumerate(examples):
+        batch = of.collate([example])
+        c = of.categoricals(of.logits(model(**batch.inputs)), batch)
+        best = c.log_probs[0].amax(-1)[c.mask[0]]
+        (want,) = torch.autograd.grad(-best.sort().values[:3].sum(), output_layer(model, len(of.outputs)).weight)
+        got = np.einsum("pa,ph->ah", found.left[i], found.right[i])
+        np.testing.assert_allclose(got, want.numpy(), rtol=0, atol=1e-5)
 
 
 def test_select_chooses_for_a_token_classifier_of_any_order_of_tags() -> None:
