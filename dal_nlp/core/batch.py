@@ -60,6 +60,8 @@ class Feeding:
         name: Of the model, for messages.
         kind: Of which class it is.
         limit: Tokens that its configuration says it reads at most; None where that says nothing.
+        whole: Whether it reads the longest text that the task makes, so that none is checked: a frozen encoder's words
+            are counted instead of its tokens.
     """
 
     longest: int | None = None
@@ -67,6 +69,7 @@ class Feeding:
     name: str = ""
     kind: str = ""
     limit: int | None = None
+    whole: bool = False
 
     @property
     def equal_lengths(self) -> bool:
@@ -75,7 +78,7 @@ class Feeding:
 
     def check(self, tokens: int) -> None:
         """Raise ``UserError`` for texts of more tokens than the model reads."""
-        if self.longest is not None and tokens > self.longest:
+        if self.longest is not None and tokens > self.longest and not self.whole:
             raise UserError(
                 f"max_length {tokens} is above the {self.longest} tokens that {self.name} reads: lower it, with --set "
                 f"max_length={self.longest} for example."

@@ -6,7 +6,7 @@ A *source* is a folder, ``ID`` on the Hub, or ``ID@REVISION`` for a branch, tag 
 import hashlib
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -33,6 +33,8 @@ ALIASES = {
     "gte": "thenlper/gte-base",
     "modernbert-embed": "nomic-ai/modernbert-embed-base",
 }
+#: What a model gives, whatever its configuration was left with: named results, and no attention beside them.
+PLAIN: Mapping[str, Any] = {"return_dict": True, "output_attentions": False, "output_hidden_states": False}
 
 
 def resolve(name: str, progress: Progress, revision: str | None = None) -> str:
@@ -113,6 +115,8 @@ def load_tokenizer(source: str) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(
             name, revision=revision, use_fast=True, trust_remote_code=False, split_special_tokens=True
         )
+        if not isinstance(tokenizer.model_max_length, int | float):
+            raise ModelError(f"model_max_length in tokenizer_config.json of {source} is no number: correct it.")
     if Path(source).is_dir():
         check_files(Path(source), tokenizer)
     settle_padding_token(tokenizer, source)
@@ -178,9 +182,9 @@ def load_model(
 
     quiet_loading()
     stored = check_class(auto_class, source)
-    settings: dict[str, Any] = {} if config is None else {"config": config}
+    settings: dict[str, Any] = dict(PLAIN) if config is None else {"config": config}
     if id2label is not None:
-        settings = {"id2label": id2label, "label2id": {label: i for i, label in id2label.items()}}
+        settings |= {"id2label": id2label, "label2id": {label: i for i, label in id2label.items()}}
     with located(source) as (name, revision):
         model, found = getattr(transformers, auto_class).from_pretrained(
             name,

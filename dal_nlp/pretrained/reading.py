@@ -105,7 +105,10 @@ class Probe:
             UserError: None of these, or the model answers a text differently the second time.
         """
         long, short = self._text(tokens), self._text(max(2, min(SHORT, tokens // 2)))
-        alone = [self._run([long], "right")[0], self._run([short], "right")[0]]
+        try:
+            alone = [self._run([text], "right")[0] for text in (long, short)]
+        except FAILURES as error:
+            raise unreadable(self._name, error) from None
         finite = all(bool(row.isfinite().all()) for row in alone)
         if finite and not self._same(self._run([long], "right"), alone[:1]):
             raise ModelError(
@@ -213,7 +216,7 @@ def settle(model: Any, tokenizer: Any, read: Read, wanted: Wanted, known: Feedin
             found = probe.padding(feeding.longest or 1, wanted.sides) if said is None else said
         finally:
             model.train(training)
-        feeding = replace(feeding, padding=found, limit=positions(model.config))
+        feeding = replace(feeding, padding=found, limit=positions(model.config), whole=wanted.all_lengths)
     model.config.update({PADDING: feeding.padding})
     tokenizer.padding_side = "left" if feeding.padding == "left" else "right"
     return feeding

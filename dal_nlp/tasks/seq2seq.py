@@ -146,8 +146,11 @@ def generation_config(model: Any, settings: dict[str, Any]) -> Any:
     greedy = {"do_sample": False, "temperature": 1.0, "top_k": 50, "top_p": 1.0, "early_stopping": False}
     lengths = {"max_length": None, "min_length": None, "min_new_tokens": 0, "length_penalty": 1.0}
     one = {"num_return_sequences": 1, "return_dict_in_generate": False, "use_cache": True}
+    # What would come with the tokens: settings that ask for it without a dictionary cannot be saved.
+    alone = dict.fromkeys(("output_scores", "output_logits", "output_attentions", "output_hidden_states"), False)
+    searched = {"penalty_alpha": 0.0, "prompt_lookup_num_tokens": None, "dola_layers": None}  # in no other way
     start = {"decoder_start_token_id": start_token(model)}
-    config.update(**{**greedy, **lengths, **one, **start, **settings})
+    config.update(**{**greedy, **lengths, **one, **alone, **searched, **start, **settings})
     return config
 
 

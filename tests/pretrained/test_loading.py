@@ -1,6 +1,8 @@
 """Loading: folders, heads, labels that came later, and errors that name the mend."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -149,3 +151,24 @@ def test_an_alias_can_be_pinned_and_what_is_not_on_the_hub_cannot(model_folder: 
 def test_a_folder_may_have_an_at_in_its_name(tmp_path: Path) -> None:
     folder = tiny.save_model(tmp_path / "model@home")
     assert load_config(resolve(folder, Silent())).hidden_size == 16
+
+
+def _edit(file: Path, **values: Any) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+def test_leftovers_of_how_a_model_answers_do_not_survive(tmp_path: Path) -> None:
+    """With attention among its results the model could not even be saved, after all labels were given."""
+    folder = Path(tiny.save_model(tmp_path / "model"))
+    _edit(folder / "config.json", return_dict=False, output_attentions=True, output_hidden_states=True)
+    model: Any = load_classifier(str(folder), ["a", "b"])
+    found = model.eval()(torch.tensor([[1, 2]]))
+    assert found.hidden_states is None and found.attentions is None and found.logits.shape == (1, 2)
+    model.save_pretrained(tmp_path / "saved")
+
+
+def test_a_longest_text_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    folder = Path(tiny.save_model(tmp_path / "model"))
+    _edit(folder / "tokenizer_config.json", model_max_length="512")
+    with pytest.raises(UserError, match=r"model_max_length in .* is no number"):
+        load_tokenizer(str(folder))

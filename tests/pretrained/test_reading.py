@@ -104,3 +104,13 @@ def test_token_types_that_a_model_has_none_of_are_left_out(tmp_path: Path) -> No
     with torch_seeded(0):
         task.load(source)
     assert "token_type_ids" not in task.tokenizer.model_input_names
+
+
+def test_a_model_that_fails_on_short_texts_alone_is_refused(tmp_path: Path) -> None:
+    source = families.save("bert", "classification", tmp_path / "bert")
+    file = Path(source, "config.json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "chunk_size_feed_forward": 4}))  # lengths of 4 n only
+    task = Classification(labels=["negative", "positive"], max_length=40)
+    task.tokenizer = load_tokenizer(source)
+    with pytest.raises(UserError, match="cannot read plain texts"):
+        task.load(source)

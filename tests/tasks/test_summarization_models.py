@@ -135,6 +135,20 @@ def test_what_a_model_was_set_to_write_does_not_count() -> None:
     assert [answer.target for answer in _predict(model)] == plain
 
 
+def test_a_model_that_was_set_to_give_more_than_tokens_or_to_search_otherwise_is_saved_and_writes(
+    tmp_path: Path,
+) -> None:
+    source = tiny.save_writer(tmp_path / "writer")
+    file = Path(source, "generation_config.json")
+    more = {"return_dict_in_generate": True, "output_scores": True, "output_attentions": True}
+    other = {"penalty_alpha": 0.6, "prompt_lookup_num_tokens": 3}
+    file.write_text(json.dumps({**json.loads(file.read_text()), **more, **other}))
+    task = tiny.summary_task()
+    model = task.load(source)
+    write_model(model, task, tmp_path / "model")
+    assert len(_predict(model)) == 6
+
+
 def _predict(model: torch.nn.Module) -> Any:
     forward = forward_of(model)
     return answers_of(forward)

@@ -346,3 +346,10 @@ def test_a_frozen_encoder_learns_words_is_resumed_and_leaves_a_whole_model(tmp_p
     targets = [task.read_target(row) for row in tiny.tagged(12, seed=1)]
     found = task.evaluate([row.answer.target for row in rows if row.answer], targets)
     assert found["f1"] == pytest.approx(resumed.metrics[-1].values["f1"], abs=0.05)  # half precision apart
+
+
+def test_a_frozen_encoder_reads_texts_of_more_words_than_a_window_has_tokens(tmp_path: Path, model_folder: str) -> None:
+    assert max(len(row["tokens"]) for row in tiny.tagged(40)) > 12
+    more: dict[str, Any] = {"training": {"mode": "head"}, "cache": str(tmp_path / "cache"), "max_length": 12}
+    Session(RunConfig.load(flags=flags(tmp_path, model_folder, rounds=0, **more))).run()
+    assert read_state(tmp_path / "run").metrics
