@@ -65,17 +65,23 @@ def _check_label_numbers(file: Path) -> None:
 
 
 def _check_tensors(file: Path) -> None:
-    """Raise ``UserError`` for weights that are damaged or cut off."""
+    """Raise ``UserError`` for weights that are damaged or cut off, or quantized."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(file, framework="pt") as opened:
-            opened.keys()
+            weights = [name for name in opened.keys() if name.endswith("weight")]  # noqa: SIM118 - no mapping
+            whole = [name for name in weights if opened.get_slice(name).get_dtype()[0] in "IU"]
     except (SafetensorError, OSError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
             f"{file} is damaged or cut off ({first}): get it again from where the model is from."
         ) from None
+    if whole:
+        raise ModelError(
+            f"{file} holds whole numbers in place of weights ({whole[0]}), as quantized models do: give the model that "
+            "it was made from."
+        )
 
 
 def check_config(config: Any, source: str) -> None:

@@ -126,6 +126,13 @@ def _no_tokenizer(folder: Path) -> None:
         file.unlink()
 
 
+def _whole_numbers(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    tensors = load_file(file)
+    name = next(name for name in tensors if name.endswith("query.weight"))
+    save_file({**tensors, name: (tensors[name] * 100).to(torch.int8)}, file, {"format": "pt"})
+
+
 def _other_tokenizer(folder: Path) -> None:
     (folder / "tokenizer.json").write_text('{"x": 1}')
 
@@ -149,6 +156,7 @@ def _named_labels(folder: Path) -> None:
         (_adapter, "merge_and_unload"),
         (_huge, "cannot be loaded"),
         (_no_tokenizer, r"(has no tokenizer|cannot be loaded)"),
+        (_whole_numbers, r"model\.safetensors holds whole numbers in place of weights .*query\.weight"),
         (_other_tokenizer, "The tokenizer of .* cannot be loaded"),
         (_cut_tokenizer, r"tokenizer\.json is damaged"),
         (_named_labels, r"id2label in .*config\.json is not a mapping of numbers to labels"),
