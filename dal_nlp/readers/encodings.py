@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, cast
-
-import pyarrow as pa
+from typing import IO, Any, cast
 
 from dal_nlp.core.errors import DataError
 from dal_nlp.readers.reading import Reading
@@ -90,10 +88,13 @@ def refuse_other(source: str, path: Path, kind: str) -> None:
 def opened(source: str, path: Path) -> Iterator[IO[bytes]]:
     """Open a file for reading its content, decompressed; raises ``UserError`` where it is damaged."""
     kind = path.suffix.lower()
+    damaged: tuple[type[Exception], ...] = (zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile)
+    if kind == ".zst":
+        damaged = (*damaged, _pyarrow().ArrowInvalid)
     try:
         with cast(IO[bytes], _open(path, kind)) as file:
             yield file
-    except (zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile, pa.ArrowInvalid) as error:
+    except damaged as error:
         raise DataError(f"{source} is no whole {kind} file ({error}): compress it anew.") from None
     except OSError as error:
         if kind not in COMPRESSED:
@@ -108,7 +109,14 @@ def _open(path: Path, kind: str) -> object:
         return bz2.open(path)
     if kind == ".xz":
         return lzma.open(path)
-    return pa.input_stream(str(path), compression="zstd") if kind == ".zst" else path.open("rb")
+    return _pyarrow().input_stream(str(path), compression="zstd") if kind == ".zst" else path.open("rb")
+
+
+def _pyarrow() -> Any:
+    """Return the package, which help and short commands need not wait for."""
+    import pyarrow as package
+
+    return package
 
 
 def read_utf8(source: str, path: Path, reading: Reading) -> bytes:

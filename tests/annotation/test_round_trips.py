@@ -55,9 +55,8 @@ def desk_of(rows: list[tuple[str, str, str]], config: RunConfig, folder: Path) -
         given=dict.fromkeys(examples), answers={id: label for id, _, label in rows}, waiting=[], decision=events.get
     )
     task = Classification(labels=sorted({label for *_, label in rows}))
-    return cast(
-        AnswerStore, SimpleNamespace(folder=folder, state=state, task=task, config=config, example=examples.__getitem__)
-    )
+    reads = {"example": examples.__getitem__, "read_ahead": lambda ids: None}
+    return cast(AnswerStore, SimpleNamespace(folder=folder, state=state, task=task, config=config, **reads))
 
 
 def as_rows(found: Mapping[str, Any], task: Classification) -> list[tuple[str, str, str]]:

@@ -95,7 +95,7 @@ def test_the_saved_model_writes_what_predict_says(tmp_path: Path, model: str) ->
     rows = list(csv.DictReader(done.stdout.splitlines()))
     writer, tokenizer = (of.from_pretrained(result.model_dir) for of in (AutoModelForSeq2SeqLM, AutoTokenizer))
     for row in (rows[0], rows[2]):
-        ids = torch.tensor([tokenizer(row["text"])["input_ids"]])
+        ids = torch.tensor([tokenizer(row["document"])["input_ids"]])
         text = tokenizer.decode(writer.generate(input_ids=ids)[0], skip_special_tokens=True)
         assert row["prediction"] == text.strip()
         assert 0 < float(row["confidence"]) <= 1
@@ -298,11 +298,10 @@ def test_a_decoder_alone_is_a_sentence(tmp_path: Path) -> None:
 
 def test_check_rehearses_a_round(tmp_path: Path, model: str) -> None:
     flags = ["--task", "summarization", "--model", model, "--initial", "6", "--query-size", "4", "--rounds", "1"]
+    flags += ["--strategy", "bald", "--set", "max_length=24", "--set", "draws.k=2"]
     data = write(tmp_path / "pool.jsonl", tiny.documents(40))
     test = write(tmp_path / "test.jsonl", tiny.documents(15, seed=1))
-    done = CliRunner().invoke(
-        app, ["check", *flags, "--data", data, "--test", test, "--set", "max_length=24", "--set", "draws.k=2"]
-    )
+    done = CliRunner().invoke(app, ["check", *flags, "--data", data, "--test", test])
     assert done.exit_code == 0, done.output
     assert "mean BALD" in done.output
 
