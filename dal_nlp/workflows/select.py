@@ -140,7 +140,9 @@ def select(
     cls = task_class(task)
     usual = recipe(cls.recipe)
     usual_length = usual["max_length"]
-    length = max_length or (usual_length if isinstance(usual_length, int) else cls.usual_length)
+    length = usual_length if isinstance(usual_length, int) else cls.usual_length
+    if max_length is not None and (length := max_length) < 1:
+        raise UserError(f"max_length must be 1 or more, and is {max_length}.")
     own = deepcopy(tokenizer)  # it is told how to pad and to read
     own.split_special_tokens = True
     settle_padding_token(own, type(model).__name__)

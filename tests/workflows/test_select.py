@@ -75,6 +75,7 @@ def test_pairs_strategy_objects_and_labeled_examples() -> None:
     [
         ({"k": 0}, "k must be between 1 and the 30 examples"),
         ({"k": 31}, "k must be between 1 and the 30 examples"),
+        ({"max_length": 0}, "max_length must be 1 or more, and is 0"),
         ({"strategy": "entrpy"}, "did you mean 'entropy'"),
         ({"labeled": [("good", "happy")]}, "none of the model's"),
         ({"examples": [("a film", "good"), "the plot"]}, "Some texts are pairs"),
