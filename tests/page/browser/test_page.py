@@ -282,6 +282,7 @@ def test_two_tabs_and_two_people(page: Any, waiting: Waiting) -> None:
         with has.expect_response("**/api/leave"):  # a browser that really closes a tab may take the request with it
             has.evaluate("() => { dispatchEvent(new Event('pagehide')); }")
         has.goto("about:blank")
+        left.bring_to_front()  # what lies behind is looked at once a minute
         left.wait_for_function("id => item && item.id === id", arg=last)
 
 
