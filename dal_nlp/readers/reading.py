@@ -1,18 +1,21 @@
 """How a source is to be read, and what is found out about it on the way."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dal_nlp.core.errors import DataError
 
-Numbers = NDArray[np.int64]
+if TYPE_CHECKING:  # help and short commands need not wait for them
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+Numbers: TypeAlias = "NDArray[np.int64]"
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
 
