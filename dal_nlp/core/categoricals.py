@@ -29,7 +29,8 @@ class Categoricals:
             found by beam search holds words that are not.
         parts: (B, F) the number within its example of the part of the answer, such as an entity, that a factor is in,
             -1 for none; None where answers have no parts.
-        telling: How many factors stand for an example in ``over_telling``; None: all of them.
+        least_confident: How many factors stand for an example in ``over_least_confident``, those of which the model is
+            least confident; None: all of them.
     """
 
     log_probs: Tensor
@@ -37,7 +38,7 @@ class Categoricals:
     reduction: Literal["sum", "mean"] = "sum"
     answer: Tensor | None = None
     parts: Tensor | None = None
-    telling: int | None = None
+    least_confident: int | None = None
 
     def over_outcomes(self, values: Tensor) -> Tensor:
         """Sum values of the form of ``log_probs`` over the outcomes to (B, F)."""
@@ -52,15 +53,15 @@ class Categoricals:
         total = torch.where(self.mask, values, torch.zeros_like(values)).sum(-1)
         return total if self.reduction == "sum" else total / self.mask.sum(-1).clamp(min=1)
 
-    def over_telling(self, values: Tensor) -> Tensor:
-        """Sum (B, F) values over the ``telling`` factors whose most likely outcome is least likely, to (B,).
+    def over_least_confident(self, values: Tensor) -> Tensor:
+        """Sum (B, F) values over the ``least_confident`` factors whose most likely outcome is least likely, to (B,).
 
         Where all stand for an example, it is ``over_factors``.
         """
-        if self.telling is None:
+        if self.least_confident is None:
             return self.over_factors(values)
         sure = torch.where(self.mask, self.largest(self.log_probs).detach(), torch.inf)
-        places = sure.topk(min(self.telling, sure.shape[1]), largest=False).indices
+        places = sure.topk(min(self.least_confident, sure.shape[1]), largest=False).indices
         kept = torch.zeros_like(self.mask).scatter(-1, places, True) & self.mask
         return torch.where(kept, values, torch.zeros_like(values)).sum(-1)
 

@@ -231,13 +231,13 @@ class Forward:
         numbers, in place of one for each position of each row. Where A is a vocabulary, the sum is reduced to
         ``sketch.SIZE`` numbers (the right side of one product), whose distances are those of the gradients up to a
         random error; the paper has no such case. Of a text of many words, those stand for it of which the model is
-        least sure; see ``Categoricals.over_telling``.
+        least sure; see ``Categoricals.over_least_confident``.
         """
         self.touched.add("gradient")
         raw = self._pass.raw.detach().requires_grad_(True)
         with torch.inference_mode(False), torch.enable_grad():
             c = self._task.categoricals(raw, self.batch)
-            loss = -c.over_telling(c.at(c.answered().detach())).sum()
+            loss = -c.over_least_confident(c.at(c.answered().detach())).sum()
         (by_raw,) = torch.autograd.grad(loss, raw)
         sizes = [len(part.raw) for part in self._pass.applied]
         pulled = [part.pulled(d) for part, d in zip(self._pass.applied, torch.split(by_raw, sizes), strict=True)]

@@ -71,16 +71,16 @@ def _check_tensors(file: Path) -> None:
     try:
         with safe_open(file, framework="pt") as opened:
             weights = [name for name in opened.keys() if name.endswith("weight")]  # noqa: SIM118 - no mapping
-            whole = [name for name in weights if opened.get_slice(name).get_dtype()[0] in "IU"]
+            integers = [name for name in weights if opened.get_slice(name).get_dtype()[0] in "IU"]
     except (SafetensorError, OSError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
             f"{file} is damaged or cut off ({first}): get it again from where the model is from."
         ) from None
-    if whole:
+    if integers:
         raise ModelError(
-            f"{file} holds whole numbers in place of weights ({whole[0]}), as quantized models do: give the model that "
-            "it was made from."
+            f"{file} holds whole numbers in place of weights ({integers[0]}), as quantized models do: give the model "
+            "that it was made from."
         )
 
 

@@ -70,13 +70,13 @@ def test_the_factors_of_which_the_model_is_least_sure_stand_for_an_example() -> 
     generator = torch.Generator().manual_seed(4)
     logits, values = torch.randn(20, 6, 5, generator=generator), torch.randn(20, 6, generator=generator)
     mask = torch.arange(6) < torch.randint(1, 7, (20, 1), generator=generator)
-    found = Categoricals(logits.log_softmax(-1), mask, "mean", telling=3).over_telling(values)
+    found = Categoricals(logits.log_softmax(-1), mask, "mean", least_confident=3).over_least_confident(values)
     for i, row in enumerate(logits.softmax(-1)):
         there = [f for f in range(6) if mask[i, f]]
         least = sorted(there, key=lambda f: float(row[f].max()))[:3]
         assert found[i].item() == pytest.approx(sum(float(values[i, f]) for f in least), abs=1e-5)
     whole = Categoricals(logits.log_softmax(-1), mask, "mean")
-    torch.testing.assert_close(whole.over_telling(values), whole.over_factors(values))
+    torch.testing.assert_close(whole.over_least_confident(values), whole.over_factors(values))
 
 
 def test_uniform_is_the_largest_entropy() -> None:

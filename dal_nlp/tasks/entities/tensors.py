@@ -17,7 +17,7 @@ from dal_nlp.readers.entities.tags import BEGIN, END, split_tag
 #: The label of a word that does not count in the loss.
 UNREAD = -100
 #: Words of a text, those of which the model is least sure, whose gradients stand for it.
-TELLING = 3
+LEAST_CONFIDENT = 3
 
 
 def feeding(
@@ -66,7 +66,7 @@ def word_categoricals(raw: Tensor, batch: Batch, tags: Sequence[str]) -> Categor
     """Return log p of every tag of every word, (B, F, C), of the scores of tokens (R, T, C); the mean is the value."""
     log_probs = raw[batch.extra["rows"], batch.extra["places"]].float().log_softmax(-1)
     parts = entities_of(log_probs.argmax(-1), batch.extra["read"], tags)
-    return Categoricals(log_probs, batch.extra["read"], "mean", parts=parts, telling=TELLING)
+    return Categoricals(log_probs, batch.extra["read"], "mean", parts=parts, least_confident=LEAST_CONFIDENT)
 
 
 def entities_of(best: Tensor, read: Tensor, tags: Sequence[str]) -> Tensor:
