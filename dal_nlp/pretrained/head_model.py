@@ -91,7 +91,7 @@ class EncoderWithHead(PreTrainedModel):  # type: ignore[no-untyped-call]
 
 
 class HeadModel(EncoderWithHead):  # type: ignore[no-untyped-call]
-    """What ``--train head`` trains of texts: a sequence classifier of the means of the states."""
+    """What ``--train head`` trains of texts: a sequence classifier of the pooled states."""
 
     def forward(
         self,

@@ -45,7 +45,9 @@ class RoundChoice:
         return self._policy is not None and self._unfitted and self._round not in self._state.pseudo
 
     def _further(self) -> int:
-        """Return how many examples people may go on with; 0 where they have been chosen."""
+        """Return how many examples people may go on with; 0 where they have been chosen, or reading has a budget."""
+        if left_to_read(self._work.config, self._state) is not None:
+            return 0
         return self._work.further() if self._unfitted and self._round not in self._state.overflows else 0
 
     def make(self) -> None:

@@ -9,7 +9,7 @@ from dal_nlp.core.errors import ConfigError, nearest, unknown
 from dal_nlp.core.text import counted, words
 from dal_nlp.ledger.events import MetricsEvent
 from dal_nlp.ledger.state import State
-from dal_nlp.session.stopping_language import leaves, parse
+from dal_nlp.session.stopping_language import AnyOf, leaves, parse
 from dal_nlp.session.stopping_rules import (
     Agreement,
     Change,
@@ -122,11 +122,13 @@ def left_to_read(config: Settings, state: State) -> tuple[Callable[[str], int], 
     """Return the measure of a budget of what people read, and what is left of it; None where there is no such budget.
 
     Args:
-        config: Its rules hold the budget: ``words`` or ``characters``.
+        config: Its rules hold the budget: ``words`` or ``characters``, where that alone ends the run. With another rule
+            that must fire too, it is no budget.
         state: What has been asked about, answered or not, counts as read.
     """
     rule = rule_of(config)
-    limits = [leaf for leaf in (leaves(rule) if rule is not None else ()) if isinstance(leaf, Words | Characters)]
+    alone = rule.rules if isinstance(rule, AnyOf) else (rule,)
+    limits = [part for part in alone if isinstance(part, Words | Characters)]
     if not limits:
         return None
     measure = READ[limits[0].name]

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from dal_nlp.core.errors import UserError
+from dal_nlp.ledger.events import QueryEvent
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.loop import Session
-from dal_nlp.session.stopping import history_of, reason
+from dal_nlp.session.stopping import history_of, left_to_read, reason
 from dal_nlp.tasks.metrics import cohen_kappa
 from tests import tiny
 from tests.tiny import write
@@ -75,6 +76,27 @@ def test_a_budget_of_what_people_read_is_kept(
     assert ("the budget of reading has no room" in page) == bool(cut)
     more = Session(settings(tmp_path, model_folder, budget=f"{larger}{unit}", rounds=None))
     assert len(read_state(more.run().folder).queries) > len(state.queries), "a larger budget goes on"
+
+
+#: Rules, and what they leave to read behind four words of 18 characters.
+READING = {"words=9": 5, "stable or characters=20": 2, "words=3": 0, "words=9 and stable": None, "stable": None}
+
+
+def test_words_that_do_not_end_a_run_alone_are_no_budget() -> None:
+    files = {"task": "sentiment", "data": "pool.jsonl", "test": "test.jsonl"}
+    query = {"round": 0, "ids": ["a"], "scores": [0.0], "texts": ["four words of text"], "strategy": "random"}
+    state = State(queries=[QueryEvent(**query)])
+    found = {stop: left_to_read(RunConfig(**files, stop=stop), state) for stop in READING}
+    assert {stop: each and each[1] for stop, each in found.items()} == READING
+
+
+READING = {
+    "words=9": 5,
+    "stable or characters=20": 2,
+    "words=3": 0,
+    "words=9 and stable": None,
+    "stable": None,
+}
 
 
 def test_predictions_are_compared_on_the_same_random_texts(tmp_path: Path, model_folder: str) -> None:
