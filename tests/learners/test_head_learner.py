@@ -33,7 +33,7 @@ from dal_nlp.strategies import bayesian, probes
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.workflows.dry_run import rehearse
 from dal_nlp.workflows.predict import predict
-from tests import tiny
+from tests import head_runs, tiny
 from tests.ledgers import change, copies_after_every_write
 from tests.session.test_loop import timeless, write
 
@@ -41,20 +41,12 @@ from tests.session.test_loop import timeless, write
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
     """pool.jsonl (60 rows), test.jsonl (20 rows) and the model, which has a masked-LM head."""
-    write(tmp_path / "pool.jsonl", tiny.sentences(60))
-    write(tmp_path / "test.jsonl", tiny.sentences(20, seed=1))
-    tiny.save_masked_lm(tmp_path / "model")
-    return tmp_path
+    return head_runs.write_files(tmp_path, pool=60, test=20)
 
 
 def settings(files: Path, mode: str = "head", **changes: Any) -> RunConfig:
     values = {
-        "task": "sentiment",
-        "data": str(files / "pool.jsonl"),
-        "test": str(files / "test.jsonl"),
-        "model": str(files / "model"),
-        "cache": str(files / "cache"),
-        "out": str(files / "run"),
+        **head_runs.values(files),
         "initial": 6,
         "query_size": 4,
         "rounds": 2,

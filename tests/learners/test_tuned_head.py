@@ -12,7 +12,7 @@ from dal_nlp.learners.tuned_head import GENTLE
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.session.result import Result
 from dal_nlp.workflows.predict import predict
-from tests import tiny
+from tests import head_runs
 
 STILL = {"mode": "head", "min_steps": 1, "epochs": 1e-9, "learning_rate": 1e-12, "weight_decay": 0}
 
@@ -20,20 +20,12 @@ STILL = {"mode": "head", "min_steps": 1, "epochs": 1e-9, "learning_rate": 1e-12,
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
     """pool.jsonl (60 rows), test.jsonl (30 rows) and a model."""
-    tiny.write(tmp_path / "pool.jsonl", tiny.sentences(60))
-    tiny.write(tmp_path / "test.jsonl", tiny.sentences(30, seed=1))
-    tiny.save_masked_lm(tmp_path / "model")
-    return tmp_path
+    return head_runs.write_files(tmp_path, pool=60, test=30)
 
 
 def run(files: Path, name: str, **training: Any) -> Result:
     values = {
-        "task": "sentiment",
-        "data": str(files / "pool.jsonl"),
-        "test": str(files / "test.jsonl"),
-        "model": str(files / "model"),
-        "cache": str(files / "cache"),
-        "out": str(files / name),
+        **head_runs.values(files, name),
         "initial": 20,
         "rounds": 0,
         "finish": "full-always",

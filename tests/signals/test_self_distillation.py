@@ -11,26 +11,18 @@ from dal_nlp.ledger.ledger import read_state
 from dal_nlp.report.model_card import answered_by
 from dal_nlp.signals.witness import KEPT, read_kept
 from dal_nlp.workflows.predict import predict
-from tests import tiny
+from tests import head_runs
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
     """pool.jsonl (120 rows), test.jsonl (40 rows) and a model."""
-    tiny.write(tmp_path / "pool.jsonl", tiny.sentences(120))
-    tiny.write(tmp_path / "test.jsonl", tiny.sentences(40, seed=1))
-    tiny.save_masked_lm(tmp_path / "model")
-    return tmp_path
+    return head_runs.write_files(tmp_path, pool=120, test=40)
 
 
 def run(files: Path, name: str, **changes: Any) -> Path:
     values = {
-        "task": "sentiment",
-        "data": str(files / "pool.jsonl"),
-        "test": str(files / "test.jsonl"),
-        "model": str(files / "model"),
-        "cache": str(files / "cache"),
-        "out": str(files / name),
+        **head_runs.values(files, name),
         "initial": 20,
         "query_size": 20,
         "rounds": 2,
