@@ -152,8 +152,8 @@ def check_strategy(make: Callable[[], Strategy], make_pool: MakePool = tiny_pool
     assert first == again, f"{name} chose {first} and then {again} with the same generator: take all chance from rng."
     other, _ = _selected(make, make_pool(30, batch_size), 5, name)
     assert first == other, f"{name} chose {first} in batches of 8, and {other} in batches of {batch_size}."
-    for n, k in ((8, 1), (12, 12)):
-        _selected(make, make_pool(n, 8), k, name)
+    for n, k, size in ((6, 1, 1), (12, 12, 8)):
+        _selected(make, make_pool(n, size), k, name)
 
 
 def _selected(make: Callable[[], Strategy], pool: Pool, k: int, name: str, chance: int = 0) -> tuple[list[int], int]:

@@ -46,12 +46,12 @@ def results(task: Task, target: Target, example: Example) -> list[StudioResult]:
     return task.answer_format.studio_results(target)
 
 
-def predictions(task: Task, guess: Mapping[str, Any] | None, example: Example, model: str) -> list[StudioResult]:
+def predictions(task: Task, suggested: Mapping[str, Any] | None, example: Example, model: str) -> list[StudioResult]:
     """Return what ``State.suggestion`` found as the predictions of a task, by the name of a model."""
-    if not guess:
+    if not suggested:
         return []
-    result = results(task, guess["target"], example)
-    return [{"model_version": model, "score": guess["confidence"], "result": result}]
+    result = results(task, suggested["target"], example)
+    return [{"model_version": model, "score": suggested["confidence"], "result": result}]
 
 
 def read_results(task: Task, found: Sequence[Mapping[str, Any]], example: Example, control: str = ANSWER) -> str:

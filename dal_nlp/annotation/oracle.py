@@ -49,8 +49,8 @@ class Oracle(ABC):
 
     Attributes:
         from_file: Whether the answers come from the run's own labeled file; rows without one are then no candidates.
-        ahead: How many further examples are chosen with each round, for people who go on with them while a model
-            trains; their answers come by the ledger (see ``State.ahead``).
+        prefetch_limit: How many further examples are chosen with each round, for people who go on with them while a
+            model trains; their answers come by the ledger (see ``State.prefetched``).
 
     Example:
         >>> from dal_nlp import Label, Oracle, Query, Skip
@@ -65,7 +65,7 @@ class Oracle(ABC):
     """
 
     from_file: ClassVar[bool] = False
-    ahead: int = 0
+    prefetch_limit: int = 0
 
     def open(self, setting: Setting) -> None:  # noqa: B027 - most oracles have no use for it
         """Take up what there is to know of the run; called once, before the first query."""

@@ -30,16 +30,19 @@ class Event:
 
     Attributes:
         name: What the ledger calls the kind of event.
+        keys: What the ledger calls a field, where that is another name than the field's.
     """
 
     name: ClassVar[str]
+    keys: ClassVar[Mapping[str, str]] = {}
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that ``from_json`` reads, without what is the default of its field."""
         defaults = _kind(type(self)).defaults
-        whole = self.as_dict()
-        return {name: value for name, value in whole.items() if name not in defaults or value != defaults[name]}
+        whole = self.as_dict().items()
+        kept = {name: value for name, value in whole if name not in defaults or value != defaults[name]}
+        return {self.keys.get(name, name): value for name, value in kept.items()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -48,8 +51,10 @@ class Event:
         Raises:
             ValueError: It holds none, with the reason.
         """
+        names = {key: name for name, key in cls.keys.items()}
+        found = {names.get(key, key): value for key, value in values.items() if key != "event"}
         try:
-            event: Self = _kind(cls).adapter.validate_python({name: values[name] for name in values if name != "event"})
+            event: Self = _kind(cls).adapter.validate_python(found)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             what = f"{'.'.join(map(str, first['loc']))}, {first['msg'].lower()}"

@@ -7,7 +7,7 @@ field is left out of the JSON. A field that a later version adds gets a default,
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from dal_nlp.core.targets import Target
 from dal_nlp.ledger.answer_events import (
@@ -142,13 +142,14 @@ class QueryEvent(Event):
         encode_seconds: What a frozen encoder took to read texts since the event before, apart from all other times.
         load_seconds: What reading files, tokenizing and loading took in the start that came to this event.
         notes: What the strategy, and what is around it, has to say.
-        guesses: What the model that chose would answer to each id: {"target", "confidence" (a probability), "marks"
+        predictions: What the model that chose would answer to each id: {"target", "confidence" (a probability), "marks"
             (the parts of the text that the target points at, [start, end) in characters)}. Empty in round 0, whose
             model has an untrained output layer.
-        ahead: The first so many ids were answered before the round, as part of the overflow of an earlier one.
+        prefetched: The first so many ids were answered before the round, as part of the overflow of an earlier one.
     """
 
     name = "query"
+    keys: ClassVar = {"predictions": "guesses", "prefetched": "ahead"}  # as in the ledgers of the first release
     round: int
     ids: list[str]
     scores: list[float]
@@ -159,8 +160,8 @@ class QueryEvent(Event):
     encode_seconds: float = 0.0
     load_seconds: float = 0.0
     notes: dict[str, Any] = field(default_factory=dict)
-    guesses: list[dict[str, Any]] = field(default_factory=list)
-    ahead: int = 0
+    predictions: list[dict[str, Any]] = field(default_factory=list)
+    prefetched: int = 0
 
     def without(self, id: str) -> Self:
         """Return the query as if an id had not been asked about."""
@@ -172,8 +173,8 @@ class QueryEvent(Event):
             ids=[self.ids[i] for i in stays],
             scores=[self.scores[i] for i in stays],
             texts=[self.texts[i] for i in stays],
-            guesses=[self.guesses[i] for i in stays] if self.guesses else [],
-            ahead=self.ahead - (id in self.ids[: self.ahead]),
+            predictions=[self.predictions[i] for i in stays] if self.predictions else [],
+            prefetched=self.prefetched - (id in self.ids[: self.prefetched]),
         )
 
 

@@ -27,7 +27,7 @@ class _Measured(Event):
         confusion: How often the model took a label for one: [right, answered, count]; of tasks with one label a text.
         errors: Some wrong answers, the surest first: {"id", "text", "target", "prediction", "confidence"}; of tasks
             with labels.
-        agreement: How well the model's guesses agree with the answers to the round's query, by id and measure.
+        agreement: How well the model's predictions agree with the answers to the round's query, by id and measure.
         validation: The metrics on the validation file, None without one.
         beside: Of a run that hears machines what else was fitted to the round's labels: "people" (a layer that hears
             no machine) and, on an audit sample, "stack" (one that hears them), each with its "values" and "confusion".

@@ -81,8 +81,8 @@ class State:
     _place: dict[str, int] = field(default_factory=dict, repr=False)  # the round whose query holds an id now
     _last_asked: dict[str, int | None] = field(default_factory=dict, repr=False)  # the last round that asked
     _open: Counter[int | None] = field(default_factory=Counter, repr=False)  # by round, how many ids want an answer
-    _guesses: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)  # of queries, by id
-    _next_guesses: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)  # of overflows, by id
+    _predictions: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)  # of queries, by id
+    _next_predictions: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)  # of overflows, by id
     _next_scores: dict[str, float] = field(default_factory=dict, repr=False)  # of overflows, by id
 
     @property
@@ -167,7 +167,7 @@ class State:
 
     def suggestion(self, id: str) -> dict[str, Any] | None:
         """Return what the model that chose an example would answer: {"target", "confidence", "round"} of that model."""
-        return self._guesses.get(id) or self._next_guesses.get(id)
+        return self._predictions.get(id) or self._next_predictions.get(id)
 
     def pending(self, ids: Sequence[str]) -> list[str]:
         """Return those of ``ids`` that have neither an answer nor a skip."""
@@ -253,17 +253,17 @@ class State:
         if not len(event.ids) == len(event.scores) == len(event.texts):
             raise ValueError("its ids, scores and texts are not equally many")
         self.queries.append(event)
-        new = self.asked[event.round] = event.ids[event.ahead :]
+        new = self.asked[event.round] = event.ids[event.prefetched :]
         self._ask(event.round, new)
         self._place.update(dict.fromkeys(event.ids, event.round))
         self._open[event.round] = len(self.pending(event.ids))
-        self._guesses |= _suggestions(event)
+        self._predictions |= _suggestions(event)
 
     def _prefetch(self, event: OverflowEvent) -> None:
         self.overflows[event.round] = event
         self._ask(event.round, event.ids)
         self._next_scores |= zip(event.ids, event.scores, strict=True)
-        self._next_guesses |= _suggestions(event)
+        self._next_predictions |= _suggestions(event)
 
     def _measure(self, event: MetricsEvent) -> None:
         if event.round != len(self.metrics):
@@ -321,14 +321,14 @@ class State:
         self.queries[round] = self.queries[round].without(id)
         self._open[round] -= 1
         del self._place[id]
-        self._guesses.pop(id, None)
+        self._predictions.pop(id, None)
 
 
 def _suggestions(query: QueryEvent) -> dict[str, dict[str, Any]]:
     """Return what the model that chose would answer, by id."""
     return {
-        id: {"target": guess["target"], "confidence": guess["confidence"], "round": query.round - 1}
-        for id, guess in zip(query.ids, query.guesses, strict=False)
+        id: {"target": prediction["target"], "confidence": prediction["confidence"], "round": query.round - 1}
+        for id, prediction in zip(query.ids, query.predictions, strict=False)
     }
 
 

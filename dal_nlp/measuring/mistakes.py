@@ -61,8 +61,10 @@ def mistakes(
 
 def agreement_of(task: Task, asked: QueryEvent, answers: Mapping[str, Target]) -> dict[str, dict[str, float]]:
     """Return how well what the model would have answered agrees with the answers to a query, by id and measure."""
-    guesses = {id: guess["target"] for id, guess in zip(asked.ids, asked.guesses, strict=False) if id in answers}
-    if not guesses:
+    predictions = {
+        id: prediction["target"] for id, prediction in zip(asked.ids, asked.predictions, strict=False) if id in answers
+    }
+    if not predictions:
         return {}
-    measured = task.agreement(list(guesses.values()), [answers[id] for id in guesses])
-    return {id: {name: values[i] for name, values in measured.items()} for i, id in enumerate(guesses)}
+    measured = task.agreement(list(predictions.values()), [answers[id] for id in predictions])
+    return {id: {name: values[i] for name, values in measured.items()} for i, id in enumerate(predictions)}

@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from dal_nlp.core.config import DrawsConfig
 from dal_nlp.core.errors import Unsupported
-from dal_nlp.core.rng import derive, generator, torch_seeded
+from dal_nlp.core.rng import derive, generator, seed_torch, torch_seeded
 from dal_nlp.models.forward import Draws, Forward, Network
 from dal_nlp.models.pool import Pool
 
@@ -81,7 +81,7 @@ class FixedMasks:
         def restart(module: nn.Module, args: Any) -> None:
             """Begin every call of the model alike: long examples and written texts take several."""
             mode.calls = 0
-            torch.manual_seed(layers)
+            seed_torch(layers)
 
         hook = model.register_forward_pre_hook(restart)
         try:

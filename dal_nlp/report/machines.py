@@ -33,16 +33,18 @@ def suggestions_line(state: State) -> str:
 
     Of people's own last answers to questions of rounds, whose model had an answer before they gave theirs.
     """
-    guesses = {
-        id: guess["target"] for query in state.queries for id, guess in zip(query.ids, query.guesses, strict=False)
+    predictions = {
+        id: prediction["target"]
+        for query in state.queries
+        for id, prediction in zip(query.ids, query.predictions, strict=False)
     }
     same: dict[bool, list[bool]] = {True: [], False: []}
-    for id in guesses:
+    for id in predictions:
         last = {event.by: event for event in state.given.get(id, []) if isinstance(event, AnswerEvent)}
         for event in last.values():
             if event.of_person and event.answered:
                 shown = event.suggested
-                same[shown is not None].append(event.target == (guesses[id] if shown is None else shown["target"]))
+                same[shown is not None].append(event.target == (predictions[id] if shown is None else shown["target"]))
     if not all(same.values()):
         return ""
     seen, unseen = (f"{_share(same[shown])} of {counted(len(same[shown]), 'answer')}" for shown in (True, False))

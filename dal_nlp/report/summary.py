@@ -104,7 +104,7 @@ def contents(state: State) -> dict[str, Any]:
     header, rows = rounds_table(state)
     asked = [query for query in state.queries if query.ids]
     # Where answers are parts of the texts, the texts are shown whole.
-    whole = any(guess["marks"] for query in state.queries for guess in query.guesses)
+    whole = any(prediction["marks"] for query in state.queries for prediction in query.predictions)
     return {
         **{name: config.get(name) for name in ("task", "initial_strategy", "seed", "budget")},
         "model": without_folders(config.get("model", "")),  # the page may leave this machine
@@ -257,8 +257,8 @@ def _pseudo(event: PseudoLabelsEvent) -> list[Any]:
 
 def _asked(state: State, query: QueryEvent, whole: bool) -> dict[str, Any]:
     """Return one round's question with the answers given so far, and the model's own where there are any."""
-    guesses: list[dict[str, Any] | None] = [*query.guesses] or [None] * len(query.ids)
-    shown = list(zip(query.ids, query.scores, query.texts, guesses, strict=True))[:SHOWN_TEXTS]
+    predictions: list[dict[str, Any] | None] = [*query.predictions] or [None] * len(query.ids)
+    shown = list(zip(query.ids, query.scores, query.texts, predictions, strict=True))[:SHOWN_TEXTS]
     finished = query.round < len(state.metrics)
     agreement = state.metrics[query.round].agreement if finished else {}
     measures = list(dict.fromkeys(name for values in agreement.values() for name in values))
@@ -267,20 +267,20 @@ def _asked(state: State, query: QueryEvent, whole: bool) -> dict[str, Any]:
         "strategy": query.strategy,
         "count": len(query.ids),
         "hidden": len(query.ids) - len(shown),
-        "guessed": bool(query.guesses),
+        "predicted": bool(query.predictions),
         "measures": measures,
         "rows": [
             {
                 "id": id,
                 "score": score,
                 "text": text,
-                "pieces": excerpt(text, guess["marks"] if guess else []) if whole else [],
-                "guess": readable(guess["target"]) if guess else "",
-                "confidence": guess["confidence"] if guess else None,
+                "pieces": excerpt(text, prediction["marks"] if prediction else []) if whole else [],
+                "prediction": readable(prediction["target"]) if prediction else "",
+                "confidence": prediction["confidence"] if prediction else None,
                 "agreement": [agreement.get(id, {}).get(name) for name in measures],
                 **_answer(state, id),
             }
-            for id, score, text, guess in shown
+            for id, score, text, prediction in shown
         ],
     }
 

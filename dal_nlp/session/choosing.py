@@ -55,7 +55,7 @@ class RoundChoice:
         work, round, asked = self._work, self._round, self._state.query(self._round)
         # What the draw of the candidates depended on is how many were wanted.
         fewer = sum(asked.notes.get(name, 0) for name in ("fewer_by_group", BEYOND)) if asked else 0
-        k = len(asked.ids) - asked.ahead + fewer if asked else work.wanted(round)
+        k = len(asked.ids) - asked.prefetched + fewer if asked else work.wanted(round)
         positions = work.drawn(round, k)
         pool = work.pool(positions, round)
         started = time.perf_counter()  # what is loaded or encoded once is no time of choosing
@@ -89,18 +89,18 @@ class RoundChoice:
 
     def _query(self, positions: Positions, pool: Pool, k: int, started: float) -> None:
         """Ask for k of the pool; what was answered ahead of the round comes first, as it belongs to it now."""
-        work, round, ahead = self._work, self._round, self._state.prefetched
-        ids, scores = list(ahead), self._state.overflow_scores(ahead)
-        notes, guesses = dict[str, Any](), list[dict[str, Any]]()
-        if ahead and work.knows(round):
-            guesses += work.guesses_of(ahead, round)
+        work, round, prefetched = self._work, self._round, self._state.prefetched
+        ids, scores = list(prefetched), self._state.overflow_scores(prefetched)
+        notes, predictions = dict[str, Any](), list[dict[str, Any]]()
+        if prefetched and work.can_predict(round):
+            predictions += work.predictions_of(prefetched, round)
         if k and len(positions):
             selection = self._within(self._select(positions, pool, k), positions)
             ids += work.ids(positions[selection.positions])
             scores += selection.scores.tolist()
             notes = dict(selection.notes)
-            if work.knows(round):
-                guesses += work.guesses(pool, selection.positions, ids[len(ahead) :])
+            if work.can_predict(round):
+                predictions += work.predictions(pool, selection.positions, ids[len(prefetched) :])
         seconds = time.perf_counter() - started
         pool_seconds = pool.seconds + (pool.labeled.seconds if pool.has_labeled else 0)
         self._ledger.append(
@@ -113,8 +113,8 @@ class RoundChoice:
                 pool_seconds=pool_seconds,
                 choose_seconds=seconds - pool_seconds,
                 notes=notes,
-                guesses=guesses,
-                ahead=len(ahead),
+                predictions=predictions,
+                prefetched=len(prefetched),
                 **work.learner.stages.further(),
             )
         )
@@ -133,7 +133,7 @@ class RoundChoice:
         if not rest:
             return
         ids = [ids[place] for place in rest]
-        guesses = work.guesses(pool, selection.positions[rest], ids) if work.knows(round) else []
+        predictions = work.predictions(pool, selection.positions[rest], ids) if work.can_predict(round) else []
         self._ledger.append(
             OverflowEvent(
                 round=round,
@@ -143,7 +143,7 @@ class RoundChoice:
                 strategy=work.strategy(round)[0],
                 pool_seconds=0.0,  # what the round has measured is remembered
                 choose_seconds=time.perf_counter() - started,
-                guesses=guesses,
+                predictions=predictions,
             )
         )
 
@@ -151,13 +151,13 @@ class RoundChoice:
         """Write down the pseudo-labels of the round: answers of the model that chose, for the fit of the next one."""
         work, round = self._work, self._round
         asked = np.flatnonzero(np.isin(positions, work.corpus.positions(self._state.queries[round].ids)))
-        guesses = policy.choose(pool, asked, round, generator(work.config.seed, round, "pseudo-labels"))
+        predictions = policy.choose(pool, asked, round, generator(work.config.seed, round, "pseudo-labels"))
         self._ledger.append(
             PseudoLabelsEvent(
                 round=round,
-                ids=work.ids(positions[guesses.positions]),
-                targets=[work.task.labels[outcome] for outcome in guesses.outcomes],
+                ids=work.ids(positions[predictions.positions]),
+                targets=[work.task.labels[outcome] for outcome in predictions.outcomes],
                 weight=work.config.pseudo_labels.weight,
-                threshold=guesses.threshold,
+                threshold=predictions.threshold,
             )
         )

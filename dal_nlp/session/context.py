@@ -229,13 +229,13 @@ class Context:
         """Return how many examples people may go on with after the round that is asked about."""
         config, state = self.config, self._ledger.state
         limit = state.prefetch_limit(config.budget or 0, config.rounds or 0, config.query_size)
-        return min(self.oracle.ahead, limit)
+        return min(self.oracle.prefetch_limit, limit)
 
     def candidates(self, round: int) -> Positions:
         """Return the rows of the pool that were not asked about before a round."""
         state = self._ledger.state
         asked, here = [id for query in state.queries if query.round < round for id in query.ids], state.query(round)
-        asked += here.ids[: here.ahead] if here else state.prefetched
+        asked += here.ids[: here.prefetched] if here else state.prefetched
         free = np.ones(len(self.corpus), dtype=bool)
         free[self.corpus.positions([*(state.audit or []), *asked])] = False
         return np.flatnonzero(free)
@@ -279,11 +279,11 @@ class Context:
         except ValueError as error:
             raise UserError(f"The oracle's answer to {id!r} cannot be used: {str(error).rstrip('.')}.") from None
 
-    def knows(self, round: int) -> bool:
+    def can_predict(self, round: int) -> bool:
         """Tell whether the model that chooses in a round has learnt its task."""
         return bool(round or self.task.ready or self.learner.ready)
 
-    def guesses(self, pool: Pool, asked: Positions, ids: Sequence[str]) -> list[dict[str, Any]]:
+    def predictions(self, pool: Pool, asked: Positions, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return what the model of a pool answers at some of its positions, with their ids; see ``QueryEvent``."""
         rows = fetch(self.corpus.dataset, self.corpus.positions(ids))
         return [
@@ -295,9 +295,9 @@ class Context:
             for row, answer in zip(rows, pool.take(asked).predict(), strict=True)
         ]
 
-    def guesses_of(self, ids: Sequence[str], round: int) -> list[dict[str, Any]]:
-        """Return ``guesses`` at some examples by the model that chooses in a round."""
-        return self.guesses(self.pool(self.corpus.positions(ids), round), np.arange(len(ids)), ids)
+    def predictions_of(self, ids: Sequence[str], round: int) -> list[dict[str, Any]]:
+        """Return ``predictions`` at some examples by the model that chooses in a round."""
+        return self.predictions(self.pool(self.corpus.positions(ids), round), np.arange(len(ids)), ids)
 
     def pool(self, positions: Positions, round: int) -> Pool:
         """Return the candidates of a round, without their targets, under the model that chooses."""

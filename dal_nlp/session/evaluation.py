@@ -175,14 +175,14 @@ class Evaluation:
         else:
             there = {*examples["id"]} if len(examples) else set[str]()
             pairs = [
-                (id, guess)
+                (id, prediction)
                 for query in self.state.queries
-                for id, guess in zip(query.ids, query.guesses, strict=False)
+                for id, prediction in zip(query.ids, query.predictions, strict=False)
                 if id in there and id in self.state.answers
             ]
             ids = [id for id, _ in pairs]
-            confidence = np.array([guess["confidence"] for _, guess in pairs], dtype=np.float64)
-            said = [guess["target"] for _, guess in pairs]
+            confidence = np.array([prediction["confidence"] for _, prediction in pairs], dtype=np.float64)
+            said = [prediction["target"] for _, prediction in pairs]
             right = answer_scores(self.task, said, [self.state.answers[id] for id in ids])
         return fit_judge([log_odds(confidence)], right), dict(zip(ids, confidence.tolist(), strict=True))
 

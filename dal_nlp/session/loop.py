@@ -137,7 +137,7 @@ class Session:
             work.learner.stages.loaded(time.perf_counter() - started)
             self._tracked = opened.enter_context(Tracking(self.config.track, folder, work.config, self._state.metrics))
             self._draw_audit()
-            if work.oracle.ahead and not self._state.queries:
+            if work.oracle.prefetch_limit and not self._state.queries:
                 self._choose(0)  # nobody waits for it once the audit sample is answered
             pending = self._ask(self._state.audit, None) if self._state.audit else []
             if self._state.audit_grown and self._state.metrics and not pending:

@@ -44,12 +44,12 @@ class TrainingSet:
         weights = np.ones(len(examples))
         if self._config.training.class_weights == "balanced":
             weights = np.array(self._task.weights([decode(text) for text in examples["target"]]))
-        guessed = self._state.pseudo.get(round)
-        if not guessed:
+        predicted = self._state.pseudo.get(round)
+        if not predicted:
             return examples, weights
-        targets = dict(zip(guessed.ids, guessed.targets, strict=True))
+        targets = dict(zip(predicted.ids, predicted.targets, strict=True))
         there = [id for id, row in zip(targets, self._corpus.find(list(targets)), strict=True) if row >= 0]
-        believed = np.full(len(there), guessed.weight)  # whatever the classes' weights: there is a cap on each class
+        believed = np.full(len(there), predicted.weight)  # whatever the classes' weights: there is a cap on each class
         return concatenate_datasets([examples, self._with(targets, there)]), np.concatenate([weights, believed])
 
     def unlearnable(self) -> int:

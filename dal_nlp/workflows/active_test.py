@@ -119,13 +119,13 @@ def judge_of(run: Run) -> Judge:
     """Return who judges a run's model: fitted to what it said of each query before that was answered."""
     answers = run.state.answers
     pairs = [
-        (guess, answers[id])
+        (prediction, answers[id])
         for query in run.state.queries
-        for id, guess in zip(query.ids, query.guesses, strict=False)
+        for id, prediction in zip(query.ids, query.predictions, strict=False)
         if id in answers
     ]
-    confidence = np.array([guess["confidence"] for guess, _ in pairs], dtype=np.float64)
-    right = answer_scores(run.task, [guess["target"] for guess, _ in pairs], [target for _, target in pairs])
+    confidence = np.array([prediction["confidence"] for prediction, _ in pairs], dtype=np.float64)
+    right = answer_scores(run.task, [prediction["target"] for prediction, _ in pairs], [target for _, target in pairs])
     return fit_judge([log_odds(confidence)], right)
 
 

@@ -77,11 +77,11 @@ class Page(Sheets):
 
     Args:
         ledger: Where the answers of the page come from.
-        ahead: See ``Oracle``.
+        prefetch_limit: See ``Oracle``.
     """
 
-    def __init__(self, ledger: Followed, ahead: int) -> None:
-        self._ledger, self.ahead = ledger, ahead
+    def __init__(self, ledger: Followed, prefetch_limit: int) -> None:
+        self._ledger, self.prefetch_limit = ledger, prefetch_limit
 
     def label(self, queries: Sequence[Query]) -> Iterator[Answer]:
         """Yield what is new in the sheets; return once the page has answers to all queries."""
@@ -98,14 +98,14 @@ class Training:
     Args:
         room: Holds the ledger.
         config: Of the run.
-        ahead: See ``Oracle``.
+        prefetch_limit: See ``Oracle``.
     """
 
-    def __init__(self, room: AnnotationQueue, config: RunConfig, ahead: int) -> None:
+    def __init__(self, room: AnnotationQueue, config: RunConfig, prefetch_limit: int) -> None:
         context = get_context("spawn")  # a fork would take locks and threads along
         self._room = room
         self._line, line = context.Pipe()
-        arguments = (config.model_dump(mode="json"), room.desk.folder, line, ahead)
+        arguments = (config.model_dump(mode="json"), room.desk.folder, line, prefetch_limit)
         self._process = context.Process(target=_train, args=arguments, daemon=True)
         self._process.start()
         line.close()
@@ -162,7 +162,7 @@ class _Told(Console):
         self._line.send(("say", text))
 
 
-def _train(config: Mapping[str, Any], folder: Path, line: Connection, ahead: int) -> None:
+def _train(config: Mapping[str, Any], folder: Path, line: Connection, prefetch_limit: int) -> None:
     """Run a configuration to its end: what the process does."""
     from dal_nlp.session.loop import Session
 
@@ -171,7 +171,7 @@ def _train(config: Mapping[str, Any], folder: Path, line: Connection, ahead: int
     end_with_spawner()
     ledger, progress = Followed(folder, line), _Told(line)
     try:
-        Session(RunConfig.of(config), oracle=Page(ledger, ahead), progress=progress, ledger=ledger).run()
+        Session(RunConfig.of(config), oracle=Page(ledger, prefetch_limit), progress=progress, ledger=ledger).run()
     except UserError as error:
         progress.say(f"Training has stopped: {error}")
         line.send(("failed", str(error)))

@@ -162,7 +162,7 @@ def _round(work: Context, ledger: Ledger) -> Positions:
     work.fit(0, *work.training.of_round(0))
     if len(few):
         _choose(work, few, 1, rng)
-        work.guesses(work.pool(few, 1), np.arange(len(few)), work.ids(few))
+        work.predictions(work.pool(few, 1), np.arange(len(few)), work.ids(few))
     return few
 
 
@@ -189,9 +189,9 @@ def _label(work: Context, ledger: Ledger, picked: Positions) -> None:
     """Write down a query and its answers, as the loop does."""
     ids, name = work.ids(picked), work.config.initial_strategy
     ledger.append(QueryEvent(round=0, ids=ids, scores=[0.0] * len(ids), texts=work.texts(ids), strategy=name))
-    guesses = [prediction.target for prediction in work.pool(picked, 0).predict()]
-    for id, known, guess in zip(ids, work.corpus.targets(picked), guesses, strict=True):
-        ledger.append(LabelEvent(round=0, id=id, target=guess if known is None else known))
+    predicted = [prediction.target for prediction in work.pool(picked, 0).predict()]
+    for id, known, answer in zip(ids, work.corpus.targets(picked), predicted, strict=True):
+        ledger.append(LabelEvent(round=0, id=id, target=answer if known is None else known))
 
 
 def _summary(

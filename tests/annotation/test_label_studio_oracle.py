@@ -52,7 +52,7 @@ def test_what_a_task_holds(tmp_path: Path) -> None:
     assert later["data"]["text"] == texts[query.ids[1]]
     assert first["predictions"] == []  # in round 0 nothing was learnt
     (prediction,) = later["predictions"]
-    guess = query.guesses[1]
+    guess = query.predictions[1]
     assert (prediction["model_version"], prediction["score"]) == ("dal-nlp", guess["confidence"])
     assert prediction["result"][0]["value"] == {"choices": [guess["target"]]}
     label = next(event for event in events(tmp_path, "label") if event["id"] == query.ids[1])

@@ -118,8 +118,8 @@ def test_a_run_to_the_end(server: StudioProcess, tmp_path: Path, task: str) -> N
     assert [one["data"]["dal_nlp_round"] for one in there] == [0] * 4 + [1] * 4
     assert [one["data"]["dal_nlp_score"] for one in there[4:]] == query.scores
     suggested = [one["predictions"][0] for one in there[4:]]
-    assert [one["score"] for one in suggested] == pytest.approx([guess["confidence"] for guess in query.guesses])
-    wanted = [results(task, id, {id: guess["target"]}) for id, guess in zip(query.ids, query.guesses, strict=True)]
+    assert [one["score"] for one in suggested] == pytest.approx([guess["confidence"] for guess in query.predictions])
+    wanted = [results(task, id, {id: guess["target"]}) for id, guess in zip(query.ids, query.predictions, strict=True)]
     assert [[part["value"] for part in one["result"]] for one in suggested] == [
         [part["value"] for part in one] for one in wanted
     ]

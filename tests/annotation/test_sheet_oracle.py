@@ -215,13 +215,13 @@ def test_suggestions_are_shown_and_kept_with_the_answers(folder: Path) -> None:
     fill(sheet(folder), typed("sentiment"))
     run("sentiment", folder, suggest=True)
     rows = read_csv(sheet(folder, "round-001.csv"))
-    guesses = {id: guess for q in state(folder).queries for id, guess in zip(q.ids, q.guesses, strict=False)}
-    assert [row["suggestion"] for row in rows] == [guesses[row["id"]]["target"] for row in rows]
+    predictions = {id: guess for q in state(folder).queries for id, guess in zip(q.ids, q.predictions, strict=False)}
+    assert [row["suggestion"] for row in rows] == [predictions[row["id"]]["target"] for row in rows]
     fill(sheet(folder, "round-001.csv"), typed("sentiment"))
     run("sentiment", folder, suggest=True)
     kept = {event["id"]: event.get("suggested") for event in events(folder, "label")}
     id = rows[0]["id"]
-    assert kept[id] == {"target": guesses[id]["target"], "confidence": guesses[id]["confidence"], "round": 0}
+    assert kept[id] == {"target": predictions[id]["target"], "confidence": predictions[id]["confidence"], "round": 0}
 
 
 def test_annotators_get_a_sheet_each_and_share_what_overlaps(waiting: Waiting, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_a_run_is_answered_to_its_end_though_everything_dies_on_the_way(waiting:
     assert told["labels"] == len(state.answers) == 16 == state.metrics[-1].labels
     assert {id: answers[id] for id in state.answers} == state.answers
     assert len(asking.events(folder, "label")) == 16  # none twice
-    assert len([round for round in state.queries if round.ahead]) > 0  # somebody went on while it trained
+    assert len([round for round in state.queries if round.prefetched]) > 0  # somebody went on while it trained
     assert (folder / "run" / "model" / "config.json").is_file()
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from dal_nlp.core.rng import derive, generator, torch_seeded
+from dal_nlp.core.rng import derive, generator, seed_torch, torch_seeded
 
 
 def test_each_argument_gives_another_stream() -> None:
@@ -22,3 +22,10 @@ def test_numpy_and_torch_keep_their_global_state() -> None:
     assert torch.equal(before, torch.get_rng_state())
     with torch_seeded(1):
         assert torch.equal(inside, torch.rand(3))
+
+
+def test_a_seed_starts_the_stream_that_torch_starts() -> None:
+    torch.manual_seed(7)
+    before = torch.rand(3)
+    seed_torch(7)
+    assert torch.equal(before, torch.rand(3))

@@ -300,7 +300,7 @@ DESCRIBED = {"negative": "A bad awful film. It was poor and dull.", "positive": 
 def test_descriptions_answer_before_any_label_and_their_weight_is_in_the_ledger(files: Path) -> None:
     result = run(files, descriptions=DESCRIBED, head={"layers": "top-half"})
     state = read_state(result.folder)
-    assert len(state.queries[0].guesses) == 6  # what it would have answered in round 0
+    assert len(state.queries[0].predictions) == 6  # what it would have answered in round 0
     start, first = state.metrics[0].start, state.metrics[0].learner
     assert start is not None
     assert start["values"].keys() == state.metrics[0].values.keys() and state.metrics[1].start is None
@@ -317,7 +317,7 @@ def test_descriptions_answer_before_any_label_and_their_weight_is_in_the_ledger(
 def test_without_a_prior_nothing_is_known_at_the_start(files: Path) -> None:
     result = run(files, descriptions=DESCRIBED, head={"prior": "none"})
     state = read_state(result.folder)
-    assert not state.queries[0].guesses and state.metrics[0].start is None
+    assert not state.queries[0].predictions and state.metrics[0].start is None
     assert state.metrics[0].learner["signals"] == {}
 
 

@@ -125,7 +125,7 @@ def test_queries_of_older_versions_have_no_guesses_and_load(tmp_path: Path) -> N
         ledger.append(WRITTEN[0])
         ledger.append(event("query", QUERY))
         ledger.append(event("query", {**QUERY, "round": 1, "guesses": guesses}))
-    assert [query.guesses for query in read_state(tmp_path).queries] == [[], guesses]
+    assert [query.predictions for query in read_state(tmp_path).queries] == [[], guesses]
 
 
 def test_a_full_disk_refuses_an_event_and_leaves_nothing_of_it(tmp_path: Path) -> None:

@@ -23,9 +23,9 @@ from dal_nlp.ledger.state import State
 
 
 def asks(kind: type[QueryEvent], round: int, ids: list[str], ahead: int = 0) -> QueryEvent:
-    guesses = [{"target": f"{id}@{round}", "confidence": 0.5, "marks": []} for id in ids] if round else []
+    predictions = [{"target": f"{id}@{round}", "confidence": 0.5, "marks": []} for id in ids] if round else []
     scores = [float(i + round) for i in range(len(ids))]
-    return kind(round=round, ids=ids, scores=scores, texts=ids, strategy="s", guesses=guesses, ahead=ahead)
+    return kind(round=round, ids=ids, scores=scores, texts=ids, strategy="s", predictions=predictions, prefetched=ahead)
 
 
 def history(rng: np.random.Generator, steps: int) -> list[Event]:
@@ -87,7 +87,7 @@ def test_folded_is_worked_out_anew(seed: int) -> None:
     for event in events:
         state.apply(event)
     audit, remainders = state.audit or [], list(state.overflows.values())
-    rounds = [(None, audit), *((e.round, e.ids[e.ahead :]) for e in events if type(e) is QueryEvent)]
+    rounds = [(None, audit), *((e.round, e.ids[e.prefetched :]) for e in events if type(e) is QueryEvent)]
     asked = [ids for _, ids in rounds] + [r.ids for r in remainders]
     assert state.ever_asked == {id for ids in asked for id in ids}
     held = [id for query in state.queries for id in query.ids]
@@ -102,8 +102,8 @@ def test_folded_is_worked_out_anew(seed: int) -> None:
         assert state.query_of(id) == query
         guess = None
         for one in (*reversed(state.queries), *reversed(remainders)):
-            if id in one.ids and one.guesses:
-                target = one.guesses[one.ids.index(id)]["target"]
+            if id in one.ids and one.predictions:
+                target = one.predictions[one.ids.index(id)]["target"]
                 guess = {"target": target, "confidence": 0.5, "round": one.round - 1}
                 break
         assert state.suggestion(id) == guess, id

@@ -94,9 +94,9 @@ def test_queries_csv_disarms_formulas_in_texts_and_ids_and_can_be_read_back(tmp_
 
 
 def test_queries_csv_has_what_the_model_would_have_answered(tmp_path: Path) -> None:
-    guesses = [guess("pos", 1 / 3), guess({"text": ["=1+1"], "answer_start": [4]}, 0.5), guess({"text": []}, 1e-9)]
+    predictions = [guess("pos", 1 / 3), guess({"text": ["=1+1"], "answer_start": [4]}, 0.5), guess({"text": []}, 1e-9)]
     texts = ["one", "two", "three"]
-    events = [*run_started(), *query(0, texts, guesses=[]), *query(1, texts, guesses=guesses)]
+    events = [*run_started(), *query(0, texts, predictions=[]), *query(1, texts, predictions=predictions)]
     report.write_queries(tmp_path, state_of(tmp_path, events))
     with (tmp_path / "queries.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -62,7 +62,7 @@ def test_suggestions_are_judged_by_how_often_people_who_saw_one_gave_it() -> Non
 
     ids = [f"t{i}" for i in range(8)]
     query = QueryEvent(round=1, ids=ids, scores=[0.0] * 8, texts=ids, strategy="margin",
-                       guesses=[{"target": "a", "confidence": 0.9, "marks": []}] * 8)  # fmt: skip
+                       predictions=[{"target": "a", "confidence": 0.9, "marks": []}] * 8)  # fmt: skip
     given = [answer(id, "a" if place < 3 else "b", "a") for place, id in enumerate(ids[:4])]
     given += [answer(id, "a" if place < 1 else "b", None) for place, id in enumerate(ids[4:])]
     given += [answer("t0", "b", "a", by="llm", via=MACHINE), answer("other", "b", "b")]

@@ -164,7 +164,11 @@ def test_labels_metrics_and_texts_in_any_script(tmp_path: Path) -> None:
     ],
 )
 def test_targets_are_shown_as_people_read_them(tmp_path: Path, target: Any, shown: str) -> None:
-    events: list[Event] = [*run_started(), *query(0, ["zero"]), *query(1, ["one"], answered=0, guesses=[guess(target)])]
+    events: list[Event] = [
+        *run_started(),
+        *query(0, ["zero"]),
+        *query(1, ["one"], answered=0, predictions=[guess(target)]),
+    ]
     events.append({"event": "pseudo", "round": 1, "ids": ["p"], "targets": [target], "weight": 0.5})
     events.append({"event": "label", "round": 1, "id": "r1-0", "target": target})
     text = page_of(tmp_path, events).text
@@ -173,8 +177,8 @@ def test_targets_are_shown_as_people_read_them(tmp_path: Path, target: Any, show
 
 
 def test_the_model_answers_stand_beside_the_teams_where_there_are_any(tmp_path: Path) -> None:
-    guesses = [guess("neg", 0.8125), guess("pos", 0.00042)]
-    page = page_of(tmp_path, [*run_started(), *query(0, ["a", "b"]), *query(1, ["c", "d"], guesses=guesses)])
+    predictions = [guess("neg", 0.8125), guess("pos", 0.00042)]
+    page = page_of(tmp_path, [*run_started(), *query(0, ["a", "b"]), *query(1, ["c", "d"], predictions=predictions)])
     assert "rank text model's answer answer characters score id 1 c neg 0.812 pos 1 0.3333 r1-0" in page.text
     assert "2 d pos 0.00042 pos" in page.text
     assert "rank text answer characters score id 1 a pos 1 0.3333 r0-0" in page.text
@@ -186,8 +190,8 @@ def test_marked_parts_of_a_text_are_highlighted_and_line_breaks_kept(tmp_path: P
     texts = ["\"Who's <b>?\n\nIt was <i>Łukasz &amp; 👩‍🚀 co</i>, they said. " + "And more. " * 40, "plain " * 100]
     start = texts[0].index("<i>Ł")
     end = texts[0].index(", they")
-    guesses = [guess("x", 0.5, [start, end]), guess("y", 0.5)]
-    page = page_of(tmp_path, [*run_started(), *query(0, ["zero"]), *query(1, texts, guesses=guesses)])
+    predictions = [guess("x", 0.5, [start, end]), guess("y", 0.5)]
+    page = page_of(tmp_path, [*run_started(), *query(0, ["zero"]), *query(1, texts, predictions=predictions)])
     assert page.marked == ["<i>Łukasz &amp; 👩‍🚀 co</i>"]
     assert not {"b", "i"} & set(page.tags)
     (cell,) = [cell for cell in page.cells if "Who" in cell]

@@ -292,8 +292,8 @@ def test_what_the_model_itself_would_answer_is_written_beside_the_questions(file
     tokenizer = AutoTokenizer.from_pretrained(first.model_dir)
     run(files, model_folder, rounds=2, **changes)  # its last question is chosen with that model
     queries = read_state(files / "run").queries
-    assert [len(query.guesses) for query in queries] == [0, 4, 4]
-    for guess, text in zip(queries[2].guesses, queries[2].texts, strict=True):
+    assert [len(query.predictions) for query in queries] == [0, 4, 4]
+    for guess, text in zip(queries[2].predictions, queries[2].texts, strict=True):
         with torch.inference_mode():
             probabilities = model(**tokenizer(text, return_tensors="pt")).logits[0].softmax(-1)
         target = model.config.id2label[int(probabilities.argmax())]
@@ -302,7 +302,7 @@ def test_what_the_model_itself_would_answer_is_written_beside_the_questions(file
         last = [[text.rindex(" ") + 1, len(text)]] if target == "positive" else []
         assert guess["marks"] == [[0, 1], *last]
     page = (files / "run" / "report.html").read_text()
-    assert page.count("<mark>") == sum(len(guess["marks"]) for query in queries for guess in query.guesses)
+    assert page.count("<mark>") == sum(len(guess["marks"]) for query in queries for guess in query.predictions)
     with (files / "run" / "queries.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["model_answer"] == row["confidence"] == "" for row in rows] == [True] * 6 + [False] * 8

@@ -24,7 +24,7 @@ class Eager(Oracle):
     """Answers what is asked, and so many examples of the overflow of that round; ``skipped`` of them are skips."""
 
     def __init__(self, ahead: int, count: int = 0, skipped: int = 0, until: int | None = None) -> None:
-        self.ahead, self.count, self.skipped, self.until = ahead, count, skipped, until
+        self.prefetch_limit, self.count, self.skipped, self.until = ahead, count, skipped, until
 
     def open(self, setting: Setting) -> None:
         self.setting = setting
@@ -71,7 +71,7 @@ def test_a_ranking_goes_on_where_the_round_ended(files: Path, model_folder: str)
     query, remainder = state.queries[1], state.overflows[1]
     scores = [*query.scores, *remainder.scores]
     assert scores == sorted(scores, reverse=True)
-    assert len(remainder.guesses) == 5 and not state.overflows[0].guesses
+    assert len(remainder.predictions) == 5 and not state.overflows[0].predictions
 
 
 def test_what_is_answered_ahead_belongs_to_the_next_round(files: Path, model_folder: str) -> None:
@@ -79,8 +79,8 @@ def test_what_is_answered_ahead_belongs_to_the_next_round(files: Path, model_fol
     state = read_state(result.folder)
     for round in (1, 2):
         query = state.queries[round]
-        assert query.ids[:3] == state.overflow(round - 1)[:3] and query.ahead == 3
-        assert len(query.ids) == len(query.texts) == len(query.scores) == len(query.guesses) == 4
+        assert query.ids[:3] == state.overflow(round - 1)[:3] and query.prefetched == 3
+        assert len(query.ids) == len(query.texts) == len(query.scores) == len(query.predictions) == 4
         assert state.asked[round] == query.ids[3:]
     assert result.curve[1]["labels"] == 6 + 3 and result.curve[2]["labels"] == 6 + 3 + 3  # a skip trains nothing
     assert not state.prefetched and state.stopped
@@ -154,7 +154,7 @@ def test_an_answer_ahead_that_is_taken_back_is_no_part_of_the_next_round(files: 
     state = read_state(result.folder)
     event = RemovedEvent(id=state.queries[1].ids[1], by="a", via="page")
     state.apply(event)
-    assert state.queries[1].ahead == 2 and len(state.queries[1].ids) == 3
+    assert state.queries[1].prefetched == 2 and len(state.queries[1].ids) == 3
     assert event.id not in state.training_ids
     ahead = state.overflow(2)[0]
     state.apply(read_event({"event": "label", "id": ahead, "target": "positive"}))

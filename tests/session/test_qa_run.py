@@ -63,7 +63,7 @@ def test_a_run_leaves_what_it_promises(tmp_path: Path, model: str) -> None:
     truth = {row["id"]: row["answers"] for row in tiny.questions(40)}
     assert all(truth[id] == target for id, target in result.labels.items())
     page = (result.folder / "report.html").read_text()
-    guess = read_state(result.folder).queries[1].guesses[0]
+    guess = read_state(result.folder).queries[1].predictions[0]
     assert f"<mark>{guess['target']['text'][0]}</mark>" in page
     with (result.folder / "queries.csv").open() as file:
         asked = list(csv.DictReader(file))[6:]

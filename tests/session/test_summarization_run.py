@@ -75,7 +75,7 @@ def test_a_run_leaves_what_it_promises(tmp_path: Path, model: str) -> None:
     query = state.queries[1]
     agreement = state.metrics[1].agreement[query.ids[0]]
     page = (result.folder / "report.html").read_text()
-    assert query.guesses[0]["target"] in page
+    assert query.predictions[0]["target"] in page
     assert f'data-name="ROUGE-1">{agreement["ROUGE-1"]:.2f}</td>' in page
     shown = [[row["id"] for row in event.shown] for event in state.metrics]
     assert len(shown[0]) == 5
@@ -162,10 +162,10 @@ def test_a_cascade_works_before_the_first_label_where_texts_are_read(
 
 def test_a_pretrained_writer_is_asked_before_the_first_label_and_a_new_pair_is_not(tmp_path: Path, model: str) -> None:
     first = read_state(run(tmp_path, model, rounds=0).folder)
-    assert len(first.queries[0].guesses) == 6
+    assert len(first.queries[0].predictions) == 6
     assert len(first.metrics[0].agreement) == 6
     pair = run(tmp_path, tiny.save_model(tmp_path / "encoder"), rounds=0, out=str(tmp_path / "pair"))
-    assert not read_state(pair.folder).queries[0].guesses
+    assert not read_state(pair.folder).queries[0].predictions
 
 
 def test_texts_of_a_model_that_was_trained_on_are_not_taken_for_its_own(tmp_path: Path, model: str) -> None:
