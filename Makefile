@@ -35,7 +35,7 @@ test-models: $(READY) ## run tiny models of every family through every task and 
 	$(OFFLINE) $(BIN)/python -m pytest -n 2 tests/models/every_family.py
 
 # What trains whole runs or starts processes is left to `make test`.
-SLOW := annotation cli compare learners page session workflows benchmarks test_examples.py test_old_runs.py test_fuzz.py strategies/test_contract.py strategies/test_pseudo_labels.py models/test_families.py test_multi_label.py signals/test_runs.py signals/test_what_is_said.py signals/test_self_distillation.py
+SLOW := annotation cli compare learners page session workflows inquiries benchmarks test_examples.py test_old_runs.py test_fuzz.py strategies/test_contract.py strategies/test_pseudo_labels.py models/test_families.py test_multi_label.py signals/test_runs.py signals/test_what_is_said.py signals/test_self_distillation.py
 
 test-fast: $(READY) ## run what takes seconds: the loop while writing
 	$(OFFLINE) $(BIN)/python -m pytest -q --hypothesis-profile=fast $(SLOW:%=--ignore=tests/%)

@@ -38,8 +38,8 @@ def test(
     The scores come with 95 % intervals, and with what a uniform sample would have cost for them. The same command goes
     on where answers are missing.
     """
+    from dal_nlp.inquiries.active_test import active_test
     from dal_nlp.report.summary import spoken
-    from dal_nlp.workflows.active_test import active_test
 
     place = out or folder / "test"
     own = names(text_column), id_column, encoding, quoting, label_column

@@ -67,8 +67,18 @@ def autolabel(
     keep_witness: KeepWitness = None,
     answers_by: Annotated[
         str | None,
-        typer.Option(metavar="WHO", help="With --error: model, stack (with witnesses), a witness; best: by the audit."),
+        typer.Option(
+            metavar="WHO",
+            help="With --error: model, stack (with witnesses), a witness, best (by the audit); or two: model,stack.",
+        ),
     ] = None,
+    price: Annotated[
+        str | None,
+        typer.Option(metavar="WHO=X,...", help="With --error: of an answer, such as stack=0.002,people=0.08."),
+    ] = None,
+    learn: Annotated[
+        bool, typer.Option("--learn", help="With --error: people's answers train a second model, but the random ones.")
+    ] = False,
     quiet: Quiet = False,
     trust: Trust = False,
     debug: Debug = False,
@@ -79,7 +89,8 @@ def autolabel(
     sample. What is promised is said first. For questions and summaries nothing is promised: all rows are ranked, the
     least sure first.
 
-    With --error, people answer random texts first, then what the model may not; the same command goes on with it.
+    With --error, people answer random texts first, then what the model may not; the same command goes on with it. Of
+    two machines the dear one is asked about what the cheap one may not answer, as is cheapest by --price.
     """
     if error is not None:
         if precision is not None:
@@ -87,10 +98,12 @@ def autolabel(
         own = names(text_column), id_column, encoding, quoting, label_column
         if keep_witness is not None and answers_by is not None:
             raise UserError("--keep-witness is --answers-by stack: give one of the two.")
-        _whole_file(folder, source, error, out, (oracle, draws), design, quiet, own, (keep_witness, answers_by))
+        machines = keep_witness, answers_by, _prices(price), learn
+        _whole_file(folder, source, error, out, (oracle, draws), design, quiet, own, machines)
         return
-    if answers_by is not None:
-        raise UserError("--answers-by is for --error: give that, or leave it out.")
+    if answers_by is not None or price is not None or learn:
+        given = "--answers-by" if answers_by is not None else "--price" if price is not None else "--learn"
+        raise UserError(f"{given} is for --error: give that, or leave it out.")
     precision = 0.95 if precision is None else precision
     if not 0 < precision < 1:
         raise UserError(f"--precision {precision:g} cannot be promised: give a number between 0 and 1, such as 0.95.")
@@ -116,22 +129,33 @@ def _whole_file(
     design: str,
     quiet: bool,
     own: tuple[Sequence[str] | None, str | None, str | None, str | None, str | None],
-    machines: tuple[bool | None, str | None],
+    machines: tuple[bool | None, str | None, dict[str, float] | None, bool],
 ) -> None:
     """Label a whole file at a stated error."""
-    from dal_nlp.workflows.whole_file import label_file
+    from dal_nlp.inquiries.whole_file import label_file
 
     place = out or folder / "whole-file"
     text, ids, encoding, quoting, label = own
+    keep, by, prices, learn = machines
     shown = progress(quiet)
     where = folder, source, error, place
-    found = label_file(*where, *asked, shown, text, ids, encoding, quoting, label, design, say, *machines)
+    found = label_file(*where, *asked, shown, text, ids, encoding, quoting, label, design, say, keep, by, prices, learn)
     for remark in found.remarks:
         say(remark)
-    if found.cut is not None:
+    if found.bound is not None:
         say(f"{place}: labeled.csv, people.csv ({found.pending:,} still to be answered) and rejected.csv")
     if found.pending:
         raise typer.Exit(PENDING)
+
+
+def _prices(given: str | None) -> dict[str, float] | None:
+    """Read "NAME=NUMBER,..."; raises ``UserError`` for anything else."""
+    if given is None:
+        return None
+    try:
+        return {name.strip(): float(number) for name, number in (part.rsplit("=", 1) for part in given.split(","))}
+    except ValueError:
+        raise UserError(f"--price {given} is no WHO=NUMBER,..., such as stack=0.002,people=0.08.") from None
 
 
 def _sentence(found: "Plan", precision: float) -> str:

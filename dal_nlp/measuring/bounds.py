@@ -1,7 +1,7 @@
 """Bounds that hold with a chance, and the threshold under which a machine may answer."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -96,4 +96,64 @@ def largest_cut(
         if bound > error:
             return Cut(float(t), best.bound, float((uncertainty < t).mean()))
         best = Cut(math.inf, bound, 1.0)
+    return best
+
+
+@dataclass(frozen=True)
+class Route:
+    """Who answers where there are a cheap machine and a dear one.
+
+    Attributes:
+        cheap: Texts of which the cheap machine is less uncertain than this get its answer.
+        dear: Of the others, those of which the dear machine is less uncertain than this get its answer, and people
+            answer the rest; -inf where the dear machine is not asked.
+        bound: The upper bound of the whole file's error that goes with it.
+        cost: Of a text of the file, as the draws have it.
+    """
+
+    cheap: float
+    dear: float
+    bound: float
+    cost: float
+
+
+def cheapest_route(
+    uncertainty: tuple[Floats, Floats],
+    wrong: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    error: float,
+    starts: Sequence[float],
+    prices: tuple[float, float],
+    mass: Floats,
+    upper: Callable[[NDArray[np.bool_], float], float],
+) -> Route:
+    """Return the cheapest pair of thresholds whose error has an upper bound of at most ``error``.
+
+    This is HyPAC (Zeng et al., 2026) but for the uncertainty, of which it has one for both machines. With the cheap
+    machine's threshold fixed, the error only grows with the dear one's, so that all of these are tested from the
+    smallest up, as in ``largest_cut``. The cheap one's may be one of a few that no answer of people has
+    chosen, or any where the dear machine is not asked: each of these families takes its part of the risk, so that the
+    cheapest of all may be chosen.
+
+    Args:
+        uncertainty: Of the cheap and the dear machine, each (m,) of the draws.
+        wrong: Whether they are wrong there.
+        error: Most share of wrong answers in the whole file.
+        starts: Thresholds of the cheap machine that are tried; -inf is one where all texts are put to the dear one.
+        prices: Of an answer of the dear machine and of people.
+        mass: (m,) the share of the file that each draw stands for.
+        upper: Gives the bound by which draws (m,) are wrong and get a machine's answer, and the risk.
+    """
+    (first, second), (first_wrong, second_wrong), (dear, people) = uncertainty, wrong, prices
+    risk = RISK / (len(starts) + 1)
+    alone = largest_cut(first, first_wrong, error, lambda errors: upper(errors, risk))
+    best = Route(alone.threshold, -math.inf, alone.bound, people * float(mass[first >= alone.threshold].sum()))
+    for start in starts:
+        left = first >= start
+        u, w = np.where(left, second, -math.inf), np.where(left, second_wrong, first_wrong)
+        cut = largest_cut(u, w, error, lambda errors: upper(errors, risk))
+        if cut.threshold == -math.inf:
+            continue  # not even the cheap machine's part is bounded
+        cost = dear * float(mass[left].sum()) + people * float(mass[u >= cut.threshold].sum())
+        if cost < best.cost:
+            best = Route(start, cut.threshold, cut.bound, cost)
     return best

@@ -1,16 +1,20 @@
 """What audit labels are worth with a judge, whether intervals hold, and how much of a file people must label.
 
-    python -m tests.benchmarks.bench_measuring answers --data DATA --out ANSWERS mr trec6
+    python -m tests.benchmarks.bench_measuring answers --data DATA --out ANSWERS --model LANGUAGE_MODEL mr trec6
     python -m tests.benchmarks.bench_measuring tables --answers ANSWERS --draws 2000
+    python -m tests.benchmarks.bench_measuring sources --answers ANSWERS --draws 1000
 
-DATA holds a folder for each set, with train.jsonl of text and label, and llm_label where a language model has answered.
-`answers` runs active learning on each pool once and keeps what the last model says of every text; `tables` draws.
+DATA holds a folder for each set, with train.jsonl of text and label, and llm_label and llm_confidence where a language
+model has answered; LANGUAGE_MODEL is the witness of the other sets. `answers` runs active learning on each pool twice,
+without and with the witness, and keeps what the last models say of every text (a set whose file is there is left out);
+`tables` and `sources` draw.
 """
 
 import argparse
 import json
 import random as randomness
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dal_nlp import RunConfig, Session
+from dal_nlp.core.batch import Prediction
 from dal_nlp.core.progress import Silent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.measuring.bounds import binomial_upper, largest_cut, least_answers
@@ -26,7 +31,9 @@ from dal_nlp.measuring.design import active_probabilities, draw, inverse_weights
 from dal_nlp.measuring.judge import fit_judge, log_odds
 from dal_nlp.measuring.powered import powered_mean
 from dal_nlp.session.context import Context
+from dal_nlp.signals.learner import WitnessLearner
 from dal_nlp.tasks.metrics import wilson
+from tests.benchmarks.bench_signals import ASKED, REVIEW
 
 Floats = NDArray[np.float64]
 
@@ -39,12 +46,26 @@ def read(data: Path, name: str) -> list[dict[str, Any]]:
     """Return rows of a set, at most ``POOL``, with ids of their own."""
     rows = [json.loads(line) for line in (data / name / "train.jsonl").open(encoding="utf-8")]
     randomness.Random(0).shuffle(rows)
-    kept = ({"text": row["text"], "label": row["label"], "llm": row.get("llm_label")} for row in rows[:POOL])
+    kept = (
+        {"text": row["text"], "label": row["label"], "llm": row.get("llm_label"), "sure": row.get("llm_confidence")}
+        for row in rows[:POOL]
+    )
     return [{"id": str(i), **row} for i, row in enumerate(kept)]
 
 
-def answers(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what the last model of a run says of all rows, and what earlier folds said of those that trained."""
+def witness_of(name: str, rows: list[dict[str, Any]], model: str, pool: Path) -> dict[str, Any]:
+    """Return the settings of a run whose witness is the stored answers of a set, or else a language model."""
+    if any(row["llm"] for row in rows):
+        return {"signals": [f"file:{pool},id=id,label=llm,confidence=sure"]}
+    prompt, words = ASKED.get(name, (REVIEW, {}))
+    return {"signals": [f"llm:{model}"], "llm": {"prompt": prompt, "words": dict(words)}}
+
+
+@contextmanager
+def finished_run(
+    rows: list[dict[str, Any]], witness: Callable[[Path], dict[str, Any]]
+) -> Iterator[tuple[Context, int]]:
+    """Yield what a finished run works with, and its number of rounds."""
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         pool = folder / "pool.jsonl"
@@ -52,6 +73,7 @@ def answers(rows: list[dict[str, Any]]) -> dict[str, Any]:
         values = {
             "task": "classification",
             "data": str(pool),
+            "model": "minilm",
             "audit": 1,
             "initial": 20,
             "query_size": 20,
@@ -59,30 +81,53 @@ def answers(rows: list[dict[str, Any]]) -> dict[str, Any]:
             "out": str(folder / "run"),
             "training": {"mode": "head"},
             "repeats": "first",
+            **witness(pool),
         }
         config = RunConfig.load(flags=values)
         Session(config).run()
         with Ledger(folder / "run") as ledger:
             work = Context(config, folder / "run", ledger, None, None, None, None, Silent())
-            round = len(ledger.state.metrics)
-            said = work.pool(np.arange(len(work.corpus)), round).predict()
-            examples = work.training.examples()
-            found = work.learner.held_out(examples)
-            assert found is not None
-            p, y = found
-            llm = {row["id"]: row["llm"] for row in rows}
-            ids = [str(id) for id in work.corpus.dataset["id"]]
-            held = [work.task.labels[i] for i in p.argmax(1)]
-            return {
-                "right": [a.target == t for a, t in zip(said, work.corpus.targets(), strict=True)],
-                "confidence": [a.confidence for a in said],
-                "trained": [id in set(examples["id"]) for id in ids],
-                "agrees": [llm[id] is not None and llm[id] == a.target for id, a in zip(ids, said, strict=True)],
-                "llm": any(llm.values()),
-                "held_confidence": p.max(1).tolist(),
-                "held_right": (p.argmax(1) == y).tolist(),
-                "held_agrees": [llm[id] == label for id, label in zip(examples["id"], held, strict=True)],
-            }
+            yield work, len(ledger.state.metrics)
+
+
+def said_of(work: Context, said: Sequence[Prediction]) -> dict[str, list[Any]]:
+    """Return whether answers to the whole pool are right, and how sure they are."""
+    right = [a.target == t for a, t in zip(said, work.corpus.targets(), strict=True)]
+    return {"right": right, "confidence": [a.confidence for a in said]}
+
+
+def trained(work: Context) -> list[bool]:
+    """Tell of each text of the pool whether it has trained."""
+    ids = set(work.training.examples()["id"])
+    return [str(id) in ids for id in work.corpus.dataset["id"]]
+
+
+def answers(name: str, rows: list[dict[str, Any]], model: str) -> dict[str, Any]:
+    """Return what the last models of two runs say of all rows, and what earlier folds said of those that trained."""
+    with finished_run(rows, lambda _: {}) as (work, round):
+        said = work.pool(np.arange(len(work.corpus)), round).predict()
+        examples = work.training.examples()
+        found = work.learner.held_out(examples)
+        assert found is not None
+        p, y = found
+        llm = {row["id"]: row["llm"] for row in rows}
+        ids = [str(id) for id in work.corpus.dataset["id"]]
+        held = [work.task.labels[i] for i in p.argmax(1)]
+        alone = {
+            **said_of(work, said),
+            "trained": trained(work),
+            "agrees": [llm[id] is not None and llm[id] == a.target for id, a in zip(ids, said, strict=True)],
+            "llm": any(llm.values()),
+            "held_confidence": p.max(1).tolist(),
+            "held_right": (p.argmax(1) == y).tolist(),
+            "held_agrees": [llm[id] == label for id, label in zip(examples["id"], held, strict=True)],
+        }
+    with finished_run(rows, lambda pool: witness_of(name, rows, model, pool)) as (work, round):
+        assert isinstance(work.learner, WitnessLearner)
+        stack = work.pool(np.arange(len(work.corpus)), round)
+        student = work._pool(work._data.remove_columns("target"), round - 1, of=work.learner.text_model)
+        models = {"student": said_of(work, student.predict()), "stack": said_of(work, stack.predict())}
+        return {**alone, "witness": {**models, "trained": trained(work)}}
 
 
 def judges(found: Mapping[str, Any]) -> Iterator[tuple[str, Floats, Floats]]:
@@ -129,17 +174,37 @@ def guarantee_rows(name: str, found: Mapping[str, Any], draws: int) -> Iterator[
     for judge, g, z in judges(found):
         cells = []
         for error in ERRORS:
-            m, rng = min(len(z) // 2, 4 * least_answers(error)), np.random.default_rng(0)
-            people, broken = [], 0
-            for _ in range(draws):
-                rows = rng.permutation(len(z))[:m]
-                cut = largest_cut(1 - g[rows], z[rows] == 0, error, lambda e, m=m: binomial_upper(int(e.sum()), m))
-                machine = 1 - g < cut.threshold
-                machine[rows] = False
-                broken += bool((machine & (z == 0)).mean() > error)
-                people.append(1 - machine.mean())
-            cells += [f"{100 * np.mean(people):.0f}", f"{100 * broken / draws:.1f}"]
+            people, broken = guaranteed(1 - g, z == 0, error, draws)
+            cells += [f"{100 * people:.0f}", f"{100 * broken:.1f}"]
         yield f"| {name} | {judge} | {z.mean():.2f} | {' | '.join(cells)} |"
+
+
+def source_rows(name: str, found: Mapping[str, Any], draws: int) -> Iterator[str]:
+    """Yield rows of the table of files with a stated error by who answers, and of what two machines cost together."""
+    heard = found["witness"]
+    sets = {"model": found, "student": heard["student"], "stack": heard["stack"]}
+    for who, said in sets.items():
+        left = ~np.array((found if who == "model" else heard)["trained"])
+        wrong, u = ~np.array(said["right"])[left], 1 - np.array(said["confidence"])[left]
+        cells = []
+        for error in ERRORS:
+            people, broken = guaranteed(u, wrong, error, draws)
+            cells += [f"{100 * people:.0f}", f"{100 * broken:.1f}"]
+        yield f"| {name} | {who} | {1 - wrong.mean():.2f} | {' | '.join(cells)} |"
+
+
+def guaranteed(u: Floats, wrong: NDArray[np.bool_], error: float, draws: int) -> tuple[float, float]:
+    """Return the mean share of a file that people label, and how often it had more errors than promised."""
+    m, rng = min(len(u) // 2, 4 * least_answers(error)), np.random.default_rng(0)
+    people, broken = [], 0
+    for _ in range(draws):
+        rows = rng.permutation(len(u))[:m]
+        cut = largest_cut(u[rows], wrong[rows], error, lambda e, m=m: binomial_upper(int(e.sum()), m))
+        machine = u < cut.threshold
+        machine[rows] = False
+        broken += bool((machine & wrong).mean() > error)
+        people.append(1 - machine.mean())
+    return float(np.mean(people)), broken / draws
 
 
 def main() -> None:
@@ -149,23 +214,33 @@ def main() -> None:
     make = commands.add_parser("answers")
     make.add_argument("--data", type=Path, required=True)
     make.add_argument("--out", type=Path, required=True)
+    make.add_argument("--model", required=True)
     make.add_argument("names", nargs="+")
-    show = commands.add_parser("tables")
-    show.add_argument("--answers", type=Path, required=True)
-    show.add_argument("--draws", type=int, default=2000)
+    for command, draws in (("tables", 2000), ("sources", 1000)):
+        show = commands.add_parser(command)
+        show.add_argument("--answers", type=Path, required=True)
+        show.add_argument("--draws", type=int, default=draws)
     given = parser.parse_args()
     if given.command == "answers":
         given.out.mkdir(parents=True, exist_ok=True)
         for name in given.names:
-            (given.out / f"{name}.json").write_text(json.dumps(answers(read(given.data, name))), encoding="utf-8")
+            place = given.out / f"{name}.json"
+            if not place.exists():
+                place.write_text(json.dumps(answers(name, read(given.data, name), given.model)), encoding="utf-8")
             print(name, flush=True)
         return
     sets = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(given.answers.glob("*.json"))}
+    head = "".join(f" {100 * e:g} %: people | broken |" for e in ERRORS)
+    if given.command == "sources":
+        print(f"| set | answers by | accuracy |{head}\n|{'---|' * 9}")
+        for name, found in sets.items():
+            print("\n".join(source_rows(name, found, given.draws)), flush=True)
+        return
     print("| set | judge | accuracy | plain | powered | active | powered | active | powered | active | bias |")
     print("|" + "---|" * 11)
     for name, found in sets.items():
         print("\n".join(audit_rows(name, found, given.draws)), flush=True)
-    print("\n| set | judge | accuracy |" + "".join(f" {100 * e:g} %: people | broken |" for e in ERRORS))
+    print(f"\n| set | judge | accuracy |{head}")
     print("|" + "---|" * 9)
     for name, found in sets.items():
         print("\n".join(guarantee_rows(name, found, given.draws // 2)), flush=True)

@@ -12,6 +12,7 @@ from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError, writing
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.rng import generator
+from dal_nlp.inquiries.inquiry import open_inquiry
 from dal_nlp.ledger.state import State
 from dal_nlp.measuring.design import active_probabilities, draw, inverse_weights
 from dal_nlp.measuring.judge import Judge, fit_judge, log_odds
@@ -20,7 +21,6 @@ from dal_nlp.measuring.scores import Sample, answer_scores, estimated_metrics
 from dal_nlp.pretrained.loading import load_tokenizer
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
-from dal_nlp.workflows.inquiry import open_inquiry
 from dal_nlp.workflows.predict import Run, open_run
 
 

@@ -16,19 +16,16 @@ from numpy.typing import NDArray
 from dal_nlp.annotation import Answer, Channel, Label, Opinion, Oracle, Query, Setting, make_oracle
 from dal_nlp.core.batch import Prediction
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import UserError, unknown
+from dal_nlp.core.errors import UserError
 from dal_nlp.core.files import sweep
-from dal_nlp.core.progress import Progress
 from dal_nlp.core.targets import Target, readable
 from dal_nlp.core.text import counted
 from dal_nlp.data.corpus import Corpus, read_pool
-from dal_nlp.learners.head_checkpoint import StoredLayer
+from dal_nlp.inquiries.machines import MODEL, STACK, Machine
 from dal_nlp.ledger.events import AuditEvent, ConfigEvent, InquiryEvent, PoolEvent, QueryEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.ledger.state import State
-from dal_nlp.models.mc_dropout import make_draws
-from dal_nlp.models.pool import Pool, fetch
-from dal_nlp.report.machines import machine_rows
+from dal_nlp.models.pool import fetch
 from dal_nlp.report.summary import texts_asked
 from dal_nlp.session.inputs import Answers
 from dal_nlp.tasks import make_task
@@ -36,10 +33,6 @@ from dal_nlp.workflows.predict import Run
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
-
-#: Who may give the machine's answers beside a witness: the model that reads the text alone, it with the witnesses, and
-#: whoever was right most often on the run's audit sample.
-MODEL, STACK, BEST = "model", "stack", "best"
 
 
 @dataclass
@@ -64,7 +57,7 @@ class Inquiry:
     oracle: Oracle
     answers: list[Prediction]
     known: dict[str, Target]
-    by: str = MODEL
+    by: str
 
     @property
     def state(self) -> State:
@@ -90,15 +83,22 @@ class Inquiry:
         """Return what an annotator reads of some texts."""
         return [self.run.task.show(row) for row in fetch(self.corpus.dataset, self.corpus.positions(ids))]
 
-    def begin(self, purpose: str, size: int, error: float = 0.0) -> None:
-        """Write down what the folder is for; raises ``UserError`` where it is for something else."""
+    def begin(self, purpose: str, size: int, error: float = 0.0, beside: str = "") -> None:
+        """Write down what the folder is for; raises ``UserError`` where it is for something else.
+
+        Args:
+            purpose: See ``InquiryEvent``.
+            size: See ``purpose``.
+            error: See ``purpose``.
+            beside: What else the outcome depends on: a second machine and prices.
+        """
         said = "\n".join(f"{readable(answer.target)}\t{answer.confidence:.4f}" for answer in self.answers)
-        digest = hashlib.sha256(f"{self.corpus.digest}\n{said}".encode()).hexdigest()[:16]
+        digest = hashlib.sha256(f"{self.corpus.digest}\n{said}{beside}".encode()).hexdigest()[:16]
         new, old = InquiryEvent(purpose=purpose, answers=digest, size=size, error=error), self.state.inquiry
         if old is None:
             self.ledger.append(new)
         elif old != new:
-            changed = "another error or size" if old.answers == digest else "another model or file"
+            changed = "another error or size" if old.answers == digest else "another model or file, or other prices"
             raise UserError(f"{self.ledger.folder} was begun with {changed}: choose another --out.")
 
     def draw(self, ids: Sequence[str], probabilities: Sequence[float] = ()) -> None:
@@ -155,15 +155,11 @@ class Inquiry:
         except ValueError as error:
             raise UserError(f"The oracle's answer to {answer.id!r} cannot be used: {error}") from None
 
-    def right(self, ids: Sequence[str]) -> NDArray[np.bool_]:
-        """Return whether the model's answers to texts that people have answered are theirs."""
-        rows = self.corpus.positions(ids)
-        said = [self.answers[row].target for row in rows]
-        return np.array(
-            [self.run.task.evaluate([one], [self.state.answers[id]])[self.run.task.metrics[0]] == 1 for one, id in
-             zip(said, ids, strict=True)],
-            dtype=bool,
-        )  # fmt: skip
+    def right(self, ids: Sequence[str], said: Sequence[Prediction]) -> NDArray[np.bool_]:
+        """Return whether a machine's answers to texts that people have answered are theirs: of several, all of them."""
+        task, answers, metric = self.run.task, self.state.answers, self.run.task.metrics[0]
+        pairs = zip(said, ids, strict=True)
+        return np.array([task.evaluate([one.target], [answers[id]])[metric] == 1 for one, id in pairs], dtype=bool)
 
 
 @contextmanager
@@ -211,67 +207,8 @@ def open_inquiry(
             ledger.append(PoolEvent(file=source, rows=len(corpus), digest=corpus.digest))
         answerer.open(Setting(out, config, task, ledger.state, Answers(corpus), corpus.example, run.progress))
         who = (STACK if run.keeps else MODEL) if by is None else by
-        answers = _answer(run, corpus, out) if who in (MODEL, STACK) else _witness_answers(run, corpus, who)
+        answers = Machine(who, run).read(corpus, out / "cache")
         yield Inquiry(run, config, corpus, ledger, answerer, answers, _known(run, corpus), who)
-
-
-def answered_by(state: State, by: str, progress: Progress) -> str:
-    """Return who gives the answers: MODEL, STACK or the name of a witness of a run.
-
-    Of BEST whoever was right most often on the run's audit sample, which neither trained nor will bound the error; the
-    model where it is as good as another one.
-
-    Raises:
-        UserError: There is no such witness, or no audit sample to judge by.
-    """
-    rows = {row["name"]: row["pairs"] for row in machine_rows(state)}
-    if by in (MODEL, STACK, *rows):
-        return by
-    if by != BEST:
-        raise unknown("source of answers", by, (MODEL, STACK, BEST, *rows))
-    last = state.metrics[-1] if state.metrics else None
-    if last is None or last.on != "audit" or not last.beside:
-        raise UserError(
-            "--answers-by best judges by the audit sample of a run with --signal: name one of model, stack."
-        )
-    pairs = {MODEL: last.confusion, **rows}
-    if STACK in last.beside:
-        pairs[STACK] = last.beside[STACK]["confusion"]
-    else:  # the run keeps its witnesses
-        pairs = {STACK: last.confusion, **rows}
-    right: dict[str, int] = {name: sum(n for truth, said, n in of if truth == said) for name, of in pairs.items()}
-    best = max(right, key=lambda name: right[name])
-    told = ", ".join(f"{name} {n}" for name, n in right.items())
-    progress.say(f"Answers by {best}: right answers to the {last.size:,} audited texts: {told}.")
-    return best
-
-
-def _witness_answers(run: Run, corpus: Corpus, name: str) -> list[Prediction]:
-    """Return a witness's answer to each text, as sure as model and witnesses together are of it.
-
-    That is fitted to the labels of the run. A text that it has no answer to goes to people: nothing is sure of it.
-    """
-    rows = fetch(corpus.dataset, range(len(corpus)))
-    shares, said = np.exp(run.log_probs(run.load(), rows)), run.heard(name, rows)
-    silent = np.asarray(np.isnan(said).any(1))
-    given = np.where(silent, shares.argmax(1), np.nan_to_num(said, nan=0.0).argmax(1))
-    sure = np.where(silent, 0.0, shares[np.arange(len(given)), given])
-    return [Prediction(run.task.labels[k], float(p)) for k, p in zip(given.tolist(), sure, strict=True)]
-
-
-def _answer(run: Run, corpus: Corpus, out: Path) -> list[Prediction]:
-    """Return what the run's model says of each text; encodings that the cache holds are not computed again."""
-    model = run.load()
-    if run.keeps:
-        return run.answers(model, fetch(corpus.dataset, range(len(corpus))))
-    encoded = corpus.encoded(run.task)
-    for remark in run.task.remarks({"rows": encoded}):
-        run.progress.say(remark)
-    if isinstance(model, StoredLayer):
-        columns = set(encoded.column_names) - set(corpus.dataset.column_names)
-        return model.pool(encoded, sorted(columns), out / "cache").predict()
-    draws = make_draws(run.config.draws, run.config.seed, 0)
-    return Pool(encoded, model, run.task, draws, run.config.scoring, progress=run.progress).predict()
 
 
 def _known(run: Run, corpus: Corpus) -> dict[str, Target]:

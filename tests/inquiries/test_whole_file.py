@@ -1,6 +1,5 @@
 """A file at a stated error: who labels what, what is said before, resuming, and where every row goes."""
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,40 +10,15 @@ from typer.testing import CliRunner
 from dal_nlp import RunConfig, Session
 from dal_nlp.annotation.answer_store import open_answer_store
 from dal_nlp.core.errors import UserError
+from dal_nlp.inquiries.active_test import active_test
+from dal_nlp.inquiries.whole_file import label_file
 from dal_nlp.ledger.ledger import read_state
-from dal_nlp.workflows.active_test import active_test
-from dal_nlp.workflows.whole_file import label_file
 from dal_nlp_cli.main import app
 from tests import tiny
+from tests.inquiries.rows import new_rows, rows_of
 from tests.ledgers import copies_after_every_write
 from tests.tiny import write
 from tests.waiting_runs import fill
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("whole-file")
-    values: dict[str, Any] = {
-        "task": "sentiment",
-        "data": write(folder / "pool.jsonl", tiny.sentences(150)),
-        "model": tiny.save_model(folder / "model"),
-        "out": str(folder / "run"),
-        "cache": str(folder / "features"),
-        "initial": 60,
-        "rounds": 0,
-        "audit": 20,
-        "training": {"mode": "head"},
-    }
-    return Session(RunConfig.load(flags=values)).run().folder
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
-        return list(csv.DictReader(file))
-
-
-def new_rows(n: int = 400) -> list[dict[str, str]]:
-    return [{**row, "id": f"new {row['id']}"} for row in tiny.sentences(n, seed=7)]
 
 
 def test_a_file_ends_labeled_by_the_model_and_by_people(finished: Path, tmp_path: Path) -> None:
@@ -52,7 +26,7 @@ def test_a_file_ends_labeled_by_the_model_and_by_people(finished: Path, tmp_path
     source = write(tmp_path / "new.jsonl", rows)
     said: list[str] = []
     found = label_file(finished, source, 0.4, tmp_path / "out", "labeled-file", draws=40, told=said.append)
-    assert found.cut is not None and found.machine > 0 and found.people >= 40 and found.pending == 0
+    assert found.bound is not None and found.machine > 0 and found.people >= 40 and found.pending == 0
     assert found.texts == found.machine + found.people + found.known
     (sentence,) = said
     assert f"{found.machine:,} by the model, {found.people:,} by people" in sentence and "95 % sure" in sentence
@@ -79,13 +53,13 @@ def test_nothing_is_labeled_before_people_have_answered_and_the_same_call_goes_o
         return label_file(finished, source, 0.4, out, draws=20, told=said.append)
 
     first = call()
-    assert first.cut is None and first.pending == 20 and "Nothing is labeled yet" in said[-1]
+    assert first.bound is None and first.pending == 20 and "Nothing is labeled yet" in said[-1]
     assert not (out / "labeled.csv").exists() and any("audit.csv" in remark for remark in first.remarks)
     assert call().pending == 20
     truth = {row["id"]: row["label"] for row in rows}
     fill(out / "queries" / "audit.csv", truth)
     second = call()
-    assert second.cut is not None
+    assert second.bound is not None
     done, people = rows_of(out / "labeled.csv"), rows_of(out / "people.csv")
     rejected = rows_of(out / "rejected.csv")
     assert sorted(row["id"] for row in [*done, *people, *rejected]) == sorted(row["id"] for row in rows)
@@ -114,7 +88,7 @@ def test_repeats_count_as_often_as_they_stand_there_and_active_draws_are_weighed
     assert state.audit is not None and rows[0]["id"] in state.audit and len(state.audit) < 30
     assert len(rows_of(tmp_path / "out" / "labeled.csv")) == 400
     active = label_file(finished, source, 0.4, tmp_path / "active", "labeled-file", draws=60, design="active")
-    assert (active.cut is not None and active.cut.bound <= 0.4) or active.machine == 0
+    assert (active.bound is not None and active.bound <= 0.4) or active.machine == 0
     with pytest.raises(UserError, match="another --design"):
         label_file(finished, source, 0.4, tmp_path / "active", "labeled-file", draws=60)
 
@@ -201,7 +175,7 @@ def test_people_answer_in_the_folder_as_in_a_run_and_nothing_trains_there(finish
         for id in waiting:
             desk.write(desk.read(id, truth[id], desk.origin("anna", "terminal")))
     found = label_file(finished, source, 0.4, out, draws=20)
-    assert found.cut is not None and found.people >= 20
+    assert found.bound is not None and found.people >= 20
     config = RunConfig.load(flags={"task": "sentiment", "data": source, "out": str(out)})
     with pytest.raises(UserError, match="questions about a file"):
         Session(config).run()

@@ -9,9 +9,9 @@ import pytest
 from dal_nlp import RunConfig, Session
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Silent
+from dal_nlp.inquiries.machines import answered_by
+from dal_nlp.inquiries.whole_file import label_file
 from dal_nlp.ledger.ledger import read_state
-from dal_nlp.workflows.inquiry import answered_by
-from dal_nlp.workflows.whole_file import label_file
 from tests import tiny
 from tests.tiny import write
 
@@ -116,5 +116,5 @@ def test_several_labels_and_entities_are_wrong_where_any_of_them_is(task: str, t
     source = write(tmp_path / "new.jsonl", new)
     out = tmp_path / "out"
     found = label_file(folder, source, 0.8, out, "labeled-file", draws=20, told=lambda line: None)
-    assert found.cut is not None and found.pending == 0 and found.machine > 0
-    assert found.cut.bound <= 0.8 and {row["by"] for row in labeled(out).values()} == {"model", "people"}
+    assert found.bound is not None and found.pending == 0 and found.machine > 0
+    assert found.bound <= 0.8 and {row["by"] for row in labeled(out).values()} == {"model", "people"}
