@@ -4,7 +4,7 @@ Letters: n labeled examples, H features, C classes, F labels that are there or n
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,8 @@ ALIKE = 1e-9
 BIAS_PENALTY = 5.0
 #: How many examples' worth the mean share of all labels counts in the share of one of several labels.
 ASSUMED = 2.0
-_SETTINGS = {"maxiter": MOST_ITERATIONS, "gtol": 1e-5, "ftol": 1e-10, "maxcor": 20}
+#: Of L-BFGS.
+SETTINGS = {"maxiter": MOST_ITERATIONS, "gtol": 1e-5, "ftol": 1e-10, "maxcor": 20}
 
 
 def strength(classes: int) -> float:
@@ -94,22 +95,49 @@ def fit_linear(
         offsets: Signals; none if left out.
     """
     seen = np.arange(classes) if offsets else np.unique(y)
-    weight, bias = np.zeros((classes, x.shape[1])), np.zeros(classes)
+    weight, bias = np.zeros((len(seen), x.shape[1])), np.zeros(len(seen))
     iterations, betas = 0, np.zeros(len(offsets))
     if len(seen) > 1:
         z = (x.astype(np.float64) - mean) / scale
         logits = np.stack([offset.logits for offset in offsets], 1).astype(np.float64) if offsets else None
         means = np.array([offset.mean for offset in offsets])
         found = _regress(z, np.searchsorted(seen, y), weights, len(seen), c, logits, means)
-        weight[seen] = found.weight / scale
-        bias[seen] = found.bias - weight[seen] @ mean
+        weight, bias = found.weight, found.bias
         iterations, betas = found.iterations, found.betas
-    logits_seen = x @ weight[seen].T + bias[seen]
+    return replace(layer_of(weight, bias, x, seen, classes, mean, scale, iterations), offset_weights=betas)
+
+
+def layer_of(
+    weight: NDArray[np.float64],
+    bias: NDArray[np.float64],
+    x: Array,
+    seen: NDArray[np.int64],
+    classes: int,
+    mean: Array,
+    scale: Array | float,
+    iterations: int,
+) -> Linear:
+    """Return a layer for all classes from one that was fitted to those that have examples.
+
+    Args:
+        weight: (S, H) on standardised features, of the S classes seen.
+        bias: (S,).
+        x: (n, H) the examples' features.
+        seen: (S,) which classes these are.
+        classes: C.
+        mean: See ``fit_linear``.
+        scale: See there.
+        iterations: What the fit took.
+    """
+    weights, biases = np.zeros((classes, x.shape[1])), np.zeros(classes)
+    weights[seen] = weight / scale
+    biases[seen] = bias - weights[seen] @ mean
+    logits_seen = x @ weights[seen].T + biases[seen]
     top = logits_seen.max(1)
     total = top + np.log(np.exp(logits_seen - top[:, None]).sum(1))
     unseen = float(total.mean() - np.log(len(x) + classes))
-    bias[np.setdiff1d(np.arange(classes), seen)] = unseen
-    return Linear(weight.astype(np.float32), bias.astype(np.float32), unseen, iterations, betas)
+    biases[np.setdiff1d(np.arange(classes), seen)] = unseen
+    return Linear(weights.astype(np.float32), biases.astype(np.float32), unseen, iterations, np.zeros(0))
 
 
 def fit_labels(
@@ -146,7 +174,7 @@ def fit_labels(
     means = np.array([offset.mean for offset in offsets])
     start = np.concatenate([np.zeros(size), means])
     arguments = (inside, y, weights, c, base, logits, means)
-    found = minimize(label_objective, start, arguments, method="L-BFGS-B", jac=True, options=_SETTINGS)
+    found = minimize(label_objective, start, arguments, method="L-BFGS-B", jac=True, options=SETTINGS)
     table = found.x[:size].reshape(y.shape[1], -1)
     weight = outside(table[:, :-1]) / scale
     bias = base + table[:, -1] - weight @ mean
@@ -280,7 +308,7 @@ def _regress(
     width, size = inside.shape[1], classes * (inside.shape[1] + 1)
     start = np.concatenate([np.zeros(size), means])
     arguments = (inside, y, weights, classes, c, offsets, means)
-    found = minimize(objective, start, arguments, method="L-BFGS-B", jac=True, options=_SETTINGS)
+    found = minimize(objective, start, arguments, method="L-BFGS-B", jac=True, options=SETTINGS)
     table = found.x[:size].reshape(classes, width + 1)
     weight = outside(table[:, :width])
     bias = table[:, width] - (0 if offsets is not None else table[:, width].mean())

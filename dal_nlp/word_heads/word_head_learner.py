@@ -31,6 +31,7 @@ from dal_nlp.models.pool import fetch
 from dal_nlp.models.trainer import Fit
 from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.word_heads.word_features import WordFeatures
+from dal_nlp.word_heads.word_fit import TAGS
 
 #: Texts, and words, in a batch of features.
 TEXTS, WORDS = 256, 8192
@@ -141,7 +142,7 @@ class WordHeadLearner(LayerLearner):
         y, classes = batch.labels[there].numpy(), len(self._task.outputs)
         of_words = np.repeat(weights, there.sum(1).numpy())
         setting = settings(self._standard, len(self._depths), self._config.head.c or STRONGER * strength(classes))[0]
-        found = fit_with(setting, x, y, of_words, classes, [])
+        found = fit_with(setting, x, y, of_words, classes, [], TAGS)
         if not np.isfinite(found.weight).all() or not np.isfinite(found.bias).all():
             raise BrokenModelError("The layer's weights are not finite numbers: lower head.c.")
         layer = FittedLayer(torch.from_numpy(found.weight), torch.from_numpy(found.bias), found.unseen, self._depths)
