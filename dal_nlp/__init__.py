@@ -31,7 +31,7 @@ if _TYPE_CHECKING:
     from dal_nlp.workflows.async_session import AsyncSession
     from dal_nlp.workflows.select import Picked, select
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PLACES = {
     "AsyncSession": "dal_nlp.workflows.async_session",

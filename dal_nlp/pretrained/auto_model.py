@@ -30,15 +30,14 @@ def choose_encoder(texts: Sequence[str], count: int, progress: Progress) -> tupl
     except UserError as error:
         return FASTER, f"--model auto: the encoder is {FASTER}, as {BETTER} cannot be had ({str(error).rstrip('.')})."
     seconds = seconds_to_encode(source, texts[:TIMED]) * count / max(1, len(texts[:TIMED]))
-    took = f"{max(1, round(seconds / 60)):,} min" if seconds >= 60 else f"{max(1, round(seconds))} s"
     if seconds > PATIENCE:
         return FASTER, (
-            f"--model auto: the encoder is {FASTER}, as {BETTER} would take about {took} to encode {count:,} texts "
-            f"here; it needs fewer labels: --model {BETTER}."
+            f"--model auto: the encoder is {FASTER}, as {BETTER} would take about {seconds / 60:,.0f} min to encode "
+            f"{count:,} texts here; it needs fewer labels: --model {BETTER}."
         )
     return BETTER, (
-        f"--model auto: the encoder is {BETTER}, which encodes {count:,} texts here in about {took}; --model {FASTER} "
-        "is faster and needs more labels."
+        f"--model auto: the encoder is {BETTER}, which encodes {count:,} texts here in less than {PATIENCE // 60} min; "
+        f"--model {FASTER} is faster and needs more labels."
     )
 
 

@@ -1,6 +1,7 @@
 """The rounds of a run as accelerate's trackers show them: TensorBoard, Weights & Biases, MLflow and the others."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +10,9 @@ from typing import Any, Self
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
 from dal_nlp.ledger.events import MetricsEvent
+
+#: What MLflow refuses in the name of a metric.
+_REFUSED = re.compile(r"[^\w\-. :/]+")
 
 #: The project in a tracker, and the folder under ``tracking/`` of one that writes files.
 PROJECT = "dal-nlp"
@@ -75,7 +79,8 @@ def scalars(event: MetricsEvent) -> dict[str, float]:
     if event.on != "validation":
         values |= {f"validation/{metric}": value for metric, value in (event.validation or {}).items()}
     values |= {"train/loss": event.loss, "train/steps": event.steps}
-    return values | {"seconds/train": event.train_seconds, "seconds/eval": event.eval_seconds}
+    values |= {"seconds/train": event.train_seconds, "seconds/eval": event.eval_seconds}
+    return {_REFUSED.sub("_", name).rstrip("_"): value for name, value in values.items()}
 
 
 def settings(config: Settings) -> dict[str, str | int | float | bool]:

@@ -1,7 +1,9 @@
 """What trackers are told of a run, through accelerate."""
 
+import json
 import shutil
-from contextlib import nullcontext
+import sqlite3
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,40 @@ def test_settings_are_flat_and_of_kinds_that_trackers_take(files: Path) -> None:
     flat = settings(config(files))
     assert flat["training.mode"] == "head" and flat["text_column"] == '["text"]' and flat["target"] == "null"
     assert all(isinstance(value, str | int | float) for value in flat.values())
+
+
+def told(labels: int) -> MetricsEvent:
+    values = {"accuracy": 0.5, "f1(average=macro)": 0.25}
+    return MetricsEvent(round=0, labels=labels, on="test", values=values, loss=0.1, steps=4)
+
+
+def test_names_have_no_sign_that_a_tracker_refuses() -> None:
+    assert {"test/accuracy", "test/f1_average_macro", "train/loss"} <= scalars(told(3)).keys()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_keeps_every_round(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    store = f"sqlite:///{files / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    with Tracking("mlflow", files, config(files), [told(3)]) as tracking:
+        tracking.log(told(5))
+    client = mlflow.MlflowClient(store)
+    (run,) = client.search_runs([client.get_experiment_by_name("dal-nlp").experiment_id])
+    history = client.get_metric_history(run.info.run_id, "test/f1_average_macro")
+    assert [(point.step, point.value) for point in history] == [(3, 0.25), (5, 0.25)]
+    assert run.info.status == "FINISHED"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_trackio_keeps_every_round(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACKIO_DIR", str(files / "trackio"))  # read when trackio is imported
+    pytest.importorskip("trackio")
+    with Tracking("trackio", files, config(files), [told(3)]) as tracking:
+        tracking.log(told(5))
+    with closing(sqlite3.connect(files / "trackio" / "dal-nlp.db")) as kept:
+        points = kept.execute("select step, metrics from metrics order by step").fetchall()
+    assert [(step, json.loads(values)["test/f1_average_macro"]) for step, values in points] == [(3, 0.25), (5, 0.25)]
 
 
 def test_scores_on_validation_are_told_once() -> None:
