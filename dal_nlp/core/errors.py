@@ -139,7 +139,10 @@ def writing(path: Path) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        if (sentence := explain(error, path)) is None:
+        below: BaseException | None = error
+        while below and (sentence := explain(below, path)) is None:  # a library that closes the file fails once more
+            below = below.__context__
+        if below is None:
             raise
         raise UserError(sentence) from error
 

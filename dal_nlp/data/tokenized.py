@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 from datasets import Dataset
 
+from dal_nlp.core.errors import writing
 from dal_nlp.core.files import new_file
 from dal_nlp.core.task import Task
 from dal_nlp.data.hashing import Hashes
@@ -41,7 +42,7 @@ def tokenized(dataset: Dataset, task: Task, path: Path, settings: str, *hashes: 
     if not _is_readable(file):
         for stale in path.parent.glob(f"{path.stem}-encoded-*.arrow"):
             stale.unlink(missing_ok=True)
-        with quiet(), new_file(file) as draft:  # the file gets its name when it is whole
+        with quiet(), writing(file), new_file(file) as draft:  # the file gets its name when it is whole
             dataset.map(
                 task.encode,
                 batched=True,

@@ -3,19 +3,24 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.ledger.events import NoteEvent
-from dal_nlp.ledger.ledger import Ledger
+from dal_nlp.ledger.events import ConfigEvent, NoteEvent
+from dal_nlp.ledger.ledger import Ledger, read_events
+from dal_nlp.ledger.lines import write_lines
 from dal_nlp_cli.command import own_code
 from dal_nlp_cli.status import is_running
+from tests import tiny
 from tests.cli.conftest import PATH, Files, invoke
+from tests.tiny import write
 
 
 @pytest.fixture
@@ -52,6 +57,56 @@ def test_what_cannot_be_written_there_is_a_sentence(read_only: Path) -> None:
     assert "--out" in done.stderr and "crashed" not in done.stderr
 
 
+@pytest.mark.parametrize("command", ["status", "log", "report", "export", "label", "repair", "run"])
+def test_a_ledger_that_may_not_be_read_is_a_sentence(
+    finished: Path, files: Files, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    opened = Path.open
+
+    def refuse(path: Path, *more: Any, **named: Any) -> Any:
+        if path.name == "ledger.jsonl":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *more, **named)
+
+    monkeypatch.setattr(Path, "open", refuse)  # root reads what nobody may
+    words = files.flags(finished) if command == "run" else [str(finished)]
+    done = invoke(command, *words, *(["--as", "anna"] if command == "label" else []))
+    assert done.exit_code == 2, done.output
+    assert "ledger.jsonl c" in done.stderr and "Permission denied" in done.stderr and "crashed" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["label", "--as", "anna"],
+        ["export"],
+        ["agreement"],
+        ["predict", "new.jsonl"],
+        ["relabel", "x", "positive", "--as", "anna"],
+        ["report"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_task_that_a_run_folder_names_is_not_run_unless_it_is_trusted(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    folder = tmp_path / "theirs"
+    shutil.copytree(finished, folder)
+    config, *events = read_events(folder / "ledger.jsonl")
+    assert isinstance(config, ConfigEvent)
+    stranger = replace(config, config={**config.config, "task": "stranger:T"})
+    (folder / "ledger.jsonl").write_bytes(write_lines([stranger, *events]))
+    (tmp_path / "stranger.py").write_text(
+        "open('ran', 'w').close()\nfrom dal_nlp.tasks.classification import Classification as T\n"
+    )
+    write(tmp_path / "new.jsonl", tiny.sentences(2))
+    monkeypatch.chdir(tmp_path)
+    command, *more = words
+    done = invoke(command, str(folder), *more)
+    assert not (tmp_path / "ran").exists() and "crashed" not in done.stderr
+    assert command == "report" or (done.exit_code == 2 and "give --trust" in done.stderr)
+
+
 def test_a_folder_that_is_held_is_running_and_one_that_is_not_is_not(tmp_path: Path) -> None:
     assert not is_running(tmp_path)
     with Ledger(tmp_path):
@@ -59,14 +114,17 @@ def test_a_folder_that_is_held_is_running_and_one_that_is_not_is_not(tmp_path: P
     assert not is_running(tmp_path)
 
 
-def test_a_terminal_without_the_letters_is_written_to(finished: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["status", "log", "predict"])
+def test_a_terminal_without_the_letters_is_written_to(finished: Path, tmp_path: Path, command: str) -> None:
     folder = tmp_path / "Übung-日本"
     folder.symlink_to(finished)
     poor = {**os.environ, "PYTHONPATH": PATH, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    words = [sys.executable, "-m", "dal_nlp", "status", str(folder)]
+    words = [sys.executable, "-m", "dal_nlp", command, str(folder)]
+    if command == "predict":  # tokenizers opens no file of such a name there
+        words[-1:] = [str(finished), write(tmp_path / "new.jsonl", [{"id": "ő", "text": "jó film 日本 good"}])]
     done = subprocess.run(words, env=poor, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert b"finished" in done.stdout
+    assert done.stdout and b"crashed" not in done.stderr
 
 
 def test_a_working_folder_that_is_gone_is_a_sentence(tmp_path: Path) -> None:

@@ -51,3 +51,11 @@ def test_what_is_replaced_stays_whole_on_a_full_disk(tmp_path: Path, monkeypatch
         with pytest.raises(UserError, match=r"a\.csv could not be written"):
             replace_file(tmp_path / "a.csv", b"after")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.csv", b"before")]
+
+
+def test_what_a_library_adds_on_its_way_out_does_not_hide_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="No space left"), writing(tmp_path / "a.arrow"):
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        finally:
+            raise ValueError("I/O operation on closed file")
