@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from dal_nlp import RunConfig, Session
+from dal_nlp.core.task import Task
 from dal_nlp.ledger.ledger import read_events, read_state
 from dal_nlp.ledger.state import State
 from dal_nlp.session.loop import Result
 from tests import tiny
 from tests.tiny import write
 
-TASKS = ("sentiment", "multilabel", "qa", "summarization")
+TASKS = ("sentiment", "multilabel", "qa", "summarization", "ner")
 #: What each task calls the texts and the answer.
-COLUMNS = {"sentiment": "label", "multilabel": "labels", "qa": "answers", "summarization": "summary"}
+COLUMNS = {"sentiment": "label", "multilabel": "labels", "qa": "answers", "summarization": "summary", "ner": "ner_tags"}
 
 
 def rows_of(task: str, n: int, seed: int = 0) -> list[dict[str, Any]]:
@@ -24,11 +25,13 @@ def rows_of(task: str, n: int, seed: int = 0) -> list[dict[str, Any]]:
         return list(tiny.sentences(n, seed))
     if task == "multilabel":
         return tiny.several_labels(n, seed)
+    if task == "ner":
+        return tiny.tagged(n, seed, words=12)
     return tiny.questions(n, seed, unanswerable=True) if task == "qa" else tiny.documents(n, seed)
 
 
 def save_model(task: str, folder: Path) -> str:
-    if task in ("sentiment", "multilabel"):
+    if task in ("sentiment", "multilabel", "ner"):
         return tiny.save_model(folder)
     if task == "summarization":
         return tiny.save_writer(folder)
@@ -73,19 +76,30 @@ def run(task: str, folder: Path, **changes: Any) -> Result:
 
 
 def gold(task: str) -> dict[str, Any]:
-    """The answers of the pool by id."""
-    return {str(row["id"]): row[COLUMNS[task]] for row in rows_of(task, 24)}
+    """The answers of the pool by id, as the ledger has them."""
+    of, rows = task_of(task), rows_of(task, 24)
+    return {str(row["id"]): of.read_target(row) if task == "ner" else row[COLUMNS[task]] for row in rows}
+
+
+def task_of(task: str) -> Task:
+    return {
+        "sentiment": tiny.task,
+        "multilabel": tiny.multilabel_task,
+        "qa": lambda: tiny.qa_task(unanswerable=True),
+        "summarization": tiny.summary_task,
+        "ner": tiny.ner_task,
+    }[task]()
+
+
+def shown(task: str, row: dict[str, Any]) -> dict[str, Any]:
+    """A row as those see it who answer."""
+    return {**row, **task_of(task).read(row)} if task == "ner" else row
 
 
 def typed(task: str) -> dict[str, str]:
     """What a person would type for the answers of the pool, by id."""
-    of = {
-        "sentiment": tiny.task(),
-        "multilabel": tiny.multilabel_task(),
-        "qa": tiny.qa_task(unanswerable=True),
-        "summarization": tiny.summary_task(),
-    }[task]
-    return {str(row["id"]): of.answer_format.format_answer(row[COLUMNS[task]], row) for row in rows_of(task, 24)}
+    said, answers = task_of(task).answer_format.format_answer, gold(task)
+    return {str(row["id"]): said(answers[str(row["id"])], shown(task, row)) for row in rows_of(task, 24)}
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

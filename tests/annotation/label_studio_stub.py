@@ -10,18 +10,10 @@ from dal_nlp import RunConfig, Session
 from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.label_studio_client import AT_ONCE, Item, Project, Unreachable
 from dal_nlp.annotation.label_studio_oracle import LabelStudio
-from dal_nlp.core.task import Task
 from dal_nlp.session.loop import Result
-from tests import tiny
 from tests import waiting_runs as asking
 
 ANNA, BEN = "anna@example.org", "ben@example.org"
-TASKS: Mapping[str, Callable[[], Task]] = {
-    "sentiment": tiny.task,
-    "multilabel": tiny.multilabel_task,
-    "qa": lambda: tiny.qa_task(unanswerable=True),
-    "summarization": tiny.summary_task,
-}
 
 
 class Interrupted(BaseException):
@@ -135,7 +127,7 @@ def results(task: str, id: str, answers: Mapping[str, Any] | None = None) -> lis
     """The right answer to an example of the pool, or another, as Label Studio has it."""
     row = next(row for row in asking.rows_of(task, 24) if row["id"] == id)
     target = (answers or asking.gold(task))[id]
-    return label_studio.results(TASKS[task](), target, row)
+    return label_studio.results(asking.task_of(task), target, asking.shown(task, row))
 
 
 def answering(task: str, number: int = 1, by: int = 1) -> Callable[[FakeServer], None]:

@@ -141,6 +141,26 @@ def test_skips_corrections_and_what_is_no_answer(tmp_path: Path) -> None:
     assert not end.remarks
 
 
+def test_an_entity_that_cuts_a_word_is_said_with_the_word_and_asked_again(tmp_path: Path) -> None:
+    server, heard = FakeServer(), Heard()
+
+    def person(there: FakeServer) -> None:
+        if there.looks == 1:
+            text = there.there[0]["data"]["tokens"]
+            cut = {"start": 0, "end": 2, "text": text[:2], "labels": ["good"]}
+            there.annotate(there.there[0], [{"from_name": "answer", "value": cut}])
+            answering("ner", 3)(there)
+        elif there.looks == 3:
+            assert len(state(tmp_path).answers) == 3  # it waits for the one, and has written down the others
+            there.change(there.there[0]["annotations"][0], results("ner", there.ids()[0]))
+
+    server.person = person
+    end = run(server, "ner", tmp_path, heard=heard, rounds=0)
+    assert end.labels == {id: gold("ner")[id] for id in server.ids()}
+    (said,) = [text for text in heard.said if "cuts the word" in text]
+    assert said.startswith("Label Studio, task 1: the entity") and said.endswith(": mark whole words.")
+
+
 def test_a_span_that_is_not_in_its_place_is_said_and_the_rest_is_kept(tmp_path: Path) -> None:
     server, heard = FakeServer(), Heard()
 

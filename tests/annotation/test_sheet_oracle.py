@@ -32,10 +32,11 @@ def sheet(folder: Path, name: str = "round-000.csv") -> Path:
 def test_a_persons_path_from_the_first_sheet_to_the_end(waiting: Waiting, task: str) -> None:
     folder = waiting(task)
     asked = read_csv(sheet(folder))
-    texts = {"qa": ["question", "context"], "summarization": ["document"]}.get(task, ["text"])
+    texts = {"qa": ["question", "context"], "summarization": ["document"], "ner": ["tokens"]}.get(task, ["text"])
     assert list(asked[0]) == ["id", *texts, "score", "characters", "why", "answer", "note"]
     pool = {str(row["id"]): row for row in asking.rows_of(task, 24)}
-    assert all(row[name] == pool[row["id"]][name] for row in asked for name in texts)
+    given = [(row[name], pool[row["id"]][name]) for row in asked for name in texts]
+    assert all(cell == (" ".join(value) if isinstance(value, list) else value) for cell, value in given)
     lines = [json.loads(line) for line in sheet(folder, "round-000.jsonl").read_text().splitlines()]
     assert [line["id"] for line in lines] == [row["id"] for row in asked]
     fill(sheet(folder), typed(task))

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from dal_nlp import RunConfig, Session
 from dal_nlp.core.batch import Prediction
 from dal_nlp.core.progress import Silent
+from dal_nlp.inquiries.routing import SHARES
 from dal_nlp.ledger.ledger import Ledger
-from dal_nlp.measuring.bounds import binomial_upper, largest_cut, least_answers
+from dal_nlp.measuring.bounds import binomial_upper, cheapest_route, largest_cut, least_answers
 from dal_nlp.measuring.design import active_probabilities, draw, inverse_weights
 from dal_nlp.measuring.judge import fit_judge, log_odds
 from dal_nlp.measuring.powered import powered_mean
@@ -40,6 +41,8 @@ Floats = NDArray[np.float64]
 #: Texts of a pool at most, labels that train, and labels of the audit sample.
 POOL, LABELS, AUDIT = 2400, 100, 100
 ERRORS = (0.02, 0.05, 0.1)
+#: A cheap machine and a dear one, and what an answer of the dear one and of people costs.
+PAIR, PRICES = ("student", "stack"), (0.002, 0.08)
 
 
 def read(data: Path, name: str) -> list[dict[str, Any]]:
@@ -191,6 +194,34 @@ def source_rows(name: str, found: Mapping[str, Any], draws: int) -> Iterator[str
             people, broken = guaranteed(u, wrong, error, draws)
             cells += [f"{100 * people:.0f}", f"{100 * broken:.1f}"]
         yield f"| {name} | {who} | {1 - wrong.mean():.2f} | {' | '.join(cells)} |"
+    left = ~np.array(heard["trained"])
+    pair = [(1 - np.array(heard[who]["confidence"])[left], ~np.array(heard[who]["right"])[left]) for who in PAIR]
+    cells = []
+    for error in ERRORS:
+        people, asked, broken = routed(pair, error, draws)
+        cells += [f"{100 * people:.0f} (stack {100 * asked:.0f})", f"{100 * broken:.1f}"]
+    yield f"| {name} | student, stack | | {' | '.join(cells)} |"
+
+
+def routed(pair: Sequence[tuple[Floats, NDArray[np.bool_]]], error: float, draws: int) -> tuple[float, float, float]:
+    """Return the shares of a file that people label and that the dear machine is asked about, and broken promises."""
+    (u, w), (v, x) = pair
+    m, rng, total = min(len(u) // 2, 4 * least_answers(error)), np.random.default_rng(0), np.zeros(3)
+    starts, mass = [-np.inf, *np.quantile(u, SHARES)], np.full(m, 1 / m)
+    for _ in range(draws):
+        rows = rng.permutation(len(u))[:m]
+        of = (u[rows], v[rows]), (w[rows], x[rows])
+        found = cheapest_route(
+            *of, error, starts, PRICES, mass, lambda e, risk, m=m: binomial_upper(int(e.sum()), m, risk)
+        )
+        drawn = np.zeros(len(u), dtype=bool)
+        drawn[rows] = True
+        cheap = ~drawn & (u < found.cheap)
+        dear = ~drawn & ~cheap & (v < found.dear)
+        asked = ~cheap if found.dear > -np.inf else drawn
+        total += [1 - (cheap | dear).mean(), asked.mean(), ((cheap & w) | (dear & x)).mean() > error]
+    people, share, broken = total / draws
+    return float(people), float(share), float(broken)
 
 
 def guaranteed(u: Floats, wrong: NDArray[np.bool_], error: float, draws: int) -> tuple[float, float]:

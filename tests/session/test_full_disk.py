@@ -1,4 +1,4 @@
-"""A disk that is full at any write of a run: a sentence, and with room the same command ends as if it had been there."""
+"""A disk that is full at any write of a run: a sentence, and with room the same command ends as if it never was."""
 
 import resource
 from collections.abc import Iterator

@@ -69,10 +69,12 @@ def intervals(
 ) -> dict[str, list[float]]:
     """Return the percentile intervals of the metrics over resampled texts (Efron & Tibshirani, 1993, 13.3)."""
     entities, words = counts(predictions, targets, labels_in(predictions, targets))
-    drawn = []
+    table, drawn = np.column_stack([entities.reshape(len(targets), -1), words]), []
     for _ in range(RESAMPLES):
-        rows = rng.integers(len(targets), size=len(targets))
-        drawn.append(_all_right(scores(entities[rows].sum(0), words[rows].sum(0)), entities[rows]))
+        times = np.bincount(rng.integers(len(targets), size=len(targets)), minlength=len(targets))
+        sums = times @ table  # of a text that is drawn twice, twice its counts
+        of_labels = sums[:-2].reshape(entities.shape[1:])
+        drawn.append(_all_right(scores(of_labels, sums[-2:]), of_labels))
     edges = [(1 - level) / 2, (1 + level) / 2]
     return {name: [float(v) for v in np.quantile([one[name] for one in drawn], edges)] for name in METRICS}
 

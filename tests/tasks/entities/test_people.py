@@ -23,11 +23,8 @@ from dal_nlp.page.queue import AnnotationQueue, Given
 from dal_nlp.session.loop import Result
 from dal_nlp_cli.terminal_annotator import LabelingSession
 from tests import tiny
-from tests.page.browser.conftest import browser, page
-from tests.page.serving import Served
 from tests.waiting_runs import fill, read_csv
 
-__all__ = ["browser", "page"]  # fixtures
 TEXT = "She left [Ada] (see a\\b) for New York."
 
 
@@ -202,38 +199,3 @@ def test_files_go_there_and_back_and_agreement_is_the_f1_of_entities(folder: Pat
     task = tiny.ner_task()
     for id, target in read_state(folder / "run").answers.items():
         task.check(target, task.read(rows[id]))
-
-
-def test_the_page_in_a_browser_by_keys_and_by_mouse(page: Any, folder: Path) -> None:
-    run(folder)
-    with Served(folder) as served:
-        page.goto(served.address)
-        page.wait_for_selector("#who[open]")
-        page.keyboard.type("anna")
-        page.keyboard.press("Enter")
-        page.wait_for_selector("#work:not([hidden])")
-        id = page.evaluate("item.id")
-        for key in ("ArrowRight", "Shift+ArrowRight", "2", "ArrowRight", "1", "Delete"):
-            page.keyboard.press(key)
-        assert page.locator("#texts mark").count() == 1
-        page.keyboard.press("Enter")
-        page.wait_for_function("before => !saving && item && item.id !== before", arg=id)
-        assert [tuple(found) for found in runs_of(read_state(folder / "run").answers[id])] == [(0, 2, "good")]
-        id = page.evaluate("item.id")
-        page.locator("[data-word='1']").click()
-        page.wait_for_selector("[data-word='1'].at")
-        page.locator("#labels button").first.click()
-        page.locator("#texts mark").click()
-        page.wait_for_selector("mark .at")
-        page.locator("#labels button").nth(1).click()
-        page.screenshot(path=folder / "wide.png")
-        page.set_viewport_size({"width": 390, "height": 800})
-        page.screenshot(path=folder / "narrow.png")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        page.locator("#save").click()
-        page.wait_for_function("before => !saving && (!item || item.id !== before)", arg=id)
-        assert [tuple(found) for found in runs_of(read_state(folder / "run").answers[id])] == [(1, 2, "good")]
-        third = page.evaluate("item.id")
-        page.keyboard.press("Enter")  # nothing is marked: there is no entity
-        page.wait_for_function("before => !saving && (!item || item.id !== before)", arg=third)
-        assert read_state(folder / "run").answers[third]["text"] == ["no entity"]
