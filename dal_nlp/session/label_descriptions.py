@@ -27,7 +27,7 @@ def with_descriptions(values: Mapping[str, Any]) -> dict[str, Any]:
         return with_descriptions({**values, **_parted(described, values.get("label_details") or {})})
     details = values.get("label_details")
     if isinstance(labels, str | list):
-        named = [part.strip() for part in labels.split(",")] if isinstance(labels, str) else labels
+        named = [str(part).strip() for part in (labels.split(",") if isinstance(labels, str) else labels)]
         for said in (described, details):
             check_described(said if isinstance(said, Mapping) else {}, named)
     return dict(values)
@@ -51,7 +51,7 @@ def _parted(described: Mapping[str, Any], details: Mapping[str, Any]) -> dict[st
 def check_described(described: Mapping[str, Any], labels: list[str]) -> None:
     """Raise ``UserError`` where something is described that is no label."""
     for name in described:
-        if name not in labels:
+        if str(name) not in labels:  # YAML reads numbers, and "no"
             close = nearest(str(name), labels)
             raise ConfigError(f"A description is of {name!r}{close}, which is none of the labels: {', '.join(labels)}.")
 

@@ -1,6 +1,7 @@
 """RunConfig: layers, defaults, round trip, and errors that name the nearest right name."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import ConfigError, UserError
 from dal_nlp.ledger.settings import as_now
 from dal_nlp.session.config import RunConfig, gather
 from dal_nlp.tasks import make_task
@@ -225,3 +226,9 @@ def test_layers_are_named_by_their_depth() -> None:
     assert RunConfig(**FILES, head={"layers": "100,75"}).head.layers == [75, 100]
     with pytest.raises(UserError, match="is not kept"):
         RunConfig(**FILES, head={"layers": [60]})
+
+
+@pytest.mark.parametrize(("labels", "name"), [([None], ""), ([0, 1], 2), ([True], "no")])
+def test_a_description_of_no_label_is_named_whatever_the_labels_are(labels: list[Any], name: object) -> None:
+    with pytest.raises(ConfigError, match=f"A description is of {name!r}.*none of the labels"):
+        RunConfig.of({"task": "sentiment", "data": "a.csv", "labels": labels, "descriptions": {name: "about"}})
