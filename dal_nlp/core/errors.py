@@ -23,6 +23,7 @@ import errno
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -134,15 +135,17 @@ def writing(path: Path) -> Iterator[None]:
     Raises:
         UserError: The operating system said so, or a library that wrapped what it said.
     """
+    before = sys.exc_info()[1]  # being handled around the block, and no matter of it
     try:
         yield
     except UserError:
         raise
     except Exception as error:
         below: BaseException | None = error
-        while below and (sentence := explain(below, path)) is None:  # a library that closes the file fails once more
+        # A library that closes the file after a failure fails once more.
+        while below is not None and below is not before and (sentence := explain(below, path)) is None:
             below = below.__context__
-        if below is None:
+        if below is None or below is before:
             raise
         raise UserError(sentence) from error
 

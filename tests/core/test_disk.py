@@ -59,3 +59,15 @@ def test_what_a_library_adds_on_its_way_out_does_not_hide_the_reason(tmp_path: P
             raise OSError(errno.ENOSPC, "No space left on device")
         finally:
             raise ValueError("I/O operation on closed file")
+
+
+def test_a_failure_in_a_block_is_not_laid_to_a_full_disk_before_it(tmp_path: Path) -> None:
+    def fail() -> None:
+        with writing(tmp_path / "other"):
+            raise KeyError("a mistake of its own")
+
+    try:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    except OSError:
+        with pytest.raises(KeyError):
+            fail()
