@@ -3,7 +3,7 @@
 Letters: N texts of a pool, M of a test set, L layers that are kept, H numbers of a hidden state, C labels.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,10 @@ from dal_nlp.learners.linear import Linear, Offset, fit_linear, strength
 from dal_nlp.learners.prior import label_directions, zero_shot_scores
 from dal_nlp.models.vectors import Array, Dense, Positions
 from dal_nlp.signals.witness import fit_student
-from dal_nlp.strategies.selectors import nearest_to_centres, top_k, unit
-from dal_nlp.strategies.weighted_kmeans import representatives
+from dal_nlp.strategies import make_strategy
+from dal_nlp.strategies.selectors import nearest_to_centres, unit
+from tests.benchmarks.feature_pool import FeaturePool, LinearForward
+from tests.benchmarks.trials import DESIGNS, TRIALS
 
 #: Share of the pool that each seed sees.
 SEEN = 0.7
@@ -78,73 +80,13 @@ LAYERS = Head()
 PRIOR = Head(prior=True)
 
 
-@dataclass
-class View:
-    """What a strategy reads in a round, of the N candidates.
-
-    Attributes:
-        embedding: (N, H) of the last layer.
-        probabilities: (N, C).
-    """
-
-    embedding: Array
-    probabilities: NDArray[np.float64]
-
-    @property
-    def margin(self) -> NDArray[np.float32]:
-        """1 - (p1 - p2), (N,)."""
-        top = np.sort(self.probabilities, 1)
-        return np.asarray(1 - (top[:, -1] - top[:, -2]), dtype=np.float32)
-
-
-Choose = Callable[[View, int, np.random.Generator], Positions]
-
-
-def margin(view: View, k: int, rng: np.random.Generator) -> Positions:
-    """See ``strategies.uncertainty``."""
-    return top_k(view.margin, k, rng).positions
-
-
-def weighted_kmeans(view: View, k: int, rng: np.random.Generator) -> Positions:
-    """See ``strategies.weighted_kmeans``."""
-    return representatives(view.embedding, view.margin, min(10 * k, len(view.margin)), k, rng).positions
-
-
-def density_margin(view: View, k: int, rng: np.random.Generator) -> Positions:
-    """Margin times the mean cosine to all candidates (Settles and Craven, 2008), the k best."""
-    directed = unit(view.embedding - view.embedding.mean(0))
-    near = np.maximum(np.clip(directed @ directed[rng.permutation(len(directed))[:500]].T, 0, None).mean(1), 1e-6)
-    return top_k((view.margin * near).astype(np.float32), k, rng).positions
-
-
-def batch_margin(view: View, k: int, rng: np.random.Generator) -> Positions:
-    """The largest margins one after the other, each lowered by its cosine to what was picked."""
-    directed = unit(view.embedding - view.embedding.mean(0))
-    best = top_k(view.margin, min(10 * k, len(view.margin)), rng).positions
-    near, picked = np.zeros(len(best)), []
-    for _ in range(k):
-        gains = view.margin[best] * (1 - near)
-        gains[picked] = -1
-        picked.append(int(gains.argmax()))
-        near = np.maximum(near, np.clip(directed[best] @ directed[best[picked[-1]]], 0, 1))
-    return np.asarray(best[picked])
-
-
-STRATEGIES: Mapping[str, Choose] = {
-    "margin": margin,
-    "weighted_kmeans": weighted_kmeans,
-    "density_margin": density_margin,
-    "batch_margin": batch_margin,
-}
-
-
 @dataclass(frozen=True)
 class Arm:
     """A learner and a strategy.
 
     Attributes:
         head: The learner.
-        strategy: "random" or a name of ``STRATEGIES``.
+        strategy: "random", another strategy of the package, or a name of ``TRIALS`` or ``DESIGNS``.
         batch: Labels of a round.
     """
 
@@ -171,6 +113,7 @@ class Learner:
 
     def __init__(self, head: Head, texts: Texts, rows: Positions, rng: np.random.Generator) -> None:
         self.head, self.texts, self.classes = head, texts, texts.classes
+        self.states = texts.x[rows]
         self.x = side_by_side(texts.x[rows], head.depths)
         self.test = side_by_side(texts.test, head.depths)
         self.standard = standard_of(self.x, len(head.depths))
@@ -192,13 +135,28 @@ class Learner:
             return
         x, n = self.x[labeled], len(labeled)
         offsets = [Offset(self.signal.logits(x), self.signal.mean)] if self.signal else []
-        c = self.head.c(self.classes) / np.sqrt(n)
+        c = self.strength(n)
         layer = fit_linear(x, y, np.ones(n), self.classes, c, self.standard.mean, self.standard.scale, offsets)
         self.weight, self.bias = layer.weight, layer.bias
         if self.signal:
             self.beta = float(layer.offset_weights[0])
             self.weight = self.weight + self.beta * self.signal.weight
             self.bias = self.bias + self.beta * self.signal.bias
+
+    def strength(self, n: int) -> float:
+        """Return c of n labels."""
+        return self.head.c(self.classes) / float(np.sqrt(n))
+
+    def pool(self, rows: Positions, labeled: Positions, y: NDArray[np.int64]) -> FeaturePool:
+        """Return some texts as a strategy sees them, with the labeled ones and their labels beside them."""
+        inputs = self.standard.apply(self.x)
+        weight = self.weight * self.standard.scale
+        bias = self.bias + self.weight @ self.standard.mean
+
+        def of(rows: Positions, targets: NDArray[np.int64] | None) -> LinearForward:
+            return LinearForward(self.states[rows], inputs[rows], weight, bias, targets)
+
+        return FeaturePool(of(rows, None), of(labeled, y))
 
     def student(self, labeled: Positions, y: NDArray[np.int64]) -> Linear:
         """Return a layer that is fitted to what the fitted one says of the other texts, and to the labels."""
@@ -219,6 +177,15 @@ class Learner:
         taught = self.student(labeled, y) if self.head.students and len(labeled) >= STUDENTS_FROM else self
         answers = (self.test @ taught.weight.T + taught.bias).argmax(1)
         return float((answers == self.texts.targets).mean())
+
+
+def chosen(arm: Arm, pool: FeaturePool, c: float, rng: np.random.Generator) -> Positions:
+    """Return the batch that an arm picks."""
+    if arm.strategy in TRIALS:
+        return TRIALS[arm.strategy](pool, arm.batch, rng)
+    if arm.strategy in DESIGNS:
+        return DESIGNS[arm.strategy](pool, arm.batch, rng, c)
+    return make_strategy(arm.strategy, {}).select(pool.as_pool, arm.batch, rng).positions
 
 
 def rows_of(texts: Texts, seed: int) -> Positions:
@@ -253,8 +220,8 @@ def simulate(texts: Texts, arm: Arm, learner: Learner, seed: int, most: int) -> 
         if not len(labeled):
             picked = there[nearest_to_centres(Dense(unit(embedding)), START, rng).positions]
         else:
-            view = View(embedding[there], learner.probabilities(there))
-            picked = there[STRATEGIES[arm.strategy](view, arm.batch, rng)]
+            pool = learner.pool(there, labeled, y[labeled])
+            picked = there[chosen(arm, pool, learner.strength(len(labeled)), rng)]
         labeled = np.concatenate([labeled, picked])
         free[picked] = False
         curve.append((len(labeled), *fitted(learner, labeled, y)))
