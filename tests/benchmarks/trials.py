@@ -116,7 +116,7 @@ def outcomes(forward: Any) -> Any:
 
 
 def variance(pool: FeaturePool, k: int, rng: np.random.Generator, c: float) -> Positions:
-    """What lowers the variance of the logits most where the pool is unsure, of the 10 k least sure: I-optimal design."""
+    """What lowers the variance of the logits most where the pool is unsure, of the 10 k least sure (I-optimal)."""
     margin = margins(pool)
     candidates = top_k(margin, min(10 * k, len(margin)), rng).positions
     sampled = rng.permutation(len(margin))[:1000]
