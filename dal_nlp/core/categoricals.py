@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -275,22 +276,20 @@ def margin(c: Categoricals, text: OutcomeText) -> Tensor:
 
 def _second(c: Categoricals, text: OutcomeText) -> Tensor:
     """Return the log-probability of the best outcome whose text differs from the first's, (B, F); -inf if none does."""
-    n = 2
-    pending = [(b, f) for b, f in c.mask.nonzero().tolist()]
-    second = torch.full(c.mask.shape, -torch.inf, dtype=c.log_probs.dtype)
-    while pending:
+    n, second = 2, torch.full(c.mask.shape, -torch.inf, dtype=c.log_probs.dtype).numpy()
+    examples, factors = (places.cpu().numpy() for places in c.mask.nonzero(as_tuple=True))
+    while len(examples):
         log_probs, positions = c.top(n)
-        values, numbers = log_probs.tolist(), c.numbers(positions).tolist()
-        left = []
-        for b, f in pending:
-            first = text(b, numbers[b][f][0])
-            for value, number in zip(values[b][f][1:], numbers[b][f][1:], strict=True):
-                if value == -torch.inf or value != value:
-                    break
-                if text(b, number) != first:
-                    second[b, f] = value
-                    break
-            else:
-                left.append((b, f))
-        pending, n = left, n * 4
-    return second.to(c.log_probs.device)
+        values, numbers = (found.cpu().numpy()[examples, factors] for found in (log_probs, c.numbers(positions)))
+        # Flat lists: of nested ones Python's garbage collector would look through every list again and again.
+        firsts = list(map(text, examples.tolist(), numbers[:, 0].tolist()))
+        left = np.arange(len(examples))
+        for place in range(1, n):
+            left = left[values[left, place] > -np.inf]
+            texts = map(text, examples[left].tolist(), numbers[left, place].tolist())
+            other = np.array([said != firsts[i] for i, said in zip(left.tolist(), texts, strict=True)], dtype=bool)
+            found = left[other]
+            second[examples[found], factors[found]] = values[found, place]
+            left = left[~other]
+        examples, factors, n = examples[left], factors[left], n * 4
+    return torch.from_numpy(second).to(c.log_probs.device)
