@@ -34,6 +34,7 @@ STRATEGIES: Mapping[str, str] = {
     "badge": "dal_nlp.strategies.badge:Badge",
     "egl": "dal_nlp.strategies.egl:EGL",
     "bait": "dal_nlp.strategies.bait:Bait",
+    "variance_reduction": "dal_nlp.strategies.variance_reduction:VarianceReduction",
     "coreset": "dal_nlp.strategies.coreset:Coreset",
     "typiclust": "dal_nlp.strategies.typiclust:TypiClust",
     "probcover": "dal_nlp.strategies.probcover:ProbCover",

@@ -21,7 +21,7 @@ from dal_nlp.signals.witness import fit_student
 from dal_nlp.strategies import make_strategy
 from dal_nlp.strategies.selectors import nearest_to_centres, unit
 from tests.benchmarks.feature_pool import FeaturePool, LinearForward
-from tests.benchmarks.trials import DESIGNS, TRIALS
+from tests.benchmarks.trials import TRIALS, value_of_information
 
 #: Share of the pool that each seed sees.
 SEEN = 0.7
@@ -86,7 +86,7 @@ class Arm:
 
     Attributes:
         head: The learner.
-        strategy: "random", another strategy of the package, or a name of ``TRIALS`` or ``DESIGNS``.
+        strategy: "random", another strategy of the package, a name of ``TRIALS``, or "value_of_information".
         batch: Labels of a round.
     """
 
@@ -149,12 +149,9 @@ class Learner:
 
     def pool(self, rows: Positions, labeled: Positions, y: NDArray[np.int64]) -> FeaturePool:
         """Return some texts as a strategy sees them, with the labeled ones and their labels beside them."""
-        inputs = self.standard.apply(self.x)
-        weight = self.weight * self.standard.scale
-        bias = self.bias + self.weight @ self.standard.mean
 
         def of(rows: Positions, targets: NDArray[np.int64] | None) -> LinearForward:
-            return LinearForward(self.states[rows], inputs[rows], weight, bias, targets)
+            return LinearForward(self.states[rows], self.x[rows], self.weight, self.bias, targets)
 
         return FeaturePool(of(rows, None), of(labeled, y))
 
@@ -179,12 +176,12 @@ class Learner:
         return float((answers == self.texts.targets).mean())
 
 
-def chosen(arm: Arm, pool: FeaturePool, c: float, rng: np.random.Generator) -> Positions:
-    """Return the batch that an arm picks."""
+def chosen(arm: Arm, pool: FeaturePool, learner: Learner, n: int, rng: np.random.Generator) -> Positions:
+    """Return the batch that an arm picks after n labels."""
     if arm.strategy in TRIALS:
         return TRIALS[arm.strategy](pool, arm.batch, rng)
-    if arm.strategy in DESIGNS:
-        return DESIGNS[arm.strategy](pool, arm.batch, rng, c)
+    if arm.strategy == "value_of_information":
+        return value_of_information(pool, arm.batch, rng, learner.standard, learner.strength(n))
     return make_strategy(arm.strategy, {}).select(pool.as_pool, arm.batch, rng).positions
 
 
@@ -221,7 +218,7 @@ def simulate(texts: Texts, arm: Arm, learner: Learner, seed: int, most: int) -> 
             picked = there[nearest_to_centres(Dense(unit(embedding)), START, rng).positions]
         else:
             pool = learner.pool(there, labeled, y[labeled])
-            picked = there[chosen(arm, pool, learner.strength(len(labeled)), rng)]
+            picked = there[chosen(arm, pool, learner, len(labeled), rng)]
         labeled = np.concatenate([labeled, picked])
         free[picked] = False
         curve.append((len(labeled), *fitted(learner, labeled, y)))

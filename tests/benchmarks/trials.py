@@ -1,18 +1,19 @@
 """Ways to choose that are tried on features in memory and are no strategies of the package.
 
-Letters: N texts of a pool, M candidates, P texts that stand for the pool, C labels, D inputs of the layer.
+Letters: N texts of a pool, C labels.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dal_nlp.learners.layers import Standard
 from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.strategies import make_strategy, probes
+from dal_nlp.strategies.bait import class_log_probs, layer_inputs
 from dal_nlp.strategies.selectors import top_k, unit
+from dal_nlp.strategies.variance_reduction import covariances, curvature
 from tests.benchmarks.feature_pool import FeaturePool
 
 Choose = Callable[[FeaturePool, int, np.random.Generator], Positions]
@@ -52,92 +53,32 @@ def half_random(pool: FeaturePool, k: int, rng: np.random.Generator) -> Position
     return np.concatenate([chosen, rng.choice(others, k - len(chosen), replace=False)])
 
 
-@dataclass
-class Posterior:
-    """What the layer would learn from each of M candidates, under a Gaussian posterior that all labels share.
-
-    With A = I + c sum of w(x) z(x) z(x)^T over the labeled texts, w = (1 - sum of p^2) / 2, the covariance of the
-    logits at two texts is z_a^T A^-1 z_b; a further label at x takes c w(x) k(., x) k(x, .) / (1 + c w(x) k(x, x)) off.
-
-    Attributes:
-        c: Strength of a label.
-        candidates: (M,) positions in the pool.
-        sampled: (P,) positions that stand for the pool.
-        to_sample: (P, M) covariances.
-        mutual: (M, M).
-        weights: (M,) w.
-    """
-
-    c: float
-    candidates: Positions
-    sampled: Positions
-    to_sample: NDArray[np.float64]
-    mutual: NDArray[np.float64]
-    weights: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, pool: FeaturePool, c: float, candidates: Positions, sampled: Positions) -> "Posterior":
-        """Compute it after the labels that there are."""
-        (z, p), (known, at_known) = (side.collect(layer_inputs, outcomes) for side in (pool, pool.labeled))
-        weights, some, chosen = c * spread(at_known), z[sampled], z[candidates]
-        inner = np.linalg.inv(np.diag(1 / np.maximum(weights, 1e-9)) + known @ known.T)
-        of_candidates = known @ chosen.T
-        to_sample = some @ chosen.T - (some @ known.T) @ inner @ of_candidates
-        mutual = chosen @ chosen.T - of_candidates.T @ inner @ of_candidates
-        return cls(c, candidates, sampled, to_sample, mutual, spread(p[candidates]))
-
-    @property
-    def steps(self) -> NDArray[np.float64]:
-        """c / (1 + c w k(x, x)) of each candidate, (M,)."""
-        own = np.maximum(np.diag(self.mutual), 1e-9)
-        return np.asarray(self.c / (1 + self.c * self.weights * own))
-
-    def add(self, i: int) -> None:
-        """Take candidate i for labeled."""
-        by = self.steps[i] * self.weights[i]
-        column = self.mutual[:, i].copy()
-        self.to_sample = self.to_sample - by * np.outer(self.to_sample[:, i], column)
-        self.mutual = self.mutual - by * np.outer(column, column)
-
-
-def spread(p: NDArray[Any]) -> NDArray[np.float64]:
-    """Return (1 - sum of p^2) / 2 over the last dimension."""
-    return np.asarray((1 - (p.astype(np.float64) ** 2).sum(-1)) / 2)
-
-
-def layer_inputs(forward: Any) -> Any:
-    """Return what enters the layer, (B, D)."""
-    return forward.layer_inputs
-
-
 def outcomes(forward: Any) -> Any:
     """Return probabilities, (B, C)."""
     return forward.log_probs.squeeze(1).exp()
 
 
-def variance(pool: FeaturePool, k: int, rng: np.random.Generator, c: float) -> Positions:
-    """What lowers the variance of the logits most where the pool is unsure, of the 10 k least sure (I-optimal)."""
-    margin = margins(pool)
-    candidates = top_k(margin, min(10 * k, len(margin)), rng).positions
-    sampled = rng.permutation(len(margin))[:1000]
-    posterior, picked = Posterior.of(pool, c, candidates, sampled), list[int]()
-    for _ in range(k):
-        gains = (margin[sampled, None] * posterior.to_sample**2).sum(0) * posterior.steps * posterior.weights
-        gains[picked] = -1
-        picked.append(int(gains.argmax()))
-        posterior.add(picked[-1])
-    return np.asarray(candidates[picked])
+def value_of_information(
+    pool: FeaturePool, k: int, rng: np.random.Generator, standard: Standard, c: float
+) -> Positions:
+    """What is expected to raise the mean largest probability over the pool most, by one Newton step for each label.
 
-
-def value_of_information(pool: FeaturePool, k: int, rng: np.random.Generator, c: float) -> Positions:
-    """What is expected to raise the mean largest probability over the pool most, by one Newton step a label."""
-    (p,) = pool.collect(outcomes)
+    All outputs share the curvature 1 / c + sum of w z z^T; see ``strategies.variance_reduction``. 160 candidates, half
+    of them the least sure; 400 texts stand for the pool.
+    """
+    (x, log_probs, p), (known, at_known) = (
+        pool.collect(layer_inputs, class_log_probs, outcomes),
+        pool.labeled.collect(layer_inputs, class_log_probs),
+    )
     candidates = np.union1d(top_k(margins(pool), 80, rng).positions, rng.permutation(len(p))[:80])
     sampled = rng.permutation(len(p))[:400]
-    posterior, picked = Posterior.of(pool, c, candidates, sampled), list[int]()
-    logits, own = np.log(np.maximum(p[sampled], 1e-30)), p[candidates]
+    z = {"pool": standard.apply(x[sampled]), "candidates": standard.apply(x[candidates])}
+    weighted = np.sqrt(curvature(at_known))[:, None] * standard.apply(known)
+    to_pool, among = (covariances(z[side], z["candidates"], weighted, 1 / c) for side in ("pool", "candidates"))
+    logits, own, weights, picked = log_probs[sampled], p[candidates], curvature(log_probs[candidates]), list[int]()
     for _ in range(k):
-        moved, gains = posterior.to_sample * posterior.steps, np.zeros(len(candidates))
+        steps = 1 / (1 + weights * among.diagonal())
+        moved, gains = to_pool * steps, np.zeros(len(candidates))
         for label in range(p.shape[1]):
             towards = -own
             towards[:, label] += 1
@@ -145,8 +86,11 @@ def value_of_information(pool: FeaturePool, k: int, rng: np.random.Generator, c:
             after -= after.max(2, keepdims=True)
             gains += own[:, label] * (1 / np.exp(after).sum(2)).mean(0)
         gains[picked] = -1
-        picked.append(int(gains.argmax()))
-        posterior.add(picked[-1])
+        pick = int(gains.argmax())
+        picked.append(pick)
+        column = among[:, pick].copy()
+        to_pool = to_pool - steps[pick] * weights[pick] * np.outer(to_pool[:, pick], column)
+        among = among - steps[pick] * weights[pick] * np.outer(column, column)
     return np.asarray(candidates[picked])
 
 
@@ -156,5 +100,3 @@ TRIALS: Mapping[str, Choose] = {
     "batch_margin": batch_margin,
     "half_random": half_random,
 }
-#: Those that read the strength of a label as well.
-DESIGNS = {"variance": variance, "value_of_information": value_of_information}
