@@ -38,8 +38,8 @@ class LinearForward:
 
     states: Array
     inputs: Array
-    weight: NDArray[np.float64]
-    bias: NDArray[np.float64]
+    weight: Array
+    bias: Array
     targets: NDArray[np.int64] | None
 
     def _categoricals(self, inputs: Array) -> Categoricals:
@@ -94,8 +94,8 @@ class LinearForward:
         """Yield predictions of the layer with some of its inputs left out, the same for all texts."""
         rng = np.random.default_rng(0)
         for _ in range(DRAWS):
-            mask = (rng.random(self.inputs.shape[1]) >= DROPPED) / (1 - DROPPED)
-            yield self._categoricals(self.inputs * mask.astype(np.float32))
+            kept = np.asarray(rng.random(self.inputs.shape[1]) >= DROPPED, dtype=np.float32)
+            yield self._categoricals(self.inputs * kept / np.float32(1 - DROPPED))
 
     draws = consistent_draws
 

@@ -37,7 +37,7 @@ def batch_margin(pool: FeaturePool, k: int, rng: np.random.Generator) -> Positio
     (x,) = pool.collect(probes.embedding)
     directed, margin = unit(x - x.mean(0)), margins(pool)
     best = top_k(margin, min(10 * k, len(margin)), rng).positions
-    near, picked = np.zeros(len(best)), []
+    near, picked = np.zeros(len(best)), list[int]()
     for _ in range(k):
         gains = margin[best] * (1 - near)
         gains[picked] = -1
