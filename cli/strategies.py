@@ -53,8 +53,8 @@ def strategies(
         return
     usual = merge(*layers_of("classification", {}))["strategy"]
     say(
-        f"Start here: {usual}, the default of --train head; margin for all else (one pass, every task). Compare with "
-        "random: `dal-nlp compare`."
+        f"Start here: {usual}, the default of --train head; margin for all else (one pass, every task). Compare "
+        "with random: `dal-nlp compare`."
     )
     found = {key: summary(docstring(place)) for key, place in known.items()}
     width = max(map(len, found))

@@ -208,11 +208,15 @@ def recipe(name: str) -> dict[str, Any]:
 
 
 def layers_of(name: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the recipe of a task and, over it, what goes with what trains; values that are given may decide that."""
+    """Return the recipe of a task and, over it, what goes with what trains; values that are given may decide that.
+
+    A recipe's own ``modes`` say what goes with that where it is not the same for all tasks.
+    """
     of_task = recipe(name)
+    modes = of_task.pop("modes", {})
     training = merge(of_task, given).get("training")
     mode = training.get("mode") if isinstance(training, Mapping) else None
-    of_mode = dict(_OF_MODE.get(str(mode), {}))
+    of_mode = merge(_OF_MODE.get(str(mode), {}), modes.get(str(mode), {}))
     if "query_size" in given:  # its number of rounds goes with its own size
         of_mode.pop("rounds", None)
     if of_task.get("training", {}).get("mode") != "head":  # a task that is not made for it keeps its own cut

@@ -21,19 +21,19 @@ from dal_nlp.strategies.selectors import Scores, argmax, top_k
 
 @dataclass(frozen=True)
 class VarianceReduction(Strategy):
-    """The batch that lowers the variance of the logits most, summed over the pool by how unsure the model is there.
+    """The lowest variance of the logits where the model is unsure.
 
-    With h the layer's input less its mean over the pool, w(x) = (1 - sum_c p_c^2) / 2 and A = lambda + the sum of
+    With h the layer's input less its mean, w(x) = (1 - sum_c p_c^2) / 2 and A = lambda + the sum of
     w h h^T over the labeled examples and the batch, the variance of a logit at z is h(z)^T A^-1 h(z): a Gaussian
-    posterior that the outputs of the layer share. Greedy, one pick after the other, out of the ``beta`` k examples with
-    the smallest gap between the two most likely outcomes. A pick x lowers the sum over z by
-    u(z) v(z, x)^2 w(x) / (1 + w(x) v(x, x)), where v = h^T A^-1 h and u = 1 - (p_1 - p_2). A score is that decrease.
+    posterior that the outputs of the layer share. Greedy: one pick after the other, out of the ``beta`` k examples with
+    the smallest gap between the two most likely outcomes. A pick x lowers the sum of u(z) v(z, z) over z
+    by u(z) v(z, x)^2 w(x) / (1 + w(x) v(x, x)), where v = h^T A^-1 h and u = 1 - (p_1 - p_2). A score is that decrease.
 
     Reads: log_probs, gradient (its factor h).
     Cost: one pass, O((S + M) (L + k) (H + M)) time, S = min(N, ``sample``), M = ``beta`` k.
     Tasks: classification.
-    Reference: Cohn, Ghahramani and Jordan (1996), Active learning with statistical models, section 2 (the expected
-        variance of a learner); I-optimal design for the linear layer.
+    Reference: Cohn, Ghahramani and Jordan (1996), Active learning with statistical models: choose what lowers the
+        learner's expected variance; for a linear layer that is I-optimal design.
     Deviations: the candidates are the uncertain ones only, the sum weighs examples by their uncertainty, and all
         outputs share one curvature, so that it costs the same for any number of labels (``bait`` has the exact one).
 
@@ -53,21 +53,27 @@ class VarianceReduction(Strategy):
     def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
         """Choose k positions, in the order of the picks."""
         log_probs, h, unsure = pool.collect(class_log_probs, layer_inputs, probes.margin)
-        known_log_probs, known_h = pool.labeled.collect(class_log_probs, layer_inputs)
-        if np.isnan(log_probs).any() or not np.isfinite(h).all():
-            raise BrokenModelError("The model gives numbers that are not finite: lower training.learning_rate.")
-        centre = h.mean(0, dtype=np.float64)
-        penalty = self.regularisation * np.sqrt(len(known_h)) * float(((h - centre) ** 2).sum(1).mean())
-        candidates = top_k(unsure, min(round(self.beta * k), len(h)), rng).positions
         sampled = rng.permutation(len(h))[: self.sample]
-        known = np.sqrt(curvature(known_log_probs))[:, None] * (known_h - centre)
+        candidates = top_k(unsure, min(round(self.beta * k), len(h)), rng).positions
+        seen, chosen = h[sampled], h[candidates]  # a large pool's rows stay where they are
+        if not (
+            np.isfinite(seen).all() and np.isfinite(chosen).all() and np.isfinite(log_probs[candidates]).any(1).all()
+        ):
+            raise BrokenModelError("The model gives numbers that are not finite: lower training.learning_rate.")
+        centre = seen.mean(0, dtype=np.float64)
+        known, count = np.zeros((0, len(centre))), 1
+        if pool.has_labeled:
+            known_log_probs, known_h = pool.labeled.collect(class_log_probs, layer_inputs)
+            known, count = np.sqrt(curvature(known_log_probs))[:, None] * (known_h - centre), len(known_h)
+        size = float(((seen - centre) ** 2).sum(1).mean())
+        penalty = self.regularisation * np.sqrt(count) * size or 1.0  # 1: of inputs that are all the same
         picks, decreases = greedy(
-            h[sampled] - centre,
+            seen - centre,
             unsure[sampled],
-            h[candidates] - centre,
+            chosen - centre,
             curvature(log_probs[candidates]),
             known,
-            penalty or 1.0,
+            penalty,
             k,
             rng,
         )

@@ -30,9 +30,12 @@ def test_a_budget_over_the_file_of_a_run_decides_its_rounds(tmp_path: Path) -> N
 def test_defaults_are_the_contract() -> None:
     config = RunConfig(**FILES)
     assert (config.initial, config.query_size, config.rounds, config.budget, config.seed) == (20, 10, 18, 200, 0)
-    assert (config.strategy, config.initial_strategy, config.model) == ("weighted_kmeans", "kmeans", "auto")
+    assert (config.strategy, config.initial_strategy, config.model) == ("variance_reduction", "kmeans", "auto")
     assert config.audit == 0
     assert RunConfig(task="sentiment", data="pool.jsonl").audit == 100
+    # What goes with a head is not the same for all tasks, and a recipe says so; other modes are not touched by it.
+    assert RunConfig(task="multilabel", data="pool.jsonl").strategy != config.strategy
+    assert RunConfig(task="sentiment", data="pool.jsonl", training={"mode": "full"}).strategy == "margin"
 
 
 @given(

@@ -91,6 +91,11 @@ def test_the_inputs_scale_changes_nothing():
     np.testing.assert_allclose(decreases, same)
 
 
+def test_before_the_first_label_there_is_a_choice():
+    chosen = VarianceReduction().select(tiny.pool(12, labeled=0), 3, np.random.default_rng(0))
+    assert len(set(chosen.positions.tolist())) == 3 and (chosen.scores > 0).all()
+
+
 def test_tasks_without_shared_labels_are_refused():
     with pytest.raises(Unsupported, match="variance_reduction"):
         check_fit("variance_reduction", VarianceReduction(), frozenset())
