@@ -278,6 +278,12 @@ class RunInputs:
         """Write down what is new."""
         state = self._ledger.state
         dump = self._given_config.model_dump(mode="json", exclude={"out"})
+        before, now = (state.config or dump).get("strategy"), dump["strategy"]
+        if before != now and state.queries:
+            self._remarks.append(
+                f"From round {len(state.queries)} on texts are chosen by {now}, until then by {before}: "
+                f"--strategy {before} keeps that."
+            )
         if (state.config, state.digests, state.labels) != (dump, self._digests, self._task.labels):
             labels = list(self._task.labels)
             self._ledger.append(ConfigEvent(config=dump, digests=self._digests, labels=labels))
