@@ -217,6 +217,8 @@ def layers_of(name: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
         of_mode.pop("rounds", None)
     if of_task.get("training", {}).get("mode") != "head":  # a task that is not made for it keeps its own cut
         of_mode.pop("max_length", None)
+    elif "strategy" in of_task:  # chosen by measurements with a head
+        of_mode.pop("strategy", None)
     return [of_task, of_mode]
 
 

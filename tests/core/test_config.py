@@ -33,6 +33,10 @@ def test_defaults_are_the_contract() -> None:
     assert (config.strategy, config.initial_strategy, config.model) == ("weighted_kmeans", "kmeans", "auto")
     assert config.audit == 0
     assert RunConfig(task="sentiment", data="pool.jsonl").audit == 100
+    several = RunConfig(**{**FILES, "task": "multilabel"})
+    assert (several.training.mode, several.strategy, several.query_size) == ("head", "badge", 10)
+    assert RunConfig(**{**FILES, "task": "ner"}).strategy == "margin"
+    assert RunConfig(**{**FILES, "task": "summarization", "training": {"mode": "head"}}).strategy == "weighted_kmeans"
 
 
 @given(
