@@ -51,10 +51,10 @@ def strategies(
     if name is not None:
         explain(name, built_in(known[name]) if name in known else type(make_strategy(name, {})))
         return
-    usual = merge(*layers_of("classification", {}))["strategy"]
+    usual, several = (merge(*layers_of(task, {}))["strategy"] for task in ("classification", "multilabel"))
     say(
-        f"Start here: {usual}, the default of --train head; margin for all else (one pass, every task). Compare "
-        "with random: `dal-nlp compare`."
+        f"Start here: {usual}, the default of --train head ({several} for several labels a text); margin for all else "
+        "(one pass, every task). Compare with random: `dal-nlp compare`."
     )
     found = {key: summary(docstring(place)) for key, place in known.items()}
     width = max(map(len, found))

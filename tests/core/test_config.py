@@ -34,8 +34,12 @@ def test_defaults_are_the_contract() -> None:
     assert config.audit == 0
     assert RunConfig(task="sentiment", data="pool.jsonl").audit == 100
     # What goes with a head is not the same for all tasks, and a recipe says so; other modes are not touched by it.
-    assert RunConfig(task="multilabel", data="pool.jsonl").strategy != config.strategy
     assert RunConfig(task="sentiment", data="pool.jsonl", training={"mode": "full"}).strategy == "margin"
+    several = RunConfig(**{**FILES, "task": "multilabel"})
+    assert (several.training.mode, several.strategy, several.query_size) == ("head", "badge", 10)
+    assert RunConfig(**{**FILES, "task": "ner"}).strategy == "margin"
+    assert RunConfig(**{**FILES, "task": "summarization", "training": {"mode": "head"}}).strategy == "weighted_kmeans"
+    assert RunConfig(**{**FILES, "task": "multilabel", "training": {"mode": "full"}}).strategy == "margin"
 
 
 @given(

@@ -17,13 +17,14 @@ SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 LONG = ("Beschwerde über Mitarbeiter", "Datenschutz", "Lieferung", "Rechnung", "Sonstiges")
 
 
-def run_of(folder: Path, names: list[str], **more: Any) -> Path:
-    """A run that waits for four answers, each of them one of some labels."""
-    settings = asking.flags("sentiment", folder)
-    rows = [{"id": str(i), "text": f"a film number {i}", "label": names[i % len(names)]} for i in range(24)]
+def run_of(folder: Path, names: list[str], several: bool = False, **more: Any) -> Path:
+    """A run that waits for four answers, each of them one of some labels, or several."""
+    settings = asking.flags("multilabel" if several else "sentiment", folder)
+    column, one = ("labels", lambda name: [name]) if several else ("label", str)
+    rows = [{"id": str(i), "text": f"a film number {i}", column: one(names[i % len(names)])} for i in range(24)]
     asking.write(Path(settings["data"]), rows)
     asking.write(Path(settings["test"]), [{**row, "text": f"{row['text']} b"} for row in rows])
-    Session(RunConfig.load(flags={**settings, "task": "classification", **more})).run()
+    Session(RunConfig.load(flags={**settings, "task": "multilabel" if several else "classification", **more})).run()
     return folder
 
 
@@ -98,6 +99,17 @@ def test_two_keys_or_a_part_of_the_name_choose_among_many(page: Any, tmp_path: P
         assert page.locator("#labels button:visible").count() == 12 and not read_state(served.folder).skipped
         answers = read_state(served.folder).answers
     assert [answers[id] for id in (first, second, third)] == [in_order[11], in_order[2], "kind äpfel"]
+
+
+def test_what_is_chosen_of_many_labels_is_named_where_its_buttons_are_out_of_sight(page: Any, tmp_path: Path) -> None:
+    with sitting(page, run_of(tmp_path, [f"kind {name}" for name in "abcdefghijkl"], several=True)):
+        assert "Chosen" not in page.inner_text("#how")
+        for key in "1", "2", "0", "2":
+            page.keyboard.press(key)
+        assert page.inner_text("#how").startswith("Chosen: kind b, kind l.")
+        for key in "1", "2":
+            page.keyboard.press(key)
+        assert page.inner_text("#how").startswith("Chosen: kind b.")
 
 
 def test_a_list_of_suggestions_all_but_one(page: Any, waiting: Waiting) -> None:
