@@ -79,6 +79,11 @@ class Console:
 
     def track(self, items: Sequence[T], label: str) -> Iterator[T]:
         """Yield the items under a bar that vanishes when they are done; without a terminal, say what takes long."""
+        if self._console.is_jupyter:  # where rich wants a further package for its bars
+            from tqdm import tqdm
+
+            yield from tqdm(items, label, leave=False)
+            return
         if not self._console.is_terminal:
             yield from self._tell(items, label)
             return

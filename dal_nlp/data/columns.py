@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dal_nlp.core.errors import RowError
+from dal_nlp.core.targets import Target
 from dal_nlp.data.hashing import Hashes, hash_all, id_of_content
 from dal_nlp.data.repeats import NOTHING
 from dal_nlp.readers.reading import Chunk, Reading, Source
@@ -33,6 +34,14 @@ class HasOwnForms(Protocol):
 
     def adapted(self, source: Source, reading: Reading) -> Source:
         """Return a source of plain rows in place of one in such a form; ``reading`` takes remarks."""
+
+
+@runtime_checkable
+class HasAnswerCells(Protocol):
+    """A task whose answers may stand in several cells of a row."""
+
+    def answer_cells(self, target: Target) -> dict[str, Any]:
+        """Return the cells of a row that say an answer, by column, as ``read_target`` reads them."""
 
 
 @dataclass(frozen=True)

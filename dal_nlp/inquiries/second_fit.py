@@ -10,6 +10,7 @@ from dal_nlp.core.files import replace_file
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.targets import Target, decode
 from dal_nlp.core.task import Task
+from dal_nlp.data.columns import HasAnswerCells
 from dal_nlp.data.examples import NO_IDS, Answers, Reader
 from dal_nlp.inquiries.inquiry import Inquiry
 from dal_nlp.session.config import RunConfig
@@ -66,4 +67,5 @@ def _rows(config: Settings, source: str | None, answers: Mapping[str, Target] | 
         if target is None or example.fields is None:
             continue
         own = {} if config.id_column == NO_IDS else {config.id_column: f"learned {example.id}"}
-        yield {**row, **own, reader.answer_column: target}
+        said = task.answer_cells(target) if isinstance(task, HasAnswerCells) else {reader.answer_column: target}
+        yield {**row, **own, **said}

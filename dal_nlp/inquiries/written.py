@@ -81,6 +81,8 @@ def sentence(found: FileResult, error: float, drawn: int, of: frozenset[Capabili
     if found.machine:
         wrong = " (texts with any wrong label, so for each label too)" if Capability.SEVERAL_LABELS in of else ""
         return f"{start}; error of the file {share}{wrong}, 95 % sure, measured on {answers}."
+    if found.people <= drawn:
+        return f"{start}: all that was not known was drawn, so that no text is left for a machine."
     who = " and ".join(_SPOKEN.get(name, name) for name in found.machines)
     has = "has" if len(found.machines) == 1 else "have"
     return (

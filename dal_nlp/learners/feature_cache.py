@@ -5,12 +5,10 @@ Letters: N texts of a run, H numbers of a hidden state.
 
 import hashlib
 import json
-import tempfile
 import time
-import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +27,7 @@ from dal_nlp.data.tokenized import describe
 from dal_nlp.ledger.stages import Stages
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.mc_dropout import make_draws
-from dal_nlp.models.memory_maps import reserve
+from dal_nlp.models.memory_maps import StoredRows
 from dal_nlp.models.pool import Pool, fetch
 from dal_nlp.models.pooled_states import LAYERS
 from dal_nlp.models.vectors import Array, Positions
@@ -96,8 +94,8 @@ class Features:
         self._stages = stages or Stages()
         self._sets: list[tuple[int, Dataset, list[str]]] = []  # first place, tokens, columns that the encoder reads
         self._there = np.zeros(0, dtype=bool)
-        self._table: NDArray[np.float32] | None = None
-        self._file: IO[bytes] | None = None  # the table's
+        self._width = 0  # H, once something was required
+        self._table: StoredRows | None = None
 
     def remarks(self) -> list[str]:
         """Return what a user should know of how the encoder reads texts, in sentences."""
@@ -125,8 +123,7 @@ class Features:
         """H."""
         if self._table is None:
             self.require(np.zeros(1, dtype=np.int64))
-        assert self._table is not None
-        return int(self._table.shape[-1])
+        return self._width
 
     @property
     def bytes(self) -> int:
@@ -136,7 +133,7 @@ class Features:
     def rows(self, places: Positions) -> Array:
         """Return the features of places that were required, (B, 4, H)."""
         assert self._table is not None and self._there[places].all()
-        return self._table[places]
+        return self._table.get(places)
 
     def examples(self, places: Positions) -> list[dict[str, Any]]:
         """Return the encoded texts themselves, in the order of the places."""
@@ -186,11 +183,10 @@ class Features:
         if WINDOWS in columns:
             rows = mean_of_windows(rows, np.array([len(text["input_ids"]) for text in texts]), owners)
         if self._table is None:
-            self._table = self._new_table(rows.shape[1] // LAYERS)
-        assert self._file is not None
-        for place in places.tolist():
-            reserve(self._file, place * rows[0].nbytes, rows[0].nbytes)
-        self._table[places] = rows.reshape(len(rows), LAYERS, -1)
+            self._width = rows.shape[1] // LAYERS
+            self._table = StoredRows(self._scratch, len(self), (LAYERS, self._width), np.float32)
+            self._there[:] = False
+        self._table.put(places, rows.reshape(len(rows), LAYERS, -1))
         self._there[places] = True
 
     def _load(self) -> nn.Module:
@@ -211,14 +207,6 @@ class Features:
                 "out, or use another --model."
             ) from None
         return np.asarray(values, dtype=np.float32)
-
-    def _new_table(self, width: int) -> NDArray[np.float32]:
-        """Return a table for all places, of which the disk and the memory hold no more than was written."""
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        self._there[:] = False
-        self._file = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 - as long as the table
-        weakref.finalize(self, self._file.close)
-        return np.memmap(self._file, dtype=np.float32, mode="w+", shape=(len(self), LAYERS, width))
 
 
 def load_encoder(source: str, task: Task, most: int) -> nn.Module:

@@ -62,9 +62,9 @@ def model_card(folder: Path, state: State, license: str = "unknown") -> str:
             "own into the field `license` at the top before it is shared."
         ),
     }
-    title = f"# {config.get('task', '')}: {_base(config)} trained with active learning\n"
+    title = f"# {config.get('task', '')}: {_base(config, folder)} trained with active learning\n"
     body = "\n".join(f"## {name}\n\n{text}\n" for name, text in sections.items())
-    return f"---\n{_front_matter(kind, config, license)}\n---\n\n{title}\n{body}"
+    return f"---\n{_front_matter(kind, hub_name(config, folder), license)}\n---\n\n{title}\n{body}"
 
 
 def answered_by(state: State) -> list[str]:
@@ -104,10 +104,9 @@ def _kind(folder: Path) -> tuple[str, bool]:
     return next(iter(found), config["architectures"][0]), bool(own)
 
 
-def _front_matter(kind: tuple[str, bool], config: Mapping[str, Any], license: str) -> str:
+def _front_matter(kind: tuple[str, bool], base: str, license: str) -> str:
     from huggingface_hub import ModelCardData
 
-    base = hub_name(config)
     data = ModelCardData(
         license=license,
         library_name="transformers",
@@ -118,16 +117,22 @@ def _front_matter(kind: tuple[str, bool], config: Mapping[str, Any], license: st
     return data.to_yaml()
 
 
-def hub_name(config: Mapping[str, Any]) -> str:
-    """Return the Hub's name of a run's base model, "" where it is a folder."""
-    model = str(config.get("model", ""))
-    return HUB_NAMES.get(model) or (
-        model if re.fullmatch(r"[\w-]+/[\w.-]+", model) and not Path(model).exists() else ""
-    )
+def hub_name(config: Mapping[str, Any], folder: Path) -> str:
+    """Return the Hub's name of a run's base model, "" where it is a folder.
+
+    ``base/encoder`` may be either, and the folder is there for whoever stands where the run began: the card that the
+    run itself has left in ``folder`` has it right.
+    """
+    model, card = str(config.get("model", "")), folder / CARD
+    if model in HUB_NAMES:
+        return HUB_NAMES[model]
+    if not re.fullmatch(r"[\w-]+/[\w.-]+", model) or Path(model).exists():
+        return ""
+    return model if not card.is_file() or f"base_model: {model}\n" in card.read_text(encoding="utf-8") else ""
 
 
-def _base(config: Mapping[str, Any]) -> str:
-    return hub_name(config) or without_folders(str(config.get("model", "")))
+def _base(config: Mapping[str, Any], folder: Path) -> str:
+    return hub_name(config, folder) or without_folders(str(config.get("model", "")))
 
 
 def _loading(kind: tuple[str, bool], config: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from dal_nlp.core.distributed import is_main
 from dal_nlp.core.errors import RunFolderError, UserError
 from dal_nlp.core.files import replace_file, sweep
 from dal_nlp.data.hashing import comparable
+from dal_nlp.downloads.demo import PREFIX
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.settings import as_now, fingerprint, first_head, identity
 from dal_nlp.ledger.state import State
@@ -57,8 +58,17 @@ def continued(config: RunConfig, state: State) -> RunConfig:
 
     What it begins with is not settled before something was asked. The head and the mode are those of runs that began
     before there was a section ``head``: their defaults were others.
+
+    Raises:
+        RunFolderError: It is the demonstration, which is meant where no data is named, and the run is another's.
     """
     dump = state.config
+    there, out = (dump or {}).get("data"), config.out
+    if there and out and config.data != there and (config.data or "").startswith(PREFIX):
+        raise RunFolderError(
+            f"{out} is a run on {there}, and this is the demonstration, as without --data: go on with "
+            f"`dal-nlp run --config {out}/config.yaml --out {out}`, or choose another --out."
+        )
     chosen = with_chosen(config, dump)
     asked = state.audit is not None or bool(state.queries)
     config = chosen if asked else config.model_copy(update={"model": chosen.model})
@@ -86,8 +96,13 @@ def remove_unbegun(folder: Path) -> None:
 
 
 def refuse_differences(folder: Path, state: State, config: RunConfig, digests: dict[str, str]) -> None:
-    """Raise ``UserError`` where what identifies a run is not what it was, with every difference."""
+    """Raise ``UserError`` where what identifies a run is not what it was, with every difference.
+
+    Of another mode of training only the mode is named, and not the model and the length that are its defaults.
+    """
     old, new = identity(state.config or {}), config.identity()
+    if old["training"]["mode"] != new["training"]["mode"]:
+        old |= {name: new[name] for name in ("model", "max_length")}
     old |= {f"training.{key}": value for key, value in old.pop("training").items()}
     new |= {f"training.{key}": value for key, value in new.pop("training").items()}
     changes = [f"{key} was {old.get(key)!r} and is {new[key]!r}" for key in new if old.get(key) != new[key]]

@@ -5,11 +5,9 @@ Letters: N texts of a run, W words of all of them, H numbers of a hidden state.
 
 import hashlib
 import json
-import tempfile
 import time
-import weakref
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +23,7 @@ from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Task
 from dal_nlp.learners.feature_cache import load_encoder, packed, unpacked
 from dal_nlp.ledger.stages import Stages
-from dal_nlp.models.memory_maps import reserve
+from dal_nlp.models.memory_maps import StoredRows
 from dal_nlp.models.pool import fetch
 from dal_nlp.models.pooled_states import LAYERS
 from dal_nlp.models.vectors import Array, Positions
@@ -69,8 +67,8 @@ class WordFeatures:
         self._sets: list[tuple[int, Dataset]] = []  # number of the first text, and the encoded texts
         self._first = np.zeros(1, dtype=np.int64)  # the place of each text's first word, and W
         self._there = np.zeros(0, dtype=bool)
-        self._table: NDArray[np.float16] | None = None
-        self._file: IO[bytes] | None = None  # the table's
+        self._width = 0  # H, once something was required
+        self._table: StoredRows | None = None
 
     def add(self, tokens: Dataset, columns: list[str]) -> tuple[int, NDArray[np.int64]]:
         """Take up encoded texts, before any of them is required.
@@ -94,7 +92,7 @@ class WordFeatures:
     def rows(self, places: Positions) -> Array:
         """Return the features of the words at places whose texts were required, (n, 4, H)."""
         assert self._table is not None
-        return np.asarray(self._table[places], dtype=np.float32)
+        return np.asarray(self._table.get(places), dtype=np.float32)
 
     def words(self, texts: Positions) -> Array:
         """Return the features of all words of some texts, (n, 4, H)."""
@@ -106,8 +104,7 @@ class WordFeatures:
         """H."""
         if self._table is None:
             self.require(np.zeros(1, dtype=np.int64))
-        assert self._table is not None
-        return int(self._table.shape[-1])
+        return self._width
 
     def require(self, texts: Positions) -> None:
         """See that the features of the words of some texts are there; all processes of a run call it together."""
@@ -146,12 +143,10 @@ class WordFeatures:
         for text, key, example in zip(texts.tolist(), keys, examples, strict=True):
             values = unpacked(known[key]).reshape(len(example["word_rows"]), LAYERS, -1)
             if self._table is None:
-                self._table = self._new_table(values.shape[-1])
-            assert self._file is not None
-            start, end = self._first[text], self._first[text + 1]
-            room = self._table[:1].nbytes
-            reserve(self._file, int(start) * room, int(end - start) * room)
-            self._table[start:end] = values
+                self._width = values.shape[-1]
+                self._table = StoredRows(self._scratch, int(self._first[-1]), (LAYERS, self._width), np.float16)
+                self._there[:] = False
+            self._table.put(np.arange(self._first[text], self._first[text + 1]), values)
             self._there[text] = True
 
     def _load(self) -> nn.Module:
@@ -175,14 +170,6 @@ class WordFeatures:
                 "--train full."
             )
         return [found[i, : len(example["word_rows"])] for i, example in enumerate(examples)]
-
-    def _new_table(self, width: int) -> NDArray[np.float16]:
-        """Return a table for all places, of which the disk and the memory hold no more than was written."""
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        self._there[:] = False
-        self._file = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 - as long as the table
-        weakref.finalize(self, self._file.close)
-        return np.memmap(self._file, dtype=np.float16, mode="w+", shape=(int(self._first[-1]), LAYERS, width))
 
 
 def _key(row: dict[str, Any]) -> bytes:

@@ -34,3 +34,10 @@ def test_silence(capsys: pytest.CaptureFixture[str]) -> None:
     silent.say("something")
     assert list(silent.track("ab", "scoring")) == ["a", "b"]
     assert capsys.readouterr() == ("", "")
+
+
+def test_in_a_notebook_there_is_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert list(Console().track([1, 2, 3], "training")) == [1, 2, 3]
+    shown = capsys.readouterr().err
+    assert "training:" in shown and "0/3" in shown and shown.endswith("\r")

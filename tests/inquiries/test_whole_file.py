@@ -111,6 +111,12 @@ def test_what_people_have_labeled_in_the_run_stays(finished: Path, tmp_path: Pat
     assert not set(own.audit or []) & set(state.answers)
 
 
+def test_a_file_whose_open_texts_are_all_drawn_is_said_to_be_that(finished: Path, tmp_path: Path) -> None:
+    source, said = write(tmp_path / "pool.jsonl", tiny.sentences(150)), list[str]()
+    found = label_file(finished, source, 0.4, tmp_path / "out", "labeled-file", draws=500, told=said.append)
+    assert found.machine == 0 and said[-1].endswith("no text is left for a machine.")
+
+
 def test_the_encoder_is_not_asked_twice_about_a_text(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from dal_nlp.core.caches import OnDisk
 from dal_nlp.core.config import ScoringConfig
 from dal_nlp.core.errors import BrokenModelError, UserError
 from dal_nlp.models.measurements import Layout, Sink
-from dal_nlp.models.memory_maps import Scratch
+from dal_nlp.models.memory_maps import Scratch, StoredRows
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Dense
 from dal_nlp.strategies import make_strategy, probes
@@ -121,3 +121,17 @@ def test_a_cache_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot be written.*--cache"):
         cache.put({bytes([i]): bytes(5000) for i in range(99)})
     assert cache.get([b"a"]) == {b"a": b"1"}
+
+
+def test_stored_rows_lie_in_the_order_in_which_they_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room that is kept wherever the places are takes half a minute to give back."""
+    kept: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "posix_fallocate", lambda handle, offset, length: kept.append((offset, length)))
+    rows, values = StoredRows(tmp_path, 100, (2, 3), np.float32), np.arange(30, dtype=np.float32).reshape(5, 2, 3)
+    rows.put(np.array([90, 3, 40]), values[:3])
+    rows.put(np.array([7, 0]), values[3:])
+    np.testing.assert_array_equal(rows.get(np.array([0, 40, 3, 3])), values[[4, 2, 1, 1]])
+    assert kept == [(0, 72), (72, 48)]
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(AssertionError):
+        rows.get(np.array([1]))

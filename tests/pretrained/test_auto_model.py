@@ -73,6 +73,20 @@ def test_a_run_keeps_what_it_chose(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len([note for note in state.notes if "--model auto" in note]) == 1
 
 
+@pytest.mark.usefixtures("encoders")
+def test_a_finished_run_is_not_said_to_have_another_model(tmp_path: Path) -> None:
+    """Nobody named a model: what has changed is the mode, or that there is no data."""
+    pool = tiny.write(tmp_path / "pool.jsonl", list(tiny.sentences(30, 0)))
+    test = tiny.write(tmp_path / "test.jsonl", list(tiny.sentences(8, 1)))
+    own = {"task": "sentiment", "initial": 4, "query_size": 4, "rounds": 1, "out": str(tmp_path / "run")}
+    files = {"data": pool, "test": test}
+    assert not Session(RunConfig(**own, **files)).run().pending
+    with pytest.raises(UserError, match=r"another run \(training.mode was 'head' and is 'full'\)"):
+        Session(RunConfig(**own, **files, training={"mode": "full"})).run()
+    with pytest.raises(UserError, match=r"is a run on .*pool\.jsonl, and this is the demonstration.*--config"):
+        Session(RunConfig(**own)).run()
+
+
 def test_it_is_for_a_frozen_encoder_on_data_of_ones_own() -> None:
     assert RunConfig(task="sentiment").model == "minilm"
     assert RunConfig(task="sentiment", data="pool.csv", training={"mode": "full"}).model == "minilm"

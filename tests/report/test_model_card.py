@@ -14,7 +14,7 @@ from dal_nlp import Label, Oracle, Origin, Query, RunConfig, Session
 from dal_nlp.ledger.events import ConfigEvent
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State
-from dal_nlp.report.model_card import PLACE, hub_name, model_card
+from dal_nlp.report.model_card import PLACE, hub_name, model_card, write_card
 from dal_nlp.workflows.predict import predict
 from tests import tiny
 
@@ -113,4 +113,18 @@ def test_a_base_model_of_the_hub_is_named_in_the_front_matter_and_odd_labels_sta
     text = model_card(tmp_path, state, license="mit")
     assert "base_model: sentence-transformers/all-mpnet-base-v2\n" in text and "license: mit\n" in text
     assert "- `` a`b ``\n- `new line`" in text and "/home/me" not in text and "It was not measured." in text
-    assert hub_name({"model": "org/name"}) == "org/name" and hub_name({"model": str(tmp_path)}) == ""
+    assert hub_name({"model": "org/name"}, tmp_path) == "org/name"
+    assert hub_name({"model": str(tmp_path)}, tmp_path) == ""
+
+
+def test_a_folder_beside_the_run_is_no_name_on_the_hub_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "base" / "encoder").mkdir(parents=True)
+    place, state = tmp_path / "model", State()
+    place.mkdir()
+    state.apply(ConfigEvent(config={"task": "x", "model": "base/encoder"}, digests={}, labels=["a"]))
+    monkeypatch.chdir(tmp_path)
+    write_card(place, state)
+    monkeypatch.chdir(place)
+    assert "base_model: base/encoder" not in model_card(place, state)

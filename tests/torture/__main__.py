@@ -62,7 +62,7 @@ def run_trial(
         if code is None:
             code = _let_end(process, client)
         if code == 3 and scenario.answers and not client:
-            for sheet in (folder / "run" / "queries").glob("*.csv"):
+            for sheet in (folder / scenario.asks_in / "queries").glob("*.csv"):
                 waiting_runs.fill(sheet, scenario.answers)
             continue
         if code == 0:

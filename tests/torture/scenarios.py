@@ -22,6 +22,7 @@ class Scenario:
         has_children: Whether it starts processes that can be struck alone.
         answers: What fills the sheets, of a folder, where the command ends because answers are missing.
         page: Whether the command serves a page, on which a client answers.
+        asks_in: The folder whose sheets are filled.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Scenario:
     has_children: bool = False
     answers: Mapping[str, str] = field(default_factory=dict)
     page: bool = False
+    asks_in: str = "run"
 
 
 def scenarios(folder: Path) -> list[Scenario]:
@@ -66,6 +68,7 @@ def scenarios(folder: Path) -> list[Scenario]:
     asked, finished = folder / "asked" / "run", done / "run"
     warm = ["--set", "training.warm_start=true"]
     right = {row["id"]: row["label"] for row in tiny.sentences(60)}
+    right_more = {row["id"]: row["label"] for row in tiny.sentences(30, seed=2)}
     small = ["--strategies", "margin", "--seeds", "1", "--jobs", "2", "--full-score", "none", "--rounds", "1"]
     return [
         Scenario("full", run("--test", test, "--train", "full")),
@@ -88,6 +91,31 @@ def scenarios(folder: Path) -> list[Scenario]:
         Scenario("ingest", lambda out: ["ingest", str(out / "run"), str(answers), "--as", "anna"], asked),
         Scenario("export", lambda out: ["export", str(out / "run"), "--out", str(out / "export.csv")], finished),
         Scenario("autolabel", lambda out: ["autolabel", str(out / "run"), more, "--quiet"], finished),
+        Scenario(
+            "autolabel --error",
+            lambda out: [
+                "autolabel",
+                str(out / "run"),
+                more,
+                "--error",
+                "0.3",
+                "--draws",
+                "12",
+                "--quiet",
+                "--out",
+                str(out / "questions"),
+            ],
+            finished,
+            answers=right_more,
+            asks_in="questions",
+        ),
+        Scenario(
+            "test",
+            lambda out: ["test", str(out / "run"), more, "--budget", "10", "--quiet", "--out", str(out / "questions")],
+            finished,
+            answers=right_more,
+            asks_in="questions",
+        ),
         Scenario(
             "compare",
             lambda out: ["compare", *common, "--test", test, *small, "--out", str(out / "run")],

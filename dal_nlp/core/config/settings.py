@@ -111,7 +111,7 @@ class Settings(Section):
     rounds: int | None = Field(None, ge=0, description="rounds after round 0; null: 9, or as many as the budget allows")
     budget: int | None = Field(
         None,
-        ge=1,
+        ge=0,
         description="all labels that may be bought, or what people may read for them (5000words, "
         "20000characters); null: audit + initial + rounds x query_size",
     )

@@ -139,6 +139,13 @@ class MultiLabel(Classification):
             labels = one_hot_labels(row, self.options.label_columns)
         return None if labels is None else sorted({self._known(label) for label in labels})
 
+    def answer_cells(self, target: Target) -> dict[str, Any]:
+        """Return the cell of labels, or 0 or 1 for each of them."""
+        own = self.options.label_columns
+        if own is None:
+            return {self._label_column: target}
+        return {name: int(canonical_label(name) in target) for name in own}
+
     def learn_labels(self, targets: Iterable[Target]) -> None:
         """Add labels that are not in the set yet, after those there are: columns in their order, others by alphabet.
 
