@@ -29,7 +29,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dal_nlp.core.text import size
+from dal_nlp.core.text import shortened, size
 
 #: Names that one is compared with at most.
 COMPARED = 200
@@ -50,7 +50,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class DalNlpError(Exception):
-    """Any error that this package raises on purpose."""
+    """Any error that this package raises on purpose; its message is cut where it quotes too much."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(shortened(message))
 
 
 class UserError(DalNlpError):
