@@ -145,10 +145,11 @@ def writing(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         below: BaseException | None = error
+        sentence: str | None = None
         # A library that closes the file after a failure fails once more.
-        while below is not None and below is not before and (sentence := explain(below, path)) is None:
-            below = below.__context__
-        if below is None or below is before:
+        while below is not None and below is not before and sentence is None:
+            sentence, below = explain(below, path), below.__context__
+        if sentence is None:
             raise
         raise UserError(sentence) from error
 
