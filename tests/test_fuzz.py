@@ -111,7 +111,7 @@ def in_words(ask: Callable[[], object]) -> None:
     try:
         ask()
     except UserError as error:
-        assert str(error).strip() and len(str(error)) < 20_000
+        assert str(error).strip() and len(str(error)) < 5_000
 
 
 @fuzz

@@ -249,6 +249,6 @@ def _project(found: Any) -> Project:
 def project_number(name: str) -> int:
     """Return the number of the project that ``label-studio:NUMBER`` names; raises ``UserError`` where that is none."""
     oracle, _, number = name.partition(":")
-    if not (number.isascii() and number.isdecimal() and 0 < int(number) < 2**31):
+    if not (number.isascii() and number.isdecimal() and len(number) < 11 and 0 < int(number) < 2**31):
         raise UserError(f"--oracle {name} names no project: give its number, such as {oracle}:42, or {oracle} alone.")
     return int(number)

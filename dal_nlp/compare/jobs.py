@@ -2,19 +2,18 @@
 
 import os
 import queue
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dal_nlp.compare.arm_names import RANDOM, parts, settings_of
 from dal_nlp.core.config import merge
-from dal_nlp.core.distributed import end_with_spawner
+from dal_nlp.core.distributed import spawn
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress, check_ctrl_c
 from dal_nlp.ledger.ledger import read_state
@@ -164,21 +163,14 @@ class _Worker:
         self._start()
 
     def _start(self) -> None:
-        context = get_context("spawn")
-        self._line, line = context.Pipe()
-        self._process = context.Process(target=_serve, args=(line, _attempt, *self._setting), daemon=True)
-        # The terminal sends Ctrl-C to all processes: the comparison alone decides. A child inherits what is blocked.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-        try:
-            self._process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._line, line = Pipe()
+        self._process = spawn(_serve, line, *self._setting)
         line.close()
 
     def run(self, job: Job) -> str | None:
         """Run a job; return what went wrong."""
         try:
-            self._line.send(job.config.model_dump(mode="json"))
+            self._line.send((_attempt, job.config.model_dump(mode="json")))
             found: str | None = self._line.recv()
             return found
         except (EOFError, OSError):  # it has died
@@ -194,13 +186,13 @@ class _Worker:
         self._process.kill()
 
 
-def _serve(line: Connection, attempt: Callable[[dict[str, Any]], str | None], number: int, workers: int) -> None:
+def _serve(line: Connection, number: int, workers: int) -> None:
     """Attempt what is sent, one configuration after the other: what a worker does."""
-    end_with_spawner()
     _settle(number, workers)
     with suppress(EOFError):
         while True:
-            line.send(attempt(line.recv()))
+            attempt, dump = line.recv()
+            line.send(attempt(dump))
 
 
 def _settle(number: int, workers: int) -> None:

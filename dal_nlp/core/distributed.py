@@ -6,14 +6,17 @@ not take the seconds that torch does.
 """
 
 import os
+import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from datetime import timedelta
-from multiprocessing import parent_process
+from importlib import import_module
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dal_nlp.core.errors import Stalled, UserError
@@ -223,8 +226,27 @@ def end_with(parent: int) -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
-def end_with_spawner() -> None:
-    """End this process, which ``multiprocessing`` has started, as soon as the process that started it has ended."""
+def spawn(work: Callable[..., object], *arguments: object) -> BaseProcess:
+    """Start a process that does some work and ends as soon as this one has ended, while it still imports the work too.
+
+    Ctrl-C, which a terminal sends to all processes, is left to this one.
+
+    Args:
+        work: A function of a module; that is imported there, which may take seconds.
+        arguments: What the function is given, such as numbers, paths and connections: what they are made of is
+            imported before the process looks after this one.
+    """
+    place = work.__module__, work.__qualname__
+    process = get_context("spawn").Process(target=_spawned, args=(*place, arguments), daemon=True)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # a child inherits what is blocked
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return process
+
+
+def _spawned(module: str, name: str, arguments: Sequence[object]) -> None:
     parent = parent_process()
     assert parent is not None
 
@@ -233,3 +255,4 @@ def end_with_spawner() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
+    getattr(import_module(module), name)(*arguments)

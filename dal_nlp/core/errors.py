@@ -29,7 +29,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dal_nlp.core.text import size
+from dal_nlp.core.text import shortened, size
 
 #: Names that one is compared with at most.
 COMPARED = 200
@@ -50,7 +50,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class DalNlpError(Exception):
-    """Any error that this package raises on purpose."""
+    """Any error that this package raises on purpose; its message is cut where it quotes too much."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(shortened(message))
 
 
 class UserError(DalNlpError):
@@ -142,10 +145,11 @@ def writing(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         below: BaseException | None = error
+        sentence: str | None = None
         # A library that closes the file after a failure fails once more.
-        while below is not None and below is not before and (sentence := explain(below, path)) is None:
-            below = below.__context__
-        if below is None or below is before:
+        while below is not None and below is not before and sentence is None:
+            sentence, below = explain(below, path), below.__context__
+        if sentence is None:
             raise
         raise UserError(sentence) from error
 

@@ -9,6 +9,10 @@ from pathlib import Path
 
 #: What joins letters in many scripts, and hides where a word may be cut: harmless, although it is invisible.
 _JOINERS = "\u200c\u200d\u00ad"
+#: Most letters of a message, and of one word in it; of a word and a message that have more, so many are shown in front
+#: of what is left out, and so many behind it.
+_MESSAGE, _WORD = 3000, re.compile(r"\S{301,}")
+_WORD_ENDS, _MESSAGE_ENDS = (200, 40), (1800, 800)
 #: Beginnings of the Unicode names of characters that are written without blanks between words.
 _UNSPACED = (
     *("CJK ", "IDEOGRAPHIC ", "HIRAGANA ", "KATAKANA", "HALFWIDTH KATAKANA ", "BOPOMOFO "),
@@ -39,6 +43,21 @@ def duration(seconds: float) -> str:
 def size(count: float) -> str:
     """Return bytes in megabytes, or in gigabytes where there are that many."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 0.1):,.1f} MB"
+
+
+def shortened(message: str) -> str:
+    """Return a message that quotes what people gave, such as a header of 20,000 letters, at a length that is read.
+
+    Example:
+        >>> shortened("There is no task '" + "x" * 5000 + "'.")[190:260]
+        'xxxxxxxxxxxxxxxxxxxxxxxxxxx...(4,763 letters)...xxxxxxxxxxxxxxxxxxxxxx'
+    """
+    message = _WORD.sub(lambda word: _without_middle(word[0], *_WORD_ENDS), message)
+    return message if len(message) <= _MESSAGE else _without_middle(message, *_MESSAGE_ENDS)
+
+
+def _without_middle(text: str, front: int, back: int) -> str:
+    return f"{text[:front]}...({len(text) - front - back:,} letters)...{text[-back:]}"
 
 
 def harmless(text: str) -> str:

@@ -5,19 +5,18 @@ told: what people have answered meanwhile comes with it, always between two step
 """
 
 import os
-import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from multiprocessing import get_context
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
 from dal_nlp.annotation import Answer, Query
 from dal_nlp.annotation.sheet_oracle import Sheets
-from dal_nlp.core.distributed import end_with_spawner
+from dal_nlp.core.distributed import spawn
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Console
 from dal_nlp.ledger.events import Event
@@ -102,12 +101,9 @@ class Training:
     """
 
     def __init__(self, room: AnnotationQueue, config: RunConfig, prefetch_limit: int) -> None:
-        context = get_context("spawn")  # a fork would take locks and threads along
         self._room = room
-        self._line, line = context.Pipe()
-        arguments = (config.model_dump(mode="json"), room.desk.folder, line, prefetch_limit)
-        self._process = context.Process(target=_train, args=arguments, daemon=True)
-        self._process.start()
+        self._line, line = Pipe()
+        self._process = spawn(_train, config.model_dump(mode="json"), room.desk.folder, line, prefetch_limit)
         line.close()
         self._stopping = False
         for task in (self._serve, self._watch):
@@ -166,9 +162,7 @@ def _train(config: Mapping[str, Any], folder: Path, line: Connection, prefetch_l
     """Run a configuration to its end: what the process does."""
     from dal_nlp.session.loop import Session
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to both; the other one decides
     os.nice(NICE)
-    end_with_spawner()
     ledger, progress = Followed(folder, line), _Told(line)
     try:
         Session(RunConfig.of(config), oracle=Page(ledger, prefetch_limit), progress=progress, ledger=ledger).run()

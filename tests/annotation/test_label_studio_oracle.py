@@ -352,7 +352,9 @@ def test_an_annotator_without_an_account_is_a_sentence(tmp_path: Path) -> None:
         run(FakeServer(), "sentiment", tmp_path, annotators=[ANNA, "carl"])
 
 
-@pytest.mark.parametrize("name", ["label-studio:", "label-studio:x", "label-studio:0", "label-studio:-1"])
+@pytest.mark.parametrize(
+    "name", ["label-studio:", "label-studio:x", "label-studio:0", "label-studio:-1", "label-studio:" + "1" * 5000]
+)
 def test_a_number_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(UserError, match="names no project: give its number, such as label-studio:42"):
         make_oracle(name)

@@ -17,13 +17,30 @@ import multiprocessing, os, time
 from dal_nlp.core import distributed
 
 def work():
-    distributed.end_with_spawner()
     print(os.getpid(), flush=True)
     while True:  # busy, as a fit is
         sum(range(1000))
 
 if __name__ == "__main__":
-    multiprocessing.get_context("spawn").Process(target=work).start()
+    work.__module__ = "parent"
+    distributed.spawn(work)
+    time.sleep(600)
+"""
+#: A parent that is ended while its child still imports what it is to do.
+IMPORTING = """
+import multiprocessing, os, time
+from dal_nlp.core import distributed
+
+if multiprocessing.parent_process() and __name__ == "parent":
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+
+def work():
+    pass
+
+if __name__ == "__main__":
+    work.__module__ = "parent"
+    distributed.spawn(work)
     time.sleep(600)
 """
 LAUNCHED = """
@@ -43,7 +60,7 @@ def is_there(process: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("code", [SPAWNED, LAUNCHED], ids=["spawned", "launched"])
+@pytest.mark.parametrize("code", [SPAWNED, IMPORTING, LAUNCHED], ids=["spawned", "importing", "launched"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_no_child_outlives_its_parent(tmp_path: Path, code: str, how: signal.Signals) -> None:
     (tmp_path / "parent.py").write_text(code)
