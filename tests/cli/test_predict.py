@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from dal_nlp.core.task import Prediction
+from dal_nlp.readers.sources import read_rows
 from dal_nlp.tasks.classification import Classification
 from tests.cli.conftest import Files, invoke
 from tests.tiny import write
@@ -29,6 +30,18 @@ def test_csv_on_standard_output_and_in_a_file(files: Files, finished: Path, tmp_
     said = invoke("predict", str(finished), source, "--out", str(out)).stdout
     assert "".join(said.split()) == str(out)
     assert out.read_text(encoding="utf-8") == result.stdout
+
+
+def test_no_cell_of_the_table_is_a_formula_and_all_are_read_back(files: Files, finished: Path, tmp_path: Path) -> None:
+    formula = "=cmd|'/c calc'!A1"
+    rows = [{"id": f"{sign}1+1", "text": f"{sign}{formula}"} for sign in "=+-@"]
+    out = tmp_path / "out.csv"
+    done = invoke("predict", str(finished), write(tmp_path / "new.jsonl", rows), "--out", str(out))
+    assert done.exit_code == 0, done.stderr
+    cells = [cell for row in csv.reader(io.StringIO(out.read_text(encoding="utf-8"))) for cell in row]
+    assert not any(cell.startswith(tuple("=+-@")) for cell in cells)
+    found = [{"id": row["id"], "text": row["text"]} for _, row in read_rows(str(out))]
+    assert found == rows
 
 
 def test_the_file_may_name_its_texts_otherwise(files: Files, finished: Path, tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """Sources -> rows: every kind of source, and a sentence with file, row and mend for everything that can be wrong."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
@@ -79,6 +82,16 @@ def test_parquet_gives_names_for_class_numbers(tmp_path: Path) -> None:
         (2, "two", "bad"),
         (3, "three", None),
     ]
+
+
+@pytest.mark.parametrize(("there", "damaged"), [(b"ordinary", b"ordi\xff\xfe\xff\xfe"), (b"ordinary", b"ord")])
+def test_a_page_of_parquet_that_holds_no_text_any_more_is_said(tmp_path: Path, there: bytes, damaged: bytes) -> None:
+    file = tmp_path / "p.parquet"
+    table = pa.table({"text": [f"some ordinary words {i}" for i in range(20)], "label": ["a", "b"] * 10})
+    pq.write_table(table, file, compression="none", use_dictionary=False, write_statistics=False)
+    file.write_bytes(file.read_bytes().replace(there, damaged, 1))
+    with pytest.raises(UserError, match=re.escape("p.parquet")):
+        list(read_rows(str(file)))
 
 
 def test_arrow_folder(tmp_path: Path) -> None:
