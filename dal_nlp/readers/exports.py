@@ -139,8 +139,11 @@ def _studio_task(row: Row, label: str) -> list[Row]:
 def _studio_answer(results: Any, label: str) -> Any:
     """Return what the results of an annotation say: choices, a written text, or marked parts of a text.
 
-    Of several controls the one counts that is called as the column of the labels.
+    Of several controls the one counts that is called as the column of the labels. An annotation that was submitted
+    without any result is an empty list: no label of several applies, or no part of a text answers.
     """
+    if results == []:
+        return []
     given = [one for one in results or [] if isinstance(one, Mapping) and isinstance(one.get("value"), Mapping)]
     values = [one["value"] for one in [one for one in given if one.get("from_name") == label] or given]
     for name in ("choices", "text"):

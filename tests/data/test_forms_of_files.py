@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dal_nlp.core.errors import UserError
+from dal_nlp.data.corpus import read_corpus
 from dal_nlp.data.examples import Reader
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
@@ -164,3 +165,22 @@ def test_every_table_that_a_writer_quotes_is_read_back(
     finally:
         encodings.BLOCK = before
     assert found == rows
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"), [("multilabel", {"a": [], "b": ["good"]}), ("classification", {"b": "good"})]
+)
+def test_an_empty_annotation_of_label_studio_is_an_answer_where_a_text_may_have_no_label(
+    tmp_path: Path, task: str, expected: dict[str, Any]
+) -> None:
+    annotations: dict[str, list[dict[str, Any]]] = {
+        "a": [{"result": []}],
+        "b": [{"result": [choice("label", "good")]}],
+        "cancelled": [{"result": [], "was_cancelled": True}],
+        "unanswered": [],
+    }
+    tasks = [{"id": n, "data": {"text": text}, "annotations": a} for n, (text, a) in enumerate(annotations.items())]
+    path = put(tmp_path, "tasks.json", json.dumps(tasks))
+    config = RunConfig(task=task, data=str(path), label_column="label")
+    corpus = read_corpus(str(path), make_task(config), config, None, "labeled", need_targets=True)
+    assert dict(zip(corpus.dataset["text"], corpus.targets(), strict=True)) == expected
