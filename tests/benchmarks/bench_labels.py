@@ -48,7 +48,7 @@ HEADS: Mapping[str, Head] = {
     "last+prior": Head(depths=(100,), prior=True),
     "top-half+prior": Head(depths=(50, 75, 100), prior=True),
 }
-ARMS = "random@last,random@prior,weighted_kmeans@prior,weighted_kmeans@last,random@tfidf"
+ARMS = "random@last,random@prior,weighted_kmeans@prior,weighted_kmeans@last,variance_reduction@prior,random@tfidf"
 #: Texts of a pool and of a test set at most.
 POOL, TEST = 4000, 1000
 DESCRIPTIONS = Path(__file__).with_name("descriptions.yaml")
@@ -261,7 +261,7 @@ def main() -> None:
     parser.add_argument("--arms", default=ARMS)
     parser.add_argument("--most", type=int, default=240, help="labels at which active arms end")
     parser.add_argument("--full-of", default="last", help="whose full score the shares are of")
-    parser.add_argument("--ours", default="weighted_kmeans@prior")
+    parser.add_argument("--ours", default="variance_reduction@prior")
     parser.add_argument("--other", default="weighted_kmeans@layers")
     given = parser.parse_intermixed_args()
     if given.what == "encode":
