@@ -252,14 +252,16 @@ class Classification(Task):
 
         side = self.tokenizer.padding_side
         names = [name for name in self.tokenizer.model_input_names if name in examples[0]]
-        parts = [rows_of({name: e[name] for name in (*names, WINDOWS) if name in e}) for e in examples]
-        rows = [row for part in parts for row in part]
+        rows, sizes = examples, [1] * len(examples)
+        if WINDOWS in examples[0]:
+            parts = [rows_of({name: e[name] for name in (*names, WINDOWS)}) for e in examples]
+            rows, sizes = [row for part in parts for row in part], list(map(len, parts))
         inputs = {
             name: pad([row[name] for row in rows], self.tokenizer.pad_token_id if name == "input_ids" else 0, side)
             for name in names
         }
         inputs["attention_mask"] = pad([[1] * len(row["input_ids"]) for row in rows], 0, side)
-        owner = torch.repeat_interleave(torch.arange(len(examples)), torch.tensor([len(part) for part in parts]))
+        owner = torch.repeat_interleave(torch.arange(len(examples)), torch.tensor(sizes))
         known = all(e.get("target") is not None for e in examples)
         labels = torch.tensor([self.labels.index(e["target"]) for e in examples]) if known else None
         return Batch(inputs, owner, len(examples), labels)
