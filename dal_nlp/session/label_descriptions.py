@@ -23,9 +23,10 @@ def with_descriptions(values: Mapping[str, Any]) -> dict[str, Any]:
         texts = {str(name): text for name, text in labels.items() if text}
         names = [str(name) for name in labels]
         return with_descriptions({**values, "labels": names, "descriptions": described or texts or None})
-    if isinstance(described, Mapping) and any(isinstance(said, Mapping) for said in described.values()):
-        return with_descriptions({**values, **_parted(described, values.get("label_details") or {})})
     details = values.get("label_details")
+    known = details is None or isinstance(details, Mapping)  # else its type is what is refused
+    if known and isinstance(described, Mapping) and any(isinstance(said, Mapping) for said in described.values()):
+        return with_descriptions({**values, **_parted(described, details or {})})
     if isinstance(labels, str | list):
         named = [str(part).strip() for part in (labels.split(",") if isinstance(labels, str) else labels)]
         for said in (described, details):

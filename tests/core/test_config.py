@@ -215,6 +215,11 @@ def test_a_label_has_sentences_examples_and_a_color(tmp_path: Path) -> None:
         RunConfig.of({**FILES, "labels": {"bad": {"color": "red"}, "good": ""}})
 
 
+def test_details_of_labels_that_are_no_mapping_are_refused_in_a_sentence() -> None:
+    with pytest.raises(UserError, match=r"descriptions|label_details"):
+        RunConfig.load(None, {**FILES, "descriptions": {"good": {"about": "fine"}}, "label_details": True})
+
+
 def test_the_old_key_of_the_guidelines_is_still_read(caplog: pytest.LogCaptureFixture) -> None:
     config = RunConfig(**FILES, llm={"guidelines": "Only the food counts.", "parallel": 2})
     assert config.guidelines == "Only the food counts." and config.llm.parallel == 2
