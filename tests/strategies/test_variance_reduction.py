@@ -5,6 +5,7 @@ from dal_nlp.core.errors import Unsupported
 from dal_nlp.strategies import check_fit, probes
 from dal_nlp.strategies.variance_reduction import VarianceReduction, covariances, curvature, greedy
 from tests import tiny
+from tests.benchmarks.feature_pool import FeaturePool, LinearForward
 
 
 def by_inverses(pool, unsure, candidates, weights, known, penalty, k):
@@ -89,6 +90,24 @@ def test_the_inputs_scale_changes_nothing():
     again, same = greedy(*scaled, 5, np.random.default_rng(0))
     assert picks.tolist() == again.tolist()
     np.testing.assert_allclose(decreases, same)
+
+
+def test_a_constant_that_is_added_to_all_inputs_changes_nothing():
+    """The layer's bias takes it up, so that the predictions are the same."""
+    rng = np.random.default_rng(0)
+    weight, bias = rng.normal(size=(3, 4)).astype(np.float32), np.zeros(3, dtype=np.float32)
+    x, known = (rng.normal(size=(n, 4)).astype(np.float32) for n in (60, 12))
+    picks = []
+    for shift in (np.zeros(4, dtype=np.float32), np.array([8, -4, 2, 6], dtype=np.float32)):
+        sides = [
+            LinearForward(
+                side[:, None], side + shift, weight, bias - weight @ shift, np.zeros(len(side), dtype=np.int64)
+            )
+            for side in (x, known)
+        ]
+        pool = FeaturePool(*sides).as_pool
+        picks.append(VarianceReduction(beta=4).select(pool, 6, np.random.default_rng(1)).positions.tolist())
+    assert picks[0] == picks[1]
 
 
 def test_before_the_first_label_there_is_a_choice():
