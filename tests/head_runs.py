@@ -1,8 +1,10 @@
 """A run of sentiment on tiny files with a frozen encoder: what the tests of several folders begin with."""
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dal_nlp import RunConfig, Session
 from tests import tiny
 
 
@@ -24,3 +26,19 @@ def values(files: Path, name: str = "run") -> dict[str, Any]:
         "cache": str(files / "cache"),
         "out": str(files / name),
     }
+
+
+def bought(folder: Path, many: Callable[..., Sequence[Mapping[str, Any]]], **own: Any) -> Path:
+    """Run a head on 20 labels of a pool of 40 rows that ``many`` makes, and no round more; return the run's folder."""
+    values = {
+        "data": tiny.write(folder / "pool.jsonl", many(40)),
+        "test": tiny.write(folder / "test.jsonl", many(10, seed=3)),
+        "model": tiny.save_model(folder / "model"),
+        "out": str(folder / "run"),
+        "cache": str(folder / "features"),
+        "initial": 20,
+        "rounds": 0,
+        "training": {"mode": "head"},
+        "max_length": 32,
+    }
+    return Session(RunConfig.load(flags={**values, **own})).run().folder

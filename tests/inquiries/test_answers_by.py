@@ -13,6 +13,7 @@ from dal_nlp.inquiries.machines import answered_by
 from dal_nlp.inquiries.whole_file import label_file
 from dal_nlp.ledger.ledger import read_state
 from tests import tiny
+from tests.head_runs import bought
 from tests.tiny import write
 
 NEW = [{**row, "id": f"new {row['id']}"} for row in tiny.sentences(200, seed=7)]
@@ -99,20 +100,8 @@ def test_the_best_is_whoever_was_right_most_often_on_the_audit_sample(finished: 
 @pytest.mark.parametrize("task", ["multilabel", "ner"])
 def test_several_labels_and_entities_are_wrong_where_any_of_them_is(task: str, tmp_path: Path) -> None:
     many = {"multilabel": tiny.several_labels, "ner": tiny.tagged}[task]
-    pool, new = many(40), many(120, seed=5)
-    values: dict[str, Any] = {
-        "task": task,
-        "data": write(tmp_path / "pool.jsonl", pool),
-        "test": write(tmp_path / "test.jsonl", many(10, seed=3)),
-        "model": tiny.save_model(tmp_path / "model"),
-        "out": str(tmp_path / "run"),
-        "cache": str(tmp_path / "features"),
-        "initial": 20,
-        "rounds": 0,
-        "training": {"mode": "head"},
-        "max_length": 32,
-    }
-    folder = Session(RunConfig.load(flags=values)).run().folder
+    new = many(120, seed=5)
+    folder = bought(tmp_path, many, task=task)
     source = write(tmp_path / "new.jsonl", new)
     out = tmp_path / "out"
     found = label_file(folder, source, 0.8, out, "labeled-file", draws=20, told=lambda line: None)

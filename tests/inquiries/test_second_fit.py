@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from dal_nlp import RunConfig, Session
+from dal_nlp import RunConfig
 from dal_nlp.core.targets import decode
 from dal_nlp.data.examples import Reader
 from dal_nlp.inquiries.whole_file import label_file
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.tasks import make_task
 from tests import tiny
+from tests.head_runs import bought
 from tests.tiny import write
 
 
@@ -34,19 +35,7 @@ SHAPES = {
 @pytest.mark.parametrize("shape", list(SHAPES))
 def test_people_s_answers_train_whatever_their_shape(shape: str, tmp_path: Path) -> None:
     many, own = SHAPES[shape]
-    values: dict[str, Any] = {
-        "data": write(tmp_path / "pool.jsonl", many(40)),
-        "test": write(tmp_path / "test.jsonl", many(10, seed=3)),
-        "model": tiny.save_model(tmp_path / "model"),
-        "out": str(tmp_path / "run"),
-        "cache": str(tmp_path / "features"),
-        "initial": 20,
-        "rounds": 0,
-        "training": {"mode": "head"},
-        "max_length": 32,
-        **own,
-    }
-    folder = Session(RunConfig.load(flags=values)).run().folder
+    folder = bought(tmp_path, many, **own)
     source, out = write(tmp_path / "new.jsonl", many(120, seed=5)), tmp_path / "out"
     found = label_file(folder, source, 0.8, out, "labeled-file", draws=20, told=lambda line: None, learn=True)
     second, state = read_state(out / "learned" / "run"), read_state(out)
@@ -54,7 +43,7 @@ def test_people_s_answers_train_whatever_their_shape(shape: str, tmp_path: Path)
     learned = RunConfig.load(out / "learned" / "run" / "config.yaml")
     reader = Reader(str(learned.labeled), make_task(learned), learned)
     told = {example.id.removeprefix("learned "): decode(example.target) for example in reader.examples()}
-    bought = read_state(folder).answers
+    before = read_state(folder).answers
     drawn = set(state.audit or [])
-    assert told == bought | {id: target for id, target in state.answers.items() if id not in drawn}
-    assert len(told) > len(bought) == 20
+    assert told == before | {id: target for id, target in state.answers.items() if id not in drawn}
+    assert len(told) > len(before) == 20
