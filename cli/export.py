@@ -25,7 +25,7 @@ class Which(StrEnum):
 
 def export(
     folder: Folder,
-    format: Annotated[str, typer.Option(metavar="FORMAT", help=_FORMATS)] = "csv",
+    format: Annotated[str, typer.Option(metavar="NAME", help=_FORMATS)] = "csv",
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Where it goes. Default: export.csv, say, in the run folder."),
@@ -63,7 +63,7 @@ def ingest(
     folder: Folder,
     source: Annotated[Path, typer.Argument(metavar="FILE", help="The answers.", show_default=False)],
     format: Annotated[
-        str, typer.Option(metavar="FORMAT", help="csv (any table, by its ending), jsonl, label-studio or hf-dataset.")
+        str, typer.Option(metavar="NAME", help="csv (any table, by its ending), jsonl, label-studio or hf-dataset.")
     ] = "csv",
     name: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="Who answered. Default: what the file says, or its name.")

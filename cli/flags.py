@@ -58,7 +58,7 @@ class Flags:
 
     task: Annotated[str | None, setting(_RUN, "NAME", complete=completion.tasks)] = None
     data: Annotated[str | None, setting(_DATA, "POOL")] = None
-    test: Annotated[str | None, setting(_DATA, "TEST")] = None
+    test: Annotated[str | None, setting(_DATA, "FILE")] = None
     text_column: Annotated[str | None, setting(_DATA, "A[,B]")] = None
     label_column: Annotated[str | None, setting(_DATA, "NAME")] = None
     label_separator: Annotated[

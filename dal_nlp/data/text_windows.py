@@ -6,12 +6,13 @@ column ``whole`` holds how many tokens each has.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from dal_nlp.core.batch import LIMITLESS, Feeding
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import DataError
+from dal_nlp.core.errors import DataError, UserError
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -87,9 +88,37 @@ def encode_windows(tokenizer: Any, texts: list[str]) -> dict[str, list[Any]]:
     return {**columns, "length": [max(sizes) for sizes in lengths], "rows": [len(sizes) for sizes in lengths]}
 
 
+@cache
+def check_windows() -> None:
+    """Raise ``UserError`` where the installed tokenizers leave out a text's last window, as 0.23.1 and 0.23.2 do."""
+    import tokenizers
+
+    letters = "abcdefghijkl"
+    if any(letters[n - 1] not in words_in_windows(letters[:n]) for n in range(1, len(letters) + 1)):
+        raise UserError(
+            f"tokenizers {tokenizers.__version__} leaves out the end of texts that are longer than a model reads at "
+            "once: pip install 'tokenizers>=0.23.3'."
+        )
+
+
+def words_in_windows(letters: str) -> list[str]:
+    """Return the words of all windows of six tokens, two of them around the text, of a text of one-letter words."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    known = {word: number for number, word in enumerate(["[CLS]", "[SEP]", "[UNK]", *letters])}
+    tokenizer = Tokenizer(models.WordLevel(known, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    around = [("[CLS]", 0), ("[SEP]", 1)]
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=around)
+    tokenizer.enable_truncation(6)
+    first = tokenizer.encode(" ".join(letters))
+    return [word for window in (first, *first.overflowing) for word in window.tokens]
+
+
 def _windows(tokenizer: Any, texts: list[str], size: int) -> Any:
     """Return the tokenizer's columns of all windows, and which text each is of, in "overflow_to_sample_mapping"."""
     if tokenizer.is_fast:
+        check_windows()
         return tokenizer(texts, truncation=True, max_length=size, return_overflowing_tokens=True)
     # One that is written in Python gives what does not fit without the tokens around it.
     inner = size - tokenizer.num_special_tokens_to_add()

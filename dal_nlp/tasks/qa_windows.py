@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from dal_nlp.core.errors import UserError
+from dal_nlp.data.text_windows import check_windows
 
 Ints = NDArray[np.int64]
 
@@ -76,6 +77,7 @@ def cut(tokenizer: Any, question: str, context: str, max_length: int, stride: in
     """
     if tokenizer.truncation_side != "right":
         raise UserError("The tokenizer cuts texts on the left: save it with truncation_side 'right'.")
+    check_windows()
     question, used = _shortened(tokenizer, question, max_length // 2)
     room = max_length - used - tokenizer.num_special_tokens_to_add(pair=True)
     if room < 1:

@@ -77,7 +77,8 @@ def encode(data: Path, out: Path, source: str, names: Sequence[str], window: int
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    model, tokenizer = AutoModel.from_pretrained(source).eval(), AutoTokenizer.from_pretrained(source)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model, tokenizer = AutoModel.from_pretrained(source).eval().to(device), AutoTokenizer.from_pretrained(source)
 
     def means(texts: Sequence[str]) -> Any:
         if not window:
@@ -94,13 +95,13 @@ def encode(data: Path, out: Path, source: str, names: Sequence[str], window: int
         found: list[Any] = [None] * len(rows)
         for first in range(0, len(order), 32):
             part = order[first : first + 32]
-            inputs = tokenizer.pad({"input_ids": [rows[i] for i in part]}, return_tensors="pt")
+            inputs = tokenizer.pad({"input_ids": [rows[i] for i in part]}, return_tensors="pt").to(device)
             with torch.inference_mode():
                 layers = model(**inputs, output_hidden_states=True).hidden_states
             mask, last = inputs["attention_mask"][..., None].float(), len(layers) - 1
             kept = [layers[round(last * (i + 1) / 4)] for i in range(4)]
             pooled = torch.stack([(layer * mask).sum(1) / mask.sum(1) for layer in kept], 1)
-            for i, row in zip(part, pooled.numpy(), strict=True):
+            for i, row in zip(part, pooled.cpu().numpy(), strict=True):
                 found[i] = row.astype(np.float16)
         return np.stack(found)
 

@@ -3,8 +3,10 @@ import subprocess
 import sys
 from dataclasses import fields
 from importlib.metadata import version
+from typing import Any
 
 import pytest
+import typer
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
@@ -13,6 +15,7 @@ from dal_nlp.tasks import TASKS, recipe_of
 from dal_nlp_cli import terminal
 from dal_nlp_cli.flag_help import PLACES, help_of
 from dal_nlp_cli.flags import Flags
+from dal_nlp_cli.main import app
 from tests.cli.conftest import invoke
 
 CONTRACT = """--task --data --test --text-column --label-column --id-column --model --strategy --initial-strategy
@@ -178,3 +181,15 @@ def test_figures_leave_out_what_does_not_fit(
 
 def rows_as_words(rows: list[list[str]]) -> list[list[str]]:
     return [" ".join(row).split() for row in rows]
+
+
+def test_no_flag_is_spelt_as_what_stands_for_its_value() -> None:
+    # typer 0.27 takes the spelling of such a metavar for the flag's: --test TEST became --TEST.
+    command: Any = typer.main.get_command(app)
+    for name, one in command.commands.items():
+        options = [
+            p for sub in getattr(one, "commands", {"": one}).values() for p in sub.params if p.opts[0][:2] == "--"
+        ]
+        assert options, name
+        for parameter in options:
+            assert f"--{parameter.metavar}".lower() not in parameter.opts, name

@@ -25,6 +25,18 @@ from dal_nlp.tasks.classification import Classification
 from tests import tiny
 from tests.models import families
 
+
+def test_tokenizers_that_leave_out_the_last_window_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert text_windows.words_in_windows("abcdefg")[-2:] == ["g", "[SEP]"]
+    text_windows.check_windows.cache_clear()
+    text_windows.check_windows()  # those that are installed do not
+    text_windows.check_windows.cache_clear()
+    whole = text_windows.words_in_windows
+    monkeypatch.setattr(text_windows, "words_in_windows", lambda letters: whole(letters)[:4])
+    with pytest.raises(UserError, match=r"tokenizers .* leaves out the end of texts"):
+        encode_windows(tiny.tokenizer(), [LONG])
+
+
 LONG = "the film was good and the plot was dull and it was a story of a dark scene"
 
 

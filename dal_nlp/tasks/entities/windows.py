@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dal_nlp.data.text_windows import token_of_nothing
+from dal_nlp.data.text_windows import check_windows, token_of_nothing
 
 
 def encode_texts(
@@ -28,6 +28,7 @@ def encode_texts(
         max_length: Tokens of a window.
         overlap: The share of a window that is in the next one too.
     """
+    check_windows()
     inside = max_length - tokenizer.num_special_tokens_to_add(pair=False)
     encoded = tokenizer(
         list(texts),

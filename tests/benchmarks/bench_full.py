@@ -1,0 +1,262 @@
+"""Training all weights against the frozen encoder's layer, on random labels: fit, then print the tables.
+
+    python -m tests.benchmarks.bench_full run --features FEATURES --model MODEL --seeds 0:10 --out full.jsonl mr trec6
+    python -m tests.benchmarks.bench_full tables --curves full.jsonl
+
+FEATURES is what `bench_labels encode` wrote for MODEL. Each seed sees the same texts, and buys the same random labels,
+as `random@prior` of `bench_labels`. The arms:
+
+* `head`: the layer that starts from descriptions (the package's default).
+* `plain`: the recipe of `--train full`, a new output layer on the pretrained model.
+* `tuned`: `--finish full --set training.start=head`, all weights from where the layer stands.
+* `shares`, `answers`: `tuned`, with texts of the pool beside the labels. The layer's probabilities are their targets,
+  or its answers; a text weighs what its best probability is, a label 2.
+* `new`: `shares` from the pretrained model.
+* `prior`: `plain` with b times the descriptions' logits added to its own, in training and at the test; b is learnt.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import AutoTokenizer
+
+from dal_nlp import RunConfig
+from dal_nlp.core.batch import Batch
+from dal_nlp.core.config import Settings, TrainingConfig
+from dal_nlp.core.progress import Silent
+from dal_nlp.core.rng import derive, generator, torch_seeded
+from dal_nlp.core.task import Example
+from dal_nlp.learners.head_checkpoint import FittedLayer, whole
+from dal_nlp.learners.tuned_head import GENTLE
+from dal_nlp.models.pool import fetch
+from dal_nlp.models.trainer import fit, make_accelerator
+from dal_nlp.tasks.classification import Classification
+from tests.benchmarks.bench_labels import HEADS, lines, load
+from tests.benchmarks.simulation import Learner, rows_of
+
+Floats = NDArray[np.floating[Any]]
+#: Labels at which the arms are measured; all but `plain` and `head` stop at ``MOST``.
+GRID, MOST = (20, 40, 100, 200, 400, 800, 1600), 400
+#: Texts of the pool beside the labels, and passes over them.
+BESIDE, PASSES = 1000, 3
+#: Weight of a label, where that of another text is its best probability.
+LABEL = 2.0
+ARMS = "head,plain,tuned,shares,answers,new,prior"
+#: How many times faster than other weights b of `prior` is learnt: steps of .05.
+QUICK = 500.0
+
+
+class Taught(Classification):
+    """Classification whose targets are probabilities of the labels, "shares" of an example, (C,).
+
+    "prior" of an example, where it has one, goes into the model: logits that are added to its own, (C,).
+    """
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """Pad to the longest text of the batch."""
+        batch = super().collate(examples)
+        batch.labels = torch.tensor(np.array([example["shares"] for example in examples]), dtype=torch.float32)
+        if "prior" in examples[0]:
+            priors = np.array([example["prior"] for example in examples])
+            batch.inputs["prior"] = torch.tensor(priors, dtype=torch.float32)
+        return batch
+
+    def loss(self, raw: Tensor, batch: Batch) -> Tensor:
+        """Return the cross-entropy of each example, (B,)."""
+        assert batch.labels is not None
+        return -(batch.labels * self.text_logits(raw, batch).log_softmax(-1)).sum(1)
+
+
+class Started(nn.Module):
+    """A classifier with b times other logits beside its own; b starts at 1."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.moved = inner, nn.Parameter(torch.zeros(()))
+
+    def forward(self, prior: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
+        return {"logits": self.inner(**inputs)["logits"] + (1 + QUICK * self.moved) * prior}
+
+
+class Trial:
+    """One seed of a set: its texts, the head, and fits of all weights.
+
+    Args:
+        features: What ``bench_labels encode`` wrote.
+        name: Of the set.
+        seed: Of all chance.
+        source: The pretrained model.
+    """
+
+    def __init__(self, features: Path, name: str, seed: int, source: str) -> None:
+        texts = load(features, name)
+        pool, self.test = json.loads((features / f"{name}.json").read_text())
+        rows = rows_of(texts, seed)
+        self.seed, self.source, self.classes = seed, source, texts.classes
+        self.targets = texts.targets
+        self.pool, self.y = [pool[row] for row in rows], texts.y[rows]
+        self.head = Learner(HEADS["prior"], texts, rows, np.random.default_rng([seed, 3]))
+        self.order = np.random.default_rng([seed, 2]).permutation(len(rows))
+        # A folder of its own is given as the data: nothing is read of it.
+        self.settings: Settings = RunConfig(task="classification", data=tempfile.gettempdir())
+        self.task = Taught(
+            labels=[f"class {i}" for i in range(texts.classes)], tokenizer=AutoTokenizer.from_pretrained(source)
+        )
+
+    def accuracy(self, n: int, arm: str) -> float:
+        """Return the accuracy on the test set of an arm with n labels."""
+        labeled = self.order[:n]
+        self.head.fit(labeled, self.y[labeled])
+        if arm == "head":
+            answers = (self.head.test @ self.head.weight.T + self.head.bias).argmax(1)
+            return float((answers == self.targets).mean())
+        training = self.settings.training.model_copy(update={"mode": "full"})
+        gentle = training.model_copy(update={"learning_rate": GENTLE * training.learning_rate})
+        alone = partial(self.fitted, labeled, np.zeros((0, self.classes)), np.zeros(0, dtype=np.int64))
+        if arm == "plain":
+            return self.measured(alone(self.task.load, training), prior=False)
+        if arm == "tuned":
+            return self.measured(alone(self.from_head, gentle), prior=False)
+        if arm == "prior":
+            return self.measured(alone(self.with_prior, training, prior=True), prior=True)
+        others = self.order[n:][:BESIDE]
+        shares = self.head.probabilities(others)
+        if arm == "answers":
+            shares = np.where(shares == shares.max(1, keepdims=True), shares.max(1, keepdims=True), 0)
+        few = {"epochs": PASSES}
+        load_, recipe = (self.task.load, training) if arm == "new" else (self.from_head, gentle)
+        model = self.fitted(labeled, shares, others, load_, recipe.model_copy(update=few))
+        return self.measured(model, prior=False)
+
+    def fitted(
+        self, labeled: Any, shares: Floats, others: Any, start: Any, training: TrainingConfig, prior: bool = False
+    ) -> nn.Module:
+        """Return a model that is trained on labels, and on shares of other texts."""
+        best = shares.max(1) if len(shares) else np.zeros(0)
+        told = np.concatenate(
+            [np.eye(self.classes)[self.y[labeled]], shares / np.maximum(shares.sum(1, keepdims=True), 1e-9)]
+        )
+        weights = np.concatenate([np.full(len(labeled), LABEL), best])
+        rows = np.concatenate([labeled, others]).astype(np.int64)
+        examples = self.encoded([self.pool[row] for row in rows], told, self.head.x[rows] if prior else None)
+        accelerator = make_accelerator(training.precision)
+        with torch_seeded(derive(self.seed, 0, "weights")):
+            model = start(self.source).to(accelerator.device)
+        with torch_seeded(derive(self.seed, len(labeled), "fit")):
+            chance = generator(self.seed, len(labeled), "fit")
+            fit(model, self.task, examples, weights, training, accelerator, chance, Silent())
+        return model.eval()
+
+    def from_head(self, source: str) -> nn.Module:
+        """Return the encoder with the fitted layer on it."""
+        weight, bias = (torch.tensor(part, dtype=torch.float32) for part in (self.head.weight, self.head.bias))
+        return whole(FittedLayer(weight, bias, 0.0, self.head.head.depths), source, self.task, self.settings)
+
+    def with_prior(self, source: str) -> nn.Module:
+        """Return the pretrained model with a new layer, beside which the descriptions speak."""
+        return Started(self.task.load(source))
+
+    def encoded(self, texts: list[str], shares: Floats, x: Floats | None) -> Dataset:
+        """Return texts as the task reads them."""
+        columns: dict[str, Any] = {"text": texts, "pair": [None] * len(texts)}
+        columns |= {**self.task.encode(columns), "shares": shares.tolist()}
+        if x is not None:
+            assert self.head.signal is not None
+            columns["prior"] = self.head.signal.logits(x).tolist()
+        return Dataset.from_dict(columns)
+
+    def measured(self, model: nn.Module, prior: bool) -> float:
+        """Return the accuracy of a model on the test set."""
+        nothing = np.zeros((len(self.test), self.classes))
+        rows = fetch(self.encoded(self.test, nothing, self.head.test if prior else None), range(len(self.test)))
+        order = sorted(range(len(rows)), key=lambda i: rows[i]["length"])
+        answers, device = np.zeros(len(rows), dtype=np.int64), next(model.parameters()).device
+        with torch.inference_mode():
+            for first in range(0, len(order), 128):
+                part = order[first : first + 128]
+                batch = self.task.collate([rows[i] for i in part]).to(device)
+                logits = self.task.text_logits(self.task.logits(model(**batch.inputs)), batch)
+                answers[part] = logits.argmax(1).cpu().numpy()
+        return float((answers == self.targets).mean())
+
+
+def run(
+    features: Path, source: str, seeds: range, out: Path, arms: Sequence[str], grid: Sequence[int], names: Sequence[str]
+) -> None:
+    """Append a line for each set, seed, number of labels and arm that has none yet."""
+    found = lines(out) if out.exists() else []
+    done = {(row["set"], row["seed"], row["labels"], row["arm"]) for row in found}
+    for seed in seeds:
+        for name in names:
+            trial = Trial(features, name, seed, source)
+            for n in grid:
+                for arm in arms:
+                    late = n > MOST and arm not in ("head", "plain")
+                    if late or n > len(trial.pool) or (name, seed, n, arm) in done:
+                        continue
+                    started = time.perf_counter()
+                    accuracy = trial.accuracy(n, arm)
+                    row = {"set": name, "seed": seed, "labels": n, "arm": arm, "accuracy": accuracy}
+                    with out.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps({**row, "seconds": round(time.perf_counter() - started, 1)}) + "\n")
+
+
+def tables(curves: Path) -> None:
+    """Print the mean accuracy of each arm, and its paired difference to `head` with a 95 % interval over seeds."""
+    found: dict[str, dict[str, dict[int, dict[int, float]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(dict))
+    )
+    for row in lines(curves):
+        found[row["set"]][row["arm"]][row["labels"]][row["seed"]] = row["accuracy"]
+    for name, arms in found.items():
+        grid = sorted({n for of_arm in arms.values() for n in of_arm})
+        print(f"\n{name}\n| arm | " + " | ".join(map(str, grid)) + " |\n|" + "---|" * (len(grid) + 1))
+        for arm, of_arm in arms.items():
+            print(f"| {arm} | " + " | ".join(cell(of_arm.get(n, {}), arms["head"].get(n, {})) for n in grid) + " |")
+
+
+def cell(mine: Mapping[int, float], head: Mapping[int, float]) -> str:
+    """Return a mean, and the mean paired difference to the head with the half width of its interval."""
+    shared = sorted(set(mine) & set(head))
+    if not shared:
+        return ""
+    gains = np.array([mine[seed] - head[seed] for seed in shared])
+    mean = f"{np.mean([mine[seed] for seed in shared]):.3f}"
+    if len(shared) < 2 or not gains.any():
+        return f"{mean} ({len(shared)})"
+    return f"{mean} ({gains.mean():+.3f} ± {1.96 * gains.std(ddof=1) / np.sqrt(len(shared)):.3f}, {len(shared)})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["run", "tables"])
+    parser.add_argument("sets", nargs="*")
+    parser.add_argument("--features", type=Path)
+    parser.add_argument("--model")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--curves", type=Path)
+    parser.add_argument("--seeds", default="0:10")
+    parser.add_argument("--arms", default=ARMS)
+    parser.add_argument("--labels", default=",".join(map(str, GRID)))
+    given = parser.parse_intermixed_args()
+    if given.what == "tables":
+        tables(given.curves)
+        return
+    seeds, grid = range(*map(int, given.seeds.split(":"))), list(map(int, given.labels.split(",")))
+    run(given.features, given.model, seeds, given.out, given.arms.split(","), grid, given.sets)
+
+
+if __name__ == "__main__":
+    main()
