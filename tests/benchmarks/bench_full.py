@@ -1,10 +1,10 @@
-"""Training all weights against the frozen encoder's layer, on random labels: fit, then print the tables.
+"""Training all weights against the frozen encoder's layer on the same labels: fit, then print the tables.
 
     python -m tests.benchmarks.bench_full run --features FEATURES --model MODEL --seeds 0:10 --out full.jsonl mr trec6
     python -m tests.benchmarks.bench_full tables --curves full.jsonl
 
-FEATURES is what `bench_labels encode` wrote for MODEL. Each seed sees the same texts, and buys the same random labels,
-as `random@prior` of `bench_labels`. The arms:
+FEATURES is what `bench_labels encode` wrote for MODEL. Each seed sees the same texts as in `bench_labels`. `--by` says
+who chooses the labels: `random`; `head`, the layer by `variance_reduction`; or `tuned`, that arm by margin. The arms:
 
 * `head`: the layer that starts from descriptions (the package's default).
 * `plain`: the recipe of `--train full`, a new output layer on the pretrained model.
@@ -42,13 +42,17 @@ from dal_nlp.learners.head_checkpoint import FittedLayer, whole
 from dal_nlp.learners.tuned_head import GENTLE
 from dal_nlp.models.pool import fetch
 from dal_nlp.models.trainer import fit, make_accelerator
+from dal_nlp.models.vectors import Dense
+from dal_nlp.strategies.selectors import nearest_to_centres, top_k, unit
 from dal_nlp.tasks.classification import Classification
 from tests.benchmarks.bench_labels import HEADS, lines, load
-from tests.benchmarks.simulation import Learner, rows_of
+from tests.benchmarks.simulation import START, Arm, Learner, chosen, rows_of
 
 Floats = NDArray[np.floating[Any]]
 #: Labels at which the arms are measured; all but `plain` and `head` stop at ``MOST``.
 GRID, MOST = (20, 40, 100, 200, 400, 800, 1600), 400
+#: Labels of a batch, where chance does not choose.
+BATCH = 20
 #: Texts of the pool beside the labels, and passes over them.
 BESIDE, PASSES = 1000, 3
 #: Weight of a label, where that of another text is its best probability.
@@ -98,9 +102,11 @@ class Trial:
         name: Of the set.
         seed: Of all chance.
         source: The pretrained model.
+        by: Who chooses the labels.
+        most: How many are chosen, where chance does not.
     """
 
-    def __init__(self, features: Path, name: str, seed: int, source: str) -> None:
+    def __init__(self, features: Path, name: str, seed: int, source: str, by: str, most: int) -> None:
         texts = load(features, name)
         pool, self.test = json.loads((features / f"{name}.json").read_text())
         rows = rows_of(texts, seed)
@@ -108,12 +114,34 @@ class Trial:
         self.targets = texts.targets
         self.pool, self.y = [pool[row] for row in rows], texts.y[rows]
         self.head = Learner(HEADS["prior"], texts, rows, np.random.default_rng([seed, 3]))
-        self.order = np.random.default_rng([seed, 2]).permutation(len(rows))
         # A folder of its own is given as the data: nothing is read of it.
         self.settings: Settings = RunConfig(task="classification", data=tempfile.gettempdir())
         self.task = Taught(
             labels=[f"class {i}" for i in range(texts.classes)], tokenizer=AutoTokenizer.from_pretrained(source)
         )
+
+        rng = np.random.default_rng([seed, 2])
+        self.order = rng.permutation(len(rows)) if by == "random" else self.bought(by, most, rng)
+
+    def bought(self, by: str, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return the labels in the order in which the head or the tuned model chooses them, then the other texts."""
+        free, order = np.ones(len(self.pool), dtype=bool), np.zeros(0, dtype=np.int64)
+        arm = Arm(HEADS["prior"], "variance_reduction", BATCH)
+        while len(order) < most:
+            there = np.flatnonzero(free)
+            if not len(order):
+                picked = nearest_to_centres(Dense(unit(self.head.states[:, -1])), START, rng).positions
+            elif by == "head":
+                self.head.fit(order, self.y[order])
+                pool = self.head.pool(there, order, self.y[order])
+                picked = there[chosen(arm, pool, self.head, len(order), rng)]
+            else:
+                self.head.fit(order, self.y[order])
+                model = self.trained("tuned", order)
+                two = np.sort(self.probabilities(model, [self.pool[row] for row in there]), 1)[:, -2:]
+                picked = there[top_k((two[:, 0] - two[:, 1]).astype(np.float32), BATCH, rng).positions]
+            order, free[picked] = np.concatenate([order, picked]), False
+        return np.concatenate([order, rng.permutation(np.flatnonzero(free))])
 
     def accuracy(self, n: int, arm: str) -> float:
         """Return the accuracy on the test set of an arm with n labels."""
@@ -122,23 +150,28 @@ class Trial:
         if arm == "head":
             answers = (self.head.test @ self.head.weight.T + self.head.bias).argmax(1)
             return float((answers == self.targets).mean())
+        priors = self.head.test if arm == "prior" else None
+        answers = self.probabilities(self.trained(arm, labeled), self.test, priors).argmax(1)
+        return float((answers == self.targets).mean())
+
+    def trained(self, arm: str, labeled: Any) -> nn.Module:
+        """Return the model of an arm; the head is fitted to the same labels."""
         training = self.settings.training.model_copy(update={"mode": "full"})
         gentle = training.model_copy(update={"learning_rate": GENTLE * training.learning_rate})
         alone = partial(self.fitted, labeled, np.zeros((0, self.classes)), np.zeros(0, dtype=np.int64))
         if arm == "plain":
-            return self.measured(alone(self.task.load, training), prior=False)
+            return alone(self.task.load, training)
         if arm == "tuned":
-            return self.measured(alone(self.from_head, gentle), prior=False)
+            return alone(self.from_head, gentle)
         if arm == "prior":
-            return self.measured(alone(self.with_prior, training, prior=True), prior=True)
-        others = self.order[n:][:BESIDE]
+            return alone(self.with_prior, training, prior=True)
+        others = np.setdiff1d(self.order, labeled, assume_unique=True)
+        others = np.random.default_rng([self.seed, len(labeled)]).permutation(others)[:BESIDE]
         shares = self.head.probabilities(others)
         if arm == "answers":
             shares = np.where(shares == shares.max(1, keepdims=True), shares.max(1, keepdims=True), 0)
-        few = {"epochs": PASSES}
-        load_, recipe = (self.task.load, training) if arm == "new" else (self.from_head, gentle)
-        model = self.fitted(labeled, shares, others, load_, recipe.model_copy(update=few))
-        return self.measured(model, prior=False)
+        start, recipe = (self.task.load, training) if arm == "new" else (self.from_head, gentle)
+        return self.fitted(labeled, shares, others, start, recipe.model_copy(update={"epochs": PASSES}))
 
     def fitted(
         self, labeled: Any, shares: Floats, others: Any, start: Any, training: TrainingConfig, prior: bool = False
@@ -177,54 +210,65 @@ class Trial:
             columns["prior"] = self.head.signal.logits(x).tolist()
         return Dataset.from_dict(columns)
 
-    def measured(self, model: nn.Module, prior: bool) -> float:
-        """Return the accuracy of a model on the test set."""
-        nothing = np.zeros((len(self.test), self.classes))
-        rows = fetch(self.encoded(self.test, nothing, self.head.test if prior else None), range(len(self.test)))
+    def probabilities(self, model: nn.Module, texts: list[str], x: Floats | None = None) -> Floats:
+        """Return what a model says of texts, whose features are x where it hears the descriptions, (n, C)."""
+        nothing = np.zeros((len(texts), self.classes))
+        rows = fetch(self.encoded(texts, nothing, x), range(len(texts)))
         order = sorted(range(len(rows)), key=lambda i: rows[i]["length"])
-        answers, device = np.zeros(len(rows), dtype=np.int64), next(model.parameters()).device
+        found, device = nothing, next(model.parameters()).device
         with torch.inference_mode():
             for first in range(0, len(order), 128):
                 part = order[first : first + 128]
                 batch = self.task.collate([rows[i] for i in part]).to(device)
                 logits = self.task.text_logits(self.task.logits(model(**batch.inputs)), batch)
-                answers[part] = logits.argmax(1).cpu().numpy()
-        return float((answers == self.targets).mean())
+                found[part] = logits.softmax(-1).cpu().numpy()
+        return found
 
 
 def run(
-    features: Path, source: str, seeds: range, out: Path, arms: Sequence[str], grid: Sequence[int], names: Sequence[str]
+    features: Path,
+    source: str,
+    seeds: range,
+    out: Path,
+    arms: Sequence[str],
+    by: str,
+    grid: Sequence[int],
+    names: Sequence[str],
 ) -> None:
     """Append a line for each set, seed, number of labels and arm that has none yet."""
     found = lines(out) if out.exists() else []
-    done = {(row["set"], row["seed"], row["labels"], row["arm"]) for row in found}
+    done = {(row["set"], row["seed"], row["labels"], row["arm"], row["by"]) for row in found}
     for seed in seeds:
         for name in names:
-            trial = Trial(features, name, seed, source)
+            trial = Trial(features, name, seed, source, by, max(grid))
             for n in grid:
                 for arm in arms:
                     late = n > MOST and arm not in ("head", "plain")
-                    if late or n > len(trial.pool) or (name, seed, n, arm) in done:
+                    if late or n > len(trial.pool) or (name, seed, n, arm, by) in done:
                         continue
                     started = time.perf_counter()
                     accuracy = trial.accuracy(n, arm)
-                    row = {"set": name, "seed": seed, "labels": n, "arm": arm, "accuracy": accuracy}
+                    row = {"set": name, "seed": seed, "labels": n, "arm": arm, "by": by, "accuracy": accuracy}
                     with out.open("a", encoding="utf-8") as file:
                         file.write(json.dumps({**row, "seconds": round(time.perf_counter() - started, 1)}) + "\n")
 
 
 def tables(curves: Path) -> None:
-    """Print the mean accuracy of each arm, and its paired difference to `head` with a 95 % interval over seeds."""
+    """Print the mean accuracy of each arm, and its paired difference to the head on random labels with an interval."""
     found: dict[str, dict[str, dict[int, dict[int, float]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(dict))
     )
     for row in lines(curves):
-        found[row["set"]][row["arm"]][row["labels"]][row["seed"]] = row["accuracy"]
+        found[row["set"]][f"{row['arm']}, {row['by']}"][row["labels"]][row["seed"]] = row["accuracy"]
     for name, arms in found.items():
         grid = sorted({n for of_arm in arms.values() for n in of_arm})
         print(f"\n{name}\n| arm | " + " | ".join(map(str, grid)) + " |\n|" + "---|" * (len(grid) + 1))
         for arm, of_arm in arms.items():
-            print(f"| {arm} | " + " | ".join(cell(of_arm.get(n, {}), arms["head"].get(n, {})) for n in grid) + " |")
+            print(
+                f"| {arm} | "
+                + " | ".join(cell(of_arm.get(n, {}), arms["head, random"].get(n, {})) for n in grid)
+                + " |"
+            )
 
 
 def cell(mine: Mapping[int, float], head: Mapping[int, float]) -> str:
@@ -249,13 +293,14 @@ def main() -> None:
     parser.add_argument("--curves", type=Path)
     parser.add_argument("--seeds", default="0:10")
     parser.add_argument("--arms", default=ARMS)
+    parser.add_argument("--by", default="random", choices=["random", "head", "tuned"])
     parser.add_argument("--labels", default=",".join(map(str, GRID)))
     given = parser.parse_intermixed_args()
     if given.what == "tables":
         tables(given.curves)
         return
     seeds, grid = range(*map(int, given.seeds.split(":"))), list(map(int, given.labels.split(",")))
-    run(given.features, given.model, seeds, given.out, given.arms.split(","), grid, given.sets)
+    run(given.features, given.model, seeds, given.out, given.arms.split(","), given.by, grid, given.sets)
 
 
 if __name__ == "__main__":
