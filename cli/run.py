@@ -36,6 +36,7 @@ def _run(flags: Flags) -> int:
     shown = progress(flags.quiet)
     shown.say("Checking the settings")  # the libraries take seconds to load
     config = flags.load()
+    from dal_nlp.core.distributed import leave
     from dal_nlp.ledger.ledger import read_state
     from dal_nlp.report import files as report
     from dal_nlp.report.starting_point import starting_line
@@ -60,5 +61,6 @@ def _run(flags: Flags) -> int:
     if result.model_dir:
         say(f"Model: {result.model_dir}; its README.md says how to load it, also without dal-nlp.")
     say(f"Report: {result.folder / 'report.html'}")
+    leave()
     # Of several processes the first one speaks for all: an exit code of another would end it before it has.
     return PENDING if result.pending and is_first() else 0

@@ -215,6 +215,15 @@ def _take_one(source: Iterator[T]) -> list[T]:
     return []
 
 
+def leave() -> None:
+    """End what connects the processes of a command; all call it, at its end.
+
+    NCCL complains of a process that goes without.
+    """
+    if not _is_alone():
+        process_state().destroy_process_group()
+
+
 def end_with(parent: int) -> None:
     """End this process as soon as it is no child of the process ``parent`` any more."""
 

@@ -1,7 +1,7 @@
 """Training all weights against the frozen encoder's layer on the same labels: fit, then print the tables.
 
     python -m tests.benchmarks.bench_full run --features FEATURES --model MODEL --seeds 0:10 --out full.jsonl mr trec6
-    python -m tests.benchmarks.bench_full tables --curves full.jsonl
+    python -m tests.benchmarks.bench_full tables --features FEATURES --curves full.jsonl
 
 FEATURES is what `bench_labels encode` wrote for MODEL. Each seed sees the same texts as in `bench_labels`. `--by` says
 who chooses the labels: `random`; `head`, the layer by `variance_reduction`; or `tuned`, that arm by margin. The arms:
@@ -45,8 +45,8 @@ from dal_nlp.models.trainer import fit, make_accelerator
 from dal_nlp.models.vectors import Dense
 from dal_nlp.strategies.selectors import nearest_to_centres, top_k, unit
 from dal_nlp.tasks.classification import Classification
-from tests.benchmarks.bench_labels import HEADS, lines, load
-from tests.benchmarks.simulation import START, Arm, Learner, chosen, rows_of
+from tests.benchmarks.bench_labels import HEADS, SHARES, lines, load, need, ratio
+from tests.benchmarks.simulation import START, Arm, Learner, chosen, full_score, rows_of
 
 Floats = NDArray[np.floating[Any]]
 #: Labels at which the arms are measured; all but `plain` and `head` stop at ``MOST``.
@@ -253,34 +253,46 @@ def run(
                         file.write(json.dumps({**row, "seconds": round(time.perf_counter() - started, 1)}) + "\n")
 
 
-def tables(curves: Path) -> None:
-    """Print the mean accuracy of each arm, and its paired difference to the head on random labels with an interval."""
-    found: dict[str, dict[str, dict[int, dict[int, float]]]] = defaultdict(
-        lambda: defaultdict(lambda: defaultdict(dict))
-    )
+def tables(features: Path, curves: Path) -> None:
+    """Print the mean accuracy of each arm, what it gains over the head on the same labels, and the labels it needs.
+
+    Gains are paired and have 95 % intervals over seeds. Labels are those to shares of the score of the first release's
+    head on the whole pool, and beside them how many times fewer they are than those of `plain` on random labels.
+    """
+    found: dict[str, dict[str, dict[int, dict[int, float]]]] = defaultdict(lambda: defaultdict(dict))
     for row in lines(curves):
-        found[row["set"]][f"{row['arm']}, {row['by']}"][row["labels"]][row["seed"]] = row["accuracy"]
+        found[row["set"]][f"{row['arm']}, {row['by']}"].setdefault(row["labels"], {})[row["seed"]] = row["accuracy"]
     for name, arms in found.items():
         grid = sorted({n for of_arm in arms.values() for n in of_arm})
-        print(f"\n{name}\n| arm | " + " | ".join(map(str, grid)) + " |\n|" + "---|" * (len(grid) + 1))
+        full = full_score(load(features, name), HEADS["last"])
+        of_seeds = {arm: by_seed(of_arm) for arm, of_arm in arms.items()}
+        shares = "".join(f" {share:.0%} of {full:.3f} |" for share in SHARES)
+        print(f"\n{name}\n| arm | " + " | ".join(map(str, grid)) + f" |{shares}\n|" + "---|" * (len(grid) + 4))
         for arm, of_arm in arms.items():
+            head = arms["head, " + arm.split(", ")[1]]
+            cells = [cell(of_arm.get(n, {}), head.get(n, {})) for n in grid]
+            times = [ratio(of_seeds[arm], of_seeds["plain, random"], share * full) for share in SHARES]
+            needs = [need(of_seeds[arm], share * full) for share in SHARES]
             print(
-                f"| {arm} | "
-                + " | ".join(cell(of_arm.get(n, {}), arms["head, random"].get(n, {})) for n in grid)
-                + " |"
+                f"| {arm} | " + " | ".join([*cells, *(f"{n}: {t}" for n, t in zip(needs, times, strict=True))]) + " |"
             )
+
+
+def by_seed(of_arm: Mapping[int, Mapping[int, float]]) -> dict[int, list[tuple[int, float]]]:
+    """Return the curve of each seed that has all numbers of labels."""
+    seeds = set.intersection(*(set(of_labels) for of_labels in of_arm.values()))
+    return {seed: [(n, of_arm[n][seed]) for n in sorted(of_arm)] for seed in sorted(seeds)}
 
 
 def cell(mine: Mapping[int, float], head: Mapping[int, float]) -> str:
     """Return a mean, and the mean paired difference to the head with the half width of its interval."""
-    shared = sorted(set(mine) & set(head))
-    if not shared:
+    if not mine:
         return ""
+    mean, shared = f"{np.mean(list(mine.values())):.3f}", sorted(set(mine) & set(head))
     gains = np.array([mine[seed] - head[seed] for seed in shared])
-    mean = f"{np.mean([mine[seed] for seed in shared]):.3f}"
     if len(shared) < 2 or not gains.any():
-        return f"{mean} ({len(shared)})"
-    return f"{mean} ({gains.mean():+.3f} ± {1.96 * gains.std(ddof=1) / np.sqrt(len(shared)):.3f}, {len(shared)})"
+        return mean
+    return f"{mean} ({gains.mean():+.3f} ± {1.96 * gains.std(ddof=1) / np.sqrt(len(shared)):.3f})"
 
 
 def main() -> None:
@@ -297,7 +309,7 @@ def main() -> None:
     parser.add_argument("--labels", default=",".join(map(str, GRID)))
     given = parser.parse_intermixed_args()
     if given.what == "tables":
-        tables(given.curves)
+        tables(given.features, given.curves)
         return
     seeds, grid = range(*map(int, given.seeds.split(":"))), list(map(int, given.labels.split(",")))
     run(given.features, given.model, seeds, given.out, given.arms.split(","), given.by, grid, given.sets)

@@ -215,7 +215,7 @@ def test_a_run_that_waits_for_answers_can_predict(files: Path) -> None:
 
 def test_finish_full_leaves_an_ordinary_classifier_and_measures_it_apart(files: Path) -> None:
     plain = run(files, out=str(files / "plain"))
-    result = run(files, finish="full")
+    result = run(files, finish="full", training={"mode": "head", "min_steps": 3, "epochs": 1, "start": "pretrained"})
     assert [p["values"] for p in result.curve] == [p["values"] for p in plain.curve]
     assert result.finished is not None and result.finished["labels"] == 14 and result.finished["steps"] == 3
     model = AutoModelForSequenceClassification.from_pretrained(result.model_dir)
@@ -411,7 +411,13 @@ def test_where_no_model_is_wanted_the_layer_stays_alone(files: Path) -> None:
 
 
 def test_full_training_at_the_end_is_kept_only_where_the_audit_finds_it_better(files: Path) -> None:
-    broken = {"mode": "head", "min_steps": 1, "epochs": 1e-3, "learning_rate": 1e-9}  # an output layer at random
+    broken = {
+        "mode": "head",
+        "min_steps": 1,
+        "epochs": 1e-3,
+        "learning_rate": 1e-9,
+        "start": "pretrained",
+    }  # an output layer at random
     result = run(files, test=None, audit=20, rounds=1, finish="full", training=broken)
     finished = read_state(result.folder).finished
     assert finished is not None and finished.judged == "audit" and len(finished.difference) == 3

@@ -65,9 +65,9 @@ def test_all_weights_are_trained_and_more_gently(files: Path, monkeypatch: pytes
     assert all(moved)
 
 
-def test_it_is_nothing_without_such_an_end(files: Path) -> None:
-    with pytest.raises(UserError, match="--finish full"):
-        RunConfig.load(flags={"task": "sentiment", "training": {"start": "head"}})
+def test_texts_with_a_label_begin_with_the_layer(files: Path) -> None:
+    assert RunConfig.load(flags={"task": "sentiment", "data": "pool.csv"}).training.start == "head"
+    assert RunConfig.load(flags={"task": "multilabel", "data": "pool.csv"}).training.start == "pretrained"
 
 
 def test_a_run_that_is_finished_again_is_the_same(files: Path) -> None:

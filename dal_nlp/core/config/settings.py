@@ -191,8 +191,6 @@ class Settings(Section):
         """Raise ``UserError`` for what a frozen encoder cannot do, and for an end that is no other end."""
         if self.training.mode != "head" and self.finish != "none":
             raise ConfigError("--finish full trains all weights after rounds of --train head: add that, or leave it.")
-        if self.training.start == "head" and self.finish == "none":
-            raise ConfigError("training.start head is where --finish full starts from: add that, or leave it out.")
         if self.training.mode != "head":
             if self.pseudo_labels.policy == DISTIL:
                 raise ConfigError("--pseudo-labels distil makes a student of --train head's layer: add that.")
