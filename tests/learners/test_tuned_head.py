@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from transformers import AutoModelForSequenceClassification
 
-from dal_nlp import RunConfig, Session, UserError
+from dal_nlp import RunConfig, Session
 from dal_nlp.learners.learner import FullLearner
 from dal_nlp.learners.tuned_head import GENTLE
 from dal_nlp.ledger.ledger import read_state

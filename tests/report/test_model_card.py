@@ -77,10 +77,10 @@ def test_plain_transformers_answers_what_predict_answers_by_the_lines_of_the_car
         assert [one["score"] for one in said] == pytest.approx([share for _, share in answers[name]], abs=1e-3), name
 
 
-def test_only_a_layer_on_a_frozen_encoder_needs_code_of_its_own(runs: dict[str, Path]) -> None:
+def test_only_a_layer_on_an_encoder_needs_code_of_its_own(runs: dict[str, Path]) -> None:
     has_code = {name: (folder / "model" / "head_model.py").is_file() for name, folder in runs.items()}
     asks_for_trust = {name: "trust_remote_code" in (f / "model" / "README.md").read_text() for name, f in runs.items()}
-    assert has_code == asks_for_trust == {"head": True, "full": False, "lora": False, "finish": False}
+    assert has_code == asks_for_trust == {"head": True, "full": False, "lora": False, "finish": True}
 
 
 def test_the_card_is_one_that_the_hub_reads(runs: dict[str, Path]) -> None:
