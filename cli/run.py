@@ -39,6 +39,7 @@ def _run(flags: Flags) -> int:
     from dal_nlp.core.distributed import leave
     from dal_nlp.ledger.ledger import read_state
     from dal_nlp.report import files as report
+    from dal_nlp.report.outlook import advice
     from dal_nlp.report.starting_point import starting_line
     from dal_nlp.session.loop import Session
 
@@ -56,7 +57,7 @@ def _run(flags: Flags) -> int:
         say(f"Finished: {result.stopped}.")
     for note in state.notes:
         say(note)
-    for remark in result.remarks:
+    for remark in (*result.remarks, *filter(None, [advice(state)])):
         say(remark)
     if result.model_dir:
         say(f"Model: {result.model_dir}; its README.md says how to load it, also without dal-nlp.")

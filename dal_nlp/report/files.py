@@ -20,6 +20,7 @@ from dal_nlp.ledger.times import SECONDS, seconds
 from dal_nlp.readers.spreadsheets import inert_rows
 from dal_nlp.report.html import inline, render
 from dal_nlp.report.machines import balance, labeled_by_machines, machine_rows, saved_line, suggestions_line
+from dal_nlp.report.outlook import advice
 from dal_nlp.report.starting_point import starting_line
 from dal_nlp.report.summary import (
     contents,
@@ -102,6 +103,7 @@ def write_report(folder: Path, state: State) -> None:
                 **contents(state),
                 "curve": curve,
                 "start": starting_line(state),
+                "advice": advice(state),
                 "machines": machine_rows(state),
                 "machines_saved": saved_line(state),
                 "suggestions": suggestions_line(state),

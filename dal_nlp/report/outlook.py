@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Where no target is given, the next multiple of this above the last score is one.
 STEP = 0.05
+#: Labels from which on training all weights at the end was better than the layer on four sets of five (docs/results.md).
+ENOUGH = 100
 #: Resamples of each forecast that is already past.
 PAST = 200
 
@@ -34,6 +36,19 @@ class Outlook:
     target: float
     now: Forecast | None
     past: tuple[Outcome, ...]
+
+
+def advice(state: State) -> str:
+    """Say that a finished run of a frozen encoder has the labels that train all weights; "" where it has not, or did."""
+    config = state.config or {}
+    training = config.get("training", {})
+    at_end = training.get("mode") == "head" == training.get("start") and config.get("finish") == "none"
+    if not (state.stopped and at_end and state.metrics and state.metrics[-1].labels >= ENOUGH):
+        return ""
+    return (
+        f"From some {ENOUGH} labels on, training all weights often answers better: the same command with --finish full "
+        "does it once, from this model on, and keeps the better of the two."
+    )
 
 
 def outlook(state: State) -> Outlook | None:

@@ -5,7 +5,7 @@ import pytest
 
 from dal_nlp.ledger.events import MetricsEvent
 from dal_nlp.ledger.state import State
-from dal_nlp.report.outlook import outlook
+from dal_nlp.report.outlook import ENOUGH, advice, outlook
 
 
 def state(scores: list[float], target: dict[str, float] | None = None) -> State:
@@ -49,3 +49,14 @@ def test_a_flat_curve_says_nothing() -> None:
     found = outlook(state([0.5, 0.51, 0.49, 0.5, 0.5, 0.51, 0.5]))
     assert found is not None
     assert found.now is None
+
+
+def test_a_finished_head_with_labels_enough_is_told_of_training_all_weights() -> None:
+    def ended(labels: int = ENOUGH, stopped: str | None = "done", finish: str = "none", **training: str) -> State:
+        config = {"finish": finish, "training": {"mode": "head", "start": "head", **training}}
+        event = MetricsEvent(round=0, labels=labels, values={"accuracy": 0.9})
+        return State(config=config, stopped=stopped, metrics=[event])
+
+    assert "--finish full" in advice(ended())
+    others = [ended(labels=ENOUGH - 1), ended(stopped=None), ended(finish="full"), ended(mode="full"), State()]
+    assert [advice(other) for other in [*others, ended(start="pretrained")]] == [""] * 6
