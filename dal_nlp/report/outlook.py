@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: Where no target is given, the next multiple of this above the last score is one.
 STEP = 0.05
-#: Labels from which on training all weights at the end was better than the layer on four sets of five (docs/results.md).
+#: Labels from which on training all weights at the end was mostly better than the layer alone (docs/results.md).
 ENOUGH = 100
 #: Resamples of each forecast that is already past.
 PAST = 200
@@ -39,7 +39,7 @@ class Outlook:
 
 
 def advice(state: State) -> str:
-    """Say that a finished run of a frozen encoder has the labels that train all weights; "" where it has not, or did."""
+    """Say that a finished run of a frozen encoder has labels enough to train all weights; else ""."""
     config = state.config or {}
     training = config.get("training", {})
     at_end = training.get("mode") == "head" == training.get("start") and config.get("finish") == "none"
