@@ -4,8 +4,11 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ import pytest
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.ledger.events import ConfigEvent, NoteEvent
-from dal_nlp.ledger.ledger import Ledger, read_events
+from dal_nlp.ledger.ledger import GRACE, Ledger, read_events
 from dal_nlp.ledger.lines import write_lines
 from dal_nlp_cli.command import own_code
 from dal_nlp_cli.status import is_running
@@ -112,6 +115,51 @@ def test_a_folder_that_is_held_is_running_and_one_that_is_not_is_not(tmp_path: P
     with Ledger(tmp_path):
         assert is_running(tmp_path)
     assert not is_running(tmp_path)
+
+
+#: A process that holds the folder for as long as its parent lives, and that parent.
+LEFT = """
+import os, subprocess, sys, time
+from pathlib import Path
+child = "import sys, time; from pathlib import Path; from dal_nlp.core.distributed import end_with\\n"
+child += "from dal_nlp.ledger.ledger import Ledger\\n"
+child += "with Ledger(Path(sys.argv[1])): end_with(int(sys.argv[2])); print('held', flush=True); time.sleep(600)"
+started = subprocess.Popen([sys.executable, "-c", child, sys.argv[1], str(os.getpid())], stdout=subprocess.PIPE)
+started.stdout.readline()
+print(started.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(("command", "says"), [("run", "Finished"), ("annotate", "is answered by labeled-file")])
+def test_the_same_command_right_after_a_kill_waits_for_the_processes_that_are_left(
+    files: Files, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, says: str
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    environment = {**os.environ, "PYTHONPATH": PATH}
+    words = [sys.executable, "-c", LEFT, str(folder)]
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        os.kill(child, signal.SIGSTOP)  # what is left is slow to look: it has not ended when the command wants in
+        parent.kill()
+    waited, sleep = [0.0], time.sleep
+
+    def wait(seconds: float) -> None:
+        sleep(seconds)
+        waited.append(waited[-1] + seconds)
+        if waited[-2] < 2 * GRACE <= waited[-1]:  # longer than a command waits that nobody has killed
+            os.kill(child, signal.SIGCONT)
+
+    monkeypatch.setattr(time, "sleep", wait)
+    flags = files.flags(folder) if command == "run" else [str(folder), "--port", "0"]
+    try:
+        assert says in invoke(command, *flags).output
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGCONT)
+    assert waited[-1] >= 2 * GRACE
 
 
 @pytest.mark.parametrize("command", ["status", "log", "predict"])
