@@ -45,6 +45,10 @@ _MENDS = {
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
     errno.ENFILE: "close other programs",
     errno.EIO: "look after the disk",
+    errno.EEXIST: "give another --out",
+    errno.EISDIR: "give another --out",
+    errno.ENOTDIR: "give another --out",
+    errno.ENAMETOOLONG: "give a shorter --out",
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
@@ -188,7 +192,7 @@ def _number(error: BaseException) -> int:
 def _room(place: Path | None) -> str:
     """Return how much room there is where a file was to be, in words."""
     folder = place or Path(tempfile.gettempdir())
-    while not folder.is_dir() and folder != folder.parent:
+    while not os.path.isdir(folder) and folder != folder.parent:
         folder = folder.parent
     return f"{size(shutil.disk_usage(folder).free)} are free in {folder}"
 

@@ -223,6 +223,49 @@ def test_flags_that_are_none_are_a_sentence(files: Files, tmp_path: Path, words:
     assert last.startswith("Error: ") and "crashed" not in last and len(last) < 1500
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["export", "RUN", "--out", "RUN/ledger.jsonl"],
+        ["export", "RUN", "--out", "POOL"],
+        ["export", "RUN", "--format", "hf-dataset", "--out", "RUN"],
+        ["export", "RUN", "--onnx", "--out", "RUN"],
+        ["predict", "RUN", "people.csv", "--out", "people.csv"],
+        ["predict", "RUN", "people.csv", "--out", "RUN/config.yaml"],
+        ["autolabel", "RUN", "people.csv", "--out", "."],
+        ["report", "RUN", "--out", "people.csv"],
+    ],
+)
+def test_no_command_writes_over_what_it_reads(
+    files: Files, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("people.csv").write_text("id,text\na,a good film\n")
+    shutil.copytree(finished, "RUN")
+    pool = Path(files.pool).read_bytes()
+    before = {place: place.read_bytes() for place in Path().rglob("*") if place.is_file()}
+    done = invoke(*[files.pool if word == "POOL" else word for word in words])
+    assert done.exit_code == 2 and "give another --out" in done.stderr, done.output
+    assert {place: place.read_bytes() for place in Path().rglob("*") if place.is_file()} == before
+    assert Path(files.pool).read_bytes() == pool
+
+
+def test_what_predict_writes_is_there_whole_or_as_it_was(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, new = tmp_path / "out.csv", tmp_path / "new.jsonl"
+    out.write_text("of yesterday")
+    new.write_text('{"text": "a good film"}\n' * 2000 + "broken\n")
+    assert invoke("predict", str(finished), str(new), "--out", str(out)).exit_code == 2
+    assert out.read_text() == "of yesterday" and sorted(tmp_path.iterdir()) == [new, out]
+    os.mkfifo(tmp_path / "pipe")
+    reads = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    new.write_text('{"text": "a good film"}\n')
+    assert invoke("predict", str(finished), str(new), "--out", str(tmp_path / "pipe")).exit_code == 0
+    assert b"a good film" in os.read(reads, 1 << 16)
+    os.close(reads)
+
+
 def test_a_crash_in_a_file_of_ones_own_is_named(tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text("import json\n\n\ndef choose():\n    return json.loads('{')\n")
