@@ -34,6 +34,9 @@ from dal_nlp.core.text import shortened, size
 #: Names that one is compared with at most.
 COMPARED = 200
 
+#: The largest number that a setting may be: more is no count of anything, and no float holds it exactly.
+LARGEST_NUMBER = 2**53
+
 #: What else than a full disk keeps a file from being written, with its mend.
 _MENDS = {
     errno.ENOSPC: "make room",

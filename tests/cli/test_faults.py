@@ -224,6 +224,23 @@ def test_flags_that_are_none_are_a_sentence(files: Files, tmp_path: Path, words:
 
 
 @pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["test", "RUN", "FILE", "--budget", "9" * 400], "--budget is larger than any number"),
+        (["compare", "--jobs", "9" * 400], "--jobs is larger than any number"),
+        (["autolabel", "RUN", "FILE", "--error", "1e-300"], "--error 1e-300 is too little"),
+        (["autolabel", "RUN", "FILE", "--error", "nan"], "--error nan is no share"),
+        (["status", "x" * 5000], "(File name too long; "),
+    ],
+)
+def test_numbers_and_names_without_end_are_a_sentence(
+    finished: Path, files: Files, words: list[str], says: str
+) -> None:
+    done = invoke(*[{"RUN": str(finished), "FILE": files.more}.get(word, word) for word in words])
+    assert done.exit_code == 2 and says in done.stderr and "crashed" not in done.stderr
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ["export", "RUN", "--out", "RUN/ledger.jsonl"],
