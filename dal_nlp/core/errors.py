@@ -162,12 +162,17 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def explain(error: BaseException, path: Path | None = None) -> str | None:
-    """Return what kept a file from being written, in one sentence with its mend; None for any other error.
+    """Return what kept a file from being written or named, in one sentence with its mend; None for any other error.
 
     Args:
         error: Of the operating system, or of a library whose message holds its number.
         path: What was written, where that is known; else what the error itself names.
     """
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        word = ascii(error.object[max(0, error.start - 40) : error.end + 40])[1:-1]
+        return (
+            f"{word} holds bytes that are no UTF-8 here: rename it, or set PYTHONUTF8=1 if the terminal is not UTF-8."
+        )
     number = _number(error)
     if number not in _MENDS:
         return None

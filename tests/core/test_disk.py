@@ -1,6 +1,7 @@
 """A disk that does not take what is written: what, where, how much room, and the mend."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,14 @@ def test_every_other_reason_has_its_mend(tmp_path: Path, number: int) -> None:
 
 def test_a_place_whose_name_is_too_long_is_said() -> None:
     assert "(File name too long; " in str(explain(OSError(errno.ENAMETOOLONG, "x", "y" * 5000)))
+
+
+def test_a_path_of_bytes_that_are_no_utf8_is_said() -> None:
+    with pytest.raises(UnicodeEncodeError) as caught:
+        os.fsdecode(b"r\xe9").encode()
+    assert str(explain(caught.value)).startswith(
+        r"r\udce9 holds bytes that are no UTF-8 here: rename it, or set PYTHONUTF8"
+    )
 
 
 @pytest.mark.parametrize(
