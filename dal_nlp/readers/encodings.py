@@ -173,8 +173,8 @@ def decode(data: bytes) -> tuple[str, str]:
 def _known(encoding: str) -> str:
     try:
         name = codecs.lookup(encoding).name
-        "".encode(name)
-    except LookupError:
+        "a".encode(name)
+    except (LookupError, UnicodeError):  # one of Python's encodings says that it is none
         raise DataError(
             f"There is no encoding {encoding!r}: --encoding takes utf-8, cp1252, utf-16, gb18030, ..."
         ) from None

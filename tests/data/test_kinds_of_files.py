@@ -208,6 +208,7 @@ def test_an_encoding_that_is_named_overrules(tmp_path: Path) -> None:
     file = put(tmp_path, "p.csv", "text,label\nжизнь,good\n".encode("koi8-r"))
     assert read(file, encoding="koi8-r") == ([("жизнь", "good")], [])
     assert "no encoding 'koi9'" in complaint(file, encoding="koi9")
+    assert "no encoding 'undefined'" in complaint(file, encoding="undefined")
     assert "is not UTF-8" in complaint(file, encoding="utf-8")
 
 
