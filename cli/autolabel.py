@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dal_nlp.core.errors import UserError
+from dal_nlp.core.files import check_spared
 from dal_nlp.core.text import counted
 from dal_nlp_cli.command import (
     PENDING,
@@ -92,6 +93,9 @@ def autolabel(
     With --error, people answer random texts first, then what the model may not; the same command goes on with it. Of
     two machines the dear one is asked about what the cheap one may not answer, as is cheapest by --price.
     """
+    place = out or folder / ("autolabel" if error is None else "whole-file")
+    for name in ("labeled.csv", "people.csv", "rejected.csv"):
+        check_spared(place / name, [source])
     if error is not None:
         if precision is not None:
             raise UserError("--error promises the whole file, and --precision the model's part: give one of the two.")
@@ -99,7 +103,7 @@ def autolabel(
         if keep_witness is not None and answers_by is not None:
             raise UserError("--keep-witness is --answers-by stack: give one of the two.")
         machines = keep_witness, answers_by, _prices(price), learn
-        _whole_file(folder, source, error, out, (oracle, draws), design, quiet, own, machines)
+        _whole_file(folder, source, error, place, (oracle, draws), design, quiet, own, machines)
         return
     if answers_by is not None or price is not None or learn:
         given = "--answers-by" if answers_by is not None else "--price" if price is not None else "--learn"
@@ -112,7 +116,7 @@ def autolabel(
     columns = names(text_column), id_column, encoding, quoting, label_column, keep_witness
     found = plan(folder, source, precision, progress(quiet), validation, *columns)
     say(_sentence(found, precision))
-    labeled, people, rejected = write(found, out or folder / "autolabel")
+    labeled, people, rejected = write(found, place)
     sure = sum(row.sure for row in found.rows)
     say(f"{labeled}: {counted(sure, 'row')} the model has labeled")
     say(f"{people}: {counted(len(found.rows) - sure, 'row')} for people, the least sure first")
@@ -124,7 +128,7 @@ def _whole_file(
     folder: Path,
     source: str,
     error: float,
-    out: Path | None,
+    place: Path,
     asked: tuple[str, int | None],
     design: str,
     quiet: bool,
@@ -134,7 +138,6 @@ def _whole_file(
     """Label a whole file at a stated error."""
     from dal_nlp.inquiries.whole_file import label_file
 
-    place = out or folder / "whole-file"
     text, ids, encoding, quoting, label = own
     keep, by, prices, learn = machines
     shown = progress(quiet)

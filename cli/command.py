@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 import dal_nlp
-from dal_nlp.core.errors import Stalled, UserError, explain
+from dal_nlp.core.errors import LARGEST_NUMBER, Stalled, UserError, explain
 from dal_nlp.core.plugins import trust_all, trust_only
 from dal_nlp_cli.completion import run_folders
 from dal_nlp_cli.terminal import fail
@@ -68,6 +68,9 @@ class Command(TyperCommand):
         if not ctx.params.get("trust"):
             trust_only(_words(ctx.params.values()))
         try:
+            for name, value in ctx.params.items():
+                if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+                    raise UserError(f"--{name.replace('_', '-')} is larger than any number of things: lower it.")
             return super().invoke(ctx)
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise

@@ -5,7 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from dal_nlp.core.errors import UserError, writing
+from dal_nlp.core.files import check_spared, new_file
 from dal_nlp_cli.command import (
     Debug,
     Encoding,
@@ -55,6 +56,8 @@ def predict(
     from dal_nlp.readers.spreadsheets import inert_rows
     from dal_nlp.workflows import predict as prediction
 
+    if out is not None:
+        check_spared(out, [source, folder / "ledger.jsonl", folder / "config.yaml"])
     rows = prediction.predict(
         folder, source, progress(quiet), names(text_column), id_column, encoding, quoting, keep_witness
     )
@@ -82,11 +85,15 @@ def _output(out: Path | None) -> Iterator[TextIO]:
             sys.stdout.reconfigure(encoding="utf-8")  # as with --out, whatever the terminal takes
         yield sys.stdout
         return
-    try:
-        file = (out if out and is_first() else Path(os.devnull)).open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror}): give another --out.") from None
-    with writing(out or Path(os.devnull)), file:
+    place = out if out and is_first() else Path(os.devnull)
+    with ExitStack() as opened:
+        try:
+            # What takes its place is there whole; a device or a pipe is written to.
+            draft = opened.enter_context(new_file(place.resolve())) if place.is_file() or not place.exists() else place
+            file = opened.enter_context(draft.open("w", encoding="utf-8", newline=""))
+        except OSError as error:
+            raise UserError(f"{out} cannot be written ({error.strerror}): give another --out.") from None
+        opened.enter_context(writing(place))
         yield file
 
 

@@ -8,11 +8,12 @@ from typing import Any, Literal
 from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.core.errors import UserError, unknown
-from dal_nlp.core.files import replace_file, whole_folder
+from dal_nlp.core.files import check_spared, replace_file, whole_folder
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Example
 from dal_nlp.data.examples import DEFAULT_ID_COLUMN, NO_IDS, Answers, Reader, context_of
 from dal_nlp.joins.tool_rows import AT, BY, NOTE
+from dal_nlp.ledger.ledger import FILE
 from dal_nlp.readers.spreadsheets import write_table
 from dal_nlp.readers.values import is_missing
 from dal_nlp.tasks import make_task
@@ -55,6 +56,9 @@ def export(
     ids = {"labels": answered, "pending": desk.state.waiting, "all": [*answered, *desk.state.waiting]}[which]
     if not ids:
         raise UserError(f"{desk.folder} has nothing to export there: let `dal-nlp run` ask, or answer first.")
+    config = desk.config
+    sources = config.data, config.test, config.validation, config.labeled, config.answers
+    check_spared(path, [desk.folder, desk.folder / FILE, desk.folder / "config.yaml", *sources])
     desk.read_ahead(ids)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -103,10 +103,6 @@ class OnDisk:
         """Keep values; where a key is there already, the old value stays."""
         try:
             self._put(values)
-        except sqlite3.OperationalError as error:  # a full disk, no rights; what was kept before stays
-            raise UserError(
-                f"{self._path} cannot be written ({error}): make room there, or choose another folder with --cache."
-            ) from None
         except sqlite3.DatabaseError as error:
             self._drop(error)
             self._put(values)
@@ -133,9 +129,11 @@ class OnDisk:
         return self._connection
 
     def _drop(self, error: sqlite3.DatabaseError) -> None:
-        """Remove a damaged file, unless another process has done so; raises the error where it is another kind."""
-        if isinstance(error, sqlite3.OperationalError):  # locked, no rights, a full disk: it is not damaged
-            raise error
+        """Remove a damaged file, unless another process has done so; raises ``UserError`` where it is not damaged."""
+        if isinstance(error, sqlite3.OperationalError):  # locked, no rights, a full disk; what was kept before stays
+            raise UserError(
+                f"{self._path} cannot be written ({error}): make room there, or choose another folder with --cache."
+            ) from None
         opened = self._connection is not None
         self.close()
         if not opened or (self._path.exists() and self._path.stat().st_ino == self._file):

@@ -34,6 +34,9 @@ from dal_nlp.core.text import shortened, size
 #: Names that one is compared with at most.
 COMPARED = 200
 
+#: The largest number that a setting may be: more is no count of anything, and no float holds it exactly.
+LARGEST_NUMBER = 2**53
+
 #: What else than a full disk keeps a file from being written, with its mend.
 _MENDS = {
     errno.ENOSPC: "make room",
@@ -45,6 +48,10 @@ _MENDS = {
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
     errno.ENFILE: "close other programs",
     errno.EIO: "look after the disk",
+    errno.EEXIST: "give another --out",
+    errno.EISDIR: "give another --out",
+    errno.ENOTDIR: "give another --out",
+    errno.ENAMETOOLONG: "give a shorter --out",
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
@@ -155,12 +162,17 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def explain(error: BaseException, path: Path | None = None) -> str | None:
-    """Return what kept a file from being written, in one sentence with its mend; None for any other error.
+    """Return what kept a file from being written or named, in one sentence with its mend; None for any other error.
 
     Args:
         error: Of the operating system, or of a library whose message holds its number.
         path: What was written, where that is known; else what the error itself names.
     """
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        word = ascii(error.object[max(0, error.start - 40) : error.end + 40])[1:-1]
+        return (
+            f"{word} holds bytes that are no UTF-8 here: rename it, or set PYTHONUTF8=1 if the terminal is not UTF-8."
+        )
     number = _number(error)
     if number not in _MENDS:
         return None
@@ -188,7 +200,7 @@ def _number(error: BaseException) -> int:
 def _room(place: Path | None) -> str:
     """Return how much room there is where a file was to be, in words."""
     folder = place or Path(tempfile.gettempdir())
-    while not folder.is_dir() and folder != folder.parent:
+    while not os.path.isdir(folder) and folder != folder.parent:
         folder = folder.parent
     return f"{size(shutil.disk_usage(folder).free)} are free in {folder}"
 

@@ -2,11 +2,12 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
-from dal_nlp.core.errors import writing
+from dal_nlp.core.errors import UserError, writing
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -17,8 +18,17 @@ def replace_file(path: Path, content: bytes) -> None:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Have a file be written that then appears whole or not at all, in the place of one that is there."""
+    """Have a file be written that then appears whole or not at all, in the place of one that is there.
+
+    Raises:
+        UserError: A folder or a device is there.
+    """
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is there and no file: give another --out.")
     draft = _draft(path)
+    for left in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+        if left != draft and not _is_made(left):
+            remove(left)
     try:
         with writing(path):
             yield draft
@@ -28,6 +38,13 @@ def new_file(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # where nothing can be written, nothing can be removed either
             draft.unlink(missing_ok=True)
+
+
+def check_spared(path: Path, read: Iterable[str | Path | None]) -> None:
+    """Raise ``UserError`` where what is written would take the place of a file that is read; ``read`` names these."""
+    for place in read:
+        if place and os.path.exists(path) and os.path.exists(place) and os.path.samefile(path, place):
+            raise UserError(f"{path} is read here, and would be overwritten: give another --out.")
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from dal_nlp.data.hashing import Hashes, Mask, has_repeats
 #: What counts where one text has several answers: that of its first row, that of most rows, or none.
 Repeats = Literal["first", "majority", "drop"]
 REPEAT, DISAGREE = "repeat of an earlier text", "answered in several ways"
+#: What tools call the one who answered: this package, Label Studio, doccano, Prodigy, Argilla.
+SIGNED = ("annotated_by", "annotator", "username", "_annotator_id", "_session_id", "annotation_agent")
 #: The hash of no answer.
 NOTHING = np.uint64(0)
 
@@ -59,12 +61,14 @@ def contradictions(contents: Hashes, targets: Hashes) -> list[Rows]:
     return sorted(np.split(rows, cuts), key=lambda group: int(group[0]))
 
 
-def refuse(count: int, places: Sequence[str], answers: Sequence[str]) -> DataError:
-    """Return the error of a source that answers texts in several ways."""
+def refuse(count: int, places: Sequence[str], answers: Sequence[str], columns: Sequence[str]) -> DataError:
+    """Return the error of a source, whose columns are given, that answers texts in several ways."""
+    signed = next((f" Who answered, as in the column {name!r}" for name in SIGNED if name in columns), "")
     return DataError(
         f"{places[1]} has the text of {places[0]} and another answer ({answers[1]} and {answers[0]}); "
         f"{'1 text is' if count == 1 else f'{count:,} texts are'} answered in several ways. Say what counts: --repeats "
         "first, --repeats majority, or --repeats drop."
+        + (f"{signed}, is read by `dal-nlp ingest` alone, of texts that a run has asked about." if signed else "")
     )
 
 

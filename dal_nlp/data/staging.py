@@ -214,7 +214,12 @@ def _refuse_contradictions(staged: Staged, left: NDArray[np.intp]) -> None:
     pair = np.array([rows[0], rows[np.flatnonzero(staged.targets[rows] != staged.targets[rows[0]])[0]]])
     cells = staged.cells(np.isin(np.arange(len(staged.rows)), pair))
     shown = [readable(decode(row["target"]) or "") for row in cells]
-    raise refuse(len(found), [staged.place(int(row)) for row in pair], [repr(text) for text in shown])
+    raise refuse(
+        len(found),
+        [staged.place(int(row)) for row in pair],
+        [repr(text) for text in shown],
+        staged.reader.opened.columns,
+    )
 
 
 def write(staged: Staged, keep: Mask, path: Path, header: Mapping[str, str]) -> None:

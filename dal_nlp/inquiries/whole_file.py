@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dal_nlp.core.errors import Unsupported, UserError, unknown
+from dal_nlp.core.errors import LARGEST_NUMBER, Unsupported, UserError, unknown
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Capability
 from dal_nlp.core.text import counted
@@ -77,6 +77,8 @@ def label_file(
     """
     if not 0 < error < 1:
         raise UserError(f"--error {error:g} is no share: give a number between 0 and 1, such as 0.05.")
+    if least_answers(error) > LARGEST_NUMBER:
+        raise UserError(f"--error {error:g} is too little to be promised: give a larger one, such as 0.05.")
     if design not in ("uniform", "active"):
         raise unknown("design", design, ("uniform", "active"))
     least = least_answers(error)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dal_nlp.core.errors import writing
+from dal_nlp.core.files import new_file
 from dal_nlp.core.targets import readable
 from dal_nlp.core.task import Capability
 from dal_nlp.core.text import counted, duration
@@ -127,5 +127,5 @@ def write_file(inquiry: Inquiry, examples: Sequence[Example], routing: Routing, 
 
 def _csv(path: Path, header: list[str], rows: Sequence[Sequence[str]], context: Sequence[str]) -> None:
     names = [f"{name} (context)" if name in header else name for name in context]
-    with writing(path), path.open("w", encoding="utf-8", newline="") as file:
+    with new_file(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(inert_rows([*header, *names], rows))

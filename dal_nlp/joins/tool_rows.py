@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import DataError, nearest
 from dal_nlp.core.task import Capability, Task
+from dal_nlp.data.repeats import SIGNED
 from dal_nlp.joins.row_matching import texts_in
 from dal_nlp.readers.exports import ACCEPTED, has_verdicts, joined_columns
 from dal_nlp.readers.values import id_of, is_missing
@@ -28,8 +29,6 @@ STUDIO_ID = f"{OURS}id"
 NONE = "none"
 #: What tools call the column of answers: doccano and Prodigy, older doccano, Prodigy's choices, older Argilla.
 _ANSWERS = ("label", "labels", "accept", "annotation")
-#: What tools call the one who answered: this package, Label Studio, doccano, Prodigy, Argilla.
-_SIGNED = (BY, "annotator", "username", "_annotator_id", "_session_id", "annotation_agent")
 #: The columns of Label Studio's own; by the first its tables are known.
 _STUDIO = ("annotation_id", "annotator", "created_at", "updated_at", "lead_time", "id")
 #: Answers of Argilla that count: those without a status, and those that were handed in.
@@ -116,7 +115,7 @@ class ToolRows:
 
     @property
     def _signed(self) -> Sequence[str]:
-        return (self._columns.by,) if self._columns.by else _SIGNED
+        return (self._columns.by,) if self._columns.by else SIGNED
 
     @cached_property
     def _is_studio(self) -> bool:

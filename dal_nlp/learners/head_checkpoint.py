@@ -15,6 +15,7 @@ from transformers import PreTrainedConfig
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.distributed import process_state
+from dal_nlp.core.errors import ModelError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.data.text_windows import SIZES, longest_input, window_of
@@ -70,12 +71,19 @@ class FittedLayer:
 
 
 def read_layer(folder: Path, name: str = HEAD) -> FittedLayer:
-    """Return a layer of a checkpoint; one that does not say what it reads reads the last layer."""
-    from safetensors import safe_open
+    """Return a layer of a checkpoint; one that does not say what it reads reads the last layer.
 
-    with safe_open(folder / name, framework="pt") as file:
-        values = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-        settings = json.loads((file.metadata() or {}).get("settings", "{}"))
+    Raises:
+        UserError: The file is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(folder / name, framework="pt") as file:
+            values = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            settings = json.loads((file.metadata() or {}).get("settings", "{}"))
+    except SafetensorError as error:
+        raise ModelError(f"{folder / name} is damaged ({error}): the same `dal-nlp run` makes it again.") from None
     depths = tuple(values["depths"].tolist()) if "depths" in values else (100,)
     return FittedLayer(values["weight"], values["bias"], float(values["unseen"]), depths, settings)
 

@@ -162,7 +162,7 @@ class Ledger:
             ) from None
         except OSError as error:
             raise RunFolderError(
-                f"{self.folder} cannot be written to ({error.strerror}): choose another --out."
+                f"{self.folder} cannot be written to ({error.strerror}): choose another folder, or copy it first."
             ) from None
 
     def _open(self) -> list[Event]:

@@ -7,6 +7,7 @@ the checksum of all lines before it.
 
 import hashlib
 import json
+from codecs import BOM_UTF8
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,8 @@ def read_line(raw: bytes) -> Line:
         ValueError: It holds no event, or was changed after it was written.
         LaterFormat: It is of a later version.
     """
+    if raw.startswith(BOM_UTF8) or raw.endswith(b"\r"):
+        raise ValueError("another program, such as an editor or git, has saved it with other line ends or a mark")
     body, tail = raw[:-_TAIL], raw[-_TAIL:]
     summed = tail.startswith(_OPEN) and tail.endswith(_CLOSE)
     if summed and checksum(body) != tail[len(_OPEN) : -len(_CLOSE)].decode(errors="replace"):

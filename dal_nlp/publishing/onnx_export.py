@@ -53,6 +53,8 @@ def export_onnx(folder: Path, state: State, target: Path) -> str:
     place = folder / "model"
     if state.stopped is None or not (place / "config.json").is_file():
         raise RunFolderError(f"{folder} has no finished model: let `dal-nlp run` come to its end first.")
+    if target.exists() and not (target / "model.onnx").is_file():
+        raise UserError(f"{target} is there and no model of an earlier --onnx: give another --out.")
     try:
         import onnxruntime
         import onnxscript  # noqa: F401 - torch needs it for the export

@@ -28,6 +28,13 @@ _BESIDE = (
     "\u00a0\u00a1\u00a3\u00ab\u00ad\u00ae\u00b0\u00b2\u00b7\u00bb\u00bf\u2013\u2014\u2018\u2019"
     "\u201a\u201c\u201d\u201e\u2022\u2026\u2039\u203a\u20ac\u2122"
 )
+#: The letters beside ASCII of the languages that are written in an encoding; the others are of Western Europe.
+_LETTERS = {
+    "cp1250": ("ąćęłńóśźż", "áäčďéěíĺľňóôŕřšťúůýž", "áéíóöőúüű", "ăâîşţ", "čćđšž"),
+    "cp1254": ("âçğıîöşûü",),
+    "cp1257": ("ąčęėįšųūž", "āčēģīķļņšūž", "äõöšüž"),
+}
+_WESTERN = ("àáâäåæçèéêëìíîïñòóôöøùúûüßœ", "áæðéíóöúýþ", "àáâãçéêíóôõúü", "äõöü")
 _EUROPEAN = ["cp1252", "cp1250", "cp1254", "cp1257", "mac_roman", "cp850"]
 
 #: How files begin that are no text, what they are, and what to do.
@@ -173,8 +180,8 @@ def decode(data: bytes) -> tuple[str, str]:
 def _known(encoding: str) -> str:
     try:
         name = codecs.lookup(encoding).name
-        "".encode(name)
-    except LookupError:
+        "a".encode(name)
+    except (LookupError, UnicodeError):  # one of Python's encodings says that it is none
         raise DataError(
             f"There is no encoding {encoding!r}: --encoding takes utf-8, cp1252, utf-16, gb18030, ..."
         ) from None
@@ -314,7 +321,7 @@ def _guessed(block: bytes) -> str:
         text = _as(sample, name)
         if text is not None:
             likely = fit[name] + (name == "cp1252") * _USUAL if alone else -rank - len(fit) * name.startswith("mac_")
-            found.append((_oddities(text), -likely, name))
+            found.append((_oddities(text) + alone * _foreign(text, name), -likely, name))
     return min(found)[2] if found else "cp1252"
 
 
@@ -323,6 +330,12 @@ def _as(sample: bytes, encoding: str) -> str | None:
         return sample.decode(encoding)
     except (UnicodeDecodeError, LookupError):
         return None
+
+
+def _foreign(text: str, encoding: str) -> int:
+    """Return how many letters beside ASCII are not of the language that has the most of them."""
+    letters = [c for c in text.lower() if c.isalpha() and not c.isascii()]
+    return min(sum(c not in language for c in letters) for language in _LETTERS.get(encoding, _WESTERN))
 
 
 def _oddities(text: str) -> int:

@@ -13,7 +13,8 @@ from scipy.special import expit, log_softmax
 from torch import nn
 
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import UserError, writing
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.files import new_file
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.targets import Target, decode, readable
 from dal_nlp.core.task import Capability
@@ -165,7 +166,7 @@ def write(found: Plan, folder: Path) -> tuple[Path, Path, Path]:
 
 
 def _csv(path: Path, name: str, context: Sequence[str], rows: Sequence[Row]) -> None:
-    with writing(path), path.open("w", encoding="utf-8", newline="") as file:
+    with new_file(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         header = ["id", "text", name, "confidence"]
         header += [f"{column} (context)" if column in header else column for column in context]
         cells = ((row.id, row.text, row.answer, f"{row.confidence:.6f}", *row.context.values()) for row in rows)

@@ -1,6 +1,7 @@
 """The repair of a damaged ledger: what can be proved is kept, and the rest is set aside in a file."""
 
 import shutil
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -34,8 +35,8 @@ def repair(folder: Path) -> Repair:
     """Keep what can be proved of the ledger of a run folder, and set the rest aside in ``ledger-set-aside-N.jsonl``.
 
     A line is kept if its checksum is right and what it builds on is kept; lines that were moved go back to their
-    places. Lines of format 1 have no checksums: those that can be read are kept. Where anything is lost the run is no
-    longer finished, and models of rounds that are lost are fitted again.
+    places, and line ends are again as they were. Lines of format 1 have no checksums: those that can be read are kept.
+    Where anything is lost the run is no longer finished, and models of rounds that are lost are fitted again.
 
     Raises:
         UserError: There is no ledger, a later version has written it, or its settings are lost.
@@ -49,9 +50,13 @@ def repair(folder: Path) -> Repair:
 
 
 def _repair(folder: Path, path: Path) -> Repair:
-    *raws, torn = path.read_bytes().split(b"\n")
+    found = path.read_bytes()
+    written = found.removeprefix(BOM_UTF8).replace(b"\r\n", b"\n")  # a line that was written holds neither
+    *raws, torn = written.split(b"\n")
     sorter = _Sorter(path, raws)
     kept, aside, lost = sorter.kept, sorter.aside, sorter.lost
+    if written != found:
+        lost.insert(0, "Another program has saved the file with other line ends or a byte order mark: they are gone.")
     if not lost:
         return Repair(len(kept), [], None)
     if not kept:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from datasets import ClassLabel, Dataset, Features, Value
 
 from dal_nlp import UserError
 from dal_nlp.annotation import label_studio_format as label_studio
@@ -311,6 +312,18 @@ def test_a_table_of_any_kind_is_read_by_its_ending(waiting: Waiting, name: str) 
     found = read(folder, file, "csv")
     assert (found.new, found.problems) == (len(ids), [])
     assert ["is not UTF-8" in remark for remark in found.remarks] == [True] * (file.suffix == ".csv")
+
+
+@pytest.mark.parametrize("format", ["hf-dataset", "csv"])
+def test_class_numbers_are_taken_by_the_names_that_the_file_has(waiting: Waiting, format: str) -> None:
+    folder = waiting("sentiment")  # whose own order is negative, positive
+    ids = list(state(folder).waiting)
+    features = Features({"id": Value("string"), "label": ClassLabel(names=["positive", "negative"])})
+    table = Dataset.from_dict({"id": ids, "label": [0, 1, 0, 1]}, features)
+    file = folder / ("numbers" if format == "hf-dataset" else "numbers.parquet")
+    table.save_to_disk(file) if format == "hf-dataset" else table.to_parquet(file)
+    assert read(folder, file, format).new == 4
+    assert state(folder).answers == dict(zip(ids, ["positive", "negative"] * 2, strict=True))
 
 
 def test_a_file_whose_ending_is_wrong_is_called_what_it_is(waiting: Waiting) -> None:

@@ -4,8 +4,11 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ import pytest
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.ledger.events import ConfigEvent, NoteEvent
-from dal_nlp.ledger.ledger import Ledger, read_events
+from dal_nlp.ledger.ledger import GRACE, Ledger, read_events
 from dal_nlp.ledger.lines import write_lines
 from dal_nlp_cli.command import own_code
 from dal_nlp_cli.status import is_running
@@ -114,6 +117,51 @@ def test_a_folder_that_is_held_is_running_and_one_that_is_not_is_not(tmp_path: P
     assert not is_running(tmp_path)
 
 
+#: A process that holds the folder for as long as its parent lives, and that parent.
+LEFT = """
+import os, subprocess, sys, time
+from pathlib import Path
+child = "import sys, time; from pathlib import Path; from dal_nlp.core.distributed import end_with\\n"
+child += "from dal_nlp.ledger.ledger import Ledger\\n"
+child += "with Ledger(Path(sys.argv[1])): end_with(int(sys.argv[2])); print('held', flush=True); time.sleep(600)"
+started = subprocess.Popen([sys.executable, "-c", child, sys.argv[1], str(os.getpid())], stdout=subprocess.PIPE)
+started.stdout.readline()
+print(started.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(("command", "says"), [("run", "Finished"), ("annotate", "is answered by labeled-file")])
+def test_the_same_command_right_after_a_kill_waits_for_the_processes_that_are_left(
+    files: Files, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, says: str
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    environment = {**os.environ, "PYTHONPATH": PATH}
+    words = [sys.executable, "-c", LEFT, str(folder)]
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        os.kill(child, signal.SIGSTOP)  # what is left is slow to look: it has not ended when the command wants in
+        parent.kill()
+    waited, sleep = [0.0], time.sleep
+
+    def wait(seconds: float) -> None:
+        sleep(seconds)
+        waited.append(waited[-1] + seconds)
+        if waited[-2] < 2 * GRACE <= waited[-1]:  # longer than a command waits that nobody has killed
+            os.kill(child, signal.SIGCONT)
+
+    monkeypatch.setattr(time, "sleep", wait)
+    flags = files.flags(folder) if command == "run" else [str(folder), "--port", "0"]
+    try:
+        assert says in invoke(command, *flags).output
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGCONT)
+    assert waited[-1] >= 2 * GRACE
+
+
 @pytest.mark.parametrize("command", ["status", "log", "predict"])
 def test_a_terminal_without_the_letters_is_written_to(finished: Path, tmp_path: Path, command: str) -> None:
     folder = tmp_path / "Übung-日本"
@@ -173,6 +221,66 @@ def test_flags_that_are_none_are_a_sentence(files: Files, tmp_path: Path, words:
     assert done.exit_code == 2, done.output
     *_, last = done.stderr.splitlines()
     assert last.startswith("Error: ") and "crashed" not in last and len(last) < 1500
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["test", "RUN", "FILE", "--budget", "9" * 400], "--budget is larger than any number"),
+        (["compare", "--jobs", "9" * 400], "--jobs is larger than any number"),
+        (["autolabel", "RUN", "FILE", "--error", "1e-300"], "--error 1e-300 is too little"),
+        (["autolabel", "RUN", "FILE", "--error", "nan"], "--error nan is no share"),
+        (["status", "x" * 5000], "(File name too long; "),
+    ],
+)
+def test_numbers_and_names_without_end_are_a_sentence(
+    finished: Path, files: Files, words: list[str], says: str
+) -> None:
+    done = invoke(*[{"RUN": str(finished), "FILE": files.more}.get(word, word) for word in words])
+    assert done.exit_code == 2 and says in done.stderr and "crashed" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["export", "RUN", "--out", "RUN/ledger.jsonl"],
+        ["export", "RUN", "--out", "POOL"],
+        ["export", "RUN", "--format", "hf-dataset", "--out", "RUN"],
+        ["export", "RUN", "--onnx", "--out", "RUN"],
+        ["predict", "RUN", "people.csv", "--out", "people.csv"],
+        ["predict", "RUN", "people.csv", "--out", "RUN/config.yaml"],
+        ["autolabel", "RUN", "people.csv", "--out", "."],
+        ["report", "RUN", "--out", "people.csv"],
+    ],
+)
+def test_no_command_writes_over_what_it_reads(
+    files: Files, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("people.csv").write_text("id,text\na,a good film\n")
+    shutil.copytree(finished, "RUN")
+    pool = Path(files.pool).read_bytes()
+    before = {place: place.read_bytes() for place in Path().rglob("*") if place.is_file()}
+    done = invoke(*[files.pool if word == "POOL" else word for word in words])
+    assert done.exit_code == 2 and "give another --out" in done.stderr, done.output
+    assert {place: place.read_bytes() for place in Path().rglob("*") if place.is_file()} == before
+    assert Path(files.pool).read_bytes() == pool
+
+
+def test_what_predict_writes_is_there_whole_or_as_it_was(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, new = tmp_path / "out.csv", tmp_path / "new.jsonl"
+    out.write_text("of yesterday")
+    new.write_text('{"text": "a good film"}\n' * 2000 + "broken\n")
+    assert invoke("predict", str(finished), str(new), "--out", str(out)).exit_code == 2
+    assert out.read_text() == "of yesterday" and sorted(tmp_path.iterdir()) == [new, out]
+    os.mkfifo(tmp_path / "pipe")
+    reads = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    new.write_text('{"text": "a good film"}\n')
+    assert invoke("predict", str(finished), str(new), "--out", str(tmp_path / "pipe")).exit_code == 0
+    assert b"a good film" in os.read(reads, 1 << 16)
+    os.close(reads)
 
 
 def test_a_crash_in_a_file_of_ones_own_is_named(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dal_nlp.core.caches import STATEMENT, Cache, Deferred, InMemory, OnDisk
+from dal_nlp.core.errors import UserError
 
 
 @pytest.fixture(params=["memory", "disk"])
@@ -94,6 +95,14 @@ def test_two_users_of_one_file(tmp_path: Path) -> None:
     assert first.get([b"a", b"b"]) == {b"a": b"1", b"b": b"2"}
     first.close()
     second.close()
+
+
+@pytest.mark.parametrize("use", ["get", "put"])
+def test_a_file_that_cannot_be_opened_is_a_sentence(tmp_path: Path, use: str) -> None:
+    (tmp_path / "cache.sqlite").mkdir()  # as in a folder without rights
+    cache = OnDisk(tmp_path / "cache.sqlite")
+    with pytest.raises(UserError, match=r"cache.sqlite cannot be written \(unable to open .* --cache"):
+        cache.get([b"a"]) if use == "get" else cache.put({b"a": b"1"})
 
 
 @pytest.mark.parametrize("use", ["get", "put"])

@@ -1,6 +1,7 @@
 """A disk that does not take what is written: what, where, how much room, and the mend."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,24 @@ def test_a_full_disk_is_said_with_what_and_where_and_how_much(tmp_path: Path, er
     assert f"are free in {tmp_path}): make room, then the same command goes on" in said
 
 
-@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.EIO])
+@pytest.mark.parametrize(
+    "number", [errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.EIO, errno.ENOTDIR]
+)
 def test_every_other_reason_has_its_mend(tmp_path: Path, number: int) -> None:
     said = explain(OSError(number, "x", str(tmp_path / "a")))
     assert said is not None and said.startswith(f"{tmp_path}/a could not be ")
+
+
+def test_a_place_whose_name_is_too_long_is_said() -> None:
+    assert "(File name too long; " in str(explain(OSError(errno.ENAMETOOLONG, "x", "y" * 5000)))
+
+
+def test_a_path_of_bytes_that_are_no_utf8_is_said() -> None:
+    with pytest.raises(UnicodeEncodeError) as caught:
+        os.fsdecode(b"r\xe9").encode()
+    assert str(explain(caught.value)).startswith(
+        r"r\udce9 holds bytes that are no UTF-8 here: rename it, or set PYTHONUTF8"
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.files import new_file, replace_file, sweep, whole_folder
+from dal_nlp.core.files import check_spared, new_file, replace_file, sweep, whole_folder
 
 
 @pytest.fixture
@@ -57,6 +57,31 @@ def test_what_fails_leaves_what_was_there(tmp_path: Path) -> None:
         (draft / "half").touch()
         1 / 0  # noqa: B018
     assert [*tmp_path.iterdir()] == [tmp_path / "a"] and (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # a device, such as /dev/null, is as this
+    for place in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(UserError, match="is there and no file"):
+            replace_file(place, b"x")
+    assert (tmp_path / "pipe").is_fifo() and [*tmp_path.iterdir()] == [tmp_path / "pipe"]
+
+
+def test_a_file_that_is_read_is_not_written(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / "link").symlink_to("a")
+    for read in (str(tmp_path / "a"), tmp_path / "link"):
+        with pytest.raises(UserError, match="is read here"):
+            check_spared(tmp_path / "a", [None, "user/name-on-the-hub", "x" * 5000, read])
+    check_spared(tmp_path / "b", [tmp_path / "a"])
+
+
+def test_a_draft_of_the_same_file_goes_with_the_process_that_made_it(tmp_path: Path) -> None:
+    left = [tmp_path / f".a[1].{process}.tmp" for process in (2**22 + 1, os.getppid())]
+    for draft in left:
+        draft.touch()
+    replace_file(tmp_path / "a[1]", b"x")
+    assert sorted(tmp_path.iterdir()) == sorted([left[1], tmp_path / "a[1]"])
 
 
 def test_where_nothing_can_be_written_the_file_is_named_and_not_its_draft(

@@ -109,6 +109,7 @@ READ: list[tuple[str, bytes | str, str]] = [
     ("lists.json", json.dumps({"text": TEXTS, "label": LABELS}), ""),
     ("splits.json", json.dumps({"train": ROWS, "test": ROWS[:1]}), "'train' was read"),
     ("missing.ndjson", lines([*ROWS, {"text": "no label"}]), ""),
+    ("first.jsonl", lines([{"text": "no label"}, *ROWS]), ""),
     ("doccano.jsonl", lines([{"id": i, "text": r["text"], "label": [r["label"]]} for i, r in enumerate(ROWS)]), ""),
     ("repr.csv", table([{**row, "label": [row["label"]]} for row in ROWS]), ""),
     (
@@ -184,7 +185,7 @@ def test_files_that_are_read(tmp_path: Path, name: str, content: bytes | str, re
     found, remarks = read(put(tmp_path, name, content))
     answered = [row for row in found if row[1] is not None]
     assert answered == list(zip(TEXTS, LABELS, strict=True))
-    assert len(found) - len(answered) == (name in ("missing.ndjson", "prodigy.jsonl"))
+    assert len(found) - len(answered) == (name in ("missing.ndjson", "first.jsonl", "prodigy.jsonl"))
     assert any(remark in text for text in remarks) if remark else not remarks, remarks
 
 
@@ -208,6 +209,7 @@ def test_an_encoding_that_is_named_overrules(tmp_path: Path) -> None:
     file = put(tmp_path, "p.csv", "text,label\nжизнь,good\n".encode("koi8-r"))
     assert read(file, encoding="koi8-r") == ([("жизнь", "good")], [])
     assert "no encoding 'koi9'" in complaint(file, encoding="koi9")
+    assert "no encoding 'undefined'" in complaint(file, encoding="undefined")
     assert "is not UTF-8" in complaint(file, encoding="utf-8")
 
 

@@ -59,6 +59,16 @@ def test_several_answers_to_one_text_stop_the_run_and_the_ways_out_are_named(tmp
     assert "--repeats first, --repeats majority, or --repeats drop" in str(caught.value)
 
 
+@pytest.mark.parametrize("column", ["annotator", "_annotator_id", "reader"])
+def test_where_the_answers_are_signed_it_is_said_who_reads_names(tmp_path: Path, column: str) -> None:
+    rows = [{"text": "one", "label": label, column: who} for label, who in (("positive", "anna"), ("negative", "ben"))]
+    config = RunConfig(task="classification", data="x")
+    with pytest.raises(UserError, match=r"--repeats drop\.") as caught:
+        read_corpus(write(tmp_path / "a.jsonl", rows), tiny.task(), config, None, "labeled", need_targets=True)
+    said = f"Who answered, as in the column {column!r}, is read by `dal-nlp ingest` alone"
+    assert (said in str(caught.value)) is (column != "reader")
+
+
 @pytest.mark.parametrize(
     ("rule", "labels", "expected"),
     [

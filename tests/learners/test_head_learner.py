@@ -294,6 +294,17 @@ def test_check_looks_at_a_few_texts_only(files: Path, monkeypatch: pytest.Monkey
     assert sum(seen) < 120 and "66 parameters to train" in said and "optimizer steps" not in said
 
 
+@pytest.mark.parametrize("content", [b"", b"\0" * 300, b"cut"], ids=["empty", "garbage", "cut"])
+def test_a_damaged_layer_is_named_and_the_same_run_makes_it_again(files: Path, content: bytes) -> None:
+    folder = run(files).folder
+    whole = (folder / "model" / HEAD).read_bytes()
+    (folder / "model" / HEAD).write_bytes(whole[: len(whole) // 2] if content == b"cut" else content)
+    with pytest.raises(UserError, match=rf"{HEAD} is damaged .*the same `dal-nlp run` makes it again"):
+        next(iter(predict(folder, str(files / "test.jsonl"))))
+    run(files)
+    assert (folder / "model" / HEAD).read_bytes() == whole
+
+
 DESCRIBED = {"negative": "A bad awful film. It was poor and dull.", "positive": ["good great fine", "lovely bright"]}
 
 

@@ -115,7 +115,7 @@ def test_unicode_stays_readable(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="choose another --out"), Ledger(tmp_path / "file" / "run"):
+    with pytest.raises(UserError, match="choose another folder"), Ledger(tmp_path / "file" / "run"):
         pass
 
 

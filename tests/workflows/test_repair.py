@@ -101,6 +101,23 @@ def test_what_was_only_moved_or_doubled_is_put_right_without_a_loss(tmp_path: Pa
     assert read_state(tmp_path).stopped == "done"
 
 
+@pytest.mark.parametrize("saved", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_what_an_editor_or_git_does_to_line_ends_costs_no_line(
+    tmp_path: Path, lines: list[bytes], saved: str, end: str
+) -> None:
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(b"".join(lines).decode().replace("\n", end).encode(saved))
+    if (saved, end) == ("utf-8", "\n"):
+        assert repair(tmp_path).lost == []
+        return
+    with pytest.raises(UserError, match="line 1 is damaged: another program, such as an editor or git"):
+        read_state(tmp_path)
+    done = repair(tmp_path)
+    assert done.aside is None and done.kept == len(EVENTS) and len(done.lost) == 1
+    assert list(read_events(path))[:-1] == EVENTS and read_state(tmp_path).stopped == "done"
+
+
 def test_what_builds_on_a_lost_query_is_set_aside_and_its_model_forgotten(tmp_path: Path, lines: list[bytes]) -> None:
     for place in ("checkpoints/round-0", "checkpoints/round-1", "model"):
         (tmp_path / place).mkdir(parents=True)

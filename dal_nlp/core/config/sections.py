@@ -5,11 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from dal_nlp.core.errors import ConfigError, check_letters, nearest
+from dal_nlp.core.errors import LARGEST_NUMBER, ConfigError, check_letters, nearest
 from dal_nlp.core.text import as_names, as_share, sentences
-
-#: The largest number that a setting may be: more is no count of anything, and no float holds it exactly.
-LARGEST_NUMBER = 2**53
 
 
 def _target(value: object) -> object:

@@ -59,6 +59,20 @@ def test_guidelines_open_by_a_key_and_run_nothing(page: Any, tmp_path: Path) -> 
         assert page.locator("#guide-panel").is_hidden()
 
 
+def test_context_columns_stand_by_the_text_and_are_letters(page: Any, tmp_path: Path) -> None:
+    settings = asking.flags("sentiment", tmp_path)
+    rows = [{**row, "product": f"phone {row['id']} {SCRIPT}"} for row in asking.rows_of("sentiment", 24)]
+    asking.write(Path(settings["data"]), rows)
+    asking.run("sentiment", tmp_path, context_columns=["product"])
+    with sitting(page, tmp_path):
+        beside = page.locator("#beside")
+        first = beside.inner_text()
+        assert "product" in first and "phone " in first and SCRIPT in first
+        assert beside.locator("script, img").count() == 0
+        press(page, "1")
+        assert "phone " in beside.inner_text() and beside.inner_text() != first
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_labels_have_one_width_and_break_inside_no_word(page: Any, tmp_path: Path, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
