@@ -23,7 +23,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"data", "pretrained"}),
     frozenset({"joins", "models", "report"}),
     frozenset({"learners", "answer_formats"}),
-    frozenset({"strategies", "tasks", "signals", "measuring", "word_heads"}),
+    frozenset({"strategies", "tasks", "signals", "span_witnesses", "measuring", "word_heads"}),
     frozenset({"annotation"}),
     frozenset({"page"}),
     frozenset({"session"}),

@@ -266,7 +266,7 @@ class FullLearner(Learner):
         warm = self._config.training.warm_start and round > 0
         purpose = f"fit {attempt}" if attempt else "fit"
         if warm:
-            model = self.after(round - 1)
+            model = self.text_model(round - 1)
         else:
             # The same new weights in every round: less variance between rounds and strategies.
             with torch_seeded(derive(self._config.seed, attempt, "weights")):

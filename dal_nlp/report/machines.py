@@ -72,6 +72,9 @@ def machine_rows(state: State) -> list[dict[str, Any]]:
         if place != "pool":
             continue
         by_id = {answer["id"]: answer["log_probs"] for answer in answers.values()}
+        if any(len(scores) == 1 for scores in by_id.values() if scores):
+            rows.append(_in_words(state, name, list(by_id.values())))
+            continue
         judged = [(state.answers[id], by_id[id]) for id in state.audit or [] if id in state.answers and id in by_id]
         pairs = [(str(target), answered(scores, state.labels)) for target, scores in judged]
         right = [(target, said == target) for target, said in pairs]
@@ -82,6 +85,23 @@ def machine_rows(state: State) -> list[dict[str, Any]]:
         counts = [[*pair, count] for pair, count in Counter(pairs).items()]
         rows.append({"name": name, "said": said, "by_label": _by_label(right), "table": table, "pairs": counts})
     return rows
+
+
+def _in_words(state: State, name: str, said: list[list[float] | None]) -> dict[str, Any]:
+    """Return the row of a signal whose answers are words: how good they are is seen before the first label."""
+    start = state.metrics[0].start if state.metrics else None
+    sentences = [_answered_line(name, said), _weight_line(state, name)]
+    if start and (state.config or {}).get("keep_witness"):
+        metric = metric_names(state.metrics)[0]
+        sentences.append(f"Before any label the run's model, which knows nothing else, has {spoken(metric)} ")
+        sentences[-1] += f"{start['values'][metric]:.2f}."
+    return {
+        "name": name,
+        "said": " ".join(filter(None, sentences)),
+        "by_label": [],
+        "table": {"said": [], "rows": []},
+        "pairs": [],
+    }
 
 
 def saved_line(state: State) -> str:
@@ -127,7 +147,7 @@ def balance(state: State) -> dict[str, Any]:
     is (label, texts that have it, [(missed, wrongly given) of each column]).
     """
     last = state.metrics[-1] if state.metrics else None
-    if last is None or last.on != "audit" or not last.beside:
+    if last is None or last.on != "audit" or not last.beside or not last.confusion:
         return {}
     pairs = {row["name"]: row["pairs"] for row in machine_rows(state)}
     pairs["labels alone"] = last.beside["people"]["confusion"]

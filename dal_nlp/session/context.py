@@ -40,7 +40,7 @@ from dal_nlp.session.inputs import Answers, RunInputs
 from dal_nlp.session.query import draw_candidates
 from dal_nlp.session.stopping import check_metrics
 from dal_nlp.session.training_set import TrainingSet
-from dal_nlp.signals.asking import listen, make_learner
+from dal_nlp.span_witnesses.listening import listen, make_learner
 from dal_nlp.strategies import check_fit, check_states, make_strategy
 from dal_nlp.strategies.base import Strategy
 from dal_nlp.strategies.pseudo_labels import Policy, check_policy, make_policy
@@ -154,7 +154,6 @@ class Context:
         predicts_loss = Capability.PREDICTED_LOSS in self._strategy.requires
         self._source = source
         self._use(make_learner(self.config, self.task, source, self.folder, self._progress, predicts_loss))
-        listen(self.learner, self.config, self.task, self._ledger, self._progress, self._data, self._given)
         answers, state = Answers(self.corpus), self._ledger.state
         example = self.corpus.example
         self.oracle.open(Setting(self.folder, self.config, self.task, state, answers, example, self._progress))
@@ -198,8 +197,9 @@ class Context:
         """Let a learner train from here on, and see all sets of texts as it does."""
         self.learner = learner
         with step("tokenizing"), main_first():
-            self._data = learner.view(self.corpus)
-            self._given = {name: learner.view(corpus) for name, corpus in self.given.items()}
+            data = learner.view(self.corpus)
+            given = {name: learner.view(corpus) for name, corpus in self.given.items()}
+        self._data, self._given = listen(learner, self.config, self.task, self._ledger, self._progress, data, given)
         state = self._ledger.state
         self.training = TrainingSet(self.config, self.task, state, self.corpus, self._data, self._given)
 
@@ -338,7 +338,7 @@ class Context:
             return False
         examples = self.training.examples(round)
         sample = generator(self.config.seed, round, "collapse").permutation(len(examples))[:COLLAPSE_SAMPLE]
-        pool = self._pool(examples.select(sample), round)
+        pool = self._pool(examples.select(sample), round, of=self.learner.text_model)
         return self.task.collapsed([prediction.target for prediction in pool.predict()], pool.targets)
 
     @property

@@ -28,7 +28,7 @@ from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Positions
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.stopping import ON_EXAMPLES, ON_STOP_SET, check_metrics, reads
-from dal_nlp.signals.asking import models_beside
+from dal_nlp.span_witnesses.listening import models_beside
 from dal_nlp.strategies.normalized_entropy import normalized_entropy
 from dal_nlp.tasks.metrics import paired_difference
 
@@ -104,7 +104,8 @@ class Evaluation:
             answers, targets = pool.predict(), pool.targets
             rng = generator(self.config.seed, round, "interval")
             values, _ = self._scores(place, examples, [answer.target for answer in answers], targets, rng)
-            found[name] = {"values": values, "confusion": mistakes(self.task, examples, answers, targets)["confusion"]}
+            wrong = mistakes(self.task, examples, answers, targets)
+            found[name] = {"values": values, "confusion": wrong.get("confusion", [])}
         return found
 
     def measure_again(self, round: int) -> RemeasuredEvent:

@@ -38,17 +38,26 @@ def split_spec(spec: str) -> tuple[str, str, dict[str, str]]:
     return kind, target.strip(), options
 
 
-def make_signals(config: Settings, labels: Sequence[str], progress: Progress) -> dict[str, Signal]:
-    """Return the signals of a configuration by what it calls them; raises ``UserError`` for what is no signal."""
+def make_signals(
+    config: Settings, labels: Sequence[str], progress: Progress, kinds: Mapping[str, str] = SIGNALS
+) -> dict[str, Signal]:
+    """Return the signals of a configuration by what it calls them; raises ``UserError`` for what is no signal.
+
+    Args:
+        config: With the signals.
+        labels: Of the run.
+        progress: Where it is shown that something is loaded.
+        kinds: What they may be, by what stands before the colon.
+    """
     told = Labels(list(labels), config.descriptions or {}, config.llm.words)
     made: dict[str, Signal] = {}
     for spec in config.signals:
         kind, target, options = split_spec(spec)
         if kind == "llm" and config.llm.url is not None:
             kind = "endpoint"
-        check_name("signal", kind, SIGNALS)
+        check_name("signal", kind, kinds)
         options.pop("mean", None)
-        cls = import_class("signal", kind, SIGNALS, "dal_nlp.signals.base:Signal")
+        cls = import_class("signal", kind, kinds, "dal_nlp.signals.base:Signal")
         made[spec] = cls(Making(target, options, told, config.llm, progress, config.guidelines))
     return made
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from dal_nlp.core.errors import UserError, nearest
 from dal_nlp.core.text import counted
@@ -25,12 +25,15 @@ class AnswerFile(Signal):
         UserError: There is no such file, an option or a column is not known, or a confidence is no probability.
     """
 
+    #: The names of its columns, where the options say nothing.
+    usual: ClassVar[Mapping[str, str]] = COLUMNS
+
     def __init__(self, making: Making) -> None:
         super().__init__(making)
         for name in making.options:
             if name not in COLUMNS:
                 raise UserError(f"file:{making.target} has no option {name!r}{nearest(name, COLUMNS)}.")
-        self._columns = {**COLUMNS, **making.options}
+        self._columns = {**self.usual, **making.options}
         self._by_id: dict[str, MachineAnswer] = {}
         self._by_text: dict[str, MachineAnswer] = {}
         self._unknown: Counter[str] = Counter()
@@ -58,19 +61,24 @@ class AnswerFile(Signal):
             self._by_text[str(row[column["text"]])] = answer
 
     def _answer(self, place: int, row: Mapping[str, Any]) -> MachineAnswer:
-        given, stated = row[self._columns["label"]], row.get(self._columns["confidence"])
+        given = row[self._columns["label"]]
         raw = "" if given is None else str(given)
         number = self._numbers.get(_plain(raw))
         if number is None:
             self._unknown[raw] += 1
             return MachineAnswer(None, raw)
+        return MachineAnswer(log_odds(number, self._confidence(place, row), len(self._labels.names)), raw)
+
+    def _confidence(self, place: int, row: Mapping[str, Any]) -> float | None:
+        """Return the confidence that a row states, None where it states none."""
+        stated = row.get(self._columns["confidence"])
         try:
             confidence = None if stated in (None, "") else float(str(stated))
         except ValueError:
             confidence = -1.0
         if confidence is not None and not 0 <= confidence <= 1:
             raise UserError(f"{self._making.target}, row {place}: the confidence {stated!r} is no probability, 0 to 1.")
-        return MachineAnswer(log_odds(number, confidence, len(self._labels.names)), raw)
+        return confidence
 
     def answers(self, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
         """Yield what the file has for each id, else for each text; no answer where it has neither."""

@@ -29,7 +29,7 @@ from dal_nlp.ledger.events import SignalEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.pool import fetch
 from dal_nlp.models.vectors import Positions
-from dal_nlp.signals import asked_about, make_signals, mean_of, short_name
+from dal_nlp.signals import SIGNALS, asked_about, make_signals, mean_of, short_name
 from dal_nlp.signals.base import MachineAnswer, Signal
 from dal_nlp.signals.learner import ONE_LABEL, WitnessLearner
 from dal_nlp.signals.witness import TRUST, KeptLayer
@@ -37,6 +37,8 @@ from dal_nlp.word_heads import learner_class
 
 #: What a witness says: the weight before any label, and (a set as the learner sees it, log-probabilities) for each set.
 Said = dict[str, tuple[float, list[tuple[Dataset, Floats]]]]
+#: Likewise, with the weight as the signal names it, and answers.
+Replies = dict[str, tuple[float | None, list[tuple[Dataset, list[MachineAnswer]]]]]
 
 
 def texts_of(task: Task, data: Dataset) -> list[str]:
@@ -79,6 +81,9 @@ def open_answers(config: Settings) -> OnDisk:
 class Asking:
     """Asks the signals of a run.
 
+    Attributes:
+        kinds: What the signals may be, see ``make_signals``.
+
     Args:
         config: Of the run.
         task: With the labels of the run.
@@ -86,33 +91,46 @@ class Asking:
         progress: Where it is shown.
     """
 
+    kinds: Mapping[str, str] = SIGNALS
+
     def __init__(self, config: Settings, task: Task, ledger: Ledger, progress: Progress) -> None:
         self._config, self._task, self._ledger, self._progress = config, task, ledger, progress
         self._cache = open_answers(config)
 
     def witnesses(self, pool: Dataset, others: Mapping[str, Dataset]) -> Said:
         """Ask about the pool, and where witnesses are kept about the other sets too."""
-        said: Said = {}
+        classes = len(self._task.labels)
+        return {
+            name: (TRUST if mean is None else mean, [(data, as_scores(said, classes)) for data, said in parts])
+            for name, (mean, parts) in self.replies(pool, others).items()
+        }
+
+    def replies(self, pool: Dataset, others: Mapping[str, Dataset]) -> Replies:
+        """Return what ``witnesses`` returns with answers in the place of log-probabilities, and weights as given."""
+        said: Replies = {}
         sets = {"pool": pool, **(others if self._config.keep_witness else {})}
-        for spec, signal in make_signals(self._config, self._task.labels, self._progress).items():
+        for spec, signal in make_signals(self._config, self._task.labels, self._progress, self.kinds).items():
             name, mean = short_name(spec), mean_of(spec)
             while name in said:
                 name += "'"
             places = {"pool": asked_about(self._config, spec, len(pool))}
             parts = [(data, self._about(name, signal, place, data, places.get(place))) for place, data in sets.items()]
-            said[name] = (TRUST if mean is None else mean, parts)
+            said[name] = (mean, parts)
             asked = len(places["pool"])
             for remark in [*self._unanswered(name, asked, parts[0][1]), *signal.remarks()]:
                 self._progress.say(remark)
         return said
 
-    def _unanswered(self, name: str, asked: int, scores: Floats) -> list[str]:
-        left, silent = len(scores) - asked, int(np.isnan(scores).any(1).sum()) - (len(scores) - asked)
+    def _unanswered(self, name: str, asked: int, answers: Sequence[MachineAnswer]) -> list[str]:
+        left = len(answers) - asked
+        silent = sum(one.log_probs is None for one in answers) - left
         found = [f"{name} is not asked about {counted(left, 'text')} of the pool (llm.texts)."] if left else []
         return [*found, *([f"{name} has no answer to {counted(silent, 'text')} of the pool."] if silent else [])]
 
-    def _about(self, name: str, signal: Signal, place: str, data: Dataset, rows: Positions | None = None) -> Floats:
-        """Return what a signal says of some rows (all if left out) of a set, (N, C), NaN where nothing.
+    def _about(
+        self, name: str, signal: Signal, place: str, data: Dataset, rows: Positions | None = None
+    ) -> list[MachineAnswer]:
+        """Return what a signal says of some rows (all if left out) of a set, no answer to the others, (N,).
 
         It is asked what is not known yet.
         """
@@ -120,9 +138,10 @@ class Asking:
         every, names = texts_of(self._task, data), data["id"]
         texts, ids = [every[row] for row in where], [str(names[row]) for row in where]
         answers = self._answers(name, signal, place, texts, ids)
-        scores = np.full((len(data), len(self._task.labels)), np.nan)
-        scores[where] = as_scores(answers, len(self._task.labels))
-        return scores
+        found = [MachineAnswer(None, asked=False)] * len(data)
+        for row, answer in zip(where.tolist(), answers, strict=True):
+            found[row] = answer
+        return found
 
     def _answers(
         self, name: str, signal: Signal, place: str, texts: Sequence[str], ids: Sequence[str]

@@ -23,7 +23,8 @@ class MachineAnswer:
     """What a signal says of one text.
 
     Attributes:
-        log_probs: Of each label, on any scale that is the same for all labels; None is "no answer".
+        log_probs: Of each label, on any scale that is the same for all labels; where ``raw`` is the answer, in words,
+            one number, its log-probability; None is "no answer".
         raw: What was answered, as it came.
         tokens_in: Tokens that were read for it, as far as somebody counts them.
         tokens_out: Tokens that were written for it.

@@ -170,6 +170,14 @@ class Seq2SeqScorer(Scorer):
         return found
 
 
+def as_turn(tokenizer: Any, prompt: str) -> str:
+    """Return a prompt as a decoder reads it: a turn of a chat, where its tokenizer knows chats."""
+    if getattr(tokenizer, "chat_template", None) is None:
+        return f"{prompt}\nAnswer:"
+    turn = [{"role": "user", "content": prompt}]
+    return str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+
+
 class CausalScorer(Scorer):
     """A decoder reads the prompt once; each label goes on from its keys and values."""
 
@@ -183,10 +191,7 @@ class CausalScorer(Scorer):
 
     def prompted(self, prompt: str) -> str:
         """Return a prompt as a turn of a chat, where the model knows chats."""
-        if not self._chat:
-            return f"{prompt}\nAnswer:"
-        turn = [{"role": "user", "content": prompt}]
-        return str(self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+        return as_turn(self.tokenizer, prompt)
 
     def _log_probs(self, prompts: Sequence[str]) -> Tensor:
         ids, mask = self._tokens(prompts, "left")

@@ -34,8 +34,8 @@ from dal_nlp.signals.witness import KEPT, WITNESSES, KeptLayer, Witness, fit_stu
 UNHEARD = "people.safetensors"
 #: What a task of other answers is told.
 ONE_LABEL = (
-    "Signals and --pseudo-labels distil are for tasks that give each text one label, and read a vector for each text: "
-    "leave them out."
+    "Signals and --pseudo-labels distil are for --train head and tasks that give each text one label (signals for "
+    "question answering too): leave them out."
 )
 
 

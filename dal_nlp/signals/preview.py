@@ -1,7 +1,7 @@
 """What machines would be asked, and what that would cost, before any of it is asked."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +9,10 @@ import numpy as np
 from dal_nlp.core.config import Settings
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import generator
-from dal_nlp.core.task import Task
+from dal_nlp.core.task import Capability, Task
 from dal_nlp.core.text import counted, duration
 from dal_nlp.data.corpus import Corpus
-from dal_nlp.signals import asked_about, make_signals, short_name
+from dal_nlp.signals import SIGNALS, asked_about, make_signals, short_name
 from dal_nlp.signals.asking import answer_keys, ask_once, open_answers, texts_of, unpacked
 from dal_nlp.signals.base import MachineAnswer
 from dal_nlp.signals.endpoint import Endpoint
@@ -62,11 +62,17 @@ class Preview:
 
 
 def previews(
-    config: Settings, task: Task, pool: Corpus, progress: Progress, labeled: Corpus | None = None
+    config: Settings,
+    task: Task,
+    pool: Corpus,
+    progress: Progress,
+    labeled: Corpus | None = None,
+    kinds: Mapping[str, str] = SIGNALS,
 ) -> list[Preview]:
     """Return what the signals of a configuration would be asked about a pool; where labels are known, the best first.
 
-    No endpoint is asked: of one only answers that are there already are judged.
+    No endpoint is asked: of one only answers that are there already are judged; and only labels are. For ``kinds`` see
+    ``make_signals``.
     """
     if not config.signals:
         return []
@@ -74,8 +80,9 @@ def previews(
     texts = texts_of(task, pool.dataset)
     names = [str(id) for id in pool.dataset["id"]]
     sample = [texts[row] for row in range(0, len(texts), max(1, len(texts) // TIMED))][:TIMED]
-    known = _known(task, pool if labeled is None else labeled, config.seed)
-    for spec, signal in make_signals(config, task.labels, progress).items():
+    judges = Capability.SHARED_OUTCOMES in task.capabilities
+    known = _known(task, pool if labeled is None else labeled, config.seed) if judges else []
+    for spec, signal in make_signals(config, task.labels, progress, kinds).items():
         keys = answer_keys(signal, [texts[row] for row in asked_about(config, spec, len(texts))])
         left = len(set(keys)) - len(cache.get(keys))
         tokens, cost, seconds = 0, 0.0, None

@@ -13,7 +13,7 @@ _NAMES = ("about", "examples", "labels", "text")
 
 def listed(words: Sequence[str]) -> str:
     """Return "a, b or c"."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    return "".join(words) if len(words) < 2 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def about(guidelines: str, labels: Labels) -> str:

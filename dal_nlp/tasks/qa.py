@@ -22,8 +22,8 @@ from dal_nlp.data.answer_spans import FURTHER_COLUMNS, read_answers
 from dal_nlp.data.text_windows import number_of_tokens
 from dal_nlp.readers.values import read_text
 from dal_nlp.tasks import metrics
-from dal_nlp.tasks.qa_spans import NO_ANSWER, encode_questions, gold, said
-from dal_nlp.tasks.qa_windows import DEFAULT_OPTIONS, QAOptions
+from dal_nlp.tasks.questions.spans import NO_ANSWER, encode_questions, gold, said
+from dal_nlp.tasks.questions.windows import DEFAULT_OPTIONS, QAOptions
 from dal_nlp.tasks.squad_metrics import by_answerable, squad_format
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class ExtractiveQA(Task):
     longest answer, has p(i, j) = exp(s_i + e_j) / Z, with Z over all spans of all windows of the question together and
     over "no answer" where there is such a thing; its score is that of the classification token (Devlin et al., 2019,
     section 4.3), the least of all windows, as in that paper's code. A span in two windows counts once: see
-    ``qa_windows.nearest_ends``. Training minimises - log of the probability of all gold spans together, under the same
+    ``windows.nearest_ends``. Training minimises - log of the probability of all gold spans together, under the same
     distribution.
 
     A target is {"text": [...], "answer_start": [...]}, as SQuAD has it: the answers of one or several annotators and
@@ -78,7 +78,7 @@ class ExtractiveQA(Task):
         self.labels = [NONE] if options.unanswerable else []
         self.tokenizer, self.feeding = tokenizer, Feeding()
         self._options, self._columns, self._label_column = options, list(columns), label_column
-        self._max_length, self._longest = max_length, options.longest_answer
+        self._max_length, self.longest_answer = max_length, options.longest_answer
 
     @property
     def unanswerable(self) -> bool:
@@ -187,10 +187,10 @@ class ExtractiveQA(Task):
 
     def _settle(self, model: nn.Module, source: str, trusted: bool) -> None:
         """Find out how the model has to be fed; a window's places count from its left."""
-        from dal_nlp.tasks import qa_tensors
+        from dal_nlp.tasks.questions import tensors
 
         known = self.feeding if trusted else None
-        self.feeding = qa_tensors.feeding(model, self.tokenizer, self.logits, self._max_length, source, known)
+        self.feeding = tensors.feeding(model, self.tokenizer, self.logits, self._max_length, source, known)
 
     def encode(self, examples: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Cut contexts into windows; adds these, ``length`` (tokens of the longest window) and ``rows`` (windows)."""
@@ -201,21 +201,19 @@ class ExtractiveQA(Task):
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Put all windows of the examples below each other, padded to the longest."""
-        from dal_nlp.tasks import qa_tensors
+        from dal_nlp.tasks.questions import tensors
 
-        return qa_tensors.collate(examples, self.tokenizer, self._longest, self.unanswerable)
+        return tensors.collate(examples, self.tokenizer, self.longest_answer, self.unanswerable)
 
     def trainable(self, example: Example) -> bool:
         """Tell whether the model could give one of the gold answers: short enough, and "no answer" only if it may."""
-        return bool(gold(example, self._longest, self.unanswerable))
+        return bool(gold(example, self.longest_answer, self.unanswerable))
 
     def inputs(self, model: nn.Module, batch: Batch, written: Cache) -> Batch:
-        """Return the batch with the threshold that was fitted for this model."""
-        import torch
+        """Return the batch with the threshold that was fitted for this model, and the weights of machines."""
+        from dal_nlp.tasks.questions import tensors
 
-        config: Any = model.config
-        threshold = torch.tensor(float(config.to_dict().get(THRESHOLD, 0.0)), device=batch.owner.device)
-        return replace(batch, extra={**batch.extra, "threshold": threshold})
+        return replace(batch, extra={**batch.extra, **tensors.fitted(batch, model, THRESHOLD)})
 
     def head(self, model: nn.Module) -> nn.Module:
         """Return the linear layer that scores every token as a start and as an end."""
@@ -232,19 +230,19 @@ class ExtractiveQA(Task):
     def categoricals(self, raw: Tensor, batch: Batch) -> Categoricals:
         """Return log p of every span and of "no answer", from starts and ends (R, T, 2), as rows of 1 + T x L.
 
-        See ``qa_spans`` for the columns.
+        See ``spans`` for the columns.
         """
-        from dal_nlp.tasks import qa_tensors
+        from dal_nlp.tasks.questions import tensors
 
-        return qa_tensors.span_categoricals(raw, batch, self._longest, self.unanswerable)
+        return tensors.span_categoricals(raw, batch, self.longest_answer, self.unanswerable)
 
     def loss(self, raw: Tensor, batch: Batch) -> Tensor:
         """Return - log of the gold outcomes' total probability, (B,); 0 where the model could give none of them."""
-        from dal_nlp.tasks import qa_tensors
+        from dal_nlp.tasks.questions import tensors
 
         if batch.labels is None:
             raise ValueError("the loss needs examples with targets")
-        return qa_tensors.gold_loss(self.categoricals(raw, batch), batch.labels)
+        return tensors.gold_loss(self.categoricals(raw, batch), batch.labels)
 
     def weights(self, targets: Sequence[Target]) -> list[float]:
         """Return n / (2 x n_kind), which makes questions with and without an answer weigh the same."""
@@ -256,11 +254,11 @@ class ExtractiveQA(Task):
 
         The threshold is 0 until ``calibrate`` has fitted it. The confidence is the probability of what is answered.
         """
-        from dal_nlp.tasks import qa_tensors
+        from dal_nlp.tasks.questions import tensors
 
-        answers = qa_tensors.best_answers(predicted, batch)
+        answers = tensors.best_answers(predicted, batch)
         return [
-            Prediction(NO_ANSWER, p_null) if none else Prediction(said(example, number, self._longest), p_best)
+            Prediction(NO_ANSWER, p_null) if none else Prediction(said(example, number, self.longest_answer), p_best)
             for example, (number, none, p_best, p_null) in zip(examples, answers, strict=True)
         ]
 
@@ -282,10 +280,10 @@ class ExtractiveQA(Task):
 
     def calibration(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> Tensor:
         """Return log p(no answer) - log p(best span), and the F1 of that span, (B, 2)."""
-        from dal_nlp.tasks import qa_tensors
+        from dal_nlp.tasks.questions import tensors
 
-        above, numbers = qa_tensors.null_above_best(predicted, batch)
-        spans = [said(example, number, self._longest) for example, number in zip(examples, numbers, strict=True)]
+        above, numbers = tensors.null_above_best(predicted, batch)
+        spans = [said(example, number, self.longest_answer) for example, number in zip(examples, numbers, strict=True)]
         _, f1 = metrics.answer_scores(spans, [example["target"] for example in examples])
         return above.new_tensor([above.tolist(), f1]).T
 
@@ -302,8 +300,8 @@ class ExtractiveQA(Task):
         self, predictions: Sequence[Target], targets: Sequence[Target], rng: np.random.Generator
     ) -> dict[str, list[float]]:
         """Return the bootstrap's intervals, over the questions."""
-        exact, f1 = (list(metrics.mean_interval(s, rng)) for s in metrics.answer_scores(predictions, targets))
-        return {"exact_match": exact, "f1": f1}
+        scores = zip(self.metrics, metrics.answer_scores(predictions, targets), strict=True)
+        return {name: list(metrics.mean_interval(of, rng)) for name, of in scores}
 
     def breakdown(self, predictions: Sequence[Target], targets: Sequence[Target]) -> list[dict[str, Any]]:
         """Return count, exact matches and F1 of questions with an answer (HasAns) and without (NoAns)."""
@@ -320,7 +318,7 @@ class ExtractiveQA(Task):
 
     def outcome(self, example: Example, i: int) -> str:
         """Return an answer as SQuAD's script compares it; "" is "no answer"."""
-        (text,) = said(example, i, self._longest)["text"] or [""]
+        (text,) = said(example, i, self.longest_answer)["text"] or [""]
         return metrics.normalise_answer(text) or text
 
     @property
@@ -333,8 +331,8 @@ class ExtractiveQA(Task):
         return f"{example['question']}\n\n{example['context']}"
 
     def texts(self, example: Example) -> list[str]:
-        """Return the question and the context."""
-        return [example["question"], example["context"]]
+        """Return the question, in one line, and the context."""
+        return [" ".join(example["question"].split()), example["context"]]
 
     def mark(self, example: Example, target: Target) -> list[tuple[int, int]]:
         """Return where the answers are in what is shown."""

@@ -18,7 +18,7 @@ from dal_nlp.models.pool import Pool, fetch
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.span_disagreement import SpanDisagreement, expected_loss
 from dal_nlp.tasks import qa
-from dal_nlp.tasks.qa_spans import NO_ANSWER, said
+from dal_nlp.tasks.questions.spans import NO_ANSWER, said
 from tests import tiny
 from tests.reference import qa as reference
 

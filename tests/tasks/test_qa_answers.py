@@ -10,7 +10,7 @@ from dal_nlp.core.errors import EmptyRow, UserError
 from dal_nlp.models.pool import fetch
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import qa
-from dal_nlp.tasks.qa_spans import NO_ANSWER, gold, said
+from dal_nlp.tasks.questions.spans import NO_ANSWER, gold, said
 from tests import tiny
 from tests.tasks.test_qa import forward
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.tasks.qa_windows import cut, nearest_ends
+from dal_nlp.tasks.questions.windows import cut, nearest_ends
 from tests import tiny
 from tests.reference import qa as reference
 

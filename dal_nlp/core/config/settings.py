@@ -78,7 +78,7 @@ class Settings(Section):
     )
     audit_design: Literal["uniform", "active"] = Field("uniform", description="how these are drawn: uniform or active")
     answers: str | None = Field(None, description="the answers, joined by id; null: those in the pool's file")
-    signals: list[str] = Field([], description="witnesses of --train head: file:, model:, run: or llm:WHAT[,KEY=VALUE]")
+    signals: list[str] = Field([], description="witnesses: file:, model:, run: or llm:WHAT[,KEY=VALUE]")
     keep_witness: bool = Field(False, description="whether signals are asked at prediction too; else model/ needs none")
     oracle: str = Field(
         "labeled-file",
@@ -194,8 +194,6 @@ class Settings(Section):
         if self.training.mode != "head":
             if self.pseudo_labels.policy == DISTIL:
                 raise ConfigError("--pseudo-labels distil makes a student of --train head's layer: add that.")
-            if self.signals:
-                raise ConfigError("--signal is weighed by --train head: add that, or leave --signal out.")
             if self.max_length == "auto":
                 raise ConfigError(
                     "--max-length auto reads texts in windows, as --train head does: give a number of tokens."

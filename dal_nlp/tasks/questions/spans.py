@@ -13,7 +13,7 @@ import numpy as np
 
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Example
-from dal_nlp.tasks.qa_windows import Ints, QAOptions, Windows, cut, nearest_ends
+from dal_nlp.tasks.questions.windows import Ints, QAOptions, Windows, cut, nearest_ends
 
 NO_ANSWER: Target = {"text": [], "answer_start": []}
 #: Unicode's marks that belong to the character before them.

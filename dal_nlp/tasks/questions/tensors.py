@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from dal_nlp.core.categoricals import Categoricals, Ragged
 from dal_nlp.core.task import Batch, Example, Feeding, pad
 from dal_nlp.pretrained.reading import Wanted, settle
-from dal_nlp.tasks.qa_spans import limits, positions
+from dal_nlp.tasks.questions import heard
+from dal_nlp.tasks.questions.spans import limits, positions
 
 
 def feeding(
@@ -36,7 +37,7 @@ def collate(examples: Sequence[Example], tokenizer: Any, longest: int, unanswera
     inputs["attention_mask"] = pad([[1] * len(e["input_ids"][w]) for e, w in windows], 0)
     width = inputs["input_ids"].shape[1]
     near, far = limits(examples, width, longest)
-    extra = {"near": torch.from_numpy(near), "far": torch.from_numpy(far)}
+    extra = {"near": torch.from_numpy(near), "far": torch.from_numpy(far), **heard.columns(examples, width, longest)}
     extra["null"] = torch.tensor([e["null"][w] for e, w in windows])
     counts = torch.tensor([example["rows"] for example in examples])
     owner = torch.repeat_interleave(torch.arange(len(examples)), counts)
@@ -45,10 +46,17 @@ def collate(examples: Sequence[Example], tokenizer: Any, longest: int, unanswera
     return Batch(inputs, owner, len(examples), labels, extra=extra)
 
 
+def fitted(batch: Batch, model: nn.Module, threshold: str) -> dict[str, Tensor]:
+    """Return the threshold of "no answer" in a model's configuration, 0 without one, and the weights of machines."""
+    config: Any = model.config
+    value = torch.tensor(float(config.to_dict().get(threshold, 0.0)), device=batch.owner.device)
+    return {"threshold": value, **heard.weighed(batch, model)}
+
+
 def span_categoricals(raw: Tensor, batch: Batch, longest: int, unanswerable: bool) -> Ragged:
     """Return log p of every span and of "no answer", from starts and ends (R, T, 2), as rows of 1 + T x L.
 
-    See ``qa_spans`` for the columns.
+    See ``spans`` for the columns. What machines say is added, where the batch has their weights: see ``heard``.
     """
     start, end = raw.float().unbind(-1)
     ends = nn.functional.pad(end, (0, longest - 1)).unfold(1, longest, 1)
@@ -57,7 +65,7 @@ def span_categoricals(raw: Tensor, batch: Batch, longest: int, unanswerable: boo
     # Not a product with the mask: 0 times infinity has no gradient.
     spans = torch.where(possible, start[..., None] + ends, -torch.inf).flatten(1)
     nothing = _null_scores(start, end, batch) if unanswerable else torch.full_like(start[:, 0], -torch.inf)
-    return Ragged.of(torch.cat([nothing[:, None], spans], 1), batch.owner, batch.size)
+    return Ragged.of(heard.add(torch.cat([nothing[:, None], spans], 1), batch), batch.owner, batch.size)
 
 
 def _null_scores(start: Tensor, end: Tensor, batch: Batch) -> Tensor:

@@ -1,0 +1,1 @@
+"""Machines as witnesses to answers that are parts of a context: what they say is located there, and weighed."""

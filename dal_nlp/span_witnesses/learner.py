@@ -1,0 +1,140 @@
+"""A reader that is trained on the labels alone, and machines beside it, each with a weight that the labels give.
+
+Letters: n labeled questions, S machines.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from numpy.typing import NDArray
+from torch import nn
+
+from dal_nlp.core.distributed import process_state
+from dal_nlp.core.rng import generator
+from dal_nlp.learners.checkpoints import read_json
+from dal_nlp.learners.learner import NOTE, FullLearner
+from dal_nlp.learners.lora_learner import LoraLearner
+from dal_nlp.models.pool import fetch, make_batches
+from dal_nlp.models.trainer import Fit
+from dal_nlp.span_witnesses.weights import fit_weights
+from dal_nlp.tasks.questions import heard
+
+#: Most labels of a fold, and fewest labels of which folds are made.
+FOLD, FEWEST = 100, 4
+
+
+class SpanWitnessLearner(FullLearner):
+    """Chooses by a reader and machines together, and answers by the reader alone unless they are kept.
+
+    The weights are fitted to what readers say of labels that did not train them: two more are trained in each round,
+    each without another fold of the labels, at most ``FOLD`` of them.
+    """
+
+    _means: Mapping[str, float] = {}  # by machine
+    _weights: tuple[int, list[float]] | None = None
+    _together: tuple[nn.Module, nn.Module] | None = None
+    _judged: list[heard.Question] | None = None  # of the last fit
+
+    def listen(self, means: Mapping[str, float]) -> None:
+        """Take up which machines have answered, and what each counts before any label; before the first fit."""
+        self._means = means
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can answer before it has learnt anything: it has heard somebody."""
+        return bool(self._means)
+
+    def remarks(self) -> list[str]:
+        """Return what the model that the run leaves knows."""
+        if self._config.keep_witness:
+            return ["With --keep-witness machines are asked at prediction too: model/ alone knows the labels only."]
+        return [
+            "Machines help to choose the questions; model/, which is measured, learns from people's labels alone and "
+            "does not know what machines answer. --keep-witness has them answer with it."
+        ]
+
+    def fitted(self, round: int) -> Fit | None:
+        """Return what the fit of a round was, if its checkpoint is there and has heard the same machines."""
+        done = super().fitted(round)
+        return done if done and list(done.notes.get("signals", {})) == list(self._means) else None
+
+    def after(self, round: int) -> nn.Module:
+        """Return the reader of a round, with machines beside it where they are kept."""
+        return self.choosing(round) if self._config.keep_witness else super().after(round)
+
+    def text_model(self, round: int) -> nn.Module:
+        """Return the reader alone."""
+        return super().after(round)
+
+    def choosing(self, round: int) -> nn.Module:
+        """Return the reader with machines beside it."""
+        reader = super().after(round)
+        if self._together is None or self._together[0] is not reader:
+            self._together = (reader, heard.hearing(reader, self._weights_of(round)))
+        return self._together[1]
+
+    def models_beside(self) -> dict[str, Callable[[int], nn.Module]]:
+        """Return the reader alone where machines are kept."""
+        return {"people": self.text_model} if self._config.keep_witness else {}
+
+    def _weights_of(self, round: int) -> list[float]:
+        if round < 0:
+            return list(self._means.values())
+        if self._weights is None or self._weights[0] != round:
+            note: Any = read_json(self.place(round) / NOTE)
+            self._weights = (round, list(note["fit"]["notes"]["signals"].values()))
+        return self._weights[1]
+
+    def fit(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
+        """Train the reader of a round, and fit what machines count beside readers of other labels."""
+        seconds = 0.0
+        if not attempt or self._judged is None:  # another attempt at a collapsed fit is one at the reader alone
+            self._judged, seconds = self._held_out(round, examples, weights, attempt)
+        done, questions = super().fit(round, examples, weights, attempt), self._judged
+        found = fit_weights(questions, list(self._means.values()))
+        self._weights, self._together, names = (round, found.values), None, list(self._means)
+        notes = {
+            "signals": dict(zip(names, found.values, strict=True)),
+            "means": dict(self._means),
+            "off": [names[place] for place in found.off],
+            "judged": len(questions),
+        }
+        return replace(done, seconds=done.seconds + seconds, notes={**done.notes, **notes})
+
+    def _held_out(
+        self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int
+    ) -> tuple[list[heard.Question], float]:
+        """Return what readers say of labels that did not train them, in an order by chance, and the time that took."""
+        n, found, seconds = len(examples), list[heard.Question](), 0.0
+        if n < FEWEST:
+            return found, seconds
+        order, size = generator(self._config.seed, round, "witness folds").permutation(n), min(n // 2, FOLD)
+        for fold in (order[:size], order[size : 2 * size]):
+            rest = np.setdiff1d(np.arange(n), fold)
+            seconds += super().fit(round, examples.select(rest), weights[rest], attempt).seconds
+            found += self._said(super().after(round), examples.select(fold))
+        mixed = generator(self._config.seed, round, "witness questions").permutation(len(found))
+        return [found[place] for place in mixed], seconds
+
+    @torch.inference_mode()
+    def _said(self, reader: nn.Module, examples: Dataset) -> list[heard.Question]:
+        found: list[heard.Question] = []
+        lengths, rows = np.array(examples["length"]), np.array(examples["rows"])
+        for part in make_batches(lengths, rows, self._config.scoring, self._task.feeding.equal_lengths):
+            batch = self._task.collate(fetch(examples, part)).to(process_state().device)
+            raw = self._task.logits(reader(**batch.inputs))
+            found += heard.questions(self._task.categoricals(raw, batch), batch)
+        return found
+
+
+class SpanWitnessLora(SpanWitnessLearner, LoraLearner):
+    """The same with low-rank adapters."""
+
+
+def kinds() -> Mapping[str, type[SpanWitnessLearner]]:
+    """Return what trains beside machines, by ``training.mode``."""
+    return {"full": SpanWitnessLearner, "lora": SpanWitnessLora}

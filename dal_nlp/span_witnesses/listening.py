@@ -1,0 +1,150 @@
+"""What trains in the rounds of a run that hears machines, and what these say as columns of its questions.
+
+Letters: N questions, S machines.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, Features, Value, concatenate_datasets
+from datasets import Sequence as ListOf
+from torch import nn
+
+from dal_nlp.core.config import Settings
+from dal_nlp.core.errors import Unsupported, UserError
+from dal_nlp.core.progress import Progress
+from dal_nlp.core.task import Example, Task
+from dal_nlp.core.text import counted
+from dal_nlp.learners.checkpoints import read_json
+from dal_nlp.learners.learner import NOTE, Learner
+from dal_nlp.ledger.ledger import Ledger
+from dal_nlp.models.pool import fetch
+from dal_nlp.signals import SIGNALS as LABEL_SIGNALS
+from dal_nlp.signals import asking, make_signals, short_name
+from dal_nlp.signals.base import LEAST, MOST, MachineAnswer
+from dal_nlp.span_witnesses.learner import SpanWitnessLearner, kinds
+from dal_nlp.span_witnesses.location import meant
+from dal_nlp.span_witnesses.weights import TRUST
+from dal_nlp.tasks.qa import ExtractiveQA
+from dal_nlp.tasks.questions import heard
+
+#: What stands before the colon of ``--signal`` where answers are parts of a context.
+SIGNALS: Mapping[str, str] = {
+    "file": "dal_nlp.span_witnesses.sources:SpanFile",
+    "llm": "dal_nlp.span_witnesses.sources:AnswerWriter",
+    "model": "dal_nlp.span_witnesses.sources:QuestionModel",
+}
+_COLUMNS = Features({heard.PLACES: ListOf(ListOf(ListOf(Value("int64")))), heard.ODDS: ListOf(Value("float64"))})
+
+
+def kinds_of(task: Task) -> Mapping[str, str]:
+    """Return what signals may be for a task; see ``make_signals``."""
+    return SIGNALS if isinstance(task, ExtractiveQA) else LABEL_SIGNALS
+
+
+class SpanAsking(asking.Asking):
+    """Asks the signals of a run on questions with contexts."""
+
+    kinds = SIGNALS
+
+
+def make_learner(
+    config: Settings, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
+) -> Learner:
+    """Return what trains in the rounds of a run; see ``Learner``."""
+    if not (config.signals and isinstance(task, ExtractiveQA)):
+        return asking.make_learner(config, task, source, folder, progress, predicts_loss)
+    if config.llm.url is not None:
+        raise Unsupported("An endpoint answers no questions about contexts yet: put its answers into a file, file:…")
+    return kinds()[config.training.mode](config, task, source, folder, progress, predicts_loss)
+
+
+def listen(
+    learner: Learner,
+    config: Settings,
+    task: Task,
+    ledger: Ledger,
+    progress: Progress,
+    pool: Dataset,
+    others: Mapping[str, Dataset],
+) -> tuple[Dataset, Mapping[str, Dataset]]:
+    """Let a learner that hears witnesses know what they say; return the sets of a run as it reads them then."""
+    if not (isinstance(learner, SpanWitnessLearner) and isinstance(task, ExtractiveQA)):
+        asking.listen(learner, config, task, ledger, progress, pool, others)
+        return pool, others
+    said = SpanAsking(config, task, ledger, progress).replies(pool, others)
+    learner.listen({name: TRUST if mean is None else mean for name, (mean, _) in said.items()})
+    sets = {"pool": pool, **others}
+    heard_by = {name: [answers for _, answers in parts] for name, (_, parts) in said.items()}
+    read = {}
+    for place, (name, data) in enumerate(sets.items()):
+        answers = {
+            one: by[place] if place < len(by) else [MachineAnswer(None)] * len(data) for one, by in heard_by.items()
+        }
+        found = columns(task, fetch(data, range(len(data))), answers, progress if name == "pool" else None)
+        read[name] = with_columns(data, found)
+    return read.pop("pool"), read
+
+
+def columns(
+    task: ExtractiveQA,
+    examples: Sequence[Example],
+    answers: Mapping[str, Sequence[MachineAnswer]],
+    progress: Progress | None = None,
+) -> dict[str, list[Any]]:
+    """Return the columns of N encoded questions: where the answers of S machines are; what has no place is said."""
+    places: list[list[list[list[int]]]] = [[[] for _ in answers] for _ in examples]
+    odds = [[0.0 for _ in answers] for _ in examples]
+    for number, (name, said) in enumerate(answers.items()):
+        nowhere = beyond = 0
+        for row, (example, answer) in enumerate(zip(examples, said, strict=True)):
+            if answer.log_probs is None:
+                continue
+            target = meant(answer.raw, example["context"], task.unanswerable)
+            nowhere += target is None
+            if target is not None:
+                places[row][number] = heard.places(example, target, task.longest_answer, task.unanswerable)
+                beyond += not places[row][number]
+            p = min(max(float(np.exp(answer.log_probs[0])), LEAST), MOST)
+            odds[row][number] = float(np.log(p / (1 - p)))
+        if progress is not None and nowhere:
+            progress.say(f"{name}: {counted(nowhere, 'answer')} to questions are not in their context.")
+        if progress is not None and beyond:
+            progress.say(f"{name}: {counted(beyond, 'answer')} are longer than the task's longest_answer allows.")
+    return {heard.PLACES: places, heard.ODDS: odds}
+
+
+def models_beside(learner: Learner, heard: bool) -> dict[str, Callable[[int], nn.Module]]:
+    """Return what gives further models of a round that are measured beside it; {} where no machine is heard."""
+    if isinstance(learner, SpanWitnessLearner):
+        return learner.models_beside()
+    return asking.models_beside(learner, heard)
+
+
+def with_columns(data: Dataset, found: Mapping[str, Any]) -> Dataset:
+    """Return questions with what machines say of them."""
+    return concatenate_datasets([data, Dataset.from_dict(dict(found), features=_COLUMNS)], axis=1)
+
+
+def heard_questions(config: Settings, task: ExtractiveQA, data: Dataset, progress: Progress) -> Dataset:
+    """Ask the signals of a run about encoded questions; return these with what they say."""
+    cache, texts = asking.open_answers(config), asking.texts_of(task, data)
+    said: dict[str, Sequence[MachineAnswer]] = {}
+    for spec, signal in make_signals(config, task.labels, progress, SIGNALS).items():
+        answers = asking.ask_once(signal, cache, texts, [str(id) for id in data["id"]], progress, short_name(spec))
+        said[spec] = answers
+        silent = sum(one.log_probs is None for one in answers)
+        if silent:
+            progress.say(f"{short_name(spec)} has no answer to {counted(silent, 'text')}.")
+    return with_columns(data, columns(task, fetch(data, range(len(data))), said, progress))
+
+
+def with_weights(model: nn.Module, place: Path) -> nn.Module:
+    """Return a reader that hears machines as the run did that has left it; raises ``UserError`` where it heard none."""
+    note: Any = read_json(place / NOTE)
+    weights = note["fit"]["notes"].get("signals") if isinstance(note, dict) else None
+    if not weights:
+        raise UserError(f"{place.parent} has heard no signal, so --keep-witness has none to ask: leave it out.")
+    return heard.hearing(model, list(weights.values()))

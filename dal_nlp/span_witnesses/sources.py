@@ -1,0 +1,191 @@
+"""Machines that answer questions about a context: a file of answers, a language model that writes, a reader.
+
+A text that is asked about is the question, in one line, and the context in the lines after it.
+
+Letters: B questions of a batch.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from datasets import Dataset
+
+from dal_nlp.core.config import DrawsConfig, ScoringConfig
+from dal_nlp.core.distributed import process_state
+from dal_nlp.core.text import counted
+from dal_nlp.models.mc_dropout import make_draws
+from dal_nlp.models.pool import Pool
+from dal_nlp.pretrained.loading import load_config, load_model, load_tokenizer, resolve, weights_key
+from dal_nlp.signals.answer_file import COLUMNS, AnswerFile
+from dal_nlp.signals.base import CONFIDENCE, MachineAnswer, Making, Signal
+from dal_nlp.signals.language_model import BATCH_TOKENS, LONGEST, as_turn
+from dal_nlp.signals.prompt import Prompt
+from dal_nlp.tasks.qa import ExtractiveQA
+
+#: What a language model is asked; the text is a context and the question about it.
+QUESTION = "{about}{text}"
+_ABOUT = "{context}\n\nAnswer this question with a part of the text above: {question}"
+_OR_NONE = '\nIf the text does not hold the answer, write "unanswerable".'
+#: Most tokens of a written answer, and questions of a batch.
+WRITTEN, BATCH = 40, 16
+#: Tokens of a reader's window.
+WINDOW = 384
+
+
+def parts(text: str) -> tuple[str, str]:
+    """Return question and context of a text."""
+    question, _, context = text.partition("\n")
+    return question, context
+
+
+class SpanFile(AnswerFile):
+    """A table with the answer to each id, else to each question, in words, and a confidence in it.
+
+    Args:
+        making: See ``AnswerFile``; the columns are ``id``, ``question``, ``answer`` and ``confidence`` where the
+            options ``id``, ``text``, ``label`` and ``confidence`` give no other names.
+    """
+
+    usual: ClassVar[Mapping[str, str]] = {**COLUMNS, "text": "question", "label": "answer"}
+
+    def _answer(self, place: int, row: Mapping[str, Any]) -> MachineAnswer:
+        given, confidence = row[self._columns["label"]], self._confidence(place, row)
+        raw = "" if given is None else str(given).strip()
+        known = np.log(max(CONFIDENCE if confidence is None else confidence, 1e-9))
+        return MachineAnswer((float(known),) if raw else None, raw)
+
+    def answers(self, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
+        """Yield what the file has for each id, else for each question; no answer where it has neither."""
+        yield from super().answers([parts(text)[0] for text in texts], ids)
+
+
+class AnswerWriter(Signal):
+    """A causal or sequence-to-sequence model that writes the answer; its confidence is the probability of its tokens.
+
+    Args:
+        making: Its target is a folder or Hub id; a prompt of the settings ``llm`` has the context and the question in
+            the place of {text}.
+    """
+
+    def __init__(self, making: Making) -> None:
+        super().__init__(making)
+        self._source = resolve(making.target, making.progress)
+        self._prompt = Prompt(making.llm.prompt or QUESTION, making.guidelines, making.labels)
+        self._about, self._cut = _ABOUT + (_OR_NONE if making.labels.names else ""), 0
+
+    @property
+    def key(self) -> str:
+        """Weights and prompt."""
+        return "\n".join(["writes", weights_key(self._source), self._prompt.of(self._about)])
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any, bool]:
+        self._progress.say(f"Loading the language model {self._making.target}")
+        pair = bool(load_config(self._source).is_encoder_decoder)
+        model: Any = load_model("AutoModelForSeq2SeqLM" if pair else "AutoModelForCausalLM", self._source)
+        tokenizer: Any = load_tokenizer(self._source)
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        return tokenizer, model.float().to(process_state().device).eval(), pair
+
+    def _prompted(self, question: str, context: str) -> str:
+        tokenizer, _, pair = self._loaded
+        prompt = self._prompt.of(self._about.format(context=context, question=question))
+        return prompt if pair else as_turn(tokenizer, prompt)
+
+    def shown(self, text: str) -> str:
+        """Return the prompt."""
+        return self._prompted(*parts(text))
+
+    def remarks(self) -> list[str]:
+        """Return how many contexts were cut."""
+        return [f"{counted(self._cut, 'context')} were cut to {LONGEST} tokens of a prompt."] if self._cut else []
+
+    def _fitting(self, text: str) -> tuple[str, int]:
+        """Return the prompt of a question, whose context is cut where it is too long, and its number of tokens."""
+        tokenizer, (question, context) = self._loaded[0], parts(text)
+        prompt = self._prompted(question, context)
+        length = len(tokenizer(prompt)["input_ids"])
+        if length <= LONGEST:
+            return prompt, length
+        self._cut += 1
+        own = tokenizer(context, add_special_tokens=False)["input_ids"]
+        kept = tokenizer.decode(own[: max(0, len(own) - (length - LONGEST))], skip_special_tokens=True)
+        return self._prompted(question, kept), LONGEST
+
+    def answers(self, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
+        """Yield what is written, greedily, with the log-probability of its tokens."""
+        prompts = [self._fitting(text) for text in texts]
+        order = np.argsort([length for _, length in prompts], kind="stable")
+        found: dict[int, MachineAnswer] = {}
+        first = 0
+        while first < len(order):
+            size = max(1, BATCH_TOKENS // prompts[order[min(first + BATCH, len(order)) - 1]][1])
+            rows = order[first : first + min(BATCH, size)].tolist()
+            written = self._write([prompts[row][0] for row in rows])
+            for row, (raw, log_p) in zip(rows, written, strict=True):
+                found[row] = MachineAnswer((log_p,) if raw else None, raw, prompts[row][1])
+            first += len(rows)
+        yield from (found[row] for row in range(len(texts)))
+
+    @torch.inference_mode()
+    def _write(self, prompts: Sequence[str]) -> list[tuple[str, float]]:
+        """Return what is written after each prompt, its first line, and the log-probability of all of it, (B,)."""
+        tokenizer, model, pair = self._loaded
+        read = tokenizer(list(prompts), return_tensors="pt", padding=True, padding_side="right" if pair else "left")
+        ids, mask = read["input_ids"].to(model.device), read["attention_mask"].to(model.device)
+        settings = {
+            "do_sample": False,
+            "num_beams": 1,
+            "max_new_tokens": WRITTEN,
+            "pad_token_id": tokenizer.pad_token_id,
+        }
+        made = model.generate(
+            input_ids=ids, attention_mask=mask, output_scores=True, return_dict_in_generate=True, **settings
+        )
+        log_probs = model.compute_transition_scores(made.sequences, made.scores, normalize_logits=True)
+        new = made.sequences[:, -log_probs.shape[1] :]
+        end = model.generation_config.eos_token_id
+        ends = torch.tensor([end] if isinstance(end, int) else end or [], device=new.device)
+        ended = torch.isin(new, ends).int()
+        total = torch.where(ended.cumsum(1) == ended, log_probs, 0.0).sum(1).double().tolist()
+        lines = [text.strip().split("\n")[0].strip() for text in tokenizer.batch_decode(new, skip_special_tokens=True)]
+        return list(zip(lines, total, strict=True))
+
+
+class QuestionModel(Signal):
+    """A reader that learnt to answer questions elsewhere: its best span, with its probability.
+
+    Args:
+        making: Its target is a folder or Hub id of a model for extractive question answering.
+    """
+
+    def __init__(self, making: Making) -> None:
+        super().__init__(making)
+        self._source = resolve(making.target, making.progress)
+
+    @property
+    def key(self) -> str:
+        """Its weights."""
+        return "\n".join(["reads", weights_key(self._source)])
+
+    @cached_property
+    def _loaded(self) -> tuple[ExtractiveQA, Any]:
+        model: Any = load_model("AutoModelForQuestionAnswering", self._source, fresh=False)
+        tokenizer: Any = load_tokenizer(self._source)
+        known = model.config.to_dict().get("max_position_embeddings", WINDOW)
+        task = ExtractiveQA.for_model(model, tokenizer, int(min(WINDOW, known, tokenizer.model_max_length)), {})
+        return task, model.to(process_state().device).eval()
+
+    def answers(self, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
+        """Yield the words of the best span, or that there is none."""
+        task, model = self._loaded
+        asked = dict(zip(("question", "context"), map(list, zip(*map(parts, texts), strict=True)), strict=True))
+        data = Dataset.from_dict({"id": list(map(str, range(len(texts)))), **asked, **task.encode(asked)})
+        pool = Pool(data, model, task, make_draws(DrawsConfig(), 0, 0), ScoringConfig())
+        for one in pool.predict():
+            raw = one.target["text"][0] if one.target["text"] else "no answer"
+            yield MachineAnswer((float(np.log(max(one.confidence, 1e-9))),), raw)

@@ -1,0 +1,116 @@
+"""What machines say of answer spans, added to their scores.
+
+A machine that gives the answer w with confidence c adds weight x b to the score of every span that reads w, with
+b = log(c / (1 - c)) + log((M - m) / m), M the outcomes of the question and m the spans that read w: beside a reader
+that finds all outcomes equally probable, and with weight 1, these spans get exactly the probability c.
+
+Letters: B questions of a batch, S machines, K spans that a machine means, R rows and T x L as in ``spans``.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dal_nlp.core.categoricals import Categoricals
+from dal_nlp.core.targets import Target
+from dal_nlp.core.task import Batch, Example
+from dal_nlp.tasks.questions.spans import gold
+
+#: Where the configuration of a model has the weights of machines.
+WEIGHTS = "dal_nlp_witness_weights"
+#: The columns of a question: by machine the (window, column) of each span that it means, and the log-odds of its
+#: confidence.
+PLACES, ODDS = "heard", "heard_odds"
+
+
+def places(example: Example, target: Target, longest: int, unanswerable: bool) -> list[list[int]]:
+    """Return the window and the column of each span of a target, as far as the model could give it."""
+    return [list(place) for place in gold({**example, "target": target}, longest, unanswerable)]
+
+
+def columns(examples: Sequence[Example], width: int, longest: int) -> dict[str, Tensor]:
+    """Return where in a batch the spans are that machines mean, (B, S, K), -1 for none, and their log-odds (B, S)."""
+    if PLACES not in examples[0]:
+        return {}
+    size, row, found = width * longest + 1, 0, []
+    for example in examples:
+        found.append([[(row + w) * size + column for w, column in said] for said in example[PLACES]])
+        row += example["rows"]
+    most = max([1, *(len(said) for by in found for said in by)])
+    padded = [[said + [-1] * (most - len(said)) for said in by] for by in found]
+    return {PLACES: torch.tensor(padded), ODDS: torch.tensor([list(example[ODDS]) for example in examples])}
+
+
+def weighed(batch: Batch, model: nn.Module) -> dict[str, Tensor]:
+    """Return the weights of machines that a model has in its configuration, (S,); {} where it has heard none."""
+    config: Any = model.config
+    weights = config.to_dict().get(WEIGHTS)
+    if weights is None or PLACES not in batch.extra:
+        return {}
+    return {WEIGHTS: torch.tensor(weights, device=batch.owner.device)}
+
+
+def strengths(scores: Tensor, batch: Batch) -> Tensor:
+    """Return b of every machine for every question, (B, S), 0 where it means no span, by scores (R, 1 + T x L)."""
+    possible = torch.isfinite(scores).sum(1)
+    outcomes = possible.new_zeros(batch.size).index_add(0, batch.owner, possible)[:, None]
+    meant = (batch.extra[PLACES] >= 0).sum(-1)
+    spread = ((outcomes - meant).clamp(min=1) / meant.clamp(min=1)).log()
+    return torch.where(meant > 0, batch.extra[ODDS] + spread, 0.0).float()
+
+
+def add(scores: Tensor, batch: Batch) -> Tensor:
+    """Return scores (R, 1 + T x L) with what the machines of a batch add; as they are where nothing has a weight."""
+    if WEIGHTS not in batch.extra:
+        return scores
+    where = batch.extra[PLACES]
+    added = (batch.extra[WEIGHTS].float() * strengths(scores.detach(), batch))[..., None].expand_as(where)
+    there = where >= 0
+    return scores.flatten().index_add(0, where[there], added[there].to(scores)).view_as(scores)
+
+
+def hearing(model: nn.Module, weights: Sequence[float]) -> nn.Module:
+    """Return a model of the same parameters that gives machines some weights."""
+    heard: Any = copy.copy(model)
+    heard.config = copy.deepcopy(heard.config)
+    heard.config.update({WEIGHTS: list(weights)})
+    result: nn.Module = heard
+    return result
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the weights of machines are fitted to: the K spans that some machine means, of a question with an answer.
+
+    Attributes:
+        gold: Log-probability of all right outcomes together, by the reader alone.
+        spans: (K,) likewise of each span that is meant.
+        right: (K,) whether it is right.
+        said: (K, S) b of every machine that means it, 0 for the others.
+    """
+
+    gold: float
+    spans: NDArray[np.float64]
+    right: NDArray[np.bool_]
+    said: NDArray[np.float64]
+
+
+def questions(predicted: Categoricals, batch: Batch) -> list[Question]:
+    """Return what weights are fitted to, of the questions whose right answers the reader could give."""
+    assert batch.labels is not None
+    log_probs, found = predicted.log_probs.double(), []
+    every, b = log_probs.flatten(), strengths(log_probs, batch).double().cpu().numpy()
+    for labels, where, strength in zip(batch.labels, batch.extra[PLACES], b, strict=True):
+        right = labels[labels >= 0]
+        if len(right):
+            spans = where[where >= 0].unique()
+            meant = (where[None] == spans[:, None, None]).any(-1).cpu().numpy()
+            values = every[spans].cpu().numpy(), torch.isin(spans, right).cpu().numpy(), meant * strength
+            found.append(Question(float(every[right].logsumexp(0)), *values))
+    return found

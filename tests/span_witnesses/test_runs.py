@@ -1,0 +1,108 @@
+"""Runs on questions with machines as witnesses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dal_nlp import Session, UserError
+from dal_nlp.core.progress import Silent
+from dal_nlp.ledger.ledger import read_state
+from dal_nlp.session.result import Result
+from dal_nlp.workflows.predict import predict
+from tests import tiny
+from tests.session.test_qa_run import model as model
+from tests.session.test_qa_run import settings
+from tests.tiny import write
+
+
+class Listening(Silent):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, sentence: str) -> None:
+        self.said.append(sentence)
+
+
+def answers(folder: Path, right: bool = True) -> str:
+    """A file with the answer to every question of pool and test set, or with the last word of its context."""
+    rows = [*tiny.questions(40), *tiny.questions(15, seed=1)]
+    said = [row["answers"]["text"][0] if right else str(row["context"]).split()[-1] for row in rows]  # type: ignore[index]
+    table = [{"id": row["id"], "answer": text, "confidence": 0.9} for row, text in zip(rows, said, strict=True)]
+    return f"file:{write(folder / f'answers-{right}.jsonl', table)}"
+
+
+def run(folder: Path, model: str, *signals: str, progress: Any = None, **changes: Any) -> Result:
+    changed = {"cache": str(folder / "cache"), "signals": list(signals), "keep_witness": True, **changes}
+    return Session(settings(folder, model, **changed), progress=progress).run()
+
+
+def test_a_run_knows_from_the_start_what_a_machine_knows(tmp_path: Path, model: str) -> None:
+    without = run(tmp_path, model, signals=[], out=str(tmp_path / "without"), keep_witness=False)
+    result = run(tmp_path, model, answers(tmp_path))
+    (first, last), alone = result.curve, without.curve[-1]["values"]["f1"]
+    assert first["start"]["values"]["f1"] > 0.9 and last["values"]["f1"] > 0.9
+    assert last["beside"]["people"]["values"]["f1"] == pytest.approx(alone, abs=0.2) and alone < 0.7
+    assert last["learner"]["judged"] > 0 and not last["learner"]["off"]
+    page = (result.folder / "report.html").read_text()
+    assert "answered 40 texts of the pool" in page and "Its weight in the last fit is" in page
+
+
+def test_without_keep_witness_the_model_is_the_reader_alone_and_that_is_said(tmp_path: Path, model: str) -> None:
+    seen = Listening()
+    result = run(tmp_path, model, answers(tmp_path), progress=seen, keep_witness=False)
+    assert result.curve[-1]["values"]["f1"] < 0.7
+    assert any("does not know what machines answer" in note for note in read_state(result.folder).notes)
+    guesses = [one["target"]["text"] for one in read_state(result.folder).queries[1].predictions]
+    truth = [result.labels[id]["text"] for id in read_state(result.folder).queries[1].ids]
+    assert np.mean([a == b for a, b in zip(guesses, truth, strict=True)]) > 0.7  # what chooses has heard
+
+
+def test_a_machine_that_is_wrong_loses_its_weight(tmp_path: Path, model: str) -> None:
+    result = run(tmp_path, model, answers(tmp_path, right=False), initial=20)
+    (weight,) = result.curve[-1]["learner"]["signals"].values()
+    assert weight < 0.5
+
+
+def test_going_on_gives_what_one_run_gives_and_asks_nothing_twice(tmp_path: Path, model: str) -> None:
+    signal, curves = answers(tmp_path), []
+    for name, steps in (("one", [2]), ("two", [1, 2])):
+        for rounds in steps:
+            result = run(tmp_path, model, signal, out=str(tmp_path / name), rounds=rounds)
+        curves.append([(point["values"], point["learner"]) for point in result.curve])
+        lines = (result.folder / "ledger.jsonl").read_text().splitlines()
+        asked = [event for event in map(json.loads, lines) if event.get("event") == "signal"]
+        assert sum(len(event["answers"]) for event in asked) == 55
+    assert curves[0] == curves[1]
+
+
+def test_answers_that_are_not_in_their_context_are_counted(tmp_path: Path, model: str) -> None:
+    rows = [{"id": row["id"], "answer": "nowhere to be found"} for row in tiny.questions(40)[:3]]
+    seen = Listening()
+    run(tmp_path, model, f"file:{write(tmp_path / 'few.jsonl', rows)}", progress=seen)
+    assert any("3 answers to questions are not in their context" in line for line in seen.said)
+    assert any("has no answer to 37 texts of the pool" in line for line in seen.said)
+
+
+def test_a_reader_and_a_language_model_are_machines_too(tmp_path: Path, model: str) -> None:
+    writer = tiny.save_writer(tmp_path / "writer")
+    result = run(tmp_path, model, f"model:{model}", f"llm:{writer}", rounds=0, budget=6)
+    assert len(result.curve[0]["learner"]["signals"]) == 2
+    said = read_state(result.folder).signals
+    assert {place for _, place in said} == {"pool", "test"} and all(len(one) > 10 for one in said.values())
+
+
+def test_prediction_asks_the_machines_of_a_run_that_keeps_them(tmp_path: Path, model: str) -> None:
+    result = run(tmp_path, model, answers(tmp_path))
+    rows = list(predict(result.folder, str(tmp_path / "test.jsonl")))
+    truth = {row["id"]: row["answers"]["text"] for row in tiny.questions(15, seed=1)}  # type: ignore[index]
+    assert np.mean([row.answer is not None and row.answer.target["text"] == truth[row.id] for row in rows]) > 0.9
+    alone = list(predict(result.folder, str(tmp_path / "test.jsonl"), keep_witness=False))
+    assert np.mean([row.answer is not None and row.answer.target["text"] == truth[row.id] for row in alone]) < 0.7
+
+
+def test_a_kind_of_machine_that_answers_no_questions_is_refused(tmp_path: Path, model: str) -> None:
+    with pytest.raises(UserError, match="file, llm"):
+        run(tmp_path, model, "run:elsewhere")
