@@ -64,7 +64,7 @@ def test_a_file_that_answers_otherwise_is_not_kept(
 def test_texts_are_cut_where_the_model_ends_if_its_tokenizer_does_not_say(tmp_path: Path) -> None:
     place, unsaid = tiny.save_model(tmp_path), tiny.tokenizer()
     unsaid.model_max_length = VERY_LARGE_INTEGER
-    assert onnx_export.longest_answer(tiny.classifier(), unsaid, State(), Path(place)) == 64
+    assert onnx_export._longest(tiny.classifier(), unsaid, State(), Path(place)) == 64
 
 
 def test_missing_packages_and_a_run_that_is_not_finished_are_told(
