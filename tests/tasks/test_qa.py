@@ -43,7 +43,7 @@ def by_enumeration(of: qa.ExtractiveQA, example: Any, model: Any) -> dict[Any, f
         starts.append(out.start_logits[0].tolist())
         ends.append(out.end_logits[0].tolist())
         count.append(len(example["nearest_end"][w]))
-    longest = of._longest
+    longest = of.longest_answer
     return reference.distribution(
         starts, ends, example["first"], example["shift"], count, example["null"], longest, of.unanswerable
     )
@@ -67,7 +67,7 @@ def test_the_distribution_is_that_of_all_spans_of_all_windows_together(unanswera
         assert entropy[b].item() == pytest.approx(-sum(p * math.log(p) for p in want.values()), rel=1e-4)
         number = int(c.numbers(positions)[b, 0, 0])
         best = max(want, key=lambda key: want[key])
-        target = said(example, number, of._longest)
+        target = said(example, number, of.longest_answer)
         if best is None:
             assert target == NO_ANSWER
         else:
@@ -142,10 +142,10 @@ def test_delta_is_marginals_of_the_joint_minus_one_hot() -> None:
     c = of.categoricals(raw, f.batch)
     gold = c.at(c.best().detach())
     (delta,) = torch.autograd.grad(-gold.sum(), raw)
-    p = c.log_probs.detach().exp()[:, 1:].reshape(*raw.shape[:2], of._longest)
+    p = c.log_probs.detach().exp()[:, 1:].reshape(*raw.shape[:2], of.longest_answer)
     marginal = p.sum(2)
     place = int(c.best()) % c.log_probs.shape[1] - 1
-    row, token = int(c.best()) // c.log_probs.shape[1], place // of._longest
+    row, token = int(c.best()) // c.log_probs.shape[1], place // of.longest_answer
     marginal[row, token] -= 1
     torch.testing.assert_close(delta[..., 0], marginal, rtol=1e-3, atol=1e-6)
 

@@ -107,8 +107,8 @@ def test_a_gold_answer_is_one_that_the_model_can_give(kind: str, context: str, a
     row = {"id": "x", "question": "what", "context": context, "answers": target}
     (example,) = fetch(tiny.encoded_questions([row], of), [0])
     assert of.trainable(example)
-    ((w, column),) = gold(example, of._longest, of.unanswerable)
-    read = said(example, column * example["rows"] + w, of._longest)
+    ((w, column),) = gold(example, of.longest_answer, of.unanswerable)
+    read = said(example, column * example["rows"] + w, of.longest_answer)
     assert read == {"text": [answer.strip()], "answer_start": [context.index(answer.strip())]}
 
 
@@ -120,5 +120,5 @@ def test_no_answer_is_blank(kind: str) -> None:
     batch = of.collate([example])
     c = of.categoricals(torch.zeros(1, len(example["input_ids"][0]), 2), batch)
     possible = (c.log_probs > -torch.inf).nonzero()[:, 1].tolist()
-    texts = [said(example, column, of._longest)["text"][0] for column in possible]
+    texts = [said(example, column, of.longest_answer)["text"][0] for column in possible]
     assert texts and all(texts)
