@@ -39,11 +39,12 @@ def test(
     on where answers are missing.
     """
     from dal_nlp.inquiries.active_test import active_test
+    from dal_nlp.inquiries.inquiry import FileColumns
     from dal_nlp.report.summary import spoken
 
     place = out or folder / "test"
-    own = names(text_column), id_column, encoding, quoting, label_column
-    found = active_test(folder, source, budget, place, oracle, progress(quiet), *own)
+    columns = FileColumns(names(text_column) or (), id_column, encoding, quoting, label_column)
+    found = active_test(folder, source, budget, place, oracle, progress(quiet), columns)
     for remark in found.remarks:
         say(remark)
     for name, of in found.scores.items():

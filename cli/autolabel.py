@@ -1,6 +1,5 @@
 """``dal-nlp autolabel``: the labels nobody has to buy."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +23,7 @@ from dal_nlp_cli.command import (
 from dal_nlp_cli.terminal import names, progress, say
 
 if TYPE_CHECKING:
+    from dal_nlp.inquiries.inquiry import FileColumns
     from dal_nlp.workflows.autolabel import Plan
 
 
@@ -95,10 +95,12 @@ def autolabel(
     if error is not None:
         if precision is not None:
             raise UserError("--error promises the whole file, and --precision the model's part: give one of the two.")
-        own = names(text_column), id_column, encoding, quoting, label_column
         if keep_witness is not None and answers_by is not None:
             raise UserError("--keep-witness is --answers-by stack: give one of the two.")
         machines = keep_witness, answers_by, _prices(price), learn
+        from dal_nlp.inquiries.inquiry import FileColumns
+
+        own = FileColumns(names(text_column) or (), id_column, encoding, quoting, label_column)
         _whole_file(folder, source, error, out, (oracle, draws), design, quiet, own, machines)
         return
     if answers_by is not None or price is not None or learn:
@@ -128,18 +130,17 @@ def _whole_file(
     asked: tuple[str, int | None],
     design: str,
     quiet: bool,
-    own: tuple[Sequence[str] | None, str | None, str | None, str | None, str | None],
+    columns: "FileColumns",
     machines: tuple[bool | None, str | None, dict[str, float] | None, bool],
 ) -> None:
     """Label a whole file at a stated error."""
     from dal_nlp.inquiries.whole_file import label_file
 
     place = out or folder / "whole-file"
-    text, ids, encoding, quoting, label = own
     keep, by, prices, learn = machines
     shown = progress(quiet)
     where = folder, source, error, place
-    found = label_file(*where, *asked, shown, text, ids, encoding, quoting, label, design, say, keep, by, prices, learn)
+    found = label_file(*where, *asked, shown, columns, design, say, keep, by, prices, learn)
     for remark in found.remarks:
         say(remark)
     if found.bound is not None:

@@ -1,7 +1,6 @@
 """The test of a finished model on a file without labels: a few answers, drawn where they tell most."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError, writing
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.rng import generator
-from dal_nlp.inquiries.inquiry import open_inquiry
+from dal_nlp.inquiries.inquiry import AS_THE_RUN, FileColumns, open_inquiry
 from dal_nlp.ledger.state import State
 from dal_nlp.measuring.design import active_probabilities, draw, inverse_weights
 from dal_nlp.measuring.judge import Judge, fit_judge, log_odds
@@ -58,11 +57,7 @@ def active_test(
     out: Path,
     oracle: str = "file",
     progress: Progress | None = None,
-    text_column: Sequence[str] | None = None,
-    id_column: str | None = None,
-    encoding: str | None = None,
-    quoting: str | None = None,
-    label_column: str | None = None,
+    columns: FileColumns = AS_THE_RUN,
 ) -> ScoredModel:
     """Measure a model on a file from so many answers of people; the same call goes on where answers were missing.
 
@@ -76,11 +71,7 @@ def active_test(
         out: Where questions and answers go.
         oracle: As in ``label_file``, and so are the rest.
         progress: See ``oracle``.
-        text_column: See ``oracle``.
-        id_column: See ``oracle``.
-        encoding: See ``oracle``.
-        quoting: See ``oracle``.
-        label_column: See ``oracle``.
+        columns: See ``oracle``.
 
     Raises:
         UserError: No model, a file that cannot be read, or too small a budget.
@@ -89,8 +80,7 @@ def active_test(
         raise UserError(f"--budget {budget} measures nothing: give {LEAST} or more.")
     shown = Silent() if progress is None else progress
     run = open_run(folder, shown) if (folder / "ledger.jsonl").is_file() else _finished(folder, source, shown)
-    own = {"text_column": list(text_column or ()), "id_column": id_column, "encoding": encoding, "quoting": quoting}
-    with open_inquiry(run, source, out, oracle, budget, {**own, "label_column": label_column}) as inquiry:
+    with open_inquiry(run, source, out, oracle, budget, columns) as inquiry:
         inquiry.begin("test", budget)
         rows, rng = inquiry.open, generator(run.config.seed, 0, "test")
         if len(rows) < 2:

@@ -35,6 +35,34 @@ Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class FileColumns:
+    """How a file is read where it differs from the run's own; what is left out is as in the run.
+
+    Attributes:
+        text_column: The columns that hold the texts.
+        id_column: The column of ids; ``none`` where there are no ids.
+        encoding: Of a text file that is not UTF-8; the run's own says nothing of another file.
+        quoting: ``none`` where double quotes in a table are letters.
+        label_column: Of the answers, for oracles that read them from the file.
+    """
+
+    text_column: Sequence[str] = ()
+    id_column: str | None = None
+    encoding: str | None = None
+    quoting: str | None = None
+    label_column: str | None = None
+
+    def settings(self) -> dict[str, object]:
+        """Return the settings that differ from the run's."""
+        given = {**vars(self), "text_column": list(self.text_column)}
+        return {name: value for name, value in given.items() if value}
+
+
+#: A file that is read as the run's own is.
+AS_THE_RUN = FileColumns()
+
+
 @dataclass
 class Inquiry:
     """A file, what the model says of it, and who is asked.
@@ -164,7 +192,7 @@ class Inquiry:
 
 @contextmanager
 def open_inquiry(
-    run: Run, source: str, out: Path, oracle: str, size: int, columns: dict[str, object], by: str | None = None
+    run: Run, source: str, out: Path, oracle: str, size: int, columns: FileColumns, by: str | None = None
 ) -> Iterator[Inquiry]:
     """Open the folder of questions about a file, and have the model answer the file's texts.
 
@@ -174,7 +202,7 @@ def open_inquiry(
         out: The folder.
         oracle: The name of who answers.
         size: How many answers measure.
-        columns: Settings of the file that differ from the run's, such as its text columns.
+        columns: How the file is read.
         by: Who gives the answers, see ``answered_by``; as the run is opened if left out.
 
     Raises:
@@ -185,7 +213,7 @@ def open_inquiry(
             "data": source, "test": None, "validation": None, "labeled": None, "answers": None, "oracle": oracle,
             "annotators": None, "overlap": 0.0, "suggest": False, "audit": size, "audit_design": "uniform",
             "initial": 1, "rounds": 0, "budget": None, "target": None, "stop": None, "encoding": None, "track": None,
-            "finish": "none", **{name: value for name, value in columns.items() if value},
+            "finish": "none", **columns.settings(),
         }
     )  # fmt: skip
     answerer = make_oracle(oracle)

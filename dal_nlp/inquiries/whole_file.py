@@ -4,7 +4,7 @@ Of its rows, m are drawn at random and put to people; t is the largest threshold
 may answer by an upper bound of mean(1[wrong] 1[u < t]) over the rows (PAC labels: Candes, Ilyas & Zrnic, 2025).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from dal_nlp.core.errors import Unsupported, UserError, unknown
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Capability
 from dal_nlp.core.text import counted
-from dal_nlp.inquiries.inquiry import Inquiry, open_inquiry
+from dal_nlp.inquiries.inquiry import AS_THE_RUN, FileColumns, Inquiry, open_inquiry
 from dal_nlp.inquiries.machines import MODEL, Machine, named_machines
 from dal_nlp.inquiries.routing import draw_rows, prices_of, route
 from dal_nlp.inquiries.second_fit import FOLDER, fit_again
@@ -34,11 +34,7 @@ def label_file(
     oracle: str = "file",
     draws: int | None = None,
     progress: Progress | None = None,
-    text_column: Sequence[str] | None = None,
-    id_column: str | None = None,
-    encoding: str | None = None,
-    quoting: str | None = None,
-    label_column: str | None = None,
+    columns: FileColumns = AS_THE_RUN,
     design: str = "uniform",
     told: Callable[[str], object] = print,
     keep_witness: bool | None = None,
@@ -56,11 +52,7 @@ def label_file(
         oracle: Who answers: ``file`` (sheets) or another name of the oracles.
         draws: How many texts measure; if left out, four times as many as the promise takes without a mistake.
         progress: Where it is shown.
-        text_column: The columns of ``source`` that hold the texts; the run's if left out.
-        id_column: Its column of ids, likewise; ``none`` where it has no ids.
-        encoding: Of a source that is a text file and not UTF-8.
-        quoting: ``none`` where double quotes in a table are letters.
-        label_column: Of the answers, for oracles that read them from ``source``.
+        columns: How ``source`` is read; as the run reads its own if left out.
         design: ``uniform``, whose bound is exact; or ``active``, which draws half of the texts where the model may be
             wrong, and bounds the weighed mistakes by betting.
         told: Is told what will be, before anything is written.
@@ -94,13 +86,14 @@ def label_file(
         raise UserError("--learn measures the second model on the draws, which have to be uniform: leave --design out.")
     if {Capability.ANSWER_TEXTS, Capability.GENERATED_TEXTS} & run.task.capabilities:
         raise Unsupported("Answers in words are more or less right, so no error is promised: leave --error out.")
-    own = {"text_column": list(text_column or ()), "id_column": id_column, "encoding": encoding, "quoting": quoting}
-    with open_inquiry(run, source, out, oracle, size, {**own, "label_column": label_column}, first) as inquiry:
+    with open_inquiry(run, source, out, oracle, size, columns, first) as inquiry:
         machines = machines or [inquiry.by]
         priced = prices_of(prices, machines)
         dear = Machine(machines[1], open_run(folder, shown, machines[1] != MODEL)) if len(machines) > 1 else None
         inquiry.begin("error", size, error, "" if priced is None else f"{machines} {priced}")
-        reader = reader_of(run.config, source, text_column, id_column, encoding, quoting)
+        reader = reader_of(
+            run.config, source, columns.text_column, columns.id_column, columns.encoding, columns.quoting
+        )
         examples = list(read_aloud(reader, Silent()))
         draws_made, ids = draw_rows(inquiry, examples, size, design), inquiry.ids
         inquiry.draw(list(dict.fromkeys(ids[row] for row in draws_made.places)))

@@ -134,8 +134,8 @@ def test_a_run_that_is_cut_anywhere_ends_the_same(
         run(pool, model_folder, **changes)
     want = timeless(pool / "run")
     steps = {name for name, _ in copies}
-    assert {"audit", "label", "remeasured" if design == "grown" else "metrics"} <= steps
+    assert {"config", "audit", "label", "remeasured" if design == "grown" else "metrics"} <= steps
     for name, folder in copies:
-        if name in ("audit", "label", "metrics", "remeasured"):
+        if name in ("config", "audit", "label", "metrics", "remeasured"):
             run(pool, model_folder, out=str(folder), **changes)
             assert timeless(folder) == want, name

@@ -22,7 +22,7 @@ from dal_nlp.data.examples import Reader
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.multilabel import measures
 from dal_nlp.tasks.multilabel.multilabel import THRESHOLDS, MultiLabel, MultiLabelOptions
-from dal_nlp.tasks.multilabel.reading import listed_labels, of_several, one_hot_labels
+from dal_nlp.tasks.multilabel.reading import listed_labels, of_several, one_hot_labels, seem_several
 from dal_nlp.tasks.multilabel.thresholds import LEAST, best_threshold, fit_thresholds
 from dal_nlp.testing import check_task
 from tests import tiny
@@ -90,6 +90,29 @@ def test_what_is_no_label_is_refused() -> None:
     assert of_several(["a, c", "a", "b"]) is None
     with pytest.raises(UserError, match="1 labels"):
         MultiLabel().learn_labels([["a"]])
+
+
+@pytest.mark.parametrize("separator", ["/", "+", "&", "#", ":", "\t", " "])
+def test_labels_with_a_seldom_separator_between_are_said(separator: str) -> None:
+    assert seem_several(["a", f"a{separator}b", "b"]) == (f"a{separator}b", separator)
+    assert seem_several(["a", f"a{separator}c", "b"]) is None
+
+
+@pytest.mark.parametrize("separator", ["|", ";", ","])
+def test_labels_of_texts_that_all_have_several_are_said(separator: str) -> None:
+    assert seem_several([f"a{separator} b", f"b{separator}c", f"a{separator}c"]) == (f"a{separator} b", separator)
+    assert seem_several([f"food{separator} hot", f"drinks{separator} cold"]) is None
+
+
+def test_a_wrong_separator_is_said_once_and_not_where_labels_are_named() -> None:
+    task, columns = tiny.multilabel_task(), {"text": ["one"], "pair": [None]}
+    pool = Dataset.from_dict({**columns, **task.encode(columns)})
+    task.labels = ["a", "a/b", "b"]
+    (said,) = task.remarks({"pool": pool})
+    assert "'a/b' looks like several labels with '/' between: --label-separator '/'" in said
+    task._fixed = True
+    (said,) = task.remarks({"pool": pool})
+    assert "looks like" not in said
 
 
 @pytest.mark.parametrize("cell", [{"a", "b"}, "{'a', 'b'}", {"choices": ["a", "b"]}, '{"choices": ["a", "b"]}', b"a|b"])

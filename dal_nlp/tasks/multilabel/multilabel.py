@@ -21,7 +21,7 @@ from dal_nlp.core.task import Batch, Capability, Example, Prediction
 from dal_nlp.readers.values import canonical_label
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.tasks.multilabel import measures
-from dal_nlp.tasks.multilabel.reading import listed_labels, of_several, one_hot_labels
+from dal_nlp.tasks.multilabel.reading import listed_labels, of_several, one_hot_labels, seem_several
 from dal_nlp.tasks.multilabel.thresholds import DEFAULT, fit_thresholds
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class MultiLabel(Classification):
         if joined:
             raise UserError(
                 f"The label {joined[0]!r} is several labels with {joined[1]!r} between: say --label-separator "
-                f"'{joined[1]}'."
+                f"'{joined[1]}', or name the labels with --labels where it is one."
             )
         if len(self.labels) < 2:
             raise UserError(
@@ -191,6 +191,12 @@ class MultiLabel(Classification):
         else:
             too = "" if "test" in data else ", which measures too, so that scores are a little high"
             said = f"The thresholds from which on labels are given are fitted on {self.fitted_on}{too}."
+        joined = None if self._fixed else seem_several(self.labels)
+        if joined:
+            said += (
+                f" The label {joined[0]!r} looks like several labels with {joined[1]!r} between: --label-separator "
+                f"'{joined[1]}' takes it apart, --labels says that it is one."
+            )
         return [*super().remarks(data), said]
 
     def collate(self, examples: Sequence[Example]) -> Batch:

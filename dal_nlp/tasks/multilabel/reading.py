@@ -1,5 +1,6 @@
 """How files hold several labels a text: a list, labels with a separator between, or a column for each label."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from dal_nlp.readers.values import canonical_label, is_missing, is_true, label_o
 _FALSE = frozenset({"false", "0", "no", "n", "f"})
 #: What data sets write where a row was not labeled.
 _UNLABELED = "-1"
+#: What stands between labels in most files, and in others.
+_USUAL, _SELDOM = ("|", ";", ","), ("/", "+", "&", "#", ":", "\t", " ")
 
 
 def listed_labels(value: object, separator: str) -> list[str] | None:
@@ -78,11 +81,33 @@ def _cell(value: object) -> str:
 
 
 def of_several(labels: Sequence[str]) -> tuple[str, str] | None:
-    """Return a label that is other labels with a separator between, and the separator; None where there is none."""
-    known = set(labels)
+    """Return a label that is other labels with a usual separator between, and it; None where there is none."""
+    return _joined(labels, _USUAL, set(labels))
+
+
+def seem_several(labels: Sequence[str]) -> tuple[str, str] | None:
+    """Return a label that may be several with a separator between, and the separator; None where there is none.
+
+    Between labels stands one that is seldom a separator; or, as where each text has several labels, every part of
+    such labels is a part of another one too.
+    """
+    for separator in _USUAL:
+        joined = [set(_parts(label, separator)) for label in labels if separator in label]
+        times = Counter(part for parts in joined for part in parts)
+        if joined and min(times.values()) > 1:
+            return _joined(labels, (separator,), set(times))
+    return _joined(labels, _SELDOM, set(labels))
+
+
+def _joined(labels: Sequence[str], separators: Sequence[str], known: set[str]) -> tuple[str, str] | None:
+    """Return the first label all parts of which are known, and what stands between them."""
     for label in labels:
-        for separator in ("|", ";", ","):
-            parts = [part.strip() for part in label.split(separator)]
+        for separator in separators:
+            parts = _parts(label, separator)
             if len(parts) > 1 and known.issuperset(parts):
                 return label, separator
     return None
+
+
+def _parts(label: str, separator: str) -> list[str]:
+    return [part.strip() for part in label.split(separator)]
