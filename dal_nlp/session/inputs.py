@@ -26,7 +26,7 @@ from dal_nlp.readers.text_files import place
 from dal_nlp.readers.values import beginning, near_text
 from dal_nlp.session.config import AUTO_MODEL, RunConfig
 from dal_nlp.session.folder import refuse_differences, write_config
-from dal_nlp.session.stopping import left_to_read
+from dal_nlp.session.stopping import left_to_read, reason
 from dal_nlp.signals.demonstrations import choose_demonstrations
 from dal_nlp.tasks import made_again
 
@@ -274,12 +274,18 @@ class RunInputs:
         if not reading:
             self._remarks.append(f"{text} and was capped.")
 
+    def _is_over(self) -> bool:
+        """Tell whether no further text is chosen: a rule that ends the run holds."""
+        state = self._ledger.state
+        left = len(self.corpus) - len(state.ever_asked)
+        return state.query(state.round) is None and bool(reason(self.config, state, left, self._task.consistency))
+
     def record(self) -> None:
         """Write down what is new."""
         state = self._ledger.state
         dump = self._given_config.model_dump(mode="json", exclude={"out"})
         before, now = (state.config or dump).get("strategy"), dump["strategy"]
-        if before != now and state.queries:
+        if before != now and state.queries and not self._is_over():
             self._remarks.append(
                 f"From round {len(state.queries)} on texts are chosen by {now}, until then by {before}: "
                 f"--strategy {before} keeps that."

@@ -39,6 +39,8 @@ def test_strategy_and_query_size_may_change_between_starts(files: Path, model_fo
     assert [len(query.ids) for query in state.queries] == [6, 4, 3]
     configs = [event for event in timeless(files / "run") if event["event"] == "config"]
     assert len(configs) == 2
+    run(files, model_folder, rounds=2, budget=20, strategy="random")  # nothing is chosen any more
+    assert not any("random" in note for note in read_state(files / "run").notes)
     said = "From round 2 on texts are chosen by entropy, until then by margin: --strategy margin keeps that."
     assert said in state.notes
 
