@@ -1,11 +1,11 @@
 """``dal-nlp check``: everything that can be known before a run starts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from dal_nlp_cli.flags import RunFlags, flag, takes_flags
 from dal_nlp_cli.launching import to_launch
-from dal_nlp_cli.terminal import progress, say
+from dal_nlp_cli.terminal import Heard, say
 
 
 @dataclass
@@ -25,7 +25,7 @@ def check(flags: CheckFlags) -> None:
     It takes the flags of `run` and leaves no run folder behind. The rehearsal takes one process, whatever --processes.
     """
     to_launch(flags.processes)
-    shown = progress(flags.quiet)
+    shown = Heard(flags.quiet)
     shown.say("Checking the settings")  # the libraries take seconds to load
     config = flags.load()
     if flags.encoders is not None:
@@ -37,4 +37,5 @@ def check(flags: CheckFlags) -> None:
         return
     from dal_nlp.workflows.dry_run import rehearse
 
-    say(str(rehearse(config, shown)))
+    found = rehearse(config, shown)
+    say(str(replace(found, remarks=shown.unheard(found.remarks))))

@@ -7,7 +7,7 @@ import typer
 from dal_nlp_cli.command import INTERRUPTED, PENDING
 from dal_nlp_cli.flags import Flags, RunFlags, takes_flags
 from dal_nlp_cli.launching import launch, to_launch
-from dal_nlp_cli.terminal import fail, figures, is_first, progress, say
+from dal_nlp_cli.terminal import Heard, fail, figures, is_first, say
 
 
 @takes_flags
@@ -33,7 +33,7 @@ def _launch(flags: RunFlags) -> int:
 
 def _run(flags: Flags) -> int:
     """Run, print what it came to, and return the exit code."""
-    shown = progress(flags.quiet)
+    shown = Heard(flags.quiet)
     shown.say("Checking the settings")  # the libraries take seconds to load
     config = flags.load()
     from dal_nlp.core.distributed import leave
@@ -55,7 +55,7 @@ def _run(flags: Flags) -> int:
         say(report.finished_line(state))
     if result.stopped:
         say(f"Finished: {result.stopped}.")
-    for note in state.notes:
+    for note in shown.unheard(state.notes):
         say(note)
     for remark in (*result.remarks, *filter(None, [advice(state)])):
         say(remark)

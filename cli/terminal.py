@@ -10,8 +10,8 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from dal_nlp.core.progress import Console, Progress, Silent
 from dal_nlp.core.text import harmless
@@ -19,6 +19,8 @@ from dal_nlp.core.text import harmless
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
     from rich.table import Table
+
+T = TypeVar("T")
 
 #: Set in the processes that ``--processes`` starts: what ends them is for their parent to print.
 LAUNCHED = "DAL_NLP_LAUNCHED"
@@ -43,6 +45,31 @@ def who_types() -> str:
 def progress(quiet: bool) -> Progress:
     """Return where a command shows how far it is."""
     return Console() if is_first() and not quiet else Silent()
+
+
+class Heard:
+    """Show how far a command is, and know what was said already.
+
+    Args:
+        quiet: Show nothing.
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self._progress, self._quiet = progress(quiet), quiet
+        self._said: set[str] = set()
+
+    def unheard(self, sentences: Iterable[str]) -> list[str]:
+        """Return those that were not shown."""
+        return [text for text in sentences if self._quiet or text not in self._said]
+
+    def track(self, items: Sequence[T], label: str) -> Iterator[T]:
+        """Yield the items, showing how many of them are done."""
+        return self._progress.track(items, label)
+
+    def say(self, text: str) -> None:
+        """Show one sentence."""
+        self._said.add(text)
+        self._progress.say(text)
 
 
 def names(text: str | None) -> list[str] | None:

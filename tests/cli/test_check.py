@@ -21,6 +21,14 @@ def test_it_says_what_it_checked_and_leaves_nothing(files: Files, tmp_path: Path
     assert not out.parent.exists()
 
 
+@pytest.mark.parametrize("quiet", [[], ["--quiet"]])
+def test_what_should_be_known_is_said_once(files: Files, quiet: list[str], tmp_path: Path) -> None:
+    result = invoke("check", *files.flags(tmp_path / "new"), "--budget", "100", *quiet)
+    assert result.exit_code == 0, result.stderr
+    assert (result.stdout + result.stderr).count("of the pool and was capped.") == 1
+    assert ("was capped" in result.stdout) == bool(quiet)
+
+
 @pytest.mark.parametrize("strategy", ["bald", "entropy"])
 def test_it_says_what_draws_that_are_read_tell_beyond_entropy(files: Files, strategy: str) -> None:
     done = rehearsal.rehearse(
