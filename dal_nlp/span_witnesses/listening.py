@@ -25,7 +25,7 @@ from dal_nlp.signals import SIGNALS as LABEL_SIGNALS
 from dal_nlp.signals import asking, make_signals, short_name
 from dal_nlp.signals.base import LEAST, MOST, MachineAnswer
 from dal_nlp.span_witnesses.learner import SpanWitnessLearner, kinds
-from dal_nlp.span_witnesses.location import meant
+from dal_nlp.span_witnesses.location import meant, nearest
 from dal_nlp.span_witnesses.weights import TRUST
 from dal_nlp.tasks.qa import ExtractiveQA
 from dal_nlp.tasks.questions import heard
@@ -98,17 +98,25 @@ def columns(
     places: list[list[list[list[int]]]] = [[[] for _ in answers] for _ in examples]
     odds = [[0.0 for _ in answers] for _ in examples]
     for number, (name, said) in enumerate(answers.items()):
-        nowhere = beyond = 0
+        nowhere = near = beyond = 0
         for row, (example, answer) in enumerate(zip(examples, said, strict=True)):
             if answer.log_probs is None:
                 continue
             target = meant(answer.raw, example["context"], task.unanswerable)
+            if target is None:
+                target = nearest(answer.raw, example["context"])
+                near += target is not None
             nowhere += target is None
             if target is not None:
                 places[row][number] = heard.places(example, target, task.longest_answer, task.unanswerable)
                 beyond += not places[row][number]
             p = min(max(float(np.exp(answer.log_probs[0])), LEAST), MOST)
             odds[row][number] = float(np.log(p / (1 - p)))
+        if progress is not None and near:
+            progress.say(
+                f"{name}: {counted(near, 'answer')} to questions are not word for word in their context; the part "
+                "that shares most words with each is taken."
+            )
         if progress is not None and nowhere:
             progress.say(f"{name}: {counted(nowhere, 'answer')} to questions are not in their context.")
         if progress is not None and beyond:

@@ -27,8 +27,8 @@ from dal_nlp.tasks.qa import ExtractiveQA
 
 #: What a language model is asked; the text is a context and the question about it.
 QUESTION = "{about}{text}"
-_ABOUT = "{context}\n\nAnswer this question with a part of the text above: {question}"
-_OR_NONE = '\nIf the text does not hold the answer, write "unanswerable".'
+_ABOUT = "Answer the question based on the context.{or_none}\n\nContext: {context}\n\nQuestion: {question}\n\nAnswer:"
+_OR_NONE = ' If it does not hold the answer, write "unanswerable".'
 #: Most tokens of a written answer, and questions of a batch.
 WRITTEN, BATCH = 40, 16
 #: Tokens of a reader's window.
@@ -74,12 +74,12 @@ class AnswerWriter(Signal):
         super().__init__(making)
         self._source = resolve(making.target, making.progress)
         self._prompt = Prompt(making.llm.prompt or QUESTION, making.guidelines, making.labels)
-        self._about, self._cut = _ABOUT + (_OR_NONE if making.labels.names else ""), 0
+        self._or_none, self._cut = _OR_NONE if making.labels.names else "", 0
 
     @property
     def key(self) -> str:
         """Weights and prompt."""
-        return "\n".join(["writes", weights_key(self._source), self._prompt.of(self._about)])
+        return "\n".join(["writes", weights_key(self._source), self._prompt.of(_ABOUT + self._or_none)])
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any, bool]:
@@ -93,7 +93,7 @@ class AnswerWriter(Signal):
 
     def _prompted(self, question: str, context: str) -> str:
         tokenizer, _, pair = self._loaded
-        prompt = self._prompt.of(self._about.format(context=context, question=question))
+        prompt = self._prompt.of(_ABOUT.format(or_none=self._or_none, context=context, question=question))
         return prompt if pair else as_turn(tokenizer, prompt)
 
     def shown(self, text: str) -> str:

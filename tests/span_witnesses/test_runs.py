@@ -79,11 +79,14 @@ def test_going_on_gives_what_one_run_gives_and_asks_nothing_twice(tmp_path: Path
 
 
 def test_answers_that_are_not_in_their_context_are_counted(tmp_path: Path, model: str) -> None:
-    rows = [{"id": row["id"], "answer": "nowhere to be found"} for row in tiny.questions(40)[:3]]
+    few = tiny.questions(40)[:5]
+    rows = [{"id": row["id"], "answer": "nowhere to be found"} for row in few[:3]]
+    rows += [{"id": row["id"], "answer": f"xyz {row['answers']['text'][0]}"} for row in few[3:]]  # type: ignore[index]
     seen = Listening()
     run(tmp_path, model, f"file:{write(tmp_path / 'few.jsonl', rows)}", progress=seen)
     assert any("3 answers to questions are not in their context" in line for line in seen.said)
-    assert any("has no answer to 37 texts of the pool" in line for line in seen.said)
+    assert any("2 answers to questions are not word for word in their context" in line for line in seen.said)
+    assert any("has no answer to 35 texts of the pool" in line for line in seen.said)
 
 
 def test_a_reader_and_a_language_model_are_machines_too(tmp_path: Path, model: str) -> None:
