@@ -28,6 +28,7 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Silent
 from dal_nlp.core.rng import generator, torch_seeded
 from dal_nlp.learners.learner import write_model
+from dal_nlp.ledger.ledger import read_state
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Dense
@@ -131,8 +132,10 @@ def outcome(family: str, task: str, mode: str, folder: Path) -> str:
         ledger = folder / "run" / "ledger.jsonl"
         assert not ledger.is_file() or '"event": "query"' not in ledger.read_text(), f"too late: {error}"
         return f"refused: {str(error).replace(str(folder / 'models'), '').lstrip('/')}"
-    if mode == "finish":  # what is left was trained as a whole
-        assert not (folder / "run" / "model" / "head_model.py").is_file()
+    if mode == "finish":  # what is left was trained as a whole, from the layer on
+        assert (folder / "run" / "model" / "head_model.py").is_file()
+        finished = read_state(folder / "run").finished
+        assert finished is not None and finished.kept
     _check_run(task, folder / "run")
     return "ok"
 
