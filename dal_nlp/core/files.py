@@ -2,12 +2,16 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 
 from dal_nlp.core.errors import UserError, writing
+
+#: Seconds after which a draft whose process is not here is nobody's: another machine may share the folder.
+ABANDONED = 3600
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -27,8 +31,9 @@ def new_file(path: Path) -> Iterator[Path]:
         raise UserError(f"{path} is there and no file: give another --out.")
     draft = _draft(path)
     for left in path.parent.glob(f".{escape(path.name)}.*.tmp"):
-        if left != draft and not _is_made(left):
-            remove(left)
+        with suppress(OSError):
+            if left != draft and not _is_made(left) and time.time() - left.stat().st_mtime > ABANDONED:
+                remove(left)
     try:
         with writing(path):
             yield draft

@@ -2,12 +2,13 @@
 
 import errno
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.files import check_spared, new_file, replace_file, sweep, whole_folder
+from dal_nlp.core.files import ABANDONED, check_spared, new_file, replace_file, sweep, whole_folder
 
 
 @pytest.fixture
@@ -77,11 +78,12 @@ def test_a_file_that_is_read_is_not_written(tmp_path: Path) -> None:
 
 
 def test_a_draft_of_the_same_file_goes_with_the_process_that_made_it(tmp_path: Path) -> None:
-    left = [tmp_path / f".a[1].{process}.tmp" for process in (2**22 + 1, os.getppid())]
-    for draft in left:
+    old, made, elsewhere = (tmp_path / f".a[1].{process}.tmp" for process in (2**22 + 1, os.getppid(), 2**22 + 2))
+    for draft in (old, made, elsewhere):
         draft.touch()
+        os.utime(draft, (0, time.time() - ABANDONED * (0.5 if draft == elsewhere else 2)))
     replace_file(tmp_path / "a[1]", b"x")
-    assert sorted(tmp_path.iterdir()) == sorted([left[1], tmp_path / "a[1]"])
+    assert {*tmp_path.iterdir()} == {made, elsewhere, tmp_path / "a[1]"}
 
 
 def test_where_nothing_can_be_written_the_file_is_named_and_not_its_draft(
