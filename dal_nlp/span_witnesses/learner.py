@@ -64,11 +64,11 @@ class SpanWitnessLearner(FullLearner):
 
     def after(self, round: int) -> nn.Module:
         """Return the reader of a round, with machines beside it where they are kept."""
-        return self.choosing(round) if self._config.keep_witness else super().after(round)
+        return self.choosing(round) if self._config.keep_witness else self.text_model(round)
 
     def text_model(self, round: int) -> nn.Module:
         """Return the reader alone."""
-        return super().after(round)
+        return heard.alone(super().after(round))
 
     def choosing(self, round: int) -> nn.Module:
         """Return the reader with machines beside it."""

@@ -50,6 +50,13 @@ def test_a_run_knows_from_the_start_what_a_machine_knows(tmp_path: Path, model: 
     assert "answered 40 texts of the pool" in page and "Its weight in the last fit is" in page
 
 
+def test_the_reader_alone_hears_nothing_in_the_first_round_and_after_a_pause_either(tmp_path: Path, model: str) -> None:
+    signal = answers(tmp_path)
+    for rounds in (0, 1):  # the second start loads the reader of a checkpoint that was saved with its machines
+        point = run(tmp_path, model, signal, rounds=rounds, initial=10).curve[-1]
+        assert point["values"]["f1"] > 0.9 and point["beside"]["people"]["values"]["f1"] < 0.7
+
+
 def test_without_keep_witness_the_model_is_the_reader_alone_and_that_is_said(tmp_path: Path, model: str) -> None:
     seen = Listening()
     result = run(tmp_path, model, answers(tmp_path), progress=seen, keep_witness=False)

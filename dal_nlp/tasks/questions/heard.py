@@ -84,6 +84,18 @@ def hearing(model: nn.Module, weights: Sequence[float]) -> nn.Module:
     return result
 
 
+def alone(model: nn.Module) -> nn.Module:
+    """Return a model of the same parameters that hears no machine, also where a checkpoint says that it did."""
+    inner: Any = model
+    if WEIGHTS not in inner.config.to_dict():
+        return model
+    deaf: Any = copy.copy(inner)
+    deaf.config = copy.deepcopy(inner.config)
+    delattr(deaf.config, WEIGHTS)
+    result: nn.Module = deaf
+    return result
+
+
 @dataclass(frozen=True)
 class Question:
     """What the weights of machines are fitted to: the K spans that some machine means, of a question with an answer.
