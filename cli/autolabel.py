@@ -95,7 +95,7 @@ def autolabel(
     """
     place = out or folder / ("autolabel" if error is None else "whole-file")
     for name in ("labeled.csv", "people.csv", "rejected.csv"):
-        check_spared(place / name, [source])
+        check_spared(place / name, [], [source])
     if error is not None:
         if precision is not None:
             raise UserError("--error promises the whole file, and --precision the model's part: give one of the two.")

@@ -57,7 +57,8 @@ def predict(
     from dal_nlp.workflows import predict as prediction
 
     if out is not None:
-        check_spared(out, [source, folder / "ledger.jsonl", folder / "config.yaml"])
+        of_run = [folder / "ledger.jsonl", folder / "config.yaml", *(folder / "model").glob("*")]
+        check_spared(out, of_run, [source])
     rows = prediction.predict(
         folder, source, progress(quiet), names(text_column), id_column, encoding, quoting, keep_witness
     )

@@ -16,6 +16,7 @@ from dal_nlp.joins.tool_rows import AT, BY, NOTE
 from dal_nlp.ledger.ledger import FILE
 from dal_nlp.readers.spreadsheets import write_table
 from dal_nlp.readers.values import is_missing
+from dal_nlp.signals import split_spec
 from dal_nlp.tasks import make_task
 
 Which = Literal["labels", "pending", "all"]
@@ -57,8 +58,10 @@ def export(
     if not ids:
         raise UserError(f"{desk.folder} has nothing to export there: let `dal-nlp run` ask, or answer first.")
     config = desk.config
-    sources = config.data, config.test, config.validation, config.labeled, config.answers
-    check_spared(path, [desk.folder, desk.folder / FILE, desk.folder / "config.yaml", *sources])
+    said = [split_spec(spec)[1] for spec in config.signals]
+    for written in {path, path.with_suffix(".xml") if format == "label-studio" else path}:
+        own = [desk.folder, desk.folder / FILE, desk.folder / "config.yaml"]
+        check_spared(written, own, [config.data, config.test, config.validation, config.labeled, config.answers, *said])
     desk.read_ahead(ids)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from glob import escape
+from glob import escape, glob
 from pathlib import Path
 
 from dal_nlp.core.errors import UserError, writing
@@ -45,10 +45,21 @@ def new_file(path: Path) -> Iterator[Path]:
             draft.unlink(missing_ok=True)
 
 
-def check_spared(path: Path, read: Iterable[str | Path | None]) -> None:
-    """Raise ``UserError`` where what is written would take the place of a file that is read; ``read`` names these."""
-    for place in read:
-        if place and os.path.exists(path) and os.path.exists(place) and os.path.samefile(path, place):
+def check_spared(path: Path, read: Iterable[Path], sources: Iterable[str | None] = ()) -> None:
+    """Raise ``UserError`` where what is written would take the place of a file that is read.
+
+    Args:
+        path: What is written.
+        read: Files and folders.
+        sources: What users name as data: a file, FILE:PART, a pattern, a folder for the files in it, a Hub name.
+    """
+    places = [str(place) for place in read]
+    for source in filter(None, sources):
+        named = os.path.expanduser(source)
+        for one in (named, named.rpartition(":")[0], *glob(named)):
+            places += [one, *glob(os.path.join(escape(one), "*"))] if one else []
+    for place in places:
+        if os.path.exists(path) and os.path.exists(place) and os.path.samefile(path, place):
             raise UserError(f"{path} is read here, and would be overwritten: give another --out.")
 
 

@@ -21,6 +21,7 @@ from dal_nlp.learners.lora_learner import LoraLearner
 from dal_nlp.models.pool import fetch, make_batches
 from dal_nlp.models.trainer import Fit
 from dal_nlp.span_witnesses.weights import fit_weights
+from dal_nlp.tasks.qa import THRESHOLD
 from dal_nlp.tasks.questions import heard
 
 #: Most labels of a fold, and fewest labels of which folds are made.
@@ -67,8 +68,8 @@ class SpanWitnessLearner(FullLearner):
         return self.choosing(round) if self._config.keep_witness else self.text_model(round)
 
     def text_model(self, round: int) -> nn.Module:
-        """Return the reader alone."""
-        return heard.alone(super().after(round))
+        """Return the reader alone; without the threshold of "no answer" that was fitted to it and its machines."""
+        return heard.alone(super().after(round), [THRESHOLD])
 
     def choosing(self, round: int) -> nn.Module:
         """Return the reader with machines beside it."""

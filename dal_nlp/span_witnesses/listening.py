@@ -58,6 +58,10 @@ def make_learner(
         return asking.make_learner(config, task, source, folder, progress, predicts_loss)
     if config.llm.url is not None:
         raise Unsupported("An endpoint answers no questions about contexts yet: put its answers into a file, file:…")
+    if config.training.warm_start:
+        raise UserError(
+            "The weights of --signal want readers that know no label of a fold: leave training.warm_start out."
+        )
     return kinds()[config.training.mode](config, task, source, folder, progress, predicts_loss)
 
 

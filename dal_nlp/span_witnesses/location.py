@@ -11,8 +11,8 @@ from dal_nlp.tasks.squad_metrics import normalise_answer
 #: What a machine says where the context holds no answer.
 NONE = ("unanswerable", "no answer", "not answerable")
 _ARTICLES = ("a ", "an ", "the ")
-#: Least token F1 of what is taken for an answer that the context does not hold word for word.
-NEAR = 0.5
+#: Least agreement, see ``nearest``, of what is taken for an answer that the context does not hold word for word.
+NEAR = 0.6
 _WORD = re.compile(r"\w+(?:[^\w\s]+\w+)*")
 
 
@@ -57,8 +57,8 @@ def _plain(text: str) -> tuple[str, list[int]]:
 
 def meant(raw: str, context: str, unanswerable: bool) -> Target | None:
     """Return all answers that a reply means, with their places; None where the context does not hold it."""
-    if unanswerable and _plain(raw)[0].strip() in NONE:
-        return {"text": [], "answer_start": []}
+    if _plain(raw)[0].strip() in NONE:
+        return {"text": [], "answer_start": []} if unanswerable else None
     found = locate(raw, context)
     if not found:
         return None
@@ -66,26 +66,30 @@ def meant(raw: str, context: str, unanswerable: bool) -> Target | None:
 
 
 def nearest(raw: str, context: str) -> Target | None:
-    """Return the part of a context that agrees best with an answer by token F1, as SQuAD is scored.
+    """Return the part of a context that agrees best with an answer: by token F1, in which a word counts its letters.
 
-    Of equal ones the first and shortest. None where no part reaches ``NEAR``: language models write "thirteen" for
-    "13", which has no place, but also "5 solo tackles" where the context says "five tackles, solo".
+    So "of" does not stand for "of Spain", as it would in the F1 of SQuAD. Of equal parts the first and shortest; None
+    where none reaches ``NEAR``. Language models write "thirteen" for "13", which has no place, but also "5 solo
+    tackles" where the context says "five tackles, solo".
     """
     wanted = Counter(normalise_answer(raw).split())
-    size = wanted.total()
+    if _plain(raw)[0].strip() in NONE or not wanted:
+        return None
+    size, best, span = sum(map(len, wanted.elements())), 0.0, (0, 0)
     places = [(found.start(), found.end(), normalise_answer(found.group())) for found in _WORD.finditer(context)]
     words = [place for place in places if place[2]]  # no part begins or ends with an article
-    best, span = 0.0, (0, 0)
     for first, (start, _, _) in enumerate(words):
-        left, shared = wanted.copy(), 0
-        # A part of more than 3 times the answer's words has an F1 below 1/2.
-        for length, (_, end, word) in enumerate(words[first : first + 3 * size], start=1):
+        left, shared, length = wanted.copy(), 0, 0
+        for _, end, word in words[first:]:
+            length += len(word)
+            if 2 * size / (length + size) < NEAR:
+                break  # not even with all that is wanted in it
             if left[word] > 0:
                 left[word] -= 1
-                shared += 1
-            f1 = 2 * shared / (length + size)
-            if f1 > best:
-                best, span = f1, (start, end)
+                shared += len(word)
+            agreement = 2 * shared / (length + size)
+            if agreement > best:
+                best, span = agreement, (start, end)
     if best < NEAR:
         return None
     return {"text": [context[span[0] : span[1]]], "answer_start": [span[0]]}

@@ -5,7 +5,7 @@ A text that is asked about is the question, in one line, and the context in the 
 Letters: B questions of a batch.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -27,7 +27,9 @@ from dal_nlp.tasks.qa import ExtractiveQA
 
 #: What a language model is asked; the text is a context and the question about it.
 QUESTION = "{about}{text}"
-_ABOUT = "Answer the question based on the context.{or_none}\n\nContext: {context}\n\nQuestion: {question}\n\nAnswer:"
+_ABOUT = "Answer the question based on the context.{or_none}\n\nContext: {context}\n\nQuestion: {question}"
+#: What ends the prompt of an encoder with a decoder; ``as_turn`` ends that of a decoder alone.
+_TURN = "\n\nAnswer:"
 _OR_NONE = ' If it does not hold the answer, write "unanswerable".'
 #: Most tokens of a written answer, and questions of a batch.
 WRITTEN, BATCH = 40, 16
@@ -46,10 +48,31 @@ class SpanFile(AnswerFile):
 
     Args:
         making: See ``AnswerFile``; the columns are ``id``, ``question``, ``answer`` and ``confidence`` where the
-            options ``id``, ``text``, ``label`` and ``confidence`` give no other names.
+            options ``id``, ``text``, ``label`` and ``confidence`` give no other names. A question of which rows have
+            two answers, about two contexts, is answered by id alone.
     """
 
     usual: ClassVar[Mapping[str, str]] = {**COLUMNS, "text": "question", "label": "answer"}
+
+    def __init__(self, making: Making) -> None:
+        self._told_twice: set[str] = set()
+        super().__init__(making)
+        for question in self._told_twice:
+            del self._by_text[question]
+
+    def _take(self, place: int, row: Mapping[str, Any]) -> None:
+        question = str(row.get(self._columns["text"]) or "")
+        before = self._by_text.get(question)
+        super()._take(place, row)
+        if before is not None and before.raw != self._by_text[question].raw:
+            self._told_twice.add(question)
+
+    def remarks(self) -> list[str]:
+        """Return how many questions have two answers."""
+        if not self._told_twice:
+            return []
+        asked = counted(len(self._told_twice), "question")
+        return [f"{self._making.target}: {asked} with several answers, which are found by id alone."]
 
     def _answer(self, place: int, row: Mapping[str, Any]) -> MachineAnswer:
         given, confidence = row[self._columns["label"]], self._confidence(place, row)
@@ -79,7 +102,7 @@ class AnswerWriter(Signal):
     @property
     def key(self) -> str:
         """Weights and prompt."""
-        return "\n".join(["writes", weights_key(self._source), self._prompt.of(_ABOUT + self._or_none)])
+        return "\n".join(["writes", weights_key(self._source), self._prompt.of(_ABOUT + self._or_none + _TURN)])
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any, bool]:
@@ -94,7 +117,7 @@ class AnswerWriter(Signal):
     def _prompted(self, question: str, context: str) -> str:
         tokenizer, _, pair = self._loaded
         prompt = self._prompt.of(_ABOUT.format(or_none=self._or_none, context=context, question=question))
-        return prompt if pair else as_turn(tokenizer, prompt)
+        return prompt + _TURN if pair else as_turn(tokenizer, prompt)
 
     def shown(self, text: str) -> str:
         """Return the prompt."""
@@ -133,7 +156,7 @@ class AnswerWriter(Signal):
 
     @torch.inference_mode()
     def _write(self, prompts: Sequence[str]) -> list[tuple[str, float]]:
-        """Return what is written after each prompt, its first line, and the log-probability of all of it, (B,)."""
+        """Return the first line that is written after each prompt, and the log-probability of it and its end."""
         tokenizer, model, pair = self._loaded
         read = tokenizer(list(prompts), return_tensors="pt", padding=True, padding_side="right" if pair else "left")
         ids, mask = read["input_ids"].to(model.device), read["attention_mask"].to(model.device)
@@ -149,11 +172,30 @@ class AnswerWriter(Signal):
         log_probs = model.compute_transition_scores(made.sequences, made.scores, normalize_logits=True)
         new = made.sequences[:, -log_probs.shape[1] :]
         end = model.generation_config.eos_token_id
-        ends = torch.tensor([end] if isinstance(end, int) else end or [], device=new.device)
-        ended = torch.isin(new, ends).int()
-        total = torch.where(ended.cumsum(1) == ended, log_probs, 0.0).sum(1).double().tolist()
-        lines = [text.strip().split("\n")[0].strip() for text in tokenizer.batch_decode(new, skip_special_tokens=True)]
-        return list(zip(lines, total, strict=True))
+        ends = {end} if isinstance(end, int) else set(end or [])
+        return [
+            first_line(tokenizer, row, scores, ends)
+            for row, scores in zip(new.tolist(), log_probs.double().tolist(), strict=True)
+        ]
+
+
+def first_line(
+    tokenizer: Any, ids: Sequence[int], log_probs: Sequence[float], ends: Collection[int]
+) -> tuple[str, float]:
+    """Return the first line that is not blank of written tokens, and the log-probability of it and of what ends it.
+
+    Args:
+        tokenizer: What makes text of tokens.
+        ids: Of the tokens.
+        log_probs: Of each.
+        ends: Tokens after which nothing is written.
+    """
+    count, text = 0, ""
+    for count in range(1, len(ids) + 1):
+        text = tokenizer.decode(ids[:count], skip_special_tokens=True).lstrip()
+        if ids[count - 1] in ends or "\n" in text:
+            break
+    return text.partition("\n")[0].strip(), float(sum(log_probs[:count]))
 
 
 class QuestionModel(Signal):

@@ -36,8 +36,9 @@ def log_likelihood(weights: Floats, question: Question) -> float:
     up = question.said @ weights
     rest = np.log1p(-np.exp(question.spans).sum().clip(max=1 - 1e-12))
     meant = question.spans + up
-    apart = np.exp(question.gold) - np.exp(question.spans[question.right]).sum()
-    right = np.logaddexp.reduce([np.log(max(apart, 1e-300)), *meant[question.right]])
+    told = np.logaddexp.reduce(question.spans[question.right], initial=-np.inf) - question.gold
+    apart = question.gold + np.log1p(-np.exp(min(told, -1e-12)))  # right outcomes that no machine means
+    right = np.logaddexp.reduce([apart, *meant[question.right]])
     return float(right - np.logaddexp.reduce([rest, *meant]))
 
 

@@ -73,8 +73,19 @@ def test_a_file_that_is_read_is_not_written(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("a")
     for read in (str(tmp_path / "a"), tmp_path / "link"):
         with pytest.raises(UserError, match="is read here"):
-            check_spared(tmp_path / "a", [None, "user/name-on-the-hub", "x" * 5000, read])
+            check_spared(tmp_path / "a", [Path(read)], [])
     check_spared(tmp_path / "b", [tmp_path / "a"])
+
+
+def test_nor_is_one_of_the_files_that_a_source_means(tmp_path: Path) -> None:
+    written = tmp_path / "in" / "a.csv"
+    written.parent.mkdir()
+    written.touch()
+    others = [None, "user/name-on-the-hub", "x" * 5000]
+    for source in ("in/a.csv", "in/a.csv:train", "in", "in/", "in/*.csv"):
+        with pytest.raises(UserError, match="is read here"):
+            check_spared(written, [], [*others, str(tmp_path / source)])
+    check_spared(written, [], [*others, str(tmp_path), str(tmp_path / "in" / "b*")])
 
 
 def test_a_draft_of_the_same_file_goes_with_the_process_that_made_it(tmp_path: Path) -> None:

@@ -2,15 +2,24 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from datasets import Dataset
+from torch import nn
 
 from dal_nlp import Session, UserError
 from dal_nlp.core.progress import Silent
+from dal_nlp.learners.learner import FullLearner
 from dal_nlp.ledger.ledger import read_state
+from dal_nlp.models.trainer import Fit
 from dal_nlp.session.result import Result
+from dal_nlp.signals.base import Labels, Making
+from dal_nlp.span_witnesses.learner import SpanWitnessLearner
+from dal_nlp.span_witnesses.sources import SpanFile, first_line
+from dal_nlp.tasks.questions.heard import Question
 from dal_nlp.workflows.predict import predict
 from tests import tiny
 from tests.session.test_qa_run import model as model
@@ -88,7 +97,7 @@ def test_going_on_gives_what_one_run_gives_and_asks_nothing_twice(tmp_path: Path
 def test_answers_that_are_not_in_their_context_are_counted(tmp_path: Path, model: str) -> None:
     few = tiny.questions(40)[:5]
     rows = [{"id": row["id"], "answer": "nowhere to be found"} for row in few[:3]]
-    rows += [{"id": row["id"], "answer": f"xyz {row['answers']['text'][0]}"} for row in few[3:]]  # type: ignore[index]
+    rows += [{"id": row["id"], "answer": f"x {row['answers']['text'][0]}"} for row in few[3:]]  # type: ignore[index]
     seen = Listening()
     run(tmp_path, model, f"file:{write(tmp_path / 'few.jsonl', rows)}", progress=seen)
     assert any("3 answers to questions are not in their context" in line for line in seen.said)
@@ -111,6 +120,60 @@ def test_prediction_asks_the_machines_of_a_run_that_keeps_them(tmp_path: Path, m
     assert np.mean([row.answer is not None and row.answer.target["text"] == truth[row.id] for row in rows]) > 0.9
     alone = list(predict(result.folder, str(tmp_path / "test.jsonl"), keep_witness=False))
     assert np.mean([row.answer is not None and row.answer.target["text"] == truth[row.id] for row in alone]) < 0.7
+
+
+def test_weights_are_fitted_to_questions_that_their_readers_have_not_seen(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, judged = list[set[str]](), list[set[str]]()
+    fit, said = FullLearner.fit, SpanWitnessLearner._said
+
+    def fits(me: FullLearner, round: int, data: Dataset, *rest: Any) -> Fit:
+        seen.append(set(data["id"]))
+        return fit(me, round, data, *rest)
+
+    def judges(me: SpanWitnessLearner, reader: nn.Module, data: Dataset) -> list[Question]:
+        judged.append(set(data["id"]))
+        return said(me, reader, data)
+
+    monkeypatch.setattr(FullLearner, "fit", fits)
+    monkeypatch.setattr(SpanWitnessLearner, "_said", judges)
+    run(tmp_path, model, answers(tmp_path), rounds=0, initial=10)
+    (one, two, last), (first, second) = seen, judged
+    assert len(last) == 10 and first | second == last and not first & second
+    assert one == last - first and two == last - second
+
+
+def test_a_reader_that_goes_on_from_the_last_round_is_refused(tmp_path: Path, model: str) -> None:
+    with pytest.raises(UserError, match="warm_start"):
+        run(tmp_path, model, answers(tmp_path), training={"mode": "full", "warm_start": True})
+
+
+def test_a_question_with_two_answers_is_answered_by_id_alone(tmp_path: Path) -> None:
+    rows = [
+        {"question": "Who?", "answer": "Ada"},
+        {"question": "Who?", "answer": "Bob"},
+        {"question": "When?", "answer": "1999"},
+        {"question": "When?", "answer": "1999"},
+        {"id": "q", "answer": "Cid"},
+    ]
+    file = SpanFile(Making(write(tmp_path / "said.jsonl", rows), {}, Labels([])))
+    said = file.answers(["Who?\nAda and Bob", "When?\nin 1999", "Who?\nCid"], ["1", "2", "q"])
+    assert [answer.raw for answer in said] == ["", "1999", "Cid"]
+    assert "1 question with several answers" in file.remarks()[0]
+
+
+def test_the_confidence_is_that_of_the_first_line_and_its_end() -> None:
+    tokenizer = tiny.tokenizer()
+    film, good = tokenizer("film good", add_special_tokens=False)["input_ids"]
+    end = tokenizer.sep_token_id
+    assert first_line(tokenizer, [film, good, end, film], [-1.0, -0.5, -0.25, -9.0], {end}) == ("film good", -1.75)
+    assert first_line(tokenizer, [film, good], [-1.0, -0.5], {end}) == ("film good", -1.5)
+    lines = SimpleNamespace(decode=lambda ids, skip_special_tokens: "".join(ids))
+    assert first_line(lines, ["\n", "Par", "is", "\n", "More"], [-1.0, -2.0, -4.0, -8.0, -16.0], {"."}) == (
+        "Paris",
+        -15.0,
+    )
 
 
 def test_a_kind_of_machine_that_answers_no_questions_is_refused(tmp_path: Path, model: str) -> None:

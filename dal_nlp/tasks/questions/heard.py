@@ -84,14 +84,21 @@ def hearing(model: nn.Module, weights: Sequence[float]) -> nn.Module:
     return result
 
 
-def alone(model: nn.Module) -> nn.Module:
-    """Return a model of the same parameters that hears no machine, also where a checkpoint says that it did."""
+def alone(model: nn.Module, fitted: Sequence[str] = ()) -> nn.Module:
+    """Return a model of the same parameters that hears no machine, also where a checkpoint says that it did.
+
+    Args:
+        model: A reader.
+        fitted: Further names in its configuration, of what was fitted to it and machines together.
+    """
     inner: Any = model
     if WEIGHTS not in inner.config.to_dict():
         return model
     deaf: Any = copy.copy(inner)
     deaf.config = copy.deepcopy(inner.config)
-    delattr(deaf.config, WEIGHTS)
+    for name in (WEIGHTS, *fitted):
+        if name in deaf.config.to_dict():
+            delattr(deaf.config, name)
     result: nn.Module = deaf
     return result
 
