@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dal_nlp.core.rng import generator
 from dal_nlp.ledger.state import State
@@ -47,8 +48,15 @@ def advice(state: State) -> str:
         return ""
     return (
         f"From some {ENOUGH} labels on, training all weights often answers better: the same command with --finish full "
-        "does it once, from this model on, and keeps the better of the two."
+        f"does it once, from this model on, and {_kept(config)}."
     )
+
+
+def _kept(config: Mapping[str, Any]) -> str:
+    """Say which model is left, where only an audit sample or validation rows can tell the better one."""
+    if config.get("audit") or config.get("validation"):
+        return "keeps the better of the two"
+    return "keeps that; an audit sample (--audit 40) or --validation would tell which one is better"
 
 
 def outlook(state: State) -> Outlook | None:

@@ -5,7 +5,7 @@ Letters: B texts of a batch, C labels, L tokens of the longest label, P tokens o
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -77,7 +77,9 @@ class LocalModel(Signal):
     def answers(self, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
         """Yield the calibrated log-probabilities, and the most probable label as the raw answer."""
         empty = self._empty
-        prompts, lengths = zip(*[self._fitting(text) for text in texts], strict=True) if texts else ((), ())
+        read = [fitting(self._scorer.tokenizer, text, self._prompt.of) for text in texts]
+        prompts, lengths, cut = zip(*read, strict=True) if read else ((), (), ())
+        self._cut += sum(cut)
         found = np.zeros((len(texts), len(self._labels.names)))
         order = np.argsort(lengths, kind="stable")
         first = 0
@@ -89,16 +91,22 @@ class LocalModel(Signal):
         for scores, length in zip(log_softmax(found - empty), lengths, strict=True):
             yield MachineAnswer(tuple(scores.tolist()), self._labels.spoken[int(scores.argmax())], int(length))
 
-    def _fitting(self, text: str) -> tuple[str, int]:
-        """Return the prompt of a text, which is cut where the prompt is too long, and its number of tokens."""
-        tokenizer, prompt = self._scorer.tokenizer, self._prompt.of(text)
-        length = len(tokenizer(prompt)["input_ids"])
-        if length <= LONGEST:
-            return prompt, length
-        self._cut += 1
-        own = tokenizer(text, add_special_tokens=False)["input_ids"]
-        kept = tokenizer.decode(own[: max(0, len(own) - (length - LONGEST))], skip_special_tokens=True)
-        return self._prompt.of(kept), LONGEST
+
+def fitting(tokenizer: Any, text: str, prompted: Callable[[str], str]) -> tuple[str, int, bool]:
+    """Return the prompt of a text, its number of tokens, and whether the text was cut for it, to ``LONGEST``.
+
+    Args:
+        tokenizer: Of the model.
+        text: What may be cut, at its end.
+        prompted: Gives the prompt of a text.
+    """
+    prompt = prompted(text)
+    length = len(tokenizer(prompt)["input_ids"])
+    if length <= LONGEST:
+        return prompt, length, False
+    own = tokenizer(text, add_special_tokens=False)["input_ids"]
+    kept = tokenizer.decode(own[: max(0, len(own) - (length - LONGEST))], skip_special_tokens=True)
+    return prompted(kept), LONGEST, True
 
 
 class Scorer(ABC):

@@ -6,7 +6,7 @@ Letters: B questions of a batch.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,7 +21,7 @@ from dal_nlp.models.pool import Pool
 from dal_nlp.pretrained.loading import load_config, load_model, load_tokenizer, resolve, weights_key
 from dal_nlp.signals.answer_file import COLUMNS, AnswerFile
 from dal_nlp.signals.base import CONFIDENCE, MachineAnswer, Making, Signal
-from dal_nlp.signals.language_model import BATCH_TOKENS, LONGEST, as_turn
+from dal_nlp.signals.language_model import BATCH_TOKENS, LONGEST, as_turn, fitting
 from dal_nlp.signals.prompt import Prompt
 from dal_nlp.tasks.qa import ExtractiveQA
 
@@ -129,15 +129,10 @@ class AnswerWriter(Signal):
 
     def _fitting(self, text: str) -> tuple[str, int]:
         """Return the prompt of a question, whose context is cut where it is too long, and its number of tokens."""
-        tokenizer, (question, context) = self._loaded[0], parts(text)
-        prompt = self._prompted(question, context)
-        length = len(tokenizer(prompt)["input_ids"])
-        if length <= LONGEST:
-            return prompt, length
-        self._cut += 1
-        own = tokenizer(context, add_special_tokens=False)["input_ids"]
-        kept = tokenizer.decode(own[: max(0, len(own) - (length - LONGEST))], skip_special_tokens=True)
-        return self._prompted(question, kept), LONGEST
+        question, context = parts(text)
+        prompt, length, cut = fitting(self._loaded[0], context, partial(self._prompted, question))
+        self._cut += cut
+        return prompt, length
 
     def answers(self, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
         """Yield what is written, greedily, with the log-probability of its tokens."""

@@ -57,6 +57,9 @@ def test_a_finished_head_with_labels_enough_is_told_of_training_all_weights() ->
         event = MetricsEvent(round=0, labels=labels, values={"accuracy": 0.9})
         return State(config=config, stopped=stopped, metrics=[event])
 
-    assert "--finish full" in advice(ended())
+    assert "--finish full" in advice(ended()) and "--audit 40" in advice(ended())
+    judged = ended()
+    judged.config = {**(judged.config or {}), "audit": 20}
+    assert "keeps the better of the two" in advice(judged)
     others = [ended(labels=ENOUGH - 1), ended(stopped=None), ended(finish="full"), ended(mode="full"), State()]
     assert [advice(other) for other in [*others, ended(start="pretrained")]] == [""] * 6

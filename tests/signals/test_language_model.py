@@ -70,9 +70,11 @@ def test_of_a_long_text_the_question_is_kept(tmp_path: Path, monkeypatch: pytest
     signal = LocalModel(
         Making(save(tmp_path / "model", "seq2seq"), {}, LABELS, LanguageModelSection(prompt="{text} is"))
     )
-    prompt, length = signal._fitting("great " * 30)
-    assert prompt.endswith(" is") and prompt.startswith("great great") and length == 12
-    assert len(signal._scorer.tokenizer(prompt)["input_ids"]) <= 12
+    tokenizer = signal._scorer.tokenizer
+    prompt, length, cut = language_model.fitting(tokenizer, "great " * 30, "{} is".format)
+    assert prompt.endswith(" is") and prompt.startswith("great great") and length == 12 and cut
+    assert len(tokenizer(prompt)["input_ids"]) <= 12
+    assert len(list(signal.answers(["great " * 30, "great"], ["1", "2"]))) == 2
     assert "1 text" in signal.remarks()[0]
 
 
