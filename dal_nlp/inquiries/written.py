@@ -117,6 +117,10 @@ def write_file(inquiry: Inquiry, examples: Sequence[Example], routing: Routing, 
         elif row in routing.given:
             given, by = routing.given[row]
             labeled.append([*start, readable(given.target), f"{given.confidence:.6f}", by, *end])
+        elif id in inquiry.state.skipped:
+            why = inquiry.state.skipped[id]
+            reason = f"people have skipped it ({why})" if why else "people have skipped it"
+            rejected.append(Rejected(inquiry.corpus.source, example.row, example.id, reason))
         else:
             people.append((given.confidence, [*start, readable(given.target), f"{given.confidence:.6f}", *end]))
     people.sort(key=lambda pair: pair[0])

@@ -255,6 +255,12 @@ class RunInputs:
             raise UserError(
                 f"The audit sample has {counted(drawn, 'text')}, and can only grow: --audit {drawn} or more."
             )
+        needed = self._ledger.state.spent + wanted - drawn
+        if 0 < drawn < wanted and needed > (self.config.budget or 0):
+            raise UserError(
+                f"{counted(wanted - drawn, 'further answer')} for the audit sample are more than the budget of "
+                f"{self.config.budget:,} leaves: --budget {needed} or more."
+            )
 
     def _cap_budget(self) -> None:
         """A budget above the pool cannot be spent."""

@@ -77,6 +77,22 @@ def test_nothing_is_labeled_before_people_have_answered_and_the_same_call_goes_o
         label_file(finished, source, 0.3, out, draws=20)
 
 
+def test_what_people_skip_is_in_no_other_file(finished: Path, tmp_path: Path) -> None:
+    rows = new_rows(60)
+    source, out = write(tmp_path / "new.jsonl", rows), tmp_path / "out"
+    label_file(finished, source, 0.1, out, draws=30)
+    truth = {row["id"]: row["label"] for row in rows}
+    fill(out / "queries" / "audit.csv", truth)
+    found = label_file(finished, source, 0.1, out, draws=30)
+    assert found.pending
+    waiting = [row["id"] for row in rows_of(out / "people.csv")]
+    fill(out / "queries" / "round-000.csv", {**truth, waiting[0]: "skip"})
+    assert label_file(finished, source, 0.1, out, draws=30).pending == 0
+    (left,) = rows_of(out / "rejected.csv")
+    assert left["id"] == waiting[0] and "skipped" in left["reason"] and rows_of(out / "people.csv") == []
+    assert len(rows_of(out / "labeled.csv")) == 59
+
+
 def test_repeats_count_as_often_as_they_stand_there_and_active_draws_are_weighed(
     finished: Path, tmp_path: Path
 ) -> None:

@@ -95,6 +95,9 @@ def test_an_audit_sample_grows_without_losing_a_text(pool: Path, model_folder: s
     assert names.count("config") == 2 and names.count("audit") == 2 and names.count("remeasured") == 1
     with pytest.raises(UserError, match="can only grow: --audit 60"):
         run(pool, model_folder, audit=30)
+    spent = len(state.answers)
+    with pytest.raises(UserError, match=f"10 further answers for the audit sample .* --budget {spent + 10} or more"):
+        run(pool, model_folder, audit=70, budget=spent + 9)
     assert read_state(run(pool, model_folder, audit=60).folder) == state
 
 
