@@ -187,7 +187,7 @@ def _sentence(found: "Plan", precision: float) -> str:
         )
         return (
             f"No threshold can be promised a precision of {precision:g} on {measured}, as {why}: all rows go to "
-            f"people. The same `dal-nlp run` with --audit {max(2 * needed, 2 * found.measured):,} asks for more of them "
+            f"people. The same `dal-nlp run` with --audit {max(2 * needed, 2 * found.measured):,} asks for more "
             "(raise --budget by as many, where you gave one); so do labeled rows in --validation FILE, or a lower "
             "--precision; --error asks people as it goes."
         )

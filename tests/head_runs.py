@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dal_nlp import RunConfig, Session
+from dal_nlp.session.result import Result
 from tests import tiny
 
 
@@ -26,6 +27,24 @@ def values(files: Path, name: str = "run") -> dict[str, Any]:
         "cache": str(files / "cache"),
         "out": str(files / name),
     }
+
+
+def settings(files: Path, mode: str = "head", **changes: Any) -> RunConfig:
+    """Return the configuration of a run of two rounds of four after six labels."""
+    given = {
+        **values(files),
+        "initial": 6,
+        "query_size": 4,
+        "rounds": 2,
+        "training": {"mode": mode, "min_steps": 3, "epochs": 1},
+        "head": {"c": 1.0},
+    }
+    return RunConfig.load(flags={**given, **changes})
+
+
+def run(files: Path, **changes: Any) -> Result:
+    """Run it."""
+    return Session(settings(files, **changes)).run()
 
 
 def bought(folder: Path, many: Callable[..., Sequence[Mapping[str, Any]]], **own: Any) -> Path:

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +12,25 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertForSequenceClassification
 
-from dal_nlp import Label, Oracle, Query, RunConfig, Session, UserError
+from dal_nlp import Label, Oracle, Query, Session, UserError
 from dal_nlp.annotation import Setting
 from dal_nlp.core.config import ScoringConfig
 from dal_nlp.core.progress import Silent
-from dal_nlp.learners.cross_validation import fit_with
 from dal_nlp.learners.feature_cache import Features
-from dal_nlp.learners.head_checkpoint import HEAD, load_whole, read_layer
-from dal_nlp.learners.linear import Linear
-from dal_nlp.ledger.events import ConfigEvent, Event
+from dal_nlp.learners.head_checkpoint import HEAD, load_whole
 from dal_nlp.ledger.ledger import Ledger, read_state
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.pretrained.head_model import HeadModel
 from dal_nlp.report import files as report
 from dal_nlp.session.context import Context
-from dal_nlp.session.loop import Result
 from dal_nlp.strategies import bayesian, probes
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.workflows.dry_run import rehearse
 from dal_nlp.workflows.predict import predict
 from tests import head_runs, tiny
-from tests.ledgers import change, copies_after_every_write
+from tests.head_runs import run, settings
+from tests.ledgers import copies_after_every_write
 from tests.session.test_loop import timeless, write
 
 
@@ -42,22 +38,6 @@ from tests.session.test_loop import timeless, write
 def files(tmp_path: Path) -> Path:
     """pool.jsonl (60 rows), test.jsonl (20 rows) and the model, which has a masked-LM head."""
     return head_runs.write_files(tmp_path, pool=60, test=20)
-
-
-def settings(files: Path, mode: str = "head", **changes: Any) -> RunConfig:
-    values = {
-        **head_runs.values(files),
-        "initial": 6,
-        "query_size": 4,
-        "rounds": 2,
-        "training": {"mode": mode, "min_steps": 3, "epochs": 1},
-        "head": {"c": 1.0},
-    }
-    return RunConfig.load(flags={**values, **changes})
-
-
-def run(files: Path, **changes: Any) -> Result:
-    return Session(settings(files, **changes)).run()
 
 
 def forbid(patch: pytest.MonkeyPatch, place: type, name: str) -> None:
@@ -305,69 +285,6 @@ def test_a_damaged_layer_is_named_and_the_same_run_makes_it_again(files: Path, c
     assert (folder / "model" / HEAD).read_bytes() == whole
 
 
-DESCRIBED = {"negative": "A bad awful film. It was poor and dull.", "positive": ["good great fine", "lovely bright"]}
-
-
-def test_descriptions_answer_before_any_label_and_their_weight_is_in_the_ledger(files: Path) -> None:
-    result = run(files, descriptions=DESCRIBED, head={"layers": "top-half"})
-    state = read_state(result.folder)
-    assert len(state.queries[0].predictions) == 6  # what it would have answered in round 0
-    start, first = state.metrics[0].start, state.metrics[0].learner
-    assert start is not None
-    assert start["values"].keys() == state.metrics[0].values.keys() and state.metrics[1].start is None
-    assert first["layers"] == [50, 75, 100] and np.isfinite(first["signals"]["descriptions"])
-    layer = read_layer(result.folder / "model")
-    assert layer.depths == (50, 75, 100) and layer.weight.shape == (2, 48)
-    rows = list(predict(result.folder, str(files / "test.jsonl")))
-    hits = [
-        row["label"] == r.answer.target for row, r in zip(tiny.sentences(20, seed=1), rows, strict=True) if r.answer
-    ]
-    assert np.mean(hits) == result.curve[-1]["values"]["accuracy"]
-
-
-def test_without_a_prior_nothing_is_known_at_the_start(files: Path) -> None:
-    result = run(files, descriptions=DESCRIBED, head={"prior": "none"})
-    state = read_state(result.folder)
-    assert not state.queries[0].predictions and state.metrics[0].start is None
-    assert state.metrics[0].learner["signals"] == {}
-
-
-def test_names_that_the_tokenizer_does_not_know_are_no_prior_and_it_is_said(files: Path) -> None:
-    assert any("say nothing to the encoder" in note for note in read_state(run(files, rounds=0).folder).notes)
-
-
-def test_a_run_of_an_earlier_version_goes_on_with_the_head_it_had(files: Path) -> None:
-    first = {"layers": "last", "c": 0.13, "prior": "none", "validate_from": 0}
-    run(files, rounds=1, budget=10, head=first)
-
-    def as_it_was(events: list[Event]) -> list[Event]:
-        return [
-            replace(one, config=without_head(one.config)) if isinstance(one, ConfigEvent) else one for one in events
-        ]
-
-    def without_head(config: dict[str, Any]) -> dict[str, Any]:
-        rest = {name: value for name, value in config.items() if name not in ("head", "descriptions")}
-        return {**rest, "training": {**config["training"], "head_c": config["head"]["c"]}}
-
-    change(files / "run", as_it_was)
-    result = run(files, rounds=2, budget=14, head={"layers": [75, 100]})  # today's defaults
-    straight = run(files, rounds=2, budget=14, head=first, out=str(files / "straight"))
-    assert [point["values"] for point in result.curve] == [point["values"] for point in straight.curve]
-    assert result.curve[-1]["learner"]["layers"] == [100]
-
-
-def test_a_model_reads_the_layers_that_it_was_fitted_on(tmp_path: Path) -> None:
-    base = tiny.classifier().bert
-    model = HeadModel.of(base, torch.nn.Linear(32, 2), ["a", "b"], (50, 100))
-    model.save_pretrained(tmp_path)
-    again = HeadModel.from_pretrained(tmp_path)
-    inputs = tiny.tokenizer()(["the film was good"], return_tensors="pt")
-    with torch.inference_mode():
-        states = base(**inputs, output_hidden_states=True).hidden_states
-        want = model.classifier(torch.cat([states[1].mean(1), states[2].mean(1)], 1))
-        assert torch.allclose(again(**inputs).logits, want, atol=1e-6)
-
-
 def test_saving_and_loading_gives_the_same_logits(tmp_path: Path) -> None:
     base = tiny.classifier().bert
     head = torch.nn.Linear(16, 2)
@@ -379,36 +296,6 @@ def test_saving_and_loading_gives_the_same_logits(tmp_path: Path) -> None:
         assert torch.allclose(model(**inputs).logits, again(**inputs).logits)
         loss = again(**inputs, labels=torch.tensor([0, 1])).loss
     assert loss is not None and loss > 0 and again.config.id2label == {0: "a", 1: "b"}
-
-
-def test_the_strength_of_labels_is_the_configured_one(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    counted = []
-
-    def note(setting: Any, x: Any, y: Any, weights: Any, classes: int, offsets: Any, outputs: Any) -> Linear:
-        counted.append((len(x), setting.c))
-        return fit_with(setting, x, y, weights, classes, offsets, outputs)
-
-    monkeypatch.setattr("dal_nlp.learners.head_learner.fit_with", note)
-    run(files, head={"c": 0.5})
-    assert [n for n, _ in counted] == [6, 10, 14]
-    assert [c for _, c in counted] == [0.5] * 3
-
-
-def test_from_so_many_labels_on_layers_are_chosen_by_cross_validation(
-    files: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-
-    def last(candidates: Any, x: Any, *rest: Any) -> Any:
-        asked.append(len(x))
-        return candidates[-1]
-
-    monkeypatch.setattr("dal_nlp.learners.head_learner.choose_setting", last)
-    result = run(files, head={"validate_from": 10})
-    assert asked == [10, 14]
-    assert [point["learner"]["layers"] for point in result.curve] == [[75, 100], [100], [100]]
-    weight = read_layer(result.folder / "model").weight
-    assert not weight[:, :16].any() and weight[:, 16:].any()
 
 
 def test_where_no_model_is_wanted_the_layer_stays_alone(files: Path) -> None:
