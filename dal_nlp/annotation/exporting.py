@@ -9,6 +9,7 @@ from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.files import check_spared, replace_file, whole_folder
+from dal_nlp.core.plugins import split_spec
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Example
 from dal_nlp.data.examples import DEFAULT_ID_COLUMN, NO_IDS, Answers, Reader, context_of
@@ -16,7 +17,6 @@ from dal_nlp.joins.tool_rows import AT, BY, NOTE
 from dal_nlp.ledger.ledger import FILE
 from dal_nlp.readers.spreadsheets import write_table
 from dal_nlp.readers.values import is_missing
-from dal_nlp.signals import split_spec
 from dal_nlp.tasks import make_task
 
 Which = Literal["labels", "pending", "all"]

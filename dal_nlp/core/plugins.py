@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
-from dal_nlp.core.errors import ConfigError, nearest, unknown
+from dal_nlp.core.errors import ConfigError, UserError, nearest, unknown
 
 T = TypeVar("T")
 
@@ -150,3 +150,18 @@ def construct(kind: str, cls: type[T], options: Mapping[str, Any]) -> T:
         given = repr(first["input"])[:100]
         raise ConfigError(f"{kind} option {place} = {given} is not right: {first['msg']}.") from None
     return built
+
+
+def split_spec(spec: str) -> tuple[str, str, dict[str, str]]:
+    """Read "KIND:TARGET,KEY=VALUE" as (kind, target, options); raises ``UserError`` for what cannot be read so."""
+    kind, colon, rest = spec.partition(":")
+    target, *parts = rest.split(",")
+    options = {}
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise UserError(f"--signal {spec!r}: {part!r} is no KEY=VALUE; a path with a comma has to be renamed.")
+        options[key.strip()] = value.strip()
+    if not colon or not target.strip():
+        raise UserError(f"--signal {spec!r} is not KIND:TARGET, such as file:llm.csv.")
+    return kind, target.strip(), options

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.plugins import check_name, import_class
+from dal_nlp.core.plugins import check_name, import_class, split_spec
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import generator
 from dal_nlp.signals.base import Labels, Making, Signal
@@ -21,21 +21,6 @@ SIGNALS: Mapping[str, str] = {
     "model": "dal_nlp.signals.classifier:Classifier",
     "run": "dal_nlp.signals.classifier:EarlierRun",
 }
-
-
-def split_spec(spec: str) -> tuple[str, str, dict[str, str]]:
-    """Read "KIND:TARGET,KEY=VALUE" as (kind, target, options); raises ``UserError`` for what cannot be read so."""
-    kind, colon, rest = spec.partition(":")
-    target, *parts = rest.split(",")
-    options = {}
-    for part in parts:
-        key, equals, value = part.partition("=")
-        if not equals:
-            raise UserError(f"--signal {spec!r}: {part!r} is no KEY=VALUE; a path with a comma has to be renamed.")
-        options[key.strip()] = value.strip()
-    if not colon or not target.strip():
-        raise UserError(f"--signal {spec!r} is not KIND:TARGET, such as file:llm.csv; kinds: {', '.join(SIGNALS)}.")
-    return kind, target.strip(), options
 
 
 def make_signals(
