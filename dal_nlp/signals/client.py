@@ -3,7 +3,7 @@
 import ipaddress
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -36,12 +36,14 @@ class Reply:
         first: Log-probabilities of the candidates for its first token, by token; {} where it gives none.
         tokens_in: That it read.
         tokens_out: That it wrote.
+        written: Each token that it wrote with its log-probability; () where it gives none.
     """
 
     text: str
     first: Mapping[str, float]
     tokens_in: int
     tokens_out: int
+    written: Sequence[tuple[str, float]] = ()
 
 
 def is_loopback(url: str) -> bool:
@@ -127,4 +129,6 @@ def read_reply(values: Any) -> Reply:
         {str(one["token"]): float(one["logprob"]) for one in (tokens[0].get("top_logprobs") or [])} if tokens else {}
     )
     text = choice["message"].get("content") or ""
-    return Reply(str(text), first, int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
+    written = tuple((str(one["token"]), float(one["logprob"])) for one in tokens)
+    read, wrote = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
+    return Reply(str(text), first, read, wrote, written)

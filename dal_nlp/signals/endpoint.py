@@ -7,10 +7,11 @@ several times, with the labels in other orders, for one of them: as a choice, as
 import json
 import string
 import threading
+from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,7 +30,6 @@ ROOM, MORE = 24, 16
 SMOOTHING = 0.5
 #: How it is asked, in the order in which that is tried.
 LETTERS, CHOICE, SCHEMA, PLAIN = "letters", "choice", "schema", "plain"
-NEXT = {LETTERS: CHOICE, CHOICE: SCHEMA, SCHEMA: PLAIN}
 
 
 def schema(labels: Sequence[str]) -> dict[str, Any]:
@@ -48,44 +48,36 @@ def in_schema(reply: str) -> str:
     return str(found["label"]) if isinstance(found, dict) and "label" in found else reply
 
 
-class Endpoint(Signal):
-    """Asks an endpoint about each text, several at a time.
+class Remote(Signal):
+    """A language model behind an endpoint, which is asked about several texts at a time, as far as the money lasts.
 
     Args:
         making: Its target is the model, if ``llm.model`` is not; ``llm`` says the rest.
+        mode: How it is asked first.
 
     Raises:
         UserError: See ``Client``.
     """
 
     chunk = 32
+    #: What comes after a way to ask that the endpoint does not take.
+    following: ClassVar[Mapping[str, str]]
+    #: What an answer that is of no use is said to be.
+    strange: ClassVar[str]
+    #: Tokens that it writes about a text, as far as that is known before.
+    writes: ClassVar[int] = 1
 
-    def __init__(self, making: Making) -> None:
+    def __init__(self, making: Making, mode: str) -> None:
         super().__init__(making)
         self._llm, self.client = making.llm, Client(making.llm)
         self._model = making.llm.model or making.target
-        self._prompt = Prompt(self._llm.prompt, making.guidelines, making.labels, self._llm.demonstrations)
-        self._mode = LETTERS if len(making.labels.names) <= MOST_LETTERS else CHOICE
+        self._first = self._mode = mode
         self._lock, self._failed, self._strange, self._left = threading.Lock(), 0, 0, 0
         self.spent = 0.0
 
-    @property
-    def key(self) -> str:
-        """Model, prompt and words."""
-        return "\n".join(["endpoint", self._model, self.shown("{text}"), *self._labels.spoken])
-
-    def shown(self, text: str) -> str:
-        """Return the first question."""
-        return self._lettered(text) if self._mode == LETTERS else self._chosen(text, self._labels.spoken)
-
-    def _lettered(self, text: str) -> str:
-        options = "\n".join(
-            f"{a}) {words}" for a, words in zip(string.ascii_uppercase, self._labels.spoken, strict=False)
-        )
-        return f"{self._prompt.of(text)}\n\n{options}\n\nAnswer with the letter alone."
-
-    def _chosen(self, text: str, words: Sequence[str]) -> str:
-        return f"{self._prompt.of(text)}\n\nAnswer with one of these alone: {', '.join(words)}."
+    @abstractmethod
+    def _by(self, mode: str, text: str) -> MachineAnswer | None:
+        """Ask about a text in one way; None where the endpoint has not enough to say when it is asked so."""
 
     def answers(self, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
         """Yield the answers; what failed, or was left for want of money, counts as not asked."""
@@ -99,12 +91,13 @@ class Endpoint(Signal):
             said.append(
                 f"{counted(self._failed, 'question')} failed {self._llm.tries} times: the same command asks again."
             )
+        were = {True: "was", False: "were"}
         if self._strange:
-            said.append(f"{counted(self._strange, 'answer')} of {self._model} were none of the labels.")
+            answers = f"{counted(self._strange, 'answer')} of {self._model}"
+            said.append(f"{answers} {were[self._strange == 1]} {self.strange}.")
         if self._left:
-            said.append(
-                f"{counted(self._left, 'text')} were not asked about: --llm-budget {self._llm.budget} is spent."
-            )
+            texts, left = counted(self._left, "text"), were[self._left == 1]
+            said.append(f"{texts} {left} not asked about: --llm-budget {self._llm.budget} is spent.")
         return said
 
     def _answer(self, text: str) -> MachineAnswer:
@@ -115,21 +108,73 @@ class Endpoint(Signal):
         while True:
             mode = self._mode
             try:
-                found = self._by_letter(text) if mode == LETTERS else self._by_votes(text, mode)
+                found = self._by(mode, text)
             except Misunderstood as error:
-                if mode not in NEXT:
+                if mode not in self.following:
                     raise UserError(f"The endpoint does not take the question: {error}.") from None
                 found = None
             if found is not None:
                 break
             with self._lock:
                 if self._mode == mode:
-                    self._mode = NEXT[mode]
+                    self._mode = self.following[mode]
         with self._lock:
             self.spent += found.cost
             self._failed += not found.asked
             self._strange += found.asked and found.log_probs is None
         return found
+
+    def _ask(self, prompt: str, own: dict[str, Any]) -> Reply | None:
+        body = {"model": self._model, "messages": [{"role": "user", "content": prompt}], "temperature": 0, **own}
+        return self.client.ask(body)
+
+    def _made(
+        self, log_probs: tuple[float, ...] | None, replies: Sequence[Reply], raw: str | None = None
+    ) -> MachineAnswer:
+        """Return an answer with what it cost; ``raw`` in the place of the replies as they came."""
+        read, wrote = sum(reply.tokens_in for reply in replies), sum(reply.tokens_out for reply in replies)
+        cost = (read * self._llm.price_in + wrote * self._llm.price_out) / 1e6
+        told = " | ".join(reply.text for reply in replies) if raw is None else raw
+        return MachineAnswer(log_probs, told, read, wrote, cost)
+
+
+class Endpoint(Remote):
+    """An endpoint that is asked for the label of each text.
+
+    Args:
+        making: Its target is the model, if ``llm.model`` is not; ``llm`` says the rest.
+
+    Raises:
+        UserError: See ``Client``.
+    """
+
+    following: ClassVar[Mapping[str, str]] = {LETTERS: CHOICE, CHOICE: SCHEMA, SCHEMA: PLAIN}
+    strange = "none of the labels"
+
+    def __init__(self, making: Making) -> None:
+        super().__init__(making, LETTERS if len(making.labels.names) <= MOST_LETTERS else CHOICE)
+        self._prompt = Prompt(self._llm.prompt, making.guidelines, making.labels, self._llm.demonstrations)
+
+    @property
+    def key(self) -> str:
+        """Model, prompt and words."""
+        return "\n".join(["endpoint", self._model, self.shown("{text}"), *self._labels.spoken])
+
+    def shown(self, text: str) -> str:
+        """Return the first question, in the way that is tried first: what an answer is kept under stays so."""
+        return self._lettered(text) if self._first == LETTERS else self._chosen(text, self._labels.spoken)
+
+    def _lettered(self, text: str) -> str:
+        options = "\n".join(
+            f"{a}) {words}" for a, words in zip(string.ascii_uppercase, self._labels.spoken, strict=False)
+        )
+        return f"{self._prompt.of(text)}\n\n{options}\n\nAnswer with the letter alone."
+
+    def _chosen(self, text: str, words: Sequence[str]) -> str:
+        return f"{self._prompt.of(text)}\n\nAnswer with one of these alone: {', '.join(words)}."
+
+    def _by(self, mode: str, text: str) -> MachineAnswer | None:
+        return self._by_letter(text) if mode == LETTERS else self._by_votes(text, mode)
 
     def _by_letter(self, text: str) -> MachineAnswer | None:
         """Ask for a letter; None where the endpoint gives no probabilities of letters."""
@@ -177,12 +222,3 @@ class Endpoint(Signal):
             return self._made(None, replies)
         total = votes.total() + SMOOTHING * classes
         return self._made(tuple(float(np.log((votes[k] + SMOOTHING) / total)) for k in range(classes)), replies)
-
-    def _ask(self, prompt: str, own: dict[str, Any]) -> Reply | None:
-        body = {"model": self._model, "messages": [{"role": "user", "content": prompt}], "temperature": 0, **own}
-        return self.client.ask(body)
-
-    def _made(self, log_probs: tuple[float, ...] | None, replies: Sequence[Reply]) -> MachineAnswer:
-        read, wrote = sum(reply.tokens_in for reply in replies), sum(reply.tokens_out for reply in replies)
-        cost = (read * self._llm.price_in + wrote * self._llm.price_out) / 1e6
-        return MachineAnswer(log_probs, " | ".join(reply.text for reply in replies), read, wrote, cost)

@@ -15,7 +15,7 @@ from dal_nlp.data.corpus import Corpus
 from dal_nlp.signals import SIGNALS, asked_about, make_signals, short_name
 from dal_nlp.signals.asking import answer_keys, ask_once, open_answers, texts_of, unpacked
 from dal_nlp.signals.base import MachineAnswer
-from dal_nlp.signals.endpoint import Endpoint
+from dal_nlp.signals.endpoint import Remote
 
 #: Texts that a machine of one's own is timed on, and from whose length tokens are guessed.
 TIMED = 16
@@ -86,10 +86,10 @@ def previews(
         keys = answer_keys(signal, [texts[row] for row in asked_about(config, spec, len(texts))])
         left = len(set(keys)) - len(cache.get(keys))
         tokens, cost, seconds = 0, 0.0, None
-        if isinstance(signal, Endpoint):
+        if isinstance(signal, Remote):
             each = sum(len(signal.shown(text)) for text in sample) / len(sample) / CHARACTERS
             tokens = round(each * left)
-            cost = tokens * config.llm.price_in / 1e6 + left * config.llm.price_out / 1e6
+            cost = (tokens * config.llm.price_in + signal.writes * left * config.llm.price_out) / 1e6
             asked = answer_keys(signal, [text for text, _, _ in known])
             there = cache.get(asked)
             said: list[MachineAnswer | None] = [unpacked(there[key]) if key in there else None for key in asked]

@@ -13,7 +13,7 @@ from datasets import Sequence as ListOf
 from torch import nn
 
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import Unsupported, UserError
+from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Example, Task
 from dal_nlp.core.text import counted
@@ -34,6 +34,7 @@ from dal_nlp.tasks.questions import heard
 SIGNALS: Mapping[str, str] = {
     "file": "dal_nlp.span_witnesses.sources:SpanFile",
     "llm": "dal_nlp.span_witnesses.sources:AnswerWriter",
+    "endpoint": "dal_nlp.span_witnesses.endpoint:AnswerEndpoint",
     "model": "dal_nlp.span_witnesses.sources:QuestionModel",
 }
 _COLUMNS = Features({heard.PLACES: ListOf(ListOf(ListOf(Value("int64")))), heard.ODDS: ListOf(Value("float64"))})
@@ -56,8 +57,6 @@ def make_learner(
     """Return what trains in the rounds of a run; see ``Learner``."""
     if not (config.signals and isinstance(task, ExtractiveQA)):
         return asking.make_learner(config, task, source, folder, progress, predicts_loss)
-    if config.llm.url is not None:
-        raise Unsupported("An endpoint answers no questions about contexts yet: put its answers into a file, file:…")
     if config.training.warm_start:
         raise UserError(
             "The weights of --signal want readers that know no label of a fold: leave training.warm_start out."

@@ -27,10 +27,10 @@ from dal_nlp.tasks.qa import ExtractiveQA
 
 #: What a language model is asked; the text is a context and the question about it.
 QUESTION = "{about}{text}"
-_ABOUT = "Answer the question based on the context.{or_none}\n\nContext: {context}\n\nQuestion: {question}"
+ABOUT = "Answer the question based on the context.{or_none}\n\nContext: {context}\n\nQuestion: {question}"
 #: What ends the prompt of an encoder with a decoder; ``as_turn`` ends that of a decoder alone.
 _TURN = "\n\nAnswer:"
-_OR_NONE = ' If it does not hold the answer, write "unanswerable".'
+OR_NONE = ' If it does not hold the answer, write "unanswerable".'
 #: Most tokens of a written answer, and questions of a batch.
 WRITTEN, BATCH = 40, 16
 #: Tokens of a reader's window.
@@ -97,12 +97,12 @@ class AnswerWriter(Signal):
         super().__init__(making)
         self._source = resolve(making.target, making.progress)
         self._prompt = Prompt(making.llm.prompt or QUESTION, making.guidelines, making.labels)
-        self._or_none, self._cut = _OR_NONE if making.labels.names else "", 0
+        self._or_none, self._cut = OR_NONE if making.labels.names else "", 0
 
     @property
     def key(self) -> str:
         """Weights and prompt."""
-        return "\n".join(["writes", weights_key(self._source), self._prompt.of(_ABOUT + self._or_none + _TURN)])
+        return "\n".join(["writes", weights_key(self._source), self._prompt.of(ABOUT + self._or_none + _TURN)])
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any, bool]:
@@ -116,7 +116,7 @@ class AnswerWriter(Signal):
 
     def _prompted(self, question: str, context: str) -> str:
         tokenizer, _, pair = self._loaded
-        prompt = self._prompt.of(_ABOUT.format(or_none=self._or_none, context=context, question=question))
+        prompt = self._prompt.of(ABOUT.format(or_none=self._or_none, context=context, question=question))
         return prompt + _TURN if pair else as_turn(tokenizer, prompt)
 
     def shown(self, text: str) -> str:

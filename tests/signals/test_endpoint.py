@@ -73,6 +73,12 @@ def test_without_probabilities_labels_are_voted_on_in_several_orders() -> None:
     assert answers[0].raw == "positive | Positive. | negative"
 
 
+def test_what_answers_are_kept_under_stays_when_the_way_to_ask_changes() -> None:
+    signal = Endpoint(Making("small", {}, LABELS, LanguageModelSection(url="http://127.0.0.1:1/v1")))
+    _, other, asked, _ = ask(lambda body, n: reply("positive"), ["text"])
+    assert "structured_outputs" in asked[-1] and other.key == signal.key
+
+
 def test_an_endpoint_that_takes_a_schema_is_asked_for_json() -> None:
     def answer(body: dict[str, Any], n: int) -> Answer:
         if {"logprobs", "structured_outputs"} & set(body):
@@ -107,7 +113,7 @@ def test_an_endpoint_that_takes_none_of_these_is_asked_in_words() -> None:
 def test_what_is_no_label_is_no_answer_and_counted(text: str) -> None:
     answers, signal, _, _ = ask(lambda body, n: reply(text), ["text"], parallel=1)
     assert answers[0].log_probs is None and answers[0].asked
-    assert "1 answer of small were none of the labels" in signal.remarks()[0]
+    assert "1 answer of small was none of the labels" in signal.remarks()[0]
 
 
 def test_a_wrong_key_ends_it() -> None:

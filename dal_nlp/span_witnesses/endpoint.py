@@ -1,0 +1,73 @@
+"""A language model behind an OpenAI-compatible endpoint that answers questions about contexts."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from dal_nlp.signals.base import CONFIDENCE, MachineAnswer, Making
+from dal_nlp.signals.endpoint import Remote
+from dal_nlp.signals.prompt import Prompt
+from dal_nlp.span_witnesses.sources import ABOUT, OR_NONE, QUESTION, WRITTEN, parts
+
+#: How it is asked: with the probabilities of what it writes, or without.
+SURE, PLAIN = "sure", "plain"
+#: Chat models explain themselves where nobody asks them not to.
+_SHORT = "\n\nAnswer in as few words as you can, which you copy from the context, and write nothing else."
+
+
+class AnswerEndpoint(Remote):
+    """An endpoint that writes the answer; its confidence is the probability of its tokens, .8 where it gives none.
+
+    Args:
+        making: Its target is the model, if ``llm.model`` is not; a prompt of the settings ``llm`` has the context and
+            the question in the place of {text}.
+
+    Raises:
+        UserError: See ``Client``.
+    """
+
+    following: ClassVar[Mapping[str, str]] = {SURE: PLAIN}
+    strange = "empty"
+    writes = 10
+
+    def __init__(self, making: Making) -> None:
+        super().__init__(making, SURE)
+        self._prompt = Prompt(making.llm.prompt or QUESTION, making.guidelines, making.labels)
+        self._or_none = OR_NONE if making.labels.names else ""
+
+    @property
+    def key(self) -> str:
+        """Model and prompt."""
+        return "\n".join(["endpoint writes", self._model, self._prompt.of(ABOUT + self._or_none + _SHORT)])
+
+    def shown(self, text: str) -> str:
+        """Return the prompt."""
+        question, context = parts(text)
+        about = ABOUT.format(or_none=self._or_none, context=context, question=question)
+        return self._prompt.of(about + _SHORT)
+
+    def _by(self, mode: str, text: str) -> MachineAnswer:
+        own = {"max_tokens": WRITTEN, **({"logprobs": True} if mode == SURE else {})}
+        reply = self._ask(self.shown(text), own)
+        if reply is None:
+            return MachineAnswer(None, asked=False)
+        raw = first_line(reply.text)
+        sure = log_probability(reply.written) if reply.written else float(np.log(CONFIDENCE))
+        return self._made((sure,) if raw else None, [reply], raw)
+
+
+def first_line(text: str) -> str:
+    """Return the first line of a reply that is not blank, without quotation marks around it."""
+    line = text.strip().partition("\n")[0].strip()
+    return line[1:-1].strip() if len(line) > 1 and line[0] + line[-1] in ('""', "''", "\u201c\u201d") else line
+
+
+def log_probability(written: Sequence[tuple[str, float]]) -> float:
+    """Return the log-probability of the first line that is not blank, and of what ends it, of tokens with theirs."""
+    total, text = 0.0, ""
+    for token, log_p in written:
+        total, text = total + log_p, (text + token).lstrip()
+        if "\n" in text:
+            break
+    return total
