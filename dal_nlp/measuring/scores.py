@@ -70,7 +70,7 @@ def estimated_metrics(
 ) -> dict[str, Estimate]:
     """Return the estimate of each metric that lies between 0 and 1."""
     n = len(targets)
-    values = task.evaluate(predictions, targets)
+    values, right = task.evaluate(predictions, targets), answer_scores(task, predictions, targets)
     found: dict[str, Estimate] = {}
     for name, scores in single_scores(task, predictions, targets).items():
         if np.isclose(scores.mean(), values[name], atol=1e-9):
@@ -80,7 +80,8 @@ def estimated_metrics(
             def score(said: Sequence[Target], truth: Sequence[Target], name: str = name) -> float:
                 return task.evaluate(said, truth)[name]
 
-            found[name] = powered_score(score, predictions, targets, sample.g, sample.pool_g, rng, sample.weights)
+            of = predictions, targets, right, sample.g, sample.pool_g
+            found[name] = powered_score(score, *of, rng, sample.weights)
     return found
 
 
