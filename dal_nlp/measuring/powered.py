@@ -5,9 +5,8 @@ has seen none of the n labels.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,9 +152,7 @@ def repeated(weights: Floats, size: int, rng: np.random.Generator) -> NDArray[np
 
 
 def powered_score(
-    score: Callable[[Sequence[Any], Sequence[Any]], float],
-    predictions: Sequence[Any],
-    targets: Sequence[Any],
+    score: Callable[[NDArray[np.int64]], float],
     z: Floats,
     g: Floats,
     pool_g: Floats,
@@ -168,30 +165,24 @@ def powered_score(
     with that of the same draws without a judge.
 
     Args:
-        score: Of predictions and targets.
-        predictions: (n,).
-        targets: (n,).
+        score: Of rows 0..n-1, of which some may be there several times.
         z: (n,) how right each answer is by itself: what the judge expects.
         g: (n,).
         pool_g: (N,).
         rng: Draws.
         weights: (n,) adding up to 1; even ones if left out.
     """
-    n = len(targets)
+    n = len(z)
     w = even_weights(n) if weights is None else weights
-
-    def of(rows: NDArray[np.int64]) -> float:
-        return score([predictions[i] for i in rows], [targets[i] for i in rows])
-
-    value = of(repeated(calibrated(z, g, pool_g, w), TIMES * n, rng))
+    value = score(repeated(calibrated(z, g, pool_g, w), TIMES * n, rng))
     drawn, alone = [], []
     error = math.sqrt(_variance(pool_g) / max(1, len(pool_g)))
     for _ in range(RESAMPLES):
         rows = rng.integers(n, size=n)
         shifted = pool_g + rng.normal(0, error)
         own = w[rows] / w[rows].sum()
-        drawn.append(of(rows[repeated(calibrated(z[rows], g[rows], shifted, own), TIMES * n, rng)]))
-        alone.append(of(rows[repeated(own, TIMES * n, rng)]))
+        drawn.append(score(rows[repeated(calibrated(z[rows], g[rows], shifted, own), TIMES * n, rng)]))
+        alone.append(score(rows[repeated(own, TIMES * n, rng)]))
     low, high = np.quantile(drawn, [0.025, 0.975])
     before = float(np.subtract(*np.quantile(alone, [0.975, 0.025])))
     worth = n * (before / float(high - low)) ** 2 if high > low else float(n)

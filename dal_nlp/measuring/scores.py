@@ -77,11 +77,10 @@ def estimated_metrics(
             found[name] = powered_mean(scores, sample.g, sample.pool_g, sample.weights)
         elif n > 1:
 
-            def score(said: Sequence[Target], truth: Sequence[Target], name: str = name) -> float:
-                return task.evaluate(said, truth)[name]
+            def score(rows: NDArray[np.int64], name: str = name) -> float:
+                return task.evaluate([predictions[i] for i in rows], [targets[i] for i in rows])[name]
 
-            of = predictions, targets, right, sample.g, sample.pool_g
-            found[name] = powered_score(score, *of, rng, sample.weights)
+            found[name] = powered_score(score, right, sample.g, sample.pool_g, rng, sample.weights)
     return found
 
 

@@ -111,7 +111,7 @@ def test_weights_hear_a_judge_from_not_at_all_to_fully(judged: Callable[[Floats]
     weights = calibrated(z[mine], g[mine], pool)
     expected = z[mine].mean() + trust * (pool.mean() - g[mine].mean())
     assert (weights * z[mine]).sum() == pytest.approx(expected, abs=1e-9) and weights.sum() == pytest.approx(1)
-    found = powered_score(lambda a, b: float(np.mean(a)), z[mine].tolist(), [0] * 100, z[mine], g[mine], pool, rng)
+    found = powered_score(lambda rows: float(z[rows].mean()), z[mine], g[mine], pool, rng)
     assert found.trust == trust
 
 
@@ -125,7 +125,12 @@ def test_a_score_that_is_no_mean_is_weighed_likewise() -> None:
     for _ in range(12):
         rows = rng.permutation(3000)
         mine = rows[:100]
-        found = powered_score(macro_f1, said[mine].tolist(), truth[mine].tolist(), z[mine], g[mine], g[rows[100:]], rng)
+        mine_said, mine_truth = said[mine].tolist(), truth[mine].tolist()
+
+        def score(of: NDArray[np.int64], a: list[int] = mine_said, b: list[int] = mine_truth) -> float:
+            return macro_f1([a[i] for i in of], [b[i] for i in of])
+
+        found = powered_score(score, z[mine], g[mine], g[rows[100:]], rng)
         held += found.low <= whole <= found.high
         errors.append(found.value - whole)
         plain.append(macro_f1(said[mine].tolist(), truth[mine].tolist()) - whole)
