@@ -85,7 +85,7 @@ def active_test(
         rows, rng = inquiry.open, generator(run.config.seed, 0, "test")
         if len(rows) < 2:
             raise UserError(f"{source} has no two texts that the run has no labels of: there is nothing to test on.")
-        g = judge_of(run)([log_odds(inquiry.confidence)])
+        g = judge_of(run)(log_odds(inquiry.confidence)[:, None])
         design = active_probabilities(g[rows], budget)
         drawn, ids = draw(design, rng), inquiry.ids
         inquiry.draw([ids[row] for row in rows[drawn]], design[drawn].tolist())
@@ -116,7 +116,7 @@ def judge_of(run: Run) -> Judge:
     ]
     confidence = np.array([prediction["confidence"] for prediction, _ in pairs], dtype=np.float64)
     right = answer_scores(run.task, [prediction["target"] for prediction, _ in pairs], [target for _, target in pairs])
-    return fit_judge([log_odds(confidence)], right)
+    return fit_judge(log_odds(confidence)[:, None], right)
 
 
 def _finished(folder: Path, source: str, progress: Progress) -> Run:

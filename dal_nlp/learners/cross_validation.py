@@ -1,7 +1,7 @@
 """Which layers of the encoder a layer reads and how strong labels are, chosen by cross-validation."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -231,6 +231,14 @@ def deal(y: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
     return folds
 
 
+def splits(folds: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield the examples that are not in a fold, and those that are, of each fold that has some."""
+    for fold in range(FOLDS):
+        inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        if len(outside):
+            yield inside, outside
+
+
 def held_out_brier(
     setting: Setting,
     x: Array,
@@ -258,10 +266,7 @@ def held_out(
 ) -> NDArray[np.float64]:
     """Return the probabilities of each example, (n, C), by a layer that was fitted to the other folds."""
     found = np.zeros((len(y), classes))
-    for fold in range(FOLDS):
-        inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        if not len(outside):
-            continue
+    for inside, outside in splits(folds):
         known = [Offset(offset.logits[inside], offset.mean) for offset in offsets]
         layer = fit_with(setting, x[inside], y[inside], weights[inside], classes, known, outputs)
         logits = (x[outside] @ layer.weight.T + layer.bias).astype(np.float64)

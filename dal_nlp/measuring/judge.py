@@ -3,7 +3,6 @@
 It is fitted to answers that did not train the model that gave them, and never to those that measure.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,28 +30,28 @@ class Judge:
 
     Attributes:
         bias: Its constant.
-        slopes: One for each feature.
+        slopes: (K,) one for each feature.
     """
 
     bias: float
     slopes: tuple[float, ...]
 
-    def __call__(self, features: Sequence[Floats]) -> Floats:
-        """Return the chance (n,) that each answer is right, of features (n,) each."""
-        return np.asarray(expit(self.bias + sum(s * f for s, f in zip(self.slopes, features, strict=True))))
+    def __call__(self, features: Floats) -> Floats:
+        """Return the chance (n,) that each answer is right, of features (n, K)."""
+        return np.asarray(expit(self.bias + sum(s * f for s, f in zip(self.slopes, features.T, strict=True))))
 
 
-def fit_judge(features: Sequence[Floats], scores: Floats) -> Judge:
+def fit_judge(features: Floats, scores: Floats) -> Judge:
     """Fit a judge by its penalised likelihood: without any answer it is the model's confidence as it is.
 
     Args:
-        features: (n,) each; the first is ``log_odds`` of the confidence, the others such as 1 where a machine agrees.
+        features: (n, K); the first is ``log_odds`` of the confidence, the others say how far machines agree.
         scores: (n,) from 0 to 1; 1 where the answer is right.
     """
-    start = np.array([0.0, 1.0, *([0.0] * (len(features) - 1))])
+    start = np.array([0.0, 1.0, *([0.0] * (features.shape[1] - 1))])
     if not len(scores):
-        return Judge(0.0, tuple(start[1:]))
-    x = np.column_stack([np.ones(len(scores)), *features])
+        return Judge(0.0, tuple(float(s) for s in start[1:]))
+    x = np.column_stack([np.ones(len(scores)), features])
     spread = np.maximum(x.std(0), 1e-3)
     spread[0] = 1.0
     penalty = STRENGTH * spread**2

@@ -5,9 +5,8 @@ has seen none of the n labels.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,16 +123,25 @@ def _sum_variance(values: Floats, weights: Floats, fitted: int) -> float:
     return float((weights**2 * residuals**2).sum()) * n / max(1, n - fitted)
 
 
-def calibrated(g: Floats, pool_g: Floats, weights: Floats | None = None) -> Floats:
-    """Return weights (n,) by which sum w z is the powered mean of any z, lambda not clipped: the regression estimator.
+def calibrated(z: Floats, g: Floats, pool_g: Floats, weights: Floats | None = None) -> Floats:
+    """Return weights (n,) by which sum w z is the powered mean of z, its lambda clipped to [0, 1] as there.
 
-    They add up to 1 and are never negative; none of them depends on an answer.
+    They add up to 1 and are never negative. Unclipped they would depend on no answer, as the regression estimator's;
+    but a judge that few labels contradict would then count against itself.
+
+    Args:
+        z: (n,) how right each answer is.
+        g: (n,).
+        pool_g: (N,).
+        weights: (n,) adding up to 1; even ones if left out.
     """
     w = even_weights(len(g)) if weights is None else weights
     centred, spread = _centred(g, pool_g, w)
     if spread <= 0 or len(g) < LEAST:
         return w
-    found = np.maximum(w + (pool_g.mean() - (w * g).sum()) * w**2 * centred / spread, 0.0)
+    lam = float((w**2 * centred * z).sum() / spread)
+    heard = min(1.0, 1 / lam) if lam > 0 else 0.0
+    found = np.maximum(w + heard * (pool_g.mean() - (w * g).sum()) * w**2 * centred / spread, 0.0)
     return np.asarray(found / found.sum())
 
 
@@ -144,9 +152,8 @@ def repeated(weights: Floats, size: int, rng: np.random.Generator) -> NDArray[np
 
 
 def powered_score(
-    score: Callable[[Sequence[Any], Sequence[Any]], float],
-    predictions: Sequence[Any],
-    targets: Sequence[Any],
+    score: Callable[[NDArray[np.int64]], float],
+    z: Floats,
     g: Floats,
     pool_g: Floats,
     rng: np.random.Generator,
@@ -156,23 +163,27 @@ def powered_score(
 
     The interval is the bootstrap's: labels and texts are drawn again, and weighed again. ``worth`` compares its width
     with that of the same draws without a judge.
+
+    Args:
+        score: Of rows 0..n-1, of which some may be there several times.
+        z: (n,) how right each answer is by itself: what the judge expects.
+        g: (n,).
+        pool_g: (N,).
+        rng: Draws.
+        weights: (n,) adding up to 1; even ones if left out.
     """
-    n = len(targets)
+    n = len(z)
     w = even_weights(n) if weights is None else weights
-
-    def of(rows: NDArray[np.int64]) -> float:
-        return score([predictions[i] for i in rows], [targets[i] for i in rows])
-
-    value = of(repeated(calibrated(g, pool_g, w), TIMES * n, rng))
+    value = score(repeated(calibrated(z, g, pool_g, w), TIMES * n, rng))
     drawn, alone = [], []
     error = math.sqrt(_variance(pool_g) / max(1, len(pool_g)))
     for _ in range(RESAMPLES):
         rows = rng.integers(n, size=n)
         shifted = pool_g + rng.normal(0, error)
         own = w[rows] / w[rows].sum()
-        drawn.append(of(rows[repeated(calibrated(g[rows], shifted, own), TIMES * n, rng)]))
-        alone.append(of(rows[repeated(own, TIMES * n, rng)]))
+        drawn.append(score(rows[repeated(calibrated(z[rows], g[rows], shifted, own), TIMES * n, rng)]))
+        alone.append(score(rows[repeated(own, TIMES * n, rng)]))
     low, high = np.quantile(drawn, [0.025, 0.975])
     before = float(np.subtract(*np.quantile(alone, [0.975, 0.025])))
     worth = n * (before / float(high - low)) ** 2 if high > low else float(n)
-    return Estimate(value, float(low), float(high), worth, 1.0)
+    return Estimate(value, float(low), float(high), worth, trust(z, g, pool_g, w))

@@ -70,17 +70,17 @@ def estimated_metrics(
 ) -> dict[str, Estimate]:
     """Return the estimate of each metric that lies between 0 and 1."""
     n = len(targets)
-    values = task.evaluate(predictions, targets)
+    values, right = task.evaluate(predictions, targets), answer_scores(task, predictions, targets)
     found: dict[str, Estimate] = {}
     for name, scores in single_scores(task, predictions, targets).items():
         if np.isclose(scores.mean(), values[name], atol=1e-9):
             found[name] = powered_mean(scores, sample.g, sample.pool_g, sample.weights)
         elif n > 1:
 
-            def score(said: Sequence[Target], truth: Sequence[Target], name: str = name) -> float:
-                return task.evaluate(said, truth)[name]
+            def score(rows: NDArray[np.int64], name: str = name) -> float:
+                return task.evaluate([predictions[i] for i in rows], [targets[i] for i in rows])[name]
 
-            found[name] = powered_score(score, predictions, targets, sample.g, sample.pool_g, rng, sample.weights)
+            found[name] = powered_score(score, right, sample.g, sample.pool_g, rng, sample.weights)
     return found
 
 

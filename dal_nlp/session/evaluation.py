@@ -20,10 +20,11 @@ from dal_nlp.learners.learner import Learner
 from dal_nlp.ledger.events import RemeasuredEvent
 from dal_nlp.ledger.state import State
 from dal_nlp.measuring.design import FLOOR, active_probabilities, inverse_weights
-from dal_nlp.measuring.judge import Judge, fit_judge, log_odds
+from dal_nlp.measuring.judge import Judge
+from dal_nlp.measuring.judging import evidence, judge_of_training
 from dal_nlp.measuring.mistakes import agreement_of, mistakes, shown
 from dal_nlp.measuring.powered import LEAST, powered_scores
-from dal_nlp.measuring.scores import Sample, answer_scores, estimated_metrics, held_out_scores, weighted_values
+from dal_nlp.measuring.scores import Sample, estimated_metrics, weighted_values
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Positions
 from dal_nlp.session.config import RunConfig
@@ -42,8 +43,6 @@ MakeModel = Callable[[int], nn.Module]  # of a round
 SHOWN = 5
 #: Most texts of the pool on which the judge of an audit sample is asked; of models that write, so many for each label.
 JUDGED, WRITTEN = 2000, 3
-#: Fewest training examples of which some are held out.
-FEWEST = 8
 #: Known labels on which the metrics of ``--metric`` are tried before anybody is asked.
 TRIED = 200
 
@@ -162,30 +161,9 @@ class Evaluation:
         drawn = self.state.audit_probabilities
         return inverse_weights(np.array([drawn[id] for id in examples["id"]])) if drawn else None
 
-    def _judge(self) -> tuple[Judge, dict[str, float]]:
-        """Return who judges the model's answers, and confidences in training examples by models that had not seen them.
-
-        The judge is fitted to these: of a layer by cross-fitting, else to what the model said of each query before it
-        was answered. No label of the audit sample is read.
-        """
-        examples = self.trained()
-        found = self.learner.held_out(examples) if len(examples) >= FEWEST else None
-        if found is not None:
-            ids = examples["id"]
-            confidence, right = held_out_scores(*found)
-        else:
-            there = {*examples["id"]} if len(examples) else set[str]()
-            pairs = [
-                (id, prediction)
-                for query in self.state.queries
-                for id, prediction in zip(query.ids, query.predictions, strict=False)
-                if id in there and id in self.state.answers
-            ]
-            ids = [id for id, _ in pairs]
-            confidence = np.array([prediction["confidence"] for _, prediction in pairs], dtype=np.float64)
-            said = [prediction["target"] for _, prediction in pairs]
-            right = answer_scores(self.task, said, [self.state.answers[id] for id in ids])
-        return fit_judge([log_odds(confidence)], right), dict(zip(ids, confidence.tolist(), strict=True))
+    def _judge(self) -> tuple[Judge, dict[str, Floats]]:
+        """Return who judges the model's answers, and what it is fitted to by id; see ``judge_of_training``."""
+        return judge_of_training(self.task, self.state, self.learner, self.trained())
 
     def _judged(self, examples: Dataset, answers: Sequence[Prediction], round: int) -> Sample:
         """Return what a judge expects of the audit sample, and of random texts of the pool."""
@@ -199,24 +177,27 @@ class Evaluation:
         free = np.ones(len(self.corpus), dtype=bool)
         free[self.corpus.positions([*(apart | untold)])] = False
         drawn = generator(self.config.seed, 0, "judged").permutation(np.flatnonzero(free))[:most]
-        confidence = self._confidence(np.sort(drawn), round, known)
-        own = np.array([answer.confidence for answer in answers], dtype=np.float64)
-        return Sample(judge([log_odds(own)]), judge([log_odds(confidence)]), weights)
+        own = evidence(self.learner, examples, answers)
+        return Sample(judge(own), self._expected(judge, np.sort(drawn), round, known), weights)
 
-    def _confidence(self, rows: Positions, round: int, known: Mapping[str, float]) -> Floats:
-        """Return how sure the model of a round is of rows of the pool, and of training examples what is known."""
+    def _expected(self, judge: Judge, rows: Positions, round: int, known: Mapping[str, Floats]) -> Floats:
+        """Return what a judge expects of the answers of a round's model to rows of the pool.
+
+        Of training examples it judges what is known of them.
+        """
         ids = [str(id) for id in self.data.select_columns("id")[rows]["id"]] if len(rows) else []
         new = np.array([id not in known for id in ids], dtype=bool)
-        found = np.array([known.get(id, 0.0) for id in ids], dtype=np.float64)
+        features = np.array([known.get(id, np.zeros(len(judge.slopes))) for id in ids]).reshape(-1, len(judge.slopes))
         if new.any():
-            pool = self.pool(self.data.remove_columns("target"), round, rows=rows[new])
-            found[new] = [answer.confidence for answer in pool.predict()]
-        return found
+            asked = self.data.remove_columns("target")
+            pool = self.pool(asked, round, rows=rows[new])
+            features[new] = evidence(self.learner, asked.select(rows[new]), pool.predict())
+        return judge(features)
 
     def active_design(self, rows: Positions, size: int, round: int) -> Floats:
         """Return with which probability each of some rows of the pool enters an active audit sample of so many."""
         judge, _ = self._judge()
-        return active_probabilities(judge([log_odds(self._confidence(rows, round, {}))]), size, FLOOR)
+        return active_probabilities(self._expected(judge, rows, round, {}), size, FLOOR)
 
     def known_labels(self) -> Dataset:
         """Return the examples whose labels are known before a run: those given, else those of the pool's own file."""

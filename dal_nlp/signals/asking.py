@@ -19,6 +19,7 @@ from dal_nlp.core.config import DISTIL, Settings
 from dal_nlp.core.distributed import is_main, share
 from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.core.progress import Progress
+from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted
 from dal_nlp.downloads.demo import cache_folder
@@ -216,6 +217,14 @@ def models_beside(learner: Learner, heard: bool) -> dict[str, Callable[[int], nn
         heard: Whether machines were asked about the texts that measure.
     """
     return learner.models_beside(heard) if isinstance(learner, WitnessLearner) else {}
+
+
+def agreement(learner: Learner, examples: Dataset, answers: Sequence[Target]) -> list[Floats]:
+    """Return how probable each machine that a learner hears finds answers to examples, (n,) each; 0 where it is silent.
+
+    Each machine has a scale of its own, see ``Witness``. [] where none is heard, and for answers that are no labels.
+    """
+    return learner.agreement(examples, answers) if isinstance(learner, WitnessLearner) else []
 
 
 def hear(

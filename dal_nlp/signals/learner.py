@@ -18,17 +18,29 @@ from dal_nlp.core.config import DISTIL, Settings
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import Unsupported
 from dal_nlp.core.progress import Progress
+from dal_nlp.core.rng import generator
+from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Task
-from dal_nlp.learners.cross_validation import CLASSES, STRONGER, Setting, fit_with
+from dal_nlp.learners.cross_validation import CLASSES, STRONGER, Setting, deal, fit_with, splits
 from dal_nlp.learners.distillation import Floats
 from dal_nlp.learners.head_checkpoint import HEAD, FittedLayer, HeadNet, read_layer
 from dal_nlp.learners.head_learner import HeadLearner, places_of
 from dal_nlp.learners.layers import side_by_side
 from dal_nlp.learners.linear import Offset
+from dal_nlp.models.pool import fetch
 from dal_nlp.models.trainer import Fit
 from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.signals import same_model
-from dal_nlp.signals.witness import KEPT, WITNESSES, KeptLayer, Witness, fit_student, fit_weighing, read_kept
+from dal_nlp.signals.witness import (
+    KEPT,
+    WITNESSES,
+    KeptLayer,
+    Weighing,
+    Witness,
+    fit_student,
+    fit_weighing,
+    read_kept,
+)
 
 #: The layer of a checkpoint that hears no machine.
 UNHEARD = "people.safetensors"
@@ -145,11 +157,16 @@ class WitnessLearner(HeadLearner):
 
     def _new(self) -> HeadNet:
         none, nothing = np.zeros(0, dtype=np.int64), np.zeros(0)
-        setting = self._setting(self._sample[:0, 0], none, nothing, ())
-        return self._net(self._student(setting, self._kept_layer(-1), none, none, nothing))
+        candidates = self._student_settings(self._setting(self._sample[:0, 0], none, nothing, ()))
+        return self._net(self._student(candidates, self._kept_layer(-1), none, none, nothing))
 
     def _student(
-        self, setting: Setting, kept: KeptLayer, where: Positions, y: NDArray[np.int64], weights: NDArray[np.float64]
+        self,
+        candidates: Sequence[Setting],
+        kept: KeptLayer,
+        where: Positions,
+        y: NDArray[np.int64],
+        weights: NDArray[np.float64],
     ) -> FittedLayer:
         """Return a layer that gives, of the texts alone, what another gives together with the witnesses."""
         free = ~np.isin(self._sample_rows, where)
@@ -158,7 +175,7 @@ class WitnessLearner(HeadLearner):
         with torch.inference_mode():
             shares = (layer(torch.from_numpy(pool)) + torch.from_numpy(said)).double().softmax(-1).numpy()
         x = side_by_side(self._features.rows(where), self._depths)
-        found = fit_student(self._student_settings(setting), pool, shares, x, y, weights)
+        found = fit_student(candidates, pool, shares, x, y, weights)
         return FittedLayer(torch.from_numpy(found.weight), torch.from_numpy(found.bias), found.unseen, self._depths)
 
     def _student_settings(self, setting: Setting) -> list[Setting]:
@@ -173,16 +190,12 @@ class WitnessLearner(HeadLearner):
     ) -> tuple[FittedLayer, int, dict[str, Any]]:
         """Fit the layer that hears the witnesses, and its student; a witness that does clear harm is left out."""
         offsets, own = self._offsets(x, where), len(self._signals)
-        setting, classes = self._setting(x, y, weights, offsets), len(self._task.labels)
-        answers = {own + place: one.answers(offsets[own + place].logits) for place, one in enumerate(self._heard)}
-        found = fit_weighing(setting, x, y, weights, classes, offsets, answers)
+        setting = self._setting(x, y, weights, offsets)
+        found, kept = self._fit_heard(setting, x, y, weights, offsets)
         betas = found.weights.tolist()
-        layer = self._merged(found.layer.weight, found.layer.bias, betas[:own], found.layer.unseen)
-        kept = KeptLayer(layer, self._heard, betas[own:], {place - own: one for place, one in found.tables.items()})
         self._kept, self._choosing = (round, kept), None
         self._unheard = (round, self._fit_alone(x, y, weights, offsets[:own]))
-        taught = len(found.off) < len(self._heard) or self._distils(len(y))
-        student = self._student(setting, kept, where, y, weights) if taught else layer
+        student = self._taught(self._student_settings(setting), found, kept, where, y, weights)
         known = [(one.name, one.mean) for one in self._signals] + [(one.name, one.mean) for one in self._heard]
         notes = {
             "signals": {name: beta for (name, _), beta in zip(known, betas, strict=True)},
@@ -194,6 +207,65 @@ class WitnessLearner(HeadLearner):
             "distilled": self._distils(len(y)),
         }
         return student, found.layer.iterations, notes
+
+    def _fit_heard(
+        self,
+        setting: Setting,
+        x: Array,
+        y: NDArray[np.int64],
+        weights: NDArray[np.float64],
+        offsets: Sequence[Offset],
+    ) -> tuple[Weighing, KeptLayer]:
+        """Return the fit of the layer that hears the witnesses, and this layer."""
+        own = len(self._signals)
+        answers = {own + place: one.answers(offsets[own + place].logits) for place, one in enumerate(self._heard)}
+        found = fit_weighing(setting, x, y, weights, len(self._task.labels), offsets, answers)
+        betas = found.weights.tolist()
+        layer = self._merged(found.layer.weight, found.layer.bias, betas[:own], found.layer.unseen)
+        tables = {place - own: one for place, one in found.tables.items()}
+        return found, KeptLayer(layer, self._heard, betas[own:], tables)
+
+    def _taught(
+        self,
+        candidates: Sequence[Setting],
+        found: Weighing,
+        kept: KeptLayer,
+        where: Positions,
+        y: NDArray[np.int64],
+        weights: NDArray[np.float64],
+    ) -> FittedLayer:
+        """Return the student of a layer that was fitted to labels at some places; that layer if it has no teacher."""
+        taught = len(found.off) < len(self._heard) or self._distils(len(y))
+        return self._student(candidates, kept, where, y, weights) if taught else kept.layer
+
+    def held_out(self, examples: Dataset) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return probabilities of examples (n, C) by what the run leaves, fitted to the others, and their classes (n,).
+
+        That is a student, to which the examples of a fold are texts of the pool without a label, as those that measure
+        are; where witnesses are kept, it is the layer that hears them.
+        """
+        if self._config.keep_witness:
+            return super().held_out(examples)
+        self.require(examples)
+        labels = self._task.collate(fetch(examples, range(len(examples)))).labels
+        assert labels is not None
+        where, y, weights = places_of(examples), labels.numpy(), np.ones(len(examples))
+        x, classes = side_by_side(self._features.rows(where), self._depths), len(self._task.labels)
+        setting, shares = self._setting(x[:0], y[:0], weights[:0], ()), np.zeros((len(y), classes))
+        for inside, outside in splits(deal(y, generator(0, len(y), "folds"))):
+            offsets = self._offsets(x[inside], where[inside])
+            found, kept = self._fit_heard(setting, x[inside], y[inside], weights[inside], offsets)
+            rule = [setting]  # whose strength is not chosen again: that takes three times as long
+            layer = self._taught(rule, found, kept, where[inside], y[inside], weights[inside])
+            with torch.inference_mode():
+                logits = layer.linear(classes)(torch.from_numpy(x[outside]))
+            shares[outside] = logits.double().softmax(-1).numpy()
+        return shares, y
+
+    def agreement(self, examples: Dataset, answers: Sequence[Target]) -> list[NDArray[np.float64]]:
+        """Return each witness's logits of answers to examples, (n,) each; 0 where it is silent."""
+        where, given = places_of(examples), [self._task.labels.index(str(answer)) for answer in answers]
+        return [table[where, given].astype(np.float64) for table in self._said]
 
     def _fit_alone(
         self, x: Array, y: NDArray[np.int64], weights: NDArray[np.float64], offsets: Sequence[Offset]

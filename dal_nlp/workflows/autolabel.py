@@ -25,7 +25,7 @@ from dal_nlp.report.summary import texts_asked
 from dal_nlp.strategies import probes
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.calibration import Promise, fit_temperature, promise
-from dal_nlp.workflows.predict import Run, open_run, read_aloud, reader_of
+from dal_nlp.workflows.predict import Run, distinct, open_run, read_aloud, reader_of
 
 #: Why a row is left out that people have labeled in the run.
 LABELED = "labeled in the run"
@@ -259,15 +259,17 @@ def _several(
 
 def _yes(run: Run, model: nn.Module, examples: Sequence[dict[str, Any]]) -> tuple[Floats, list[Target]]:
     """Return the probability of each label, (N, F), and the labels that the model gives."""
-    pool = run.pool(model, examples)
+    kept, places = distinct(examples)
+    pool = run.pool(model, kept)
     (log_odds,) = pool.collect(probes.label_log_odds)
-    return np.asarray(expit(np.asarray(log_odds, dtype=np.float64))), [answer.target for answer in pool.predict()]
+    shares, answers = expit(np.asarray(log_odds, dtype=np.float64)), pool.predict()
+    return np.asarray(shares[places]), [answers[place].target for place in places]
 
 
 def _by_prediction(run: Run, model: nn.Module, examples: Sequence[Example]) -> list[Row]:
     """Return answers in words, all of them for people to look at."""
     rows = [_fields(example) for example in examples]
-    answers = run.pool(model, rows).predict()
+    answers = run.answers(model, rows)
     return [
         Row(str(row["id"]), run.task.show(row), readable(answer.target), answer.confidence, False, context_of(row))
         for row, answer in zip(rows, answers, strict=True)

@@ -1,7 +1,10 @@
 """What the model of a run says about new texts."""
 
+import hashlib
+import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
@@ -14,12 +17,13 @@ from datasets import Dataset
 from scipy.special import log_softmax
 from torch import nn
 
+from dal_nlp.core.caches import Cache, InMemory, OnDisk
 from dal_nlp.core.config import Settings
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Capability, Prediction, Task
-from dal_nlp.data.examples import Answers, Example, Reader, context_of
+from dal_nlp.data.examples import CONTEXT, GROUP, Answers, Example, Reader, context_of
 from dal_nlp.learners.distillation import Floats
 from dal_nlp.learners.head_checkpoint import StoredLayer, has_layer, load_whole, whole
 from dal_nlp.ledger.ledger import read_state
@@ -160,27 +164,44 @@ class Run:
                 return None
             raise
 
-    def answers(self, model: nn.Module, examples: Sequence[Mapping[str, Any]]) -> list[Prediction]:
-        """Return a model's answer to each example; a text that stands there several times is read once."""
+    def answers(
+        self, model: nn.Module, examples: Sequence[Mapping[str, Any]], known: Cache | None = None
+    ) -> list[Prediction]:
+        """Return a model's answer to each example; one that stands there several times is read once.
+
+        Args:
+            model: Of ``load``.
+            examples: With their ids and fields.
+            known: What this model has answered so far, which is not read again; the new answers are added to it.
+        """
+        cache = InMemory() if known is None else known
+        rows, places = distinct(examples)
+        keys = [content_key(row) for row in rows]
+        found = {key: Prediction(*json.loads(value)) for key, value in cache.get(keys).items()}
+        new = {key: row for key, row in zip(keys, rows, strict=True) if key not in found}
+        if new:
+            given = dict(zip(new, self._read(model, list(new.values())), strict=True))
+            cache.put({key: json.dumps([one.target, one.confidence]).encode() for key, one in given.items()})
+            found |= given
+        return [found[keys[place]] for place in places]
+
+    def _read(self, model: nn.Module, examples: Sequence[Mapping[str, Any]]) -> list[Prediction]:
+        """Return a model's answer to each of some examples, of which there is one at least."""
         if self.keeps and not isinstance(self.task, ExtractiveQA):
-            shares = np.exp(self.log_probs(model, examples)) if examples else np.zeros((0, 1))
+            shares = np.exp(self.log_probs(model, examples))
             return [Prediction(self.task.labels[int(row.argmax())], float(row.max())) for row in shares]
-        keys = [self.task.show(example) for example in examples]
-        first = {key: place for place, key in reversed(list(enumerate(keys)))}
-        kept = sorted(first.values())
-        found = self.pool(model, [examples[place] for place in kept]).predict() if kept else []
-        by_place = dict(zip(kept, found, strict=True))
-        return [by_place[first[key]] for key in keys]
+        return self.pool(model, examples).predict()
 
     def log_probs(self, model: nn.Module, examples: Sequence[Mapping[str, Any]]) -> Floats:
-        """Return the log-probabilities of the classes, (N, C)."""
-        (found,) = self.pool(model, examples).collect(probes.class_log_probs)
+        """Return the log-probabilities of the classes, (N, C); a repeat is read once."""
+        rows, places = distinct(examples)
+        (found,) = self.pool(model, rows).collect(probes.class_log_probs)
         scores = np.asarray(found, dtype=np.float64)
         if self.keeps:
-            texts = ["\n".join(self.task.texts(row)) for row in examples]
-            ids = [str(row["id"]) for row in examples]
+            texts = ["\n".join(self.task.texts(row)) for row in rows]
+            ids = [str(row["id"]) for row in rows]
             scores = scores + hear(self.config, self.task.labels, self._kept, texts, ids, self.progress)
-        return np.asarray(log_softmax(scores, axis=1))
+        return np.asarray(log_softmax(scores, axis=1))[places]
 
     def heard(self, name: str, examples: Sequence[Mapping[str, Any]]) -> Floats:
         """Return what one witness says of each example, log-probabilities (N, C), NaN where it does not answer."""
@@ -200,6 +221,25 @@ class Run:
             return model.pool(data, list(features), Path(tempfile.gettempdir()))
         draws = make_draws(self.config.draws, self.config.seed, 0)
         return Pool(data, model, self.task, draws, self.config.scoring, progress=self.progress)
+
+
+def content_key(example: Mapping[str, Any]) -> bytes:
+    """Return what stands for all that is read of an example: those of one key get one answer."""
+    own = ("id", "target", GROUP, CONTEXT)
+    content = {name: value for name, value in example.items() if name not in own}
+    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).digest()
+
+
+def distinct(examples: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], list[int]]:
+    """Return examples without repeats, the first of each, and the place of every example among them."""
+    places: dict[bytes, int] = {}
+    rows, found = list[Mapping[str, Any]](), list[int]()
+    for example in examples:
+        place = places.setdefault(content_key(example), len(rows))
+        if place == len(rows):
+            rows.append(example)
+        found.append(place)
+    return rows, found
 
 
 def open_run(folder: Path, progress: Progress, keep_witness: bool | None = None) -> Run:
@@ -262,16 +302,23 @@ def model_folder(folder: Path) -> Path:
 
 
 def _answers(examples: Iterator[Example], model: nn.Module, run: Run, reader: Reader) -> Iterator[Row]:
-    """Yield the rows, a chunk of them in memory at a time."""
+    """Yield the rows, a chunk of them in memory at a time.
+
+    What was answered lies in a file meanwhile, so that a repeat is read once however far it stands from the first.
+    """
     beside, names = dict.fromkeys(reader.config.context_columns or (), ""), _own_columns(reader)
-    while chunk := list(islice(examples, CHUNK)):
-        full = [{"id": example.id, **example.fields} for example in chunk if example.fields is not None]
-        answers = iter(run.answers(model, full))
-        for example in chunk:
-            if example.fields is None:
-                yield Row(example.id, "", None, run.task.details(None), beside, names)
-            else:
-                answer = next(answers)
-                text = run.task.show({"id": example.id, **example.fields})
-                details, context = run.task.details(answer.target), context_of(example.fields)
-                yield Row(example.id, text, answer, details, context, names)
+    with (
+        tempfile.TemporaryDirectory(prefix="dal-nlp-") as folder,
+        closing(OnDisk(Path(folder) / "answers.sqlite")) as known,
+    ):
+        while chunk := list(islice(examples, CHUNK)):
+            full = [{"id": example.id, **example.fields} for example in chunk if example.fields is not None]
+            answers = iter(run.answers(model, full, known))
+            for example in chunk:
+                if example.fields is None:
+                    yield Row(example.id, "", None, run.task.details(None), beside, names)
+                else:
+                    answer = next(answers)
+                    text = run.task.show({"id": example.id, **example.fields})
+                    details, context = run.task.details(answer.target), context_of(example.fields)
+                    yield Row(example.id, text, answer, details, context, names)

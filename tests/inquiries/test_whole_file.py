@@ -203,24 +203,26 @@ def test_people_answer_in_the_folder_as_in_a_run_and_nothing_trains_there(finish
         Session(config).run()
 
 
-@pytest.mark.parametrize("kind", ["error", "test"])
+@pytest.mark.parametrize("kind", ["error", "active draws", "test"])
 def test_an_inquiry_that_is_cut_anywhere_ends_the_same(
     finished: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write(tmp_path / "new.jsonl", new_rows(80))
 
     def call(out: Path) -> None:
-        if kind == "error":
-            label_file(finished, source, 0.4, out, "labeled-file", draws=20)
-        else:
+        if kind == "test":
             active_test(finished, source, 20, out, "labeled-file")
+        else:
+            design = "active" if kind == "active draws" else "uniform"
+            label_file(finished, source, 0.2, out, "labeled-file", draws=20, design=design)
 
     with monkeypatch.context() as patch:
         copies = copies_after_every_write(patch, tmp_path)
         call(tmp_path / "out")
-    result = "labeled.csv" if kind == "error" else "test.json"
+    result = "test.json" if kind == "test" else "labeled.csv"
     want = (tmp_path / "out" / result).read_bytes()
-    assert {"inquiry", "audit", "label"} <= {name for name, _ in copies}
+    written = {"config", "pool", "inquiry", "audit", "label", *(() if kind == "test" else ("query",))}
+    assert written == {name for name, _ in copies}
     for name, folder in copies:
         with (folder / "ledger.jsonl").open("a") as ledger:
             ledger.write('{"event": "label", "id": "torn')

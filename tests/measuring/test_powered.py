@@ -1,5 +1,7 @@
 """Powered estimates: the formula against plain Python, their intervals against draws from known populations."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -97,7 +99,20 @@ def test_calibrated_weights_give_the_powered_mean() -> None:
     g, z = population(rng, told=0.3)
     found = powered_mean(z[:400], g[:400], g[400:])
     assert 0 < found.trust < 1
-    assert (calibrated(g[:400], g[400:]) * z[:400]).sum() == pytest.approx(found.value, abs=1e-9)
+    assert (calibrated(z[:400], g[:400], g[400:]) * z[:400]).sum() == pytest.approx(found.value, abs=1e-9)
+
+
+@pytest.mark.parametrize(("judged", "trust"), [(lambda z: 1 - 0.3 * z, 0.0), (lambda z: 0.5 + 0.1 * z, 1.0)])
+def test_weights_hear_a_judge_from_not_at_all_to_fully(judged: Callable[[Floats], Floats], trust: float) -> None:
+    rng = np.random.default_rng(6)
+    z = (rng.random(2000) < 0.7).astype(float)
+    g = judged(z) + rng.normal(0, 0.01, 2000)
+    mine, pool = slice(0, 100), g[100:]
+    weights = calibrated(z[mine], g[mine], pool)
+    expected = z[mine].mean() + trust * (pool.mean() - g[mine].mean())
+    assert (weights * z[mine]).sum() == pytest.approx(expected, abs=1e-9) and weights.sum() == pytest.approx(1)
+    found = powered_score(lambda rows: float(z[rows].mean()), z[mine], g[mine], pool, rng)
+    assert found.trust == trust
 
 
 def test_a_score_that_is_no_mean_is_weighed_likewise() -> None:
@@ -110,7 +125,12 @@ def test_a_score_that_is_no_mean_is_weighed_likewise() -> None:
     for _ in range(12):
         rows = rng.permutation(3000)
         mine = rows[:100]
-        found = powered_score(macro_f1, said[mine].tolist(), truth[mine].tolist(), g[mine], g[rows[100:]], rng)
+        mine_said, mine_truth = said[mine].tolist(), truth[mine].tolist()
+
+        def score(of: NDArray[np.int64], a: list[int] = mine_said, b: list[int] = mine_truth) -> float:
+            return macro_f1([a[i] for i in of], [b[i] for i in of])
+
+        found = powered_score(score, z[mine], g[mine], g[rows[100:]], rng)
         held += found.low <= whole <= found.high
         errors.append(found.value - whole)
         plain.append(macro_f1(said[mine].tolist(), truth[mine].tolist()) - whole)
@@ -126,11 +146,11 @@ def test_rows_are_repeated_by_their_weights() -> None:
 
 def test_a_judge_is_the_confidence_until_answers_say_otherwise() -> None:
     p = np.array([0.2, 0.6, 0.95])
-    assert fit_judge([log_odds(np.zeros(0))], np.zeros(0))([log_odds(p)]) == pytest.approx(p, abs=1e-9)
+    assert fit_judge(np.zeros((0, 1)), np.zeros(0))(log_odds(p)[:, None]) == pytest.approx(p, abs=1e-9)
     rng = np.random.default_rng(0)
     x = rng.normal(size=3000)
     z = (rng.random(3000) < 1 / (1 + np.exp(-(0.4 * x - 0.3)))).astype(float)
-    judge = fit_judge([x], z)
+    judge = fit_judge(x[:, None], z)
     assert (judge.bias, judge.slopes[0]) == pytest.approx((-0.3, 0.4), abs=0.12)
     agrees = (z == (rng.random(3000) < 0.8)).astype(float)
-    assert fit_judge([x, agrees], z).slopes[1] == pytest.approx(2 * np.log(4), abs=0.4)
+    assert fit_judge(np.column_stack([x, agrees]), z).slopes[1] == pytest.approx(2 * np.log(4), abs=0.4)

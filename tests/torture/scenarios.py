@@ -65,6 +65,9 @@ def scenarios(folder: Path) -> list[Scenario]:
     done = folder / "done"
     if code := wait(command(run("--test", test, "--audit", "12")(done), folder / "done.txt"), PATIENCE):
         raise RuntimeError(f"the run that others start from ended with {code}: {(folder / 'done.txt').read_text()}")
+    audited = folder / "audited"
+    if code := wait(command(run("--audit", "8", "--train", "head")(audited), folder / "audited.txt"), PATIENCE):
+        raise RuntimeError(f"the audited run ended with {code}: {(folder / 'audited.txt').read_text()}")
     asked, finished = folder / "asked" / "run", done / "run"
     warm = ["--set", "training.warm_start=true"]
     right = {row["id"]: row["label"] for row in tiny.sentences(60)}
@@ -77,6 +80,8 @@ def scenarios(folder: Path) -> list[Scenario]:
             "audit, stop, ceal",
             run("--audit", "6", "--strategy", "ceal", "--stop", "stable or labels=14", "--train", "full"),
         ),
+        Scenario("audit that grows", run("--audit", "20", "--train", "head"), audited / "run"),
+        Scenario("active audit", run("--audit", "12", "--audit-design", "active", "--train", "head")),
         Scenario(
             "warm, noisy, learning_loss",
             run("--test", test, "--oracle", "noisy:0.1", "--strategy", "learning_loss", "--train", "full", *warm),

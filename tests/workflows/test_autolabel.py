@@ -16,7 +16,7 @@ from dal_nlp.workflows.autolabel import write as write_files
 from dal_nlp.workflows.autolabel import write as write_plan
 from dal_nlp.workflows.predict import predict
 from dal_nlp_cli.main import app
-from tests import tiny
+from tests import tiny, waiting_runs
 from tests.tiny import write
 
 
@@ -160,6 +160,20 @@ def test_answers_in_words_are_ranked_without_a_promise(tmp_path: Path) -> None:
     people = rows_of(folder / "autolabel" / "people.csv")
     assert len(people) == 6
     assert [float(row["confidence"]) for row in people] == sorted(float(row["confidence"]) for row in people)
+    promised = CliRunner().invoke(app, ["autolabel", str(folder), new, "--error", "0.3"])
+    assert promised.exit_code == 2
+    assert "Answers in words are more or less right, so no error is promised" in " ".join(promised.output.split())
+    assert not (folder / "whole-file").exists()
+
+
+def test_answers_to_questions_are_ranked_and_no_error_is_promised(tmp_path: Path) -> None:
+    run = waiting_runs.run("qa", tmp_path / "qa", oracle="labeled-file").folder
+    new = write(tmp_path / "new.jsonl", tiny.questions(6, seed=2))
+    promised = CliRunner().invoke(app, ["autolabel", str(run), new, "--error", "0.3"])
+    assert promised.exit_code == 2
+    assert "Answers in words are more or less right, so no error is promised" in " ".join(promised.output.split())
+    ranked = CliRunner().invoke(app, ["autolabel", str(run), new])
+    assert ranked.exit_code == 0 and len(rows_of(run / "autolabel" / "people.csv")) == 6
 
 
 def test_texts_may_be_in_other_columns(finished: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Predictions of a run's model, against the model loaded by hand."""
 
 import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.workflows import predict as prediction
+from dal_nlp.workflows.autolabel import plan
 from dal_nlp.workflows.predict import Row, model_folder, predict
 from tests import tiny
+from tests.head_runs import bought
 from tests.ledgers import event
 from tests.tiny import write
 
@@ -119,3 +123,62 @@ def test_a_model_that_lacks_a_weight_is_refused_by_its_name(run: Path, tmp_path:
     rows = write(tmp_path / "new.jsonl", [{"id": "a", "text": "a good film"}])
     with pytest.raises(UserError, match=r"1 are missing .*layer\.0\.attention\.self\.query\.weight"):
         list(predict(run, rows))
+
+
+class Reads:
+    """Counts the texts that reach a model."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.texts = list[str]()
+        pool = prediction.Run.pool
+
+        def counting(run: prediction.Run, model: Any, examples: Sequence[Mapping[str, Any]]) -> Any:
+            self.texts += [run.task.show(example) for example in examples]
+            return pool(run, model, examples)
+
+        monkeypatch.setattr(prediction.Run, "pool", counting)
+
+
+def test_a_text_is_read_once_however_far_its_repeats_stand_apart(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction, "CHUNK", 5)
+    rows = [{key: row[key] for key in ("id", "text")} for row in tiny.sentences(12)]
+    rows += [{**row, "id": f"again {row['id']}"} for row in rows]
+    reads = Reads(monkeypatch)
+    found = list(predict(run, write(tmp_path / "new.jsonl", rows)))
+    assert sorted(reads.texts) == sorted({row["text"] for row in rows})
+    assert [row.id for row in found] == [row["id"] for row in rows]
+    assert [row.answer for row in found[:12]] == [row.answer for row in found[12:]]
+    for row in found[:3]:
+        assert row.answer is not None and row.answer.target == by_hand(run / "model", row.text)[0]
+
+
+@pytest.mark.parametrize("task", ["sentiment", "multilabel", "ner"])
+def test_autolabel_reads_a_text_once(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many: Any = {"sentiment": tiny.sentences, "multilabel": tiny.several_labels, "ner": tiny.tagged}[task]
+    folder = bought(tmp_path, many, task=task)
+    new = many(15, seed=5)
+    source = write(tmp_path / "new.jsonl", [*new, *({**row, "id": f"again {i}"} for i, row in enumerate(new))])
+    validation = write(tmp_path / "known.jsonl", many(10, seed=3))
+    reads = Reads(monkeypatch)
+    found = plan(folder, source, 0.5, validation=None if task == "ner" else validation)
+    assert len(found.rows) == 30
+    assert max(Counter(reads.texts[-len({row.text for row in found.rows}) :]).values()) == 1
+    assert len(reads.texts) <= 10 + len({row.text for row in found.rows})
+    first, again = found.rows[:15], found.rows[15:]
+    assert [(row.answer, row.confidence) for row in first] == [(row.answer, row.confidence) for row in again]
+
+
+def test_encodings_are_taken_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = bought(tmp_path, tiny.sentences, task="sentiment")
+    source = write(tmp_path / "new.jsonl", tiny.sentences(20, seed=5))
+    first = list(predict(folder, source))
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the encoder was loaded")
+
+    monkeypatch.setattr("dal_nlp.learners.feature_cache.load_encoder", refuse)
+    assert list(predict(folder, source)) == first
+    with pytest.raises(AssertionError, match="the encoder was loaded"):
+        list(predict(folder, write(tmp_path / "other.jsonl", tiny.sentences(25, seed=6))))
