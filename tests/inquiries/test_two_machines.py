@@ -46,6 +46,31 @@ def test_the_dear_machine_answers_what_the_cheap_one_may_not(
         label_file(*asked, answers_by=both, prices={**PRICES, "people": 2.0})
 
 
+def test_questions_for_two_machines_that_are_cut_anywhere_end_the_same(
+    with_witnesses: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = write(tmp_path / "new.jsonl", NEW[:90])
+
+    def call(out: Path) -> tuple[Any, ...]:
+        found = label_file(
+            with_witnesses, source, 0.15, out, "labeled-file", 40, told=lambda line: None,
+            answers_by="model,file:right.jsonl", prices=PRICES,
+        )  # fmt: skip
+        assert found.pending == 0 and found.machines["file:right.jsonl"] > 0
+        return found.machines, found.people, found.cost, (out / "labeled.csv").read_bytes()
+
+    with monkeypatch.context() as patch:
+        copies = copies_after_every_write(patch, tmp_path)
+        want = call(tmp_path / "out")
+    assert {name for name, _ in copies} == {"config", "pool", "inquiry", "audit", "label", "query"}
+    for name, folder in copies:
+        with (folder / "ledger.jsonl").open("a") as ledger:
+            ledger.write('{"event": "label", "id": "torn')
+        assert call(folder) == want, name
+
+
 def test_a_dear_machine_that_does_not_pay_is_asked_about_the_draws_alone(
     with_witnesses: Path,  # noqa: F811
     tmp_path: Path,
