@@ -90,7 +90,7 @@ def machine_rows(state: State) -> list[dict[str, Any]]:
 def _in_words(state: State, name: str, said: list[list[float] | None]) -> dict[str, Any]:
     """Return the row of a signal whose answers are words: how good they are is seen before the first label."""
     start = state.metrics[0].start if state.metrics else None
-    sentences = [_answered_line(name, said), _weight_line(state, name)]
+    sentences = [_answered_line(name, said), _weight_line(state, name), _reader_line(state)]
     if start and (state.config or {}).get("keep_witness"):
         metric = metric_names(state.metrics)[0]
         sentences.append(f"Before any label the run's model, which knows nothing else, has {spoken(metric)} ")
@@ -210,6 +210,15 @@ def _weight_line(state: State, name: str) -> str:
         return ""
     line = f"Its weight in the last fit is {weight:.2f}"
     return f"{line}, beside a table of what its answers mean." if name in notes.get("tables", []) else f"{line}."
+
+
+def _reader_line(state: State) -> str:
+    """Return what a reader's own scores count beside machines; "" where older runs have no such weight."""
+    own = state.metrics[-1].learner.get("reader") if state.metrics else None
+    if own is None:
+        return ""
+    sure = " as it is surer of answers that it has not seen than it has reason to be" if own < 1 else ""
+    return f"The reader's own scores count {own:.3g} times{',' if sure else ''}{sure}."
 
 
 def _by_label(right: list[tuple[str, bool]]) -> list[tuple[str, int, int]]:

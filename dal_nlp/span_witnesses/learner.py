@@ -20,7 +20,7 @@ from dal_nlp.learners.learner import NOTE, FullLearner
 from dal_nlp.learners.lora_learner import LoraLearner
 from dal_nlp.models.pool import fetch, make_batches
 from dal_nlp.models.trainer import Fit
-from dal_nlp.span_witnesses.weights import fit_weights
+from dal_nlp.span_witnesses.weights import READERS, Judged, fit_weights
 from dal_nlp.tasks.qa import THRESHOLD
 from dal_nlp.tasks.questions import heard
 
@@ -36,9 +36,9 @@ class SpanWitnessLearner(FullLearner):
     """
 
     _means: Mapping[str, float] = {}  # by machine
-    _weights: tuple[int, list[float]] | None = None
+    _weights: tuple[int, list[float], float] | None = None  # of a round: those of machines, that of the reader
     _together: tuple[nn.Module, nn.Module] | None = None
-    _judged: list[heard.Question] | None = None  # of the last fit
+    _judged: Judged | None = None  # of the last fit
 
     def listen(self, means: Mapping[str, float]) -> None:
         """Take up which machines have answered, and what each counts before any label; before the first fit."""
@@ -75,60 +75,63 @@ class SpanWitnessLearner(FullLearner):
         """Return the reader with machines beside it."""
         reader = super().after(round)
         if self._together is None or self._together[0] is not reader:
-            self._together = (reader, heard.hearing(reader, self._weights_of(round)))
+            self._together = (reader, heard.hearing(reader, *self._weights_of(round)))
         return self._together[1]
 
     def models_beside(self) -> dict[str, Callable[[int], nn.Module]]:
         """Return the reader alone where machines are kept."""
         return {"people": self.text_model} if self._config.keep_witness else {}
 
-    def _weights_of(self, round: int) -> list[float]:
+    def _weights_of(self, round: int) -> tuple[list[float], float]:
         if round < 0:
-            return list(self._means.values())
+            return list(self._means.values()), 1.0
         if self._weights is None or self._weights[0] != round:
-            note: Any = read_json(self.place(round) / NOTE)
-            self._weights = (round, list(note["fit"]["notes"]["signals"].values()))
-        return self._weights[1]
+            self._weights = (round, *weights_in(read_json(self.place(round) / NOTE)))
+        return self._weights[1:]
 
     def fit(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
         """Train the reader of a round, and fit what machines count beside readers of other labels."""
         seconds = 0.0
         if not attempt or self._judged is None:  # another attempt at a collapsed fit is one at the reader alone
             self._judged, seconds = self._held_out(round, examples, weights, attempt)
-        done, questions = super().fit(round, examples, weights, attempt), self._judged
-        found = fit_weights(questions, list(self._means.values()))
-        self._weights, self._together, names = (round, found.values), None, list(self._means)
+        done, judged = super().fit(round, examples, weights, attempt), self._judged
+        found = fit_weights(judged, list(self._means.values()))
+        self._weights, self._together, names = (round, found.values, found.reader), None, list(self._means)
         notes = {
             "signals": dict(zip(names, found.values, strict=True)),
             "means": dict(self._means),
+            "reader": found.reader,
             "off": [names[place] for place in found.off],
-            "judged": len(questions),
+            "judged": len(judged[1.0]),
         }
         return replace(done, seconds=done.seconds + seconds, notes={**done.notes, **notes})
 
     def _held_out(
         self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int
-    ) -> tuple[list[heard.Question], float]:
+    ) -> tuple[Judged, float]:
         """Return what readers say of labels that did not train them, in an order by chance, and the time that took."""
-        n, found, seconds = len(examples), list[heard.Question](), 0.0
+        n, seconds = len(examples), 0.0
+        found: dict[float, list[heard.Question]] = {own: [] for own in READERS}
         if n < FEWEST:
             return found, seconds
         order, size = generator(self._config.seed, round, "witness folds").permutation(n), min(n // 2, FOLD)
         for fold in (order[:size], order[size : 2 * size]):
             rest = np.setdiff1d(np.arange(n), fold)
             seconds += super().fit(round, examples.select(rest), weights[rest], attempt).seconds
-            found += self._said(super().after(round), examples.select(fold))
-        mixed = generator(self._config.seed, round, "witness questions").permutation(len(found))
-        return [found[place] for place in mixed], seconds
+            for own, said in self._said(super().after(round), examples.select(fold)).items():
+                found[own] += said
+        mixed = generator(self._config.seed, round, "witness questions").permutation(len(found[1.0]))
+        return {own: [said[place] for place in mixed] for own, said in found.items()}, seconds
 
     @torch.inference_mode()
-    def _said(self, reader: nn.Module, examples: Dataset) -> list[heard.Question]:
-        found: list[heard.Question] = []
+    def _said(self, reader: nn.Module, examples: Dataset) -> dict[float, list[heard.Question]]:
+        found: dict[float, list[heard.Question]] = {own: [] for own in READERS}
         lengths, rows = np.array(examples["length"]), np.array(examples["rows"])
         for part in make_batches(lengths, rows, self._config.scoring, self._task.feeding.equal_lengths):
             batch = self._task.collate(fetch(examples, part)).to(process_state().device)
-            raw = self._task.logits(reader(**batch.inputs))
-            found += heard.questions(self._task.categoricals(raw, batch), batch)
+            predicted = self._task.categoricals(self._task.logits(reader(**batch.inputs)), batch)
+            for own, said in found.items():
+                said += heard.questions(predicted, batch, own)
         return found
 
 
@@ -139,3 +142,9 @@ class SpanWitnessLora(SpanWitnessLearner, LoraLearner):
 def kinds() -> Mapping[str, type[SpanWitnessLearner]]:
     """Return what trains beside machines, by ``training.mode``."""
     return {"full": SpanWitnessLearner, "lora": SpanWitnessLora}
+
+
+def weights_in(note: Any) -> tuple[list[float], float]:
+    """Return the weights of machines and of the reader in a fit's note; older ones have only the former."""
+    notes = note["fit"]["notes"]
+    return list(notes["signals"].values()), float(notes.get("reader", 1.0))

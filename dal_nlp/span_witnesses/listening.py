@@ -24,7 +24,7 @@ from dal_nlp.models.pool import fetch
 from dal_nlp.signals import SIGNALS as LABEL_SIGNALS
 from dal_nlp.signals import asking, make_signals, short_name
 from dal_nlp.signals.base import LEAST, MOST, MachineAnswer
-from dal_nlp.span_witnesses.learner import SpanWitnessLearner, kinds
+from dal_nlp.span_witnesses.learner import SpanWitnessLearner, kinds, weights_in
 from dal_nlp.span_witnesses.location import meant, nearest
 from dal_nlp.span_witnesses.weights import TRUST
 from dal_nlp.tasks.qa import ExtractiveQA
@@ -156,7 +156,6 @@ def heard_questions(config: Settings, task: ExtractiveQA, data: Dataset, progres
 def with_weights(model: nn.Module, place: Path) -> nn.Module:
     """Return a reader that hears machines as the run did that has left it; raises ``UserError`` where it heard none."""
     note: Any = read_json(place / NOTE)
-    weights = note["fit"]["notes"].get("signals") if isinstance(note, dict) else None
-    if not weights:
+    if not (isinstance(note, dict) and note["fit"]["notes"].get("signals")):
         raise UserError(f"{place.parent} has heard no signal, so --keep-witness has none to ask: leave it out.")
-    return heard.hearing(model, list(weights.values()))
+    return heard.hearing(model, *weights_in(note))
