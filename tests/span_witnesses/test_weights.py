@@ -9,9 +9,10 @@ from scipy.special import logsumexp
 
 from dal_nlp.core.categoricals import Ragged
 from dal_nlp.core.task import Batch
-from dal_nlp.span_witnesses.weights import READERS, Judged, fit, fit_weights, log_likelihood
+from dal_nlp.span_witnesses.weights import READERS, Judged, fit, fit_weights
 from dal_nlp.tasks.questions import heard
 from dal_nlp.tasks.questions.heard import Question
+from dal_nlp.tasks.questions.heard import question_log_likelihood as log_likelihood
 
 
 def drawn(rng: np.random.Generator, machines: int) -> tuple[Question, np.ndarray, np.ndarray, np.ndarray]:
@@ -148,7 +149,7 @@ def answered(n: int, share: float, outcomes: int = 100, confidence: float = 0.8)
 def test_beside_a_reader_that_knows_nothing_weight_one_is_the_confidence() -> None:
     (question,) = answered(1, 1.0)
     assert np.exp(log_likelihood(np.ones(1), question)) == pytest.approx(0.8)
-    (weight,), _ = fit(answered(400, 0.8), np.ones(1))
+    (weight,), _ = fit(answered(400, 0.8), np.ones(1), np.ones(1))
     assert weight == pytest.approx(1, abs=0.01)
 
 

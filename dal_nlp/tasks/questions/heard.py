@@ -53,9 +53,11 @@ def weighed(batch: Batch, model: nn.Module) -> dict[str, Tensor]:
 
     {} where it has heard no machine.
     """
+    if PLACES not in batch.extra:
+        return {}
     config: Any = model.config
     known, device = config.to_dict(), batch.owner.device
-    if known.get(WEIGHTS) is None or PLACES not in batch.extra:
+    if known.get(WEIGHTS) is None:
         return {}
     own = torch.tensor(float(known.get(READER, 1.0)), device=device)
     return {WEIGHTS: torch.tensor(known[WEIGHTS], device=device), READER: own}
@@ -126,6 +128,26 @@ class Question:
     spans: NDArray[np.float64]
     right: NDArray[np.bool_]
     said: NDArray[np.float64]
+
+    def log_likelihood(self, weights: NDArray[np.float64]) -> float:
+        """Return log p'(right) under weights (S,)."""
+        return question_log_likelihood(weights, self)
+
+
+def question_log_likelihood(weights: NDArray[np.float64], question: Question) -> float:
+    """Return log p'(right) of a question under weights (S,), of few numbers.
+
+    With u the sum of weight x b of the machines that mean a span, p its probability by the reader at its weight, g that
+    of all right outcomes, log p'(right) = log(g + sum over right spans of p (e^u - 1)) - log(1 + sum over all spans of
+    p (e^u - 1)).
+    """
+    up = question.said @ weights
+    rest = np.log1p(-np.exp(question.spans).sum().clip(max=1 - 1e-12))
+    meant = question.spans + up
+    told = np.logaddexp.reduce(question.spans[question.right], initial=-np.inf) - question.gold
+    apart = question.gold + np.log1p(-np.exp(min(told, -1e-12)))  # right outcomes that no machine means
+    right = np.logaddexp.reduce([apart, *meant[question.right]])
+    return float(right - np.logaddexp.reduce([rest, *meant]))
 
 
 def questions(predicted: Categoricals, batch: Batch, own: float = 1.0) -> list[Question]:
