@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 
 from dal_nlp.core.categoricals import Ragged
 from dal_nlp.core.task import Batch
-from dal_nlp.span_witnesses.weights import READERS, Judged, fit, fit_weights
+from dal_nlp.span_witnesses.weights import READERS, Judged, fit, fit_both, fit_weights
 from dal_nlp.tasks.questions import heard
 from dal_nlp.tasks.questions.heard import Question
 from dal_nlp.tasks.questions.heard import question_log_likelihood as log_likelihood
@@ -137,6 +137,8 @@ def test_few_questions_do_not_change_the_weight_of_a_reader_and_one_without_mach
     wrong = Question(np.log(0.99), np.log(np.array([0.005])), np.array([False]), b)
     found = fit_weights(dict.fromkeys(READERS, [right, wrong] * 30), [1.0])
     assert found.off == [0] and found.reader == 1.0
+    judged, *_ = to_readers(np.random.default_rng(1), 20, surer=10.0)
+    assert fit_both(judged, np.ones(1), []) != (0, 1) and fit_both(judged, np.ones(1), [0]) == (0, 1)
 
 
 def answered(n: int, share: float, outcomes: int = 100, confidence: float = 0.8) -> list[Question]:
