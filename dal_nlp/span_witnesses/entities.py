@@ -4,7 +4,7 @@ Letters: N texts, S machines.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,8 +13,9 @@ from dal_nlp.core.errors import RowError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Example
 from dal_nlp.core.text import counted
-from dal_nlp.readers.entities.tags import Run, encode_tags
+from dal_nlp.readers.entities.tags import OUTSIDE, Run, encode_tags
 from dal_nlp.readers.values import is_missing
+from dal_nlp.report.machines import OTHERS
 from dal_nlp.signals.answer_file import COLUMNS, AnswerFile
 from dal_nlp.signals.base import CONFIDENCE, LEAST, MOST, MachineAnswer
 from dal_nlp.tasks.entities.heard import SILENT
@@ -42,19 +43,25 @@ class EntityFile(AnswerFile):
         return MachineAnswer((float(known),), given if isinstance(given, str) else json.dumps(given))
 
 
+def both(names: Iterable[str]) -> list[str]:
+    """Return the names of what machines say, two each: the entities that it lists, and that other words are in none."""
+    return [what for name in names for what in (name, f"{name}{OTHERS}")]
+
+
 def entity_columns(
     labels: Sequence[str],
     examples: Sequence[Example],
     answers: Mapping[str, Sequence[MachineAnswer]],
     progress: Progress | None,
 ) -> dict[str, list[Any]]:
-    """Return the columns of N texts: the tag that each of S machines gives each word, and its log-odds.
+    """Return the columns of N texts: the tags that S machines give the words, and the log-odds of these.
 
-    A word in no entity has the tag for that. An answer that does not fit its text is none, and an entity of another
-    label says nothing of its words; both are said.
+    A list says two things, each with a weight of its own (see ``both``): which words are entities, and that the others
+    are none. An answer that does not fit its text is none, and an entity of another label says nothing of its words;
+    both are said.
     """
-    tags: list[list[list[str]]] = [[[SILENT] * len(example["starts"]) for _ in answers] for example in examples]
-    odds = [[0.0 for _ in answers] for _ in examples]
+    tags = [[[SILENT] * len(example["starts"]) for _ in both(answers)] for example in examples]
+    odds = [[0.0 for _ in both(answers)] for _ in examples]
     for number, (name, said) in enumerate(answers.items()):
         unread, strange = 0, list[str]()
         for row, (example, answer) in enumerate(zip(examples, said, strict=True)):
@@ -67,9 +74,10 @@ def entity_columns(
                 if run.label not in labels:
                     own[run.first : run.last] = [SILENT] * (run.last - run.first)
                     strange.append(run.label)
-            tags[row][number] = own
+            tags[row][2 * number] = [SILENT if tag == OUTSIDE else tag for tag in own]
+            tags[row][2 * number + 1] = [tag if tag == OUTSIDE else SILENT for tag in own]
             p = min(max(float(np.exp(answer.log_probs[0])), LEAST), MOST)
-            odds[row][number] = float(np.log(p / (1 - p)))
+            odds[row][2 * number] = odds[row][2 * number + 1] = float(np.log(p / (1 - p)))
         if progress is not None and unread:
             progress.say(f"{name}: {counted(unread, 'answer')} about entities do not fit their texts.")
         if progress is not None and strange:

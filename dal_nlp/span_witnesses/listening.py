@@ -24,7 +24,7 @@ from dal_nlp.models.pool import fetch
 from dal_nlp.signals import SIGNALS as LABEL_SIGNALS
 from dal_nlp.signals import asking, make_signals, short_name
 from dal_nlp.signals.base import LEAST, MOST, MachineAnswer
-from dal_nlp.span_witnesses.entities import entity_columns
+from dal_nlp.span_witnesses.entities import both, entity_columns
 from dal_nlp.span_witnesses.learner import OF_ENTITIES, OF_QUESTIONS, ReaderBesideMachines, weights_in
 from dal_nlp.span_witnesses.location import meant, nearest
 from dal_nlp.span_witnesses.weights import TRUST
@@ -101,7 +101,10 @@ def listen(
         return pool, others
     kind = EntityAsking if isinstance(task, NER) else SpanAsking
     said = kind(config, task, ledger, progress).replies(pool, others)
-    learner.listen({name: TRUST if mean is None else mean for name, (mean, _) in said.items()})
+    means = {name: TRUST if mean is None else mean for name, (mean, _) in said.items()}
+    if isinstance(task, NER):
+        means = {what: mean for name, mean in means.items() for what in both([name])}
+    learner.listen(means)
     sets = {"pool": pool, **others}
     heard_by = {name: [answers for _, answers in parts] for name, (_, parts) in said.items()}
     read = {}

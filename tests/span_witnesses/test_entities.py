@@ -76,7 +76,7 @@ def test_lists_are_read_in_all_forms_and_what_does_not_fit_is_counted(tmp_path: 
     said = list(file.answers(["x"] * 5 + ["Ada met Bob"], ids))
     assert said[3] == MachineAnswer(None)
     found = entity_columns(["person"], [example] * 6, {"file:said": said}, seen)
-    assert [of_text[0] for of_text in found[PLACES]] == [
+    assert [[entity or other for entity, other in zip(*of_text, strict=True)] for of_text in found[PLACES]] == [
         ["B-person", "O", "O"],
         ["B-person", "O", ""],
         ["O", "O", "O"],
@@ -84,6 +84,7 @@ def test_lists_are_read_in_all_forms_and_what_does_not_fit_is_counted(tmp_path: 
         ["", "", ""],
         ["O", "O", "B-person"],
     ]
+    assert found[PLACES][0] == [["B-person", "", ""], ["", "O", "O"]] and found[ODDS][0][1] == found[ODDS][0][0]
     assert found[ODDS][0][0] == pytest.approx(np.log(9)) and found[ODDS][1][0] == pytest.approx(np.log(4))
     assert any("1 answer about entities do not fit" in line for line in seen.said)
     assert any("1 entity of labels that the run does not have (dog)" in line for line in seen.said)
@@ -132,6 +133,7 @@ def test_a_run_knows_from_the_start_which_entities_a_machine_lists_and_so_does_p
     assert last["learner"]["judged"] == 12 and not last["learner"]["off"] and last["learner"]["reader"] in READERS
     page = (result.folder / "report.html").read_text()
     assert "answered 40 texts of the pool" in page and "own scores count" in page
+    assert "in no entity has weight" in page and len(last["learner"]["signals"]) == 2
     truth = {row["id"]: row["ner_tags"] for row in tiny.tagged(20, seed=1)}
 
     def share(**changes: Any) -> float:
