@@ -11,6 +11,9 @@ from dal_nlp.ledger.events import LabelEvent
 from dal_nlp.ledger.state import State
 from dal_nlp.report.summary import metric_names, spoken
 
+#: After the name of a machine that lists entities: what it says of the words that it does not list.
+OTHERS = ", other words"
+
 
 def labeled_by_machines(state: State) -> str:
     """Return how many of the labels are a machine's, in sentences; "" where none is."""
@@ -90,7 +93,7 @@ def machine_rows(state: State) -> list[dict[str, Any]]:
 def _in_words(state: State, name: str, said: list[list[float] | None]) -> dict[str, Any]:
     """Return the row of a signal whose answers are words: how good they are is seen before the first label."""
     start = state.metrics[0].start if state.metrics else None
-    sentences = [_answered_line(name, said), _weight_line(state, name)]
+    sentences = [_answered_line(name, said), _weight_line(state, name), _others_line(state, name), _reader_line(state)]
     if start and (state.config or {}).get("keep_witness"):
         metric = metric_names(state.metrics)[0]
         sentences.append(f"Before any label the run's model, which knows nothing else, has {spoken(metric)} ")
@@ -210,6 +213,22 @@ def _weight_line(state: State, name: str) -> str:
         return ""
     line = f"Its weight in the last fit is {weight:.2f}"
     return f"{line}, beside a table of what its answers mean." if name in notes.get("tables", []) else f"{line}."
+
+
+def _others_line(state: State, name: str) -> str:
+    """Return the weight of what a list of entities says of the other words; "" for other machines."""
+    weights = state.metrics[-1].learner.get("signals", {}) if state.metrics else {}
+    weight = weights.get(f"{name}{OTHERS}")
+    return "" if weight is None else f"That a word which it does not list is in no entity has weight {weight:.2f}."
+
+
+def _reader_line(state: State) -> str:
+    """Return what a reader's own scores count beside machines; "" where older runs have no such weight."""
+    own = state.metrics[-1].learner.get("reader") if state.metrics else None
+    if own is None:
+        return ""
+    sure = " as it is surer of answers that it has not seen than it has reason to be" if own < 1 else ""
+    return f"The reader's own scores count {own:.3g} times{',' if sure else ''}{sure}."
 
 
 def _by_label(right: list[tuple[str, bool]]) -> list[tuple[str, int, int]]:

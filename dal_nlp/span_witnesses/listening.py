@@ -1,6 +1,6 @@
-"""What trains in the rounds of a run that hears machines, and what these say as columns of its questions.
+"""What trains in the rounds of a run that hears machines, and what these say as columns of its examples.
 
-Letters: N questions, S machines.
+Letters: N examples, S machines.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from datasets import Sequence as ListOf
 from torch import nn
 
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Example, Task
 from dal_nlp.core.text import counted
@@ -24,9 +24,11 @@ from dal_nlp.models.pool import fetch
 from dal_nlp.signals import SIGNALS as LABEL_SIGNALS
 from dal_nlp.signals import asking, make_signals, short_name
 from dal_nlp.signals.base import LEAST, MOST, MachineAnswer
-from dal_nlp.span_witnesses.learner import SpanWitnessLearner, kinds
+from dal_nlp.span_witnesses.entities import both, entity_columns
+from dal_nlp.span_witnesses.learner import OF_ENTITIES, OF_QUESTIONS, ReaderBesideMachines, weights_in
 from dal_nlp.span_witnesses.location import meant, nearest
 from dal_nlp.span_witnesses.weights import TRUST
+from dal_nlp.tasks.entities.ner import NER
 from dal_nlp.tasks.qa import ExtractiveQA
 from dal_nlp.tasks.questions import heard
 
@@ -37,12 +39,22 @@ SIGNALS: Mapping[str, str] = {
     "endpoint": "dal_nlp.span_witnesses.endpoint:AnswerEndpoint",
     "model": "dal_nlp.span_witnesses.sources:QuestionModel",
 }
+#: The same where answers are entities.
+ENTITY_SIGNALS: Mapping[str, str] = {"file": "dal_nlp.span_witnesses.entities:EntityFile"}
+_TAGS = Features({heard.PLACES: ListOf(ListOf(Value("string"))), heard.ODDS: ListOf(Value("float64"))})
 _COLUMNS = Features({heard.PLACES: ListOf(ListOf(ListOf(Value("int64")))), heard.ODDS: ListOf(Value("float64"))})
 
 
 def kinds_of(task: Task) -> Mapping[str, str]:
     """Return what signals may be for a task; see ``make_signals``."""
+    if isinstance(task, NER):
+        return ENTITY_SIGNALS
     return SIGNALS if isinstance(task, ExtractiveQA) else LABEL_SIGNALS
+
+
+def hears_in_columns(task: Task) -> bool:
+    """Tell whether the examples of a task hold what machines say of them, for the task to add it to its scores."""
+    return isinstance(task, ExtractiveQA | NER)
 
 
 class SpanAsking(asking.Asking):
@@ -51,17 +63,26 @@ class SpanAsking(asking.Asking):
     kinds = SIGNALS
 
 
+class EntityAsking(asking.Asking):
+    """Asks the signals of a run on entities."""
+
+    kinds = ENTITY_SIGNALS
+
+
 def make_learner(
     config: Settings, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
 ) -> Learner:
     """Return what trains in the rounds of a run; see ``Learner``."""
-    if not (config.signals and isinstance(task, ExtractiveQA)):
+    if not (config.signals and hears_in_columns(task)):
         return asking.make_learner(config, task, source, folder, progress, predicts_loss)
     if config.training.warm_start:
         raise UserError(
             "The weights of --signal want readers that know no label of a fold: leave training.warm_start out."
         )
-    return kinds()[config.training.mode](config, task, source, folder, progress, predicts_loss)
+    learners = OF_ENTITIES if isinstance(task, NER) else OF_QUESTIONS
+    if config.training.mode not in learners:
+        raise Unsupported(f"--signal wants --train {' or '.join(learners)} with the task {config.task}.")
+    return learners[config.training.mode](config, task, source, folder, progress, predicts_loss)
 
 
 def listen(
@@ -74,11 +95,15 @@ def listen(
     others: Mapping[str, Dataset],
 ) -> tuple[Dataset, Mapping[str, Dataset]]:
     """Let a learner that hears witnesses know what they say; return the sets of a run as it reads them then."""
-    if not (isinstance(learner, SpanWitnessLearner) and isinstance(task, ExtractiveQA)):
+    if not isinstance(learner, ReaderBesideMachines):
         asking.listen(learner, config, task, ledger, progress, pool, others)
         return pool, others
-    said = SpanAsking(config, task, ledger, progress).replies(pool, others)
-    learner.listen({name: TRUST if mean is None else mean for name, (mean, _) in said.items()})
+    kind = EntityAsking if isinstance(task, NER) else SpanAsking
+    said = kind(config, task, ledger, progress).replies(pool, others)
+    means = {name: TRUST if mean is None else mean for name, (mean, _) in said.items()}
+    if isinstance(task, NER):
+        means = {what: mean for name, mean in means.items() for what in both([name])}
+    learner.listen(means)
     sets = {"pool": pool, **others}
     heard_by = {name: [answers for _, answers in parts] for name, (_, parts) in said.items()}
     read = {}
@@ -86,8 +111,7 @@ def listen(
         answers = {
             one: by[place] if place < len(by) else [MachineAnswer(None)] * len(data) for one, by in heard_by.items()
         }
-        found = columns(task, fetch(data, range(len(data))), answers, progress if name == "pool" else None)
-        read[name] = with_columns(data, found)
+        read[name] = with_answers(task, data, answers, progress if name == "pool" else None)
     return read.pop("pool"), read
 
 
@@ -127,35 +151,41 @@ def columns(
     return {heard.PLACES: places, heard.ODDS: odds}
 
 
+def with_answers(
+    task: Task, data: Dataset, answers: Mapping[str, Sequence[MachineAnswer]], progress: Progress | None
+) -> Dataset:
+    """Return examples with what machines say of them; what has no place in them is said."""
+    examples = fetch(data, range(len(data)))
+    if isinstance(task, ExtractiveQA):
+        found, features = columns(task, examples, answers, progress), _COLUMNS
+    else:
+        found, features = entity_columns(task.labels, examples, answers, progress), _TAGS
+    return concatenate_datasets([data, Dataset.from_dict(found, features=features)], axis=1)
+
+
 def models_beside(learner: Learner, heard: bool) -> dict[str, Callable[[int], nn.Module]]:
     """Return what gives further models of a round that are measured beside it; {} where no machine is heard."""
-    if isinstance(learner, SpanWitnessLearner):
+    if isinstance(learner, ReaderBesideMachines):
         return learner.models_beside()
     return asking.models_beside(learner, heard)
 
 
-def with_columns(data: Dataset, found: Mapping[str, Any]) -> Dataset:
-    """Return questions with what machines say of them."""
-    return concatenate_datasets([data, Dataset.from_dict(dict(found), features=_COLUMNS)], axis=1)
-
-
-def heard_questions(config: Settings, task: ExtractiveQA, data: Dataset, progress: Progress) -> Dataset:
-    """Ask the signals of a run about encoded questions; return these with what they say."""
+def heard_examples(config: Settings, task: Task, data: Dataset, progress: Progress) -> Dataset:
+    """Ask the signals of a run about encoded examples; return these with what they say."""
     cache, texts = asking.open_answers(config), asking.texts_of(task, data)
     said: dict[str, Sequence[MachineAnswer]] = {}
-    for spec, signal in make_signals(config, task.labels, progress, SIGNALS).items():
+    for spec, signal in make_signals(config, task.labels, progress, kinds_of(task)).items():
         answers = asking.ask_once(signal, cache, texts, [str(id) for id in data["id"]], progress, short_name(spec))
         said[spec] = answers
         silent = sum(one.log_probs is None for one in answers)
         if silent:
             progress.say(f"{short_name(spec)} has no answer to {counted(silent, 'text')}.")
-    return with_columns(data, columns(task, fetch(data, range(len(data))), said, progress))
+    return with_answers(task, data, said, progress)
 
 
 def with_weights(model: nn.Module, place: Path) -> nn.Module:
     """Return a reader that hears machines as the run did that has left it; raises ``UserError`` where it heard none."""
     note: Any = read_json(place / NOTE)
-    weights = note["fit"]["notes"].get("signals") if isinstance(note, dict) else None
-    if not weights:
+    if not (isinstance(note, dict) and note["fit"]["notes"].get("signals")):
         raise UserError(f"{place.parent} has heard no signal, so --keep-witness has none to ask: leave it out.")
-    return heard.hearing(model, list(weights.values()))
+    return heard.hearing(model, *weights_in(note))

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,7 @@ import torch
 from datasets import Dataset, concatenate_datasets
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from transformers import PreTrainedConfig
 
 from dal_nlp.core.config import ScoringConfig, Settings
 from dal_nlp.core.distributed import process_state
@@ -48,7 +49,8 @@ TEXT = "text_number"
 class WordHeadNet(nn.Module):
     """An output layer on features that are looked up: the model of a round, for all who score.
 
-    A text has a token for each of its words, whose number is the word's place in the features.
+    A text has a token for each of its words, whose number is the word's place in the features. The configuration is
+    empty but for what the task keeps there.
 
     Args:
         read: Gives the features (n, 4, H) of places (n,).
@@ -60,6 +62,7 @@ class WordHeadNet(nn.Module):
         super().__init__()
         self._read, self._places = read, places(depths)
         self.output = output
+        self.config: Any = PreTrainedConfig()
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, output_hidden_states: bool = False

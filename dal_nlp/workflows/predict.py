@@ -34,10 +34,9 @@ from dal_nlp.pretrained.loading import load_tokenizer, resolve
 from dal_nlp.pretrained.sentence_format import load_reader
 from dal_nlp.signals.asking import hear, hear_one
 from dal_nlp.signals.witness import WITNESSES, KeptLayer, read_kept
-from dal_nlp.span_witnesses.listening import heard_questions, with_weights
+from dal_nlp.span_witnesses.listening import heard_examples, hears_in_columns, with_weights
 from dal_nlp.strategies import probes
 from dal_nlp.tasks import make_task
-from dal_nlp.tasks.qa import ExtractiveQA
 
 #: Rows that are in memory at a time.
 CHUNK = 10_000
@@ -139,7 +138,7 @@ class Run:
     def load(self) -> nn.Module:
         """Load the model of the last round."""
         place = model_folder(self.folder)
-        if self.keeps and not isinstance(self.task, ExtractiveQA):
+        if self.keeps and not hears_in_columns(self.task):
             encoder = resolve(self.config.model, self.progress, self.config.revision)
             self.task.tokenizer = load_reader(encoder, "head", self.task.capabilities)
             return whole(self._kept.layer, encoder, self.task, self.config).to(process_state().device)
@@ -149,7 +148,8 @@ class Run:
             if source is not None:
                 self.task.tokenizer = load_reader(source, "head", self.task.capabilities)
                 if Capability.WORD_OUTPUT in self.task.capabilities:
-                    return load_whole(source, place, self.task, self.config).to(process_state().device)
+                    of_words = load_whole(source, place, self.task, self.config).to(process_state().device)
+                    return with_weights(of_words, place) if self.keeps else of_words
                 return StoredLayer(self.config, self.task, source, place, self.progress)
         self.task.tokenizer = load_tokenizer(str(place))  # which loading the model reads
         model: nn.Module = self.task.load(str(place)).to(process_state().device)
@@ -187,7 +187,7 @@ class Run:
 
     def _read(self, model: nn.Module, examples: Sequence[Mapping[str, Any]]) -> list[Prediction]:
         """Return a model's answer to each of some examples, of which there is one at least."""
-        if self.keeps and not isinstance(self.task, ExtractiveQA):
+        if self.keeps and not hears_in_columns(self.task):
             shares = np.exp(self.log_probs(model, examples))
             return [Prediction(self.task.labels[int(row.argmax())], float(row.max())) for row in shares]
         return self.pool(model, examples).predict()
@@ -213,8 +213,8 @@ class Run:
         columns = {name: [row[name] for row in examples] for name in examples[0] if name != "target"}
         features = self.task.encode(columns)
         data = Dataset.from_dict({**columns, **features})
-        if self.keeps and isinstance(self.task, ExtractiveQA):
-            data = heard_questions(self.config, self.task, data, self.progress)
+        if self.keeps and hears_in_columns(self.task):
+            data = heard_examples(self.config, self.task, data, self.progress)
         for remark in self.task.remarks({"rows": data}):
             self.progress.say(remark)
         if isinstance(model, StoredLayer):

@@ -73,7 +73,7 @@ def main() -> None:
                     print(
                         f"seed {seed}  {labels:4} labels  {'with' if signals else 'without':8} "
                         f"F1 {point['values']['f1']:.3f}  no label {start:.3f}  its reader alone {beside:.3f}  "
-                        f"weight {weight}  {time.perf_counter() - started:.0f} s",
+                        f"weights {weight} and {point['learner'].get('reader')}  {time.perf_counter() - started:.0f} s",
                         flush=True,
                     )
 

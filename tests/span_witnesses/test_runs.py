@@ -12,13 +12,14 @@ from torch import nn
 
 from dal_nlp import Session, UserError
 from dal_nlp.core.progress import Silent
-from dal_nlp.learners.learner import FullLearner
+from dal_nlp.learners.learner import NOTE, FullLearner
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.models.trainer import Fit
 from dal_nlp.session.result import Result
 from dal_nlp.signals.base import Labels, Making
 from dal_nlp.span_witnesses.learner import SpanWitnessLearner
 from dal_nlp.span_witnesses.sources import SpanFile, first_line
+from dal_nlp.span_witnesses.weights import READERS
 from dal_nlp.tasks.questions.heard import Question
 from dal_nlp.workflows.predict import predict
 from tests import tiny
@@ -56,6 +57,7 @@ def test_a_run_knows_from_the_start_what_a_machine_knows(tmp_path: Path, model: 
     assert last["beside"]["people"]["values"]["f1"] == pytest.approx(alone, abs=0.2) and alone < 0.7
     assert last["learner"]["judged"] > 0 and not last["learner"]["off"]
     page = (result.folder / "report.html").read_text()
+    assert last["learner"]["reader"] in READERS and "own scores count 1 times." in page
     assert "answered 40 texts of the pool" in page and "Its weight in the last fit is" in page
 
 
@@ -120,6 +122,10 @@ def test_prediction_asks_the_machines_of_a_run_that_keeps_them(tmp_path: Path, m
     assert np.mean([row.answer is not None and row.answer.target["text"] == truth[row.id] for row in rows]) > 0.9
     alone = list(predict(result.folder, str(tmp_path / "test.jsonl"), keep_witness=False))
     assert np.mean([row.answer is not None and row.answer.target["text"] == truth[row.id] for row in alone]) < 0.7
+    note = json.loads((result.folder / "model" / NOTE).read_text())
+    del note["fit"]["notes"]["reader"]  # as a run before there were weights of readers left it
+    (result.folder / "model" / NOTE).write_text(json.dumps(note))
+    assert all(row.answer is not None for row in predict(result.folder, str(tmp_path / "test.jsonl")))
 
 
 def test_weights_are_fitted_to_questions_that_their_readers_have_not_seen(
@@ -132,7 +138,7 @@ def test_weights_are_fitted_to_questions_that_their_readers_have_not_seen(
         seen.append(set(data["id"]))
         return fit(me, round, data, *rest)
 
-    def judges(me: SpanWitnessLearner, reader: nn.Module, data: Dataset) -> list[Question]:
+    def judges(me: SpanWitnessLearner, reader: nn.Module, data: Dataset) -> dict[float, list[Question]]:
         judged.append(set(data["id"]))
         return said(me, reader, data)
 

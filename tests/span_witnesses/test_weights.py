@@ -1,14 +1,18 @@
 """The weight of a machine beside a reader: the closed form against enumeration, what it fits, and the guard."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from scipy.special import logsumexp
 
+from dal_nlp.core.categoricals import Ragged
 from dal_nlp.core.task import Batch
-from dal_nlp.span_witnesses.weights import fit, fit_weights, log_likelihood
+from dal_nlp.span_witnesses.weights import READERS, Judged, fit, fit_both, fit_weights
 from dal_nlp.tasks.questions import heard
 from dal_nlp.tasks.questions.heard import Question
+from dal_nlp.tasks.questions.heard import question_log_likelihood as log_likelihood
 
 
 def drawn(rng: np.random.Generator, machines: int) -> tuple[Question, np.ndarray, np.ndarray, np.ndarray]:
@@ -44,10 +48,97 @@ def test_machines_give_answers_of_a_reader_that_knows_nothing_the_confidence_tha
     scores[1, 2] = -torch.inf
     where = torch.tensor([[[0, 4], [-1, -1]]])
     extra = {heard.PLACES: where, heard.ODDS: torch.tensor([[0.7, 0.2]]).logit(), heard.WEIGHTS: torch.ones(2)}
+    extra[heard.READER] = torch.tensor(1.0)
     batch = Batch({}, torch.tensor([0, 0]), 1, extra=extra)
     shares = heard.add(scores, batch).flatten().softmax(0)
     assert shares[[0, 4]].sum().item() == pytest.approx(0.7, abs=1e-6) and shares[5] == 0
     assert shares[[1, 2, 3]].tolist() == pytest.approx([0.1] * 3, abs=1e-6)
+
+
+@pytest.mark.parametrize("own", READERS)
+def test_at_each_weight_of_the_reader_the_likelihood_is_that_of_all_outcomes_raised_to_it(own: float) -> None:
+    # Two questions, the second of two windows; some outcomes are not possible, "no answer" is one of the first's.
+    scores = torch.randn(3, 7, generator=torch.Generator().manual_seed(0)).double() * 4
+    scores[0, [2, 5]] = scores[1, [0, 6]] = scores[2, 0] = -torch.inf
+    where = torch.tensor([[[3, 4], [0, -1]], [[8, 15], [-1, -1]]])
+    extra = {heard.PLACES: where, heard.ODDS: torch.tensor([[0.7, -0.4], [2.0, 0.0]]), heard.READER: torch.tensor(own)}
+    batch = Batch({}, torch.tensor([0, 1, 1]), 2, torch.tensor([[3, 6], [15, -1]]), extra=extra)
+    asked = heard.questions(Ragged.of(scores, batch.owner, 2), batch, own)
+    weights = np.array([0.9, 0.6])
+    batch.extra[heard.WEIGHTS] = torch.tensor(weights)
+    together = Ragged.of(heard.add(scores, batch), batch.owner, 2).log_probs.flatten()
+    b, flat = heard.strengths(scores, batch).numpy(), scores.flatten().tolist()
+    for k, (outcomes, right) in enumerate([(range(7), [3, 6]), (range(7, 21), [15])]):
+        mass = {}
+        for outcome in outcomes:
+            up = sum(weights[s] * b[k, s] for s in range(2) if outcome in where[k, s].tolist())
+            mass[outcome] = np.exp(flat[outcome]) ** own * np.exp(up)
+        expected = np.log(sum(mass[outcome] for outcome in right) / sum(mass.values()))
+        assert log_likelihood(weights, asked[k]) == pytest.approx(expected, abs=1e-5)
+        assert float(together[right].logsumexp(0)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_reader_whose_model_has_no_weight_for_it_counts_as_it_is() -> None:
+    model = torch.nn.Module()
+    model.config = SimpleNamespace(to_dict=lambda: {heard.WEIGHTS: [0.5]})  # type: ignore[assignment]
+    batch = Batch({}, torch.tensor([0]), 1, extra={heard.PLACES: torch.tensor([[[1]]])})
+    assert heard.weighed(batch, model)[heard.READER] == 1.0
+
+
+OUTCOMES = 100
+
+
+def to_readers(rng: np.random.Generator, n: int, surer: float) -> tuple[Judged, np.ndarray, np.ndarray, np.ndarray]:
+    """Questions to a reader whose probabilities hold if its scores are divided by ``surer``, and to a machine.
+
+    The machine is right on six of ten and says so. Returns the questions, log p (n, M) of the reader as it is, what
+    the machine adds (n, M), and the right outcomes (n,).
+    """
+    log_p, said, right = np.zeros((n, OUTCOMES)), np.zeros((n, OUTCOMES)), np.zeros(n, dtype=int)
+    for row in range(n):
+        scores = rng.exponential(1.0, OUTCOMES)
+        right[row] = rng.choice(OUTCOMES, p=np.exp(scores - logsumexp(scores)))
+        log_p[row] = surer * scores - logsumexp(surer * scores)
+        meant = right[row] if rng.random() < 0.6 else rng.integers(OUTCOMES)
+        said[row, meant] = np.log(0.6 / 0.4) + np.log(OUTCOMES - 1)
+    judged: dict[float, list[Question]] = {}
+    for own in READERS:
+        judged[own] = []
+        for p, b, gold in zip(log_p, said, right, strict=True):
+            moved = own * p - logsumexp(own * p)
+            spans = np.flatnonzero(b)
+            judged[own].append(Question(moved[gold], moved[spans], spans == gold, b[spans, None]))
+    return judged, log_p, said, right
+
+
+def test_a_reader_that_is_too_sure_does_not_drown_a_machine() -> None:
+    rng = np.random.default_rng(1)
+    judged, *_ = to_readers(rng, 20, surer=10.0)
+    found = fit_weights(judged, [1.0])
+    assert found.reader < 0.25 and not found.off and found.values[0] == pytest.approx(1, abs=0.4)
+    _, log_p, said, right = to_readers(rng, 400, surer=10.0)
+    hits = (found.reader * log_p + found.values[0] * said).argmax(1) == right
+    assert hits.mean() >= (said.argmax(1) == right).mean()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_reader_whose_probabilities_hold_keeps_its_weight(seed: int) -> None:
+    judged, *_ = to_readers(np.random.default_rng(seed), 100, surer=1.0)
+    found = fit_weights(judged, [1.0])
+    assert found.reader == 1.0 and found.values[0] > 0.5
+
+
+def test_few_questions_do_not_change_the_weight_of_a_reader_and_one_without_machines_has_one() -> None:
+    judged, *_ = to_readers(np.random.default_rng(0), 1, surer=1.0)
+    assert fit_weights(judged, [1.0]).reader == 1.0
+    assert fit_weights({own: [] for own in READERS}, [1.0]).reader == 1.0
+    b = np.array([[9.0]])
+    right = Question(np.log(0.01), np.log(np.array([0.01])), np.array([True]), b)
+    wrong = Question(np.log(0.99), np.log(np.array([0.005])), np.array([False]), b)
+    found = fit_weights(dict.fromkeys(READERS, [right, wrong] * 30), [1.0])
+    assert found.off == [0] and found.reader == 1.0
+    judged, *_ = to_readers(np.random.default_rng(1), 20, surer=10.0)
+    assert fit_both(judged, np.ones(1), []) != (0, 1) and fit_both(judged, np.ones(1), [0]) == (0, 1)
 
 
 def answered(n: int, share: float, outcomes: int = 100, confidence: float = 0.8) -> list[Question]:
@@ -60,19 +151,24 @@ def answered(n: int, share: float, outcomes: int = 100, confidence: float = 0.8)
 def test_beside_a_reader_that_knows_nothing_weight_one_is_the_confidence() -> None:
     (question,) = answered(1, 1.0)
     assert np.exp(log_likelihood(np.ones(1), question)) == pytest.approx(0.8)
-    (weight,) = fit(answered(400, 0.8), np.ones(1))
+    (weight,), _ = fit(answered(400, 0.8), np.ones(1), np.ones(1))
     assert weight == pytest.approx(1, abs=0.01)
+
+
+def as_they_are(questions: list[Question]) -> Judged:
+    """Questions to a reader that can have no weight but 1."""
+    return {1.0: questions}
 
 
 def test_a_machine_that_is_seldom_right_counts_less_and_one_that_harms_is_left_out() -> None:
     rng = np.random.default_rng(0)
     mixed = [answered(60, 0.1)[place] for place in rng.permutation(60)]
-    assert 0 < fit_weights(mixed, [1.0]).values[0] < 0.6
-    assert fit_weights([], [1.0]).values == [1.0]
+    assert 0 < fit_weights(as_they_are(mixed), [1.0]).values[0] < 0.6
+    assert fit_weights(as_they_are([]), [1.0]).values == [1.0]
     # A sure reader, and a machine that alternates between right where that tells nothing and wrong where it hurts.
     good = Question(np.log(0.9), np.log(np.array([0.9])), np.array([True]), np.array([[0.1]]))
     bad = Question(np.log(0.9), np.log(np.array([0.05])), np.array([False]), np.array([[9.0]]))
-    found = fit_weights([good, bad] * 20, [1.0])
+    found = fit_weights(as_they_are([good, bad] * 20), [1.0])
     assert found.off == [0] and found.values == [0.0]
 
 
@@ -80,5 +176,5 @@ def test_a_guard_leaves_out_what_harms_in_every_fold() -> None:
     b = np.array([[9.0]])
     right = Question(np.log(0.01), np.log(np.array([0.01])), np.array([True]), b)
     wrong = Question(np.log(0.99), np.log(np.array([0.005])), np.array([False]), b)
-    found = fit_weights([right, wrong] * 30, [1.0])  # even questions say the contrary of odd ones
+    found = fit_weights(as_they_are([right, wrong] * 30), [1.0])  # even questions say the contrary of odd ones
     assert found.off == [0] and found.values == [0.0]

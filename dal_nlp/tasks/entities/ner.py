@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from dal_nlp.answer_formats.entities import EntityFormat
 from dal_nlp.core.answer_format import AnswerFormat
+from dal_nlp.core.caches import Cache
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import RowError, UserError, nearest
 from dal_nlp.core.plugins import construct
@@ -255,6 +256,12 @@ class NER(Task):
         return tensors.collate(examples, self.tokenizer, self.outputs)
 
     # Predictions and loss
+
+    def inputs(self, model: nn.Module, batch: Batch, written: Cache) -> Batch:
+        """Return the batch with the weights of machines that a model has heard."""
+        from dal_nlp.tasks.questions.heard import weighed
+
+        return replace(batch, extra={**batch.extra, **weighed(batch, model)})
 
     def categoricals(self, raw: Tensor, batch: Batch) -> Categoricals:
         """Return log p of the tags of every word, (B, F, C), of the scores of tokens (R, T, C)."""

@@ -13,6 +13,7 @@ from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.task import Batch, Example, Feeding, pad
 from dal_nlp.pretrained.reading import Wanted, settle
 from dal_nlp.readers.entities.tags import BEGIN, END, split_tag
+from dal_nlp.tasks.entities import heard
 
 #: The label of a word that does not count in the loss.
 UNREAD = -100
@@ -53,6 +54,7 @@ def collate(examples: Sequence[Example], tokenizer: Any, tags: Sequence[str]) ->
         "rows": (rows + first[:, None]).where(read, 0),
         "places": pad([example["word_places"] for example in examples], 0).where(read, 0),
         "read": read,
+        **heard.columns(examples, tags),
     }
     labels = None
     if all(example.get("target") is not None for example in examples):
@@ -63,8 +65,12 @@ def collate(examples: Sequence[Example], tokenizer: Any, tags: Sequence[str]) ->
 
 
 def word_categoricals(raw: Tensor, batch: Batch, tags: Sequence[str]) -> Categoricals:
-    """Return log p of every tag of every word, (B, F, C), of the scores of tokens (R, T, C); the mean is the value."""
-    log_probs = raw[batch.extra["rows"], batch.extra["places"]].float().log_softmax(-1)
+    """Return log p of every tag of every word, (B, F, C), of the scores of tokens (R, T, C); the mean is the value.
+
+    What machines say is added, where the batch has their weights: see ``heard``.
+    """
+    scores = raw[batch.extra["rows"], batch.extra["places"]].float()
+    log_probs = heard.add(scores, batch).log_softmax(-1)
     parts = entities_of(log_probs.argmax(-1), batch.extra["read"], tags)
     return Categoricals(log_probs, batch.extra["read"], "mean", parts=parts, least_confident=LEAST_CONFIDENT)
 

@@ -2,7 +2,8 @@
 
 A machine that gives the answer w with confidence c adds weight x b to the score of every span that reads w, with
 b = log(c / (1 - c)) + log((M - m) / m), M the outcomes of the question and m the spans that read w: beside a reader
-that finds all outcomes equally probable, and with weight 1, these spans get exactly the probability c.
+that finds all outcomes equally probable, and with weight 1, these spans get exactly the probability c. The reader has
+a weight too: its scores are multiplied by it, as one of few labels is surer than it has reason to be.
 
 Letters: B questions of a batch, S machines, K spans that a machine means, R rows and T x L as in ``spans``.
 """
@@ -17,13 +18,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dal_nlp.core.categoricals import Categoricals
+from dal_nlp.core.categoricals import Categoricals, Ragged
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Batch, Example
 from dal_nlp.tasks.questions.spans import gold
 
-#: Where the configuration of a model has the weights of machines.
-WEIGHTS = "dal_nlp_witness_weights"
+#: Where the configuration of a model has the weights of machines, and that of its own scores beside them.
+WEIGHTS, READER = "dal_nlp_witness_weights", "dal_nlp_reader_weight"
 #: The columns of a question: by machine the (window, column) of each span that it means, and the log-odds of its
 #: confidence.
 PLACES, ODDS = "heard", "heard_odds"
@@ -48,12 +49,18 @@ def columns(examples: Sequence[Example], width: int, longest: int) -> dict[str, 
 
 
 def weighed(batch: Batch, model: nn.Module) -> dict[str, Tensor]:
-    """Return the weights of machines that a model has in its configuration, (S,); {} where it has heard none."""
-    config: Any = model.config
-    weights = config.to_dict().get(WEIGHTS)
-    if weights is None or PLACES not in batch.extra:
+    """Return the weights that a model has in its configuration, of machines (S,) and of its own scores, 1 without one.
+
+    {} where it has heard no machine.
+    """
+    if PLACES not in batch.extra:
         return {}
-    return {WEIGHTS: torch.tensor(weights, device=batch.owner.device)}
+    config: Any = model.config
+    known, device = config.to_dict(), batch.owner.device
+    if known.get(WEIGHTS) is None:
+        return {}
+    own = torch.tensor(float(known.get(READER, 1.0)), device=device)
+    return {WEIGHTS: torch.tensor(known[WEIGHTS], device=device), READER: own}
 
 
 def strengths(scores: Tensor, batch: Batch) -> Tensor:
@@ -66,20 +73,23 @@ def strengths(scores: Tensor, batch: Batch) -> Tensor:
 
 
 def add(scores: Tensor, batch: Batch) -> Tensor:
-    """Return scores (R, 1 + T x L) with what the machines of a batch add; as they are where nothing has a weight."""
+    """Return scores (R, 1 + T x L) times the weight of a batch for them, and what its machines add.
+
+    As they are where the batch has no weights.
+    """
     if WEIGHTS not in batch.extra:
         return scores
     where = batch.extra[PLACES]
     added = (batch.extra[WEIGHTS].float() * strengths(scores.detach(), batch))[..., None].expand_as(where)
-    there = where >= 0
-    return scores.flatten().index_add(0, where[there], added[there].to(scores)).view_as(scores)
+    there, own = where >= 0, scores * batch.extra[READER]
+    return own.flatten().index_add(0, where[there], added[there].to(own)).view_as(own)
 
 
-def hearing(model: nn.Module, weights: Sequence[float]) -> nn.Module:
-    """Return a model of the same parameters that gives machines some weights."""
+def hearing(model: nn.Module, weights: Sequence[float], own: float) -> nn.Module:
+    """Return a model of the same parameters that gives machines some weights, and its own scores another."""
     heard: Any = copy.copy(model)
     heard.config = copy.deepcopy(heard.config)
-    heard.config.update({WEIGHTS: list(weights)})
+    heard.config.update({WEIGHTS: list(weights), READER: own})
     result: nn.Module = heard
     return result
 
@@ -96,7 +106,7 @@ def alone(model: nn.Module, fitted: Sequence[str] = ()) -> nn.Module:
         return model
     deaf: Any = copy.copy(inner)
     deaf.config = copy.deepcopy(inner.config)
-    for name in (WEIGHTS, *fitted):
+    for name in (WEIGHTS, READER, *fitted):
         if name in deaf.config.to_dict():
             delattr(deaf.config, name)
     result: nn.Module = deaf
@@ -119,11 +129,38 @@ class Question:
     right: NDArray[np.bool_]
     said: NDArray[np.float64]
 
+    def log_likelihood(self, weights: NDArray[np.float64]) -> float:
+        """Return log p'(right) under weights (S,)."""
+        return question_log_likelihood(weights, self)
 
-def questions(predicted: Categoricals, batch: Batch) -> list[Question]:
-    """Return what weights are fitted to, of the questions whose right answers the reader could give."""
+
+def question_log_likelihood(weights: NDArray[np.float64], question: Question) -> float:
+    """Return log p'(right) of a question under weights (S,), of few numbers.
+
+    With u the sum of weight x b of the machines that mean a span, p its probability by the reader at its weight, g that
+    of all right outcomes, log p'(right) = log(g + sum over right spans of p (e^u - 1)) - log(1 + sum over all spans of
+    p (e^u - 1)).
+    """
+    up = question.said @ weights
+    rest = np.log1p(-np.exp(question.spans).sum().clip(max=1 - 1e-12))
+    meant = question.spans + up
+    told = np.logaddexp.reduce(question.spans[question.right], initial=-np.inf) - question.gold
+    apart = question.gold + np.log1p(-np.exp(min(told, -1e-12)))  # right outcomes that no machine means
+    right = np.logaddexp.reduce([apart, *meant[question.right]])
+    return float(right - np.logaddexp.reduce([rest, *meant]))
+
+
+def questions(predicted: Categoricals, batch: Batch, own: float = 1.0) -> list[Question]:
+    """Return what weights are fitted to, of the questions whose right answers the reader could give.
+
+    Args:
+        predicted: What the reader says, of every outcome.
+        batch: What it has read.
+        own: The weight of its scores, more than 0.
+    """
     assert batch.labels is not None
-    log_probs, found = predicted.log_probs.double(), []
+    scores, found = predicted.log_probs.double() * own, list[Question]()
+    log_probs = Ragged.of(scores, batch.owner, batch.size).log_probs
     every, b = log_probs.flatten(), strengths(log_probs, batch).double().cpu().numpy()
     for labels, where, strength in zip(batch.labels, batch.extra[PLACES], b, strict=True):
         right = labels[labels >= 0]

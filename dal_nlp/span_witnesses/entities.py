@@ -1,0 +1,94 @@
+"""Machines that list the entities of a text: a file of such lists, and what they say of each word.
+
+Letters: N texts, S machines.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from dal_nlp.core.errors import RowError
+from dal_nlp.core.progress import Progress
+from dal_nlp.core.task import Example
+from dal_nlp.core.text import counted
+from dal_nlp.readers.entities.tags import OUTSIDE, Run, encode_tags
+from dal_nlp.readers.values import is_missing
+from dal_nlp.report.machines import OTHERS
+from dal_nlp.signals.answer_file import COLUMNS, AnswerFile
+from dal_nlp.signals.base import CONFIDENCE, LEAST, MOST, MachineAnswer
+from dal_nlp.tasks.entities.heard import SILENT
+from dal_nlp.tasks.entities.rows import Mended, read_runs
+from dal_nlp.tasks.questions.heard import ODDS, PLACES
+
+
+class EntityFile(AnswerFile):
+    """A table with the entities of each id, else of each text, in any form in which labels are read.
+
+    An empty cell is no answer; an empty list, or a text in which nothing is marked, says that there is no entity.
+
+    Args:
+        making: See ``AnswerFile``; the columns are ``id``, ``text``, ``entities`` and ``confidence`` where the options
+            ``id``, ``text``, ``label`` and ``confidence`` give no other names.
+    """
+
+    usual: ClassVar[Mapping[str, str]] = {**COLUMNS, "label": "entities"}
+
+    def _answer(self, place: int, row: Mapping[str, Any]) -> MachineAnswer:
+        given, confidence = row[self._columns["label"]], self._confidence(place, row)
+        if is_missing(given):
+            return MachineAnswer(None)
+        known = np.log(max(CONFIDENCE if confidence is None else confidence, 1e-9))
+        return MachineAnswer((float(known),), given if isinstance(given, str) else json.dumps(given))
+
+
+def both(names: Iterable[str]) -> list[str]:
+    """Return the names of what machines say, two each: the entities that it lists, and that other words are in none."""
+    return [what for name in names for what in (name, f"{name}{OTHERS}")]
+
+
+def entity_columns(
+    labels: Sequence[str],
+    examples: Sequence[Example],
+    answers: Mapping[str, Sequence[MachineAnswer]],
+    progress: Progress | None,
+) -> dict[str, list[Any]]:
+    """Return the columns of N texts: the tags that S machines give the words, and the log-odds of these.
+
+    A list says two things, each with a weight of its own (see ``both``): which words are entities, and that the others
+    are none. An answer that does not fit its text is none, and an entity of another label says nothing of its words;
+    both are said.
+    """
+    tags = [[[SILENT] * len(example["starts"]) for _ in both(answers)] for example in examples]
+    odds = [[0.0 for _ in both(answers)] for _ in examples]
+    for number, (name, said) in enumerate(answers.items()):
+        unread, strange = 0, list[str]()
+        for row, (example, answer) in enumerate(zip(examples, said, strict=True)):
+            runs = None if answer.log_probs is None else _read(answer.raw, example)
+            unread += runs is None and answer.log_probs is not None
+            if runs is None or answer.log_probs is None:
+                continue
+            own = encode_tags(runs, len(example["starts"]))
+            for run in runs:
+                if run.label not in labels:
+                    own[run.first : run.last] = [SILENT] * (run.last - run.first)
+                    strange.append(run.label)
+            tags[row][2 * number] = [SILENT if tag == OUTSIDE else tag for tag in own]
+            tags[row][2 * number + 1] = [tag if tag == OUTSIDE else SILENT for tag in own]
+            p = min(max(float(np.exp(answer.log_probs[0])), LEAST), MOST)
+            odds[row][2 * number] = odds[row][2 * number + 1] = float(np.log(p / (1 - p)))
+        if progress is not None and unread:
+            progress.say(f"{name}: {counted(unread, 'answer')} about entities do not fit their texts.")
+        if progress is not None and strange:
+            few = ", ".join(sorted(set(strange))[:3])
+            progress.say(f"{name}: {counted(len(strange), 'entity')} of labels that the run does not have ({few}).")
+    return {PLACES: tags, ODDS: odds}
+
+
+def _read(raw: str, example: Example) -> list[Run] | None:
+    """Return the entities of an answer, None where it does not fit the text."""
+    try:
+        return read_runs(raw, example, (), Mended())
+    except RowError:
+        return None
