@@ -202,6 +202,12 @@ class NER(Task):
         self.labels += sorted({run.label for target in targets for run in runs_of(target)}.difference(self.labels))
         if not self.labels:
             raise UserError("The data shows no entity: name the labels with --labels a,b, or correct --label-column.")
+        behind = next((label for label in self.labels if label.endswith("-B") and f"{label[:-1]}I" in self.labels), "")
+        if behind and not self._fixed:
+            raise UserError(
+                f"The labels {behind!r} and {behind[:-1] + 'I'!r} look like tags with B and I behind: write "
+                f"B-{behind[:-2]} and I-{behind[:-2]}, or name all labels with --labels if they are labels."
+            )
 
     # Tokens and model
 
