@@ -44,7 +44,9 @@ def entity_source(source: Source, text: str, label: str, reading: Reading) -> So
         reading.remark(f"{source.name}: rows that were rejected or ignored were read as unlabeled.")
 
     def plain(row: Row) -> Sequence[Row]:
-        found = {**row, text: row.get(text_from)}
+        found = dict(row)
+        if text_from in row:  # a row of a table has all columns, one of JSON lines those that are written
+            found[text] = row[text_from]
         if label_from in row or label_from in there:
             answered = not judged or row.get("answer") in ("accept", None)
             found[label] = row.get(label_from) if answered else None
@@ -53,7 +55,8 @@ def entity_source(source: Source, text: str, label: str, reading: Reading) -> So
         return [found]
 
     plain_rows = mapped(source, label, plain, (text_from, label_from, WORDS, "answer"))
-    plain_rows.columns = list(dict.fromkeys([*plain_rows.columns, text]))
+    if text_from in there:
+        plain_rows.columns = list(dict.fromkeys([*plain_rows.columns, text]))
     return plain_rows
 
 

@@ -12,6 +12,7 @@ from dal_nlp import RunConfig
 from dal_nlp.answer_formats.entities import EntityFormat
 from dal_nlp.core.errors import UserError
 from dal_nlp.data.entities import answer_of, join_words
+from dal_nlp.data.examples import Reader
 from dal_nlp.readers.entities.tags import Run
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.entities.metrics import ENTITY_F1
@@ -110,6 +111,13 @@ def test_tables_of_words_are_refused_as_such(tmp_path: Path, content: str, reaso
     (tmp_path / name).write_text(text)
     with pytest.raises(UserError, match=reason):
         read(tmp_path / name)
+
+
+def test_a_missing_column_of_words_is_named(tmp_path: Path) -> None:
+    source = tiny.write(tmp_path / "a.jsonl", [{"tokenized_text": WORDS, "ner": []}])
+    config = RunConfig(task="ner", data=source)
+    with pytest.raises(UserError, match=r"no column 'tokens' .*but 'tokenized_text', .*--text-column"):
+        Reader(source, make_task(config), config).check_columns()
 
 
 SPANS: dict[str, Any] = {"start": 0, "end": 12, "label": "PER"}
