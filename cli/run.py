@@ -1,6 +1,8 @@
 """``dal-nlp run``: choose, label, train, until there is a reason to stop."""
 
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -8,6 +10,12 @@ from dal_nlp_cli.command import INTERRUPTED, PENDING
 from dal_nlp_cli.flags import Flags, RunFlags, takes_flags
 from dal_nlp_cli.launching import launch, to_launch
 from dal_nlp_cli.terminal import Heard, fail, figures, is_first, say
+
+if TYPE_CHECKING:
+    from dal_nlp.session.config import RunConfig
+
+#: Endings of tables, which are opened in no time.
+TABLES = frozenset({".csv", ".tsv", ".jsonl", ".parquet"})
 
 
 @takes_flags
@@ -31,11 +39,28 @@ def _launch(flags: RunFlags) -> int:
     return launch(flags.processes or 1, sys.argv[1:], flags.debug)
 
 
+def _look(config: "RunConfig") -> None:
+    """Name a file or a column of texts that is not there before torch is loaded, which takes seconds.
+
+    A run that has begun keeps what it has read, and what lies on the Hub is opened once.
+    """
+    from dal_nlp.data.examples import Reader
+    from dal_nlp.tasks import make_task
+
+    if config.out and Path(config.out, "ledger.jsonl").is_file():
+        return
+    task = make_task(config)
+    for source in (config.test, config.validation, config.labeled, config.data):
+        if source and Path(source).suffix in TABLES:
+            Reader(source, task, config, need_ids=False).check_columns()
+
+
 def _run(flags: Flags) -> int:
     """Run, print what it came to, and return the exit code."""
     shown = Heard(flags.quiet)
     shown.say("Checking the settings")  # the libraries take seconds to load
     config = flags.load()
+    _look(config)
     from dal_nlp.core.distributed import leave
     from dal_nlp.ledger.ledger import read_state
     from dal_nlp.report import files as report

@@ -139,8 +139,9 @@ def _as_objects(spans: Sequence[Span], text: str) -> list[dict[str, Any]]:
 
 
 def _conll(target: Target, example: Example) -> str:
-    """Return a word and its tag a line, and an empty line."""
-    lines = [f"{word}\t{tag}\n" for word, tag in zip(words_of(example), target["tags"], strict=True)]
+    """Return a word and its tag a line, and an empty line; a word of blanks alone is an underscore there."""
+    words = [" ".join(word.split()) or "_" for word in words_of(example)]
+    lines = [f"{word}\t{tag}\n" for word, tag in zip(words, target["tags"], strict=True)]
     return "".join([*lines, "\n"])
 
 

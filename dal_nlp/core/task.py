@@ -65,12 +65,11 @@ class Task(ABC):
         metrics: Columns of metrics.csv; the first is the headline.
         usual_length: Tokens after which a text is cut at the earliest, where the pool decides it.
         capabilities: What strategies and policies may require of the task.
-        may_collapse: Whether an unlucky new output layer can make a fit fail; see ``collapsed``.
         calibrates: Whether ``calibrate`` reads examples; only then is ``calibration`` measured.
         ready: Whether the pretrained model can answer before it has learnt anything.
         reduction: How the values of an example's distributions become its own.
-        labels: The outcomes that all examples share, in the order of the model's outputs where it has one for each; the
-            others differ from example to example.
+        labels: The outcomes that all examples share, in the order of the model's outputs where it has one for each.
+        naming: What a user can do about a column of answers that is not there.
         tokenizer: A Hugging Face tokenizer; set before anything is encoded.
         feeding: How the model that was loaded last has to be fed.
 
@@ -87,6 +86,7 @@ class Task(ABC):
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
     may_collapse: ClassVar[bool] = False
     ready: bool = False
+    naming: str = "name the column with --label-column"
     reduction: Literal["sum", "mean"] = "sum"
     feeding: Feeding = Feeding()
     labels: list[str]

@@ -217,8 +217,8 @@ def read_pool(
     """
     cache.mkdir(parents=True, exist_ok=True)
     mend = (
-        "where nobody has answered yet, --oracle file has people do it; else name the column with --label-column, or "
-        "give the answers with --answers FILE"
+        f"where nobody has answered yet, --oracle file has people do it; else {task.naming}, or give the answers with "
+        "--answers FILE"
     )
     reader = Reader(source, task, config, need_targets, answers, mend, classes=classes, need_context=True)
     path = cache / "pool.arrow"

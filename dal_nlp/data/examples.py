@@ -66,7 +66,7 @@ class Reader:
         config: Names the columns.
         need_targets: Whether a source without any answers is an error.
         answers: In place of those in the rows.
-        label_mend: What a user can do about a missing column of answers.
+        label_mend: What a user can do about a missing column of answers, "" for what the task says.
         need_ids: Whether rows are found again by their ids; if not, a row without one is known by its content.
         classes: Names of the classes that numbers among the answers stand for; a source's own names count first.
         need_context: Whether the columns that people are shown beside the text have to be there.
@@ -77,7 +77,7 @@ class Reader:
     config: Settings
     need_targets: bool = False
     answers: Answers | None = None
-    label_mend: str = "name the column with --label-column"
+    label_mend: str = ""
     need_ids: bool = True
     classes: Sequence[str] = ()
     need_context: bool = False
@@ -168,7 +168,7 @@ class Reader:
         if self.need_ids and self.config.id_column not in (DEFAULT_ID_COLUMN, NO_IDS):
             require(self.opened, self.config.id_column, "name the column with --id-column, or none where there is none")
         if self.need_targets and self.answers is None:
-            require(self.opened, self.answer_column, self.label_mend)
+            require(self.opened, self.answer_column, self.label_mend or self.task.naming)
         for column in self.config.context_columns or ():
             if self.need_context:
                 require(self.opened, column, "name others with --context-columns")

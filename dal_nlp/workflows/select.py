@@ -1,6 +1,6 @@
 """One call for any training script: which of these examples to label next."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set, Sized
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -128,12 +128,18 @@ def select(
     if labeled is not None and labelled is not None:
         raise UserError("labeled and labelled are one argument: give one of them.")
     labeled = labelled if labeled is None else labeled
-    k = _whole(k)
+    k = _whole(k, "k")
     if not isinstance(getattr(model, "config", None), PreTrainedConfig):
         raise UserError(f"The model is {type(model).__name__}, and no model of transformers: give trainer.model, say.")
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         raise UserError(f"The tokenizer is {tokenizer!r:.60}: give that of the model, as AutoTokenizer loads it.")
+    if not isinstance(strategy, str | Strategy):
+        raise UserError(f"The strategy is {strategy!r:.60}: give a name of `dal-nlp strategies`, or a Strategy object.")
+    for name, section, kind_of in (("scoring", scoring, ScoringConfig), ("draws", draws, DrawsConfig)):
+        if section is not None and not isinstance(section, kind_of):
+            raise UserError(f"{name} is {section!r:.60}: give a {kind_of.__name__} of dal_nlp.core.config.")
     _check_examples(examples)
+    answered = _pairs(labeled or ())
     places, held = _hold(examples, max(candidates, k), generator(seed, 0, "stream"))
     if not 1 <= k <= len(held):
         raise UserError(f"k must be between 1 and the {len(held)} examples there are, and is {k}.")
@@ -141,14 +147,14 @@ def select(
     usual = recipe(cls.recipe)
     usual_length = usual["max_length"]
     length = usual_length if isinstance(usual_length, int) else cls.usual_length
-    if max_length is not None and (length := max_length) < 1:
+    if max_length is not None and (length := _whole(max_length, "max_length")) < 1:
         raise UserError(f"max_length must be 1 or more, and is {max_length}.")
     own = deepcopy(tokenizer)  # it is told how to pad and to read
     own.split_special_tokens = True
     settle_padding_token(own, type(model).__name__)
     with _as_it_was(model):
         made = cls.for_model(model, own, length, task_options or {})
-        known = [(made.fields(example), answer) for example, answer in labeled or ()]
+        known = [(made.fields(example), answer) for example, answer in answered]
         fields = [_fields(made, example, place) for example, place in zip(held, places.tolist(), strict=True)]
         name, chosen = (
             (strategy, make_strategy(strategy, {})) if isinstance(strategy, str) else (repr(strategy), strategy)
@@ -195,17 +201,28 @@ def _as_it_was(model: PreTrainedModel) -> Iterator[None]:
             vars(config).update(values)
 
 
-def _whole(k: Any) -> int:
+def _whole(number: Any, name: str) -> int:
     try:
-        if isinstance(k, bool):
+        if isinstance(number, bool):
             raise TypeError
-        return index(k)
+        return index(number)
     except TypeError:
-        raise UserError(f"k must be a whole number, and is {k!r}.") from None
+        raise UserError(f"{name} must be a whole number, and is {number!r}.") from None
+
+
+def _pairs(labeled: Any) -> list[tuple[Any, Any]]:
+    """Return what is labeled as pairs of an example and its answer; raises ``UserError`` for what is no pair."""
+    if not isinstance(labeled, Iterable) or isinstance(labeled, str | bytes | Mapping | pandas.DataFrame):
+        raise UserError("labeled is no list of pairs: give [(text, label), ...].")
+    pairs = list(labeled)
+    for place, pair in enumerate(pairs):
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise UserError(f"labeled[{place}] is {pair!r:.60}, and no pair: give [(text, label), ...].")
+    return [(example, answer) for example, answer in pairs]
 
 
 def _check_examples(examples: Any) -> None:
-    """Raise ``UserError`` for one text, and for a table without a word on which of its columns is meant."""
+    """Raise ``UserError`` for one text, for what has no order, and for a table, of which some column is meant."""
     if isinstance(examples, str | bytes):
         raise UserError("The examples are one text: give a list of texts.")
     if isinstance(examples, pandas.DataFrame):
@@ -218,6 +235,8 @@ def _check_examples(examples: Any) -> None:
         raise UserError(
             "The examples are one mapping: give a list of texts, or of mappings with the columns of a file."
         )
+    if isinstance(examples, Set) or not isinstance(examples, Iterable):
+        raise UserError(f"The examples are a {type(examples).__name__}, which has no positions: give a list of texts.")
 
 
 def _fields(task: Task, example: Any, place: int) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """``dal-nlp run`` from end to end, some of it in processes of its own."""
 
 import csv
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -9,7 +12,7 @@ import pytest
 
 from dal_nlp.ledger.ledger import Ledger, read_state
 from dal_nlp_cli.flags import Flags
-from tests.cli.conftest import Files, invoke, start
+from tests.cli.conftest import PATH, Files, invoke, start
 from tests.tiny import write
 
 
@@ -112,3 +115,21 @@ def test_a_mistake_in_the_pool_is_named(files: Files, tmp_path: Path) -> None:
     result = invoke("run", *files.flags(tmp_path / "other", "--data", pool, "--quiet"))
     assert result.exit_code == 2
     assert "no column 'label'" in result.stderr
+
+
+@pytest.mark.parametrize("flags", [["--data", "nowhere.csv"], ["--data", "pool.csv", "--text-column", "body"]])
+def test_a_wrong_path_or_column_does_not_wait_for_torch(tmp_path: Path, flags: list[str]) -> None:
+    (tmp_path / "pool.csv").write_text("text,label\none,a\n")
+    code = (
+        "import sys; from dal_nlp_cli.main import app\n"
+        f"try: app({['run', '--task', 'classification', *flags]!r})\n"
+        "except SystemExit as end: print(end.code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": PATH},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines()[-1] == "2 False", done.stderr

@@ -26,6 +26,8 @@ LABELS = ("good", "bad")
 class Toy:
     """A task that reads texts and a list of words, knows two labels, and counts how often it encodes."""
 
+    naming = "name the column with --label-column"
+
     def __init__(self) -> None:
         self.tokenizer = tiny.tokenizer()
         self.encoded = 0

@@ -92,7 +92,7 @@ def test_what_is_no_label_is_refused() -> None:
         MultiLabel().learn_labels([["a"]])
 
 
-@pytest.mark.parametrize("separator", ["/", "+", "&", "#", ":", "\t", " "])
+@pytest.mark.parametrize("separator", ["/", "+", "&", "#", ":", "\t", "\n", " "])
 def test_labels_with_a_seldom_separator_between_are_said(separator: str) -> None:
     assert seem_several(["a", f"a{separator}b", "b"]) == (f"a{separator}b", separator)
     assert seem_several(["a", f"a{separator}c", "b"]) is None
@@ -102,6 +102,13 @@ def test_labels_with_a_seldom_separator_between_are_said(separator: str) -> None
 def test_labels_of_texts_that_all_have_several_are_said(separator: str) -> None:
     assert seem_several([f"a{separator} b", f"b{separator}c", f"a{separator}c"]) == (f"a{separator} b", separator)
     assert seem_several([f"food{separator} hot", f"drinks{separator} cold"]) is None
+
+
+@pytest.mark.parametrize("separator", ["|", ";", ","])
+def test_labels_of_texts_that_mostly_have_several_are_said(separator: str) -> None:
+    """One part that is there once hides the others no longer."""
+    assert seem_several(["a", f"a{separator}b", f"b{separator} c"]) == (f"a{separator}b", separator)
+    assert seem_several([f"a{separator}b", f"c{separator}d", f"e{separator}a"]) is None
 
 
 def test_a_wrong_separator_is_said_once_and_not_where_labels_are_named() -> None:
@@ -120,7 +127,43 @@ def test_further_forms_of_several_labels(cell: Any) -> None:
     assert sorted(listed_labels(cell, "|") or []) == ["a", "b"]
 
 
-@pytest.mark.parametrize("cell", [[0, 1, 1], [0.0, 0.0], "[1 0 0]", [True, False, True], b"\xff"])
+@pytest.mark.parametrize("typed", ["\\t", "\t"])
+def test_a_tab_may_be_typed_and_is_advised_as_it_is_typed(tmp_path: Path, typed: str) -> None:
+    (tmp_path / "a.csv").write_text('text,labels\none,"a\tb"\ntwo,b\n')
+    assert read_all(str(tmp_path / "a.csv"), task_options={"label_separator": typed}) == [["a", "b"], ["b"]]
+    with pytest.raises(UserError, match=r"line 2 has 'a\\tb', which is several labels .*--label-separator '\\t'"):
+        read_all(str(tmp_path / "a.csv"), labels=["a", "b"])
+
+
+def test_two_zeros_and_ones_in_every_row_are_no_names() -> None:
+    with pytest.raises(UserError, match="labels 0 and 1, as zeros and ones are"):
+        MultiLabel().learn_labels([["0", "1"], ["0", "1"]])
+    task = MultiLabel()
+    task.learn_labels([["0", "1"], ["1"]])
+    assert task.labels == ["0", "1"]
+
+
+def test_lists_without_quotation_marks_are_refused_and_an_empty_set_is_no_label() -> None:
+    with pytest.raises(RowError, match=r"'\[a, b\]', a list without quotation marks"):
+        listed_labels("[a, b]", "|")
+    assert listed_labels("set()", "|") == [] and listed_labels("[a]|[b]", "|") == ["[a]", "[b]"]
+
+
+def test_a_missing_column_of_labels_is_named_with_its_flag(tmp_path: Path) -> None:
+    source = tiny.write(tmp_path / "a.jsonl", [{"text": "one", "joy": 1, "fear": 0}])
+    for options, flag in (
+        ({}, "--label-column, or a column of 0 and 1 for each"),
+        ({"label_columns": ["joy", "anger"]}, ""),
+    ):
+        config = RunConfig(task="multilabel", data=source, task_options=options)
+        reader = Reader(source, make_task(config), config, need_targets=True)
+        with pytest.raises(UserError, match=flag or "no column 'anger' .*name the columns with --label-columns"):
+            reader.check_columns()
+
+
+@pytest.mark.parametrize(
+    "cell", [[0, 1, 1], [0.0, 0.0], "[1 0 0]", [True, False, True], [True], [True, False], b"\xff"]
+)
 def test_zeros_and_ones_are_no_names(cell: Any) -> None:
     with pytest.raises(RowError, match=r"zeros and ones|no UTF-8"):
         listed_labels(cell, "|")

@@ -77,7 +77,15 @@ def test_pairs_strategy_objects_and_labeled_examples() -> None:
         ({"k": 31}, "k must be between 1 and the 30 examples"),
         ({"max_length": 0}, "max_length must be 1 or more, and is 0"),
         ({"strategy": "entrpy"}, "did you mean 'entropy'"),
+        ({"max_length": "64"}, "max_length must be a whole number, and is '64'"),
+        ({"strategy": None}, "The strategy is None: give a name"),
+        ({"strategy": tiny.classifier}, "The strategy is <function"),
+        ({"draws": 0}, "draws is 0: give a DrawsConfig"),
         ({"labeled": [("good", "happy")]}, "none of the model's"),
+        ({"labeled": [("good", 0), "bad"]}, r"labeled\[1\] is 'bad', and no pair"),
+        ({"labeled": ("good", 0)}, r"labeled\[0\] is 'good', and no pair"),
+        ({"labeled": {"good": 0}}, "labeled is no list of pairs"),
+        ({"labeled": 3}, "labeled is no list of pairs"),
         ({"examples": [("a film", "good"), "the plot"]}, "Some texts are pairs"),
     ],
 )
@@ -145,6 +153,9 @@ def test_it_takes_what_training_scripts_have() -> None:
         ([*TEXTS, "half of \ud83d"], "Example 30 holds a letter that UTF-8 does not have"),
         ("a film", "The examples are one text"),
         (pandas.DataFrame({"review": TEXTS}), r"frame\['review'\]"),
+        (set(TEXTS), "The examples are a set, which has no positions"),
+        (None, "The examples are a NoneType, which"),
+        (Path("pool.txt"), "The examples are a PosixPath, which"),
     ],
 )
 def test_what_is_no_text_is_named(examples: object, sentence: str) -> None:

@@ -5,13 +5,14 @@ from itertools import islice
 from typing import Any
 
 from dal_nlp.core.errors import DataError
+from dal_nlp.readers.entities.tags import split_tag
 from dal_nlp.readers.exports import Row, mapped
 from dal_nlp.readers.reading import Reading, Source
 
 #: What the columns are called in Hugging Face's data sets, and what they are looked for as where these are not there.
 WORDS, TAGS = "tokens", "ner_tags"
 TEXTS = (WORDS, "words", "text", "sentence")
-ANSWERS = (TAGS, "tags", "labels", "label", "entities", "spans", "ner")
+ANSWERS = (TAGS, "tags", "labels", "label", "entities", "spans", "ents", "ner")
 
 
 def entity_source(source: Source, text: str, label: str, reading: Reading) -> Source:
@@ -32,6 +33,8 @@ def entity_source(source: Source, text: str, label: str, reading: Reading) -> So
         text_from = "text"  # Prodigy has both, and its words as places in the text
     label_from = label if label in there or label != TAGS else next((name for name in ANSWERS if name in there), label)
     judged = "answer" in there and label_from != "answer"
+    if not source.is_open and text_from not in there:
+        _refuse_words_in_rows(source)
     if (text_from, label_from) == (text, label) and not judged:
         return source
     for name, found in ((text, text_from), (label, label_from)):
@@ -41,13 +44,34 @@ def entity_source(source: Source, text: str, label: str, reading: Reading) -> So
         reading.remark(f"{source.name}: rows that were rejected or ignored were read as unlabeled.")
 
     def plain(row: Row) -> Sequence[Row]:
-        found = {**row, text: row.get(text_from)}
+        found = dict(row)
+        if text_from in row:  # a row of a table has all columns, one of JSON lines those that are written
+            found[text] = row[text_from]
         if label_from in row or label_from in there:
             answered = not judged or row.get("answer") in ("accept", None)
             found[label] = row.get(label_from) if answered else None
+            if row.get("answer") == "accept" and label_from == "spans" not in row:
+                found[label] = []  # Prodigy writes no spans where none was marked
         return [found]
 
-    return mapped(source, label, plain, (text_from, label_from, WORDS, "answer"))
+    plain_rows = mapped(source, label, plain, (text_from, label_from, WORDS, "answer"))
+    if text_from in there:
+        plain_rows.columns = list(dict.fromkeys([*plain_rows.columns, text]))
+    return plain_rows
+
+
+def _refuse_words_in_rows(source: Source) -> None:
+    """Raise for a table whose rows are words, which a name of a column would not help."""
+    names = [name.casefold() for name in source.columns]
+    if names and split_tag(source.columns[-1])[0]:
+        raise DataError(
+            f"{source.name} has a word and its tag in every line, and no names of columns: give it the ending .conll."
+        )
+    if {"word", "token"} & set(names):
+        raise DataError(
+            f"{source.name} has a word in every row ({', '.join(source.columns)}), and a row has to be a text: write "
+            "all words and tags of a text into one row, as lists (tokens, ner_tags), or write the file as CoNLL."
+        )
 
 
 def _has_objects(source: Source, column: str) -> bool:

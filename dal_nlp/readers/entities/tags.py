@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 OUTSIDE = "O"
+#: The label of tags that are B and I alone, as where a file knows one kind of entity.
+UNNAMED = "entity"
 #: The prefixes that open an entity, and those behind which it ends.
 BEGIN, END = frozenset("BSU"), frozenset("ELSU")
 _PREFIXES = frozenset("BIESLUM")
@@ -41,6 +43,35 @@ def split_tag(tag: str) -> tuple[str, str]:
     if len(tag) > 2 and tag[0] in _PREFIXES and tag[1] in "-_":
         return tag[0], tag[2:]
     return "", tag
+
+
+def usual_tags(tags: Sequence[str]) -> list[str]:
+    """Return a text's tags with capital prefixes, and with the label ``UNNAMED`` where there are prefixes alone.
+
+    Raises:
+        ValueError: One says nothing, or a label has no prefix where another of the text has one.
+    """
+    found = [tag.strip() for tag in tags]
+    if any(tag in ("o", "b", "i") or tag[:2] in ("b-", "i-", "b_", "i_") for tag in found):  # e-mail alone is a label
+        found = [_with_capital(tag) for tag in found]
+    said = set(found) - {OUTSIDE}
+    if {"B", "I"} & said and said <= _PREFIXES:
+        found = [tag if tag == OUTSIDE else f"{tag}-{UNNAMED}" for tag in found]
+    prefixed = next((tag for tag in found if split_tag(tag)[0] not in ("", OUTSIDE)), "")
+    for tag in found:
+        prefix, label = split_tag(tag)
+        if not any(map(str.isalnum, tag)) or (tag[0] in _PREFIXES and tag[1:] in ("-", "_")):
+            raise ValueError(f"has {tag!r} for a tag: write O where there is no entity, or B- and I- with a label")
+        if prefixed and not prefix and label:
+            mend = "write O where there is no entity, and B- or I- before each label"
+            raise ValueError(f"has the tags {prefixed!r} and {tag!r}: {mend}")
+    return found
+
+
+def _with_capital(tag: str) -> str:
+    capital = tag[:1].upper()
+    alone = tag[1:2] in ("", "-", "_")
+    return capital + tag[1:] if alone and (capital in _PREFIXES or tag == "o") else tag
 
 
 def decode_tags(tags: Sequence[str]) -> Decoded:

@@ -22,7 +22,7 @@ from dal_nlp.data.text_windows import number_of_tokens
 from dal_nlp.readers.entities.exports import TAGS, WORDS, entity_source
 from dal_nlp.readers.entities.tags import OUTSIDE, decode_tags, split_tag
 from dal_nlp.tasks.entities import metrics as entity_metrics
-from dal_nlp.tasks.entities.rows import Mended, read_runs, read_words
+from dal_nlp.tasks.entities.rows import Mended, check_no_tags, read_runs, read_words
 from dal_nlp.tasks.entities.windows import encode_texts
 
 if TYPE_CHECKING:
@@ -203,6 +203,8 @@ class NER(Task):
         self.labels += sorted({run.label for target in targets for run in runs_of(target)}.difference(self.labels))
         if not self.labels:
             raise UserError("The data shows no entity: name the labels with --labels a,b, or correct --label-column.")
+        if not self._fixed:
+            check_no_tags(self.labels)
 
     # Tokens and model
 

@@ -1,15 +1,16 @@
 """Rows with entities: the words of a row, and what its answer says of them."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dal_nlp.answer_formats.entity_markup import read_markup
 from dal_nlp.answer_formats.studio import place_of
-from dal_nlp.core.errors import EmptyRow, RowError
+from dal_nlp.core.errors import EmptyRow, RowError, UserError
 from dal_nlp.data.entities import Span, join_words, runs_of_spans, split_words
 from dal_nlp.data.hashing import hash64
-from dal_nlp.readers.entities.tags import OUTSIDE, Run, decode_tags, split_tag
+from dal_nlp.readers.entities.tags import OUTSIDE, UNNAMED, Run, decode_tags, split_tag, usual_tags
 from dal_nlp.readers.literals import literal
 from dal_nlp.readers.values import is_missing, read_text
 
@@ -25,22 +26,29 @@ class Mended:
     Attributes:
         begun: Entities that a B- opens, by row.
         inside: Entities that an I- or E- opens, by row.
+        unnamed: Rows whose tags are B and I alone.
     """
 
     begun: dict[int, int] = field(default_factory=dict)
     inside: dict[int, int] = field(default_factory=dict)
+    unnamed: set[int] = field(default_factory=set)
 
     def remarks(self) -> list[str]:
         """Return what should be known of it, in sentences."""
         mended = sum(self.inside.values())
+        unnamed = (
+            [f"Tags without a label (B, I) were read as entities of the label {UNNAMED!r}."] if self.unnamed else []
+        )
         if not mended:
-            return []
+            return unnamed
         if not any(self.begun.values()):
-            return ["The tags are IOB1 or IO: an entity begins with I-, and with B- only right behind another one."]
+            scheme = "The tags are IOB1 or IO: an entity begins with I-, and with B- only right behind another one."
+            return [*unnamed, scheme]
         rows = sum(map(bool, self.inside.values()))
         return [
+            *unnamed,
             f"Tags that do not follow from the one before were mended in {rows:,} texts: {mended:,} times an I- "
-            "without an entity to go on opens one."
+            "without an entity to go on opens one.",
         ]
 
 
@@ -54,7 +62,9 @@ def read_words(row: Mapping[str, Any], column: str) -> dict[str, Any]:
         RowError: The cell is neither; ``EmptyRow`` where there is nothing to read.
     """
     cell = row.get(column)
-    if isinstance(cell, str) and cell.lstrip().startswith(('["', "['")):  # as JSON, Python or NumPy write a list
+    if isinstance(cell, str) and (
+        cell.lstrip().startswith(('["', "['")) or cell.strip() == "[]"
+    ):  # as JSON, Python or NumPy write a list
         written = literal(cell)
         cell = written if isinstance(written, list) else cell
     if not isinstance(cell, list):
@@ -106,23 +116,36 @@ def read_runs(cell: Any, fields: Mapping[str, Any], names: Sequence[str], mended
         cell = _of_text(cell, fields)
     if isinstance(cell, Mapping):
         cell = next((cell[name] for name in ("tags", "entities", "spans") if name in cell), cell)
+    if isinstance(cell, Mapping):
+        cell = _of_lists(cell)
     if not isinstance(cell, list):
         raise RowError("has an answer that is neither a list of tags nor one of marked parts")
-    if cell and all(isinstance(tag, str | int) and not isinstance(tag, bool) for tag in cell):
+    if cell and not any(isinstance(part, Mapping | list | tuple) for part in cell):
         return _of_tags(cell, fields, names, mended)
     try:
         return runs_of_spans(_spans(cell, fields["text"]), fields)
+    except RowError:
+        raise
     except ValueError as error:
-        raise RowError(str(error)) from None
+        places = ", and places count the characters of its words with a blank between" if fields["tokenized"] else ""
+        raise RowError(f"has an answer that does not fit its text: {error}{places}") from None
+
+
+def _of_lists(cell: Mapping[str, Any]) -> Any:
+    """Return an object of lists, as datasets makes one of a list of objects, as that; anything else as it is."""
+    places = [_first(cell, names) for names in (_STARTS, _ENDS, _LABELS)]
+    if not all(isinstance(listed, list) for listed in places) or len(set(map(len, places))) > 1:
+        return cell
+    return [list(part) for part in zip(*places, strict=True)]
 
 
 def _of_text(cell: str, fields: Mapping[str, Any]) -> Any:
     """Return the tags or spans in a cell of a table."""
-    text = cell.strip()
-    if text.startswith(("[{", '["', "['", "[[", "[]", '{"', "{'")):
-        return literal(text)
-    parts = text.split()
-    if len(parts) == len(fields["starts"]) and all(part == OUTSIDE or split_tag(part)[0] for part in parts):
+    listed = literal(cell)
+    if isinstance(listed, list | Mapping):
+        return listed
+    parts = re.split(r"[\s,]+", cell.strip())
+    if (len(parts) > 1 or len(fields["starts"]) == 1) and all(split_tag(part)[0] for part in parts):
         return parts
     try:
         return [list(span) for span in read_markup(cell, fields)]
@@ -134,41 +157,91 @@ def _of_tags(cell: list[Any], fields: Mapping[str, Any], names: Sequence[str], m
     words = len(fields["starts"])
     if len(cell) != words:
         raise RowError(f"has {len(cell)} tags for {words} words: give each word one")
-    tags = []
-    for tag in cell:
-        if isinstance(tag, int):
-            if not 0 <= tag < len(names):
-                raise RowError(
-                    f"has the number {tag} for a tag: name the tags that numbers stand for with --set "
-                    "task_options.tags=[O,B-PER,I-PER]"
-                )
-            tag = names[tag]
-        if not tag.strip() or (split_tag(tag)[0] != OUTSIDE and not split_tag(tag)[1].strip()):
-            raise RowError(f"has {tag!r} for a tag: write O, or B- and I- with a label")
-        tags.append(tag.strip())
+    written = [_tag(tag, word, names) for word, tag in enumerate(cell)]
+    try:
+        tags = usual_tags(written)
+    except ValueError as error:
+        raise RowError(str(error)) from None
     decoded = decode_tags(tags)
     row = hash64(fields["text"])
+    if any(run.label == UNNAMED for run in decoded.runs) and not any(UNNAMED in tag for tag in written):
+        mended.unnamed.add(row)
     mended.begun[row], mended.inside[row] = decoded.begun, decoded.mended
     return decoded.runs
 
 
+def _tag(tag: Any, word: int, names: Sequence[str]) -> str:
+    """Return a tag as text; a number, also one in quotes, stands for one of ``names``."""
+    if isinstance(tag, str) and not tag.strip().lstrip("-").isdecimal():
+        return tag
+    if is_missing(tag):
+        raise RowError(f"has no tag for word {word + 1}: give each word one, or leave the answer of the row empty")
+    number = _whole(int(tag) if isinstance(tag, str) else tag)
+    if number is None:
+        raise RowError(f"has {tag!r} for a tag: write O, or B- and I- with a label")
+    if number < 0:
+        raise RowError(f"has the number {number} for a tag, which stands for none: give each word one")
+    if number >= len(names):
+        there = f", and task_options.tags has {len(names)} names" if names else ""
+        raise RowError(
+            f"has the number {number} for a tag{there}: name the tags that numbers stand for with --set "
+            "task_options.tags=[O,B-PER,I-PER]"
+        )
+    return names[number]
+
+
+def _whole(number: Any) -> int | None:
+    """Return a whole number, also one that is written as 1.0; None for anything else."""
+    if type(number) is float and number.is_integer():
+        return int(number)
+    return number if type(number) is int else None
+
+
 def _spans(cell: list[Any], text: str) -> Iterator[Span]:
-    """Yield the marked parts in a list of objects or triples; raises ``ValueError`` with the reason."""
+    """Yield the marked parts in a list of objects or triples.
+
+    Raises:
+        RowError: One has no place or not one label; ``ValueError`` where its text is not at its place.
+    """
     for one in cell:
         if isinstance(one, Mapping):
             start, end, label = (_first(one, names) for names in (_STARTS, _ENDS, _LABELS))
         elif isinstance(one, list | tuple) and len(one) == 3:
             start, end, label = one
         else:
-            raise ValueError("has a marked part without start, end and label")
+            raise RowError("has a marked part without start, end and label")
+        first, last = _whole(start), _whole(end)
+        if first is None or last is None:
+            raise RowError(f"has a marked part whose start and end are no numbers ({start!r}, {end!r})")
         if isinstance(label, list) and len(label) == 1:
             label = label[0]
-        if type(start) is not int or type(end) is not int or not isinstance(label, str) or not label.strip():
-            raise ValueError("has a marked part whose start and end are no numbers, or without one label")
+        if not isinstance(label, str) or is_missing(label):
+            said = "without a label" if is_missing(label) else f"whose label is {label!r} and not the name of one"
+            raise RowError(f"has a marked part at {first} to {last} {said}")
+        if label.strip() == OUTSIDE:
+            raise RowError(
+                f"has a marked part at {first} to {last} with the label O, which says that there is no entity"
+            )
         if isinstance(one, Mapping) and isinstance(one.get("text"), str):
-            start, end = place_of(text, {"start": start, "end": end, "text": one["text"]})
-        yield Span(start, end, label.strip())
+            try:
+                first, last = place_of(text, {"start": first, "end": last, "text": one["text"]})
+            except ValueError:
+                raise ValueError(
+                    f"{one['text'][:60]!r} is not at its place, {first} to {last}, where the text has "
+                    f"{text[max(first, 0) : max(last, 0)][:60]!r}"
+                ) from None
+        yield Span(first, last, label.strip())
 
 
 def _first(one: Mapping[str, Any], names: Sequence[str]) -> Any:
     return next((one[name] for name in names if one.get(name) is not None), None)
+
+
+def check_no_tags(labels: Sequence[str]) -> None:
+    """Raise ``UserError`` for labels that look like tags with B and I behind."""
+    behind = next((label[:-2] for label in labels if label.endswith("-B") and f"{label[:-1]}I" in labels), "")
+    if behind:
+        raise UserError(
+            f"The labels '{behind}-B' and '{behind}-I' look like tags with B and I behind: write B-{behind} and "
+            f"I-{behind}, or name all labels with --labels if they are labels."
+        )

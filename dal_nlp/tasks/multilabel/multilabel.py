@@ -14,14 +14,23 @@ from dal_nlp.answer_formats.labels import LabelsFormat
 from dal_nlp.core.answer_format import AnswerFormat
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.config import Names, Settings
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import RowError, UserError
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Batch, Capability, Example, Prediction
 from dal_nlp.readers.values import canonical_label
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.tasks.multilabel import measures
-from dal_nlp.tasks.multilabel.reading import listed_labels, of_several, one_hot_labels, seem_several
+from dal_nlp.tasks.multilabel.reading import (
+    BITS,
+    as_meant,
+    as_typed,
+    listed_labels,
+    not_known,
+    of_several,
+    one_hot_labels,
+    seem_several,
+)
 from dal_nlp.tasks.multilabel.thresholds import DEFAULT, fit_thresholds
 
 if TYPE_CHECKING:
@@ -63,6 +72,7 @@ class MultiLabel(Classification):
     may_collapse: ClassVar[bool] = False  # a model that gives no text a label has learnt that labels are rare
     reduction: Literal["sum", "mean"] = "mean"
     options: MultiLabelOptions = MultiLabelOptions()
+    naming: str = "name the column with --label-column, or a column of 0 and 1 for each label with --label-columns"
     fitted_on: str = ""  # what thresholds are fitted on, "" where there is nothing
 
     @classmethod
@@ -77,6 +87,8 @@ class MultiLabel(Classification):
         made = super().from_config(config.model_copy(update={"task_options": {}}))
         assert isinstance(made, MultiLabel)
         made.options = options
+        if columns is not None:
+            made.naming = "name the columns with --label-columns"
         made.fitted_on = "the validation file" if config.validation else "the audit sample" if config.audit else ""
         return made
 
@@ -134,10 +146,20 @@ class MultiLabel(Classification):
     def read_target(self, row: Mapping[str, Any]) -> Target | None:
         """Return the labels, None for an empty cell; raises ``RowError`` for what says no label."""
         if self.options.label_columns is None:
-            labels = listed_labels(row.get(self._label_column), self.options.label_separator)
+            labels = listed_labels(row.get(self._label_column), as_meant(self.options.label_separator))
         else:
             labels = one_hot_labels(row, self.options.label_columns)
         return None if labels is None else sorted({self._known(label) for label in labels})
+
+    def _known(self, text: str) -> Target:
+        """Return the label as it is known; raises ``RowError`` for one that was not given, or is several of them."""
+        separator = not_known(text.strip(), self.labels) if self._fixed and text.strip() not in self.labels else ""
+        if separator:
+            raise RowError(
+                f"has {text.strip()[:60]!r}, which is several labels with {separator!r} between: say --label-separator "
+                f"'{as_typed(separator)}'"
+            )
+        return super()._known(text)
 
     def answer_cells(self, target: Target) -> dict[str, Any]:
         """Return the cell of labels, or 0 or 1 for each of them."""
@@ -153,13 +175,16 @@ class MultiLabel(Classification):
             UserError: There is only one label, or none; or a label is several with a separator between.
         """
         named = [canonical_label(name) for name in self.options.label_columns or ()]
-        found = sorted({label for target in targets for label in target} - {*named, *self.labels})
+        given = set(map(tuple, targets))
+        if given == {("0", "1")}:
+            raise UserError(f"Every text has the labels 0 and 1, {BITS}.")
+        found = sorted({label for target in given for label in target} - {*named, *self.labels})
         self.labels += [label for label in [*named, *found] if label not in self.labels]
         joined = None if self._fixed else of_several(self.labels)
         if joined:
             raise UserError(
                 f"The label {joined[0]!r} is several labels with {joined[1]!r} between: say --label-separator "
-                f"'{joined[1]}', or name the labels with --labels where it is one."
+                f"'{as_typed(joined[1])}', or name the labels with --labels where it is one."
             )
         if len(self.labels) < 2:
             raise UserError(
@@ -195,7 +220,7 @@ class MultiLabel(Classification):
         if joined:
             said += (
                 f" The label {joined[0]!r} looks like several labels with {joined[1]!r} between: --label-separator "
-                f"'{joined[1]}' takes it apart, --labels says that it is one."
+                f"'{as_typed(joined[1])}' takes it apart, --labels says that it is one."
             )
         return [*super().remarks(data), said]
 

@@ -1,5 +1,6 @@
 """How files hold several labels a text: a list, labels with a separator between, or a column for each label."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +13,17 @@ _FALSE = frozenset({"false", "0", "no", "n", "f"})
 #: What data sets write where a row was not labeled.
 _UNLABELED = "-1"
 #: What stands between labels in most files, and in others.
-_USUAL, _SELDOM = ("|", ";", ","), ("/", "+", "&", "#", ":", "\t", " ")
+_USUAL, _SELDOM = ("|", ";", ","), ("/", "+", "&", "#", ":", "\t", "\n", " ")
+#: How people type what cannot be seen.
+_ESCAPED = {"\t": "\\t", "\n": "\\n"}
+
+
+#: What is wrong with zeros and ones.
+BITS = (
+    "as zeros and ones are that say which labels are given: write the names of these labels, or give each a column and "
+    "name them with --label-columns"
+)
+_UNQUOTED = re.compile(r"\[[^\[\]\"']*,[^\[\]\"']*\]")
 
 
 def listed_labels(value: object, separator: str) -> list[str] | None:
@@ -32,15 +43,19 @@ def listed_labels(value: object, separator: str) -> list[str] | None:
         value = listed if isinstance(listed, list | tuple | Mapping) else value
     if isinstance(value, Mapping) and list(value) == ["choices"]:  # of Label Studio
         value = value["choices"]
+    if value == "set()":  # as Python writes an empty one
+        return []
     if isinstance(value, list | tuple | set):
-        if len(set(value) if all(isinstance(part, int | float) for part in value) else value) < len(value):
-            raise RowError(
-                f"holds a list of {len(value)} numbers with repeats, as zeros and ones are that say which labels are "
-                "given: write the names of these labels, or give each a column and name them with --label-columns"
-            )
+        numbers = bool(value) and all(isinstance(part, int | float) for part in value)
+        if numbers and (len(set(value)) < len(value) or any(isinstance(part, bool) for part in value)):
+            raise RowError(f"holds a list of {len(value)} numbers with repeats or truth values, {BITS}")
         return [_label(part) for part in value]
     if is_missing(value):
         return None
+    if isinstance(value, str) and _UNQUOTED.fullmatch(value.strip()):
+        raise RowError(
+            f"holds {value.strip()[:60]!r}, a list without quotation marks: write it as JSON, or without brackets"
+        )
     if isinstance(value, str) and separator:
         return [_label(part) for part in value.split(separator) if part.strip()]
     return [_label(value)]
@@ -88,15 +103,31 @@ def of_several(labels: Sequence[str]) -> tuple[str, str] | None:
 def seem_several(labels: Sequence[str]) -> tuple[str, str] | None:
     """Return a label that may be several with a separator between, and the separator; None where there is none.
 
-    Between labels stands one that is seldom a separator; or, as where each text has several labels, every part of
-    such labels is a part of another one too.
+    Between labels stands one that is seldom a separator; or, as where most texts have several labels, half of the parts
+    of such labels are other labels or parts of these too.
     """
     for separator in _USUAL:
-        joined = [set(_parts(label, separator)) for label in labels if separator in label]
-        times = Counter(part for parts in joined for part in parts)
-        if joined and min(times.values()) > 1:
+        times = Counter(part for label in labels for part in set(_parts(label, separator)))
+        joined = {part for label in labels if separator in label for part in _parts(label, separator)}
+        if joined and 2 * sum(times[part] > 1 for part in joined) >= len(joined):
             return _joined(labels, (separator,), set(times))
     return _joined(labels, _SELDOM, set(labels))
+
+
+def not_known(label: str, known: Sequence[str]) -> str:
+    """Return the separator where a label that is none of those known is several of them, "" where it is not."""
+    found = _joined([label], (*_USUAL, *_SELDOM), set(known))
+    return found[1] if found else ""
+
+
+def as_meant(separator: str) -> str:
+    """Return a separator as it stands in files: a tab where somebody typed a backslash and a t."""
+    return next((sign for sign, typed in _ESCAPED.items() if typed == separator), separator)
+
+
+def as_typed(separator: str) -> str:
+    """Return a separator as it is typed; see ``as_meant``."""
+    return _ESCAPED.get(separator, separator)
 
 
 def _joined(labels: Sequence[str], separators: Sequence[str], known: set[str]) -> tuple[str, str] | None:

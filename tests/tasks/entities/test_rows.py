@@ -157,8 +157,11 @@ def test_what_was_rejected_in_prodigy_is_unlabeled(tmp_path: Path) -> None:
         ([[23, 26, "LOC"]], r"line 1 .*'Ber' \(LOC\) at 23 to 26 cuts the word 'Berlin'"),
         ([[0, 99, "LOC"]], "lies outside of the text"),
         ([[5, 6, "LOC"]], "holds no word"),
-        ([{"start": 23, "end": 29}], "without one label"),
-        ([{"start": 23, "end": 29, "text": "Bonn", "label": "LOC"}], "text is not at its place"),
+        ([{"start": 23, "end": 29}], "at 23 to 29 without a label"),
+        (
+            [{"start": 23, "end": 29, "text": "Bonn", "label": "LOC"}],
+            "'Bonn' is not at its place, 23 to 29, .*'Berlin'",
+        ),
         (["O"], "has 1 tags for 7 words"),
     ],
 )
