@@ -12,7 +12,7 @@ from dal_nlp.ledger.state import State
 from dal_nlp.report.summary import metric_names, spoken
 
 #: After the name of a machine that lists entities: what it says of the words that it does not list.
-OTHERS = ", other words"
+OTHERS = " (other words)"
 
 
 def labeled_by_machines(state: State) -> str:

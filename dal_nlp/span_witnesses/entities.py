@@ -82,7 +82,8 @@ def entity_columns(
             progress.say(f"{name}: {counted(unread, 'answer')} about entities do not fit their texts.")
         if progress is not None and strange:
             few = ", ".join(sorted(set(strange))[:3])
-            progress.say(f"{name}: {counted(len(strange), 'entity')} of labels that the run does not have ({few}).")
+            parts = counted(len(strange), "marked part")
+            progress.say(f"{name}: {parts} with a label that the run does not have ({few}).")
     return {PLACES: tags, ODDS: odds}
 
 
