@@ -134,7 +134,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def figures(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table of numbers, named in its first column; columns at its end that do not fit are left out."""
+    """Print a table of numbers, named in its first column; columns at its end that do not fit are named below it."""
     from rich.text import Text
 
     screen, built = _screen(None if sys.stdout.isatty() else _PIPE_WIDTH), _empty_table(True)
@@ -147,6 +147,8 @@ def figures(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         built.add_row(*row[:shown])
     screen.print("", built, "", sep="\n")
+    if header[shown:]:
+        say(f"Columns for which this screen is too narrow: {', '.join(header[shown:])}.")
 
 
 def _screen(width: int | None = None) -> "RichConsole":

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import get_terminal_size
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
@@ -164,8 +165,9 @@ class LabelingSession:
     def _show(self, id: str, place: int, count: int) -> dict[str, Any] | None:
         """Print one example with what is known of it; return the suggestion that is shown."""
         desk, example = self._desk, self._desk.example(id)
-        rule = "-" * 20
-        print(f"\n{rule} {place + 1} of {count} ({harmless(id)}; {desk.why(id)}) {rule}")
+        title = f"{place + 1} of {count} ({harmless(id)}; {desk.why(id)})"
+        rule = "-" * max(1, min(20, (get_terminal_size().columns - len(title) - 3) // 2))
+        print("\n" + "\n".join(wrapped(f"{rule} {title} {rule}")))
         below = self._below()
         self._open(self._lines_of(example), len(below))
         print()
