@@ -20,6 +20,8 @@ from dal_nlp.signals.base import Labels, Making
 from dal_nlp.span_witnesses.learner import SpanWitnessLearner
 from dal_nlp.span_witnesses.sources import SpanFile, first_line
 from dal_nlp.span_witnesses.weights import READERS
+from dal_nlp.tasks.qa import THRESHOLD
+from dal_nlp.tasks.questions import heard
 from dal_nlp.tasks.questions.heard import Question
 from dal_nlp.workflows.predict import predict
 from tests import tiny
@@ -148,6 +150,35 @@ def test_weights_are_fitted_to_questions_that_their_readers_have_not_seen(
     (one, two, last), (first, second) = seen, judged
     assert len(last) == 10 and first | second == last and not first & second
     assert one == last - first and two == last - second
+
+
+@pytest.mark.parametrize("mode", ["full", "lora"])
+def test_a_run_from_the_model_of_another_trains_readers_that_hear_nobody(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    training = {"mode": mode, "min_steps": 3, "epochs": 1}
+    first = run(tmp_path, model, answers(tmp_path), rounds=0, training=training)
+    assert heard.WEIGHTS in json.loads((first.folder / "model" / "config.json").read_text())
+    trained, fit = list[dict[str, Any]](), FullLearner.fit
+
+    def fits(me: FullLearner, *rest: Any) -> Fit:
+        done = fit(me, *rest)
+        reader: Any = me._current[1] if me._current else None
+        trained.append(reader.config.to_dict())
+        return done
+
+    monkeypatch.setattr(FullLearner, "fit", fits)
+    run(tmp_path, str(first.folder / "model"), answers(tmp_path), rounds=0, training=training, out=str(tmp_path / "on"))
+    assert len(trained) == 3 and not any(heard.WEIGHTS in config for config in trained)
+
+
+def test_the_reader_alone_has_no_threshold_that_was_fitted_with_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    together: Any = tiny.reader()
+    together.config.update({heard.WEIGHTS: [1.0], heard.READER: 0.5, THRESHOLD: 2.0})
+    monkeypatch.setattr(SpanWitnessLearner, "_reader", lambda me, round: together)
+    alone: Any = SpanWitnessLearner.text_model(object.__new__(SpanWitnessLearner), 0)
+    assert not {heard.WEIGHTS, heard.READER, THRESHOLD} & set(alone.config.to_dict())
+    assert together.config.to_dict()[THRESHOLD] == 2.0
 
 
 def test_a_reader_that_goes_on_from_the_last_round_is_refused(tmp_path: Path, model: str) -> None:
