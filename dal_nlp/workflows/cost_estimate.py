@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dal_nlp.core.text import counted, duration, size
+from dal_nlp.ledger.stages import Stages
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Positions
 from dal_nlp.session.context import Context
@@ -64,8 +65,8 @@ def estimate(work: Context, steps: int, rng: np.random.Generator) -> Estimate:
     free = rng.permutation(work.candidates(1))
     texts = min(len(free), work.config.query.candidates or len(free))
     _measure(work, free[:FIRST], rng)  # what is loaded once
-    seen, sample = FIRST, min(len(free), FIRST * MORE)
-    few = _measure(work, free[:FIRST], rng)
+    few = _measure(work, free[FIRST : 2 * FIRST] if len(free) >= 2 * FIRST else free[:FIRST], rng)
+    seen, sample = 2 * FIRST, min(len(free), FIRST * MORE)
     while True:
         many = _measure(work, free[seen : seen + sample] if seen + sample <= len(free) else free[:sample], rng)
         if seen + sample * MORE > len(free) or many.reading + many.scoring >= ENOUGH:
@@ -79,7 +80,7 @@ def estimate(work: Context, steps: int, rng: np.random.Generator) -> Estimate:
     files = sum(path.stat().st_size for path in work.folder.rglob("*") if path.is_file())
     return Estimate(
         texts=texts,
-        once=_once(work),
+        once=encoding(work.learner.stages, few, many, len(work.corpus)),
         scoring=_line(few.scoring, len(free[:FIRST]), many.scoring, sample, texts),
         training=_training(work, steps),
         steps=steps,
@@ -91,21 +92,34 @@ def estimate(work: Context, steps: int, rng: np.random.Generator) -> Estimate:
 
 
 @dataclass(frozen=True)
-class _Measured:
-    """Seconds until some texts could be scored, and of scoring and choosing; the pool of them."""
+class Measured:
+    """Seconds until some texts could be scored, and of scoring and choosing; the pool of them.
+
+    Attributes:
+        reading: The former.
+        scoring: The latter.
+        pool: Of the texts.
+        encoding: Seconds of ``reading`` that a frozen encoder took.
+        encoded: Texts that it has read in them: those that were in no cache.
+    """
 
     reading: float
     scoring: float
     pool: Pool
+    encoding: float = 0.0
+    encoded: int = 0
 
 
-def _measure(work: Context, rows: Positions, rng: np.random.Generator) -> _Measured:
+def _measure(work: Context, rows: Positions, rng: np.random.Generator) -> Measured:
+    stages = work.learner.stages
+    encoding, encoded = stages.encode_seconds, stages.encoded
     started = time.perf_counter()
     pool = work.pool(rows, 1)
     ready = time.perf_counter()
     name, strategy = work.strategy(1)
     query(name, strategy, pool, min(work.config.query_size, len(rows)), rng, work.config.query)
-    return _Measured(ready - started, time.perf_counter() - ready, pool)
+    scoring = time.perf_counter() - ready
+    return Measured(ready - started, scoring, pool, stages.encode_seconds - encoding, stages.encoded - encoded)
 
 
 def _line(few_seconds: float, few: int, many_seconds: float, many: int, texts: int) -> float:
@@ -116,10 +130,15 @@ def _line(few_seconds: float, few: int, many_seconds: float, many: int, texts: i
     return many_seconds + slope * (texts - many)
 
 
-def _once(work: Context) -> float:
-    """Return the seconds that a frozen encoder takes to read the pool; 0 without one, or where the cache holds all."""
-    stages = work.learner.stages
-    return stages.encode_seconds / stages.encoded * len(work.corpus) if stages.encoded else 0.0
+def encoding(stages: Stages, few: Measured, many: Measured, texts: int) -> float:
+    """Return the seconds that a frozen encoder takes to read a pool; 0 without one, or where the cache holds all.
+
+    They lie on the line through two measurements, as loading the encoder takes as long for few texts as for many. What
+    was read before these has warmed libraries up; it counts where one of the two has read nothing.
+    """
+    if few.encoded and many.encoded > few.encoded:
+        return _line(few.encoding, few.encoded, many.encoding, many.encoded, texts)
+    return stages.encode_seconds / stages.encoded * texts if stages.encoded else 0.0
 
 
 def _training(work: Context, steps: int) -> float:
