@@ -18,6 +18,8 @@ from dal_nlp.readers.values import is_missing
 from dal_nlp.report.machines import OTHERS
 from dal_nlp.signals.answer_file import COLUMNS, AnswerFile
 from dal_nlp.signals.base import CONFIDENCE, LEAST, MOST, MachineAnswer
+from dal_nlp.span_witnesses.entity_lists import listed_in
+from dal_nlp.span_witnesses.location import locate
 from dal_nlp.tasks.entities.heard import SILENT
 from dal_nlp.tasks.entities.rows import Mended, read_runs
 from dal_nlp.tasks.questions.heard import ODDS, PLACES
@@ -63,9 +65,10 @@ def entity_columns(
     tags = [[[SILENT] * len(example["starts"]) for _ in both(answers)] for example in examples]
     odds = [[0.0 for _ in both(answers)] for _ in examples]
     for number, (name, said) in enumerate(answers.items()):
-        unread, strange = 0, list[str]()
+        unread, nowhere, strange = 0, 0, list[str]()
         for row, (example, answer) in enumerate(zip(examples, said, strict=True)):
-            runs = None if answer.log_probs is None else _read(answer.raw, example)
+            runs, lost = (None, 0) if answer.log_probs is None else _read(answer.raw, example)
+            nowhere += lost
             unread += runs is None and answer.log_probs is not None
             if runs is None or answer.log_probs is None:
                 continue
@@ -80,6 +83,8 @@ def entity_columns(
             odds[row][2 * number] = odds[row][2 * number + 1] = float(np.log(p / (1 - p)))
         if progress is not None and unread:
             progress.say(f"{name}: {counted(unread, 'answer')} about entities do not fit their texts.")
+        if progress is not None and nowhere:
+            progress.say(f"{name}: listed entities without a place of their own in their texts: {nowhere:,}.")
         if progress is not None and strange:
             few = ", ".join(sorted(set(strange))[:3])
             parts = counted(len(strange), "marked part")
@@ -87,9 +92,30 @@ def entity_columns(
     return {PLACES: tags, ODDS: odds}
 
 
-def _read(raw: str, example: Example) -> list[Run] | None:
-    """Return the entities of an answer, None where it does not fit the text."""
+def _read(raw: str, example: Example) -> tuple[list[Run] | None, int]:
+    """Return the entities of an answer, None where it does not fit the text, and how many have no place in it."""
+    listed = listed_in(raw)
+    if listed is not None:
+        return located(listed, example)
     try:
-        return read_runs(raw, example, (), Mended())
+        return read_runs(raw, example, (), Mended()), 0
     except RowError:
-        return None
+        return None, 0
+
+
+def located(listed: Sequence[tuple[str, str]], example: Example) -> tuple[list[Run], int]:
+    """Return where listed entities are in the words of a text, and how many are nowhere.
+
+    Every place where the words stand is meant; longer ones go before what stands inside them.
+    """
+    first = {start: word for word, start in enumerate(example["starts"])}
+    last = {end: word + 1 for word, end in enumerate(example["ends"])}
+    runs, taken, nowhere = list[Run](), set[int](), 0
+    for label, words in sorted(listed, key=lambda one: -len(one[1])):
+        whole = [(first[a], last[b]) for a, b in locate(words, example["text"]) if a in first and b in last]
+        free = [(a, b) for a, b in whole if taken.isdisjoint(range(a, b))]
+        nowhere += not free
+        for a, b in free:
+            taken.update(range(a, b))
+            runs.append(Run(a, b, label))
+    return sorted(runs, key=lambda run: run.first), nowhere

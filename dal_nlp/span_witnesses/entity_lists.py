@@ -1,0 +1,86 @@
+"""A language model behind an OpenAI-compatible endpoint that lists the entities of a text, without their places."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from dal_nlp.signals.base import CONFIDENCE, Labels, MachineAnswer, Making
+from dal_nlp.signals.endpoint import PLAIN, Remote
+from dal_nlp.signals.matching import match, plain
+from dal_nlp.signals.prompt import Prompt
+
+#: What is asked where no prompt is given.
+LISTING = (
+    "{about}List each {labels} that the text names, one in a line, as label: words, with the words copied letter by "
+    "letter. Write none where there is none, and nothing else.\n\nText: {text}"
+)
+#: What a reply says that lists nothing, and most tokens of one.
+NOTHING, WRITTEN = ("none", "no entities", "no entity"), 300
+_LISTED = "listed"
+
+
+class EntityEndpoint(Remote):
+    """An endpoint that lists entities; each list is believed as much as a file's without a confidence.
+
+    Args:
+        making: Its target is the model, if ``llm.model`` is not; ``llm`` says the rest.
+
+    Raises:
+        UserError: See ``Client``.
+    """
+
+    following: ClassVar[Mapping[str, str]] = {}
+    strange = "no list of entities"
+    writes = 30
+
+    def __init__(self, making: Making) -> None:
+        super().__init__(making, PLAIN)
+        self._prompt = Prompt(self._llm.prompt or LISTING, making.guidelines, making.labels)
+
+    @property
+    def key(self) -> str:
+        """Model, prompt and words."""
+        return "\n".join(["endpoint lists", self._model, self._prompt.of("{text}"), *self._labels.spoken])
+
+    def shown(self, text: str) -> str:
+        """Return the prompt."""
+        return self._prompt.of(text)
+
+    def _by(self, mode: str, text: str) -> MachineAnswer:
+        reply = self._ask(self.shown(text), {"max_tokens": WRITTEN})
+        if reply is None:
+            return MachineAnswer(None, asked=False)
+        listed = read_list(reply.text, self._labels)
+        raw = json.dumps({"reply": reply.text, _LISTED: listed})
+        return self._made(None if listed is None else (float(np.log(CONFIDENCE)),), [reply], raw)
+
+
+def read_list(reply: str, labels: Labels) -> list[tuple[str, str]] | None:
+    """Return the label and the words of each entity that a reply lists; None where it is no list.
+
+    A label is matched as an answer of one label is. A line without a label that the run has is no entity.
+    """
+    lines = [line.strip().lstrip("-*\u2022 ").strip() for line in reply.splitlines() if line.strip()]
+    found = list[tuple[str, str]]()
+    for line in lines:
+        said, colon, words = line.partition(":")
+        place = match(said, labels.spoken) if colon else None
+        if place is None and colon:
+            place = match(said, labels.names)
+        if place is not None and words.strip():
+            found.append((labels.names[place], words.strip().strip("\"'\u201c\u201d")))
+    found = [(label, words) for label, words in found if plain(words) not in NOTHING]
+    empty = bool(lines) and all(plain(line.rpartition(":")[2]) in NOTHING for line in lines)
+    return found if found or empty else None
+
+
+def listed_in(raw: str) -> list[tuple[str, str]] | None:
+    """Return what ``EntityEndpoint`` has written down of a reply; None for what is from elsewhere."""
+    try:
+        values: Any = json.loads(raw)
+    except ValueError:
+        return None
+    listed = values.get(_LISTED) if isinstance(values, dict) else None
+    return None if listed is None else [(str(label), str(words)) for label, words in listed]
