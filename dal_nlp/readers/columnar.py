@@ -47,7 +47,7 @@ class _Parquet(Chunks):
                 texts = [there.names[i] for i in kept if _is_text(there.types[i])]
             # A dictionary keeps a long text that is there a thousand times in memory once.
             with pq.ParquetFile(self._path, pre_buffer=False, read_dictionary=texts) as file:
-                for batch in file.iter_batches(batch_size=_batch_size(file.metadata), columns=columns):
+                for batch in file.iter_batches(_batch_size(file.metadata), columns=columns, use_threads=False):
                     batch = batch.select(columns).rename_columns([self._names[i] for i in kept])
                     self._check(batch, number)
                     batch = _named(_plain(batch), self._classes)

@@ -218,10 +218,14 @@ class _Table(Chunks):
             return empty
         quote: str | bool = '"' if self._reading.quoting else False
         try:
+            # Without Arrow's threads, which gain nothing on one block: a process that ends right after they have worked
+            # is aborted now and then.
             table = (
                 arrow_csv.read_csv(
                     pa.py_buffer(memoryview(data)[:end]),
-                    read_options=arrow_csv.ReadOptions(column_names=names, block_size=max(end, 2) + 1),
+                    read_options=arrow_csv.ReadOptions(
+                        column_names=names, block_size=max(end, 2) + 1, use_threads=False
+                    ),
                     parse_options=arrow_csv.ParseOptions(
                         delimiter=self._separator, quote_char=quote, newlines_in_values=broken
                     ),

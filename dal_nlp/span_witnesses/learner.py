@@ -162,10 +162,6 @@ class SpanWitnessLearner(ReaderBesideMachines, FullLearner):
     def _reader(self, round: int) -> nn.Module:
         return FullLearner.after(self, round)
 
-    def _load_new(self) -> nn.Module:
-        """Load the pretrained model: where an earlier run has left it, without what that run's machines counted."""
-        return heard.alone(super()._load_new(), [THRESHOLD])
-
     def _heard(self, predicted: Categoricals, batch: Batch, own: float) -> list[heard.Question]:
         return heard.questions(predicted, batch, own)
 

@@ -176,10 +176,11 @@ class ExtractiveQA(Task):
             self.labels = [NONE]
 
     def load(self, source: str) -> nn.Module:
-        """Load a question-answering model; it keeps in its configuration whether questions may have no answer."""
+        """Load a question-answering model, which knows whether questions may have no answer, and hears no machine."""
         from dal_nlp.pretrained.loading import load_model
+        from dal_nlp.tasks.questions.heard import alone
 
-        model = load_model("AutoModelForQuestionAnswering", source, id2label={0: "start", 1: "end"})
+        model = alone(load_model("AutoModelForQuestionAnswering", source, id2label={0: "start", 1: "end"}))
         self._settle(model, source, trusted=True)
         config: Any = model.config
         config.update({UNANSWERABLE: self.unanswerable})

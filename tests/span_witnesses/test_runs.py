@@ -170,6 +170,20 @@ def test_a_run_from_the_model_of_another_trains_readers_that_hear_nobody(
     monkeypatch.setattr(FullLearner, "fit", fits)
     run(tmp_path, str(first.folder / "model"), answers(tmp_path), rounds=0, training=training, out=str(tmp_path / "on"))
     assert len(trained) == 3 and not any(heard.WEIGHTS in config for config in trained)
+    plain = run(
+        tmp_path, str(first.folder / "model"), signals=[], keep_witness=False, out=str(tmp_path / "p"), rounds=0
+    )
+    assert heard.WEIGHTS not in json.loads((plain.folder / "model" / "config.json").read_text())
+
+
+def test_the_threshold_of_a_reader_from_the_model_of_another_run_is_kept(tmp_path: Path, model: str) -> None:
+    def questions(name: str, seed: int) -> str:
+        return write(tmp_path / f"{name}.jsonl", tiny.questions(20, seed=seed, unanswerable=True))
+
+    first = run(tmp_path, model, answers(tmp_path), rounds=0, unanswerable=True)
+    given = {"keep_witness": False, "validation": questions("validation", 7), "out": str(tmp_path / "on"), "rounds": 0}
+    second = run(tmp_path, str(first.folder / "model"), answers(tmp_path), unanswerable=True, **given)
+    assert THRESHOLD in json.loads((second.folder / "model" / "config.json").read_text())
 
 
 def test_the_reader_alone_has_no_threshold_that_was_fitted_with_machines(monkeypatch: pytest.MonkeyPatch) -> None:
