@@ -11,6 +11,8 @@ from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError, writing
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.rng import generator
+from dal_nlp.core.text import counted
+from dal_nlp.data.repeats import REPEAT
 from dal_nlp.inquiries.inquiry import AS_THE_RUN, FileColumns, open_inquiry
 from dal_nlp.ledger.state import State
 from dal_nlp.measuring.design import active_probabilities, draw, inverse_weights
@@ -93,6 +95,9 @@ def active_test(
         answers, probabilities = inquiry.state.answers, inquiry.state.audit_probabilities
         done = [id for id in inquiry.state.audit or [] if id in answers]
         remarks = inquiry.oracle.remarks(pending)
+        repeats = sum(row.reason == REPEAT for row in inquiry.corpus.rejected)
+        if repeats:
+            remarks = [*remarks, f"{source} has {counted(repeats, 'repeat')} of earlier texts; each text counts once."]
         if pending or not done:
             return ScoredModel({}, len(done), len(pending), remarks)
         places = inquiry.corpus.positions(done)

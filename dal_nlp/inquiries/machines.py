@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from dal_nlp.core.batch import Prediction
-from dal_nlp.core.errors import UserError, unknown
+from dal_nlp.core.errors import Unsupported, UserError, unknown
 from dal_nlp.core.progress import Progress
 from dal_nlp.data.corpus import Corpus
 from dal_nlp.learners.head_checkpoint import StoredLayer
@@ -18,6 +18,7 @@ from dal_nlp.ledger.state import State
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool, fetch
 from dal_nlp.report.machines import machine_rows
+from dal_nlp.span_witnesses.listening import hears_in_columns
 from dal_nlp.workflows.predict import Run
 
 #: Who may give the machine's answers beside a witness: the model that reads the text alone, it with the witnesses, and
@@ -52,6 +53,8 @@ class Machine:
 
         That is fitted to the labels of the run. A text that it has no answer to goes to people: nothing is sure of it.
         """
+        if hears_in_columns(self.run.task):
+            raise Unsupported(f"--answers-by {self.name} is for texts with one label: name model, or stack.")
         shares, said = np.exp(self.run.log_probs(self._model, examples)), self.run.heard(self.name, examples)
         silent = np.asarray(np.isnan(said).any(1))
         given = np.where(silent, shares.argmax(1), np.nan_to_num(said, nan=0.0).argmax(1))
@@ -100,7 +103,8 @@ def answered_by(state: State, by: str, progress: Progress) -> str:
     last = state.metrics[-1] if state.metrics else None
     if last is None or last.on != "audit" or not last.beside:
         raise UserError(
-            "--answers-by best judges by the audit sample of a run with --signal: name one of model, stack."
+            "--answers-by best compares machines by the audit sample of a run on texts with one label: name model or "
+            "stack."
         )
     pairs = {MODEL: last.confusion, **rows}
     if STACK in last.beside:

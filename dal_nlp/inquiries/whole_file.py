@@ -107,6 +107,11 @@ def label_file(
             told(
                 f"Nothing is labeled yet: {drawn:,} of {counted(len(ids), 'text')} were drawn at random and go to "
                 f"people first; at most {100 * error:g} % wrong takes at least {least} known answers."
+                + (
+                    f" That is the whole file: --draws {least} leaves more to machines."
+                    if size > len(ids) > least
+                    else ""
+                )
             )
             remarks, n, known = inquiry.oracle.remarks(pending), draws_made.rows, len(inquiry.known)
             return FileResult(n, len(ids), known, {}, len(ids) - known, None, len(pending), remarks)

@@ -119,8 +119,8 @@ class State:
 
     @property
     def late(self) -> set[str]:
-        """Ids about which something was decided after the last fit had begun."""
-        return set(self.decided[self.seen :])
+        """Ids about which something was decided after the last fit had begun, and which would train the next one."""
+        return {id for id in self.decided[self.seen :] if not self._is_audited(id)}
 
     @property
     def spent(self) -> int:

@@ -93,7 +93,7 @@ def test_the_best_is_whoever_was_right_most_often_on_the_audit_sample(finished: 
     with pytest.raises(UserError, match="source of answers"):
         answered_by(state, "file:other.jsonl", progress)
     state.metrics[-1:] = []
-    with pytest.raises(UserError, match="judges by the audit sample"):
+    with pytest.raises(UserError, match="compares machines by the audit sample"):
         answered_by(state, "best", progress)
 
 

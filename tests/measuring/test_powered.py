@@ -138,6 +138,20 @@ def test_a_score_that_is_no_mean_is_weighed_likewise() -> None:
     assert np.std(errors) < np.std(plain)
 
 
+def test_a_judge_that_makes_a_score_worse_is_not_heard() -> None:
+    heard = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        z = (rng.random(400) < 0.7).astype(float)
+        g = rng.random(400)
+        found = powered_score(lambda rows, z=z: float(z[rows].mean()), z[:60], g[:60], g[60:], rng)  # type: ignore[misc]
+        assert found.worth >= 60
+        if found.trust == 0:
+            assert found.value == pytest.approx(z[:60].mean(), abs=1e-3) and found.worth == 60
+        heard += found.trust > 0
+    assert heard < 12
+
+
 def test_rows_are_repeated_by_their_weights() -> None:
     rows = repeated(np.array([0.5, 0.0, 0.25, 0.25]), 8, np.random.default_rng(0))
     assert np.bincount(rows, minlength=4).tolist() == [4, 0, 2, 2]

@@ -90,6 +90,7 @@ def test_an_audit_sample_grows_without_losing_a_text(pool: Path, model_folder: s
     assert not set(state.audit) & {id for query in state.queries for id in query.ids}
     assert [event.size for event in state.metrics] == [20, 20, 60]
     assert result.stopped and any("grew by 40 texts" in note for note in state.notes)
+    assert not any("Changed after the last fit" in remark for remark in result.remarks)  # audit answers never train
     assert all(id in state.answers for id in state.audit)
     names = [json.loads(line)["event"] for line in (result.folder / "ledger.jsonl").read_text().splitlines()]
     assert names.count("config") == 2 and names.count("audit") == 2 and names.count("remeasured") == 1
