@@ -1,6 +1,6 @@
 """One call for any training script: which of these examples to label next."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -139,7 +139,7 @@ def select(
         if section is not None and not isinstance(section, kind_of):
             raise UserError(f"{name} is {section!r:.60}: give a {kind_of.__name__} of dal_nlp.core.config.")
     _check_examples(examples)
-    answered = _pairs(labeled or ())
+    answered = _pairs(() if labeled is None else labeled)
     places, held = _hold(examples, max(candidates, k), generator(seed, 0, "stream"))
     if not 1 <= k <= len(held):
         raise UserError(f"k must be between 1 and the {len(held)} examples there are, and is {k}.")
@@ -235,7 +235,7 @@ def _check_examples(examples: Any) -> None:
         raise UserError(
             "The examples are one mapping: give a list of texts, or of mappings with the columns of a file."
         )
-    if isinstance(examples, Set) or not isinstance(examples, Iterable):
+    if isinstance(examples, set | frozenset) or not isinstance(examples, Iterable):
         raise UserError(f"The examples are a {type(examples).__name__}, which has no positions: give a list of texts.")
 
 

@@ -86,6 +86,8 @@ def test_pairs_strategy_objects_and_labeled_examples() -> None:
         ({"labeled": ("good", 0)}, r"labeled\[0\] is 'good', and no pair"),
         ({"labeled": {"good": 0}}, "labeled is no list of pairs"),
         ({"labeled": 3}, "labeled is no list of pairs"),
+        ({"labeled": pandas.DataFrame({"text": ["good"], "label": ["pos"]})}, "labeled is no list of pairs"),
+        ({"labeled": False}, "labeled is no list of pairs"),
         ({"examples": [("a film", "good"), "the plot"]}, "Some texts are pairs"),
     ],
 )
@@ -314,3 +316,10 @@ def test_strategies_and_tasks_that_hear_nobody_are_refused(tmp_path: Path) -> No
     with pytest.raises(UserError, match="for classifiers of one label"):
         signal = said_of(tmp_path, {TEXTS[0]: "a"})
         dal_nlp.select(tiny.reader(), tokenizer, questions, 1, max_length=32, task="qa", signals=[signal])
+
+
+def test_keys_of_a_mapping_have_an_order() -> None:
+    model, tokenizer, names = tiny.classifier(), tiny.tokenizer(), dict.fromkeys(TEXTS)
+    of_list = dal_nlp.select(model, tokenizer, list(names), 3, strategy="entropy")
+    of_keys = dal_nlp.select(model, tokenizer, names.keys(), 3, strategy="entropy")
+    assert of_keys.positions.tolist() == of_list.positions.tolist()
