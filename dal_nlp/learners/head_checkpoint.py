@@ -166,14 +166,14 @@ class StoredLayer(nn.Module):
         config: Of the run.
         task: With its tokenizer and labels.
         source: Folder or Hub id of the encoder.
-        place: The folder of the layer's file.
+        layer: What was fitted.
         progress: Where the encoding is shown.
     """
 
-    def __init__(self, config: Settings, task: Task, source: str, place: Path, progress: Progress) -> None:
+    def __init__(self, config: Settings, task: Task, source: str, layer: FittedLayer, progress: Progress) -> None:
         super().__init__()
         self._config, self._task, self._source, self._progress = config, task, source, progress
-        self._layer = read_layer(place)
+        self._layer = layer
         self._cache = open_cache(config, source, task)
 
     def pool(self, encoded: Dataset, columns: Sequence[str], scratch: Path) -> Pool:

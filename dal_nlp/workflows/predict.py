@@ -25,7 +25,7 @@ from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Capability, Prediction, Task
 from dal_nlp.data.examples import CONTEXT, GROUP, Answers, Example, Reader, context_of
 from dal_nlp.learners.distillation import Floats
-from dal_nlp.learners.head_checkpoint import StoredLayer, has_layer, load_whole, whole
+from dal_nlp.learners.head_checkpoint import StoredLayer, has_layer, load_whole, read_layer
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State, stored_settings
 from dal_nlp.models.mc_dropout import make_draws
@@ -141,7 +141,7 @@ class Run:
         if self.keeps and not hears_in_columns(self.task):
             encoder = resolve(self.config.model, self.progress, self.config.revision)
             self.task.tokenizer = load_reader(encoder, "head", self.task.capabilities)
-            return whole(self._kept.layer, encoder, self.task, self.config).to(process_state().device)
+            return StoredLayer(self.config, self.task, encoder, self._kept.layer, self.progress)
         tuned = self.state.finished is not None and self.state.finished.kept
         if has_layer(self.config, place) and not tuned:  # what the cache holds of its texts is not computed again
             source = self._encoder(place)
@@ -150,7 +150,7 @@ class Run:
                 if Capability.WORD_OUTPUT in self.task.capabilities:
                     of_words = load_whole(source, place, self.task, self.config).to(process_state().device)
                     return with_weights(of_words, place) if self.keeps else of_words
-                return StoredLayer(self.config, self.task, source, place, self.progress)
+                return StoredLayer(self.config, self.task, source, read_layer(place), self.progress)
         self.task.tokenizer = load_tokenizer(str(place))  # which loading the model reads
         model: nn.Module = self.task.load(str(place)).to(process_state().device)
         return with_weights(model, place) if self.keeps else model

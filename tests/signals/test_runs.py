@@ -153,12 +153,19 @@ def test_old_ledgers_read_on(files: Path) -> None:
     assert SignalEvent.from_json(event.as_dict() | {"event": "signal"}).on == "pool"
 
 
-def test_predictions_with_and_without_the_witness(files: Path) -> None:
+def test_predictions_with_and_without_the_witness(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(files, "right.jsonl", rounds=0)
     test = tiny.sentences(40, seed=1)
     source = str(files / "test.jsonl")
     kept = [row.answer for row in predict(files / "run", source, keep_witness=True)]
     assert [answer.target for answer in kept if answer] == [row["label"] for row in test]
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the encoder was loaded")
+
+    with monkeypatch.context() as patched:  # what the cache holds is not computed again beside witnesses either
+        patched.setattr("dal_nlp.learners.feature_cache.load_encoder", refuse)
+        assert [row.answer for row in predict(files / "run", source, keep_witness=True)] == kept
     assert len(list(predict(files / "run", source))) == len(test)
     (files / "right.jsonl").unlink()
     assert len(list(predict(files / "run", source))) == len(test)  # the student needs no machine
