@@ -25,6 +25,7 @@ class AnswerFile(Signal):
         UserError: There is no such file, an option or a column is not known, or a confidence is no probability.
     """
 
+    kept: ClassVar[bool] = False
     #: The names of its columns, where the options say nothing.
     usual: ClassVar[Mapping[str, str]] = COLUMNS
 

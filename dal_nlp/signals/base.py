@@ -6,6 +6,7 @@ Letters: N texts, C labels.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +91,8 @@ class Signal(ABC):
 
     #: Texts that are answered before the answers are written down.
     chunk = 256
+    #: Whether its answers are kept for other starts, by the texts; what is looked up by id, at no cost, is not.
+    kept: ClassVar[bool] = True
     #: Money that it has cost so far, where it costs any.
     spent = 0.0
 

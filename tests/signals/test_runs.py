@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 from dal_nlp import UserError
+from dal_nlp.core.caches import OnDisk
+from dal_nlp.core.progress import Silent
 from dal_nlp.ledger.events import SignalEvent
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.signals.answer_file import AnswerFile
-from dal_nlp.signals.base import MachineAnswer
+from dal_nlp.signals.asking import ask_once
+from dal_nlp.signals.base import Labels, MachineAnswer, Making
 from dal_nlp.signals.witness import read_kept
 from dal_nlp.workflows.predict import predict
 from tests import tiny
@@ -43,6 +46,7 @@ def test_a_witness_is_asked_once(files: Path, monkeypatch: pytest.MonkeyPatch) -
         asked.extend(texts)
         return answers(self, texts, ids)
 
+    monkeypatch.setattr(AnswerFile, "kept", True)  # as are those of a machine that has to be asked
     monkeypatch.setattr(AnswerFile, "answers", counting)
     run(files, "right.jsonl", rounds=0)
     texts = {row["text"] for row in tiny.sentences(80)}
@@ -74,6 +78,7 @@ def test_a_killed_run_asks_on_where_it_was(files: Path, monkeypatch: pytest.Monk
         asked.extend(texts)
         return answers(self, texts, ids)
 
+    monkeypatch.setattr(AnswerFile, "kept", True)
     monkeypatch.setattr(AnswerFile, "chunk", 10)
     monkeypatch.setattr(AnswerFile, "answers", dying)
     with pytest.raises(KeyboardInterrupt):
@@ -82,6 +87,28 @@ def test_a_killed_run_asks_on_where_it_was(files: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(AnswerFile, "answers", counting)
     run(files, "right.jsonl")
     assert len(asked) == len(set(asked)) == len({row["text"] for row in tiny.sentences(80)})
+
+
+def test_a_file_answers_each_start_by_the_ids_it_has_then(files: Path) -> None:
+    rows = [{"id": row["id"], "label": row["label"]} for row in tiny.sentences(80)]
+    tiny.write(files / "ids.jsonl", rows)
+    numbered = run(files, "ids.jsonl", rounds=0, id_column="none", out=str(files / "numbered"))
+    (silent,) = read_state(numbered.folder).signals.values()
+    assert all(answer["log_probs"] is None for answer in silent.values())
+    for rounds in (0, 1):  # what is read again is written down once
+        (said,) = read_state(run(files, "ids.jsonl", rounds=rounds).folder).signals.values()
+        assert said and all(answer["log_probs"] is not None for answer in said.values())
+        events = [line for line in (files / "run" / "ledger.jsonl").read_text().splitlines() if '"signal"' in line]
+        assert sum(len(json.loads(line).get("answers", ())) for line in events) == len(said)
+
+
+def test_two_rows_of_one_text_have_the_answer_of_their_ids(files: Path) -> None:
+    rows = [{"id": "a", "label": "negative"}, {"id": "b", "label": "positive"}]
+    labels = Labels(["negative", "positive"])
+    file = AnswerFile(Making(tiny.write(files / "ids.jsonl", rows), {}, labels))
+    cache = OnDisk(files / "answers.sqlite")
+    said = ask_once(file, cache, ["same", "same"], ["a", "b"], Silent(), "file")
+    assert [np.argmax(one.log_probs) for one in said if one.log_probs] == [0, 1]
 
 
 def test_disagreement_is_that_of_machine_and_student_whether_or_not_the_machine_is_kept(files: Path) -> None:
