@@ -111,6 +111,21 @@ def test_two_rows_of_one_text_have_the_answer_of_their_ids(files: Path) -> None:
     assert [np.argmax(one.log_probs) for one in said if one.log_probs] == [0, 1]
 
 
+def test_a_row_with_the_words_of_another_text_does_not_answer_by_its_id(files: Path) -> None:
+    rows = [
+        {"id": "0", "text": "a  fine\nfilm "},  # whose label comes in later rows
+        {"id": "1", "text": "a dull film", "label": "negative"},
+        {"id": "2", "text": "", "label": "negative"},
+        {"id": "3", "text": "caf\u00e9", "label": "positive"},
+        {"id": "4", "text": "of two", "label": "positive"},
+    ]
+    file = AnswerFile(Making(tiny.write(files / "said.jsonl", rows), {}, Labels(["negative", "positive"])))
+    texts = ["a fine film", "another film", "what?", "cafe\u0301", "of two\ntexts", "a dull  film"]
+    said = [one.log_probs and int(np.argmax(one.log_probs)) for one in file.answers(texts, list("012341"))]
+    assert said == [None, None, 0, 1, 1, 0]
+    assert "1 row has the id of another text" in file.remarks()[1]
+
+
 def test_disagreement_is_that_of_machine_and_student_whether_or_not_the_machine_is_kept(files: Path) -> None:
     asked = []
     for kept in (False, True):

@@ -200,6 +200,18 @@ def test_a_question_with_two_answers_is_answered_by_id_alone(tmp_path: Path) -> 
     assert "1 question with several answers" in file.remarks()[0]
 
 
+def test_a_question_is_found_however_its_blanks_are_written(tmp_path: Path) -> None:
+    rows = [
+        {"id": "a", "question": "Who  came\nfirst? ", "answer": "Ada"},
+        {"id": "b", "question": "Who left?", "answer": "Bob"},
+        {"question": "When?"},
+    ]
+    file = SpanFile(Making(write(tmp_path / "said.jsonl", rows), {}, Labels([])))
+    asked = ["Who came first?\nAda came.", "Who came first?\nAda came.", "When?\nNow."]
+    assert [one.raw for one in file.answers(asked, ["x", "b", "c"])] == ["Ada", "Ada", ""]
+    assert "1 row has the id of another text" in file.remarks()[0]
+
+
 def test_the_confidence_is_that_of_the_first_line_and_its_end() -> None:
     tokenizer = tiny.tokenizer()
     film, good = tokenizer("film good", add_special_tokens=False)["input_ids"]
