@@ -241,18 +241,19 @@ def agreement(learner: Learner, examples: Dataset, answers: Sequence[Target]) ->
 
 def hear(
     config: Settings,
+    signals: Mapping[str, Signal],
     labels: Sequence[str],
     kept: KeptLayer,
     texts: Sequence[str],
     ids: Sequence[str],
     progress: Progress,
 ) -> Floats:
-    """Ask the witnesses of a run about texts; return the sum of their weighed logits, (N, C).
+    """Ask the witnesses of a run, see ``make_signals``, about texts; return the sum of their weighed logits, (N, C).
 
     Raises:
         UserError: The run's settings name other signals than its model has heard.
     """
-    signals, cache = make_signals(config, labels, progress), open_answers(config)
+    cache = open_answers(config)
     if len(signals) != len(kept.witnesses):
         raise UserError("The run's model has heard other signals than its settings name: run it again.")
     total = np.zeros((len(texts), len(labels)))
@@ -261,13 +262,14 @@ def hear(
             continue
         answers = ask_once(signal, cache, texts, ids, progress, witness.name)
         total += kept.added(place, witness.logits(as_scores(answers, len(labels))))
-        for remark in signal.remarks():
+        for remark in signal.news():
             progress.say(remark)
     return total
 
 
 def hear_one(
     config: Settings,
+    signals: Mapping[str, Signal],
     labels: Sequence[str],
     kept: KeptLayer,
     name: str,
@@ -277,7 +279,7 @@ def hear_one(
 ) -> Floats:
     """Ask the witness of a run that has a name about texts; return its log-probabilities (N, C), NaN for no answer."""
     place = [witness.name for witness in kept.witnesses].index(name)
-    signal = list(make_signals(config, labels, progress).values())[place]
+    signal = list(signals.values())[place]
     return as_scores(ask_once(signal, open_answers(config), texts, ids, progress, name), len(labels))
 
 

@@ -98,6 +98,7 @@ class Signal(ABC):
 
     def __init__(self, making: Making) -> None:
         self._making, self._labels, self._progress = making, making.labels, making.progress
+        self._told = set[str]()
 
     @property
     @abstractmethod
@@ -111,6 +112,12 @@ class Signal(ABC):
     def remarks(self) -> list[str]:
         """Return what a user should know of what was answered so far, in sentences."""
         return []
+
+    def news(self) -> list[str]:
+        """Return the remarks that it has not returned before: many answers may be asked for one after the other."""
+        found = [remark for remark in self.remarks() if remark not in self._told]
+        self._told.update(found)
+        return found
 
     def shown(self, text: str) -> str:
         """Return what is asked of a text, for people to read."""

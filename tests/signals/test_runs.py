@@ -16,8 +16,10 @@ from dal_nlp.signals.answer_file import AnswerFile
 from dal_nlp.signals.asking import ask_once
 from dal_nlp.signals.base import Labels, MachineAnswer, Making
 from dal_nlp.signals.witness import read_kept
+from dal_nlp.workflows import predict as prediction
 from dal_nlp.workflows.predict import predict
 from tests import tiny
+from tests.signals.server import reply, serve
 from tests.signals.witness_runs import drop_cache, run, weights
 
 
@@ -193,6 +195,27 @@ def test_wrong_specifications_are_refused_in_words(files: Path) -> None:
 def test_old_ledgers_read_on(files: Path) -> None:
     event = SignalEvent(signal="llm:x", answers={"a": {"key": "00", "log_probs": None, "raw": "?"}})
     assert SignalEvent.from_json(event.as_dict() | {"event": "signal"}).on == "pool"
+
+
+def test_prediction_has_one_budget_however_many_texts_there_are(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve(lambda body, n: reply("A", {"A": -0.1, "B": -2.4}, (1_000_000, 0))) as (url, asked):
+        llm = {"url": url, "texts": 8, "budget": 15, "price_in": 1, "parallel": 1}
+        run(files, signals=["llm:small"], llm=llm, rounds=0)
+        assert len(asked) == 8
+        monkeypatch.setattr(prediction, "CHUNK", 10)
+        rows = list(predict(files / "run", str(files / "test.jsonl"), keep_witness=True))
+    assert len(rows) == 40 and len(asked) == 8 + 15
+
+
+def test_repeats_of_a_text_have_the_answers_of_their_ids_at_prediction(files: Path) -> None:
+    said = [json.loads(line) for line in (files / "right.jsonl").read_text().splitlines()]
+    both = [{"id": label, "label": label, "confidence": 0.98} for label in ("negative", "positive")]
+    tiny.write(files / "right.jsonl", [*said, *both])
+    run(files, "right.jsonl", rounds=0)
+    new = tiny.write(files / "new.jsonl", [{"id": row["id"], "text": "nothing of the kind"} for row in both])
+    answers = [row.answer for row in predict(files / "run", new, keep_witness=True)]
+    assert answers[0] is not None and answers[1] is not None
+    assert answers[0] != answers[1]
 
 
 def test_predictions_with_and_without_the_witness(files: Path) -> None:

@@ -23,6 +23,7 @@ from dal_nlp.span_witnesses.weights import READERS
 from dal_nlp.tasks.qa import THRESHOLD
 from dal_nlp.tasks.questions import heard
 from dal_nlp.tasks.questions.heard import Question
+from dal_nlp.workflows import predict as prediction
 from dal_nlp.workflows.predict import predict
 from tests import tiny
 from tests.session.test_qa_run import model as model
@@ -128,6 +129,19 @@ def test_prediction_asks_the_machines_of_a_run_that_keeps_them(tmp_path: Path, m
     del note["fit"]["notes"]["reader"]  # as a run before there were weights of readers left it
     (result.folder / "model" / NOTE).write_text(json.dumps(note))
     assert all(row.answer is not None for row in predict(result.folder, str(tmp_path / "test.jsonl")))
+
+
+def test_prediction_says_what_machines_remark_and_says_it_once(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signal = answers(tmp_path)
+    with open(signal.removeprefix("file:"), "a", encoding="utf-8") as file:
+        file.writelines(json.dumps({"question": "Who?", "answer": name}) + "\n" for name in ("Ada", "Bob"))
+    result = run(tmp_path, model, signal, rounds=0)
+    seen = Listening()
+    monkeypatch.setattr(prediction, "CHUNK", 5)
+    assert len(list(predict(result.folder, str(tmp_path / "test.jsonl"), seen))) == 15
+    assert sum("1 question with several answers" in line for line in seen.said) == 1
 
 
 def test_weights_are_fitted_to_questions_that_their_readers_have_not_seen(
