@@ -47,10 +47,22 @@ def texts_of(task: Task, data: Dataset) -> list[str]:
     return ["\n".join(task.texts(row)) for row in fetch(data, range(len(data)))]
 
 
-def answer_keys(signal: Signal, texts: Sequence[str]) -> list[bytes]:
-    """Return what stands for the question about each text: what answers, and the text."""
+def answer_keys(signal: Signal, texts: Sequence[str], ids: Sequence[str]) -> list[bytes]:
+    """Return what stands for the question about each text: what answers, and the text; the id too where that counts."""
     own = hashlib.blake2b(signal.key.encode(), digest_size=16).digest()
-    return [hashlib.blake2b(text.encode("utf-8", "replace"), key=own, digest_size=16).digest() for text in texts]
+    about = texts if signal.kept else [json.dumps(pair) for pair in zip(ids, texts, strict=True)]
+    return [hashlib.blake2b(text.encode("utf-8", "replace"), key=own, digest_size=16).digest() for text in about]
+
+
+def cached_answers(signal: Signal, cache: OnDisk, keys: Sequence[bytes]) -> dict[bytes, MachineAnswer]:
+    """Return the answers of a signal that the cache holds, by what stands for the questions."""
+    return {key: unpacked(value) for key, value in cache.get(keys).items()} if signal.kept else {}
+
+
+def cache_answers(signal: Signal, cache: OnDisk, answers: Mapping[bytes, MachineAnswer]) -> None:
+    """Put answers into the cache, if those of the signal are kept."""
+    if signal.kept:
+        cache.put({key: packed(answer) for key, answer in answers.items() if answer.asked})
 
 
 def packed(answer: MachineAnswer) -> bytes:
@@ -147,11 +159,11 @@ class Asking:
     def _answers(
         self, name: str, signal: Signal, place: str, texts: Sequence[str], ids: Sequence[str]
     ) -> list[MachineAnswer]:
-        keys, known = answer_keys(signal, texts), self._ledger.state.signals.get((name, place), {})
-        cached = share(self._cache.get(keys) if is_main() else {})  # and every process writes down the same
-        found = {key: unpacked(value) for key, value in cached.items()}
+        keys, known = answer_keys(signal, texts, ids), self._ledger.state.signals.get((name, place), {})
+        # every process writes down the same
+        found: dict[bytes, MachineAnswer] = share(cached_answers(signal, self._cache, keys) if is_main() else {})
         for key in keys:
-            if key not in found and key.hex() in known:
+            if signal.kept and key not in found and key.hex() in known:
                 found[key] = answer_of(known[key.hex()])
         old = [row for row, key in enumerate(keys) if key in found and key.hex() not in known]
         self._note(name, place, old, ids, keys, {key: replace(one, cost=0.0) for key, one in found.items()})
@@ -162,9 +174,9 @@ class Asking:
             asked = [texts[row] for row in rows], [ids[row] for row in rows]
             given = share(list(signal.answers(*asked)) if is_main() else [])
             found |= zip([keys[row] for row in rows], given, strict=True)
-            rows = [row for row in rows if found[keys[row]].asked]
             if is_main():
-                self._cache.put({keys[row]: packed(found[keys[row]]) for row in rows})
+                cache_answers(signal, self._cache, {keys[row]: found[keys[row]] for row in rows})
+            rows = [row for row in rows if found[keys[row]].asked and keys[row].hex() not in known]
             self._note(name, place, rows, ids, keys, found)
         return [found[key] for key in keys]
 
@@ -229,18 +241,19 @@ def agreement(learner: Learner, examples: Dataset, answers: Sequence[Target]) ->
 
 def hear(
     config: Settings,
+    signals: Mapping[str, Signal],
     labels: Sequence[str],
     kept: KeptLayer,
     texts: Sequence[str],
     ids: Sequence[str],
     progress: Progress,
 ) -> Floats:
-    """Ask the witnesses of a run about texts; return the sum of their weighed logits, (N, C).
+    """Ask the witnesses of a run, see ``make_signals``, about texts; return the sum of their weighed logits, (N, C).
 
     Raises:
         UserError: The run's settings name other signals than its model has heard.
     """
-    signals, cache = make_signals(config, labels, progress), open_answers(config)
+    cache = open_answers(config)
     if len(signals) != len(kept.witnesses):
         raise UserError("The run's model has heard other signals than its settings name: run it again.")
     total = np.zeros((len(texts), len(labels)))
@@ -249,13 +262,14 @@ def hear(
             continue
         answers = ask_once(signal, cache, texts, ids, progress, witness.name)
         total += kept.added(place, witness.logits(as_scores(answers, len(labels))))
-        for remark in signal.remarks():
+        for remark in signal.news():
             progress.say(remark)
     return total
 
 
 def hear_one(
     config: Settings,
+    signals: Mapping[str, Signal],
     labels: Sequence[str],
     kept: KeptLayer,
     name: str,
@@ -265,7 +279,7 @@ def hear_one(
 ) -> Floats:
     """Ask the witness of a run that has a name about texts; return its log-probabilities (N, C), NaN for no answer."""
     place = [witness.name for witness in kept.witnesses].index(name)
-    signal = list(make_signals(config, labels, progress).values())[place]
+    signal = list(signals.values())[place]
     return as_scores(ask_once(signal, open_answers(config), texts, ids, progress, name), len(labels))
 
 
@@ -273,14 +287,14 @@ def ask_once(
     signal: Signal, cache: OnDisk, texts: Sequence[str], ids: Sequence[str], progress: Progress, name: str
 ) -> list[MachineAnswer]:
     """Return a signal's answer to each text; it is asked what the cache does not hold, which holds it then."""
-    keys = answer_keys(signal, texts)
-    found = {key: unpacked(value) for key, value in cache.get(keys).items()}
+    keys = answer_keys(signal, texts, ids)
+    found = cached_answers(signal, cache, keys)
     new = list({key: row for row, key in enumerate(keys) if key not in found}.values())
     parts = [new[first : first + signal.chunk] for first in range(0, len(new), signal.chunk)]
     for rows in progress.track(parts, f"asking {name}"):
         given = signal.answers([texts[row] for row in rows], [ids[row] for row in rows])
         found |= zip([keys[row] for row in rows], given, strict=True)
-        cache.put({keys[row]: packed(found[keys[row]]) for row in rows if found[keys[row]].asked})
+        cache_answers(signal, cache, {keys[row]: found[keys[row]] for row in rows})
     return [found[key] for key in keys]
 
 

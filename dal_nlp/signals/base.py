@@ -6,6 +6,7 @@ Letters: N texts, C labels.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,11 +91,14 @@ class Signal(ABC):
 
     #: Texts that are answered before the answers are written down.
     chunk = 256
+    #: Whether its answers are kept for other starts, by the texts; what is looked up by id, at no cost, is not.
+    kept: ClassVar[bool] = True
     #: Money that it has cost so far, where it costs any.
     spent = 0.0
 
     def __init__(self, making: Making) -> None:
         self._making, self._labels, self._progress = making, making.labels, making.progress
+        self._told = set[str]()
 
     @property
     @abstractmethod
@@ -108,6 +112,12 @@ class Signal(ABC):
     def remarks(self) -> list[str]:
         """Return what a user should know of what was answered so far, in sentences."""
         return []
+
+    def news(self) -> list[str]:
+        """Return the remarks that it has not returned before: many answers may be asked for one after the other."""
+        found = [remark for remark in self.remarks() if remark not in self._told]
+        self._told.update(found)
+        return found
 
     def shown(self, text: str) -> str:
         """Return what is asked of a text, for people to read."""

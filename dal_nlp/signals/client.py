@@ -1,6 +1,7 @@
 """Questions to an OpenAI-compatible endpoint: one request, tried again where that may help, and what came of it."""
 
 import ipaddress
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,10 +34,11 @@ class Reply:
 
     Attributes:
         text: As it came.
-        first: Log-probabilities of the candidates for its first token, by token; {} where it gives none.
+        first: Log-probabilities of the candidates for its first token, by token; {} where it gives none that is one.
         tokens_in: That it read.
         tokens_out: That it wrote.
-        written: Each token that it wrote with its log-probability; () where it gives none.
+        written: Each token that it wrote with its log-probability; () where it gives none, or not of each.
+        cut: Whether it wrote as many tokens as it was let.
     """
 
     text: str
@@ -44,6 +46,7 @@ class Reply:
     tokens_in: int
     tokens_out: int
     written: Sequence[tuple[str, float]] = ()
+    cut: bool = False
 
 
 def is_loopback(url: str) -> bool:
@@ -125,10 +128,15 @@ def read_reply(values: Any) -> Reply:
     """Return what a JSON reply holds; raises ``KeyError``, ``IndexError`` or ``TypeError`` where it is none."""
     choice, usage = values["choices"][0], values.get("usage") or {}
     tokens = (choice.get("logprobs") or {}).get("content") or []
-    first = (
-        {str(one["token"]): float(one["logprob"]) for one in (tokens[0].get("top_logprobs") or [])} if tokens else {}
-    )
+    first = _with_log_probs(tokens[0].get("top_logprobs") or []) if tokens else []
     text = choice["message"].get("content") or ""
-    written = tuple((str(one["token"]), float(one["logprob"])) for one in tokens)
+    written = _with_log_probs(tokens)
     read, wrote = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
-    return Reply(str(text), first, read, wrote, written)
+    whole = written if len(written) == len(tokens) else []  # what a token without one adds is not known
+    return Reply(str(text), dict(first), read, wrote, whole, choice.get("finish_reason") == "length")
+
+
+def _with_log_probs(tokens: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
+    """Return tokens with their log-probabilities; one that is no finite number of 0 at most counts as not given."""
+    given = [(str(one["token"]), float("nan" if one["logprob"] is None else one["logprob"])) for one in tokens]
+    return [(token, log_p) for token, log_p in given if math.isfinite(log_p) and log_p <= 0]

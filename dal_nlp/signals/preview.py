@@ -13,7 +13,7 @@ from dal_nlp.core.task import Capability, Task
 from dal_nlp.core.text import counted, duration
 from dal_nlp.data.corpus import Corpus
 from dal_nlp.signals import SIGNALS, asked_about, make_signals, short_name
-from dal_nlp.signals.asking import answer_keys, ask_once, open_answers, texts_of, unpacked
+from dal_nlp.signals.asking import answer_keys, ask_once, cached_answers, open_answers, texts_of
 from dal_nlp.signals.base import MachineAnswer
 from dal_nlp.signals.endpoint import Remote
 
@@ -83,16 +83,17 @@ def previews(
     judges = Capability.SHARED_OUTCOMES in task.capabilities
     known = _known(task, pool if labeled is None else labeled, config.seed) if judges else []
     for spec, signal in make_signals(config, task.labels, progress, kinds).items():
-        keys = answer_keys(signal, [texts[row] for row in asked_about(config, spec, len(texts))])
-        left = len(set(keys)) - len(cache.get(keys))
+        places = asked_about(config, spec, len(texts)).tolist()
+        keys = answer_keys(signal, [texts[row] for row in places], [names[row] for row in places])
+        left = len(set(keys)) - len(cached_answers(signal, cache, keys))
         tokens, cost, seconds = 0, 0.0, None
         if isinstance(signal, Remote):
             each = sum(len(signal.shown(text)) for text in sample) / len(sample) / CHARACTERS
             tokens = round(each * left)
             cost = (tokens * config.llm.price_in + signal.writes * left * config.llm.price_out) / 1e6
-            asked = answer_keys(signal, [text for text, _, _ in known])
-            there = cache.get(asked)
-            said: list[MachineAnswer | None] = [unpacked(there[key]) if key in there else None for key in asked]
+            asked = answer_keys(signal, [text for text, _, _ in known], [id for _, id, _ in known])
+            there = cached_answers(signal, cache, asked)
+            said: list[MachineAnswer | None] = [there.get(key) for key in asked]
         else:
             list(signal.answers(sample[:1], names[:1]))  # what is loaded once
             started = time.perf_counter()

@@ -38,7 +38,7 @@ class EntityFile(AnswerFile):
     usual: ClassVar[Mapping[str, str]] = {**COLUMNS, "label": "entities"}
 
     def _answer(self, place: int, row: Mapping[str, Any]) -> MachineAnswer:
-        given, confidence = row[self._columns["label"]], self._confidence(place, row)
+        given, confidence = row.get(self._columns["label"]), self._confidence(place, row)
         if is_missing(given):
             return MachineAnswer(None)
         known = np.log(max(CONFIDENCE if confidence is None else confidence, 1e-9))

@@ -22,8 +22,8 @@ from dal_nlp.learners.learner import NOTE, Learner
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.pool import fetch
 from dal_nlp.signals import SIGNALS as LABEL_SIGNALS
-from dal_nlp.signals import asking, make_signals, short_name
-from dal_nlp.signals.base import LEAST, MOST, MachineAnswer
+from dal_nlp.signals import asking, short_name
+from dal_nlp.signals.base import LEAST, MOST, MachineAnswer, Signal
 from dal_nlp.span_witnesses.entities import both, entity_columns
 from dal_nlp.span_witnesses.learner import OF_ENTITIES, OF_QUESTIONS, ReaderBesideMachines, weights_in
 from dal_nlp.span_witnesses.location import meant, nearest
@@ -178,16 +178,20 @@ def models_beside(learner: Learner, heard: bool) -> dict[str, Callable[[int], nn
     return asking.models_beside(learner, heard)
 
 
-def heard_examples(config: Settings, task: Task, data: Dataset, progress: Progress) -> Dataset:
-    """Ask the signals of a run about encoded examples; return these with what they say."""
+def heard_examples(
+    config: Settings, task: Task, signals: Mapping[str, Signal], data: Dataset, progress: Progress
+) -> Dataset:
+    """Ask signals, see ``make_signals``, about encoded examples; return these with what they say."""
     cache, texts = asking.open_answers(config), asking.texts_of(task, data)
     said: dict[str, Sequence[MachineAnswer]] = {}
-    for spec, signal in make_signals(config, task.labels, progress, kinds_of(task)).items():
+    for spec, signal in signals.items():
         answers = asking.ask_once(signal, cache, texts, [str(id) for id in data["id"]], progress, short_name(spec))
         said[spec] = answers
         silent = sum(one.log_probs is None for one in answers)
         if silent:
             progress.say(f"{short_name(spec)} has no answer to {counted(silent, 'text')}.")
+        for remark in signal.news():
+            progress.say(remark)
     return with_answers(task, data, said, progress)
 
 

@@ -61,21 +61,22 @@ class SpanFile(AnswerFile):
             del self._by_text[question]
 
     def _take(self, place: int, row: Mapping[str, Any]) -> None:
-        question = str(row.get(self._columns["text"]) or "")
+        question = self._text_of(row)
         before = self._by_text.get(question)
         super()._take(place, row)
         if before is not None and before.raw != self._by_text[question].raw:
             self._told_twice.add(question)
 
     def remarks(self) -> list[str]:
-        """Return how many questions have two answers."""
-        if not self._told_twice:
-            return []
-        asked = counted(len(self._told_twice), "question")
-        return [f"{self._making.target}: {asked} with several answers, which are found by id alone."]
+        """Return how many questions have two answers, and what ``AnswerFile`` says."""
+        said = super().remarks()
+        if self._told_twice:
+            asked = counted(len(self._told_twice), "question")
+            said.append(f"{self._making.target}: {asked} with several answers, which are found by id alone.")
+        return said
 
     def _answer(self, place: int, row: Mapping[str, Any]) -> MachineAnswer:
-        given, confidence = row[self._columns["label"]], self._confidence(place, row)
+        given, confidence = row.get(self._columns["label"]), self._confidence(place, row)
         raw = "" if given is None else str(given).strip()
         known = np.log(max(CONFIDENCE if confidence is None else confidence, 1e-9))
         return MachineAnswer((float(known),) if raw else None, raw)

@@ -32,9 +32,11 @@ from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.pretrained.loading import load_tokenizer, resolve
 from dal_nlp.pretrained.sentence_format import load_reader
+from dal_nlp.signals import make_signals
 from dal_nlp.signals.asking import hear, hear_one
+from dal_nlp.signals.base import Signal
 from dal_nlp.signals.witness import WITNESSES, KeptLayer, read_kept
-from dal_nlp.span_witnesses.listening import heard_examples, hears_in_columns, with_weights
+from dal_nlp.span_witnesses.listening import heard_examples, hears_in_columns, kinds_of, with_weights
 from dal_nlp.strategies import probes
 from dal_nlp.tasks import make_task
 
@@ -127,6 +129,16 @@ class Run:
     keeps: bool = False
 
     @cached_property
+    def signals(self) -> dict[str, Signal]:
+        """The machines of the run by what its settings call them: one model, and one budget, for all texts."""
+        return make_signals(self.config, self.task.labels, self.progress, kinds_of(self.task))
+
+    @cached_property
+    def by_id(self) -> bool:
+        """Whether repeats of a text may have answers of their own: a file may have one for each id."""
+        return self.keeps and not all(signal.kept for signal in self.signals.values())
+
+    @cached_property
     def _kept(self) -> KeptLayer:
         """What answers together with witnesses; raises ``UserError`` where the run has heard none."""
         place = model_folder(self.folder)
@@ -175,8 +187,8 @@ class Run:
             known: What this model has answered so far, which is not read again; the new answers are added to it.
         """
         cache = InMemory() if known is None else known
-        rows, places = distinct(examples)
-        keys = [content_key(row) for row in rows]
+        rows, places = distinct(examples, self.by_id)
+        keys = [content_key(row, self.by_id) for row in rows]
         found = {key: Prediction(*json.loads(value)) for key, value in cache.get(keys).items()}
         new = {key: row for key, row in zip(keys, rows, strict=True) if key not in found}
         if new:
@@ -194,19 +206,19 @@ class Run:
 
     def log_probs(self, model: nn.Module, examples: Sequence[Mapping[str, Any]]) -> Floats:
         """Return the log-probabilities of the classes, (N, C); a repeat is read once."""
-        rows, places = distinct(examples)
+        rows, places = distinct(examples, self.by_id)
         (found,) = self.pool(model, rows).collect(probes.class_log_probs)
         scores = np.asarray(found, dtype=np.float64)
         if self.keeps:
             texts = ["\n".join(self.task.texts(row)) for row in rows]
             ids = [str(row["id"]) for row in rows]
-            scores = scores + hear(self.config, self.task.labels, self._kept, texts, ids, self.progress)
+            scores = scores + hear(self.config, self.signals, self.task.labels, self._kept, texts, ids, self.progress)
         return np.asarray(log_softmax(scores, axis=1))[places]
 
     def heard(self, name: str, examples: Sequence[Mapping[str, Any]]) -> Floats:
         """Return what one witness says of each example, log-probabilities (N, C), NaN where it does not answer."""
         texts, ids = ["\n".join(self.task.texts(row)) for row in examples], [str(row["id"]) for row in examples]
-        return hear_one(self.config, self.task.labels, self._kept, name, texts, ids, self.progress)
+        return hear_one(self.config, self.signals, self.task.labels, self._kept, name, texts, ids, self.progress)
 
     def pool(self, model: nn.Module, examples: Sequence[Mapping[str, Any]]) -> Pool:
         """Return examples, each with its id and fields, under a model; what should be known of them is said."""
@@ -214,7 +226,7 @@ class Run:
         features = self.task.encode(columns)
         data = Dataset.from_dict({**columns, **features})
         if self.keeps and hears_in_columns(self.task):
-            data = heard_examples(self.config, self.task, data, self.progress)
+            data = heard_examples(self.config, self.task, self.signals, data, self.progress)
         for remark in self.task.remarks({"rows": data}):
             self.progress.say(remark)
         if isinstance(model, StoredLayer):
@@ -223,19 +235,19 @@ class Run:
         return Pool(data, model, self.task, draws, self.config.scoring, progress=self.progress)
 
 
-def content_key(example: Mapping[str, Any]) -> bytes:
-    """Return what stands for all that is read of an example: those of one key get one answer."""
-    own = ("id", "target", GROUP, CONTEXT)
+def content_key(example: Mapping[str, Any], by_id: bool = False) -> bytes:
+    """Return what stands for all that is read of an example, its id too or not: those of one key get one answer."""
+    own = ("target", GROUP, CONTEXT, *(() if by_id else ("id",)))
     content = {name: value for name, value in example.items() if name not in own}
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).digest()
 
 
-def distinct(examples: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], list[int]]:
-    """Return examples without repeats, the first of each, and the place of every example among them."""
+def distinct(examples: Sequence[Mapping[str, Any]], by_id: bool = False) -> tuple[list[Mapping[str, Any]], list[int]]:
+    """Return examples without repeats, see ``content_key``, and the place of every example among them."""
     places: dict[bytes, int] = {}
     rows, found = list[Mapping[str, Any]](), list[int]()
     for example in examples:
-        place = places.setdefault(content_key(example), len(rows))
+        place = places.setdefault(content_key(example, by_id), len(rows))
         if place == len(rows):
             rows.append(example)
         found.append(place)

@@ -43,6 +43,14 @@ def test_letters_and_their_probabilities(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "fine" in str(asked) and "A) negative\nB) neutral\nC) positive" in asked[0]["messages"][0]["content"]
 
 
+def test_a_log_probability_that_is_none_counts_as_not_given() -> None:
+    first = {"A": float("nan"), "B": -0.5, "C": float("inf")}
+    answers, _, _, _ = ask(lambda body, n: reply("B", first), ["text"])
+    assert answers[0].log_probs == pytest.approx([-1.5, -0.5, -1.5])
+    answers, _, asked, _ = ask(lambda body, n: reply("negative", {"A": 0.5}), ["text"], parallel=1)
+    assert answers[0].log_probs is not None and np.argmax(answers[0].log_probs) == 0 and len(asked) == 4
+
+
 def test_busy_broken_and_cut_replies_are_asked_again() -> None:
     good = reply("A", {"A": -0.1})
     bad: list[Answer] = [

@@ -8,13 +8,18 @@ import numpy as np
 import pytest
 
 from dal_nlp import UserError
+from dal_nlp.core.caches import OnDisk
+from dal_nlp.core.progress import Silent
 from dal_nlp.ledger.events import SignalEvent
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.signals.answer_file import AnswerFile
-from dal_nlp.signals.base import MachineAnswer
+from dal_nlp.signals.asking import ask_once
+from dal_nlp.signals.base import Labels, MachineAnswer, Making
 from dal_nlp.signals.witness import read_kept
+from dal_nlp.workflows import predict as prediction
 from dal_nlp.workflows.predict import predict
 from tests import tiny
+from tests.signals.server import reply, serve
 from tests.signals.witness_runs import drop_cache, run, weights
 
 
@@ -43,6 +48,7 @@ def test_a_witness_is_asked_once(files: Path, monkeypatch: pytest.MonkeyPatch) -
         asked.extend(texts)
         return answers(self, texts, ids)
 
+    monkeypatch.setattr(AnswerFile, "kept", True)  # as are those of a machine that has to be asked
     monkeypatch.setattr(AnswerFile, "answers", counting)
     run(files, "right.jsonl", rounds=0)
     texts = {row["text"] for row in tiny.sentences(80)}
@@ -74,6 +80,7 @@ def test_a_killed_run_asks_on_where_it_was(files: Path, monkeypatch: pytest.Monk
         asked.extend(texts)
         return answers(self, texts, ids)
 
+    monkeypatch.setattr(AnswerFile, "kept", True)
     monkeypatch.setattr(AnswerFile, "chunk", 10)
     monkeypatch.setattr(AnswerFile, "answers", dying)
     with pytest.raises(KeyboardInterrupt):
@@ -82,6 +89,43 @@ def test_a_killed_run_asks_on_where_it_was(files: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(AnswerFile, "answers", counting)
     run(files, "right.jsonl")
     assert len(asked) == len(set(asked)) == len({row["text"] for row in tiny.sentences(80)})
+
+
+def test_a_file_answers_each_start_by_the_ids_it_has_then(files: Path) -> None:
+    rows = [{"id": row["id"], "label": row["label"]} for row in tiny.sentences(80)]
+    tiny.write(files / "ids.jsonl", rows)
+    numbered = run(files, "ids.jsonl", rounds=0, id_column="none", out=str(files / "numbered"))
+    (silent,) = read_state(numbered.folder).signals.values()
+    assert all(answer["log_probs"] is None for answer in silent.values())
+    for rounds in (0, 1):  # what is read again is written down once
+        (said,) = read_state(run(files, "ids.jsonl", rounds=rounds).folder).signals.values()
+        assert said and all(answer["log_probs"] is not None for answer in said.values())
+        events = [line for line in (files / "run" / "ledger.jsonl").read_text().splitlines() if '"signal"' in line]
+        assert sum(len(json.loads(line).get("answers", ())) for line in events) == len(said)
+
+
+def test_two_rows_of_one_text_have_the_answer_of_their_ids(files: Path) -> None:
+    rows = [{"id": "a", "label": "negative"}, {"id": "b", "label": "positive"}]
+    labels = Labels(["negative", "positive"])
+    file = AnswerFile(Making(tiny.write(files / "ids.jsonl", rows), {}, labels))
+    cache = OnDisk(files / "answers.sqlite")
+    said = ask_once(file, cache, ["same", "same"], ["a", "b"], Silent(), "file")
+    assert [np.argmax(one.log_probs) for one in said if one.log_probs] == [0, 1]
+
+
+def test_a_row_with_the_words_of_another_text_does_not_answer_by_its_id(files: Path) -> None:
+    rows = [
+        {"id": "0", "text": "a  fine\nfilm "},  # whose label comes in later rows
+        {"id": "1", "text": "a dull film", "label": "negative"},
+        {"id": "2", "text": "", "label": "negative"},
+        {"id": "3", "text": "caf\u00e9", "label": "positive"},
+        {"id": "4", "text": "of two", "label": "positive"},
+    ]
+    file = AnswerFile(Making(tiny.write(files / "said.jsonl", rows), {}, Labels(["negative", "positive"])))
+    texts = ["a fine film", "another film", "what?", "cafe\u0301", "of two\ntexts", "a dull  film"]
+    said = [one.log_probs and int(np.argmax(one.log_probs)) for one in file.answers(texts, list("012341"))]
+    assert said == [None, None, 0, 1, 1, 0]
+    assert "1 row has the id of another text" in file.remarks()[1]
 
 
 def test_disagreement_is_that_of_machine_and_student_whether_or_not_the_machine_is_kept(files: Path) -> None:
@@ -151,6 +195,27 @@ def test_wrong_specifications_are_refused_in_words(files: Path) -> None:
 def test_old_ledgers_read_on(files: Path) -> None:
     event = SignalEvent(signal="llm:x", answers={"a": {"key": "00", "log_probs": None, "raw": "?"}})
     assert SignalEvent.from_json(event.as_dict() | {"event": "signal"}).on == "pool"
+
+
+def test_prediction_has_one_budget_however_many_texts_there_are(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve(lambda body, n: reply("A", {"A": -0.1, "B": -2.4}, (1_000_000, 0))) as (url, asked):
+        llm = {"url": url, "texts": 8, "budget": 15, "price_in": 1, "parallel": 1}
+        run(files, signals=["llm:small"], llm=llm, rounds=0)
+        assert len(asked) == 8
+        monkeypatch.setattr(prediction, "CHUNK", 10)
+        rows = list(predict(files / "run", str(files / "test.jsonl"), keep_witness=True))
+    assert len(rows) == 40 and len(asked) == 8 + 15
+
+
+def test_repeats_of_a_text_have_the_answers_of_their_ids_at_prediction(files: Path) -> None:
+    said = [json.loads(line) for line in (files / "right.jsonl").read_text().splitlines()]
+    both = [{"id": label, "label": label, "confidence": 0.98} for label in ("negative", "positive")]
+    tiny.write(files / "right.jsonl", [*said, *both])
+    run(files, "right.jsonl", rounds=0)
+    new = tiny.write(files / "new.jsonl", [{"id": row["id"], "text": "nothing of the kind"} for row in both])
+    answers = [row.answer for row in predict(files / "run", new, keep_witness=True)]
+    assert answers[0] is not None and answers[1] is not None
+    assert answers[0] != answers[1]
 
 
 def test_predictions_with_and_without_the_witness(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

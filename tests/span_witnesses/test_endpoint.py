@@ -75,6 +75,12 @@ def test_an_endpoint_without_probabilities_is_believed_as_a_file_without_confide
     assert silent.log_probs == (pytest.approx(np.log(CONFIDENCE)),)
 
 
+@pytest.mark.parametrize("none", [float("nan"), float("inf"), 0.5, -float("inf"), None])
+def test_a_probability_that_is_none_is_not_believed(none: Any) -> None:
+    (found,), _, _ = ask(lambda body, n: written(("An", -0.2), ("na", none)), TEXT)
+    assert found.raw == "Anna" and found.log_probs == pytest.approx([np.log(CONFIDENCE)])
+
+
 def test_empty_replies_are_counted_and_a_failure_was_not_asked() -> None:
     (found,), signal, _ = ask(lambda body, n: plain(" \n"), TEXT)
     assert found.log_probs is None and found.asked

@@ -23,6 +23,7 @@ from dal_nlp.span_witnesses.weights import READERS
 from dal_nlp.tasks.qa import THRESHOLD
 from dal_nlp.tasks.questions import heard
 from dal_nlp.tasks.questions.heard import Question
+from dal_nlp.workflows import predict as prediction
 from dal_nlp.workflows.predict import predict
 from tests import tiny
 from tests.session.test_qa_run import model as model
@@ -130,6 +131,19 @@ def test_prediction_asks_the_machines_of_a_run_that_keeps_them(tmp_path: Path, m
     assert all(row.answer is not None for row in predict(result.folder, str(tmp_path / "test.jsonl")))
 
 
+def test_prediction_says_what_machines_remark_and_says_it_once(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signal = answers(tmp_path)
+    with open(signal.removeprefix("file:"), "a", encoding="utf-8") as file:
+        file.writelines(json.dumps({"question": "Who?", "answer": name}) + "\n" for name in ("Ada", "Bob"))
+    result = run(tmp_path, model, signal, rounds=0)
+    seen = Listening()
+    monkeypatch.setattr(prediction, "CHUNK", 5)
+    assert len(list(predict(result.folder, str(tmp_path / "test.jsonl"), seen))) == 15
+    assert sum("1 question with several answers" in line for line in seen.said) == 1
+
+
 def test_weights_are_fitted_to_questions_that_their_readers_have_not_seen(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +226,18 @@ def test_a_question_with_two_answers_is_answered_by_id_alone(tmp_path: Path) -> 
     said = file.answers(["Who?\nAda and Bob", "When?\nin 1999", "Who?\nCid"], ["1", "2", "q"])
     assert [answer.raw for answer in said] == ["", "1999", "Cid"]
     assert "1 question with several answers" in file.remarks()[0]
+
+
+def test_a_question_is_found_however_its_blanks_are_written(tmp_path: Path) -> None:
+    rows = [
+        {"id": "a", "question": "Who  came\nfirst? ", "answer": "Ada"},
+        {"id": "b", "question": "Who left?", "answer": "Bob"},
+        {"question": "When?"},
+    ]
+    file = SpanFile(Making(write(tmp_path / "said.jsonl", rows), {}, Labels([])))
+    asked = ["Who came first?\nAda came.", "Who came first?\nAda came.", "When?\nNow."]
+    assert [one.raw for one in file.answers(asked, ["x", "b", "c"])] == ["Ada", "Ada", ""]
+    assert "1 row has the id of another text" in file.remarks()[0]
 
 
 def test_the_confidence_is_that_of_the_first_line_and_its_end() -> None:
