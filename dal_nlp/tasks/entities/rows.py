@@ -17,6 +17,8 @@ from dal_nlp.readers.values import is_missing, read_text
 #: Where a span begins and ends, and its label, as tools call them.
 _STARTS, _ENDS = ("start", "start_offset", "begin"), ("end", "end_offset", "stop")
 _LABELS = ("label", "labels", "type", "entity", "entity_group", "tag")
+#: A number in quotes that may stand for a tag; Python reads no numerals of thousands of digits.
+_NUMERAL = re.compile(r"-?\d{1,18}")
 
 
 @dataclass
@@ -176,9 +178,11 @@ def _tag(tag: Any, word: int, names: Sequence[str]) -> str:
         return tag
     if is_missing(tag):
         raise RowError(f"has no tag for word {word + 1}: give each word one, or leave the answer of the row empty")
-    number = _whole(int(tag) if isinstance(tag, str) else tag)
+    if isinstance(tag, str):
+        tag = int(tag) if _NUMERAL.fullmatch(tag.strip()) else tag
+    number = _whole(tag)
     if number is None:
-        raise RowError(f"has {tag!r} for a tag: write O, or B- and I- with a label")
+        raise RowError(f"has {repr(tag)[:60]} for a tag: write O, or B- and I- with a label")
     if number < 0:
         raise RowError(f"has the number {number} for a tag, which stands for none: give each word one")
     if number >= len(names):

@@ -187,6 +187,8 @@ def test_what_prodigy_accepted_without_spans_has_no_entity(tmp_path: Path) -> No
         ({"tokens": WORDS, "ner_tags": [1, 2, 0, -100]}, "number -100 for a tag, which stands for none"),
         ({"tokens": WORDS, "ner_tags": [1, 2, 0, 9]}, "number 9 for a tag, and task_options.tags has 3 names"),
         ({"tokens": WORDS, "ner_tags": ["B-PER", "I-PER", "O", None]}, "has no tag for word 4"),
+        ({"tokens": WORDS, "ner_tags": ["1", "2", "0", "--5"]}, "has '--5' for a tag"),
+        ({"tokens": WORDS, "ner_tags": ["1", "2", "0", "7" * 5000]}, "has '7777+ for a tag"),
         ({"tokens": WORDS, "spans": [[0, 2, "PER"]]}, "places count the characters of its words"),
     ],
 )
