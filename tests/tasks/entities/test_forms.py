@@ -150,8 +150,55 @@ def test_tags_without_a_label_have_one_and_that_is_said(tmp_path: Path, names: l
 def test_labels_with_b_and_i_behind_are_refused() -> None:
     task: Any = make_task(RunConfig(task="ner", data="a.jsonl"))
     target = task.read_target({"tokens": WORDS, "ner_tags": ["PER-B", "PER-I", "O", "O"]})
-    with pytest.raises(UserError, match=r"'PER-B' and 'PER-I' look like tags .*B-PER"):
+    with pytest.raises(UserError, match=r"'PER-B' looks like a tag: write B-PER, .*--labels"):
         task.learn_labels([target])
+
+
+@pytest.mark.parametrize(
+    ("texts", "label", "mend"),
+    [
+        (["PER-B O", "O LOC-B"], "LOC-B", "B-LOC, the prefix before"),
+        (["PER-I O"], "PER-I", "I-PER"),
+        (["NONE NONE", "B-PER O"], "NONE", "O where there is no entity"),
+        (["B:PER O"], "B:PER", "B-PER, with a hyphen"),
+        (["B.PER I.PER"], "B.PER", "B-PER, with a hyphen"),
+        (["b-per o", "s-per s-per"], "s-per", "S-per, the prefix as a capital"),
+        (["B I", "O S"], "S", "S-entity"),
+    ],
+)
+def test_tags_that_became_labels_are_refused_unless_labels_are_named(texts: list[str], label: str, mend: str) -> None:
+    rows = [{"tokens": ["a", "b"], "ner_tags": text.split()} for text in texts]
+    task: Any = make_task(RunConfig(task="ner", data="a.jsonl"))
+    with pytest.raises(UserError, match=f"The label '{label}' looks like a tag: write {mend}.*--labels"):
+        task.learn_labels([task.read_target(row) for row in rows])
+    named = ["PER", "per", "entity", "LOC-B", "PER-B", "PER-I", "B.PER", "I.PER", label]
+    fixed: Any = make_task(RunConfig(task="ner", data="a.jsonl", labels=list(dict.fromkeys(named))))
+    fixed.learn_labels([fixed.read_target(row) for row in rows])
+
+
+def test_marked_parts_may_have_labels_that_look_like_tags() -> None:
+    task: Any = make_task(RunConfig(task="ner", data="a.jsonl", text_column=["text"], label_column="spans"))
+    task.learn_labels([task.read_target({"text": TEXT, "spans": [[0, 3, "hepatitis-B"]]})])
+    assert task.labels == ["hepatitis-B"]
+
+
+def test_texts_with_and_without_prefixes_are_said(tmp_path: Path) -> None:
+    (tmp_path / "a.conll").write_text("a b-cell\nb o\n\nc t-cell\n\nd B-x\n")
+    found, remarks, _ = read(tmp_path / "a.conll")
+    assert [runs for _, runs in found] == [[(0, 1, "cell")], [(0, 1, "t-cell")], [(0, 1, "x")]]
+    said = "Tags without a prefix were read as labels in 1 text ('t-cell'), beside 2 texts with prefixes (B-, I-)."
+    assert remarks == [said]
+
+
+def test_blanks_behind_a_prefix_are_of_no_label(tmp_path: Path) -> None:
+    row = {"tokens": WORDS, "ner_tags": ["B- PER", "I - PER", "O", "O"]}
+    assert read(Path(tiny.write(tmp_path / "a.jsonl", [row])))[0] == [(WORDS, PERSON)]
+
+
+def test_a_text_of_b_alone_has_the_unnamed_label(tmp_path: Path) -> None:
+    rows = [{"tokens": ["a", "b"], "ner_tags": tags} for tags in (["O", "B"], ["B", "I"], ["B", "E"])]
+    found, _, _ = read(Path(tiny.write(tmp_path / "a.jsonl", rows)))
+    assert [runs for _, runs in found] == [[(1, 2, "entity")], [(0, 2, "entity")], [(0, 2, "entity")]]
 
 
 @pytest.mark.parametrize(
