@@ -1,6 +1,7 @@
 """CoNLL files: a word and its tag a line, among other columns, and an empty line behind each text."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -10,20 +11,27 @@ from dal_nlp.core.errors import DataError
 from dal_nlp.core.text import counted
 from dal_nlp.readers.encodings import lines
 from dal_nlp.readers.entities.exports import TAGS, WORDS
-from dal_nlp.readers.entities.tags import split_tag
 from dal_nlp.readers.json_files import of_rows
 from dal_nlp.readers.reading import Reading, Rows, Source
 
 #: The endings of such files.
 ENDINGS = (".conll", ".bio", ".iob", ".iob2", ".bioes")
 _DOCUMENT = "-DOCSTART-"
+#: A comment where its columns are not those of words; without a blank behind # only these.
 _COMMENT = re.compile(r"#\s?(id\b|newdoc\b|newpar\b|[\w.]+ ?=|(begin|end) document)")
+#: A tag, in whatever way files write it: b-per, PER-B and B too.
+_TAG = re.compile(r"[BIO]|[BIESLUM][-_].+|.+[-_][BIESLUM]", re.IGNORECASE)
+#: The number of a word; and what stands there before several words (1-2), or before none of the text (8.1).
+_NUMBER, _NO_WORD = re.compile(r"(\d{1,9})[.)]?"), re.compile(r"\d+[-.]\d+")
+#: Of the words of a file that numbers them, how many do at least follow from the one before.
+_IN_ORDER = 0.9
 #: Columns of the forms that are read: word tag, word pos tag, word pos chunk tag.
 _COLUMNS = range(2, 5)
 #: Texts at the beginning that tell how the columns are ordered.
 _SAMPLE = 50
 
-Block = list[tuple[int, list[str]]]
+#: Lines with their numbers and cells.
+Block = list[tuple[int, str, list[str]]]
 
 
 @dataclass(frozen=True)
@@ -31,12 +39,29 @@ class _Order:
     """How the columns of a file are ordered.
 
     Attributes:
+        columns: How many most lines have.
+        tabs: Whether tabs are between them in all lines.
+        tagged: Whether the last one has O and tags with prefixes, and nothing else.
         numbered: Whether the first one numbers the words of a text.
         reversed: Whether the tag comes first.
     """
 
+    columns: int
+    tabs: bool
+    tagged: bool
     numbered: bool
     reversed: bool
+
+    def comment(self, text: str, cells: list[str]) -> bool:
+        """Tell whether a line before a text is none of its words; what may be a word, such as ``# O``, is one."""
+        named = _COMMENT.match(text)
+        spaced = text.startswith(("# ", "#\t"))
+        if not (named or spaced):
+            return False
+        tag = _TAG.fullmatch(cells[-1])
+        if len(cells) == self.columns and ("\t" in text or not self.tabs):
+            return not tag and (self.tagged or cells[2:3] == ["="])
+        return not tag or bool(named and spaced)
 
 
 def open_conll(source: str, path: Path, reading: Reading) -> Source:
@@ -44,7 +69,7 @@ def open_conll(source: str, path: Path, reading: Reading) -> Source:
 
     A column of numbers before the word is passed over, and of two columns the tag may be the first; both are said. The
     number of a row is that of the line of its first word. Lines that begin with ``-DOCSTART-`` are passed over, and
-    before a text comments: lines that begin with ``#`` and do not end with a tag.
+    before a text comments, which are counted: lines that begin with ``#`` and cannot be a word with its tag.
     """
     return of_rows(source, lambda: _rows(source, path, reading), True)
 
@@ -58,64 +83,108 @@ def _rows(source: str, path: Path, reading: Reading) -> Rows:
     if order.reversed:
         reading.remark(f"{source} has the tags in its first column, and was read so.")
     columns, usual = 0, 0  # of the first line, and its number
-    for number, block in chain(sample, blocks):
+    comments = no_words = 0
+    for block in chain(sample, blocks):
+        begin = 0  # of the words
+        while begin < len(block) and order.comment(*block[begin][1:]):
+            begin += 1
+        comments += begin
         words, tags = [], []
-        for line, cells in block:
+        for line, text, cells in block[begin:]:
+            hint = ""
+            if text.startswith("#"):
+                hint = " If it is a comment, put it before the first word of a text, behind an empty line."
+                if order.tagged and not _TAG.fullmatch(cells[-1]):
+                    raise DataError(f"{source}, line {line} begins with # and has no tag: correct it.{hint}")
             if order.numbered:
+                if _NO_WORD.fullmatch(cells[0]):
+                    no_words += 1
+                    continue
+                if not _NUMBER.fullmatch(cells[0]) and not hint:
+                    raise DataError(f"{source}, line {line} has no number before its word, and others do: correct it.")
                 cells = cells[1:]
             if not columns:
                 columns, usual = len(cells), line
             if len(cells) not in _COLUMNS:
                 raise DataError(
                     f"{source}, line {line} has {counted(len(cells), 'column')}, and a CoNLL file has 2 to 4 in every "
-                    "line, the word first and its tag last: correct it."
+                    f"line, the word first and its tag last: correct it.{hint}"
                 )
             if len(cells) != columns:
                 raise DataError(
-                    f"{source}, line {line} has {len(cells)} columns, and line {usual} has {columns}: correct it."
+                    f"{source}, line {line} has {len(cells)} columns, and line {usual} has {columns}: correct it.{hint}"
                 )
             if not all(cells):
                 raise DataError(f"{source}, line {line} has nothing in one of its {columns} columns: fill it in.")
             words.append(cells[-1 if order.reversed else 0])
             tags.append(cells[0 if order.reversed else -1])
-        yield number, {WORDS: words, TAGS: tags}
+        if words:
+            yield block[begin][0], {WORDS: words, TAGS: tags}
+    if comments:
+        reading.remark(f"{source}: passed over as comments, before texts: {counted(comments, 'line')} with #.")
+    if no_words:
+        reading.remark(
+            f"{source}: passed over for what is no word of its own (numbered 1-2 or 8.1): {counted(no_words, 'line')}."
+        )
 
 
-def _order(sample: Sequence[tuple[int, Block]]) -> _Order:
-    texts = [[cells for _, cells in block] for _, block in sample]
+def _order(sample: Sequence[Block]) -> _Order:
+    texts = [[cells for _, text, cells in block if not text.startswith("#")] for block in sample]
     lines = [cells for text in texts for cells in text]
-    if len(lines) < 2:
-        return _Order(False, False)
-    numbered = min(map(len, lines)) > 2 and any(
-        all([cells[0] for cells in text] == [str(first + i) for i in range(len(text))] for text in texts)
-        for first in (0, 1)
-    )
-    pairs = all(len(cells) == 2 for cells in lines)
-    first, last = ([split_tag(cells[place])[0] for cells in lines] for place in (0, -1))
-    return _Order(numbered, pairs and all(first) and not all(last) and set(first) != {"O"})
+    written = [text for block in sample for _, text, _ in block if not text.startswith("#")]
+    columns = Counter(map(len, lines)).most_common(1)[0][0] if lines else 0
+    numbered = bool(lines) and min(map(len, lines)) > 2 and _numbered(texts)
+    tags = {cells[-1] for cells in lines}
+    tagged = not tags <= {"O", "o"} and all(map(_TAG.fullmatch, tags))
+    pairs = [tuple(cells[numbered:]) for cells in lines]
+    return _Order(columns, all("\t" in text for text in written), tagged, numbered, len(lines) > 1 and _reversed(pairs))
 
 
-def _blocks(source: str, path: Path, reading: Reading) -> Iterator[tuple[int, Block]]:
-    """Yield the lines of each text with their numbers, and the number of the first."""
+def _numbered(texts: Sequence[Sequence[list[str]]]) -> bool:
+    """Tell whether the first column numbers words: from 0 or 1 in each text, or on over the texts."""
+    words = in_order = 0
+    last: int | None = None
+    for text in texts:
+        cells = [line[0] for line in text if not _NO_WORD.fullmatch(line[0])]
+        words += len(cells)
+        for place, found in enumerate(map(_NUMBER.fullmatch, cells)):
+            if not found:
+                continue
+            number = int(found[1])
+            if place:
+                in_order += last is not None and number == last + 1
+            elif last is None:
+                in_order += number <= 1 or len(cells) > 1
+            else:
+                in_order += number <= 1 or last < number <= last + 2  # an empty line may have a number too
+            last = number
+    return in_order > 0 and in_order >= _IN_ORDER * words
+
+
+def _reversed(lines: Sequence[tuple[str, ...]]) -> bool:
+    """Tell whether each line has its tag first and its word behind."""
+    if any(len(line) != 2 for line in lines):
+        return False
+    first, last = zip(*lines, strict=True)
+    outside = [tag in ("O", "o") for tag in first]
+    if all(map(_TAG.fullmatch, first)):
+        return not all(outside) and not all(map(_TAG.fullmatch, last))
+    return sum(outside) * 2 >= len(lines) and not any(map(_TAG.fullmatch, last))
+
+
+def _blocks(source: str, path: Path, reading: Reading) -> Iterator[Block]:
+    """Yield the lines between empty ones."""
     block: Block = []
     for number, line in lines(source, path, reading):
         text = line.rstrip("\r\n\t ")  # other blanks may belong to a word
-        comment = not block and _is_comment(text)
-        if text and not comment and not text.startswith(_DOCUMENT):
-            block.append((number, _cells(text)))
-        elif block and not comment:
-            yield block[0][0], block
+        if text and not text.startswith(_DOCUMENT):
+            block.append((number, text, _cells(text)))
+        elif block:
+            yield block
             block = []
     if block:
-        yield block[0][0], block
+        yield block
 
 
 def _cells(text: str) -> list[str]:
     return [cell.strip() for cell in text.split("\t")] if "\t" in text else re.findall("[^ ]+", text)
-
-
-def _is_comment(text: str) -> bool:
-    """Tell whether a line before a text is none of its words; # may be one, with a tag behind."""
-    if _COMMENT.match(text):
-        return True
-    return text.startswith(("# ", "#\t")) and not split_tag(_cells(text)[-1])[0]

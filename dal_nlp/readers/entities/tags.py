@@ -1,5 +1,6 @@
 """Tags of words: BIO, BIOES, BILOU, IOB1 and IO, and the runs of words that they mean."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,9 +8,11 @@ from typing import NamedTuple
 OUTSIDE = "O"
 #: The label of tags that are B and I alone, as where a file knows one kind of entity.
 UNNAMED = "entity"
-#: The prefixes that open an entity, and those behind which it ends.
+#: The prefixes that open an entity, those behind which it ends, and all.
 BEGIN, END = frozenset("BSU"), frozenset("ELSU")
-_PREFIXES = frozenset("BIESLUM")
+PREFIXES = frozenset("BIESLUM")
+#: Blanks between a prefix and its label.
+_APART = re.compile(r"^([BIESLUMbi])\s*([-_])\s*(?=\S)")
 
 
 class Run(NamedTuple):
@@ -40,7 +43,7 @@ def split_tag(tag: str) -> tuple[str, str]:
     """Return the prefix and the label of a tag: ("B", "PER"), ("", "PER") of a bare label, ("O", "") of no entity."""
     if tag == OUTSIDE:
         return OUTSIDE, ""
-    if len(tag) > 2 and tag[0] in _PREFIXES and tag[1] in "-_":
+    if len(tag) > 2 and tag[0] in PREFIXES and tag[1] in "-_":
         return tag[0], tag[2:]
     return "", tag
 
@@ -51,16 +54,16 @@ def usual_tags(tags: Sequence[str]) -> list[str]:
     Raises:
         ValueError: One says nothing, or a label has no prefix where another of the text has one.
     """
-    found = [tag.strip() for tag in tags]
+    found = [_APART.sub(r"\1\2", tag.strip()) for tag in tags]
     if any(tag in ("o", "b", "i") or tag[:2] in ("b-", "i-", "b_", "i_") for tag in found):  # e-mail alone is a label
         found = [_with_capital(tag) for tag in found]
     said = set(found) - {OUTSIDE}
-    if {"B", "I"} & said and said <= _PREFIXES:
+    if {"B", "I"} & said and said <= PREFIXES:
         found = [tag if tag == OUTSIDE else f"{tag}-{UNNAMED}" for tag in found]
     prefixed = next((tag for tag in found if split_tag(tag)[0] not in ("", OUTSIDE)), "")
     for tag in found:
         prefix, label = split_tag(tag)
-        if not any(map(str.isalnum, tag)) or (tag[0] in _PREFIXES and tag[1:] in ("-", "_")):
+        if not any(map(str.isalnum, tag)) or (tag[0] in PREFIXES and tag[1:] in ("-", "_")):
             raise ValueError(f"has {tag!r} for a tag: write O where there is no entity, or B- and I- with a label")
         if prefixed and not prefix and label:
             mend = "write O where there is no entity, and B- or I- before each label"
@@ -71,7 +74,7 @@ def usual_tags(tags: Sequence[str]) -> list[str]:
 def _with_capital(tag: str) -> str:
     capital = tag[:1].upper()
     alone = tag[1:2] in ("", "-", "_")
-    return capital + tag[1:] if alone and (capital in _PREFIXES or tag == "o") else tag
+    return capital + tag[1:] if alone and (capital in PREFIXES or tag == "o") else tag
 
 
 def decode_tags(tags: Sequence[str]) -> Decoded:

@@ -204,7 +204,7 @@ class NER(Task):
         if not self.labels:
             raise UserError("The data shows no entity: name the labels with --labels a,b, or correct --label-column.")
         if not self._fixed:
-            check_no_tags(self.labels)
+            check_no_tags(self.labels, self._mended.bare)
 
     # Tokens and model
 

@@ -1,22 +1,29 @@
 """Rows with entities: the words of a row, and what its answer says of them."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dal_nlp.answer_formats.entity_markup import read_markup
 from dal_nlp.answer_formats.studio import place_of
 from dal_nlp.core.errors import EmptyRow, RowError, UserError
+from dal_nlp.core.text import counted
 from dal_nlp.data.entities import Span, join_words, runs_of_spans, split_words
 from dal_nlp.data.hashing import hash64
-from dal_nlp.readers.entities.tags import OUTSIDE, UNNAMED, Run, decode_tags, split_tag, usual_tags
+from dal_nlp.readers.entities.tags import OUTSIDE, PREFIXES, UNNAMED, Run, decode_tags, split_tag, usual_tags
 from dal_nlp.readers.literals import literal
 from dal_nlp.readers.values import is_missing, read_text
 
 #: Where a span begins and ends, and its label, as tools call them.
 _STARTS, _ENDS = ("start", "start_offset", "begin"), ("end", "end_offset", "stop")
 _LABELS = ("label", "labels", "type", "entity", "entity_group", "tag")
+#: A number in quotes that may stand for a tag; Python reads no numerals of thousands of digits.
+_NUMERAL = re.compile(r"-?\d{1,18}")
+#: What files write for O, and tags with the prefix behind or with another sign.
+_NOTHING = frozenset({"none", "null", "nil", "out", "outside"})
+_BEHIND = re.compile(r"(.+)[-_]([BISU])", re.IGNORECASE)
+_OTHER_SIGN = re.compile(r"([BI])[:./|](\S.*)", re.IGNORECASE)
 
 
 @dataclass
@@ -27,26 +34,43 @@ class Mended:
         begun: Entities that a B- opens, by row.
         inside: Entities that an I- or E- opens, by row.
         unnamed: Rows whose tags are B and I alone.
+        bare: Rows by the labels that stand there without a prefix.
+        prefixed: Rows with tags that have one.
     """
 
     begun: dict[int, int] = field(default_factory=dict)
     inside: dict[int, int] = field(default_factory=dict)
     unnamed: set[int] = field(default_factory=set)
+    bare: dict[str, set[int]] = field(default_factory=dict)
+    prefixed: set[int] = field(default_factory=set)
+
+    def saw(self, tags: Sequence[str], row: int) -> None:
+        """Take the tags of a row as they are decoded."""
+        for prefix, label in map(split_tag, set(tags)):
+            if prefix == "":
+                self.bare.setdefault(label, set()).add(row)
+            elif prefix != OUTSIDE:
+                self.prefixed.add(row)
 
     def remarks(self) -> list[str]:
         """Return what should be known of it, in sentences."""
         mended = sum(self.inside.values())
-        unnamed = (
-            [f"Tags without a label (B, I) were read as entities of the label {UNNAMED!r}."] if self.unnamed else []
-        )
+        said = [f"Tags without a label (B, I) were read as entities of the label {UNNAMED!r}."] if self.unnamed else []
+        if self.bare and self.prefixed:
+            bare = counted(len(set().union(*self.bare.values())), "text")
+            listed = ", ".join(map(repr, sorted(self.bare)[:5])) + (", …" if len(self.bare) > 5 else "")
+            said.append(
+                f"Tags without a prefix were read as labels in {bare} ({listed}), beside "
+                f"{counted(len(self.prefixed), 'text')} with prefixes (B-, I-)."
+            )
         if not mended:
-            return unnamed
+            return said
         if not any(self.begun.values()):
             scheme = "The tags are IOB1 or IO: an entity begins with I-, and with B- only right behind another one."
-            return [*unnamed, scheme]
+            return [*said, scheme]
         rows = sum(map(bool, self.inside.values()))
         return [
-            *unnamed,
+            *said,
             f"Tags that do not follow from the one before were mended in {rows:,} texts: {mended:,} times an I- "
             "without an entity to go on opens one.",
         ]
@@ -166,6 +190,7 @@ def _of_tags(cell: list[Any], fields: Mapping[str, Any], names: Sequence[str], m
     row = hash64(fields["text"])
     if any(run.label == UNNAMED for run in decoded.runs) and not any(UNNAMED in tag for tag in written):
         mended.unnamed.add(row)
+    mended.saw(tags, row)
     mended.begun[row], mended.inside[row] = decoded.begun, decoded.mended
     return decoded.runs
 
@@ -176,9 +201,11 @@ def _tag(tag: Any, word: int, names: Sequence[str]) -> str:
         return tag
     if is_missing(tag):
         raise RowError(f"has no tag for word {word + 1}: give each word one, or leave the answer of the row empty")
-    number = _whole(int(tag) if isinstance(tag, str) else tag)
+    if isinstance(tag, str):
+        tag = int(tag) if _NUMERAL.fullmatch(tag.strip()) else tag
+    number = _whole(tag)
     if number is None:
-        raise RowError(f"has {tag!r} for a tag: write O, or B- and I- with a label")
+        raise RowError(f"has {repr(tag)[:60]} for a tag: write O, or B- and I- with a label")
     if number < 0:
         raise RowError(f"has the number {number} for a tag, which stands for none: give each word one")
     if number >= len(names):
@@ -237,11 +264,33 @@ def _first(one: Mapping[str, Any], names: Sequence[str]) -> Any:
     return next((one[name] for name in names if one.get(name) is not None), None)
 
 
-def check_no_tags(labels: Sequence[str]) -> None:
-    """Raise ``UserError`` for labels that look like tags with B and I behind."""
-    behind = next((label[:-2] for label in labels if label.endswith("-B") and f"{label[:-1]}I" in labels), "")
-    if behind:
-        raise UserError(
-            f"The labels '{behind}-B' and '{behind}-I' look like tags with B and I behind: write B-{behind} and "
-            f"I-{behind}, or name all labels with --labels if they are labels."
-        )
+def check_no_tags(labels: Sequence[str], bare: Collection[str]) -> None:
+    """Raise ``UserError`` for labels that look like tags.
+
+    Args:
+        labels: All that there are.
+        bare: Those that stand somewhere as tags without a prefix.
+    """
+    pairs = [label for label in labels if label.endswith("-B") and f"{label[:-1]}I" in labels]
+    for label in [*pairs, *sorted({*labels} & {*bare})]:
+        mend = _mend_of(label, labels)
+        if mend:
+            raise UserError(
+                f"The label {label!r} looks like a tag: write {mend}, or name all labels with --labels if it is one."
+            )
+
+
+def _mend_of(label: str, labels: Sequence[str]) -> str:
+    """Return how a tag should be written that was read as a label, "" where it may well be one."""
+    if label.casefold() in _NOTHING:
+        return "O where there is no entity"
+    if behind := _BEHIND.fullmatch(label):
+        return f"{behind[2].upper()}-{behind[1]}, the prefix before the label"
+    if other := _OTHER_SIGN.fullmatch(label):
+        return f"{other[1].upper()}-{other[2]}, with a hyphen"
+    prefix, rest = label[:1].upper(), label[2:]
+    if prefix in PREFIXES and label[1:2] in ("-", "_") and rest in labels:
+        return f"{prefix}-{rest}, the prefix as a capital"
+    if label.upper() in PREFIXES and UNNAMED in labels:
+        return f"{prefix}-{UNNAMED}, and so with the other tags"
+    return ""

@@ -35,6 +35,13 @@ CONLL = {
     "OntoNotes": "#begin document (a); part 0\nAda B-PER\nLovelace I-PER\nmet O\nhim O\n\n#end document\n",
     "numbered from 1": "1\tAda\tB-PER\n2\tLovelace\tI-PER\n3\tmet\tO\n4\thim\tO\n",
     "numbered from 0": "0 Ada B-PER\n1 Lovelace I-PER\n2 met O\n3 him O\n",
+    "numbers that go on": "1 Ada B-PER\n2 Lovelace I-PER\n3 met O\n4 him O\n\n5 No O\n6 one O\n",
+    "numbers with noughts": "001 Ada B-PER\n002 Lovelace I-PER\n003 met O\n004 him O\n",
+    "numbers with dots": "1. Ada B-PER\n2. Lovelace I-PER\n3. met O\n4. him O\n",
+    "ranges of CoNLL-U": "1-2 _ _\n1 Ada B-PER\n2 Lovelace I-PER\n3 met O\n3.1 _ _\n4 him O\n",
+    "small tags first": "b-per Ada\ni-per Lovelace\no met\no him\n",
+    "bare tags first": "PER Ada\nPER Lovelace\nO met\nO him\n",
+    "numbered, tags first": "1 B-PER Ada\n2 I-PER Lovelace\n3 O met\n4 O him\n",
     "tags first": "B-PER Ada\nI-PER Lovelace\nO met\nO him\n",
     "small letters": "Ada b-PER\nLovelace i-PER\nmet o\nhim o\n",
     "small BIOES": "Ada b-PER\nLovelace e-PER\nmet o\nhim o\n",
@@ -48,8 +55,52 @@ def test_forms_of_conll_mean_the_same(tmp_path: Path, form: str) -> None:
     path = tmp_path / "a.conll"
     path.write_bytes(CONLL[form].encode())
     found, remarks, _ = read(path)
-    assert found == [(WORDS, PERSON)]
-    assert len(remarks) == (form in ("numbered from 1", "numbered from 0", "tags first"))
+    label = "per" if form == "small tags first" else "PER"
+    assert found[0] == (WORDS, [(0, 2, label)])
+    assert len(found) == 1 + (form == "numbers that go on")
+    said = {"ranges of CoNLL-U": 2, "numbered, tags first": 2}
+    of_columns = form.startswith("number") or form.endswith("tags first")
+    assert len(remarks) == said.get(form, int("#" in CONLL[form] or of_columns))
+
+
+def test_one_line_may_be_numbered(tmp_path: Path) -> None:
+    (tmp_path / "a.conll").write_text("1\tAda\tB-PER\n")
+    assert read(tmp_path / "a.conll")[0] == [(["Ada"], [(0, 1, "PER")])]
+
+
+def test_numbers_that_do_not_rise_are_words_of_conll(tmp_path: Path) -> None:
+    (tmp_path / "a.conll").write_text("1990 CD B-YEAR\n, PUNCT O\n1815 CD B-YEAR\n\n7 CD O\n9 CD O\n")
+    found, remarks, _ = read(tmp_path / "a.conll")
+    assert [words for words, _ in found] == [["1990", ",", "1815"], ["7", "9"]]
+    assert not remarks
+
+
+HASHTAGS = ["# o", "#id O", "#newpar O", "#s=3 O", "# b-per", "#NowPlaying O", "# O"]
+
+
+@pytest.mark.parametrize("line", HASHTAGS)
+def test_words_with_a_hash_are_no_comments(tmp_path: Path, line: str) -> None:
+    (tmp_path / "a.conll").write_text(f"Ada B-PER\nmet O\n\n{line}\nhim O\n")
+    found, remarks, _ = read(tmp_path / "a.conll")
+    assert found[1][0] == [line.split()[0], "him"]
+    assert not remarks
+
+
+def test_a_hash_in_small_letters_is_a_word(tmp_path: Path) -> None:
+    (tmp_path / "a.conll").write_text("# o\nAda b-per\n\n# o\nmet o\n")
+    assert [words for words, _ in read(tmp_path / "a.conll")[0]] == [["#", "Ada"], ["#", "met"]]
+
+
+def test_a_word_of_three_columns_is_no_end_of_a_document(tmp_path: Path) -> None:
+    (tmp_path / "a.conll").write_text("Ada NN B-PER\nmet VB O\n\n#end document O\nhim PR O\n")
+    assert read(tmp_path / "a.conll")[0][1][0] == ["#end", "him"]
+
+
+def test_with_bare_labels_a_comment_has_other_columns_than_words(tmp_path: Path) -> None:
+    (tmp_path / "a.conll").write_text("# PER\nAda PER\n\n# a remark of us\n# text = O\nAda PER\n")
+    found, remarks, _ = read(tmp_path / "a.conll")
+    assert [words for words, _ in found] == [["#", "Ada"], ["Ada"]]
+    assert remarks == [f"{tmp_path / 'a.conll'}: passed over as comments, before texts: 2 lines with #."]
 
 
 def test_other_blanks_belong_to_words_of_conll(tmp_path: Path) -> None:
@@ -65,6 +116,10 @@ def test_other_blanks_belong_to_words_of_conll(tmp_path: Path) -> None:
         ("Ada x B-PER\nmet O\n", "line 2 has 2 columns, and line 1 has 3"),
         ("Ada\t\tB-PER\nmet\tx\tO\n", "line 1 has nothing in one of its 3 columns"),
         ("Ada B-PER\nmet 0\n", "has the number 0 for a tag"),
+        ("Ada B-PER\n# sent_id = 3\nmet O\n", "line 2 begins with # and has no tag: .* put it before the first word"),
+        ("Ada PER\n# sent_id = 3\nmet O\n", "line 2 has 4 columns, and line 1 has 2: .* If it is a comment"),
+        ("Ada O\n#hash\nmet O\n", "line 2 has 1 column, .* If it is a comment"),
+        ("1 Ada B-PER\n2 met O\n3 him O\n\n" * 4 + "met x O\n", "line 17 has no number before its word"),
         ("Ada -\nmet -\n", "has '-' for a tag: write O"),
         ("Ada B-\nmet O\n", "has 'B-' for a tag"),
         ("word tag\nAda B-PER\n", "has the tags 'B-PER' and 'tag': write O"),
@@ -95,8 +150,55 @@ def test_tags_without_a_label_have_one_and_that_is_said(tmp_path: Path, names: l
 def test_labels_with_b_and_i_behind_are_refused() -> None:
     task: Any = make_task(RunConfig(task="ner", data="a.jsonl"))
     target = task.read_target({"tokens": WORDS, "ner_tags": ["PER-B", "PER-I", "O", "O"]})
-    with pytest.raises(UserError, match=r"'PER-B' and 'PER-I' look like tags .*B-PER"):
+    with pytest.raises(UserError, match=r"'PER-B' looks like a tag: write B-PER, .*--labels"):
         task.learn_labels([target])
+
+
+@pytest.mark.parametrize(
+    ("texts", "label", "mend"),
+    [
+        (["PER-B O", "O LOC-B"], "LOC-B", "B-LOC, the prefix before"),
+        (["PER-I O"], "PER-I", "I-PER"),
+        (["NONE NONE", "B-PER O"], "NONE", "O where there is no entity"),
+        (["B:PER O"], "B:PER", "B-PER, with a hyphen"),
+        (["B.PER I.PER"], "B.PER", "B-PER, with a hyphen"),
+        (["b-per o", "s-per s-per"], "s-per", "S-per, the prefix as a capital"),
+        (["B I", "O S"], "S", "S-entity"),
+    ],
+)
+def test_tags_that_became_labels_are_refused_unless_labels_are_named(texts: list[str], label: str, mend: str) -> None:
+    rows = [{"tokens": ["a", "b"], "ner_tags": text.split()} for text in texts]
+    task: Any = make_task(RunConfig(task="ner", data="a.jsonl"))
+    with pytest.raises(UserError, match=f"The label '{label}' looks like a tag: write {mend}.*--labels"):
+        task.learn_labels([task.read_target(row) for row in rows])
+    named = ["PER", "per", "entity", "LOC-B", "PER-B", "PER-I", "B.PER", "I.PER", label]
+    fixed: Any = make_task(RunConfig(task="ner", data="a.jsonl", labels=list(dict.fromkeys(named))))
+    fixed.learn_labels([fixed.read_target(row) for row in rows])
+
+
+def test_marked_parts_may_have_labels_that_look_like_tags() -> None:
+    task: Any = make_task(RunConfig(task="ner", data="a.jsonl", text_column=["text"], label_column="spans"))
+    task.learn_labels([task.read_target({"text": TEXT, "spans": [[0, 3, "hepatitis-B"]]})])
+    assert task.labels == ["hepatitis-B"]
+
+
+def test_texts_with_and_without_prefixes_are_said(tmp_path: Path) -> None:
+    (tmp_path / "a.conll").write_text("a b-cell\nb o\n\nc t-cell\n\nd B-x\n")
+    found, remarks, _ = read(tmp_path / "a.conll")
+    assert [runs for _, runs in found] == [[(0, 1, "cell")], [(0, 1, "t-cell")], [(0, 1, "x")]]
+    said = "Tags without a prefix were read as labels in 1 text ('t-cell'), beside 2 texts with prefixes (B-, I-)."
+    assert remarks == [said]
+
+
+def test_blanks_behind_a_prefix_are_of_no_label(tmp_path: Path) -> None:
+    row = {"tokens": WORDS, "ner_tags": ["B- PER", "I - PER", "O", "O"]}
+    assert read(Path(tiny.write(tmp_path / "a.jsonl", [row])))[0] == [(WORDS, PERSON)]
+
+
+def test_a_text_of_b_alone_has_the_unnamed_label(tmp_path: Path) -> None:
+    rows = [{"tokens": ["a", "b"], "ner_tags": tags} for tags in (["O", "B"], ["B", "I"], ["B", "E"])]
+    found, _, _ = read(Path(tiny.write(tmp_path / "a.jsonl", rows)))
+    assert [runs for _, runs in found] == [[(1, 2, "entity")], [(0, 2, "entity")], [(0, 2, "entity")]]
 
 
 @pytest.mark.parametrize(
@@ -187,6 +289,8 @@ def test_what_prodigy_accepted_without_spans_has_no_entity(tmp_path: Path) -> No
         ({"tokens": WORDS, "ner_tags": [1, 2, 0, -100]}, "number -100 for a tag, which stands for none"),
         ({"tokens": WORDS, "ner_tags": [1, 2, 0, 9]}, "number 9 for a tag, and task_options.tags has 3 names"),
         ({"tokens": WORDS, "ner_tags": ["B-PER", "I-PER", "O", None]}, "has no tag for word 4"),
+        ({"tokens": WORDS, "ner_tags": ["1", "2", "0", "--5"]}, "has '--5' for a tag"),
+        ({"tokens": WORDS, "ner_tags": ["1", "2", "0", "7" * 5000]}, "has '7777+ for a tag"),
         ({"tokens": WORDS, "spans": [[0, 2, "PER"]]}, "places count the characters of its words"),
     ],
 )
