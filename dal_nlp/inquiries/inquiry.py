@@ -126,8 +126,8 @@ class Inquiry:
         if old is None:
             self.ledger.append(new)
         elif old != new:
-            size = "another --budget" if purpose == "test" else "another --error or --draws"
-            changed = size if old.answers == digest else "another model or file, or other prices"
+            asked = "another --budget" if purpose == "test" else "another --error or --draws"
+            changed = asked if old.answers == digest else "another model or file, or other prices"
             raise UserError(f"{self.ledger.folder} was begun with {changed}: choose another --out.")
 
     def draw(self, ids: Sequence[str], probabilities: Sequence[float] = ()) -> None:
