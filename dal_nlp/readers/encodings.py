@@ -224,11 +224,11 @@ class _Decoder:
     def lines(self, file: IO[bytes], first: bytes) -> Iterator[bytes]:
         """Yield the blocks."""
         rest: list[bytes] = []
-        block, wide = first, self._encoding.startswith(("utf-16", "utf-32"))
+        block, wide, mac = first, self._encoding.startswith(("utf-16", "utf-32")), True
         end = "\n".encode(self._encoding) if wide else b"\n"
         while block:
             cut = _after_last(block, end)
-            if cut == 0 and b"\r" in block and end == b"\n" and not rest and b"\n" not in block:
+            if (mac := mac and end not in block) and cut == 0 and b"\r" in block and end == b"\n" and not rest:
                 cut = block.rfind(b"\r", 0, -1) + 1  # line ends of old Macintosh
             if cut:
                 yield self._decoded(b"".join([*rest, block[:cut]]))

@@ -5,7 +5,7 @@ Python's csv goes from letter to letter and names the row that cannot be read.
 """
 
 import csv
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -55,7 +55,7 @@ def open_table(source: str, path: Path, separator: str, reading: Reading) -> Sou
     first = next(blocks(source, path, reading), b"")
     if b"\r" in first and b"\n" not in first:
         reading.remark(f"{source} has the line ends of old Macintosh computers, and was read with them.")
-    _, _, record = _header(_unix(first), reading)
+    _, _, record = _header(next(_unix([first])), reading)
     if not record:
         raise DataError(f"{source} is empty, it has no rows: give a file with one example a row.")
     found, names = _separated(record, separator, reading)
@@ -69,9 +69,12 @@ def open_table(source: str, path: Path, separator: str, reading: Reading) -> Sou
     return Source(source, [name for name in names if name not in ("", GUARDED)], table, by_line=True)
 
 
-def _unix(block: bytes) -> bytes:
-    """Put line feeds for the line ends of old Macintosh computers."""
-    return block.replace(b"\r", b"\n") if b"\r" in block and b"\n" not in block else block
+def _unix(coming: Iterable[bytes]) -> Iterator[bytes]:
+    """Put line feeds for the line ends of old Macintosh computers, in a file that has shown none so far."""
+    old = True
+    for block in coming:
+        old = old and b"\n" not in block
+        yield block.replace(b"\r", b"\n") if old else block
 
 
 def _header(block: bytes, reading: Reading) -> tuple[int, int, str]:
@@ -169,7 +172,7 @@ class _Table(Chunks):
 
     def _chunks(self) -> Iterator[Chunk]:
         """Hand blocks to pyarrow for as long as their quotes are in order."""
-        coming = map(_unix, blocks(self._source, self._path, self._reading))
+        coming = _unix(blocks(self._source, self._path, self._reading))
         line, rest, at_header = 1, b"", True
         block = next(coming, None)
         while block is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dal_nlp.core.errors import UserError
@@ -140,6 +140,7 @@ CELLS = st.text(st.characters(codec="utf-8"), max_size=12)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(rows=[("\r", "")], separator=",", block=3, end="\n")
 @given(
     rows=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=8),
     separator=st.sampled_from([",", ";", "\t", "|"]),
