@@ -43,6 +43,7 @@ class _Order:
         tabs: Whether tabs are between them in all lines.
         tagged: Whether the last one has O and tags with prefixes, and nothing else.
         numbered: Whether the first one numbers the words of a text.
+        strange: Whether the first one has numbers alone, which do not rise by one.
         reversed: Whether the tag comes first.
     """
 
@@ -50,6 +51,7 @@ class _Order:
     tabs: bool
     tagged: bool
     numbered: bool
+    strange: bool
     reversed: bool
 
     def comment(self, text: str, cells: list[str]) -> bool:
@@ -80,10 +82,13 @@ def _rows(source: str, path: Path, reading: Reading) -> Rows:
     order = _order(sample)
     if order.numbered:
         reading.remark(f"{source} numbers its words: the first column was passed over.")
+    if order.strange:
+        reading.remark(f"{source} has a number in each first column, not one more each time: they were read as words.")
     if order.reversed:
         reading.remark(f"{source} has the tags in its first column, and was read so.")
+    behind = " behind the number" if order.numbered else ""
     columns, usual = 0, 0  # of the first line, and its number
-    comments = no_words = 0
+    comments = no_words = doubtful = 0
     for block in chain(sample, blocks):
         begin = 0  # of the words
         while begin < len(block) and order.comment(*block[begin][1:]):
@@ -96,6 +101,7 @@ def _rows(source: str, path: Path, reading: Reading) -> Rows:
                 hint = " If it is a comment, put it before the first word of a text, behind an empty line."
                 if order.tagged and not _TAG.fullmatch(cells[-1]):
                     raise DataError(f"{source}, line {line} begins with # and has no tag: correct it.{hint}")
+                doubtful += text.startswith(("# ", "#\t")) and not _TAG.fullmatch(cells[-1])
             if order.numbered:
                 if _NO_WORD.fullmatch(cells[0]):
                     no_words += 1
@@ -107,12 +113,13 @@ def _rows(source: str, path: Path, reading: Reading) -> Rows:
                 columns, usual = len(cells), line
             if len(cells) not in _COLUMNS:
                 raise DataError(
-                    f"{source}, line {line} has {counted(len(cells), 'column')}, and a CoNLL file has 2 to 4 in every "
-                    f"line, the word first and its tag last: correct it.{hint}"
+                    f"{source}, line {line} has {counted(len(cells), 'column')}{behind}, and a CoNLL file has 2 to 4 "
+                    f"in every line, the word first and its tag last: correct it.{hint}"
                 )
             if len(cells) != columns:
                 raise DataError(
-                    f"{source}, line {line} has {len(cells)} columns, and line {usual} has {columns}: correct it.{hint}"
+                    f"{source}, line {line} has {len(cells)} columns{behind}, and line {usual} has {columns}: "
+                    f"correct it.{hint}"
                 )
             if not all(cells):
                 raise DataError(f"{source}, line {line} has nothing in one of its {columns} columns: fill it in.")
@@ -122,6 +129,8 @@ def _rows(source: str, path: Path, reading: Reading) -> Rows:
             yield block[begin][0], {WORDS: words, TAGS: tags}
     if comments:
         reading.remark(f"{source}: passed over as comments, before texts: {counted(comments, 'line')} with #.")
+    if doubtful:
+        reading.remark(f"{source}: read as words, for they have a word's columns: {counted(doubtful, 'line')} with #.")
     if no_words:
         reading.remark(
             f"{source}: passed over for what is no word of its own (numbered 1-2 or 8.1): {counted(no_words, 'line')}."
@@ -133,11 +142,13 @@ def _order(sample: Sequence[Block]) -> _Order:
     lines = [cells for text in texts for cells in text]
     written = [text for block in sample for _, text, _ in block if not text.startswith("#")]
     columns = Counter(map(len, lines)).most_common(1)[0][0] if lines else 0
-    numbered = bool(lines) and min(map(len, lines)) > 2 and _numbered(texts)
+    wide = len(lines) > 0 and min(map(len, lines)) > 2
+    numbered = wide and _numbered(texts)
+    strange = wide and not numbered and len(lines) > 1 and all(_NUMBER.fullmatch(cells[0]) for cells in lines)
     tags = {cells[-1] for cells in lines}
     tagged = not tags <= {"O", "o"} and all(map(_TAG.fullmatch, tags))
-    pairs = [tuple(cells[numbered:]) for cells in lines]
-    return _Order(columns, all("\t" in text for text in written), tagged, numbered, len(lines) > 1 and _reversed(pairs))
+    turned = len(lines) > 1 and _reversed([tuple(cells[numbered:]) for cells in lines])
+    return _Order(columns, all("\t" in text for text in written), tagged, numbered, strange, turned)
 
 
 def _numbered(texts: Sequence[Sequence[list[str]]]) -> bool:

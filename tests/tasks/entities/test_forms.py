@@ -75,6 +75,19 @@ def test_numbers_that_do_not_rise_are_words_of_conll(tmp_path: Path) -> None:
     assert not remarks
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("1 Ada B-PER\n2 met O\n4 him O\n\n1 x O\n", "has a number in each first column, not one more each time"),
+        ("Ada PER\nmet O\n\n# end\n", "read as words, for they have a word's columns: 1 line with #"),
+    ],
+)
+def test_what_is_in_doubt_is_a_word_of_conll_and_said(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "a.conll").write_text(content)
+    (remark,) = read(tmp_path / "a.conll")[1]
+    assert said in remark
+
+
 HASHTAGS = ["# o", "#id O", "#newpar O", "#s=3 O", "# b-per", "#NowPlaying O", "# O"]
 
 
@@ -100,7 +113,10 @@ def test_with_bare_labels_a_comment_has_other_columns_than_words(tmp_path: Path)
     (tmp_path / "a.conll").write_text("# PER\nAda PER\n\n# a remark of us\n# text = O\nAda PER\n")
     found, remarks, _ = read(tmp_path / "a.conll")
     assert [words for words, _ in found] == [["#", "Ada"], ["Ada"]]
-    assert remarks == [f"{tmp_path / 'a.conll'}: passed over as comments, before texts: 2 lines with #."]
+    assert [remark.partition(": ")[2] for remark in remarks] == [
+        "passed over as comments, before texts: 2 lines with #.",
+        "read as words, for they have a word's columns: 1 line with #.",
+    ]
 
 
 def test_other_blanks_belong_to_words_of_conll(tmp_path: Path) -> None:
@@ -118,6 +134,7 @@ def test_other_blanks_belong_to_words_of_conll(tmp_path: Path) -> None:
         ("Ada B-PER\nmet 0\n", "has the number 0 for a tag"),
         ("Ada B-PER\n# sent_id = 3\nmet O\n", "line 2 begins with # and has no tag: .* put it before the first word"),
         ("Ada PER\n# sent_id = 3\nmet O\n", "line 2 has 4 columns, and line 1 has 2: .* If it is a comment"),
+        ("1\tAda\tx\ty\tz\tB-PER\n", "line 1 has 5 columns behind the number, and a CoNLL file has 2 to 4"),
         ("Ada O\n#hash\nmet O\n", "line 2 has 1 column, .* If it is a comment"),
         ("1 Ada B-PER\n2 met O\n3 him O\n\n" * 4 + "met x O\n", "line 17 has no number before its word"),
         ("Ada -\nmet -\n", "has '-' for a tag: write O"),
