@@ -61,7 +61,7 @@ class SpanFile(AnswerFile):
             del self._by_text[question]
 
     def _take(self, place: int, row: Mapping[str, Any]) -> None:
-        question = self._text_of(row)
+        question = self._found_by(self._text_of(row))
         before = self._by_text.get(question)
         super()._take(place, row)
         if before is not None and before.raw != self._by_text[question].raw:
