@@ -75,6 +75,8 @@ def machines_alone(config: RunConfig, labels: Sequence[str], metric: str, progre
     cache, found = open_answers(config), []
     for spec, signal in make_signals(config, list(map(str, labels)), progress).items():
         answers = ask_once(signal, cache, texts, ids, progress, short_name(spec))
+        for remark in signal.news():
+            progress.say(remark)
         said = [answered(None if a.log_probs is None else list(a.log_probs), task.labels) or SILENT for a in answers]
         interval = task.intervals(said, truth, generator(config.seed, 0, "machines"))[metric]
         found.append(

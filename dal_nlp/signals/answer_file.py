@@ -64,17 +64,21 @@ class AnswerFile(Signal):
         if column["id"] not in there and column["text"] not in there:
             raise UserError(f"{self._making.target} has neither ids nor texts: add id=NAME or text=NAME to it.")
 
+    def _found_by(self, text: str) -> str:
+        """Return what a text is found by."""
+        return in_single_blanks(text)
+
     def _text_of(self, row: Mapping[str, Any]) -> str:
-        """Return the text of a row as texts are compared, "" for none."""
+        """Return the text of a row, "" for none."""
         given = row.get(self._columns["text"])
-        return "" if is_missing(given) else in_single_blanks(str(given))
+        return "" if is_missing(given) else str(given)
 
     def _take(self, place: int, row: Mapping[str, Any]) -> None:
         answer, text, id = self._answer(place, row), self._text_of(row), row.get(self._columns["id"])
         if not is_missing(id):
-            self._by_id[str(id)] = text, answer
+            self._by_id[str(id)] = in_single_blanks(text), answer
         if text:
-            self._by_text[text] = answer
+            self._by_text[self._found_by(text)] = answer
 
     def _answer(self, place: int, row: Mapping[str, Any]) -> MachineAnswer:
         given = row.get(self._columns["label"])
@@ -104,7 +108,7 @@ class AnswerFile(Signal):
             if written and written not in map(in_single_blanks, (text, *text.split("\n"))):
                 self._of_others.add(id)
                 answer = None
-            yield answer or self._by_text.get(in_single_blanks(text)) or MachineAnswer(None)
+            yield answer or self._by_text.get(self._found_by(text)) or MachineAnswer(None)
 
     def remarks(self) -> list[str]:
         """Return how many labels of the file are none of the run's, and how many rows have the id of another text."""

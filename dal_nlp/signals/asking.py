@@ -5,6 +5,7 @@ Letters: N texts, C labels.
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -55,8 +56,12 @@ def answer_keys(signal: Signal, texts: Sequence[str], ids: Sequence[str]) -> lis
 
 
 def cached_answers(signal: Signal, cache: OnDisk, keys: Sequence[bytes]) -> dict[bytes, MachineAnswer]:
-    """Return the answers of a signal that the cache holds, by what stands for the questions."""
-    return {key: unpacked(value) for key, value in cache.get(keys).items()} if signal.kept else {}
+    """Return the answers of a signal that the cache holds, by what stands for the questions.
+
+    Without what endpoints once gave for probabilities and is none, such as NaN.
+    """
+    found = {key: unpacked(value) for key, value in cache.get(keys).items()} if signal.kept else {}
+    return {key: one for key, one in found.items() if all(score < math.inf for score in one.log_probs or ())}
 
 
 def cache_answers(signal: Signal, cache: OnDisk, answers: Mapping[bytes, MachineAnswer]) -> None:
@@ -280,7 +285,10 @@ def hear_one(
     """Ask the witness of a run that has a name about texts; return its log-probabilities (N, C), NaN for no answer."""
     place = [witness.name for witness in kept.witnesses].index(name)
     signal = list(signals.values())[place]
-    return as_scores(ask_once(signal, open_answers(config), texts, ids, progress, name), len(labels))
+    answers = ask_once(signal, open_answers(config), texts, ids, progress, name)
+    for remark in signal.news():
+        progress.say(remark)
+    return as_scores(answers, len(labels))
 
 
 def ask_once(

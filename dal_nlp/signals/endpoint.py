@@ -64,6 +64,8 @@ class Remote(Signal):
     following: ClassVar[Mapping[str, str]]
     #: What an answer that is of no use is said to be.
     strange: ClassVar[str]
+    #: Tokens that an answer may have, where one that has more is cut.
+    longest: ClassVar[int] = 0
     #: Tokens that it writes about a text, as far as that is known before.
     writes: ClassVar[int] = 1
 
@@ -72,7 +74,7 @@ class Remote(Signal):
         self._llm, self.client = making.llm, Client(making.llm)
         self._model = making.llm.model or making.target
         self._first = self._mode = mode
-        self._lock, self._failed, self._strange, self._left = threading.Lock(), 0, 0, 0
+        self._lock, self._failed, self._strange, self._left, self._cut = threading.Lock(), 0, 0, 0, 0
         self.spent = 0.0
 
     @abstractmethod
@@ -85,7 +87,7 @@ class Remote(Signal):
             yield from workers.map(self._answer, texts)
 
     def remarks(self) -> list[str]:
-        """Return how many questions failed, were left out or had an answer that is no label."""
+        """Return how many questions failed, were left out or had an answer that is no label, or that was cut."""
         said = []
         if self._failed:
             said.append(
@@ -95,6 +97,9 @@ class Remote(Signal):
         if self._strange:
             answers = f"{counted(self._strange, 'answer')} of {self._model}"
             said.append(f"{answers} {were[self._strange == 1]} {self.strange}.")
+        if self._cut:
+            answers = f"{counted(self._cut, 'answer')} of {self._model}"
+            said.append(f"{answers} {were[self._cut == 1]} cut at {self.longest} tokens.")
         if self._left:
             texts, left = counted(self._left, "text"), were[self._left == 1]
             said.append(f"{texts} {left} not asked about: --llm-budget {self._llm.budget} is spent.")
@@ -123,6 +128,11 @@ class Remote(Signal):
             self._failed += not found.asked
             self._strange += found.asked and found.log_probs is None
         return found
+
+    def _note_cut(self) -> None:
+        """Count an answer that was cut."""
+        with self._lock:
+            self._cut += 1
 
     def _ask(self, prompt: str, own: dict[str, Any]) -> Reply | None:
         body = {"model": self._model, "messages": [{"role": "user", "content": prompt}], "temperature": 0, **own}

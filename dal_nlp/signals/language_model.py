@@ -53,7 +53,8 @@ class LocalModel(Signal):
 
     def remarks(self) -> list[str]:
         """Return how many texts were cut."""
-        return [f"{counted(self._cut, 'text')} were cut to {LONGEST} tokens of a prompt."] if self._cut else []
+        were = "was" if self._cut == 1 else "were"
+        return [f"{counted(self._cut, 'text')} {were} cut to {LONGEST} tokens of a prompt."] if self._cut else []
 
     @cached_property
     def _scorer(self) -> "Scorer":

@@ -30,6 +30,7 @@ class AnswerEndpoint(Remote):
     following: ClassVar[Mapping[str, str]] = {SURE: PLAIN}
     strange = "empty"
     writes = 10
+    longest = WRITTEN
 
     def __init__(self, making: Making) -> None:
         super().__init__(making, SURE)
@@ -52,6 +53,8 @@ class AnswerEndpoint(Remote):
         reply = self._ask(self.shown(text), own)
         if reply is None:
             return MachineAnswer(None, asked=False)
+        if reply.cut and "\n" not in reply.text.strip():
+            self._note_cut()
         raw = first_line(reply.text)
         sure = log_probability(reply.written) if reply.written else float(np.log(CONFIDENCE))
         return self._made((sure,) if raw else None, [reply], raw)

@@ -37,6 +37,10 @@ class EntityFile(AnswerFile):
 
     usual: ClassVar[Mapping[str, str]] = {**COLUMNS, "label": "entities"}
 
+    def _found_by(self, text: str) -> str:
+        """Return a text as it stands: the places of entities are counted in it, blanks included."""
+        return text
+
     def _answer(self, place: int, row: Mapping[str, Any]) -> MachineAnswer:
         given, confidence = row.get(self._columns["label"]), self._confidence(place, row)
         if is_missing(given):
@@ -82,7 +86,8 @@ def entity_columns(
             p = min(max(float(np.exp(answer.log_probs[0])), LEAST), MOST)
             odds[row][2 * number] = odds[row][2 * number + 1] = float(np.log(p / (1 - p)))
         if progress is not None and unread:
-            progress.say(f"{name}: {counted(unread, 'answer')} about entities do not fit their texts.")
+            fit = "does not fit its text" if unread == 1 else "do not fit their texts"
+            progress.say(f"{name}: {counted(unread, 'answer')} about entities {fit}.")
         if progress is not None and nowhere:
             progress.say(f"{name}: listed entities without a place of their own in their texts: {nowhere:,}.")
         if progress is not None and strange:

@@ -34,6 +34,7 @@ class EntityEndpoint(Remote):
     following: ClassVar[Mapping[str, str]] = {}
     strange = "no list of entities"
     writes = 30
+    longest = WRITTEN
 
     def __init__(self, making: Making) -> None:
         super().__init__(making, PLAIN)
@@ -52,6 +53,8 @@ class EntityEndpoint(Remote):
         reply = self._ask(self.shown(text), {"max_tokens": WRITTEN})
         if reply is None:
             return MachineAnswer(None, asked=False)
+        if reply.cut:
+            self._note_cut()
         listed = read_list(reply.text, self._labels)
         raw = json.dumps({"reply": reply.text, _LISTED: listed})
         return self._made(None if listed is None else (float(np.log(CONFIDENCE)),), [reply], raw)

@@ -149,14 +149,22 @@ def columns(
             odds[row][number] = float(np.log(p / (1 - p)))
         if progress is not None and near:
             progress.say(
-                f"{name}: {counted(near, 'answer')} to questions are not word for word in their context; the part "
-                "that shares most words with each is taken."
+                f"{name}: {_answers(near)} not word for word in {_their(near)} context; the part that shares most "
+                "words with each is taken."
             )
         if progress is not None and nowhere:
-            progress.say(f"{name}: {counted(nowhere, 'answer')} to questions are not in their context.")
+            progress.say(f"{name}: {_answers(nowhere)} not in {_their(nowhere)} context.")
         if progress is not None and beyond:
-            progress.say(f"{name}: {counted(beyond, 'answer')} are longer than the task's longest_answer allows.")
+            progress.say(f"{name}: {_answers(beyond)} longer than the task's longest_answer allows.")
     return {heard.PLACES: places, heard.ODDS: odds}
+
+
+def _answers(number: int) -> str:
+    return "1 answer to a question is" if number == 1 else f"{number:,} answers to questions are"
+
+
+def _their(number: int) -> str:
+    return "its" if number == 1 else "their"
 
 
 def with_answers(

@@ -61,7 +61,7 @@ class SpanFile(AnswerFile):
             del self._by_text[question]
 
     def _take(self, place: int, row: Mapping[str, Any]) -> None:
-        question = self._text_of(row)
+        question = self._found_by(self._text_of(row))
         before = self._by_text.get(question)
         super()._take(place, row)
         if before is not None and before.raw != self._by_text[question].raw:
@@ -98,7 +98,7 @@ class AnswerWriter(Signal):
         super().__init__(making)
         self._source = resolve(making.target, making.progress)
         self._prompt = Prompt(making.llm.prompt or QUESTION, making.guidelines, making.labels)
-        self._or_none, self._cut = OR_NONE if making.labels.names else "", 0
+        self._or_none, self._cut, self._endless = OR_NONE if making.labels.names else "", 0, 0
 
     @property
     def key(self) -> str:
@@ -125,8 +125,13 @@ class AnswerWriter(Signal):
         return self._prompted(*parts(text))
 
     def remarks(self) -> list[str]:
-        """Return how many contexts were cut."""
-        return [f"{counted(self._cut, 'context')} were cut to {LONGEST} tokens of a prompt."] if self._cut else []
+        """Return how many contexts were cut, and how many answers."""
+        told = (
+            (self._cut, "context", f"to {LONGEST} tokens of a prompt"),
+            (self._endless, "answer", f"at {WRITTEN} tokens"),
+        )
+        were = {True: "was", False: "were"}
+        return [f"{counted(n, thing)} {were[n == 1]} cut {where}." for n, thing, where in told if n]
 
     def _fitting(self, text: str) -> tuple[str, int]:
         """Return the prompt of a question, whose context is cut where it is too long, and its number of tokens."""
@@ -169,6 +174,9 @@ class AnswerWriter(Signal):
         new = made.sequences[:, -log_probs.shape[1] :]
         end = model.generation_config.eos_token_id
         ends = {end} if isinstance(end, int) else set(end or [])
+        for row in new.tolist():
+            written = tokenizer.decode(row, skip_special_tokens=True).lstrip()
+            self._endless += bool(written) and len(row) >= WRITTEN and ends.isdisjoint(row) and "\n" not in written
         return [
             first_line(tokenizer, row, scores, ends)
             for row, scores in zip(new.tolist(), log_probs.double().tolist(), strict=True)

@@ -13,7 +13,7 @@ from dal_nlp.core.progress import Silent
 from dal_nlp.ledger.events import SignalEvent
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.signals.answer_file import AnswerFile
-from dal_nlp.signals.asking import ask_once
+from dal_nlp.signals.asking import answer_keys, ask_once, packed
 from dal_nlp.signals.base import Labels, MachineAnswer, Making
 from dal_nlp.signals.witness import read_kept
 from dal_nlp.workflows import predict as prediction
@@ -111,6 +111,18 @@ def test_two_rows_of_one_text_have_the_answer_of_their_ids(files: Path) -> None:
     cache = OnDisk(files / "answers.sqlite")
     said = ask_once(file, cache, ["same", "same"], ["a", "b"], Silent(), "file")
     assert [np.argmax(one.log_probs) for one in said if one.log_probs] == [0, 1]
+
+
+def test_what_was_kept_before_nan_was_no_probability_is_asked_again(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AnswerFile, "kept", True)
+    making = Making(str(files / "right.jsonl"), {}, Labels(["negative", "positive"]))
+    file, cache, text = AnswerFile(making), OnDisk(files / "answers.sqlite"), tiny.sentences(1)[0]["text"]
+    (key,) = answer_keys(file, [text], [""])
+    cache.put({key: packed(MachineAnswer((float("nan"), -0.1)))})
+    (said,) = ask_once(file, cache, [text], [""], Silent(), "file")
+    assert said.log_probs is not None and np.isfinite(said.log_probs).all()
 
 
 def test_a_row_with_the_words_of_another_text_does_not_answer_by_its_id(files: Path) -> None:

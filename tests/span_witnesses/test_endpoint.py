@@ -28,9 +28,9 @@ def written(*tokens: tuple[str, float]) -> Answer:
     return 200, {}, json.dumps({"choices": [choice], "usage": usage}).encode()
 
 
-def plain(text: str) -> Answer:
-    """A reply without probabilities."""
-    return 200, {}, json.dumps({"choices": [{"message": {"content": text}}]}).encode()
+def plain(text: str, why: str = "stop") -> Answer:
+    """A reply without probabilities, and why it ends."""
+    return 200, {}, json.dumps({"choices": [{"message": {"content": text}, "finish_reason": why}]}).encode()
 
 
 def ask(answer: Any, *texts: str, **llm: Any) -> tuple[list[MachineAnswer], AnswerEndpoint, list[dict[str, Any]]]:
@@ -87,6 +87,13 @@ def test_empty_replies_are_counted_and_a_failure_was_not_asked() -> None:
     assert signal.remarks() == ["1 answer of small was empty."]
     (found,), signal, _ = ask(lambda body, n: (503, {}, b""), TEXT, tries=1)
     assert not found.asked and "1 question failed" in signal.remarks()[0]
+
+
+def test_answers_that_were_cut_are_counted_unless_their_line_had_ended() -> None:
+    said = iter([plain("Anna and", "length"), plain("Anna\nas I", "length"), plain("Anna")])
+    found, signal, _ = ask(lambda body, n: next(said), TEXT, TEXT, TEXT)
+    assert [one.raw for one in found] == ["Anna and", "Anna", "Anna"]
+    assert signal.remarks() == ["1 answer of small was cut at 40 tokens."]
 
 
 def test_no_question_leaves_the_machine_unless_that_was_said() -> None:

@@ -86,8 +86,15 @@ def test_lists_are_read_in_all_forms_and_what_does_not_fit_is_counted(tmp_path: 
     ]
     assert found[PLACES][0] == [["B-person", "", ""], ["", "O", "O"]] and found[ODDS][0][1] == found[ODDS][0][0]
     assert found[ODDS][0][0] == pytest.approx(np.log(9)) and found[ODDS][1][0] == pytest.approx(np.log(4))
-    assert any("1 answer about entities do not fit" in line for line in seen.said)
+    assert any("1 answer about entities does not fit its text." in line for line in seen.said)
     assert any("1 marked part with a label that the run does not have (dog)" in line for line in seen.said)
+
+
+def test_a_text_with_other_blanks_has_other_places(tmp_path: Path) -> None:
+    rows = [{"text": "Ada  met Bob", "entities": '[[9, 12, "person"]]'}, {"id": "a", "text": " Ada", "entities": []}]
+    file = EntityFile(Making(write(tmp_path / "said.jsonl", rows), {}, Labels(["person"])))
+    said = [one.log_probs is not None for one in file.answers(["Ada met Bob", "Ada  met Bob", "Ada"], ["x", "y", "a"])]
+    assert said == [False, True, True]
 
 
 def answers(folder: Path, right: bool = True) -> str:

@@ -58,6 +58,14 @@ def test_what_has_no_place_is_counted(tmp_path: Path) -> None:
     )
 
 
+def test_a_list_that_was_cut_is_counted() -> None:
+    choice = {"message": {"content": "person: Ada"}, "finish_reason": "length"}
+    with serve(lambda body, n: (200, {}, json.dumps({"choices": [choice]}).encode())) as (url, _):
+        signal = EntityEndpoint(Making("small", {}, LABELS, LanguageModelSection(url=url)))
+        assert len(list(signal.answers(["Ada"], ["1"]))) == 1
+    assert signal.remarks() == ["1 answer of small was cut at 300 tokens."]
+
+
 def test_an_endpoint_is_asked_for_lists() -> None:
     said = iter([reply("person: Ada"), reply("Sorry."), (503, {}, b"")])
     with serve(lambda body, n: next(said)) as (url, asked):

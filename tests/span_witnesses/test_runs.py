@@ -18,7 +18,7 @@ from dal_nlp.models.trainer import Fit
 from dal_nlp.session.result import Result
 from dal_nlp.signals.base import Labels, Making
 from dal_nlp.span_witnesses.learner import SpanWitnessLearner
-from dal_nlp.span_witnesses.sources import SpanFile, first_line
+from dal_nlp.span_witnesses.sources import AnswerWriter, SpanFile, first_line
 from dal_nlp.span_witnesses.weights import READERS
 from dal_nlp.tasks.qa import THRESHOLD
 from dal_nlp.tasks.questions import heard
@@ -251,6 +251,15 @@ def test_the_confidence_is_that_of_the_first_line_and_its_end() -> None:
         "Paris",
         -15.0,
     )
+
+
+def test_a_written_answer_without_an_end_is_counted(tmp_path: Path) -> None:
+    writer = AnswerWriter(Making(tiny.save_writer(tmp_path / "writer"), {}, Labels([])))
+    tokenizer, model, _ = writer._loaded
+    model.generation_config.suppress_tokens = tokenizer.all_special_ids
+    (said,) = writer.answers(["Who came?\nAnna came."], ["1"])
+    assert said.log_probs is not None
+    assert writer.remarks() == ["1 answer was cut at 40 tokens."]
 
 
 def test_a_kind_of_machine_that_answers_no_questions_is_refused(tmp_path: Path, model: str) -> None:
