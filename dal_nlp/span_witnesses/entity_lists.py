@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
+from dal_nlp.readers.literals import load_json
 from dal_nlp.signals.base import CONFIDENCE, Labels, MachineAnswer, Making
 from dal_nlp.signals.endpoint import PLAIN, Remote
 from dal_nlp.signals.matching import match, plain
@@ -18,7 +19,8 @@ LISTING = (
 )
 #: What a reply says that lists nothing, and most tokens of one.
 NOTHING, WRITTEN = ("none", "no entities", "no entity"), 300
-_LISTED = "listed"
+#: The keys of an answer: the reply as it came, and what was read in it.
+_REPLY, _LISTED = "reply", "listed"
 
 
 class EntityEndpoint(Remote):
@@ -56,7 +58,7 @@ class EntityEndpoint(Remote):
         if reply.cut:
             self._note_cut()
         listed = read_list(reply.text, self._labels)
-        raw = json.dumps({"reply": reply.text, _LISTED: listed})
+        raw = json.dumps({_REPLY: reply.text, _LISTED: listed})
         return self._made(None if listed is None else (float(np.log(CONFIDENCE)),), [reply], raw)
 
 
@@ -80,10 +82,11 @@ def read_list(reply: str, labels: Labels) -> list[tuple[str, str]] | None:
 
 
 def listed_in(raw: str) -> list[tuple[str, str]] | None:
-    """Return what ``EntityEndpoint`` has written down of a reply; None for what is from elsewhere."""
+    """Return what ``EntityEndpoint`` has written down of a reply; None for what is from elsewhere, as from a file."""
     try:
-        values: Any = json.loads(raw)
+        values = load_json(raw)
     except ValueError:
         return None
-    listed = values.get(_LISTED) if isinstance(values, dict) else None
-    return None if listed is None else [(str(label), str(words)) for label, words in listed]
+    if not isinstance(values, dict) or values.keys() != {_REPLY, _LISTED}:
+        return None
+    return [(str(label), str(words)) for label, words in values[_LISTED] or ()]

@@ -11,7 +11,7 @@ from dal_nlp.ledger.ledger import read_state
 from dal_nlp.readers.entities.tags import decode_tags
 from dal_nlp.signals.base import Labels, MachineAnswer, Making
 from dal_nlp.span_witnesses.entities import entity_columns, located
-from dal_nlp.span_witnesses.entity_lists import EntityEndpoint, read_list
+from dal_nlp.span_witnesses.entity_lists import EntityEndpoint, listed_in, read_list
 from dal_nlp.tasks.questions.heard import PLACES
 from tests import tiny
 from tests.signals.server import Answer, reply, serve
@@ -64,6 +64,12 @@ def test_a_list_that_was_cut_is_counted() -> None:
         signal = EntityEndpoint(Making("small", {}, LABELS, LanguageModelSection(url=url)))
         assert len(list(signal.answers(["Ada"], ["1"]))) == 1
     assert signal.remarks() == ["1 answer of small was cut at 300 tokens."]
+
+
+def test_what_a_file_says_is_no_reply_of_an_endpoint_however_odd_it_is() -> None:
+    for raw in ('[{"start": 0}]', "[" * 5000 + "]" * 5000, '{"listed": 3}', "Ada", "1" * 5000):
+        assert listed_in(raw) is None
+    assert listed_in(json.dumps({"reply": "cannot", "listed": None})) == []
 
 
 def test_an_endpoint_is_asked_for_lists() -> None:
