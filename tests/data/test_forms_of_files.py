@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dal_nlp.core.errors import UserError
 from dal_nlp.data.corpus import read_corpus
 from dal_nlp.data.examples import Reader
+from dal_nlp.readers.text_files import _unix
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
 from tests.data.test_kinds_of_files import LABELS, PLAIN, ROWS, TEXTS, complaint, lines, put, read, table
@@ -134,6 +135,10 @@ def test_objects_by_their_ids_keep_these(tmp_path: Path) -> None:
 )
 def test_what_is_refused_is_called_what_it_is(tmp_path: Path, name: str, content: bytes | str, wrong: str) -> None:
     assert wrong in complaint(put(tmp_path, name, content))
+
+
+def test_a_carriage_return_ends_lines_only_of_a_file_without_line_feeds_so_far() -> None:
+    assert list(_unix([b"a\rb", b"c\rd\n", b"e\rf"])) == [b"a\nb", b"c\rd\n", b"e\rf"]
 
 
 CELLS = st.text(st.characters(codec="utf-8"), max_size=12)

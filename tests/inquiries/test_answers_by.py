@@ -107,3 +107,12 @@ def test_several_labels_and_entities_are_wrong_where_any_of_them_is(task: str, t
     found = label_file(folder, source, 0.8, out, "labeled-file", draws=20, told=lambda line: None)
     assert found.bound is not None and found.pending == 0 and found.machine > 0
     assert found.bound <= 0.8 and {row["by"] for row in labeled(out).values()} == {"model", "people"}
+
+
+def test_of_entities_no_witness_answers_alone(tmp_path: Path) -> None:
+    known = [{"id": row["id"], "entities": row["ner_tags"]} for row in [*tiny.tagged(60), *tiny.tagged(60, seed=5)]]
+    listed = f"file:{write(tmp_path / 'listed.jsonl', known)}"
+    folder = bought(tmp_path, tiny.tagged, task="ner", signals=[listed], keep_witness=True)
+    source = write(tmp_path / "new.jsonl", tiny.tagged(60, seed=5))
+    with pytest.raises(UserError, match="is for texts with one label: name model, or stack"):
+        label_file(folder, source, 0.8, tmp_path / "out", "labeled-file", draws=20, answers_by="file:listed.jsonl")

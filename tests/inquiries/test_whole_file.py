@@ -152,12 +152,30 @@ def test_a_model_is_tested_from_few_answers(finished: Path, tmp_path: Path, of: 
     source = write(tmp_path / "new.jsonl", rows)
     found = active_test(of(finished), source, 80, tmp_path / "out", "labeled-file")
     assert found.pending == 0 and found.answered in (80, 81)
+    assert not any("counts once" in remark for remark in found.remarks)
     state = read_state(tmp_path / "out")
     assert len(set(state.audit_probabilities.values())) > 2
     whole = active_test(of(finished), source, 600, tmp_path / "whole", "labeled-file").scores["accuracy"]
     few = found.scores["accuracy"]
     assert few.low <= whole.value <= few.high
     assert few.worth > 0 and set(found.scores) == {"accuracy", "macro_f1"}
+
+
+def test_repeats_count_once_in_a_test_and_that_is_said(finished: Path, tmp_path: Path) -> None:
+    rows = new_rows(60)
+    again = [{**rows[0], "id": f"again {i}"} for i in range(200)]
+    source = write(tmp_path / "new.jsonl", [*rows, *again])
+    found = active_test(finished, source, 20, tmp_path / "out", "labeled-file")
+    assert found.answered < 40 and any("has 200 repeats of earlier texts" in remark for remark in found.remarks)
+
+
+def test_draws_that_are_the_whole_file_are_said(finished: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    for rows in (40, 300):
+        source = write(tmp_path / f"{rows}.jsonl", new_rows(rows))
+        label_file(finished, source, 0.2, tmp_path / f"out {rows}", draws=60, told=said.append)
+    assert "That is the whole file: --draws 14 leaves more to machines." in said[0]
+    assert "whole file" not in said[1]
 
 
 def test_a_test_waits_for_sheets(finished: Path, tmp_path: Path) -> None:
