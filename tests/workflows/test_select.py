@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
 import pytest
 import torch
-from datasets import IterableDataset
+from datasets import Dataset, IterableDataset
 from transformers import (
     AutoModelForSequenceClassification,
     BertForTokenClassification,
+    DataCollatorForTokenClassification,
     GPT2Config,
     GPT2ForSequenceClassification,
     Trainer,
@@ -323,3 +325,52 @@ def test_keys_of_a_mapping_have_an_order() -> None:
     of_list = dal_nlp.select(model, tokenizer, list(names), 3, strategy="entropy")
     of_keys = dal_nlp.select(model, tokenizer, names.keys(), 3, strategy="entropy")
     assert of_keys.positions.tolist() == of_list.positions.tolist()
+
+
+def _trained(model: Any, rows: list[dict[str, Any]], folder: Path, collate: Any = None) -> Trainer:
+    arguments = TrainingArguments(
+        str(folder), max_steps=3, report_to=[], use_cpu=True, disable_tqdm=True, save_strategy="no", learning_rate=1e-2
+    )
+    data = Dataset.from_list(rows)
+    trainer = Trainer(model, arguments, train_dataset=data, data_collator=collate, processing_class=tiny.tokenizer())
+    trainer.train()
+    return trainer
+
+
+def test_entities_are_chosen_from_after_a_trainer_by_mnlp(tmp_path: Path) -> None:
+    names, tokenizer = ["O", "B-bad", "I-bad", "B-good", "I-good"], tiny.tokenizer()
+    rows = tiny.tagged(30, words=12)
+    encoded: list[dict[str, Any]] = []
+    for row in rows[:8]:
+        read = tokenizer(row["tokens"], is_split_into_words=True)
+        words = read.word_ids()
+        first = [word is not None and word not in words[:i] for i, word in enumerate(words)]
+        tags = [names.index(row["ner_tags"][word]) if new else -100 for word, new in zip(words, first, strict=True)]
+        encoded.append({**read, "labels": tags})
+    model = tiny.tagger()
+    model.config.id2label = dict(enumerate(names))
+    trainer = _trained(model, encoded, tmp_path, DataCollatorForTokenClassification(tokenizer))
+    unlabeled = [row["tokens"] for row in rows[8:]]
+    picked = dal_nlp.select(trainer.model, tokenizer, unlabeled, 5, "least_confidence", task="ner", max_length=64)
+    sure = []
+    for tokens in unlabeled:
+        read = tokenizer(tokens, is_split_into_words=True, return_tensors="pt")
+        words = read.word_ids()
+        first = [i for i, word in enumerate(words) if word is not None and word not in words[:i]]
+        logits = trainer.model.eval()(**read).logits[0, first].detach()
+        sure.append(float(logits.log_softmax(-1).amax(-1).mean()))  # Shen et al. 2018, equation 4
+    assert picked.positions.tolist() == np.argsort(sure)[:5].tolist()
+
+
+def test_texts_with_several_labels_are_chosen_from_after_a_trainer(tmp_path: Path) -> None:
+    names, tokenizer = ["anger", "fear", "joy"], tiny.tokenizer()
+    rows = tiny.several_labels(30)
+    encoded = [{**tokenizer(row["text"]), "labels": [float(n in row["labels"]) for n in names]} for row in rows[:8]]
+    model = tiny.classifier(3)
+    model.config.problem_type, model.config.id2label = "multi_label_classification", dict(enumerate(names))
+    trainer = _trained(model, encoded, tmp_path)
+    texts = [row["text"] for row in rows[8:]]
+    picked = dal_nlp.select(trainer.model, tokenizer, texts, 5, "entropy", task="multilabel")
+    sure = [trainer.model.eval()(**tokenizer(text, return_tensors="pt")).logits[0].sigmoid() for text in texts]
+    entropy = [float(torch.distributions.Bernoulli(p.detach()).entropy().mean()) for p in sure]
+    assert picked.positions.tolist() == np.argsort(entropy)[::-1][:5].tolist()
