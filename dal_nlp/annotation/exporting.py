@@ -1,7 +1,7 @@
 """Answers as files of other tools: csv, jsonl, tasks of Label Studio, datasets of Hugging Face."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,8 @@ from dal_nlp.readers.spreadsheets import write_table
 from dal_nlp.readers.values import is_missing
 from dal_nlp.tasks import make_task
 
+#: What the name of a column of ours ends with where the pool has one of that name.
+_OURS = " (dal-nlp)"
 Which = Literal["labels", "pending", "all"]
 Row = dict[str, Any]
 #: What a file that is exported is called.
@@ -74,10 +76,42 @@ def export(
 
 
 def _rows(desk: AnswerStore, ids: Sequence[str], in_words: bool, say: Callable[[str], None]) -> list[Row]:
-    """Return all columns of the pool with the answers; ``in_words``: as text, whatever they are."""
+    """Return all columns of the pool with the answers; ``in_words``: as text, whatever they are.
+
+    What the pool calls as a column of ours keeps that name, and ours gets another one, which is said.
+    """
     others = pool_columns(desk, ids, say)
     names = dict.fromkeys(name for row in others.values() for name in row)
-    return [{**dict.fromkeys(names), **others.get(id, {}), **_row(desk, id, in_words)} for id in ids]
+    rows = [{**dict.fromkeys(names), **others.get(id, {}), **_row(desk, id, in_words)} for id in ids]
+    further = [_further(desk, id) for id in ids]
+    renamed = {name: _free_name(name, rows[0]) for name in further[0] if name in rows[0]}
+    if renamed:
+        say(
+            f"The pool has columns {_listed(list(renamed))} of its own, so ours are called "
+            f"{_listed(list(renamed.values()))}."
+        )
+    return [
+        {**row, **{renamed.get(name, name): value for name, value in ours.items()}}
+        for row, ours in zip(rows, further, strict=True)
+    ]
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """Return what a column of ours is called beside some columns of the pool."""
+    while name in taken:
+        name += _OURS
+    return name
+
+
+def our_name(name: str, columns: Collection[str]) -> str:
+    """Return what a column of ours is called in a file with some columns."""
+    while name + _OURS in columns:
+        name += _OURS
+    return name
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def pool_columns(desk: AnswerStore, ids: Sequence[str], say: Callable[[str], None]) -> dict[str, Row]:
@@ -112,9 +146,15 @@ def _row(desk: AnswerStore, id: str, in_words: bool) -> Row:
     if event is not None and event.answered:
         kind = task.answer_format
         answer = (kind.text_cell if in_words else kind.cell)(event.target, example)
-    signature = {BY: event.by, AT: event.at, NOTE: event.note} if event else dict.fromkeys((BY, AT, NOTE), "")
-    id_column = DEFAULT_ID_COLUMN if desk.config.id_column == NO_IDS else desk.config.id_column
-    return {id_column: id, **texts, desk.config.label_column: answer, **signature}
+    own = {} if desk.config.id_column == NO_IDS else {desk.config.id_column: id}
+    return {**own, **texts, desk.config.label_column: answer}
+
+
+def _further(desk: AnswerStore, id: str) -> Row:
+    """Return what no column of the pool holds: who answered, when, with which note; our id, where the pool has none."""
+    event = desk.state.decision(id)
+    own = {DEFAULT_ID_COLUMN: id} if desk.config.id_column == NO_IDS else {}
+    return own | ({BY: event.by, AT: event.at, NOTE: event.note} if event else dict.fromkeys((BY, AT, NOTE), ""))
 
 
 def _write_csv(desk: AnswerStore, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
@@ -193,8 +233,10 @@ def _studio_task(desk: AnswerStore, id: str) -> Row:
     task, example, event = desk.task, desk.example(id), desk.state.decision(id)
     suggested = desk.state.suggestion(id)
     predictions = label_studio.predictions(task, suggested, example, f"round-{suggested['round']}" if suggested else "")
+    # Texts stand there by the names of their columns too, by which a run reads them again.
+    texts = dict(zip(task.columns(), task.texts(example), strict=True))
     found: Row = {
-        "data": label_studio.data(task, example, context_of(example)),
+        "data": {**texts, **label_studio.data(task, example, context_of(example))},
         "annotations": [],
         "predictions": predictions,
     }

@@ -152,6 +152,11 @@ def _entries(
     found: Ingested,
 ) -> list[Entry]:
     """Return the answers in the rows of a table."""
+    if not numbered and found.problems:
+        raise UserError(
+            f"{source} has no row that can be read, {len(found.problems):,} that cannot "
+            f"({found.problems[0].rstrip('.')}): leave out --format, or give the right one."
+        )
     if not numbered:
         raise UserError(f"{source} has no rows: give a file with answers.")
     try:

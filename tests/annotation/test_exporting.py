@@ -256,6 +256,75 @@ def test_all_columns_of_the_pool_go_along_as_far_as_its_file_still_has_them(wait
     assert [row["text"] for _, row in read_rows(str(out(folder, format)))] == [row["text"] for row in found]
 
 
+@pytest.mark.parametrize("format", ["csv", "jsonl", "hf-dataset"])
+def test_columns_of_the_pool_with_names_of_ours_stay(waiting: Waiting, format: str) -> None:
+    from dal_nlp.readers.sources import read_rows
+
+    folder = waiting("sentiment")
+    answers = answered(folder, "sentiment")
+    desk = AnswerStore(folder / "run", state(folder))
+    rows = [{**row, "note": f"n{i}"} for i, row in enumerate(asking.rows_of("sentiment", 24))]
+    desk.config = desk.config.model_copy(update={"data": asking.write(folder / "pool.jsonl", rows)})
+    said: list[str] = []
+    export(desk, format, "labels", out(folder, format), said.append)
+    assert said == ["The pool has columns 'note' of its own, so ours are called 'note (dal-nlp)'."]
+    notes = {row["id"]: row["note"] for row in rows}
+    found = [row for _, row in read_rows(str(out(folder, format)))]
+    assert {row["id"]: row["note"] for row in found} == {id: notes[id] for id in answers}
+    assert {row["annotated_by"] for row in found} == {"anna"} and "note (dal-nlp)" in found[0]
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl", "hf-dataset"])
+@pytest.mark.parametrize("column", ["note", "annotated_by", "annotated_at"])
+def test_labels_in_a_column_with_a_name_of_ours_are_exported(waiting: Waiting, column: str, format: str) -> None:
+    from dal_nlp.readers.sources import read_rows
+
+    folder = waiting("sentiment")
+    answers = answered(folder, "sentiment")
+    desk = AnswerStore(folder / "run", state(folder))
+    desk.config = desk.config.model_copy(update={"label_column": column})
+    export(desk, format, "labels", out(folder, format))
+    found = {row["id"]: row[column] for _, row in read_rows(str(out(folder, format)))}
+    assert found == answers
+
+
+def test_ids_of_a_pool_that_are_not_read_are_kept(tmp_path: Path) -> None:
+    run("sentiment", tmp_path, id_column="none", rounds=0)
+    with open_answer_store(tmp_path / "run") as desk:
+        for id in list(desk.state.waiting):
+            desk.write(desk.read(id, "positive", desk.origin("anna", "terminal")))
+        answers = dict(desk.state.answers)
+    said: list[str] = []
+    desk = AnswerStore(tmp_path / "run", state(tmp_path))
+    export(desk, "jsonl", "labels", out(tmp_path, "jsonl"), said.append)
+    rows = [json.loads(line) for line in out(tmp_path, "jsonl").read_text().splitlines()]
+    texts = {row["id"]: row["text"] for row in tiny.sentences(24)}
+    assert {row["id (dal-nlp)"] for row in rows} == set(answers) and len(said) == 1
+    assert all(texts[row["id"]] == row["text"] for row in rows)
+
+
+def test_another_run_trains_on_what_label_studio_got_of_a_column_with_blanks(tmp_path: Path) -> None:
+    from dal_nlp.data.corpus import read_corpus
+
+    asking.flags("sentiment", tmp_path)  # makes the files
+    rows = [{"my text" if name == "text" else name: v for name, v in row.items()} for row in tiny.sentences(24)]
+    pool = asking.write(tmp_path / "pool.jsonl", rows)
+    run("sentiment", tmp_path, data=pool, test=None, audit=4, text_column=["my text"], rounds=0)
+    answers = answered(tmp_path, "sentiment")
+    desk = AnswerStore(tmp_path / "run", state(tmp_path))
+    export(desk, "label-studio", "labels", out(tmp_path, "label-studio"))
+    again = read_corpus(str(out(tmp_path, "label-studio")), desk.task, desk.config, None, "labeled", need_targets=True)
+    assert dict(zip(again.dataset["id"], again.targets(), strict=True)) == answers
+
+
+def test_a_file_of_another_format_is_called_that(waiting: Waiting, tmp_path: Path) -> None:
+    folder = waiting("sentiment")
+    file = tmp_path / "answers.csv"
+    file.write_text("id,label\ns0-1,positive\n")
+    with pytest.raises(UserError, match=r"has no row that can be read, 2 that cannot .*line 1.*leave out --format"):
+        read(folder, file, "jsonl")
+
+
 def test_ids_of_other_texts_and_foreign_ids(waiting: Waiting) -> None:
     folder = waiting("sentiment")
     ids = state(folder).waiting
