@@ -96,8 +96,8 @@ MUTATIONS = [
         ("test_the_learning_rate_rises_and_falls_to_nothing",),
     ),
     Mutation(
-        "bias[seen] = found.bias - weight[seen] @ mean",
-        "bias[seen] = found.bias",
+        "biases[seen] = bias - weights[seen] @ mean",
+        "biases[seen] = bias",
         ("test_standardising_is_folded_into_the_layer",),
     ),
     # Measures.

@@ -60,32 +60,53 @@ def floor(name: str) -> int:
 
 
 def imports(path: Path) -> set[str]:
-    """What a file imports anywhere: at its top, for type checkers only, inside functions, and by name in a table."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    """What a file imports anywhere: at its top, for type checkers only, inside functions, and by name in a table.
+
+    Of `from dal_nlp.strategies import probes` that is the module and not its folder, unless something of the folder's
+    own is imported too.
+    """
+    return named_in(ast.parse(path.read_text(encoding="utf-8")), str(path), relative=path == COPIED)
+
+
+def named_in(tree: ast.AST, place: str = "", relative: bool = False) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
-            assert node.level == 0 or path == COPIED, f"{path} imports relatively"
+            assert node.level == 0 or relative, f"{place} imports relatively"
             module = f"dal_nlp.pretrained.{node.module}" if node.level else node.module or ""
-            names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+            inner = {f"{module}.{alias.name}" for alias in node.names}
+            names |= inner if inner <= MODULES.keys() else {module, *inner}
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names |= set(re.findall(r"\A(dal_nlp(?:_cli)?(?:\.\w+)+)(?::\w+)?\Z", node.value))
     return names
 
 
 def arrows() -> dict[str, set[str]]:
     """The modules of ours that each module imports."""
-    found = {}
-    for name, path in MODULES.items():
-        named = {each for each in imports(path) if each in MODULES and each != name}
-        # `from dal_nlp.strategies import probes` names the package too; what it takes from there is the module.
-        found[name] = {each for each in named if not any(other.startswith(f"{each}.") for other in named)} | (
-            named if name.startswith("dal_nlp_cli") else set()
-        )
-    return found
+    return {
+        name: {each for each in imports(path) if each in MODULES and each != name} for name, path in MODULES.items()
+    }
 
 
 ARROWS = arrows()
+
+
+@pytest.mark.parametrize(
+    ("line", "module"),
+    [
+        ("from dal_nlp import RunConfig", "dal_nlp"),
+        ("import dal_nlp", "dal_nlp"),
+        ("from dal_nlp.strategies import probes", "dal_nlp.strategies.probes"),
+        ("def later():\n    from dal_nlp.session.config import RunConfig", "dal_nlp.session.config"),
+        ("TABLE = {'run': 'dal_nlp.session.config:RunConfig'}", "dal_nlp.session.config"),
+        ("import_module('dal_nlp.session.config')", "dal_nlp.session.config"),
+    ],
+)
+def test_whatever_imports_is_seen(line: str, module: str) -> None:
+    assert module in named_in(ast.parse(line))
+    assert named_in(ast.parse("from dal_nlp.strategies import probes")) == {"dal_nlp.strategies.probes"}
 
 
 def test_every_folder_has_a_floor() -> None:
@@ -136,14 +157,17 @@ def test_a_strategy_never_sees_a_task(path: Path) -> None:
     assert not {name for name in imports(path) if name.startswith(("dal_nlp.tasks", "transformers"))}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tasks").glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "tasks").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_task_never_names_a_strategy(path: Path) -> None:
     assert not {name for name in imports(path) if name.startswith("dal_nlp.strategies")}
 
 
 @pytest.mark.parametrize(
     "module",
-    ["session.loop", "session.context", "session.inputs", "learners.learner", "models.pool", "models.forward"],
+    [
+        *("session.loop", "session.context", "session.inputs", "session.choosing", "session.query"),
+        *("learners.learner", "models.pool", "models.forward"),
+    ],
 )
 def test_the_loop_names_neither(module: str) -> None:
     lines = MODULES[f"dal_nlp.{module}"].read_text(encoding="utf-8").splitlines()

@@ -144,6 +144,8 @@ def test_it_takes_what_training_scripts_have() -> None:
     named = [(TEXTS[0], names[0]), (TEXTS[1], names[1])]
     by_name = dal_nlp.select(model, tokenizer, pandas.Series(TEXTS), 3, strategy="cal", labeled=named)
     assert by_number.positions.tolist() == by_name.positions.tolist()
+    by_the_old_name = dal_nlp.select(model, tokenizer, TEXTS, 3, strategy="cal", labelled=named)
+    assert by_the_old_name.positions.tolist() == by_name.positions.tolist()
     with pytest.raises(UserError, match="one argument"):
         dal_nlp.select(model, tokenizer, TEXTS, 3, labeled=named, labelled=named)
 
@@ -351,7 +353,7 @@ def test_entities_are_chosen_from_after_a_trainer_by_mnlp(tmp_path: Path) -> Non
     model.config.id2label = dict(enumerate(names))
     trainer = _trained(model, encoded, tmp_path, DataCollatorForTokenClassification(tokenizer))
     unlabeled = [row["tokens"] for row in rows[8:]]
-    picked = dal_nlp.select(trainer.model, tokenizer, unlabeled, 5, "least_confidence", task="ner", max_length=64)
+    picked = dal_nlp.select(trainer.model, tokenizer, unlabeled, 5, "nsp", task="ner", max_length=64)
     sure = []
     for tokens in unlabeled:
         read = tokenizer(tokens, is_split_into_words=True, return_tensors="pt")
