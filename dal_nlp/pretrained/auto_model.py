@@ -13,7 +13,7 @@ from dal_nlp.pretrained.loading import load_model, load_tokenizer, resolve
 #: The encoder that needs fewer labels, and the one that is four times as fast. On film reviews the first, with
 #: descriptions and no label, is right more often than the second after 3,000 labels.
 BETTER, FASTER = "mpnet", "minilm"
-#: Seconds that encoding a pool may take, texts that are timed, and texts in a batch.
+#: Seconds that encoding a pool may take, rows whose texts are timed, and texts in a batch.
 PATIENCE, TIMED, BATCH = 900, 32, 16
 
 
@@ -21,7 +21,7 @@ def choose_encoder(texts: Sequence[str], count: int, progress: Progress) -> tupl
     """Return the alias of the encoder for a pool, and a sentence that says why.
 
     Args:
-        texts: Some of the pool, of which the first ``TIMED`` are encoded to see how long that takes.
+        texts: Some of the pool, evenly drawn; they are encoded to see how long that takes.
         count: How many texts are to be encoded.
         progress: Where the download is shown.
     """
@@ -29,7 +29,7 @@ def choose_encoder(texts: Sequence[str], count: int, progress: Progress) -> tupl
         source = resolve(BETTER, progress)
     except UserError as error:
         return FASTER, f"--model auto: the encoder is {FASTER}, as {BETTER} cannot be had ({str(error).rstrip('.')})."
-    seconds = seconds_to_encode(source, texts[:TIMED]) * count / max(1, len(texts[:TIMED]))
+    seconds = seconds_to_encode(source, texts) * count / max(1, len(texts))
     if seconds > PATIENCE:
         return FASTER, (
             f"--model auto: the encoder is {FASTER}, as {BETTER} would take about {seconds / 60:,.0f} min to encode "

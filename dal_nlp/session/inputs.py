@@ -183,7 +183,7 @@ class RunInputs:
         if is_main():
             rows = np.unique(np.linspace(0, len(self.corpus) - 1, TIMED).astype(np.int64))
             texts = [text for row in fetch(self.corpus.dataset, rows) for text in self._task.texts(row)]
-            count = sum(map(len, (self.corpus, *self.given.values())))
+            count = sum(map(len, (self.corpus, *self.given.values()))) * len(texts) // max(1, len(rows))  # pairs: two
             chosen = choose_encoder(texts, count, self._progress)
         model, remark = share(chosen)
         self.config = self._given_config = self.config.model_copy(update={"model": model})

@@ -92,3 +92,19 @@ def test_it_is_for_a_frozen_encoder_on_data_of_ones_own() -> None:
     assert RunConfig(task="sentiment", data="pool.csv", training={"mode": "full"}).model == "minilm"
     with pytest.raises(UserError, match="name the model"):
         RunConfig(task="sentiment", data="pool.csv", model="auto", training={"mode": "full"})
+
+
+def test_pairs_are_two_texts_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def choose(texts: list[str], count: int, progress: Progress) -> tuple[str, str]:
+        seen.append((len(texts), count))
+        raise UserError("that is all")
+
+    monkeypatch.setattr(inputs, "choose_encoder", choose)
+    rows = [{**row, "other": f"and {row['text']}"} for row in tiny.sentences(40)]
+    values = {"task": "sentiment", "data": tiny.write(tmp_path / "pool.jsonl", rows), "initial": 4, "query_size": 4}
+    for columns, texts in ((["text"], 1), (["text", "other"], 2)):
+        with pytest.raises(UserError, match="that is all"):
+            Session(RunConfig(**values, text_column=columns, oracle="file", audit=4, out=str(tmp_path / "run"))).run()
+        assert seen.pop() == (texts * auto_model.TIMED, texts * len(rows))
