@@ -130,6 +130,10 @@ class WitnessLearner(HeadLearner):
             self._choosing = (round, net.to(process_state().device).eval())
         return self._choosing[1]
 
+    def teacher(self, round: int) -> nn.Module | None:
+        """Return the layer that hears the witnesses, None where no witness counts in it."""
+        return self.choosing(round) if any(self._kept_layer(round).weights) else None
+
     def models_beside(self, heard: bool) -> dict[str, Callable[[int], nn.Module]]:
         """Return the layer that hears no machine, and the one that hears them where the run does not leave it."""
         together = {"stack": self.choosing} if heard and not self._config.keep_witness else {}
