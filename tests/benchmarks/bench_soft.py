@@ -61,7 +61,10 @@ class Trial:
     def __init__(self, data: Path, out: Path, name: str, seed: int, source: str) -> None:
         self.texts, self.seed, self.source = load(data, out, name), seed, source
         self.pool, self.test = ([row["text"] for row in rows_of(data, name, part)] for part in ("train", "test"))
-        self.classes, self.test, self.targets = len(self.texts.labels), self.test[:TESTED], self.texts.targets[:TESTED]
+        self.classes = len(self.texts.labels)
+        self.tested = np.random.default_rng(0).permutation(len(self.test))[:TESTED]  # the files are not shuffled
+        self.test = [self.test[row] for row in self.tested]
+        self.targets = self.texts.targets[self.tested]
         self.settings = Settings(task="classification", training={"mode": "head"}, draws={"kind": "head"})
         labels = [f"class {i}" for i in range(self.classes)]
         self.task = Taught(labels=labels, tokenizer=AutoTokenizer.from_pretrained(source))
@@ -86,12 +89,12 @@ class Trial:
         self.student = found.layer
         if not found.off:
             self.student = fit_student(stronger, texts.x[self.others], self.shares, x, y, np.ones(n))
-        self.kept = logits(texts.test[:TESTED], witness.logits(texts.said_of_test[:TESTED]))
+        self.kept = logits(texts.test[self.tested], witness.logits(texts.said_of_test[self.tested]))
 
     def accuracy(self, n: int, arm: str) -> float:
         """Return the accuracy on the test set of an arm with n labels, after ``hear``."""
         if arm == "student":
-            answers = self.texts.test[:TESTED] @ self.student.weight.T + self.student.bias
+            answers = self.texts.test[self.tested] @ self.student.weight.T + self.student.bias
         elif arm == "kept":
             answers = self.kept
         else:
