@@ -19,6 +19,7 @@ from dal_nlp.signals.learner import WitnessLearner
 from tests import tiny
 from tests.signals.witness_runs import run, settings
 
+POOL = tiny.sentences(80)
 RECIPE = {"mode": "head", "start": "head", "min_steps": 4, "epochs": 1, "learning_rate": 0.01}
 
 
@@ -62,12 +63,16 @@ def test_texts_of_the_pool_train_beside_the_labels(
     assert "say of them: 50" in (files / "run" / "model" / "README.md").read_text()
 
 
-def test_what_is_taught_is_what_layer_and_machine_say_together(files: Path, trained: list[Dataset]) -> None:
-    taught = finish(files, "right.jsonl")
-    labels, truth = ["negative", "positive"], {row["id"]: row["label"] for row in tiny.sentences(80)}
+def test_what_is_taught_is_what_the_machine_says_of_each_text_and_no_student_knows(
+    files: Path, trained: list[Dataset]
+) -> None:
+    labels = ["negative", "positive"]
+    said = {row["id"]: labels[(labels.index(row["label"]) + (at % 6 == 0)) % 2] for at, row in enumerate(POOL)}
+    tiny.write(files / "odd.jsonl", [{"id": id, "label": label, "confidence": 0.9} for id, label in said.items()])
+    taught = finish(files, "odd.jsonl,mean=4")
     rows = [row for row in fetch(trained[0], range(len(trained[0]))) if row["target"] is None]
-    assert len(rows) == 74 and all(labels[int(np.argmax(row[SHARES]))] == truth[row["id"]] for row in rows)
-    alone = finish(files, "right.jsonl", name="alone", training={"soft_labels": 0})
+    assert len(rows) == 74 and all(labels[int(np.argmax(row[SHARES]))] == said[row["id"]] for row in rows)
+    alone = finish(files, "odd.jsonl,mean=4", name="alone", training={"soft_labels": 0})
     assert alone.finished is not None and alone.finished["soft_labels"] == 0
     assert weights(alone.folder) != weights(taught.folder)
 
