@@ -255,6 +255,17 @@ def factor_entropies(c: Categoricals) -> Tensor:
     return others - largest.exp() * largest
 
 
+def soft_cross_entropy(c: Categoricals, shares: Tensor) -> Tensor:
+    """Return the cross-entropy in nats of soft labels, (B,): - sum q log p.
+
+    Args:
+        c: Over outcomes that all examples share.
+        shares: (B, F, C) q; an outcome that has none may be impossible.
+    """
+    logs = torch.where(shares > 0, c.log_probs, torch.zeros_like(c.log_probs))
+    return -c.over_factors((shares * logs).sum(-1))
+
+
 def least_confidence(c: Categoricals) -> Tensor:
     """Return 1 - p_max, (B,)."""
     return c.over_factors(log_rest(c).exp())

@@ -133,9 +133,11 @@ class FinishedEvent(_Measured):
         difference: By how much it is better than that of the last round, by the headline metric: [value, low, high]; []
             where neither an audit sample nor a validation file could tell.
         judged: What told: "audit", "validation" or "".
+        soft_labels: How many texts of the pool trained beside the labels, by what layer and machines say of them.
     """
 
     name = "finished"
     kept: bool = True
     difference: list[float] = field(default_factory=list)
     judged: str = ""
+    soft_labels: int = 0

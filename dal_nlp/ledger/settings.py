@@ -69,7 +69,8 @@ def identity(dump: Mapping[str, Any]) -> dict[str, Any]:
     """Return what may not change, of a configuration as a ledger holds it; classes that it names need not be there."""
     dump = as_now(dump)
     training = dict(dump["training"])
-    training.pop("start", None)  # as `finish`, whose beginning it is, it may change
+    for name in ("start", "soft_labels"):
+        training.pop(name, None)  # as `finish`, whose parts they are, they may change
     if training["mode"] == "head":  # of other modes they do nothing
         head = {**dump["head"], "descriptions": dump.get("descriptions")}
         training |= {f"head.{key}": value for key, value in head.items()}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from dal_nlp.core.categoricals import soft_cross_entropy
 from dal_nlp.core.config import TrainingConfig
 from dal_nlp.core.distributed import together
 from dal_nlp.core.errors import BrokenModelError
@@ -25,6 +26,8 @@ from dal_nlp.models.pool import fetch
 from dal_nlp.models.pooled_states import States, spread_states
 from dal_nlp.models.vectors import Positions
 
+#: Column of examples with soft labels: the probabilities of the labels that are an example's target, (C,).
+SHARES = "shares"
 #: Steps whose examples are sorted by length together: enough to save padding, few enough to keep batches random.
 BUCKET_STEPS = 16
 
@@ -140,7 +143,8 @@ def fit(
     Args:
         model: On the accelerator's device.
         task: Batches and loss.
-        examples: Encoded, with targets; N rows.
+        examples: Encoded, with targets; N rows. Where they have a column ``SHARES``, that is what the model learns: the
+            loss is the cross-entropy of these probabilities.
         weights: (N,) each example's weight in the loss.
         training: The recipe.
         accelerator: Device, precision and processes.
@@ -246,7 +250,10 @@ def _batch(
 ) -> Batch:
     """Collate this process's share of a batch."""
     mine = part[split(len(part), accelerator.process_index, accelerator.num_processes, paired)]
-    batch = task.collate([rows[position] for position in (mine if len(mine) else part[:1])])
+    taken = [rows[position] for position in (mine if len(mine) else part[:1])]
+    batch = task.collate(taken)
+    if SHARES in taken[0]:
+        batch.extra[SHARES] = torch.tensor([row[SHARES] for row in taken])
     # A process left without an example computes one of weight 0: all must take part in the backward pass. The gradients
     # of processes are averaged, so each counts as many times as there are processes.
     scale = accelerator.num_processes if len(mine) else 0
@@ -267,12 +274,19 @@ def _losses(
     # on the way back.
     results = [run(parts[0])] if len(parts) == 1 else [checkpoint(run, part, use_reentrant=False) for part in parts]
     raw, states = zip(*results, strict=True)
-    losses = task.loss(torch.cat(raw), batch)
+    losses = _each(task, torch.cat(raw), batch)
     assert batch.weights is not None
     weighted = (losses * batch.weights).sum()
     if beside is None:
         return weighted, None
     return weighted, beside.loss(spread_states(states, batch), losses, place)
+
+
+def _each(task: Task, raw: Tensor, batch: Batch) -> Tensor:
+    """Return the loss of each example, (B,)."""
+    if SHARES not in batch.extra:
+        return task.loss(raw, batch)
+    return soft_cross_entropy(task.categoricals(raw, batch), batch.extra[SHARES][:, None])
 
 
 def _run(

@@ -188,6 +188,8 @@ def _data(state: State, config: Mapping[str, Any]) -> str:
     lines = [f"- Pool: {_code(without_folders(str(config.get('data') or 'the demonstration')))}, {pool}"]
     if last is not None:
         lines += [f"- Labels that trained: {last.labels:,}", f"- Examples that measured: {last.size:,} ({last.on})"]
+    if state.finished and state.finished.kept and state.finished.soft_labels:
+        lines.append(f"- Texts that trained by what a layer and machines say of them: {state.finished.soft_labels:,}")
     lines.append(f"- Answers asked for, those that measure included: {len(state.answers):,}")
     return "\n".join(lines)
 

@@ -69,8 +69,10 @@ def finished_line(state: State) -> str:
         return ""
     values = ", ".join(f"{spoken(name)} {value:.3f}" for name, value in event.values.items())
     took = duration(event.train_seconds)
-    labels = counted(event.labels, "label")
-    return f"All weights were trained once at the end, on {labels} in {took}: {values}.{_kept(event)}"
+    trained = counted(event.labels, "label")
+    if event.soft_labels:
+        trained += f" and what layer and signals say of {counted(event.soft_labels, 'text')}"
+    return f"All weights were trained once at the end, on {trained} in {took}: {values}.{_kept(event)}"
 
 
 def _kept(event: FinishedEvent) -> str:

@@ -93,8 +93,7 @@ class Context:
         self.task.check_model(source)
         self.task.tokenizer = load_reader(source, config.training.mode, self.task.capabilities)
         self.task = files.settled(source, self.task) if task is None else self.task
-        self.config, self.corpus, self.given = files.config, files.corpus, files.given
-        self.note = files.note
+        self.config, self.corpus, self.given, self.note = files.config, files.corpus, files.given, files.note
         remarks = check_vocabulary(self.task.tokenizer, self._some_texts(), source)
         files.record()  # before anything is noted: a ledger begins with its configuration
         self._load(source)
@@ -154,8 +153,7 @@ class Context:
         predicts_loss = Capability.PREDICTED_LOSS in self._strategy.requires
         self._source = source
         self._use(make_learner(self.config, self.task, source, self.folder, self._progress, predicts_loss))
-        answers, state = Answers(self.corpus), self._ledger.state
-        example = self.corpus.example
+        answers, state, example = Answers(self.corpus), self._ledger.state, self.corpus.example
         self.oracle.open(Setting(self.folder, self.config, self.task, state, answers, example, self._progress))
         if not state.queries and state.audit is None:
             self._check_model()
@@ -206,7 +204,10 @@ class Context:
     def train_whole(self, round: int) -> None:
         """Train all weights from here on, in a folder apart, after the last round."""
         folder, layer = self.folder / "finish", self.learner.place(round)
-        self._use(last_learner(self.config, self.task, self._source, folder, self._progress, layer))
+        soft = self.training.draw_soft(self.learner, round, self.candidates(round + 1), self._pool, self._progress)
+        config = soft.recipe(self.config, self.training.size())
+        self._use(last_learner(config, self.task, self._source, folder, self._progress, layer))
+        self.training.soft = soft
 
     def strategy(self, round: int) -> tuple[str, Strategy]:
         """Return the name and the strategy of a round."""

@@ -311,8 +311,8 @@ class Session:
                 done = self._fit(round)
                 judged, gain = work.evaluation.gain_over(first, round)
                 kept = not gain or gain[0] > 0 or work.config.finish == "full-always"
-                measured = self._measured(round, done)
-                self._ledger.append(FinishedEvent(**measured, kept=kept, difference=gain, judged=judged))
+                measured = {**self._measured(round, done), "kept": kept, "difference": gain, "judged": judged}
+                self._ledger.append(FinishedEvent(**measured, soft_labels=len(work.training.soft)))
             assert self._state.finished is not None
             learner.keep_tuned(self._state.finished.kept)
         learner.finish(round)

@@ -7,15 +7,27 @@ from datasets import Dataset, concatenate_datasets
 from numpy.typing import NDArray
 
 from dal_nlp.core.config import Settings
+from dal_nlp.core.progress import Progress
+from dal_nlp.core.rng import generator
 from dal_nlp.core.targets import Target, decode, encode_target
 from dal_nlp.core.task import Task
+from dal_nlp.core.text import counted
 from dal_nlp.data.corpus import Corpus
+from dal_nlp.learners.learner import Learner
+from dal_nlp.learners.soft_labels import NO_TEXTS, SoftLabels
 from dal_nlp.ledger.state import State
 from dal_nlp.models.pool import fetch
+from dal_nlp.models.vectors import Positions
+from dal_nlp.session.evaluation import MakePool
+from dal_nlp.signals import asking
+from dal_nlp.strategies.probes import class_log_probs
 
 
 class TrainingSet:
     """The labeled examples of a run.
+
+    Attributes:
+        soft: Texts that train beside them, where there are any in the place of pseudo-labels.
 
     Args:
         config: Of the run.
@@ -32,6 +44,7 @@ class TrainingSet:
         self._config, self._task, self._state = config, task, state
         self._corpus, self._data, self._given = corpus, data, given
         self._known: tuple[dict[str, Target], Dataset] | None = None
+        self.soft = NO_TEXTS
 
     def size(self) -> int:
         """Return how many labels train: those bought for training and those given."""
@@ -44,6 +57,8 @@ class TrainingSet:
         weights = np.ones(len(examples))
         if self._config.training.class_weights == "balanced":
             weights = np.array(self._task.weights([decode(text) for text in examples["target"]]))
+        if len(self.soft):
+            return self.soft.beside(examples, weights, self._task.labels, self._data)
         predicted = self._state.pseudo.get(round)
         if not predicted:
             return examples, weights
@@ -86,3 +101,25 @@ class TrainingSet:
         """Return the examples whose targets the model could give."""
         rows = fetch(examples, range(len(examples)))
         return examples.select([i for i, row in enumerate(rows) if self._task.trainable(row)])
+
+    def draw_soft(
+        self, learner: Learner, round: int, free: Positions, pool: MakePool, progress: Progress
+    ) -> SoftLabels:
+        """Return random texts with what a layer that hears machines says of them; none where no machine counts.
+
+        Args:
+            learner: Of the rounds.
+            round: The last one.
+            free: Rows of the pool that nobody was asked about, and that measure nothing.
+            pool: Gives examples under a model.
+            progress: Where it is said.
+        """
+        most, teacher = self._config.training.soft_labels, asking.teacher(learner, round)
+        rows = np.sort(generator(self._config.seed, round, "soft labels").permutation(free)[:most])
+        if teacher is None or not len(rows):
+            return NO_TEXTS
+        said = f"{counted(len(rows), 'text')} of the pool"
+        progress.say(f"Beside the labels {said} train, by what layer and signals say of them (training.soft_labels).")
+        texts = pool(self._data.remove_columns("target"), round, rows=rows, of=lambda _: teacher)
+        (log_probs,) = texts.collect(class_log_probs)
+        return SoftLabels(rows, np.exp(log_probs.astype(np.float64)))

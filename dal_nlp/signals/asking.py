@@ -236,6 +236,11 @@ def models_beside(learner: Learner, heard: bool) -> dict[str, Callable[[int], nn
     return learner.models_beside(heard) if isinstance(learner, WitnessLearner) else {}
 
 
+def teacher(learner: Learner, round: int) -> nn.Module | None:
+    """Return what may teach a model of the text alone, after a round: a layer that hears machines; None without one."""
+    return learner.teacher(round) if isinstance(learner, WitnessLearner) else None
+
+
 def agreement(learner: Learner, examples: Dataset, answers: Sequence[Target]) -> list[Floats]:
     """Return how probable each machine that a learner hears finds answers to examples, (n,) each; 0 where it is silent.
 

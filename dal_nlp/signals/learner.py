@@ -46,8 +46,8 @@ from dal_nlp.signals.witness import (
 UNHEARD = "people.safetensors"
 #: What a task of other answers is told.
 ONE_LABEL = (
-    "Signals and --pseudo-labels distil are for --train head and tasks that give each text one label (signals for "
-    "question answering too): leave them out."
+    "Signals and --pseudo-labels distil are for --train head, where --finish full trains all weights with signals at "
+    "the end, and tasks that give each text one label (signals for question answering too): leave them out."
 )
 
 
@@ -129,6 +129,10 @@ class WitnessLearner(HeadLearner):
             net = HeadNet(self._features.rows, output, kept.layer.depths, lambda rows: self._spoken(kept, rows))
             self._choosing = (round, net.to(process_state().device).eval())
         return self._choosing[1]
+
+    def teacher(self, round: int) -> nn.Module | None:
+        """Return the layer that hears the witnesses, None where no witness counts in it."""
+        return self.choosing(round) if any(self._kept_layer(round).weights) else None
 
     def models_beside(self, heard: bool) -> dict[str, Callable[[int], nn.Module]]:
         """Return the layer that hears no machine, and the one that hears them where the run does not leave it."""

@@ -17,12 +17,11 @@ from dal_nlp.learners.distillation import Floats
 from dal_nlp.learners.head_checkpoint import FittedLayer, read_layer
 from dal_nlp.learners.layers import Standard
 from dal_nlp.learners.linear import Linear, Offset
+from dal_nlp.learners.soft_labels import LABEL_WEIGHT
 from dal_nlp.models.vectors import Array
 
 #: The weight of a witness before any label. Any of 1 to 3 does as well; from 0, few labels do not raise it in time.
 TRUST = 2.0
-#: The weight of a label beside a text of the pool, whose weight is at most 1, in the fit of a student.
-LABEL_WEIGHT = 2.0
 #: Texts of the pool on which it is seen how strong a student's labels are.
 VALIDATED = 600
 #: Labels from which on a witness may be left out, and by how many standard errors it must do harm.

@@ -88,3 +88,22 @@ def test_entropy_keeps_the_share_of_an_outcome_whose_probability_rounds_to_one(g
     small = math.exp(-gap) / (1 + math.exp(-gap))
     want = -small * math.log(small) - (1 - small) * math.log1p(-small)
     assert categoricals.entropy(of(torch.tensor([[0.0, gap]]))).item() == pytest.approx(want, rel=1e-3)
+
+
+def test_soft_cross_entropy_equals_its_twin_and_is_least_where_the_shares_are() -> None:
+    logits = torch.randn(30, 4, generator=torch.Generator().manual_seed(3)).double() * 3
+    shares = torch.randn(30, 4, generator=torch.Generator().manual_seed(4)).double().softmax(-1)
+    shares[::3] = torch.eye(4, dtype=torch.float64)[torch.arange(10) % 4]  # of people's labels
+    got = categoricals.soft_cross_entropy(of(logits), shares[:, None])
+    want = [reference.soft_cross_entropy(z, q) for z, q in zip(logits.tolist(), shares.tolist(), strict=True)]
+    torch.testing.assert_close(got, torch.tensor(want, dtype=torch.float64))
+    least = categoricals.soft_cross_entropy(of(shares.clamp(min=1e-300).log()), shares[:, None])
+    assert (got >= least - 1e-12).all()
+
+
+def test_an_impossible_outcome_without_a_share_costs_nothing() -> None:
+    logits = torch.tensor([[0.5, -1.0, -torch.inf]], requires_grad=True)
+    loss = categoricals.soft_cross_entropy(of(logits), torch.tensor([[[0.3, 0.7, 0.0]]]))
+    (slope,) = torch.autograd.grad(loss.sum(), logits)
+    assert loss.item() == pytest.approx(reference.soft_cross_entropy([0.5, -1.0], [0.3, 0.7]), rel=1e-6)
+    assert torch.isfinite(slope).all()

@@ -169,6 +169,7 @@ def test_budget_strategy_and_devices_are_no_identity_but_the_seed_is() -> None:
         **FILES, budget=999, strategy="entropy", query_size=3, training={"batch_size": 4, "accumulation": 4}
     )
     assert base.identity() == free.identity()
+    assert base.identity() == RunConfig(**FILES, training={"soft_labels": 9}).identity()
     assert base.identity() != RunConfig(**FILES, seed=1).identity()
     assert base.identity() != RunConfig(**FILES, training={"batch_size": 4}).identity()
 

@@ -20,3 +20,7 @@ def least_confidence(logits: list[float]) -> float:
 def margin(logits: list[float]) -> float:
     first, second = sorted(softmax(logits), reverse=True)[:2]
     return 1 - (first - second)
+
+
+def soft_cross_entropy(logits: list[float], shares: list[float]) -> float:
+    return -sum(q * math.log(p) for q, p in zip(shares, softmax(logits), strict=True) if q > 0)

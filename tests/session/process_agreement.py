@@ -61,7 +61,7 @@ WRITING: dict[str, Any] = {"task": "summarization", "max_length": 24, "task_opti
 SENTIMENT: dict[str, Any] = {"task": "sentiment", "max_length": 32}
 RUNS: dict[str, dict[str, Any]] = {
     "random": {**SENTIMENT, "strategy": "random", "initial_strategy": "random"},
-    "heard": {**SENTIMENT, "strategy": "disagreement", "training": {"mode": "head"}, "rounds": 2},
+    "heard": {**SENTIMENT, "strategy": "disagreement", "training": {"mode": "head"}, "rounds": 2, "finish": "full"},
     "head": {**SENTIMENT, "strategy": "badge", "training": {"mode": "head"}, "finish": "full"},
     "lora": {**SENTIMENT, "strategy": "entropy", "training": {"mode": "lora"}, "audit": 5},
     "ceal": {**SENTIMENT, "strategy": "ceal", "pseudo_labels": {"threshold": 1.0}, "rounds": 2},
@@ -173,12 +173,14 @@ def runs(folder: Path, kind: str) -> dict[str, Any]:
             common["query"] = {"embedding_model": str(folder / "encoder")}
         result = Session(RunConfig.load(flags=merge(merge(values, common), settings))).run()
         state = read_state(result.folder)
+        measured = [*state.metrics, *([state.finished] if state.finished else [])]
         found[name] = {
             "asked": [query.ids for query in state.queries],
             "audit": state.audit,
             "pseudo": [[event.ids, event.targets] for event in state.pseudo.values()],
-            "values": [event.values for event in state.metrics],
-            "loss": [event.loss for event in state.metrics],
+            "values": [event.values for event in measured],
+            "loss": [event.loss for event in measured],
+            "soft": state.finished.soft_labels if state.finished else 0,
         }
     return found
 

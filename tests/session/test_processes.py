@@ -101,12 +101,13 @@ def test_models_learn_the_same(found: tuple[dict[str, Any], dict[str, Any]]) -> 
 @pytest.mark.parametrize("name", agreement.RUNS)
 def test_whole_runs_ask_and_measure_the_same(found: tuple[dict[str, Any], dict[str, Any]], name: str) -> None:
     one, two = (each["runs"][name] for each in found)
-    for part in ("asked", "audit", "pseudo"):
+    for part in ("asked", "audit", "pseudo", "soft"):
         assert one[part] == two[part]
     assert [*map(pytest.approx, one["values"])] == two["values"]
     assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
     assert name != "ceal" or any(ids for ids, _ in one["pseudo"])
     assert name != "lora" or one["audit"]
+    assert bool(one["soft"]) == (name == "heard")
 
 
 def test_other_settings_in_one_process_are_refused(found: tuple[dict[str, Any], dict[str, Any]]) -> None:

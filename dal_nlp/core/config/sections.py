@@ -76,6 +76,9 @@ class TrainingConfig(Section):
     start: Literal["pretrained", "head"] = Field(
         "pretrained", description="what --finish full starts from: the pretrained model, or the head of the last round"
     )
+    soft_labels: int = Field(
+        300, ge=0, description="texts that train too, at the end of a run with signals, by what layer and signals say"
+    )
     warm_start: bool = Field(False, description="start from last round's weights instead of the checkpoint")
     class_weights: Literal["none", "balanced"] = Field("none", description="weight of a class in the loss")
     precision: Literal["no", "bf16", "fp16"] = Field("no", description="accelerate's mixed precision in training")
