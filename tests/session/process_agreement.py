@@ -68,6 +68,15 @@ RUNS: dict[str, dict[str, Any]] = {
     "loss": {**SENTIMENT, "strategy": "learning_loss", "rounds": 2},
     "qa": {**QA, "strategy": "span_disagreement", "draws": {"k": 2}},
     "summarization": {**WRITING, "strategy": "nsp"},
+    "ner": {"task": "ner", "max_length": 12, "strategy": "entity_entropy", "training": {"mode": "head"}},
+    "multilabel": {"task": "multilabel", "max_length": 24, "strategy": "badge", "training": {"mode": "head"}},
+}
+#: What rows and which model the runs of a task have; those of the others are sentences and the encoder.
+FILES = {
+    "qa": ("questions", "reader"),
+    "summarization": ("documents", "writer"),
+    "ner": ("entities", "encoder"),
+    "multilabel": ("several", "encoder"),
 }
 
 
@@ -133,7 +142,9 @@ def _after_fit(model: nn.Module, task: Task, examples: Dataset) -> list[float]:
 
 def prepare(folder: Path) -> None:
     """Write the files and the models of ``runs``; without dropout, as processes draw masks of their own."""
-    for name, rows in {"sentences": tiny.sentences, "questions": tiny.questions, "documents": tiny.documents}.items():
+    many: dict[str, Callable[..., Any]] = {"sentences": tiny.sentences, "questions": tiny.questions}
+    many |= {"documents": tiny.documents, "entities": tiny.tagged, "several": tiny.several_labels}
+    for name, rows in many.items():
         write(folder / f"{name}.jsonl", rows(24))
         write(folder / f"{name}-test.jsonl", rows(9, seed=1))
     said = [
@@ -151,9 +162,7 @@ def runs(folder: Path, kind: str) -> dict[str, Any]:
     found = {}
     for name, settings in RUNS.items():
         task = settings["task"]
-        rows, model = {"qa": ("questions", "reader"), "summarization": ("documents", "writer")}.get(
-            task, ("sentences", "encoder")
-        )
+        rows, model = FILES.get(task, ("sentences", "encoder"))
         test = None if "audit" in settings else str(folder / f"{rows}-test.jsonl")
         values = {
             "data": str(folder / f"{rows}.jsonl"),
