@@ -17,6 +17,7 @@ from dal_nlp.signals.base import Labels, MachineAnswer, Making
 from dal_nlp.span_witnesses.entities import EntityFile, entity_columns
 from dal_nlp.span_witnesses.weights import READERS
 from dal_nlp.tasks.entities import heard
+from dal_nlp.tasks.entities.metrics import counts
 from dal_nlp.tasks.entities.tensors import word_categoricals
 from dal_nlp.tasks.questions.heard import ODDS, PLACES, READER, WEIGHTS
 from dal_nlp.workflows.predict import predict
@@ -37,7 +38,7 @@ def test_at_each_weight_of_the_reader_the_likelihood_is_that_of_all_tags_of_all_
     odds, weights = torch.tensor([[0.7, -0.4], [2.0, 0.0]]), np.array([0.9, 0.6])
     places = {"rows": torch.tensor([[0] * 3, [1] * 3]), "places": torch.arange(3).expand(2, 3), "read": read}
     batch = Batch({}, torch.tensor([0, 1]), 2, labels, extra={**places, PLACES: said, ODDS: odds})
-    asked = heard.texts(Categoricals(scores.log_softmax(-1), read), batch, own)
+    asked = heard.texts(Categoricals(scores.log_softmax(-1), read), batch, own, TAGS)
     batch.extra.update({WEIGHTS: torch.tensor(weights), READER: torch.tensor(own)})
     together = word_categoricals(scores, batch, TAGS).log_probs
     for text, words in enumerate((3, 1)):
@@ -52,6 +53,10 @@ def test_at_each_weight_of_the_reader_the_likelihood_is_that_of_all_tags_of_all_
             total += np.log(mass[right] / sum(mass))
             assert together[text, word].exp().tolist() == pytest.approx([one / sum(mass) for one in mass], abs=1e-5)
         assert asked[text].log_likelihood(weights) == pytest.approx(total, abs=1e-5)
+        given, wanted = ([TAGS[int(of)] for of in tags[text, :words]] for tags in (together.argmax(-1), labels))
+        entities, _ = counts([{"tags": given}], [{"tags": wanted}], ["bad", "good"])
+        hits, found, there = entities.sum((0, 2)).tolist()
+        assert asked[text].agreement(weights) == (2 * hits, found + there)
 
 
 def test_beside_a_reader_that_knows_nothing_a_tag_gets_the_confidence_of_its_text() -> None:
