@@ -42,6 +42,7 @@ SIGNALS: Mapping[str, str] = {
 #: The same where answers are entities.
 ENTITY_SIGNALS: Mapping[str, str] = {
     "file": "dal_nlp.span_witnesses.entities:EntityFile",
+    "llm": "dal_nlp.span_witnesses.entity_lists:EntityWriter",
     "endpoint": "dal_nlp.span_witnesses.entity_lists:EntityEndpoint",
 }
 _TAGS = Features({heard.PLACES: ListOf(ListOf(Value("string"))), heard.ODDS: ListOf(Value("float64"))})
@@ -83,11 +84,6 @@ def make_learner(
             "The weights of --signal want readers that know no label of a fold: leave training.warm_start out."
         )
     learners = OF_ENTITIES if isinstance(task, NER) else OF_QUESTIONS
-    if isinstance(task, NER) and config.llm.url is None and any(spec.startswith("llm:") for spec in config.signals):
-        raise Unsupported(
-            "A language model on this machine lists no entities yet: name an endpoint with --llm-url, or put its lists "
-            "into a file, file:…"
-        )
     if config.training.mode not in learners:
         raise Unsupported(f"--signal wants --train {' or '.join(learners)} with the task {config.task}.")
     return learners[config.training.mode](config, task, source, folder, progress, predicts_loss)

@@ -115,8 +115,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return tiny.save_model(tmp_path_factory.mktemp("model"))
 
 
-def run(folder: Path, model: str, *signals: str, progress: Any = None, **changes: Any) -> Result:
-    given = {
+def given(folder: Path, model: str) -> dict[str, Any]:
+    """The settings of a run on texts with entities."""
+    return {
         "task": "ner",
         "data": write(folder / "pool.jsonl", tiny.tagged(40)),
         "test": write(folder / "test.jsonl", tiny.tagged(20, seed=1)),
@@ -129,10 +130,13 @@ def run(folder: Path, model: str, *signals: str, progress: Any = None, **changes
         "query_size": 4,
         "rounds": 1,
         "max_length": 32,
-        "signals": list(signals),
         "keep_witness": True,
     }
-    return Session(RunConfig.load(flags={**given, **changes}), progress=progress).run()
+
+
+def run(folder: Path, model: str, *signals: str, progress: Any = None, **changes: Any) -> Result:
+    config = RunConfig.load(flags={**given(folder, model), "signals": list(signals), **changes})
+    return Session(config, progress=progress).run()
 
 
 def test_a_run_knows_from_the_start_which_entities_a_machine_lists_and_so_does_prediction(
@@ -204,8 +208,8 @@ def test_weights_are_fitted_to_texts_that_their_layers_have_not_seen(
 
 
 def test_other_machines_and_other_ways_to_train_are_refused(tmp_path: Path, model: str) -> None:
-    with pytest.raises(UserError, match="file"):
-        run(tmp_path, model, "llm:elsewhere")
+    with pytest.raises(UserError, match="file, llm"):
+        run(tmp_path, model, "run:elsewhere")
     with pytest.raises(UserError, match="--train head"):
         run(tmp_path, model, answers(tmp_path), training={"mode": "full"}, draws={"kind": "fixed"})
 
