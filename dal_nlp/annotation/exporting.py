@@ -192,7 +192,8 @@ def _write_label_studio(desk: AnswerStore, ids: Sequence[str], path: Path, say: 
 def _studio_task(desk: AnswerStore, id: str) -> Row:
     task, example, event = desk.task, desk.example(id), desk.state.decision(id)
     suggested = desk.state.suggestion(id)
-    predictions = label_studio.predictions(task, suggested, example, f"round-{suggested['round']}" if suggested else "")
+    model = suggested.get("by", f"round-{suggested['round']}") if suggested else ""
+    predictions = label_studio.predictions(task, suggested, example, model)
     found: Row = {
         "data": label_studio.data(task, example, context_of(example)),
         "annotations": [],

@@ -65,6 +65,21 @@ def suggestions_line(state: State) -> str:
     )
 
 
+def drafts_line(state: State) -> str:
+    """Return how many drafts of each machine people took over as they stood, in sentences; "" where they saw none."""
+    taken: dict[str, list[bool]] = {}
+    for events in state.given.values():
+        last = {event.by: event for event in events if isinstance(event, AnswerEvent)}
+        for event in last.values():
+            if event.of_person and event.answered and event.suggested and "by" in event.suggested:
+                taken.setdefault(event.suggested["by"], []).append(event.target == event.suggested["target"])
+    return " ".join(
+        f"Of {counted(len(same), 'draft')} of {name}, people took over {sum(same):,} unchanged and changed "
+        f"{len(same) - sum(same):,}."
+        for name, same in taken.items()
+    )
+
+
 def _share(hits: Sequence[bool]) -> str:
     from scipy.stats import binomtest  # a second, which a run without signals need not wait for
 

@@ -40,7 +40,17 @@ def parts(text: str) -> tuple[str, str]:
     return question, context
 
 
-class SpanFile(AnswerFile):
+class WordsFile(AnswerFile):
+    """A table of answers in words, each with a confidence in it."""
+
+    def _answer(self, place: int, row: Mapping[str, Any]) -> MachineAnswer:
+        given, confidence = row.get(self._columns["label"]), self._confidence(place, row)
+        raw = "" if given is None else str(given).strip()
+        known = np.log(max(CONFIDENCE if confidence is None else confidence, 1e-9))
+        return MachineAnswer((float(known),) if raw else None, raw)
+
+
+class SpanFile(WordsFile):
     """A table with the answer to each id, else to each question, in words, and a confidence in it.
 
     Args:
@@ -71,12 +81,6 @@ class SpanFile(AnswerFile):
             asked = counted(len(self._told_twice), "question")
             said.append(f"{self._making.target}: {asked} with several answers, which are found by id alone.")
         return said
-
-    def _answer(self, place: int, row: Mapping[str, Any]) -> MachineAnswer:
-        given, confidence = row.get(self._columns["label"]), self._confidence(place, row)
-        raw = "" if given is None else str(given).strip()
-        known = np.log(max(CONFIDENCE if confidence is None else confidence, 1e-9))
-        return MachineAnswer((float(known),) if raw else None, raw)
 
     def answers(self, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
         """Yield what the file has for each id, else for each question; no answer where it has neither."""

@@ -151,8 +151,11 @@ def preferred(machines: Floats, reader: Floats, together: Floats) -> str:
     """Return whose answers are given, of the points of each, (n, 2).
 
     Those of the better of machines and reader, of machines where they are equal; and those of both together where they
-    are better than these by ``BETTER`` standard errors.
+    are better than these by ``BETTER`` standard errors, or where machines and reader are as good at every example, as
+    where machines say nothing.
     """
+    if np.array_equal(machines, reader):
+        return TOGETHER
     answers, best = (ALONE, reader) if advantage(reader, machines) > 0 else (MACHINES, machines)
     return TOGETHER if advantage(together, best) > BETTER else answers
 

@@ -242,7 +242,8 @@ def test_the_better_of_machines_and_reader_answers_until_both_together_are_bette
     def points(hits: int) -> np.ndarray:
         return np.column_stack([np.arange(40) < hits, np.ones(40)]).astype(float)
 
-    assert preferred(points(10), points(10), points(12)) == MACHINES  # two more of forty may be chance
+    assert preferred(points(10), points(10)[::-1], points(12)) == MACHINES  # two more of forty may be chance
+    assert preferred(points(10), points(10), points(10)) == TOGETHER  # as where machines say nothing
     assert preferred(points(10), points(11), points(13)) == ALONE
     assert preferred(points(10), points(20), points(20)) == ALONE
     assert preferred(points(10), points(20), points(21)) == ALONE
