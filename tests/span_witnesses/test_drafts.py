@@ -19,6 +19,7 @@ from dal_nlp.session.result import Result
 from dal_nlp.signals.base import Labels, Making
 from dal_nlp.span_witnesses.drafts import DraftEndpoint, DraftWriter
 from dal_nlp.span_witnesses.writing import Writer
+from dal_nlp.workflows.dry_run import rehearse
 from tests import tiny
 from tests.session.test_summarization_run import model as model
 from tests.session.test_summarization_run import settings
@@ -81,6 +82,8 @@ def test_where_no_machine_has_a_draft_that_of_the_model_is_shown_and_that_is_sai
 def test_without_suggest_and_with_what_means_nothing_drafts_are_refused(tmp_path: Path, model: str) -> None:
     with pytest.raises(UserError, match="only --suggest shows it"):
         run(tmp_path, model, drafts(tmp_path), suggest=False)
+    with pytest.raises(UserError, match="only --suggest shows it"):
+        rehearse(RunConfig.load(flags=settings(tmp_path, model, signals=[drafts(tmp_path)])))
     with pytest.raises(UserError, match="no --keep-witness"):
         run(tmp_path, model, drafts(tmp_path), keep_witness=True)
     with pytest.raises(UserError, match="no --llm-texts"):
