@@ -232,7 +232,8 @@ def _write_label_studio(desk: AnswerStore, ids: Sequence[str], path: Path, say: 
 def _studio_task(desk: AnswerStore, id: str) -> Row:
     task, example, event = desk.task, desk.example(id), desk.state.decision(id)
     suggested = desk.state.suggestion(id)
-    predictions = label_studio.predictions(task, suggested, example, f"round-{suggested['round']}" if suggested else "")
+    model = suggested.get("by", f"round-{suggested['round']}") if suggested else ""
+    predictions = label_studio.predictions(task, suggested, example, model)
     # Texts stand there by the names of their columns too, by which a run reads them again.
     texts = dict(zip(task.columns(), task.texts(example), strict=True))
     found: Row = {

@@ -69,4 +69,5 @@ def back_in_the_pool(id: str) -> str:
 
 def suggested(suggestion: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return what the ledger keeps of a suggestion that an annotator was shown."""
-    return suggestion and {name: suggestion[name] for name in ("target", "confidence", "round")}
+    kept = ("target", "confidence", "round", "by")
+    return suggestion and {name: suggestion[name] for name in kept if name in suggestion}

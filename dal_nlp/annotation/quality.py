@@ -136,4 +136,5 @@ def _suggested(event: AnswerEvent) -> tuple[str, str]:
     if not shown:
         return "", ""
     model = "pretrained model" if shown["round"] < 0 else f"model of round {shown['round']}"
+    model = shown.get("by", model)  # a machine that has drafted it
     return readable(shown["target"]), f"{model} ({shown['confidence']:.2f})"

@@ -18,6 +18,7 @@ from dal_nlp.ledger.state import State
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool, fetch
 from dal_nlp.report.machines import machine_rows
+from dal_nlp.span_witnesses.drafts import has_drafts
 from dal_nlp.span_witnesses.listening import hears_in_columns
 from dal_nlp.workflows.predict import Run
 
@@ -53,7 +54,7 @@ class Machine:
 
         That is fitted to the labels of the run. A text that it has no answer to goes to people: nothing is sure of it.
         """
-        if hears_in_columns(self.run.task):
+        if hears_in_columns(self.run.task) or has_drafts(self.run.config, self.run.task):
             raise Unsupported(f"--answers-by {self.name} is for texts with one label: name model, or stack.")
         shares, said = np.exp(self.run.log_probs(self._model, examples)), self.run.heard(self.name, examples)
         silent = np.asarray(np.isnan(said).any(1))

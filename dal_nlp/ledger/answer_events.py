@@ -98,7 +98,8 @@ class AnswerEvent(Event):
         by: Who gave it; "" for the file of a simulation.
         at: When, in ISO 8601 and UTC.
         via: The channel: "terminal", or the name of a file.
-        suggested: What the annotator was shown as the model's answer: {"target", "confidence", "round"}.
+        suggested: What the annotator was shown as the model's answer: {"target", "confidence", "round"}, and
+            "by" where a machine has drafted it.
         note: What the annotator wrote beside it.
         final: Whether it settles the matter, whatever others have answered.
         request: What the page called the request that brought it.

@@ -29,6 +29,7 @@ __all__ = [
     "AuditEvent",
     "ChannelEvent",
     "ConfigEvent",
+    "DraftsEvent",
     "Event",
     "FinishedEvent",
     "InquiryEvent",
@@ -163,6 +164,13 @@ class QueryEvent(Event):
     predictions: list[dict[str, Any]] = field(default_factory=list)
     prefetched: int = 0
 
+    def suggestions(self) -> dict[str, dict[str, Any]]:
+        """Return what the model that chose would answer, by id."""
+        return {
+            id: {"target": prediction["target"], "confidence": prediction["confidence"], "round": self.round - 1}
+            for id, prediction in zip(self.ids, self.predictions, strict=False)
+        }
+
     def without(self, id: str) -> Self:
         """Return the query as if an id had not been asked about."""
         stays = [i for i, other in enumerate(self.ids) if other != id]
@@ -183,6 +191,25 @@ class OverflowEvent(QueryEvent):
     """What the strategy of a round would have asked next: people may go on with it while the round's model trains."""
 
     name = "remainder"  # as the ledgers of the first release have it
+
+
+@dataclass(frozen=True, kw_only=True)
+class DraftsEvent(Event):
+    """What machines have drafted for people who are asked in a round.
+
+    Attributes:
+        round: Which one.
+        rows: One for each text that they were asked about: {"id", "target", "confidence", "by"}; of one for which no
+            machine has a draft {"id", "target": None}.
+    """
+
+    name = "drafts"
+    round: int
+    rows: list[dict[str, Any]]
+
+    def by_id(self) -> dict[str, dict[str, Any] | None]:
+        """Return what people are shown, by id; None where there is no draft."""
+        return {row["id"]: row["target"] and {**row, "round": self.round - 1} for row in self.rows}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,6 +318,7 @@ EVENTS: Mapping[str, type[Event]] = {
         TraceEvent,
         NoteEvent,
         SignalEvent,
+        DraftsEvent,
         StoppedEvent,
     )
 }

@@ -15,6 +15,7 @@ from dal_nlp.ledger.events import (
     AuditEvent,
     ChannelEvent,
     ConfigEvent,
+    DraftsEvent,
     Event,
     FinishedEvent,
     InquiryEvent,
@@ -75,6 +76,7 @@ class State:
     notes: list[str] = field(default_factory=list)  # what the user should know, in sentences
     finished: FinishedEvent | None = None  # what one training of all weights after the last round came to
     signals: dict[tuple[str, str], dict[str, dict[str, Any]]] = field(default_factory=dict)  # by (signal, set)
+    drafts: dict[str, dict[str, Any] | None] = field(default_factory=dict)  # of machines, by id; None: they have none
     traces: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # of the stopping rules, by round
     stopped: str | None = None
     read_test: bool = False  # test labels stopped the run
@@ -166,8 +168,12 @@ class State:
         return next(event for event in reversed(self.given[id]) if isinstance(event, LabelEvent | SkipEvent))
 
     def suggestion(self, id: str) -> dict[str, Any] | None:
-        """Return what the model that chose an example would answer: {"target", "confidence", "round"} of that model."""
-        return self._predictions.get(id) or self._next_predictions.get(id)
+        """Return what the model that chose an example would answer: {"target", "confidence", "round"} of that model.
+
+        With ``suggest`` it is what a machine has drafted, where one has; then "by" says which.
+        """
+        draft = self.drafts.get(id) if (self.config or {}).get("suggest") else None
+        return draft or self._predictions.get(id) or self._next_predictions.get(id)
 
     def pending(self, ids: Sequence[str]) -> list[str]:
         """Return those of ``ids`` that have neither an answer nor a skip."""
@@ -220,6 +226,8 @@ class State:
                 self.notes.append(event.text)
             case SignalEvent():
                 self.signals.setdefault((event.signal, event.on), {}).update(event.by_key())
+            case DraftsEvent():
+                self.drafts |= event.by_id()
             case StoppedEvent():
                 self.stopped, self.read_test = event.why, event.read_test
 
@@ -257,13 +265,13 @@ class State:
         self._ask(event.round, new)
         self._place.update(dict.fromkeys(event.ids, event.round))
         self._open[event.round] = len(self.pending(event.ids))
-        self._predictions |= _suggestions(event)
+        self._predictions |= event.suggestions()
 
     def _prefetch(self, event: OverflowEvent) -> None:
         self.overflows[event.round] = event
         self._ask(event.round, event.ids)
         self._next_scores |= zip(event.ids, event.scores, strict=True)
-        self._next_predictions |= _suggestions(event)
+        self._next_predictions |= event.suggestions()
 
     def _measure(self, event: MetricsEvent) -> None:
         if event.round != len(self.metrics):
@@ -322,14 +330,6 @@ class State:
         self._open[round] -= 1
         del self._place[id]
         self._predictions.pop(id, None)
-
-
-def _suggestions(query: QueryEvent) -> dict[str, dict[str, Any]]:
-    """Return what the model that chose would answer, by id."""
-    return {
-        id: {"target": prediction["target"], "confidence": prediction["confidence"], "round": query.round - 1}
-        for id, prediction in zip(query.ids, query.predictions, strict=False)
-    }
 
 
 def _out_of_turn(what: str, round: int, due: int) -> str:

@@ -19,7 +19,14 @@ from dal_nlp.ledger.state import State
 from dal_nlp.ledger.times import SECONDS, seconds
 from dal_nlp.readers.spreadsheets import inert_rows
 from dal_nlp.report.html import inline, render
-from dal_nlp.report.machines import balance, labeled_by_machines, machine_rows, saved_line, suggestions_line
+from dal_nlp.report.machines import (
+    balance,
+    drafts_line,
+    labeled_by_machines,
+    machine_rows,
+    saved_line,
+    suggestions_line,
+)
 from dal_nlp.report.outlook import advice
 from dal_nlp.report.starting_point import starting_line
 from dal_nlp.report.summary import (
@@ -106,7 +113,7 @@ def write_report(folder: Path, state: State) -> None:
                 "advice": advice(state),
                 "machines": machine_rows(state),
                 "machines_saved": saved_line(state),
-                "suggestions": suggestions_line(state),
+                "suggestions": " ".join(filter(None, (suggestions_line(state), drafts_line(state)))),
                 "machine_balance": balance(state),
                 "by_machines": labeled_by_machines(state),
             },

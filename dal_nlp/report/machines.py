@@ -13,6 +13,14 @@ from dal_nlp.report.summary import metric_names, spoken
 
 #: After the name of a machine that lists entities: what it says of the words that it does not list.
 OTHERS = " (other words)"
+#: Why a reader's own scores count less beside machines, or these do not count: see ``span_witnesses.weights``.
+_SURE = "as it is surer of answers that it has not seen than it has reason to be"
+_WHY = {
+    "machines": "as machines alone gave better answers where labels did not train, and both together none that were "
+    "better still by more than chance",
+    "reader": "and machines none, as it alone gave better answers where labels did not train, and both together none "
+    "that were better still by more than chance",
+}
 
 
 def labeled_by_machines(state: State) -> str:
@@ -54,6 +62,21 @@ def suggestions_line(state: State) -> str:
     return (
         f"People who saw the model's answer gave the same in {seen}; who did not, in {unseen}, about other texts: "
         "where the first is much higher, suggestions may lead them."
+    )
+
+
+def drafts_line(state: State) -> str:
+    """Return how many drafts of each machine people took over as they stood, in sentences; "" where they saw none."""
+    taken: dict[str, list[bool]] = {}
+    for events in state.given.values():
+        last = {event.by: event for event in events if isinstance(event, AnswerEvent)}
+        for event in last.values():
+            if event.of_person and event.answered and event.suggested and "by" in event.suggested:
+                taken.setdefault(event.suggested["by"], []).append(event.target == event.suggested["target"])
+    return " ".join(
+        f"Of {counted(len(same), 'draft')} of {name}, people took over {sum(same):,} unchanged and changed "
+        f"{len(same) - sum(same):,}."
+        for name, same in taken.items()
     )
 
 
@@ -227,8 +250,8 @@ def _reader_line(state: State) -> str:
     own = state.metrics[-1].learner.get("reader") if state.metrics else None
     if own is None:
         return ""
-    sure = " as it is surer of answers that it has not seen than it has reason to be" if own < 1 else ""
-    return f"The reader's own scores count {own:.3g} times{',' if sure else ''}{sure}."
+    why = _WHY.get(state.metrics[-1].learner.get("answers", ""), _SURE if own < 1 else "")
+    return f"The reader's own scores count {own:.3g} times{', ' if why else ''}{why}."
 
 
 def _by_label(right: list[tuple[str, bool]]) -> list[tuple[str, int, int]]:

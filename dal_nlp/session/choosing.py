@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import generator
 from dal_nlp.ledger.events import OverflowEvent, PseudoLabelsEvent, QueryEvent
 from dal_nlp.ledger.ledger import Ledger
@@ -14,6 +15,7 @@ from dal_nlp.models.vectors import Positions
 from dal_nlp.session.context import Context
 from dal_nlp.session.query import query
 from dal_nlp.session.stopping import left_to_read
+from dal_nlp.span_witnesses.drafts import draft, has_drafts
 from dal_nlp.strategies.base import Selection
 from dal_nlp.strategies.pseudo_labels import Policy
 
@@ -22,16 +24,18 @@ BEYOND = "beyond_budget"
 
 
 class RoundChoice:
-    """The three steps of choosing in a round; a step whose event is in the ledger is skipped.
+    """The four steps of choosing in a round; a step whose event is in the ledger is skipped.
 
     Args:
         work: Of the run.
-        ledger: Takes the ``query``, ``overflow`` and ``pseudo`` events.
+        ledger: Takes the ``query``, ``overflow``, ``pseudo`` and ``drafts`` events.
         round: Whose choice it is.
+        progress: Where sentences and bars go.
     """
 
-    def __init__(self, work: Context, ledger: Ledger, round: int) -> None:
+    def __init__(self, work: Context, ledger: Ledger, round: int, progress: Progress) -> None:
         self._work, self._ledger, self._state, self._round = work, ledger, ledger.state, round
+        self._progress = progress
         self._policy = work.pseudo_labels(round)
         # A fit that a crash left behind was made without pseudo-labels where there are none in the ledger.
         self._unfitted = work.learner.fitted(round) is None
@@ -39,7 +43,19 @@ class RoundChoice:
     @property
     def is_open(self) -> bool:
         """Whether a step is still to be done."""
+        return self._is_unchosen or bool(self._without_draft())
+
+    @property
+    def _is_unchosen(self) -> bool:
         return self._state.query(self._round) is None or self._wants_pseudo_labels() or self._further() > 0
+
+    def _without_draft(self) -> list[str]:
+        """Return what people are asked about in the round, or may go on with, and no machine was asked to draft yet."""
+        if not has_drafts(self._work.config, self._work.task):
+            return []
+        events = (self._state.query(self._round), self._state.overflows.get(self._round))
+        ids = [id for event in events if event is not None for id in event.ids]
+        return [id for id in self._state.pending(ids) if id not in self._state.drafts]
 
     def _wants_pseudo_labels(self) -> bool:
         return self._policy is not None and self._unfitted and self._round not in self._state.pseudo
@@ -51,6 +67,15 @@ class RoundChoice:
         return self._work.further() if self._unfitted and self._round not in self._state.overflows else 0
 
     def make(self) -> None:
+        """Choose, see ``is_open``, and have machines draft what people are asked to write."""
+        if self._is_unchosen:
+            self._choose()
+        ids, work = self._without_draft(), self._work
+        if ids:
+            data = work.corpus.dataset.select(work.corpus.positions(ids))
+            draft(work.config, work.task, self._ledger, self._progress, data, self._round)
+
+    def _choose(self) -> None:
         """Choose what to ask, what comes after it, and what is not worth asking, from one pass over the pool."""
         work, round, asked = self._work, self._round, self._state.query(self._round)
         # What the draw of the candidates depended on is how many were wanted.

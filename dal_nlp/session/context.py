@@ -40,7 +40,7 @@ from dal_nlp.session.inputs import Answers, RunInputs
 from dal_nlp.session.query import draw_candidates
 from dal_nlp.session.stopping import check_metrics
 from dal_nlp.session.training_set import TrainingSet
-from dal_nlp.span_witnesses.listening import listen, make_learner
+from dal_nlp.span_witnesses.listening import has_witnesses, listen, make_learner
 from dal_nlp.strategies import check_fit, check_states, make_strategy
 from dal_nlp.strategies.base import Strategy
 from dal_nlp.strategies.pseudo_labels import Policy, check_policy, make_policy
@@ -105,7 +105,7 @@ class Context:
             files.note(remark)
 
     def _check_names(self) -> None:
-        heard = frozenset({Capability.WITNESSES} if self.config.signals else ())
+        heard = frozenset({Capability.WITNESSES} if has_witnesses(self.config, self.task) else ())
         capabilities = self.task.capabilities | self._model_capabilities() | heard
         check_fit(self.config.initial_strategy, self._initial, capabilities)
         if self.config.training.mode == "head":

@@ -210,7 +210,7 @@ class Session:
     @step("choosing")
     def _choose(self, round: int) -> None:
         """Let the strategy choose what to ask next and the policy, if there is one, what is not worth asking."""
-        choice = RoundChoice(self._work, self._ledger, round)
+        choice = RoundChoice(self._work, self._ledger, round, self._progress)
         if choice.is_open:
             self._restore(round - 1)
             choice.make()

@@ -1,1 +1,1 @@
-"""Machines as witnesses to parts of texts, answers and entities: what they say is located there, and weighed."""
+"""Machines as witnesses to parts of texts, answers and entities, located there and weighed; drafts that they write."""

@@ -1,16 +1,18 @@
-"""A language model behind an OpenAI-compatible endpoint that lists the entities of a text, without their places."""
+"""Language models that list the entities of a text, without their places: behind an endpoint, or on this machine."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 
+from dal_nlp.core.text import counted
 from dal_nlp.readers.literals import load_json
 from dal_nlp.signals.base import CONFIDENCE, Labels, MachineAnswer, Making
 from dal_nlp.signals.endpoint import PLAIN, Remote
 from dal_nlp.signals.matching import match, plain
 from dal_nlp.signals.prompt import Prompt
+from dal_nlp.span_witnesses.writing import TURN, Writer
 
 #: What is asked where no prompt is given.
 LISTING = (
@@ -57,9 +59,55 @@ class EntityEndpoint(Remote):
             return MachineAnswer(None, asked=False)
         if reply.cut:
             self._note_cut()
-        listed = read_list(reply.text, self._labels)
-        raw = json.dumps({_REPLY: reply.text, _LISTED: listed})
-        return self._made(None if listed is None else (float(np.log(CONFIDENCE)),), [reply], raw)
+        log_p, raw = answer_in(reply.text, self._labels)
+        return self._made(None if log_p is None else (log_p,), [reply], raw)
+
+
+class EntityWriter(Writer):
+    """A causal or sequence-to-sequence model on this machine that lists entities; believed as an endpoint's lists are.
+
+    Args:
+        making: Its target is a folder or Hub id; ``llm`` says the rest.
+    """
+
+    most = WRITTEN
+    cut = "text"
+    writes = "list"
+
+    def __init__(self, making: Making) -> None:
+        super().__init__(making)
+        self._prompt = Prompt(making.llm.prompt or LISTING, making.guidelines, making.labels)
+        self._no_list = 0
+
+    @property
+    def key(self) -> str:
+        """Weights, prompt and words."""
+        return "\n".join(["lists", self.weights_key, self._prompt.of("{text}" + TURN), *self._labels.spoken])
+
+    def asked(self, before: str, text: str) -> str:
+        """Return the prompt of a text, but for what ends it."""
+        return self._prompt.of(text)
+
+    def read(
+        self, written: Sequence[int], log_probs: Sequence[float], ends: Collection[int]
+    ) -> tuple[float | None, str]:
+        """Return how far the list is believed that was written, None where it is none, and what was written."""
+        log_p, raw = answer_in(self._loaded[0].decode(written, skip_special_tokens=True), self._labels)
+        self._no_list += log_p is None
+        return log_p, raw
+
+    def remarks(self) -> list[str]:
+        """Return how many texts and lists were cut, and how many replies were no lists."""
+        were = "was" if self._no_list == 1 else "were"
+        said = f"{counted(self._no_list, 'answer')} of {self._making.target} {were} no list of entities."
+        return [*super().remarks(), *([said] if self._no_list else [])]
+
+
+def answer_in(reply: str, labels: Labels) -> tuple[float | None, str]:
+    """Return how far the list in a reply is believed, in logs, None where it is none, and what is kept of it."""
+    listed = read_list(reply, labels)
+    raw = json.dumps({_REPLY: reply, _LISTED: listed})
+    return None if listed is None else float(np.log(CONFIDENCE)), raw
 
 
 def read_list(reply: str, labels: Labels) -> list[tuple[str, str]] | None:
@@ -82,7 +130,7 @@ def read_list(reply: str, labels: Labels) -> list[tuple[str, str]] | None:
 
 
 def listed_in(raw: str) -> list[tuple[str, str]] | None:
-    """Return what ``EntityEndpoint`` has written down of a reply; None for what is from elsewhere, as from a file."""
+    """Return what ``answer_in`` has written down of a reply; None for what is from elsewhere, as from a file."""
     try:
         values = load_json(raw)
     except ValueError:

@@ -4,7 +4,7 @@ Letters: n labeled examples, S machines.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import nn
 from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.rng import generator
-from dal_nlp.core.task import Batch
+from dal_nlp.core.task import Batch, Example
 from dal_nlp.learners.checkpoints import read_json
 from dal_nlp.learners.learner import NOTE, FullLearner, Learner
 from dal_nlp.learners.lora_learner import LoraLearner
@@ -106,6 +106,7 @@ class ReaderBesideMachines(Learner):
             "signals": dict(zip(names, found.values, strict=True)),
             "means": dict(self._means),
             "reader": found.reader,
+            "answers": found.answers,
             "off": [names[place] for place in found.off],
             "judged": len(judged[1.0]),
         }
@@ -134,10 +135,11 @@ class ReaderBesideMachines(Learner):
         self.require(examples)
         lengths, rows = np.array(examples["length"]), np.array(examples["rows"])
         for part in make_batches(lengths, rows, self.scoring, self._task.feeding.equal_lengths):
-            batch = self._task.collate(fetch(examples, part)).to(process_state().device)
+            read = fetch(examples, part)
+            batch = self._task.collate(read).to(process_state().device)
             predicted = self._task.categoricals(self._task.logits(reader(**batch.inputs)), batch)
             for own, said in found.items():
-                said += self._heard(predicted, batch, own)
+                said += self._heard(predicted, batch, own, read)
         return found
 
     @abstractmethod
@@ -149,8 +151,8 @@ class ReaderBesideMachines(Learner):
         """Return the reader of a round."""
 
     @abstractmethod
-    def _heard(self, predicted: Categoricals, batch: Batch, own: float) -> list[Any]:
-        """Return what weights are fitted to, of what a reader whose scores have a weight says of a batch."""
+    def _heard(self, predicted: Categoricals, batch: Batch, own: float, examples: Sequence[Example]) -> list[Any]:
+        """Return what weights are fitted to, of what a reader whose scores have a weight says of some examples."""
 
 
 class SpanWitnessLearner(ReaderBesideMachines, FullLearner):
@@ -162,8 +164,11 @@ class SpanWitnessLearner(ReaderBesideMachines, FullLearner):
     def _reader(self, round: int) -> nn.Module:
         return FullLearner.after(self, round)
 
-    def _heard(self, predicted: Categoricals, batch: Batch, own: float) -> list[heard.Question]:
-        return heard.questions(predicted, batch, own)
+    def _heard(
+        self, predicted: Categoricals, batch: Batch, own: float, examples: Sequence[Example]
+    ) -> list[heard.Question]:
+        task: Any = self._task
+        return heard.questions(predicted, batch, own, examples, task.longest_answer)
 
 
 class SpanWitnessLora(SpanWitnessLearner, LoraLearner):
@@ -182,8 +187,11 @@ class EntityWitnessLearner(ReaderBesideMachines, WordHeadLearner):
     def _reader(self, round: int) -> nn.Module:
         return WordHeadLearner.after(self, round)
 
-    def _heard(self, predicted: Categoricals, batch: Batch, own: float) -> list[heard_words.Words]:
-        return heard_words.texts(predicted, batch, own)
+    def _heard(
+        self, predicted: Categoricals, batch: Batch, own: float, examples: Sequence[Example]
+    ) -> list[heard_words.Words]:
+        task: Any = self._task
+        return heard_words.texts(predicted, batch, own, task.outputs)
 
 
 #: What trains beside machines, by ``training.mode``: readers of questions, and of texts with entities.

@@ -24,6 +24,7 @@ from dal_nlp.models.pool import fetch
 from dal_nlp.signals import SIGNALS as LABEL_SIGNALS
 from dal_nlp.signals import asking, short_name
 from dal_nlp.signals.base import LEAST, MOST, MachineAnswer, Signal
+from dal_nlp.span_witnesses.drafts import DRAFT_SIGNALS, check_drafts, has_drafts
 from dal_nlp.span_witnesses.entities import both, entity_columns
 from dal_nlp.span_witnesses.learner import OF_ENTITIES, OF_QUESTIONS, ReaderBesideMachines, weights_in
 from dal_nlp.span_witnesses.location import meant, nearest
@@ -31,6 +32,7 @@ from dal_nlp.span_witnesses.weights import TRUST
 from dal_nlp.tasks.entities.ner import NER
 from dal_nlp.tasks.qa import ExtractiveQA
 from dal_nlp.tasks.questions import heard
+from dal_nlp.tasks.summarization import Summarization
 
 #: What stands before the colon of ``--signal`` where answers are parts of a context.
 SIGNALS: Mapping[str, str] = {
@@ -42,6 +44,7 @@ SIGNALS: Mapping[str, str] = {
 #: The same where answers are entities.
 ENTITY_SIGNALS: Mapping[str, str] = {
     "file": "dal_nlp.span_witnesses.entities:EntityFile",
+    "llm": "dal_nlp.span_witnesses.entity_lists:EntityWriter",
     "endpoint": "dal_nlp.span_witnesses.entity_lists:EntityEndpoint",
 }
 _TAGS = Features({heard.PLACES: ListOf(ListOf(Value("string"))), heard.ODDS: ListOf(Value("float64"))})
@@ -52,7 +55,14 @@ def kinds_of(task: Task) -> Mapping[str, str]:
     """Return what signals may be for a task; see ``make_signals``."""
     if isinstance(task, NER):
         return ENTITY_SIGNALS
+    if isinstance(task, Summarization):
+        return DRAFT_SIGNALS
     return SIGNALS if isinstance(task, ExtractiveQA) else LABEL_SIGNALS
+
+
+def has_witnesses(config: Settings, task: Task) -> bool:
+    """Tell whether the signals of a run are witnesses, and not what drafts texts for people."""
+    return bool(config.signals) and not has_drafts(config, task)
 
 
 def hears_in_columns(task: Task) -> bool:
@@ -76,6 +86,9 @@ def make_learner(
     config: Settings, task: Task, source: str, folder: Path, progress: Progress, predicts_loss: bool
 ) -> Learner:
     """Return what trains in the rounds of a run; see ``Learner``."""
+    if has_drafts(config, task):
+        check_drafts(config)
+        config = config.model_copy(update={"signals": []})  # nothing learns from drafts
     if not (config.signals and hears_in_columns(task)):
         return asking.make_learner(config, task, source, folder, progress, predicts_loss)
     if config.training.warm_start:
@@ -83,11 +96,6 @@ def make_learner(
             "The weights of --signal want readers that know no label of a fold: leave training.warm_start out."
         )
     learners = OF_ENTITIES if isinstance(task, NER) else OF_QUESTIONS
-    if isinstance(task, NER) and config.llm.url is None and any(spec.startswith("llm:") for spec in config.signals):
-        raise Unsupported(
-            "A language model on this machine lists no entities yet: name an endpoint with --llm-url, or put its lists "
-            "into a file, file:…"
-        )
     if config.training.mode not in learners:
         raise Unsupported(f"--signal wants --train {' or '.join(learners)} with the task {config.task}.")
     return learners[config.training.mode](config, task, source, folder, progress, predicts_loss)

@@ -6,11 +6,10 @@ Letters: B questions of a batch.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from datasets import Dataset
 
 from dal_nlp.core.config import DrawsConfig, ScoringConfig
@@ -18,21 +17,19 @@ from dal_nlp.core.distributed import process_state
 from dal_nlp.core.text import counted
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
-from dal_nlp.pretrained.loading import load_config, load_model, load_tokenizer, resolve, weights_key
+from dal_nlp.pretrained.loading import load_model, load_tokenizer, resolve, weights_key
 from dal_nlp.signals.answer_file import COLUMNS, AnswerFile
 from dal_nlp.signals.base import CONFIDENCE, MachineAnswer, Making, Signal
-from dal_nlp.signals.language_model import BATCH_TOKENS, LONGEST, as_turn, fitting
 from dal_nlp.signals.prompt import Prompt
+from dal_nlp.span_witnesses.writing import TURN, Writer
 from dal_nlp.tasks.qa import ExtractiveQA
 
 #: What a language model is asked; the text is a context and the question about it.
 QUESTION = "{about}{text}"
 ABOUT = "Answer the question based on the context.{or_none}\n\nContext: {context}\n\nQuestion: {question}"
-#: What ends the prompt of an encoder with a decoder; ``as_turn`` ends that of a decoder alone.
-_TURN = "\n\nAnswer:"
 OR_NONE = ' If it does not hold the answer, write "unanswerable".'
-#: Most tokens of a written answer, and questions of a batch.
-WRITTEN, BATCH = 40, 16
+#: Most tokens of a written answer.
+WRITTEN = 40
 #: Tokens of a reader's window.
 WINDOW = 384
 
@@ -43,7 +40,17 @@ def parts(text: str) -> tuple[str, str]:
     return question, context
 
 
-class SpanFile(AnswerFile):
+class WordsFile(AnswerFile):
+    """A table of answers in words, each with a confidence in it."""
+
+    def _answer(self, place: int, row: Mapping[str, Any]) -> MachineAnswer:
+        given, confidence = row.get(self._columns["label"]), self._confidence(place, row)
+        raw = "" if given is None else str(given).strip()
+        known = np.log(max(CONFIDENCE if confidence is None else confidence, 1e-9))
+        return MachineAnswer((float(known),) if raw else None, raw)
+
+
+class SpanFile(WordsFile):
     """A table with the answer to each id, else to each question, in words, and a confidence in it.
 
     Args:
@@ -75,18 +82,12 @@ class SpanFile(AnswerFile):
             said.append(f"{self._making.target}: {asked} with several answers, which are found by id alone.")
         return said
 
-    def _answer(self, place: int, row: Mapping[str, Any]) -> MachineAnswer:
-        given, confidence = row.get(self._columns["label"]), self._confidence(place, row)
-        raw = "" if given is None else str(given).strip()
-        known = np.log(max(CONFIDENCE if confidence is None else confidence, 1e-9))
-        return MachineAnswer((float(known),) if raw else None, raw)
-
     def answers(self, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
         """Yield what the file has for each id, else for each question; no answer where it has neither."""
         yield from super().answers([parts(text)[0] for text in texts], ids)
 
 
-class AnswerWriter(Signal):
+class AnswerWriter(Writer):
     """A causal or sequence-to-sequence model that writes the answer; its confidence is the probability of its tokens.
 
     Args:
@@ -94,93 +95,38 @@ class AnswerWriter(Signal):
             the place of {text}.
     """
 
+    most = WRITTEN
+    cut = "context"
+    writes = "answer"
+
     def __init__(self, making: Making) -> None:
         super().__init__(making)
-        self._source = resolve(making.target, making.progress)
         self._prompt = Prompt(making.llm.prompt or QUESTION, making.guidelines, making.labels)
-        self._or_none, self._cut, self._endless = OR_NONE if making.labels.names else "", 0, 0
+        self._or_none = OR_NONE if making.labels.names else ""
 
     @property
     def key(self) -> str:
         """Weights and prompt."""
-        return "\n".join(["writes", weights_key(self._source), self._prompt.of(ABOUT + self._or_none + _TURN)])
+        return "\n".join(["writes", self.weights_key, self._prompt.of(ABOUT + self._or_none + TURN)])
 
-    @cached_property
-    def _loaded(self) -> tuple[Any, Any, bool]:
-        self._progress.say(f"Loading the language model {self._making.target}")
-        pair = bool(load_config(self._source).is_encoder_decoder)
-        model: Any = load_model("AutoModelForSeq2SeqLM" if pair else "AutoModelForCausalLM", self._source)
-        tokenizer: Any = load_tokenizer(self._source)
-        if tokenizer.pad_token_id is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        return tokenizer, model.float().to(process_state().device).eval(), pair
+    def parted(self, text: str) -> tuple[str, str]:
+        """Return question and context: the end of a context is cut where the prompt is too long."""
+        return parts(text)
 
-    def _prompted(self, question: str, context: str) -> str:
-        tokenizer, _, pair = self._loaded
-        prompt = self._prompt.of(ABOUT.format(or_none=self._or_none, context=context, question=question))
-        return prompt + _TURN if pair else as_turn(tokenizer, prompt)
+    def asked(self, before: str, text: str) -> str:
+        """Return the prompt of a question and a context, but for what ends it."""
+        return self._prompt.of(ABOUT.format(or_none=self._or_none, context=text, question=before))
 
-    def shown(self, text: str) -> str:
-        """Return the prompt."""
-        return self._prompted(*parts(text))
+    def ended(self, written: str) -> bool:
+        """Tell whether a line has ended."""
+        return "\n" in written
 
-    def remarks(self) -> list[str]:
-        """Return how many contexts were cut, and how many answers."""
-        told = (
-            (self._cut, "context", f"to {LONGEST} tokens of a prompt"),
-            (self._endless, "answer", f"at {WRITTEN} tokens"),
-        )
-        were = {True: "was", False: "were"}
-        return [f"{counted(n, thing)} {were[n == 1]} cut {where}." for n, thing, where in told if n]
-
-    def _fitting(self, text: str) -> tuple[str, int]:
-        """Return the prompt of a question, whose context is cut where it is too long, and its number of tokens."""
-        question, context = parts(text)
-        prompt, length, cut = fitting(self._loaded[0], context, partial(self._prompted, question))
-        self._cut += cut
-        return prompt, length
-
-    def answers(self, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
-        """Yield what is written, greedily, with the log-probability of its tokens."""
-        prompts = [self._fitting(text) for text in texts]
-        order = np.argsort([length for _, length in prompts], kind="stable")
-        found: dict[int, MachineAnswer] = {}
-        first = 0
-        while first < len(order):
-            size = max(1, BATCH_TOKENS // prompts[order[min(first + BATCH, len(order)) - 1]][1])
-            rows = order[first : first + min(BATCH, size)].tolist()
-            written = self._write([prompts[row][0] for row in rows])
-            for row, (raw, log_p) in zip(rows, written, strict=True):
-                found[row] = MachineAnswer((log_p,) if raw else None, raw, prompts[row][1])
-            first += len(rows)
-        yield from (found[row] for row in range(len(texts)))
-
-    @torch.inference_mode()
-    def _write(self, prompts: Sequence[str]) -> list[tuple[str, float]]:
-        """Return the first line that is written after each prompt, and the log-probability of it and its end."""
-        tokenizer, model, pair = self._loaded
-        read = tokenizer(list(prompts), return_tensors="pt", padding=True, padding_side="right" if pair else "left")
-        ids, mask = read["input_ids"].to(model.device), read["attention_mask"].to(model.device)
-        settings = {
-            "do_sample": False,
-            "num_beams": 1,
-            "max_new_tokens": WRITTEN,
-            "pad_token_id": tokenizer.pad_token_id,
-        }
-        made = model.generate(
-            input_ids=ids, attention_mask=mask, output_scores=True, return_dict_in_generate=True, **settings
-        )
-        log_probs = model.compute_transition_scores(made.sequences, made.scores, normalize_logits=True)
-        new = made.sequences[:, -log_probs.shape[1] :]
-        end = model.generation_config.eos_token_id
-        ends = {end} if isinstance(end, int) else set(end or [])
-        for row in new.tolist():
-            written = tokenizer.decode(row, skip_special_tokens=True).lstrip()
-            self._endless += bool(written) and len(row) >= WRITTEN and ends.isdisjoint(row) and "\n" not in written
-        return [
-            first_line(tokenizer, row, scores, ends)
-            for row, scores in zip(new.tolist(), log_probs.double().tolist(), strict=True)
-        ]
+    def read(
+        self, written: Sequence[int], log_probs: Sequence[float], ends: Collection[int]
+    ) -> tuple[float | None, str]:
+        """Return the log-probability of the first line, None for an empty one, and the line."""
+        raw, log_p = first_line(self._loaded[0], written, log_probs, ends)
+        return log_p if raw else None, raw
 
 
 def first_line(

@@ -4,11 +4,16 @@ The scores of a reader are multiplied by its weight, one of ``READERS``: one of 
 to be, and no weight of a machine mends that on examples where it is sure and on others at once. None of them is 0, so
 that an example to which no machine has an answer still has that of the reader.
 
+What is fitted is how probable labels are, and what is judged is the answer. A reader that knows where answers may lie
+at all, and not which is right, makes labels more probable and answers worse. So both together must give better answers
+than the better of the two alone, or that one is taken.
+
 A few numbers of each example and each weight of the reader are enough, and it does not answer again.
 
-Letters: S machines.
+Letters: n examples, S machines.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,6 +30,11 @@ TRUST = 1.0
 READERS = (1.0, 0.5, 0.25, 0.125, 0.0625, 0.015625)
 #: Examples from which on a machine may be left out, and by how many standard errors it must do harm.
 GUARD_FROM, CLEARLY = 20, 2.0
+#: By how many standard errors answers of both together must be better than those of one: by chance they are in one of
+#: twenty cases, and in one of eight where few answers differ, as of three all three must be better then.
+BETTER = 1.64
+#: Whose answers are given: of reader and machines together, of either where the other says next to nothing.
+TOGETHER, MACHINES, ALONE = "together", "machines", "reader"
 
 
 class Heard(Protocol):
@@ -33,6 +43,12 @@ class Heard(Protocol):
     def log_likelihood(self, weights: Floats) -> float:
         """Return the log-probability of what people say of it, machines having weights (S,)."""
 
+    def agreement(self, weights: Floats) -> tuple[float, float]:
+        """Return the points of the answer that is given, machines having weights (S,), and how many there may be.
+
+        The points of several examples over those that there may be are what their answers are worth, such as F1.
+        """
+
 
 #: Examples by the weight that their readers have, in the same order at each.
 Judged = Mapping[float, Sequence[Heard]]
@@ -40,11 +56,12 @@ Judged = Mapping[float, Sequence[Heard]]
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights (S,) of machines, which of them are left out, with weight 0, and the weight of the reader."""
+    """Weights (S,) of machines, which of them do harm and are left out, the weight of the reader, and who answers."""
 
     values: list[float]
     off: list[int]
     reader: float
+    answers: str = TOGETHER
 
 
 def fit(examples: Sequence[Heard], means: Floats, kept: Floats) -> tuple[Floats, float]:
@@ -95,17 +112,76 @@ def fit_weights(judged: Judged, means: Sequence[float]) -> Weights:
     A machine is left out that makes right answers clearly less probable, one after the other: the last of them is
     compared with the reader as it is, with weight 1, and so is what stays where all are left out.
 
+    Then it is decided who answers, see ``preferred``. Machines alone have a reader of the least weight beside them,
+    for what they do not answer; where none of them has a positive weight then, or a reader answers alone, all have 0.
+
     Args:
         judged: By readers that were not trained on them.
         means: (S,) of the prior.
     """
     prior, off, n = np.array(means), list[int](), len(judged[1.0])
-    if not n:
-        return Weights(list(means), off, 1.0)
+    if n < 2:
+        return Weights(list(means), off, min(judged), MACHINES)
     if n >= GUARD_FROM:
         for place in range(len(means)):
             gains = _crossed(judged, prior, [*off, place]) - _crossed(judged, prior, off)
             if gains.mean() > CLEARLY * gains.std(ddof=1) / np.sqrt(n):
                 off.append(place)
-    values, own = fit_both(judged, prior, off)
-    return Weights(values.tolist(), off, own)
+    kept, none, least = (
+        np.isin(np.arange(len(means)), off, invert=True).astype(float),
+        np.zeros(len(means)),
+        min(judged),
+    )
+    machines = fit(judged[least], prior, kept)[0]
+    if machines.max() <= 0:
+        return Weights(none.tolist(), off, 1.0, ALONE)
+    ways = {TOGETHER: fit_both(judged, prior, off), MACHINES: (machines, least), ALONE: (none, 1.0)}
+    worth = {who: _worth(judged[own], weights) for who, (weights, own) in ways.items()}
+    answers = preferred(worth[MACHINES], worth[ALONE], worth[TOGETHER])
+    values, own = ways[answers]
+    return Weights(values.tolist(), off, own, answers)
+
+
+def _worth(examples: Sequence[Heard], weights: Floats) -> Floats:
+    """Return the points of the answers to examples and how many there may be, (n, 2)."""
+    return np.array([one.agreement(weights) for one in examples])
+
+
+def preferred(machines: Floats, reader: Floats, together: Floats) -> str:
+    """Return whose answers are given, of the points of each, (n, 2).
+
+    Those of the better of machines and reader, of machines where they are equal; and those of both together where they
+    are better than these by ``BETTER`` standard errors, or where machines and reader are as good at every example, as
+    where machines say nothing.
+    """
+    if np.array_equal(machines, reader):
+        return TOGETHER
+    answers, best = (ALONE, reader) if advantage(reader, machines) > 0 else (MACHINES, machines)
+    return TOGETHER if advantage(together, best) > BETTER else answers
+
+
+def advantage(first: Floats, second: Floats) -> float:
+    """Return by how many standard errors some answers to n examples are better than others; 0 where they are as good.
+
+    The share of points is a ratio of sums; its standard error is that of the mean of what each example adds to it, to
+    first order (Cochran, 1977, Sampling Techniques, 6.4), and so is that of the difference of two shares.
+
+    Args:
+        first: (n, 2) points, and how many there may be, n > 1.
+        second: Likewise.
+    """
+    (a, more), (b, less) = _share(first), _share(second)
+    apart, difference = more - less, a - b
+    error = float(apart.std(ddof=1) / np.sqrt(len(apart)))
+    if error:
+        return difference / error
+    return math.copysign(math.inf, difference) if difference else 0.0
+
+
+def _share(points: Floats) -> tuple[float, Floats]:
+    """Return the points over those that there may be, 1 where there may be none, and what each example adds, (n,)."""
+    given, most = points.T
+    if not most.sum():
+        return 1.0, np.zeros(len(points))
+    share = given.sum() / most.sum()
+    return float(share), (given - share * most) / most.mean()

@@ -1,11 +1,11 @@
 """Entities with a machine as witness: F1 by labels, together, by the labels alone, and of the machine alone.
 
     python -m tests.benchmarks.bench_entity_witness --data DIR [--labels 20 80 160] [--seeds 2] [--pool 400]
-        [--test 400] [--model FOLDER] [--cache FOLDER]
+        [--test 400] [--model FOLDER] [--cache FOLDER] [--llm FOLDER]
 
-DIR has train.jsonl and test.jsonl with tokens and ner_tags. The machine is a stand-in made of the right answers: it
-leaves out some of the entities, gives some another label and lists words that are none, see ``spoilt``. Labels are
-drawn at random.
+DIR has train.jsonl and test.jsonl with tokens and ner_tags. The machine is a language model where --llm names one, else
+a stand-in made of the right answers: it leaves out some of the entities, gives some another label and lists words that
+are none, see ``spoilt``. Labels are drawn at random.
 """
 
 import argparse
@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=400)
     parser.add_argument("--model", default=None, help="the encoder; the demonstration's if left out")
     parser.add_argument("--cache", default=None)
+    parser.add_argument("--llm", default=None)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -62,10 +63,12 @@ def main() -> None:
         every = [row for rows in sets.values() for row in rows]
         labels = sorted({run.label for row in every for run in decode_tags(row["ner_tags"]).runs})
         files = {key: write(folder / f"{key}.jsonl", rows) for key, rows in sets.items()}
-        for how in MACHINES:
+        machines = {} if options.llm is None else {"llm": f"llm:{options.llm}"}
+        for how in MACHINES if options.llm is None else ():
             rng = np.random.default_rng(0)
             said = [{"id": row["id"], "entities": spoilt(row["ner_tags"], how, labels, rng)} for row in every]
-            file = write(folder / f"{how}.jsonl", said)
+            machines[how] = f"file:{write(folder / f'{how}.jsonl', said)}"
+        for how, signal in machines.items():
             for seed in range(options.seeds):
                 for count in options.labels:
                     started = time.perf_counter()
@@ -84,10 +87,10 @@ def main() -> None:
                         initial_strategy="random",
                         strategy="random",
                         training={"mode": "head"},
-                        signals=[f"file:{file}"],
+                        signals=[signal],
                         keep_witness=True,
                     )
-                    point = run(config, quiet=True).curve[-1]
+                    point = run(config, quiet=how != "llm").curve[-1]
                     print(
                         f"{how:6} seed {seed} {count:4} labels  together {point['values']['f1']:.3f}  "
                         f"no label {point['start']['values']['f1']:.3f}  "

@@ -28,6 +28,7 @@ LEAST: dict[str, dict[str, object]] = {
     "removed": {"id": "a", "whose": "anna"},
     "signal": {"signal": "file:llm.csv", "answers": {"a": {"key": "k", "log_probs": [-0.5, -1.0]}}},
     "suspects": {"rows": [{"id": "a"}]},
+    "drafts": {"round": 0, "rows": [{"id": "a", "target": "x", "confidence": 0.5, "by": "llm:x"}]},
     "channel": {"oracle": "label-studio", "url": "http://x", "project": 4},
     "pseudo": {"round": 1, "ids": ["a"], "targets": ["p"], "weight": 0.5},
     "metrics": {"round": 0, "labels": 4, "values": {"accuracy": 0.5}, "loss": 0.25, "rules": [{"rule": "stable"}]},

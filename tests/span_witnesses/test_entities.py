@@ -17,6 +17,7 @@ from dal_nlp.signals.base import Labels, MachineAnswer, Making
 from dal_nlp.span_witnesses.entities import EntityFile, entity_columns
 from dal_nlp.span_witnesses.weights import READERS
 from dal_nlp.tasks.entities import heard
+from dal_nlp.tasks.entities.metrics import counts
 from dal_nlp.tasks.entities.tensors import word_categoricals
 from dal_nlp.tasks.questions.heard import ODDS, PLACES, READER, WEIGHTS
 from dal_nlp.workflows.predict import predict
@@ -37,7 +38,7 @@ def test_at_each_weight_of_the_reader_the_likelihood_is_that_of_all_tags_of_all_
     odds, weights = torch.tensor([[0.7, -0.4], [2.0, 0.0]]), np.array([0.9, 0.6])
     places = {"rows": torch.tensor([[0] * 3, [1] * 3]), "places": torch.arange(3).expand(2, 3), "read": read}
     batch = Batch({}, torch.tensor([0, 1]), 2, labels, extra={**places, PLACES: said, ODDS: odds})
-    asked = heard.texts(Categoricals(scores.log_softmax(-1), read), batch, own)
+    asked = heard.texts(Categoricals(scores.log_softmax(-1), read), batch, own, TAGS)
     batch.extra.update({WEIGHTS: torch.tensor(weights), READER: torch.tensor(own)})
     together = word_categoricals(scores, batch, TAGS).log_probs
     for text, words in enumerate((3, 1)):
@@ -52,6 +53,10 @@ def test_at_each_weight_of_the_reader_the_likelihood_is_that_of_all_tags_of_all_
             total += np.log(mass[right] / sum(mass))
             assert together[text, word].exp().tolist() == pytest.approx([one / sum(mass) for one in mass], abs=1e-5)
         assert asked[text].log_likelihood(weights) == pytest.approx(total, abs=1e-5)
+        given, wanted = ([TAGS[int(of)] for of in tags[text, :words]] for tags in (together.argmax(-1), labels))
+        entities, _ = counts([{"tags": given}], [{"tags": wanted}], ["bad", "good"])
+        hits, found, there = entities.sum((0, 2)).tolist()
+        assert asked[text].agreement(weights) == (2 * hits, found + there)
 
 
 def test_beside_a_reader_that_knows_nothing_a_tag_gets_the_confidence_of_its_text() -> None:
@@ -110,8 +115,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return tiny.save_model(tmp_path_factory.mktemp("model"))
 
 
-def run(folder: Path, model: str, *signals: str, progress: Any = None, **changes: Any) -> Result:
-    given = {
+def given(folder: Path, model: str) -> dict[str, Any]:
+    """The settings of a run on texts with entities."""
+    return {
         "task": "ner",
         "data": write(folder / "pool.jsonl", tiny.tagged(40)),
         "test": write(folder / "test.jsonl", tiny.tagged(20, seed=1)),
@@ -124,10 +130,13 @@ def run(folder: Path, model: str, *signals: str, progress: Any = None, **changes
         "query_size": 4,
         "rounds": 1,
         "max_length": 32,
-        "signals": list(signals),
         "keep_witness": True,
     }
-    return Session(RunConfig.load(flags={**given, **changes}), progress=progress).run()
+
+
+def run(folder: Path, model: str, *signals: str, progress: Any = None, **changes: Any) -> Result:
+    config = RunConfig.load(flags={**given(folder, model), "signals": list(signals), **changes})
+    return Session(config, progress=progress).run()
 
 
 def test_a_run_knows_from_the_start_which_entities_a_machine_lists_and_so_does_prediction(
@@ -199,8 +208,8 @@ def test_weights_are_fitted_to_texts_that_their_layers_have_not_seen(
 
 
 def test_other_machines_and_other_ways_to_train_are_refused(tmp_path: Path, model: str) -> None:
-    with pytest.raises(UserError, match="file"):
-        run(tmp_path, model, "llm:elsewhere")
+    with pytest.raises(UserError, match="file, llm"):
+        run(tmp_path, model, "run:elsewhere")
     with pytest.raises(UserError, match="--train head"):
         run(tmp_path, model, answers(tmp_path), training={"mode": "full"}, draws={"kind": "fixed"})
 

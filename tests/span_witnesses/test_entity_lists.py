@@ -1,22 +1,28 @@
-"""A language model behind an endpoint that lists the entities of a text."""
+"""Language models that list the entities of a text: behind an endpoint, and on this machine."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from dal_nlp import RunConfig
 from dal_nlp.core.config import LanguageModelSection
+from dal_nlp.core.progress import Silent
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.readers.entities.tags import decode_tags
 from dal_nlp.signals.base import Labels, MachineAnswer, Making
 from dal_nlp.span_witnesses.entities import entity_columns, located
-from dal_nlp.span_witnesses.entity_lists import EntityEndpoint, listed_in, read_list
+from dal_nlp.span_witnesses.entity_lists import EntityEndpoint, EntityWriter, answer_in, listed_in, read_list
+from dal_nlp.span_witnesses.writing import Writer
 from dal_nlp.tasks.questions.heard import PLACES
+from dal_nlp.workflows.show_signals import show_signals
 from tests import tiny
 from tests.signals.server import Answer, reply, serve
+from tests.signals.test_language_model import save
+from tests.span_witnesses.test_entities import given, run
 from tests.span_witnesses.test_entities import model as model
-from tests.span_witnesses.test_entities import run
 from tests.span_witnesses.test_runs import Listening
 
 LABELS = Labels(["PER", "LOC"], {}, {"PER": "person", "LOC": "place"})
@@ -86,14 +92,18 @@ def test_an_endpoint_is_asked_for_lists() -> None:
     assert asked[0]["messages"][0]["content"].endswith("Text: Ada")
 
 
+def right_list(row: dict[str, Any]) -> str:
+    """The entities of a row as a machine lists them."""
+    runs, words = decode_tags(row["ner_tags"]).runs, row["tokens"]
+    return "\n".join(f"{run.label}: {' '.join(words[run.first : run.last])}" for run in runs) or "none"
+
+
 def test_a_run_hears_lists_of_an_endpoint_and_asks_nothing_twice(tmp_path: Path, model: str) -> None:
     rows = [*tiny.tagged(40), *tiny.tagged(20, seed=1)]
-    texts = {" ".join(row["tokens"]): row for row in rows}
+    texts = {" ".join(row["tokens"]): right_list(row) for row in rows}
 
     def answer(body: dict[str, Any], n: int) -> Answer:
-        row = texts[body["messages"][0]["content"].partition("Text: ")[2]]
-        runs, words = decode_tags(row["ner_tags"]).runs, row["tokens"]
-        return reply("\n".join(f"{run.label}: {' '.join(words[run.first : run.last])}" for run in runs) or "none")
+        return reply(texts[body["messages"][0]["content"].partition("Text: ")[2]])
 
     with serve(answer) as (url, asked):
         for name in ("one", "two"):
@@ -101,3 +111,67 @@ def test_a_run_hears_lists_of_an_endpoint_and_asks_nothing_twice(tmp_path: Path,
             assert result.curve[0]["start"]["values"]["f1"] > 0.8
         assert len(asked) == len(texts)
     assert {place for _, place in read_state(tmp_path / "one").signals} == {"pool", "test"}
+
+
+@pytest.mark.parametrize("kind", ["seq2seq", "causal", "chat"])
+def test_a_model_on_this_machine_is_asked_as_an_endpoint_is_and_what_is_no_list_or_cut_is_counted(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EntityWriter, "most", 6)
+    llm = LanguageModelSection(prompt="{text} {labels}")
+    writer = EntityWriter(Making(save(tmp_path / "model", kind), {}, LABELS, llm))
+    tokenizer, model, _ = writer._loaded
+    model.generation_config.suppress_tokens = tokenizer.all_special_ids  # it never ends
+    shown = EntityEndpoint(
+        Making("small", {}, LABELS, LanguageModelSection(url="http://127.0.0.1:9", prompt=llm.prompt))
+    )
+    assert writer.shown("good film").startswith(shown.shown("good film"))
+    one, two = writer.answers(["good film", "a dull plot of a very good film"], ["1", "2"])
+    assert one.log_probs is None and listed_in(one.raw) == [] and json.loads(one.raw)["reply"]
+    assert one.tokens_in < two.tokens_in
+    assert writer.remarks() == [
+        "2 lists were cut at 6 tokens.",
+        f"2 answers of {tmp_path / 'model'} were no list of entities.",
+    ]
+
+
+def test_a_list_that_a_model_on_this_machine_writes_is_read_to_its_end(tmp_path: Path) -> None:
+    writer = EntityWriter(Making(tiny.save_writer(tmp_path / "model"), {}, LABELS))
+    writer.__dict__["_loaded"] = (
+        type("Letters", (), {"decode": lambda me, ids, skip_special_tokens: "".join(ids)})(),
+        0,
+        0,
+    )
+    log_p, raw = writer.read(["person: ", "Ada", "\n", "place: ", "York"], [-1.0] * 5, set())  # type: ignore[list-item]
+    assert log_p == pytest.approx(np.log(0.8)) and listed_in(raw) == [("PER", "Ada"), ("LOC", "York")]
+
+
+def test_a_run_hears_lists_of_a_model_on_this_machine_and_going_on_asks_nothing_twice(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [*tiny.tagged(40), *tiny.tagged(20, seed=1)]
+    texts = {" ".join(row["tokens"]): right_list(row) for row in rows}
+    folder, asked = tiny.save_writer(tmp_path / "writer"), list[str]()
+
+    def write(me: Writer, prompts: list[str]) -> list[tuple[float | None, str]]:
+        own = [prompt.partition("Text: ")[2].partition("\n\nAnswer:")[0] for prompt in prompts]
+        asked.extend(own)
+        return [answer_in(texts[text], Labels(["bad", "good"])) for text in own]
+
+    monkeypatch.setattr(Writer, "_write", write)
+    curves = []
+    for name, steps in (("one", [1]), ("two", [0, 1])):
+        for rounds in steps:
+            result = run(tmp_path, model, f"llm:{folder}", rounds=rounds, out=str(tmp_path / name))
+        curves.append([(point["values"], point["learner"]) for point in result.curve])
+    assert curves[0] == curves[1] and result.curve[0]["start"]["values"]["f1"] > 0.8
+    assert sorted(asked) == sorted(texts)
+    assert {place for _, place in read_state(tmp_path / "one").signals} == {"pool", "test"}
+
+
+def test_what_lists_of_a_model_on_this_machine_would_take_is_said_before(tmp_path: Path, model: str) -> None:
+    folder = tiny.save_writer(tmp_path / "writer")
+    config = RunConfig.load(flags={**given(tmp_path, model), "signals": [f"llm:{folder}"]})
+    (preview,) = show_signals(config, Silent())
+    assert preview.seconds is not None and "for 1,000 texts" in preview.lines()[0]
+    assert "List each bad or good that the text names" in preview.question

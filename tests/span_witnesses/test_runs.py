@@ -19,7 +19,7 @@ from dal_nlp.session.result import Result
 from dal_nlp.signals.base import Labels, Making
 from dal_nlp.span_witnesses.learner import SpanWitnessLearner
 from dal_nlp.span_witnesses.sources import AnswerWriter, SpanFile, first_line
-from dal_nlp.span_witnesses.weights import READERS
+from dal_nlp.span_witnesses.weights import MACHINES, READERS
 from dal_nlp.tasks.qa import THRESHOLD
 from dal_nlp.tasks.questions import heard
 from dal_nlp.tasks.questions.heard import Question
@@ -60,7 +60,8 @@ def test_a_run_knows_from_the_start_what_a_machine_knows(tmp_path: Path, model: 
     assert last["beside"]["people"]["values"]["f1"] == pytest.approx(alone, abs=0.2) and alone < 0.7
     assert last["learner"]["judged"] > 0 and not last["learner"]["off"]
     page = (result.folder / "report.html").read_text()
-    assert last["learner"]["reader"] in READERS and "own scores count 1 times." in page
+    assert last["learner"]["answers"] == MACHINES and last["learner"]["reader"] == min(READERS)
+    assert "own scores count 0.0156 times, as machines alone gave better answers" in page
     assert "answered 40 texts of the pool" in page and "Its weight in the last fit is" in page
 
 

@@ -9,10 +9,34 @@ from scipy.special import logsumexp
 
 from dal_nlp.core.categoricals import Ragged
 from dal_nlp.core.task import Batch
-from dal_nlp.span_witnesses.weights import READERS, Judged, fit, fit_both, fit_weights
+from dal_nlp.span_witnesses.weights import (
+    ALONE,
+    MACHINES,
+    READERS,
+    TOGETHER,
+    Judged,
+    advantage,
+    fit,
+    fit_both,
+    fit_weights,
+    preferred,
+)
 from dal_nlp.tasks.questions import heard
 from dal_nlp.tasks.questions.heard import Question
 from dal_nlp.tasks.questions.heard import question_log_likelihood as log_likelihood
+
+
+def asked(log_p: np.ndarray, said: np.ndarray, right: np.ndarray) -> Question:
+    """A question of M outcomes: their log-probabilities (M,), what machines add (M, S), and which are right (M,)."""
+    spans, others = np.flatnonzero(said.any(1)), np.where(said.any(1), -np.inf, log_p)
+    f1 = right[[*spans, others.argmax()]].astype(float)
+    return Question(float(logsumexp(log_p[right])), log_p[spans], right[spans], said[spans], float(others.max()), f1)
+
+
+def alternative(gold: float, meant: float, hit: bool, b: float) -> Question:
+    """A question with one span that a machine means, and another outcome that is right where that one is not."""
+    f1 = np.array([float(hit), float(not hit and gold > meant)])
+    return Question(np.log(gold), np.log([meant]), np.array([hit]), np.array([[b]]), np.log(1 - meant), f1)
 
 
 def drawn(rng: np.random.Generator, machines: int) -> tuple[Question, np.ndarray, np.ndarray, np.ndarray]:
@@ -23,8 +47,7 @@ def drawn(rng: np.random.Generator, machines: int) -> tuple[Question, np.ndarray
     right = np.zeros(outcomes, dtype=bool)
     right[rng.choice(outcomes, int(rng.integers(1, 3)), replace=False)] = True
     said = (rng.random((outcomes, machines)) < 2 / outcomes) * rng.normal(3, 2, machines)
-    spans = np.flatnonzero(said.any(1))
-    return Question(float(logsumexp(log_p[right])), log_p[spans], right[spans], said[spans]), log_p, said, right
+    return asked(log_p, said, right), log_p, said, right
 
 
 @pytest.mark.parametrize("machines", [1, 3])
@@ -35,10 +58,11 @@ def test_the_likelihood_is_that_of_all_outcomes(machines: int) -> None:
         weights = rng.normal(1, 1, machines)
         moved = log_p + said @ weights
         assert log_likelihood(weights, question) == pytest.approx(logsumexp(moved[right]) - logsumexp(moved), abs=1e-6)
+        assert question.agreement(weights) == (float(right[moved.argmax()]), 1.0)
 
 
 def test_a_reader_that_is_sure_of_something_else_gives_no_infinity() -> None:
-    far = Question(-800.0, np.array([-900.0]), np.array([True]), np.array([[1.0]]))
+    far = Question(-800.0, np.array([-900.0]), np.array([True]), np.array([[1.0]]), 0.0, np.array([1.0, 0.0]))
     assert log_likelihood(np.ones(1), far) == pytest.approx(-800.0)
 
 
@@ -63,7 +87,15 @@ def test_at_each_weight_of_the_reader_the_likelihood_is_that_of_all_outcomes_rai
     where = torch.tensor([[[3, 4], [0, -1]], [[8, 15], [-1, -1]]])
     extra = {heard.PLACES: where, heard.ODDS: torch.tensor([[0.7, -0.4], [2.0, 0.0]]), heard.READER: torch.tensor(own)}
     batch = Batch({}, torch.tensor([0, 1, 1]), 2, torch.tensor([[3, 6], [15, -1]]), extra=extra)
-    asked = heard.questions(Ragged.of(scores, batch.owner, 2), batch, own)
+    words = [f"word{place}" for place in range(12)]
+    starts, golds = [7 * place for place in range(12)], [["word2", "word5"], ["word6"]]
+    examples = [
+        {"rows": r, "first": [0] * r, "shift": [0, 6][:r], "starts": starts, "ends": [start + 6 for start in starts]}
+        | {"context": "".join(f"{word:<7}" for word in words)}
+        | {"target": {"text": gold, "answer_start": [7 * words.index(word) for word in gold]}}
+        for r, gold in zip((1, 2), golds, strict=True)
+    ]
+    asked = heard.questions(Ragged.of(scores, batch.owner, 2), batch, own, examples, 1)
     weights = np.array([0.9, 0.6])
     batch.extra[heard.WEIGHTS] = torch.tensor(weights)
     together = Ragged.of(heard.add(scores, batch), batch.owner, 2).log_probs.flatten()
@@ -76,6 +108,8 @@ def test_at_each_weight_of_the_reader_the_likelihood_is_that_of_all_outcomes_rai
         expected = np.log(sum(mass[outcome] for outcome in right) / sum(mass.values()))
         assert log_likelihood(weights, asked[k]) == pytest.approx(expected, abs=1e-5)
         assert float(together[right].logsumexp(0)) == pytest.approx(expected, abs=1e-5)
+        best = max(mass, key=lambda outcome: mass[outcome])
+        assert asked[k].agreement(weights) == (float(best in right), 1.0)
 
 
 def test_a_reader_whose_model_has_no_weight_for_it_counts_as_it_is() -> None:
@@ -106,8 +140,7 @@ def to_readers(rng: np.random.Generator, n: int, surer: float) -> tuple[Judged, 
         judged[own] = []
         for p, b, gold in zip(log_p, said, right, strict=True):
             moved = own * p - logsumexp(own * p)
-            spans = np.flatnonzero(b)
-            judged[own].append(Question(moved[gold], moved[spans], spans == gold, b[spans, None]))
+            judged[own].append(asked(moved, b[:, None], np.arange(OUTCOMES) == gold))
     return judged, log_p, said, right
 
 
@@ -116,27 +149,117 @@ def test_a_reader_that_is_too_sure_does_not_drown_a_machine() -> None:
     judged, *_ = to_readers(rng, 20, surer=10.0)
     found = fit_weights(judged, [1.0])
     assert found.reader < 0.25 and not found.off and found.values[0] == pytest.approx(1, abs=0.4)
+    weights, own = fit_both(judged, np.ones(1), [])
+    assert own < 0.25 and weights[0] == pytest.approx(1, abs=0.4)
     _, log_p, said, right = to_readers(rng, 400, surer=10.0)
     hits = (found.reader * log_p + found.values[0] * said).argmax(1) == right
     assert hits.mean() >= (said.argmax(1) == right).mean()
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_reader_whose_probabilities_hold_keeps_its_weight(seed: int) -> None:
-    judged, *_ = to_readers(np.random.default_rng(seed), 100, surer=1.0)
+def test_a_reader_whose_probabilities_hold_keeps_its_weight() -> None:
+    judged, *_ = to_readers(np.random.default_rng(0), 100, surer=1.0)
     found = fit_weights(judged, [1.0])
-    assert found.reader == 1.0 and found.values[0] > 0.5
+    assert found.reader == 1.0 and found.values[0] > 0.5 and found.answers == TOGETHER
 
 
-def test_few_questions_do_not_change_the_weight_of_a_reader_and_one_without_machines_has_one() -> None:
+FIRST = 10
+
+
+def with_places(
+    rng: np.random.Generator, n: int, known: float, share: float
+) -> tuple[Judged, np.ndarray, np.ndarray, np.ndarray]:
+    """As ``to_readers``: right answers are among the first outcomes, which the reader knows, and which of them chance.
+
+    Its scores of right answers are higher by ``known``. The machine names one of the first, and is right on a share.
+    """
+    log_p, said, right = np.zeros((n, OUTCOMES)), np.zeros((n, OUTCOMES)), rng.integers(FIRST, size=n)
+    for row in range(n):
+        scores = 2 * rng.exponential(1.0, OUTCOMES)
+        scores[:FIRST] += 6
+        scores[right[row]] += known
+        log_p[row] = scores - logsumexp(scores)
+        meant = right[row] if rng.random() < share else rng.integers(FIRST)
+        said[row, meant] = np.log(0.6 / 0.4) + np.log(OUTCOMES - 1)
+    judged = {
+        own: [
+            asked(own * p - logsumexp(own * p), b[:, None], np.arange(OUTCOMES) == gold)
+            for p, b, gold in zip(log_p, said, right, strict=True)
+        ]
+        for own in READERS
+    }
+    return judged, log_p, said, right
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_reader_that_knows_where_answers_are_and_not_which_takes_nothing_from_a_good_machine(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    judged, *_ = with_places(rng, 20, known=0.0, share=0.55)
+    found = fit_weights(judged, [1.0])
+    _, log_p, said, right = with_places(rng, 400, known=0.0, share=0.55)
+    hits = (found.reader * log_p + found.values[0] * said).argmax(1) == right
+    assert hits.mean() >= (said.argmax(1) == right).mean() - 0.02
+    assert found.answers == MACHINES and found.reader == min(READERS)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_good_reader_beside_a_bad_machine_is_kept(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    judged, *_ = with_places(rng, 20, known=6.0, share=0.0)
+    found = fit_weights(judged, [1.0])
+    _, log_p, said, right = with_places(rng, 400, known=6.0, share=0.0)
+    hits = (found.reader * log_p + found.values[0] * said).argmax(1) == right
+    assert found.answers != MACHINES and found.reader == 1.0 and hits.mean() >= (log_p.argmax(1) == right).mean() - 0.02
+
+
+def twin_advantage(first: np.ndarray, second: np.ndarray) -> float:
+    """The same by leaving each example out in turn: the jackknife's standard error of a difference of two ratios."""
+    n = len(first)
+    shares = [
+        [(points.sum(0) - points[k])[0] / (points.sum(0) - points[k])[1] for k in range(n)]
+        for points in (first, second)
+    ]
+    apart = np.array(shares[0]) - np.array(shares[1])
+    error = np.sqrt((n - 1) / n * ((apart - apart.mean()) ** 2).sum())
+    ratio = [points.sum(0)[0] / points.sum(0)[1] for points in (first, second)]
+    return float((ratio[0] - ratio[1]) / error)
+
+
+def test_how_much_better_answers_are_is_what_the_jackknife_says() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        most = rng.integers(1, 6, (2, 200)).astype(float)
+        first, second = (np.column_stack([rng.binomial(row.astype(int), 0.4), row]) for row in most)
+        assert advantage(first, second) == pytest.approx(twin_advantage(first, second), rel=0.03, abs=0.01)
+
+
+def test_answers_that_are_as_good_have_no_advantage_and_those_that_are_better_everywhere_all() -> None:
+    right, wrong, none = (np.tile([points, most], (5, 1)) for points, most in ((1.0, 1.0), (0.0, 1.0), (0.0, 0.0)))
+    assert advantage(right, right) == 0 and advantage(none, right) == 0
+    assert advantage(right, wrong) == np.inf and advantage(wrong, right) == -np.inf
+
+
+def test_the_better_of_machines_and_reader_answers_until_both_together_are_better_by_more_than_chance() -> None:
+    def points(hits: int) -> np.ndarray:
+        return np.column_stack([np.arange(40) < hits, np.ones(40)]).astype(float)
+
+    assert preferred(points(10), points(10)[::-1], points(12)) == MACHINES  # two more of forty may be chance
+    assert preferred(points(10), points(10), points(10)) == TOGETHER  # as where machines say nothing
+    assert preferred(points(10), points(11), points(13)) == ALONE
+    assert preferred(points(10), points(20), points(20)) == ALONE
+    assert preferred(points(10), points(20), points(21)) == ALONE
+    assert preferred(points(10), points(20), points(30)) == TOGETHER
+    assert preferred(points(20), points(10), points(30)) == TOGETHER
+
+
+def test_without_labels_that_did_not_train_a_reader_hardly_counts_and_without_machines_it_does() -> None:
     judged, *_ = to_readers(np.random.default_rng(0), 1, surer=1.0)
-    assert fit_weights(judged, [1.0]).reader == 1.0
-    assert fit_weights({own: [] for own in READERS}, [1.0]).reader == 1.0
-    b = np.array([[9.0]])
-    right = Question(np.log(0.01), np.log(np.array([0.01])), np.array([True]), b)
-    wrong = Question(np.log(0.99), np.log(np.array([0.005])), np.array([False]), b)
+    for few in (judged, {own: [] for own in READERS}):
+        found = fit_weights(few, [1.0])
+        assert found.reader == min(READERS) and found.values == [1.0] and found.answers == MACHINES
+    right = alternative(0.01, 0.01, True, 9.0)
+    wrong = alternative(0.99, 0.005, False, 9.0)
     found = fit_weights(dict.fromkeys(READERS, [right, wrong] * 30), [1.0])
-    assert found.off == [0] and found.reader == 1.0
+    assert found.off == [0] and found.reader == 1.0 and found.answers == ALONE
     judged, *_ = to_readers(np.random.default_rng(1), 20, surer=10.0)
     assert fit_both(judged, np.ones(1), []) != (0, 1) and fit_both(judged, np.ones(1), [0]) == (0, 1)
 
@@ -145,7 +268,10 @@ def answered(n: int, share: float, outcomes: int = 100, confidence: float = 0.8)
     """Questions of a reader that knows nothing, of which a machine answers a share rightly."""
     b = np.log(confidence / (1 - confidence)) + np.log(outcomes - 1)
     log_p, hits = -np.log(outcomes), np.linspace(0, 1, n) < share
-    return [Question(log_p, np.array([log_p]), np.array([hit]), np.array([[b]])) for hit in hits]
+    return [
+        Question(log_p, np.array([log_p]), np.array([hit]), np.array([[b]]), log_p, np.array([float(hit), 0.0]))
+        for hit in hits
+    ]
 
 
 def test_beside_a_reader_that_knows_nothing_weight_one_is_the_confidence() -> None:
@@ -166,15 +292,14 @@ def test_a_machine_that_is_seldom_right_counts_less_and_one_that_harms_is_left_o
     assert 0 < fit_weights(as_they_are(mixed), [1.0]).values[0] < 0.6
     assert fit_weights(as_they_are([]), [1.0]).values == [1.0]
     # A sure reader, and a machine that alternates between right where that tells nothing and wrong where it hurts.
-    good = Question(np.log(0.9), np.log(np.array([0.9])), np.array([True]), np.array([[0.1]]))
-    bad = Question(np.log(0.9), np.log(np.array([0.05])), np.array([False]), np.array([[9.0]]))
+    good = alternative(0.9, 0.9, True, 0.1)
+    bad = alternative(0.9, 0.05, False, 9.0)
     found = fit_weights(as_they_are([good, bad] * 20), [1.0])
     assert found.off == [0] and found.values == [0.0]
 
 
 def test_a_guard_leaves_out_what_harms_in_every_fold() -> None:
-    b = np.array([[9.0]])
-    right = Question(np.log(0.01), np.log(np.array([0.01])), np.array([True]), b)
-    wrong = Question(np.log(0.99), np.log(np.array([0.005])), np.array([False]), b)
+    right = alternative(0.01, 0.01, True, 9.0)
+    wrong = alternative(0.99, 0.005, False, 9.0)
     found = fit_weights(as_they_are([right, wrong] * 30), [1.0])  # even questions say the contrary of odd ones
     assert found.off == [0] and found.values == [0.0]

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.task import Batch, Example, pad
+from dal_nlp.readers.entities.tags import decode_tags
 from dal_nlp.tasks.questions.heard import ODDS, PLACES, READER, WEIGHTS
 
 #: In the place of a tag where a machine says nothing of a word.
@@ -63,34 +64,50 @@ class Words:
         right: (n,) tags.
         said: (n, S) the tag of each machine, -1 for none.
         strength: (S,) b of each.
+        tags: (C,) their names.
     """
 
     log_probs: NDArray[np.float64]
     right: NDArray[np.int64]
     said: NDArray[np.int64]
     strength: NDArray[np.float64]
+    tags: Sequence[str]
 
     def log_likelihood(self, weights: NDArray[np.float64]) -> float:
         """Return the sum of log p'(right) of the words under weights (S,)."""
         return words_log_likelihood(weights, self)
 
+    def agreement(self, weights: NDArray[np.float64]) -> tuple[float, float]:
+        """Return two points for each entity that is found under weights (S,), and how many are said and are there."""
+        said, right = (
+            set(decode_tags([self.tags[tag] for tag in of]).runs) for of in (moved(weights, self).argmax(1), self.right)
+        )
+        return 2.0 * len(said & right), float(len(said) + len(right))
+
 
 def words_log_likelihood(weights: NDArray[np.float64], words: Words) -> float:
     """Return the sum over words of log p'(right), p' proportional to p e^(weight x b of the machines that say so)."""
-    moved, rows = words.log_probs.copy(), np.arange(len(words.right))
+    scores, rows = moved(weights, words), np.arange(len(words.right))
+    return float((scores[rows, words.right] - np.logaddexp.reduce(scores, 1)).sum())
+
+
+def moved(weights: NDArray[np.float64], words: Words) -> NDArray[np.float64]:
+    """Return the scores of all tags of words under weights (S,), (n, C)."""
+    scores, rows = words.log_probs.copy(), np.arange(len(words.right))
     for weight, b, said in zip(weights, words.strength, words.said.T, strict=True):
         there = said >= 0
-        moved[rows[there], said[there]] += weight * b
-    return float((moved[rows, words.right] - np.logaddexp.reduce(moved, 1)).sum())
+        scores[rows[there], said[there]] += weight * b
+    return scores
 
 
-def texts(predicted: Categoricals, batch: Batch, own: float) -> list[Words]:
+def texts(predicted: Categoricals, batch: Batch, own: float, tags: Sequence[str]) -> list[Words]:
     """Return what weights are fitted to, of the texts of which some word is read.
 
     Args:
         predicted: What the reader says, of every tag of every word.
         batch: What it has read.
         own: The weight of its scores.
+        tags: (C,) their names.
     """
     assert batch.labels is not None
     log_probs = (predicted.log_probs.double() * own).log_softmax(-1)
@@ -99,5 +116,5 @@ def texts(predicted: Categoricals, batch: Batch, own: float) -> list[Words]:
         read = labels >= 0
         if bool(read.any()):
             p, right, said = (of[row][read].cpu().numpy() for of in (log_probs, batch.labels, batch.extra[PLACES]))
-            found.append(Words(p, right, said, b[row]))
+            found.append(Words(p, right, said, b[row], tags))
     return found

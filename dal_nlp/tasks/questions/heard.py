@@ -10,7 +10,7 @@ Letters: B questions of a batch, S machines, K spans that a machine means, R row
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from dal_nlp.core.categoricals import Categoricals, Ragged
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Batch, Example
-from dal_nlp.tasks.questions.spans import gold
+from dal_nlp.tasks.questions.spans import gold, said
+from dal_nlp.tasks.squad_metrics import answer_scores
 
 #: Where the configuration of a model has the weights of machines, and that of its own scores beside them.
 WEIGHTS, READER = "dal_nlp_witness_weights", "dal_nlp_reader_weight"
@@ -122,16 +123,24 @@ class Question:
         spans: (K,) likewise of each span that is meant.
         right: (K,) whether it is right.
         said: (K, S) b of every machine that means it, 0 for the others.
+        rest: Likewise of the most probable outcome that no machine means.
+        f1: (K + 1,) token F1 of the words of each span that is meant, and of that outcome.
     """
 
     gold: float
     spans: NDArray[np.float64]
     right: NDArray[np.bool_]
     said: NDArray[np.float64]
+    rest: float
+    f1: NDArray[np.float64]
 
     def log_likelihood(self, weights: NDArray[np.float64]) -> float:
         """Return log p'(right) under weights (S,)."""
         return question_log_likelihood(weights, self)
+
+    def agreement(self, weights: NDArray[np.float64]) -> tuple[float, float]:
+        """Return the F1 of the most probable outcome under weights (S,), and 1."""
+        return float(self.f1[np.append(self.spans + self.said @ weights, self.rest).argmax()]), 1.0
 
 
 def question_log_likelihood(weights: NDArray[np.float64], question: Question) -> float:
@@ -150,23 +159,37 @@ def question_log_likelihood(weights: NDArray[np.float64], question: Question) ->
     return float(right - np.logaddexp.reduce([rest, *meant]))
 
 
-def questions(predicted: Categoricals, batch: Batch, own: float = 1.0) -> list[Question]:
+def questions(
+    predicted: Categoricals, batch: Batch, own: float, examples: Sequence[Example], longest: int
+) -> list[Question]:
     """Return what weights are fitted to, of the questions whose right answers the reader could give.
 
     Args:
         predicted: What the reader says, of every outcome.
         batch: What it has read.
         own: The weight of its scores, more than 0.
+        examples: Of the batch, with their answers.
+        longest: Tokens of the longest answer.
     """
     assert batch.labels is not None
-    scores, found = predicted.log_probs.double() * own, list[Question]()
-    log_probs = Ragged.of(scores, batch.owner, batch.size).log_probs
-    every, b = log_probs.flatten(), strengths(log_probs, batch).double().cpu().numpy()
-    for labels, where, strength in zip(batch.labels, batch.extra[PLACES], b, strict=True):
+    known = Ragged.of(predicted.log_probs.double() * own, batch.owner, batch.size)
+    every, where = known.log_probs.flatten(), batch.extra[PLACES]
+    b = strengths(known.log_probs, batch).double().cpu().numpy()
+    unmeant = every.scatter(0, where[where >= 0], -torch.inf).view_as(known.log_probs)
+    others = replace(known, log_probs=unmeant).best()
+    columns = known.numbers(torch.cat([where.flatten(1).clamp(min=0), others], 1)).tolist()
+    found = list[Question]()
+    for row, (labels, mine, example) in enumerate(zip(batch.labels, where, examples, strict=True)):
         right = labels[labels >= 0]
         if len(right):
-            spans = where[where >= 0].unique()
-            meant = (where[None] == spans[:, None, None]).any(-1).cpu().numpy()
-            values = every[spans].cpu().numpy(), torch.isin(spans, right).cpu().numpy(), meant * strength
-            found.append(Question(float(every[right].logsumexp(0)), *values))
+            number = dict(zip(mine.flatten().tolist(), columns[row][:-1], strict=True))
+            spans = mine[mine >= 0].unique()
+            answers = [
+                said(example, of, longest) for of in [*(number[span] for span in spans.tolist()), columns[row][-1]]
+            ]
+            f1 = np.array(answer_scores(answers, [example["target"]] * len(answers))[1])
+            meant = (mine[None] == spans[:, None, None]).any(-1).cpu().numpy()
+            values = every[spans].cpu().numpy(), torch.isin(spans, right).cpu().numpy(), meant * b[row]
+            rest = float(every[others[row, 0]])
+            found.append(Question(float(every[right].logsumexp(0)), *values, rest, f1))
     return found

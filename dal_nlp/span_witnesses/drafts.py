@@ -1,0 +1,172 @@
+"""Drafts of the texts that people write: read from a file, or written by a language model.
+
+They are shown to people, with ``suggest``, in the place of what the run's model would write, and nothing learns from
+them. The audit sample has none.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from datasets import Dataset
+
+from dal_nlp.core.config import Settings
+from dal_nlp.core.errors import UserError
+from dal_nlp.core.progress import Progress
+from dal_nlp.core.task import Task
+from dal_nlp.ledger.events import DraftsEvent
+from dal_nlp.ledger.ledger import Ledger
+from dal_nlp.signals import make_signals, short_name
+from dal_nlp.signals.answer_file import COLUMNS
+from dal_nlp.signals.asking import Asking
+from dal_nlp.signals.base import CONFIDENCE, MachineAnswer, Making
+from dal_nlp.signals.endpoint import PLAIN, Remote
+from dal_nlp.signals.prompt import Prompt
+from dal_nlp.span_witnesses.sources import WordsFile
+from dal_nlp.span_witnesses.writing import TURN, Writer
+from dal_nlp.tasks.summarization import Summarization
+
+#: What stands before the colon of ``--signal`` where people write texts.
+DRAFT_SIGNALS: Mapping[str, str] = {
+    "file": "dal_nlp.span_witnesses.drafts:DraftFile",
+    "llm": "dal_nlp.span_witnesses.drafts:DraftWriter",
+    "endpoint": "dal_nlp.span_witnesses.drafts:DraftEndpoint",
+}
+#: What is asked where no prompt is given.
+SUMMARIZE = "{about}Summarize the text in one or two sentences, and write nothing else.\n\nText: {text}"
+#: Most tokens of a draft.
+WRITTEN = 128
+
+
+def has_drafts(config: Settings, task: Task) -> bool:
+    """Tell whether the signals of a run draft what people write."""
+    return bool(config.signals) and isinstance(task, Summarization)
+
+
+def check_drafts(config: Settings) -> None:
+    """Raise ``UserError`` for settings under which drafts do nothing."""
+    if not config.suggest:
+        raise UserError(
+            "With this task --signal drafts what people write, and only --suggest shows it to them: add --suggest, or "
+            "leave --signal out."
+        )
+    if config.keep_witness:
+        raise UserError("With this task --signal drafts what people write, and answers nothing: no --keep-witness.")
+    if config.llm.texts is not None:
+        raise UserError("With this task --signal drafts what people are asked about, and nothing else: no --llm-texts.")
+
+
+class DraftFile(WordsFile):
+    """A table with the draft for each id, else for each document, and a confidence in it.
+
+    Args:
+        making: See ``AnswerFile``; the columns are ``id``, ``document``, ``draft`` and ``confidence`` where the options
+            ``id``, ``text``, ``label`` and ``confidence`` give no other names.
+    """
+
+    usual: ClassVar[Mapping[str, str]] = {**COLUMNS, "text": "document", "label": "draft"}
+
+
+class DraftWriter(Writer):
+    """A causal or sequence-to-sequence model on this machine; its confidence is the mean one of its tokens, in logs.
+
+    Args:
+        making: Its target is a folder or Hub id; ``llm`` says the rest.
+    """
+
+    most = WRITTEN
+    cut = "document"
+    writes = "draft"
+
+    def __init__(self, making: Making) -> None:
+        super().__init__(making)
+        self._prompt = Prompt(making.llm.prompt or SUMMARIZE, making.guidelines, making.labels)
+
+    @property
+    def key(self) -> str:
+        """Weights and prompt."""
+        return "\n".join(["drafts", self.weights_key, self._prompt.of("{text}" + TURN)])
+
+    def asked(self, before: str, text: str) -> str:
+        """Return the prompt of a document, but for what ends it."""
+        return self._prompt.of(text)
+
+    def read(
+        self, written: Sequence[int], log_probs: Sequence[float], ends: Collection[int]
+    ) -> tuple[float | None, str]:
+        """Return the mean log-probability of the tokens up to the end, None for an empty text, and the text."""
+        count = next((place + 1 for place, token in enumerate(written) if token in ends), len(written))
+        raw = self._loaded[0].decode(written[:count], skip_special_tokens=True).strip()
+        return float(np.mean(log_probs[:count])) if raw else None, raw
+
+
+class DraftEndpoint(Remote):
+    """An endpoint that writes drafts; each is believed as much as a file's without a confidence.
+
+    Args:
+        making: Its target is the model, if ``llm.model`` is not; ``llm`` says the rest.
+
+    Raises:
+        UserError: See ``Client``.
+    """
+
+    following: ClassVar[Mapping[str, str]] = {}
+    strange = "empty"
+    writes = 60
+    longest = WRITTEN
+
+    def __init__(self, making: Making) -> None:
+        super().__init__(making, PLAIN)
+        self._prompt = Prompt(making.llm.prompt or SUMMARIZE, making.guidelines, making.labels)
+
+    @property
+    def key(self) -> str:
+        """Model and prompt."""
+        return "\n".join(["endpoint drafts", self._model, self._prompt.of("{text}")])
+
+    def shown(self, text: str) -> str:
+        """Return the prompt."""
+        return self._prompt.of(text)
+
+    def _by(self, mode: str, text: str) -> MachineAnswer:
+        reply = self._ask(self.shown(text), {"max_tokens": WRITTEN})
+        if reply is None:
+            return MachineAnswer(None, asked=False)
+        if reply.cut:
+            self._note_cut()
+        raw = reply.text.strip()
+        return self._made((float(np.log(CONFIDENCE)),) if raw else None, [reply], raw)
+
+
+class DraftAsking(Asking):
+    """Asks the signals of a run for drafts."""
+
+    kinds = DRAFT_SIGNALS
+
+    def drafts(self, data: Dataset) -> list[dict[str, Any]]:
+        """Return a row for each example of whom all signals were reached; see ``DraftsEvent``.
+
+        The draft is that of the first signal, in the order of the settings, that has one.
+        """
+        rows: dict[str, dict[str, Any]] = {str(id): {"id": str(id), "target": None} for id in data["id"]}
+        for spec, signal in make_signals(self._config, (), self._progress, self.kinds).items():
+            answers = self._about(short_name(spec), signal, "pool", data)
+            for id, answer in zip(map(str, data["id"]), answers, strict=True):
+                if not answer.asked:
+                    rows.pop(id, None)
+                elif answer.log_probs is not None and id in rows and rows[id]["target"] is None:
+                    sure = float(np.exp(answer.log_probs[0]))
+                    rows[id] |= {"target": answer.raw, "confidence": sure, "by": short_name(spec)}
+            for remark in signal.remarks():
+                self._progress.say(remark)
+        return list(rows.values())
+
+
+def draft(config: Settings, task: Task, ledger: Ledger, progress: Progress, data: Dataset, round: int) -> None:
+    """Ask for drafts of some examples of a round, and write them down; what could not be asked is asked again."""
+    rows = DraftAsking(config, task, ledger, progress).drafts(data)
+    silent = sum(row["target"] is None for row in rows)
+    if silent:
+        progress.say(f"No machine has a draft for {silent:,} of {len(rows):,} documents: they begin without.")
+    if rows:
+        ledger.append(DraftsEvent(round=round, rows=rows))
