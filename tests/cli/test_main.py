@@ -163,6 +163,8 @@ def test_sentences_wrap_on_a_screen_and_paths_stay_whole(
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == path
     assert lines[:-1] == ["some words some", "words some words", "some words"]
+    terminal.say(text.strip(), hang=2)
+    assert capsys.readouterr().out.splitlines() == ["some words some", "  words some words", "  some words"]
 
 
 def test_figures_leave_out_what_does_not_fit(
