@@ -124,7 +124,7 @@ def _print(text: str, stream: TextIO, hang: int = 0) -> None:
         )
         lines = [wrapper.wrap(line) for line in text.split("\n")]
         text = "\n".join("\n".join(parts) for parts in lines)
-    print(text, file=stream)
+    print(text, file=stream, flush=True)  # in a pipe too, before what takes long
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
