@@ -68,7 +68,7 @@ dist: $(READY) ## build the source distribution and the wheel into dist/
 # Outside of the checkout, in an environment that holds the wheel and what it asks for alone; it goes again at the end.
 wheel-check: dist ## install the wheel into an empty environment and try it there (2 GB, minutes, network)
 	place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && $(PYTHON) -m venv "$$place/env" && \
-		"$$place/env/bin/python" -m pip install -c constraints.txt dist/*.whl && \
+		"$$place/env/bin/python" -m pip install -c constraints.txt "$$(echo dist/*.whl)[page]" && \
 		$(BIN)/python tests/wheel_check.py "$$place/env/bin" "$$place/work"
 
 format: $(READY) ## format the code and mend what lint can mend

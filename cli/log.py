@@ -22,7 +22,6 @@ def log(
     """Show every answer with its history: who gave it, when, and what which model had suggested."""
     from dal_nlp.annotation.quality import history
     from dal_nlp.core.errors import UserError, nearest
-    from dal_nlp.core.text import harmless
     from dal_nlp.ledger.ledger import read_state
 
     state = read_state(folder)
@@ -33,7 +32,7 @@ def log(
         say("There is no answer yet.")
         return
     for line in found:
-        print(harmless(_sentence(line, _SHOWN if id is None else None)).replace("\n", " "))
+        say(_sentence(line, _SHOWN if id is None else None).replace("\n", " "), hang=4)
 
 
 def _sentence(line: "Line", length: int | None) -> str:

@@ -49,7 +49,14 @@ def strategies(
     policies = {key: PSEUDO_LABELS[alias["pseudo_labels"]["policy"]] for key, alias in ALIASES.items()}
     known = {**STRATEGIES, **policies}
     if name is not None:
-        explain(name, built_in(known[name]) if name in known else type(make_strategy(name, {})))
+        # Of the package's own ones the text comes first: their classes take seconds to import.
+        if name in known:
+            say(f"{name}\n\n{docstring(known[name])}")
+            explain(name, built_in(known[name]))
+        else:
+            cls = type(make_strategy(name, {}))
+            say(f"{name}\n\n{inspect.getdoc(cls) or 'It has no docstring.'}")
+            explain(name, cls)
         return
     usual, several = (merge(*layers_of(task, {}))["strategy"] for task in ("classification", "multilabel"))
     say(
@@ -102,10 +109,9 @@ def summary(text: str) -> list[str]:
 
 
 def explain(name: str, cls: type) -> None:
-    """Print the whole docstring of a strategy, what it needs, its options, and an example."""
+    """Print what a strategy needs, its options, and an example."""
     from dataclasses import fields, is_dataclass
 
-    say(f"{name}\n\n{inspect.getdoc(cls) or 'It has no docstring.'}")
     if needs := sorted(getattr(cls, "requires", ())):
         say(f"\nNeeds: {', '.join(needs)}.")
     options: list[str] = (

@@ -79,9 +79,14 @@ def names(text: str | None) -> list[str] | None:
     return None if text is None else split_names(text)
 
 
-def say(text: str) -> None:
-    """Print sentences on standard output: wrapped between words on a screen, as they are in a file or pipe."""
-    _print(text, sys.stdout)
+def say(text: str, hang: int = 0) -> None:
+    """Print sentences on standard output: wrapped between words on a screen, as they are in a file or pipe.
+
+    Args:
+        text: The sentences.
+        hang: Blanks before what a line goes on with on a screen.
+    """
+    _print(text, sys.stdout, hang)
 
 
 def complain(text: str) -> None:
@@ -107,18 +112,19 @@ def fail(text: str, code: int, consequence: bool = False) -> None:
         complain(text)
 
 
-def _print(text: str, stream: TextIO) -> None:
+def _print(text: str, stream: TextIO, hang: int = 0) -> None:
     if not is_first():
         return
     text = harmless(text)
     if stream.isatty():
         width = shutil.get_terminal_size().columns
         # Long words are paths: they stay whole, to be copied.
-        lines = [
-            textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) for line in text.split("\n")
-        ]
+        wrapper = textwrap.TextWrapper(
+            width, subsequent_indent=" " * hang, break_long_words=False, break_on_hyphens=False
+        )
+        lines = [wrapper.wrap(line) for line in text.split("\n")]
         text = "\n".join("\n".join(parts) for parts in lines)
-    print(text, file=stream)
+    print(text, file=stream, flush=True)  # in a pipe too, before what takes long
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

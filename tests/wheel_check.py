@@ -6,9 +6,12 @@ BIN is the `bin` of an environment that has the wheel, WORK a folder that is mad
 """
 
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -66,7 +69,28 @@ def main(place: Path, work: Path) -> None:
     ran(program, "report", "run", "--figure", "curve.pdf")
     assert "Picked 2 examples" in ran(python, "-c", SELECT)
     assert "score" in ran(python, "-c", PLAIN)
+    page(program, work, environment)
     print("The wheel works.")
+
+
+def page(program: str, work: Path, environment: dict[str, str]) -> None:
+    """Have a run wait for people, and look whether its page comes."""
+    waits = ["--oracle", "file", "--audit", "5", "--labels", "negative,positive", "--model", "minilm", "--out", "asked"]
+    (work / "pool.csv").write_text("text\n" + "".join(f"Film {number} was good.\n" for number in range(20)))
+    command = [program, "run", "--task", "sentiment", "--data", "pool.csv", *waits]
+    print("$", *command, flush=True)
+    done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
+    assert done.returncode == 3, f"{done.stdout}{done.stderr}"
+    command = [program, "annotate", "asked", "--port", "0"]
+    print("$", *command, flush=True)
+    with subprocess.Popen(command, cwd=work, env=environment, stdout=subprocess.PIPE, text=True) as served:
+        assert served.stdout is not None
+        try:
+            address = next(found[0] for line in served.stdout if (found := re.search(r"http://[^#\s]+", line)))
+            with urlopen(address) as answer:
+                assert answer.status == 200 and b"<title>" in answer.read()
+        finally:
+            served.send_signal(signal.SIGINT)
 
 
 if __name__ == "__main__":

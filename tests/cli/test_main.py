@@ -1,3 +1,4 @@
+import io
 import re
 import subprocess
 import sys
@@ -163,6 +164,15 @@ def test_sentences_wrap_on_a_screen_and_paths_stay_whole(
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == path
     assert lines[:-1] == ["some words some", "words some words", "some words"]
+    terminal.say(text.strip(), hang=2)
+    assert capsys.readouterr().out.splitlines() == ["some words some", "  words some words", "  some words"]
+
+
+def test_sentences_are_in_a_pipe_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(pipe, encoding="utf-8"))
+    terminal.say("Answer at http://127.0.0.1:8765/#token")
+    assert pipe.getvalue().endswith(b"#token\n")
 
 
 def test_figures_leave_out_what_does_not_fit(

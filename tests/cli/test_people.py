@@ -1,10 +1,12 @@
 """The commands around people's answers: relabel, log, agreement, suspects, export, ingest."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from dal_nlp_cli.log import log
 from tests.cli.conftest import invoke
 from tests.ledgers import event
 from tests.waiting_runs import events, fill, run, state, typed
@@ -34,6 +36,17 @@ def test_a_correction_counts_in_the_next_round_and_the_history_says_who(folder: 
     assert f"ben (relabel): corrected, for good '{other}'; note: a slip" in lines[1]
     assert all(event["at"].endswith("+00:00") for event in events(folder, "label"))
     assert len(invoke("log", str(folder / "run")).stdout.splitlines()) == 9
+
+
+def test_the_history_fits_a_screen(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    log(folder / "run")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert len([line for line in lines if not line.startswith("    ")]) == 4
 
 
 def test_a_correction_after_the_end_says_what_it_takes(folder: Path) -> None:

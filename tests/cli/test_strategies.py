@@ -2,10 +2,13 @@ import inspect
 from dataclasses import dataclass
 from importlib import import_module
 
+import numpy as np
 import pytest
 
+from dal_nlp.core.errors import UserError
+from dal_nlp.models.pool import Pool
 from dal_nlp.strategies import ALIASES, STRATEGIES
-from dal_nlp.strategies.base import Strategy
+from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.strategies.pseudo_labels import PSEUDO_LABELS
 from dal_nlp_cli.strategies import FAMILIES, docstring, explain, family, summary
 from tests.cli.conftest import invoke
@@ -26,6 +29,9 @@ class Example(Strategy):
     """
 
     beta: float = 0.5
+
+    def select(self, pool: Pool, k: int, rng: np.random.Generator) -> Selection:
+        raise NotImplementedError
 
 
 def test_summary_reads_the_sections() -> None:
@@ -78,7 +84,20 @@ def test_one_strategy_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     shown = invoke("strategies", "batchbald").stdout
     assert "Needs: " in shown and "dal-nlp run --task TASK --data FILE --strategy batchbald" in shown
     explain("mine", Example)
-    shown = capsys.readouterr().out
+    assert "--set strategy_options.beta=0.5" in capsys.readouterr().out
+
+
+def test_the_text_is_there_before_the_class_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def imported(place: str) -> type:
+        raise UserError(f"{place} is imported.")
+
+    monkeypatch.setattr("dal_nlp.core.plugins.built_in", imported)
+    done = invoke("strategies", "margin")
+    assert "Margin is imported" in done.stderr and docstring(STRATEGIES["margin"]) in done.stdout
+
+
+def test_one_of_ones_own_in_full() -> None:
+    shown = invoke("strategies", "tests.cli.test_strategies:Example").stdout
     assert "More of it." in shown and "--set strategy_options.beta=0.5" in shown
 
 

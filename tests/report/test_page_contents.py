@@ -1,5 +1,6 @@
 """What the report's page says of rounds, texts and answers, each from a ledger written for the purpose."""
 
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,13 @@ def test_long_text_is_cut_and_kept_in_the_title(tmp_path: Path) -> None:
     assert [len(title) for title in titles] == [2003]  # the cell that fits has none
     assert long[:275].strip() in page.text and long[:300].strip() not in page.text
     assert len(page.source) < 20_000
+
+
+@pytest.mark.parametrize("name", ["report.html.j2", "comparison.html.j2", "tables.html.j2"])
+def test_what_scrolls_sideways_is_reached_by_keys(name: str) -> None:
+    source = (resources.files("dal_nlp.report") / name).read_text()
+    scrolling = re.findall(r"<figure[^>]*>|<div class=\"scroll[^>]*>", source)
+    assert scrolling and all('tabindex="0"' in tag for tag in scrolling)
 
 
 def test_only_the_last_rounds_and_the_first_hundred_texts_are_listed(tmp_path: Path) -> None:

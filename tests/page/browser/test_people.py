@@ -126,6 +126,18 @@ def test_what_is_chosen_of_many_labels_is_named_where_its_buttons_are_out_of_sig
         assert page.inner_text("#how").startswith("Chosen: kind b.")
 
 
+def test_a_list_of_many_labels_fades_where_it_goes_on_and_shows_its_last_row_whole(page: Any, tmp_path: Path) -> None:
+    page.set_viewport_size({"width": 390, "height": 600})
+    with sitting(page, run_of(tmp_path, [f"kind {name}" for name in "abcdefghijkl"])):
+        below = page.evaluate("""() => {
+          const list = document.getElementById("labels"), fade = getComputedStyle(list, "::after");
+          list.scrollTop = list.scrollHeight;
+          const end = list.getBoundingClientRect().bottom - list.lastElementChild.getBoundingClientRect().bottom;
+          return [list.scrollTop, fade.position, end - parseFloat(fade.height)];
+        }""")
+    assert below[0] > 0 and below[1] == "sticky" and below[2] >= 0
+
+
 def test_a_list_of_suggestions_all_but_one(page: Any, waiting: Waiting) -> None:
     folder = waiting("sentiment")
     asking.fill(folder / "run" / "queries" / "round-000.csv", asking.typed("sentiment"))
