@@ -104,7 +104,26 @@ def test_what_prodigy_has_rejected_is_unlabeled_whatever_other_columns_are_left(
 def test_of_several_controls_of_label_studio_the_one_of_the_labels_counts(tmp_path: Path, name: str) -> None:
     both = studio([choice("mood", "x"), choice("label", "good")], name)
     assert [label for _, label in read(put(tmp_path, "p.json", both))[0]] == ["good"] * 4
-    assert "holds 2 labels" in complaint(put(tmp_path, "p.json", studio([choice("a", "x"), choice("b", "y")], name)))
+    some = json.loads(both)
+    del some[1][name][0]["result"][1]  # a text whose annotator has answered the other question only
+    assert [label for _, label in read(put(tmp_path, "p.json", json.dumps(some)))[0]] == ["good", None, "good", "good"]
+    two = put(tmp_path, "p.json", studio([choice("a", "x"), {"from_name": "b", "value": {"text": ["y"]}}], name))
+    assert "no control 'label' but 'a', 'b'" in complaint(two)
+    assert [label for _, label in read(two, label_column="a")[0]] == ["x"] * 4
+
+
+@pytest.mark.parametrize("value", [{"rating": 4}, {"number": 4.0}])
+def test_ratings_of_label_studio_are_labels(tmp_path: Path, value: dict[str, Any]) -> None:
+    stars = put(tmp_path, "p.json", studio([{"from_name": "stars", "value": value}]))
+    assert [label for _, label in read(stars)[0]] == ["4"] * 4
+    tree = put(tmp_path, "q.json", studio([{"from_name": "label", "value": {"taxonomy": [["a", "b"]]}}]))
+    assert "'taxonomy' in its control 'label', which is read neither as labels nor as texts" in complaint(tree)
+
+
+def test_columns_that_are_only_called_as_those_of_a_tool_are_plain_ones(tmp_path: Path) -> None:
+    for names in (("data", "annotations"), ("fields", "responses")):
+        rows = [{**row, names[0]: "2020-01-01", names[1]: i} for i, row in enumerate(ROWS)]
+        assert read(put(tmp_path, "p.csv", table(rows))) == (ALL, [])
 
 
 def test_a_broken_formula_is_no_label(tmp_path: Path) -> None:
