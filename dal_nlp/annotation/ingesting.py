@@ -17,7 +17,7 @@ from dal_nlp.core.text import counted
 from dal_nlp.joins.row_matching import RowMatcher, asked_texts, texts_in
 from dal_nlp.joins.tool_rows import ANSWER, NONE, STUDIO_ID, Columns, ToolRows, field_names
 from dal_nlp.ledger.answer_events import MAJORITY
-from dal_nlp.readers.encodings import refuse_other
+from dal_nlp.readers.encodings import decode, refuse_other
 from dal_nlp.readers.exports import answering_control, controls_of
 from dal_nlp.readers.reading import Reading
 from dal_nlp.readers.sources import read_rows
@@ -184,13 +184,15 @@ def _read_label_studio(desk: AnswerStore, source: Path, columns: Columns, found:
     if source.suffix.lower() == ".csv":
         return _read_csv(desk, source, columns, found)
     try:
-        tasks = json.loads(source.read_bytes().decode("utf-8-sig"))
+        tasks = json.loads(decode(source.read_bytes())[0])
         if tasks and not any("data" in task for task in tasks):  # JSON-MIN, or something else
             rows = list(enumerate((dict(task) for task in tasks), start=1))
             return _entries(desk, source, "task", rows, columns, found)
         given = [(dict(task["data"]), list(task.get("annotations") or [])) for task in tasks]
     except IsADirectoryError:
         raise UserError(f"{source} is a folder: name the JSON file in it.") from None
+    except UserError as error:
+        raise UserError(f"{source} {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{source} is no JSON export of Label Studio: export it as JSON.") from None
     fields = field_names(desk.task)

@@ -15,7 +15,7 @@ from dal_nlp.core.errors import DataError, nearest
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.data.repeats import SIGNED
 from dal_nlp.joins.row_matching import texts_in
-from dal_nlp.readers.exports import ACCEPTED, has_verdicts, joined_columns
+from dal_nlp.readers.exports import ACCEPTED, SUBMITTED, argilla_responses, has_verdicts, joined_columns
 from dal_nlp.readers.values import id_of, is_missing
 
 #: The columns of a sheet.
@@ -31,8 +31,6 @@ NONE = "none"
 _ANSWERS = ("label", "labels", "accept", "annotation")
 #: The columns of Label Studio's own; by the first its tables are known.
 _STUDIO = ("annotation_id", "annotator", "created_at", "updated_at", "lead_time", "id")
-#: Answers of Argilla that count: those without a status, and those that were handed in.
-_SUBMITTED = (None, "", "submitted")
 
 
 @dataclass(frozen=True)
@@ -186,14 +184,7 @@ def _flattened(row: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(row.get(name), Mapping):
             found |= row[name]
     found |= {name: value for name, value in row.items() if name not in ("fields", "responses")}
-    responses = row.get("responses")
-    for answer in responses if isinstance(responses, list) else []:  # one entry a person
-        for question, value in (answer.get("values") or {}).items() if isinstance(answer, Mapping) else ():
-            inner = value.get("value") if isinstance(value, Mapping) else value
-            signed = {"value": inner, "user_id": answer.get("user_id"), "status": answer.get("status")}
-            found[question] = [*found.get(question, []), signed]
-    if isinstance(responses, Mapping):
-        found |= responses
+    found |= argilla_responses(row.get("responses"))
     for name in [name.removesuffix(".text") for name in row if name.endswith(".text")]:
         if name not in row and f"{name}.answer_start" in row:
             found[name] = joined_columns(row, name)
@@ -218,7 +209,7 @@ def _values(cell: Any) -> Iterator[tuple[Any, str]]:
         if not (isinstance(one, Mapping) and "value" in one):
             yield cell, ""
             return
-        if one.get("status") in _SUBMITTED:
+        if one.get("status") in SUBMITTED:
             yield one["value"], "" if is_missing(one.get("user_id")) else str(one["user_id"])
 
 

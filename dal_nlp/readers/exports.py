@@ -31,6 +31,8 @@ OUR_CONTROL, NO_ANSWER = "answer", "none"
 #: What values of Label Studio's controls hold that is read: labels, texts, numbers, and parts of a text.
 _NUMBERS = ("rating", "number")
 _VALUES = frozenset({"choices", "text", *_NUMBERS})
+#: The states of Argilla's answers that count: none, and handed in.
+SUBMITTED = (None, "", "submitted")
 #: Columns of Argilla's flat form, behind the name of the question.
 _OF_ARGILLA = (".responses", ".responses.status")
 
@@ -216,7 +218,7 @@ def plain_value(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return value if number is None else {**value, "choices": [label_of(number)]}
 
 
-def _object(row: Row, key: str) -> Mapping[str, Any]:
+def _object(row: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = row.get(key)
     return value if isinstance(value, Mapping) else {}
 
@@ -238,9 +240,22 @@ def _choices(value: Any) -> Any:
 
 def _argilla_record(row: Row, label: str) -> list[Row]:
     """Return a row for each submitted response of a record."""
-    fields, responses = _object(row, "fields"), _object(row, "responses")
+    responses = argilla_responses(row.get("responses"))
     given = responses.get(label, next(iter(responses.values()), None) if len(responses) == 1 else None)
-    return _responses({"id": row.get("id"), **fields, label: given}, label)
+    return _responses({"id": row.get("id"), **_object(row, "fields"), label: given}, label)
+
+
+def argilla_responses(responses: Any) -> dict[str, Any]:
+    """Return the answers of a record by their questions: in its older form there is an entry for each person."""
+    if isinstance(responses, Mapping):
+        return dict(responses)
+    found: dict[str, list[Row]] = defaultdict(list)
+    for one in responses if isinstance(responses, list) else []:
+        values = _object(one, "values") if isinstance(one, Mapping) else {}
+        for question, value in values.items():
+            inner = value.get("value") if isinstance(value, Mapping) else value
+            found[question].append({"value": inner, "user_id": one.get("user_id"), "status": one.get("status")})
+    return dict(found)
 
 
 def _argilla_columns(row: Row, label: str) -> list[Row]:
@@ -257,7 +272,7 @@ def _responses(row: Row, label: str) -> list[Row]:
     several = [one for one in _listed(given) if isinstance(one, Mapping) and "value" in one]
     if not several or len(several) < len(_listed(given)):
         return [row]
-    values = [one["value"] for one in several if one.get("status", "submitted") == "submitted"]
+    values = [one["value"] for one in several if one.get("status") in SUBMITTED]
     plain = [value for value in values if not is_missing(value)]
     return [{**row, label: value} for value in dict.fromkeys(map(str, plain))] or [{**row, label: None}]
 

@@ -129,12 +129,22 @@ def read_table(data: bytes, needed: Sequence[str], broken: Broken = refuse) -> I
     """
     text, _ = decode(data)
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
-    header, above, records = _records(text, needed)
-    rows, closed = list(records), text.rstrip().endswith('"')
+    separator, header, above, records = _records(text, needed)
+    from dal_nlp.readers.quoting import SWALLOWED, Swallowed  # with pyarrow, which short commands need not wait for
+
+    rows, closed, quotes = list(records), text.rstrip().endswith('"'), Swallowed(separator, len(header))
+    for number, cells in enumerate(rows, start=above + 2):
+        if any("\n" in cell for cell in cells):
+            quotes.look_into(number, cells)
+        else:
+            quotes.learn(cells)
+    swallowed = frozenset(quotes.found())
     for number, cells in enumerate(rows, start=above + 2):
         short = len(cells) < len(header) or (number == len(rows) + above + 1 and not closed)
         if short and any("\n" in cell or "\r" in cell for cell in cells[-1:]):
             broken(number, "a quote has no end, or cells are missing after a line break; correct the row")
+        elif number in swallowed:
+            broken(number, f"it {SWALLOWED}; take out its quotation marks, or double them")
         elif any(cell.strip() for cell in cells) and [plain(cell.strip()) for cell in cells] != header:
             row = dict(zip(header, cells, strict=False))
             yield number, {name: plain(cell) for name, cell in row.items() if name != GUARDED}
@@ -157,15 +167,15 @@ def header_of(data: bytes) -> list[str]:
     return [plain(name.strip()) for name in max(headers, key=len)]
 
 
-def _records(text: str, needed: Sequence[str]) -> tuple[list[str], int, Iterator[list[str]]]:
-    """Return the header, the number of rows above it and those below, by the separator that makes the columns."""
+def _records(text: str, needed: Sequence[str]) -> tuple[str, list[str], int, Iterator[list[str]]]:
+    """Return the separator that makes the columns, the header, the number of rows above it, and those below."""
     for separator in _SEPARATORS:
         rows, above = _rows(text, separator), 0
         while is_head(names := next(rows, [])):
             above += 1
         header = [plain(name.strip()) for name in names]
         if set(needed) <= set(header):
-            return header, above, rows
+            return separator, header, above, rows
     raise DataError(f"has no columns {' and '.join(map(repr, needed))} in its first row: put them back.")
 
 

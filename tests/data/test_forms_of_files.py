@@ -120,6 +120,18 @@ def test_ratings_of_label_studio_are_labels(tmp_path: Path, value: dict[str, Any
     assert "'taxonomy' in its control 'label', which is read neither as labels nor as texts" in complaint(tree)
 
 
+def test_responses_of_argilla_with_an_entry_for_each_person(tmp_path: Path) -> None:
+    rows = [
+        {
+            "fields": {"text": row["text"]},
+            "responses": [{"values": {"label": {"value": row["label"]}}, "status": state}],
+        }
+        for row, state in zip(ROWS, ("submitted", "discarded", None, "submitted"), strict=True)
+    ]
+    found, remarks = read(put(tmp_path, "p.jsonl", lines(rows)))
+    assert [label for _, label in found] == ["bad", None, "bad", "good"] and "Argilla" in remarks[0]
+
+
 def test_columns_that_are_only_called_as_those_of_a_tool_are_plain_ones(tmp_path: Path) -> None:
     for names in (("data", "annotations"), ("fields", "responses")):
         rows = [{**row, names[0]: "2020-01-01", names[1]: i} for i, row in enumerate(ROWS)]
