@@ -159,6 +159,7 @@ def _entries(
         table = ToolRows([row for _, row in numbered], desk.task, desk.config, columns)
     except UserError as error:
         raise UserError(f"{source} {error}") from None
+    found.remarks.extend(f"{source.name}: {remark}" for remark in table.remarks)
     if table.answer_column not in (ANSWER, desk.config.label_column):
         found.remarks.append(f"The answers of {source.name} are in its column {table.answer_column!r}.")
     if table.refused:

@@ -16,6 +16,7 @@ from dal_nlp.core.task import Capability, Task
 from dal_nlp.data.repeats import SIGNED
 from dal_nlp.joins.row_matching import texts_in
 from dal_nlp.readers.exports import ACCEPTED, SUBMITTED, argilla_responses, has_verdicts, joined_columns
+from dal_nlp.readers.reading import in_other_capitals
 from dal_nlp.readers.values import id_of, is_missing
 
 #: The columns of a sheet.
@@ -66,12 +67,27 @@ class ToolRows:
         self.rows = [_flattened(row) for row in rows]
         self._task, self._config, self._columns = task, config, columns
         self._names = list(dict.fromkeys(name for row in self.rows for name in row))
+        self.remarks: list[str] = []
+        self._find_in_other_capitals()
         self.answer_column = self._answer_column()
         if self._id_column is None and not all(texts_in(row, task.columns(), self._fields) for row in self.rows[:1]):
             raise DataError(
                 f"has neither the ids ({config.id_column!r}) nor the texts of what was asked but {self._there}: name "
                 "the column of ids with --id-column."
             )
+
+    def _find_in_other_capitals(self) -> None:
+        """Call columns as they are looked for where they differ in capitals only."""
+        named = (self._columns.id, self._columns.answer, self._columns.by)
+        wanted = (self._config.id_column, ID, self._config.label_column, ANSWER, *self._task.columns())
+        ways = {found: name for name in wanted if (found := in_other_capitals(name, self._names)) is not None}
+        ways = {found: name for found, name in ways.items() if found not in (*named, *wanted)}
+        if ways:
+            self.rows = [{ways.get(name, name): value for name, value in row.items()} for row in self.rows]
+            self._names = [ways.get(name, name) for name in self._names]
+            self.remarks = [
+                f"There is no column {name!r}, and {found!r} was taken for it." for found, name in ways.items()
+            ]
 
     def id(self, row: Mapping[str, Any]) -> str:
         """Return the id in a row, "" where it has none; raises ``RowError`` for what is no id."""

@@ -320,6 +320,9 @@ def test_a_table_of_any_kind_is_read_by_its_ending(waiting: Waiting, name: str) 
     writers[file.suffix]()
     found = read(folder, file, "csv")
     assert (found.new, found.problems) == (len(ids), [])
+    table.rename(columns=str.upper).to_csv(folder / "upper.csv", index=False)
+    again = read(folder, folder / "upper.csv", "csv")
+    assert again.known == len(ids) and "no column 'label', and 'LABEL' was taken for it" in " ".join(again.remarks)
     assert ["is not UTF-8" in remark for remark in found.remarks] == [True] * (file.suffix == ".csv")
 
 
