@@ -62,6 +62,10 @@ def autolabel(
         str | None,
         typer.Option(metavar="NAME", help="Column of the answers in --validation. Default: that of the run."),
     ] = None,
+    repeats: Annotated[
+        str | None,
+        typer.Option(metavar="HOW", help="Of several answers to a text of --validation: first, majority, or drop it."),
+    ] = None,
     id_column: IdColumn = None,
     encoding: Encoding = None,
     quoting: Quoting = None,
@@ -115,7 +119,7 @@ def autolabel(
         raise UserError(f"--precision {precision:g} cannot be promised: give a number between 0 and 1, such as 0.95.")
     from dal_nlp.workflows.autolabel import plan, write
 
-    columns = names(text_column), id_column, encoding, quoting, label_column, keep_witness
+    columns = names(text_column), id_column, encoding, quoting, label_column, keep_witness, repeats
     found = plan(folder, source, precision, progress(quiet), validation, *columns)
     say(_sentence(found, precision))
     labeled, people, rejected = write(found, place)

@@ -17,7 +17,8 @@ from dal_nlp.core.text import counted
 from dal_nlp.joins.row_matching import RowMatcher, asked_texts, texts_in
 from dal_nlp.joins.tool_rows import ANSWER, NONE, STUDIO_ID, Columns, ToolRows, field_names
 from dal_nlp.ledger.answer_events import MAJORITY
-from dal_nlp.readers.encodings import refuse_other
+from dal_nlp.readers.encodings import decode, refuse_other
+from dal_nlp.readers.exports import answering_control, controls_of
 from dal_nlp.readers.reading import Reading
 from dal_nlp.readers.sources import read_rows
 from dal_nlp.readers.spreadsheets import header_of, read_table
@@ -163,6 +164,7 @@ def _entries(
         table = ToolRows([row for _, row in numbered], desk.task, desk.config, columns)
     except UserError as error:
         raise UserError(f"{source} {error}") from None
+    found.remarks.extend(f"{source.name}: {remark}" for remark in table.remarks)
     if table.answer_column not in (ANSWER, desk.config.label_column):
         found.remarks.append(f"The answers of {source.name} are in its column {table.answer_column!r}.")
     if table.refused:
@@ -188,13 +190,15 @@ def _read_label_studio(desk: AnswerStore, source: Path, columns: Columns, found:
     if source.suffix.lower() == ".csv":
         return _read_csv(desk, source, columns, found)
     try:
-        tasks = json.loads(source.read_bytes().decode("utf-8-sig"))
+        tasks = json.loads(decode(source.read_bytes())[0])
         if tasks and not any("data" in task for task in tasks):  # JSON-MIN, or something else
             rows = list(enumerate((dict(task) for task in tasks), start=1))
             return _entries(desk, source, "task", rows, columns, found)
         given = [(dict(task["data"]), list(task.get("annotations") or [])) for task in tasks]
     except IsADirectoryError:
         raise UserError(f"{source} is a folder: name the JSON file in it.") from None
+    except UserError as error:
+        raise UserError(f"{source} {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{source} is no JSON export of Label Studio: export it as JSON.") from None
     fields = field_names(desk.task)
@@ -204,7 +208,9 @@ def _read_label_studio(desk: AnswerStore, source: Path, columns: Columns, found:
             f"{source} is no JSON export of Label Studio whose tasks have a {id_column!r} or the texts that were asked "
             "about: name the id with --id-column."
         )
-    control = _control(source, [annotation for _, annotations in given for annotation in annotations], columns, found)
+    control = _control(
+        desk, source, [annotation for _, annotations in given for annotation in annotations], columns, found
+    )
     entries: list[Entry] = []
     for number, (data, annotations) in enumerate(given, start=1):
         place = f"{source.name}, task {number}"
@@ -225,23 +231,19 @@ def _read_label_studio(desk: AnswerStore, source: Path, columns: Columns, found:
     return entries
 
 
-def _control(source: Path, annotations: Sequence[Any], columns: Columns, found: Ingested) -> str:
-    """Return the name of the control that holds the answers: ours, the one that was named, or the only one."""
+def _control(desk: AnswerStore, source: Path, annotations: Sequence[Any], columns: Columns, found: Ingested) -> str:
+    """Return the name of the control that holds the answers: the one that was named, ours, or the only one."""
     whole = [annotation for annotation in annotations if isinstance(annotation, Mapping)]
-    results = [result for annotation in whole for result in annotation.get("result") or []]
-    names = list(
-        dict.fromkeys(str(one["from_name"]) for one in results if isinstance(one, Mapping) and "from_name" in one)
-    )
-    wanted = columns.answer or studio.ANSWER
-    if wanted in names or not names or (columns.answer is None and set(names) == {studio.NONE}):
-        return wanted
-    if columns.answer is None and len(names) == 1:
-        found.remarks.append(f"The answers of {source.name} are those of its control {names[0]!r}.")
-        return names[0]
-    raise UserError(
-        f"{source} has no control {wanted!r} but {', '.join(map(repr, names))}: name the one of the answers with "
-        "--label-column."
-    )
+    whole = [annotation for annotation in whole if not annotation.get("was_cancelled")]
+    there = controls_of(whole)
+    if columns.answer is not None and there and columns.answer not in there:
+        raise UserError(
+            f"{source} has no control {columns.answer!r} but {', '.join(map(repr, there))}: correct the name."
+        )
+    control = answering_control(str(source), whole, [columns.answer or desk.config.label_column])
+    if control not in (columns.answer, studio.ANSWER):
+        found.remarks.append(f"The answers of {source.name} are those of its control {control!r}.")
+    return control
 
 
 def _studio_name(by: Any) -> str:

@@ -20,8 +20,9 @@ from dal_nlp.core.text import counted
 from dal_nlp.joins.row_matching import RowMatcher, texts_in
 from dal_nlp.joins.tool_rows import ANSWER, ID, NOTE
 from dal_nlp.readers.encodings import decode
-from dal_nlp.readers.sources import read_rows
-from dal_nlp.readers.spreadsheets import Broken, read_table, refuse, write_table
+from dal_nlp.readers.reading import Reading, in_other_capitals
+from dal_nlp.readers.sources import open_source
+from dal_nlp.readers.spreadsheets import Broken, header_of, read_table, refuse, write_table
 from dal_nlp.readers.values import id_of, is_missing
 
 #: The folder of sheets in a run folder.
@@ -167,7 +168,7 @@ def read_sheet(path: Path, columns: Sequence[str], say: Callable[[str], None]) -
     """Yield the rows of a sheet, those without an answer too; say which rows are broken.
 
     Args:
-        path: A csv or jsonl, or what a spreadsheet has made of one and ``read_rows`` reads.
+        path: A csv or jsonl, or what a spreadsheet has made of one and ``open_source`` reads.
         columns: Of the task's texts.
         say: Takes a sentence.
 
@@ -191,15 +192,37 @@ def read_sheet(path: Path, columns: Sequence[str], say: Callable[[str], None]) -
                 yield entry
 
     if path.suffix not in _WRITTEN:
-        yield from entries(read_rows(str(path)))
+        reading = Reading(needed=[ID, ANSWER, *columns])
+        opened = open_source(str(path), reading)
+        for remark in reading.remarks:
+            say(remark)
+        _require(opened.columns, f"{path} ")
+        yield from entries(row for chunk in opened.chunks(None) for row in chunk.rows())
         return
-    in_lines = path.suffix == ".jsonl"
     try:
         if letters := remark_on_letters(data):
             say(f"{path.name} {letters}")
-        yield from entries(lines_of(data, broken) if in_lines else read_table(data, [ID, ANSWER], broken))
+        if path.suffix == ".jsonl":
+            rows = list(lines_of(data, broken))
+            if rows:
+                _require(list(dict.fromkeys(name for _, row in rows for name in row)))
+            yield from entries(rows)
+            return
+        for known in (ID, ANSWER, *columns):
+            if (found := in_other_capitals(known, header_of(data))) is not None:
+                say(f"{path.name} has no column {known!r}, and {found!r} was taken for it.")
+        yield from entries(read_table(data, [ID, ANSWER], broken, columns))
     except UserError as error:
         raise UserError(f"{path} {error}") from None
+
+
+def _require(columns: Sequence[str], beginning: str = "") -> None:
+    """Raise ``UserError`` where there is no column of answers."""
+    if ANSWER not in columns:
+        raise UserError(
+            f"{beginning}has no column {ANSWER!r} but {', '.join(map(repr, columns)) or 'none'}: name the column so, "
+            "in the first row."
+        )
 
 
 def _entry(path: Path, number: int, row: Mapping[str, Any], columns: Sequence[str]) -> Entry:

@@ -124,7 +124,7 @@ class Sheets(Oracle):
         try:
             entries = list(read_sheet(sheet.path, setting.task.columns(), broken.append))
         except (UserError, OSError) as error:
-            broken = [str(error)]
+            broken.append(str(error))
             entries = []
         self._problems += broken
         if broken and not sheet.is_copy:  # it may have them all, once it can be read

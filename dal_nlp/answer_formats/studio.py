@@ -9,10 +9,11 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from dal_nlp.core.answer_format import StudioResult
+from dal_nlp.readers.exports import NO_ANSWER, OUR_CONTROL, plain_value
 
 #: Names of the control that answers and of the one with answers beside it ("no answer"); of the text that is answered
 #: about.
-ANSWER, NONE, ABOUT = "answer", "none", "about"
+ANSWER, NONE, ABOUT = OUR_CONTROL, NO_ANSWER, "about"
 
 
 def choice_tags(labels: Sequence[str]) -> str:
@@ -28,7 +29,7 @@ def result(kind: str, name: str, value: dict[str, Any]) -> StudioResult:
 def values_of(results: Sequence[Mapping[str, Any]], control: str) -> list[Mapping[str, Any]]:
     """Return what one control gave."""
     found = [each.get("value") for each in results if str(each.get("from_name")) == control]
-    return [value for value in found if isinstance(value, Mapping)]
+    return [plain_value(value) for value in found if isinstance(value, Mapping)]
 
 
 def texts_of(values: Sequence[Mapping[str, Any]], kind: str) -> list[str]:

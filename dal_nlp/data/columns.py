@@ -1,6 +1,7 @@
 """Whole columns -> examples, for a task whose example is one text as it stands: a million rows in seconds."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -9,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from dal_nlp.core.errors import RowError
+from dal_nlp.core.errors import DataError, RowError
 from dal_nlp.core.targets import Target
 from dal_nlp.data.hashing import Hashes, hash_all, id_of_content
 from dal_nlp.data.repeats import NOTHING
 from dal_nlp.readers.reading import Chunk, Reading, Source
-from dal_nlp.readers.values import is_missing
+from dal_nlp.readers.values import is_missing, label_of
 
 #: Every text that ``is_missing`` takes for empty, and a few more: what it finds is looked at again.
 _BLANK = r"^[\s\x{1c}-\x{1f}\x{85}\p{Z}\p{Cf}]*$"
@@ -156,6 +157,48 @@ def by_columns(
     nulls = dict.fromkeys(fields, pa.nulls(len(texts), pa.string()))
     columns = {"id": kept_ids, "target": targets, **nulls, field: texts}
     return Batch(chunk.numbers[~dropped], ids_hashed, contents, hash_targets(targets), columns, unusable)
+
+
+def names_by_number(
+    source: Source, column: str, classes: Sequence[str], remarks: list[str]
+) -> Mapping[str, str | None]:
+    """Return the names of classes by their numbers where names are numbers too, and a column has those of classes.
+
+    Args:
+        source: Is read once where names are numbers.
+        column: Of its answers.
+        classes: The names, in the order of their numbers.
+        remarks: Takes a sentence where the answers could be either, and are read as names.
+
+    Raises:
+        UserError: The column has some that are names alone, and some that are numbers of classes alone.
+    """
+    names = [label_of(name) or "" for name in classes]
+    numbers: dict[str, str | None] = {"-1": None} | {str(number): name for number, name in enumerate(names)}
+    if not any(name.isdecimal() for name in names):
+        return {}
+    there: set[str | None] = set()
+    for chunk in source.chunks({column}):
+        cells = [row.get(column) for _, row in chunk.rows()]
+        parts = {one for cell in cells for one in (cell if isinstance(cell, list) else [cell]) if _is_cell(one)}
+        for part in parts:
+            with suppress(RowError):  # which is said with its row
+                there |= {label for label in [label_of(part)] if label in numbers or (label or "").isdecimal()}
+    numbered, named = ([str(label) for label in there.difference(others)] for others in ([*names, "-1"], numbers))
+    if named and numbered:
+        raise DataError(
+            f"{source.name} has {min(named)!r} and {min(numbered)!r} in its column {column!r}, and the classes are "
+            f"{', '.join(map(repr, names[:20]))}: their names, or their numbers from 0 on? Write the names."
+        )
+    remark = f"{source.name}: the numbers in its column {column!r} were read as names of classes, which they may be."
+    either = not named and not numbered and any(numbers.get(str(label)) not in (label, None) for label in there)
+    if either and remark not in remarks:
+        remarks.append(remark)
+    return numbers if numbered else {}
+
+
+def _is_cell(value: Any) -> bool:
+    return isinstance(value, str | int | float | bytes)
 
 
 def hash_targets(targets: pa.StringArray) -> Hashes:

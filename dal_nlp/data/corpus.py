@@ -25,6 +25,7 @@ from dal_nlp.core.errors import DataError, writing
 from dal_nlp.core.files import new_file
 from dal_nlp.core.targets import Target, decode
 from dal_nlp.core.task import Task
+from dal_nlp.data.columns import hash_targets
 from dal_nlp.data.examples import Answers, Reader
 from dal_nlp.data.hashing import CONTENT_HASH, HEADER, ID_HASH, VERSION, Hashes, Index, comparable, hash64, hash_all
 from dal_nlp.data.ingest import Clash, Exclude, Intake, Known
@@ -78,8 +79,9 @@ class Corpus:
 
     @property
     def known(self) -> Known:
-        """Its ids and contents, for comparisons."""
-        return Known(self._ids, self.contents)
+        """Its ids, contents and answers, for comparisons."""
+        targets = self.dataset.data.column("target").combine_chunks()
+        return Known(self._ids, self.contents, hash_targets(targets))
 
     def find(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the positions of ids, -1 for an id that is not here."""

@@ -14,7 +14,7 @@ from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import DataError, EmptyRow, RowError, UnusableRow, nearest
 from dal_nlp.core.targets import Target, encode_target
 from dal_nlp.core.task import Task
-from dal_nlp.data.columns import Batch, HasOwnForms, HasPlainFields, by_columns, hash_targets
+from dal_nlp.data.columns import Batch, HasOwnForms, HasPlainFields, by_columns, hash_targets, names_by_number
 from dal_nlp.data.hashing import hash64, hash_content, id_of_content
 from dal_nlp.readers.exports import adapted
 from dal_nlp.readers.reading import Reading, Source
@@ -139,16 +139,25 @@ class Reader:
 
     def _target(self, value: Any) -> str | None:
         """Return the answer in a cell as JSON text."""
-        if self.classes and self.answer_column not in self.opened.classes:
-            value = self._named(value)
+        value = self._named(value)
         target = self.task.read_target({self.answer_column: value})
         return None if target is None else encode_target(target)
 
     def _named(self, value: Any) -> Any:
         """Return a cell with names for class numbers; of a list each of its own."""
+        if not self.classes or self.answer_column in self.opened.classes:
+            return value
         if isinstance(value, list):
-            return [label_of(one, self.classes) for one in value]
-        return label_of(value, self.classes)
+            return [self._named_one(one) for one in value]
+        return self._named_one(value)
+
+    def _named_one(self, value: Any) -> str | None:
+        label = label_of(value, () if self._by_number else self.classes)
+        return None if label is None else self._by_number.get(label, label)
+
+    @cached_property
+    def _by_number(self) -> Mapping[str, str | None]:
+        return names_by_number(self.opened, self.answer_column, self.classes, self.remarks)
 
     def whole_rows(self) -> Iterator[tuple[Example, dict[str, Any]]]:
         """Yield every example with all columns of its row; rows that cannot be read are passed over.
@@ -195,8 +204,7 @@ class Reader:
             elif column not in row:
                 target = None
             else:
-                if self.classes and column not in self.opened.classes:
-                    row[column] = self._named(row[column])
+                row[column] = self._named(row[column])
                 target = self.task.read_target(row)
         except UnusableRow as error:
             return Example(number, _shown_id(row, self.config), 0, 0, None, None, _reason(error))
@@ -226,7 +234,7 @@ def batch_of(examples: Sequence[Example]) -> Batch:
 def open_plain(source: str, task: Task, config: Settings, remarks: list[str]) -> Source:
     """Open a source whose rows are plain, whatever tool has exported it; remarks are put into the list."""
     needed = {*task.columns(), config.label_column, *(config.context_columns or ())}
-    if config.id_column not in (DEFAULT_ID_COLUMN, NO_IDS):
+    if config.id_column != NO_IDS:
         needed.add(config.id_column)
     reading = Reading(config.encoding, config.quoting == "double", needed, remarks)
     opened = open_source(source, reading)

@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
@@ -11,11 +12,15 @@ from typing import TypedDict
 import numpy as np
 
 from dal_nlp.core.errors import DataError
+from dal_nlp.core.targets import decode, readable
+from dal_nlp.core.text import counted
 from dal_nlp.data.examples import Reader, text_of_fields
 from dal_nlp.data.hashing import HEADER, VERSION, Hashes, Index, Mask, comparable, digest
+from dal_nlp.data.repeats import NOTHING
 from dal_nlp.data.staging import Rejected, Staged, check_ids, sift, stage, write
 from dal_nlp.readers.sources import source_digest
 from dal_nlp.readers.text_files import place
+from dal_nlp.readers.values import beginning
 
 Exclude = Mapping[str, Hashes]  # by the name of a set, the hashes of its contents
 
@@ -29,10 +34,11 @@ _READING = {
 
 @dataclass(frozen=True)
 class Known:
-    """The rows of an earlier copy: where each id is, and the hash of its content."""
+    """The rows of an earlier copy or another set: where each id is, and the hashes of its content and its answer."""
 
     ids: Index
     contents: Hashes
+    targets: Hashes
 
 
 class Clash(TypedDict):
@@ -77,7 +83,7 @@ class Intake:
             old: The rows of the earlier copy, None where there is none to compare with.
             previous: The digest that a run's pool had at its last start, None at the first.
         """
-        with stage(self.reader, self.path.parent) as staged:
+        with _with_remarks(self.reader.remarks), stage(self.reader, self.path.parent) as staged:
             check_ids(staged)
             if self.reader.answers is not None:
                 self.reader.remarks.extend(self.reader.answers.remarks())
@@ -85,6 +91,9 @@ class Intake:
             self.refuse(rejected)
             if not keep.any():
                 raise DataError(f"{self.reader.source} has no usable row, but {_summary(rejected)}: correct it.")
+            self.reader.remarks.extend(
+                text for name, set in self.beside.items() for text in _other_answers(staged, name, set)
+            )
             found = digest(staged.ids[keep], staged.contents[keep])
             if old is None and previous not in (None, found) and comparable(previous, found):
                 raise DataError(
@@ -119,8 +128,36 @@ class Intake:
         for name, contents in self.exclude.items():
             whole.update(name.encode() + np.sort(contents).tobytes())
         for known in self.beside.values():
-            whole.update(known.ids.hashes.tobytes() + known.contents.tobytes())
+            whole.update(known.ids.hashes.tobytes() + known.contents.tobytes() + known.targets.tobytes())
         return whole.hexdigest()
+
+
+@contextmanager
+def _with_remarks(remarks: Sequence[str]) -> Iterator[None]:
+    """Put what is known of how a source was read behind an error about it, which it may explain."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(" ".join([str(error), *remarks])) from None
+
+
+def _other_answers(staged: Staged, name: str, other: Known) -> list[str]:
+    """Return a sentence on texts that another set answers in another way, [] where there is none."""
+    if len(other.contents) == 0:
+        return []
+    order = np.argsort(other.contents, kind="stable")
+    rows = order[np.minimum(np.searchsorted(other.contents[order], staged.contents), len(order) - 1)]
+    answered = (staged.targets != NOTHING) & (other.targets[rows] != NOTHING)
+    differs = answered & (other.contents[rows] == staged.contents) & (other.targets[rows] != staged.targets)
+    count = int(np.count_nonzero(differs))
+    if not count:
+        return []
+    (row,) = staged.cells(differs & (np.cumsum(differs) == 1))
+    there = readable(decode(row["target"]) or "")
+    return [
+        f"{counted(count, 'row')} of {staged.reader.source} with a text of the {name} set have another answer than "
+        f"there, such as {beginning(text_of_fields(row))}, here {there!r}: that of the {name} set counts."
+    ]
 
 
 def _clash(staged: Staged, other: Known) -> Clash | None:

@@ -23,6 +23,7 @@ from dal_nlp.data.examples import Reader
 from dal_nlp.data.hashing import CONTENT_HASH, ID_HASH, Hashes, Mask, has_repeats, hash64
 from dal_nlp.data.repeats import DISAGREE, NOTHING, REPEAT, choose, contradictions, refuse
 
+_OWN_IDS = "give each text an id of its own, or choose the column of ids with --id-column, or say --id-column none."
 NO_ANSWER = "no answer"
 OTHER_TEXT = "another text under this id than in the pool"
 BATCH = 4000  # rows in one Arrow record batch; with small ones, opening the file would touch every page of it
@@ -146,20 +147,35 @@ def _type(values: Any) -> pa.DataType:
     return pa.string() if pa.types.is_null(found) else found
 
 
+def clashing(ids: Hashes, contents: Hashes) -> tuple[int, int] | None:
+    """Return the first of N rows that has the id of an earlier one and another text, behind that; None for none."""
+    if not has_repeats(ids):
+        return None
+    order = np.argsort(ids, kind="stable")
+    sorted_ids, texts = ids[order], contents[order]
+    clashes = np.flatnonzero((sorted_ids[1:] == sorted_ids[:-1]) & (texts[1:] != texts[:-1]))
+    if len(clashes) == 0:
+        return None
+    clash = clashes[np.argmin(order[clashes + 1])]
+    return int(order[clash]), int(order[clash + 1])
+
+
+def check_rows(reader: Reader, rows: Hashes, ids: Hashes, contents: Hashes) -> None:
+    """Raise ``UserError`` where two of N rows, of which only numbers and hashes are kept, have one id and two texts."""
+    if clash := clashing(ids, contents):
+        first, second = (reader.place(int(rows[i])) for i in clash)
+        raise DataError(f"{second} has the id of {first}, and another text: {_OWN_IDS}")
+
+
 def check_ids(staged: Staged) -> None:
     """Raise ``UserError`` where two rows have one id and different texts."""
-    if not has_repeats(staged.ids):
+    clash = clashing(staged.ids, staged.contents)
+    if clash is None:
         return
-    order = np.argsort(staged.ids, kind="stable")
-    ids, contents = staged.ids[order], staged.contents[order]
-    clashes = np.flatnonzero((ids[1:] == ids[:-1]) & (contents[1:] != contents[:-1]))
-    if len(clashes) == 0:
-        return
-    clash = clashes[np.argmin(order[clashes + 1])]
-    first, second = order[clash], order[clash + 1]
+    first, second = clash
     raise DataError(
         f"{staged.place(second)} has the id {staged.name(second)!r} and so has {staged.place(first)}, with another "
-        "text: give each text an id of its own, or choose the column of ids with --id-column, or say --id-column none."
+        f"text: {_OWN_IDS}"
     )
 
 

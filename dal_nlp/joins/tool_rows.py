@@ -15,7 +15,8 @@ from dal_nlp.core.errors import DataError, nearest
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.data.repeats import SIGNED
 from dal_nlp.joins.row_matching import texts_in
-from dal_nlp.readers.exports import ACCEPTED, has_verdicts, joined_columns
+from dal_nlp.readers.exports import ACCEPTED, SUBMITTED, argilla_responses, has_verdicts, joined_columns
+from dal_nlp.readers.reading import in_other_capitals
 from dal_nlp.readers.values import id_of, is_missing
 
 #: The columns of a sheet.
@@ -31,8 +32,6 @@ NONE = "none"
 _ANSWERS = ("label", "labels", "accept", "annotation")
 #: The columns of Label Studio's own; by the first its tables are known.
 _STUDIO = ("annotation_id", "annotator", "created_at", "updated_at", "lead_time", "id")
-#: Answers of Argilla that count: those without a status, and those that were handed in.
-_SUBMITTED = (None, "", "submitted")
 
 
 @dataclass(frozen=True)
@@ -68,12 +67,27 @@ class ToolRows:
         self.rows = [_flattened(row) for row in rows]
         self._task, self._config, self._columns = task, config, columns
         self._names = list(dict.fromkeys(name for row in self.rows for name in row))
+        self.remarks: list[str] = []
+        self._find_in_other_capitals()
         self.answer_column = self._answer_column()
         if self._id_column is None and not all(texts_in(row, task.columns(), self._fields) for row in self.rows[:1]):
             raise DataError(
                 f"has neither the ids ({config.id_column!r}) nor the texts of what was asked but {self._there}: name "
                 "the column of ids with --id-column."
             )
+
+    def _find_in_other_capitals(self) -> None:
+        """Call columns as they are looked for where they differ in capitals only."""
+        named = (self._columns.id, self._columns.answer, self._columns.by)
+        wanted = (self._config.id_column, ID, self._config.label_column, ANSWER, *self._task.columns())
+        ways = {found: name for name in wanted if (found := in_other_capitals(name, self._names)) is not None}
+        ways = {found: name for found, name in ways.items() if found not in (*named, *wanted)}
+        if ways:
+            self.rows = [{ways.get(name, name): value for name, value in row.items()} for row in self.rows]
+            self._names = [ways.get(name, name) for name in self._names]
+            self.remarks = [
+                f"There is no column {name!r}, and {found!r} was taken for it." for found, name in ways.items()
+            ]
 
     def id(self, row: Mapping[str, Any]) -> str:
         """Return the id in a row, "" where it has none; raises ``RowError`` for what is no id."""
@@ -186,14 +200,7 @@ def _flattened(row: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(row.get(name), Mapping):
             found |= row[name]
     found |= {name: value for name, value in row.items() if name not in ("fields", "responses")}
-    responses = row.get("responses")
-    for answer in responses if isinstance(responses, list) else []:  # one entry a person
-        for question, value in (answer.get("values") or {}).items() if isinstance(answer, Mapping) else ():
-            inner = value.get("value") if isinstance(value, Mapping) else value
-            signed = {"value": inner, "user_id": answer.get("user_id"), "status": answer.get("status")}
-            found[question] = [*found.get(question, []), signed]
-    if isinstance(responses, Mapping):
-        found |= responses
+    found |= argilla_responses(row.get("responses"))
     for name in [name.removesuffix(".text") for name in row if name.endswith(".text")]:
         if name not in row and f"{name}.answer_start" in row:
             found[name] = joined_columns(row, name)
@@ -218,7 +225,7 @@ def _values(cell: Any) -> Iterator[tuple[Any, str]]:
         if not (isinstance(one, Mapping) and "value" in one):
             yield cell, ""
             return
-        if one.get("status") in _SUBMITTED:
+        if one.get("status") in SUBMITTED:
             yield one["value"], "" if is_missing(one.get("user_id")) else str(one["user_id"])
 
 

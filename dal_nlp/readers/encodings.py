@@ -22,6 +22,7 @@ _SAMPLE = 2**16  # bytes of lines with other letters, by which an encoding is to
 _LONGEST_LINE = 2**30
 
 _HIGH = bytes(range(128, 256))
+_UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _USUAL = 0.1  # by so much better must the letters of another encoding make a language than those of cp1252
 #: Signs that stand beside letters: quotation marks, dashes, marks of money and measure.
 _BESIDE = (
@@ -39,11 +40,7 @@ _EUROPEAN = ["cp1252", "cp1250", "cp1254", "cp1257", "mac_roman", "cp850"]
 
 #: How files begin that are no text, what they are, and what to do.
 _OTHERS = (
-    (
-        b"PK\x03\x04",
-        "a workbook or an archive",
-        "save it as `CSV UTF-8`, or give it the ending .xlsx; unpack an archive",
-    ),
+    (b"PK\x03\x04", "a workbook or an archive", "save it as `CSV UTF-8`, or end it in .xlsx; unpack an archive"),
     (b"\xd0\xcf\x11\xe0", "an old workbook (.xls)", "save it as .xlsx or as `CSV UTF-8`"),
     (b"\x1f\x8b", "a gzip file", "give it a further .gz"),
     (b"BZh", "a bzip2 file", "give it a further .bz2"),
@@ -78,14 +75,8 @@ def refuse_other(source: str, path: Path, kind: str) -> None:
     """Raise ``UserError`` for a file that is of another kind than its ending says, as its first bytes tell."""
     with path.open("rb") as file:
         start = file.read(32).removeprefix(codecs.BOM_UTF8).lstrip()
-    own = {
-        ".gz": b"\x1f\x8b",
-        ".bz2": b"BZh",
-        ".xz": b"\xfd7zXZ",
-        ".zst": b"\x28\xb5",
-        ".parquet": b"PAR1",
-        ".xlsx": b"PK",
-    }
+    own = {".gz": b"\x1f\x8b", ".bz2": b"BZh", ".xz": b"\xfd7zXZ", ".zst": b"\x28\xb5"}
+    own |= {".parquet": b"PAR1", ".xlsx": b"PK"}
     for beginning, what, mend in _OTHERS:
         if start.lower().startswith(beginning.lower()) and not start.startswith(own.get(kind, b"\0")):
             raise DataError(f"{source} is {what}, whatever its ending says: {mend}.".lstrip())
@@ -170,8 +161,8 @@ def decode(data: bytes) -> tuple[str, str]:
     if encoding in ("", "utf-8"):
         try:
             return body.decode(), ""
-        except UnicodeDecodeError as error:
-            if encoding or not body[: error.start].isascii():
+        except UnicodeDecodeError:
+            if encoding or _is_damaged(body):
                 raise DataError("is not UTF-8: save it as `CSV UTF-8`.") from None
         encoding = _guessed(body)
     return body.decode(encoding, "replace"), encoding
@@ -212,7 +203,7 @@ class _Decoder:
     Args:
         source: For messages.
         path: The file, to count its lines where one of them is wrong.
-        encoding: "" for UTF-8 that need not be it: other bytes are looked into where nothing but ASCII came before.
+        encoding: "" for UTF-8 that need not be it: other bytes are looked into at the first of them.
         reading: Takes the remark.
     """
 
@@ -273,14 +264,19 @@ class _Decoder:
         self._certain = True
         try:
             block.decode("utf-8")
-        except UnicodeDecodeError as error:
-            if not block[: error.start].isascii():
-                return  # letters in UTF-8 came before: the file is damaged
+        except UnicodeDecodeError:
+            if _is_damaged(block):
+                return
             self._encoding = _guessed(block)
             self._reading.remark(
                 f"{self._source} is not UTF-8 and was read as {self._encoding}: where letters are wrong, name its "
                 "encoding with --encoding, or save it as UTF-8."
             )
+
+
+def _is_damaged(block: bytes) -> bool:
+    """Tell whether bytes that are not UTF-8 throughout are meant so: most of those beside ASCII make letters of it."""
+    return 2 * sum(map(len, _UTF8.findall(block))) > len(block) - len(block.translate(None, _HIGH))
 
 
 def _after_last(block: bytes, end: bytes) -> int:

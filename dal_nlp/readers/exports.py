@@ -1,5 +1,6 @@
 """What annotation tools export, as plain rows: Label Studio, Argilla, Prodigy and doccano."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -10,7 +11,7 @@ import numpy as np
 from dal_nlp.core.errors import DataError
 from dal_nlp.readers.literals import literal
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source
-from dal_nlp.readers.values import is_missing
+from dal_nlp.readers.values import is_missing, label_of
 
 Row = dict[str, Any]
 
@@ -21,9 +22,17 @@ _OF_STUDIO = frozenset(
         *("predictions", "total_annotations", "total_predictions", "inner_id", "comment_count"),
     }
 )
+_OF_TASKS = ("data", "annotations", "completions", "id")
 #: The column in which Prodigy says of a row as a whole what became of it; only what was accepted has a label.
 VERDICT, ACCEPTED = "answer", "accept"
 _VERDICTS = frozenset({ACCEPTED, "reject", "ignore"})
+#: What our own interface of Label Studio calls the control that answers, and the one that says that nothing does.
+OUR_CONTROL, NO_ANSWER = "answer", "none"
+#: What values of Label Studio's controls hold that is read: labels, texts, numbers, and parts of a text.
+_NUMBERS = ("rating", "number")
+_VALUES = frozenset({"choices", "text", *_NUMBERS})
+#: The states of Argilla's answers that count: none, and handed in.
+SUBMITTED = (None, "", "submitted")
 #: Columns of Argilla's flat form, behind the name of the question.
 _OF_ARGILLA = (".responses", ".responses.status")
 
@@ -38,10 +47,12 @@ def adapted(source: Source, texts: Sequence[str], label: str, reading: Reading) 
         reading: Takes a remark on what was done.
     """
     there = set(source.columns)
-    if "data" in there and {"annotations", "completions"} & there:
+    if "data" in there and {"annotations", "completions"} & there and _holds_objects(source, "data"):
         reading.remark(f"{source.name} is an export of Label Studio: its annotations were read as labels.")
-        return mapped(source, label, lambda row: _studio_task(row, label), ("data", "annotations", "completions", "id"))
-    if {"fields", "responses"} <= there:
+        tasks = (row for chunk in source.chunks(_OF_TASKS) for _, row in chunk.rows())
+        control = answering_control(source.name, (one for row in tasks for one in _annotations(row)), (label,))
+        return mapped(source, label, lambda row: _studio_task(row, label, control), _OF_TASKS)
+    if {"fields", "responses"} <= there and _holds_objects(source, "fields"):
         reading.remark(f"{source.name} is an export of Argilla: its responses were read as labels.")
         return mapped(source, label, lambda row: _argilla_record(row, label), ("fields", "responses", "id"))
     if f"{label}.responses" in there:
@@ -52,7 +63,7 @@ def adapted(source: Source, texts: Sequence[str], label: str, reading: Reading) 
         if column != label:
             reading.remark(f"{source.name} is an export of Label Studio: its labels were read from {column!r}.")
         return mapped(source, label, lambda row: [{**row, label: _choices(row.get(column))}], [column])
-    if label != "answer" and {label, "accept"} & there and has_verdicts(_peeked(source, there)):
+    if label != "answer" and {label, "accept"} & there and VERDICT in there and has_verdicts(_peeked(source, VERDICT)):
         reading.remark(
             f"{source.name} is an export of Prodigy: rows that were rejected or ignored were read as unlabeled."
         )
@@ -126,37 +137,95 @@ def _answer_of_studio(source: Source, texts: Sequence[str], label: str) -> str:
     )
 
 
-def _studio_task(row: Row, label: str) -> list[Row]:
+def _annotations(row: Row) -> list[Mapping[str, Any]]:
+    """Return the annotations of a task that were not cancelled."""
+    given = [one for one in row.get("annotations") or row.get("completions") or [] if isinstance(one, Mapping)]
+    return [one for one in given if not one.get("was_cancelled")]
+
+
+def controls_of(annotations: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
+    """Return what the values of each control of Label Studio hold, such as {"label": {"choices"}}."""
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for annotation in annotations:
+        results = annotation.get("result")
+        for one in results if isinstance(results, list) else []:
+            if isinstance(one, Mapping) and isinstance(one.get("value"), Mapping):
+                kinds[str(one.get("from_name", ""))].update(one["value"])
+    return kinds
+
+
+def answering_control(name: str, annotations: Iterable[Mapping[str, Any]], ways: Sequence[str]) -> str:
+    """Return the control of Label Studio that holds the answers: of several the first of ``ways``, or ours.
+
+    Args:
+        name: Of the file, for messages.
+        annotations: All that count.
+        ways: What it may be called.
+
+    Raises:
+        UserError: There are several of other names, or it holds neither labels, texts, numbers nor parts of a text.
+    """
+    kinds = controls_of(annotations)
+    others = [control for control in kinds if control != NO_ANSWER]
+    found = next((way for way in (*ways, OUR_CONTROL) if way in kinds), None)
+    if found is None and len(others) > 1:
+        raise DataError(
+            f"{name} has no control {ways[0]!r} but {', '.join(map(repr, others))}: name the one of the answers with "
+            "--label-column."
+        )
+    control = found or (others or [OUR_CONTROL])[0]
+    if kinds.get(control) and not kinds[control] & _VALUES:
+        raise DataError(
+            f"{name} has {' and '.join(map(repr, sorted(kinds[control])))} in its control {control!r}, which is read "
+            "neither as labels nor as texts: name another one with --label-column, or write the labels into a table."
+        )
+    return control
+
+
+def _studio_task(row: Row, label: str, control: str) -> list[Row]:
     """Return a row for each annotation of a task that was not cancelled, or one without a label."""
     data = _object(row, "data")
     id = data.get("dal_nlp_id", data.get("id", row.get("id")))
     plain = {"id": id, **data}
-    annotations = [one for one in row.get("annotations") or row.get("completions") or [] if isinstance(one, Mapping)]
-    answers = [_studio_answer(one.get("result"), label) for one in annotations if not one.get("was_cancelled")]
+    answers = [_studio_answer(one.get("result"), control) for one in _annotations(row)]
     return [{**plain, label: answer} for answer in answers] or [{**plain, label: None}]
 
 
-def _studio_answer(results: Any, label: str) -> Any:
-    """Return what the results of an annotation say: choices, a written text, or marked parts of a text.
+def _studio_answer(results: Any, control: str) -> Any:
+    """Return what one control says in the results of an annotation: choices, a text, or marked parts of a text.
 
-    Of several controls the one counts that is called as the column of the labels. An annotation that was submitted
-    without any result is an empty list: no label of several applies, or no part of a text answers.
+    An annotation that was submitted without any result is an empty list: no label of several applies, or no part of a
+    text answers; the latter is also what our own interface has a control for.
     """
     if results == []:
         return []
     given = [one for one in results or [] if isinstance(one, Mapping) and isinstance(one.get("value"), Mapping)]
-    values = [one["value"] for one in [one for one in given if one.get("from_name") == label] or given]
+    values = [plain_value(one["value"]) for one in given if str(one.get("from_name", "")) == control]
     for name in ("choices", "text"):
         listed = [part for value in values if "start" not in value for part in _listed(value.get(name))]
         if listed:
             return listed[0] if len(listed) == 1 else listed
     spans = [value for value in values if "start" in value and isinstance(value.get("text"), str)]
-    return {"text": [one["text"] for one in spans], "answer_start": [one["start"] for one in spans]} if spans else None
+    if spans:
+        return {"text": [one["text"] for one in spans], "answer_start": [one["start"] for one in spans]}
+    nothing = control == OUR_CONTROL and any(one.get("from_name") == NO_ANSWER for one in given)
+    return [] if nothing else None
 
 
-def _object(row: Row, key: str) -> Mapping[str, Any]:
+def plain_value(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a value of a control of Label Studio; a rating or number in the form of a choice."""
+    number = next((value[name] for name in _NUMBERS if isinstance(value.get(name), int | float)), None)
+    return value if number is None else {**value, "choices": [label_of(number)]}
+
+
+def _object(row: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = row.get(key)
     return value if isinstance(value, Mapping) else {}
+
+
+def _holds_objects(source: Source, column: str) -> bool:
+    """Tell whether a column holds objects, as the first rows tell."""
+    return any(isinstance(row.get(column), Mapping) for row in _peeked(source, column))
 
 
 def _listed(value: Any) -> list[Any]:
@@ -171,9 +240,22 @@ def _choices(value: Any) -> Any:
 
 def _argilla_record(row: Row, label: str) -> list[Row]:
     """Return a row for each submitted response of a record."""
-    fields, responses = _object(row, "fields"), _object(row, "responses")
+    responses = argilla_responses(row.get("responses"))
     given = responses.get(label, next(iter(responses.values()), None) if len(responses) == 1 else None)
-    return _responses({"id": row.get("id"), **fields, label: given}, label)
+    return _responses({"id": row.get("id"), **_object(row, "fields"), label: given}, label)
+
+
+def argilla_responses(responses: Any) -> dict[str, Any]:
+    """Return the answers of a record by their questions: in its older form there is an entry for each person."""
+    if isinstance(responses, Mapping):
+        return dict(responses)
+    found: dict[str, list[Row]] = defaultdict(list)
+    for one in responses if isinstance(responses, list) else []:
+        values = _object(one, "values") if isinstance(one, Mapping) else {}
+        for question, value in values.items():
+            inner = value.get("value") if isinstance(value, Mapping) else value
+            found[question].append({"value": inner, "user_id": one.get("user_id"), "status": one.get("status")})
+    return dict(found)
 
 
 def _argilla_columns(row: Row, label: str) -> list[Row]:
@@ -190,7 +272,7 @@ def _responses(row: Row, label: str) -> list[Row]:
     several = [one for one in _listed(given) if isinstance(one, Mapping) and "value" in one]
     if not several or len(several) < len(_listed(given)):
         return [row]
-    values = [one["value"] for one in several if one.get("status", "submitted") == "submitted"]
+    values = [one["value"] for one in several if one.get("status") in SUBMITTED]
     plain = [value for value in values if not is_missing(value)]
     return [{**row, label: value} for value in dict.fromkeys(map(str, plain))] or [{**row, label: None}]
 
@@ -214,11 +296,10 @@ def has_verdicts(rows: Iterable[Row], labels: Collection[str] = ()) -> bool:
     return bool(given) and all(isinstance(value, str) and value in known for value in given)
 
 
-def _peeked(source: Source, there: Collection[str]) -> Iterator[Row]:
-    """Yield the first rows, as far as a verdict is there."""
-    if VERDICT in there:
-        for chunk in islice(source.chunks({VERDICT}), 1):
-            yield from (row for _, row in chunk.rows())
+def _peeked(source: Source, column: str) -> Iterator[Row]:
+    """Yield the first rows, with one column at least."""
+    for chunk in islice(source.chunks({column}), 1):
+        yield from (row for _, row in chunk.rows())
 
 
 def _prodigy(row: Row, label: str) -> Row:

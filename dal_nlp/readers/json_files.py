@@ -1,7 +1,8 @@
 """Rows of JSON: one object a line, or one document in any of the forms in which tools write tables."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from dal_nlp.core.errors import DataError
 from dal_nlp.readers.encodings import blocks, lines, read_utf8
 from dal_nlp.readers.literals import literal, load_json
-from dal_nlp.readers.reading import Chunk, Chunks, Reading, Rows, Source
+from dal_nlp.readers.reading import Chunk, Chunks, Reading, Rows, Source, unique_names
 from dal_nlp.readers.squad import flatten, is_nested
 
 _ROWS = 4000  # in one chunk
@@ -25,10 +26,10 @@ def open_lines(source: str, path: Path, reading: Reading) -> Source:
     start = next(blocks(source, path, reading), b"")[:1000].lstrip()
     if start.startswith(b"["):
         first = start.split(b"\n", 1)[0].strip()
-        if first == b"[" or first.endswith(b","):
+        if first == b"[" or first.endswith(b",") or re.match(rb"\[\s*\{", first):
             reading.remark(f"{source} is one list of objects, and was read as a .json file.")
             return open_document(source, path, "", reading)
-    return of_rows(source, lambda: _flat(source, _lines(source, path, reading)), True)
+    return of_rows(source, lambda: _flat(source, _lines(source, path, reading)), True, reading)
 
 
 def open_document(source: str, path: Path, split: str, reading: Reading) -> Source:
@@ -46,34 +47,42 @@ def open_document(source: str, path: Path, split: str, reading: Reading) -> Sour
     except json.JSONDecodeError as error:
         if error.msg == "Extra data" and data.lstrip().startswith(b"{"):
             reading.remark(f"{source} has one object a line, and was read as a .jsonl file.")
-            return of_rows(source, lambda: _flat(source, _lines(source, path, reading)), False)
+            return of_rows(source, lambda: _flat(source, _lines(source, path, reading)), False, reading)
         raise DataError(f"{source}, line {error.lineno} is broken JSON ({error.msg}): correct it.") from None
     except ValueError as error:
         raise DataError(f"{source} is broken JSON ({error}): correct it.") from None
     del data
     rows = _table(source, content, split, reading)
     if is_nested(rows):
-        return of_rows(source, lambda: flatten(source, rows), False)
-    return of_rows(source, lambda: _objects(source, rows), False)
+        return of_rows(source, lambda: flatten(source, rows), False, reading)
+    return of_rows(source, lambda: _objects(source, rows), False, reading)
 
 
-def of_rows(source: str, rows: Callable[[], Rows], by_line: bool) -> Source:
-    """Return a source of objects."""
+def of_rows(source: str, rows: Callable[[], Rows], by_line: bool, reading: Reading) -> Source:
+    """Return a source of objects; keys that are needed are found with other capitals too."""
     first = [row for _, row in islice(rows(), _PEEKED)]
     keys = list(dict.fromkeys(key for row in first for key in row))
-    return Source(source, keys, _Objects(rows), is_open=len(first) == _PEEKED, by_line=by_line, has_keys=True)
+    names = {
+        key: name for key, name in zip(keys, unique_names(source, keys, reading), strict=True) if name in reading.needed
+    }
+    renamed = {key: name for key, name in names.items() if key != name}
+    keys = [renamed.get(key, key) for key in keys]
+    return Source(source, keys, _Objects(rows, renamed), is_open=len(first) == _PEEKED, by_line=by_line, has_keys=True)
 
 
 class _Objects(Chunks):
     """Objects in chunks; what is read is read whole."""
 
-    def __init__(self, rows: Callable[[], Rows]) -> None:
-        self._rows = rows
+    def __init__(self, rows: Callable[[], Rows], renamed: Mapping[str, str]) -> None:
+        self._rows, self._renamed = rows, renamed
 
     def __call__(self, wanted: Collection[str] | None) -> Iterator[Chunk]:
         rows = self._rows()
         while some := list(islice(rows, _ROWS)):
-            yield Chunk(np.array([number for number, _ in some], np.int64), objects=[row for _, row in some])
+            objects = [row for _, row in some]
+            if self._renamed:
+                objects = [{self._renamed.get(key, key): value for key, value in row.items()} for row in objects]
+            yield Chunk(np.array([number for number, _ in some], np.int64), objects=objects)
 
 
 def _lines(source: str, path: Path, reading: Reading) -> Rows:
@@ -136,18 +145,22 @@ def _table(source: str, content: Any, split: str, reading: Reading) -> list[Any]
         lists = {key: value for key, value in content.items() if isinstance(value, list)}
         if "columns" in lists and isinstance(content.get("data"), list):  # pandas, orient="split"
             names = [str(name) for name in lists["columns"]]
-            return [dict(zip(names, cells, strict=False)) for cells in lists["data"] if isinstance(cells, list)]
+            rows = [dict(zip(names, cells, strict=False)) for cells in lists["data"] if isinstance(cells, list)]
+            return _with_index(source, lists.get("index", []), rows, reading)
         if is_nested([content]):
             return [content]
         if "data" in lists and not split:
             return lists["data"]
-        if lists and len(lists) == len(content) and _are_columns(lists):
+        if set(content) == {"data"}:
+            return _table(source, content["data"], split, reading)
+        if lists and len(lists) == len(content) and _are_columns(lists, reading.needed):
             return _of_columns(lists)
         tables = {key: value for key, value in lists.items() if value and all(isinstance(v, dict) for v in value)}
         if split or tables:
             return _chosen(source, tables, split, reading)
-        if len(content) > 1 and all(isinstance(value, dict) for value in content.values()):
-            return _of_objects(content)
+        whole = all(isinstance(value, dict) for value in content.values())
+        if whole and (len(content) > 1 or _has(content, reading.needed)):
+            return _of_objects(source, content, reading)
     raise DataError(f'{source} is no list of objects: write it as [{{"text": "...", ...}}, ...].')
 
 
@@ -162,26 +175,40 @@ def _chosen(source: str, lists: Mapping[str, list[Any]], split: str, reading: Re
     return lists[name]
 
 
-def _are_columns(lists: Mapping[str, list[Any]]) -> bool:
+def _are_columns(lists: Mapping[str, list[Any]], needed: Collection[str]) -> bool:
     """Tell whether lists under names are columns: as long as each other, without objects of their own."""
     lengths = {len(value) for value in lists.values()}
     objects = any(isinstance(cell, dict) for value in lists.values() for cell in value[:10])
-    return len(lengths) == 1 and len(lists) > 1 and not objects
+    return len(lengths) == 1 and (len(lists) > 1 or _has(lists, needed)) and not objects
 
 
 def _of_columns(lists: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(lists, cells, strict=True)) for cells in zip(*lists.values(), strict=True)]
 
 
-def _of_objects(content: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _of_objects(source: str, content: Mapping[str, Mapping[str, Any]], reading: Reading) -> list[dict[str, Any]]:
     """Return the rows of {column: {index: cell}} or {index: {column: cell}}, as pandas writes both.
 
-    Columns have the same keys, and those count from 0 or are no more like names than the outer ones.
+    Columns are among those that are needed, or have keys that are numbers and are none themselves.
     """
-    inner = list(next(iter(content.values())))
-    counted = all(key.isdecimal() for key in inner)
-    if counted and not all(key.isdecimal() for key in content):
-        keys = dict.fromkeys(key for column in content.values() for key in column)
-        return [{name: column.get(key) for name, column in content.items()} for key in keys]
-    names = {} if all(key.isdecimal() for key in content) else {key: {"id": key} for key in content}
-    return [{**names.get(key, {}), **row} for key, row in content.items()]
+    inner = list(dict.fromkeys(key for value in content.values() for key in value))
+    counted = all(key.isdecimal() for key in inner) and not all(key.isdecimal() for key in content)
+    if _has(content, reading.needed) or (counted and not _has(inner, reading.needed)):
+        rows = [{name: column.get(key) for name, column in content.items()} for key in inner]
+        return _with_index(source, inner, rows, reading)
+    return _with_index(source, list(content), list(map(dict, content.values())), reading)
+
+
+def _has(names: Iterable[str], needed: Collection[str]) -> bool:
+    return bool({name.casefold() for name in names} & {name.casefold() for name in needed})
+
+
+def _with_index(
+    source: str, index: Sequence[Any], rows: list[dict[str, Any]], reading: Reading
+) -> list[dict[str, Any]]:
+    """Return rows with their index as ids, unless they have some, or it only counts."""
+    counts = [str(key) for key in index] == [str(number) for number in range(len(rows))]
+    if counts or len(index) != len(rows) or not rows or "id" in {name.casefold() for name in rows[0]}:
+        return rows
+    reading.remark(f"{source} has no column 'id', and its index was taken for it.")
+    return [{"id": key, **row} for key, row in zip(index, rows, strict=True)]

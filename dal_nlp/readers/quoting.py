@@ -1,5 +1,6 @@
 """Cells in quotes: whether they are written as they should be, and whether one of them has swallowed rows."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +11,15 @@ from numpy.typing import NDArray
 
 Positions = NDArray[np.int64]
 
+#: What to say of a row that has swallowed others, and what to do where it has not.
+SWALLOWED = "holds a cell in quotes that has swallowed the rows below it"
+TAKE_OUT = "where they are not, the text is a table itself: take its line ends out"
 _QUOTE, _LINE_FEED, _RETURN = 34, 10, 13
 _LEARNT = 1000  # values of a column of a block
+_SHORT = 40  # characters of a value that other rows may have too
+_NUMBERED = re.compile("[A-Za-z0-9]*[0-9][A-Za-z0-9]*")
+#: How a line begins that has a comma within a number.
+_THOUSANDS = re.compile(r"[0-9]{1,3},[0-9]{3}\b")
 
 
 @dataclass(frozen=True)
@@ -107,11 +115,30 @@ def _around_cells(data: NDArray[np.uint8], quotes: Positions, separator: int) ->
     return bool(table[before].all() and table[after].all())
 
 
+@dataclass(frozen=True)
+class _Suspect:
+    """A row with a cell whose lines may be rows.
+
+    Attributes:
+        number: Of the row.
+        own: The row's own cells as they would be without its quotation mark, by column; none behind the cell.
+        lines: How many there are behind the first.
+        rows: The would-be cells by column, the cell's own column left out, of the lines that have as many as rows have.
+    """
+
+    number: int
+    own: dict[int, str]
+    lines: int
+    rows: list[tuple[int, dict[int, str]]]
+
+
 class Swallowed:
     """Finds cells that hold rows: what a quotation mark does in a file whose writer knew no quotes.
 
-    A cell is suspected where each of its lines has as many separators as a row; between tabs that is enough. Between
-    commas, which texts have, what would be the short cells of those rows must be values that the column has elsewhere.
+    A cell is suspected where half of its lines have as many separators as a row; between tabs that is enough. Between
+    commas, which texts have, these lines must have in some column what several rows have there, or what looks like an
+    id of the file: each one more than the last, or in the form of the others, which takes three where all are plain
+    numbers.
 
     Args:
         separator: Of the cells.
@@ -122,12 +149,14 @@ class Swallowed:
         self._separator, self._width = separator, width
         self._seen: list[Counter[str]] = [Counter() for _ in range(width)]
         self._columns: list[tuple[int, pa.Array]] = []
-        self._suspects: list[tuple[int, list[list[tuple[int, str]]]]] = []
+        self._suspects: list[_Suspect] = []
+        #: Rows with a cell of several lines, and the number of the first of them.
+        self.tall, self.first_tall = 0, 0
 
     def learn(self, cells: Sequence[str]) -> None:
         """Take up the values of a row that is in order."""
         for seen, cell in zip(self._seen, cells, strict=False):
-            if len(cell) <= 40 and (len(seen) < 1000 or cell in seen):
+            if len(cell) <= _SHORT and (len(seen) < _LEARNT or cell in seen):
                 seen[cell] += 1
 
     def learn_column(self, column: int, cells: pa.Array) -> None:
@@ -136,36 +165,64 @@ class Swallowed:
 
     def look_into(self, number: int, cells: Sequence[str]) -> None:
         """Suspect a row, or not."""
-        for column, cell in enumerate(cells):
-            parts = cell.split("\n") if "\n" in cell else []
-            counts = [part.count(self._separator) for part in parts]
-            if not parts or counts[0] != self._width - 1 - column or any(c != self._width - 1 for c in counts[1:-1]):
-                continue
-            if counts[-1] != column or self._width == 1:
-                continue
-            rows = [part.rstrip("\r").split(self._separator) for part in parts]
-            places = [range(column, self._width), *[range(self._width)] * (len(rows) - 2), range(column + 1)]
-            found = [list(zip(place, row, strict=True)) for place, row in zip(places, rows, strict=True)]
-            self._suspects.append((number, found))
+        column = next((i for i, cell in enumerate(cells) if "\n" in cell), None)
+        if column is None:
             return
+        self.tall, self.first_tall = self.tall + 1, self.first_tall or number
+        first, *parts = (part.rstrip("\r") for part in cells[column].split("\n"))
+        rows = []
+        for k, part in enumerate(parts, start=1):
+            found = part.split(self._separator)
+            if len(found) == (self._width if k < len(parts) else column + 1) and not _THOUSANDS.match(part):
+                rows.append((k, {i: cell for i, cell in enumerate(found) if i != column}))
+        if self._width > 1 and 2 * len(rows) >= len(parts):
+            own = dict(enumerate(cells[:column])) | dict(enumerate(first.split(self._separator), start=column))
+            del own[column]
+            self._suspects.append(_Suspect(number, own, len(parts), rows))
 
-    def first(self) -> int | None:
-        """Return the number of the first row that has swallowed others, once all values are known."""
+    def found(self) -> list[int]:
+        """Return the numbers of the rows that have swallowed others, once all values are known."""
         for column, cells in self._columns if self._suspects else ():
-            for entry in cells.value_counts().to_pylist() if len(self._seen[column]) < 1000 else ():
-                if entry["values"] is not None and len(entry["values"]) <= 40:
+            for entry in cells.value_counts().to_pylist() if len(self._seen[column]) < _LEARNT else ():
+                if entry["values"] is not None and len(entry["values"]) <= _SHORT:
                     self._seen[column][entry["values"]] += entry["counts"]
         self._columns = []
-        for number, rows in self._suspects:
-            if self._separator == "\t" or self._repeats(rows):
-                return number
-        return None
+        forms = [_usual_form(seen) for seen in self._seen] if self._suspects else []
+        return [
+            suspect.number
+            for suspect in self._suspects
+            if (
+                self._separator == "\t" and (len(suspect.own) == self._width - 1 or any(row for _, row in suspect.rows))
+            )
+            or any(self._are_rows(suspect, column, forms) for column in range(self._width))
+        ]
 
-    def _repeats(self, rows: Sequence[Sequence[tuple[int, str]]]) -> bool:
-        """Tell whether the would-be cells of some column are all values that many rows have."""
-        by_column: dict[int, list[str]] = {}
-        for k, row in enumerate(rows):
-            for place, (column, cell) in enumerate(row):
-                if not (k == 0 and place == 0) and not (k == len(rows) - 1 and place == len(row) - 1):
-                    by_column.setdefault(column, []).append(cell)
-        return any(all(cell and self._seen[column][cell] > 1 for cell in cells) for column, cells in by_column.items())
+    def _are_rows(self, suspect: _Suspect, column: int, forms: Sequence[str]) -> bool:
+        """Tell whether half of the lines have in a column what the rows of the file have there."""
+        cells = [(k, row[column]) for k, row in suspect.rows if row.get(column)]
+        enough = suspect.lines / 2
+        seen = self._seen[column]
+        least = 1 if 2 * len(seen) <= seen.total() else 2
+        if cells and sum(seen[cell] >= least for _, cell in cells) >= enough:
+            return True
+        own = suspect.own.get(column, "")
+        if own.isdecimal() and sum(cell.isdecimal() and int(cell) == int(own) + k for k, cell in cells) >= max(
+            enough, 1
+        ):
+            return True
+        alike = [cell for _, cell in cells if forms[column] and _form(cell) == forms[column]]
+        return len(alike) >= max(enough, 3 if all(map(str.isdecimal, alike)) else 1)
+
+
+def _form(cell: str) -> str:
+    """Return what ids of one file share: the words and signs around their numbers."""
+    return _NUMBERED.sub("0", cell)
+
+
+def _usual_form(seen: Counter[str]) -> str:
+    """Return the form that most values of a column have, "" where it has none with a number."""
+    forms: Counter[str] = Counter()
+    for cell, count in seen.items():
+        forms[_form(cell)] += count
+    form, count = forms.most_common(1)[0] if forms else ("", 0)
+    return form if "0" in form and " " not in form and 2 * count > forms.total() else ""

@@ -118,17 +118,23 @@ def unique_names(source: str, names: Sequence[str], reading: Reading) -> list[st
     """
     clean = [name.strip("\ufeff").strip() for name in names]
     counts = Counter(clean)
-    folded = Counter(name.casefold() for name in clean)
     for needed in reading.needed:
         if counts[needed] > 1:
             raise DataError(f"{source} names the column {needed!r} twice: rename one of the two.")
-        if counts[needed] == 0 and folded[needed.casefold()] == 1:
-            at = [name.casefold() for name in clean].index(needed.casefold())
-            if clean[at] not in reading.needed:
-                reading.remark(f"{source} has no column {needed!r}, and {clean[at]!r} was taken for it.")
-                clean[at] = needed
-                counts[needed] = 1
+        found = in_other_capitals(needed, clean)
+        if found is not None and found not in reading.needed:
+            reading.remark(f"{source} has no column {needed!r}, and {found!r} was taken for it.")
+            clean[clean.index(found)] = needed
+            counts[needed] = 1
     return [name if counts[name] == 1 else "" for name in clean]
+
+
+def in_other_capitals(wanted: str, names: Sequence[str]) -> str | None:
+    """Return the only name that differs from a wanted one in capitals alone; None where that is there, or none is."""
+    if wanted in names:
+        return None
+    found = [name for name in names if name.casefold() == wanted.casefold()]
+    return found[0] if len(found) == 1 else None
 
 
 @contextmanager

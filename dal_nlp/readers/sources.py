@@ -48,7 +48,7 @@ def open_source(source: str, reading: Reading) -> Source:
     if source.startswith(DEMO):
         from dal_nlp.downloads.demo import demo_rows
 
-        return of_rows(source, lambda: demo_rows(source), False)
+        return of_rows(source, lambda: demo_rows(source), False, reading)
     local = _local(source)
     if local is None:
         return _of_dataset(source, _hub(source), reading)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dal_nlp.core.errors import DataError
 from dal_nlp.readers.encodings import decode
+from dal_nlp.readers.reading import in_other_capitals
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -112,7 +113,9 @@ def refuse(number: int, wrong: str) -> None:
     raise DataError(f"is broken in row {number}: {wrong}.")
 
 
-def read_table(data: bytes, needed: Sequence[str], broken: Broken = refuse) -> Iterator[tuple[int, Mapping[str, str]]]:
+def read_table(
+    data: bytes, needed: Sequence[str], broken: Broken = refuse, further: Sequence[str] = ()
+) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Yield (number, cells by column) of the rows of a csv that a spreadsheet may have saved, the header being row 1.
 
     A head may be above it. Commas, semicolons, tabs and bars separate; line ends, a byte order mark, further columns,
@@ -121,7 +124,8 @@ def read_table(data: bytes, needed: Sequence[str], broken: Broken = refuse) -> I
 
     Args:
         data: The file's bytes.
-        needed: Columns that have to be there.
+        needed: Columns that have to be there; they are found with other capitals too.
+        further: Columns that are found so as well.
         broken: Takes rows that a quote without an end has run together with those below; the others are yielded.
 
     Raises:
@@ -129,12 +133,22 @@ def read_table(data: bytes, needed: Sequence[str], broken: Broken = refuse) -> I
     """
     text, _ = decode(data)
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
-    header, above, records = _records(text, needed)
-    rows, closed = list(records), text.rstrip().endswith('"')
+    separator, header, above, records = _records(text, needed, further)
+    from dal_nlp.readers.quoting import SWALLOWED, Swallowed  # with pyarrow, which short commands need not wait for
+
+    rows, closed, quotes = list(records), text.rstrip().endswith('"'), Swallowed(separator, len(header))
+    for number, cells in enumerate(rows, start=above + 2):
+        if any("\n" in cell for cell in cells):
+            quotes.look_into(number, cells)
+        else:
+            quotes.learn(cells)
+    swallowed = frozenset(quotes.found())
     for number, cells in enumerate(rows, start=above + 2):
         short = len(cells) < len(header) or (number == len(rows) + above + 1 and not closed)
         if short and any("\n" in cell or "\r" in cell for cell in cells[-1:]):
             broken(number, "a quote has no end, or cells are missing after a line break; correct the row")
+        elif number in swallowed:
+            broken(number, f"it {SWALLOWED}; take out its quotation marks, or double them")
         elif any(cell.strip() for cell in cells) and [plain(cell.strip()) for cell in cells] != header:
             row = dict(zip(header, cells, strict=False))
             yield number, {name: plain(cell) for name, cell in row.items() if name != GUARDED}
@@ -157,15 +171,20 @@ def header_of(data: bytes) -> list[str]:
     return [plain(name.strip()) for name in max(headers, key=len)]
 
 
-def _records(text: str, needed: Sequence[str]) -> tuple[list[str], int, Iterator[list[str]]]:
-    """Return the header, the number of rows above it and those below, by the separator that makes the columns."""
+def _records(
+    text: str, needed: Sequence[str], further: Sequence[str]
+) -> tuple[str, list[str], int, Iterator[list[str]]]:
+    """Return the separator that makes the columns, the header, the number of rows above it, and those below."""
     for separator in _SEPARATORS:
         rows, above = _rows(text, separator), 0
         while is_head(names := next(rows, [])):
             above += 1
         header = [plain(name.strip()) for name in names]
+        for known in (*needed, *further):
+            if (found := in_other_capitals(known, header)) is not None:
+                header[header.index(found)] = known
         if set(needed) <= set(header):
-            return header, above, rows
+            return separator, header, above, rows
     raise DataError(f"has no columns {' and '.join(map(repr, needed))} in its first row: put them back.")
 
 

@@ -20,7 +20,7 @@ from dal_nlp.core.errors import DataError
 from dal_nlp.core.text import counted
 from dal_nlp.readers.encodings import blocks
 from dal_nlp.readers.entities.conll import ENDINGS as CONLL
-from dal_nlp.readers.quoting import Layout, Swallowed, lay_out, line_by_line
+from dal_nlp.readers.quoting import SWALLOWED, TAKE_OUT, Layout, Swallowed, lay_out, line_by_line
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names
 from dal_nlp.readers.spreadsheets import GUARDED, LONGEST_CELL, is_head, plain, restored_batch
 
@@ -136,11 +136,12 @@ class _Table(Chunks):
         self._short = self._repeated = 0
         for chunk in map(self._without_headers, self._chunks()):
             yield chunk if chunk.table is None else replace(chunk, table=restored_batch(chunk.table))
-        number = self._rows.first()
-        if number is not None:
-            raise DataError(
-                f"{self._place(number)} holds a cell in quotes that has swallowed the rows below it: {_UNQUOTED}; "
-                "where they are not, the text is a table itself: take its line ends out."
+        for number in self._rows.found():
+            raise DataError(f"{self._place(number)} {SWALLOWED}: {_UNQUOTED}; {TAKE_OUT}.")
+        if self._rows.tall and self._width == 1:
+            self._reading.remark(
+                f"{self._source} has {counted(self._rows.tall, 'text')} of several lines in quotes, the first in line "
+                f"{self._rows.first_tall}: {_UNQUOTED}."
             )
         if self._repeated:
             self._reading.remark(

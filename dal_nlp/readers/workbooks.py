@@ -1,6 +1,7 @@
 """Rows of Excel workbooks, through openpyxl."""
 
 import datetime as dt
+import re
 import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
@@ -16,6 +17,8 @@ from dal_nlp.readers.spreadsheets import GUARDED, is_head, plain, restored_batch
 from dal_nlp.readers.values import is_spreadsheet_error, text_of
 
 _ROWS = 4000
+#: How Excel writes characters that XML has no room for, such as a carriage return.
+_ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 
 
 def open_workbook(source: str, path: Path, sheet: str, reading: Reading) -> Source:
@@ -79,6 +82,8 @@ class _Sheet(Chunks):
         """Return a cell as a table of text would hold it; the error of a formula is nothing."""
         if cell is None or (isinstance(cell, str) and is_spreadsheet_error(cell)):
             return ""
+        if isinstance(cell, str):
+            cell = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), cell)
         if isinstance(cell, bool):
             return str(cell).upper()
         if isinstance(cell, dt.datetime | dt.date | dt.time):

@@ -164,10 +164,11 @@ class RunInputs:
         if not self._oracle.from_file:
             return
         if all(target == learnt[0] for target in learnt):
-            raise UserError(
+            why = (
                 f"Every row of {self.config.data} has the label {learnt[0]!r}, so there is nothing to learn: check "
                 "--label-column, or add rows with other labels."
             )
+            raise UserError(" ".join([why, *self._remarks]))
         alone = [label for label in self._task.labels if label not in learnt]
         if alone:
             self._remarks.append(

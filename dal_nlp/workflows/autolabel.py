@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,14 @@ from scipy.special import expit, log_softmax
 from torch import nn
 
 from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import UserError
+from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.files import new_file
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.targets import Target, decode, readable
 from dal_nlp.core.task import Capability
-from dal_nlp.data.corpus import Rejected, write_rejected
+from dal_nlp.data.corpus import Rejected, read_corpus, write_rejected
 from dal_nlp.data.examples import Answers, Example, Reader, context_of
+from dal_nlp.data.repeats import Repeats
 from dal_nlp.readers.spreadsheets import inert_rows
 from dal_nlp.report.summary import texts_asked
 from dal_nlp.strategies import probes
@@ -82,6 +83,7 @@ def plan(
     quoting: str | None = None,
     label_column: str | None = None,
     keep_witness: bool | None = None,
+    repeats: str | None = None,
 ) -> Plan:
     """Label what a run's model is sure enough of.
 
@@ -100,6 +102,7 @@ def plan(
         quoting: ``none`` where double quotes in a table are letters.
         label_column: The column of ``validation`` that holds the answers; the run's if left out.
         keep_witness: Whether the run's witnesses are asked about each text too; None: as the run has it.
+        repeats: Which answer counts where ``validation`` has several to one text; the run's rule if left out.
 
     Raises:
         UserError: No model yet, a file that cannot be read, or nothing to measure on.
@@ -109,7 +112,7 @@ def plan(
     reader = reader_of(run.config, source, text_column, id_column, encoding, quoting)
     examples, rejected = _to_label(run, source, read_aloud(reader, run.progress))
     several = Capability.SEVERAL_LABELS in run.task.capabilities
-    known = _known(run, validation, label_column) if classes or several else []
+    known = _known(run, validation, label_column, repeats) if classes or several else []
     model = run.load()
     if several:
         return _several(run, model, examples, rejected, known, precision)
@@ -177,17 +180,18 @@ def _fields(example: Example) -> dict[str, Any]:
     return {"id": example.id, **(example.fields or {})}
 
 
-def _known(run: Run, validation: str | None, label_column: str | None) -> list[Known]:
+def _known(run: Run, validation: str | None, label_column: str | None, repeats: str | None) -> list[Known]:
     """Return known answers that neither train nor choose nor test."""
-    config, state = run.config, run.state
-    if label_column:
-        config = config.model_copy(update={"label_column": label_column})
+    if repeats is not None and repeats not in get_args(Repeats):
+        raise unknown("repeats", repeats, get_args(Repeats))
+    given = {"label_column": label_column, "repeats": repeats}
+    config, state = run.config.model_copy(update={name: value for name, value in given.items() if value}), run.state
     training = set(state.training_ids)
     trained = {id: text for id, text in texts_asked(state) if id in training}
     if file := validation or config.validation:
         known = [
             (fields, target)
-            for fields, target in _answered(run, config, file, None)
+            for fields, target in _validated(run, config, file)
             if trained.get(fields["id"]) != run.task.show(fields)
         ]
         labels_of = run.task.answer_format.labels_of
@@ -208,11 +212,27 @@ def _known(run: Run, validation: str | None, label_column: str | None) -> list[K
     return list(_answered(run, config, config.data, audit))
 
 
-def _answered(run: Run, config: Settings, source: str, answers: Answers | None) -> Iterator[Known]:
+def _validated(run: Run, config: Settings, source: str) -> list[Known]:
+    """Return the texts of a file with their answers, each text once."""
     task = make_task(config)
     task.labels = list(run.task.labels)
-    reader = Reader(source, task, config, need_targets=answers is None, answers=answers, need_ids=answers is not None)
-    for example in read_aloud(reader, run.progress):
+    corpus = read_corpus(source, task, config, None, "validation", need_targets=True)
+    for remark in corpus.remarks:
+        run.progress.say(remark)
+    if corpus.rejected:
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in Counter(row.reason for row in corpus.rejected).items())
+        run.progress.say(f"Rows of {source} left out: {len(corpus.rejected):,} ({reasons})")
+    return [
+        ({name: cell for name, cell in row.items() if name != "target"}, target)
+        for row in corpus.dataset
+        if (target := decode(row["target"])) is not None
+    ]
+
+
+def _answered(run: Run, config: Settings, source: str, answers: Answers) -> Iterator[Known]:
+    task = make_task(config)
+    task.labels = list(run.task.labels)
+    for example in read_aloud(Reader(source, task, config, answers=answers), run.progress):
         target = decode(example.target)
         if target is not None and example.fields is not None:
             yield _fields(example), target

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tempfile
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Capability, Prediction, Task
 from dal_nlp.data.examples import CONTEXT, GROUP, Answers, Example, Reader, context_of
+from dal_nlp.data.staging import check_rows
 from dal_nlp.learners.distillation import Floats
 from dal_nlp.learners.head_checkpoint import StoredLayer, has_layer, load_whole, read_layer
 from dal_nlp.ledger.ledger import read_state
@@ -293,15 +295,22 @@ def reader_of(
 
 
 def read_aloud(reader: Reader, progress: Progress) -> Iterator[Example]:
-    """Yield the examples of a source, and say what should be known of it: once it is open, and at its end."""
-    said = 0
+    """Yield the examples of a source, and say what should be known of it: once it is open, and at its end.
+
+    Raises:
+        UserError: The source cannot be read, or, once all its rows were, has two texts under one id.
+    """
+    said, seen = 0, array("Q")  # of each row its number and two hashes, which is little for any file
     for example in reader.examples():
+        if example.fields is not None:
+            seen.extend((example.row, example.id_hash, example.content_hash))
         for remark in reader.remarks[said:]:
             progress.say(remark)
         said = len(reader.remarks)
         yield example
     for remark in reader.remarks[said:]:
         progress.say(remark)
+    check_rows(reader, *np.frombuffer(seen, np.uint64).reshape(-1, 3).T)
 
 
 def model_folder(folder: Path) -> Path:

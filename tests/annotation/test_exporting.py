@@ -343,7 +343,7 @@ def test_ids_of_other_texts_and_foreign_ids(waiting: Waiting) -> None:
 
 def test_another_interface_of_label_studio(waiting: Waiting) -> None:
     folder = waiting("sentiment")
-    one, two, *_ = state(folder).waiting
+    one, two, three, four = state(folder).waiting
 
     def task(id: str, *names: str) -> dict[str, Any]:
         results = [{"from_name": name, "type": "choices", "value": {"choices": ["positive"]}} for name in names]
@@ -354,10 +354,19 @@ def test_another_interface_of_label_studio(waiting: Waiting) -> None:
     found = read(folder, file, "label-studio")
     assert found.new == 1 and found.remarks == ["The answers of tasks.json are those of its control 'mood'."]
     file.write_text(json.dumps([task(two, "mood", "topic")]))
-    with pytest.raises(UserError, match=r"no control 'answer' but 'mood', 'topic'.*--label-column"):
+    with pytest.raises(UserError, match=r"no control 'label' but 'mood', 'topic'.*--label-column"):
         read(folder, file, "label-studio")
     with open_answer_store(folder / "run") as desk:
         assert ingest(desk, file, "label-studio", None, Columns(answer="topic")).new == 1
+    file.write_text(json.dumps([task(three, "label", "topic")]), encoding="utf-16")
+    assert read(folder, file, "label-studio").new == 1
+    tree = {
+        **task(four, "label"),
+        "annotations": [{"result": [{"from_name": "label", "value": {"taxonomy": [["a"]]}}]}],
+    }
+    file.write_text(json.dumps([tree]))
+    with pytest.raises(UserError, match="'taxonomy' in its control 'label', which is read neither"):
+        read(folder, file, "label-studio")
 
 
 @pytest.mark.parametrize(
@@ -380,6 +389,9 @@ def test_a_table_of_any_kind_is_read_by_its_ending(waiting: Waiting, name: str) 
     writers[file.suffix]()
     found = read(folder, file, "csv")
     assert (found.new, found.problems) == (len(ids), [])
+    table.rename(columns=str.upper).to_csv(folder / "upper.csv", index=False)
+    again = read(folder, folder / "upper.csv", "csv")
+    assert again.known == len(ids) and "no column 'label', and 'LABEL' was taken for it" in " ".join(again.remarks)
     assert ["is not UTF-8" in remark for remark in found.remarks] == [True] * (file.suffix == ".csv")
 
 

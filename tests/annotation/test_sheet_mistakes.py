@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from tests import waiting_runs as asking
@@ -156,6 +157,41 @@ def test_a_copy_of_a_sheet_is_read_as_the_sheet(folder: Path, name: str) -> None
     result = run("sentiment", folder)
     assert result.labels == {row["id"]: asking.gold("sentiment")[row["id"]] for row in rows}
     assert {event["by"] for event in events(folder, "label")} == {"round-000"}
+
+
+@pytest.mark.parametrize(
+    ("name", "heads", "said"),
+    [
+        ("round-000.xlsx", ("Id", "Text", "Answer"), "has no column 'answer', and 'Answer' was taken for it"),
+        ("round-000.csv", ("Id", "Text", "Answer"), "has no column 'answer', and 'Answer' was taken for it"),
+        ("round-000.tsv", ("id", "text", "Antwort"), "has no column 'answer' but 'id', 'text', 'Antwort'"),
+        ("round-000.jsonl", ("id", "text", "Antwort"), "has no column 'answer' but 'id', 'text', 'Antwort'"),
+        ("above.round-000.xlsx", ("id", "text", "answer"), "has no column 'answer' but 'Sheet of Anna'"),
+        ("second.round-000.xlsx", ("id", "text", "answer"), "has the sheets first, answers, and 'first' was read"),
+    ],
+)
+def test_a_copy_with_other_headings_is_read_or_named(
+    folder: Path, name: str, heads: tuple[str, ...], said: str
+) -> None:
+    rows = [(row["id"], row["text"], "positive") for row in read_csv(sheet(folder))]
+    file = sheet(folder, name)
+    if name.endswith(".xlsx"):
+        book = openpyxl.Workbook()
+        if name.startswith("second"):
+            book.active.title = "first"
+            book.active.append(["nothing"])
+            book.active = book.create_sheet("answers")
+        for row in [*[["Sheet of Anna"]] * name.startswith("above"), heads, *rows]:
+            book.active.append(row)
+        book.save(file)
+    elif name.endswith(".jsonl"):
+        asking.write(file, [dict(zip(heads, row, strict=True)) for row in rows])
+    else:
+        delimiter = "," if name.endswith(".csv") else "\t"
+        write_csv(file, [dict(zip(heads, row, strict=True)) for row in rows], delimiter=delimiter)
+    result = run("sentiment", folder)
+    assert any(said in remark for remark in result.remarks), result.remarks
+    assert len(result.labels) == (4 if "Answer" in heads else 0)
 
 
 def test_a_copy_that_says_something_else_is_no_answer_and_a_file_that_is_none_is_named(folder: Path) -> None:

@@ -127,6 +127,20 @@ def test_the_first_of_several_clashes_is_named(tmp_path: Path) -> None:
     )
 
 
+def test_what_is_known_of_a_file_is_said_with_its_error(tmp_path: Path) -> None:
+    rows = [{"id": "a", "text": "one", "label": "good", "answer": "reject"}]
+    message = complaint(tmp_path, rows)
+    assert "has the label 'reject'" in message and "is an export of Prodigy" in message
+
+
+def test_answers_of_the_pool_that_another_set_contradicts_are_counted(tmp_path: Path) -> None:
+    given = [row("x", "one", "bad"), row("y", "two", "good"), row("z", "three", "good"), row("v", "four", None)]
+    labeled = read(tmp_path, given, need_targets=False)
+    rows = [row("a", "one"), row("b", "two", "bad"), row("z", "three"), row("v", "four")]
+    (remark,) = pool(tmp_path, rows, beside={"labeled": labeled.known}).remarks
+    assert remark.startswith("2 rows of ") and "'one', here 'good': that of the labeled set counts" in remark
+
+
 def test_wrong_label(tmp_path: Path) -> None:
     message = complaint(tmp_path, [row("a", "one"), row("b", "two", "goood")])
     assert "p.jsonl, line 2 has the label 'goood', which is not one of good, bad: correct it." in message

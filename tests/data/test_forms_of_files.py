@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from dal_nlp.core.errors import UserError
 from dal_nlp.data.corpus import read_corpus
 from dal_nlp.data.examples import Reader
+from dal_nlp.readers.encodings import decode
 from dal_nlp.readers.text_files import _unix
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
@@ -104,7 +106,38 @@ def test_what_prodigy_has_rejected_is_unlabeled_whatever_other_columns_are_left(
 def test_of_several_controls_of_label_studio_the_one_of_the_labels_counts(tmp_path: Path, name: str) -> None:
     both = studio([choice("mood", "x"), choice("label", "good")], name)
     assert [label for _, label in read(put(tmp_path, "p.json", both))[0]] == ["good"] * 4
-    assert "holds 2 labels" in complaint(put(tmp_path, "p.json", studio([choice("a", "x"), choice("b", "y")], name)))
+    some = json.loads(both)
+    del some[1][name][0]["result"][1]  # a text whose annotator has answered the other question only
+    assert [label for _, label in read(put(tmp_path, "p.json", json.dumps(some)))[0]] == ["good", None, "good", "good"]
+    two = put(tmp_path, "p.json", studio([choice("a", "x"), {"from_name": "b", "value": {"text": ["y"]}}], name))
+    assert "no control 'label' but 'a', 'b'" in complaint(two)
+    assert [label for _, label in read(two, label_column="a")[0]] == ["x"] * 4
+
+
+@pytest.mark.parametrize("value", [{"rating": 4}, {"number": 4.0}])
+def test_ratings_of_label_studio_are_labels(tmp_path: Path, value: dict[str, Any]) -> None:
+    stars = put(tmp_path, "p.json", studio([{"from_name": "stars", "value": value}]))
+    assert [label for _, label in read(stars)[0]] == ["4"] * 4
+    tree = put(tmp_path, "q.json", studio([{"from_name": "label", "value": {"taxonomy": [["a", "b"]]}}]))
+    assert "'taxonomy' in its control 'label', which is read neither as labels nor as texts" in complaint(tree)
+
+
+def test_responses_of_argilla_with_an_entry_for_each_person(tmp_path: Path) -> None:
+    rows = [
+        {
+            "fields": {"text": row["text"]},
+            "responses": [{"values": {"label": {"value": row["label"]}}, "status": state}],
+        }
+        for row, state in zip(ROWS, ("submitted", "discarded", None, "submitted"), strict=True)
+    ]
+    found, remarks = read(put(tmp_path, "p.jsonl", lines(rows)))
+    assert [label for _, label in found] == ["bad", None, "bad", "good"] and "Argilla" in remarks[0]
+
+
+def test_columns_that_are_only_called_as_those_of_a_tool_are_plain_ones(tmp_path: Path) -> None:
+    for names in (("data", "annotations"), ("fields", "responses")):
+        rows = [{**row, names[0]: "2020-01-01", names[1]: i} for i, row in enumerate(ROWS)]
+        assert read(put(tmp_path, "p.csv", table(rows))) == (ALL, [])
 
 
 def test_a_broken_formula_is_no_label(tmp_path: Path) -> None:
@@ -116,6 +149,48 @@ def test_objects_by_their_ids_keep_these(tmp_path: Path) -> None:
     file = str(put(tmp_path, "p.json", json.dumps({f"t{i}": row for i, row in enumerate(PLAIN)})))
     config = RunConfig(task="classification", data=file)
     assert [example.id for example in Reader(file, make_task(config), config).examples()] == ["t0", "t1", "t2", "t3"]
+
+
+@pytest.mark.parametrize("ids", [["7", "3", "9", "4"], ["a0", "a1", "a2", "a3"]])
+@pytest.mark.parametrize("orient", ["columns", "index", "split"])
+@pytest.mark.parametrize("columns", [["text", "label"], ["text"]])
+def test_an_index_of_pandas_is_the_ids(tmp_path: Path, ids: list[str], orient: Any, columns: list[str]) -> None:
+    file = str(put(tmp_path, "p.json", pd.DataFrame(ROWS, index=ids)[columns].to_json(orient=orient)))
+    config = RunConfig(task="classification", data=file)
+    reader = Reader(file, make_task(config), config)
+    found = list(reader.examples())
+    assert [(example.id, (example.fields or {})["text"]) for example in found] == list(zip(ids, TEXTS, strict=True))
+    assert "its index was taken for it" in reader.remarks[0]
+    plain = str(put(tmp_path, "q.json", pd.DataFrame(ROWS)[columns].to_json(orient=orient)))
+    assert Reader(plain, make_task(config), config.model_copy(update={"data": plain})).opened.columns == columns
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("p.jsonl", json.dumps(ROWS)),
+        ("p.json", json.dumps({"text": TEXTS})),
+        ("p.json", json.dumps({"data": {"text": TEXTS}})),
+    ],
+)
+def test_json_of_further_forms(tmp_path: Path, name: str, content: str) -> None:
+    file = str(put(tmp_path, name, content))
+    config = RunConfig(task="classification", data=file)
+    assert [(e.fields or {})["text"] for e in Reader(file, make_task(config), config).examples()] == TEXTS
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_damaged_byte_in_utf_8_is_named_wherever_it_is(tmp_path: Path, first: bool) -> None:
+    rows = [f"größer {i},good\n".encode() for i in range(8)]
+    rows.insert(0 if first else 5, b"gr\xf6\xdfer,good\n")
+    file = put(tmp_path, "p.csv", b"text,label\n" + b"".join(rows))
+    assert f"line {2 if first else 7} is not UTF-8" in complaint(file)
+    with pytest.raises(UserError, match="is not UTF-8"):
+        decode(file.read_bytes())
+    korean = "text,label\n" + "".join(
+        f"{text} {i},good\n" for i in range(4) for text in ("죄송합니다", "배송이 늦어요")
+    )
+    assert len(read(put(tmp_path, "k.csv", korean.encode("cp949")))[0]) == 8
 
 
 @pytest.mark.parametrize(

@@ -294,6 +294,43 @@ def test_class_numbers_in_one_file_have_the_names_of_another(tmp_path: Path) -> 
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ("0 4 2", ["1", "5", "3"]),
+        ("1 5 2", ["1", "5", "2"]),
+        ("1 4 2", "were read as names of classes, which they may be"),
+        ("0 5 2", "'5' and '0' in its column 'label', and the classes are '1', '2'"),
+    ],
+)
+def test_names_of_classes_that_are_numbers_are_decided_on_by_the_whole_column(
+    tmp_path: Path, numbers: str, expected: list[str] | str
+) -> None:
+    file = put(tmp_path, "test.csv", "text,label\n" + "".join(f"a{n},{n}\n" for n in numbers.split()))
+    config = RunConfig(task="classification", data=str(file))
+    readers = [Reader(str(file), make_task(config), config, classes=["1", "2", "3", "4", "5"]) for _ in range(2)]
+    try:
+        found = [json.loads(example.target or "") for example in readers[0].examples()]
+    except UserError as error:
+        assert expected in str(error)
+        return
+    assert found == (expected if isinstance(expected, list) else numbers.split())
+    batches = [pa.array(batch.columns["target"]).to_pylist() for batch in readers[1].batches()]
+    assert [json.loads(target) for batch in batches for target in batch] == found
+    assert readers[0].remarks == [] if isinstance(expected, list) else expected in readers[0].remarks[0]
+
+
+def test_ids_and_keys_are_found_with_other_capitals(tmp_path: Path) -> None:
+    rows = [{"ID": f"0{i}", "Text": f"text {i}", "Label": "ab"[i % 2]} for i in range(4)]
+    for name, content in (("p.csv", table(rows)), ("p.jsonl", lines(rows)), ("p.json", json.dumps(rows))):
+        file = str(put(tmp_path, name, content))
+        config = RunConfig(task="classification", data=file)
+        reader = Reader(file, make_task(config), config, need_targets=True)
+        assert [example.id for example in reader.examples()] == ["00", "01", "02", "03"]
+        assert {f"no column {name!r}" in " ".join(reader.remarks) for name in ("id", "text", "label")} == {True}
+    assert read(put(tmp_path, "q.jsonl", lines([{**row, "text": "x"} for row in rows])))[0][0] == ("x", "a")
+
+
 def test_folders_and_patterns_of_shards(tmp_path: Path) -> None:
     for number in (10, 2, 1):
         rows = [{"text": f"text {number} {i}", "label": "good"} for i in range(3)]
@@ -322,6 +359,14 @@ def test_workbooks(tmp_path: Path) -> None:
     assert "'Sheet' was read" in remarks[0]
     assert read(f"{tmp_path / 'p.xlsx'}:second")[0] == [("other", "b")]
     assert "no sheet 'sekond' (did you mean 'second'?)" in complaint(f"{tmp_path / 'p.xlsx'}:sekond")
+
+
+def test_what_excel_writes_for_characters_without_a_place_in_xml_is_read_back(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (["text", "label"], ["good_x000D_\nfilm", "a"], ["_x005F_x000D_", "b"], ["my_xyz_", "b"]):
+        book.active.append(row)
+    book.save(tmp_path / "p.xlsx")
+    assert [text for text, _ in read(tmp_path / "p.xlsx")[0]] == ["good\r\nfilm", "_x000D_", "my_xyz_"]
 
 
 def test_the_fast_reader_and_the_slow_one_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

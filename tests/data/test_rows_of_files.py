@@ -109,6 +109,44 @@ def test_a_quotation_mark_that_swallows_rows(
         assert found[4][0] == rows[4].split("\t")[1]
 
 
+@pytest.mark.parametrize("separator", [",", ";", "|"])
+@pytest.mark.parametrize(
+    ("header", "id"), [("id,text", "{}"), ("text,id", "{}"), ("key,text", "t-{}a"), ("id,text,label", "{}")]
+)
+@pytest.mark.parametrize("block", [2**23, 100])
+def test_rows_that_are_swallowed_without_a_label_or_beside_rows_of_another_width(
+    tmp_path: Path, separator: str, header: str, id: str, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dal_nlp.readers.encodings.BLOCK", block)
+    cells = [
+        {"id": id.format(i), "key": id.format(i), "text": f"review {i}", "label": LABELS[i % 4]} for i in range(30)
+    ]
+    cells[4]["text"], cells[12]["text"] = '"Great he said', 'and so it ends"'
+    cells[8]["text"] += separator + "or so" if "label" in header else ""
+    names = header.split(",")
+    file = put(
+        tmp_path, "p.csv", "\n".join(separator.join(row) for row in [names, *([c[n] for n in names] for c in cells)])
+    )
+    config = RunConfig(task="classification", data=str(file), id_column=names[0] if "key" in names else "id")
+    with pytest.raises(UserError, match=r"line 6 holds a cell in quotes that has swallowed.*--quoting none"):
+        list(Reader(str(file), make_task(config), config).examples())
+
+
+def test_texts_of_several_lines_with_numbers_and_commas_are_no_swallowed_rows(tmp_path: Path) -> None:
+    texts = ["In all\n1,000 people came", "Write to\n12, Main street", "First\n30, then\n17, then 2"] * 4
+    file = put(
+        tmp_path,
+        "p.csv",
+        table([{"id": i, "text": f"{text} {i}", "label": "ab"[i % 2]} for i, text in enumerate(texts)]),
+    )
+    assert len(read(file)[0]) == 12
+    alone = put(tmp_path, "alone.csv", table([{"text": text} for text in texts]))
+    config = RunConfig(task="classification", data=str(alone))
+    reader = Reader(str(alone), make_task(config), config)
+    assert len(list(reader.examples())) == 12
+    assert "has 12 texts of several lines in quotes, the first in line 2" in reader.remarks[0]
+
+
 def test_texts_of_several_lines_are_no_swallowed_rows(tmp_path: Path) -> None:
     rows = [{"text": f"Dear Jo,\nthank you, we are fine\nYours,\nAnn {i}", "label": LABELS[i % 2]} for i in range(50)]
     assert len(read(put(tmp_path, "letters.csv", table(rows)))[0]) == 50

@@ -97,3 +97,20 @@ def test_a_head_above_the_header_is_left_out_and_rows_keep_their_numbers(tmp_pat
     for content in (data, table):
         file.write_bytes(content)
         assert [row["text"] for _, row in read_rows(str(file))] == ["#| a text", "b"]
+
+
+def test_a_cell_that_has_swallowed_rows_is_said_and_costs_no_others() -> None:
+    rows = [
+        "id,label,note",
+        "7,neg,ok",
+        '8,pos,"hm',
+        "12,neg,ok",
+        "16,neg,",
+        '17,pos,no"',
+        "19,neg,x",
+        '21,neg,"two\nlines"',
+    ]
+    said: list[tuple[int, str]] = []
+    found = list(read_table("\n".join(rows).encode(), ["id"], lambda number, wrong: said.append((number, wrong))))
+    assert [row["id"] for _, row in found] == ["7", "19", "21"]
+    assert [number for number, _ in said] == [3] and "swallowed the rows below it" in said[0][1]

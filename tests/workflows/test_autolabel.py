@@ -41,6 +41,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(folder, tiny.save_model(folder / "model"))
 
 
+LABELS = ("negative", "positive")
+
+
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open() as file:
         return list(csv.DictReader(file))
@@ -83,6 +86,28 @@ def test_rows_are_left_out_where_the_run_has_a_label_of_the_same_text_under_the_
     # Likewise a known answer measures, although an example that trained has its id.
     known = write(tmp_path / "known.jsonl", [{**row, "label": "positive"} for row in others])
     assert plan(finished, mixed, 0.8, validation=known).measured == 4
+
+
+def test_texts_that_are_answered_in_several_ways_measure_by_a_rule_only(finished: Path, tmp_path: Path) -> None:
+    texts = [f"another {row['text']}" for row in tiny.sentences(12)]
+    both = [{"id": f"{label}{i}", "text": text, "label": label} for i, text in enumerate(texts) for label in LABELS]
+    new, known = write(tmp_path / "new.jsonl", tiny.sentences(5, seed=3)), write(tmp_path / "known.jsonl", both)
+    with pytest.raises(UserError, match="12 texts are answered in several ways"):
+        plan(finished, new, 0.8, validation=known)
+    assert plan(finished, new, 0.8, validation=known, repeats="first").measured == 12
+    with pytest.raises(UserError, match="repeats"):
+        plan(finished, new, 0.8, validation=known, repeats="last")
+
+
+def test_two_texts_under_one_id_are_refused(finished: Path, tmp_path: Path) -> None:
+    rows = [{"id": "a", "text": "one"}, {"id": "b", "text": "two"}, {"id": "a", "text": "three"}]
+    twice = write(tmp_path / "twice.jsonl", rows)
+    with pytest.raises(UserError, match=r"line 3 has the id of .*line 1, and another text"):
+        plan(finished, twice, 0.8)
+    with pytest.raises(UserError, match=r"line 3 has the id of .*line 1, and another text"):
+        list(predict(finished, twice))
+    assert len(list(predict(finished, twice, id_column="none"))) == 3
+    assert len(list(predict(finished, write(tmp_path / "same.jsonl", [rows[0], rows[0]])))) == 2
 
 
 def test_two_files_are_written_and_what_they_are_worth_is_said(finished: Path, tmp_path: Path) -> None:

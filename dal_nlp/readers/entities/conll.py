@@ -73,7 +73,7 @@ def open_conll(source: str, path: Path, reading: Reading) -> Source:
     number of a row is that of the line of its first word. Lines that begin with ``-DOCSTART-`` are passed over, and
     before a text comments, which are counted: lines that begin with ``#`` and cannot be a word with its tag.
     """
-    return of_rows(source, lambda: _rows(source, path, reading), True)
+    return of_rows(source, lambda: _rows(source, path, reading), True, reading)
 
 
 def _rows(source: str, path: Path, reading: Reading) -> Rows:
