@@ -1,12 +1,14 @@
 """Run folders that commit 4f29dfd wrote, one a task, with people's answers: they open and go on as they did then.
 
 ``old_runs/TASK`` holds the files of a run (``flags.json`` is the command line, ``answers.json`` what a person would
-type), the run folder without weights, and ``expected.json``: what that commit printed and wrote from there on, never
-to be recorded with a later one. Weights that it had trained are stood in for by the random ones of ``tiny``.
+type), the run folder without weights, and ``expected.json``: what that commit printed and wrote from there on. It is
+never recorded with a later one; where printed words were changed on purpose since, they were changed in it. Weights
+that it had trained are stood in for by the random ones of ``tiny``.
 
 * classification: two annotators of an audit sample and a round, one dispute settled, one label corrected and one taken
   back, pseudo-labels, a stopping rule, label issues, half of the second round answered at the terminal.
 * qa: a finished run, answered in a sheet and at the terminal, and corrected after its end.
+* head: one round of ``--train head``, labels of the file; the ledger and the configuration alone.
 * summarization: answered in a sheet and on the page, two answers ahead of the round, one corrected.
 """
 
@@ -23,6 +25,7 @@ from typing import Any
 import pytest
 from transformers import PreTrainedModel
 
+from dal_nlp.ledger.ledger import read_state
 from tests import tiny
 from tests import waiting_runs as asking
 from tests.cli.conftest import invoke
@@ -180,3 +183,22 @@ def test_a_run_goes_on(folder: Path, request: pytest.FixtureRequest) -> None:
     check(gone_on(), expected(request.node.callspec.params["folder"])["gone on"])
     now = (folder / "run" / "ledger.jsonl").read_bytes()
     assert now.startswith(ledger) and len(now) > len(ledger)  # nothing that is there is ever rewritten
+
+
+def test_a_run_of_the_first_head_goes_on_with_that_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder was left after one round of ``--train head``; ``expected.json`` is what that commit did in three."""
+    folder = tmp_path / "old"
+    shutil.copytree(OLD / "head", folder)
+    tiny.save_model(folder / "model")
+    monkeypatch.chdir(folder)
+    want = json.loads(Path("expected.json").read_text())
+    files = "--task classification --data pool.jsonl --test test.jsonl --model model --out run"
+    recipe = "--train head --set training.head_c=10 --strategy entropy --initial 8 --query-size 4 --rounds 3"
+    done = invoke("run", *files.split(), *recipe.split())
+    assert done.exit_code == 0, done.output
+    state = read_state(Path("run"))
+    assert [query.ids for query in state.queries] == [query["ids"] for query in want["queries"]]
+    for query, old in zip(state.queries, want["queries"], strict=True):
+        assert query.scores == pytest.approx(old["scores"], abs=0.005)  # features are kept in half precision now
+    for event, old in zip(state.metrics, want["metrics"], strict=True):
+        assert event.values == pytest.approx(old["values"]) and event.loss == pytest.approx(old["loss"], rel=0.01)
