@@ -8,7 +8,7 @@ import pytest
 from dal_nlp.compare.results import ArmResult, Milestone, Results, compare
 from dal_nlp.compare.savings import Bounds, Reach, Saving
 from dal_nlp.compare.statistics import PairedTest
-from dal_nlp.compare.verdict import milestone_sentence, verdict
+from dal_nlp.compare.verdict import milestone_sentence, verdict, with_user_savings
 from dal_nlp.report.learning_curves import Curve
 
 SURE = Saving((0.41, 0.41), (0.2, 0.55))
@@ -217,3 +217,22 @@ def test_from_curves_to_words_and_the_same_words_again() -> None:
     assert needs == pytest.approx(60, abs=4) and instead == pytest.approx(145, abs=6)
     null = verdict(compare({"same": random}, random, 0.8, np.random.default_rng(0)))
     assert (null.use, null.enough) == ("random", True) and "not helping" in str(null)
+
+
+def test_what_a_user_saves_against_other_learners_follows_the_merit_of_the_strategy() -> None:
+    labels, rng = np.arange(20.0, 201.0, 20.0), np.random.default_rng(0)
+    curves = [
+        Curve(labels, 0.85 - 0.35 * (labels / 20) ** -power + rng.normal(0, 0.005, (8, 10)), tuple(range(8)))
+        for power in (0.5, 0.9, 0.3)
+    ]
+    random, margin, words = curves
+    found = compare({"margin": margin}, random, 0.8, np.random.default_rng(0), shares=(0.9,))
+    judged = verdict(found)
+    both = with_user_savings(judged, found, {"margin": margin}, {"random@tfidf": words}, np.random.default_rng(0))
+    assert both.sentences[: len(judged.sentences)] == judged.sentences and both.use == "margin"
+    assert both.sentences[len(judged.sentences)].startswith("So far the merit of the strategy")
+    said = " ".join(both.sentences[len(judged.sentences) + 1 :])
+    assert "random@tfidf" in said and said != " ".join(judged.sentences)
+    # 0.72, 90 % of the full score: 60 labels for margin, and 541 for the other learner, beyond its 200.
+    assert "margin needs 60" in said or "margin needs 59" in said or "margin needs 61" in said
+    assert with_user_savings(judged, found, {"margin": margin}, {}, np.random.default_rng(0)) == judged

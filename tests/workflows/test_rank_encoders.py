@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import AutoModel
 
 from dal_nlp import RunConfig, UserError
 from dal_nlp.workflows.rank_encoders import rank_encoders
@@ -16,11 +18,22 @@ def settings(folder: Path, **changes: object) -> RunConfig:
 
 
 def test_the_better_encoder_comes_first(tmp_path: Path) -> None:
-    good, other = tiny.save_model(tmp_path / "a"), tiny.save_masked_lm(tmp_path / "b")
-    ranked = rank_encoders(settings(tmp_path), [str(good), str(other)])
-    assert len(ranked) == 2 and ranked[0].accuracy is not None and ranked[1].accuracy is not None
-    assert ranked[0].accuracy >= ranked[1].accuracy and all(one.seconds > 0 and one.labels == 40 for one in ranked)
-    assert "on 40 labels" in str(ranked[0])
+    good, blind = tiny.save_model(tmp_path / "a"), tiny.save_model(tmp_path / "b")
+    model = AutoModel.from_pretrained(blind)
+    torch.nn.init.zeros_(model.embeddings.word_embeddings.weight)  # all words are one to it
+    model.save_pretrained(blind)
+    config, words = settings(tmp_path), ["film", "plot", "scene", "actor", "story"]
+    rows = [
+        {"id": str(i), "text": f"the {words[i % 5]} {words[i // 5 % 5]} {sign} it", "label": label}
+        for i in range(20)
+        for sign, label in (("good", "positive"), ("bad", "negative"))
+    ]
+    tiny.write(tmp_path / "pool.jsonl", [{**row, "id": f"{row['id']}-{row['label']}"} for row in rows])
+    ranked = rank_encoders(config, [blind, good])
+    assert [one.name for one in ranked] == [good, blind]
+    assert ranked[0].accuracy is not None and ranked[1].accuracy is not None
+    assert ranked[0].accuracy > ranked[1].accuracy + 0.1
+    assert all(one.seconds > 0 and one.labels == 40 for one in ranked) and "on 40 labels" in str(ranked[0])
 
 
 def test_without_labels_it_says_so(tmp_path: Path) -> None:
