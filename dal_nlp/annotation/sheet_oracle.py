@@ -236,11 +236,12 @@ class Sheets(Oracle):
         count = sum(id in open_ids for id in disputed)
         if pending:
             names = ", ".join(self._to_fill)
+            twin = " (or .jsonl)" if all(name.endswith(".csv") for name in self._to_fill) else ""
             others = f" ({count:,} of them disputed)" if count else ""
             what = self._setting.task.answer_format.sheet_hint()
             said.append(
-                f"Answers still missing: {len(pending):,}{others}. Fill in the column {ANSWER!r} of {names} (or "
-                f".jsonl) in {folder / FOLDER} ({what}), or use `dal-nlp label {folder}`; then run the same command "
+                f"Answers still missing: {len(pending):,}{others}. Fill in the column {ANSWER!r} of {names}{twin} "
+                f"in {folder / FOLDER} ({what}), or use `dal-nlp label {folder}`; then run the same command "
                 f"again. Or answer in a browser: `dal-nlp annotate {folder}`."
             )
         settled = len(disputed) - count

@@ -236,7 +236,7 @@ def open_plain(source: str, task: Task, config: Settings, remarks: list[str]) ->
     needed = {*task.columns(), config.label_column, *(config.context_columns or ())}
     if config.id_column != NO_IDS:
         needed.add(config.id_column)
-    reading = Reading(config.encoding, config.quoting == "double", needed, remarks)
+    reading = Reading(config.encoding, config.quoting == "double", needed=needed, remarks=remarks)
     opened = open_source(source, reading)
     if isinstance(task, HasOwnForms):
         return task.adapted(opened, reading)

@@ -11,7 +11,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from dal_nlp.core.errors import DataError
+from dal_nlp.core.errors import DataError, UserError
 from dal_nlp.core.targets import decode, readable
 from dal_nlp.core.text import counted
 from dal_nlp.data.examples import Reader, text_of_fields
@@ -83,7 +83,7 @@ class Intake:
             old: The rows of the earlier copy, None where there is none to compare with.
             previous: The digest that a run's pool had at its last start, None at the first.
         """
-        with _with_remarks(self.reader.remarks), stage(self.reader, self.path.parent) as staged:
+        with with_remarks(self.reader.remarks), stage(self.reader, self.path.parent) as staged:
             check_ids(staged)
             if self.reader.answers is not None:
                 self.reader.remarks.extend(self.reader.answers.remarks())
@@ -133,12 +133,13 @@ class Intake:
 
 
 @contextmanager
-def _with_remarks(remarks: Sequence[str]) -> Iterator[None]:
-    """Put what is known of how a source was read behind an error about it, which it may explain."""
+def with_remarks(remarks: Sequence[str]) -> Iterator[None]:
+    """Put what is known of how sources were read behind an error about them, which it may explain."""
     try:
         yield
-    except DataError as error:
-        raise DataError(" ".join([str(error), *remarks])) from None
+    except UserError as error:
+        said = [remark for remark in remarks if remark not in str(error)]
+        raise type(error)(" ".join([str(error), *said])) from None
 
 
 def _other_answers(staged: Staged, name: str, other: Known) -> list[str]:

@@ -27,13 +27,14 @@ S = TypeVar("S", bound=Settings)
 
 
 def as_files(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings with the path of a file for every table in memory; it goes with the process.
+    """Return settings with the path of a file, as text, for every table in memory; it goes with the process.
 
     Raises:
         UserError: Something is neither a source's name nor a table.
     """
     tables = {name: values[name] for name in SOURCES if name in values and not _is_name(values[name])}
-    return {**values, **{name: _written(name, table) for name, table in tables.items()}}
+    paths = {name: str(values[name]) for name in SOURCES if isinstance(values.get(name), Path)}
+    return {**values, **paths, **{name: _written(name, table) for name, table in tables.items()}}
 
 
 def keep(config: S, folder: Path) -> S:

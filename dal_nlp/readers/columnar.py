@@ -163,9 +163,13 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Put values for the places of a dictionary."""
+    """Put values for the places of a dictionary; a number of few digits is what it is written as, 0.1 and no more."""
     columns = [
         column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch.columns
+    ]
+    columns = [
+        column.cast(pa.string()).cast(pa.float64()) if pa.types.is_float32(column.type) else column
+        for column in columns
     ]
     return pa.record_batch(columns, names=batch.schema.names)
 

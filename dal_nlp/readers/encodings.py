@@ -275,8 +275,8 @@ class _Decoder:
 
 
 def _is_damaged(block: bytes) -> bool:
-    """Tell whether bytes that are not UTF-8 throughout are meant so: most of those beside ASCII make letters of it."""
-    return 2 * sum(map(len, _UTF8.findall(block))) > len(block) - len(block.translate(None, _HIGH))
+    """Tell whether bytes that are not UTF-8 throughout are meant so: two thirds of those beside ASCII make letters."""
+    return 3 * sum(map(len, _UTF8.findall(block))) >= 2 * (len(block) - len(block.translate(None, _HIGH)))
 
 
 def _after_last(block: bytes, end: bytes) -> int:

@@ -47,7 +47,8 @@ def adapted(source: Source, texts: Sequence[str], label: str, reading: Reading) 
         reading: Takes a remark on what was done.
     """
     there = set(source.columns)
-    if "data" in there and {"annotations", "completions"} & there and _holds_objects(source, "data"):
+    of_tasks = {"annotations", "completions"} & there or not set(texts) & there
+    if "data" in there and of_tasks and _holds_objects(source, "data"):
         reading.remark(f"{source.name} is an export of Label Studio: its annotations were read as labels.")
         tasks = (row for chunk in source.chunks(_OF_TASKS) for _, row in chunk.rows())
         control = answering_control(source.name, (one for row in tasks for one in _annotations(row)), (label,))

@@ -26,12 +26,14 @@ class Reading:
     Attributes:
         encoding: Of a text file; None: its mark, UTF-8, or what its bytes look like.
         quoting: Whether double quotes in tables of text enclose a cell; if not, they are letters.
+        unquoted: What to do where quotation marks are letters.
         needed: Column names that are looked for: they tell separators apart, and are found with other capitals too.
         remarks: What a user should know of a source, in sentences; each once.
     """
 
     encoding: str | None = None
     quoting: bool = True
+    unquoted: str = "where quotation marks are letters in this file, read it with --quoting none"
     needed: Collection[str] = ()
     remarks: list[str] = field(default_factory=list)
 

@@ -34,6 +34,8 @@ _SAYS_SEPARATOR = re.compile('sep=.?"?', re.IGNORECASE)
 _IN_MEMORY = 2**24  # bytes of a table that need no file
 _SEPARATORS = ",;\t|"
 
+#: What to do where quotation marks are letters in answers of people, which no flag is given for.
+DOUBLED = "where quotation marks are letters in this file, save it from a spreadsheet, which doubles them"
 #: Takes the number of a row (or line) that is broken, and what is wrong with it.
 Broken = Callable[[int, str], None]
 
@@ -148,7 +150,7 @@ def read_table(
         if short and any("\n" in cell or "\r" in cell for cell in cells[-1:]):
             broken(number, "a quote has no end, or cells are missing after a line break; correct the row")
         elif number in swallowed:
-            broken(number, f"it {SWALLOWED}; take out its quotation marks, or double them")
+            broken(number, f"it {SWALLOWED}; {DOUBLED}")
         elif any(cell.strip() for cell in cells) and [plain(cell.strip()) for cell in cells] != header:
             row = dict(zip(header, cells, strict=False))
             yield number, {name: plain(cell) for name, cell in row.items() if name != GUARDED}

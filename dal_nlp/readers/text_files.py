@@ -26,7 +26,6 @@ from dal_nlp.readers.spreadsheets import GUARDED, LONGEST_CELL, is_head, plain, 
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_UNQUOTED = "where quotation marks are letters in this file, read it with --quoting none"
 _BY_LINE = (*SEPARATORS, ".jsonl", ".ndjson", ".txt", *CONLL)
 _ROWS = 4000  # that the slow reader hands on at a time
 _LONGEST_CARRY = 2**26  # bytes of one record
@@ -137,11 +136,11 @@ class _Table(Chunks):
         for chunk in map(self._without_headers, self._chunks()):
             yield chunk if chunk.table is None else replace(chunk, table=restored_batch(chunk.table))
         for number in self._rows.found():
-            raise DataError(f"{self._place(number)} {SWALLOWED}: {_UNQUOTED}; {TAKE_OUT}.")
+            raise DataError(f"{self._place(number)} {SWALLOWED}: {self._reading.unquoted}; {TAKE_OUT}.")
         if self._rows.tall and self._width == 1:
             self._reading.remark(
                 f"{self._source} has {counted(self._rows.tall, 'text')} of several lines in quotes, the first in line "
-                f"{self._rows.first_tall}: {_UNQUOTED}."
+                f"{self._rows.first_tall}: {self._reading.unquoted}."
             )
         if self._repeated:
             self._reading.remark(
@@ -280,7 +279,9 @@ class _Table(Chunks):
             try:
                 cells = next(reader, None)
             except csv.Error as error:
-                raise DataError(f"{self._place(number)} cannot be read ({error}): {_mend(str(error))}.") from None
+                raise DataError(
+                    f"{self._place(number)} cannot be read ({error}): {_mend(str(error), self._reading)}."
+                ) from None
             if cells is None:
                 return
             if not cells:
@@ -289,7 +290,8 @@ class _Table(Chunks):
                 blanks = "take out the blanks before its quotation marks, and " * any(c.startswith(' "') for c in cells)
                 raise DataError(
                     f"{self._place(number)} has {counted(len(cells), 'cell')} and the header {self._width}: "
-                    f"{blanks}put a text that holds the separator or a line break in double quotes; {_UNQUOTED}."
+                    f"{blanks}put a text that holds the separator or a line break in double quotes; "
+                    f"{self._reading.unquoted}."
                 )
             if len(cells) < self._width:
                 self._short += 1
@@ -316,10 +318,12 @@ def _quoting(reading: Reading) -> Literal[0, 3]:
     return csv.QUOTE_MINIMAL if reading.quoting else csv.QUOTE_NONE
 
 
-def _mend(error: str) -> str:
+def _mend(error: str, reading: Reading) -> str:
     """Return what can be done about an error of Python's csv."""
     if "field limit" in error:
         return f"it holds a cell of more than {LONGEST_CELL:,} characters, or a quotation mark that is never closed"
     if "new-line" in error:
         return "it holds a line end of another kind than the others; save the file again"
-    return f"close every quoted cell and double the quotation marks inside it, a backslash will not do; {_UNQUOTED}"
+    return (
+        f"close every quoted cell and double the quotation marks inside it, a backslash will not do; {reading.unquoted}"
+    )

@@ -15,6 +15,7 @@ from dal_nlp.core.task import Capability, Task
 from dal_nlp.core.text import counted
 from dal_nlp.data.corpus import Corpus, read_corpus, read_pool, write_rejected
 from dal_nlp.data.examples import class_names, text_of_fields
+from dal_nlp.data.ingest import with_remarks
 from dal_nlp.data.label_checks import check_labels, listed, words_for_nothing
 from dal_nlp.joins.joined_answers import read_answers
 from dal_nlp.ledger.events import ConfigEvent, NoteEvent, PoolEvent
@@ -57,7 +58,7 @@ class RunInputs:
         self.config, self._given_config = config, config
         self._folder, self._ledger, self._task, self._oracle, self._progress = folder, ledger, task, oracle, progress
         self._remarks: list[str] = []
-        with step("reading the data"), main_first():  # the others find what it has cached
+        with step("reading the data"), main_first(), with_remarks(self._remarks):  # the others find what it has cached
             self._read()
         self._digests = {name: corpus.digest for name, corpus in self.given.items()}
         check_same("data set", {**self._digests, "pool": self.corpus.digest})
@@ -164,11 +165,10 @@ class RunInputs:
         if not self._oracle.from_file:
             return
         if all(target == learnt[0] for target in learnt):
-            why = (
+            raise UserError(
                 f"Every row of {self.config.data} has the label {learnt[0]!r}, so there is nothing to learn: check "
                 "--label-column, or add rows with other labels."
             )
-            raise UserError(" ".join([why, *self._remarks]))
         alone = [label for label in self._task.labels if label not in learnt]
         if alone:
             self._remarks.append(

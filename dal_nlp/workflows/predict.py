@@ -297,13 +297,18 @@ def reader_of(
 def read_aloud(reader: Reader, progress: Progress) -> Iterator[Example]:
     """Yield the examples of a source, and say what should be known of it: once it is open, and at its end.
 
+    A row that an export of a tool gives once for each of its annotations is one example.
+
     Raises:
         UserError: The source cannot be read, or, once all its rows were, has two texts under one id.
     """
     said, seen = 0, array("Q")  # of each row its number and two hashes, which is little for any file
     for example in reader.examples():
         if example.fields is not None:
-            seen.extend((example.row, example.id_hash, example.content_hash))
+            row = array("Q", (example.row, example.id_hash, example.content_hash))
+            if seen[-3:] == row:
+                continue
+            seen.extend(row)
         for remark in reader.remarks[said:]:
             progress.say(remark)
         said = len(reader.remarks)

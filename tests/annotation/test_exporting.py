@@ -395,6 +395,17 @@ def test_a_table_of_any_kind_is_read_by_its_ending(waiting: Waiting, name: str) 
     assert ["is not UTF-8" in remark for remark in found.remarks] == [True] * (file.suffix == ".csv")
 
 
+def test_quotation_marks_of_a_writer_that_knew_none_are_named_with_a_way_out(waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    file = folder / "a.tsv"
+    file.write_text('id\tnote\tlabel\n1\t"a\tpositive\n2\tb"\tpositive\n')
+    with pytest.raises(UserError, match=r"swallowed the rows below it: .*save it from a spreadsheet") as caught:
+        read(folder, file, "csv")
+    assert "--quoting" not in str(caught.value)
+    file.with_suffix(".csv").write_text(file.read_text().replace("\t", ",") + "5,c,positive\n")
+    assert "swallowed the rows below it" in read(folder, file.with_suffix(".csv"), "csv").problems[0]
+
+
 @pytest.mark.parametrize("format", ["hf-dataset", "csv"])
 def test_class_numbers_are_taken_by_the_names_that_the_file_has(waiting: Waiting, format: str) -> None:
     folder = waiting("sentiment")  # whose own order is negative, positive

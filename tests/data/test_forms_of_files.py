@@ -122,6 +122,13 @@ def test_ratings_of_label_studio_are_labels(tmp_path: Path, value: dict[str, Any
     assert "'taxonomy' in its control 'label', which is read neither as labels nor as texts" in complaint(tree)
 
 
+def test_tasks_of_label_studio_without_annotations_have_their_texts(tmp_path: Path) -> None:
+    tasks = put(tmp_path, "p.json", json.dumps([{"id": i, "data": {"text": text}} for i, text in enumerate(TEXTS)]))
+    config = RunConfig(task="classification", data=str(tasks))
+    found = [(e.id, (e.fields or {})["text"]) for e in Reader(str(tasks), make_task(config), config).examples()]
+    assert found == list(zip("0123", TEXTS, strict=True))
+
+
 def test_responses_of_argilla_with_an_entry_for_each_person(tmp_path: Path) -> None:
     rows = [
         {

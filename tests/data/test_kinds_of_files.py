@@ -280,6 +280,12 @@ def test_a_small_file_with_huge_texts_is_refused_before_they_are_made(tmp_path: 
     assert "GB in the column 'text'" in complaint(tmp_path / "p.parquet")
 
 
+def test_short_numbers_are_as_they_are_written(tmp_path: Path) -> None:
+    kinds = pa.schema({"text": pa.string(), "label": pa.float32()})
+    pq.write_table(pa.table({"text": TEXTS, "label": [0.1, 2.0, None, 0.3]}, kinds), tmp_path / "p.parquet")
+    assert [label for _, label in read(tmp_path / "p.parquet")[0]] == ["0.1", "2", None, "0.3"]
+
+
 def test_class_numbers_in_one_file_have_the_names_of_another(tmp_path: Path) -> None:
     features = Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
     Dataset.from_dict({"text": TEXTS, "label": [0, 1, 0, -1]}, features).to_parquet(tmp_path / "pool.parquet")

@@ -139,3 +139,7 @@ def test_two_columns_of_one_name_matter_only_where_they_are_read(tmp_path: Path)
 def test_what_is_no_table_is_named(table: Any, wrong: str) -> None:
     with pytest.raises(UserError, match=wrong):
         RunConfig(task="classification", data=table)
+
+
+def test_a_path_is_the_name_of_a_file(tmp_path: Path) -> None:
+    assert RunConfig(task="classification", data=tmp_path / "p.csv").data == str(tmp_path / "p.csv")  # type: ignore[arg-type]

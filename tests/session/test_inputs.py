@@ -64,3 +64,9 @@ def test_a_text_that_was_corrected_in_the_test_file_is_named(tmp_path: Path) -> 
     found = files(tmp_path, test=[{"id": 0, "text": "the soup was very bland", "label": "n"}, *TEST[1:]])
     (remark,) = [text for text in found._remarks if "for another text" in text]
     assert "'0': 'the soup was very bland', and in the pool 'the soup was bland'" in remark
+
+
+def test_what_is_known_of_files_is_said_where_they_end_a_run(tmp_path: Path) -> None:
+    judged = [{**row, "answer": "accept" if row["label"] == "n" else "reject"} for row in POOL]
+    with pytest.raises(UserError, match=r"only one label, 'n'.* is an export of Prodigy: rows that were rejected"):
+        files(tmp_path, data=judged, test=TEST[:1])

@@ -108,6 +108,11 @@ def test_two_texts_under_one_id_are_refused(finished: Path, tmp_path: Path) -> N
         list(predict(finished, twice))
     assert len(list(predict(finished, twice, id_column="none"))) == 3
     assert len(list(predict(finished, write(tmp_path / "same.jsonl", [rows[0], rows[0]])))) == 2
+    task = {"id": 1, "data": {"text": "one"}, "annotations": [{"result": []}, {"result": []}]}
+    assert [row.id for row in predict(finished, write(tmp_path / "tasks.jsonl", [task, {**task, "id": 2}]))] == [
+        "1",
+        "2",
+    ]
 
 
 def test_two_files_are_written_and_what_they_are_worth_is_said(finished: Path, tmp_path: Path) -> None:
