@@ -275,8 +275,11 @@ class _Decoder:
 
 
 def _is_damaged(block: bytes) -> bool:
-    """Tell whether bytes that are not UTF-8 throughout are meant so: two thirds of those beside ASCII make letters."""
-    return 3 * sum(map(len, _UTF8.findall(block))) >= 2 * (len(block) - len(block.translate(None, _HIGH)))
+    """Tell whether bytes that are not UTF-8 are meant so: all but one make letters, or 4 of 5, or all in 1 of 5 lines."""
+    lines = [line for line in block.splitlines() if not line.isascii()]
+    high, letters = (sum(map(len, of.findall(block))) for of in (re.compile(rb"[\x80-\xff]"), _UTF8))
+    whole = sum(_as(line, "utf-8") is not None for line in lines)
+    return letters > 0 and (high - letters <= 1 or 5 * letters >= 4 * high or 5 * whole >= len(lines))
 
 
 def _after_last(block: bytes, end: bytes) -> int:

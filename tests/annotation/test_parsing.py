@@ -10,6 +10,7 @@ from dal_nlp.annotation import Label, Origin, Skip
 from dal_nlp.annotation.parsing import LONGEST_ANSWER, read_answer, write_answer
 from dal_nlp.core.task import Task
 from dal_nlp.ledger.events import LabelEvent, SkipEvent
+from dal_nlp.readers.values import is_spreadsheet_error
 from tests import tiny
 
 CONTEXT = {"id": "1", "question": "what", "context": "skip the plot of the film: 1914-18, no answer, 3:a é"}
@@ -111,7 +112,8 @@ def test_every_span_survives_being_written_and_typed(start: int, length: int) ->
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=3))
 def test_every_summary_survives_being_written_and_typed(texts: list[str]) -> None:
-    clean = list(dict.fromkeys(text.strip() for text in texts if text.strip() and text.isprintable()))
+    said = (text.strip() for text in texts if text.isprintable())
+    clean = list(dict.fromkeys(text for text in said if text and not is_spreadsheet_error(text)))  # which is no answer
     of = tiny.summary_task()
     for kept in [*clean, "skip", '["a"]', "[1, 2]", *([clean] if len(clean) > 1 else [])]:
         assert target(of, write_answer(of, label(kept), DOCUMENT), DOCUMENT) == kept

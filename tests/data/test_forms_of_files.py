@@ -198,6 +198,9 @@ def test_a_damaged_byte_in_utf_8_is_named_wherever_it_is(tmp_path: Path, first: 
         f"{text} {i},good\n" for i in range(4) for text in ("죄송합니다", "배송이 늦어요")
     )
     assert len(read(put(tmp_path, "k.csv", korean.encode("cp949")))[0]) == 8
+    joined = "text,label\n" + "".join(f"été {i},good\n" for i in range(100))
+    both = joined.encode() + "".join(f"été {i},bad\n" for i in range(100)).encode("cp1252")
+    assert "line 102 is not UTF-8" in complaint(put(tmp_path, "both.csv", both))
 
 
 @pytest.mark.parametrize(
