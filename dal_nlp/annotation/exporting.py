@@ -103,10 +103,10 @@ def _free_name(name: str, taken: Collection[str]) -> str:
     return name
 
 
-def our_name(name: str, columns: Collection[str]) -> str:
-    """Return what a column of ours is called in a file with some columns."""
-    while name + _OURS in columns:
-        name += _OURS
+def plain_name(name: str) -> str:
+    """Return what a column was called before exports made room for it beside columns of pools."""
+    while name.endswith(_OURS):
+        name = name.removesuffix(_OURS)
     return name
 
 

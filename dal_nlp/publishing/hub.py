@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from dal_nlp.annotation.answer_store import AnswerStore
-from dal_nlp.annotation.exporting import export, our_name
+from dal_nlp.annotation.exporting import export, plain_name
 from dal_nlp.core.errors import RunFolderError, UserError
 from dal_nlp.core.text import counted
 from dal_nlp.joins.tool_rows import AT, BY, NOTE
@@ -124,15 +124,14 @@ def _dataset(desk: AnswerStore, scratch: Path, salt: str, say: Callable[[str], N
     export(desk, "hf-dataset", "labels", place, say)
     data = load_from_disk(place)
     assert isinstance(data, Dataset)
-    by, note = (our_name(name, data.column_names) for name in (BY, NOTE))
-    notes = sum(bool(text) for text in data[note])
+    ids = [id for id in desk.state.given if id in desk.state.answers]
+    events = [desk.state.decision(id) for id in ids]
+    notes = sum(bool(event and event.note) for event in events)
     if notes:
         say(f"Left out, as they may name people: the notes of {counted(notes, 'answer')}.")
-    ids = [id for id in desk.state.given if id in desk.state.answers]
-    machines = {id for id in ids if (event := desk.state.decision(id)) is not None and event.via == MACHINE}
-    who = [name if id in machines else hashed(name, salt) for id, name in zip(ids, data[by], strict=True)]
-    # Those of the pool go, too: they are of an earlier run, and name people.
-    private = list(dict.fromkeys([NOTE, BY, note, by]))
+    who = ["" if event is None else event.by if event.via == MACHINE else hashed(event.by, salt) for event in events]
+    # Those that the pool has of an earlier export go, too.
+    private = [name for name in data.column_names if plain_name(name) in (BY, NOTE)]
     found = data.remove_columns(private).add_column(BY, who).add_column(WHY, [desk.why(id) for id in ids])
     say(f"Columns of the data: {', '.join(found.column_names)}.")
     return found

@@ -275,7 +275,7 @@ class _Decoder:
 
 
 def _is_damaged(block: bytes) -> bool:
-    """Tell whether bytes that are not UTF-8 are meant so: all but one make letters, or 4 of 5, or all in 1 of 5 lines."""
+    """Tell whether bytes that are not UTF-8 are meant so: all but one make letters, 4 of 5, or all in 1 of 5 lines."""
     lines = [line for line in block.splitlines() if not line.isascii()]
     high, letters = (sum(map(len, of.findall(block))) for of in (re.compile(rb"[\x80-\xff]"), _UTF8))
     whole = sum(_as(line, "utf-8") is not None for line in lines)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,7 +15,9 @@ import pytest
 from huggingface_hub import DatasetCard, HfApi, ModelCard
 
 from dal_nlp import Label, Oracle, Origin, Query, RunConfig, Session, UserError
-from dal_nlp.publishing.hub import hashed, push
+from dal_nlp.annotation.answer_store import AnswerStore
+from dal_nlp.ledger.ledger import read_state
+from dal_nlp.publishing.hub import _dataset, hashed, push
 from tests import tiny
 from tests.cli.conftest import invoke
 
@@ -136,6 +139,19 @@ def test_model_and_data_arrive_with_cards_and_are_private(folder: Path, hub: tup
     assert any("notes of 14 answers" in line for line in said) and "Columns of the data: " in "".join(said)
     everything = b"".join([*model.values(), *data.values()])
     assert b"ask bob" not in everything and str(folder.parent).encode() not in everything
+
+
+def test_names_and_notes_in_columns_of_the_pool_are_not_published(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "run")
+    state = read_state(tmp_path / "run")
+    desk = AnswerStore(tmp_path / "run", state)
+    rows = [json.loads(line) for line in Path(str(desk.config.data)).read_text().splitlines()]
+    people = {"annotated_by": "Bob Personal", "annotated_by (dal-nlp)": "Eve Personal", "note (dal-nlp)": "for Eve"}
+    pool = tiny.write(tmp_path / "pool.jsonl", [{**row, **people} for row in rows])
+    desk.config = desk.config.model_copy(update={"data": pool})
+    data = _dataset(desk, tmp_path / "scratch", "salt", lambda text: None)
+    assert set(data["annotated_by"]) == {hashed("ann", "salt")}
+    assert "Personal" not in str(data.to_dict()) and "for Eve" not in str(data.to_dict())
 
 
 def test_the_hash_of_a_name_hangs_on_the_salt_and_nobody_stays_nobody() -> None:
