@@ -17,7 +17,7 @@ from dal_nlp.core.task import Task
 from dal_nlp.data.columns import Batch, HasOwnForms, HasPlainFields, by_columns, hash_targets, names_by_number
 from dal_nlp.data.hashing import hash64, hash_content, id_of_content
 from dal_nlp.readers.exports import adapted
-from dal_nlp.readers.reading import Reading, Source
+from dal_nlp.readers.reading import Reading, Source, unused_ids
 from dal_nlp.readers.sources import empty_source, known_classes, open_source
 from dal_nlp.readers.values import id_of, is_missing, label_of
 
@@ -86,7 +86,10 @@ class Reader:
     @cached_property
     def opened(self) -> Source:
         """The source, in the form of plain rows."""
-        return open_plain(self.source, self.task, self.config, self.remarks)
+        opened = open_plain(self.source, self.task, self.config, self.remarks)
+        if self.need_ids and self.config.id_column == DEFAULT_ID_COLUMN:
+            self.remarks.extend(unused_ids(opened, DEFAULT_ID_COLUMN))
+        return opened
 
     @cached_property
     def answer_column(self) -> str:
@@ -234,8 +237,7 @@ def batch_of(examples: Sequence[Example]) -> Batch:
 def open_plain(source: str, task: Task, config: Settings, remarks: list[str]) -> Source:
     """Open a source whose rows are plain, whatever tool has exported it; remarks are put into the list."""
     needed = {*task.columns(), config.label_column, *(config.context_columns or ())}
-    if config.id_column != NO_IDS:
-        needed.add(config.id_column)
+    needed |= {config.id_column} - {DEFAULT_ID_COLUMN, NO_IDS}
     reading = Reading(config.encoding, config.quoting == "double", needed=needed, remarks=remarks)
     opened = open_source(source, reading)
     if isinstance(task, HasOwnForms):

@@ -12,7 +12,7 @@ import numpy as np
 from dal_nlp.core.errors import DataError
 from dal_nlp.readers.encodings import blocks, lines, read_utf8
 from dal_nlp.readers.literals import literal, load_json
-from dal_nlp.readers.reading import Chunk, Chunks, Reading, Rows, Source, unique_names
+from dal_nlp.readers.reading import INDEX, Chunk, Chunks, Reading, Rows, Source, unique_names
 from dal_nlp.readers.squad import flatten, is_nested
 
 _ROWS = 4000  # in one chunk
@@ -62,8 +62,9 @@ def of_rows(source: str, rows: Callable[[], Rows], by_line: bool, reading: Readi
     """Return a source of objects; keys that are needed are found with other capitals too."""
     first = [row for _, row in islice(rows(), _PEEKED)]
     keys = list(dict.fromkeys(key for row in first for key in row))
+    told = [key for key in keys if key == key.strip() or key.strip() not in keys]  # "text " is another key than "text"
     names = {
-        key: name for key, name in zip(keys, unique_names(source, keys, reading), strict=True) if name in reading.needed
+        key: name for key, name in zip(told, unique_names(source, told, reading), strict=True) if name in reading.needed
     }
     renamed = {key: name for key, name in names.items() if key != name}
     keys = [renamed.get(key, key) for key in keys]
@@ -146,7 +147,7 @@ def _table(source: str, content: Any, split: str, reading: Reading) -> list[Any]
         if "columns" in lists and isinstance(content.get("data"), list):  # pandas, orient="split"
             names = [str(name) for name in lists["columns"]]
             rows = [dict(zip(names, cells, strict=False)) for cells in lists["data"] if isinstance(cells, list)]
-            return _with_index(source, lists.get("index", []), rows, reading)
+            return _with_index(lists.get("index", []), rows)
         if is_nested([content]):
             return [content]
         if "data" in lists and not split:
@@ -159,7 +160,7 @@ def _table(source: str, content: Any, split: str, reading: Reading) -> list[Any]
         if split or tables:
             return _chosen(source, tables, split, reading)
         whole = all(isinstance(value, dict) for value in content.values())
-        if whole and (len(content) > 1 or _has(content, reading.needed)):
+        if whole and (len(content) > 1 or _hits(content, reading.needed)):
             return _of_objects(source, content, reading)
     raise DataError(f'{source} is no list of objects: write it as [{{"text": "...", ...}}, ...].')
 
@@ -179,7 +180,7 @@ def _are_columns(lists: Mapping[str, list[Any]], needed: Collection[str]) -> boo
     """Tell whether lists under names are columns: as long as each other, without objects of their own."""
     lengths = {len(value) for value in lists.values()}
     objects = any(isinstance(cell, dict) for value in lists.values() for cell in value[:10])
-    return len(lengths) == 1 and (len(lists) > 1 or _has(lists, needed)) and not objects
+    return len(lengths) == 1 and (len(lists) > 1 or _hits(lists, needed) > 0) and not objects
 
 
 def _of_columns(lists: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
@@ -189,26 +190,28 @@ def _of_columns(lists: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
 def _of_objects(source: str, content: Mapping[str, Mapping[str, Any]], reading: Reading) -> list[dict[str, Any]]:
     """Return the rows of {column: {index: cell}} or {index: {column: cell}}, as pandas writes both.
 
-    Columns are among those that are needed, or have keys that are numbers and are none themselves.
+    Columns are those keys among which more are needed, or the inner ones, unless these alone are numbers.
     """
     inner = list(dict.fromkeys(key for value in content.values() for key in value))
     counted = all(key.isdecimal() for key in inner) and not all(key.isdecimal() for key in content)
-    if _has(content, reading.needed) or (counted and not _has(inner, reading.needed)):
-        rows = [{name: column.get(key) for name, column in content.items()} for key in inner]
-        return _with_index(source, inner, rows, reading)
-    return _with_index(source, list(content), list(map(dict, content.values())), reading)
-
-
-def _has(names: Iterable[str], needed: Collection[str]) -> bool:
-    return bool({name.casefold() for name in names} & {name.casefold() for name in needed})
-
-
-def _with_index(
-    source: str, index: Sequence[Any], rows: list[dict[str, Any]], reading: Reading
-) -> list[dict[str, Any]]:
-    """Return rows with their index as ids, unless they have some, or it only counts."""
-    counts = [str(key) for key in index] == [str(number) for number in range(len(rows))]
-    if counts or len(index) != len(rows) or not rows or "id" in {name.casefold() for name in rows[0]}:
-        return rows
+    more = _hits(content, reading.needed) - _hits(inner, reading.needed)
+    if more > 0 or (more == 0 and counted):
+        index, rows = inner, [{name: column.get(key) for name, column in content.items()} for key in inner]
+    else:
+        index, rows = list(content), list(map(dict, content.values()))
+    if all(map(str.isdecimal, index)) or any("id" in {name.casefold() for name in row} for row in rows[:1]):
+        return _with_index(index, rows)
     reading.remark(f"{source} has no column 'id', and its index was taken for it.")
     return [{"id": key, **row} for key, row in zip(index, rows, strict=True)]
+
+
+def _hits(names: Iterable[str], needed: Collection[str]) -> int:
+    return len({name.casefold() for name in names} & {name.casefold() for name in needed})
+
+
+def _with_index(index: Sequence[Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows with their index as a further column, unless it only counts; it may repeat, or be of lists."""
+    counts = [str(key) for key in index] == [str(number) for number in range(len(rows))]
+    if counts or len(index) != len(rows):
+        return rows
+    return [{INDEX: key, **row} for key, row in zip(index, rows, strict=True)]

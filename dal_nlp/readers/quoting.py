@@ -17,6 +17,7 @@ TAKE_OUT = "where they are not, the text is a table itself: take its line ends o
 _QUOTE, _LINE_FEED, _RETURN = 34, 10, 13
 _LEARNT = 1000  # values of a column of a block
 _SHORT = 40  # characters of a value that other rows may have too
+_READ = 64  # characters of a cell that may be an id; the pattern takes the square of a long word's time
 _NUMBERED = re.compile("[A-Za-z0-9]*[0-9][A-Za-z0-9]*")
 #: How a line begins that has a comma within a number.
 _THOUSANDS = re.compile(r"[0-9]{1,3},[0-9]{3}\b")
@@ -135,10 +136,10 @@ class _Suspect:
 class Swallowed:
     """Finds cells that hold rows: what a quotation mark does in a file whose writer knew no quotes.
 
-    A cell is suspected where half of its lines have as many separators as a row; between tabs that is enough. Between
-    commas, which texts have, these lines must have in some column what several rows have there, or what looks like an
-    id of the file: each one more than the last, or in the form of the others, which takes three where all are plain
-    numbers.
+    A cell is suspected where its first line has all further cells of a row, as that of a row has whose mark is a
+    letter, and half of its other lines have as many separators as a row. These must look like rows in each of their
+    cells: what several rows have in the column, or what looks like an id of the file; one such line is chance, so it
+    takes two. One is enough where it counts on from the id of the row, and between tabs, which texts do not have.
 
     Args:
         separator: Of the cells.
@@ -175,9 +176,9 @@ class Swallowed:
             found = part.split(self._separator)
             if len(found) == (self._width if k < len(parts) else column + 1) and not _THOUSANDS.match(part):
                 rows.append((k, {i: cell for i, cell in enumerate(found) if i != column}))
-        if self._width > 1 and 2 * len(rows) >= len(parts):
-            own = dict(enumerate(cells[:column])) | dict(enumerate(first.split(self._separator), start=column))
-            del own[column]
+        own = dict(enumerate(cells[:column])) | dict(enumerate(first.split(self._separator), start=column))
+        del own[column]
+        if self._width > 1 and len(own) >= self._width - 1 and 2 * len(rows) >= len(parts):
             self._suspects.append(_Suspect(number, own, len(parts), rows))
 
     def found(self) -> list[int]:
@@ -188,35 +189,37 @@ class Swallowed:
                     self._seen[column][entry["values"]] += entry["counts"]
         self._columns = []
         forms = [_usual_form(seen) for seen in self._seen] if self._suspects else []
-        return [
-            suspect.number
-            for suspect in self._suspects
-            if (
-                self._separator == "\t" and (len(suspect.own) == self._width - 1 or any(row for _, row in suspect.rows))
-            )
-            or any(self._are_rows(suspect, column, forms) for column in range(self._width))
-        ]
+        found = []
+        for suspect in self._suspects:
+            told = [[self._fits(i, cell, forms[i]) for i, cell in row.items()] for _, row in suspect.rows]
+            if self._separator == "\t":
+                alike, least = sum(False not in one for one in told), 1
+            else:
+                alike, least = sum(False not in one and True in one for one in told), 2
+            if alike >= max(least, suspect.lines / 2) or self._counts_on(suspect):
+                found.append(suspect.number)
+        return found
 
-    def _are_rows(self, suspect: _Suspect, column: int, forms: Sequence[str]) -> bool:
-        """Tell whether half of the lines have in a column what the rows of the file have there."""
-        cells = [(k, row[column]) for k, row in suspect.rows if row.get(column)]
-        enough = suspect.lines / 2
+    def _fits(self, column: int, cell: str, form: str) -> bool | None:
+        """Tell whether a cell is like those of a column, None where these are like nothing in particular."""
         seen = self._seen[column]
-        least = 1 if 2 * len(seen) <= seen.total() else 2
-        if cells and sum(seen[cell] >= least for _, cell in cells) >= enough:
+        repeated = 2 * len(seen) <= seen.total() and len(seen) > 0
+        if seen[cell] >= (1 if repeated else 2) or (form and _form(cell) == form):
             return True
-        own = suspect.own.get(column, "")
-        if own.isdecimal() and sum(cell.isdecimal() and int(cell) == int(own) + k for k, cell in cells) >= max(
-            enough, 1
-        ):
-            return True
-        alike = [cell for _, cell in cells if forms[column] and _form(cell) == forms[column]]
-        return len(alike) >= max(enough, 3 if all(map(str.isdecimal, alike)) else 1)
+        return False if repeated or form else None
+
+    def _counts_on(self, suspect: _Suspect) -> bool:
+        """Tell whether half of the lines have a number that is as much more than that of the row as they are below."""
+        for column, own in suspect.own.items():
+            cells = [(k, row.get(column, "")) for k, row in suspect.rows] if own.isdecimal() else []
+            if sum(cell.isdecimal() and int(cell) == int(own) + k for k, cell in cells) >= max(1, suspect.lines / 2):
+                return True
+        return False
 
 
 def _form(cell: str) -> str:
-    """Return what ids of one file share: the words and signs around their numbers."""
-    return _NUMBERED.sub("0", cell)
+    """Return what ids of one file share: the words and signs around their numbers, and whether these have letters."""
+    return _NUMBERED.sub(lambda found: "0" if found[0].isdecimal() else "x0", cell[:_READ])
 
 
 def _usual_form(seen: Counter[str]) -> str:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # help and short commands need not wait for them
 Numbers: TypeAlias = "NDArray[np.int64]"
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
+#: The column of an index of pandas that may be no ids, as its ``reset_index`` calls it.
+INDEX = "index"
+
 
 @dataclass
 class Reading:
@@ -137,6 +140,16 @@ def in_other_capitals(wanted: str, names: Sequence[str]) -> str | None:
         return None
     found = [name for name in names if name.casefold() == wanted.casefold()]
     return found[0] if len(found) == 1 else None
+
+
+def unused_ids(source: Source, wanted: str) -> list[str]:
+    """Return a sentence on a column that may hold the ids where the one that is looked for by itself is not there.
+
+    It is not taken for it: a run that was begun before it was looked for would find all its texts under other ids.
+    """
+    there = INDEX if INDEX in source.columns and wanted not in source.columns else None
+    other = in_other_capitals(wanted, source.columns) or there
+    return [f"{source.name} has no column {wanted!r}: --id-column {other} takes {other!r} for it."] if other else []
 
 
 @contextmanager

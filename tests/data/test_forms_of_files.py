@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dal_nlp.core.errors import UserError
 from dal_nlp.data.corpus import read_corpus
 from dal_nlp.data.examples import Reader
+from dal_nlp.data.hashing import id_of_content
 from dal_nlp.readers.encodings import decode
 from dal_nlp.readers.text_files import _unix
 from dal_nlp.session.config import RunConfig
@@ -161,15 +162,40 @@ def test_objects_by_their_ids_keep_these(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ids", [["7", "3", "9", "4"], ["a0", "a1", "a2", "a3"]])
 @pytest.mark.parametrize("orient", ["columns", "index", "split"])
 @pytest.mark.parametrize("columns", [["text", "label"], ["text"]])
-def test_an_index_of_pandas_is_the_ids(tmp_path: Path, ids: list[str], orient: Any, columns: list[str]) -> None:
+def test_an_index_of_pandas_is_the_ids_or_can_be(
+    tmp_path: Path, ids: list[str], orient: Any, columns: list[str]
+) -> None:
     file = str(put(tmp_path, "p.json", pd.DataFrame(ROWS, index=ids)[columns].to_json(orient=orient)))
     config = RunConfig(task="classification", data=file)
     reader = Reader(file, make_task(config), config)
     found = list(reader.examples())
+    named = ids[0] == "a0" and orient != "split"
+    if not named:  # what runs that are under way know these rows by
+        assert [example.id for example in found] == [id_of_content(example.fields or {}) for example in found]
+        told = config.model_copy(update={"id_column": "index"})
+        found = list(Reader(file, make_task(told), told).examples())
     assert [(example.id, (example.fields or {})["text"]) for example in found] == list(zip(ids, TEXTS, strict=True))
-    assert "its index was taken for it" in reader.remarks[0]
+    assert ("its index was taken for it" if named else "--id-column index takes") in reader.remarks[0]
     plain = str(put(tmp_path, "q.json", pd.DataFrame(ROWS)[columns].to_json(orient=orient)))
     assert Reader(plain, make_task(config), config.model_copy(update={"data": plain})).opened.columns == columns
+
+
+def test_an_index_that_repeats_or_is_called_like_a_column_hides_nothing(tmp_path: Path) -> None:
+    joined = pd.concat([pd.DataFrame(ROWS[:2]), pd.DataFrame(ROWS[2:])])
+    several = pd.DataFrame(ROWS, index=pd.MultiIndex.from_product([["u", "v"], [1, 2]]))
+    named = pd.DataFrame(ROWS, index=["text", "id", "c", "d"])
+    given = {
+        "joined": joined.to_json(orient="split"),
+        "several": several.to_json(orient="split"),
+        "named": named.to_json(orient="index"),
+        "blank": json.dumps([{**row, "text ": "x"} for row in ROWS]),
+    }
+    for name, content in given.items():
+        file = str(put(tmp_path, f"{name}.json", content))
+        config = RunConfig(task="classification", data=file)
+        found = list(Reader(file, make_task(config), config).examples())
+        assert [(example.fields or {})["text"] for example in found] == TEXTS, name
+        assert len({example.id for example in found}) == 4, name
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from datasets import ClassLabel, Dataset, Features, Image, Value
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.data.examples import Reader, class_names
+from dal_nlp.data.hashing import id_of_content
 from dal_nlp.readers import text_files
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
@@ -332,7 +333,10 @@ def test_ids_and_keys_are_found_with_other_capitals(tmp_path: Path) -> None:
         file = str(put(tmp_path, name, content))
         config = RunConfig(task="classification", data=file)
         reader = Reader(file, make_task(config), config, need_targets=True)
-        assert [example.id for example in reader.examples()] == ["00", "01", "02", "03"]
+        # What runs that are under way know these rows by.
+        assert [one.id for one in reader.examples()] == [id_of_content(one.fields or {}) for one in reader.examples()]
+        told = config.model_copy(update={"id_column": "ID"})
+        assert [one.id for one in Reader(file, make_task(told), told).examples()] == ["00", "01", "02", "03"]
         assert {f"no column {name!r}" in " ".join(reader.remarks) for name in ("id", "text", "label")} == {True}
     assert read(put(tmp_path, "q.jsonl", lines([{**row, "text": "x"} for row in rows])))[0][0] == ("x", "a")
 

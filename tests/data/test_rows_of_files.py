@@ -150,3 +150,12 @@ def test_texts_of_several_lines_with_numbers_and_commas_are_no_swallowed_rows(tm
 def test_texts_of_several_lines_are_no_swallowed_rows(tmp_path: Path) -> None:
     rows = [{"text": f"Dear Jo,\nthank you, we are fine\nYours,\nAnn {i}", "label": LABELS[i % 2]} for i in range(50)]
     assert len(read(put(tmp_path, "letters.csv", table(rows)))[0]) == 50
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [("Great hotel.\n2nd, the room was dirty.", "good"), ("Hello\nBob, how are you?", "bad"), ("a\nb\tc", "good")],
+)
+def test_a_line_that_begins_like_a_row_is_no_row(tmp_path: Path, first: str, last: str) -> None:
+    rows = [{"id": str(i), "text": f"text {i}", "label": "good"} for i in range(50)]
+    assert len(read(put(tmp_path, "p.csv", table([*rows, {"id": "51", "text": first, "label": last}])))[0]) == 51
