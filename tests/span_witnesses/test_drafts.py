@@ -68,6 +68,10 @@ def test_people_see_drafts_in_rounds_and_none_in_the_audit_and_the_report_counts
     assert set(state.drafts) == set(asked)  # nothing is asked about what nobody is asked about
     line = "Of 10 drafts of file:drafts.jsonl, people took over 5 unchanged and changed 5."
     assert drafts_line(state) == line and line in (result.folder / "report.html").read_text()
+    card = (result.folder / "model" / "README.md").read_text()
+    assert (
+        "drafts for people, from which no model learns: file:drafts.jsonl" in card and "beside the labels" not in card
+    )
     assert state.queries[1].predictions[0]["target"] != state.drafts[state.queries[1].ids[0]]  # what the model writes
 
 
