@@ -93,7 +93,11 @@ def test_without_suggest_and_with_what_means_nothing_drafts_are_refused(tmp_path
     with pytest.raises(UserError, match="no --llm-texts"):
         run(tmp_path, model, drafts(tmp_path), llm={"texts": 3})
     with pytest.raises(UserError, match="file, llm"):
-        run(tmp_path, model, "model:elsewhere")
+        run(tmp_path, model, "model:elsewhere", oracle=People())
+    with pytest.raises(UserError, match="nobody does where a file holds the answers"):
+        run(tmp_path, model, drafts(tmp_path))
+    with pytest.raises(UserError, match="nobody does where a file holds the answers"):
+        rehearse(RunConfig.load(flags=settings(tmp_path, model, signals=[drafts(tmp_path)], suggest=True)))
 
 
 def test_sheets_have_drafts_and_not_that_of_the_audit_and_nobody_sees_them_once_the_run_no_longer_suggests(
@@ -130,7 +134,7 @@ def test_what_a_model_on_this_machine_drafts_is_asked_once_and_going_on_gives_wh
     kept = []
     for name, steps in (("one", [1]), ("two", [0, 1])):
         for rounds in steps:
-            result = run(tmp_path, model, f"llm:{model}", out=str(tmp_path / name), rounds=rounds)
+            result = run(tmp_path, model, f"llm:{model}", oracle=People(), out=str(tmp_path / name), rounds=rounds)
         kept.append((read_state(result.folder).drafts, [point["values"] for point in result.curve]))
     assert kept[0] == kept[1] and len(kept[0][0]) == 10
     assert len(asked) == len(set(asked)) == 10 and all("Summarize the text" in prompt for prompt in asked)
