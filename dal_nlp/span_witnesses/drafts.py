@@ -63,6 +63,17 @@ def check_drafts(config: Settings, task: Task, from_file: bool) -> None:
         )
 
 
+def most_drafts(config: Settings, task: Task) -> int | None:
+    """Return how many texts the signals of a whole run are asked about: those of its queries; None if not for drafts.
+
+    What people may go on with while a model trains comes on top.
+    """
+    if not has_drafts(config, task):
+        return None
+    asked = (config.initial or 0) + (config.rounds or 0) * config.query_size
+    return max(0, min(asked, (config.budget or 0) - (config.audit or 0)))
+
+
 class DraftFile(WordsFile):
     """A table with the draft for each id, else for each document, and a confidence in it.
 

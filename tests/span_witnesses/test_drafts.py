@@ -157,3 +157,9 @@ def test_an_endpoint_drafts_and_what_it_fails_at_is_asked_again() -> None:
     assert one.raw == "A film." and one.log_probs == (pytest.approx(np.log(0.8)),)
     assert two.log_probs is None and two.asked and not three.asked
     assert json.dumps(asked[0]["messages"]).count("Summarize the text in one or two sentences") == 1
+
+
+def test_a_check_counts_what_is_drafted_and_not_the_pool(tmp_path: Path, model: str) -> None:
+    given = {"signals": [drafts(tmp_path)], "suggest": True, "oracle": "file", "audit": 3}
+    said = rehearse(RunConfig.load(flags=settings(tmp_path, model, **given))).remarks
+    assert any("file:drafts.jsonl would be asked about 10 texts" in line for line in said), said
