@@ -46,8 +46,7 @@ class State:
     A label or a skip decides on an example, a later one corrects it. An opinion is one of several answers that an
     example is to get: it is kept, and decides nothing. A removal takes back what one annotator (``whose``) or everybody
     had answered, and what was decided by that; an example of a finished round is back in the pool then. An overflow is
-    what people may go on with once a round is answered and its model trains: what they say of it belongs to the next
-    round.
+    what people may go on with while the model of a round trains: what they say of it belongs to the next round.
     """
 
     config: dict[str, Any] | None = None
@@ -170,10 +169,11 @@ class State:
     def suggestion(self, id: str) -> dict[str, Any] | None:
         """Return what the model that chose an example would answer: {"target", "confidence", "round"} of that model.
 
-        With ``suggest`` it is what a machine has drafted, where one has; then "by" says which.
+        With ``suggest`` it is what a machine has drafted, where one has; then "by" says which. None for the audit.
         """
         draft = self.drafts.get(id) if (self.config or {}).get("suggest") else None
-        return draft or self._predictions.get(id) or self._next_predictions.get(id)
+        shown = draft or self._predictions.get(id) or self._next_predictions.get(id)
+        return None if self._is_audited(id) else shown  # it may have been in an overflow
 
     def pending(self, ids: Sequence[str]) -> list[str]:
         """Return those of ``ids`` that have neither an answer nor a skip."""

@@ -79,7 +79,8 @@ def answered_by(state: State) -> list[str]:
     if state.metrics and (state.metrics[-1].learner or {}).get("distilled"):
         lines.append("the model's own answers about the pool, beside the labels (self-distillation)")
     machines = dict.fromkeys(name for name, place in state.signals if place == "pool")
-    return lines + [f"machine-made answers beside the labels: {name}" for name in machines]
+    role = "drafts for people, from which no model learns" if state.drafts else "machine-made answers beside the labels"
+    return lines + [f"{role}: {name}" for name in machines]
 
 
 def _answerer(event: AnswerEvent, people: int) -> str:

@@ -29,6 +29,7 @@ from dal_nlp.session.config import AUTO_MODEL, RunConfig
 from dal_nlp.session.folder import refuse_differences, write_config
 from dal_nlp.session.stopping import left_to_read, reason
 from dal_nlp.signals.demonstrations import choose_demonstrations
+from dal_nlp.span_witnesses.drafts import check_drafts
 from dal_nlp.tasks import made_again
 
 
@@ -58,6 +59,7 @@ class RunInputs:
         self.config, self._given_config = config, config
         self._folder, self._ledger, self._task, self._oracle, self._progress = folder, ledger, task, oracle, progress
         self._remarks: list[str] = []
+        check_drafts(config, task, oracle.from_file)
         with step("reading the data"), main_first(), with_remarks(self._remarks):  # the others find what it has cached
             self._read()
         self._digests = {name: corpus.digest for name, corpus in self.given.items()}

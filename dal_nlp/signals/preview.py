@@ -68,11 +68,12 @@ def previews(
     progress: Progress,
     labeled: Corpus | None = None,
     kinds: Mapping[str, str] = SIGNALS,
+    most: int | None = None,
 ) -> list[Preview]:
     """Return what the signals of a configuration would be asked about a pool; where labels are known, the best first.
 
     No endpoint is asked: of one only answers that are there already are judged; and only labels are. For ``kinds`` see
-    ``make_signals``.
+    ``make_signals``. A run that asks about ``most`` texts alone does not know yet which of the pool they will be.
     """
     if not config.signals:
         return []
@@ -86,6 +87,7 @@ def previews(
         places = asked_about(config, spec, len(texts)).tolist()
         keys = answer_keys(signal, [texts[row] for row in places], [names[row] for row in places])
         left = len(set(keys)) - len(cached_answers(signal, cache, keys))
+        left = left if most is None else min(left, most)
         tokens, cost, seconds = 0, 0.0, None
         if isinstance(signal, Remote):
             each = sum(len(signal.shown(text)) for text in sample) / len(sample) / CHARACTERS

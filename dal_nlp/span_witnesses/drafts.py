@@ -43,8 +43,10 @@ def has_drafts(config: Settings, task: Task) -> bool:
     return bool(config.signals) and isinstance(task, Summarization)
 
 
-def check_drafts(config: Settings) -> None:
-    """Raise ``UserError`` for settings under which drafts do nothing."""
+def check_drafts(config: Settings, task: Task, from_file: bool) -> None:
+    """Raise ``UserError`` for settings under which the drafts of a run do nothing; see ``Oracle`` for ``from_file``."""
+    if not has_drafts(config, task):
+        return
     if not config.suggest:
         raise UserError(
             "With this task --signal drafts what people write, and only --suggest shows it to them: add --suggest, or "
@@ -54,6 +56,22 @@ def check_drafts(config: Settings) -> None:
         raise UserError("With this task --signal drafts what people write, and answers nothing: no --keep-witness.")
     if config.llm.texts is not None:
         raise UserError("With this task --signal drafts what people are asked about, and nothing else: no --llm-texts.")
+    if from_file:
+        raise UserError(
+            "With this task --signal drafts what people write, and nobody does where a file holds the answers: leave "
+            "--signal out, or ask people, with --oracle file for one."
+        )
+
+
+def most_drafts(config: Settings, task: Task) -> int | None:
+    """Return how many texts the signals of a whole run are asked about: those of its queries; None if not for drafts.
+
+    What people may go on with while a model trains comes on top.
+    """
+    if not has_drafts(config, task):
+        return None
+    asked = (config.initial or 0) + (config.rounds or 0) * config.query_size
+    return max(0, min(asked, (config.budget or 0) - (config.audit or 0)))
 
 
 class DraftFile(WordsFile):

@@ -24,7 +24,7 @@ from dal_nlp.models.pool import fetch
 from dal_nlp.signals import SIGNALS as LABEL_SIGNALS
 from dal_nlp.signals import asking, short_name
 from dal_nlp.signals.base import LEAST, MOST, MachineAnswer, Signal
-from dal_nlp.span_witnesses.drafts import DRAFT_SIGNALS, check_drafts, has_drafts
+from dal_nlp.span_witnesses.drafts import DRAFT_SIGNALS, has_drafts
 from dal_nlp.span_witnesses.entities import both, entity_columns
 from dal_nlp.span_witnesses.learner import OF_ENTITIES, OF_QUESTIONS, ReaderBesideMachines, weights_in
 from dal_nlp.span_witnesses.location import meant, nearest
@@ -87,7 +87,6 @@ def make_learner(
 ) -> Learner:
     """Return what trains in the rounds of a run; see ``Learner``."""
     if has_drafts(config, task):
-        check_drafts(config)
         config = config.model_copy(update={"signals": []})  # nothing learns from drafts
     if not (config.signals and hears_in_columns(task)):
         return asking.make_learner(config, task, source, folder, progress, predicts_loss)

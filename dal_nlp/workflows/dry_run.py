@@ -24,7 +24,7 @@ from dal_nlp.session.context import Context
 from dal_nlp.session.folder import choose_folder, continued
 from dal_nlp.session.query import query
 from dal_nlp.signals.preview import previews
-from dal_nlp.span_witnesses.drafts import check_drafts, has_drafts
+from dal_nlp.span_witnesses.drafts import check_drafts, most_drafts
 from dal_nlp.span_witnesses.listening import kinds_of
 from dal_nlp.strategies import bayesian, probes
 from dal_nlp.strategies.base import Selection
@@ -125,13 +125,13 @@ def rehearse(config: RunConfig, progress: Progress | None = None) -> Rehearsal:
         tiny = free.model_copy(update={"training": _tiny(config.training)})
         with Ledger(folder) as ledger:
             work = Context(tiny, folder, ledger, None, None, None, None, progress)
-            if has_drafts(config, work.task):
-                check_drafts(config)
+            check_drafts(config, work.task, work.oracle.from_file)
             started = time.perf_counter()
             left = _round(work, ledger)
             seconds = time.perf_counter() - started
-            asked = config.model_copy(update={"llm": work.config.llm})
-            told = previews(asked, work.task, work.corpus, progress, work.given.get("labeled"), kinds_of(work.task))
+            asked = config.model_copy(update={"llm": work.config.llm, "budget": work.config.budget})
+            of, most = work.given.get("labeled"), most_drafts(asked, work.task)
+            told = previews(asked, work.task, work.corpus, progress, of, kinds_of(work.task), most)
             machines = [line for one in told for line in one.lines()]
             remarks = [*ledger.state.notes, *machines]
             return _summary(work, config, seconds, _compare_draws(work, left), remarks)

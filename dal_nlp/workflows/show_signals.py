@@ -11,6 +11,7 @@ from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.context import Context
 from dal_nlp.signals.preview import Preview, previews
+from dal_nlp.span_witnesses.drafts import most_drafts
 from dal_nlp.span_witnesses.listening import kinds_of
 from dal_nlp.strategies import make_strategy
 
@@ -27,8 +28,9 @@ def show_signals(config: RunConfig, progress: Progress) -> list[Preview]:
         )
     with TemporaryDirectory(prefix="dal-nlp-signals-") as temporary, Ledger(Path(temporary)) as ledger:
         work = Context(without_signals(config), Path(temporary), ledger, None, None, None, None, progress)
-        asked = config.model_copy(update={"llm": work.config.llm})
-        return previews(asked, work.task, work.corpus, progress, work.given.get("labeled"), kinds_of(work.task))
+        asked = config.model_copy(update={"llm": work.config.llm, "budget": work.config.budget})
+        of, most = work.given.get("labeled"), most_drafts(asked, work.task)
+        return previews(asked, work.task, work.corpus, progress, of, kinds_of(work.task), most)
 
 
 def without_signals(config: RunConfig) -> RunConfig:

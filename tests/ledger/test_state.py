@@ -10,6 +10,8 @@ from dal_nlp.ledger.answer_events import MAJORITY
 from dal_nlp.ledger.events import (
     AnswerEvent,
     AuditEvent,
+    ConfigEvent,
+    DraftsEvent,
     Event,
     LabelEvent,
     MetricsEvent,
@@ -106,7 +108,7 @@ def test_folded_is_worked_out_anew(seed: int) -> None:
                 target = one.predictions[one.ids.index(id)]["target"]
                 guess = {"target": target, "confidence": 0.5, "round": one.round - 1}
                 break
-        assert state.suggestion(id) == guess, id
+        assert state.suggestion(id) == (None if id in audit else guess), id
         assert state.opinions.get(id, {}) == last(events, id)
     open_audit = [id for id in audit if id not in state.answers and id not in state.skipped]
     open_ids = [id for id in held if id not in state.answers and id not in state.skipped]
@@ -131,3 +133,18 @@ def test_what_is_out_of_turn_changes_nothing() -> None:
     with pytest.raises(ValueError, match="equally many"):
         state.apply(QueryEvent(round=1, ids=["b"], scores=[], texts=["b"], strategy="s"))
     assert repr(state) == before
+
+
+def test_what_was_guessed_or_drafted_of_an_example_is_not_shown_once_the_audit_sample_draws_it() -> None:
+    state, rows = State(), [{"id": id, "target": "words", "confidence": 0.8, "by": "file:drafts"} for id in "ab"]
+    for event in (
+        ConfigEvent(config={"suggest": True}, digests={}, labels=[]),
+        asks(QueryEvent, 0, ["q"]),
+        asks(QueryEvent, 1, ["r"]),
+        asks(OverflowEvent, 1, ["a", "b", "c", "d"]),
+        DraftsEvent(round=1, rows=rows),
+    ):
+        state.apply(event)
+    assert [bool(state.suggestion(id)) for id in "abcd"] == [True] * 4
+    state.apply(AuditEvent(ids=["a", "c"], texts=["a", "c"], probabilities=[0.5, 0.5]))
+    assert [(state.suggestion(id) or {}).get("target") for id in "abcd"] == [None, "words", None, "d@1"]

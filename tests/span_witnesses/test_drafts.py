@@ -68,6 +68,10 @@ def test_people_see_drafts_in_rounds_and_none_in_the_audit_and_the_report_counts
     assert set(state.drafts) == set(asked)  # nothing is asked about what nobody is asked about
     line = "Of 10 drafts of file:drafts.jsonl, people took over 5 unchanged and changed 5."
     assert drafts_line(state) == line and line in (result.folder / "report.html").read_text()
+    card = (result.folder / "model" / "README.md").read_text()
+    assert (
+        "drafts for people, from which no model learns: file:drafts.jsonl" in card and "beside the labels" not in card
+    )
     assert state.queries[1].predictions[0]["target"] != state.drafts[state.queries[1].ids[0]]  # what the model writes
 
 
@@ -89,7 +93,11 @@ def test_without_suggest_and_with_what_means_nothing_drafts_are_refused(tmp_path
     with pytest.raises(UserError, match="no --llm-texts"):
         run(tmp_path, model, drafts(tmp_path), llm={"texts": 3})
     with pytest.raises(UserError, match="file, llm"):
-        run(tmp_path, model, "model:elsewhere")
+        run(tmp_path, model, "model:elsewhere", oracle=People())
+    with pytest.raises(UserError, match="nobody does where a file holds the answers"):
+        run(tmp_path, model, drafts(tmp_path))
+    with pytest.raises(UserError, match="nobody does where a file holds the answers"):
+        rehearse(RunConfig.load(flags=settings(tmp_path, model, signals=[drafts(tmp_path)], suggest=True)))
 
 
 def test_sheets_have_drafts_and_not_that_of_the_audit_and_nobody_sees_them_once_the_run_no_longer_suggests(
@@ -126,7 +134,7 @@ def test_what_a_model_on_this_machine_drafts_is_asked_once_and_going_on_gives_wh
     kept = []
     for name, steps in (("one", [1]), ("two", [0, 1])):
         for rounds in steps:
-            result = run(tmp_path, model, f"llm:{model}", out=str(tmp_path / name), rounds=rounds)
+            result = run(tmp_path, model, f"llm:{model}", oracle=People(), out=str(tmp_path / name), rounds=rounds)
         kept.append((read_state(result.folder).drafts, [point["values"] for point in result.curve]))
     assert kept[0] == kept[1] and len(kept[0][0]) == 10
     assert len(asked) == len(set(asked)) == 10 and all("Summarize the text" in prompt for prompt in asked)
@@ -149,3 +157,9 @@ def test_an_endpoint_drafts_and_what_it_fails_at_is_asked_again() -> None:
     assert one.raw == "A film." and one.log_probs == (pytest.approx(np.log(0.8)),)
     assert two.log_probs is None and two.asked and not three.asked
     assert json.dumps(asked[0]["messages"]).count("Summarize the text in one or two sentences") == 1
+
+
+def test_a_check_counts_what_is_drafted_and_not_the_pool(tmp_path: Path, model: str) -> None:
+    given = {"signals": [drafts(tmp_path)], "suggest": True, "oracle": "file", "audit": 3}
+    said = rehearse(RunConfig.load(flags=settings(tmp_path, model, **given))).remarks
+    assert any("file:drafts.jsonl would be asked about 10 texts" in line for line in said), said
