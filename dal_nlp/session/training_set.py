@@ -107,6 +107,8 @@ class TrainingSet:
     ) -> SoftLabels:
         """Return random texts with what a layer that hears machines says of them; none where no machine counts.
 
+        They are among those of which a machine says anything; where these are fewer than wanted, they are all.
+
         Args:
             learner: Of the rounds.
             round: The last one.
@@ -115,8 +117,14 @@ class TrainingSet:
             progress: Where it is said.
         """
         most, teacher = self._config.training.soft_labels, asking.teacher(learner, round)
-        rows = np.sort(generator(self._config.seed, round, "soft labels").permutation(free)[:most])
-        if teacher is None or not len(rows):
+        if teacher is None or not most or not len(free):
+            return NO_TEXTS
+        mixed = generator(self._config.seed, round, "soft labels").permutation(free)
+        known = mixed[asking.answered(learner, round, self._data.select(mixed))]
+        rows = np.sort(known[:most])
+        if len(rows) < min(most, len(free)):
+            progress.say(f"Signals have answered only {len(rows):,} of the {len(free):,} texts that may train so.")
+        if not len(rows):
             return NO_TEXTS
         said = f"{counted(len(rows), 'text')} of the pool"
         progress.say(f"Beside the labels {said} train, by what layer and signals say of them (training.soft_labels).")

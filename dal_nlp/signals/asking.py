@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
+from numpy.typing import NDArray
 from torch import nn
 
 from dal_nlp.core.caches import OnDisk
@@ -234,6 +235,12 @@ def models_beside(learner: Learner, heard: bool) -> dict[str, Callable[[int], nn
         heard: Whether machines were asked about the texts that measure.
     """
     return learner.models_beside(heard) if isinstance(learner, WitnessLearner) else {}
+
+
+def answered(learner: Learner, round: int, examples: Dataset) -> NDArray[np.bool_]:
+    """Return of which examples (n,) a machine that counts after a round says anything; of none where none is heard."""
+    heard = isinstance(learner, WitnessLearner)
+    return learner.answered(round, examples) if heard else np.zeros(len(examples), dtype=bool)
 
 
 def teacher(learner: Learner, round: int) -> nn.Module | None:

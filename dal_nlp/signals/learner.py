@@ -134,6 +134,10 @@ class WitnessLearner(HeadLearner):
         """Return the layer that hears the witnesses, None where no witness counts in it."""
         return self.choosing(round) if any(self._kept_layer(round).weights) else None
 
+    def answered(self, round: int, examples: Dataset) -> NDArray[np.bool_]:
+        """Return of which examples (n,) a witness that counts after a round says anything."""
+        return self._spoken(self._kept_layer(round), places_of(examples)).any(1)
+
     def models_beside(self, heard: bool) -> dict[str, Callable[[int], nn.Module]]:
         """Return the layer that hears no machine, and the one that hears them where the run does not leave it."""
         together = {"stack": self.choosing} if heard and not self._config.keep_witness else {}

@@ -1,12 +1,15 @@
 """Language models that list the entities of a text, without their places: behind an endpoint, or on this machine."""
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 
 from dal_nlp.core.text import counted
+from dal_nlp.pretrained.loading import load_tokenizer
 from dal_nlp.readers.literals import load_json
 from dal_nlp.signals.base import CONFIDENCE, Labels, MachineAnswer, Making
 from dal_nlp.signals.endpoint import PLAIN, Remote
@@ -14,10 +17,13 @@ from dal_nlp.signals.matching import match, plain
 from dal_nlp.signals.prompt import Prompt
 from dal_nlp.span_witnesses.writing import TURN, Writer
 
-#: What is asked where no prompt is given.
-LISTING = (
-    "{about}List each {labels} that the text names, one in a line, as label: words, with the words copied letter by "
-    "letter. Write none where there is none, and nothing else.\n\nText: {text}"
+#: What is asked where no prompt is given; and of a model whose tokens know no line end.
+LISTING, LISTING_IN_A_LINE = (
+    "{about}List each {labels} that the text names, "
+    + parted
+    + "as label: words, with the words copied letter by letter. Write none where there is none, and nothing else."
+    + "\n\nText: {text}"
+    for parted in ("one in a line, ", "with ; between them, ")
 )
 #: What a reply says that lists nothing, and most tokens of one.
 NOTHING, WRITTEN = ("none", "no entities", "no entity"), 300
@@ -76,7 +82,8 @@ class EntityWriter(Writer):
 
     def __init__(self, making: Making) -> None:
         super().__init__(making)
-        self._prompt = Prompt(making.llm.prompt or LISTING, making.guidelines, making.labels)
+        prompt = making.llm.prompt or (LISTING if _writes_lines(self._source) else LISTING_IN_A_LINE)
+        self._prompt = Prompt(prompt, making.guidelines, making.labels)
         self._no_list = 0
 
     @property
@@ -103,6 +110,12 @@ class EntityWriter(Writer):
         return [*super().remarks(), *([said] if self._no_list else [])]
 
 
+def _writes_lines(source: str) -> bool:
+    """Tell whether the tokens of a model know a line end; those of T5 make a space of it."""
+    tokenizer = load_tokenizer(source)
+    return "\n" in tokenizer.decode(tokenizer("a\nb")["input_ids"])
+
+
 def answer_in(reply: str, labels: Labels) -> tuple[float | None, str]:
     """Return how far the list in a reply is believed, in logs, None where it is none, and what is kept of it."""
     listed = read_list(reply, labels)
@@ -113,9 +126,16 @@ def answer_in(reply: str, labels: Labels) -> tuple[float | None, str]:
 def read_list(reply: str, labels: Labels) -> list[tuple[str, str]] | None:
     """Return the label and the words of each entity that a reply lists; None where it is no list.
 
-    A label is matched as an answer of one label is. A line without a label that the run has is no entity.
+    A label is matched as an answer of one label is. A line without a label that the run has is no entity; a further
+    label in a line, letter by letter and before a colon, begins the next entity.
     """
-    lines = [line.strip().lstrip("-*\u2022 ").strip() for line in reply.splitlines() if line.strip()]
+    names = "|".join(re.escape(name) for name in sorted({*labels.spoken, *labels.names}, key=len, reverse=True))
+    begins = re.compile(rf"(?:^|[\s,;|])[\s,;|*\u2022-]*(?:{names})\**\s*:", re.IGNORECASE)
+    lines = list[str]()
+    for line in reply.splitlines():
+        cuts = [0, *(begun.start() for begun in begins.finditer(line)), len(line)]
+        parts = (line[first:last].lstrip(" \t,;|-*\u2022").rstrip() for first, last in pairwise(cuts))
+        lines += [part for part in parts if part]
     found = list[tuple[str, str]]()
     for line in lines:
         said, colon, words = line.partition(":")

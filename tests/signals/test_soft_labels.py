@@ -77,6 +77,18 @@ def test_what_is_taught_is_what_the_machine_says_of_each_text_and_no_student_kno
     assert weights(alone.folder) != weights(taught.folder)
 
 
+def test_texts_that_no_machine_has_answered_do_not_train(
+    files: Path, trained: list[Dataset], capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = [{"id": row["id"], "label": row["label"], "confidence": 0.9} for row in POOL[:30]]
+    tiny.write(files / "some.jsonl", known)
+    given = {"rounds": 0, "finish": "full-always", "training": {**RECIPE, "soft_labels": 50}}
+    Session(settings(files, "some.jsonl,mean=4", **given), progress=Console()).run()
+    taught = [row["id"] for row in fetch(trained[0], range(len(trained[0]))) if row["target"] is None]
+    assert taught and set(taught) <= {row["id"] for row in known}
+    assert f"Signals have answered only {len(taught)} of the 74 texts" in capsys.readouterr().err
+
+
 def test_without_machines_nothing_changes(files: Path, trained: list[Dataset]) -> None:
     first = finish(files, name="first")
     second = finish(files, name="second", training={"soft_labels": 0})

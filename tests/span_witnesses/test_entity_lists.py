@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers.decoders import ByteLevel
 
 from dal_nlp import RunConfig
 from dal_nlp.core.config import LanguageModelSection
@@ -37,6 +38,10 @@ EXAMPLE["ends"] = [3, 8, 12, 16, 19, 23, 28, 29, 34, 42]
         ("- **Person**: \"Ada\"\n\n* LOC: 'New York'\n", [("PER", "Ada"), ("LOC", "New York")]),
         ("Here they are:\nperson: Ada", [("PER", "Ada")]),
         ("animal: cat\nperson: none\nplace: York: the old one", [("LOC", "York: the old one")]),
+        ("person: Ada Lovelace place: New York", [("PER", "Ada Lovelace"), ("LOC", "New York")]),
+        ("LOC: Paris; **person**: Ada, - place: York", [("LOC", "Paris"), ("PER", "Ada"), ("LOC", "York")]),
+        ("person: Ada, who saw a place near York", [("PER", "Ada, who saw a place near York")]),
+        ("person: none; place: none", []),
         ("none", []),
         ("person: none\nplace: None.", []),
         ("I cannot tell.", None),
@@ -46,6 +51,12 @@ EXAMPLE["ends"] = [3, 8, 12, 16, 19, 23, 28, 29, 34, 42]
 )
 def test_what_a_reply_lists(said: str, listed: list[tuple[str, str]] | None) -> None:
     assert read_list(said, LABELS) == listed
+
+
+def test_a_label_whose_end_is_another_label_is_not_parted() -> None:
+    labels = Labels(["work", "creative-work", "art"])
+    listed = [("creative-work", "Emma"), ("creative-work", "Dune"), ("work", "Mill")]
+    assert read_list("creative work: Emma; creative work: Dune work: Mill", labels) == listed
 
 
 def test_entities_are_found_as_whole_words_everywhere_and_the_longer_one_first() -> None:
@@ -133,6 +144,18 @@ def test_a_model_on_this_machine_is_asked_as_an_endpoint_is_and_what_is_no_list_
         "2 lists were cut at 6 tokens.",
         f"2 answers of {tmp_path / 'model'} were no list of entities.",
     ]
+
+
+@pytest.mark.parametrize(("lines", "asked"), [(True, "one in a line, as label"), (False, "with ; between them")])
+def test_a_model_whose_tokens_know_no_line_end_is_asked_for_a_list_in_one_line(
+    tmp_path: Path, lines: bool, asked: str
+) -> None:
+    folder = Path(tiny.save_writer(tmp_path / "model"))
+    if lines:
+        tokenizer = tiny.characters("bytes")
+        tokenizer.backend_tokenizer.decoder = ByteLevel()
+        tokenizer.save_pretrained(folder)
+    assert asked in EntityWriter(Making(str(folder), {}, LABELS)).shown("Ada")
 
 
 def test_a_list_that_a_model_on_this_machine_writes_is_read_to_its_end(tmp_path: Path) -> None:
