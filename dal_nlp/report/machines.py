@@ -16,10 +16,9 @@ OTHERS = " (other words)"
 #: Why a reader's own scores count less beside machines, or these do not count: see ``span_witnesses.weights``.
 _SURE = "as it is surer of answers that it has not seen than it has reason to be"
 _WHY = {
-    "machines": "as machines alone gave better answers where labels did not train, and both together none that were "
-    "better still by more than chance",
-    "reader": "and machines none, as it alone gave better answers where labels did not train, and both together none "
-    "that were better still by more than chance",
+    "machines": "as machines alone answer: on labels that did not train, neither the reader alone nor both together are "
+    "shown to be better",
+    "reader": "and machines none: on labels that did not train, no machine is shown to add to its answers",
 }
 
 
