@@ -16,8 +16,8 @@ OTHERS = " (other words)"
 #: Why a reader's own scores count less beside machines, or these do not count: see ``span_witnesses.weights``.
 _SURE = "as it is surer of answers that it has not seen than it has reason to be"
 _WHY = {
-    "machines": "as machines alone answer: on labels that did not train, neither the reader alone nor both together are "
-    "shown to be better",
+    "machines": "as machines alone answer: on labels that did not train, neither the reader alone nor both together "
+    "are shown to be better",
     "reader": "and machines none: on labels that did not train, no machine is shown to add to its answers",
 }
 

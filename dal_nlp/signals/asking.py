@@ -239,8 +239,9 @@ def models_beside(learner: Learner, heard: bool) -> dict[str, Callable[[int], nn
 
 def answered(learner: Learner, round: int, examples: Dataset) -> NDArray[np.bool_]:
     """Return of which examples (n,) a machine that counts after a round says anything; of none where none is heard."""
-    heard = isinstance(learner, WitnessLearner)
-    return learner.answered(round, examples) if heard else np.zeros(len(examples), dtype=bool)
+    if isinstance(learner, WitnessLearner):
+        return learner.answered(round, examples)
+    return np.zeros(len(examples), dtype=np.bool_)
 
 
 def teacher(learner: Learner, round: int) -> nn.Module | None:

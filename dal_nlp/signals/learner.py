@@ -136,7 +136,8 @@ class WitnessLearner(HeadLearner):
 
     def answered(self, round: int, examples: Dataset) -> NDArray[np.bool_]:
         """Return of which examples (n,) a witness that counts after a round says anything."""
-        return self._spoken(self._kept_layer(round), places_of(examples)).any(1)
+        said: NDArray[np.bool_] = np.any(self._spoken(self._kept_layer(round), places_of(examples)), axis=1)
+        return said
 
     def models_beside(self, heard: bool) -> dict[str, Callable[[int], nn.Module]]:
         """Return the layer that hears no machine, and the one that hears them where the run does not leave it."""
