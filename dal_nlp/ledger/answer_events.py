@@ -31,9 +31,12 @@ class Event:
     Attributes:
         name: What the ledger calls the kind of event.
         keys: What the ledger calls a field, where that is another name than the field's.
+        format: The first format of ledgers that has the kind of event: a version that reads earlier ones alone then
+            says so, in place of calling the line damaged.
     """
 
     name: ClassVar[str]
+    format: ClassVar[int] = 2
     keys: ClassVar[Mapping[str, str]] = {}
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 

@@ -52,8 +52,8 @@ __all__ = [
     "read_event",
 ]  # fmt: skip
 
-#: The format of the events that are written; ledgers that name none have format 1.
-FORMAT = 2
+#: The latest format that is read; ledgers that name none have format 1. An event is written in that of its class.
+FORMAT = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +204,7 @@ class DraftsEvent(Event):
     """
 
     name = "drafts"
+    format = 3
     round: int
     rows: list[dict[str, Any]]
 

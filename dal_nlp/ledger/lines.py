@@ -62,7 +62,7 @@ def checksum(data: bytes) -> str:
 
 def write_line(event: Event, number: int, before: str = "") -> bytes:
     """Return the line that holds an event; ``before`` is the checksum of all lines before the first numbered one."""
-    values = {**event.to_json(), "n": number, "v": FORMAT, **({"before": before} if before else {})}
+    values = {**event.to_json(), "n": number, "v": event.format, **({"before": before} if before else {})}
     body = json.dumps(values, ensure_ascii=False).encode()[:-1]
     return body + _OPEN + checksum(body).encode() + _CLOSE + b"\n"
 

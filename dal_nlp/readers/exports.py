@@ -166,8 +166,9 @@ def answering_control(name: str, annotations: Iterable[Mapping[str, Any]], ways:
     Raises:
         UserError: There are several of other names, or it holds neither labels, texts, numbers nor parts of a text.
     """
-    kinds = controls_of(annotations)
-    others = [control for control in kinds if control != NO_ANSWER]
+    given = list(annotations)
+    kinds = controls_of(given)
+    others = [control for control in kinds if control != NO_ANSWER or len(_said_by(given, NO_ANSWER)) > 1]
     found = next((way for way in (*ways, OUR_CONTROL) if way in kinds), None)
     if found is None and len(others) > 1:
         raise DataError(
@@ -181,6 +182,13 @@ def answering_control(name: str, annotations: Iterable[Mapping[str, Any]], ways:
             "neither as labels nor as texts: name another one with --label-column, or write the labels into a table."
         )
     return control
+
+
+def _said_by(annotations: Iterable[Mapping[str, Any]], control: str) -> set[tuple[Any, ...]]:
+    """Return the different choices of a control; ours for no answer has one."""
+    results = (one for annotation in annotations for one in annotation.get("result") or [])
+    values = [_object(one, "value") for one in results if isinstance(one, Mapping) and one.get("from_name") == control]
+    return {tuple(map(str, _listed(value.get("choices")))) for value in values}
 
 
 def _studio_task(row: Row, label: str, control: str) -> list[Row]:

@@ -77,6 +77,17 @@ def same_model(config: Settings) -> list[str]:
     return [spec for spec, (kind, target, _) in machines if kind == "llm" and (named or target == judge)]
 
 
+def named(signals: Mapping[str, Signal]) -> dict[str, tuple[str, Signal]]:
+    """Return (what was given, signal) by what reports call each; of those alike the further ones have a mark behind."""
+    found: dict[str, tuple[str, Signal]] = {}
+    for spec, signal in signals.items():
+        name = short_name(spec)
+        while name in found:
+            name += "'"
+        found[name] = (spec, signal)
+    return found
+
+
 def short_name(spec: str) -> str:
     """Return what the report calls a signal: its kind and the last part of what it names."""
     kind, target, _ = split_spec(spec)

@@ -32,7 +32,7 @@ from dal_nlp.ledger.events import SignalEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.pool import fetch
 from dal_nlp.models.vectors import Positions
-from dal_nlp.signals import SIGNALS, asked_about, make_signals, mean_of, short_name
+from dal_nlp.signals import SIGNALS, asked_about, make_signals, mean_of, named
 from dal_nlp.signals.base import MachineAnswer, Signal
 from dal_nlp.signals.learner import ONE_LABEL, WitnessLearner
 from dal_nlp.signals.witness import TRUST, KeptLayer
@@ -128,10 +128,9 @@ class Asking:
         """Return what ``witnesses`` returns with answers in the place of log-probabilities, and weights as given."""
         said: Replies = {}
         sets = {"pool": pool, **(others if self._config.keep_witness else {})}
-        for spec, signal in make_signals(self._config, self._task.labels, self._progress, self.kinds).items():
-            name, mean = short_name(spec), mean_of(spec)
-            while name in said:
-                name += "'"
+        signals = make_signals(self._config, self._task.labels, self._progress, self.kinds)
+        for name, (spec, signal) in named(signals).items():
+            mean = mean_of(spec)
             places = {"pool": asked_about(self._config, spec, len(pool))}
             parts = [(data, self._about(name, signal, place, data, places.get(place))) for place, data in sets.items()]
             said[name] = (mean, parts)

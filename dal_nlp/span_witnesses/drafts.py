@@ -16,12 +16,12 @@ from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Task
 from dal_nlp.ledger.events import DraftsEvent
 from dal_nlp.ledger.ledger import Ledger
-from dal_nlp.signals import make_signals, short_name
+from dal_nlp.signals import make_signals, named
 from dal_nlp.signals.answer_file import COLUMNS
 from dal_nlp.signals.asking import Asking
-from dal_nlp.signals.base import CONFIDENCE, MachineAnswer, Making
-from dal_nlp.signals.endpoint import PLAIN, Remote
+from dal_nlp.signals.base import CONFIDENCE, Making
 from dal_nlp.signals.prompt import Prompt
+from dal_nlp.span_witnesses.endpoint import WritingEndpoint
 from dal_nlp.span_witnesses.sources import WordsFile
 from dal_nlp.span_witnesses.writing import TURN, Writer
 from dal_nlp.tasks.summarization import Summarization
@@ -105,10 +105,6 @@ class DraftWriter(Writer):
         """Weights and prompt."""
         return "\n".join(["drafts", self.weights_key, self._prompt.of("{text}" + TURN)])
 
-    def asked(self, before: str, text: str) -> str:
-        """Return the prompt of a document, but for what ends it."""
-        return self._prompt.of(text)
-
     def read(
         self, written: Sequence[int], log_probs: Sequence[float], ends: Collection[int]
     ) -> tuple[float | None, str]:
@@ -118,42 +114,18 @@ class DraftWriter(Writer):
         return float(np.mean(log_probs[:count])) if raw else None, raw
 
 
-class DraftEndpoint(Remote):
-    """An endpoint that writes drafts; each is believed as much as a file's without a confidence.
+class DraftEndpoint(WritingEndpoint):
+    """An endpoint that writes drafts; each is believed as much as a file's without a confidence."""
 
-    Args:
-        making: Its target is the model, if ``llm.model`` is not; ``llm`` says the rest.
-
-    Raises:
-        UserError: See ``Client``.
-    """
-
-    following: ClassVar[Mapping[str, str]] = {}
+    usual, kept_as = SUMMARIZE, "endpoint drafts"
     strange = "empty"
     writes = 60
     longest = WRITTEN
 
-    def __init__(self, making: Making) -> None:
-        super().__init__(making, PLAIN)
-        self._prompt = Prompt(making.llm.prompt or SUMMARIZE, making.guidelines, making.labels)
-
-    @property
-    def key(self) -> str:
-        """Model and prompt."""
-        return "\n".join(["endpoint drafts", self._model, self._prompt.of("{text}")])
-
-    def shown(self, text: str) -> str:
-        """Return the prompt."""
-        return self._prompt.of(text)
-
-    def _by(self, mode: str, text: str) -> MachineAnswer:
-        reply = self._ask(self.shown(text), {"max_tokens": WRITTEN})
-        if reply is None:
-            return MachineAnswer(None, asked=False)
-        if reply.cut:
-            self._note_cut()
-        raw = reply.text.strip()
-        return self._made((float(np.log(CONFIDENCE)),) if raw else None, [reply], raw)
+    def read(self, reply: str) -> tuple[float | None, str]:
+        """Return how far a draft is believed, None for an empty reply, and the draft."""
+        raw = reply.strip()
+        return float(np.log(CONFIDENCE)) if raw else None, raw
 
 
 class DraftAsking(Asking):
@@ -167,14 +139,14 @@ class DraftAsking(Asking):
         The draft is that of the first signal, in the order of the settings, that has one.
         """
         rows: dict[str, dict[str, Any]] = {str(id): {"id": str(id), "target": None} for id in data["id"]}
-        for spec, signal in make_signals(self._config, (), self._progress, self.kinds).items():
-            answers = self._about(short_name(spec), signal, "pool", data)
+        for name, (_, signal) in named(make_signals(self._config, (), self._progress, self.kinds)).items():
+            answers = self._about(name, signal, "pool", data)
             for id, answer in zip(map(str, data["id"]), answers, strict=True):
                 if not answer.asked:
                     rows.pop(id, None)
                 elif answer.log_probs is not None and id in rows and rows[id]["target"] is None:
                     sure = float(np.exp(answer.log_probs[0]))
-                    rows[id] |= {"target": answer.raw, "confidence": sure, "by": short_name(spec)}
+                    rows[id] |= {"target": answer.raw, "confidence": sure, "by": name}
             for remark in signal.remarks():
                 self._progress.say(remark)
         return list(rows.values())

@@ -1,5 +1,6 @@
 """A language model behind an OpenAI-compatible endpoint that answers questions about contexts."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -14,6 +15,48 @@ from dal_nlp.span_witnesses.sources import ABOUT, OR_NONE, QUESTION, WRITTEN, pa
 SURE, PLAIN = "sure", "plain"
 #: Chat models explain themselves where nobody asks them not to.
 _SHORT = "\n\nAnswer in as few words as you can, which you copy from the context, and write nothing else."
+
+
+class WritingEndpoint(Remote):
+    """An endpoint that is asked one thing about a text, in one way, and whose reply is read as a whole.
+
+    Args:
+        making: Its target is the model, if ``llm.model`` is not; ``llm`` says the rest.
+
+    Raises:
+        UserError: See ``Client``.
+    """
+
+    following: ClassVar[Mapping[str, str]] = {}
+    #: What is asked where no prompt is given, and what kept replies go by.
+    usual: ClassVar[str]
+    kept_as: ClassVar[str]
+
+    def __init__(self, making: Making) -> None:
+        super().__init__(making, PLAIN)
+        self._prompt = Prompt(making.llm.prompt or self.usual, making.guidelines, making.labels)
+
+    @property
+    def key(self) -> str:
+        """Model and prompt."""
+        return "\n".join([self.kept_as, self._model, self._prompt.of("{text}")])
+
+    def shown(self, text: str) -> str:
+        """Return the prompt."""
+        return self._prompt.of(text)
+
+    @abstractmethod
+    def read(self, reply: str) -> tuple[float | None, str]:
+        """Return the log-probability of what a reply says, None where it is of no use, and the reply as it is kept."""
+
+    def _by(self, mode: str, text: str) -> MachineAnswer:
+        reply = self._ask(self.shown(text), {"max_tokens": self.longest})
+        if reply is None:
+            return MachineAnswer(None, asked=False)
+        if reply.cut:
+            self._note_cut()
+        log_p, raw = self.read(reply.text)
+        return self._made(None if log_p is None else (log_p,), [reply], raw)
 
 
 class AnswerEndpoint(Remote):

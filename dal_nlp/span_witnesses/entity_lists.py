@@ -2,19 +2,18 @@
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
-from typing import ClassVar
 
 import numpy as np
 
 from dal_nlp.core.text import counted
 from dal_nlp.pretrained.loading import load_tokenizer
 from dal_nlp.readers.literals import load_json
-from dal_nlp.signals.base import CONFIDENCE, Labels, MachineAnswer, Making
-from dal_nlp.signals.endpoint import PLAIN, Remote
+from dal_nlp.signals.base import CONFIDENCE, Labels, Making
 from dal_nlp.signals.matching import match, plain
 from dal_nlp.signals.prompt import Prompt
+from dal_nlp.span_witnesses.endpoint import WritingEndpoint
 from dal_nlp.span_witnesses.writing import TURN, Writer
 
 #: What is asked where no prompt is given; and of a model whose tokens know no line end.
@@ -31,42 +30,22 @@ NOTHING, WRITTEN = ("none", "no entities", "no entity"), 300
 _REPLY, _LISTED = "reply", "listed"
 
 
-class EntityEndpoint(Remote):
-    """An endpoint that lists entities; each list is believed as much as a file's without a confidence.
+class EntityEndpoint(WritingEndpoint):
+    """An endpoint that lists entities; each list is believed as much as a file's without a confidence."""
 
-    Args:
-        making: Its target is the model, if ``llm.model`` is not; ``llm`` says the rest.
-
-    Raises:
-        UserError: See ``Client``.
-    """
-
-    following: ClassVar[Mapping[str, str]] = {}
+    usual, kept_as = LISTING, "endpoint lists"
     strange = "no list of entities"
     writes = 30
     longest = WRITTEN
 
-    def __init__(self, making: Making) -> None:
-        super().__init__(making, PLAIN)
-        self._prompt = Prompt(self._llm.prompt or LISTING, making.guidelines, making.labels)
-
     @property
     def key(self) -> str:
         """Model, prompt and words."""
-        return "\n".join(["endpoint lists", self._model, self._prompt.of("{text}"), *self._labels.spoken])
+        return "\n".join([super().key, *self._labels.spoken])
 
-    def shown(self, text: str) -> str:
-        """Return the prompt."""
-        return self._prompt.of(text)
-
-    def _by(self, mode: str, text: str) -> MachineAnswer:
-        reply = self._ask(self.shown(text), {"max_tokens": WRITTEN})
-        if reply is None:
-            return MachineAnswer(None, asked=False)
-        if reply.cut:
-            self._note_cut()
-        log_p, raw = answer_in(reply.text, self._labels)
-        return self._made(None if log_p is None else (log_p,), [reply], raw)
+    def read(self, reply: str) -> tuple[float | None, str]:
+        """Return how far a list is believed, None where a reply is none, and the reply."""
+        return answer_in(reply, self._labels)
 
 
 class EntityWriter(Writer):
@@ -90,10 +69,6 @@ class EntityWriter(Writer):
     def key(self) -> str:
         """Weights, prompt and words."""
         return "\n".join(["lists", self.weights_key, self._prompt.of("{text}" + TURN), *self._labels.spoken])
-
-    def asked(self, before: str, text: str) -> str:
-        """Return the prompt of a text, but for what ends it."""
-        return self._prompt.of(text)
 
     def read(
         self, written: Sequence[int], log_probs: Sequence[float], ends: Collection[int]

@@ -13,6 +13,7 @@ from dal_nlp.core.text import counted
 from dal_nlp.pretrained.loading import load_config, load_model, load_tokenizer, resolve, weights_key
 from dal_nlp.signals.base import MachineAnswer, Making, Signal
 from dal_nlp.signals.language_model import BATCH_TOKENS, LONGEST, as_turn, fitting
+from dal_nlp.signals.prompt import Prompt
 
 #: What ends the prompt of an encoder with a decoder; ``as_turn`` ends that of a decoder alone.
 TURN = "\n\nAnswer:"
@@ -35,6 +36,7 @@ class Writer(Signal):
     most: ClassVar[int]
     cut: ClassVar[str]
     writes: ClassVar[str]
+    _prompt: Prompt
 
     def __init__(self, making: Making) -> None:
         super().__init__(making)
@@ -56,9 +58,9 @@ class Writer(Signal):
             tokenizer.pad_token = tokenizer.eos_token
         return tokenizer, model.float().to(process_state().device).eval(), pair
 
-    @abstractmethod
     def asked(self, before: str, text: str) -> str:
         """Return the prompt of a text, but for what ends it; see ``parted``."""
+        return self._prompt.of(text)
 
     def parted(self, text: str) -> tuple[str, str]:
         """Return the part of a text that is never cut, and the other."""

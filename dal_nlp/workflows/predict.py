@@ -3,7 +3,6 @@
 import hashlib
 import json
 import tempfile
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -295,27 +294,25 @@ def reader_of(
 
 
 def read_aloud(reader: Reader, progress: Progress) -> Iterator[Example]:
-    """Yield the examples of a source, and say what should be known of it: once it is open, and at its end.
+    """Yield the examples of a source, of which it is said before what should be known.
 
-    A row that an export of a tool gives once for each of its annotations is one example.
+    It is read once for that, which takes seconds where models take hours. A row that an export of a tool gives once
+    for each of its annotations is one example.
 
     Raises:
-        UserError: The source cannot be read, or, once all its rows were, has two texts under one id.
+        UserError: The source cannot be read, or has two texts under one id.
     """
-    said, seen = 0, array("Q")  # of each row its number and two hashes, which is little for any file
-    for example in reader.examples():
-        if example.fields is not None:
-            row = array("Q", (example.row, example.id_hash, example.content_hash))
-            if seen[-3:] == row:
-                continue
-            seen.extend(row)
-        for remark in reader.remarks[said:]:
-            progress.say(remark)
-        said = len(reader.remarks)
-        yield example
-    for remark in reader.remarks[said:]:
+    parts = [(batch.rows, batch.ids, batch.contents) for batch in reader.batches()]
+    if parts:
+        check_rows(reader, *map(np.concatenate, zip(*parts, strict=True)))
+    for remark in reader.remarks:
         progress.say(remark)
-    check_rows(reader, *np.frombuffer(seen, np.uint64).reshape(-1, 3).T)
+    last: tuple[int, int, int] | None = None
+    for example in reader.examples():
+        row = example.row, example.id_hash, example.content_hash
+        if example.fields is None or row != last:
+            yield example
+        last = row
 
 
 def model_folder(folder: Path) -> Path:

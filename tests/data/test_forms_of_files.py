@@ -115,6 +115,15 @@ def test_of_several_controls_of_label_studio_the_one_of_the_labels_counts(tmp_pa
     assert [label for _, label in read(two, label_column="a")[0]] == ["x"] * 4
 
 
+def test_a_control_of_label_studio_that_is_called_none_answers_where_it_has_several_answers(tmp_path: Path) -> None:
+    tasks = [
+        {"id": n, "data": {"text": f"text {n}"}, "annotations": [{"result": [choice("none", label)]}]}
+        for n, label in enumerate(["good", "bad", "good"])
+    ]
+    found, _ = read(put(tmp_path, "p.json", json.dumps(tasks)))
+    assert [answer for _, answer in found] == ["good", "bad", "good"]
+
+
 @pytest.mark.parametrize("value", [{"rating": 4}, {"number": 4.0}])
 def test_ratings_of_label_studio_are_labels(tmp_path: Path, value: dict[str, Any]) -> None:
     stars = put(tmp_path, "p.json", studio([{"from_name": "stars", "value": value}]))

@@ -83,6 +83,23 @@ def test_where_no_machine_has_a_draft_that_of_the_model_is_shown_and_that_is_sai
     assert any("No machine has a draft for" in line for line in seen.said)
 
 
+def test_two_files_of_one_name_are_two_machines_and_an_older_version_knows_that_it_is_older(
+    tmp_path: Path, model: str
+) -> None:
+    for name, first in (("a", 20), ("b", 0)):
+        (tmp_path / name).mkdir()
+        drafts(tmp_path / name, first)
+    files = [f"file:{tmp_path / name / 'drafts.jsonl'}" for name in "ab"]
+    state = read_state(run(tmp_path, model, *files, oracle=People()).folder)
+    by = {id: draft["by"] for id, draft in state.drafts.items() if draft}
+    other = {row["id"] for row in tiny.documents(40)[:20]}
+    assert by == {id: "file:drafts.jsonl'" if id in other else "file:drafts.jsonl" for id in by}
+    assert len(set(by.values())) == 2
+    lines = [json.loads(line) for line in (tmp_path / "run" / "ledger.jsonl").read_text().splitlines()]
+    assert {line["v"] for line in lines if line["event"] == "drafts"} == {3}
+    assert {line["v"] for line in lines if line["event"] != "drafts"} == {2}
+
+
 def test_without_suggest_and_with_what_means_nothing_drafts_are_refused(tmp_path: Path, model: str) -> None:
     with pytest.raises(UserError, match="only --suggest shows it"):
         run(tmp_path, model, drafts(tmp_path), suggest=False)

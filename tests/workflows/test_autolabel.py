@@ -105,7 +105,7 @@ def test_two_texts_under_one_id_are_refused(finished: Path, tmp_path: Path) -> N
     with pytest.raises(UserError, match=r"line 3 has the id of .*line 1, and another text"):
         plan(finished, twice, 0.8)
     with pytest.raises(UserError, match=r"line 3 has the id of .*line 1, and another text"):
-        list(predict(finished, twice))
+        next(iter(predict(finished, twice)))  # before the first answer, which may be hours before the last
     assert len(list(predict(finished, twice, id_column="none"))) == 3
     assert len(list(predict(finished, write(tmp_path / "same.jsonl", [rows[0], rows[0]])))) == 2
     task = {"id": 1, "data": {"text": "one"}, "annotations": [{"result": []}, {"result": []}]}

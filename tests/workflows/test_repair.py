@@ -211,9 +211,9 @@ def test_what_cannot_be_is_found_in_old_ledgers_too(
 
 def test_a_later_version_is_said_and_nothing_is_repaired(tmp_path: Path, lines: list[bytes]) -> None:
     path = tmp_path / "ledger.jsonl"
-    path.write_bytes(b"".join(lines) + b'{"event": "party", "n": 11, "v": 3}\n')
+    path.write_bytes(b"".join(lines) + b'{"event": "party", "n": 11, "v": 4}\n')
     for read in (read_state, repair):
-        with pytest.raises(UserError, match=r"line 11 cannot be read: its format 3 is of a later dal-nlp"):
+        with pytest.raises(UserError, match=r"line 11 cannot be read: its format 4 is of a later dal-nlp"):
             read(tmp_path)
 
 
