@@ -1,47 +1,18 @@
-"""Answers to the files of other tools and back, for every task."""
+"""Answers to the files of other tools and back, for every task; files of other tools alone: `test_ingesting`."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pytest
-from datasets import ClassLabel, Dataset, Features, Value
 
 from dal_nlp import UserError
 from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import AnswerStore, open_answer_store
-from dal_nlp.annotation.exporting import NAMES, export
-from dal_nlp.annotation.ingesting import Ingested, ingest
-from dal_nlp.joins.tool_rows import Columns
+from dal_nlp.annotation.exporting import export
 from tests import tiny
 from tests import waiting_runs as asking
-from tests.waiting_runs import fill, run, state, typed
-
-Waiting = Callable[[str], Path]
-FORMATS = sorted(NAMES)
-
-
-def answered(folder: Path, task: str) -> dict[str, Any]:
-    """Answer what a run waits for by hand; return the answers."""
-    with open_answer_store(folder / "run") as desk:
-        for id in list(desk.state.waiting):
-            desk.write(desk.read(id, typed(task)[id], desk.origin("anna", "terminal")))
-        return dict(desk.state.answers)
-
-
-def out(folder: Path, format: str) -> Path:
-    return folder / NAMES[format]
-
-
-def write(folder: Path, format: str, which: Any = "labels") -> int:
-    return export(AnswerStore(folder / "run", state(folder)), format, which, out(folder, format))
-
-
-def read(folder: Path, source: Path, format: str, by: str | None = None) -> Ingested:
-    with open_answer_store(folder / "run") as desk:
-        return ingest(desk, source, format, by)
+from tests.annotation.exchange import FORMATS, Waiting, answered, out, read, write
+from tests.waiting_runs import run, state
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -90,113 +61,6 @@ def test_what_is_pending_goes_out_and_comes_back_answered(waiting: Waiting) -> N
     assert write(folder, "jsonl", "all") == 3
 
 
-def test_a_sheet_of_somebody_else_is_disputed_and_not_taken_over(waiting: Waiting) -> None:
-    folder = waiting("sentiment")
-    sheet = folder / "run" / "queries" / "round-000.csv"
-    (id, *_) = [row["id"] for row in asking.read_csv(sheet)]
-    for name, label in (("anna", "positive"), ("ben", "negative")):
-        fill(sheet, {id: label})
-        assert read(folder, sheet, "csv", name).new == 1
-        assert read(folder, sheet, "csv", name).new == 0
-    assert state(folder).answers == {id: "positive"}
-    assert AnswerStore(folder / "run", state(folder)).disputed() == [id]
-    missing, disputed = run("sentiment", folder).remarks
-    assert "missing: 3. " in missing and disputed.startswith("Disputed: 1; ")
-
-
-def test_label_studio_counts_characters_and_knows_skips(waiting: Waiting) -> None:
-    of = tiny.qa_task(unanswerable=True)
-    example = {"id": "1", "question": "what", "context": "😀😀 the film 😀"}
-    target = {"text": ["film 😀"], "answer_start": [7]}
-    (result,) = label_studio.results(of, target, example)
-    assert (result["value"]["start"], result["value"]["end"]) == (7, 13)
-    in_units = {**result, "value": {**result["value"], "start": 9, "end": 16}}
-    for one in (result, in_units):
-        assert of.answer_format.parse_answer(label_studio.read_results(of, [one], example), example) == target
-    with pytest.raises(ValueError, match="not at its place"):
-        label_studio.read_results(of, [{**result, "value": {**result["value"], "start": 8}}], example)
-    none = label_studio.results(of, {"text": [], "answer_start": []}, example)
-    assert label_studio.read_results(of, none, example) == "no answer"
-    with pytest.raises(ValueError, match="place in the context"):
-        label_studio.read_results(of, [{**result, "value": {"start": 0, "end": 99}}], example)
-
-    folder = waiting("sentiment")
-    one, two, *_ = state(folder).waiting
-    label = label_studio.results(tiny.task(), "positive", {"id": one, "text": "a", "pair": None})
-    annotations = [{"was_cancelled": True, "result": []}], [{"completed_by": 7, "result": label}]
-    tasks = [{"data": {"dal_nlp_id": id}, "annotations": a} for id, a in zip((one, two), annotations, strict=True)]
-    (folder / "tasks.json").write_text(
-        json.dumps([*tasks, {"data": {"dal_nlp_id": "gone"}, "annotations": annotations[1]}])
-    )
-    found = read(folder, folder / "tasks.json", "label-studio")
-    assert found.new == 2 and "'gone'" in found.problems[0]
-    assert state(folder).answers == {two: "positive"} and list(state(folder).skipped) == [one]
-    assert state(folder).given[two][0].by == "7"
-
-
-def test_a_text_without_a_list_is_one_text() -> None:
-    of = tiny.task()
-    result = {"from_name": "answer", "value": {"choices": "positive"}}
-    assert label_studio.read_results(of, [result], {"id": "1", "text": "a", "pair": None}) == "positive"
-
-
-def test_what_label_studio_may_write_costs_no_other_answer(waiting: Waiting) -> None:
-    folder = waiting("sentiment")
-    one, two, *_ = state(folder).waiting
-    label = label_studio.results(tiny.task(), "positive", {"id": one, "text": "a", "pair": None})
-    by = {"completed_by": {"id": 7, "email": "anna@example.org"}, "result": label}
-    annotations: list[Any] = [None, ["text", by]]
-    tasks = [{"data": {"dal_nlp_id": id}, "annotations": a} for id, a in zip((one, two), annotations, strict=True)]
-    (folder / "tasks.json").write_text(json.dumps(tasks))
-    found = read(folder, folder / "tasks.json", "label-studio")
-    assert found.new == 1 and "not as Label Studio writes it" in found.problems[0]
-    assert state(folder).given[two][0].by == "anna@example.org"
-    with pytest.raises(UserError, match="is a folder"):
-        read(folder, folder / "run", "label-studio")
-
-
-def test_the_second_annotators_agreement_is_kept_too(waiting: Waiting) -> None:
-    from dal_nlp.annotation.quality import by_pair
-
-    folder = waiting("sentiment")
-    ids, labels = state(folder).waiting, ["positive", "negative", "positive", "negative"]
-    for who in ("anna", "ben"):
-        rows = [{"id": id, "answer": label, "annotated_by": who} for id, label in zip(ids, labels, strict=True)]
-        if who == "ben":
-            rows[0]["answer"] = "negative"
-        asking.write(folder / f"{who}.jsonl", rows)
-        assert read(folder, folder / f"{who}.jsonl", "jsonl").new == 4
-    (pair,) = by_pair(AnswerStore(folder / "run", state(folder)))
-    assert (pair.count, pair.same, pair.value) == (4, 0.75, 0.5)
-
-
-def test_an_answer_to_a_removed_example_is_refused(waiting: Waiting) -> None:
-    folder = waiting("sentiment")
-    answered(folder, "sentiment")
-    run("sentiment", folder)
-    id = next(iter(state(folder).answers))
-    with open_answer_store(folder / "run") as desk:
-        desk.remove(id, "anna", "test")
-        with pytest.raises(UserError, match="back in the pool"):
-            desk.require(id)
-    asking.write(folder / "late.jsonl", [{"id": id, "answer": "positive"}])
-    found = read(folder, folder / "late.jsonl", "jsonl")
-    assert found.new == 0 and "back in the pool" in found.problems[0]
-
-
-def test_broken_rows_and_wrong_columns_cost_no_other_answer(waiting: Waiting) -> None:
-    folder = waiting("sentiment")
-    one, two, *_ = state(folder).waiting
-    lines = [json.dumps({"id": id, "answer": a, "label": "negative"}) for id, a in ((one, ""), (two, "positive"))]
-    (folder / "a.jsonl").write_text("\n".join([*lines, "[" * 100_000, '{"id": ']))
-    found = read(folder, folder / "a.jsonl", "jsonl")
-    assert found.new == 1 and len(found.problems) == 2 and "line 4: it is no JSON" in found.problems[1]
-    assert state(folder).answers == {two: "positive"}  # where there is a column of answers, only that is read
-    (folder / "b.csv").write_text(f"old_id,title,label\n1,a,negative\nid,{one},positive\n")
-    with pytest.raises(UserError, match=r"neither the ids \('id'\) nor the texts .*--id-column"):
-        read(folder, folder / "b.csv", "csv")
-
-
 @pytest.mark.parametrize("task", asking.TASKS)
 def test_the_labeling_interface_is_xml_with_the_columns_of_the_task(waiting: Waiting, task: str) -> None:
     from xml.etree import ElementTree
@@ -205,25 +69,6 @@ def test_the_labeling_interface_is_xml_with_the_columns_of_the_task(waiting: Wai
     desk = AnswerStore(folder / "run", state(folder))
     view = ElementTree.fromstring(label_studio.interface(desk.task))
     assert {text.get("value") for text in view.iter("Text")} == {f"${name}" for name in desk.task.columns()}
-
-
-@pytest.mark.parametrize(
-    ("format", "content", "part"),
-    [
-        ("label-studio", b'[{"data": {}}]', "dal_nlp_id"),
-        ("csv", b"text\na\n", r"no column of answers \('answer' or 'label'\) but 'text'"),
-        ("jsonl", b'{"id": "1", "label": ""}', "no answer in any of its rows"),
-        ("csv", b"id,label\n", "has no rows"),
-        ("cvs", b"", "'csv'"),
-        ("hf-dataset", b"", "no folder of a dataset"),
-    ],
-)
-def test_files_that_are_something_else(waiting: Waiting, format: str, content: bytes, part: str) -> None:
-    folder = waiting("sentiment")
-    (folder / "file").write_bytes(content)
-    with pytest.raises(UserError, match=part):
-        read(folder, folder / "file", format)
-    assert not state(folder).given
 
 
 def test_nothing_is_exported_of_nothing(waiting: Waiting) -> None:
@@ -315,140 +160,3 @@ def test_another_run_trains_on_what_label_studio_got_of_a_column_with_blanks(tmp
     export(desk, "label-studio", "labels", out(tmp_path, "label-studio"))
     again = read_corpus(str(out(tmp_path, "label-studio")), desk.task, desk.config, None, "labeled", need_targets=True)
     assert dict(zip(again.dataset["id"], again.targets(), strict=True)) == answers
-
-
-def test_a_file_of_another_format_is_called_that(waiting: Waiting, tmp_path: Path) -> None:
-    folder = waiting("sentiment")
-    file = tmp_path / "answers.csv"
-    file.write_text("id,label\ns0-1,positive\n")
-    with pytest.raises(UserError, match=r"has no row that can be read, 2 that cannot .*line 1.*leave out --format"):
-        read(folder, file, "jsonl")
-
-
-def test_ids_of_other_texts_and_foreign_ids(waiting: Waiting) -> None:
-    folder = waiting("sentiment")
-    ids = state(folder).waiting
-    with open_answer_store(folder / "run") as desk:
-        texts = [desk.example(id)["text"] for id in ids]
-    rotated = [
-        {"id": id, "text": text, "label": "positive"} for id, text in zip(ids, texts[1:] + texts[:1], strict=True)
-    ]
-    asking.write(folder / "a.jsonl", rotated)
-    found = read(folder, folder / "a.jsonl", "jsonl")
-    assert found.new == 0 and len(found.problems) == 4 and "is the id of another text" in found.problems[0]
-    asking.write(folder / "b.jsonl", [{**row, "id": 900 + n} for n, row in enumerate(rotated)])
-    found = read(folder, folder / "b.jsonl", "jsonl")
-    assert found.new == 4 and "4 rows found by the text, as their ids ('900', '901'" in found.remarks[0]
-
-
-def test_another_interface_of_label_studio(waiting: Waiting) -> None:
-    folder = waiting("sentiment")
-    one, two, three, four = state(folder).waiting
-
-    def task(id: str, *names: str) -> dict[str, Any]:
-        results = [{"from_name": name, "type": "choices", "value": {"choices": ["positive"]}} for name in names]
-        return {"data": {"dal_nlp_id": id}, "annotations": [{"result": results}]}
-
-    file = folder / "tasks.json"
-    file.write_bytes(b"\xef\xbb\xbf" + json.dumps([task(one, "mood")]).encode())
-    found = read(folder, file, "label-studio")
-    assert found.new == 1 and found.remarks == ["The answers of tasks.json are those of its control 'mood'."]
-    file.write_text(json.dumps([task(two, "mood", "topic")]))
-    with pytest.raises(UserError, match=r"no control 'label' but 'mood', 'topic'.*--label-column"):
-        read(folder, file, "label-studio")
-    with open_answer_store(folder / "run") as desk:
-        assert ingest(desk, file, "label-studio", None, Columns(answer="topic")).new == 1
-    file.write_text(json.dumps([task(three, "label", "topic")]), encoding="utf-16")
-    assert read(folder, file, "label-studio").new == 1
-    tree = {
-        **task(four, "label"),
-        "annotations": [{"result": [{"from_name": "label", "value": {"taxonomy": [["a"]]}}]}],
-    }
-    file.write_text(json.dumps([tree]))
-    with pytest.raises(UserError, match="'taxonomy' in its control 'label', which is read neither"):
-        read(folder, file, "label-studio")
-
-
-@pytest.mark.parametrize(
-    "name", ["a.tsv", "a.xlsx", "a.parquet", "a.jsonl", "a.json", "a.csv.gz", "cp1252.csv", "utf16.csv"]
-)
-def test_a_table_of_any_kind_is_read_by_its_ending(waiting: Waiting, name: str) -> None:
-    folder = waiting("sentiment")
-    ids = list(state(folder).waiting)
-    table = pd.DataFrame({"id": ids, "label": ["positive"] * len(ids), "note": ["très bien"] * len(ids)})
-    file = folder / name
-    writers: dict[str, Callable[[], object]] = {
-        ".tsv": lambda: table.to_csv(file, sep="\t", index=False),
-        ".xlsx": lambda: table.to_excel(file, index=False),
-        ".parquet": lambda: table.to_parquet(file),
-        ".jsonl": lambda: table.to_json(file, orient="records", lines=True),
-        ".json": lambda: table.to_json(file, orient="records"),
-        ".gz": lambda: table.to_csv(file, index=False),
-        ".csv": lambda: file.write_bytes(table.to_csv(index=False).encode("utf-16" if "utf" in name else "cp1252")),
-    }
-    writers[file.suffix]()
-    found = read(folder, file, "csv")
-    assert (found.new, found.problems) == (len(ids), [])
-    table.rename(columns=str.upper).to_csv(folder / "upper.csv", index=False)
-    again = read(folder, folder / "upper.csv", "csv")
-    assert again.known == len(ids) and "no column 'label', and 'LABEL' was taken for it" in " ".join(again.remarks)
-    assert ["is not UTF-8" in remark for remark in found.remarks] == [True] * (file.suffix == ".csv")
-
-
-def test_quotation_marks_of_a_writer_that_knew_none_are_named_with_a_way_out(waiting: Waiting) -> None:
-    folder = waiting("sentiment")
-    file = folder / "a.tsv"
-    file.write_text('id\tnote\tlabel\n1\t"a\tpositive\n2\tb"\tpositive\n')
-    with pytest.raises(UserError, match=r"swallowed the rows below it: .*save it from a spreadsheet") as caught:
-        read(folder, file, "csv")
-    assert "--quoting" not in str(caught.value)
-    file.with_suffix(".csv").write_text(file.read_text().replace("\t", ",") + "5,c,positive\n")
-    assert "swallowed the rows below it" in read(folder, file.with_suffix(".csv"), "csv").problems[0]
-
-
-@pytest.mark.parametrize("format", ["hf-dataset", "csv"])
-def test_class_numbers_are_taken_by_the_names_that_the_file_has(waiting: Waiting, format: str) -> None:
-    folder = waiting("sentiment")  # whose own order is negative, positive
-    ids = list(state(folder).waiting)
-    features = Features({"id": Value("string"), "label": ClassLabel(names=["positive", "negative"])})
-    table = Dataset.from_dict({"id": ids, "label": [0, 1, 0, 1]}, features)
-    file = folder / ("numbers" if format == "hf-dataset" else "numbers.parquet")
-    table.save_to_disk(file) if format == "hf-dataset" else table.to_parquet(file)
-    assert read(folder, file, format).new == 4
-    assert state(folder).answers == dict(zip(ids, ["positive", "negative"] * 2, strict=True))
-
-
-def test_a_file_whose_ending_is_wrong_is_called_what_it_is(waiting: Waiting) -> None:
-    folder = waiting("sentiment")
-    (folder / "a.csv").write_bytes(b"PK\x03\x04\0\0")
-    with pytest.raises(UserError, match="is a workbook or an archive"):
-        read(folder, folder / "a.csv", "csv")
-
-
-def test_further_forms_of_spans_and_of_answers_in_two_columns(waiting: Waiting) -> None:
-    folder = waiting("qa")
-    with open_answer_store(folder / "run") as desk:
-        examples = [desk.example(id) for id in desk.state.waiting]
-    first = [example["context"].split()[0] for example in examples]
-    rows = [
-        {"id": e["id"], "answers.text": word, "answers.answer_start": 0}
-        for e, word in zip(examples, first, strict=True)
-    ]
-    asking.write(folder / "a.jsonl", rows)
-    assert read(folder, folder / "a.jsonl", "jsonl").new == len(rows)
-    assert [answer["text"] for answer in state(folder).answers.values()] == [[word] for word in first]
-
-
-def test_nothing_taken_is_exit_code_2(waiting: Waiting) -> None:
-    from typer.testing import CliRunner
-
-    from dal_nlp_cli.main import app
-
-    folder = waiting("sentiment")
-    asking.write(folder / "a.jsonl", [{"id": f"foreign {n}", "label": "positive"} for n in range(30)])
-    done = CliRunner().invoke(app, ["ingest", str(folder / "run"), str(folder / "a.jsonl"), "--format", "jsonl"])
-    assert done.exit_code == 2 and "not taken: 30" in done.output
-    (id, *_) = state(folder).waiting
-    asking.write(folder / "b.jsonl", [{"id": id, "mood": "positive"}])
-    named = ["ingest", str(folder / "run"), str(folder / "b.jsonl"), "--format", "jsonl", "--label-column", "mood"]
-    assert [CliRunner().invoke(app, named).exit_code for _ in range(2)] == [0, 0]  # known already is no mistake
