@@ -13,10 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dal_nlp.annotation import label_studio_format, make_oracle
+from dal_nlp.annotation import make_oracle
 from dal_nlp.annotation.answer_store import AnswerStore, open_answer_store
 from dal_nlp.annotation.ingesting import ingest
-from dal_nlp.annotation.label_studio_client import Annotation
+from dal_nlp.annotation.label_studio import format as label_studio
+from dal_nlp.annotation.label_studio.client import Annotation
 from dal_nlp.annotation.sheet_files import read_sheet
 from dal_nlp.core.errors import UserError
 from dal_nlp.joins.tool_rows import STUDIO_ID
@@ -223,6 +224,6 @@ def test_oracle_replies(values: dict[str, Any], value: Any) -> None:
         for task in (tiny.task(), tiny.summary_task()):
             try:
                 annotation = Annotation.of(reply)
-                label_studio_format.read_results(task, annotation.result, {"id": "a", "text": "b", "document": "b"})
+                label_studio.read_results(task, annotation.result, {"id": "a", "text": "b", "document": "b"})
             except ValueError as error:  # what the oracle says, and goes on
                 assert str(error)

@@ -9,12 +9,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+import dal_nlp
 from dal_nlp import RunConfig, Session, Unsupported
-from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation import make_oracle
 from dal_nlp.annotation.answer_store import AnswerStore, open_answer_store
 from dal_nlp.annotation.exporting import export
 from dal_nlp.annotation.ingesting import ingest
+from dal_nlp.annotation.label_studio import format as label_studio
 from dal_nlp.annotation.oracle import Setting
 from dal_nlp.annotation.quality import by_label, by_pair, measure
 from dal_nlp.core.progress import Silent
@@ -116,7 +117,7 @@ def test_the_page_has_label_buttons(folder: Path) -> None:
         again = room.open("anna", "a tab", item["id"])
         assert again["answer"] == {"typed": "fear, joy", "labels": ["fear", "joy"]}
     # The page has a widget of that name, and none that no format uses.
-    script = (Path(label_studio.__file__).parent.parent / "report" / "annotate_widgets.js.j2").read_text()
+    script = (Path(dal_nlp.__file__).parent / "report" / "annotate_widgets.js.j2").read_text()
     table = script.split("const widgets = {")[1].split("\n};")[0]
     assert {
         line.split(":")[0].strip()

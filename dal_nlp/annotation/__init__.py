@@ -12,7 +12,7 @@ from dal_nlp.core.plugins import construct, import_class
 ORACLES: Mapping[str, str] = {
     "labeled-file": "dal_nlp.annotation.simulated:LabeledFile",
     "file": "dal_nlp.annotation.sheet_oracle:Sheets",
-    "label-studio": "dal_nlp.annotation.label_studio_oracle:LabelStudio",
+    "label-studio": "dal_nlp.annotation.label_studio.oracle:LabelStudio",
 }
 #: What names an oracle that makes mistakes, before a share or a file, and a project of Label Studio, before its number.
 NOISY, NUMBERED = "noisy:", "label-studio:"
@@ -45,8 +45,8 @@ def make_oracle(name: str, options: Mapping[str, Any] = MappingProxyType({})) ->
 
         return Noisy(name.removeprefix(NOISY))
     if name.startswith(NUMBERED):
-        from dal_nlp.annotation.label_studio_client import project_number
-        from dal_nlp.annotation.label_studio_oracle import LabelStudio
+        from dal_nlp.annotation.label_studio.client import project_number
+        from dal_nlp.annotation.label_studio.oracle import LabelStudio
 
         return LabelStudio(project_number(name))
     if name.startswith(MACHINES):

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import AnswerStore
+from dal_nlp.annotation.label_studio import format as label_studio
 from dal_nlp.core.errors import UserError, unknown
 from dal_nlp.core.files import check_spared, replace_file, whole_folder
 from dal_nlp.core.plugins import split_spec

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import AnswerStore
+from dal_nlp.annotation.label_studio import format as label_studio
 from dal_nlp.annotation.parsing import back_in_the_pool
 from dal_nlp.annotation.sheet_files import Entry, check_entries, found_by_text, lines_of, remark_on_letters
 from dal_nlp.annotation.voting import is_new

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from dal_nlp import UserError
-from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import AnswerStore, open_answer_store
 from dal_nlp.annotation.exporting import export
+from dal_nlp.annotation.label_studio import format as label_studio
 from tests import tiny
 from tests import waiting_runs as asking
 from tests.annotation.exchange import FORMATS, Waiting, answered, out, read, write

@@ -10,9 +10,9 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from dal_nlp import UserError
-from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import AnswerStore, open_answer_store
 from dal_nlp.annotation.ingesting import ingest
+from dal_nlp.annotation.label_studio import format as label_studio
 from dal_nlp.joins.tool_rows import Columns
 from tests import tiny
 from tests import waiting_runs as asking

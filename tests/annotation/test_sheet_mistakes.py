@@ -239,7 +239,7 @@ def test_numbers_that_a_spreadsheet_has_given_a_point_are_the_labels(tmp_path: P
 
 def test_context_columns_are_in_the_sheet_and_no_part_of_the_text(tmp_path: Path) -> None:
     from dal_nlp.annotation.answer_store import AnswerStore
-    from dal_nlp.annotation.label_studio_format import data, interface
+    from dal_nlp.annotation.label_studio.format import data, interface
     from dal_nlp.data.examples import context_of
 
     flags = asking.flags("sentiment", tmp_path)

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from dal_nlp.annotation import label_studio_format as studio
-from dal_nlp.annotation.label_studio_oracle import LabelStudio
+from dal_nlp.annotation.label_studio import format as studio
+from dal_nlp.annotation.label_studio.oracle import LabelStudio
 from dal_nlp.inquiries.whole_file import label_file
 from dal_nlp.inquiries.written import FileResult
 from tests import tiny
-from tests.annotation.label_studio_stub import ANNA, FakeServer, Interrupted
+from tests.annotation.label_studio.stub import ANNA, FakeServer, Interrupted
 from tests.inquiries.rows import new_rows, rows_of
 from tests.page.serving import Served
 from tests.tiny import write

@@ -10,10 +10,10 @@ import pytest
 from datasets import load_from_disk
 
 from dal_nlp import RunConfig, Session
-from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answer_store import AnswerStore, open_answer_store
 from dal_nlp.annotation.exporting import export
 from dal_nlp.annotation.ingesting import ingest
+from dal_nlp.annotation.label_studio import format as label_studio
 from dal_nlp.annotation.quality import by_label, by_pair, measure
 from dal_nlp.answer_formats.entity_markup import read_markup, write_markup
 from dal_nlp.core.errors import UserError

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from dal_nlp.annotation import label_studio_format as label_studio
 from dal_nlp.annotation.answers import Channel
-from dal_nlp.annotation.label_studio_client import AT_ONCE, Annotation, Item, Project, SdkServer, Server, Unreachable
+from dal_nlp.annotation.label_studio import format as label_studio
+from dal_nlp.annotation.label_studio.client import AT_ONCE, Annotation, Item, Project, SdkServer, Server, Unreachable
 from dal_nlp.annotation.oracle import Answer, Label, Oracle, Origin, Query, Setting, Skip
 from dal_nlp.annotation.parsing import REASONS, back_in_the_pool, read_answer, suggested
 from dal_nlp.annotation.voting import conflicts, is_new, record, resolve, voters

@@ -8,10 +8,10 @@ import pytest
 
 from dal_nlp.annotation import make_oracle
 from dal_nlp.annotation.answer_store import open_answer_store
-from dal_nlp.annotation.label_studio_client import Annotation
+from dal_nlp.annotation.label_studio.client import Annotation
 from dal_nlp.core.errors import UserError
 from tests import waiting_runs as asking
-from tests.annotation.label_studio_stub import ANNA, BEN, FakeServer, Heard, Interrupted, answering, results, run
+from tests.annotation.label_studio.stub import ANNA, BEN, FakeServer, Heard, Interrupted, answering, results, run
 from tests.waiting_runs import events, gold, state
 
 
@@ -180,7 +180,7 @@ def test_a_span_that_is_not_in_its_place_is_said_and_the_rest_is_kept(tmp_path: 
 
 
 def test_offsets_in_utf_16_are_read(tmp_path: Path) -> None:
-    from dal_nlp.annotation.label_studio_format import interface, read_results
+    from dal_nlp.annotation.label_studio.format import interface, read_results
     from tests import tiny
 
     task, context = tiny.qa_task(), "\U0001f600 <b>the</b> film & \U0001f3ac a cast"
@@ -303,7 +303,7 @@ def test_tasks_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
 def test_columns_and_labels_that_label_studio_would_misread(tmp_path: Path) -> None:
     from xml.etree import ElementTree
 
-    from dal_nlp.annotation.label_studio_format import data, interface
+    from dal_nlp.annotation.label_studio.format import data, interface
     from dal_nlp.tasks.classification import Classification
 
     labels = ['<script>alert("1")</script>', "a & b", "\U0001f600 'x'", "$text"]
@@ -363,7 +363,7 @@ def test_a_number_that_is_none_is_refused(name: str) -> None:
 def test_the_server_needs_its_sdk_an_address_and_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    from dal_nlp.annotation.label_studio_client import SdkServer
+    from dal_nlp.annotation.label_studio.client import SdkServer
 
     monkeypatch.setitem(sys.modules, "label_studio_sdk", None)
     with pytest.raises(UserError, match=r"needs label-studio-sdk: pip install 'dal-nlp\[label-studio\]'\."):

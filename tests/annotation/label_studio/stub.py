@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from dal_nlp import RunConfig, Session
-from dal_nlp.annotation import label_studio_format as label_studio
-from dal_nlp.annotation.label_studio_client import AT_ONCE, Item, Project, Unreachable
-from dal_nlp.annotation.label_studio_oracle import LabelStudio
+from dal_nlp.annotation.label_studio import format as label_studio
+from dal_nlp.annotation.label_studio.client import AT_ONCE, Item, Project, Unreachable
+from dal_nlp.annotation.label_studio.oracle import LabelStudio
 from dal_nlp.session.loop import Result
 from tests import waiting_runs as asking
 

@@ -35,7 +35,7 @@ class Annotation(BaseModel):
     Attributes:
         completed_by: Who signs it: the number of an account, or what the server says of a person.
         updated_at: In UTC.
-        result: See ``label_studio_format.read_results``.
+        result: See ``format.read_results``.
     """
 
     id: int

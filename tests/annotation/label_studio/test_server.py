@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from dal_nlp import RunConfig, Session
-from dal_nlp.annotation.label_studio_client import SdkServer
-from dal_nlp.annotation.label_studio_oracle import LabelStudio
+from dal_nlp.annotation.label_studio.client import SdkServer
+from dal_nlp.annotation.label_studio.oracle import LabelStudio
 from dal_nlp.core.errors import UserError
 from dal_nlp.session.loop import Result
 from tests import waiting_runs as asking
-from tests.annotation.label_studio_process import ANNA, BEN, COMMAND, TOKEN, StudioProcess
-from tests.annotation.label_studio_stub import results
+from tests.annotation.label_studio.process import ANNA, BEN, COMMAND, TOKEN, StudioProcess
+from tests.annotation.label_studio.stub import results
 from tests.waiting_runs import events, gold, state
 
 pytestmark = [

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
-COMMAND = Path(__file__).parents[2] / ".venv-label-studio" / "bin" / "label-studio"
+COMMAND = Path(__file__).parents[3] / ".venv-label-studio" / "bin" / "label-studio"
 #: Of the accounts: who runs, and who else labels.
 TOKEN, ANNA, BEN, PASSWORD = (
     "0123456789abcdef0123456789abcdef01234567",
