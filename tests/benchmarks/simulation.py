@@ -86,7 +86,8 @@ class Arm:
 
     Attributes:
         head: The learner.
-        strategy: "random", another strategy of the package, a name of ``TRIALS``, or "value_of_information".
+        strategy: "random", another strategy of the package, a name of ``TRIALS``, "value_of_information", or
+            "hindsight", which knows the labels.
         batch: Labels of a round.
     """
 
@@ -176,12 +177,16 @@ class Learner:
         return float((answers == self.texts.targets).mean())
 
 
-def chosen(arm: Arm, pool: FeaturePool, learner: Learner, n: int, rng: np.random.Generator) -> Positions:
-    """Return the batch that an arm picks after n labels."""
+def chosen(
+    arm: Arm, pool: FeaturePool, learner: Learner, n: int, rng: np.random.Generator, truth: NDArray[np.int64]
+) -> Positions:
+    """Return the batch that an arm picks after n labels; only hindsight looks at the labels of the candidates."""
     if arm.strategy in TRIALS:
         return TRIALS[arm.strategy](pool, arm.batch, rng)
     if arm.strategy == "value_of_information":
         return value_of_information(pool, arm.batch, rng, learner.standard, learner.strength(n))
+    if arm.strategy == "hindsight":
+        return value_of_information(pool, arm.batch, rng, learner.standard, learner.strength(n), truth)
     return make_strategy(arm.strategy, {}).select(pool.as_pool, arm.batch, rng).positions
 
 
@@ -218,7 +223,7 @@ def simulate(texts: Texts, arm: Arm, learner: Learner, seed: int, most: int) -> 
             picked = there[nearest_to_centres(Dense(unit(embedding)), START, rng).positions]
         else:
             pool = learner.pool(there, labeled, y[labeled])
-            picked = there[chosen(arm, pool, learner, len(labeled), rng)]
+            picked = there[chosen(arm, pool, learner, len(labeled), rng, y[there])]
         labeled = np.concatenate([labeled, picked])
         free[picked] = False
         curve.append((len(labeled), *fitted(learner, labeled, y)))
