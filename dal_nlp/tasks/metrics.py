@@ -69,6 +69,23 @@ def bootstrap_macro_f1(
         counts = np.bincount(pairs[rng.integers(len(pairs), size=len(pairs))], minlength=size**2).reshape(size, size)
         both = counts.sum(0) + counts.sum(1)
         values.append(math.fsum(2 * np.diagonal(counts)[both > 0] / both[both > 0]) / np.count_nonzero(both))
+    return percentile_interval(values, len(targets), level)
+
+
+def percentile_interval(values: Sequence[float] | NDArray[Any], n: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the percentile interval of a score between 0 and 1 over resamples (Efron & Tibshirani, 1993, 13.3).
+
+    Where every example is right, or every one wrong, all resamples score the same and the percentiles say nothing of
+    what other examples would. Then it is Wilson's interval of n right or wrong answers.
+
+    Args:
+        values: The score of each resample.
+        n: Examples.
+        level: Of the interval.
+    """
+    least, most = float(np.min(values)), float(np.max(values))
+    if least == most and most in (0.0, 1.0):
+        return wilson(round(most) * n, n, level)
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -171,7 +188,7 @@ def bootstrap(
     level: float = 0.95,
     n: int = 1000,
 ) -> tuple[float, float]:
-    """Return the percentile interval of a statistic over ``n`` resamples (Efron & Tibshirani, 1993, 13.3).
+    """Return the percentile interval of a statistic over ``n`` resamples; see ``percentile_interval``.
 
     Examples are drawn with replacement, each prediction together with its target. The cost is ``n`` calls of
     ``statistic``. What it says is about the test examples alone: another training run would add its own
@@ -186,8 +203,7 @@ def bootstrap(
     for _ in range(n):
         rows = rng.integers(len(targets), size=len(targets)).tolist()
         values.append(statistic([predictions[row] for row in rows], [targets[row] for row in rows]))
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return percentile_interval(values, len(targets), level)
 
 
 def mean_interval(values: Sequence[float], rng: np.random.Generator, level: float = 0.95) -> tuple[float, float]:

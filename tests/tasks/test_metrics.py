@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
 from dal_nlp.tasks import metrics
+from dal_nlp.tasks.multilabel.measures import bootstrap_scores
 
 LABELS = ["neg", "neutral", "pos", "未", "never seen"]
 
@@ -109,12 +110,23 @@ def test_bootstrap_is_close_to_the_known_interval_of_an_accuracy() -> None:
 
 def test_bootstrap_keeps_pairs_together_and_draws_from_its_generator() -> None:
     predictions = targets = ["a", "b", "c"] * 5
-    assert metrics.bootstrap(predictions, targets, metrics.accuracy, np.random.default_rng(0)) == (1.0, 1.0)
+    assert metrics.bootstrap(predictions, targets, metrics.accuracy, np.random.default_rng(0)) == metrics.wilson(15, 15)
     noisy, truth = answers(1)
     first, again, other = (
         metrics.bootstrap(noisy, truth, metrics.macro_f1, np.random.default_rng(seed), n=50) for seed in (3, 3, 4)
     )
     assert first == again != other
+
+
+def test_where_all_are_right_or_all_wrong_the_interval_has_a_width() -> None:
+    truth, wrong = ["a", "b"] * 20, ["b", "a"] * 20
+    rng, right, none = np.random.default_rng(0), metrics.wilson(40, 40), metrics.wilson(0, 40)
+    assert right[0] < 0.92 < right[1] == 1 and none[0] == 0 < 0.08 < none[1]
+    assert metrics.bootstrap_macro_f1(truth, truth, rng) == right
+    assert metrics.bootstrap_macro_f1(wrong, truth, rng) == none
+    assert metrics.mean_interval([1.0] * 40, rng) == right
+    labels = [(label,) for label in truth]
+    assert set(map(tuple, bootstrap_scores(labels, labels, rng).values())) == {right}
 
 
 @pytest.mark.parametrize("classes", ["ab", "abc", "a"])

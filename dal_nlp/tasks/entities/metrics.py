@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dal_nlp.core.answer_format import AgreementMeasure
 from dal_nlp.core.targets import Target
 from dal_nlp.data.entities import runs_of
+from dal_nlp.tasks.metrics import percentile_interval
 
 METRICS = ("f1", "macro_f1", "precision", "recall", "token_accuracy")
 #: Resamples of an interval.
@@ -75,8 +76,7 @@ def intervals(
         sums = times @ table  # of a text that is drawn twice, twice its counts
         of_labels = sums[:-2].reshape(entities.shape[1:])
         drawn.append(_all_right(scores(of_labels, sums[-2:]), of_labels))
-    edges = [(1 - level) / 2, (1 + level) / 2]
-    return {name: [float(v) for v in np.quantile([one[name] for one in drawn], edges)] for name in METRICS}
+    return {name: list(percentile_interval([one[name] for one in drawn], len(targets), level)) for name in METRICS}
 
 
 def per_label(predictions: Sequence[Target], targets: Sequence[Target], labels: Sequence[str]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dal_nlp.core.answer_format import AgreementMeasure
+from dal_nlp.tasks.metrics import percentile_interval
 
 Labels = Sequence[str]
 Bits = NDArray[np.int64]
@@ -95,7 +96,7 @@ def bootstrap_scores(
     macro = (2 * hits / np.maximum(both, 1)).sum(1) / np.maximum((both > 0).sum(1), 1)
     subset = times @ (given == wanted).all(1) / len(targets)
     scores = {"micro_f1": micro, "macro_f1": macro, "subset_accuracy": subset}
-    return {name: [float(bound) for bound in np.quantile(of, [0.025, 0.975])] for name, of in scores.items()}
+    return {name: list(percentile_interval(of, len(targets))) for name, of in scores.items()}
 
 
 def _labels_in(*sets: Sequence[Labels]) -> list[str]:

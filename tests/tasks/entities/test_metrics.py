@@ -8,6 +8,7 @@ import pytest
 from dal_nlp.core.targets import Target
 from dal_nlp.readers.entities.tags import OUTSIDE, decode_tags, encode_tags
 from dal_nlp.tasks.entities import metrics
+from dal_nlp.tasks.metrics import wilson
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -71,6 +72,12 @@ def test_intervals_hold_the_value_and_shrink_with_the_number_of_texts() -> None:
         assert all(low <= values[name] <= high for name, (low, high) in found.items())
         widths.append(found["f1"][1] - found["f1"][0])
     assert widths[1] < widths[0] / 2
+
+
+def test_where_all_is_right_the_intervals_have_a_width() -> None:
+    targets = [target([OUTSIDE, "B-PER"])] * 40
+    found = metrics.intervals(targets, targets, np.random.default_rng(0))
+    assert {tuple(interval) for interval in found.values()} == {wilson(40, 40)}
 
 
 def test_where_nobody_finds_an_entity_all_is_right() -> None:
