@@ -278,8 +278,8 @@ class Task(ABC):
 
         Args:
             model: Fitted; in evaluation mode. What an earlier fit left in its configuration holds no longer.
-            measured: (N, ...) ``calibration`` of N examples that neither train nor test, under that model; None where
-                there are none.
+            measured: (N, ...) ``calibration`` of N examples that the model has not seen, or of such as trained by
+                models that have not; None where there are none.
             targets: Their targets.
         """
 

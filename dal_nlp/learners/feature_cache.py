@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute
 import torch
 from datasets import Dataset
 from numpy.typing import NDArray
@@ -303,3 +304,9 @@ def _parts(missing: Positions, start: int, tokens: Dataset) -> list[Positions]:
 def _key(row: dict[str, Any]) -> bytes:
     """Return what stands for a text: all that the encoder is given of it."""
     return hashlib.blake2b(json.dumps(row, sort_keys=True).encode(), digest_size=16).digest()
+
+
+def places_of(examples: Dataset) -> Positions:
+    """Return the places of examples that ``HeadLearner.view`` made, (N,)."""
+    column = examples.with_format("arrow", columns=["input_ids"])[:]["input_ids"]
+    return np.asarray(pyarrow.compute.list_flatten(column).to_numpy(), dtype=np.int64)

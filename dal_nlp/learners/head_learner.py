@@ -39,7 +39,7 @@ from dal_nlp.learners.cross_validation import (
     settings,
 )
 from dal_nlp.learners.distillation import Signal, distil
-from dal_nlp.learners.feature_cache import Features, open_cache
+from dal_nlp.learners.feature_cache import Features, open_cache, places_of
 from dal_nlp.learners.head_checkpoint import BATCH, HEAD, FittedLayer, HeadNet, read_layer, write_whole
 from dal_nlp.learners.layers import Standard, side_by_side, standard_of
 from dal_nlp.learners.learner import NOTE, Learner
@@ -171,11 +171,10 @@ class HeadLearner(LayerLearner):
 
     def _describe(self) -> None:
         """Have the descriptions of the labels be read beside the texts."""
-        if self._config.head.prior == "none":
-            return
-        self._described = DescriptionSource(self._task, self._config.descriptions)
-        if self._described.name:
-            self._described.add_to(self._features)
+        if self._config.head.prior != "none":
+            self._described = DescriptionSource(self._task, self._config.descriptions)
+            if self._described.name:
+                self._described.add_to(self._features)
 
     def require(self, examples: Dataset, rows: Positions | None = None) -> None:
         """See that the features of some rows (all if left out) are there."""
@@ -242,17 +241,22 @@ class HeadLearner(LayerLearner):
         """Return what is known of texts with the features x at some places."""
         return [Offset(signal.logits(x), signal.mean) for signal in self._signals]
 
-    def held_out(self, examples: Dataset) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def held_out(
+        self, examples: Dataset, done: Fit | None = None, weights: NDArray[np.float64] | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return probabilities of examples (n, C) by layers fitted to the others, in folds, and their classes (n,).
 
-        Of a task of several labels a text these are (n, C), 1 or 0.
+        Of several labels a text these are (n, C), 1 or 0. Layers and strength are those of the fit that is ``done``,
+        without one those of the rule for few labels; ``weights`` (n,) are 1 if left out.
         """
         self.require(examples)
         labels = self._task.collate(fetch(examples, range(len(examples)))).labels
         assert labels is not None
         x, y = side_by_side(self._features.rows(places_of(examples)), self._depths), labels.numpy()
-        classes, weights = len(self._task.labels), np.ones(len(y))
-        offsets, setting = self._offsets(x, places_of(examples)), self._setting(x[:0], y[:0], weights[:0], ())
+        classes, weights = len(self._task.labels), np.ones(len(y)) if weights is None else weights
+        offsets, noted = self._offsets(x, places_of(examples)), done.notes if done else {}
+        fitted, ways = (noted.get("c"), len(noted.get("layers", ()))), self._candidates()
+        setting = next((one for one in ways if (one.c, one.layers) == fitted), ways[0])
         folds = deal(self._outputs.strata(y), generator(0, len(y), "folds"))
         return held_out(setting, x, y, weights, classes, offsets, folds, self._outputs), y
 
@@ -260,14 +264,17 @@ class HeadLearner(LayerLearner):
         self, x: Array, y: NDArray[np.int64], weights: NDArray[np.float64], offsets: Sequence[Offset]
     ) -> Setting:
         """Return how the layer is fitted: by the rule for few labels, else as cross-validation has it."""
-        head, classes = self._config.head, len(self._task.labels)
-        candidates = settings(self._standard, len(self._depths), head.c or self._outputs.strength(classes))
-        if head.c is not None:
-            candidates = [one for one in candidates if one.c == head.c]
-        if not head.validate_from or len(y) < head.validate_from or len(candidates) == 1:
+        candidates, classes, least = self._candidates(), len(self._task.labels), self._config.head.validate_from
+        if not least or len(y) < least or len(candidates) == 1:
             return candidates[0]
         rng = generator(0, len(y), "folds")
         return choose_setting(candidates, x, y, weights, classes, offsets, rng, self._outputs)
+
+    def _candidates(self) -> list[Setting]:
+        """Return the ways to fit the layer, that of the rule for few labels first."""
+        c = self._config.head.c
+        found = settings(self._standard, len(self._depths), c or self._outputs.strength(len(self._task.labels)))
+        return [one for one in found if c is None or one.c == c]
 
     @property
     def ready(self) -> bool:
@@ -300,9 +307,8 @@ class HeadLearner(LayerLearner):
         if self._described is None or not self._described.name:
             return []
         x, standard, c = side_by_side(self._sample, self._depths), self._standard, strength(len(self._task.labels))
-        sources = [self._described.source(self._sample[:, -1])]
-        rng = generator(0, 0, "distillation")
-        return [distil(source, x, c, standard.mean, standard.scale, rng) for source in sources]
+        source, rng = self._described.source(self._sample[:, -1]), generator(0, 0, "distillation")
+        return [distil(source, x, c, standard.mean, standard.scale, rng)]
 
     def _fit_loss_head(self, round: int, read: Array, losses: Tensor) -> LossHead:
         """Train what predicts losses on those of the fitted layer; the encoder is not touched."""
@@ -340,11 +346,5 @@ class HeadLearner(LayerLearner):
 
 
 def tuned_folder(folder: Path, round: int) -> Path:
-    """Return where the model that was trained as a whole at the end of a run lies until it stands in ``model/``."""
+    """Return where the model that was trained as a whole lies until it stands in ``model/``."""
     return folder / "finish" / "checkpoints" / f"round-{round}"
-
-
-def places_of(examples: Dataset) -> Positions:
-    """Return the places of examples that ``HeadLearner.view`` made, (N,)."""
-    column = examples.with_format("arrow", columns=["input_ids"])[:]["input_ids"]
-    return np.asarray(pyarrow.compute.list_flatten(column).to_numpy(), dtype=np.int64)

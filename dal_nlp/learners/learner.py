@@ -149,11 +149,10 @@ class Learner(ABC):
     def fit(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int = 0) -> Fit:
         """Train the model of a round; ``attempt`` gives another seed."""
 
-    def held_out(self, examples: Dataset) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
-        """Return probabilities of examples (n, C) by models that were fitted to others, and their classes (n,).
-
-        None where that would take too long.
-        """
+    def held_out(
+        self, examples: Dataset, done: Fit | None = None, weights: NDArray[np.float64] | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
+        """Return probabilities of examples (n, C) by models fitted to others, and classes (n,); None: too slow."""
         return None
 
     def keep_tuned(self, kept: bool) -> None:

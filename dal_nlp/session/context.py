@@ -5,6 +5,7 @@ All checks of the configuration and the data come before any model is loaded.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from dal_nlp.pretrained.masked_lm import has_masked_lm
 from dal_nlp.pretrained.sentence_format import load_reader
 from dal_nlp.pretrained.tokenizers import check_vocabulary
 from dal_nlp.report.tracking import check_tracker
+from dal_nlp.session.calibrating import calibration_of
 from dal_nlp.session.config import AUTO_MODEL, RunConfig
 from dal_nlp.session.evaluation import Evaluation
 from dal_nlp.session.inputs import Answers, RunInputs
@@ -324,12 +326,8 @@ class Context:
         before = self.learner.stages.encode_seconds
         done = self.learner.fit(round, examples, weights, attempt)
         done = replace(done, seconds=done.seconds - (self.learner.stages.encode_seconds - before))
-        known = self._given["validation"] if "validation" in self._given else self.training.audited()
-        measured, targets = None, None
-        if self.task.calibrates and len(known):
-            pool = self._pool(known, round)
-            (measured,) = pool.collect(lambda of: self.task.calibration(of.categoricals, of.batch, of.examples))
-            targets = pool.targets
+        given, of = (self._given.get("validation"), self.training.audited()), partial(self._pool, round=round)
+        measured, targets = calibration_of(self.task, self.learner, (examples, weights), done, given, of)
         self.task.calibrate(self.learner.after(round), measured, targets)
         return done
 

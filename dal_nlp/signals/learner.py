@@ -23,8 +23,9 @@ from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Task
 from dal_nlp.learners.cross_validation import CLASSES, STRONGER, Setting, deal, fit_with, splits
 from dal_nlp.learners.distillation import Floats
+from dal_nlp.learners.feature_cache import places_of
 from dal_nlp.learners.head_checkpoint import HEAD, FittedLayer, HeadNet, read_layer
-from dal_nlp.learners.head_learner import HeadLearner, places_of
+from dal_nlp.learners.head_learner import HeadLearner
 from dal_nlp.learners.layers import side_by_side
 from dal_nlp.learners.linear import Offset
 from dal_nlp.models.pool import fetch

@@ -1,10 +1,12 @@
 """Strategies of several labels a text, on features in memory: encode once, simulate seeds, print the differences.
 
+    python -m tests.benchmarks.bench_several join --data DATA/clinc150 --out joined
     python -m tests.benchmarks.bench_several encode --data DATA/go_emotions --model MODEL --out go.npz
     python -m tests.benchmarks.bench_several run --features go.npz --half 1 --seeds 10:20 --out curves.jsonl
     python -m tests.benchmarks.bench_several tables --curves curves.jsonl
 
-DATA/go_emotions holds train.jsonl and test.jsonl of text and labels. Texts of even and of odd number are two halves:
+DATA/go_emotions holds train.jsonl and test.jsonl of text and labels; `join` makes such files of texts with one
+label. Texts of even and of odd number are two halves:
 one to try strategies on, one to judge them. 100 random texts of a seed fit the thresholds and are not bought.
 """
 
@@ -36,6 +38,8 @@ Floats = NDArray[np.floating[Any]]
 Choose = Callable[[Floats, Floats, int, np.random.Generator], NDArray[np.int64]]
 #: Texts that fit the thresholds, labels of the first batch and of the others, and labels at the end.
 AUDIT, START, BATCH, MOST = 100, 20, 40, 300
+#: Texts of joined ones, and the labels that they have.
+JOINED, JOINED_LABELS = {"train": 4000, "test": 1500}, 31
 MEASURES = ("micro F1 at .5", "macro F1 at .5", "micro F1", "macro F1", "average precision")
 
 
@@ -79,6 +83,23 @@ def encode(data: Path, source: str, out: Path) -> None:
             Session(RunConfig.load(flags={**flags, "labels": ",".join(labels), "audit": 0})).run()
         except Read:
             print(out, len(pool), "texts,", len(labels), "labels", flush=True)
+
+
+def join(data: Path, out: Path) -> None:
+    """Write texts that are one to three texts of different labels, of 31 labels, one after the other."""
+    rng = np.random.default_rng(0)
+    of_split = {split: [json.loads(line) for line in (data / f"{split}.jsonl").open()] for split in JOINED}
+    labels = sorted({row["label"] for row in of_split["train"]} - {"oos"})
+    kept = {labels[i] for i in rng.permutation(len(labels))[:JOINED_LABELS]}
+    out.mkdir(parents=True, exist_ok=True)
+    for split, n in JOINED.items():
+        rows = [row for row in of_split[split] if row["label"] in kept]
+        with (out / f"{split}.jsonl").open("w") as file:
+            for i in range(n):
+                parts = {rows[j]["label"]: rows[j]["text"] for j in rng.integers(len(rows), size=rng.integers(1, 4))}
+                row = {"id": f"{split}-{i}", "text": ", and ".join(parts.values()), "labels": sorted(parts)}
+                file.write(json.dumps(row) + "\n")
+    print(out, JOINED, len(kept), "labels", flush=True)
 
 
 def plain(text: str) -> str:
@@ -165,7 +186,7 @@ def tables(curves: Path) -> None:
 def main() -> None:
     """Run a command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["encode", "run", "tables"])
+    parser.add_argument("what", choices=["join", "encode", "run", "tables"])
     parser.add_argument("--half", type=int, choices=[0, 1], default=0)
     parser.add_argument("--seeds", default="0:6")
     parser.add_argument("--model", default="")
@@ -173,7 +194,9 @@ def main() -> None:
     for name in ("--data", "--out", "--features", "--curves"):
         parser.add_argument(name, type=Path)
     given = parser.parse_args()
-    if given.what == "encode":
+    if given.what == "join":
+        join(given.data, given.out)
+    elif given.what == "encode":
         encode(given.data, given.model, given.out)
     elif given.what == "tables":
         tables(given.curves)

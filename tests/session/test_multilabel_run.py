@@ -7,16 +7,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import expit
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 from typer.testing import CliRunner
 
 from dal_nlp import RunConfig, Session, Unsupported, UserError, select
 from dal_nlp.annotation.answer_store import open_answer_store
 from dal_nlp.annotation.exporting import export
+from dal_nlp.core.rng import generator
+from dal_nlp.core.targets import decode
+from dal_nlp.learners.cross_validation import FOLDS, SEVERAL, deal, fit_with
+from dal_nlp.learners.feature_cache import places_of
+from dal_nlp.learners.head_checkpoint import read_layer
+from dal_nlp.learners.head_learner import HeadLearner
+from dal_nlp.learners.layers import side_by_side
+from dal_nlp.learners.linear import Offset
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.measuring.scores import held_out_scores
 from dal_nlp.session.loop import Result
 from dal_nlp.tasks.multilabel.multilabel import THRESHOLDS
+from dal_nlp.tasks.multilabel.thresholds import fit_thresholds
 from dal_nlp.workflows.autolabel import plan
 from dal_nlp.workflows.label_errors import find_suspects
 from dal_nlp.workflows.predict import predict
@@ -81,8 +91,6 @@ def test_the_layer_learns_and_its_thresholds_outlive_the_process(tmp_path: Path,
     (event,) = read_state(result.folder).metrics
     assert event.values["micro_f1"] > 0.5
     model = next(iter([row for row in predict(result.folder, str(tmp_path / "test.jsonl"))]))
-    from dal_nlp.learners.head_checkpoint import read_layer
-
     kept = read_layer(result.folder / "model").settings
     assert model.answer is not None and len(kept[THRESHOLDS]) == 3 and kept[THRESHOLDS] != [0.5] * 3
 
@@ -146,7 +154,9 @@ def test_columns_of_ones_and_zeros_and_flags(tmp_path: Path, model_folder: str) 
     assert state.labels == ["joy", "anger", "fear"]
     gold = {row["id"]: row["labels"] for row in tiny.several_labels(30)}
     assert state.answers == {id: gold[id] for id in state.answers} and len(state.answers) == 8
-    assert any("labels are given are .5" in note for note in state.notes)
+    assert any(
+        "fitted on the labels that train, each text by a layer that was fitted to others." in n for n in state.notes
+    )
 
 
 def test_a_strategy_of_one_softmax_is_refused_with_those_that_fit(tmp_path: Path, model_folder: str) -> None:
@@ -204,7 +214,61 @@ def test_an_audit_sample_measures_and_is_judged(tmp_path: Path, model_folder: st
     folder = Session(RunConfig.load(flags={**values, "test": None, "validation": None})).run().folder
     state = read_state(folder)
     assert all(event.on == "audit" and set(event.powered) == METRICS for event in state.metrics)
-    assert any("fitted on the audit sample, which measures too" in note for note in state.notes)
+    assert any("fitted on the labels that train" in note for note in state.notes)
+
+
+def test_all_weights_fit_thresholds_to_the_audit_sample_and_say_so(tmp_path: Path, model_folder: str) -> None:
+    values = settings(tmp_path, model_folder, audit=16, rounds=0, training=FULL)
+    folder = Session(RunConfig.load(flags={**values, "test": None, "validation": None})).run().folder
+    assert any("fitted on the audit sample, which measures too" in note for note in read_state(folder).notes)
+    (tmp_path / "without").mkdir()
+    values = settings(tmp_path / "without", model_folder, rounds=0, training=FULL, validation=None)
+    folder = Session(RunConfig.load(flags=values)).run().folder
+    assert any("labels are given are .5" in note for note in read_state(folder).notes)
+    config: Any = AutoModelForSequenceClassification.from_pretrained(folder / "model").config
+    assert config.to_dict().get(THRESHOLDS) is None
+
+
+@pytest.mark.parametrize("weights", ["none", "balanced"])
+def test_a_layer_fits_thresholds_to_what_layers_fitted_to_other_labels_say(
+    tmp_path: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch, weights: str
+) -> None:
+    """Without any label beside those that train; each fold by the library's own optimiser, as the layer of all is."""
+    seen: dict[str, Any] = {}
+    whole = HeadLearner.held_out
+
+    def watched(self: HeadLearner, examples: Any, done: Any = None, given: Any = None) -> Any:
+        if done is not None:
+            seen.update(learner=self, examples=examples, done=done, given=given)
+        return whole(self, examples, done, given)
+
+    monkeypatch.setattr(HeadLearner, "held_out", watched)
+    values = settings(tmp_path, model_folder, validation=None, audit=8, initial=30, rounds=0)
+    values |= {"head": {"validate_from": 20}, "training": {"class_weights": weights}}
+    Session(RunConfig.load(flags=values)).run()
+    learner, examples = seen["learner"], seen["examples"]
+    layer = learner._layers[0]
+    x = side_by_side(learner._features.rows(places_of(examples)), learner._depths)
+    y = np.array([[label in decode(target) for label in ("anger", "fear", "joy")] for target in examples["target"]]) * 1
+    assert len(y) == 30  # no audited text
+    folds = deal(SEVERAL.strata(y), generator(0, len(y), "folds"))
+    ways = [one for one in learner._candidates() if one.c == seen["done"].notes["c"]]
+    (way,) = [one for one in ways if one.layers == len(seen["done"].notes["layers"])]
+    of = np.array(seen["given"])
+    assert (len(set(of.tolist())) > 1) == (weights == "balanced")
+    p = np.zeros(y.shape)
+    for fold in range(FOLDS):
+        inside, outside = folds != fold, folds == fold
+        offsets = [Offset(signal.logits(x[inside]), signal.mean) for signal in learner._signals]
+        fitted = fit_with(way, x[inside], y[inside], of[inside], 3, offsets, SEVERAL)
+        logits = x[outside] @ fitted.weight.T + fitted.bias
+        logits += sum(b * s.logits(x[outside]) for b, s in zip(fitted.offset_weights, learner._signals, strict=True))
+        p[outside] = expit(logits)
+    kept = read_layer(tmp_path / "run" / "model").settings[THRESHOLDS]
+    assert kept == pytest.approx(fit_thresholds(p, y), abs=1e-6)
+    assert kept != pytest.approx(
+        fit_thresholds(expit(x @ layer.weight.numpy().T + layer.bias.numpy()), y), abs=1e-3
+    )  # of itself
 
 
 def test_models_that_have_not_seen_their_examples_are_scored_by_text() -> None:

@@ -221,9 +221,10 @@ def test_a_threshold_has_the_best_f1_that_any_has() -> None:
 
 def test_a_rare_label_has_the_threshold_of_all() -> None:
     rng = np.random.default_rng(0)
-    y = np.zeros((60, 3), dtype=np.int64)
-    y[:30, 0] = y[: LEAST - 1, 1] = y[:20, 2] = 1
-    p = np.clip(0.1 + 0.5 * y * [1, 0.2, 0.4] + 0.1 * rng.random((60, 3)), 0, 1)
+    n = 3 * LEAST
+    y = np.zeros((n, 3), dtype=np.int64)
+    y[: 2 * LEAST, 0] = y[: LEAST - 1, 1] = y[:LEAST, 2] = 1
+    p = np.clip(0.1 + 0.5 * y * [1, 0.2, 0.4] + 0.1 * rng.random((n, 3)), 0, 1)
     found = fit_thresholds(p, y)
     assert found[0] == best_threshold(p[:, 0], y[:, 0]) and found[1] == best_threshold(p, y)
     assert found[2] == best_threshold(p[:, 2], y[:, 2]) != found[1]

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 #: What Hugging Face calls the kind, and where the fitted thresholds of a model lie.
 PROBLEM, THRESHOLDS = "multi_label_classification", "dal_nlp_label_thresholds"
+#: What thresholds are fitted on without a validation file.
+HELD_OUT, AUDIT = "the labels that train, each text by a layer that was fitted to others", "the audit sample"
 #: What the two outcomes of a label say.
 OUTCOMES = ("no", "yes")
 
@@ -89,7 +91,8 @@ class MultiLabel(Classification):
         made.options = options
         if columns is not None:
             made.naming = "name the columns with --label-columns"
-        made.fitted_on = "the validation file" if config.validation else "the audit sample" if config.audit else ""
+        without = HELD_OUT if config.training.mode == "head" else AUDIT if config.audit else ""
+        made.fitted_on = "the validation file" if config.validation else without
         return made
 
     @classmethod
@@ -214,7 +217,8 @@ class MultiLabel(Classification):
                 "fitted, by which rare labels are found more often."
             )
         else:
-            too = "" if "test" in data else ", which measures too, so that scores are a little high"
+            measures = self.fitted_on == AUDIT and "test" not in data
+            too = ", which measures too, so that scores are a little high" if measures else ""
             said = f"The thresholds from which on labels are given are fitted on {self.fitted_on}{too}."
         joined = None if self._fixed else seem_several(self.labels)
         if joined:
@@ -303,7 +307,7 @@ class MultiLabel(Classification):
     def calibrate(
         self, model: nn.Module, measured: NDArray[np.floating[Any]] | None, targets: Sequence[Target] | None
     ) -> None:
-        """Fit the thresholds to F1 on examples that neither train nor test; they are .5 without any."""
+        """Fit the thresholds to F1 on examples that the model has not seen; they are .5 without any."""
         fitted = None
         if measured is not None and targets is not None:
             fitted = fit_thresholds(measured, measures.indicators(targets, self.labels))

@@ -12,7 +12,9 @@ Floats = NDArray[np.floating]
 
 DEFAULT = 0.5
 #: Examples with a label, and without it, that its own threshold takes; with fewer it has that of all labels together.
-LEAST = 10
+#: One threshold for all is the best for micro F1 if probabilities are right (Koyejo et al., 2015), one a label for
+#: macro F1. Own ones from 10 examples on cost up to .07 of micro F1 on GoEmotions and gained up to .01 of macro F1.
+LEAST = 40
 
 
 def best_threshold(probabilities: Floats, truth: Bits) -> float:
