@@ -7,7 +7,8 @@
 
 DATA/go_emotions holds train.jsonl and test.jsonl of text and labels; `join` makes such files of texts with one
 label. Texts of even and of odd number are two halves:
-one to try strategies on, one to judge them. 100 random texts of a seed fit the thresholds and are not bought.
+one to try strategies on, one to judge them. Thresholds are .5, or fitted to 100 random texts of a seed that are not
+bought, or to those that are bought, each by a layer that was fitted to others, as the package does.
 """
 
 import argparse
@@ -23,7 +24,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from dal_nlp import RunConfig, Session
-from dal_nlp.learners.cross_validation import SEVERAL, fit_with, settings
+from dal_nlp.core.rng import generator
+from dal_nlp.learners.cross_validation import SEVERAL, deal, fit_with, held_out, settings
 from dal_nlp.learners.head_learner import HeadLearner
 from dal_nlp.learners.layers import Standard, side_by_side
 from dal_nlp.learners.linear import Offset
@@ -40,7 +42,8 @@ Choose = Callable[[Floats, Floats, int, np.random.Generator], NDArray[np.int64]]
 AUDIT, START, BATCH, MOST = 100, 20, 40, 300
 #: Texts of joined ones, and the labels that they have.
 JOINED, JOINED_LABELS = {"train": 4000, "test": 1500}, 31
-MEASURES = ("micro F1 at .5", "macro F1 at .5", "micro F1", "macro F1", "average precision")
+WAYS = ("at .5", "fitted to 100 more", "held out")
+MEASURES = (*(f"{kind} F1 {way}" for way in WAYS for kind in ("micro", "macro")), "average precision")
 
 
 def encode(data: Path, source: str, out: Path) -> None:
@@ -153,12 +156,14 @@ def simulate(features: Path, half: int, seed: int, strategy: str) -> list[list[f
     test, audit, bought, left = np.flatnonzero(~kept["train"] & mine), order[:AUDIT], order[AUDIT:][:START], order[120:]
     rng, curve = np.random.default_rng(seed), []
     while True:
-        known = [Offset(offsets[bought], float(kept["beta"]))]
-        layer = fit_with(setting, x[bought], y[bought], np.ones(len(bought)), labels, known, SEVERAL)
+        known, ones = [Offset(offsets[bought], float(kept["beta"]))], np.ones(len(bought))
+        layer = fit_with(setting, x[bought], y[bought], ones, labels, known, SEVERAL)
         p = expit(x @ layer.weight.T + layer.bias + layer.offset_weights[0] * offsets)
-        thresholds = np.array(fit_thresholds(p[audit], y[audit]))
-        of = [*scores(p[test] > 0.5, y[test]), *scores(p[test] > thresholds, y[test])]
-        curve.append([*of, average_precision(p[test], y[test])])
+        folds = deal(SEVERAL.strata(y[bought]), generator(0, len(bought), "folds"))
+        unseen = held_out(setting, x[bought], y[bought], ones, labels, known, folds, SEVERAL)
+        fitted = [fit_thresholds(p[audit], y[audit]), fit_thresholds(unseen, y[bought])]
+        of = [scores(p[test] > np.array(cut), y[test]) for cut in (0.5, *fitted)]
+        curve.append([*np.ravel(of).tolist(), average_precision(p[test], y[test])])
         if len(bought) >= MOST:
             return curve
         picked = STRATEGIES[strategy](p[left], x[left], BATCH, rng)
