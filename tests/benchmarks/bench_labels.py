@@ -3,6 +3,7 @@
     python -m tests.benchmarks.bench_labels encode --data DATA --out FEATURES --model MODEL mr trec6
     python -m tests.benchmarks.bench_labels run --features FEATURES --seeds 0:30 --out curves.jsonl mr trec6
     python -m tests.benchmarks.bench_labels tables --features FEATURES --curves curves.jsonl
+    python -m tests.benchmarks.bench_labels differences --curves curves.jsonl --other weighted_kmeans@prior
     python -m tests.benchmarks.bench_labels cost --curves curves.jsonl --ours weighted_kmeans@swapped
 
 DATA holds a folder for each set, with train.jsonl and test.jsonl of text and label; MODEL is a folder or a Hub id. Each
@@ -24,7 +25,7 @@ from dal_nlp.compare.savings import resamples
 from dal_nlp.learners.cross_validation import STRONGER
 from dal_nlp.learners.feature_cache import mean_of_windows
 from dal_nlp.learners.prior import words_of
-from dal_nlp.report.learning_curves import isotonic, labels_to
+from dal_nlp.report.learning_curves import isotonic, labels_to, t_interval
 from tests.benchmarks.simulation import (
     GRID,
     LAYERS,
@@ -53,6 +54,8 @@ ARMS = "random@last,random@prior,weighted_kmeans@prior,weighted_kmeans@last,vari
 POOL, TEST = 4000, 1000
 DESCRIPTIONS = Path(__file__).with_name("descriptions.yaml")
 SHARES = (0.9, 0.95, 0.99)
+#: Numbers of labels over whose accuracies arms are compared.
+COMPARED = np.arange(40, 241, 20)
 
 
 def read(data: Path, name: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -248,9 +251,23 @@ def costs(curves: Path, ours: str, other: str) -> None:
         print(f"{name} ({len(shared)} seeds): {most[0]:.0f} [{most[1]:.0f}, {most[2]:.0f}] at {most[3]:.0f} labels")
 
 
+def differences(curves: Path, other: str) -> None:
+    """Print how far the mean accuracy from 40 to 240 labels lies above that of another arm, with 95 % intervals."""
+    found: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    for row in lines(curves):
+        labels, scores = np.array([point[:2] for point in row["curve"]]).T
+        found[row["set"]][row["arm"]][row["seed"]] = float(np.interp(COMPARED, labels, scores).mean())
+    for name, arms in found.items():
+        for arm, seeds in arms.items():
+            shared = sorted(set(seeds) & set(arms[other]))
+            gains = np.array([seeds[seed] - arms[other][seed] for seed in shared])
+            mean, half = t_interval(gains)
+            print(f"{name} {arm} ({len(shared)} seeds): {mean:+.4f} ± {0.0 if half is None else half:.4f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["encode", "run", "tables", "cost"])
+    parser.add_argument("what", choices=["encode", "run", "tables", "differences", "cost"])
     parser.add_argument("sets", nargs="*")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--features", type=Path)
@@ -270,6 +287,8 @@ def main() -> None:
     elif given.what == "run":
         seeds = range(*map(int, given.seeds.split(":")))
         run(given.features, seeds, given.out, given.arms.split(","), given.most, given.sets)
+    elif given.what == "differences":
+        differences(given.curves, given.other)
     elif given.what == "cost":
         costs(given.curves, given.ours, given.other)
     else:
