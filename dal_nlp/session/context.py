@@ -26,6 +26,7 @@ from dal_nlp.learners.learner import Learner
 from dal_nlp.learners.lora_learner import check_peft
 from dal_nlp.learners.tuned_head import last_learner
 from dal_nlp.ledger.ledger import Ledger
+from dal_nlp.measuring.calibrating import calibration_of
 from dal_nlp.models.mc_dropout import check_draws, make_draws
 from dal_nlp.models.pool import NO_GROUPS, Pool, fetch, gives_states
 from dal_nlp.models.trainer import Fit
@@ -35,7 +36,6 @@ from dal_nlp.pretrained.masked_lm import has_masked_lm
 from dal_nlp.pretrained.sentence_format import load_reader
 from dal_nlp.pretrained.tokenizers import check_vocabulary
 from dal_nlp.report.tracking import check_tracker
-from dal_nlp.session.calibrating import calibration_of
 from dal_nlp.session.config import AUTO_MODEL, RunConfig
 from dal_nlp.session.evaluation import Evaluation
 from dal_nlp.session.inputs import Answers, RunInputs

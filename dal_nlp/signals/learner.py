@@ -248,18 +248,21 @@ class WitnessLearner(HeadLearner):
         taught = len(found.off) < len(self._heard) or self._distils(len(y))
         return self._student(candidates, kept, where, y, weights) if taught else kept.layer
 
-    def held_out(self, examples: Dataset) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def held_out(
+        self, examples: Dataset, done: Fit | None = None, weights: NDArray[np.float64] | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return probabilities of examples (n, C) by what the run leaves, fitted to the others, and their classes (n,).
 
         That is a student, to which the examples of a fold are texts of the pool without a label, as those that measure
-        are; where witnesses are kept, it is the layer that hears them.
+        are; where witnesses are kept, the layer that hears them. Its strength is the rule's, whatever was ``done``.
         """
         if self._config.keep_witness:
-            return super().held_out(examples)
+            return super().held_out(examples, done, weights)
         self.require(examples)
         labels = self._task.collate(fetch(examples, range(len(examples)))).labels
         assert labels is not None
-        where, y, weights = places_of(examples), labels.numpy(), np.ones(len(examples))
+        where, y = places_of(examples), labels.numpy()
+        weights = np.ones(len(examples)) if weights is None else weights
         x, classes = side_by_side(self._features.rows(where), self._depths), len(self._task.labels)
         setting, shares = self._setting(x[:0], y[:0], weights[:0], ()), np.zeros((len(y), classes))
         for inside, outside in splits(deal(y, generator(0, len(y), "folds"))):
