@@ -138,7 +138,7 @@ class HeadLearner(LayerLearner):
         most = longest_input(config, task.tokenizer)
         self._features = Features(task, source, cache, folder / "cache", config.scoring, progress, most, self.stages)
         self._pool_size = 0
-        self._described: DescriptionSource | None = None
+        self.described: DescriptionSource | None = None
 
     @cached_property
     def _outputs(self) -> Outputs:
@@ -172,9 +172,9 @@ class HeadLearner(LayerLearner):
     def _describe(self) -> None:
         """Have the descriptions of the labels be read beside the texts."""
         if self._config.head.prior != "none":
-            self._described = DescriptionSource(self._task, self._config.descriptions)
-            if self._described.name:
-                self._described.add_to(self._features)
+            self.described = DescriptionSource(self._task, self._config.descriptions)
+            if self.described.name:
+                self.described.add_to(self._features)
 
     def require(self, examples: Dataset, rows: Positions | None = None) -> None:
         """See that the features of some rows (all if left out) are there."""
@@ -279,11 +279,11 @@ class HeadLearner(LayerLearner):
     @property
     def ready(self) -> bool:
         """Whether it can answer before it has learnt anything: whether something is known of the labels."""
-        return self._described is not None and bool(self._described.name)
+        return self.described is not None and bool(self.described.name)
 
     def remarks(self) -> list[str]:
         """Return what a user should know of what it starts from, in sentences."""
-        return self._features.remarks() + (self._described.remarks() if self._described else [])
+        return self._features.remarks() + (self.described.remarks() if self.described else [])
 
     @cached_property
     def _sample_rows(self) -> Positions:
@@ -304,10 +304,10 @@ class HeadLearner(LayerLearner):
     @cached_property
     def _signals(self) -> list[Signal]:
         """What is known of the labels, each source as a linear layer; made without any label."""
-        if self._described is None or not self._described.name:
+        if self.described is None or not self.described.name:
             return []
         x, standard, c = side_by_side(self._sample, self._depths), self._standard, strength(len(self._task.labels))
-        source, rng = self._described.source(self._sample[:, -1]), generator(0, 0, "distillation")
+        source, rng = self.described.source(self._sample[:, -1]), generator(0, 0, "distillation")
         return [distil(source, x, c, standard.mean, standard.scale, rng)]
 
     def _fit_loss_head(self, round: int, read: Array, losses: Tensor) -> LossHead:

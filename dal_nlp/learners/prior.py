@@ -52,6 +52,27 @@ def zero_shot_scores(embeddings: Array, directions: Floats) -> Floats:
     return scaled(unit_rows(directed - directed.mean(0)) @ directions.T)
 
 
+def neighbour_agreement(scores: Floats, embeddings: Array, neighbours: int = 5) -> float:
+    """Return how far near texts get the same label beyond chance: Cohen's kappa of a text and its neighbours.
+
+    It tells without a label how well an encoder and descriptions go together: where meanings lie apart, a text's
+    neighbours mean the same. 0 where one label is all that the scores give.
+
+    Args:
+        scores: (N, C) of labels for N texts.
+        embeddings: (N, H) of the same texts; cosines after centring say what is near.
+        neighbours: How many nearest texts each is compared with, at most N - 1.
+    """
+    given = scores.argmax(1)
+    x = unit_rows(embeddings - embeddings.mean(0))
+    near = x @ x.T
+    np.fill_diagonal(near, -np.inf)
+    nearest = np.argsort(-near, axis=1, kind="stable")[:, : min(neighbours, len(x) - 1)]
+    observed = float((given[nearest] == given[:, None]).mean())
+    chance = float(((np.bincount(given) / len(given)) ** 2).sum())
+    return (observed - chance) / (1 - chance) if chance < 1 else 0.0
+
+
 def words_of(name: str) -> str:
     """Return a label's name as words: "creditCard_lost" is "credit Card lost"."""
     return " ".join(re.sub(r"(?<=[a-z])(?=[A-Z])|[\W_]+", " ", name).split())

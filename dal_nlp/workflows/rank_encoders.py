@@ -1,4 +1,4 @@
-"""Which encoder suits the texts of a run: on the labels that are there already, with what encoding takes."""
+"""Which encoder suits the texts of a run: on the labels that are there, or by what is known of the labels."""
 
 import time
 from dataclasses import dataclass
@@ -11,11 +11,13 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.rng import generator
 from dal_nlp.learners.head_learner import HeadLearner
+from dal_nlp.learners.prior import neighbour_agreement
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.context import Context
+from dal_nlp.strategies import probes
 
-#: Most labeled texts on which encoders are compared, and texts that are timed.
+#: Most texts on which encoders are compared, and texts that are timed.
 MOST, TIMED = 300, 64
 
 
@@ -26,25 +28,33 @@ class RankedEncoder:
     Attributes:
         name: As it was named.
         accuracy: Of layers on labels that did not train; None where there are none.
-        labels: How many there were.
+        agreement: Without labels, how far near texts get the same label from the descriptions (or names) of the labels,
+            beyond chance (see ``neighbour_agreement``); None where these say nothing, or where there are labels.
+        labels: How many labels, or texts without one, there were.
         seconds: What 1,000 texts take to encode here.
     """
 
     name: str
     accuracy: float | None
+    agreement: float | None
     labels: int
     seconds: float
 
     def __str__(self) -> str:
         """Return it in one line."""
         took = f"{self.seconds:.0f} s for 1,000 texts"
+        if self.agreement is not None:
+            return (
+                f"{self.name}: no label is there; by what is known of labels {self.labels} texts and their neighbours "
+                f"agree {self.agreement:.2f} beyond chance (the larger the better); {took}."
+            )
         if self.accuracy is None:
-            return f"{self.name}: {took}; no label is there to judge it by."
+            return f"{self.name}: {took}; no label is there to judge it by, and nothing is known of the labels."
         return f"{self.name}: accuracy {self.accuracy:.3f} on {self.labels} labels, in four folds; {took}."
 
 
 def rank_encoders(config: RunConfig, names: list[str], progress: Progress | None = None) -> list[RankedEncoder]:
-    """Return encoders, the best first; those that no label judges, the fastest first.
+    """Return encoders, the best first; those that nothing judges, the fastest first.
 
     Args:
         config: Of the run that would use them.
@@ -57,7 +67,7 @@ def rank_encoders(config: RunConfig, names: list[str], progress: Progress | None
     if not names:
         raise UserError("--encoders names no encoder: give some, such as minilm,mpnet.")
     found = [_judge(config, name, Silent() if progress is None else progress) for name in names]
-    return sorted(found, key=lambda one: (-(one.accuracy or 0.0), one.seconds))
+    return sorted(found, key=lambda one: (-(one.accuracy or one.agreement or 0.0), one.seconds))
 
 
 def _judge(config: RunConfig, name: str, progress: Progress) -> RankedEncoder:
@@ -80,7 +90,17 @@ def _judge(config: RunConfig, name: str, progress: Progress) -> RankedEncoder:
             seconds = (time.perf_counter() - started) / max(1, len(sample) - 1) * 1000
             rows = generator(config.seed, 0, "judged").permutation(len(data))[:MOST]
             if len(rows) < 2 * len(work.task.labels):
-                return RankedEncoder(name, None, len(rows), seconds)
+                agreement, texts = _agreement(work, learner)
+                return RankedEncoder(name, None, agreement, texts, seconds)
             p, y = learner.held_out(data.select(np.sort(rows)))
             right = p.argmax(1) == y if y.ndim == 1 else (p > 0.5) == (y == 1)  # of several labels: of the decisions
-            return RankedEncoder(name, float(right.mean()), len(rows), seconds)
+            return RankedEncoder(name, float(right.mean()), None, len(rows), seconds)
+
+
+def _agreement(work: Context, learner: HeadLearner) -> tuple[float | None, int]:
+    """Return the agreement of neighbours by the descriptions of the labels, and on how many texts."""
+    if learner.described is None or not learner.ready:
+        return None, 0
+    rows = np.sort(generator(work.config.seed, 0, "judged").permutation(len(work.corpus))[:MOST])
+    (embeddings,) = work.pool(rows, 0).collect(probes.embedding)
+    return neighbour_agreement(learner.described.source(embeddings).scores, embeddings), len(rows)

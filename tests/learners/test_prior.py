@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dal_nlp.learners.distillation import scaled
-from dal_nlp.learners.prior import label_directions, names_that_speak, words_of, zero_shot_scores
+from dal_nlp.learners.prior import label_directions, names_that_speak, neighbour_agreement, words_of, zero_shot_scores
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
@@ -43,3 +43,19 @@ def test_names_speak_where_the_tokenizer_knows_half_of_them() -> None:
     assert not names_that_speak(["ENTY", "DESC", "good"], [["en", "##ty"], ["des", "##c"], ["good"]])
     assert not names_that_speak(["0", "1"], [["0"], ["1"]])
     assert names_that_speak(["world"], [["Ġworld"]])
+
+
+def test_neighbours_agree_as_counted_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    x, scores = rng.normal(size=(30, 6)).astype(np.float32), rng.normal(size=(30, 3))
+    given, centred = scores.argmax(1), x - x.mean(0)
+    agree = []
+    for i in range(30):
+        cosines = [centred[i] @ v / (np.linalg.norm(centred[i]) * np.linalg.norm(v)) for v in centred]
+        others = sorted((j for j in range(30) if j != i), key=lambda j: -cosines[j])[:5]
+        agree += [given[j] == given[i] for j in others]
+    chance = sum((given == label).mean() ** 2 for label in range(3))
+    assert neighbour_agreement(scores, x) == pytest.approx((np.mean(agree) - chance) / (1 - chance), abs=1e-12)
+    assert neighbour_agreement(np.eye(3)[[0] * 30], x) == 0.0
+    apart = np.concatenate([x[:15] + 50, x[15:] - 50])
+    assert neighbour_agreement(np.eye(2)[[0] * 15 + [1] * 15], apart) == 1.0

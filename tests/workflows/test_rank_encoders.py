@@ -36,12 +36,38 @@ def test_the_better_encoder_comes_first(tmp_path: Path) -> None:
     assert all(one.seconds > 0 and one.labels == 40 for one in ranked) and "on 40 labels" in str(ranked[0])
 
 
+DESCRIBED = {"positive": "good good", "negative": "bad bad"}
+
+
 def test_without_labels_it_says_so(tmp_path: Path) -> None:
     rows = [{"id": row["id"], "text": row["text"]} for row in tiny.sentences(40)]
-    config = settings(tmp_path, labels="negative,positive", oracle="file")
+    config = settings(tmp_path, labels="negative,positive", oracle="file", descriptions=DESCRIBED)
     tiny.write(tmp_path / "pool.jsonl", rows)
     (one,) = rank_encoders(config, [str(tiny.save_model(tmp_path / "a"))])
-    assert one.accuracy is None and "no label is there" in str(one)
+    assert one.accuracy is None is not one.agreement and one.labels == 40 and "no label is there" in str(one)
+    config = settings(tmp_path, labels="x1,x2", oracle="file")
+    tiny.write(tmp_path / "pool.jsonl", rows)
+    tiny.write(tmp_path / "test.jsonl", [{**row, "label": f"x{1 + i % 2}"} for i, row in enumerate(rows[:10])])
+    (one,) = rank_encoders(config, [str(tmp_path / "a")])
+    assert one.accuracy is one.agreement is None and "nothing is known of the labels" in str(one)
+
+
+def test_descriptions_rank_encoders_without_a_label(tmp_path: Path) -> None:
+    good, blind = tiny.save_model(tmp_path / "a"), tiny.save_model(tmp_path / "b")
+    model = AutoModel.from_pretrained(blind)
+    torch.nn.init.normal_(model.embeddings.position_embeddings.weight, std=9.0)  # the length of a text drowns its words
+    model.save_pretrained(blind)
+    config = settings(tmp_path, labels="negative,positive", oracle="file", descriptions=DESCRIBED)
+    words = ["film", "plot", "scene", "actor", "story"]
+    texts = [f"{sign} {sign} {sign} {words[i % 5]} {'the ' * (i % 4)}" for i in range(30) for sign in ("good", "bad")]
+    rows = [{"id": str(i), "text": text} for i, text in enumerate(texts)]
+    tiny.write(tmp_path / "pool.jsonl", rows)
+    tiny.write(
+        tmp_path / "test.jsonl", [{**row, "label": ("positive", "negative")[i % 2]} for i, row in enumerate(rows[:10])]
+    )
+    first, second = rank_encoders(config, [blind, good])
+    assert (first.name, second.name) == (good, blind) and first.agreement is not None and second.agreement is not None
+    assert first.agreement > second.agreement + 0.1
 
 
 def test_none_is_an_error(tmp_path: Path) -> None:
