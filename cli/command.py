@@ -44,7 +44,12 @@ Encoding = Annotated[
     str | None, typer.Option(metavar="NAME", help="Of a text file that is not UTF-8. Default: found by its bytes.")
 ]
 Quoting = Annotated[
-    str | None, typer.Option(metavar="HOW", help="none: double quotes in tables are letters. Default: that of the run.")
+    str | None,
+    typer.Option(
+        metavar="HOW",
+        help="none: double quotes in tables are letters. trusted: they are right as they stand. "
+        "Default: that of the run.",
+    ),
 ]
 KeepWitness = Annotated[
     bool | None,

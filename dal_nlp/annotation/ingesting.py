@@ -21,7 +21,7 @@ from dal_nlp.readers.encodings import decode, refuse_other
 from dal_nlp.readers.exports import answering_control, controls_of
 from dal_nlp.readers.reading import Reading
 from dal_nlp.readers.sources import read_rows
-from dal_nlp.readers.spreadsheets import DOUBLED, header_of, read_table
+from dal_nlp.readers.spreadsheets import DOUBLED, TAKE_OUT, header_of, read_table
 
 
 @dataclass
@@ -106,7 +106,7 @@ def _read_csv(desk: AnswerStore, source: Path, columns: Columns, found: Ingested
         found.problems.append(f"{source.name}, row {number}: {wrong}.")
 
     if source.is_file() and source.suffix.lower() not in (".csv", ""):  # a table of another kind
-        reading = Reading(unquoted=DOUBLED)
+        reading = Reading(unquoted=DOUBLED, quoted=TAKE_OUT)
         others = list(read_rows(str(source), reading))
         if others and {"data", "annotations"} <= others[0][1].keys():
             return _read_label_studio(desk, source, columns, found)

@@ -22,7 +22,7 @@ from dal_nlp.joins.tool_rows import ANSWER, ID, NOTE
 from dal_nlp.readers.encodings import decode
 from dal_nlp.readers.reading import Reading, in_other_capitals
 from dal_nlp.readers.sources import open_source
-from dal_nlp.readers.spreadsheets import DOUBLED, Broken, header_of, read_table, refuse, write_table
+from dal_nlp.readers.spreadsheets import DOUBLED, TAKE_OUT, Broken, header_of, read_table, refuse, write_table
 from dal_nlp.readers.values import id_of, is_missing
 
 #: The folder of sheets in a run folder.
@@ -192,7 +192,7 @@ def read_sheet(path: Path, columns: Sequence[str], say: Callable[[str], None]) -
                 yield entry
 
     if path.suffix not in _WRITTEN:
-        reading = Reading(unquoted=DOUBLED, needed=[ID, ANSWER, *columns])
+        reading = Reading(unquoted=DOUBLED, quoted=TAKE_OUT, needed=[ID, ANSWER, *columns])
         opened = open_source(str(path), reading)
         for remark in reading.remarks:
             say(remark)

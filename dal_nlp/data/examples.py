@@ -238,11 +238,11 @@ def open_plain(source: str, task: Task, config: Settings, remarks: list[str]) ->
     """Open a source whose rows are plain, whatever tool has exported it; remarks are put into the list."""
     needed = {*task.columns(), config.label_column, *(config.context_columns or ())}
     needed |= {config.id_column} - {DEFAULT_ID_COLUMN, NO_IDS}
-    reading = Reading(config.encoding, config.quoting == "double", needed=needed, remarks=remarks)
-    opened = open_source(source, reading)
+    how = Reading(config.encoding, config.quoting != "none", config.quoting == "trusted", needed, remarks)
+    opened = open_source(source, how)
     if isinstance(task, HasOwnForms):
-        return task.adapted(opened, reading)
-    return adapted(opened, task.columns(), config.label_column, reading)
+        return task.adapted(opened, how)
+    return adapted(opened, task.columns(), config.label_column, how)
 
 
 def class_names(sources: Sequence[str], task: Task) -> list[str]:

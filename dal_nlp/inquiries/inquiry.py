@@ -43,7 +43,7 @@ class FileColumns:
         text_column: The columns that hold the texts.
         id_column: The column of ids; ``none`` where there are no ids.
         encoding: Of a text file that is not UTF-8; the run's own says nothing of another file.
-        quoting: ``none`` where double quotes in a table are letters.
+        quoting: ``none`` where double quotes in a table are letters, ``trusted`` where they are right as they stand.
         label_column: Of the answers, for oracles that read them from the file.
     """
 

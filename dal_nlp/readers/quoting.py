@@ -1,24 +1,26 @@
 """Cells in quotes: whether they are written as they should be, and whether one of them has swallowed rows."""
 
+import csv
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 Positions = NDArray[np.int64]
 
-#: What to say of a row that has swallowed others, and what to do where it has not.
+#: What to say of a row that has swallowed others.
 SWALLOWED = "holds a cell in quotes that has swallowed the rows below it"
-TAKE_OUT = "where they are not, the text is a table itself: take its line ends out"
 _QUOTE, _LINE_FEED, _RETURN = 34, 10, 13
-_LEARNT = 1000  # values of a column of a block
-_SHORT = 40  # characters of a value that other rows may have too
-_READ = 64  # characters of a cell that may be an id; the pattern takes the square of a long word's time
+_LEARNT = 1000  # values of a column
+_HEAD = 2**16  # bytes of a block that are learnt from
+_SHORT = 40  # characters of a cell that tell what it is; the pattern takes the square of a long word's time
+_BEGINNING = 8  # characters that ids may share, or the fewest that an id has whose length is that of the others
+_UNSURE = 5  # lines that are rows of cells like nothing in particular, where no line is anything else
 _NUMBERED = re.compile("[A-Za-z0-9]*[0-9][A-Za-z0-9]*")
+_WORDS = re.compile("[A-Za-z]+|[0-9]+")
 #: How a line begins that has a comma within a number.
 _THOUSANDS = re.compile(r"[0-9]{1,3},[0-9]{3}\b")
 
@@ -124,13 +126,19 @@ class _Suspect:
         number: Of the row.
         own: The row's own cells as they would be without its quotation mark, by column; none behind the cell.
         lines: How many there are behind the first.
-        rows: The would-be cells by column, the cell's own column left out, of the lines that have as many as rows have.
+        telling: How many of these would have cells beside the one in quotes; the last has none behind it.
+        rows: The would-be cells by column, of the lines that have as many as rows have.
+        column: The cell's own, whose would-be values may be anything but empty.
+        doubled: Whether the cell holds a quotation mark, which a writer has doubled who knows what they are.
     """
 
     number: int
     own: dict[int, str]
     lines: int
+    telling: int
     rows: list[tuple[int, dict[int, str]]]
+    column: int
+    doubled: bool
 
 
 class Swallowed:
@@ -140,6 +148,9 @@ class Swallowed:
     letter, and half of its other lines have as many separators as a row. These must look like rows in each of their
     cells: what several rows have in the column, or what looks like an id of the file; one such line is chance, so it
     takes two. One is enough where it counts on from the id of the row, and between tabs, which texts do not have.
+    Cells that are empty tell nothing, a comma with a blank behind it is one of a sentence, and an id that another row
+    has is none. Of columns that are like nothing in particular, such as titles, each line must be a row, and several.
+    A cell with quotation marks in it, which were doubled, is not taken for rows, and no more than doubted.
 
     Args:
         separator: Of the cells.
@@ -149,20 +160,34 @@ class Swallowed:
     def __init__(self, separator: str, width: int) -> None:
         self._separator, self._width = separator, width
         self._seen: list[Counter[str]] = [Counter() for _ in range(width)]
-        self._columns: list[tuple[int, pa.Array]] = []
+        self._learnt, self._blank = 0, [0] * width  # rows, and by column those that begin with a blank
+        self._blocks: list[bytes] = []
         self._suspects: list[_Suspect] = []
+        self._quoted = False  # whether a cell of one line has needed its quotes
         #: Rows with a cell of several lines, and the number of the first of them.
         self.tall, self.first_tall = 0, 0
 
     def learn(self, cells: Sequence[str]) -> None:
-        """Take up the values of a row that is in order."""
-        for seen, cell in zip(self._seen, cells, strict=False):
-            if len(cell) <= _SHORT and (len(seen) < _LEARNT or cell in seen):
-                seen[cell] += 1
+        """Take up the values of a row, those of several lines left out."""
+        self._learnt += 1
+        for i, (seen, cell) in enumerate(zip(self._seen, cells, strict=False)):
+            value = cell[:_SHORT]
+            if value[:1] == " ":
+                self._blank[i] += 1
+            if "\n" in cell:
+                continue
+            if len(seen) < _LEARNT or value in seen:
+                seen[value] += 1
+            self._quoted = self._quoted or self._separator in cell or '"' in cell
 
-    def learn_column(self, column: int, cells: pa.Array) -> None:
-        """Take up the first values of a column."""
-        self._columns.append((column, cells.take(pa.array(range(min(len(cells), _LEARNT))))))  # a slice keeps them all
+    def learn_block(self, block: bytes, layout: Layout | None = None) -> None:
+        """Take up the first records of a block, in all of their columns; without a layout, each line is a record."""
+        if layout is None:
+            end = block.rfind(b"\n", 0, _HEAD) + 1
+        else:
+            ends = layout.ends[layout.ends < _HEAD]
+            end = int(ends[-1]) + 1 if len(ends) else 0
+        self._blocks.append(block[:end])
 
     def look_into(self, number: int, cells: Sequence[str]) -> None:
         """Suspect a row, or not."""
@@ -175,57 +200,124 @@ class Swallowed:
         for k, part in enumerate(parts, start=1):
             found = part.split(self._separator)
             if len(found) == (self._width if k < len(parts) else column + 1) and not _THOUSANDS.match(part):
-                rows.append((k, {i: cell for i, cell in enumerate(found) if i != column}))
+                rows.append((k, dict(enumerate(found))))
         own = dict(enumerate(cells[:column])) | dict(enumerate(first.split(self._separator), start=column))
         del own[column]
-        if self._width > 1 and len(own) >= self._width - 1 and 2 * len(rows) >= len(parts):
-            self._suspects.append(_Suspect(number, own, len(parts), rows))
+        if self._width > 1 and len(own) >= self._width - 1 and rows and 2 * len(rows) >= len(parts):
+            self._suspects.append(
+                _Suspect(number, own, len(parts), len(parts) - (column == 0), rows, column, '"' in cells[column])
+            )
 
-    def found(self) -> list[int]:
-        """Return the numbers of the rows that have swallowed others, once all values are known."""
-        for column, cells in self._columns if self._suspects else ():
-            for entry in cells.value_counts().to_pylist() if len(self._seen[column]) < _LEARNT else ():
-                if entry["values"] is not None and len(entry["values"]) <= _SHORT:
-                    self._seen[column][entry["values"]] += entry["counts"]
-        self._columns = []
-        forms = [_usual_form(seen) for seen in self._seen] if self._suspects else []
-        found = []
+    def found(self) -> tuple[list[int], list[int]]:
+        """Return the numbers of the rows that have swallowed others, and of those that may have, once all are known."""
+        if not self._suspects:
+            return [], []
+        for block in self._blocks:
+            for cells in csv.reader(block.decode().splitlines(True), delimiter=self._separator):
+                if cells:
+                    self.learn(cells)
+        self._blocks = []
+        columns = [_Column.of(seen, self._learnt, blank) for seen, blank in zip(self._seen, self._blank, strict=True)]
+        swallowed, doubtful = [], []
         for suspect in self._suspects:
-            told = [[self._fits(i, cell, forms[i]) for i, cell in row.items()] for _, row in suspect.rows]
-            if self._separator == "\t":
-                alike, least = sum(False not in one for one in told), 1
-            else:
-                alike, least = sum(False not in one and True in one for one in told), 2
-            if alike >= max(least, suspect.lines / 2) or self._counts_on(suspect):
-                found.append(suspect.number)
-        return found
+            told = {
+                k: [columns[i].fits(cell, i == suspect.column) for i, cell in row.items()] for k, row in suspect.rows
+            }
+            alike = {k: fits for k, fits in told.items() if False not in fits and len(fits) > 1}
+            if 2 * len(alike) < suspect.lines:
+                continue
+            if self._are_rows(suspect, alike, columns) and not suspect.doubled:
+                swallowed.append(suspect.number)
+            elif any(True in fits for fits in alike.values()) or 1 < len(alike) == suspect.telling:
+                doubtful.append(suspect.number)
+        plain = self.tall - len(self._suspects)
+        return swallowed, doubtful if plain <= len(doubtful) else []
 
-    def _fits(self, column: int, cell: str, form: str) -> bool | None:
-        """Tell whether a cell is like those of a column, None where these are like nothing in particular."""
-        seen = self._seen[column]
-        repeated = 2 * len(seen) <= seen.total() and len(seen) > 0
-        if seen[cell] >= (1 if repeated else 2) or (form and _form(cell) == form):
+    def _are_rows(
+        self, suspect: _Suspect, alike: Mapping[int, Sequence[bool | None]], columns: Sequence["_Column"]
+    ) -> bool:
+        """Tell whether lines that may be rows are, by what is known of the cells of each of them."""
+        least, unsure = (1, 2) if self._separator == "\t" else (2, _UNSURE)
+        if sum(True in fits for fits in alike.values()) >= least or self._counts_on(suspect, alike, columns):
             return True
-        return False if repeated or form else None
+        full = sum(k in alike and "" not in row.values() for k, row in suspect.rows)
+        # A writer that has quoted what had to be, or texts of several lines that are none of rows, knows its quotes.
+        return full == suspect.telling >= unsure and not self._quoted and self.tall == len(self._suspects)
 
-    def _counts_on(self, suspect: _Suspect) -> bool:
+    def _counts_on(self, suspect: _Suspect, alike: Collection[int], columns: Sequence["_Column"]) -> bool:
         """Tell whether half of the lines have a number that is as much more than that of the row as they are below."""
         for column, own in suspect.own.items():
-            cells = [(k, row.get(column, "")) for k, row in suspect.rows] if own.isdecimal() else []
-            if sum(cell.isdecimal() and int(cell) == int(own) + k for k, cell in cells) >= max(1, suspect.lines / 2):
+            cells = [(k, row.get(column, "")) for k, row in suspect.rows if k in alike] if own.isdecimal() else []
+            on = sum(cell.isdecimal() and int(cell) == int(own) + k for k, cell in cells if column != suspect.column)
+            if on >= max(1, suspect.lines / 2):
                 return True
         return False
 
 
-def _form(cell: str) -> str:
-    """Return what ids of one file share: the words and signs around their numbers, and whether these have letters."""
-    return _NUMBERED.sub(lambda found: "0" if found[0].isdecimal() else "x0", cell[:_READ])
+@dataclass(frozen=True)
+class _Column:
+    """What is known of the values of a column.
+
+    Attributes:
+        seen: How often each is there, the first ones of each block.
+        repeated: Whether most of them are there more than once.
+        ids: Whether each of them is there once.
+        forms: What most of them have in common; see ``_forms``.
+        blank: Whether many begin with a blank.
+    """
+
+    seen: Counter[str]
+    repeated: bool
+    ids: bool
+    forms: frozenset[tuple[str, str]]
+    blank: bool
+
+    @classmethod
+    def of(cls, seen: Counter[str], rows: int, blank: int) -> "_Column":
+        """Return what the first values of a column, and how many of all its rows begin with a blank, tell of it."""
+        forms: Counter[tuple[str, str]] = Counter()
+        for cell, count in seen.items():
+            forms.update(dict.fromkeys(_forms(cell), count))
+        filled, kinds = seen.total() - seen[""], len(seen) - ("" in seen)
+        usual = frozenset(form for form, count in forms.items() if 2 * count > filled)
+        return cls(seen, bool(seen) and 2 * kinds <= filled, kinds == filled > 0, usual, 2 * blank > rows)
+
+    def fits(self, cell: str, own: bool) -> bool | None:
+        """Tell whether a cell is like those of the column, None where these are like nothing in particular.
+
+        Args:
+            cell: Of a line that may be a row.
+            own: Whether the column is that of the cell in quotes, where a text may be any.
+        """
+        value = cell[:_SHORT]
+        if value == "":
+            return None if "" in self.seen or not self.seen else False
+        if value[0] == " " and not self.blank:
+            return False
+        if own:
+            return None
+        if self.ids and self.forms and value in self.seen:
+            return False
+        if self.seen[value] >= (1 if self.repeated else 2) or self.forms & _forms(value):
+            return True
+        return False if self.repeated or self.forms else None
 
 
-def _usual_form(seen: Counter[str]) -> str:
-    """Return the form that most values of a column have, "" where it has none with a number."""
-    forms: Counter[str] = Counter()
-    for cell, count in seen.items():
-        forms[_form(cell)] += count
-    form, count = forms.most_common(1)[0] if forms else ("", 0)
-    return form if "0" in form and " " not in form and 2 * count > forms.total() else ""
+def _forms(cell: str) -> frozenset[tuple[str, str]]:
+    """Return what ids of one file may share.
+
+    The words and signs around their numbers, and whether these have letters; with blanks, as times and dates have them,
+    only where there are several numbers. Their length. Their beginning, up to a sign, as addresses have it.
+    """
+    if " " in cell:
+        form = _WORDS.sub(lambda found: "0" if found[0].isdecimal() else "a", cell)
+        return frozenset({("time", form)} if form.count("0") > 1 else ())
+    forms = set()
+    form = _NUMBERED.sub(lambda found: "0" if found[0].isdecimal() else "x0", cell)
+    if "0" in form:
+        forms.add(("number", form))
+    if len(cell) >= _BEGINNING:
+        forms.add(("length", str(len(cell))))
+        if not cell[:_BEGINNING].isalnum():
+            forms.add(("beginning", cell[:_BEGINNING]))
+    return frozenset(forms)

@@ -29,16 +29,20 @@ class Reading:
     Attributes:
         encoding: Of a text file; None: its mark, UTF-8, or what its bytes look like.
         quoting: Whether double quotes in tables of text enclose a cell; if not, they are letters.
-        unquoted: What to do where quotation marks are letters.
+        trusted: Whether quotes are right whatever they enclose; if not, a cell that has swallowed rows is looked for.
         needed: Column names that are looked for: they tell separators apart, and are found with other capitals too.
         remarks: What a user should know of a source, in sentences; each once.
+        unquoted: What to do where quotation marks are letters.
+        quoted: What to do where a cell is right whose lines look like rows.
     """
 
     encoding: str | None = None
     quoting: bool = True
-    unquoted: str = "where quotation marks are letters in this file, read it with --quoting none"
+    trusted: bool = False
     needed: Collection[str] = ()
     remarks: list[str] = field(default_factory=list)
+    unquoted: str = "where quotation marks are letters in this file, read it with --quoting none"
+    quoted: str = "where the cell is right as it stands, --quoting trusted reads it so"
 
     def remark(self, text: str) -> None:
         """Keep a sentence that is to be said."""

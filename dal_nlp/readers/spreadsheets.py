@@ -35,6 +35,7 @@ _IN_MEMORY = 2**24  # bytes of a table that need no file
 _SEPARATORS = ",;\t|"
 
 #: What to do where quotation marks are letters in answers of people, which no flag is given for.
+TAKE_OUT = "where they are not, the text is a table itself: take its line ends out"
 DOUBLED = "where quotation marks are letters in this file, save it from a spreadsheet, which doubles them"
 #: Takes the number of a row (or line) that is broken, and what is wrong with it.
 Broken = Callable[[int, str], None]
@@ -142,9 +143,8 @@ def read_table(
     for number, cells in enumerate(rows, start=above + 2):
         if any("\n" in cell for cell in cells):
             quotes.look_into(number, cells)
-        else:
-            quotes.learn(cells)
-    swallowed = frozenset(quotes.found())
+        quotes.learn(cells)
+    swallowed = frozenset(quotes.found()[0])
     for number, cells in enumerate(rows, start=above + 2):
         short = len(cells) < len(header) or (number == len(rows) + above + 1 and not closed)
         if short and any("\n" in cell or "\r" in cell for cell in cells[-1:]):

@@ -20,7 +20,7 @@ from dal_nlp.core.errors import DataError
 from dal_nlp.core.text import counted
 from dal_nlp.readers.encodings import blocks
 from dal_nlp.readers.entities.conll import ENDINGS as CONLL
-from dal_nlp.readers.quoting import SWALLOWED, TAKE_OUT, Layout, Swallowed, lay_out, line_by_line
+from dal_nlp.readers.quoting import SWALLOWED, Layout, Swallowed, lay_out, line_by_line
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names
 from dal_nlp.readers.spreadsheets import GUARDED, LONGEST_CELL, is_head, plain, restored_batch
 
@@ -135,13 +135,7 @@ class _Table(Chunks):
         self._short = self._repeated = 0
         for chunk in map(self._without_headers, self._chunks()):
             yield chunk if chunk.table is None else replace(chunk, table=restored_batch(chunk.table))
-        for number in self._rows.found():
-            raise DataError(f"{self._place(number)} {SWALLOWED}: {self._reading.unquoted}; {TAKE_OUT}.")
-        if self._rows.tall and self._width == 1:
-            self._reading.remark(
-                f"{self._source} has {counted(self._rows.tall, 'text')} of several lines in quotes, the first in line "
-                f"{self._rows.first_tall}: {self._reading.unquoted}."
-            )
+        self._judge()
         if self._repeated:
             self._reading.remark(
                 f"{self._source} has its header {counted(self._repeated, 'more time')} among its rows, as files "
@@ -151,6 +145,24 @@ class _Table(Chunks):
             self._reading.remark(
                 f"{self._source} has {counted(self._short, 'row')} with fewer cells than the header: those that are "
                 "missing at the end were read as empty."
+            )
+
+    def _judge(self) -> None:
+        """Refuse a file that a quotation mark has swallowed rows of, and say where one may have."""
+        if self._reading.trusted:
+            return
+        swallowed, doubtful = self._rows.found()
+        for number in swallowed:
+            raise DataError(f"{self._place(number)} {SWALLOWED}: {self._reading.unquoted}; {self._reading.quoted}.")
+        if doubtful:
+            self._reading.remark(
+                f"{self._source} has {counted(len(doubtful), 'cell')} of several lines in quotes, half of which "
+                f"or more may be rows, the first in line {doubtful[0]}: {self._reading.unquoted}."
+            )
+        if self._rows.tall and self._width == 1:
+            self._reading.remark(
+                f"{self._source} has {counted(self._rows.tall, 'text')} of several lines in quotes, the first in line "
+                f"{self._rows.first_tall}: {self._reading.unquoted}."
             )
 
     def _without_headers(self, chunk: Chunk) -> Chunk:
@@ -184,8 +196,7 @@ class _Table(Chunks):
             height = line_by_line(data, self._separator, self._reading.quoting)
             table = self._parsed(data, len(data), height, False) if height else None
             if table is not None and height is not None:
-                for name, column in zip(self._kept, table.columns, strict=True):
-                    self._rows.learn_column(name, column)
+                self._learn(data)
                 yield Chunk(np.arange(line, line + height, dtype=np.int64), table)
                 line, rest, block = line + height, b"", following
                 continue
@@ -200,7 +211,7 @@ class _Table(Chunks):
                 return
             if table.num_rows:
                 numbers = line + layout.lines
-                self._suspect(data, layout, table, numbers)
+                self._suspect(data, layout, numbers)
                 yield Chunk(numbers, table)
             line += layout.height
             rest, block = data[layout.cut :], following
@@ -249,11 +260,14 @@ class _Table(Chunks):
         (batch,) = table.combine_chunks().to_batches(max_chunksize=len(table))
         return batch.rename_columns([self._names[i] for i in self._kept])
 
-    def _suspect(self, data: bytes, layout: Layout, table: pa.RecordBatch, numbers: np.ndarray) -> None:
+    def _learn(self, data: bytes, layout: Layout | None = None) -> None:
+        if self._reading.quoting and self._width > 1:
+            self._rows.learn_block(data, layout)
+
+    def _suspect(self, data: bytes, layout: Layout, numbers: np.ndarray) -> None:
         """Look into rows with line ends in their cells."""
         broken = np.flatnonzero(layout.broken)
-        for name, column in zip(self._kept, table.columns, strict=True):
-            self._rows.learn_column(name, column)
+        self._learn(data, layout)
         for i in broken.tolist():
             record = data[layout.starts[i] : layout.ends[i]].decode()
             cells = next(csv.reader(record.splitlines(True), delimiter=self._separator), [])
@@ -298,8 +312,7 @@ class _Table(Chunks):
                 cells += [""] * (self._width - len(cells))
             if any("\n" in cell for cell in cells):
                 self._rows.look_into(number, cells)
-            else:
-                self._rows.learn(cells)
+            self._rows.learn(cells)
             yield number, cells
 
 

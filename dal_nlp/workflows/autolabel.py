@@ -99,7 +99,7 @@ def plan(
         text_column: The columns of ``source`` that hold the texts; the run's if left out.
         id_column: Its column of ids, likewise; ``none`` where it has no ids.
         encoding: Of a source that is a text file and not UTF-8.
-        quoting: ``none`` where double quotes in a table are letters.
+        quoting: ``none`` where double quotes in a table are letters, ``trusted`` where they are right as they stand.
         label_column: The column of ``validation`` that holds the answers; the run's if left out.
         keep_witness: Whether the run's witnesses are asked about each text too; None: as the run has it.
         repeats: Which answer counts where ``validation`` has several to one text; the run's rule if left out.

@@ -86,7 +86,7 @@ def predict(
         text_column: The source's text columns where they have other names than in the run.
         id_column: Its column of ids, likewise; ``none`` where it has no ids.
         encoding: Of a text file that is not UTF-8.
-        quoting: ``none`` where double quotes in a table are letters.
+        quoting: ``none`` where double quotes in a table are letters, ``trusted`` where they are right as they stand.
         keep_witness: See ``open_run``.
 
     Returns:
@@ -284,8 +284,8 @@ def reader_of(
     Raises:
         UserError: There is no such quoting.
     """
-    if quoting not in (None, "none", "double"):
-        raise unknown("quoting", quoting, ("none", "double"))
+    if quoting not in (None, "none", "double", "trusted"):
+        raise unknown("quoting", quoting, ("none", "double", "trusted"))
     given = {"text_column": text_column and list(text_column), "id_column": id_column, "quoting": quoting}
     # An encoding is that of one file; the run's own says nothing of another one.
     changes = {name: value for name, value in given.items() if value} | {"encoding": encoding}

@@ -163,11 +163,12 @@ def test_a_line_that_begins_like_a_row_is_no_row(tmp_path: Path, first: str, las
 
 def test_one_line_that_fits_a_row_in_each_cell_is_chance_and_two_are_none(tmp_path: Path) -> None:
     rows = [{"label": ("Good", "Bad")[i % 2], "text": f"text {i}"} for i in range(50)]
-    lines = ["A fine place.", "Good, friendly staff", "Bad, noisy nights"]
+    lines = ["A fine place.", "Good,friendly staff", "Bad,noisy nights"]
     for count, swallowed in ((2, False), (3, True)):
         file = put(tmp_path, "p.csv", table([*rows, {"label": "Good", "text": "\n".join(lines[:count])}]))
         if swallowed:
             with pytest.raises(UserError, match="line 52 holds a cell in quotes that has swallowed"):
                 read(file)
+            assert len(read(file, quoting="trusted")[0]) == 51
         else:
             assert len(read(file)[0]) == 51

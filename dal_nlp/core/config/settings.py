@@ -58,8 +58,10 @@ class Settings(Section):
     repeats: Literal["first", "majority", "drop"] | None = Field(
         None, description="what counts where one text has several answers: first, majority or drop; null: an error"
     )
-    quoting: Literal["double", "none"] = Field(
-        "double", description="double quotes in tables of text: around cells (double), or letters (none)"
+    quoting: Literal["double", "trusted", "none"] = Field(
+        "double",
+        description="double quotes in tables of text: around cells (double), even if these look as if they had "
+        "swallowed rows (trusted), or letters (none)",
     )
     labels: Names | None = Field(
         None, description="the label set (in YAML also names with descriptions); null: those in the files"
