@@ -60,6 +60,18 @@ def entity_source(source: Source, text: str, label: str, reading: Reading) -> So
     return plain_rows
 
 
+def with_text(row: Mapping[str, Any], text: str) -> Mapping[str, Any]:
+    """Return a row whose column ``text`` holds its text where it has one under another usual name.
+
+    Prodigy has both, and under ``tokens`` the words as places in the text.
+    """
+    cell = row.get(text)
+    if isinstance(cell, str) or (isinstance(cell, list) and not any(isinstance(one, Mapping) for one in cell)):
+        return row
+    found = next((row[name] for name in TEXTS if isinstance(row.get(name), str)), None)
+    return row if found is None else {**row, text: found}
+
+
 def _refuse_words_in_rows(source: Source) -> None:
     """Raise for a table whose rows are words, which a name of a column would not help."""
     names = [name.casefold() for name in source.columns]

@@ -1,12 +1,12 @@
 """Rows with entities: the words of a row, and what its answer says of them."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dal_nlp.answer_formats.entity_markup import read_markup
-from dal_nlp.answer_formats.studio import place_of
+from dal_nlp.answer_formats.entity_spans import is_doubtful, likely_cause, of_lists, read_spans, whole
 from dal_nlp.core.errors import EmptyRow, RowError, UserError
 from dal_nlp.core.text import counted
 from dal_nlp.data.entities import Span, join_words, runs_of_spans, split_words
@@ -15,9 +15,6 @@ from dal_nlp.readers.entities.tags import OUTSIDE, PREFIXES, UNNAMED, Run, decod
 from dal_nlp.readers.literals import literal
 from dal_nlp.readers.values import is_missing, read_text
 
-#: Where a span begins and ends, and its label, as tools call them.
-_STARTS, _ENDS = ("start", "start_offset", "begin"), ("end", "end_offset", "stop")
-_LABELS = ("label", "labels", "type", "entity", "entity_group", "tag")
 #: A number in quotes that may stand for a tag; Python reads no numerals of thousands of digits.
 _NUMERAL = re.compile(r"-?\d{1,18}")
 #: What files write for O, and tags with the prefix behind or with another sign.
@@ -36,6 +33,8 @@ class Mended:
         unnamed: Rows whose tags are B and I alone.
         bare: Rows by the labels that stand there without a prefix.
         prefixed: Rows with tags that have one.
+        placed: Rows of words with marked parts.
+        counted: Rows whose marked parts lie elsewhere where places count units of UTF-16.
     """
 
     begun: dict[int, int] = field(default_factory=dict)
@@ -43,6 +42,8 @@ class Mended:
     unnamed: set[int] = field(default_factory=set)
     bare: dict[str, set[int]] = field(default_factory=dict)
     prefixed: set[int] = field(default_factory=set)
+    placed: set[int] = field(default_factory=set)
+    counted: set[int] = field(default_factory=set)
 
     def saw(self, tags: Sequence[str], row: int) -> None:
         """Take the tags of a row as they are decoded."""
@@ -62,6 +63,17 @@ class Mended:
             said.append(
                 f"Tags without a prefix were read as labels in {bare} ({listed}), beside "
                 f"{counted(len(self.prefixed), 'text')} with prefixes (B-, I-)."
+            )
+        if self.placed:
+            said.append(
+                f"Places of marked parts were read as characters of the words with a blank between, in "
+                f"{counted(len(self.placed), 'text')} that are given as words."
+            )
+        if self.counted:
+            said.append(
+                f"Places of marked parts were read as characters in {counted(len(self.counted), 'text')} with signs "
+                'such as emoji, which programs in JavaScript or Java count twice: with the text of each part ("text") '
+                "they would be checked."
             )
         if not mended:
             return said
@@ -141,26 +153,25 @@ def read_runs(cell: Any, fields: Mapping[str, Any], names: Sequence[str], mended
     if isinstance(cell, Mapping):
         cell = next((cell[name] for name in ("tags", "entities", "spans") if name in cell), cell)
     if isinstance(cell, Mapping):
-        cell = _of_lists(cell)
+        cell = of_lists(cell)
     if not isinstance(cell, list):
         raise RowError("has an answer that is neither a list of tags nor one of marked parts")
     if cell and not any(isinstance(part, Mapping | list | tuple) for part in cell):
         return _of_tags(cell, fields, names, mended)
+    spans: list[Span] = []
     try:
-        return runs_of_spans(_spans(cell, fields["text"]), fields)
+        spans += read_spans(cell, fields["text"])
+        runs = runs_of_spans(spans, fields)
     except RowError:
         raise
     except ValueError as error:
-        places = ", and places count the characters of its words with a blank between" if fields["tokenized"] else ""
-        raise RowError(f"has an answer that does not fit its text: {error}{places}") from None
-
-
-def _of_lists(cell: Mapping[str, Any]) -> Any:
-    """Return an object of lists, as datasets makes one of a list of objects, as that; anything else as it is."""
-    places = [_first(cell, names) for names in (_STARTS, _ENDS, _LABELS)]
-    if not all(isinstance(listed, list) for listed in places) or len(set(map(len, places))) > 1:
-        return cell
-    return [list(part) for part in zip(*places, strict=True)]
+        cause = likely_cause(spans, fields)
+        raise RowError(f"has an answer that does not fit its text: {error}{cause}") from None
+    if fields["tokenized"] and spans:
+        mended.placed.add(hash64(fields["text"]))
+    if is_doubtful(cell, spans, fields["text"]):
+        mended.counted.add(hash64(fields["text"]))
+    return runs
 
 
 def _of_text(cell: str, fields: Mapping[str, Any]) -> Any:
@@ -203,7 +214,7 @@ def _tag(tag: Any, word: int, names: Sequence[str]) -> str:
         raise RowError(f"has no tag for word {word + 1}: give each word one, or leave the answer of the row empty")
     if isinstance(tag, str):
         tag = int(tag) if _NUMERAL.fullmatch(tag.strip()) else tag
-    number = _whole(tag)
+    number = whole(tag)
     if number is None:
         raise RowError(f"has {repr(tag)[:60]} for a tag: write O, or B- and I- with a label")
     if number < 0:
@@ -215,53 +226,6 @@ def _tag(tag: Any, word: int, names: Sequence[str]) -> str:
             "task_options.tags=[O,B-PER,I-PER]"
         )
     return names[number]
-
-
-def _whole(number: Any) -> int | None:
-    """Return a whole number, also one that is written as 1.0; None for anything else."""
-    if type(number) is float and number.is_integer():
-        return int(number)
-    return number if type(number) is int else None
-
-
-def _spans(cell: list[Any], text: str) -> Iterator[Span]:
-    """Yield the marked parts in a list of objects or triples.
-
-    Raises:
-        RowError: One has no place or not one label; ``ValueError`` where its text is not at its place.
-    """
-    for one in cell:
-        if isinstance(one, Mapping):
-            start, end, label = (_first(one, names) for names in (_STARTS, _ENDS, _LABELS))
-        elif isinstance(one, list | tuple) and len(one) == 3:
-            start, end, label = one
-        else:
-            raise RowError("has a marked part without start, end and label")
-        first, last = _whole(start), _whole(end)
-        if first is None or last is None:
-            raise RowError(f"has a marked part whose start and end are no numbers ({start!r}, {end!r})")
-        if isinstance(label, list) and len(label) == 1:
-            label = label[0]
-        if not isinstance(label, str) or is_missing(label):
-            said = "without a label" if is_missing(label) else f"whose label is {label!r} and not the name of one"
-            raise RowError(f"has a marked part at {first} to {last} {said}")
-        if label.strip() == OUTSIDE:
-            raise RowError(
-                f"has a marked part at {first} to {last} with the label O, which says that there is no entity"
-            )
-        if isinstance(one, Mapping) and isinstance(one.get("text"), str):
-            try:
-                first, last = place_of(text, {"start": first, "end": last, "text": one["text"]})
-            except ValueError:
-                raise ValueError(
-                    f"{one['text'][:60]!r} is not at its place, {first} to {last}, where the text has "
-                    f"{text[max(first, 0) : max(last, 0)][:60]!r}"
-                ) from None
-        yield Span(first, last, label.strip())
-
-
-def _first(one: Mapping[str, Any], names: Sequence[str]) -> Any:
-    return next((one[name] for name in names if one.get(name) is not None), None)
 
 
 def check_no_tags(labels: Sequence[str], bare: Collection[str]) -> None:

@@ -297,7 +297,7 @@ def test_what_prodigy_accepted_without_spans_has_no_entity(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ({"text": TEXT, "spans": [["PER", 0, 12]]}, r"start and end are no numbers \('PER', 0\)"),
+        ({"text": TEXT, "spans": [["PER", 0, 12]]}, r"start and end are no whole numbers \('PER', 0\)"),
         ({"text": TEXT, "spans": [{**SPANS, "label": 1}]}, "whose label is 1 and not the name of one"),
         ({"text": TEXT, "spans": [{**SPANS, "label": ["PER", "X"]}]}, r"whose label is \['PER', 'X'\]"),
         ({"text": TEXT, "spans": [{**SPANS, "label": "O"}]}, "which says that there is no entity"),
