@@ -15,6 +15,7 @@ from dal_nlp.core.errors import RowError
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Example
 from dal_nlp.data.entities import Span, answer_of, runs_of, runs_of_spans, spans_of, words_of
+from dal_nlp.readers.entities.conll import DOCUMENT, TEXT
 from dal_nlp.readers.entities.tags import Run, decode_tags
 
 
@@ -154,7 +155,8 @@ def _conll(target: Target, example: Example) -> str:
     """Return a word and its tag a line, and an empty line; a word of blanks alone is an underscore there."""
     words = [" ".join(word.split()) or "_" for word in words_of(example)]
     lines = [f"{word}\t{tag}\n" for word, tag in zip(words, target["tags"], strict=True)]
-    return "".join([*lines, "\n"])
+    marked = any(word.startswith(DOCUMENT) for word in words)  # which would end a document
+    return "".join([f"{TEXT}{' '.join(words)}\n" * marked, *lines, "\n"])
 
 
 def _prodigy(target: Target, example: Example) -> str:

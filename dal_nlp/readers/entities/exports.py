@@ -75,7 +75,7 @@ def with_text(row: Mapping[str, Any], text: str) -> Mapping[str, Any]:
 def _refuse_words_in_rows(source: Source) -> None:
     """Raise for a table whose rows are words, which a name of a column would not help."""
     names = [name.casefold() for name in source.columns]
-    if names and split_tag(source.columns[-1])[0]:
+    if names and (split_tag(source.columns[-1])[0] or names[0] in ("#", "1") or names[0].startswith("# ")):
         raise DataError(
             f"{source.name} has a word and its tag in every line, and no names of columns: give it the ending .conll."
         )
