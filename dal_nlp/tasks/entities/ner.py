@@ -155,7 +155,7 @@ class NER(Task):
 
     def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return {"text", "starts", "ends", "tokenized"}; see ``rows.read_words``."""
-        return read_words(row, self._columns[0])
+        return read_words(row, self._columns[0], self._label_column)
 
     def fields(self, example: Any) -> dict[str, Any]:
         """Return the fields of a text, of a list of words, or of a mapping with the column of a file."""

@@ -88,11 +88,16 @@ class Mended:
         ]
 
 
-def read_words(row: Mapping[str, Any], column: str) -> dict[str, Any]:
+def read_words(row: Mapping[str, Any], column: str, answer: str = "") -> dict[str, Any]:
     """Return {"text", "starts", "ends", "tokenized"} of a row whose cell is a list of words or a text.
 
-    A text whose row has ``tokens`` with places, as Prodigy writes them, has these words; another one is split at
-    blanks and signs.
+    A text whose row has ``tokens`` with places, as Prodigy writes them, has these words; one with a tag for each part
+    between blanks these parts; another one is split at blanks and signs.
+
+    Args:
+        row: Of a file.
+        column: Of the words or the text.
+        answer: The column of the tags or spans.
 
     Raises:
         RowError: The cell is neither; ``EmptyRow`` where there is nothing to read.
@@ -103,9 +108,14 @@ def read_words(row: Mapping[str, Any], column: str) -> dict[str, Any]:
     ):  # as JSON, Python or NumPy write a list
         written = literal(cell)
         cell = written if isinstance(written, list) else cell
-    if not isinstance(cell, list):
-        text = read_text(row, column)
-        starts, ends = _places(row.get("tokens"), text) or split_words(text)
+    placed = isinstance(cell, list) and any(isinstance(one, Mapping) for one in cell)  # of Prodigy, beside a text
+    if placed or not isinstance(cell, list):
+        text = read_text(row, "text" if placed else column)
+        starts, ends = _places(cell if placed else row.get("tokens"), text) or split_words(text)
+        parts = text.split()
+        if len(parts) != len(starts) and _number_of_tags(row.get(answer), text) == len(parts):
+            text, starts, ends = join_words(parts)
+            return {"text": text, "starts": starts, "ends": ends, "tokenized": True}
         if not starts:
             raise EmptyRow(f"column {column!r} holds no word")
         return {"text": text, "starts": starts, "ends": ends, "tokenized": False}
@@ -116,6 +126,27 @@ def read_words(row: Mapping[str, Any], column: str) -> dict[str, Any]:
         raise EmptyRow(f"column {column!r} holds no word")
     text, starts, ends = join_words(words)
     return {"text": text, "starts": starts, "ends": ends, "tokenized": True}
+
+
+def _number_of_tags(cell: Any, text: str) -> int:
+    """Return how many tags a cell holds, 0 where it is no list of tags."""
+    listed = _tags_of_text(cell, text) if isinstance(cell, str) else cell
+    if not isinstance(listed, list) or any(isinstance(one, Mapping | list | tuple) for one in listed):
+        return 0
+    return len(listed)
+
+
+def _tags_of_text(cell: str, text: str) -> list[Any] | None:
+    """Return the tags in a cell of a table: a list, or with blanks or commas between; None for anything else."""
+    listed = literal(cell)
+    if isinstance(listed, list):
+        return listed
+    parts = re.split(r"[\s,]+", cell.strip())
+    several = len(parts) > 1 or len(text.split()) == 1
+    if several and all(split_tag(part)[0] for part in parts):
+        return parts
+    bare = OUTSIDE in parts and len(parts) in (len(text.split()), len(split_words(text)[0])) and "[" not in cell
+    return parts if bare and "".join(parts) != "".join(text.split()) else None
 
 
 def _places(tokens: Any, text: str) -> tuple[list[int], list[int]] | None:
@@ -179,9 +210,9 @@ def _of_text(cell: str, fields: Mapping[str, Any]) -> Any:
     listed = literal(cell)
     if isinstance(listed, list | Mapping):
         return listed
-    parts = re.split(r"[\s,]+", cell.strip())
-    if (len(parts) > 1 or len(fields["starts"]) == 1) and all(split_tag(part)[0] for part in parts):
-        return parts
+    tags = _tags_of_text(cell, fields["text"])
+    if tags is not None:
+        return tags
     try:
         return [list(span) for span in read_markup(cell, fields)]
     except ValueError as error:
@@ -228,6 +259,20 @@ def _tag(tag: Any, word: int, names: Sequence[str]) -> str:
     return names[number]
 
 
+def _check_no_prefixes(labels: Sequence[str]) -> None:
+    """Raise ``UserError`` for labels with prefixes: of marked parts, as tags have lost theirs."""
+    prefixed = [label for label in labels if split_tag(label)[0] not in ("", OUTSIDE)]
+    whole_file = len(labels) > 1 and len(prefixed) == len(labels)
+    for label in prefixed:
+        prefix, name = split_tag(label)
+        if whole_file or f"{'I' if prefix == 'B' else 'B'}{label[1:]}" in labels:
+            raise UserError(
+                f"The label {label!r} of marked parts looks like a tag: mark whole entities and call them {name!r} "
+                "(pipelines of transformers do with aggregation_strategy='simple'), or name all labels with --labels "
+                "if it is one."
+            )
+
+
 def check_no_tags(labels: Sequence[str], bare: Collection[str]) -> None:
     """Raise ``UserError`` for labels that look like tags.
 
@@ -235,6 +280,7 @@ def check_no_tags(labels: Sequence[str], bare: Collection[str]) -> None:
         labels: All that there are.
         bare: Those that stand somewhere as tags without a prefix.
     """
+    _check_no_prefixes(labels)
     pairs = [label for label in labels if label.endswith("-B") and f"{label[:-1]}I" in labels]
     for label in [*pairs, *sorted({*labels} & {*bare})]:
         mend = _mend_of(label, labels)

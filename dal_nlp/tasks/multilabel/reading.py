@@ -49,7 +49,7 @@ def listed_labels(value: object, separator: str) -> list[str] | None:
         numbers = bool(value) and all(isinstance(part, int | float) for part in value)
         if numbers and (len(set(value)) < len(value) or any(isinstance(part, bool) for part in value)):
             raise RowError(f"holds a list of {len(value)} numbers with repeats or truth values, {BITS}")
-        return [_label(part) for part in value]
+        return _answered([_label(part) for part in value])
     if is_missing(value):
         return None
     if isinstance(value, str) and _UNQUOTED.fullmatch(value.strip()):
@@ -57,8 +57,17 @@ def listed_labels(value: object, separator: str) -> list[str] | None:
             f"holds {value.strip()[:60]!r}, a list without quotation marks: write it as JSON, or without brackets"
         )
     if isinstance(value, str) and separator:
-        return [_label(part) for part in value.split(separator) if part.strip()]
-    return [_label(value)]
+        return _answered([_label(part) for part in value.split(separator) if part.strip()])
+    return _answered([_label(value)])
+
+
+def _answered(labels: list[str]) -> list[str] | None:
+    """Return the labels of a cell, None for -1 alone; raises ``RowError`` for -1 beside a label."""
+    if _UNLABELED not in labels:
+        return labels
+    if set(labels) == {_UNLABELED}:
+        return None
+    raise RowError(f"holds {_UNLABELED}, which says that a row is not labeled, beside other labels: take it out")
 
 
 def _label(value: object) -> str:

@@ -82,3 +82,44 @@ def test_what_places_were_taken_to_count_is_said_where_it_could_be_something_els
     assert found == [[(4, 6, "LOC")]] and "characters in 1 text with signs such as emoji" in places(remarks)[0]
     assert not places(of(tmp_path, {"text": text, "spans": [{**place, "text": "北京"}]})[1])
     assert not places(of(tmp_path, {"text": f"{ROME} 😀", "spans": [[0, 3, "PER"]]})[1])
+
+
+@pytest.mark.parametrize("labels", [["B-PER", "I-PER"], ["B-LOC", "B-PER"]])
+def test_tags_of_a_pipeline_are_no_labels_of_marked_parts(labels: list[str]) -> None:
+    parts = [{"start": 0, "end": 3, "entity": labels[0]}, {"start": 4, "end": 9, "entity": labels[1]}]
+    target = tiny.ner_task(labels=()).read_target({"tokens": ROME, "ner_tags": parts})
+    with pytest.raises(UserError, match=f"'{labels[0]}' of marked parts looks like a tag: mark whole entities"):
+        tiny.ner_task(labels=()).learn_labels([target])
+
+
+def test_one_label_may_begin_as_a_tag_does() -> None:
+    task = tiny.ner_task(labels=())
+    cells = [[0, 3, "B-cell"]], [[0, 3, "T-cell"]]
+    task.learn_labels([task.read_target({"tokens": ROME, "ner_tags": cell}) for cell in cells])
+    assert task.labels == ["B-cell", "T-cell"]
+
+
+@pytest.mark.parametrize(
+    ("text", "tags", "words"),
+    [
+        ("Ada doesn't go", "B-PER O O", ["Ada", "doesn't", "go"]),
+        ("Ada is e-mail", ["B-PER", "O", "O"], ["Ada", "is", "e-mail"]),
+        ("Ada is mail", "PER O O", ["Ada", "is", "mail"]),
+        ("Ada isn't mail", "PER O O", ["Ada", "isn't", "mail"]),
+        ("Ada isn't", "B-PER O O O", ["Ada", "isn", "'", "t"]),
+    ],
+)
+def test_tags_say_which_words_a_text_has(tmp_path: Path, text: str, tags: Any, words: list[str]) -> None:
+    source = tiny.write(tmp_path / "a.jsonl", [{"text": text, "tags": tags}])
+    assert read(Path(source))[0] == [(words, [(0, 1, "PER")])]
+
+
+def test_the_words_of_prodigy_are_the_words(tmp_path: Path) -> None:
+    places = [("He", 0, 2), ("ran", 3, 6), ("5", 7, 8), ("km", 8, 10)]
+    tokens = [{"text": word, "start": start, "end": end, "id": i} for i, (word, start, end) in enumerate(places)]
+    row = {"text": "He ran 5km", "tokens": tokens, "spans": [[7, 8, "NUM"]], "answer": "accept"}
+    found, remarks, _ = read(Path(tiny.write(tmp_path / "a.jsonl", [row])))
+    assert found == [(["He", "ran", "5", "km"], [(2, 3, "NUM")])]
+    assert not any("rejected" in remark for remark in remarks)
+    remarks = read(Path(tiny.write(tmp_path / "a.jsonl", [row, {**row, "answer": "reject"}])))[1]
+    assert "rejected or ignored were read as unlabeled" in remarks[-1]
