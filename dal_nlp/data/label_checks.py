@@ -77,8 +77,8 @@ def words_for_nothing(source: str, table: pa.Table) -> list[str]:
         return []
     words = ", ".join(map(repr, sorted(found)))
     return [
-        f"{source} has {counted(found.total(), 'text')} that look like missing values ({words}): empty these cells if "
-        "they are."
+        f"{source} has {counted(found.total(), 'text')} that look{'s' * (found.total() == 1)} like missing values "
+        f"({words}): empty these cells if they are."
     ]
 
 

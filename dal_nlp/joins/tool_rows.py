@@ -180,6 +180,11 @@ class ToolRows:
         if typed and not self._has_verdicts:
             return ANSWER
         if self._elsewhere is None:
+            if self._task.labels and set(self._task.labels) <= set(self._names):
+                raise DataError(
+                    f"has a column for each label ({', '.join(map(repr, self._task.labels[:3]))}), and answers are "
+                    f"read from one column: write the labels of a row into a column {ANSWER!r}, as a|b, [] for none."
+                )
             ways = dict.fromkeys((ANSWER, self._config.label_column))
             raise DataError(
                 f"has no column of answers ({' or '.join(map(repr, ways))}) but {self._there}: name it with "

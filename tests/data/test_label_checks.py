@@ -76,3 +76,5 @@ def test_texts_that_are_words_for_nothing() -> None:
     (said,) = words_for_nothing("p.csv", table)
     assert said == "p.csv has 2 texts that look like missing values ('None', 'nan'): empty these cells if they are."
     assert words_for_nothing("p.csv", table.slice(1, 1)) == []
+    (said,) = words_for_nothing("p.csv", table.slice(0, 1))
+    assert "has 1 text that looks like missing values ('nan')" in said

@@ -348,3 +348,19 @@ def test_minus_one_is_a_row_that_nobody_has_labeled() -> None:
         assert task.read_target({"text": "a", "labels": cell}) is None
     with pytest.raises(RowError, match="holds -1, which says that a row is not labeled, beside other labels"):
         task.read_target({"text": "a", "labels": [-1, 2]})
+
+
+@pytest.mark.parametrize(
+    ("cell", "labels"), [({"x": 1, "y": 0}, ["x"]), ({"x": 0.0, "y": 0.0}, []), ({"x": -1, "y": -1}, None)]
+)
+def test_objects_say_yes_or_no_of_each_label(cell: Any, labels: Any) -> None:
+    assert listed_labels(cell, "|") == labels
+
+
+def test_objects_and_columns_that_say_half_are_refused_with_what_is_there() -> None:
+    with pytest.raises(RowError, match=r"has '0\.5' in column 'x', which is neither 1 nor 0"):
+        listed_labels({"x": 0.5, "y": 0}, "|")
+    with pytest.raises(RowError, match="has -1 in column 'y' and something in others of --label-columns"):
+        one_hot_labels({"x": 1, "y": -1}, ["x", "y"])
+    with pytest.raises(RowError, match="has nothing in column 'y' and something in others of its object of labels"):
+        listed_labels({"x": 1, "y": None}, "|")

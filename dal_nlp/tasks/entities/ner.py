@@ -129,8 +129,8 @@ class NER(Task):
         task.tokenizer, task._outputs = tokenizer, names
         if OUTSIDE not in names or not all(prefix for prefix, _ in map(split_tag, names)):
             raise UserError(
-                f"{type(model).__name__} has the labels {', '.join(names[:8])}, and entities need O and tags such as "
-                "B-PER and I-PER: give a token classifier with such a config.id2label."
+                f"{type(model).__name__} has the labels {', '.join(names[:8])}, and entities need O for other words "
+                "beside tags with prefixes (B-PER, I-PER): give a token classifier with such a config.id2label."
             )
         task._settle(model, type(model).__name__, trusted=False)
         return task

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from dal_nlp.answer_formats.entity_markup import read_markup
@@ -22,6 +23,9 @@ _NOTHING = frozenset({"none", "null", "nil", "out", "outside"})
 _BEHIND = re.compile(r"(.+)[-_]([BISU])", re.IGNORECASE)
 _OTHER_SIGN = re.compile(r"([BI])[:./|](\S.*)", re.IGNORECASE)
 
+#: What to do where what was read as a tag is a label; its name goes into the braces.
+_WHOLE = "if it is a label, write 'B-{0}' and 'I-{0}'"
+
 
 @dataclass
 class Mended:
@@ -33,6 +37,8 @@ class Mended:
         unnamed: Rows whose tags are B and I alone.
         bare: Rows by the labels that stand there without a prefix.
         prefixed: Rows with tags that have one.
+        tags: The different tags that have one.
+        beside: Rows by the labels of which two words side by side both begin an entity.
         placed: Rows of words with marked parts.
         counted: Rows whose marked parts lie elsewhere where places count units of UTF-16.
     """
@@ -42,6 +48,8 @@ class Mended:
     unnamed: set[int] = field(default_factory=set)
     bare: dict[str, set[int]] = field(default_factory=dict)
     prefixed: set[int] = field(default_factory=set)
+    tags: set[str] = field(default_factory=set)
+    beside: dict[str, set[int]] = field(default_factory=dict)
     placed: set[int] = field(default_factory=set)
     counted: set[int] = field(default_factory=set)
 
@@ -52,6 +60,10 @@ class Mended:
                 self.bare.setdefault(label, set()).add(row)
             elif prefix != OUTSIDE:
                 self.prefixed.add(row)
+                self.tags.add(f"{prefix}-{label}")
+        for one, other in pairwise(tags):
+            if one == other and split_tag(one)[0] == "B":
+                self.beside.setdefault(split_tag(one)[1], set()).add(row)
 
     def remarks(self) -> list[str]:
         """Return what should be known of it, in sentences."""
@@ -64,6 +76,15 @@ class Mended:
                 f"Tags without a prefix were read as labels in {bare} ({listed}), beside "
                 f"{counted(len(self.prefixed), 'text')} with prefixes (B-, I-)."
             )
+            alike = [tag for tag in sorted(self.tags) if any(one.endswith(tag[1:]) for one in self.bare)]
+            if alike:
+                said.append(f"{alike[0]!r} was read as the tag B or I of {alike[0][2:]!r}: {_WHOLE.format(alike[0])}.")
+        for label, texts in sorted(self.beside.items()):
+            if not any(f"{prefix}-{label}" in self.tags for prefix in "IEML"):
+                said.append(
+                    f"'B-{label}' stands at words side by side in {counted(len(texts), 'text')}, and no tag goes on "
+                    f"with {label!r}: each word was read as an entity by itself; {_WHOLE.format(f'B-{label}')}."
+                )
         if self.placed:
             said.append(
                 f"Places of marked parts were read as characters of the words with a blank between, in "
@@ -83,8 +104,8 @@ class Mended:
         rows = sum(map(bool, self.inside.values()))
         return [
             *said,
-            f"Tags that do not follow from the one before were mended in {rows:,} texts: {mended:,} times an I- "
-            "without an entity to go on opens one.",
+            f"Tags that do not follow from the one before were mended in {counted(rows, 'text')}: "
+            f"{counted(mended, 'time')} an I- without an entity to go on opens one.",
         ]
 
 

@@ -43,6 +43,8 @@ def listed_labels(value: object, separator: str) -> list[str] | None:
         value = listed if isinstance(listed, list | tuple | Mapping) else value
     if isinstance(value, Mapping) and list(value) == ["choices"]:  # of Label Studio
         value = value["choices"]
+    if isinstance(value, Mapping) and value:  # of spaCy: what each label says, yes or no
+        return one_hot_labels(value, list(value), "its object of labels")
     if value == "set()":  # as Python writes an empty one
         return []
     if isinstance(value, list | tuple | set):
@@ -77,8 +79,13 @@ def _label(value: object) -> str:
     return label
 
 
-def one_hot_labels(row: Mapping[str, Any], columns: Sequence[str]) -> list[str] | None:
+def one_hot_labels(row: Mapping[str, Any], columns: Sequence[str], where: str = "--label-columns") -> list[str] | None:
     """Return the columns of a row that say yes; None where all are empty or -1, as of a row that nobody labeled.
+
+    Args:
+        row: Of a file, or an object of labels.
+        columns: Those of the labels.
+        where: What has them, for messages.
 
     Raises:
         RowError: A cell says neither yes nor no.
@@ -88,7 +95,8 @@ def one_hot_labels(row: Mapping[str, Any], columns: Sequence[str]) -> list[str] 
         return None
     for name, cell in cells.items():
         if not cell:
-            raise RowError(f"has nothing in column {name!r} and something in others of --label-columns: fill in 0 or 1")
+            said = "nothing" if is_missing(row.get(name)) else _UNLABELED
+            raise RowError(f"has {said} in column {name!r} and something in others of {where}: fill in 0 or 1")
         if not is_true(cell) and cell.casefold() not in _FALSE:
             raise RowError(f"has {cell!r} in column {name!r}, which is neither 1 nor 0 (yes or no): correct it")
     return [name for name, cell in cells.items() if is_true(cell)]
