@@ -364,3 +364,5 @@ def test_objects_and_columns_that_say_half_are_refused_with_what_is_there() -> N
         one_hot_labels({"x": 1, "y": -1}, ["x", "y"])
     with pytest.raises(RowError, match="has nothing in column 'y' and something in others of its object of labels"):
         listed_labels({"x": 1, "y": None}, "|")
+    with pytest.raises(RowError, match="an object where a label is expected"):
+        listed_labels({"text": ["a"], "answer_start": [0]}, "|")

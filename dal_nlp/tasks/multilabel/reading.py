@@ -43,7 +43,8 @@ def listed_labels(value: object, separator: str) -> list[str] | None:
         value = listed if isinstance(listed, list | tuple | Mapping) else value
     if isinstance(value, Mapping) and list(value) == ["choices"]:  # of Label Studio
         value = value["choices"]
-    if isinstance(value, Mapping) and value:  # of spaCy: what each label says, yes or no
+    plain = isinstance(value, Mapping) and not any(isinstance(part, list | Mapping) for part in value.values())
+    if isinstance(value, Mapping) and value and plain:  # of spaCy: what each label says, yes or no
         return one_hot_labels(value, list(value), "its object of labels")
     if value == "set()":  # as Python writes an empty one
         return []
