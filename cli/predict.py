@@ -31,6 +31,9 @@ from dal_nlp_cli.terminal import is_first, names, progress, say
 if TYPE_CHECKING:
     from dal_nlp.core.task import Prediction
 
+#: Endings of files of another kind than is written.
+_OTHER = frozenset({".json", ".jsonl", ".ndjson", ".parquet", ".tsv", ".xlsx"})
+
 
 def predict(
     folder: Folder,
@@ -75,7 +78,7 @@ def predict(
         header += [f"{name} (context)" if name in header else name for name in first.context]
         csv.writer(file, lineterminator="\n").writerows(inert_rows(header, cells))
     if out is not None:
-        say(str(out))
+        say(f"{out} is a csv, whatever its ending says." if out.suffix.lower() in _OTHER else str(out))
 
 
 @contextmanager

@@ -27,15 +27,16 @@ def suspects(
             say(f"None of {count:,} labels looks wrong.")
             return
         path, stopped = write_suspects(desk, found), desk.state.stopped
+        written = desk.task.answer_format.format_answer
         rows = [
             (
                 row["id"],
-                desk.state.answers[row["id"]],
-                row["target"],
+                written(desk.state.answers[row["id"]], example),
+                written(row["target"], example),
                 f"{row['doubt']:.2f}",
-                desk.task.show(desk.example(row["id"]))[:_SHOWN].replace("\n", " "),
+                desk.task.show(example)[:_SHOWN].replace("\n", " "),
             )
-            for row in found[:_ROWS]
+            for row, example in ((row, desk.example(row["id"])) for row in found[:_ROWS])
         ]
     table(("id", "label", "the others say", "doubt", "text"), rows)
     say(

@@ -7,12 +7,15 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from dal_nlp.answer_formats.entity_markup import NONE, read_markup, write_markup
+from dal_nlp.answer_formats.entity_spans import likely_cause, read_spans
 from dal_nlp.answer_formats.label import FEW, LabelFormat, button_data, named, numbered
 from dal_nlp.answer_formats.studio import ABOUT, ANSWER, place_of, result, texts_of, values_of
 from dal_nlp.core.answer_format import REFUSALS, AgreementMeasure, AnswerFormat, StudioResult, TerminalPrompt, Widget
+from dal_nlp.core.errors import RowError
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Example
 from dal_nlp.data.entities import Span, answer_of, runs_of, runs_of_spans, spans_of, words_of
+from dal_nlp.readers.entities.conll import DOCUMENT, TEXT
 from dal_nlp.readers.entities.tags import Run, decode_tags
 
 
@@ -36,7 +39,7 @@ class EntityFormat(AnswerFormat):
         Raises:
             ValueError: With the place of the fault.
         """
-        if typed.lstrip().startswith(("[{", '["', "[[")):
+        if typed.strip() == "[]" or typed.lstrip().startswith(("[{", '["', "[[")):
             runs = _runs_of_json(typed, example)
         else:
             runs = runs_of_spans(read_markup(typed, example), example)
@@ -119,19 +122,29 @@ class EntityFormat(AnswerFormat):
 
 
 def _runs_of_json(typed: str, example: Example) -> list[Run]:
-    """Return the entities in JSON text: objects with start, end and label, lists of these, or a tag for each word."""
+    """Return the entities in JSON text: marked parts as files have them, or a tag for each word."""
     try:
         written = json.loads(typed)
-        if written and all(isinstance(tag, str) for tag in written) and len(written) == len(example["starts"]):
-            return decode_tags(written).runs
-        parts = [one if isinstance(one, list) else [one["start"], one["end"], one["label"]] for one in written]
-        spans = [Span(int(start), int(end), str(label)) for start, end, label in parts]
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
+        written = None
+    if not isinstance(written, list) or any(isinstance(one, int | float) for one in written):
         raise ValueError(
             'it begins as JSON and is neither a list of {"start": 0, "end": 6, "label": "..."} nor of a tag for each '
             "word of the text"
-        ) from None
-    return runs_of_spans(spans, example)
+        )
+    words = len(example["starts"])
+    if written and all(isinstance(tag, str) for tag in written):
+        if len(written) != words:
+            raise ValueError(f"it has {len(written)} tags for {words} words: give each word one")
+        return decode_tags(written).runs
+    spans: list[Span] = []
+    try:
+        spans += read_spans(written, example["text"])
+        return runs_of_spans(spans, example)
+    except RowError as error:
+        raise ValueError(f"it {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{error}{likely_cause(spans, example)}") from None
 
 
 def _as_objects(spans: Sequence[Span], text: str) -> list[dict[str, Any]]:
@@ -142,7 +155,8 @@ def _conll(target: Target, example: Example) -> str:
     """Return a word and its tag a line, and an empty line; a word of blanks alone is an underscore there."""
     words = [" ".join(word.split()) or "_" for word in words_of(example)]
     lines = [f"{word}\t{tag}\n" for word, tag in zip(words, target["tags"], strict=True)]
-    return "".join([*lines, "\n"])
+    marked = any(word.startswith(DOCUMENT) for word in words)  # which would end a document
+    return "".join([f"{TEXT}{' '.join(words)}\n" * marked, *lines, "\n"])
 
 
 def _prodigy(target: Target, example: Example) -> str:

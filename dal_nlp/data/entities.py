@@ -115,6 +115,11 @@ def runs_of_spans(spans: Iterable[Span], fields: Mapping[str, Any]) -> list[Run]
         runs.append(Run(first, last + 1, label))
     runs.sort()
     for one, other in pairwise(runs):
+        if one == other:
+            raise ValueError(
+                f"the entity {_short(text[starts[one.first] : ends[one.last - 1]])!r} ({one.label}) is marked twice: "
+                "keep one of them"
+            )
         if other.first < one.last:
             said = [f"{_short(text[starts[run.first] : ends[run.last - 1]])!r} ({run.label})" for run in (one, other)]
             raise ValueError(f"the entities {said[0]} and {said[1]} overlap: keep one of them")

@@ -35,14 +35,29 @@ def check_labels(
         UserError: A file that measures has none of the labels that can be learnt; and see ``strict``.
     """
     whole: Counter[str] = sum(counts.values(), Counter())
-    doubtful = [*_look_alike(whole, learnable), *_nothing(whole)]
-    if strict and doubtful:
-        raise DataError(f"{doubtful[0]} Correct the files, or leave out --strict.")
+    doubtful = _doubtful(whole, learnable, strict)
     measures = [name for name in measuring if counts.get(name)]
     for name in measures:
         _check_learnable(name, counts[name], learnable)
     remarks = [*doubtful, *(_one_class(name, counts[name]) for name in measures if len(counts[name]) == 1)]
     return remarks if given else remarks + _scores(whole)
+
+
+def check_spelling(held: Iterable[Collection[str]], *, strict: bool) -> list[str]:
+    """Return what should be known of labels of which an answer holds any number, in sentences.
+
+    Args:
+        held: The labels of each answer.
+        strict: See ``check_labels``; so are the errors.
+    """
+    return _doubtful(Counter(label for labels in held for label in set(labels)), (), strict)
+
+
+def _doubtful(labels: Counter[str], further: Collection[str], strict: bool) -> list[str]:
+    doubtful = [*_look_alike(labels, further), *_nothing(labels)]
+    if strict and doubtful:
+        raise DataError(f"{doubtful[0]} Correct the files, or leave out --strict.")
+    return doubtful
 
 
 def words_for_nothing(source: str, table: pa.Table) -> list[str]:
@@ -62,8 +77,8 @@ def words_for_nothing(source: str, table: pa.Table) -> list[str]:
         return []
     words = ", ".join(map(repr, sorted(found)))
     return [
-        f"{source} has {counted(found.total(), 'text')} that look like missing values ({words}): empty these cells if "
-        "they are."
+        f"{source} has {counted(found.total(), 'text')} that look{'s' * (found.total() == 1)} like missing values "
+        f"({words}): empty these cells if they are."
     ]
 
 

@@ -15,6 +15,7 @@ from dal_nlp.core.errors import DataError, nearest
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.data.repeats import SIGNED
 from dal_nlp.joins.row_matching import texts_in
+from dal_nlp.readers.entities import exports as entities
 from dal_nlp.readers.exports import ACCEPTED, SUBMITTED, argilla_responses, has_verdicts, joined_columns
 from dal_nlp.readers.reading import in_other_capitals
 from dal_nlp.readers.values import id_of, is_missing
@@ -65,6 +66,9 @@ class ToolRows:
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], task: Task, config: Settings, columns: Columns) -> None:
         self.rows = [_flattened(row) for row in rows]
+        self._marks = Capability.PARTS in task.capabilities  # parts of the text
+        if self._marks:
+            self.rows = [dict(entities.with_text(row, task.columns()[0])) for row in self.rows]
         self._task, self._config, self._columns = task, config, columns
         self._names = list(dict.fromkeys(name for row in self.rows for name in row))
         self.remarks: list[str] = []
@@ -106,13 +110,14 @@ class ToolRows:
         if self._has_verdicts and row.get(ANSWER) != ACCEPTED:
             return
         by = next((str(row[name]) for name in self._signed if not is_missing(row.get(name))), "")
-        for value, who in _values(row.get(self.answer_column)):
-            yield Given(_typed(value, self._of_nothing), who or by)
+        unmarked = self._marks and self._has_verdicts and self.answer_column not in row  # as Prodigy writes it
+        for value, who in _values([] if unmarked else row.get(self.answer_column)):
+            yield Given(_typed(value, self._of_nothing, self._marks), who or by)
 
     @property
     def _of_nothing(self) -> str:
-        """What an empty list is, typed: an answer where a text may have no label, else none."""
-        return "[]" if Capability.SEVERAL_LABELS in self._task.capabilities else ""
+        """What an empty list is, typed: an answer where a text may have no label or no marked part, else none."""
+        return "[]" if self._marks or Capability.SEVERAL_LABELS in self._task.capabilities else ""
 
     @cached_property
     def refused(self) -> int:
@@ -155,7 +160,8 @@ class ToolRows:
     @cached_property
     def _elsewhere(self) -> str | None:
         """The column of answers that is not called as in a sheet."""
-        ways = (self._columns.answer, self._config.label_column, *_ANSWERS)
+        marked = entities.ANSWERS if self._marks else ()
+        ways = (self._columns.answer, self._config.label_column, *_ANSWERS, *marked)
         texts = set(self._task.columns())
         found = next((name for name in ways if name in self._names and name not in texts), None)
         if found is not None or not self._is_studio:
@@ -174,6 +180,11 @@ class ToolRows:
         if typed and not self._has_verdicts:
             return ANSWER
         if self._elsewhere is None:
+            if self._task.labels and set(self._task.labels) <= set(self._names):
+                raise DataError(
+                    f"has a column for each label ({', '.join(map(repr, self._task.labels[:3]))}), and answers are "
+                    f"read from one column: write the labels of a row into a column {ANSWER!r}, as a|b, [] for none."
+                )
             ways = dict.fromkeys((ANSWER, self._config.label_column))
             raise DataError(
                 f"has no column of answers ({' or '.join(map(repr, ways))}) but {self._there}: name it with "
@@ -229,11 +240,12 @@ def _values(cell: Any) -> Iterator[tuple[Any, str]]:
             yield one["value"], "" if is_missing(one.get("user_id")) else str(one["user_id"])
 
 
-def _typed(value: Any, of_nothing: str) -> str:
-    """Return a value as it would be typed; an empty list is ``of_nothing``."""
+def _typed(value: Any, of_nothing: str, marks: bool) -> str:
+    """Return a value as it would be typed; an empty list is ``of_nothing``, and parts that are ``marks`` stay whole."""
     if isinstance(value, Mapping) and "answer_start" not in value:  # Label Studio keeps a control's value in an object
         value = next((value[name] for name in ("choices", "text") if name in value), value)
-    if isinstance(value, list) and value and all(isinstance(one, Mapping) and "start" in one for one in value):
+    places = isinstance(value, list) and value and all(isinstance(one, Mapping) and "start" in one for one in value)
+    if places and not marks:
         value = {"text": [one.get("text") for one in value], "answer_start": [one["start"] for one in value]}
     if is_missing(value):
         return ""

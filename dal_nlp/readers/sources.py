@@ -117,7 +117,7 @@ def _open(source: str, path: Path, part: str, reading: Reading) -> Source:
     if kind == ".txt" and WORDS in reading.needed:  # as the shared tasks' files are called
         kind = conll.ENDINGS[0]
     if kind not in _KINDS or (kind in (".parquet", ".xlsx") and path.suffix.lower() in COMPRESSED):
-        raise DataError(_unknown_kind(source, path))
+        raise DataError(_unknown_kind(source, path, WORDS in reading.needed))
     if path.stat().st_size == 0:
         raise empty_source(source)
     refuse_other(source, path, path.suffix.lower())
@@ -136,8 +136,8 @@ def _open(source: str, path: Path, part: str, reading: Reading) -> Source:
     return open_parquet(source, path, reading)
 
 
-def _unknown_kind(source: str, path: Path) -> str:
-    """Return what to do with a file of another kind."""
+def _unknown_kind(source: str, path: Path, words: bool) -> str:
+    """Return what to do with a file of another kind, which may have ``words`` line by line."""
     known = ", ".join(_KINDS)
     mends = {
         ".xls": "save it as .xlsx or as `CSV UTF-8`",
@@ -148,7 +148,8 @@ def _unknown_kind(source: str, path: Path) -> str:
         ".feather": "write it as parquet",
         ".arrow": "write it as parquet, or name its folder if `save_to_disk` wrote it",
     }
-    mend = mends.get(path.suffix.lower(), "give it the one that its content is")
+    usual = "give it the one that its content is" + ", .conll for a word and its tag a line" * words
+    mend = mends.get(path.suffix.lower(), usual)
     packed = ", ".join(COMPRESSED)
     return f"{source} has an unknown ending: {mend}; known are {known}, and the texts among them as {packed}."
 

@@ -16,7 +16,7 @@ from dal_nlp.core.text import counted
 from dal_nlp.data.corpus import Corpus, read_corpus, read_pool, write_rejected
 from dal_nlp.data.examples import class_names, text_of_fields
 from dal_nlp.data.ingest import with_remarks
-from dal_nlp.data.label_checks import check_labels, listed, words_for_nothing
+from dal_nlp.data.label_checks import check_labels, check_spelling, listed, words_for_nothing
 from dal_nlp.joins.joined_answers import read_answers
 from dal_nlp.ledger.events import ConfigEvent, NoteEvent, PoolEvent
 from dal_nlp.ledger.ledger import Ledger
@@ -154,12 +154,13 @@ class RunInputs:
 
     def _compare_labels(self) -> None:
         """Refuse a simulation that can show one label only, and find the labels that only measure."""
-        if Capability.SHARED_OUTCOMES not in self._task.capabilities:
-            return
         corpora = {self.config.data or "": self.corpus, **{c.source: c for c in self.given.values()}}
+        if Capability.SHARED_OUTCOMES not in self._task.capabilities:
+            held = (self._task.answer_format.labels_of(t) for c in corpora.values() for t in c.targets() if t)
+            self._remarks += check_spelling(held if self._task.labels else (), strict=self.config.strict)
+            return
         counts = {source: corpus.target_counts() for source, corpus in corpora.items()}
-        sources = [self.corpus, *(corpus for name, corpus in self.given.items() if name == "labeled")]
-        learnt = [target for corpus in sources for target in corpus.distinct_targets()]
+        learnt = [target for c in (self.corpus, self.given.get("labeled")) if c for target in c.distinct_targets()]
         measuring = [corpus.source for name, corpus in self.given.items() if name != "labeled"]
         named = self.config.labels
         known = learnt if self._oracle.from_file else [*(named or ()), *learnt] if named else []
@@ -340,8 +341,7 @@ class Answers(Mapping[str, Target]):
         self._corpus = corpus
 
     def __getitem__(self, id: str) -> Target:
-        (row,) = fetch(self._corpus.dataset.select_columns("target"), self._corpus.positions([id]))
-        return row["target"]
+        return fetch(self._corpus.dataset.select_columns("target"), self._corpus.positions([id]))[0]["target"]
 
     def __iter__(self) -> Iterator[str]:
         return (str(id) for id in self._corpus.dataset["id"])

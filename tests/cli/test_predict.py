@@ -30,6 +30,8 @@ def test_csv_on_standard_output_and_in_a_file(files: Files, finished: Path, tmp_
     said = invoke("predict", str(finished), source, "--out", str(out)).stdout
     assert "".join(said.split()) == str(out)
     assert out.read_text(encoding="utf-8") == result.stdout
+    said = invoke("predict", str(finished), source, "--out", str(out.with_suffix(".jsonl"))).stdout
+    assert " ".join(said.split()).endswith("is a csv, whatever its ending says.")
 
 
 def test_no_cell_of_the_table_is_a_formula_and_all_are_read_back(files: Files, finished: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.data.label_checks import check_labels, words_for_nothing
+from dal_nlp.data.label_checks import check_labels, check_spelling, words_for_nothing
 
 PLAIN = Counter({"good": 40, "bad": 40})
 
@@ -35,6 +35,15 @@ def test_labels_that_look_alike_or_like_nothing(labels: dict[str, int], said: st
     assert said in remarks(labels)
     with pytest.raises(UserError, match="leave out --strict"):
         remarks(labels, strict=True)
+
+
+def test_labels_of_which_an_answer_holds_several_may_look_alike_too() -> None:
+    held = [["Joy", "fear"], ["joy"], ["joy", "joy"], []]
+    (said,) = check_spelling(held, strict=False)
+    assert "'Joy' (1 row) and 'joy' (2 rows)" in said
+    with pytest.raises(UserError, match="leave out --strict"):
+        check_spelling(held, strict=True)
+    assert check_spelling([["joy", "fear"], ["joy"]], strict=True) == []
 
 
 def test_scores() -> None:
@@ -67,3 +76,5 @@ def test_texts_that_are_words_for_nothing() -> None:
     (said,) = words_for_nothing("p.csv", table)
     assert said == "p.csv has 2 texts that look like missing values ('None', 'nan'): empty these cells if they are."
     assert words_for_nothing("p.csv", table.slice(1, 1)) == []
+    (said,) = words_for_nothing("p.csv", table.slice(0, 1))
+    assert "has 1 text that looks like missing values ('nan')" in said

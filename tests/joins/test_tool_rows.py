@@ -131,3 +131,9 @@ def test_a_text_column_called_answer_is_no_answer() -> None:
     config = RunConfig(task="classification", data="x.csv", text_column=["answer"])
     of = ToolRows([{"id": "1", "answer": "a text", "label": "positive"}], task, config, Columns())
     assert [given.answer for given in of.given(of.rows[0])] == ["positive"]
+
+
+def test_columns_of_labels_are_named_as_what_ingest_does_not_read() -> None:
+    rows = [{"id": "1", "text": "a", "joy": 1, "fear": 0, "anger": 0}]
+    with pytest.raises(UserError, match=r"has a column for each label \('anger', .* as a\|b, \[\] for none"):
+        ToolRows(rows, tiny.multilabel_task(), RunConfig(task="multilabel", data="x.csv"), Columns())

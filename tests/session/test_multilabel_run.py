@@ -207,6 +207,9 @@ def test_wrong_labels_are_suspects(tmp_path: Path, model_folder: str, monkeypatc
         found, count = find_suspects(desk, Silent())
     assert count == 60 and wrong["id"] in [row["id"] for row in found]
     assert all(row["target"] == sorted(row["target"]) and 0 <= row["doubt"] <= 1 for row in found)
+    done = CliRunner().invoke(app, ["suspects", str(tmp_path / "run"), "--quiet"])
+    shown = {"|".join(row["target"]) or "none" for row in found}
+    assert done.exit_code == 0 and all(label in done.output for label in shown)
 
 
 def test_an_audit_sample_measures_and_is_judged(tmp_path: Path, model_folder: str) -> None:

@@ -84,7 +84,7 @@ def test_what_is_no_label_is_refused() -> None:
     for cell in ([["a"]], [None], [{"label": "a"}]):
         with pytest.raises(RowError, match="label"):
             listed_labels(cell, "|")
-    task = MultiLabel()
+    task = MultiLabel(label_column="labels")
     with pytest.raises(UserError, match=r"'a, b' is several labels.*--label-separator ','"):
         task.learn_labels([["a, b"], ["a"], ["b"]])
     assert of_several(["a, c", "a", "b"]) is None
@@ -138,7 +138,7 @@ def test_a_tab_may_be_typed_and_is_advised_as_it_is_typed(tmp_path: Path, typed:
 def test_two_zeros_and_ones_in_every_row_are_no_names() -> None:
     with pytest.raises(UserError, match="labels 0 and 1, as zeros and ones are"):
         MultiLabel().learn_labels([["0", "1"], ["0", "1"]])
-    task = MultiLabel()
+    task = MultiLabel(label_column="labels")
     task.learn_labels([["0", "1"], ["1"]])
     assert task.labels == ["0", "1"]
 
@@ -171,7 +171,7 @@ def test_zeros_and_ones_are_no_names(cell: Any) -> None:
 
 
 def test_labels_of_columns_keep_their_order() -> None:
-    task = MultiLabel()
+    task = MultiLabel(label_column="labels")
     task.options = MultiLabelOptions(label_columns=["joy", "anger"])
     task.learn_labels([["joy"]])
     assert task.labels == ["joy", "anger"]
@@ -330,3 +330,39 @@ def test_a_saved_model_answers_the_same(tmp_path: Path) -> None:
     logits = model(**tiny.tokenizer()("the film was good", return_tensors="pt")).logits[0].sigmoid()
     assert [scores[label] for label in LABELS] == pytest.approx(logits.tolist(), abs=1e-5)
     assert json.loads((tmp_path / "saved" / "config.json").read_text())["problem_type"] == "multi_label_classification"
+
+
+@pytest.mark.parametrize("cell", ["none", ["None"]])
+def test_the_word_for_no_label_is_one_only_where_it_is_named(tmp_path: Path, cell: Any) -> None:
+    source = tiny.write(tmp_path / "a.jsonl", [{"text": "a", "labels": cell}, {"text": "b", "labels": ["x", "y"]}])
+    targets = read_all(source)
+    with pytest.raises(UserError, match=r"is the word by which people say that no label applies: write \[\]"):
+        MultiLabel().learn_labels(targets)
+    names = ["none", "None", "x", "y"]
+    assert read_all(source, labels=names)[0] == [cell if isinstance(cell, str) else cell[0]]
+
+
+def test_minus_one_is_a_row_that_nobody_has_labeled() -> None:
+    task = MultiLabel(label_column="labels")
+    for cell in (-1, "-1", [-1], "[-1]"):
+        assert task.read_target({"text": "a", "labels": cell}) is None
+    with pytest.raises(RowError, match="holds -1, which says that a row is not labeled, beside other labels"):
+        task.read_target({"text": "a", "labels": [-1, 2]})
+
+
+@pytest.mark.parametrize(
+    ("cell", "labels"), [({"x": 1, "y": 0}, ["x"]), ({"x": 0.0, "y": 0.0}, []), ({"x": -1, "y": -1}, None)]
+)
+def test_objects_say_yes_or_no_of_each_label(cell: Any, labels: Any) -> None:
+    assert listed_labels(cell, "|") == labels
+
+
+def test_objects_and_columns_that_say_half_are_refused_with_what_is_there() -> None:
+    with pytest.raises(RowError, match=r"has '0\.5' in column 'x', which is neither 1 nor 0"):
+        listed_labels({"x": 0.5, "y": 0}, "|")
+    with pytest.raises(RowError, match="has -1 in column 'y' and something in others of --label-columns"):
+        one_hot_labels({"x": 1, "y": -1}, ["x", "y"])
+    with pytest.raises(RowError, match="has nothing in column 'y' and something in others of its object of labels"):
+        listed_labels({"x": 1, "y": None}, "|")
+    with pytest.raises(RowError, match="an object where a label is expected"):
+        listed_labels({"text": ["a"], "answer_start": [0]}, "|")

@@ -16,7 +16,8 @@ from dal_nlp.readers.reading import Reading, Rows, Source
 
 #: The endings of such files.
 ENDINGS = (".conll", ".bio", ".iob", ".iob2", ".bioes")
-_DOCUMENT = "-DOCSTART-"
+#: The word before a document, and the comment before a text that has it among its own words.
+DOCUMENT, TEXT = "-DOCSTART-", "# text = "
 #: A comment where its columns are not those of words; without a blank behind # only these.
 _COMMENT = re.compile(r"#\s?(id\b|newdoc\b|newpar\b|[\w.]+ ?=|(begin|end) document)")
 #: A tag, in whatever way files write it: b-per, PER-B and B too.
@@ -27,6 +28,9 @@ _NUMBER, _NO_WORD = re.compile(r"(\d{1,9})[.)]?"), re.compile(r"\d+[-.]\d+")
 _IN_ORDER = 0.9
 #: Columns of the forms that are read: word tag, word pos tag, word pos chunk tag.
 _COLUMNS = range(2, 5)
+#: A tag as most files write it, and the labels of chunks, whose column stands before that of the entities.
+_PREFIXED = re.compile(r"[BIESLUM][-_](.+)")
+_CHUNKS = frozenset(["ADJP", "ADVP", "CONJP", "INTJ", "LST", "NP", "PP", "PRT", "SBAR", "UCP", "VP", "NC", "PC", "VC"])
 #: Texts at the beginning that tell how the columns are ordered.
 _SAMPLE = 50
 
@@ -45,6 +49,8 @@ class _Order:
         numbered: Whether the first one numbers the words of a text.
         strange: Whether the first one has numbers alone, which do not rise by one.
         reversed: Whether the tag comes first.
+        tags: Columns between the word and the last one that hold nothing but tags.
+        plain: Whether the lines may be plain text: blanks between the cells, and no tag among the last ones.
     """
 
     columns: int
@@ -53,6 +59,18 @@ class _Order:
     numbered: bool
     strange: bool
     reversed: bool
+    tags: list[int]
+    plain: bool
+
+    def check(self, place: str, cells: list[str]) -> None:
+        """Raise ``DataError`` for a line with a tag in another column than the last one, which is read."""
+        for column in self.tags if len(cells) == self.columns else ():
+            tag = _PREFIXED.fullmatch(cells[column])
+            if tag and tag[1] not in _CHUNKS:
+                raise DataError(
+                    f"{place} has the tag {tag[0]!r} in column {column + 1} of {len(cells)} and {cells[-1]!r} in the "
+                    "last one, where the tag is read: write the file with one column of tags, the last."
+                )
 
     def comment(self, text: str, cells: list[str]) -> bool:
         """Tell whether a line before a text is none of its words; what may be a word, such as ``# O``, is one."""
@@ -86,6 +104,11 @@ def _rows(source: str, path: Path, reading: Reading) -> Rows:
         reading.remark(f"{source} has a number in each first column, not one more each time: they were read as words.")
     if order.reversed:
         reading.remark(f"{source} has the tags in its first column, and was read so.")
+    if order.plain and ".txt" in path.name.lower():
+        raise DataError(
+            f"{source} has no tag at the ends of its lines, and a .txt file of entities has a word and its tag in each "
+            "line: write plain texts into a table or JSON lines, with a column 'text'."
+        )
     behind = " behind the number" if order.numbered else ""
     columns, usual = 0, 0  # of the first line, and its number
     comments = no_words = doubtful = 0
@@ -102,6 +125,7 @@ def _rows(source: str, path: Path, reading: Reading) -> Rows:
                 if order.tagged and not _TAG.fullmatch(cells[-1]):
                     raise DataError(f"{source}, line {line} begins with # and has no tag: correct it.{hint}")
                 doubtful += text.startswith(("# ", "#\t")) and not _TAG.fullmatch(cells[-1])
+            order.check(f"{source}, line {line}", cells)
             if order.numbered:
                 if _NO_WORD.fullmatch(cells[0]):
                     no_words += 1
@@ -114,7 +138,7 @@ def _rows(source: str, path: Path, reading: Reading) -> Rows:
             if len(cells) not in _COLUMNS:
                 raise DataError(
                     f"{source}, line {line} has {counted(len(cells), 'column')}{behind}, and a CoNLL file has 2 to 4 "
-                    f"in every line, the word first and its tag last: correct it.{hint}"
+                    f"in every line, the word first and its tag last: {_mend(len(cells))}.{hint}"
                 )
             if len(cells) != columns:
                 raise DataError(
@@ -137,6 +161,10 @@ def _rows(source: str, path: Path, reading: Reading) -> Rows:
         )
 
 
+def _mend(columns: int) -> str:
+    return "leave out the columns between" if columns > _COLUMNS[-1] else "correct it"
+
+
 def _order(sample: Sequence[Block]) -> _Order:
     texts = [[cells for _, text, cells in block if not text.startswith("#")] for block in sample]
     lines = [cells for text in texts for cells in text]
@@ -148,7 +176,12 @@ def _order(sample: Sequence[Block]) -> _Order:
     tags = {cells[-1] for cells in lines}
     tagged = not tags <= {"O", "o"} and all(map(_TAG.fullmatch, tags))
     turned = len(lines) > 1 and _reversed([tuple(cells[numbered:]) for cells in lines])
-    return _Order(columns, all("\t" in text for text in written), tagged, numbered, strange, turned)
+    tabs = all("\t" in text for text in written)
+    usual = [cells for cells in lines if len(cells) == columns]
+    between = range(1 + numbered, columns - 1) if len(usual) > 1 else ()
+    of_tags = [i for i in between if all(_PREFIXED.fullmatch(cells[i]) or cells[i] == "O" for cells in usual)]
+    tagless = not any(_TAG.fullmatch(tag) for tag in tags)
+    return _Order(columns, tabs, tagged, numbered, strange, turned, of_tags, tagless and not turned and not tabs)
 
 
 def _numbered(texts: Sequence[Sequence[list[str]]]) -> bool:
@@ -188,7 +221,8 @@ def _blocks(source: str, path: Path, reading: Reading) -> Iterator[Block]:
     block: Block = []
     for number, line in lines(source, path, reading):
         text = line.rstrip("\r\n\t ")  # other blanks may belong to a word
-        if text and not text.startswith(_DOCUMENT):
+        said = block and block[0][1].startswith(TEXT) and DOCUMENT in block[0][1]
+        if text and (said or not text.startswith(DOCUMENT)):
             block.append((number, text, _cells(text)))
         elif block:
             yield block

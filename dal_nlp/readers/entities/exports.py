@@ -40,16 +40,18 @@ def entity_source(source: Source, text: str, label: str, reading: Reading) -> So
     for name, found in ((text, text_from), (label, label_from)):
         if name != found:
             reading.remark(f"{source.name} has no column {name!r}, and {found!r} was read for it.")
-    if judged:
-        reading.remark(f"{source.name}: rows that were rejected or ignored were read as unlabeled.")
 
     def plain(row: Row) -> Sequence[Row]:
         found = dict(row)
-        if text_from in row:  # a row of a table has all columns, one of JSON lines those that are written
+        if text_from in row and not _has_places(
+            row.get(text)
+        ):  # a row of a table has all columns, one of JSON lines those that are written
             found[text] = row[text_from]
         if label_from in row or label_from in there:
             answered = not judged or row.get("answer") in ("accept", None)
             found[label] = row.get(label_from) if answered else None
+            if not answered:
+                reading.remark(f"{source.name}: rows that were rejected or ignored were read as unlabeled.")
             if row.get("answer") == "accept" and label_from == "spans" not in row:
                 found[label] = []  # Prodigy writes no spans where none was marked
         return [found]
@@ -60,10 +62,22 @@ def entity_source(source: Source, text: str, label: str, reading: Reading) -> So
     return plain_rows
 
 
+def with_text(row: Mapping[str, Any], text: str) -> Mapping[str, Any]:
+    """Return a row whose column ``text`` holds its text where it has one under another usual name.
+
+    Prodigy has both, and under ``tokens`` the words as places in the text.
+    """
+    cell = row.get(text)
+    if isinstance(cell, str) or (isinstance(cell, list) and not any(isinstance(one, Mapping) for one in cell)):
+        return row
+    found = next((row[name] for name in TEXTS if isinstance(row.get(name), str)), None)
+    return row if found is None else {**row, text: found}
+
+
 def _refuse_words_in_rows(source: Source) -> None:
     """Raise for a table whose rows are words, which a name of a column would not help."""
     names = [name.casefold() for name in source.columns]
-    if names and split_tag(source.columns[-1])[0]:
+    if names and (split_tag(source.columns[-1])[0] or names[0] in ("#", "1") or names[0].startswith("# ")):
         raise DataError(
             f"{source.name} has a word and its tag in every line, and no names of columns: give it the ending .conll."
         )
@@ -78,9 +92,13 @@ def _has_objects(source: Source, column: str) -> bool:
     """Tell whether the first cell of a column is a list of objects."""
     for chunk in islice(source.chunks([column]), 1):
         for _, row in islice(chunk.rows(), 1):
-            cell = row.get(column)
-            return isinstance(cell, list) and any(isinstance(one, Mapping) for one in cell)
+            return _has_places(row.get(column))
     return False
+
+
+def _has_places(cell: Any) -> bool:
+    """Tell whether a cell is a list of objects, as Prodigy writes the words of a text."""
+    return isinstance(cell, list) and any(isinstance(one, Mapping) for one in cell)
 
 
 def _studio_rows(row: Row, text: str, label: str, name: str) -> list[Row]:

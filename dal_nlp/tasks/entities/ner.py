@@ -129,8 +129,8 @@ class NER(Task):
         task.tokenizer, task._outputs = tokenizer, names
         if OUTSIDE not in names or not all(prefix for prefix, _ in map(split_tag, names)):
             raise UserError(
-                f"{type(model).__name__} has the labels {', '.join(names[:8])}, and entities need O and tags such as "
-                "B-PER and I-PER: give a token classifier with such a config.id2label."
+                f"{type(model).__name__} has the labels {', '.join(names[:8])}, and entities need O for other words "
+                "beside tags with prefixes (B-PER, I-PER): give a token classifier with such a config.id2label."
             )
         task._settle(model, type(model).__name__, trusted=False)
         return task
@@ -155,7 +155,7 @@ class NER(Task):
 
     def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return {"text", "starts", "ends", "tokenized"}; see ``rows.read_words``."""
-        return read_words(row, self._columns[0])
+        return read_words(row, self._columns[0], self._label_column)
 
     def fields(self, example: Any) -> dict[str, Any]:
         """Return the fields of a text, of a list of words, or of a mapping with the column of a file."""

@@ -1,12 +1,13 @@
 """Rows with entities: the words of a row, and what its answer says of them."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from dal_nlp.answer_formats.entity_markup import read_markup
-from dal_nlp.answer_formats.studio import place_of
+from dal_nlp.answer_formats.entity_spans import is_doubtful, likely_cause, of_lists, read_spans, whole
 from dal_nlp.core.errors import EmptyRow, RowError, UserError
 from dal_nlp.core.text import counted
 from dal_nlp.data.entities import Span, join_words, runs_of_spans, split_words
@@ -15,15 +16,15 @@ from dal_nlp.readers.entities.tags import OUTSIDE, PREFIXES, UNNAMED, Run, decod
 from dal_nlp.readers.literals import literal
 from dal_nlp.readers.values import is_missing, read_text
 
-#: Where a span begins and ends, and its label, as tools call them.
-_STARTS, _ENDS = ("start", "start_offset", "begin"), ("end", "end_offset", "stop")
-_LABELS = ("label", "labels", "type", "entity", "entity_group", "tag")
 #: A number in quotes that may stand for a tag; Python reads no numerals of thousands of digits.
 _NUMERAL = re.compile(r"-?\d{1,18}")
 #: What files write for O, and tags with the prefix behind or with another sign.
 _NOTHING = frozenset({"none", "null", "nil", "out", "outside"})
 _BEHIND = re.compile(r"(.+)[-_]([BISU])", re.IGNORECASE)
 _OTHER_SIGN = re.compile(r"([BI])[:./|](\S.*)", re.IGNORECASE)
+
+#: What to do where what was read as a tag is a label; its name goes into the braces.
+_WHOLE = "if it is a label, write 'B-{0}' and 'I-{0}'"
 
 
 @dataclass
@@ -36,6 +37,10 @@ class Mended:
         unnamed: Rows whose tags are B and I alone.
         bare: Rows by the labels that stand there without a prefix.
         prefixed: Rows with tags that have one.
+        tags: The different tags that have one.
+        beside: Rows by the labels of which two words side by side both begin an entity.
+        placed: Rows of words with marked parts.
+        counted: Rows whose marked parts lie elsewhere where places count units of UTF-16.
     """
 
     begun: dict[int, int] = field(default_factory=dict)
@@ -43,6 +48,10 @@ class Mended:
     unnamed: set[int] = field(default_factory=set)
     bare: dict[str, set[int]] = field(default_factory=dict)
     prefixed: set[int] = field(default_factory=set)
+    tags: set[str] = field(default_factory=set)
+    beside: dict[str, set[int]] = field(default_factory=dict)
+    placed: set[int] = field(default_factory=set)
+    counted: set[int] = field(default_factory=set)
 
     def saw(self, tags: Sequence[str], row: int) -> None:
         """Take the tags of a row as they are decoded."""
@@ -51,6 +60,10 @@ class Mended:
                 self.bare.setdefault(label, set()).add(row)
             elif prefix != OUTSIDE:
                 self.prefixed.add(row)
+                self.tags.add(f"{prefix}-{label}")
+        for one, other in pairwise(tags):
+            if one == other and split_tag(one)[0] == "B":
+                self.beside.setdefault(split_tag(one)[1], set()).add(row)
 
     def remarks(self) -> list[str]:
         """Return what should be known of it, in sentences."""
@@ -63,6 +76,26 @@ class Mended:
                 f"Tags without a prefix were read as labels in {bare} ({listed}), beside "
                 f"{counted(len(self.prefixed), 'text')} with prefixes (B-, I-)."
             )
+            alike = [tag for tag in sorted(self.tags) if any(one.endswith(tag[1:]) for one in self.bare)]
+            if alike:
+                said.append(f"{alike[0]!r} was read as the tag B or I of {alike[0][2:]!r}: {_WHOLE.format(alike[0])}.")
+        for label, texts in sorted(self.beside.items()):
+            if not any(f"{prefix}-{label}" in self.tags for prefix in "IEML"):
+                said.append(
+                    f"'B-{label}' stands at words side by side in {counted(len(texts), 'text')}, and no tag goes on "
+                    f"with {label!r}: each word was read as an entity by itself; {_WHOLE.format(f'B-{label}')}."
+                )
+        if self.placed:
+            said.append(
+                f"Places of marked parts were read as characters of the words with a blank between, in "
+                f"{counted(len(self.placed), 'text')} that are given as words."
+            )
+        if self.counted:
+            said.append(
+                f"Places of marked parts were read as characters in {counted(len(self.counted), 'text')} with signs "
+                'such as emoji, which programs in JavaScript or Java count twice: with the text of each part ("text") '
+                "they would be checked."
+            )
         if not mended:
             return said
         if not any(self.begun.values()):
@@ -71,16 +104,21 @@ class Mended:
         rows = sum(map(bool, self.inside.values()))
         return [
             *said,
-            f"Tags that do not follow from the one before were mended in {rows:,} texts: {mended:,} times an I- "
-            "without an entity to go on opens one.",
+            f"Tags that do not follow from the one before were mended in {counted(rows, 'text')}: "
+            f"{counted(mended, 'time')} an I- without an entity to go on opens one.",
         ]
 
 
-def read_words(row: Mapping[str, Any], column: str) -> dict[str, Any]:
+def read_words(row: Mapping[str, Any], column: str, answer: str = "") -> dict[str, Any]:
     """Return {"text", "starts", "ends", "tokenized"} of a row whose cell is a list of words or a text.
 
-    A text whose row has ``tokens`` with places, as Prodigy writes them, has these words; another one is split at
-    blanks and signs.
+    A text whose row has ``tokens`` with places, as Prodigy writes them, has these words; one with a tag for each part
+    between blanks these parts; another one is split at blanks and signs.
+
+    Args:
+        row: Of a file.
+        column: Of the words or the text.
+        answer: The column of the tags or spans.
 
     Raises:
         RowError: The cell is neither; ``EmptyRow`` where there is nothing to read.
@@ -91,9 +129,14 @@ def read_words(row: Mapping[str, Any], column: str) -> dict[str, Any]:
     ):  # as JSON, Python or NumPy write a list
         written = literal(cell)
         cell = written if isinstance(written, list) else cell
-    if not isinstance(cell, list):
-        text = read_text(row, column)
-        starts, ends = _places(row.get("tokens"), text) or split_words(text)
+    placed = isinstance(cell, list) and any(isinstance(one, Mapping) for one in cell)  # of Prodigy, beside a text
+    if placed or not isinstance(cell, list):
+        text = read_text(row, "text" if placed else column)
+        starts, ends = _places(cell if placed else row.get("tokens"), text) or split_words(text)
+        parts = text.split()
+        if len(parts) != len(starts) and _number_of_tags(row.get(answer), text) == len(parts):
+            text, starts, ends = join_words(parts)
+            return {"text": text, "starts": starts, "ends": ends, "tokenized": True}
         if not starts:
             raise EmptyRow(f"column {column!r} holds no word")
         return {"text": text, "starts": starts, "ends": ends, "tokenized": False}
@@ -104,6 +147,27 @@ def read_words(row: Mapping[str, Any], column: str) -> dict[str, Any]:
         raise EmptyRow(f"column {column!r} holds no word")
     text, starts, ends = join_words(words)
     return {"text": text, "starts": starts, "ends": ends, "tokenized": True}
+
+
+def _number_of_tags(cell: Any, text: str) -> int:
+    """Return how many tags a cell holds, 0 where it is no list of tags."""
+    listed = _tags_of_text(cell, text) if isinstance(cell, str) else cell
+    if not isinstance(listed, list) or any(isinstance(one, Mapping | list | tuple) for one in listed):
+        return 0
+    return len(listed)
+
+
+def _tags_of_text(cell: str, text: str) -> list[Any] | None:
+    """Return the tags in a cell of a table: a list, or with blanks or commas between; None for anything else."""
+    listed = literal(cell)
+    if isinstance(listed, list):
+        return listed
+    parts = re.split(r"[\s,]+", cell.strip())
+    several = len(parts) > 1 or len(text.split()) == 1
+    if several and all(split_tag(part)[0] for part in parts):
+        return parts
+    bare = OUTSIDE in parts and len(parts) in (len(text.split()), len(split_words(text)[0])) and "[" not in cell
+    return parts if bare and "".join(parts) != "".join(text.split()) else None
 
 
 def _places(tokens: Any, text: str) -> tuple[list[int], list[int]] | None:
@@ -141,26 +205,25 @@ def read_runs(cell: Any, fields: Mapping[str, Any], names: Sequence[str], mended
     if isinstance(cell, Mapping):
         cell = next((cell[name] for name in ("tags", "entities", "spans") if name in cell), cell)
     if isinstance(cell, Mapping):
-        cell = _of_lists(cell)
+        cell = of_lists(cell)
     if not isinstance(cell, list):
         raise RowError("has an answer that is neither a list of tags nor one of marked parts")
     if cell and not any(isinstance(part, Mapping | list | tuple) for part in cell):
         return _of_tags(cell, fields, names, mended)
+    spans: list[Span] = []
     try:
-        return runs_of_spans(_spans(cell, fields["text"]), fields)
+        spans += read_spans(cell, fields["text"])
+        runs = runs_of_spans(spans, fields)
     except RowError:
         raise
     except ValueError as error:
-        places = ", and places count the characters of its words with a blank between" if fields["tokenized"] else ""
-        raise RowError(f"has an answer that does not fit its text: {error}{places}") from None
-
-
-def _of_lists(cell: Mapping[str, Any]) -> Any:
-    """Return an object of lists, as datasets makes one of a list of objects, as that; anything else as it is."""
-    places = [_first(cell, names) for names in (_STARTS, _ENDS, _LABELS)]
-    if not all(isinstance(listed, list) for listed in places) or len(set(map(len, places))) > 1:
-        return cell
-    return [list(part) for part in zip(*places, strict=True)]
+        cause = likely_cause(spans, fields)
+        raise RowError(f"has an answer that does not fit its text: {error}{cause}") from None
+    if fields["tokenized"] and spans:
+        mended.placed.add(hash64(fields["text"]))
+    if is_doubtful(cell, spans, fields["text"]):
+        mended.counted.add(hash64(fields["text"]))
+    return runs
 
 
 def _of_text(cell: str, fields: Mapping[str, Any]) -> Any:
@@ -168,9 +231,9 @@ def _of_text(cell: str, fields: Mapping[str, Any]) -> Any:
     listed = literal(cell)
     if isinstance(listed, list | Mapping):
         return listed
-    parts = re.split(r"[\s,]+", cell.strip())
-    if (len(parts) > 1 or len(fields["starts"]) == 1) and all(split_tag(part)[0] for part in parts):
-        return parts
+    tags = _tags_of_text(cell, fields["text"])
+    if tags is not None:
+        return tags
     try:
         return [list(span) for span in read_markup(cell, fields)]
     except ValueError as error:
@@ -203,7 +266,7 @@ def _tag(tag: Any, word: int, names: Sequence[str]) -> str:
         raise RowError(f"has no tag for word {word + 1}: give each word one, or leave the answer of the row empty")
     if isinstance(tag, str):
         tag = int(tag) if _NUMERAL.fullmatch(tag.strip()) else tag
-    number = _whole(tag)
+    number = whole(tag)
     if number is None:
         raise RowError(f"has {repr(tag)[:60]} for a tag: write O, or B- and I- with a label")
     if number < 0:
@@ -217,51 +280,18 @@ def _tag(tag: Any, word: int, names: Sequence[str]) -> str:
     return names[number]
 
 
-def _whole(number: Any) -> int | None:
-    """Return a whole number, also one that is written as 1.0; None for anything else."""
-    if type(number) is float and number.is_integer():
-        return int(number)
-    return number if type(number) is int else None
-
-
-def _spans(cell: list[Any], text: str) -> Iterator[Span]:
-    """Yield the marked parts in a list of objects or triples.
-
-    Raises:
-        RowError: One has no place or not one label; ``ValueError`` where its text is not at its place.
-    """
-    for one in cell:
-        if isinstance(one, Mapping):
-            start, end, label = (_first(one, names) for names in (_STARTS, _ENDS, _LABELS))
-        elif isinstance(one, list | tuple) and len(one) == 3:
-            start, end, label = one
-        else:
-            raise RowError("has a marked part without start, end and label")
-        first, last = _whole(start), _whole(end)
-        if first is None or last is None:
-            raise RowError(f"has a marked part whose start and end are no numbers ({start!r}, {end!r})")
-        if isinstance(label, list) and len(label) == 1:
-            label = label[0]
-        if not isinstance(label, str) or is_missing(label):
-            said = "without a label" if is_missing(label) else f"whose label is {label!r} and not the name of one"
-            raise RowError(f"has a marked part at {first} to {last} {said}")
-        if label.strip() == OUTSIDE:
-            raise RowError(
-                f"has a marked part at {first} to {last} with the label O, which says that there is no entity"
+def _check_no_prefixes(labels: Sequence[str]) -> None:
+    """Raise ``UserError`` for labels with prefixes: of marked parts, as tags have lost theirs."""
+    prefixed = [label for label in labels if split_tag(label)[0] not in ("", OUTSIDE)]
+    whole_file = len(labels) > 1 and len(prefixed) == len(labels)
+    for label in prefixed:
+        prefix, name = split_tag(label)
+        if whole_file or f"{'I' if prefix == 'B' else 'B'}{label[1:]}" in labels:
+            raise UserError(
+                f"The label {label!r} of marked parts looks like a tag: mark whole entities and call them {name!r} "
+                "(pipelines of transformers do with aggregation_strategy='simple'), or name all labels with --labels "
+                "if it is one."
             )
-        if isinstance(one, Mapping) and isinstance(one.get("text"), str):
-            try:
-                first, last = place_of(text, {"start": first, "end": last, "text": one["text"]})
-            except ValueError:
-                raise ValueError(
-                    f"{one['text'][:60]!r} is not at its place, {first} to {last}, where the text has "
-                    f"{text[max(first, 0) : max(last, 0)][:60]!r}"
-                ) from None
-        yield Span(first, last, label.strip())
-
-
-def _first(one: Mapping[str, Any], names: Sequence[str]) -> Any:
-    return next((one[name] for name in names if one.get(name) is not None), None)
 
 
 def check_no_tags(labels: Sequence[str], bare: Collection[str]) -> None:
@@ -271,6 +301,7 @@ def check_no_tags(labels: Sequence[str], bare: Collection[str]) -> None:
         labels: All that there are.
         bare: Those that stand somewhere as tags without a prefix.
     """
+    _check_no_prefixes(labels)
     pairs = [label for label in labels if label.endswith("-B") and f"{label[:-1]}I" in labels]
     for label in [*pairs, *sorted({*labels} & {*bare})]:
         mend = _mend_of(label, labels)

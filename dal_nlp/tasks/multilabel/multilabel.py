@@ -16,9 +16,9 @@ from dal_nlp.core.caches import Cache
 from dal_nlp.core.config import Names, Settings
 from dal_nlp.core.errors import RowError, UserError
 from dal_nlp.core.plugins import construct
-from dal_nlp.core.targets import Target
+from dal_nlp.core.targets import NO_LABEL, Target
 from dal_nlp.core.task import Batch, Capability, Example, Prediction
-from dal_nlp.readers.values import canonical_label
+from dal_nlp.readers.values import alike, canonical_label
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.tasks.multilabel import measures
 from dal_nlp.tasks.multilabel.reading import (
@@ -182,6 +182,12 @@ class MultiLabel(Classification):
         if given == {("0", "1")}:
             raise UserError(f"Every text has the labels 0 and 1, {BITS}.")
         found = sorted({label for target in given for label in target} - {*named, *self.labels})
+        for label in [] if self._fixed else found:
+            if alike(label) == NO_LABEL:
+                raise UserError(
+                    f"The label {label!r} is the word by which people say that no label applies: write [] in its "
+                    "place, or name all labels with --labels if it is one."
+                )
         self.labels += [label for label in [*named, *found] if label not in self.labels]
         joined = None if self._fixed else of_several(self.labels)
         if joined:

@@ -43,13 +43,16 @@ def listed_labels(value: object, separator: str) -> list[str] | None:
         value = listed if isinstance(listed, list | tuple | Mapping) else value
     if isinstance(value, Mapping) and list(value) == ["choices"]:  # of Label Studio
         value = value["choices"]
+    plain = isinstance(value, Mapping) and not any(isinstance(part, list | Mapping) for part in value.values())
+    if isinstance(value, Mapping) and value and plain:  # of spaCy: what each label says, yes or no
+        return one_hot_labels(value, list(value), "its object of labels")
     if value == "set()":  # as Python writes an empty one
         return []
     if isinstance(value, list | tuple | set):
         numbers = bool(value) and all(isinstance(part, int | float) for part in value)
         if numbers and (len(set(value)) < len(value) or any(isinstance(part, bool) for part in value)):
             raise RowError(f"holds a list of {len(value)} numbers with repeats or truth values, {BITS}")
-        return [_label(part) for part in value]
+        return _answered([_label(part) for part in value])
     if is_missing(value):
         return None
     if isinstance(value, str) and _UNQUOTED.fullmatch(value.strip()):
@@ -57,8 +60,17 @@ def listed_labels(value: object, separator: str) -> list[str] | None:
             f"holds {value.strip()[:60]!r}, a list without quotation marks: write it as JSON, or without brackets"
         )
     if isinstance(value, str) and separator:
-        return [_label(part) for part in value.split(separator) if part.strip()]
-    return [_label(value)]
+        return _answered([_label(part) for part in value.split(separator) if part.strip()])
+    return _answered([_label(value)])
+
+
+def _answered(labels: list[str]) -> list[str] | None:
+    """Return the labels of a cell, None for -1 alone; raises ``RowError`` for -1 beside a label."""
+    if _UNLABELED not in labels:
+        return labels
+    if set(labels) == {_UNLABELED}:
+        return None
+    raise RowError(f"holds {_UNLABELED}, which says that a row is not labeled, beside other labels: take it out")
 
 
 def _label(value: object) -> str:
@@ -68,8 +80,13 @@ def _label(value: object) -> str:
     return label
 
 
-def one_hot_labels(row: Mapping[str, Any], columns: Sequence[str]) -> list[str] | None:
+def one_hot_labels(row: Mapping[str, Any], columns: Sequence[str], where: str = "--label-columns") -> list[str] | None:
     """Return the columns of a row that say yes; None where all are empty or -1, as of a row that nobody labeled.
+
+    Args:
+        row: Of a file, or an object of labels.
+        columns: Those of the labels.
+        where: What has them, for messages.
 
     Raises:
         RowError: A cell says neither yes nor no.
@@ -79,7 +96,8 @@ def one_hot_labels(row: Mapping[str, Any], columns: Sequence[str]) -> list[str] 
         return None
     for name, cell in cells.items():
         if not cell:
-            raise RowError(f"has nothing in column {name!r} and something in others of --label-columns: fill in 0 or 1")
+            said = "nothing" if is_missing(row.get(name)) else _UNLABELED
+            raise RowError(f"has {said} in column {name!r} and something in others of {where}: fill in 0 or 1")
         if not is_true(cell) and cell.casefold() not in _FALSE:
             raise RowError(f"has {cell!r} in column {name!r}, which is neither 1 nor 0 (yes or no): correct it")
     return [name for name, cell in cells.items() if is_true(cell)]

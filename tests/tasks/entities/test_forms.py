@@ -204,7 +204,17 @@ def test_texts_with_and_without_prefixes_are_said(tmp_path: Path) -> None:
     found, remarks, _ = read(tmp_path / "a.conll")
     assert [runs for _, runs in found] == [[(0, 1, "cell")], [(0, 1, "t-cell")], [(0, 1, "x")]]
     said = "Tags without a prefix were read as labels in 1 text ('t-cell'), beside 2 texts with prefixes (B-, I-)."
-    assert remarks == [said]
+    whole = "'B-cell' was read as the tag B or I of 'cell': if it is a label, write 'B-B-cell' and 'I-B-cell'."
+    assert remarks == [said, whole]
+
+
+def test_words_side_by_side_that_each_begin_an_entity_are_said_where_nothing_goes_on(tmp_path: Path) -> None:
+    row = {"tokens": ["B", "cell"], "ner_tags": ["B-cell", "B-cell"]}
+    found, remarks, _ = read(Path(tiny.write(tmp_path / "a.jsonl", [row])))
+    assert found[0][1] == [(0, 1, "cell"), (1, 2, "cell")]
+    assert "'B-cell' stands at words side by side in 1 text, and no tag goes on with 'cell'" in remarks[0]
+    other = {"tokens": ["a", "b"], "ner_tags": ["B-cell", "I-cell"]}
+    assert read(Path(tiny.write(tmp_path / "a.jsonl", [row, other])))[1] == []
 
 
 def test_blanks_behind_a_prefix_are_of_no_label(tmp_path: Path) -> None:
@@ -297,7 +307,7 @@ def test_what_prodigy_accepted_without_spans_has_no_entity(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ({"text": TEXT, "spans": [["PER", 0, 12]]}, r"start and end are no numbers \('PER', 0\)"),
+        ({"text": TEXT, "spans": [["PER", 0, 12]]}, r"start and end are no whole numbers \('PER', 0\)"),
         ({"text": TEXT, "spans": [{**SPANS, "label": 1}]}, "whose label is 1 and not the name of one"),
         ({"text": TEXT, "spans": [{**SPANS, "label": ["PER", "X"]}]}, r"whose label is \['PER', 'X'\]"),
         ({"text": TEXT, "spans": [{**SPANS, "label": "O"}]}, "which says that there is no entity"),

@@ -58,7 +58,7 @@ def test_a_broken_sequence_is_mended_and_counted(tmp_path: Path) -> None:
     found, remarks, _ = read(Path(tiny.write(tmp_path / "a.jsonl", rows)))
     assert found[0][1] == [(0, 1, "X"), (1, 2, "Y"), (3, 4, "Y")]
     assert remarks == [
-        "Tags that do not follow from the one before were mended in 1 texts: 2 times an I- without an entity to go on "
+        "Tags that do not follow from the one before were mended in 1 text: 2 times an I- without an entity to go on "
         "opens one."
     ]
 

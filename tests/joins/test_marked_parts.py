@@ -1,0 +1,88 @@
+"""Answers with marked parts of a text in the rows of tools: the column, the parts, and that there is none."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dal_nlp import RunConfig, Session
+from dal_nlp.annotation.answer_store import open_answer_store
+from dal_nlp.annotation.exporting import export
+from dal_nlp.annotation.ingesting import ingest
+from dal_nlp.data.entities import spans_of
+from dal_nlp.joins.tool_rows import Columns, ToolRows
+from tests import tiny
+
+TEXT = "Ada met him"
+PART: dict[str, Any] = {"start": 0, "end": 3, "label": "good"}
+TOKENS = [{"text": "Ada", "start": 0, "end": 3, "id": 0}]
+
+
+def read(
+    row: dict[str, Any], columns: Columns | None = None
+) -> tuple[str, dict[str, str], list[tuple[Any, ...]] | None]:
+    """What a row says: its id, its text, and the marked parts; None where there is no answer."""
+    task = tiny.ner_task()
+    of = ToolRows([row], task, RunConfig(task="ner", data="x.jsonl"), columns or Columns())
+    (row,) = of.rows
+    given = list(of.given(row))
+    fields = {"id": "1", **task.read({"tokens": TEXT})}
+    spans = spans_of(task.answer_format.parse_answer(given[0].answer, fields)) if given and given[0].answer else None
+    return of.id(row), of.texts(row), spans if spans is None else [tuple(span) for span in spans]
+
+
+MARKED = [(0, 3, "good")]
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ({"id": "1", "tokens": TEXT, "ner_tags": [{**PART, "text": "Ada"}]}, MARKED),
+        ({"id": "1", "text": TEXT, "label": [[0, 3, "good"]]}, MARKED),
+        ({"id": "1", "text": TEXT, "label": []}, []),
+        (
+            {"id": "1", "text": TEXT, "entities": [{"id": 9, "label": "good", "start_offset": 0, "end_offset": 3}]},
+            MARKED,
+        ),
+        ({"id": "1", "text": TEXT, "entities": []}, []),
+        ({"id": "1", "text": TEXT, "entities": None}, None),
+        ({"meta": {"id": "1"}, "text": TEXT, "tokens": TOKENS, "spans": [PART], "answer": "accept"}, MARKED),
+        ({"meta": {"id": "1"}, "text": TEXT, "spans": [], "answer": "accept"}, []),
+        ({"id": "1", "text": TEXT, "spans": [PART], "answer": "reject"}, None),
+        ({"id": "1", "text": TEXT, "answer": [PART]}, MARKED),
+        ({"id": "1", "text": TEXT, "answer": []}, []),
+        ({"id": "1", "text": TEXT, "label": [{**PART, "label": None, "labels": ["good"], "text": "Ada"}]}, MARKED),
+    ],
+)
+def test_marked_parts_of_every_tool_are_answers_and_an_empty_list_is_one(row: dict[str, Any], found: Any) -> None:
+    assert read(row) == ("1", {"tokens": TEXT}, found)
+
+
+def test_what_prodigy_accepted_without_spans_has_no_entity() -> None:
+    rows = [{"id": 1, "text": TEXT, "answer": "accept"}, {"id": 2, "text": TEXT, "spans": [PART], "answer": "accept"}]
+    of = ToolRows(rows, tiny.ner_task(), RunConfig(task="ner", data="x.jsonl"), Columns())
+    assert [given.answer for row in of.rows for given in of.given(row)] == ["[]", json.dumps([PART])]
+
+
+@pytest.mark.parametrize("format", ["jsonl", "hf-dataset", "prodigy"])
+def test_exports_of_texts_come_back_with_those_that_have_no_entity(
+    tmp_path: Path, model_folder: str, format: str
+) -> None:
+    texts = ["good film", "the film", "a plot", "bad plot"]
+    rows = [{"id": f"p{place}", "text": text, "spans": []} for place, text in enumerate(texts)]
+    test = tiny.write(tmp_path / "test.jsonl", [{"text": "good plot", "spans": [{**PART, "end": 4}]}])
+    flags = {"data": tiny.write(tmp_path / "pool.jsonl", rows), "test": test, "model": model_folder, "max_length": 24}
+    more = {"labels": ["good", "bad"], "oracle": "file", "initial": 4, "query_size": 2, "rounds": 1}
+    for name in ("run", "other"):
+        Session(RunConfig.load(flags={"task": "ner", **flags, **more, "out": str(tmp_path / name)})).run()
+    source = tmp_path / ("back.jsonl" if format != "hf-dataset" else "back")
+    with open_answer_store(tmp_path / "run") as desk:
+        for id in list(desk.state.waiting):
+            typed = "[good](good)" if id == "p0" else "none"
+            desk.write(desk.read(id, typed, desk.origin("anna", "terminal")))
+        export(desk, format, "labels", source)
+        answers = dict(desk.state.answers)
+    with open_answer_store(tmp_path / "other") as desk:
+        found = ingest(desk, source, format.replace("prodigy", "jsonl"), None)
+        assert (found.new, found.problems) == (4, []) and desk.state.answers == answers
