@@ -222,7 +222,8 @@ class LabelStudio(Oracle):
             f"{ours}why": query.why,
         }
         shown = query.suggestion if self._setting.config.suggest else None
-        return {"data": data, "predictions": label_studio.predictions(task, shown, example, MODEL)}
+        by = shown.get("by", MODEL) if shown else MODEL  # a machine that has drafted it
+        return {"data": data, "predictions": label_studio.predictions(task, shown, example, by)}
 
     def _await(self, numbers: Mapping[str, int]) -> Iterator[Answer]:
         """Yield the answers to tasks, by id, as they come."""
