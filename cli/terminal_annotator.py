@@ -181,7 +181,8 @@ class LabelingSession:
         if shown:
             word = self._command("y")
             text = harmless(self._format.format_answer(shown["target"], example))
-            print(f"The model suggests ({shown['confidence']:.2f}; {word} takes it): {text}")
+            who = harmless(shown.get("by", "The model"))
+            print(f"{who} suggests ({shown['confidence']:.2f}; {word} takes it): {text}")
         if below:
             print("\n".join(below))
         if not self._prompt.numbers and sys.stdin.isatty() and forget():

@@ -5,6 +5,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+from transformers import PreTrainedTokenizerFast
+
+from dal_nlp.core.task import Task
+
 #: Where the parts of a model are listed that is too large for one file.
 INDEX = "model.safetensors.index.json"
 
@@ -50,3 +55,12 @@ def fitted_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a task has left in a model's configuration, of all that it holds; see ``Task.calibrate``."""
     own = {name: value for name, value in config.items() if name.startswith("dal_nlp_") or name == "problem_type"}
     return {name: value for name, value in own.items() if value is not None}
+
+
+def write_model(model: nn.Module, task: Task, folder: Path) -> None:
+    """Write a model and its tokenizer, for ``from_pretrained``."""
+    model.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
+    if isinstance(task.tokenizer, PreTrainedTokenizerFast):  # what it was last called with is no part of it
+        task.tokenizer.backend_tokenizer.no_truncation()
+        task.tokenizer.backend_tokenizer.no_padding()
+    task.tokenizer.save_pretrained(folder)

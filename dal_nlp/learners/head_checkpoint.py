@@ -19,9 +19,9 @@ from dal_nlp.core.errors import ModelError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.data.text_windows import SIZES, longest_input, window_of
+from dal_nlp.learners.checkpoints import write_model
 from dal_nlp.learners.feature_cache import Features, fed, fed_words, open_cache
 from dal_nlp.learners.layers import places
-from dal_nlp.learners.learner import write_model
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Array, Positions

@@ -13,17 +13,16 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 from torch import nn
-from transformers import PreTrainedTokenizerFast
 
 from dal_nlp.core.caches import Cache, Deferred, OnDisk
-from dal_nlp.core.config import ScoringConfig, Settings
+from dal_nlp.core.config import ScoringConfig, Settings, TrainingConfig
 from dal_nlp.core.distributed import is_main, process_state, step, wait
 from dal_nlp.core.files import sync, whole_folder
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import derive, generator, torch_seeded
 from dal_nlp.core.task import Batch, Task
 from dal_nlp.data.corpus import Corpus
-from dal_nlp.learners.checkpoints import damage, read_json
+from dal_nlp.learners.checkpoints import damage, read_json, write_model
 from dal_nlp.ledger.stages import Stages
 from dal_nlp.models.auxiliary import Companions, TokenLosses, token_losses
 from dal_nlp.models.loss_prediction import FILE, LossHead, LossPrediction, hidden_width, load_head, save_head
@@ -279,7 +278,7 @@ class FullLearner(Learner):
                 self._task,
                 examples,
                 weights,
-                self._config.training,
+                self._recipe(examples),
                 # One accelerator a fit: it holds on to the models and optimizers that it has prepared.
                 make_accelerator(self._config.training.precision),
                 generator(self._config.seed, round, purpose),
@@ -289,6 +288,10 @@ class FullLearner(Learner):
         self._current = (round, model.eval())
         self._head = (round, head.eval()) if head else None
         return done
+
+    def _recipe(self, examples: Dataset) -> TrainingConfig:
+        """Return how some examples are trained on."""
+        return self._config.training
 
     def _load_new(self) -> nn.Module:
         """Load the pretrained model with a new output layer, drawn from torch's global state."""
@@ -338,12 +341,3 @@ class _Companions(Companions):
 
     def sentence_encoder(self) -> SentenceEncoder | None:
         return self._learner.sentence_encoder()
-
-
-def write_model(model: nn.Module, task: Task, folder: Path) -> None:
-    """Write a model and its tokenizer, for ``from_pretrained``."""
-    model.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
-    if isinstance(task.tokenizer, PreTrainedTokenizerFast):  # what it was last called with is no part of it
-        task.tokenizer.backend_tokenizer.no_truncation()
-        task.tokenizer.backend_tokenizer.no_padding()
-    task.tokenizer.save_pretrained(folder)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.rng import derive, torch_seeded
-from dal_nlp.learners.checkpoints import fitted_settings, read_json
-from dal_nlp.learners.learner import WHOLE, FullLearner, write_model
+from dal_nlp.learners.checkpoints import fitted_settings, read_json, write_model
+from dal_nlp.learners.learner import WHOLE, FullLearner
 
 #: The adapters' file in a checkpoint, beside the model into which they are merged.
 ADAPTERS = "lora.safetensors"

@@ -11,7 +11,7 @@ from datasets import Dataset, Features, Value
 from datasets import Sequence as ListOf
 from numpy.typing import NDArray
 
-from dal_nlp.core.config import Settings
+from dal_nlp.core.config import Settings, TrainingConfig
 from dal_nlp.core.targets import decode
 from dal_nlp.learners.distillation import Floats
 from dal_nlp.models.pool import fetch
@@ -62,11 +62,14 @@ class SoftLabels:
 
     def recipe(self, config: Settings, labels: int) -> Settings:
         """Return a configuration for so many labels and the texts: the steps of labels alone, ``PASSES`` at least."""
-        if not len(self):
-            return config
-        whole = labels + len(self)
-        epochs = max(PASSES, config.training.epochs * labels / whole)
-        return config.model_copy(update={"training": config.training.model_copy(update={"epochs": epochs})})
+        return config.model_copy(update={"training": recipe(config.training, labels, len(self))})
+
+
+def recipe(training: TrainingConfig, labels: int, texts: int) -> TrainingConfig:
+    """Return how so many labels and texts of the pool are trained on; see ``SoftLabels.recipe``."""
+    if not texts:
+        return training
+    return training.model_copy(update={"epochs": max(PASSES, training.epochs * labels / (labels + texts))})
 
 
 #: No texts.

@@ -70,7 +70,8 @@ class Views:
             "texts": [
                 {"name": name, "text": text} for name, text in zip(task.columns(), task.texts(example), strict=True)
             ],
-            "suggestion": shown and {**self._shown(shown["target"], id), "confidence": shown["confidence"]},
+            "suggestion": shown
+            and {**self._shown(shown["target"], id), "confidence": shown["confidence"], "by": shown.get("by", "")},
             "answer": self._answer(before, id) if before else None,
             "taken": self._answer(last, id) if last and not before else None,
             "note": last.note if last else "",

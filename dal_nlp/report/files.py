@@ -26,6 +26,7 @@ from dal_nlp.report.machines import (
     machine_rows,
     saved_line,
     suggestions_line,
+    taught_line,
 )
 from dal_nlp.report.outlook import advice
 from dal_nlp.report.starting_point import starting_line
@@ -112,7 +113,7 @@ def write_report(folder: Path, state: State) -> None:
                 "start": starting_line(state),
                 "advice": advice(state),
                 "machines": machine_rows(state),
-                "machines_saved": saved_line(state),
+                "machines_saved": saved_line(state) or taught_line(state),
                 "suggestions": " ".join(filter(None, (suggestions_line(state), drafts_line(state)))),
                 "machine_balance": balance(state),
                 "by_machines": labeled_by_machines(state),

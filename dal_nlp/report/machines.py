@@ -165,6 +165,22 @@ def saved_line(state: State) -> str:
     return f"{sooner} Without them {heard[-1]:.2f} would take {more}."
 
 
+def taught_line(state: State) -> str:
+    """Return how many texts of the pool trained the last round by what signals say; "" where none did."""
+    texts = texts_taught(state)
+    if not texts:
+        return ""
+    return (
+        f"Beside the labels the model of the last round was trained on {counted(texts, 'text')} of the pool that "
+        "nobody was asked about, by what signals say of them; it reads the text alone."
+    )
+
+
+def texts_taught(state: State) -> int:
+    """Return how many texts trained the last round beside the labels, by what signals say."""
+    return int(state.metrics[-1].learner.get("soft_labels", 0)) if state.metrics else 0
+
+
 def balance(state: State) -> dict[str, Any]:
     """Return who misses which labels and who gives them wrongly on the audit sample, {} where nobody can tell.
 

@@ -13,6 +13,7 @@ from dal_nlp.core.files import replace_file
 from dal_nlp.core.text import counted, without_folders
 from dal_nlp.ledger.answer_events import MACHINE, MAJORITY, AnswerEvent
 from dal_nlp.ledger.state import State
+from dal_nlp.report.machines import texts_taught
 from dal_nlp.report.summary import cell, spoken
 
 CARD = "README.md"
@@ -191,6 +192,8 @@ def _data(state: State, config: Mapping[str, Any]) -> str:
         lines += [f"- Labels that trained: {last.labels:,}", f"- Examples that measured: {last.size:,} ({last.on})"]
     if state.finished and state.finished.kept and state.finished.soft_labels:
         lines.append(f"- Texts that trained by what a layer and machines say of them: {state.finished.soft_labels:,}")
+    if texts_taught(state):
+        lines.append(f"- Texts that trained by what machines say of them: {texts_taught(state):,}")
     lines.append(f"- Answers asked for, those that measure included: {len(state.answers):,}")
     return "\n".join(lines)
 

@@ -200,13 +200,13 @@ class Context:
             data = learner.view(self.corpus)
             given = {name: learner.view(corpus) for name, corpus in self.given.items()}
         self._data, self._given = listen(learner, self.config, self.task, self._ledger, self._progress, data, given)
-        state = self._ledger.state
-        self.training = TrainingSet(self.config, self.task, state, self.corpus, self._data, self._given)
+        facts = (self.config, self.task, self._ledger.state, self.corpus, self._data, self._given)
+        self.training = TrainingSet(*facts, learner, self._progress)
 
     def train_whole(self, round: int) -> None:
         """Train all weights from here on, in a folder apart, after the last round."""
         folder, layer = self.folder / "finish", self.learner.place(round)
-        soft = self.training.draw_soft(self.learner, round, self.candidates(round + 1), self._pool, self._progress)
+        soft = self.training.draw_soft(round, self._pool)
         config = soft.recipe(self.config, self.training.size())
         self._use(last_learner(config, self.task, self._source, folder, self._progress, layer))
         self.training.soft = soft
@@ -236,12 +236,7 @@ class Context:
 
     def candidates(self, round: int) -> Positions:
         """Return the rows of the pool that were not asked about before a round."""
-        state = self._ledger.state
-        asked, here = [id for query in state.queries if query.round < round for id in query.ids], state.query(round)
-        asked += here.ids[: here.prefetched] if here else state.prefetched
-        free = np.ones(len(self.corpus), dtype=bool)
-        free[self.corpus.positions([*(state.audit or []), *asked])] = False
-        return np.flatnonzero(free)
+        return self.training.candidates(round)
 
     def drawn(self, round: int, k: int) -> Positions:
         """Return those of the candidates that the strategy sees: all, or ``query.candidates`` of them."""

@@ -28,7 +28,7 @@ from dal_nlp.readers.values import beginning, near_text
 from dal_nlp.session.config import AUTO_MODEL, RunConfig
 from dal_nlp.session.folder import refuse_differences, write_config
 from dal_nlp.session.stopping import left_to_read, reason
-from dal_nlp.signals.demonstrations import choose_demonstrations
+from dal_nlp.signals.prompt import choose_demonstrations
 from dal_nlp.span_witnesses.drafts import check_drafts
 from dal_nlp.tasks import made_again
 

@@ -1,6 +1,6 @@
 """The labeled examples of a run: what trains in a round, and with which weight in the loss."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from datasets import Dataset, concatenate_datasets
@@ -36,13 +36,24 @@ class TrainingSet:
         corpus: The pool.
         data: The pool as the learner sees it.
         given: The other sets, likewise, by what they are for: "test", "validation", "labeled".
+        learner: Of the rounds.
+        progress: Where it is said what trains beside the labels.
     """
 
     def __init__(
-        self, config: Settings, task: Task, state: State, corpus: Corpus, data: Dataset, given: Mapping[str, Dataset]
+        self,
+        config: Settings,
+        task: Task,
+        state: State,
+        corpus: Corpus,
+        data: Dataset,
+        given: Mapping[str, Dataset],
+        learner: Learner,
+        progress: Progress,
     ) -> None:
         self._config, self._task, self._state = config, task, state
         self._corpus, self._data, self._given = corpus, data, given
+        self._learner, self._progress = learner, progress
         self._known: tuple[dict[str, Target], Dataset] | None = None
         self.soft = NO_TEXTS
 
@@ -52,13 +63,17 @@ class TrainingSet:
         return len(self._state.training_ids) + (len(given) if given else 0)
 
     def of_round(self, round: int) -> tuple[Dataset, NDArray[np.float64]]:
-        """Return all examples that train in a round, its pseudo-labels last, and their weights in the loss."""
+        """Return all examples that train in a round, its pseudo-labels last, and their weights in the loss.
+
+        Where machines teach, texts of the pool by what these say stand in the place of pseudo-labels.
+        """
         examples = self._learnable(self.examples(round))
         weights = np.ones(len(examples))
         if self._config.training.class_weights == "balanced":
             weights = np.array(self._task.weights([decode(text) for text in examples["target"]]))
-        if len(self.soft):
-            return self.soft.beside(examples, weights, self._task.labels, self._data)
+        soft = self.soft if len(self.soft) else self._lessons(round, examples)
+        if len(soft):
+            return soft.beside(examples, weights, self._task.labels, self._data)
         predicted = self._state.pseudo.get(round)
         if not predicted:
             return examples, weights
@@ -102,32 +117,58 @@ class TrainingSet:
         rows = fetch(examples, range(len(examples)))
         return examples.select([i for i, row in enumerate(rows) if self._task.trainable(row)])
 
-    def draw_soft(
-        self, learner: Learner, round: int, free: Positions, pool: MakePool, progress: Progress
-    ) -> SoftLabels:
+    def candidates(self, round: int) -> Positions:
+        """Return the rows of the pool that were not asked about before a round, and measure nothing."""
+        state = self._state
+        asked, here = [id for query in state.queries if query.round < round for id in query.ids], state.query(round)
+        asked += here.ids[: here.prefetched] if here else state.prefetched
+        free = np.ones(len(self._corpus), dtype=bool)
+        free[self._corpus.positions([*(state.audit or []), *asked])] = False
+        return np.flatnonzero(free)
+
+    def draw_soft(self, round: int, pool: MakePool) -> SoftLabels:
         """Return random texts with what a layer that hears machines says of them; none where no machine counts.
 
-        They are among those of which a machine says anything; where these are fewer than wanted, they are all.
-
         Args:
-            learner: Of the rounds.
             round: The last one.
-            free: Rows of the pool that nobody was asked about, and that measure nothing.
             pool: Gives examples under a model.
-            progress: Where it is said.
         """
-        most, teacher = self._config.training.soft_labels, asking.teacher(learner, round)
-        if teacher is None or not most or not len(free):
+        learner, teacher = self._learner, asking.teacher(self._learner, round)
+        if teacher is None:
             return NO_TEXTS
-        mixed = generator(self._config.seed, round, "soft labels").permutation(free)
-        known = mixed[asking.answered(learner, round, self._data.select(mixed))]
-        rows = np.sort(known[:most])
-        if len(rows) < min(most, len(free)):
-            progress.say(f"Signals have answered only {len(rows):,} of the {len(free):,} texts that may train so.")
+        rows = self._draw(round, lambda rows: asking.answered(learner, round, self._data.select(rows)))
         if not len(rows):
             return NO_TEXTS
-        said = f"{counted(len(rows), 'text')} of the pool"
-        progress.say(f"Beside the labels {said} train, by what layer and signals say of them (training.soft_labels).")
         texts = pool(self._data.remove_columns("target"), round, rows=rows, of=lambda _: teacher)
         (log_probs,) = texts.collect(class_log_probs)
         return SoftLabels(rows, np.exp(log_probs.astype(np.float64)))
+
+    def _lessons(self, round: int, examples: Dataset) -> SoftLabels:
+        """Return random texts with what machines say of them where they teach the model of each round."""
+        shares = asking.lessons(self._learner, examples)
+        if shares is None:
+            return NO_TEXTS
+        if round == 0 and self._config.audit and self._config.audit_design == "active":
+            self._progress.say("Round 0 trains on labels alone: by its model the texts of the audit sample are drawn.")
+            return NO_TEXTS
+        rows = self._draw(round, lambda rows: ~np.isnan(shares[rows, 0]))
+        return SoftLabels(rows, shares[rows])
+
+    def _draw(self, round: int, answered: Callable[[Positions], NDArray[np.bool_]]) -> Positions:
+        """Return rows of random texts that nobody was asked about after a round, and that measure nothing.
+
+        They are among those of which a machine says anything; where these are fewer than wanted, they are all.
+        """
+        most, free = self._config.training.soft_labels, self.candidates(round + 1)
+        if not most or not len(free):
+            return np.zeros(0, dtype=np.int64)
+        mixed = generator(self._config.seed, round, "soft labels").permutation(free)
+        rows = np.sort(mixed[answered(mixed)][:most])
+        if len(rows) < min(most, len(free)):
+            said = f"only {len(rows):,} of the {len(free):,} texts that may train so"
+            self._progress.say(f"Signals that count have answered {said}.")
+        if len(rows):
+            said = f"{counted(len(rows), 'text')} of the pool"
+            how = "by what layer and signals say" if asking.teacher(self._learner, round) else "by what signals say"
+            self._progress.say(f"Beside the labels {said} train, {how} of them (training.soft_labels).")
+        return rows

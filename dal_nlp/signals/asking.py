@@ -27,7 +27,8 @@ from dal_nlp.core.text import counted
 from dal_nlp.downloads.demo import cache_folder
 from dal_nlp.learners.distillation import Floats
 from dal_nlp.learners.head_learner import HeadLearner
-from dal_nlp.learners.learner import Learner
+from dal_nlp.learners.learner import FullLearner, Learner
+from dal_nlp.learners.lora_learner import LoraLearner
 from dal_nlp.ledger.events import SignalEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.pool import fetch
@@ -35,12 +36,19 @@ from dal_nlp.models.vectors import Positions
 from dal_nlp.signals import SIGNALS, asked_about, make_signals, mean_of, named
 from dal_nlp.signals.base import MachineAnswer, Signal
 from dal_nlp.signals.learner import ONE_LABEL, WitnessLearner
+from dal_nlp.signals.taught import TaughtLearner, TaughtLora
 from dal_nlp.signals.witness import TRUST, KeptLayer
 from dal_nlp.word_heads import learner_class
 
 #: What a witness says: the weight before any label, and (a set as the learner sees it, log-probabilities) for each set.
 Said = dict[str, tuple[float, list[tuple[Dataset, Floats]]]]
-#: Likewise, with the weight as the signal names it, and answers.
+#: What trains in the place of what, where machines are heard or a layer has a student.
+LISTENERS: Mapping[type[Learner], type[Learner]] = {
+    HeadLearner: WitnessLearner,
+    FullLearner: TaughtLearner,
+    LoraLearner: TaughtLora,
+}
+#: As ``Said``, with the weight as the signal names it, and answers.
 Replies = dict[str, tuple[float | None, list[tuple[Dataset, list[MachineAnswer]]]]]
 
 
@@ -206,9 +214,9 @@ def make_learner(
     """Return what trains in the rounds of a run; see ``Learner``."""
     kind = learner_class(config.training.mode, task.capabilities)
     if config.signals or config.pseudo_labels.policy == DISTIL:
-        if kind is not HeadLearner:
+        if kind not in LISTENERS:
             raise Unsupported(ONE_LABEL)
-        kind = WitnessLearner
+        kind = LISTENERS[kind]
     return kind(config, task, source, folder, progress, predicts_loss)
 
 
@@ -222,7 +230,7 @@ def listen(
     others: Mapping[str, Dataset],
 ) -> None:
     """Let a learner that hears witnesses know what they say of the sets of a run."""
-    if isinstance(learner, WitnessLearner):
+    if isinstance(learner, WitnessLearner | TaughtLearner):
         learner.listen(Asking(config, task, ledger, progress).witnesses(pool, others))
 
 
@@ -246,6 +254,14 @@ def answered(learner: Learner, round: int, examples: Dataset) -> NDArray[np.bool
 def teacher(learner: Learner, round: int) -> nn.Module | None:
     """Return what may teach a model of the text alone, after a round: a layer that hears machines; None without one."""
     return learner.teacher(round) if isinstance(learner, WitnessLearner) else None
+
+
+def lessons(learner: Learner, examples: Dataset) -> Floats | None:
+    """Return what machines say of the pool, (N, C) probabilities, by the labels of examples; rows of NaN: nothing.
+
+    None where a model learns from labels alone, or machines are heard in another way.
+    """
+    return learner.teach(examples) if isinstance(learner, TaughtLearner) else None
 
 
 def agreement(learner: Learner, examples: Dataset, answers: Sequence[Target]) -> list[Floats]:

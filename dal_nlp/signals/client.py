@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -118,8 +119,13 @@ class Client:
 
 
 def _seconds(header: str | None) -> float:
+    """Return the seconds to wait by a header ``Retry-After``, which has them or a date; 0 where it has neither."""
     try:
         return float(header or 0)
+    except ValueError:
+        pass
+    try:
+        return parsedate_to_datetime(str(header)).timestamp() - time.time()
     except ValueError:
         return 0.0
 

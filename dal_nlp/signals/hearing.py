@@ -17,15 +17,12 @@ from dal_nlp.core.errors import Unsupported
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.core.text import counted
-from dal_nlp.learners.cross_validation import Setting
 from dal_nlp.learners.distillation import Floats
-from dal_nlp.learners.layers import Standard
-from dal_nlp.learners.linear import Offset, strength
 from dal_nlp.models.auxiliary import Companions
 from dal_nlp.models.vectors import Array
 from dal_nlp.signals import make_signals, mean_of, short_name
 from dal_nlp.signals.asking import as_scores, ask_once, open_answers, texts_of
-from dal_nlp.signals.witness import TRUST, Weighing, Witness, fit_weighing
+from dal_nlp.signals.witness import TRUST, Witness, weigh
 
 
 class Hearing(nn.Module):
@@ -124,15 +121,6 @@ def hear_machines(
     parts = zip(witnesses, logits, weights.tolist(), strict=True)
     said = [one.added(of, weight, tables.get(place)) for place, (one, of, weight) in enumerate(parts)]
     return Hearing(model, task.logits, tokens, np.asarray(sum(said), dtype=np.float32)), notes
-
-
-def weigh(witnesses: Sequence[Witness], logits: Sequence[Array], y: NDArray[np.int64], classes: int) -> Weighing:
-    """Return what witnesses count, by their logits (n, C) of labeled texts alone."""
-    none = np.zeros(0, dtype=np.float32)
-    setting = Setting(none.astype(bool), Standard(none, none), strength(classes), layers=0)
-    offsets = [Offset(of, one.mean) for of, one in zip(logits, witnesses, strict=True)]
-    heard = {place: one.answers(logits[place]) for place, one in enumerate(witnesses)}
-    return fit_weighing(setting, np.zeros((len(y), 0), dtype=np.float32), y, np.ones(len(y)), classes, offsets, heard)
 
 
 def _weights_line(

@@ -47,8 +47,8 @@ from dal_nlp.signals.witness import (
 UNHEARD = "people.safetensors"
 #: What a task of other answers is told.
 ONE_LABEL = (
-    "Signals and --pseudo-labels distil are for --train head, where --finish full trains all weights with signals at "
-    "the end, and tasks that give each text one label (signals for question answering too): leave them out."
+    "Signals and --pseudo-labels distil are for tasks that give each text one label (signals for question answering, "
+    "entities and summaries too): leave them out."
 )
 
 

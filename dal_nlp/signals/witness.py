@@ -16,7 +16,7 @@ from dal_nlp.learners.cross_validation import Setting, choose_setting, deal, fit
 from dal_nlp.learners.distillation import Floats
 from dal_nlp.learners.head_checkpoint import FittedLayer, read_layer
 from dal_nlp.learners.layers import Standard
-from dal_nlp.learners.linear import Linear, Offset
+from dal_nlp.learners.linear import Linear, Offset, strength
 from dal_nlp.learners.soft_labels import LABEL_WEIGHT
 from dal_nlp.models.vectors import Array
 
@@ -204,6 +204,15 @@ def fit_weighing(
         if len(y) >= TABLE_FROM:
             tables = problem.with_table(off, folds)
     return problem.fit([place for place in off if place not in tables], tables)
+
+
+def weigh(witnesses: Sequence[Witness], logits: Sequence[Array], y: NDArray[np.int64], classes: int) -> Weighing:
+    """Return what witnesses count, by their logits (n, C) of labeled texts alone."""
+    none = np.zeros(0, dtype=np.float32)
+    setting = Setting(none.astype(bool), Standard(none, none), strength(classes), layers=0)
+    offsets = [Offset(of, one.mean) for of, one in zip(logits, witnesses, strict=True)]
+    heard = {place: one.answers(logits[place]) for place, one in enumerate(witnesses)}
+    return fit_weighing(setting, np.zeros((len(y), 0), dtype=np.float32), y, np.ones(len(y)), classes, offsets, heard)
 
 
 def fit_student(

@@ -61,8 +61,9 @@ def kinds_of(task: Task) -> Mapping[str, str]:
 
 
 def has_witnesses(config: Settings, task: Task) -> bool:
-    """Tell whether the signals of a run are witnesses, and not what drafts texts for people."""
-    return bool(config.signals) and not has_drafts(config, task)
+    """Tell whether signals are witnesses beside the model of a run, and neither drafts for people nor its teachers."""
+    beside = config.training.mode == "head" or hears_in_columns(task)
+    return bool(config.signals) and beside and not has_drafts(config, task)
 
 
 def hears_in_columns(task: Task) -> bool:

@@ -60,7 +60,7 @@ _LACKING: Mapping[Capability, str] = {
     "dal_nlp.select(), have none)",
     Capability.MASKED_LM: "which this model has no head for (sentence encoders have none, and dal_nlp.select() has the "
     "classifier alone: try a run with --model bert)",
-    Capability.WITNESSES: "which only runs with --signal have",
+    Capability.WITNESSES: "which only runs with --signal have (of texts with labels, those of --train head)",
 }
 
 #: Names that stand for a strategy and for other settings; the configuration puts these in their place.

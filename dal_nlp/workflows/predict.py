@@ -145,7 +145,9 @@ class Run:
         place = model_folder(self.folder)
         kept = read_kept(place) if (place / WITNESSES).is_file() else None
         if kept is None or not kept.witnesses:
-            raise UserError(f"{self.folder} has heard no signal, so --keep-witness has none to ask: leave it out.")
+            raise UserError(
+                f"The model of {self.folder} hears no signal, so --keep-witness has none to ask: leave it out."
+            )
         return kept
 
     def load(self) -> nn.Module:

@@ -62,6 +62,7 @@ SENTIMENT: dict[str, Any] = {"task": "sentiment", "max_length": 32}
 RUNS: dict[str, dict[str, Any]] = {
     "random": {**SENTIMENT, "strategy": "random", "initial_strategy": "random"},
     "heard": {**SENTIMENT, "strategy": "disagreement", "training": {"mode": "head"}, "rounds": 2, "finish": "full"},
+    "taught": {**SENTIMENT, "strategy": "margin", "rounds": 2},
     "head": {**SENTIMENT, "strategy": "badge", "training": {"mode": "head"}, "finish": "full"},
     "lora": {**SENTIMENT, "strategy": "entropy", "training": {"mode": "lora"}, "audit": 5},
     "ceal": {**SENTIMENT, "strategy": "ceal", "pseudo_labels": {"threshold": 1.0}, "rounds": 2},
@@ -174,7 +175,7 @@ def runs(folder: Path, kind: str) -> dict[str, Any]:
             "rounds": 1,
             "cache": str(folder / f"{kind}-cache"),
         }
-        if name == "heard":
+        if name in ("heard", "taught"):
             values["signals"] = [f"file:{folder / 'sentences-said.jsonl'}"]
         given = {"mode": "full", "min_steps": 3, "epochs": 1, "learning_rate": 1e-3, "batch_size": 2, "accumulation": 2}
         common = {"training": given, "scoring": {"batch_size": 4}}
@@ -189,7 +190,7 @@ def runs(folder: Path, kind: str) -> dict[str, Any]:
             "pseudo": [[event.ids, event.targets] for event in state.pseudo.values()],
             "values": [event.values for event in measured],
             "loss": [event.loss for event in measured],
-            "soft": state.finished.soft_labels if state.finished else 0,
+            "soft": state.finished.soft_labels if state.finished else state.metrics[-1].learner.get("soft_labels", 0),
         }
     return found
 

@@ -107,7 +107,7 @@ def test_whole_runs_ask_and_measure_the_same(found: tuple[dict[str, Any], dict[s
     assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
     assert name != "ceal" or any(ids for ids, _ in one["pseudo"])
     assert name != "lora" or one["audit"]
-    assert bool(one["soft"]) == (name == "heard")
+    assert bool(one["soft"]) == (name in ("heard", "taught"))
 
 
 def test_other_settings_in_one_process_are_refused(found: tuple[dict[str, Any], dict[str, Any]]) -> None:

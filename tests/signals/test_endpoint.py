@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import numpy as np
@@ -62,6 +64,14 @@ def test_busy_broken_and_cut_replies_are_asked_again() -> None:
     answers, _, asked, waited = ask(lambda body, n: bad[n] if n < len(bad) else good, ["text"], parallel=1)
     assert answers[0].log_probs is not None and np.argmax(answers[0].log_probs) == 0
     assert len(asked) == 5 and waited == [7.0, 2.0, 4.0, 8.0]
+
+
+@pytest.mark.parametrize(("said", "least"), [(60, 50), (-60, 0)])
+def test_busy_until_a_date(said: int, least: int) -> None:
+    at = format_datetime(datetime.now(UTC) + timedelta(seconds=said), usegmt=True)
+    good, busy = reply("A", {"A": -0.1}), (429, {"Retry-After": at}, b"")
+    answers, _, asked, (waited,) = ask(lambda body, n: good if n else busy, ["text"])
+    assert answers[0].asked and len(asked) == 2 and max(least, 1) <= waited <= max(said, 1)
 
 
 def test_what_fails_every_time_was_not_asked() -> None:

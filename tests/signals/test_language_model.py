@@ -13,9 +13,8 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.core.rng import torch_seeded
 from dal_nlp.signals import language_model
 from dal_nlp.signals.base import Labels, Making
-from dal_nlp.signals.demonstrations import choose_demonstrations, medoids
 from dal_nlp.signals.language_model import LocalModel
-from dal_nlp.signals.prompt import Prompt
+from dal_nlp.signals.prompt import Prompt, choose_demonstrations, medoids
 from tests import tiny
 
 LABELS = Labels(["neg", "pos"], {}, {"neg": "very bad film", "pos": "great"})

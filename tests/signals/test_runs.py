@@ -200,8 +200,6 @@ def test_wrong_specifications_are_refused_in_words(files: Path) -> None:
     ):
         with pytest.raises(UserError, match=said):
             run(files, signals=[spec], out=str(files / "refused"))
-    with pytest.raises(UserError, match="--train head"):
-        run(files, "right.jsonl", training={"mode": "full"}, draws={"kind": "fixed"})
 
 
 def test_old_ledgers_read_on(files: Path) -> None:

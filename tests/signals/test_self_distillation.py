@@ -81,5 +81,5 @@ def test_what_has_no_student_is_refused(files: Path, changes: dict[str, Any], me
 
 def test_no_machine_is_there_to_be_asked(files: Path) -> None:
     folder = run(files, "run", rounds=0, pseudo_labels="distil")
-    with pytest.raises(UserError, match="heard no signal"):
+    with pytest.raises(UserError, match="hears no signal"):
         list(predict(folder, str(files / "test.jsonl"), keep_witness=True))

@@ -86,7 +86,7 @@ def test_texts_that_no_machine_has_answered_do_not_train(
     Session(settings(files, "some.jsonl,mean=4", **given), progress=Console()).run()
     taught = [row["id"] for row in fetch(trained[0], range(len(trained[0]))) if row["target"] is None]
     assert taught and set(taught) <= {row["id"] for row in known}
-    assert f"Signals have answered only {len(taught)} of the 74 texts" in capsys.readouterr().err
+    assert f"Signals that count have answered only {len(taught)} of the 74 texts" in capsys.readouterr().err
 
 
 def test_without_machines_nothing_changes(files: Path, trained: list[Dataset]) -> None:

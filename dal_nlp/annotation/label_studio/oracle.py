@@ -210,8 +210,7 @@ class LabelStudio(Oracle):
 
     def _task(self, query: Query) -> dict[str, Any]:
         """Return a task as it is pushed."""
-        task, example = self._setting.task, self._setting.example(query.id)
-        state, ours = self._setting.state, OURS
+        task, example, state, ours = self._setting.task, self._setting.example(query.id), self._setting.state, OURS
         round = (state.audit or []) if query.round is None else state.queries[query.round].ids
         data = {
             **label_studio.data(task, example, context_of(example)),
@@ -221,8 +220,9 @@ class LabelStudio(Oracle):
             f"{ours}score": query.score,
             f"{ours}why": query.why,
         }
-        shown = query.suggestion if self._setting.config.suggest else None
-        return {"data": data, "predictions": label_studio.predictions(task, shown, example, MODEL)}
+        shown = (query.suggestion if self._setting.config.suggest else None) or {}
+        predictions = label_studio.predictions(task, shown, example, shown.get("by", MODEL))
+        return {"data": data, "predictions": predictions}
 
     def _await(self, numbers: Mapping[str, int]) -> Iterator[Answer]:
         """Yield the answers to tasks, by id, as they come."""

@@ -77,7 +77,9 @@ class TrainingConfig(Section):
         "pretrained", description="what --finish full starts from: the pretrained model, or the head of the last round"
     )
     soft_labels: int = Field(
-        300, ge=0, description="texts that train too, at the end of a run with signals, by what layer and signals say"
+        300,
+        ge=0,
+        description="texts that train all weights, or adapters, beside the labels, by what layer and signals say",
     )
     warm_start: bool = Field(False, description="start from last round's weights instead of the checkpoint")
     class_weights: Literal["none", "balanced"] = Field("none", description="weight of a class in the loss")
