@@ -16,7 +16,7 @@ from dal_nlp.core.task import Capability, Task
 from dal_nlp.data.repeats import SIGNED
 from dal_nlp.joins.row_matching import texts_in
 from dal_nlp.readers.entities import exports as entities
-from dal_nlp.readers.exports import ACCEPTED, SUBMITTED, argilla_responses, has_verdicts, joined_columns
+from dal_nlp.readers.exports import ACCEPTED, SUBMITTED, argilla_responses, has_verdicts, joined_columns, opened
 from dal_nlp.readers.reading import in_other_capitals
 from dal_nlp.readers.values import id_of, is_missing
 
@@ -216,7 +216,7 @@ def _flattened(row: Mapping[str, Any]) -> dict[str, Any]:
         if name not in row and f"{name}.answer_start" in row:
             found[name] = joined_columns(row, name)
     for name in [name for name in row if name.endswith(".responses")]:  # of a data set of Hugging Face
-        columns = [row.get(f"{name}{end}") for end in ("", ".users", ".status")]
+        columns = [opened(row.get(f"{name}{end}")) for end in ("", ".users", ".status")]  # of a csv lists are texts
         lists = [column if isinstance(column, list) else [] for column in columns]
         found[name.removesuffix(".responses")] = [
             {"value": value, "user_id": _nth(lists[1], n), "status": _nth(lists[2], n)}

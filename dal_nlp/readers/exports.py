@@ -269,10 +269,16 @@ def argilla_responses(responses: Any) -> dict[str, Any]:
 
 def _argilla_columns(row: Row, label: str) -> list[Row]:
     """Return a row for each submitted response where responses and their states are columns."""
-    given, states = _listed(row.get(f"{label}.responses")), _listed(row.get(f"{label}.responses.status"))
+    given, states = (_listed(opened(row.get(f"{label}.{part}"))) for part in ("responses", "responses.status"))
     states += ["submitted"] * (len(given) - len(states))
     taken = [value for value, state in zip(given, states, strict=False) if state == "submitted"]
-    return [{**row, label: value} for value in dict.fromkeys(taken)] or [{**row, label: None}]
+    different = [value for i, value in enumerate(taken) if value not in taken[:i]]
+    return [{**row, label: value} for value in different] or [{**row, label: None}]
+
+
+def opened(cell: Any) -> Any:
+    """Return what a cell of a table stands for, where that is a list or an object."""
+    return literal(cell) if isinstance(cell, str) else cell
 
 
 def _responses(row: Row, label: str) -> list[Row]:
@@ -289,7 +295,7 @@ def _responses(row: Row, label: str) -> list[Row]:
 def joined_columns(row: Mapping[str, Any], label: str) -> Row:
     """Return the answers that lie in two columns as one object."""
     parts = row.get(f"{label}.text"), row.get(f"{label}.answer_start")
-    text, start = (literal(part) if isinstance(part, str) else part for part in parts)
+    text, start = map(opened, parts)
     return {"text": text, "answer_start": start}
 
 

@@ -139,6 +139,14 @@ def test_tasks_of_label_studio_without_annotations_have_their_texts(tmp_path: Pa
     assert found == list(zip("0123", TEXTS, strict=True))
 
 
+def test_responses_of_argilla_in_a_table(tmp_path: Path) -> None:
+    head = "id,text,label.responses,label.responses.users,label.responses.status"
+    cells = ("['bad'],['u'],['submitted']", "['good'],['u'],['discarded']", "[],[],[]", "\"['good', 'good']\",['u'],")
+    rows = [f"{i},text {i},{end}" for i, end in enumerate(cells)]
+    found, remarks = read(put(tmp_path, "p.csv", "\n".join([head, *rows]) + "\n"))
+    assert [label for _, label in found] == ["bad", None, None, "good"] and "Argilla" in remarks[0]
+
+
 def test_responses_of_argilla_with_an_entry_for_each_person(tmp_path: Path) -> None:
     rows = [
         {

@@ -79,6 +79,18 @@ TOOLS: dict[str, tuple[list[dict[str, Any]], Read]] = {
         [{"id": "5", "text": "a", "label.responses": ["positive"], "label.responses.users": ["u1"]}],
         [("5", "positive", "u1")],
     ),
+    "argilla, a table": (
+        [
+            {
+                "id": "5",
+                "text": "a",
+                "label.responses": "['positive', 'negative']",
+                "label.responses.users": "['u1', 'u2']",
+                "label.responses.status": "['submitted', 'discarded']",
+            }
+        ],
+        [("5", "positive", "u1")],
+    ),
     "argilla, older": (
         [{"id": "5", "inputs": {"text": "a"}, "annotation": "positive", "annotation_agent": "anna"}],
         [("5", "positive", "anna")],
