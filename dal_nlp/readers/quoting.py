@@ -7,10 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from dal_nlp.readers.reading import Chunk
 
 Positions = NDArray[np.int64]
 
+#: What is wrong with a row that `blanks_before_quotes` names.
+BLANKS = "has a blank before the quotation mark of a cell, which makes the marks letters: take such blanks out"
 #: What to say of a row that has swallowed others.
 SWALLOWED = "holds a cell in quotes that has swallowed the rows below it"
 _QUOTE, _LINE_FEED, _RETURN = 34, 10, 13
@@ -321,3 +326,16 @@ def _forms(cell: str) -> frozenset[tuple[str, str]]:
         if not cell[:_BEGINNING].isalnum():
             forms.add(("beginning", cell[:_BEGINNING]))
     return frozenset(forms)
+
+
+def blanks_before_quotes(chunk: Chunk) -> int:
+    """Return the number of the first row with a blank before a quotation mark where half of the cells have one, or 0.
+
+    To csv such marks are letters, so texts and labels would keep them.
+    """
+    assert chunk.table is not None
+    for column in chunk.table.columns:
+        there = pc.starts_with(column, pattern=' "')
+        if there.true_count > 1 and 2 * there.true_count >= len(column):
+            return int(chunk.numbers[there.index(True).as_py()])
+    return 0

@@ -20,7 +20,7 @@ from dal_nlp.core.errors import DataError
 from dal_nlp.core.text import counted
 from dal_nlp.readers.encodings import blocks
 from dal_nlp.readers.entities.conll import ENDINGS as CONLL
-from dal_nlp.readers.quoting import SWALLOWED, Layout, Swallowed, lay_out, line_by_line
+from dal_nlp.readers.quoting import BLANKS, SWALLOWED, Layout, Swallowed, blanks_before_quotes, lay_out, line_by_line
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names
 from dal_nlp.readers.spreadsheets import GUARDED, LONGEST_CELL, is_head, plain, restored_batch
 
@@ -134,6 +134,8 @@ class _Table(Chunks):
         self._rows = Swallowed(self._separator, self._width)
         self._short = self._repeated = 0
         for chunk in map(self._without_headers, self._chunks()):
+            if chunk.table is not None and self._reading.quoting and (number := blanks_before_quotes(chunk)):
+                raise DataError(f"{self._place(number)} {BLANKS}: {self._reading.unquoted}.")
             yield chunk if chunk.table is None else replace(chunk, table=restored_batch(chunk.table))
         self._judge()
         if self._repeated:

@@ -119,3 +119,13 @@ def test_texts_of_several_lines_are_read_as_they_stand(
 ) -> None:
     file = write(tmp_path / name, header.split(","), [row(i) for i in range(40)])
     assert read(file)[0] == read(file, wanted=None)[0] == 40
+
+
+def test_blanks_before_quotation_marks_are_refused_with_the_reason(tmp_path: Path) -> None:
+    rows = [f'"{words(i)}, ok", "{("pos", "neg")[i % 2]}"' for i in range(20)]
+    (tmp_path / "p.csv").write_text("\n".join(["text, label", *rows]) + "\n")
+    with pytest.raises(UserError, match=r"line 2 has a blank before the quotation mark of a cell.*--quoting none"):
+        read(tmp_path / "p.csv", wanted=("text", "label"))
+    said = [f'{words(0)} "so",pos', f' "{words(1)}" he said,neg']  # one text that begins so
+    (tmp_path / "p.csv").write_text("\n".join(["text,label", *said]) + "\n")
+    assert read(tmp_path / "p.csv", wanted=("text", "label"))[0] == 2
