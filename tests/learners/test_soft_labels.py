@@ -77,4 +77,4 @@ def test_steps_are_those_of_the_labels_alone_but_some_passes_at_least() -> None:
     for labels in (40, 100, 1000):
         steps = number_of_steps(labels + 300, soft.recipe(config, labels).training)
         assert steps == max(10 * labels, PASSES * (labels + 300)) / 10
-    assert NO_TEXTS.recipe(config, 100) is config
+    assert NO_TEXTS.recipe(config, 100).training is config.training

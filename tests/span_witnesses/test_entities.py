@@ -67,7 +67,7 @@ def test_beside_a_reader_that_knows_nothing_a_tag_gets_the_confidence_of_its_tex
 
 
 def test_lists_are_read_in_all_forms_and_what_does_not_fit_is_counted(tmp_path: Path) -> None:
-    example = {"text": "Ada met Bob", "starts": [0, 4, 8], "ends": [3, 7, 11]}
+    example = {"text": "Ada met Bob", "starts": [0, 4, 8], "ends": [3, 7, 11], "tokenized": False}
     rows: list[dict[str, Any]] = [
         {"id": "spans", "entities": [{"start": 0, "end": 3, "label": "person"}], "confidence": 0.9},
         {"id": "tags", "entities": ["B-person", "O", "B-dog"]},
