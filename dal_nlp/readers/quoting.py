@@ -7,14 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
-
-from dal_nlp.readers.reading import Chunk
 
 Positions = NDArray[np.int64]
 
-#: What is wrong with a row that `blanks_before_quotes` names.
+#: What is wrong with a line that `blanks_before_quotes` names.
 BLANKS = "has a blank before the quotation mark of a cell, which makes the marks letters: take such blanks out"
 #: What to say of a row that has swallowed others.
 SWALLOWED = "holds a cell in quotes that has swallowed the rows below it"
@@ -328,14 +325,16 @@ def _forms(cell: str) -> frozenset[tuple[str, str]]:
     return frozenset(forms)
 
 
-def blanks_before_quotes(chunk: Chunk) -> int:
-    """Return the number of the first row with a blank before a quotation mark where half of the cells have one, or 0.
+def blanks_before_quotes(data: bytes, separator: str) -> list[int]:
+    """Return the lines of a table, from 0, with a blank between a separator and a cell in quotes: ``, "x"``.
 
-    To csv such marks are letters, so texts and labels would keep them.
+    To csv these marks are letters, so that texts and labels would keep them. Marks within a cell that csv has in quotes
+    are doubled, so what is written as it should be has no such line.
     """
-    assert chunk.table is not None
-    for column in chunk.table.columns:
-        there = pc.starts_with(column, pattern=' "')
-        if there.true_count > 1 and 2 * there.true_count >= len(column):
-            return int(chunk.numbers[there.index(True).as_py()])
-    return 0
+    mark = re.escape(separator.encode())
+    cell = re.compile(mark + rb' +"(?!["\r\n' + mark + rb'])(?:[^"\r\n]|"")*+" *(?=\r|\n|\Z|' + mark + rb")")
+    lines, at, line = [], 0, 0
+    for found in cell.finditer(data):
+        line, at = line + data.count(b"\n", at, found.start()), found.start()
+        lines.append(line)
+    return sorted({*lines})

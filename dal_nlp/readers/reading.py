@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -170,3 +170,11 @@ def quiet() -> Iterator[None]:
         datasets.logging.set_verbosity(level)
         if bars:
             datasets.enable_progress_bars()
+
+
+def unix_ends(coming: Iterable[bytes]) -> Iterator[bytes]:
+    """Put line feeds for the line ends of old Macintosh computers, in a file that has shown none so far."""
+    old = True
+    for block in coming:
+        old = old and b"\n" not in block
+        yield block.replace(b"\r", b"\n") if old else block

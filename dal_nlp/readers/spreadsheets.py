@@ -137,7 +137,15 @@ def read_table(
     text, _ = decode(data)
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     separator, header, above, records = _records(text, needed, further)
-    from dal_nlp.readers.quoting import SWALLOWED, Swallowed  # with pyarrow, which short commands need not wait for
+    from dal_nlp.readers.quoting import (  # with numpy, which short commands need not wait for
+        BLANKS,
+        SWALLOWED,
+        Swallowed,
+        blanks_before_quotes,
+    )
+
+    if len(wrong := blanks_before_quotes(text.encode(), separator)) > 1:
+        raise DataError(f"has a line, {wrong[0] + 1}, that {BLANKS}.")
 
     rows, closed, quotes = list(records), text.rstrip().endswith('"'), Swallowed(separator, len(header))
     for number, cells in enumerate(rows, start=above + 2):

@@ -5,7 +5,7 @@ Python's csv goes from letter to letter and names the row that cannot be read.
 """
 
 import csv
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -21,7 +21,7 @@ from dal_nlp.core.text import counted
 from dal_nlp.readers.encodings import blocks
 from dal_nlp.readers.entities.conll import ENDINGS as CONLL
 from dal_nlp.readers.quoting import BLANKS, SWALLOWED, Layout, Swallowed, blanks_before_quotes, lay_out, line_by_line
-from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names
+from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names, unix_ends
 from dal_nlp.readers.spreadsheets import GUARDED, LONGEST_CELL, is_head, plain, restored_batch
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
@@ -54,7 +54,7 @@ def open_table(source: str, path: Path, separator: str, reading: Reading) -> Sou
     first = next(blocks(source, path, reading), b"")
     if b"\r" in first and b"\n" not in first:
         reading.remark(f"{source} has the line ends of old Macintosh computers, and was read with them.")
-    _, _, record = _header(next(_unix([first])), reading)
+    _, _, record = _header(next(unix_ends([first])), reading)
     if not record:
         raise DataError(f"{source} is empty, it has no rows: give a file with one example a row.")
     found, names = _separated(record, separator, reading)
@@ -66,14 +66,6 @@ def open_table(source: str, path: Path, separator: str, reading: Reading) -> Sou
     names = unique_names(source, names, reading)
     table = _Table(source, path, found, header, names, reading)
     return Source(source, [name for name in names if name not in ("", GUARDED)], table, by_line=True)
-
-
-def _unix(coming: Iterable[bytes]) -> Iterator[bytes]:
-    """Put line feeds for the line ends of old Macintosh computers, in a file that has shown none so far."""
-    old = True
-    for block in coming:
-        old = old and b"\n" not in block
-        yield block.replace(b"\r", b"\n") if old else block
 
 
 def _header(block: bytes, reading: Reading) -> tuple[int, int, str]:
@@ -134,8 +126,6 @@ class _Table(Chunks):
         self._rows = Swallowed(self._separator, self._width)
         self._short = self._repeated = 0
         for chunk in map(self._without_headers, self._chunks()):
-            if chunk.table is not None and self._reading.quoting and (number := blanks_before_quotes(chunk)):
-                raise DataError(f"{self._place(number)} {BLANKS}: {self._reading.unquoted}.")
             yield chunk if chunk.table is None else replace(chunk, table=restored_batch(chunk.table))
         self._judge()
         if self._repeated:
@@ -184,9 +174,20 @@ class _Table(Chunks):
     def _place(self, number: int) -> str:
         return place(self._source, number)
 
+    def _marked(self, coming: Iterator[bytes]) -> Iterator[bytes]:
+        """Refuse a file of whose cells two or more have a blank before their quotation marks."""
+        line, wrong = 1, list[int]()
+        for block in coming:
+            if self._reading.quoting and not self._reading.trusted:
+                wrong += [line + at for at in blanks_before_quotes(block, self._separator)]
+            if len(wrong) > 1:
+                raise DataError(f"{self._place(wrong[0])} {BLANKS}; {self._reading.quoted}.")
+            line += block.count(b"\n")
+            yield block
+
     def _chunks(self) -> Iterator[Chunk]:
         """Hand blocks to pyarrow for as long as their quotes are in order."""
-        coming = _unix(blocks(self._source, self._path, self._reading))
+        coming = self._marked(unix_ends(blocks(self._source, self._path, self._reading)))
         line, rest, at_header = 1, b"", True
         block = next(coming, None)
         while block is not None:

@@ -16,7 +16,7 @@ from dal_nlp.data.corpus import read_corpus
 from dal_nlp.data.examples import Reader
 from dal_nlp.data.hashing import id_of_content
 from dal_nlp.readers.encodings import decode
-from dal_nlp.readers.text_files import _unix
+from dal_nlp.readers.reading import unix_ends
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
 from tests.data.test_kinds_of_files import LABELS, PLAIN, ROWS, TEXTS, complaint, lines, put, read, table
@@ -266,7 +266,7 @@ def test_what_is_refused_is_called_what_it_is(tmp_path: Path, name: str, content
 
 
 def test_a_carriage_return_ends_lines_only_of_a_file_without_line_feeds_so_far() -> None:
-    assert list(_unix([b"a\rb", b"c\rd\n", b"e\rf"])) == [b"a\nb", b"c\rd\n", b"e\rf"]
+    assert list(unix_ends([b"a\rb", b"c\rd\n", b"e\rf"])) == [b"a\nb", b"c\rd\n", b"e\rf"]
 
 
 CELLS = st.text(st.characters(codec="utf-8"), max_size=12)

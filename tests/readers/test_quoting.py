@@ -11,6 +11,7 @@ import pytest
 from dal_nlp.core.errors import UserError
 from dal_nlp.readers.reading import Reading
 from dal_nlp.readers.sources import open_source
+from dal_nlp.readers.spreadsheets import read_table
 
 Value = Callable[[int], str]
 
@@ -122,10 +123,20 @@ def test_texts_of_several_lines_are_read_as_they_stand(
 
 
 def test_blanks_before_quotation_marks_are_refused_with_the_reason(tmp_path: Path) -> None:
-    rows = [f'"{words(i)}, ok", "{("pos", "neg")[i % 2]}"' for i in range(20)]
-    (tmp_path / "p.csv").write_text("\n".join(["text, label", *rows]) + "\n")
-    with pytest.raises(UserError, match=r"line 2 has a blank before the quotation mark of a cell.*--quoting none"):
-        read(tmp_path / "p.csv", wanted=("text", "label"))
-    said = [f'{words(0)} "so",pos', f' "{words(1)}" he said,neg']  # one text that begins so
-    (tmp_path / "p.csv").write_text("\n".join(["text,label", *said]) + "\n")
-    assert read(tmp_path / "p.csv", wanted=("text", "label"))[0] == 2
+    file, both = tmp_path / "p.csv", ("text", "label")
+    rows = [f'"{words(i)}, ok",{" " * (i % 3 == 2)}"{("pos", "neg")[i % 2]}"' for i in range(20)]  # one in three
+    file.write_text("\n".join(["text,label", *rows]) + "\n")
+    with pytest.raises(UserError, match=r"line 4 has a blank before the quotation mark of a cell.*--quoting trusted"):
+        read(file, wanted=both)
+    with pytest.raises(UserError, match="has a line, 4, that has a blank before the quotation mark"):
+        list(read_table(file.read_bytes(), both))
+    assert read(file, trusted=True, wanted=both)[0] == 20  # then they are letters
+
+
+@pytest.mark.parametrize(
+    "text", [' "Go", he said', 'he said, "Go"', 'he said, "Go", and "Stop"', '"', ', "', 'a\n, "b"\n, "c", d']
+)
+def test_marks_that_csv_has_doubled_are_no_such_cells(tmp_path: Path, text: str) -> None:
+    with (tmp_path / "p.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("id", "text", "label"), *[(str(i), text, "pos") for i in range(6)]])
+    assert read(tmp_path / "p.csv", wanted=("text", "label"))[0] == 6
