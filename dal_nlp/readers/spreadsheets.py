@@ -34,7 +34,7 @@ _SAYS_SEPARATOR = re.compile('sep=.?"?', re.IGNORECASE)
 _IN_MEMORY = 2**24  # bytes of a table that need no file
 _SEPARATORS = ",;\t|"
 
-#: What to do where quotation marks are letters in answers of people, which no flag is given for.
+#: What to do in answers of people, which have no flag: where quotation marks are letters, and where they are not.
 TAKE_OUT = "where they are not, the text is a table itself: take its line ends out"
 DOUBLED = "where quotation marks are letters in this file, save it from a spreadsheet, which doubles them"
 #: Takes the number of a row (or line) that is broken, and what is wrong with it.

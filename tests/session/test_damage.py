@@ -18,21 +18,9 @@ from dal_nlp.ledger.ledger import read_state
 from dal_nlp.session.loop import Result
 from tests import tiny, waiting_runs
 from tests.ledgers import copies_after_every_write
+from tests.listening import Listening
 from tests.session.test_loop import timeless
 from tests.tiny import write
-
-
-class Says:
-    """Keeps what a run says."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def track(self, items: Any, label: str) -> Any:
-        return iter(items)
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +45,7 @@ def run(base: Path, out: Path, **changes: Any) -> tuple[Result, str]:
         "rounds": 1,
         "training": {"mode": "full", "min_steps": 3, "epochs": 1, "learning_rate": 1e-3},
     }
-    progress = Says()
+    progress = Listening()
     result = Session(RunConfig.load(flags={**values, **changes}), progress=progress).run()
     return result, "\n".join(progress.said)
 

@@ -21,10 +21,10 @@ from dal_nlp.span_witnesses.drafts import DraftEndpoint, DraftWriter
 from dal_nlp.span_witnesses.writing import Writer
 from dal_nlp.workflows.dry_run import rehearse
 from tests import tiny
+from tests.listening import Listening
 from tests.session.test_summarization_run import model as model
 from tests.session.test_summarization_run import settings
 from tests.signals.server import reply, serve
-from tests.span_witnesses.test_runs import Listening
 from tests.tiny import write
 from tests.waiting_runs import fill, read_csv
 

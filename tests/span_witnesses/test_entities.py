@@ -22,7 +22,7 @@ from dal_nlp.tasks.entities.tensors import word_categoricals
 from dal_nlp.tasks.questions.heard import ODDS, PLACES, READER, WEIGHTS
 from dal_nlp.workflows.predict import predict
 from tests import tiny
-from tests.span_witnesses.test_runs import Listening
+from tests.listening import Listening
 from tests.tiny import write
 
 TAGS = ["O", "B-bad", "I-bad", "B-good", "I-good"]

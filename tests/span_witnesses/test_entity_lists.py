@@ -20,11 +20,11 @@ from dal_nlp.span_witnesses.writing import Writer
 from dal_nlp.tasks.questions.heard import PLACES
 from dal_nlp.workflows.show_signals import show_signals
 from tests import tiny
+from tests.listening import Listening
 from tests.signals.server import Answer, reply, serve
 from tests.signals.test_language_model import save
 from tests.span_witnesses.test_entities import given, run
 from tests.span_witnesses.test_entities import model as model
-from tests.span_witnesses.test_runs import Listening
 
 LABELS = Labels(["PER", "LOC"], {}, {"PER": "person", "LOC": "place"})
 EXAMPLE = {"text": "New York saw Ada in New York, said Ada-Lee", "starts": [0, 4, 9, 13, 17, 20, 24, 28, 30, 35]}

@@ -11,7 +11,6 @@ from datasets import Dataset
 from torch import nn
 
 from dal_nlp import Session, UserError
-from dal_nlp.core.progress import Silent
 from dal_nlp.learners.learner import NOTE, FullLearner
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.models.trainer import Fit
@@ -26,17 +25,10 @@ from dal_nlp.tasks.questions.heard import Question
 from dal_nlp.workflows import predict as prediction
 from dal_nlp.workflows.predict import predict
 from tests import tiny
+from tests.listening import Listening
 from tests.session.test_qa_run import model as model
 from tests.session.test_qa_run import settings
 from tests.tiny import write
-
-
-class Listening(Silent):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
 
 
 def answers(folder: Path, right: bool = True) -> str:

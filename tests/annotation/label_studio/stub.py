@@ -12,6 +12,7 @@ from dal_nlp.annotation.label_studio.client import AT_ONCE, Item, Project, Unrea
 from dal_nlp.annotation.label_studio.oracle import LabelStudio
 from dal_nlp.session.loop import Result
 from tests import waiting_runs as asking
+from tests.listening import Listening
 
 ANNA, BEN = "anna@example.org", "ben@example.org"
 
@@ -141,21 +142,13 @@ def answering(task: str, number: int = 1, by: int = 1) -> Callable[[FakeServer],
     return person
 
 
-class Heard:
-    """Keeps what a run says."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def track(self, items: Any, label: str) -> Any:
-        return iter(items)
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-
 def run(
-    server: FakeServer, task: str, folder: Path, project: int | None = None, heard: Heard | None = None, **changes: Any
+    server: FakeServer,
+    task: str,
+    folder: Path,
+    project: int | None = None,
+    heard: Listening | None = None,
+    **changes: Any,
 ) -> Result:
     """Run with the server, as the same command does each time."""
     config = RunConfig.load(flags={**asking.flags(task, folder), "oracle": "label-studio", **changes})

@@ -1,6 +1,8 @@
 """People who answer in Label Studio: what the oracle asks of a server, and what it makes of its answers."""
 
 import math
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,14 @@ from dal_nlp.annotation.answer_store import open_answer_store
 from dal_nlp.annotation.label_studio.client import Annotation
 from dal_nlp.core.errors import UserError
 from tests import waiting_runs as asking
-from tests.annotation.label_studio.stub import ANNA, BEN, FakeServer, Heard, Interrupted, answering, results, run
+from tests.annotation.label_studio.stub import ANNA, BEN, FakeServer, Interrupted, answering, results, run
+from tests.listening import Listening
 from tests.waiting_runs import events, gold, state
 
 
 @pytest.mark.parametrize("task", asking.TASKS)
 def test_a_run_to_the_end(tmp_path: Path, task: str) -> None:
-    server, heard = FakeServer(answering(task)), Heard()
+    server, heard = FakeServer(answering(task)), Listening()
     end = run(server, task, tmp_path, heard=heard)
     assert end.stopped and not end.pending and not end.remarks
     assert end.labels == {id: gold(task)[id] for id in end.labels} and len(end.labels) == 8
@@ -70,7 +73,7 @@ def test_without_suggest_nothing_is_suggested(tmp_path: Path) -> None:
     "where", ["after create", "push", "after push", "share out", "tasks", "dead after create", "dead after push"]
 )
 def test_a_server_or_a_run_that_dies_makes_nothing_twice(tmp_path: Path, where: str) -> None:
-    server, heard = FakeServer(answering("sentiment"), down=[where]), Heard()
+    server, heard = FakeServer(answering("sentiment"), down=[where]), Listening()
     people: dict[str, Any] = {"annotators": [ANNA, BEN], "overlap": 0.5} if where == "share out" else {}
     if people:
         server.person = lambda there: [answering("sentiment", 1, by)(there) for by in (1, 2)] and None
@@ -118,7 +121,7 @@ def test_the_instruction_of_a_project_holds_the_guidelines(tmp_path: Path) -> No
 
 
 def test_skips_corrections_and_what_is_no_answer(tmp_path: Path) -> None:
-    server, heard = FakeServer(), Heard()
+    server, heard = FakeServer(), Listening()
 
     def person(there: FakeServer) -> None:
         if there.looks == 1:
@@ -141,42 +144,35 @@ def test_skips_corrections_and_what_is_no_answer(tmp_path: Path) -> None:
     assert not end.remarks
 
 
-def test_an_entity_that_cuts_a_word_is_said_with_the_word_and_asked_again(tmp_path: Path) -> None:
-    server, heard = FakeServer(), Heard()
+WRONG: dict[str, tuple[Callable[[str], dict[str, Any]], str]] = {
+    "ner": (
+        lambda text: {"start": 0, "end": 2, "text": text[:2], "labels": ["good"]},
+        r"Label Studio, task 1: the entity .* cuts the word .*: mark whole words\.",
+    ),
+    "qa": (
+        lambda text: {"start": 0, "end": 3, "text": "not there", "labels": ["answer"]},
+        r".*task 1: it has a span whose text is not at its place.*",
+    ),
+}
+
+
+@pytest.mark.parametrize("task", WRONG)
+def test_a_wrong_mark_is_said_and_the_rest_is_kept(tmp_path: Path, task: str) -> None:
+    server, heard, (mark, said) = FakeServer(), Listening(), WRONG[task]
 
     def person(there: FakeServer) -> None:
         if there.looks == 1:
-            text = there.there[0]["data"]["tokens"]
-            cut = {"start": 0, "end": 2, "text": text[:2], "labels": ["good"]}
-            there.annotate(there.there[0], [{"from_name": "answer", "value": cut}])
-            answering("ner", 3)(there)
+            value = mark(there.there[0]["data"].get("tokens", ""))
+            there.annotate(there.there[0], [{"from_name": "answer", "value": value}])
+            answering(task, 3)(there)
         elif there.looks == 3:
             assert len(state(tmp_path).answers) == 3  # it waits for the one, and has written down the others
-            there.change(there.there[0]["annotations"][0], results("ner", there.ids()[0]))
+            there.change(there.there[0]["annotations"][0], results(task, there.ids()[0]))
 
     server.person = person
-    end = run(server, "ner", tmp_path, heard=heard, rounds=0)
-    assert end.labels == {id: gold("ner")[id] for id in server.ids()}
-    (said,) = [text for text in heard.said if "cuts the word" in text]
-    assert said.startswith("Label Studio, task 1: the entity") and said.endswith(": mark whole words.")
-
-
-def test_a_span_that_is_not_in_its_place_is_said_and_the_rest_is_kept(tmp_path: Path) -> None:
-    server, heard = FakeServer(), Heard()
-
-    def person(there: FakeServer) -> None:
-        if there.looks == 1:
-            bad = {"from_name": "answer", "value": {"start": 0, "end": 3, "text": "not there", "labels": ["answer"]}}
-            there.annotate(there.there[0], [bad])
-            answering("qa", 3)(there)
-        elif there.looks == 3:
-            assert len(state(tmp_path).answers) == 3  # it waits for the one, and has written down the others
-            there.change(there.there[0]["annotations"][0], results("qa", there.ids()[0]))
-
-    server.person = person
-    end = run(server, "qa", tmp_path, heard=heard, rounds=0)
-    assert end.labels == {id: gold("qa")[id] for id in server.ids()}
-    assert len([text for text in heard.said if "task 1: it has a span whose text is not at its place" in text]) == 1
+    end = run(server, task, tmp_path, heard=heard, rounds=0)
+    assert end.labels == {id: gold(task)[id] for id in server.ids()}
+    assert len([text for text in heard.said if re.fullmatch(said, text, re.DOTALL)]) == 1
 
 
 def test_offsets_in_utf_16_are_read(tmp_path: Path) -> None:
@@ -235,7 +231,7 @@ def test_what_was_removed_is_put_as_a_new_task(tmp_path: Path) -> None:
 
 
 def test_two_who_agree_two_who_do_not_and_who_is_asked_alone(tmp_path: Path) -> None:
-    server, heard = FakeServer(), Heard()
+    server, heard = FakeServer(), Listening()
     both: list[str] = []
 
     def person(there: FakeServer) -> None:
@@ -421,7 +417,7 @@ def test_a_spoilt_annotation_is_said_once_and_ends_nothing(tmp_path: Path) -> No
                 task["annotations"].clear()
                 server.annotate(task, results("sentiment", task["data"]["dal_nlp_id"]))
 
-    heard = Heard()
+    heard = Listening()
     end = run(FakeServer(person), "sentiment", tmp_path, rounds=0, heard=heard)
     assert end.stopped and len(end.labels) == 4
     assert end.labels == {id: gold("sentiment")[id] for id in end.labels}
