@@ -134,7 +134,16 @@ def test_blanks_before_quotation_marks_are_refused_with_the_reason(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "text", [' "Go", he said', 'he said, "Go"', 'he said, "Go", and "Stop"', '"', ', "', 'a\n, "b"\n, "c", d']
+    "text",
+    [
+        ' "Go", he said',
+        'he said, "Go"',
+        'he said, "Go", and "Stop"',
+        'nothing, "", at all',
+        '"',
+        ', "',
+        'a\n, "b"\n, "c", d',
+    ],
 )
 def test_marks_that_csv_has_doubled_are_no_such_cells(tmp_path: Path, text: str) -> None:
     with (tmp_path / "p.csv").open("w", newline="") as file:

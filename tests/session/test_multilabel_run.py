@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -249,29 +250,34 @@ def test_a_layer_fits_thresholds_to_what_layers_fitted_to_other_labels_say(
     values = settings(tmp_path, model_folder, validation=None, audit=8, initial=30, rounds=0)
     values |= {"head": {"validate_from": 20}, "training": {"class_weights": weights}}
     Session(RunConfig.load(flags=values)).run()
-    learner, examples = seen["learner"], seen["examples"]
+    learner, examples, done = seen["learner"], seen["examples"], seen["done"]
     layer = learner._layers[0]
     x = side_by_side(learner._features.rows(places_of(examples)), learner._depths)
     y = np.array([[label in decode(target) for label in ("anger", "fear", "joy")] for target in examples["target"]]) * 1
     assert len(y) == 30  # no audited text
-    folds = deal(SEVERAL.strata(y), generator(0, len(y), "folds"))
-    ways = [one for one in learner._candidates() if one.c == seen["done"].notes["c"]]
-    (way,) = [one for one in ways if one.layers == len(seen["done"].notes["layers"])]
-    of = np.array(seen["given"])
+    folds, of = deal(SEVERAL.strata(y), generator(0, len(y), "folds")), np.array(seen["given"])
     assert (len(set(of.tolist())) > 1) == (weights == "balanced")
-    p = np.zeros(y.shape)
-    for fold in range(FOLDS):
-        inside, outside = folds != fold, folds == fold
-        offsets = [Offset(signal.logits(x[inside]), signal.mean) for signal in learner._signals]
-        fitted = fit_with(way, x[inside], y[inside], of[inside], 3, offsets, SEVERAL)
-        logits = x[outside] @ fitted.weight.T + fitted.bias
-        logits += sum(b * s.logits(x[outside]) for b, s in zip(fitted.offset_weights, learner._signals, strict=True))
-        p[outside] = expit(logits)
+
+    def by_hand(way: Any) -> Any:
+        p = np.zeros(y.shape)
+        for fold in range(FOLDS):
+            inside, outside = folds != fold, folds == fold
+            offsets = [Offset(signal.logits(x[inside]), signal.mean) for signal in learner._signals]
+            fitted = fit_with(way, x[inside], y[inside], of[inside], 3, offsets, SEVERAL)
+            betas = zip(fitted.offset_weights, learner._signals, strict=True)
+            logits = x[outside] @ fitted.weight.T + fitted.bias + sum(b * s.logits(x[outside]) for b, s in betas)
+            p[outside] = expit(logits)
+        return p
+
+    for way in learner._candidates():  # the fit's own strength and layers, whichever they are
+        so = replace(done, notes={"c": way.c, "layers": [0] * way.layers})
+        assert np.allclose(learner.held_out(examples, so, of)[0], by_hand(way), atol=1e-6)
+    noted = done.notes["c"], len(done.notes["layers"])
+    (way,) = [one for one in learner._candidates() if (one.c, one.layers) == noted]
     kept = read_layer(tmp_path / "run" / "model").settings[THRESHOLDS]
-    assert kept == pytest.approx(fit_thresholds(p, y), abs=1e-6)
-    assert kept != pytest.approx(
-        fit_thresholds(expit(x @ layer.weight.numpy().T + layer.bias.numpy()), y), abs=1e-3
-    )  # of itself
+    assert kept == pytest.approx(fit_thresholds(by_hand(way), y), abs=1e-6)
+    itself = expit(x @ layer.weight.numpy().T + layer.bias.numpy())
+    assert kept != pytest.approx(fit_thresholds(itself, y), abs=1e-3)
 
 
 def test_models_that_have_not_seen_their_examples_are_scored_by_text() -> None:

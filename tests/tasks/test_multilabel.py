@@ -228,6 +228,8 @@ def test_a_rare_label_has_the_threshold_of_all() -> None:
     found = fit_thresholds(p, y)
     assert found[0] == best_threshold(p[:, 0], y[:, 0]) and found[1] == best_threshold(p, y)
     assert found[2] == best_threshold(p[:, 2], y[:, 2]) != found[1]
+    there, few = 1 - y, fit_thresholds(1 - p, 1 - y)  # nearly all texts have the second label
+    assert few[1] == best_threshold(1 - p, there) != best_threshold(1 - p[:, 1], there[:, 1])
 
 
 def test_thresholds_of_the_model_decide_and_new_labels_have_a_half() -> None:
