@@ -72,6 +72,7 @@ def test_descriptions_rank_encoders_without_a_label(tmp_path: Path) -> None:
     first, second = rank_encoders(config, [blind, good])
     assert (first.name, second.name) == (good, blind) and first.agreement is not None and second.agreement is not None
     assert first.agreement > second.agreement + 0.1
+    assert min(first.seconds, second.seconds) > 0.01  # though all texts were read before the ranking began
 
 
 def test_none_is_an_error(tmp_path: Path) -> None:
