@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 #: Seconds in which the rest of an escape sequence (an arrow, say) has come.
 _REST = 0.02
+#: Seconds after which a Ctrl-C is heard that came just before the wait for a key began: such a wait does not end by it.
+_DEAF = 0.2
 
 if sys.platform == "win32":
     from msvcrt import getwch, kbhit
@@ -50,6 +52,8 @@ else:
 
 def _key(terminal: int) -> str:
     """Return one character; "" for a key that sends several, and Ctrl-D's where the input has ended."""
+    while not select.select([terminal], [], [], _DEAF)[0]:
+        pass  # Python raises KeyboardInterrupt here
     data = os.read(terminal, 1)
     if not data:
         return "\x04"

@@ -1,7 +1,9 @@
 """What a person types, without a terminal around it."""
 
+import _thread
 import os
 import pty
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from dal_nlp.annotation.answer_store import AnswerStore, open_answer_store
 from dal_nlp.answer_formats.label import numbered
 from dal_nlp_cli import pages
 from dal_nlp_cli import terminal_annotator as sitting
-from dal_nlp_cli.keys import forget
+from dal_nlp_cli.keys import forget, keys
 from dal_nlp_cli.terminal_annotator import CUT, LabelingSession
 from tests.tiny import write
 from tests.waiting_runs import flags, typed
@@ -196,3 +198,26 @@ def test_letters_are_the_same_commands_for_any_number_of_labels(
     assert "Only the food counts." in said and "kind 1: The other kind." in said
     line = "s skip  ? unsure  e editor  u undo  h help  q quit"
     assert said.count(line) >= 6 and said.index("Not taken") < said.rindex(line)
+
+
+def test_a_ctrl_c_just_before_the_wait_for_a_key_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    main, child = pty.openpty()
+    heard, deaf = threading.Event(), threading.Event()
+
+    def interrupt() -> None:
+        _thread.interrupt_main()  # as such a signal: noted, and the wait goes on
+        if not heard.wait(10):
+            deaf.set()
+            os.write(main, b"x")  # or this test would wait for ever
+
+    with os.fdopen(child) as terminal, os.fdopen(main, "w"):
+        monkeypatch.setattr("sys.stdin", terminal)
+        with keys() as next_key, pytest.raises(KeyboardInterrupt):
+            timer = threading.Timer(0.3, interrupt)
+            timer.start()
+            try:
+                next_key()
+            finally:
+                heard.set()
+                timer.join()
+    assert not deaf.is_set()
