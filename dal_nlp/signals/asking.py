@@ -6,8 +6,9 @@ Letters: N texts, C labels.
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import nn
 
 from dal_nlp.core.caches import OnDisk
 from dal_nlp.core.config import DISTIL, Settings
-from dal_nlp.core.distributed import is_main, share
+from dal_nlp.core.distributed import is_main, share, share_each
 from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.targets import Target
@@ -77,6 +78,17 @@ def cache_answers(signal: Signal, cache: OnDisk, answers: Mapping[bytes, Machine
     """Put answers into the cache, if those of the signal are kept."""
     if signal.kept:
         cache.put({key: packed(answer) for key, answer in answers.items() if answer.asked})
+
+
+def ask_on(
+    signal: Signal, rows: Sequence[int], texts: Sequence[str], ids: Sequence[str], progress: Progress, name: str
+) -> Iterator[dict[int, MachineAnswer]]:
+    """Ask a signal about some of the texts; yield its answers by row, as many as are written down together."""
+    parts = [rows[first : first + signal.chunk] for first in range(0, len(rows), signal.chunk)]
+    for part in progress.track(parts, f"asking {name}"):
+        answers = zip(part, signal.answers([texts[row] for row in part], [ids[row] for row in part]), strict=True)
+        while some := dict(islice(answers, signal.together)):
+            yield some
 
 
 def packed(answer: MachineAnswer) -> bytes:
@@ -182,14 +194,11 @@ class Asking:
         self._note(name, place, old, ids, keys, {key: replace(one, cost=0.0) for key, one in found.items()})
         signal.spent = sum(answer["cost"] for said in self._ledger.state.signals.values() for answer in said.values())
         new = list({key: row for row, key in enumerate(keys) if key not in found}.values())
-        parts = [new[first : first + signal.chunk] for first in range(0, len(new), signal.chunk)]
-        for rows in self._progress.track(parts, f"asking {name}"):
-            asked = [texts[row] for row in rows], [ids[row] for row in rows]
-            given = share(list(signal.answers(*asked)) if is_main() else [])
-            found |= zip([keys[row] for row in rows], given, strict=True)
+        for some in share_each(ask_on(signal, new, texts, ids, self._progress, name)):
+            found |= {keys[row]: answer for row, answer in some.items()}
             if is_main():
-                cache_answers(signal, self._cache, {keys[row]: found[keys[row]] for row in rows})
-            rows = [row for row in rows if found[keys[row]].asked and keys[row].hex() not in known]
+                cache_answers(signal, self._cache, {keys[row]: answer for row, answer in some.items()})
+            rows = [row for row, answer in some.items() if answer.asked and keys[row].hex() not in known]
             self._note(name, place, rows, ids, keys, found)
         return [found[key] for key in keys]
 
@@ -326,11 +335,9 @@ def ask_once(
     keys = answer_keys(signal, texts, ids)
     found = cached_answers(signal, cache, keys)
     new = list({key: row for row, key in enumerate(keys) if key not in found}.values())
-    parts = [new[first : first + signal.chunk] for first in range(0, len(new), signal.chunk)]
-    for rows in progress.track(parts, f"asking {name}"):
-        given = signal.answers([texts[row] for row in rows], [ids[row] for row in rows])
-        found |= zip([keys[row] for row in rows], given, strict=True)
-        cache_answers(signal, cache, {keys[row]: found[keys[row]] for row in rows})
+    for some in ask_on(signal, new, texts, ids, progress, name):
+        found |= {keys[row]: answer for row, answer in some.items()}
+        cache_answers(signal, cache, {keys[row]: answer for row, answer in some.items()})
     return [found[key] for key in keys]
 
 

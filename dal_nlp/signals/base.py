@@ -89,8 +89,10 @@ class Signal(ABC):
         making: See ``Making``.
     """
 
-    #: Texts that are answered before the answers are written down.
+    #: Texts that it is asked about at once.
     chunk = 256
+    #: Answers that are written down together. What costs money is written down one by one.
+    together: ClassVar[int] = 256
     #: Whether its answers are kept for other starts, by the texts; what is looked up by id, at no cost, is not.
     kept: ClassVar[bool] = True
     #: Money that it has cost so far, where it costs any.

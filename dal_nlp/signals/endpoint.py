@@ -5,12 +5,13 @@ several times, with the labels in other orders, for one of them: as a choice, as
 """
 
 import json
+import math
 import string
 import threading
 from abc import abstractmethod
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ClassVar
 
 import numpy as np
@@ -60,6 +61,7 @@ class Remote(Signal):
     """
 
     chunk = 32
+    together: ClassVar[int] = 1
     #: What comes after a way to ask that the endpoint does not take.
     following: ClassVar[Mapping[str, str]]
     #: What an answer that is of no use is said to be.
@@ -74,8 +76,8 @@ class Remote(Signal):
         self._llm, self.client = making.llm, Client(making.llm)
         self._model = making.llm.model or making.target
         self._first = self._mode = mode
-        self._lock, self._failed, self._strange, self._left, self._cut = threading.Lock(), 0, 0, 0, 0
-        self.spent = 0.0
+        self._lock, self._failed, self._strange, self._left, self._cut = threading.Condition(), 0, 0, 0, 0
+        self._asking, self._dearest, self.spent = 0, math.inf, 0.0
 
     @abstractmethod
     def _by(self, mode: str, text: str) -> MachineAnswer | None:
@@ -83,8 +85,14 @@ class Remote(Signal):
 
     def answers(self, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
         """Yield the answers; what failed, or was left for want of money, counts as not asked."""
+        waiting = deque[Future[MachineAnswer]]()
         with ThreadPoolExecutor(self._llm.parallel) as workers:
-            yield from workers.map(self._answer, texts)
+            for text in texts:
+                if len(waiting) == self._llm.parallel:  # no more than these are lost where everything dies
+                    yield waiting.popleft().result()
+                waiting.append(workers.submit(self._answer, text))
+            while waiting:
+                yield waiting.popleft().result()
 
     def remarks(self) -> list[str]:
         """Return how many questions failed, were left out or had an answer that is no label, or that was cut."""
@@ -106,10 +114,33 @@ class Remote(Signal):
         return said
 
     def _answer(self, text: str) -> MachineAnswer:
+        budget = math.inf if self._llm.budget is None else self._llm.budget
         with self._lock:
-            if self._llm.budget is not None and self.spent >= self._llm.budget:
+            self._lock.wait_for(lambda: not self._asking or self._expected() < budget or budget == math.inf)
+            if self.spent >= budget:
                 self._left += 1
                 return MachineAnswer(None, asked=False)
+            self._asking += 1
+        found: MachineAnswer | None = None
+        try:
+            found = self._asked(text)
+        finally:
+            with self._lock:
+                self._asking -= 1
+                if found is not None:
+                    self.spent += found.cost
+                    self._dearest = found.cost if self._dearest == math.inf else max(self._dearest, found.cost)
+                    self._failed += not found.asked
+                    self._strange += found.asked and found.log_probs is None
+                self._lock.notify_all()
+        return found
+
+    def _expected(self) -> float:
+        """Return what has been spent once what is asked now has cost as much as the dearest so far."""
+        return self.spent + self._asking * self._dearest
+
+    def _asked(self, text: str) -> MachineAnswer:
+        """Ask about a text, in the first way that the endpoint takes."""
         while True:
             mode = self._mode
             try:
@@ -119,15 +150,10 @@ class Remote(Signal):
                     raise UserError(f"The endpoint does not take the question: {error}.") from None
                 found = None
             if found is not None:
-                break
+                return found
             with self._lock:
                 if self._mode == mode:
                     self._mode = self.following[mode]
-        with self._lock:
-            self.spent += found.cost
-            self._failed += not found.asked
-            self._strange += found.asked and found.log_probs is None
-        return found
 
     def _note_cut(self) -> None:
         """Count an answer that was cut."""

@@ -147,6 +147,29 @@ def test_the_budget_ends_it_and_the_rest_is_not_asked() -> None:
     assert "3 texts were not asked about" in signal.remarks()[0]
 
 
+@pytest.mark.parametrize("parallel", [2, 8])
+def test_a_budget_is_kept_though_several_are_asked_at_once(parallel: int) -> None:
+    answers, signal, asked, _ = ask(
+        lambda body, n: reply("A", {"A": -0.1}, (1_000_000, 0)),
+        [str(n) for n in range(40)],
+        parallel=parallel,
+        price_in=1,
+        budget=5,
+    )
+    assert len(asked) == 5 == sum(answer.asked for answer in answers) and signal.spent == 5
+    assert "35 texts were not asked about" in signal.remarks()[0]
+
+
+def test_no_more_are_ahead_than_are_asked_at_once() -> None:
+    with serve(lambda body, n: reply("A", {"A": -0.1})) as (url, asked):
+        signal = Endpoint(Making("small", {}, LABELS, LanguageModelSection(url=url, parallel=3)))
+        texts = [str(n) for n in range(20)]
+        answers = signal.answers(texts, texts)
+        for taken, _ in enumerate(answers, 1):
+            assert len(asked) <= taken + 3
+    assert len(asked) == 20
+
+
 def test_texts_stay_unless_they_may_leave() -> None:
     assert is_loopback("http://localhost:8000/v1") and is_loopback("http://[::1]/v1")
     assert not is_loopback("https://127.0.0.1.example.org/v1")

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dal_nlp import UserError
+from dal_nlp import Session, UserError
 from dal_nlp.core.caches import OnDisk
 from dal_nlp.core.progress import Silent
-from dal_nlp.ledger.events import SignalEvent
+from dal_nlp.ledger.events import Event, SignalEvent
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.signals.answer_file import AnswerFile
 from dal_nlp.signals.asking import answer_keys, ask_once, packed
@@ -20,7 +20,7 @@ from dal_nlp.workflows import predict as prediction
 from dal_nlp.workflows.predict import predict
 from tests import tiny
 from tests.signals.server import reply, serve
-from tests.signals.witness_runs import drop_cache, run, weights
+from tests.signals.witness_runs import drop_cache, run, settings, weights
 
 
 def test_a_witness_that_is_right_is_believed(files: Path) -> None:
@@ -89,6 +89,24 @@ def test_a_killed_run_asks_on_where_it_was(files: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(AnswerFile, "answers", counting)
     run(files, "right.jsonl")
     assert len(asked) == len(set(asked)) == len({row["text"] for row in tiny.sentences(80)})
+
+
+def test_a_kill_costs_no_more_answers_than_are_asked_at_once(files: Path) -> None:
+    def dying(event: Event) -> None:
+        if isinstance(event, SignalEvent) and len(read_state(files / "run").signals["llm:small", "pool"]) == 13:
+            raise KeyboardInterrupt
+
+    with serve(lambda body, n: reply("A", {"A": -0.1, "B": -2.4}, (1_000_000, 0))) as (url, asked):
+        llm = {"url": url, "texts": 40, "price_in": 1, "budget": 43, "parallel": 3}
+        config = settings(files, signals=["llm:small"], llm=llm, rounds=0)
+        with pytest.raises(KeyboardInterrupt):
+            Session(config, on_event=dying).run()
+        lost = len(asked) - 13
+        assert 0 <= lost <= 3
+        drop_cache(files)  # what the ledger holds is enough, and it knows what that has cost
+        Session(config).run()
+    (said,) = read_state(files / "run").signals.values()
+    assert len(said) == 40 == len(asked) - lost and sum(answer["cost"] for answer in said.values()) == 40
 
 
 def test_a_file_answers_each_start_by_the_ids_it_has_then(files: Path) -> None:
