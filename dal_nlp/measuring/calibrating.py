@@ -33,15 +33,16 @@ def calibration_of(
     """Return what ``Task.calibrate`` reads under the model of a fit, and the targets; None and None if nothing.
 
     A layer can hold out its own labels, at the cost of a few more fits and of no label: each text is measured by a
-    layer that was fitted to the others. That needs nobody's answers beside them, so an audit sample stays a measure
-    that nothing was fitted to.
+    layer that was fitted to the others. That needs nobody's answers beside them, so in runs of such layers an audit
+    sample stays a measure that nothing is fitted to.
 
     Args:
         task: Of the run.
         learner: It has just made the fit.
         trained: The examples that trained, and their weights.
         done: The fit.
-        given: The validation file, None without one, and the audit sample as far as it was answered.
+        given: The validation file, None without one, and the audit sample as far as it was answered, None where
+            nothing may be fitted to it.
         pool: Puts examples under the model of the fit.
     """
     validation, audited = given

@@ -22,6 +22,7 @@ from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import generator, torch_seeded
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Capability, Task
+from dal_nlp.learners.checkpoints import fitted_settings
 from dal_nlp.learners.learner import Learner
 from dal_nlp.learners.lora_learner import check_peft
 from dal_nlp.learners.tuned_head import last_learner
@@ -88,7 +89,7 @@ class Context:
         self._initial = make_strategy(config.initial_strategy, {}) if initial_strategy is None else initial_strategy
         self._policy = make_policy(config.pseudo_labels)
         self.oracle = as_oracle(oracle) if oracle is not None else make_oracle(config.oracle, config.oracle_options)
-        self._extra = load_metrics(config.metrics)
+        self._extra, self._calibrated = load_metrics(config.metrics), dict[str, Any]()
         self._check_names()
         files = RunInputs(config, folder, ledger, self.task, self.oracle, progress)
         source = resolve(files.config.model, progress, config.revision)
@@ -207,6 +208,7 @@ class Context:
         """Train all weights from here on, in a folder apart, after the last round."""
         folder, layer = self.folder / "finish", self.learner.place(round)
         soft = self.training.draw_soft(round, self._pool)
+        self._calibrated = fitted_settings(vars(self.learner.after(round).config))
         config = soft.recipe(self.config, self.training.size())
         self._use(last_learner(config, self.task, self._source, folder, self._progress, layer))
         self.training.soft = soft
@@ -321,9 +323,13 @@ class Context:
         before = self.learner.stages.encode_seconds
         done = self.learner.fit(round, examples, weights, attempt)
         done = replace(done, seconds=done.seconds - (self.learner.stages.encode_seconds - before))
-        given, of = (self._given.get("validation"), self.training.audited()), partial(self._pool, round=round)
+        audited = None if self.config.training.mode == "head" else self.training.audited()
+        given, of = (self._given.get("validation"), audited), partial(self._pool, round=round)
         measured, targets = calibration_of(self.task, self.learner, (examples, weights), done, given, of)
-        self.task.calibrate(self.learner.after(round), measured, targets)
+        model: Any = self.learner.after(round)
+        self.task.calibrate(model, measured, targets)
+        if measured is None:
+            model.config.update(self._calibrated)
         return done
 
     def collapsed(self, round: int) -> bool:

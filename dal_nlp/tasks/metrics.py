@@ -24,6 +24,8 @@ from dal_nlp.tasks.squad_metrics import normalise_answer as normalise_answer
 from dal_nlp.tasks.squad_metrics import token_f1 as token_f1
 
 Statistic = Callable[[Sequence[Any], Sequence[Any]], float]
+#: Scores that differ by less are one.
+EQUAL = 1e-12
 
 
 def __getattr__(name: str) -> Any:
@@ -75,8 +77,8 @@ def bootstrap_macro_f1(
 def percentile_interval(values: Sequence[float] | NDArray[Any], n: int, level: float = 0.95) -> tuple[float, float]:
     """Return the percentile interval of a score between 0 and 1 over resamples (Efron & Tibshirani, 1993, 13.3).
 
-    Where every example is right, or every one wrong, all resamples score the same and the percentiles say nothing of
-    what other examples would. Then it is Wilson's interval of n right or wrong answers.
+    Where all resamples score the same, as where every example is right, the percentiles say nothing of what other
+    examples would. Then it is Wilson's interval of n answers of which that share is right.
 
     Args:
         values: The score of each resample.
@@ -84,8 +86,8 @@ def percentile_interval(values: Sequence[float] | NDArray[Any], n: int, level: f
         level: Of the interval.
     """
     least, most = float(np.min(values)), float(np.max(values))
-    if least == most and most in (0.0, 1.0):
-        return wilson(round(most) * n, n, level)
+    if most - least < EQUAL:
+        return wilson(min(round(most * n, 9), n), n, level)
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -157,11 +159,11 @@ def _counts(predictions: Sequence[Any], targets: Sequence[Any]) -> tuple[Counter
     return hits, predicted, wanted
 
 
-def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
+def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]:
     """Return the score interval of a proportion (Wilson, 1927): the right one for an accuracy.
 
     Unlike the textbook interval it stays inside [0, 1] and keeps its level near 0, near 1 and for small n.
-    Without observations it is (0, 1).
+    Without observations it is (0, 1). A sum of scores between 0 and 1 may stand for the successes.
 
     Raises:
         ValueError: ``successes`` is not between 0 and ``n``.

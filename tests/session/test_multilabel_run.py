@@ -23,6 +23,7 @@ from dal_nlp.learners.head_checkpoint import read_layer
 from dal_nlp.learners.head_learner import HeadLearner
 from dal_nlp.learners.layers import side_by_side
 from dal_nlp.learners.linear import Offset
+from dal_nlp.learners.tuned_head import last_learner
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.measuring.scores import held_out_scores
 from dal_nlp.session.loop import Result
@@ -155,9 +156,8 @@ def test_columns_of_ones_and_zeros_and_flags(tmp_path: Path, model_folder: str) 
     assert state.labels == ["joy", "anger", "fear"]
     gold = {row["id"]: row["labels"] for row in tiny.several_labels(30)}
     assert state.answers == {id: gold[id] for id in state.answers} and len(state.answers) == 8
-    assert any(
-        "fitted on the labels that train, each text by a layer that was fitted to others." in n for n in state.notes
-    )
+    said = "fitted on the labels that train, each text by a layer that was fitted to others, from ten labels on"
+    assert any(said in note for note in state.notes)
 
 
 def test_a_strategy_of_one_softmax_is_refused_with_those_that_fit(tmp_path: Path, model_folder: str) -> None:
@@ -231,6 +231,29 @@ def test_all_weights_fit_thresholds_to_the_audit_sample_and_say_so(tmp_path: Pat
     assert any("labels are given are .5" in note for note in read_state(folder).notes)
     config: Any = AutoModelForSequenceClassification.from_pretrained(folder / "model").config
     assert config.to_dict().get(THRESHOLDS) is None
+
+
+def test_nothing_of_a_layer_is_fitted_to_the_audit_sample(
+    tmp_path: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With too few labels to hold any out, and where all weights train at the end and the audit says what is kept."""
+    layers: list[Any] = []
+
+    def watched(*given: Any) -> Any:
+        layers.append(read_layer(given[-1]).settings.get(THRESHOLDS))
+        return last_learner(*given)
+
+    monkeypatch.setattr("dal_nlp.session.context.last_learner", watched)
+    for name, initial in (("few", 5), ("enough", 20)):
+        (tmp_path / name).mkdir()
+        changes = {"initial": initial, "audit": 16, "rounds": 0, "finish": "full-always", "validation": None}
+        values = settings(tmp_path / name, model_folder, test=None, training={"min_steps": 2, "epochs": 1}, **changes)
+        folder = Session(RunConfig.load(flags=values)).run().folder
+        config: Any = AutoModelForSequenceClassification.from_pretrained(folder / "model").config
+        thresholds = config.to_dict()[THRESHOLDS]
+        assert thresholds == layers[-1] and (thresholds is None) == (name == "few")
+        (said,) = [note for note in read_state(folder).notes if "thresholds" in note]
+        assert "from ten labels on, and .5 before; the model of --finish has those of the layer" in said
 
 
 @pytest.mark.parametrize("weights", ["none", "balanced"])

@@ -94,6 +94,13 @@ def test_wilson_ends_exactly_at_certainty() -> None:
     assert {metrics.wilson(n, n)[1] for n in range(1, 300)} == {1.0}
 
 
+@pytest.mark.parametrize("score", [0.0, 1 / 3, 1.0])
+def test_scores_that_no_resample_changes_have_an_interval_of_a_width(score: float) -> None:
+    low, high = metrics.percentile_interval([score, score + 1e-16, score], 4)
+    assert (low, high) == pytest.approx(metrics.wilson(4 * score, 4)) and low <= score <= high and high - low > 0.4
+    assert metrics.percentile_interval([0.5, 0.5, 0.7], 4) == pytest.approx((0.5, 0.69))
+
+
 def test_wilson_without_observations_and_with_impossible_ones() -> None:
     assert metrics.wilson(0, 0) == (0.0, 1.0)
     for successes, n in ((-1, 5), (6, 5)):

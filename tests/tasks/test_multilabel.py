@@ -127,6 +127,15 @@ def test_further_forms_of_several_labels(cell: Any) -> None:
     assert sorted(listed_labels(cell, "|") or []) == ["a", "b"]
 
 
+def test_minus_one_is_a_label_where_it_is_named(tmp_path: Path) -> None:
+    rows = [{"text": "one", "labels": -1}, {"text": "two", "labels": "0|1"}, {"text": "three", "labels": [1]}]
+    source = tiny.write(tmp_path / "a.jsonl", rows)
+    assert read_all(source) == [None, ["0", "1"], ["1"]]
+    assert read_all(source, labels=["-1", "0", "1"]) == [["-1"], ["0", "1"], ["1"]]
+    both = tiny.write(tmp_path / "b.jsonl", [{"text": "one", "labels": "-1|1"}, *rows[1:]])
+    assert read_all(both, labels=["-1", "0", "1"])[0] == ["-1", "1"]
+
+
 @pytest.mark.parametrize("typed", ["\\t", "\t"])
 def test_a_tab_may_be_typed_and_is_advised_as_it_is_typed(tmp_path: Path, typed: str) -> None:
     (tmp_path / "a.csv").write_text('text,labels\none,"a\tb"\ntwo,b\n')

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 #: What Hugging Face calls the kind, and where the fitted thresholds of a model lie.
 PROBLEM, THRESHOLDS = "multi_label_classification", "dal_nlp_label_thresholds"
 #: What thresholds are fitted on without a validation file.
-HELD_OUT, AUDIT = "the labels that train, each text by a layer that was fitted to others", "the audit sample"
+HELD_OUT = "the labels that train, each text by a layer that was fitted to others, from ten labels on, and .5 before"
+FINISHED = "; the model of --finish has those of the layer"
+AUDIT = "the audit sample"
 #: What the two outcomes of a label say.
 OUTCOMES = ("no", "yes")
 
@@ -91,7 +93,8 @@ class MultiLabel(Classification):
         made.options = options
         if columns is not None:
             made.naming = "name the columns with --label-columns"
-        without = HELD_OUT if config.training.mode == "head" else AUDIT if config.audit else ""
+        held_out = HELD_OUT if config.finish == "none" else HELD_OUT + FINISHED
+        without = held_out if config.training.mode == "head" else AUDIT if config.audit else ""
         made.fitted_on = "the validation file" if config.validation else without
         return made
 
@@ -149,7 +152,8 @@ class MultiLabel(Classification):
     def read_target(self, row: Mapping[str, Any]) -> Target | None:
         """Return the labels, None for an empty cell; raises ``RowError`` for what says no label."""
         if self.options.label_columns is None:
-            labels = listed_labels(row.get(self._label_column), as_meant(self.options.label_separator))
+            named = self.labels if self._fixed else ()
+            labels = listed_labels(row.get(self._label_column), as_meant(self.options.label_separator), named)
         else:
             labels = one_hot_labels(row, self.options.label_columns)
         return None if labels is None else sorted({self._known(label) for label in labels})

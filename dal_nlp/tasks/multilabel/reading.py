@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from dal_nlp.core.errors import RowError
@@ -26,12 +26,13 @@ BITS = (
 _UNQUOTED = re.compile(r"\[[^\[\]\"']*,[^\[\]\"']*\]")
 
 
-def listed_labels(value: object, separator: str) -> list[str] | None:
+def listed_labels(value: object, separator: str, named: Collection[str] = ()) -> list[str] | None:
     """Return the labels in a cell, None for an empty cell; an empty list is no label.
 
     Args:
         value: A list, the text of a list, or labels with ``separator`` between.
         separator: "" where a text is one label.
+        named: Labels that the user has named: with -1 among them it is one, and not what says that there is none.
 
     Raises:
         RowError: It is something else.
@@ -52,7 +53,7 @@ def listed_labels(value: object, separator: str) -> list[str] | None:
         numbers = bool(value) and all(isinstance(part, int | float) for part in value)
         if numbers and (len(set(value)) < len(value) or any(isinstance(part, bool) for part in value)):
             raise RowError(f"holds a list of {len(value)} numbers with repeats or truth values, {BITS}")
-        return _answered([_label(part) for part in value])
+        return _answered([_label(part) for part in value], named)
     if is_missing(value):
         return None
     if isinstance(value, str) and _UNQUOTED.fullmatch(value.strip()):
@@ -60,17 +61,20 @@ def listed_labels(value: object, separator: str) -> list[str] | None:
             f"holds {value.strip()[:60]!r}, a list without quotation marks: write it as JSON, or without brackets"
         )
     if isinstance(value, str) and separator:
-        return _answered([_label(part) for part in value.split(separator) if part.strip()])
-    return _answered([_label(value)])
+        return _answered([_label(part) for part in value.split(separator) if part.strip()], named)
+    return _answered([_label(value)], named)
 
 
-def _answered(labels: list[str]) -> list[str] | None:
+def _answered(labels: list[str], named: Collection[str]) -> list[str] | None:
     """Return the labels of a cell, None for -1 alone; raises ``RowError`` for -1 beside a label."""
-    if _UNLABELED not in labels:
+    if _UNLABELED not in labels or _UNLABELED in named:
         return labels
     if set(labels) == {_UNLABELED}:
         return None
-    raise RowError(f"holds {_UNLABELED}, which says that a row is not labeled, beside other labels: take it out")
+    raise RowError(
+        f"holds {_UNLABELED}, which says that a row is not labeled, beside other labels: take it out, or name it with "
+        "--labels"
+    )
 
 
 def _label(value: object) -> str:
