@@ -252,7 +252,7 @@ def _steady(path: Path) -> bytes:
 def remark_on_letters(data: bytes) -> str:
     """Return what to say of a file that is not in UTF-8, "" for one that is; the sentence goes after its name."""
     try:
-        encoding = "" if data.isascii() else decode(data)[1]
+        encoding = decode(data)[1]
     except UserError:
         return ""  # whoever reads it will say more
     return encoding and f"is not UTF-8 and was read as {encoding}: where letters are wrong, save it as `CSV UTF-8`."
