@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dal_nlp.core.errors import DataError
+from dal_nlp.core.errors import DalNlpError, DataError
 
 if TYPE_CHECKING:  # help and short commands need not wait for them
     import numpy as np
@@ -149,11 +149,24 @@ def in_other_capitals(wanted: str, names: Sequence[str]) -> str | None:
 def unused_ids(source: Source, wanted: str) -> list[str]:
     """Return a sentence on a column that may hold the ids where the one that is looked for by itself is not there.
 
-    It is not taken for it: a run that was begun before it was looked for would find all its texts under other ids.
+    It is not taken for it: a run that was begun before it was looked for would find all its texts under other ids. A
+    column whose values repeat among the first rows has ids of something else.
     """
     there = INDEX if INDEX in source.columns and wanted not in source.columns else None
     other = in_other_capitals(wanted, source.columns) or there
-    return [f"{source.name} has no column {wanted!r}: --id-column {other} takes {other!r} for it."] if other else []
+    if not other or _repeats(source, other):
+        return []
+    return [f"{source.name} has no column {wanted!r}: --id-column {other} takes {other!r} for it, if these are ids."]
+
+
+def _repeats(source: Source, column: str) -> bool:
+    """Tell whether two of the first rows have the same in a column; not where they cannot be read."""
+    try:
+        chunk = next(iter(source.chunks({column})), None)
+    except DalNlpError:  # as whoever reads on will say
+        return False
+    cells = [str(row.get(column)) for _, row in chunk.rows()] if chunk is not None else []
+    return len(set(cells)) < len(cells)
 
 
 @contextmanager

@@ -219,6 +219,20 @@ def test_objects_by_their_ids_keep_these(tmp_path: Path) -> None:
     assert [example.id for example in Reader(file, make_task(config), config).examples()] == ["t0", "t1", "t2", "t3"]
 
 
+@pytest.mark.parametrize(("ids", "said"), [("abcd", True), ("aabb", False)])
+@pytest.mark.parametrize("name", ["p.csv", "p.jsonl"])
+def test_a_column_whose_values_repeat_is_not_proposed_as_the_ids(
+    tmp_path: Path, name: str, ids: str, said: bool
+) -> None:
+    rows = [{"ID": id, **row} for id, row in zip(ids, ROWS, strict=True)]
+    file = str(put(tmp_path, name, table(rows) if name == "p.csv" else lines(rows)))
+    config = RunConfig(task="classification", data=file)
+    reader = Reader(file, make_task(config), config)
+    assert len(list(reader.examples())) == len(ROWS)
+    told = ["--id-column ID takes 'ID' for it, if these are ids" in remark for remark in reader.remarks]
+    assert told == [True] * said
+
+
 @pytest.mark.parametrize("ids", [["7", "3", "9", "4"], ["a0", "a1", "a2", "a3"]])
 @pytest.mark.parametrize("orient", ["columns", "index", "split"])
 @pytest.mark.parametrize("columns", [["text", "label"], ["text"]])
