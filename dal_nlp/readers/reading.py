@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ Rows = Iterator[tuple[int, dict[str, Any]]]
 
 #: The column of an index of pandas that may be no ids, as its ``reset_index`` calls it.
 INDEX = "index"
+#: Blanks in a name as they are typed after a message.
+_BLANKS = re.compile(r"\\(?:[nrt]|xa0)")
 
 
 @dataclass
@@ -139,11 +142,19 @@ def unique_names(source: str, names: Sequence[str], reading: Reading) -> list[st
 
 
 def in_other_capitals(wanted: str, names: Sequence[str]) -> str | None:
-    """Return the only name that differs from a wanted one in capitals alone; None where that is there, or none is."""
+    """Return the only name that differs from a wanted one in capitals and blanks alone; None where it is there itself.
+
+    Blanks are line ends too, which forms and spreadsheets put into long names, also as a message shows them.
+    """
     if wanted in names:
         return None
-    found = [name for name in names if name.casefold() == wanted.casefold()]
+    found = [name for name in names if loose(name) == loose(wanted)]
     return found[0] if len(found) == 1 else None
+
+
+def loose(name: str) -> str:
+    """Return the name of a column without its capitals, with one blank between its words."""
+    return " ".join(_BLANKS.sub(" ", name).split()).casefold()
 
 
 def unused_ids(source: Source, wanted: str) -> list[str]:

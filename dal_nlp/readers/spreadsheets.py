@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dal_nlp.core.errors import DataError
 from dal_nlp.readers.encodings import decode
-from dal_nlp.readers.reading import Reading, in_other_capitals
+from dal_nlp.readers.reading import Reading, in_other_capitals, loose
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -245,8 +245,8 @@ def first_record(block: bytes, reading: Reading) -> tuple[int, int, str]:
 def separated(source: str, record: str, separator: str, reading: Reading) -> tuple[str, list[str]]:
     """Return the separator of a header, and the names between; raises ``UserError`` where blanks are between them."""
     cells = {one: _split(record, one, reading) for one in dict.fromkeys((separator, *SEPARATED_BY))}
-    needed = {name.casefold() for name in reading.needed}
-    hits = {one: len(needed & {name.strip().casefold() for name in names}) for one, names in cells.items()}
+    needed = set(map(loose, reading.needed))
+    hits = {one: len(needed & set(map(loose, names))) for one, names in cells.items()}
     best = max(cells, key=lambda one: (hits[one], one == separator and len(cells[one]) > 1, len(cells[one])))
     if len(cells[best]) == 1 or (hits[best] == hits[separator] and len(cells[separator]) > 1):
         best = separator

@@ -301,6 +301,19 @@ def test_class_numbers_in_one_file_have_the_names_of_another(tmp_path: Path) -> 
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("typed", ["Text (English)", "text (english)", r"Text\n(English)", "Text\n (English)"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_name_with_a_line_end_is_found_however_it_is_typed(tmp_path: Path, typed: str, kind: str) -> None:
+    rows = [{"Text\n(English)": row["text"], "which\xa0label": row["label"]} for row in ROWS]
+    if kind == "parquet":
+        pd.DataFrame(rows).to_parquet(tmp_path / "p.parquet")
+    else:
+        put(tmp_path, f"p.{kind}", table(rows, sep=";") if kind == "csv" else lines(rows))
+    found, remarks = read(tmp_path / f"p.{kind}", text_column=typed, label_column="which label")
+    assert found == list(zip(TEXTS, LABELS, strict=True))
+    assert r"'Text\n(English)' was taken for it" in " ".join(remarks)
+
+
 def test_files_of_a_folder_are_asked_for_class_names_as_they_are_read(tmp_path: Path) -> None:
     for kind in ("csv", "parquet"):
         (tmp_path / kind).mkdir()
