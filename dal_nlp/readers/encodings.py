@@ -114,7 +114,7 @@ def blocks(source: str, path: Path, reading: Reading) -> Iterator[bytes]:
         first = file.read(BLOCK)
         mark, encoding = _marked(first)
         if reading.encoding:
-            encoding = _known(reading.encoding)
+            encoding = _known(reading.encoding, encoding)
             mark = mark if encoding.startswith(("utf-8", "utf-16", "utf-32")) else b""
         elif encoding not in ("", "utf-8"):
             reading.remark(f"{source} was read as {encoding.upper()}.")
@@ -132,14 +132,25 @@ def lines(source: str, path: Path, reading: Reading) -> Iterator[tuple[int, str]
             yield number, line
 
 
-def decode(data: bytes) -> tuple[str, str]:
+def decode(data: bytes, named: str | None = None) -> tuple[str, str]:
     """Return the text of a whole file without its mark, and the encoding that was found out, "" for UTF-8.
+
+    Args:
+        data: Its bytes.
+        named: Its encoding where that is known; it counts as found out.
 
     Raises:
         UserError: It is UTF-8 with bytes that are none, or has other sequences that are not what they should be; the
             message goes after the name of the file.
     """
     mark, encoding = _marked(data)
+    if named is not None:
+        encoding = _known(named, encoding)
+        data = data[len(mark) :] if encoding.startswith("utf") else data
+        try:
+            return decoded(data, encoding), encoding
+        except UnicodeDecodeError:
+            raise DataError(f"is not {named}: name its encoding with --encoding, or save it as `CSV UTF-8`.") from None
     body = data[len(mark) :]
     if not encoding and body.isascii() and (encoding := escaped(body)):
         try:
@@ -156,7 +167,8 @@ def decode(data: bytes) -> tuple[str, str]:
     return body.decode(encoding, "replace"), encoding
 
 
-def _known(encoding: str) -> str:
+def _known(encoding: str, marked: str) -> str:
+    """Return the codec of an encoding that was named; which UTF-16 it is, a file may say."""
     try:
         name = codecs.lookup(encoding).name
         "a".encode(name)
@@ -164,6 +176,8 @@ def _known(encoding: str) -> str:
         raise DataError(
             f"There is no encoding {encoding!r}: --encoding takes utf-8, cp1252, utf-16, gb18030, ..."
         ) from None
+    if name in ("utf-16", "utf-32") and marked.startswith(name):
+        return marked
     # A file may lack its mark; without one, Windows wrote it.
     return {"utf-16": "utf-16-le", "utf-32": "utf-32-le", "utf-8-sig": "utf-8"}.get(name, name)
 
@@ -234,9 +248,7 @@ class _Decoder:
         except UnicodeDecodeError as error:
             line = self._line(error.start)
             shown = self._encoding.upper() if self._encoding.startswith("utf") else self._encoding
-            raise DataError(
-                f"{self._source}, line {line} is not {shown}: save it as UTF-8, or name its encoding with --encoding."
-            ) from None
+            raise DataError(f"{self._source}, line {line} is not {shown}: {self._reading.decoded}.") from None
         self._done += len(block)
         return block if self._encoding == "utf-8" else text.encode("utf-8", "surrogatepass")
 
@@ -268,8 +280,7 @@ class _Decoder:
     def _settle(self, encoding: str) -> None:
         self._encoding, self._certain = encoding, True
         self._reading.remark(
-            f"{self._source} is not UTF-8 and was read as {encoding}: where letters are wrong, name its encoding with "
-            "--encoding, or save it as UTF-8."
+            f"{self._source} is not UTF-8 and was read as {encoding}: where letters are wrong, {self._reading.decoded}."
         )
 
 

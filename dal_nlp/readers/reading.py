@@ -37,6 +37,7 @@ class Reading:
         remarks: What a user should know of a source, in sentences; each once.
         unquoted: What to do where quotation marks are letters.
         quoted: What to do where a cell is right whose lines look like rows.
+        decoded: What to do where letters are wrong.
     """
 
     encoding: str | None = None
@@ -46,6 +47,7 @@ class Reading:
     remarks: list[str] = field(default_factory=list)
     unquoted: str = "where quotation marks are letters in this file, read it with --quoting none"
     quoted: str = "where the cell is right as it stands, --quoting trusted reads it so"
+    decoded: str = "name its encoding with --encoding, or save it as UTF-8"
 
     def remark(self, text: str) -> None:
         """Keep a sentence that is to be said."""

@@ -40,6 +40,8 @@ _QUOTED_APART = re.compile(r'"[^"]*"( +"[^"]*")+ *')
 #: What to do in answers of people, which have no flag: where quotation marks are letters, and where they are not.
 TAKE_OUT = "where they are not, the text is a table itself: take its line ends out"
 DOUBLED = "where quotation marks are letters in this file, save it from a spreadsheet, which doubles them"
+#: What to do where letters are wrong.
+SAVED = "save it as `CSV UTF-8`"
 #: What is wrong with the rows of ``lack_a_name``.
 ROW_NAMES = (
     "has one cell more in every row than in its header, as R writes a table with the names of its rows: put a name "

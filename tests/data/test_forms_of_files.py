@@ -118,6 +118,14 @@ def test_letters_that_are_written_with_bytes_of_ascii_in_blocks(
     assert "\x1b" in read_so[0][1][0] or "~{" in read_so[0][1][0]
 
 
+@pytest.mark.parametrize("written", ["utf-16-le", "utf-16-be", "utf-32-be"])
+def test_a_file_says_which_utf16_it_is_in(tmp_path: Path, written: str) -> None:
+    content = ("\ufeff" + table(ROWS).decode()).encode(written)
+    named = written[:6]
+    assert read(put(tmp_path, "p.csv", content), encoding=named) == (ALL, [])
+    assert decode(content, named)[0] == table(ROWS).decode()
+
+
 def test_texts_that_hold_the_signs_of_such_encodings_are_ascii(tmp_path: Path) -> None:
     texts = ["\x1b[31mred\x1b(B\x1b[m", "call +4989123, +4930-1", "C++ and 1 + 1", "~5 ~{x}, a~{b c~}, ~{d e~}", "+- a"]
     for text in texts:
