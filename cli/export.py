@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dal_nlp.core.text import counted
-from dal_nlp_cli.command import Debug, Folder, Trust
+from dal_nlp_cli.command import Debug, Encoding, Folder, Trust
 from dal_nlp_cli.terminal import complain, say
 
 #: Most mistakes of a file that are named.
@@ -81,6 +81,7 @@ def ingest(
     annotator_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Column of who answered. Default: annotated_by or annotator.")
     ] = None,
+    encoding: Encoding = None,
     trust: Trust = False,
     debug: Debug = False,
 ) -> None:
@@ -95,7 +96,7 @@ def ingest(
     from dal_nlp.joins.tool_rows import Columns
 
     with open_answer_store(folder) as desk:
-        found = read(desk, source, format, name, Columns(id_column, label_column, annotator_column))
+        found = read(desk, source, format, name, Columns(id_column, label_column, annotator_column, encoding))
         waiting, disputed = len(desk.state.waiting), len(desk.disputed())
     for remark in found.remarks:
         say(remark)

@@ -1,5 +1,6 @@
 """Answers from the files of other tools; see ``exporting``."""
 
+import codecs
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -106,13 +107,13 @@ def _read_csv(desk: AnswerStore, source: Path, columns: Columns, found: Ingested
         found.problems.append(f"{source.name}, row {number}: {wrong}.")
 
     if source.is_file() and source.suffix.lower() not in (".csv", ""):  # a table of another kind
-        reading = Reading(unquoted=DOUBLED, quoted=TAKE_OUT)
+        reading = Reading(columns.encoding, unquoted=DOUBLED, quoted=TAKE_OUT)
         others = list(read_rows(str(source), reading))
         if others and {"data", "annotations"} <= others[0][1].keys():
             return _read_label_studio(desk, source, columns, found)
         found.remarks.extend(reading.remarks)
         return _entries(desk, source, "row", others, columns, found)
-    rows = _named(source, lambda data: read_table(data, header_of(data), broken), found)
+    rows = _named(source, lambda data: read_table(data, header_of(data), broken), columns, found)
     return _entries(desk, source, "row", rows, columns, found)
 
 
@@ -120,16 +121,19 @@ def _read_jsonl(desk: AnswerStore, source: Path, columns: Columns, found: Ingest
     def broken(number: int, wrong: str) -> None:
         found.problems.append(f"{source.name}, line {number}: {wrong}.")
 
-    return _entries(desk, source, "line", _named(source, lambda data: lines_of(data, broken), found), columns, found)
+    rows = _named(source, lambda data: lines_of(data, broken), columns, found)
+    return _entries(desk, source, "line", rows, columns, found)
 
 
 def _named(
-    source: Path, read: Callable[[bytes], Iterator[tuple[int, Mapping[str, Any]]]], found: Ingested
+    source: Path, read: Callable[[bytes], Iterator[tuple[int, Mapping[str, Any]]]], columns: Columns, found: Ingested
 ) -> list[tuple[int, Mapping[str, Any]]]:
     try:
         data = source.read_bytes()
         refuse_other("", source, source.suffix.lower())
-        if letters := remark_on_letters(data):
+        if columns.encoding:
+            data = codecs.BOM_UTF8 + decode(data, columns.encoding)[0].encode("utf-8", "surrogatepass")
+        elif letters := remark_on_letters(data, Reading().decoded):
             found.remarks.append(f"{source.name} {letters}")
         return list(read(data))
     except IsADirectoryError:
@@ -190,7 +194,7 @@ def _read_label_studio(desk: AnswerStore, source: Path, columns: Columns, found:
     if source.suffix.lower() == ".csv":
         return _read_csv(desk, source, columns, found)
     try:
-        tasks = json.loads(decode(source.read_bytes())[0])
+        tasks = json.loads(decode(source.read_bytes(), columns.encoding)[0])
         if tasks and not any("data" in task for task in tasks):  # JSON-MIN, or something else
             rows = list(enumerate((dict(task) for task in tasks), start=1))
             return _entries(desk, source, "task", rows, columns, found)

@@ -22,7 +22,7 @@ from dal_nlp.joins.tool_rows import ANSWER, ID, NOTE
 from dal_nlp.readers.encodings import decode
 from dal_nlp.readers.reading import Reading, in_other_capitals
 from dal_nlp.readers.sources import open_source
-from dal_nlp.readers.spreadsheets import DOUBLED, TAKE_OUT, Broken, header_of, read_table, refuse, write_table
+from dal_nlp.readers.spreadsheets import DOUBLED, SAVED, TAKE_OUT, Broken, header_of, read_table, refuse, write_table
 from dal_nlp.readers.values import id_of, is_missing
 
 #: The folder of sheets in a run folder.
@@ -192,7 +192,7 @@ def read_sheet(path: Path, columns: Sequence[str], say: Callable[[str], None]) -
                 yield entry
 
     if path.suffix not in _WRITTEN:
-        reading = Reading(unquoted=DOUBLED, quoted=TAKE_OUT, needed=[ID, ANSWER, *columns])
+        reading = Reading(unquoted=DOUBLED, quoted=TAKE_OUT, decoded=SAVED, needed=[ID, ANSWER, *columns])
         opened = open_source(str(path), reading)
         for remark in reading.remarks:
             say(remark)
@@ -249,13 +249,13 @@ def _steady(path: Path) -> bytes:
     raise UserError(f"{path} is being written: save it, then run the same command again.")
 
 
-def remark_on_letters(data: bytes) -> str:
+def remark_on_letters(data: bytes, mend: str = SAVED) -> str:
     """Return what to say of a file that is not in UTF-8, "" for one that is; the sentence goes after its name."""
     try:
-        encoding = "" if data.isascii() else decode(data)[1]
+        encoding = decode(data)[1]
     except UserError:
         return ""  # whoever reads it will say more
-    return encoding and f"is not UTF-8 and was read as {encoding}: where letters are wrong, save it as `CSV UTF-8`."
+    return encoding and f"is not UTF-8 and was read as {encoding}: where letters are wrong, {mend}."
 
 
 def lines_of(data: bytes, broken: Broken = refuse) -> Iterator[tuple[int, Mapping[str, Any]]]:

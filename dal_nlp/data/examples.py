@@ -210,7 +210,8 @@ class Reader:
                 row[column] = self._named(row[column])
                 target = self.task.read_target(row)
         except UnusableRow as error:
-            return Example(number, _shown_id(row, self.config), 0, 0, None, None, _reason(error))
+            reason = EMPTY if isinstance(error, EmptyRow) else str(error).rstrip(".")
+            return Example(number, _shown_id(row, self.config), 0, 0, None, None, reason)
         if self.config.context_columns:
             fields[CONTEXT] = _context(row, self.config.context_columns)
         written = None if target is None else encode_target(target)
@@ -234,23 +235,27 @@ def batch_of(examples: Sequence[Example]) -> Batch:
     )
 
 
-def open_plain(source: str, task: Task, config: Settings, remarks: list[str]) -> Source:
-    """Open a source whose rows are plain, whatever tool has exported it; remarks are put into the list."""
+def how_to_read(task: Task, config: Settings, remarks: list[str]) -> Reading:
+    """Return how the sources of a run are read; remarks are put into the list."""
     needed = {*task.columns(), config.label_column, *(config.context_columns or ())}
     needed |= {config.id_column} - {DEFAULT_ID_COLUMN, NO_IDS}
-    how = Reading(config.encoding, config.quoting != "none", config.quoting == "trusted", needed, remarks)
+    return Reading(config.encoding, config.quoting != "none", config.quoting == "trusted", needed, remarks)
+
+
+def open_plain(source: str, task: Task, config: Settings, remarks: list[str]) -> Source:
+    """Open a source whose rows are plain, whatever tool has exported it; remarks are put into the list."""
+    how = how_to_read(task, config, remarks)
     opened = open_source(source, how)
     if isinstance(task, HasOwnForms):
         return task.adapted(opened, how)
     return adapted(opened, task.columns(), config.label_column, how)
 
 
-def class_names(sources: Sequence[str], task: Task) -> list[str]:
+def class_names(sources: Sequence[str], task: Task, config: Settings) -> list[str]:
     """Return the names of the classes that the answers of the first of several sources have that knows them."""
     for source in sources:
-        names = known_classes(source)
-        column = task.answer_column(names)
-        if column in names:
+        names = known_classes(source, how_to_read(task, config, []))
+        if (column := task.answer_column(names)) in names:
             return list(names[column])
     return []
 
@@ -275,11 +280,6 @@ def _context(row: Mapping[str, Any], columns: Sequence[str]) -> str:
         for name, cell in cells.items()
     }
     return json.dumps(shown, ensure_ascii=False)
-
-
-def _reason(error: UnusableRow) -> str:
-    """Return why a row is dropped; every task calls a row with nothing to read the same."""
-    return EMPTY if isinstance(error, EmptyRow) else str(error).rstrip(".")
 
 
 def _shown_id(row: Mapping[str, Any], config: Settings) -> str:

@@ -37,11 +37,19 @@ _STUDIO = ("annotation_id", "annotator", "created_at", "updated_at", "lead_time"
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of a file are called; None: what they are usually called."""
+    """What the columns of a file are called; None: what they are usually called.
+
+    Attributes:
+        id: Column of the ids.
+        answer: Column, or control, of the answers.
+        by: Column of who answered.
+        encoding: Of its letters; None: what its bytes look like.
+    """
 
     id: str | None = None
     answer: str | None = None
     by: str | None = None
+    encoding: str | None = None
 
 
 class Given(NamedTuple):

@@ -26,8 +26,8 @@ def open_parquet(source: str, path: Path, reading: Reading) -> Source:
         raise damaged(source, "parquet file", error) from None
 
     names = unique_names(source, schema.names, reading)
-    classes = {name: found for name in names if name and (found := _class_names(schema, name))}
-    lists = {name: found for name in names if name and (found := _class_names(schema, name, in_lists=True))}
+    classes = {name: found for i, name in enumerate(names) if name and (found := _class_names(schema, i))}
+    lists = {name: found for i, name in enumerate(names) if name and (found := _class_names(schema, i, in_lists=True))}
     nested = [name for name, kind in zip(names, schema.types, strict=True) if pa.types.is_nested(kind)]
     there = [name for name in names if name]
     return Source(source, there, _Parquet(source, path, names, {**classes, **lists}), classes, nested=nested)
@@ -119,21 +119,21 @@ def short(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
 
 
-def _class_names(schema: pa.Schema, name: str, in_lists: bool = False) -> list[str] | None:
+def _class_names(schema: pa.Schema, i: int, in_lists: bool = False) -> list[str] | None:
     """Return the names of the classes in a column by the metadata that datasets leaves.
 
     Args:
         schema: Of the file.
-        name: Of the column.
+        i: The place of the column.
         in_lists: Whether the numbers are those in the column's lists.
     """
-    field = schema.field(name)
+    field = schema.field(i)
     if in_lists != _is_list(field.type) or b"huggingface" not in (schema.metadata or {}):
         return None
     if not in_lists and not pa.types.is_integer(field.type):
         return None
     try:
-        feature = Features.from_arrow_schema(pa.schema([field], metadata=schema.metadata))[name]
+        feature = Features.from_arrow_schema(pa.schema([field], metadata=schema.metadata))[field.name]
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     if in_lists:

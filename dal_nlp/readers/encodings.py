@@ -4,39 +4,21 @@ import bz2
 import codecs
 import gzip
 import lzma
-import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, cast
 
 from dal_nlp.core.errors import DataError
+from dal_nlp.readers.letters.eight_bits import guessed, is_damaged
+from dal_nlp.readers.letters.seven_bits import decoded, escaped
 from dal_nlp.readers.reading import Reading
 
 #: Endings of compressed files, by what reads them.
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 BLOCK = 2**23  # bytes read at a time
-_SAMPLE = 2**16  # bytes of lines with other letters, by which an encoding is told
 _LONGEST_LINE = 2**30
-
-_HIGH = bytes(range(128, 256))
-_UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-_USUAL = 0.1  # by so much better must the letters of another encoding make a language than those of cp1252
-#: Signs that stand beside letters: quotation marks, dashes, marks of money and measure.
-_BESIDE = (
-    "\u00a0\u00a1\u00a3\u00ab\u00ad\u00ae\u00b0\u00b2\u00b7\u00bb\u00bf\u2013\u2014\u2018\u2019"
-    "\u201a\u201c\u201d\u201e\u2022\u2026\u2039\u203a\u20ac\u2122"
-)
-#: The letters beside ASCII of the languages that are written in an encoding; the others are of Western Europe.
-_LETTERS = {
-    "cp1250": ("ąćęłńóśźż", "áäčďéěíĺľňóôŕřšťúůýž", "áéíóöőúüű", "ăâîşţ", "čćđšž"),
-    "cp1254": ("âçğıîöşûü",),
-    "cp1257": ("ąčęėįšųūž", "āčēģīķļņšūž", "äõöšüž"),
-}
-_WESTERN = ("àáâäåæçèéêëìíîïñòóôöøùúûüßœ", "áæðéíóöúýþ", "àáâãçéêíóôõúü", "äõöü")
-_EUROPEAN = ["cp1252", "cp1250", "cp1254", "cp1257", "mac_roman", "cp850"]
 
 #: How files begin that are no text, what they are, and what to do.
 _OTHERS = (
@@ -132,7 +114,7 @@ def blocks(source: str, path: Path, reading: Reading) -> Iterator[bytes]:
         first = file.read(BLOCK)
         mark, encoding = _marked(first)
         if reading.encoding:
-            encoding = _known(reading.encoding)
+            encoding = _known(reading.encoding, encoding)
             mark = mark if encoding.startswith(("utf-8", "utf-16", "utf-32")) else b""
         elif encoding not in ("", "utf-8"):
             reading.remark(f"{source} was read as {encoding.upper()}.")
@@ -150,25 +132,43 @@ def lines(source: str, path: Path, reading: Reading) -> Iterator[tuple[int, str]
             yield number, line
 
 
-def decode(data: bytes) -> tuple[str, str]:
+def decode(data: bytes, named: str | None = None) -> tuple[str, str]:
     """Return the text of a whole file without its mark, and the encoding that was found out, "" for UTF-8.
 
+    Args:
+        data: Its bytes.
+        named: Its encoding where that is known; it counts as found out.
+
     Raises:
-        UserError: It is UTF-8 with bytes that are none; the message goes after the name of the file.
+        UserError: It is UTF-8 with bytes that are none, or has other sequences that are not what they should be; the
+            message goes after the name of the file.
     """
     mark, encoding = _marked(data)
+    if named is not None:
+        encoding = _known(named, encoding)
+        data = data[len(mark) :] if encoding.startswith("utf") else data
+        try:
+            return decoded(data, encoding), encoding
+        except UnicodeDecodeError:
+            raise DataError(f"is not {named}: name its encoding with --encoding, or save it as `CSV UTF-8`.") from None
     body = data[len(mark) :]
+    if not encoding and body.isascii() and (encoding := escaped(body)):
+        try:
+            return decoded(body, encoding), encoding
+        except UnicodeDecodeError:
+            raise DataError(f"is not {encoding} throughout: save it as `CSV UTF-8`.") from None
     if encoding in ("", "utf-8"):
         try:
             return body.decode(), ""
         except UnicodeDecodeError:
-            if encoding or _is_damaged(body):
+            if encoding or is_damaged(body):
                 raise DataError("is not UTF-8: save it as `CSV UTF-8`.") from None
-        encoding = _guessed(body)
+        encoding = guessed(body)
     return body.decode(encoding, "replace"), encoding
 
 
-def _known(encoding: str) -> str:
+def _known(encoding: str, marked: str) -> str:
+    """Return the codec of an encoding that was named; which UTF-16 it is, a file may say."""
     try:
         name = codecs.lookup(encoding).name
         "a".encode(name)
@@ -176,6 +176,8 @@ def _known(encoding: str) -> str:
         raise DataError(
             f"There is no encoding {encoding!r}: --encoding takes utf-8, cp1252, utf-16, gb18030, ..."
         ) from None
+    if name in ("utf-16", "utf-32") and marked.startswith(name):
+        return marked
     # A file may lack its mark; without one, Windows wrote it.
     return {"utf-16": "utf-16-le", "utf-32": "utf-32-le", "utf-8-sig": "utf-8"}.get(name, name)
 
@@ -235,19 +237,18 @@ class _Decoder:
             yield self._decoded(b"".join(rest))
 
     def _decoded(self, block: bytes) -> bytes:
-        if self._encoding == "utf-8" and block.isascii():
+        ascii = block.isascii()
+        if not self._certain:
+            self._find_out(block, ascii)
+        if self._encoding == "utf-8" and ascii:
             self._done += len(block)
             return block
-        if not self._certain:
-            self._find_out(block)
         try:
-            text = block.decode(self._encoding)
+            text = decoded(block, self._encoding)
         except UnicodeDecodeError as error:
             line = self._line(error.start)
             shown = self._encoding.upper() if self._encoding.startswith("utf") else self._encoding
-            raise DataError(
-                f"{self._source}, line {line} is not {shown}: save it as UTF-8, or name its encoding with --encoding."
-            ) from None
+            raise DataError(f"{self._source}, line {line} is not {shown}: {self._reading.decoded}.") from None
         self._done += len(block)
         return block if self._encoding == "utf-8" else text.encode("utf-8", "surrogatepass")
 
@@ -259,27 +260,28 @@ class _Decoder:
                 line, left = line + block.count(b"\n"), left - len(block)
         return line
 
-    def _find_out(self, block: bytes) -> None:
-        """Settle on an encoding at the first letter that is not ASCII."""
+    def _find_out(self, block: bytes, ascii: bool) -> None:
+        """Settle on an encoding at the first letter that is not ASCII, or that is written with ASCII."""
+        if ascii:
+            try:
+                found = escaped(block)
+            except DataError as error:
+                raise DataError(f"{self._source} {error}") from None
+            if found:
+                self._settle(found)
+            return
         self._certain = True
         try:
             block.decode("utf-8")
         except UnicodeDecodeError:
-            if _is_damaged(block):
-                return
-            self._encoding = _guessed(block)
-            self._reading.remark(
-                f"{self._source} is not UTF-8 and was read as {self._encoding}: where letters are wrong, name its "
-                "encoding with --encoding, or save it as UTF-8."
-            )
+            if not is_damaged(block):
+                self._settle(guessed(block))
 
-
-def _is_damaged(block: bytes) -> bool:
-    """Tell whether bytes that are not UTF-8 are meant so: all but one make letters, 4 of 5, or all in 1 of 5 lines."""
-    lines = [line for line in block.splitlines() if not line.isascii()]
-    high, letters = (sum(map(len, of.findall(block))) for of in (re.compile(rb"[\x80-\xff]"), _UTF8))
-    whole = sum(_as(line, "utf-8") is not None for line in lines)
-    return letters > 0 and (high - letters <= 1 or 5 * letters >= 4 * high or 5 * whole >= len(lines))
+    def _settle(self, encoding: str) -> None:
+        self._encoding, self._certain = encoding, True
+        self._reading.remark(
+            f"{self._source} is not UTF-8 and was read as {encoding}: where letters are wrong, {self._reading.decoded}."
+        )
 
 
 def _after_last(block: bytes, end: bytes) -> int:
@@ -288,62 +290,3 @@ def _after_last(block: bytes, end: bytes) -> int:
     while at > 0 and at % len(end):
         at = block.rfind(end, 0, at)
     return at + len(end) if at >= 0 else 0
-
-
-def _guessed(block: bytes) -> str:
-    """Return the likeliest encoding of bytes that are not UTF-8; of those alike, that of Western Europe's Windows.
-
-    Which languages the letters make is for ``charset-normalizer`` to say; a guess that puts signs or capitals into the
-    middle of words is no likely one.
-    """
-    from charset_normalizer import from_bytes
-
-    letters, size = [], 0
-    for line in block.splitlines():
-        if not line.isascii():
-            letters.append(line)
-            size += len(line)
-            if size > _SAMPLE:
-                break
-    sample = b"\n".join(letters)
-    runs = re.findall(rb"[\x80-\xff]+", sample)
-    # Letters that stand alone among ASCII are those of a European language; others come in pairs or words.
-    alone = sum(len(run) <= 2 for run in runs) > 0.7 * len(runs) and len(sample) < 2.5 * len(
-        sample.translate(None, _HIGH)
-    )
-    matches = list(from_bytes(sample, cp_isolation=_EUROPEAN if alone else None))
-    fit = {name: 0.0 for name in ("cp1252", *_EUROPEAN)} if alone else {}
-    for match in matches:
-        fit |= {name: max(match.coherence, fit.get(name, 0)) for name in match.could_be_from_charset}
-    found: list[tuple[int, float, str]] = []
-    for rank, name in enumerate(fit):
-        text = _as(sample, name)
-        if text is not None:
-            likely = fit[name] + (name == "cp1252") * _USUAL if alone else -rank - len(fit) * name.startswith("mac_")
-            found.append((_oddities(text) + alone * _foreign(text, name), -likely, name))
-    return min(found)[2] if found else "cp1252"
-
-
-def _as(sample: bytes, encoding: str) -> str | None:
-    try:
-        return sample.decode(encoding)
-    except (UnicodeDecodeError, LookupError):
-        return None
-
-
-def _foreign(text: str, encoding: str) -> int:
-    """Return how many letters beside ASCII are not of the language that has the most of them."""
-    letters = [c for c in text.lower() if c.isalpha() and not c.isascii()]
-    return min(sum(c not in language for c in letters) for language in _LETTERS.get(encoding, _WESTERN))
-
-
-def _oddities(text: str) -> int:
-    """Return how often a sign is beside a letter, a capital behind a small letter, or a character is none."""
-    odd = 0
-    for word in re.findall(r"\S*[^\x00-\x7f]\S*", text):
-        for one, other in pairwise(word):
-            signs = [c for c in (one, other) if not c.isascii() and not c.isalpha() and c not in _BESIDE]
-            capital = one.islower() and other.isupper() and not (one + other).isascii()
-            odd += capital or (bool(signs) and (one.isalpha() or other.isalpha()))
-        odd += sum(not c.isprintable() or "\u2500" <= c <= "\u259f" for c in word)
-    return odd

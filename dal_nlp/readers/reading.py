@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dal_nlp.core.errors import DataError
+from dal_nlp.core.errors import DalNlpError, DataError
 
 if TYPE_CHECKING:  # help and short commands need not wait for them
     import numpy as np
@@ -20,6 +21,8 @@ Rows = Iterator[tuple[int, dict[str, Any]]]
 
 #: The column of an index of pandas that may be no ids, as its ``reset_index`` calls it.
 INDEX = "index"
+#: Blanks in a name as they are typed after a message.
+_BLANKS = re.compile(r"\\(?:[nrt]|xa0)")
 
 
 @dataclass
@@ -34,6 +37,7 @@ class Reading:
         remarks: What a user should know of a source, in sentences; each once.
         unquoted: What to do where quotation marks are letters.
         quoted: What to do where a cell is right whose lines look like rows.
+        decoded: What to do where letters are wrong.
     """
 
     encoding: str | None = None
@@ -43,6 +47,7 @@ class Reading:
     remarks: list[str] = field(default_factory=list)
     unquoted: str = "where quotation marks are letters in this file, read it with --quoting none"
     quoted: str = "where the cell is right as it stands, --quoting trusted reads it so"
+    decoded: str = "name its encoding with --encoding, or save it as UTF-8"
 
     def remark(self, text: str) -> None:
         """Keep a sentence that is to be said."""
@@ -139,21 +144,42 @@ def unique_names(source: str, names: Sequence[str], reading: Reading) -> list[st
 
 
 def in_other_capitals(wanted: str, names: Sequence[str]) -> str | None:
-    """Return the only name that differs from a wanted one in capitals alone; None where that is there, or none is."""
+    """Return the only name that differs from a wanted one in capitals and blanks alone; None where it is there itself.
+
+    Blanks are line ends too, which forms and spreadsheets put into long names, also as a message shows them.
+    """
     if wanted in names:
         return None
-    found = [name for name in names if name.casefold() == wanted.casefold()]
+    found = [name for name in names if loose(name) == loose(wanted)]
     return found[0] if len(found) == 1 else None
+
+
+def loose(name: str) -> str:
+    """Return the name of a column without its capitals, with one blank between its words."""
+    return " ".join(_BLANKS.sub(" ", name).split()).casefold()
 
 
 def unused_ids(source: Source, wanted: str) -> list[str]:
     """Return a sentence on a column that may hold the ids where the one that is looked for by itself is not there.
 
-    It is not taken for it: a run that was begun before it was looked for would find all its texts under other ids.
+    It is not taken for it: a run that was begun before it was looked for would find all its texts under other ids. A
+    column whose values repeat among the first rows has ids of something else.
     """
     there = INDEX if INDEX in source.columns and wanted not in source.columns else None
     other = in_other_capitals(wanted, source.columns) or there
-    return [f"{source.name} has no column {wanted!r}: --id-column {other} takes {other!r} for it."] if other else []
+    if not other or _repeats(source, other):
+        return []
+    return [f"{source.name} has no column {wanted!r}: --id-column {other} takes {other!r} for it, if these are ids."]
+
+
+def _repeats(source: Source, column: str) -> bool:
+    """Tell whether two of the first rows have the same in a column; not where they cannot be read."""
+    try:
+        chunk = next(iter(source.chunks({column})), None)
+    except DalNlpError:  # as whoever reads on will say
+        return False
+    cells = [str(row.get(column)) for _, row in chunk.rows()] if chunk is not None else []
+    return len(set(cells)) < len(cells)
 
 
 @contextmanager

@@ -73,14 +73,15 @@ def read_rows(source: str, reading: Reading | None = None) -> Rows:
         raise empty_source(source)
 
 
-def known_classes(source: str) -> Mapping[str, Sequence[str]]:
-    """Return the names of the classes in the columns of a parquet file or dataset; no other kind of file has any."""
+def known_classes(source: str, reading: Reading) -> Mapping[str, Sequence[str]]:
+    """Return the names of the classes in the columns of parquet files or a dataset; no other kind of file has any."""
     local = _local(source)
     if source.startswith(DEMO) or (local is not None and ending(local[0]) not in ("", ".parquet")):
         return {}
     if local is not None and not local[0].exists() and not _is_pattern(source):
         return {}
-    return open_source(source, Reading()).classes
+    files = _files(source, local[0]) if local is not None else None
+    return {} if files and ending(files[0][1]) != ".parquet" else open_source(source, reading).classes
 
 
 def empty_source(source: str) -> DataError:

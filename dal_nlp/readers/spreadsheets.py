@@ -12,11 +12,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dal_nlp.core.errors import DataError
 from dal_nlp.readers.encodings import decode
-from dal_nlp.readers.reading import in_other_capitals
+from dal_nlp.readers.reading import Reading, in_other_capitals, loose
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,10 +33,20 @@ _GUARD = rf"^'('*[{re.escape(FORMULA_STARTS)}])"  # as pyarrow takes it
 _SAYS_SEPARATOR = re.compile('sep=.?"?', re.IGNORECASE)
 _IN_MEMORY = 2**24  # bytes of a table that need no file
 _SEPARATORS = ",;\t|"
+#: The separators of tables, by the names of what is between the columns.
+SEPARATED_BY = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_QUOTED_APART = re.compile(r'"[^"]*"( +"[^"]*")+ *')
 
 #: What to do in answers of people, which have no flag: where quotation marks are letters, and where they are not.
 TAKE_OUT = "where they are not, the text is a table itself: take its line ends out"
 DOUBLED = "where quotation marks are letters in this file, save it from a spreadsheet, which doubles them"
+#: What to do where letters are wrong.
+SAVED = "save it as `CSV UTF-8`"
+#: What is wrong with the rows of ``lack_a_name``.
+ROW_NAMES = (
+    "has one cell more in every row than in its header, as R writes a table with the names of its rows: put a name "
+    "before the first of the header, or, if a text holds the separator, the text in double quotes"
+)
 #: Takes the number of a row (or line) that is broken, and what is wrong with it.
 Broken = Callable[[int, str], None]
 
@@ -148,6 +158,9 @@ def read_table(
         raise DataError(f"has a line, {wrong[0] + 1}, that {BLANKS}.")
 
     rows, closed, quotes = list(records), text.rstrip().endswith('"'), Swallowed(separator, len(header))
+    counting = [cells[0] for cells in rows if cells] == [str(i + 1) for i in range(sum(map(bool, rows)))]
+    if counting and lack_a_name(rows, len(header)):  # further cells without a name are nothing
+        raise DataError(f"{ROW_NAMES}.")
     for number, cells in enumerate(rows, start=above + 2):
         if any("\n" in cell for cell in cells):
             quotes.look_into(number, cells)
@@ -162,6 +175,13 @@ def read_table(
         elif any(cell.strip() for cell in cells) and [plain(cell.strip()) for cell in cells] != header:
             row = dict(zip(header, cells, strict=False))
             yield number, {name: plain(cell) for name, cell in row.items() if name != GUARDED}
+
+
+def lack_a_name(rows: Sequence[Sequence[str]], width: int) -> bool:
+    """Tell whether all rows have one cell more than a header of a width, and other first cells: names of the rows."""
+    rows = [cells for cells in rows if cells]
+    others = len({cells[0] for cells in rows}) == len(rows) and any(cells[-1].strip() for cells in rows)
+    return len(rows) > 1 and others and all(len(cells) == width + 1 for cells in rows)
 
 
 def is_head(cells: Sequence[str]) -> bool:
@@ -205,3 +225,51 @@ def _rows(text: str, separator: str) -> Iterator[list[str]]:
         yield from reader
     except csv.Error as error:
         raise DataError(f"cannot be read around line {reader.line_num} ({error}): save it again as csv.") from None
+
+
+def first_record(block: bytes, reading: Reading) -> tuple[int, int, str]:
+    """Return where the second record begins in a block, how many lines come before it, and the first record."""
+    start = line = 0
+    while start < len(block):
+        end = start
+        while True:
+            end = block.find(b"\n", end) + 1 or len(block)
+            line += 1
+            record = block[start:end].decode()
+            if not reading.quoting or record.count('"') % 2 == 0 or end == len(block):
+                break
+        if record.strip() and not is_head([record.lstrip().lstrip('"')]):
+            return end, line, record.rstrip("\r\n")
+        start = end
+    return start, line, ""
+
+
+def separated(source: str, record: str, separator: str, reading: Reading) -> tuple[str, list[str]]:
+    """Return the separator of a header, and the names between; raises ``UserError`` where blanks are between them."""
+    cells = {one: _split(record, one, reading) for one in dict.fromkeys((separator, *SEPARATED_BY))}
+    needed = set(map(loose, reading.needed))
+    hits = {one: len(needed & set(map(loose, names))) for one, names in cells.items()}
+    best = max(cells, key=lambda one: (hits[one], one == separator and len(cells[one]) > 1, len(cells[one])))
+    if len(cells[best]) == 1 or (hits[best] == hits[separator] and len(cells[separator]) > 1):
+        best = separator
+    between = _split(record, " ", reading)
+    apart = _QUOTED_APART.fullmatch(record) or (len(between) > 1 and set(between) <= set(reading.needed))
+    if len(cells[best]) == 1 and apart and cells[best][0] not in reading.needed:
+        raise DataError(
+            f"{source} has its columns separated by blanks: save it with commas or tabs (in R, by `write.csv`)."
+        )
+    return best, cells[best]
+
+
+def _split(record: str, separator: str, reading: Reading) -> list[str]:
+    quoting = quoting_of(reading)
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
+    try:
+        return next(csv.reader([record], delimiter=separator, quoting=quoting, skipinitialspace=True), [])
+    except csv.Error:
+        return [record]
+
+
+def quoting_of(reading: Reading) -> Literal[0, 3]:
+    """Return how Python's csv is to take quotation marks."""
+    return csv.QUOTE_MINIMAL if reading.quoting else csv.QUOTE_NONE

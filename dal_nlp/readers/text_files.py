@@ -6,10 +6,10 @@ Python's csv goes from letter to letter and names the row that cannot be read.
 
 import csv
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -22,10 +22,20 @@ from dal_nlp.readers.encodings import blocks
 from dal_nlp.readers.entities.conll import ENDINGS as CONLL
 from dal_nlp.readers.quoting import BLANKS, SWALLOWED, Layout, Swallowed, blanks_before_quotes, lay_out, line_by_line
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names, unix_ends
-from dal_nlp.readers.spreadsheets import GUARDED, LONGEST_CELL, is_head, plain, restored_batch
+from dal_nlp.readers.spreadsheets import (
+    GUARDED,
+    LONGEST_CELL,
+    ROW_NAMES,
+    SEPARATED_BY,
+    first_record,
+    lack_a_name,
+    plain,
+    quoting_of,
+    restored_batch,
+    separated,
+)
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
-_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _BY_LINE = (*SEPARATORS, ".jsonl", ".ndjson", ".txt", *CONLL)
 _ROWS = 4000  # that the slow reader hands on at a time
 _LONGEST_CARRY = 2**26  # bytes of one record
@@ -54,55 +64,18 @@ def open_table(source: str, path: Path, separator: str, reading: Reading) -> Sou
     first = next(blocks(source, path, reading), b"")
     if b"\r" in first and b"\n" not in first:
         reading.remark(f"{source} has the line ends of old Macintosh computers, and was read with them.")
-    _, _, record = _header(next(unix_ends([first])), reading)
+    _, _, record = first_record(next(unix_ends([first])), reading)
     if not record:
         raise DataError(f"{source} is empty, it has no rows: give a file with one example a row.")
-    found, names = _separated(record, separator, reading)
+    found, names = separated(source, record, separator, reading)
     if found != separator:
-        reading.remark(f"{source} has its columns separated by {_NAMES[found]}, and was read so.")
+        reading.remark(f"{source} has its columns separated by {SEPARATED_BY[found]}, and was read so.")
     header = names
     if GUARDED in names:
         names = [plain(name) for name in names]
     names = unique_names(source, names, reading)
     table = _Table(source, path, found, header, names, reading)
     return Source(source, [name for name in names if name not in ("", GUARDED)], table, by_line=True)
-
-
-def _header(block: bytes, reading: Reading) -> tuple[int, int, str]:
-    """Return where the second record begins in a block, how many lines come before it, and the first record."""
-    start = line = 0
-    while start < len(block):
-        end = start
-        while True:
-            end = block.find(b"\n", end) + 1 or len(block)
-            line += 1
-            record = block[start:end].decode()
-            if not reading.quoting or record.count('"') % 2 == 0 or end == len(block):
-                break
-        if record.strip() and not is_head([record.lstrip().lstrip('"')]):
-            return end, line, record.rstrip("\r\n")
-        start = end
-    return start, line, ""
-
-
-def _separated(record: str, separator: str, reading: Reading) -> tuple[str, list[str]]:
-    """Return the separator of a header, and the names between."""
-    cells = {one: _split(record, one, reading) for one in dict.fromkeys((separator, *_NAMES))}
-    needed = {name.casefold() for name in reading.needed}
-    hits = {one: len(needed & {name.strip().casefold() for name in names}) for one, names in cells.items()}
-    best = max(cells, key=lambda one: (hits[one], one == separator and len(cells[one]) > 1, len(cells[one])))
-    if len(cells[best]) == 1 or (hits[best] == hits[separator] and len(cells[separator]) > 1):
-        best = separator
-    return best, cells[best]
-
-
-def _split(record: str, separator: str, reading: Reading) -> list[str]:
-    quoting = _quoting(reading)
-    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
-    try:
-        return next(csv.reader([record], delimiter=separator, quoting=quoting, skipinitialspace=True), [])
-    except csv.Error:
-        return [record]
 
 
 class _Table(Chunks):
@@ -194,7 +167,7 @@ class _Table(Chunks):
             following = next(coming, None)
             data = rest + block if rest else block
             if at_header:
-                cut, lines, _ = _header(data, self._reading)
+                cut, lines, _ = first_record(data, self._reading)
                 data, line, at_header = data[cut:], line + lines, False
             height = line_by_line(data, self._separator, self._reading.quoting)
             table = self._parsed(data, len(data), height, False) if height else None
@@ -279,7 +252,7 @@ class _Table(Chunks):
     def _slowly(self, coming: Iterator[bytes], line: int) -> Iterator[Chunk]:
         """Read on letter by letter."""
         csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
-        quoting = _quoting(self._reading)
+        quoting = quoting_of(self._reading)
         reader = csv.reader(_lines(coming), delimiter=self._separator, strict=True, quoting=quoting)
         records = self._records(reader, line)
         names = [self._names[i] for i in self._kept]
@@ -291,6 +264,8 @@ class _Table(Chunks):
 
     def _records(self, reader: "csv.Reader", line: int) -> Iterator[tuple[int, list[str]]]:  # type: ignore[name-defined]
         """Yield (number of its first line, cells) of each record."""
+        first: list[list[str]] = []  # record
+        longer = True  # by one cell, all so far
         while True:
             number = line + reader.line_num
             try:
@@ -303,13 +278,20 @@ class _Table(Chunks):
                 return
             if not cells:
                 continue
+            longer = longer and len(cells) == self._width + 1
             if len(cells) > self._width and any(cells[self._width :]):
+                rows = [*first, cells]
+                with suppress(csv.Error):
+                    rows.extend(islice(reader, _ROWS))
+                if longer and lack_a_name(rows, self._width):
+                    raise DataError(f"{self._source} {ROW_NAMES}.")
                 blanks = "take out the blanks before its quotation marks, and " * any(c.startswith(' "') for c in cells)
                 raise DataError(
                     f"{self._place(number)} has {counted(len(cells), 'cell')} and the header {self._width}: "
                     f"{blanks}put a text that holds the separator or a line break in double quotes; "
                     f"{self._reading.unquoted}."
                 )
+            first = first or [cells]
             if len(cells) < self._width:
                 self._short += 1
                 cells += [""] * (self._width - len(cells))
@@ -328,10 +310,6 @@ def _lines(coming: Iterator[bytes]) -> Iterator[str]:
             end = text.find("\n", start) + 1 or len(text)
             yield text[start:end]
             start = end
-
-
-def _quoting(reading: Reading) -> Literal[0, 3]:
-    return csv.QUOTE_MINIMAL if reading.quoting else csv.QUOTE_NONE
 
 
 def _mend(error: str, reading: Reading) -> str:

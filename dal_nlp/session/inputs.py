@@ -78,7 +78,7 @@ class RunInputs:
         if config.data is None:
             raise UserError(f"The task {config.task} has no demonstration: give it texts with --data FILE.")
         sources = {"test": config.test, "validation": config.validation, "labeled": config.labeled}
-        classes = class_names([source for source in (config.data, *sources.values()) if source], task)
+        classes = class_names([source for source in (config.data, *sources.values()) if source], task, config)
         self.given: dict[str, Corpus] = {}
 
         def read_set(name: str, source: str, unwanted: Collection[str] = ()) -> None:

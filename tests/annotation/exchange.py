@@ -7,6 +7,7 @@ from typing import Any
 from dal_nlp.annotation.answer_store import AnswerStore, open_answer_store
 from dal_nlp.annotation.exporting import NAMES, export
 from dal_nlp.annotation.ingesting import Ingested, ingest
+from dal_nlp.joins.tool_rows import Columns
 from tests.waiting_runs import state, typed
 
 Waiting = Callable[[str], Path]
@@ -29,6 +30,6 @@ def write(folder: Path, format: str, which: Any = "labels") -> int:
     return export(AnswerStore(folder / "run", state(folder)), format, which, out(folder, format))
 
 
-def read(folder: Path, source: Path, format: str, by: str | None = None) -> Ingested:
+def read(folder: Path, source: Path, format: str, by: str | None = None, columns: Columns | None = None) -> Ingested:
     with open_answer_store(folder / "run") as desk:
-        return ingest(desk, source, format, by)
+        return ingest(desk, source, format, by, columns)

@@ -224,6 +224,29 @@ def test_a_table_of_any_kind_is_read_by_its_ending(waiting: Waiting, name: str) 
     assert ["is not UTF-8" in remark for remark in found.remarks] == [True] * (file.suffix == ".csv")
 
 
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.jsonl", "a.json"])
+@pytest.mark.parametrize(("encoding", "who"), [("koi8-r", "Фёдор"), ("utf-16", "Zoé")])
+def test_letters_are_what_the_named_encoding_makes_them(waiting: Waiting, name: str, encoding: str, who: str) -> None:
+    folder = waiting("sentiment")
+    ids = list(state(folder).waiting)
+    rows = [{"id": id, "label": "positive", "annotator": who} for id in ids]
+    written = {
+        "a.tsv": pd.DataFrame(rows).to_csv(index=False, sep="\t"),
+        "a.csv": pd.DataFrame(rows).to_csv(index=False),
+        "a.jsonl": "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
+        "a.json": json.dumps([{"dal_nlp_id": row["id"], **row} for row in rows], ensure_ascii=False),
+    }
+    file = folder / name
+    file.write_bytes(written[name].encode(encoding))
+    format = {"a.jsonl": "jsonl", "a.json": "label-studio"}.get(name, "csv")
+    with pytest.raises(UserError, match="is not ascii"):
+        read(folder, file, format, columns=Columns(encoding="ascii"))
+    found = read(folder, file, format, columns=Columns(encoding=encoding))
+    assert (found.new, found.problems) == (len(ids), [])
+    assert not any("UTF-8" in remark for remark in found.remarks)
+    assert {given[0].by for given in state(folder).given.values()} == {who}
+
+
 def test_quotation_marks_of_a_writer_that_knew_none_are_named_with_a_way_out(waiting: Waiting) -> None:
     folder = waiting("sentiment")
     file = folder / "a.tsv"

@@ -194,6 +194,20 @@ def test_a_copy_with_other_headings_is_read_or_named(
     assert len(result.labels) == (4 if "Answer" in heads else 0)
 
 
+@pytest.mark.parametrize("name", ["round-000.csv", "round-000.tsv"])
+def test_a_copy_in_other_letters_is_read_without_the_advice_of_a_flag(folder: Path, name: str) -> None:
+    rows = read_csv(sheet(folder))
+    texts = [
+        "\t".join(("id", "text", "answer", "note")),
+        *(f"{row['id']}\t{row['text']}\tpositive\tgrößer" for row in rows),
+    ]
+    sheet(folder, name).write_bytes("\n".join(texts).encode("cp1252"))
+    result = run("sentiment", folder)
+    assert len(result.labels) == len(rows)
+    (said,) = (remark for remark in result.remarks if "is not UTF-8 and was read as cp1252" in remark)
+    assert "save it as `CSV UTF-8`" in said and "--encoding" not in said
+
+
 def test_a_copy_that_says_something_else_is_no_answer_and_a_file_that_is_none_is_named(folder: Path) -> None:
     rows = read_csv(sheet(folder))
     fill(sheet(folder), {rows[0]["id"]: "positive"})

@@ -82,6 +82,15 @@ def test_the_same_rows(
         ("cp1253", "Η σούπα ήταν πολύ νόστιμη"),
         ("gb18030", "这汤非常好喝我很喜欢它"),
         ("shift_jis", "このスープはとても美味しかったです"),
+        # Written with bytes of ASCII.
+        ("iso2022_jp", "このスープはとても美味しかったです"),
+        ("iso2022_jp_ext", "ｽｰﾌﾟ とても美味しかった"),
+        ("iso2022_jp_2004", "俱楽部でとても美味しかった"),
+        ("iso2022_kr", "이 수프는 정말 맛있었어요"),
+        ("hz", "这汤非常好喝 ~ 我很喜欢它"),
+        ("utf-7", "für Größe + Öl, 3+4 = 7"),
+        ("utf-7", "Это был очень хороший суп"),
+        ("utf-7", "这汤非常好喝我很喜欢它"),
     ],
 )
 def test_letters_of_other_encodings(tmp_path: Path, encoding: str, text: str) -> None:
@@ -89,6 +98,48 @@ def test_letters_of_other_encodings(tmp_path: Path, encoding: str, text: str) ->
     found, remarks = read(put(tmp_path, "p.csv", table(rows).decode().encode(encoding)))
     assert found == [(row["text"], "good") for row in rows], remarks
     assert "is not UTF-8" in remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"), [("iso2022_jp", "とても美味しい"), ("iso2022_kr", "이 수프는 정말"), ("hz", "这汤 好喝")]
+)
+def test_letters_that_are_written_with_bytes_of_ascii_in_blocks(
+    tmp_path: Path, encoding: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dal_nlp.readers.encodings.BLOCK", 7)
+    rows = [{"text": "plain", "label": "good"}, *({"text": f"{text} {i}", "label": "good"} for i in range(3))]
+    content = table(rows).decode().encode(encoding)
+    found, remarks = read(put(tmp_path, "p.csv", content))
+    assert [text for text, _ in found] == [row["text"] for row in rows]
+    assert len(remarks) == 1
+    assert decode(content) == (table(rows).decode(), remarks[0].split(" as ")[1].split(":")[0]), "as ingest reads it"
+    read_so = read(put(tmp_path, "p.csv", content), encoding="utf-8")
+    assert read_so[1] == [], "unless it is named"
+    assert "\x1b" in read_so[0][1][0] or "~{" in read_so[0][1][0]
+
+
+@pytest.mark.parametrize("written", ["utf-16-le", "utf-16-be", "utf-32-be"])
+def test_a_file_says_which_utf16_it_is_in(tmp_path: Path, written: str) -> None:
+    content = ("\ufeff" + table(ROWS).decode()).encode(written)
+    named = written[:6]
+    assert read(put(tmp_path, "p.csv", content), encoding=named) == (ALL, [])
+    assert decode(content, named)[0] == table(ROWS).decode()
+
+
+def test_texts_that_hold_the_signs_of_such_encodings_are_ascii(tmp_path: Path) -> None:
+    texts = ["\x1b[31mred\x1b(B\x1b[m", "call +4989123, +4930-1", "C++ and 1 + 1", "~5 ~{x}, a~{b c~}, ~{d e~}", "+- a"]
+    for text in texts:
+        rows = [{"text": f"{text} {i}", "label": "good"} for i in range(8)]
+        assert read(put(tmp_path, "p.csv", table(rows))) == ([(row["text"], "good") for row in rows], [])
+
+
+def test_such_letters_that_are_none_are_refused(tmp_path: Path) -> None:
+    chinese = put(tmp_path, "p.csv", b"text,label\n\x1b$)A\x0eVPND\x0f,good\n")
+    assert "p.csv is in ISO-2022-CN" in complaint(chinese)
+    beyond = put(tmp_path, "p.csv", b"text,label\nfine,good\n\x1b$B-!\x1b(B,good\n")
+    assert "line 3 is not iso2022_jp_ext" in complaint(beyond)
+    with pytest.raises(UserError, match="is not iso2022_jp_ext throughout"):
+        decode(beyond.read_bytes())
 
 
 def test_what_prodigy_has_rejected_is_unlabeled_whatever_other_columns_are_left(tmp_path: Path) -> None:
@@ -174,6 +225,20 @@ def test_objects_by_their_ids_keep_these(tmp_path: Path) -> None:
     file = str(put(tmp_path, "p.json", json.dumps({f"t{i}": row for i, row in enumerate(PLAIN)})))
     config = RunConfig(task="classification", data=file)
     assert [example.id for example in Reader(file, make_task(config), config).examples()] == ["t0", "t1", "t2", "t3"]
+
+
+@pytest.mark.parametrize(("ids", "said"), [("abcd", True), ("aabb", False)])
+@pytest.mark.parametrize("name", ["p.csv", "p.jsonl"])
+def test_a_column_whose_values_repeat_is_not_proposed_as_the_ids(
+    tmp_path: Path, name: str, ids: str, said: bool
+) -> None:
+    rows = [{"ID": id, **row} for id, row in zip(ids, ROWS, strict=True)]
+    file = str(put(tmp_path, name, table(rows) if name == "p.csv" else lines(rows)))
+    config = RunConfig(task="classification", data=file)
+    reader = Reader(file, make_task(config), config)
+    assert len(list(reader.examples())) == len(ROWS)
+    told = ["--id-column ID takes 'ID' for it, if these are ids" in remark for remark in reader.remarks]
+    assert told == [True] * said
 
 
 @pytest.mark.parametrize("ids", [["7", "3", "9", "4"], ["a0", "a1", "a2", "a3"]])

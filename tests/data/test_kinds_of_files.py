@@ -292,13 +292,41 @@ def test_class_numbers_in_one_file_have_the_names_of_another(tmp_path: Path) -> 
     Dataset.from_dict({"text": TEXTS, "label": [0, 1, 0, -1]}, features).to_parquet(tmp_path / "pool.parquet")
     numbers = put(tmp_path, "test.csv", "text,label\na,1\nb,0\nc,good\nd,-1\n")
     config = RunConfig(task="classification", data=str(tmp_path / "pool.parquet"))
-    names = class_names([str(numbers), str(tmp_path / "pool.parquet")], make_task(config))
+    names = class_names([str(numbers), str(tmp_path / "pool.parquet")], make_task(config), config)
     assert names == ["bad", "good"]
     reader = Reader(str(numbers), make_task(config), config, need_ids=False, classes=names)
     assert [e.target for e in reader.examples()] == ['"good"', '"bad"', '"good"', None]
     assert [t for batch in reader.batches() for t in pa.array(batch.columns["target"]).to_pylist()] == [
         '"good"', '"bad"', '"good"', None,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", ["Text (English)", "text (english)", r"Text\n(English)", "Text\n (English)"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_name_with_a_line_end_is_found_however_it_is_typed(tmp_path: Path, typed: str, kind: str) -> None:
+    rows = [{"Text\n(English)": row["text"], "which\xa0label": row["label"]} for row in ROWS]
+    if kind == "parquet":
+        pd.DataFrame(rows).to_parquet(tmp_path / "p.parquet")
+    else:
+        put(tmp_path, f"p.{kind}", table(rows, sep=";") if kind == "csv" else lines(rows))
+    found, remarks = read(tmp_path / f"p.{kind}", text_column=typed, label_column="which label")
+    assert found == list(zip(TEXTS, LABELS, strict=True))
+    assert r"'Text\n(English)' was taken for it" in " ".join(remarks)
+
+
+def test_files_of_a_folder_are_asked_for_class_names_as_they_are_read(tmp_path: Path) -> None:
+    for kind in ("csv", "parquet"):
+        (tmp_path / kind).mkdir()
+    put(tmp_path, "csv/a.csv", "text,label\na,good\n")
+    put(tmp_path, "csv/b.csv", "Text;Label\nb;bad\n".encode("utf-16"))
+    for name, called in (("a", "Label"), ("b", "label")):
+        features = Features({"text": Value("string"), called: ClassLabel(names=["bad", "good"])})
+        written = Dataset.from_dict({"text": [name], called: [1]}, features)
+        written.to_parquet(tmp_path / "parquet" / f"{name}.parquet")
+    config = RunConfig(task="classification", data="")
+    for source, names in (("csv", []), ("csv/*.csv", []), ("parquet", ["bad", "good"]), ("parquet/*", ["bad", "good"])):
+        assert class_names([str(tmp_path / source)], make_task(config), config) == names
+    assert read(tmp_path / "parquet/a.parquet")[0] == [("a", "good")]
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,18 @@ def test_what_is_no_such_table(data: bytes, part: str) -> None:
         list(read_table(data, ["id", "answer"]))
 
 
+def test_a_header_that_lacks_the_name_of_the_first_column() -> None:
+    named = b'"id","text","answer"\n"1","a1","fine","good"\n"2","a2","dull","bad"\n'
+    with pytest.raises(UserError, match="one cell more in every row than in its header"):
+        list(read_table(named, ["id", "answer"]))
+    for kept in (
+        b"id,text,answer\n1,fine,good,\n2,dull,bad,\n",
+        b"id,text,answer\n1,fine,good\n2,dull,bad,sure\n",
+        b"id,text,answer\n7,fine,good,sure\n8,dull,bad,so so\n",
+    ):
+        assert [row["answer"] for _, row in read_table(kept, ["id", "answer"])] == ["good", "bad"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "cp1252"])
 def test_letters_of_other_encodings_a_row_that_names_the_separator_and_a_header_that_is_there_again(
     encoding: str,
