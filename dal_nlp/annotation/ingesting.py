@@ -19,7 +19,7 @@ from dal_nlp.joins.tool_rows import ANSWER, NONE, STUDIO_ID, Columns, ToolRows, 
 from dal_nlp.ledger.answer_events import MAJORITY
 from dal_nlp.readers.encodings import decode, refuse_other
 from dal_nlp.readers.exports import answering_control, controls_of
-from dal_nlp.readers.reading import Reading
+from dal_nlp.readers.reading import Reading, repeated
 from dal_nlp.readers.sources import read_rows
 from dal_nlp.readers.spreadsheets import DOUBLED, TAKE_OUT, header_of, read_table
 
@@ -111,9 +111,15 @@ def _read_csv(desk: AnswerStore, source: Path, columns: Columns, found: Ingested
         if others and {"data", "annotations"} <= others[0][1].keys():
             return _read_label_studio(desk, source, columns, found)
         found.remarks.extend(reading.remarks)
-        return _entries(desk, source, "row", others, columns, found)
-    rows = _named(source, lambda data: read_table(data, header_of(data), broken), found)
-    return _entries(desk, source, "row", rows, columns, found)
+        return _entries(desk, source, "row", others, columns, found, reading.twice)
+    twice: list[str] = []
+
+    def rows(data: bytes) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        header = header_of(data)
+        twice.extend(repeated(header))
+        return read_table(data, [name for name in header if name not in twice], broken)
+
+    return _entries(desk, source, "row", _named(source, rows, found), columns, found, twice)
 
 
 def _read_jsonl(desk: AnswerStore, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
@@ -151,8 +157,9 @@ def _entries(
     numbered: Sequence[tuple[int, Mapping[str, Any]]],
     columns: Columns,
     found: Ingested,
+    twice: Sequence[str] = (),
 ) -> list[Entry]:
-    """Return the answers in the rows of a table."""
+    """Return the answers in the rows of a table; ``twice`` names columns that they lack as there are several."""
     if not numbered and found.problems:
         raise UserError(
             f"{source} has no row that can be read, {len(found.problems):,} that cannot "
@@ -161,7 +168,7 @@ def _entries(
     if not numbered:
         raise UserError(f"{source} has no rows: give a file with answers.")
     try:
-        table = ToolRows([row for _, row in numbered], desk.task, desk.config, columns)
+        table = ToolRows([row for _, row in numbered], desk.task, desk.config, columns, twice)
     except UserError as error:
         raise UserError(f"{source} {error}") from None
     found.remarks.extend(f"{source.name}: {remark}" for remark in table.remarks)

@@ -32,6 +32,7 @@ class Reading:
         trusted: Whether quotes are right whatever they enclose; if not, a cell that has swallowed rows is looked for.
         needed: Column names that are looked for: they tell separators apart, and are found with other capitals too.
         remarks: What a user should know of a source, in sentences; each once.
+        twice: Names of columns that are there several times, which rows do not have; none of them is needed.
         unquoted: What to do where quotation marks are letters.
         quoted: What to do where a cell is right whose lines look like rows.
     """
@@ -41,6 +42,7 @@ class Reading:
     trusted: bool = False
     needed: Collection[str] = ()
     remarks: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
     unquoted: str = "where quotation marks are letters in this file, read it with --quoting none"
     quoted: str = "where the cell is right as it stands, --quoting trusted reads it so"
 
@@ -128,17 +130,28 @@ def unique_names(source: str, names: Sequence[str], reading: Reading) -> list[st
     clean = [name.strip("\ufeff").strip() for name in names]
     counts = Counter(clean)
     for needed in reading.needed:
-        if counts[needed] > 1:
-            raise DataError(f"{source} names the column {needed!r} twice: rename one of the two.")
-        found = in_other_capitals(needed, clean)
+        found = in_other_capitals(needed, counts)
+        if (twice := found or needed) and counts[twice] > 1:
+            raise DataError(f"{source} {named_twice(twice)}.")
         if found is not None and found not in reading.needed:
             reading.remark(f"{source} has no column {needed!r}, and {found!r} was taken for it.")
             clean[clean.index(found)] = needed
             counts[needed] = 1
+    reading.twice.extend(name for name in repeated(clean) if name)
     return [name if counts[name] == 1 else "" for name in clean]
 
 
-def in_other_capitals(wanted: str, names: Sequence[str]) -> str | None:
+def repeated(names: Sequence[str]) -> list[str]:
+    """Return the names that are there several times, each once."""
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def named_twice(name: str) -> str:
+    """Return what to say of a needed column that is there several times, behind the name of the file."""
+    return f"names the column {name!r} twice: rename one of the two"
+
+
+def in_other_capitals(wanted: str, names: Collection[str]) -> str | None:
     """Return the only name that differs from a wanted one in capitals alone; None where that is there, or none is."""
     if wanted in names:
         return None

@@ -224,6 +224,35 @@ def test_a_table_of_any_kind_is_read_by_its_ending(waiting: Waiting, name: str) 
     assert ["is not UTF-8" in remark for remark in found.remarks] == [True] * (file.suffix == ".csv")
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.xlsx"])
+def test_a_column_that_is_read_and_there_twice_is_refused_and_one_that_is_not_costs_nothing(
+    waiting: Waiting, name: str
+) -> None:
+    folder = waiting("sentiment")
+    file = folder / name
+    rows = [[id, "positive", "negative", ""] for id in state(folder).waiting]
+
+    def written(*header: str) -> Path:
+        table, names = pd.DataFrame(rows), list(header)
+        if file.suffix == ".xlsx":
+            table.to_excel(file, index=False, header=names)
+        else:
+            table.to_csv(file, index=False, header=names, sep="," if file.suffix == ".csv" else "\t")
+        return file
+
+    for twice, *header in [
+        ("answer", "id", "answer", "answer", "note"),
+        ("answer", "id", "answer", "label", "answer"),
+        ("(?i:label)", "id", "Label", "Label", "note"),
+        ("id", "id", "answer", "note", "id"),
+        ("text", "id", "answer", "text", "text"),
+    ]:
+        with pytest.raises(UserError, match=f"{name} names the column '{twice}' twice: rename one of the two"):
+            read(folder, written(*header), "csv")
+    assert read(folder, written("id", "answer", "seen", "seen"), "csv").new == len(rows)
+    assert set(state(folder).answers.values()) == {"positive"}
+
+
 def test_quotation_marks_of_a_writer_that_knew_none_are_named_with_a_way_out(waiting: Waiting) -> None:
     folder = waiting("sentiment")
     file = folder / "a.tsv"

@@ -229,6 +229,7 @@ REFUSED: list[tuple[str, bytes | str, str]] = [
     ("half.jsonl", '{"text": "a", "label": "\\ud800"}\n', "half a surrogate pair"),
     ("noheader.tsv", "bad\tthe fish was raw\nbad\tno\ngood\tyes\n", "has it a header?"),
     ("twice.csv", "text,label,text\na,b,c\n", "names the column 'text' twice"),
+    ("Twice.csv", "Text,label,Text\na,b,c\n", "names the column 'Text' twice"),
     ("long.csv", "text,label\na,b,c\n", "line 2 has 3 cells and the header 2"),
     ("open.csv", 'text,label\na,b\n"c,d\n', "line 3 cannot be read"),
     ("inner.csv", 'text,label\na,b\n"c" d,e\nf,g\n', "line 3 cannot be read"),
