@@ -17,7 +17,7 @@ from dal_nlp.data.repeats import SIGNED
 from dal_nlp.joins.row_matching import texts_in
 from dal_nlp.readers.entities import exports as entities
 from dal_nlp.readers.exports import ACCEPTED, SUBMITTED, argilla_responses, has_verdicts, joined_columns, opened
-from dal_nlp.readers.reading import in_other_capitals, named_twice
+from dal_nlp.readers.reading import named_twice, other_names
 from dal_nlp.readers.values import id_of, is_missing
 
 #: The columns of a sheet.
@@ -94,14 +94,18 @@ class ToolRows:
         """Call columns as they are looked for where they differ in capitals only."""
         named = (self._columns.id, self._columns.answer, self._columns.by)
         wanted = (self._config.id_column, ID, self._config.label_column, ANSWER, *self._task.columns())
-        ways = {found: name for name in wanted if (found := in_other_capitals(name, self._names)) is not None}
-        ways = {found: name for found, name in ways.items() if found not in (*named, *wanted)}
+        sets = list(dict.fromkeys([*map(tuple, self.rows), tuple(self._twice)]))
+        ways = {found: name for keys in sets for found, name in other_names(keys, wanted, sets).items()}
+        ways = {found: name for found, name in ways.items() if found not in named}
         if ways:
             self.rows = [{ways.get(name, name): value for name, value in row.items()} for row in self.rows]
-            self._names, self._twice = ([ways.get(name, name) for name in some] for some in (self._names, self._twice))
             self.remarks = [
-                f"There is no column {name!r}, and {found!r} was taken for it." for found, name in ways.items()
+                f"{found!r} was taken for {name!r} in rows that lack it."
+                if name in self._names
+                else f"There is no column {name!r}, and {found!r} was taken for it."
+                for found, name in ways.items()
             ]
+            self._names, self._twice = ([ways.get(name, name) for name in some] for some in (self._names, self._twice))
 
     def _refuse_twice(self) -> None:
         """Raise ``UserError`` where a column that is read is there twice."""

@@ -159,6 +159,22 @@ def in_other_capitals(wanted: str, names: Collection[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+def other_names(keys: Sequence[str], wanted: Collection[str], rows: Collection[Sequence[str]]) -> dict[str, str]:
+    """Return how keys of an object are called otherwise: as a wanted name that it lacks, but for its capitals.
+
+    Args:
+        keys: Of the object.
+        wanted: Names that are looked for.
+        rows: The keys of others of its file; what one of them has both of are two columns.
+    """
+    found = {in_other_capitals(name, keys): name for name in wanted}
+    return {
+        key: name
+        for key, name in found.items()
+        if key is not None and key not in wanted and not any(key in row and name in row for row in rows)
+    }
+
+
 def unused_ids(source: Source, wanted: str) -> list[str]:
     """Return a sentence on a column that may hold the ids where the one that is looked for by itself is not there.
 

@@ -342,6 +342,25 @@ def test_ids_and_keys_are_found_with_other_capitals(tmp_path: Path) -> None:
     assert read(put(tmp_path, "q.jsonl", lines([{**row, "text": "x"} for row in rows])))[0][0] == ("x", "a")
 
 
+@pytest.mark.parametrize("rows", [4, 1200])
+@pytest.mark.parametrize("form", ["p.jsonl", "p.json"])
+def test_keys_of_single_rows_are_found_with_other_capitals(tmp_path: Path, rows: int, form: str) -> None:
+    plain = [{"text": f"text {i}", "label": "ab"[i % 2]} for i in range(rows)]
+    mixed = [*plain[:-1], {"Text": plain[-1]["text"], "LABEL": plain[-1]["label"]}]  # beyond the first thousand, too
+    file = put(tmp_path, form, lines(mixed) if form == "p.jsonl" else json.dumps(mixed))
+    found, remarks = read(file)
+    assert found == read(put(tmp_path, "plain.jsonl", lines(plain)))[0]
+    assert [remark.removeprefix(str(file)) for remark in sorted(remarks)] == [
+        f" has {key!r} where some of its rows lack {name!r}: it was taken for it."
+        for key, name in (("LABEL", "label"), ("Text", "text"))
+    ]
+
+
+def test_keys_that_a_row_has_both_of_are_two_columns(tmp_path: Path) -> None:
+    rows = [{"text": "a", "label": "x", "Label": "y"}, {"text": "b", "Label": "z"}, {"text": "c", "label": "y"}]
+    assert read(put(tmp_path, "p.jsonl", lines(rows))) == ([("a", "x"), ("b", None), ("c", "y")], [])
+
+
 def test_folders_and_patterns_of_shards(tmp_path: Path) -> None:
     for number in (10, 2, 1):
         rows = [{"text": f"text {number} {i}", "label": "good"} for i in range(3)]
