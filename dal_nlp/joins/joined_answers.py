@@ -3,12 +3,14 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
+from dal_nlp.core.answer_format import REFUSALS
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import DataError, RowError, UnusableRow
 from dal_nlp.core.targets import Target
-from dal_nlp.core.task import Task
+from dal_nlp.core.task import Capability, Task
 from dal_nlp.core.text import counted
 from dal_nlp.data.examples import (
     DEFAULT_ID_COLUMN,
@@ -20,7 +22,9 @@ from dal_nlp.data.examples import (
     require,
     text_of_fields,
 )
-from dal_nlp.readers.reading import in_other_capitals
+from dal_nlp.joins.tool_rows import ANSWER
+from dal_nlp.readers.exports import has_verdicts
+from dal_nlp.readers.reading import Source, in_other_capitals
 from dal_nlp.readers.values import beginning, canonical_id, flat, is_rewritten, is_rewritten_id
 
 
@@ -172,11 +176,20 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
         )
     if not (has_texts and config.id_column in (DEFAULT_ID_COLUMN, NO_IDS)):
         require(opened, config.id_column, "call the column of the pool's ids so, or put the texts beside the answers")
-    require(opened, column, "name the column with --label-column")
+    typed = _typed(opened, column, task)
+    if typed:
+        said.append(f"{path} has no column {column!r}, and {typed!r} was read for it.")
+    else:
+        require(opened, column, "call its column of answers so, or name one that all files have with --label-column")
+    refusals = 0
     found: dict[str, Joined] = {}
     for chunk in opened.chunks(None):
         for number, row in chunk.rows():
             where = opened.place(number)
+            if typed and column not in row:
+                refused = str(row.get(typed)).strip().casefold() in set(REFUSALS).difference(task.labels)
+                refusals += refused
+                row = {**row, column: None if refused else row.get(typed)}
             try:
                 id = read_id(row, config, needed=not has_texts) or ""
                 target = read_target(row, task, column)
@@ -192,7 +205,23 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
             if found.setdefault(id or f"text {answer.text}", answer).target != target:
                 known = f"the id {id!r}" if id else "a text"
                 raise DataError(f"{where} answers {known} in another way than an earlier row: keep one of the two.")
+    if refusals:
+        said.append(f"{path}: {counted(refusals, 'row')} with {' or '.join(REFUSALS)}, which is no answer.")
     return JoinedAnswers(path, list(found.values()), without)
+
+
+def _typed(opened: Source, column: str, task: Task) -> str | None:
+    """Return the column of a sheet's answers where the file has that in place of the usual one, else None.
+
+    What is typed for several labels or marked parts is no cell of a table, and Prodigy's verdicts are no answers.
+    """
+    name = ANSWER if ANSWER in opened.columns else in_other_capitals(ANSWER, opened.columns)
+    if name is None or column in opened.columns or name in task.columns():
+        return None
+    if {Capability.SEVERAL_LABELS, Capability.PARTS} & task.capabilities:
+        return None
+    rows = (row for chunk in islice(opened.chunks({name}), 1) for _, row in chunk.rows())
+    return None if has_verdicts(rows, task.labels) else name
 
 
 def _text_of(row: Mapping[str, Any], task: Task) -> str:

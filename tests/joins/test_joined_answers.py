@@ -111,6 +111,28 @@ def test_ids_with_other_capitals_count_where_there_are_no_texts(tmp_path: Path) 
     assert remarks == [f"{tmp_path}/answers.jsonl has no column 'id', and 'ID' was taken for it."]
 
 
+@pytest.mark.parametrize("name", ["answer", "Answer"])
+def test_a_sheets_column_of_answers_is_read_as_ingest_reads_it(tmp_path: Path, name: str) -> None:
+    answers = [{"id": "7", name: "positive"}, {"id": "0049", name: " Skip"}, {"id": POOL[0]["id"], name: ""}]
+    remarks: list[str] = []
+    assert labels(joined(tmp_path, answers, remarks=remarks)) == {"7": "positive"}
+    file = f"{tmp_path}/answers.jsonl"
+    assert remarks == [
+        f"{file} has no column 'label', and {name!r} was read for it.",
+        f"{file}: 1 row with skip or unsure, which is no answer.",
+    ]
+    both = [{"id": "7", name: "accept", "label": "positive"}]
+    assert labels(joined(tmp_path, both)) == {"7": "positive"}
+
+
+def test_verdicts_of_prodigy_and_columns_of_other_names_are_no_answers(tmp_path: Path) -> None:
+    for row in ({"id": "7", "answer": "accept"}, {"id": "7", "mood": "positive"}):
+        with pytest.raises(
+            UserError, match=r"has no column 'label' but .* so, or name one that all files have with --lab"
+        ):
+            joined(tmp_path, [row])
+
+
 def test_without_ids_and_texts_nothing_can_be_joined(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"has not the texts \('text'\), by which --id-column none joins it to the pool"
