@@ -15,13 +15,14 @@ from dal_nlp.answer_formats import studio
 from dal_nlp.core.errors import RowError, UserError, unknown
 from dal_nlp.core.text import counted
 from dal_nlp.joins.row_matching import RowMatcher, asked_texts, texts_in
-from dal_nlp.joins.tool_rows import ANSWER, NONE, STUDIO_ID, Columns, ToolRows, field_names
+from dal_nlp.joins.tool_rows import ANSWER, ID, NONE, STUDIO_ID, Columns, ToolRows, field_names
 from dal_nlp.ledger.answer_events import MAJORITY
 from dal_nlp.readers.encodings import decode, refuse_other
 from dal_nlp.readers.exports import answering_control, controls_of
 from dal_nlp.readers.reading import Reading, repeated
 from dal_nlp.readers.sources import read_rows
 from dal_nlp.readers.spreadsheets import DOUBLED, TAKE_OUT, header_of, read_table
+from dal_nlp.readers.values import is_missing
 
 
 @dataclass
@@ -209,7 +210,8 @@ def _read_label_studio(desk: AnswerStore, source: Path, columns: Columns, found:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{source} is no JSON export of Label Studio: export it as JSON.") from None
     fields = field_names(desk.task)
-    id_column = STUDIO_ID if columns.id is None else columns.id
+    ways = [STUDIO_ID, desk.config.id_column, ID] if columns.id is None else [columns.id]
+    id_column = next((way for way in ways if any(way in data for data, _ in given)), ways[0])
     if not any(id_column in data or set(fields) <= data.keys() for data, _ in given):
         raise UserError(
             f"{source} is no JSON export of Label Studio whose tasks have a {id_column!r} or the texts that were asked "
@@ -221,7 +223,7 @@ def _read_label_studio(desk: AnswerStore, source: Path, columns: Columns, found:
     entries: list[Entry] = []
     for number, (data, annotations) in enumerate(given, start=1):
         place = f"{source.name}, task {number}"
-        id = "" if id_column == NONE else str(data.get(id_column, ""))
+        id = "" if id_column == NONE or is_missing(data.get(id_column)) else str(data[id_column])
         texts = texts_in(data, desk.task.columns(), fields)
         for annotation in annotations:
             try:

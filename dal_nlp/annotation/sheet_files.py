@@ -319,7 +319,7 @@ def found_by_text(file: str, ids: Sequence[str]) -> str:
     why = (
         f"their ids ({_short(named)}) were not asked about; a spreadsheet rewrites long numbers"
         if named
-        else "they have no ids"
+        else "they have no ids of this run"
     )
     return f"{file}: {counted(len(ids), 'row')} found by the text, as {why}."
 

@@ -207,8 +207,10 @@ class ToolRows:
                     f"read from one column: write the labels of a row into a column {ANSWER!r}, as a|b, [] for none."
                 )
             ways = dict.fromkeys((ANSWER, self._config.label_column))
+            alone = len(list(filter(None, self._names))) == 1
+            header = " (has it a header? These are the cells of its first row)" * alone
             raise DataError(
-                f"has no column of answers ({' or '.join(map(repr, ways))}) but {self._there}: name it with "
+                f"has no column of answers ({' or '.join(map(repr, ways))}) but {self._there}{header}: name it with "
                 "--label-column."
             )
         return self._elsewhere

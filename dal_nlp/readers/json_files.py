@@ -191,7 +191,7 @@ def _table(source: str, content: Any, split: str, reading: Reading) -> list[Any]
         if lists and len(lists) == len(content) and _are_columns(lists, reading.needed):
             return _of_columns(lists)
         tables = {key: value for key, value in lists.items() if value and all(isinstance(v, dict) for v in value)}
-        if split or tables:
+        if tables:
             return _chosen(source, tables, split, reading)
         whole = all(isinstance(value, dict) for value in content.values())
         if whole and (len(content) > 1 or _hits(content, reading.needed)):
@@ -211,10 +211,11 @@ def _chosen(source: str, lists: Mapping[str, list[Any]], split: str, reading: Re
 
 
 def _are_columns(lists: Mapping[str, list[Any]], needed: Collection[str]) -> bool:
-    """Tell whether lists under names are columns: as long as each other, without objects of their own."""
-    lengths = {len(value) for value in lists.values()}
-    objects = any(isinstance(cell, dict) for value in lists.values() for cell in value[:10])
-    return len(lengths) == 1 and (len(lists) > 1 or _hits(lists, needed) > 0) and not objects
+    """Tell whether lists under names are columns: as long as each other, without objects, and no splits of lists."""
+    lengths, hits = {len(value) for value in lists.values()}, _hits(lists, needed)
+    kinds = {type(cell) for value in lists.values() for cell in value[:10]}
+    splits = "train" in lists and hits == 0 and kinds == {list}
+    return len(lengths) == 1 and (len(lists) > 1 or hits > 0) and dict not in kinds and not splits
 
 
 def _of_columns(lists: Mapping[str, list[Any]]) -> list[dict[str, Any]]:

@@ -99,6 +99,7 @@ class Source:
         by_line: Whether a row's number is that of its line.
         nested: The columns whose cells are lists or objects by their type.
         has_keys: Whether each row names its own columns.
+        titled: Whether the row that should name its columns has one cell of several, as a title above it.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Source:
     by_line: bool = False
     nested: Collection[str] = ()
     has_keys: bool = False
+    titled: bool = False
 
     def place(self, number: int) -> str:
         """Return where a row is, for a message: "pool.csv, line 3" or "pool.parquet, row 3"."""
@@ -139,6 +141,11 @@ def unique_names(source: str, names: Sequence[str], reading: Reading) -> list[st
             counts[needed] = 1
     reading.twice.extend(name for name in repeated(clean) if name)
     return [name if counts[name] == 1 else "" for name in clean]
+
+
+def is_title(names: Sequence[str]) -> bool:
+    """Tell whether of several names of columns all but one are blank."""
+    return len(names) > 1 and sum(bool(name.strip()) for name in names) == 1
 
 
 def repeated(names: Sequence[str]) -> list[str]:

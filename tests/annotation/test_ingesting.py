@@ -253,6 +253,36 @@ def test_a_column_that_is_read_and_there_twice_is_refused_and_one_that_is_not_co
     assert set(state(folder).answers.values()) == {"positive"}
 
 
+def test_a_title_above_the_header_is_asked_about(waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    file = folder / "a.csv"
+    file.write_text("Survey 2024,\nid,answer\n1,positive\n")
+    with pytest.raises(UserError, match=r"but 'Survey 2024', '' \(has it a header\? These are the cells"):
+        read(folder, file, "csv")
+
+
+def test_ids_in_the_data_of_tasks_count_and_numbers_of_label_studio_are_no_ids(waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    with open_answer_store(folder / "run") as desk:
+        texts = {id: desk.example(id)["text"] for id in desk.state.waiting}
+    result = [{"from_name": "mood", "value": {"choices": ["positive"]}}]
+    tasks = [
+        {"id": n, "data": {"id": id, "text": text}, "annotations": [{"result": result}]}
+        for n, (id, text) in enumerate(texts.items())
+    ]
+    file = folder / "a.json"
+    file.write_text(json.dumps(tasks))
+    found = read(folder, file, "label-studio")
+    assert (found.new, found.remarks) == (len(texts), ["The answers of a.json are those of its control 'mood'."])
+    file.write_text(json.dumps([{**task, "data": {"id": None, "text": task["data"]["text"]}} for task in tasks]))
+    again = read(folder, file, "label-studio")
+    assert again.known == len(texts)
+    assert again.remarks[-1] == f"a.json: {len(texts)} rows found by the text, as they have no ids of this run."
+    swapped = [{**task, "data": {**task["data"], "text": "another text"}} for task in tasks[:1]]
+    file.write_text(json.dumps(swapped))
+    assert "is the id of another text" in read(folder, file, "label-studio").problems[0]
+
+
 def test_quotation_marks_of_a_writer_that_knew_none_are_named_with_a_way_out(waiting: Waiting) -> None:
     folder = waiting("sentiment")
     file = folder / "a.tsv"

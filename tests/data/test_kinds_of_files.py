@@ -234,6 +234,12 @@ REFUSED: list[tuple[str, bytes | str, str]] = [
     ("open.csv", 'text,label\na,b\n"c,d\n', "line 3 cannot be read"),
     ("inner.csv", 'text,label\na,b\n"c" d,e\nf,g\n', "line 3 cannot be read"),
     ("old.xls", b"\xd0\xcf\x11\xe0", "save it as .xlsx"),
+    (
+        "pairs.json",
+        json.dumps({"train": [["a", "b"]] * 2, "test": [["a", "b"]] * 2}),
+        "is no list of objects: write it",
+    ),
+    ("title.csv", "Survey 2024,,\n" + table(PLAIN).decode(), "(has it a header? These are the cells of its first row)"),
     ("lists.json", json.dumps({"one": ROWS, "two": ROWS}), "has the lists one, two: choose one, as in"),
 ]
 
@@ -405,3 +411,12 @@ def test_the_fast_reader_and_the_slow_one_agree(tmp_path: Path, monkeypatch: pyt
     slow: Callable[..., None] = lambda *_: None  # noqa: E731
     monkeypatch.setattr(text_files, "lay_out", slow)
     assert read(file) == fast
+
+
+def test_a_title_above_the_header_of_a_sheet_is_asked_about(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (["Survey", None], ["text", "label"], ["good film", "a"]):
+        book.active.append(row)
+    book.save(tmp_path / "p.xlsx")
+    assert "no column 'text' but 'Survey' (has it a header? These are the cells" in complaint(tmp_path / "p.xlsx")
+    assert "has it a" not in complaint(put(tmp_path, "one.csv", "review\na\nb\n"))
