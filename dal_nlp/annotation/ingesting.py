@@ -16,13 +16,14 @@ from dal_nlp.answer_formats import studio
 from dal_nlp.core.errors import RowError, UserError, unknown
 from dal_nlp.core.text import counted
 from dal_nlp.joins.row_matching import RowMatcher, asked_texts, texts_in
-from dal_nlp.joins.tool_rows import ANSWER, NONE, STUDIO_ID, Columns, ToolRows, field_names
+from dal_nlp.joins.tool_rows import ANSWER, ID, NONE, STUDIO_ID, Columns, ToolRows, field_names
 from dal_nlp.ledger.answer_events import MAJORITY
 from dal_nlp.readers.encodings import decode, refuse_other
 from dal_nlp.readers.exports import answering_control, controls_of
-from dal_nlp.readers.reading import Reading
+from dal_nlp.readers.reading import Reading, repeated
 from dal_nlp.readers.sources import read_rows
 from dal_nlp.readers.spreadsheets import DOUBLED, TAKE_OUT, header_of, read_table
+from dal_nlp.readers.values import is_missing
 
 
 @dataclass
@@ -112,9 +113,15 @@ def _read_csv(desk: AnswerStore, source: Path, columns: Columns, found: Ingested
         if others and {"data", "annotations"} <= others[0][1].keys():
             return _read_label_studio(desk, source, columns, found)
         found.remarks.extend(reading.remarks)
-        return _entries(desk, source, "row", others, columns, found)
-    rows = _named(source, lambda data: read_table(data, header_of(data), broken), columns, found)
-    return _entries(desk, source, "row", rows, columns, found)
+        return _entries(desk, source, "row", others, columns, found, reading.twice)
+    twice: list[str] = []
+
+    def rows(data: bytes) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        header = header_of(data)
+        twice.extend(repeated(header))
+        return read_table(data, [name for name in header if name not in twice], broken)
+
+    return _entries(desk, source, "row", _named(source, rows, columns, found), columns, found, twice)
 
 
 def _read_jsonl(desk: AnswerStore, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
@@ -155,8 +162,9 @@ def _entries(
     numbered: Sequence[tuple[int, Mapping[str, Any]]],
     columns: Columns,
     found: Ingested,
+    twice: Sequence[str] = (),
 ) -> list[Entry]:
-    """Return the answers in the rows of a table."""
+    """Return the answers in the rows of a table; ``twice`` names columns that they lack as there are several."""
     if not numbered and found.problems:
         raise UserError(
             f"{source} has no row that can be read, {len(found.problems):,} that cannot "
@@ -165,7 +173,7 @@ def _entries(
     if not numbered:
         raise UserError(f"{source} has no rows: give a file with answers.")
     try:
-        table = ToolRows([row for _, row in numbered], desk.task, desk.config, columns)
+        table = ToolRows([row for _, row in numbered], desk.task, desk.config, columns, twice)
     except UserError as error:
         raise UserError(f"{source} {error}") from None
     found.remarks.extend(f"{source.name}: {remark}" for remark in table.remarks)
@@ -206,7 +214,8 @@ def _read_label_studio(desk: AnswerStore, source: Path, columns: Columns, found:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{source} is no JSON export of Label Studio: export it as JSON.") from None
     fields = field_names(desk.task)
-    id_column = STUDIO_ID if columns.id is None else columns.id
+    ways = [STUDIO_ID, desk.config.id_column, ID] if columns.id is None else [columns.id]
+    id_column = next((way for way in ways if any(way in data for data, _ in given)), ways[0])
     if not any(id_column in data or set(fields) <= data.keys() for data, _ in given):
         raise UserError(
             f"{source} is no JSON export of Label Studio whose tasks have a {id_column!r} or the texts that were asked "
@@ -218,7 +227,7 @@ def _read_label_studio(desk: AnswerStore, source: Path, columns: Columns, found:
     entries: list[Entry] = []
     for number, (data, annotations) in enumerate(given, start=1):
         place = f"{source.name}, task {number}"
-        id = "" if id_column == NONE else str(data.get(id_column, ""))
+        id = "" if id_column == NONE or is_missing(data.get(id_column)) else str(data[id_column])
         texts = texts_in(data, desk.task.columns(), fields)
         for annotation in annotations:
             try:

@@ -20,7 +20,7 @@ from dal_nlp.core.text import counted
 from dal_nlp.joins.row_matching import RowMatcher, texts_in
 from dal_nlp.joins.tool_rows import ANSWER, ID, NOTE
 from dal_nlp.readers.encodings import decode
-from dal_nlp.readers.reading import Reading, in_other_capitals
+from dal_nlp.readers.reading import Reading, in_other_capitals, other_names
 from dal_nlp.readers.sources import open_source
 from dal_nlp.readers.spreadsheets import DOUBLED, SAVED, TAKE_OUT, Broken, header_of, read_table, refuse, write_table
 from dal_nlp.readers.values import id_of, is_missing
@@ -204,9 +204,13 @@ def read_sheet(path: Path, columns: Sequence[str], say: Callable[[str], None]) -
             say(f"{path.name} {letters}")
         if path.suffix == ".jsonl":
             rows = list(lines_of(data, broken))
+            sets, wanted = list(dict.fromkeys(tuple(row) for _, row in rows)), (ID, ANSWER, *columns)
+            ways = {key: name for keys in sets for key, name in other_names(keys, wanted, sets).items()}
+            for key, name in ways.items():
+                say(f"{path.name} has rows without {name!r}, and {key!r} was taken for it.")
             if rows:
-                _require(list(dict.fromkeys(name for _, row in rows for name in row)))
-            yield from entries(rows)
+                _require(list(dict.fromkeys(ways.get(name, name) for keys in sets for name in keys)))
+            yield from entries((n, {ways.get(name, name): cell for name, cell in row.items()}) for n, row in rows)
             return
         for known in (ID, ANSWER, *columns):
             if (found := in_other_capitals(known, header_of(data))) is not None:
@@ -315,7 +319,7 @@ def found_by_text(file: str, ids: Sequence[str]) -> str:
     why = (
         f"their ids ({_short(named)}) were not asked about; a spreadsheet rewrites long numbers"
         if named
-        else "they have no ids"
+        else "they have no ids of this run"
     )
     return f"{file}: {counted(len(ids), 'row')} found by the text, as {why}."
 

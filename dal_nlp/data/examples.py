@@ -337,9 +337,9 @@ def require(opened: Source, name: str, mend: str) -> None:
 
 
 def _no_header(opened: Source) -> bool:
-    """Tell whether names of columns look like cells: a sentence, a number, or a value that the column has below."""
-    if opened.has_keys:
-        return False
+    """Tell whether names of columns look like cells: a title alone, a sentence, a number, or a value of the column."""
+    if opened.has_keys or opened.titled:
+        return opened.titled
     names = list(opened.columns)
     if any(len(name.split()) > 4 or name.replace(".", "", 1).isdecimal() for name in names):
         return True

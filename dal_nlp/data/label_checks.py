@@ -131,9 +131,10 @@ def _scores(labels: Counter[str]) -> list[str]:
         return []
     if len(labels) <= 2:
         return []
-    question = "scores" if sum(map(_is_number, labels)) > len(labels) / 2 else "texts"
+    question = "scores" if sum(map(_is_number, labels)) > len(labels) / 2 else "texts" if single else "classes"
+    rows_of = f"{single:,} of them in one row only" if single else "each of them in several rows"
     return [
-        f"There are {len(labels):,} different labels ({listed(sorted(labels))}), {single:,} of them in one row only: "
+        f"There are {len(labels):,} different labels ({listed(sorted(labels))}), {rows_of}: "
         f"are these {question}? Classes are learnt from several rows each."
     ]
 

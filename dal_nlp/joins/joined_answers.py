@@ -1,13 +1,16 @@
 """Answers in a file of their own, joined to the rows of the pool by id and checked by text."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
+from dal_nlp.core.answer_format import REFUSALS
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import DataError, RowError, UnusableRow
 from dal_nlp.core.targets import Target
-from dal_nlp.core.task import Task
+from dal_nlp.core.task import Capability, Task
 from dal_nlp.core.text import counted
 from dal_nlp.data.examples import (
     DEFAULT_ID_COLUMN,
@@ -19,7 +22,10 @@ from dal_nlp.data.examples import (
     require,
     text_of_fields,
 )
-from dal_nlp.readers.values import beginning, canonical_id, flat, is_rewritten
+from dal_nlp.joins.tool_rows import ANSWER
+from dal_nlp.readers.exports import has_verdicts
+from dal_nlp.readers.reading import Source, in_other_capitals
+from dal_nlp.readers.values import beginning, canonical_id, flat, is_rewritten, is_rewritten_id
 
 
 class Joined(NamedTuple):
@@ -40,17 +46,19 @@ class JoinedAnswers(Answers):
     Args:
         source: The file, for messages.
         joined: In its order, each id once.
+        without: Why rows have no ids, for remarks.
     """
 
-    def __init__(self, source: str, joined: Sequence[Joined]) -> None:
+    def __init__(self, source: str, joined: Sequence[Joined], without: str = "they have no ids") -> None:
         super().__init__({answer.id or answer.place: answer.target for answer in joined})
-        self.source, self._joined = source, joined
+        self.source, self._joined, self._without = source, joined, without
         self._by_id = {answer.id: answer for answer in joined if answer.id}
         self._by_form = _unique(joined, lambda answer: canonical_id(answer.id))
         self._by_text = _unique(joined, lambda answer: answer.text)
         self._has_texts = any(answer.text for answer in joined)
         self._taken: set[str] = set()
-        self._found_by_text = 0
+        self._found_by_text = Counter[bool]()  # by whether they have ids
+        self._shortened: dict[str, str] = {}  # what would be the pool's ids without their first zeros, with these
         self._contradicted: list[str] = []
         self._first_id = ""
 
@@ -62,8 +70,10 @@ class JoinedAnswers(Answers):
         if answer is None:
             answer = self._by_text.get(text)
             if answer is None or (answer.id and not is_rewritten(answer.id, id)):
+                if (bare := canonical_id(id).lstrip("0") or "0") in self._by_form:
+                    self._shortened.setdefault(bare, id)
                 return None
-            self._found_by_text += answer.place not in self._taken
+            self._found_by_text[bool(answer.id)] += answer.place not in self._taken
         elif answer.text and answer.text != text:
             self._contradicted.append(
                 f"{answer.place}: {id!r} is the id of another text: {beginning(answer.text)} is in the row, and "
@@ -91,20 +101,44 @@ class JoinedAnswers(Answers):
             there = beginning(self._joined[0].id or self._joined[0].text)
             raise DataError(
                 f"None of the {counted(len(self._joined), 'answer')} of {self.source} belongs to a row of the pool: "
-                f"the first is {there}, and the pool's first id is {self._first_id!r}. Name the column that joins them "
-                "with --id-column, or join by the texts with --id-column none."
+                f"the first is {there}, and the pool's first id is {self._first_id!r}{self._mend(self._joined)}."
             )
-        said = []
-        if self._found_by_text:
-            count = counted(self._found_by_text, "answer")
-            said.append(f"{self.source}: {count} joined by the text, as their ids are none of the pool's.")
+        why = {True: "their ids are none of the pool's", False: self._without}
+        said = [
+            f"{self.source}: {counted(number, 'answer')} joined by the text, as {why[with_ids]}."
+            for with_ids, number in self._found_by_text.items()
+            if number
+        ]
         if self._contradicted:
             said.append(f"Answers not taken: {self._wrong()}.")
         left = [answer for answer in self._joined if answer.place not in self._taken]
         if left:
             named = left[0].id and f" ({left[0].id!r})"
-            said.append(f"Answers without a row in the pool: {len(left):,}, the first {left[0].place}{named}.")
+            why_left = self._rewritten(left)
+            said.append(
+                f"Answers without a row in the pool: {len(left):,}, the first {left[0].place}{named}{why_left}."
+            )
         return said
+
+    def _mend(self, left: Sequence[Joined]) -> str:
+        """Return what can be done where no answer belongs to a row, as the end of a sentence."""
+        if why := self._rewritten(left):
+            return why
+        if not self._by_id:
+            return ". Give it the pool's ids, or the texts as they are there"
+        by_texts = "join by the texts with --id-column none" if self._has_texts else "put the texts beside them"
+        return f". Name the column that joins them with --id-column, or {by_texts}"
+
+    def _rewritten(self, left: Sequence[Joined]) -> str:
+        """Return what a spreadsheet has made of ids without a text, as the end of a sentence, "" for nothing."""
+        mend = "put the texts beside the ids, by which such rows are found, or write the ids as texts"
+        alone = [answer.id for answer in left if not answer.text]
+        if lost := next((id for id in alone if canonical_id(id) in self._shortened), None):
+            original = self._shortened[canonical_id(lost)]
+            return f"; a spreadsheet has taken zeros from the ids ({lost!r} for {original!r}): {mend}"
+        if rounded := next(filter(is_rewritten_id, alone), None):
+            return f"; a spreadsheet has rounded the ids ({rounded!r}): {mend}"
+        return ""
 
     def _wrong(self) -> str:
         count = len(self._contradicted)
@@ -124,16 +158,38 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
         UserError: The file cannot be read, has no column of answers, neither ids nor texts, holds an answer that cannot
             be used, or answers one id in two ways.
     """
-    opened = open_plain(path, task, config, [] if remarks is None else remarks)
+    said = [] if remarks is None else remarks
+    opened = open_plain(path, task, config, said)
     column = task.answer_column(opened.columns)
     has_texts = set(task.columns()) <= set(opened.columns)
+    other_ids = in_other_capitals(config.id_column, opened.columns) if config.id_column == DEFAULT_ID_COLUMN else None
+    without = "they have no ids"
+    if other_ids is not None and has_texts:
+        without = f"the file has no column {DEFAULT_ID_COLUMN!r}: where {other_ids!r} holds the pool's ids, call it so"
+    elif other_ids is not None:
+        said.append(f"{path} has no column {DEFAULT_ID_COLUMN!r}, and {other_ids!r} was taken for it.")
+        config = config.model_copy(update={"id_column": other_ids})
+    if config.id_column == NO_IDS and not has_texts:
+        raise DataError(
+            f"{path} has not the texts ({', '.join(map(repr, task.columns()))}), by which --id-column none joins it to "
+            "the pool: put them beside the answers, or name the column of ids."
+        )
     if not (has_texts and config.id_column in (DEFAULT_ID_COLUMN, NO_IDS)):
-        require(opened, config.id_column, "name the column that joins it to the pool with --id-column")
-    require(opened, column, "name the column with --label-column")
+        require(opened, config.id_column, "call the column of the pool's ids so, or put the texts beside the answers")
+    typed = _typed(opened, column, task)
+    if typed:
+        said.append(f"{path} has no column {column!r}, and {typed!r} was read for it.")
+    else:
+        require(opened, column, "call its column of answers so, or name one that all files have with --label-column")
+    refusals = 0
     found: dict[str, Joined] = {}
     for chunk in opened.chunks(None):
         for number, row in chunk.rows():
             where = opened.place(number)
+            if typed and column not in row:
+                refused = str(row.get(typed)).strip().casefold() in set(REFUSALS).difference(task.labels)
+                refusals += refused
+                row = {**row, column: None if refused else row.get(typed)}
             try:
                 id = read_id(row, config, needed=not has_texts) or ""
                 target = read_target(row, task, column)
@@ -149,7 +205,23 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
             if found.setdefault(id or f"text {answer.text}", answer).target != target:
                 known = f"the id {id!r}" if id else "a text"
                 raise DataError(f"{where} answers {known} in another way than an earlier row: keep one of the two.")
-    return JoinedAnswers(path, list(found.values()))
+    if refusals:
+        said.append(f"{path}: {counted(refusals, 'row')} with {' or '.join(REFUSALS)}, which is no answer.")
+    return JoinedAnswers(path, list(found.values()), without)
+
+
+def _typed(opened: Source, column: str, task: Task) -> str | None:
+    """Return the column of a sheet's answers where the file has that in place of the usual one, else None.
+
+    What is typed for several labels or marked parts is no cell of a table, and Prodigy's verdicts are no answers.
+    """
+    name = ANSWER if ANSWER in opened.columns else in_other_capitals(ANSWER, opened.columns)
+    if name is None or column in opened.columns or name in task.columns():
+        return None
+    if {Capability.SEVERAL_LABELS, Capability.PARTS} & task.capabilities:
+        return None
+    rows = (row for chunk in islice(opened.chunks({name}), 1) for _, row in chunk.rows())
+    return None if has_verdicts(rows, task.labels) else name
 
 
 def _text_of(row: Mapping[str, Any], task: Task) -> str:

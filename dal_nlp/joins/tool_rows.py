@@ -17,7 +17,7 @@ from dal_nlp.data.repeats import SIGNED
 from dal_nlp.joins.row_matching import texts_in
 from dal_nlp.readers.entities import exports as entities
 from dal_nlp.readers.exports import ACCEPTED, SUBMITTED, argilla_responses, has_verdicts, joined_columns, opened
-from dal_nlp.readers.reading import in_other_capitals
+from dal_nlp.readers.reading import named_twice, other_names
 from dal_nlp.readers.values import id_of, is_missing
 
 #: The columns of a sheet.
@@ -67,21 +67,31 @@ class ToolRows:
         task: Names the text columns.
         config: Names the columns of the pool.
         columns: What the user calls them.
+        twice: Columns of the file that rows lack, as it has several of the name.
 
     Raises:
-        UserError: There is no column of answers, or neither ids nor texts; the message goes after the file's name.
+        UserError: There is no column of answers, or neither ids nor texts, or one of them is there twice; the message
+            goes after the file's name.
     """
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]], task: Task, config: Settings, columns: Columns) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        task: Task,
+        config: Settings,
+        columns: Columns,
+        twice: Sequence[str] = (),
+    ) -> None:
         self.rows = [_flattened(row) for row in rows]
         self._marks = Capability.PARTS in task.capabilities  # parts of the text
         if self._marks:
             self.rows = [dict(entities.with_text(row, task.columns()[0])) for row in self.rows]
-        self._task, self._config, self._columns = task, config, columns
-        self._names = list(dict.fromkeys(name for row in self.rows for name in row))
+        self._task, self._config, self._columns, self._twice = task, config, columns, twice
+        self._names = list(dict.fromkeys(name for row in self.rows for name in row) | dict.fromkeys(twice))
         self.remarks: list[str] = []
         self._find_in_other_capitals()
         self.answer_column = self._answer_column()
+        self._refuse_twice()
         if self._id_column is None and not all(texts_in(row, task.columns(), self._fields) for row in self.rows[:1]):
             raise DataError(
                 f"has neither the ids ({config.id_column!r}) nor the texts of what was asked but {self._there}: name "
@@ -92,14 +102,25 @@ class ToolRows:
         """Call columns as they are looked for where they differ in capitals only."""
         named = (self._columns.id, self._columns.answer, self._columns.by)
         wanted = (self._config.id_column, ID, self._config.label_column, ANSWER, *self._task.columns())
-        ways = {found: name for name in wanted if (found := in_other_capitals(name, self._names)) is not None}
-        ways = {found: name for found, name in ways.items() if found not in (*named, *wanted)}
+        sets = list(dict.fromkeys([*map(tuple, self.rows), tuple(self._twice)]))
+        ways = {found: name for keys in sets for found, name in other_names(keys, wanted, sets).items()}
+        ways = {found: name for found, name in ways.items() if found not in named}
         if ways:
             self.rows = [{ways.get(name, name): value for name, value in row.items()} for row in self.rows]
-            self._names = [ways.get(name, name) for name in self._names]
             self.remarks = [
-                f"There is no column {name!r}, and {found!r} was taken for it." for found, name in ways.items()
+                f"{found!r} was taken for {name!r} in rows that lack it."
+                if name in self._names
+                else f"There is no column {name!r}, and {found!r} was taken for it."
+                for found, name in ways.items()
             ]
+            self._names, self._twice = ([ways.get(name, name) for name in some] for some in (self._names, self._twice))
+
+    def _refuse_twice(self) -> None:
+        """Raise ``UserError`` where a column that is read is there twice."""
+        texts = (way for name in self._task.columns() for way in (name, f"{name} (text)"))
+        read = (self.answer_column, self._id_column, *texts, *self._signed, NOTE)
+        if wrong := [name for name in self._twice if name in read]:
+            raise DataError(f"{named_twice(wrong[0])}.")
 
     def id(self, row: Mapping[str, Any]) -> str:
         """Return the id in a row, "" where it has none; raises ``RowError`` for what is no id."""
@@ -194,8 +215,10 @@ class ToolRows:
                     f"read from one column: write the labels of a row into a column {ANSWER!r}, as a|b, [] for none."
                 )
             ways = dict.fromkeys((ANSWER, self._config.label_column))
+            alone = len(list(filter(None, self._names))) == 1
+            header = " (has it a header? These are the cells of its first row)" * alone
             raise DataError(
-                f"has no column of answers ({' or '.join(map(repr, ways))}) but {self._there}: name it with "
+                f"has no column of answers ({' or '.join(map(repr, ways))}) but {self._there}{header}: name it with "
                 "--label-column."
             )
         return self._elsewhere

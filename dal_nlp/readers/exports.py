@@ -49,16 +49,21 @@ def adapted(source: Source, texts: Sequence[str], label: str, reading: Reading) 
     there = set(source.columns)
     of_tasks = {"annotations", "completions"} & there or not set(texts) & there
     if "data" in there and of_tasks and _holds_objects(source, "data"):
-        reading.remark(f"{source.name} is an export of Label Studio: its annotations were read as labels.")
-        tasks = (row for chunk in source.chunks(_OF_TASKS) for _, row in chunk.rows())
-        control = answering_control(source.name, (one for row in tasks for one in _annotations(row)), (label,))
+        given = [one for row in _rows(source, _OF_TASKS) for one in _annotations(row)]
+        control = answering_control(source.name, given, (label,))
+        reading.remark(f"{source.name} is an export of Label Studio: {_read('annotations', bool(given))}.")
         return mapped(source, label, lambda row: _studio_task(row, label, control), _OF_TASKS)
     if {"fields", "responses"} <= there and _holds_objects(source, "fields"):
-        reading.remark(f"{source.name} is an export of Argilla: its responses were read as labels.")
+        given = [
+            one for row in _rows(source, ("responses",)) for one in argilla_responses(row.get("responses")).values()
+        ]
+        reading.remark(f"{source.name} is an export of Argilla: {_read('responses', any(given))}.")
         return mapped(source, label, lambda row: _argilla_record(row, label), ("fields", "responses", "id"))
     if f"{label}.responses" in there:
-        reading.remark(f"{source.name} is an export of Argilla: {label}.responses were read as labels.")
-        return mapped(source, label, lambda row: _argilla_columns(row, label), [f"{label}{end}" for end in _OF_ARGILLA])
+        names = [f"{label}{end}" for end in _OF_ARGILLA]
+        answered = any(_listed(opened(row.get(names[0]))) for row in _rows(source, names[:1]))
+        reading.remark(f"{source.name} is an export of Argilla: {_read(names[0], answered)}.")
+        return mapped(source, label, lambda row: _argilla_columns(row, label), names)
     if {"annotation_id", "annotator"} <= there:
         column = label if label in there else _answer_of_studio(source, texts, label)
         if column != label:
@@ -80,6 +85,19 @@ def adapted(source: Source, texts: Sequence[str], label: str, reading: Reading) 
     if label in there and (source.has_keys or label in source.nested):
         return mapped(source, label, lambda row: _responses(row, label))
     return source
+
+
+def _rows(source: Source, wanted: Collection[str]) -> Iterator[Row]:
+    """Yield the rows with some columns at least."""
+    return (row for chunk in source.chunks(wanted) for _, row in chunk.rows())
+
+
+def _read(answers: str, given: bool) -> str:
+    """Return what was done with the answers of an export, for a remark."""
+    own = "" if "." in answers else "its "
+    return (
+        f"{own}{answers} were read as labels" if given else f"there are no {answers} in it, so its rows have no labels"
+    )
 
 
 class _Mapped(Chunks):
@@ -193,11 +211,18 @@ def _said_by(annotations: Iterable[Mapping[str, Any]], control: str) -> set[tupl
 
 def _studio_task(row: Row, label: str, control: str) -> list[Row]:
     """Return a row for each annotation of a task that was not cancelled, or one without a label."""
-    data = _object(row, "data")
-    id = data.get("dal_nlp_id", data.get("id", row.get("id")))
-    plain = {"id": id, **data}
+    plain = task_data(row)
     answers = [_studio_answer(one.get("result"), control) for one in _annotations(row)]
     return [{**plain, label: answer} for answer in answers] or [{**plain, label: None}]
+
+
+def task_data(row: Row) -> Row:
+    """Return the data of a task of Label Studio with its id: ours, else that of the data or the task, if any."""
+    data = _object(row, "data")
+    for holder, key in ((data, "dal_nlp_id"), (data, "id"), (row, "id")):
+        if key in holder:
+            return {"id": holder[key], **data}
+    return dict(data)
 
 
 def _studio_answer(results: Any, control: str) -> Any:
@@ -251,7 +276,8 @@ def _argilla_record(row: Row, label: str) -> list[Row]:
     """Return a row for each submitted response of a record."""
     responses = argilla_responses(row.get("responses"))
     given = responses.get(label, next(iter(responses.values()), None) if len(responses) == 1 else None)
-    return _responses({"id": row.get("id"), **_object(row, "fields"), label: given}, label)
+    id = {"id": row["id"]} if "id" in row else {}
+    return _responses({**id, **_object(row, "fields"), label: given}, label)
 
 
 def argilla_responses(responses: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from dal_nlp.core.errors import DataError
 from dal_nlp.readers.encodings import blocks, lines, read_utf8
 from dal_nlp.readers.literals import literal, load_json
-from dal_nlp.readers.reading import INDEX, Chunk, Chunks, Reading, Rows, Source, unique_names
+from dal_nlp.readers.reading import INDEX, Chunk, Chunks, Reading, Rows, Source, other_names, unique_names
 from dal_nlp.readers.squad import flatten, is_nested
 
 _ROWS = 4000  # in one chunk
@@ -68,22 +69,55 @@ def of_rows(source: str, rows: Callable[[], Rows], by_line: bool, reading: Readi
     }
     renamed = {key: name for key, name in names.items() if key != name}
     keys = [renamed.get(key, key) for key in keys]
-    return Source(source, keys, _Objects(rows, renamed), is_open=len(first) == _PEEKED, by_line=by_line, has_keys=True)
+    objects = _Objects(source, rows, renamed, list(dict.fromkeys(map(tuple, first))), reading)
+    return Source(source, keys, objects, is_open=len(first) == _PEEKED, by_line=by_line, has_keys=True)
 
 
 class _Objects(Chunks):
-    """Objects in chunks; what is read is read whole."""
+    """Objects in chunks; what is read is read whole.
 
-    def __init__(self, rows: Callable[[], Rows], renamed: Mapping[str, str]) -> None:
-        self._rows, self._renamed = rows, renamed
+    Args:
+        source: For remarks.
+        rows: Returns them.
+        renamed: Keys that are called otherwise.
+        known: The different keys of the first rows.
+        reading: Names the keys that are needed; a row that lacks one may have it with other capitals.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        rows: Callable[[], Rows],
+        renamed: Mapping[str, str],
+        known: Collection[Sequence[str]],
+        reading: Reading,
+    ) -> None:
+        self._source, self._rows, self._renamed, self._known, self._reading = source, rows, renamed, known, reading
+        self._names = lru_cache(_PEEKED)(self._names_of)
+        self._needed = frozenset(reading.needed)
 
     def __call__(self, wanted: Collection[str] | None) -> Iterator[Chunk]:
         rows = self._rows()
         while some := list(islice(rows, _ROWS)):
-            objects = [row for _, row in some]
-            if self._renamed:
-                objects = [{self._renamed.get(key, key): value for key, value in row.items()} for row in objects]
+            objects = [self._called(row) for _, row in some]
             yield Chunk(np.array([number for number, _ in some], np.int64), objects=objects)
+
+    def _called(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return a row whose keys are called as those that are needed."""
+        if self._needed <= row.keys() and not self._renamed:
+            return row
+        names = self._names(tuple(row))
+        return {names.get(key, key): value for key, value in row.items()} if names else row
+
+    def _names_of(self, keys: tuple[str, ...]) -> dict[str, str]:
+        """Return how keys of a row are called otherwise."""
+        names = {key: self._renamed[key] for key in keys if key in self._renamed}
+        for key, name in other_names([names.get(key, key) for key in keys], self._needed, self._known).items():
+            self._reading.remark(
+                f"{self._source} has {key!r} where some of its rows lack {name!r}: it was taken for it."
+            )
+            names[key] = name
+        return names
 
 
 def _lines(source: str, path: Path, reading: Reading) -> Rows:
@@ -157,7 +191,7 @@ def _table(source: str, content: Any, split: str, reading: Reading) -> list[Any]
         if lists and len(lists) == len(content) and _are_columns(lists, reading.needed):
             return _of_columns(lists)
         tables = {key: value for key, value in lists.items() if value and all(isinstance(v, dict) for v in value)}
-        if split or tables:
+        if tables:
             return _chosen(source, tables, split, reading)
         whole = all(isinstance(value, dict) for value in content.values())
         if whole and (len(content) > 1 or _hits(content, reading.needed)):
@@ -177,10 +211,11 @@ def _chosen(source: str, lists: Mapping[str, list[Any]], split: str, reading: Re
 
 
 def _are_columns(lists: Mapping[str, list[Any]], needed: Collection[str]) -> bool:
-    """Tell whether lists under names are columns: as long as each other, without objects of their own."""
-    lengths = {len(value) for value in lists.values()}
-    objects = any(isinstance(cell, dict) for value in lists.values() for cell in value[:10])
-    return len(lengths) == 1 and (len(lists) > 1 or _hits(lists, needed) > 0) and not objects
+    """Tell whether lists under names are columns: as long as each other, without objects, and no splits of lists."""
+    lengths, hits = {len(value) for value in lists.values()}, _hits(lists, needed)
+    kinds = {type(cell) for value in lists.values() for cell in value[:10]}
+    splits = "train" in lists and hits == 0 and kinds == {list}
+    return len(lengths) == 1 and (len(lists) > 1 or hits > 0) and dict not in kinds and not splits
 
 
 def _of_columns(lists: Mapping[str, list[Any]]) -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ class Reading:
         trusted: Whether quotes are right whatever they enclose; if not, a cell that has swallowed rows is looked for.
         needed: Column names that are looked for: they tell separators apart, and are found with other capitals too.
         remarks: What a user should know of a source, in sentences; each once.
+        twice: Names of columns that are there several times, which rows do not have; none of them is needed.
         unquoted: What to do where quotation marks are letters.
         quoted: What to do where a cell is right whose lines look like rows.
         decoded: What to do where letters are wrong.
@@ -45,6 +46,7 @@ class Reading:
     trusted: bool = False
     needed: Collection[str] = ()
     remarks: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
     unquoted: str = "where quotation marks are letters in this file, read it with --quoting none"
     quoted: str = "where the cell is right as it stands, --quoting trusted reads it so"
     decoded: str = "name its encoding with --encoding, or save it as UTF-8"
@@ -102,6 +104,7 @@ class Source:
         by_line: Whether a row's number is that of its line.
         nested: The columns whose cells are lists or objects by their type.
         has_keys: Whether each row names its own columns.
+        titled: Whether the row that should name its columns has one cell of several, as a title above it.
     """
 
     name: str
@@ -112,6 +115,7 @@ class Source:
     by_line: bool = False
     nested: Collection[str] = ()
     has_keys: bool = False
+    titled: bool = False
 
     def place(self, number: int) -> str:
         """Return where a row is, for a message: "pool.csv, line 3" or "pool.parquet, row 3"."""
@@ -133,17 +137,33 @@ def unique_names(source: str, names: Sequence[str], reading: Reading) -> list[st
     clean = [name.strip("\ufeff").strip() for name in names]
     counts = Counter(clean)
     for needed in reading.needed:
-        if counts[needed] > 1:
-            raise DataError(f"{source} names the column {needed!r} twice: rename one of the two.")
-        found = in_other_capitals(needed, clean)
+        found = in_other_capitals(needed, counts)
+        if (twice := found or needed) and counts[twice] > 1:
+            raise DataError(f"{source} {named_twice(twice)}.")
         if found is not None and found not in reading.needed:
             reading.remark(f"{source} has no column {needed!r}, and {found!r} was taken for it.")
             clean[clean.index(found)] = needed
             counts[needed] = 1
+    reading.twice.extend(name for name in repeated(clean) if name)
     return [name if counts[name] == 1 else "" for name in clean]
 
 
-def in_other_capitals(wanted: str, names: Sequence[str]) -> str | None:
+def is_title(names: Sequence[str]) -> bool:
+    """Tell whether of several names of columns all but one are blank."""
+    return len(names) > 1 and sum(bool(name.strip()) for name in names) == 1
+
+
+def repeated(names: Sequence[str]) -> list[str]:
+    """Return the names that are there several times, each once."""
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def named_twice(name: str) -> str:
+    """Return what to say of a needed column that is there several times, behind the name of the file."""
+    return f"names the column {name!r} twice: rename one of the two"
+
+
+def in_other_capitals(wanted: str, names: Collection[str]) -> str | None:
     """Return the only name that differs from a wanted one in capitals and blanks alone; None where it is there itself.
 
     Blanks are line ends too, which forms and spreadsheets put into long names, also as a message shows them.
@@ -157,6 +177,22 @@ def in_other_capitals(wanted: str, names: Sequence[str]) -> str | None:
 def loose(name: str) -> str:
     """Return the name of a column without its capitals, with one blank between its words."""
     return " ".join(_BLANKS.sub(" ", name).split()).casefold()
+
+
+def other_names(keys: Sequence[str], wanted: Collection[str], rows: Collection[Sequence[str]]) -> dict[str, str]:
+    """Return how keys of an object are called otherwise: as a wanted name that it lacks, but for its capitals.
+
+    Args:
+        keys: Of the object.
+        wanted: Names that are looked for.
+        rows: The keys of others of its file; what one of them has both of are two columns.
+    """
+    found = {in_other_capitals(name, keys): name for name in wanted}
+    return {
+        key: name
+        for key, name in found.items()
+        if key is not None and key not in wanted and not any(key in row and name in row for row in rows)
+    }
 
 
 def unused_ids(source: Source, wanted: str) -> list[str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dal_nlp.core.errors import DataError
 from dal_nlp.readers.encodings import decode
-from dal_nlp.readers.reading import Reading, in_other_capitals, loose
+from dal_nlp.readers.reading import Reading, in_other_capitals, loose, named_twice, repeated
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -142,11 +142,15 @@ def read_table(
         broken: Takes rows that a quote without an end has run together with those below; the others are yielded.
 
     Raises:
-        UserError: It is no such table, or not in UTF-8 throughout; the message goes after the name of the file.
+        UserError: It is no such table, not in UTF-8 throughout, or has a column twice that is looked for; the message
+            goes after the name of the file.
     """
     text, _ = decode(data)
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     separator, header, above, records = _records(text, needed, further)
+    twice = repeated(header)
+    if again := [name for name in (*needed, *further) if name in twice]:
+        raise DataError(f"{named_twice(again[0])}.")
     from dal_nlp.readers.quoting import (  # with numpy, which short commands need not wait for
         BLANKS,
         SWALLOWED,
@@ -174,7 +178,7 @@ def read_table(
             broken(number, f"it {SWALLOWED}; {DOUBLED}")
         elif any(cell.strip() for cell in cells) and [plain(cell.strip()) for cell in cells] != header:
             row = dict(zip(header, cells, strict=False))
-            yield number, {name: plain(cell) for name, cell in row.items() if name != GUARDED}
+            yield number, {name: plain(cell) for name, cell in row.items() if name not in (GUARDED, *twice)}
 
 
 def lack_a_name(rows: Sequence[Sequence[str]], width: int) -> bool:
@@ -211,8 +215,8 @@ def _records(
             above += 1
         header = [plain(name.strip()) for name in names]
         for known in (*needed, *further):
-            if (found := in_other_capitals(known, header)) is not None:
-                header[header.index(found)] = known
+            if (found := in_other_capitals(known, dict.fromkeys(header))) is not None:
+                header = [known if name == found else name for name in header]
         if set(needed) <= set(header):
             return separator, header, above, rows
     raise DataError(f"has no columns {' and '.join(map(repr, needed))} in its first row: put them back.")

@@ -21,7 +21,7 @@ from dal_nlp.core.text import counted
 from dal_nlp.readers.encodings import blocks
 from dal_nlp.readers.entities.conll import ENDINGS as CONLL
 from dal_nlp.readers.quoting import BLANKS, SWALLOWED, Layout, Swallowed, blanks_before_quotes, lay_out, line_by_line
-from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names, unix_ends
+from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, is_title, unique_names, unix_ends
 from dal_nlp.readers.spreadsheets import (
     GUARDED,
     LONGEST_CELL,
@@ -75,7 +75,8 @@ def open_table(source: str, path: Path, separator: str, reading: Reading) -> Sou
         names = [plain(name) for name in names]
     names = unique_names(source, names, reading)
     table = _Table(source, path, found, header, names, reading)
-    return Source(source, [name for name in names if name not in ("", GUARDED)], table, by_line=True)
+    there = [name for name in names if name not in ("", GUARDED)]
+    return Source(source, there, table, by_line=True, titled=is_title(header))
 
 
 class _Table(Chunks):

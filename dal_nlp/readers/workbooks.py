@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from dal_nlp.core.errors import DataError, nearest
-from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, unique_names
+from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, is_title, unique_names
 from dal_nlp.readers.spreadsheets import GUARDED, is_head, plain, restored_batch
 from dal_nlp.readers.values import is_spreadsheet_error, text_of
 
@@ -31,7 +31,8 @@ def open_workbook(source: str, path: Path, sheet: str, reading: Reading) -> Sour
         reading: Takes remarks.
     """
     table = _Sheet(source, path, sheet, reading)
-    return Source(source, [name for name in table.names if name not in ("", GUARDED)], table)
+    there = [name for name in table.names if name not in ("", GUARDED)]
+    return Source(source, there, table, titled=table.titled)
 
 
 class _Sheet(Chunks):
@@ -41,6 +42,7 @@ class _Sheet(Chunks):
             if is_head(cells):
                 continue
             names = [plain(cell) for cell in cells] if GUARDED in cells else cells
+            self.titled = is_title(names)
             self.names: Sequence[str] = unique_names(source, names, reading)
             self._first = number
             return

@@ -247,6 +247,65 @@ def test_letters_are_what_the_named_encoding_makes_them(waiting: Waiting, name: 
     assert {given[0].by for given in state(folder).given.values()} == {who}
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.xlsx"])
+def test_a_column_that_is_read_and_there_twice_is_refused_and_one_that_is_not_costs_nothing(
+    waiting: Waiting, name: str
+) -> None:
+    folder = waiting("sentiment")
+    file = folder / name
+    rows = [[id, "positive", "negative", ""] for id in state(folder).waiting]
+
+    def written(*header: str) -> Path:
+        table, names = pd.DataFrame(rows), list(header)
+        if file.suffix == ".xlsx":
+            table.to_excel(file, index=False, header=names)
+        else:
+            table.to_csv(file, index=False, header=names, sep="," if file.suffix == ".csv" else "\t")
+        return file
+
+    for twice, *header in [
+        ("answer", "id", "answer", "answer", "note"),
+        ("answer", "id", "answer", "label", "answer"),
+        ("(?i:label)", "id", "Label", "Label", "note"),
+        ("id", "id", "answer", "note", "id"),
+        ("text", "id", "answer", "text", "text"),
+    ]:
+        with pytest.raises(UserError, match=f"{name} names the column '{twice}' twice: rename one of the two"):
+            read(folder, written(*header), "csv")
+    assert read(folder, written("id", "answer", "seen", "seen"), "csv").new == len(rows)
+    assert set(state(folder).answers.values()) == {"positive"}
+
+
+def test_a_title_above_the_header_is_asked_about(waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    file = folder / "a.csv"
+    file.write_text("Survey 2024,\nid,answer\n1,positive\n")
+    with pytest.raises(UserError, match=r"but 'Survey 2024', '' \(has it a header\? These are the cells"):
+        read(folder, file, "csv")
+
+
+def test_ids_in_the_data_of_tasks_count_and_numbers_of_label_studio_are_no_ids(waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    with open_answer_store(folder / "run") as desk:
+        texts = {id: desk.example(id)["text"] for id in desk.state.waiting}
+    result = [{"from_name": "mood", "value": {"choices": ["positive"]}}]
+    tasks = [
+        {"id": n, "data": {"id": id, "text": text}, "annotations": [{"result": result}]}
+        for n, (id, text) in enumerate(texts.items())
+    ]
+    file = folder / "a.json"
+    file.write_text(json.dumps(tasks))
+    found = read(folder, file, "label-studio")
+    assert (found.new, found.remarks) == (len(texts), ["The answers of a.json are those of its control 'mood'."])
+    file.write_text(json.dumps([{**task, "data": {"id": None, "text": task["data"]["text"]}} for task in tasks]))
+    again = read(folder, file, "label-studio")
+    assert again.known == len(texts)
+    assert again.remarks[-1] == f"a.json: {len(texts)} rows found by the text, as they have no ids of this run."
+    swapped = [{**task, "data": {**task["data"], "text": "another text"}} for task in tasks[:1]]
+    file.write_text(json.dumps(swapped))
+    assert "is the id of another text" in read(folder, file, "label-studio").problems[0]
+
+
 def test_quotation_marks_of_a_writer_that_knew_none_are_named_with_a_way_out(waiting: Waiting) -> None:
     folder = waiting("sentiment")
     file = folder / "a.tsv"

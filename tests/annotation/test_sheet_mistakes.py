@@ -208,6 +208,14 @@ def test_a_copy_in_other_letters_is_read_without_the_advice_of_a_flag(folder: Pa
     assert "save it as `CSV UTF-8`" in said and "--encoding" not in said
 
 
+def test_lines_of_a_sheet_are_read_with_other_capitals(folder: Path) -> None:
+    first, *rest = [{"id": row["id"], "answer": typed("sentiment")[row["id"]]} for row in read_csv(sheet(folder))]
+    asking.write(sheet(folder, "round-000.jsonl"), [{"Id": first["id"], "ANSWER": first["answer"]}, *rest])
+    result = run("sentiment", folder)
+    assert len(result.labels) == len(rest) + 1
+    assert "round-000.jsonl has rows without 'answer', and 'ANSWER' was taken for it" in " ".join(result.remarks)
+
+
 def test_a_copy_that_says_something_else_is_no_answer_and_a_file_that_is_none_is_named(folder: Path) -> None:
     rows = read_csv(sheet(folder))
     fill(sheet(folder), {rows[0]["id"]: "positive"})

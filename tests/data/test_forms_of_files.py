@@ -190,6 +190,52 @@ def test_tasks_of_label_studio_without_annotations_have_their_texts(tmp_path: Pa
     assert found == list(zip("0123", TEXTS, strict=True))
 
 
+WITHOUT_IDS = {
+    "tasks": ({"data": {"text": "a"}, "predictions": []}, "there are no annotations in it, so its rows have no labels"),
+    "annotations": (
+        {"data": {"text": "a"}, "annotations": [{"result": [choice("label", "x")]}]},
+        "its annotations were read as labels",
+    ),
+    "records": (
+        {"fields": {"text": "a"}, "responses": {"label": [{"value": "x", "status": "submitted"}]}},
+        "its responses were read as labels",
+    ),
+    "records that nobody has answered": (
+        {"fields": {"text": "a"}, "responses": {"label": []}},
+        "there are no responses in it, so its rows have no labels",
+    ),
+    "a table that nobody has answered": (
+        {"text": "a", "label.responses": [], "label.responses.status": []},
+        "there are no label.responses in it, so its rows have no labels",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_IDS)
+def test_rows_of_tools_without_ids_are_known_by_their_content_and_it_is_said_whether_they_are_answered(
+    tmp_path: Path, name: str
+) -> None:
+    row, said = WITHOUT_IDS[name]
+    file = put(tmp_path, "p.json", json.dumps([row]))
+    config = RunConfig(task="classification", data=str(file))
+    reader = Reader(str(file), make_task(config), config)
+    (example,) = reader.examples()
+    assert example.id == id_of_content(example.fields or {}) and example.target == (
+        '"x"' if "were read" in said else None
+    )
+    (remark,) = reader.remarks
+    assert remark.endswith(f": {said}.")
+    with_id = put(tmp_path, "q.json", json.dumps([{"id": 5, **row}]))
+    assert [one.id for one in Reader(str(with_id), make_task(config), config).examples()] == ["5"]
+
+
+def test_a_task_of_label_studio_with_entities_and_no_id(tmp_path: Path) -> None:
+    file = str(put(tmp_path, "p.json", json.dumps([{"data": {"text": "Ada"}, "annotations": []}])))
+    config = RunConfig(task="ner", data=file)
+    (example,) = Reader(file, make_task(config), config).examples()
+    assert example.id == id_of_content({name: cell for name, cell in (example.fields or {}).items() if name != "group"})
+
+
 def test_responses_of_argilla_in_a_table(tmp_path: Path) -> None:
     head = "id,text,label.responses,label.responses.users,label.responses.status"
     cells = ("['bad'],['u'],['submitted']", "['good'],['u'],['discarded']", "[],[],[]", "\"['good', 'good']\",['u'],")

@@ -229,10 +229,17 @@ REFUSED: list[tuple[str, bytes | str, str]] = [
     ("half.jsonl", '{"text": "a", "label": "\\ud800"}\n', "half a surrogate pair"),
     ("noheader.tsv", "bad\tthe fish was raw\nbad\tno\ngood\tyes\n", "has it a header?"),
     ("twice.csv", "text,label,text\na,b,c\n", "names the column 'text' twice"),
+    ("Twice.csv", "Text,label,Text\na,b,c\n", "names the column 'Text' twice"),
     ("long.csv", "text,label\na,b,c\n", "line 2 has 3 cells and the header 2"),
     ("open.csv", 'text,label\na,b\n"c,d\n', "line 3 cannot be read"),
     ("inner.csv", 'text,label\na,b\n"c" d,e\nf,g\n', "line 3 cannot be read"),
     ("old.xls", b"\xd0\xcf\x11\xe0", "save it as .xlsx"),
+    (
+        "pairs.json",
+        json.dumps({"train": [["a", "b"]] * 2, "test": [["a", "b"]] * 2}),
+        "is no list of objects: write it",
+    ),
+    ("title.csv", "Survey 2024,,\n" + table(PLAIN).decode(), "(has it a header? These are the cells of its first row)"),
     ("lists.json", json.dumps({"one": ROWS, "two": ROWS}), "has the lists one, two: choose one, as in"),
 ]
 
@@ -369,6 +376,25 @@ def test_ids_and_keys_are_found_with_other_capitals(tmp_path: Path) -> None:
     assert read(put(tmp_path, "q.jsonl", lines([{**row, "text": "x"} for row in rows])))[0][0] == ("x", "a")
 
 
+@pytest.mark.parametrize("rows", [4, 1200])
+@pytest.mark.parametrize("form", ["p.jsonl", "p.json"])
+def test_keys_of_single_rows_are_found_with_other_capitals(tmp_path: Path, rows: int, form: str) -> None:
+    plain = [{"text": f"text {i}", "label": "ab"[i % 2]} for i in range(rows)]
+    mixed = [*plain[:-1], {"Text": plain[-1]["text"], "LABEL": plain[-1]["label"]}]  # beyond the first thousand, too
+    file = put(tmp_path, form, lines(mixed) if form == "p.jsonl" else json.dumps(mixed))
+    found, remarks = read(file)
+    assert found == read(put(tmp_path, "plain.jsonl", lines(plain)))[0]
+    assert [remark.removeprefix(str(file)) for remark in sorted(remarks)] == [
+        f" has {key!r} where some of its rows lack {name!r}: it was taken for it."
+        for key, name in (("LABEL", "label"), ("Text", "text"))
+    ]
+
+
+def test_keys_that_a_row_has_both_of_are_two_columns(tmp_path: Path) -> None:
+    rows = [{"text": "a", "label": "x", "Label": "y"}, {"text": "b", "Label": "z"}, {"text": "c", "label": "y"}]
+    assert read(put(tmp_path, "p.jsonl", lines(rows))) == ([("a", "x"), ("b", None), ("c", "y")], [])
+
+
 def test_folders_and_patterns_of_shards(tmp_path: Path) -> None:
     for number in (10, 2, 1):
         rows = [{"text": f"text {number} {i}", "label": "good"} for i in range(3)]
@@ -413,3 +439,12 @@ def test_the_fast_reader_and_the_slow_one_agree(tmp_path: Path, monkeypatch: pyt
     slow: Callable[..., None] = lambda *_: None  # noqa: E731
     monkeypatch.setattr(text_files, "lay_out", slow)
     assert read(file) == fast
+
+
+def test_a_title_above_the_header_of_a_sheet_is_asked_about(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (["Survey", None], ["text", "label"], ["good film", "a"]):
+        book.active.append(row)
+    book.save(tmp_path / "p.xlsx")
+    assert "no column 'text' but 'Survey' (has it a header? These are the cells" in complaint(tmp_path / "p.xlsx")
+    assert "has it a" not in complaint(put(tmp_path, "one.csv", "review\na\nb\n"))

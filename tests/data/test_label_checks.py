@@ -49,7 +49,9 @@ def test_labels_of_which_an_answer_holds_several_may_look_alike_too() -> None:
 def test_scores() -> None:
     scores = {f"{i / 7:.3f}": 1 for i in range(40)}
     assert "are these scores?" in remarks(scores, {"0.000": 9})
-    assert "are these texts?" in remarks({f"a {i}": 2 for i in range(60)})
+    texts = {f"a {i}": 2 for i in range(60)}
+    assert "each of them in several rows: are these classes?" in remarks(texts)
+    assert "1 of them in one row only: are these texts?" in remarks({**texts, "a b": 1}, texts)
     assert (
         remarks(scores, {"0.000": 9}, given=True)
         == "All 9 rows of test have the label '0.000': a score on one class says little."

@@ -18,10 +18,16 @@ POOL = [
 ]
 
 
-def joined(folder: Path, answers: list[dict[str, Any]], pool: list[dict[str, Any]] = POOL, **config: Any) -> Corpus:
+def joined(
+    folder: Path,
+    answers: list[dict[str, Any]],
+    pool: list[dict[str, Any]] = POOL,
+    remarks: list[str] | None = None,
+    **config: Any,
+) -> Corpus:
     config_ = RunConfig(task="classification", data="x", **config)
     task = tiny.task()
-    found = read_answers(write(folder / "answers.jsonl", answers), task, config_)
+    found = read_answers(write(folder / "answers.jsonl", answers), task, config_, remarks)
     source = write(folder / "pool.jsonl", pool)
     return read_pool(source, task, config_, folder / "cache", need_targets=True, answers=found)
 
@@ -60,11 +66,78 @@ def test_a_file_without_ids_or_with_rounded_ones_is_joined_by_its_texts(tmp_path
     assert labels(joined(tmp_path, [{"text": "lovely, really", "label": "positive"}])) == {"7": "positive"}
 
 
-def test_answers_that_belong_to_nothing_are_an_error_that_names_both_sides(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("answer", "mend"),
+    [
+        ({"id": "x"}, "first is 'x', .* first id is '1294.* with --id-column, or put the texts beside them[.]$"),
+        ({"id": "x", "text": "y"}, "first is 'x', .* with --id-column, or join by the texts with --id-column none[.]$"),
+        ({"text": "y"}, "first is 'y', .*[.] Give it the pool's ids, or the texts as they are there[.]$"),
+        ({"id": "49"}, r"has taken zeros from the ids \('49' for '0049'\): put the texts beside the ids"),
+        ({"id": "1.29403E+18"}, r"has rounded the ids \('1.29403E\+18'\): put the texts beside the ids"),
+    ],
+)
+def test_answers_that_belong_to_nothing_are_an_error_that_names_both_sides_and_a_mend_that_works(
+    tmp_path: Path, answer: dict[str, Any], mend: str
+) -> None:
+    with pytest.raises(UserError, match=f"None of the 1 answer .* {mend}"):
+        joined(tmp_path, [{**answer, "label": "positive"}])
+
+
+def test_ids_that_a_spreadsheet_has_shortened_are_said_of_single_rows_too(tmp_path: Path) -> None:
+    rows = [{"id": "7", "label": "positive"}, {"id": "49", "label": "negative"}]
+    assert (
+        "('49'); a spreadsheet has taken zeros from the ids ('49' for '0049'): put" in joined(tmp_path, rows).remarks[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ({}, "they have no ids"),
+        ({"Id": "7"}, "the file has no column 'id': where 'Id' holds the pool's ids, call it so"),
+        ({"id": "7.000000000000001"}, "their ids are none of the pool's"),
+    ],
+)
+def test_it_is_said_why_answers_were_joined_by_the_text(tmp_path: Path, row: dict[str, Any], why: str) -> None:
+    corpus = joined(tmp_path, [{**row, "text": "lovely, really", "label": "positive"}])
+    assert labels(corpus) == {"7": "positive"}
+    assert corpus.remarks == [f"{tmp_path}/answers.jsonl: 1 answer joined by the text, as {why}."]
+
+
+def test_ids_with_other_capitals_count_where_there_are_no_texts(tmp_path: Path) -> None:
+    remarks: list[str] = []
+    corpus = joined(tmp_path, [{"ID": "7", "label": "positive"}], remarks=remarks)
+    assert labels(corpus) == {"7": "positive"}
+    assert remarks == [f"{tmp_path}/answers.jsonl has no column 'id', and 'ID' was taken for it."]
+
+
+@pytest.mark.parametrize("name", ["answer", "Answer"])
+def test_a_sheets_column_of_answers_is_read_as_ingest_reads_it(tmp_path: Path, name: str) -> None:
+    answers = [{"id": "7", name: "positive"}, {"id": "0049", name: " Skip"}, {"id": POOL[0]["id"], name: ""}]
+    remarks: list[str] = []
+    assert labels(joined(tmp_path, answers, remarks=remarks)) == {"7": "positive"}
+    file = f"{tmp_path}/answers.jsonl"
+    assert remarks == [
+        f"{file} has no column 'label', and {name!r} was read for it.",
+        f"{file}: 1 row with skip or unsure, which is no answer.",
+    ]
+    both = [{"id": "7", name: "accept", "label": "positive"}]
+    assert labels(joined(tmp_path, both)) == {"7": "positive"}
+
+
+def test_verdicts_of_prodigy_and_columns_of_other_names_are_no_answers(tmp_path: Path) -> None:
+    for row in ({"id": "7", "answer": "accept"}, {"id": "7", "mood": "positive"}):
+        with pytest.raises(
+            UserError, match=r"has no column 'label' but .* so, or name one that all files have with --lab"
+        ):
+            joined(tmp_path, [row])
+
+
+def test_without_ids_and_texts_nothing_can_be_joined(tmp_path: Path) -> None:
     with pytest.raises(
-        UserError, match=r"None of the 1 answer .* the first is 'x', .* first id is '1294.*id-column none"
+        UserError, match=r"has not the texts \('text'\), by which --id-column none joins it to the pool"
     ):
-        joined(tmp_path, [{"id": "x", "label": "positive"}])
+        joined(tmp_path, [{"id": "7", "label": "positive"}], id_column="none")
 
 
 def test_texts_that_look_alike_do_not_take_the_answers_of_their_ids(tmp_path: Path) -> None:

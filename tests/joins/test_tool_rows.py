@@ -137,6 +137,16 @@ def test_a_file_in_which_the_answers_or_the_ids_are_not_found(row: dict[str, Any
         read([row])
 
 
+def test_keys_of_single_rows_are_found_with_other_capitals() -> None:
+    rows = [{"id": "1", "answer": "positive"}, {"ID": "2", "Answer": "negative"}]
+    assert read(rows) == [("1", "positive", ""), ("2", "negative", "")]
+    assert table(rows).remarks == [
+        f"{name!r} was taken for {name.lower()!r} in rows that lack it." for name in ("ID", "Answer")
+    ]
+    two = [{"id": "1", "answer": "positive", "Answer": "x"}, {"id": "2", "Answer": "negative"}]
+    assert read(two) == [("1", "positive", ""), ("2", "", "")] and not table(two).remarks
+
+
 def test_a_text_column_called_answer_is_no_answer() -> None:
     task = tiny.task()
     task._columns = ["answer"]

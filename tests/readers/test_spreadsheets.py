@@ -79,6 +79,22 @@ def test_a_header_that_lacks_the_name_of_the_first_column() -> None:
         assert [row["answer"] for _, row in read_table(kept, ["id", "answer"])] == ["good", "bad"]
 
 
+@pytest.mark.parametrize("names", ["id,answer,text,Answer,Answer", "id,text,answer,x,x", "id,answer,Text,x,x"])
+def test_columns_that_are_there_twice_and_not_looked_for_cost_nothing(names: str) -> None:
+    data = f"{names}\n1,a,b,c,d\n".encode()
+    ((_, row),) = read_table(data, ["id", "answer"], further=["text"])
+    assert (
+        sorted(row) == ["answer", "id", "text"]
+        and row["answer"] == dict(zip(names.split(","), "1abcd", strict=False))["answer"]
+    )
+
+
+@pytest.mark.parametrize("names", ["id,answer,answer", "id,Answer,Answer", "id,answer,id", "id,answer,text,Text,text"])
+def test_columns_that_are_looked_for_and_there_twice_are_refused(names: str) -> None:
+    with pytest.raises(UserError, match=r"^names the column '(id|answer|text)' twice: rename one of the two[.]$"):
+        list(read_table(f"{names}\n1,a,b,c,d\n".encode(), ["id", "answer"], further=["text"]))
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "cp1252"])
 def test_letters_of_other_encodings_a_row_that_names_the_separator_and_a_header_that_is_there_again(
     encoding: str,

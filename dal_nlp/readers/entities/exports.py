@@ -6,7 +6,7 @@ from typing import Any
 
 from dal_nlp.core.errors import DataError
 from dal_nlp.readers.entities.tags import split_tag
-from dal_nlp.readers.exports import Row, mapped
+from dal_nlp.readers.exports import Row, mapped, task_data
 from dal_nlp.readers.reading import Reading, Source
 
 #: What the columns are called in Hugging Face's data sets, and what they are looked for as where these are not there.
@@ -103,8 +103,7 @@ def _has_places(cell: Any) -> bool:
 
 def _studio_rows(row: Row, text: str, label: str, name: str) -> list[Row]:
     """Return a row for each annotation of a task that was not cancelled, or one without an answer."""
-    given: Any = row.get("data")
-    data = dict(given) if isinstance(given, Mapping) else {}
+    data = task_data(row)
     if text not in data:
         texts = [key for key, value in data.items() if isinstance(value, str) and key not in ("id", "dal_nlp_id")]
         if len(texts) != 1:
@@ -113,10 +112,9 @@ def _studio_rows(row: Row, text: str, label: str, name: str) -> list[Row]:
                 "name the text with --text-column."
             )
         data[text] = data[texts[0]]
-    plain = {"id": data.get("dal_nlp_id", data.get("id", row.get("id"))), **data}
     annotations = [one for one in row.get("annotations") or [] if isinstance(one, Mapping)]
     answers = [_spans(one.get("result")) for one in annotations if not one.get("was_cancelled")]
-    return [{**plain, label: answer} for answer in answers] or [{**plain, label: None}]
+    return [{**data, label: answer} for answer in answers] or [{**data, label: None}]
 
 
 def _spans(results: Any) -> list[Any]:
