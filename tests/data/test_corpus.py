@@ -213,7 +213,11 @@ def test_answers_are_in_the_column_that_the_task_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "wrong", "mend"),
     [
-        ([{"key": "a", "label": "good"}], "has no column 'id' but 'key', 'label'", "--id-column"),
+        (
+            [{"key": "a", "label": "good"}],
+            "has no column 'id' but 'key', 'label'",
+            "call the column of the pool's ids so",
+        ),
         ([{"id": "a", "lable": "good"}], "has no column 'label' (did you mean 'lable'?)", "--label-column"),
         (
             [{"id": "a", "label": "good"}, {"id": "a", "label": "bad"}],
