@@ -175,7 +175,10 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
             "the pool: put them beside the answers, or name the column of ids."
         )
     if not (has_texts and config.id_column in (DEFAULT_ID_COLUMN, NO_IDS)):
-        require(opened, config.id_column, "call the column of the pool's ids so, or put the texts beside the answers")
+        mend = (
+            "call the column of the pool's ids so, name one that both have with --id-column, or put the texts there too"
+        )
+        require(opened, config.id_column, mend)
     typed = _typed(opened, column, task)
     if typed:
         said.append(f"{path} has no column {column!r}, and {typed!r} was read for it.")
