@@ -158,7 +158,7 @@ class Ledger:
             self._lock.acquire(timeout=self._patience)
         except Timeout:
             raise Locked(
-                f"{self.folder} is in use by another dal-nlp process: wait for it, or choose another --out."
+                f"{self.folder} is in use by another dal-nlp process: end that, wait for it, or choose another folder."
             ) from None
         except OSError as error:
             raise RunFolderError(
