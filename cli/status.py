@@ -37,7 +37,7 @@ def _lines(folder: Path, state: "State") -> Iterator[tuple[str, str]]:
         return
     yield "State", _progress(folder, state)
     yield "Task", f"{config['task']}, model {config['model']}, strategy {config['strategy']}"
-    wanted = config["rounds"] + 1
+    wanted = max(config["rounds"] + 1, len(state.metrics))
     why = f"; {state.stopped}" if state.stopped and len(state.metrics) < wanted else ""
     yield "Rounds", f"{len(state.metrics)} done of {wanted}, the first one included{why}"
     yield "Labels", _labels(state, config["budget"])

@@ -1,9 +1,10 @@
 """Numbers as people write them, texts as a terminal may show them, and the words of a text in any script."""
 
 import csv
+import io
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -155,6 +156,13 @@ def split_names(text: str) -> list[str]:
     except (csv.Error, ValueError):
         cells = text.split(",")
     return [cell.strip() for cell in cells if cell.strip()]
+
+
+def join_names(names: Sequence[str]) -> str:
+    """Return names as ``split_names`` reads them."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return line.getvalue()
 
 
 def as_names(value: object) -> object:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dal_nlp.core.files import replace_file
-from dal_nlp.core.text import counted, without_folders
+from dal_nlp.core.text import counted, join_names, without_folders
 from dal_nlp.ledger.answer_events import MACHINE, MAJORITY, AnswerEvent
 from dal_nlp.ledger.state import State
 from dal_nlp.report.machines import texts_taught
@@ -31,6 +31,10 @@ TAGS = {
     "ForQuestionAnswering": "question-answering",
     "ForConditionalGeneration": "summarization",
 }
+#: What the command line says in numbers.
+NUMBERS = ("audit", "initial", "query_size", "rounds", "budget", "seed")
+#: The oracle that is asked where none is named.
+LABELED_FILE = "labeled-file"
 _LIBRARIES = ("dal-nlp", "transformers", "torch", "datasets", "scikit-learn")
 
 
@@ -213,18 +217,29 @@ def _score(state: State) -> str:
 
 def _making(state: State, config: Mapping[str, Any]) -> str:
     strategies = list(dict.fromkeys(query.strategy for query in state.queries if query.round > 0))
+    files = {name: config.get(name) for name in ("data", "test", "validation", "model")}
+    kind, colon, of = str(config.get("oracle") or LABELED_FILE).partition(":")
     flags = {
         "task": config.get("task"),
-        "data": without_folders(str(config["data"])) if config.get("data") else None,
-        "model": without_folders(str(config.get("model"))),
+        **{name: without_folders(str(file)) for name, file in files.items() if file is not None},
+        "oracle": kind + colon + without_folders(of) if kind != LABELED_FILE else None,
+        **{f"{name}-column": said for name in ("text", "label", "id") if (said := _column(config, name)) != name},
+        "labels": join_names(config["labels"]) if config.get("labels") else None,
         "train": (config.get("training") or {}).get("mode"),
+        "finish": config.get("finish") if config.get("finish") != "none" else None,
         "initial-strategy": config.get("initial_strategy"),
         "strategy": ",".join(strategies) or config.get("strategy"),
-        **{name.replace("_", "-"): config.get(name) for name in ("initial", "query_size", "rounds", "budget", "seed")},
+        **{name.replace("_", "-"): config.get(name) for name in NUMBERS},
     }
     said = " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in flags.items() if value is not None)
     versions = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return f"```\ndal-nlp run {said}\ndal-nlp predict RUN FILE\n```\n\nVersions: {versions}."
+
+
+def _column(config: Mapping[str, Any], name: str) -> str:
+    """Return what --text-column and its like were given."""
+    given = config.get(f"{name}_column") or name
+    return given if isinstance(given, str) else join_names(given)
 
 
 def _code(text: str) -> str:

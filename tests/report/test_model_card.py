@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from dal_nlp import Label, Oracle, Origin, Query, RunConfig, Session
+from dal_nlp.core.text import split_names
 from dal_nlp.ledger.events import ConfigEvent
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State
@@ -96,8 +98,27 @@ def test_the_card_tells_labels_counts_answerers_score_and_commands(runs: dict[st
     assert "8 examples: 2 people" in text and "ann" not in text
     value, (low, high) = state.metrics[-1].values["accuracy"], state.metrics[-1].intervals["accuracy"]
     assert f"| accuracy | {value:.3f} | {low:.3f} to {high:.3f} |" in text
-    assert "dal-nlp run --task sentiment --data pool.jsonl --model encoder --train head" in text
+    assert "dal-nlp run --task sentiment --data pool.jsonl --test test.jsonl --model encoder --train head" in text
     assert "transformers 5" in text
+
+
+def test_the_command_of_the_card_is_one_that_makes_such_a_run(tmp_path: Path) -> None:
+    rows = [{"key": row["id"], "body": row["text"]} for row in tiny.sentences(20)]
+    given = {
+        **{"task": "classification", "data": tiny.write(tmp_path / "pool.jsonl", rows), "text_column": ["body"]},
+        **{"id_column": "key", "labels": ["good, very", "bad"], "oracle": "file", "audit": 4, "budget": 9, "rounds": 1},
+        **{"initial": 3, "query_size": 2, "model": str(tmp_path / "encoder"), "training": {"mode": "head"}},
+    }
+    config = RunConfig.load(flags={**given, "out": str(tmp_path / "run")})
+    state = State()
+    state.apply(ConfigEvent(config=config.model_dump(mode="json"), digests={}, labels=["good, very", "bad"]))
+    (tmp_path / "model").mkdir()
+    line = next(one for one in model_card(tmp_path / "model", state).splitlines() if one.startswith("dal-nlp run"))
+    words = shlex.split(line)[2:]
+    said = dict(zip(words[::2], words[1::2], strict=True))
+    assert (said["--oracle"], said["--audit"], said["--data"]) == ("file", "4", "pool.jsonl")
+    assert (said["--text-column"], said["--id-column"]) == ("body", "key") and "--label-column" not in said
+    assert split_names(said["--labels"]) == ["good, very", "bad"]
 
 
 def test_a_model_trained_at_the_end_has_the_score_of_that_training(runs: dict[str, Path]) -> None:
