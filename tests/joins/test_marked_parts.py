@@ -77,12 +77,12 @@ def test_exports_of_texts_come_back_with_those_that_have_no_entity(
     for name in ("run", "other"):
         Session(RunConfig.load(flags={"task": "ner", **flags, **more, "out": str(tmp_path / name)})).run()
     source = tmp_path / ("back.jsonl" if format != "hf-dataset" else "back")
-    with open_answer_store(tmp_path / "run") as desk:
-        for id in list(desk.state.waiting):
+    with open_answer_store(tmp_path / "run") as store:
+        for id in list(store.state.waiting):
             typed = "[good](good)" if id == "p0" else "none"
-            desk.write(desk.read(id, typed, desk.origin("anna", "terminal")))
-        export(desk, format, "labels", source)
-        answers = dict(desk.state.answers)
-    with open_answer_store(tmp_path / "other") as desk:
-        found = ingest(desk, source, format.replace("prodigy", "jsonl"), None)
-        assert (found.new, found.problems) == (4, []) and desk.state.answers == answers
+            store.write(store.read(id, typed, store.origin("anna", "terminal")))
+        export(store, format, "labels", source)
+        answers = dict(store.state.answers)
+    with open_answer_store(tmp_path / "other") as store:
+        found = ingest(store, source, format.replace("prodigy", "jsonl"), None)
+        assert (found.new, found.problems) == (4, []) and store.state.answers == answers
