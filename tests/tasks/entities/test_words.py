@@ -14,7 +14,7 @@ from dal_nlp.tasks import make_task
 from tests import tiny
 from tests.tasks.entities.test_rows import read
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"id": "0", "text": "Ada lives in  Rome.", "tags": "B-PER O O B-LOC"},
     {"id": "1", "text": "Bob lives", "tags": "B-PER O"},
     {"id": "2", "text": "Eve left.", "tags": None},
@@ -49,3 +49,23 @@ def test_texts_that_their_tags_split_at_blanks_are_counted_and_all_may_be_split_
     assert not any(AT_BLANKS in remark for remark in remarks)
     with pytest.raises(UserError, match="signs or blanks"):
         read(path, task_options={"split": "lines"})
+
+
+@pytest.mark.parametrize("later", [True, False])
+def test_rows_of_prodigy_with_and_without_tokens_are_read_in_any_order(tmp_path: Path, later: bool) -> None:
+    tokens = [{"text": "ran", "start": 0, "end": 3}, {"text": "5", "start": 4, "end": 5}, {"start": 5, "end": 7}]
+    rows = [
+        {"text": "Bob ran", "spans": [[0, 3, "PER"]], "answer": "accept"},
+        {"text": "ran 5km", "spans": [[4, 5, "NUM"]], "answer": "accept", "tokens": tokens},
+    ]
+    found, remarks, _ = read(Path(tiny.write(tmp_path / "a.jsonl", rows if later else rows[::-1])))
+    wanted = [(["Bob", "ran"], [(0, 1, "PER")]), (["ran", "5", "km"], [(1, 2, "NUM")])]
+    assert found == (wanted if later else wanted[::-1])
+    assert not any("no column 'tokens'" in remark for remark in remarks)
+    assert sum("rows without 'tokens' were read from 'text'" in remark for remark in remarks) == 1
+
+
+def test_rows_of_words_without_words_have_their_text_in_tables_too(tmp_path: Path) -> None:
+    rows = [{"text": "Bob left", "tokens": ["Bob", "left"], "tags": ["B-PER", "O"]}, {"text": "he", "tokens": None}]
+    Dataset.from_list(rows).to_parquet(tmp_path / "a.parquet")
+    assert read(tmp_path / "a.parquet")[0] == [(["Bob", "left"], [(0, 1, "PER")]), (["he"], None)]
