@@ -86,3 +86,24 @@ def test_exports_of_texts_come_back_with_those_that_have_no_entity(
     with open_answer_store(tmp_path / "other") as desk:
         found = ingest(desk, source, format.replace("prodigy", "jsonl"), None)
         assert (found.new, found.problems) == (4, []) and desk.state.answers == answers
+
+
+def test_tasks_of_label_studio_are_known_by_a_text_of_another_usual_name(tmp_path: Path, model_folder: str) -> None:
+    rows = [{"id": f"p{place}", "text": text, "spans": []} for place, text in enumerate(["good film", "the film"])]
+    flags = {"data": tiny.write(tmp_path / "pool.jsonl", rows), "model": model_folder, "max_length": 24}
+    flags |= {"test": tiny.write(tmp_path / "test.jsonl", [{"text": "good plot", "spans": [{**PART, "end": 4}]}])}
+    flags |= {"labels": ["good", "bad"], "oracle": "file", "initial": 2, "rounds": 1, "out": str(tmp_path / "run")}
+    Session(RunConfig.load(flags={"task": "ner", **flags})).run()
+    result = {
+        "value": {"start": 0, "end": 4, "text": "good", "labels": ["good"]},
+        "from_name": "label",
+        "to_name": "text",
+    }
+    tasks = [
+        {"id": 40 + place, "data": {"text": row["text"]}, "annotations": [{"completed_by": 3, "result": marks}]}
+        for place, (row, marks) in enumerate(zip(rows, ([result], []), strict=True))
+    ]
+    (tmp_path / "ls.json").write_text(json.dumps(tasks))
+    with open_answer_store(tmp_path / "run") as desk:
+        found = ingest(desk, tmp_path / "ls.json", "label-studio", "anna")
+    assert (found.new, found.problems) == (2, [])
