@@ -25,11 +25,25 @@ def of(tmp_path: Path, *rows: dict[str, Any]) -> tuple[list[Any], list[str]]:
         {"type": "PER", "tag": "PER"},
         {"label": "PER", "type": "person", "entity": "Ada"},
         {"entity": "PER", "value": "Ada"},
+        {"entity": "ADA", "type": "PER"},
+        {"entity": "Ada", "entity_type": "PER"},
+        {"entity": "Ada", "class": "PER"},
+        {"entity": "Ada", "value": "PER"},
+        {"entity": "Ada", "word": "Ada", "entity_type": "PER"},
+        {"type": "PER", "class": "human"},
     ],
 )
 def test_the_words_themselves_are_not_the_label(tmp_path: Path, part: dict[str, Any]) -> None:
     row = {"text": ROME, "entities": [{"start": 0, "end": 3, **part}]}
     assert of(tmp_path, row)[0] == [[(0, 1, "PER")]]
+
+
+def test_a_label_may_be_the_word_that_it_marks(tmp_path: Path) -> None:
+    part = {"start": 6, "end": 10, "entity": "city", "value": "city"}
+    assert of(tmp_path, {"text": "which city", "entities": [part]})[0] == [[(1, 2, "city")]]
+    del part["value"]
+    with pytest.raises(UserError, match="at 6 to 10 whose 'entity' is its words 'city': call what is its label"):
+        of(tmp_path, {"text": "which city", "entities": [part]})
 
 
 def test_two_labels_of_a_part_are_refused_and_named(tmp_path: Path) -> None:
