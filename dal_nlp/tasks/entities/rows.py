@@ -19,6 +19,8 @@ _NUMERAL = re.compile(r"-?\d{1,18}")
 #: What files write for O, and tags with the prefix behind or with another sign.
 _NOTHING = frozenset({"none", "null", "nil", "out", "outside"})
 _BEHIND = re.compile(r"(.+)[-_]([BISU])", re.IGNORECASE)
+#: What most models of entities tell apart, behind a prefix.
+_USUAL = frozenset({"per", "pers", "person", "loc", "location", "org", "organization", "misc", "gpe", "date", "time"})
 _OTHER_SIGN = re.compile(r"([BI])[:./|](\S.*)", re.IGNORECASE)
 
 
@@ -199,12 +201,16 @@ def _tag(tag: Any, word: int, names: Sequence[str]) -> str:
 
 
 def _check_no_prefixes(labels: Sequence[str]) -> None:
-    """Raise ``UserError`` for labels with prefixes: of marked parts, as tags have lost theirs."""
+    """Raise ``UserError`` for labels with prefixes: of marked parts, as tags have lost theirs.
+
+    One alone may be a label (B-cell), but for those of usual models.
+    """
     prefixed = [label for label in labels if split_tag(label)[0] not in ("", OUTSIDE)]
     whole_file = len(labels) > 1 and len(prefixed) == len(labels)
     for label in prefixed:
         prefix, name = split_tag(label)
-        if whole_file or f"{'I' if prefix == 'B' else 'B'}{label[1:]}" in labels:
+        usual = prefix in "BI" and name.casefold() in _USUAL
+        if usual or whole_file or f"{'I' if prefix == 'B' else 'B'}{label[1:]}" in labels:
             raise UserError(
                 f"The label {label!r} of marked parts looks like a tag: mark whole entities and call them {name!r} "
                 "(pipelines of transformers do with aggregation_strategy='simple'), or name all labels with --labels "
