@@ -244,6 +244,8 @@ def _typed(value: Any, of_nothing: str, marks: bool) -> str:
     """Return a value as it would be typed; an empty list is ``of_nothing``, and parts that are ``marks`` stay whole."""
     if isinstance(value, Mapping) and "answer_start" not in value:  # Label Studio keeps a control's value in an object
         value = next((value[name] for name in ("choices", "text") if name in value), value)
+    if isinstance(value, Mapping) and value and all(is_missing(said) or said == -1 for said in value.values()):
+        return ""  # an object of labels of which nobody has said anything
     places = isinstance(value, list) and value and all(isinstance(one, Mapping) and "start" in one for one in value)
     if places and not marks:
         value = {"text": [one.get("text") for one in value], "answer_start": [one["start"] for one in value]}

@@ -52,6 +52,10 @@ MARKED = [(0, 3, "good")]
         ({"id": "1", "text": TEXT, "spans": [PART], "answer": "reject"}, None),
         ({"id": "1", "text": TEXT, "answer": [PART]}, MARKED),
         ({"id": "1", "text": TEXT, "answer": []}, []),
+        ({"id": "1", "text": TEXT, "tags": "B-good O O"}, MARKED),
+        ({"id": "1", "text": TEXT, "tags": "good O O"}, MARKED),
+        ({"id": "1", "text": TEXT, "tags": "O O O"}, []),
+        ({"id": "1", "text": TEXT, "answer": TEXT}, []),
         ({"id": "1", "text": TEXT, "label": [{**PART, "label": None, "labels": ["good"], "text": "Ada"}]}, MARKED),
     ],
 )
@@ -107,3 +111,18 @@ def test_tasks_of_label_studio_are_known_by_a_text_of_another_usual_name(tmp_pat
     with open_answer_store(tmp_path / "run") as desk:
         found = ingest(desk, tmp_path / "ls.json", "label-studio", "anna")
     assert (found.new, found.problems) == (2, [])
+
+
+def test_tags_of_parts_between_blanks_are_those_of_the_words_in_them() -> None:
+    task = tiny.ner_task()
+    fields = {"id": "1", **task.read({"tokens": "Ada saw Bob."})}
+    spans = spans_of(task.answer_format.parse_answer("B-good O B-bad", fields))
+    assert [tuple(span) for span in spans] == [(0, 3, "good"), (8, 12, "bad")]
+    with pytest.raises(ValueError, match="it has 2 tags for 4 words"):
+        task.answer_format.parse_answer("B-good O", fields)
+
+
+def test_objects_of_labels_that_say_nothing_are_no_answer() -> None:
+    rows = [{"id": 1, "text": TEXT, "cats": {"a": 1, "b": 0}}, {"id": 2, "text": TEXT, "cats": {"a": -1, "b": None}}]
+    of = ToolRows(rows, tiny.multilabel_task(), RunConfig(task="multilabel", data="x.jsonl"), Columns(answer="cats"))
+    assert [given.answer for row in of.rows for given in of.given(row)] == ['{"a": 1, "b": 0}', ""]

@@ -6,6 +6,7 @@ from typing import Any
 
 from dal_nlp.answer_formats.entity_markup import read_markup
 from dal_nlp.answer_formats.entity_spans import is_doubtful, likely_cause, of_lists, read_spans, whole
+from dal_nlp.answer_formats.entity_tags import tags_of_text
 from dal_nlp.core.errors import EmptyRow, RowError, UserError
 from dal_nlp.data.entities import Span, join_words, runs_of_spans, split_blanks, split_words
 from dal_nlp.data.hashing import hash64
@@ -71,23 +72,10 @@ def read_words(
 
 def _number_of_tags(cell: Any, text: str) -> int:
     """Return how many tags a cell holds, 0 where it is no list of tags."""
-    listed = _tags_of_text(cell, text) if isinstance(cell, str) else cell
+    listed = tags_of_text(cell, text) if isinstance(cell, str) else cell
     if not isinstance(listed, list) or any(isinstance(one, Mapping | list | tuple) for one in listed):
         return 0
     return len(listed)
-
-
-def _tags_of_text(cell: str, text: str) -> list[Any] | None:
-    """Return the tags in a cell of a table: a list, or with blanks or commas between; None for anything else."""
-    listed = literal(cell)
-    if isinstance(listed, list):
-        return listed
-    parts = re.split(r"[\s,]+", cell.strip())
-    several = len(parts) > 1 or len(text.split()) == 1
-    if several and all(split_tag(part)[0] for part in parts):
-        return parts
-    bare = OUTSIDE in parts and len(parts) in (len(text.split()), len(split_words(text)[0])) and "[" not in cell
-    return parts if bare and "".join(parts) != "".join(text.split()) else None
 
 
 def _places(tokens: Any, text: str) -> tuple[list[int], list[int]] | None:
@@ -151,7 +139,7 @@ def _of_text(cell: str, fields: Mapping[str, Any]) -> Any:
     listed = literal(cell)
     if isinstance(listed, list | Mapping):
         return listed
-    tags = _tags_of_text(cell, fields["text"])
+    tags = tags_of_text(cell, fields["text"])
     if tags is not None:
         return tags
     try:
