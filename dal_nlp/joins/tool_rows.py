@@ -161,9 +161,12 @@ class ToolRows:
     def _elsewhere(self) -> str | None:
         """The column of answers that is not called as in a sheet."""
         marked = entities.ANSWERS if self._marks else ()
-        ways = (self._columns.answer, self._config.label_column, *_ANSWERS, *marked)
         texts = set(self._task.columns())
-        found = next((name for name in ways if name in self._names and name not in texts), None)
+        named = (self._columns.answer, self._config.label_column)
+        found = next((name for name in (*named, *_ANSWERS) if name in self._names and name not in texts), None)
+        usual = [name for name in dict.fromkeys((*_ANSWERS, *marked)) if name in self._names and name not in texts]
+        if self._marks and usual and (found is None or found not in named):
+            found = entities.filled_column(usual, self.rows)  # tools write columns beside their own that stay empty
         if found is not None or not self._is_studio:
             return found
         own = {*_STUDIO, *self._fields, *texts, BY, AT, NOTE, self._config.id_column}

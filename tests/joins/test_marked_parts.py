@@ -56,6 +56,8 @@ MARKED = [(0, 3, "good")]
         ({"id": "1", "text": TEXT, "tags": "good O O"}, MARKED),
         ({"id": "1", "text": TEXT, "tags": "O O O"}, []),
         ({"id": "1", "text": TEXT, "answer": TEXT}, []),
+        ({"id": "1", "text": TEXT, "spans": [PART], "entities": []}, MARKED),
+        ({"id": "1", "text": TEXT, "spans": [], "entities": []}, []),
         ({"id": "1", "text": TEXT, "label": [{**PART, "label": None, "labels": ["good"], "text": "Ada"}]}, MARKED),
     ],
 )

@@ -1,6 +1,7 @@
 """Rows with entities, in whatever form a tool has written them, as rows with one column of texts and one of answers."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from dal_nlp.core.errors import DataError
@@ -30,7 +31,7 @@ def entity_source(source: Source, text: str, label: str, reading: Reading) -> So
         return mapped(source, label, lambda row: _studio_rows(row, text, label, source.name), ("data", "annotations"))
     text_from = text if text in there or text != WORDS else next((name for name in TEXTS if name in there), text)
     beside = "text" if text == text_from == WORDS and "text" in there else ""  # Prodigy's rows may have both, or a text
-    label_from = label if label in there or label != TAGS else next((name for name in ANSWERS if name in there), label)
+    label_from = label if label in there or label != TAGS else _answers_of(source) or label
     judged = "answer" in there and label_from != "answer"
     if not source.is_open and text_from not in there:
         _refuse_words_in_rows(source)
@@ -62,6 +63,23 @@ def entity_source(source: Source, text: str, label: str, reading: Reading) -> So
     if text_from in there:
         plain_rows.columns = list(dict.fromkeys([*plain_rows.columns, text]))
     return plain_rows
+
+
+def _answers_of(source: Source) -> str | None:
+    """Return the column of the answers by its usual names, None where there is none."""
+    there = [name for name in ANSWERS if name in source.columns]
+    if len(there) < 2:
+        return there[0] if there else None
+    return filled_column(there, [row for chunk in islice(source.chunks(there), 1) for _, row in chunk.rows()])
+
+
+def filled_column(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the first of several columns that says anything in some row; the first one where none does."""
+
+    def says(cell: Any) -> bool:
+        return not is_missing(cell) and cell not in ([], "[]")
+
+    return next((name for name in names if any(says(row.get(name)) for row in rows)), names[0])
 
 
 def with_text(row: Mapping[str, Any], text: str) -> Mapping[str, Any]:

@@ -140,3 +140,10 @@ def test_the_words_of_prodigy_are_the_words(tmp_path: Path) -> None:
     assert not any("rejected" in remark for remark in remarks)
     remarks = read(Path(tiny.write(tmp_path / "a.jsonl", [row, {**row, "answer": "reject"}])))[1]
     assert "rejected or ignored were read as unlabeled" in remarks[-1]
+
+
+def test_an_empty_column_beside_the_filled_one_is_not_that_of_the_answers(tmp_path: Path) -> None:
+    rows = [{"text": ROME, "spans": [], "entities": []}, {"text": f"{ROME}!", "spans": [[0, 3, "PER"]], "entities": []}]
+    found, remarks = of(tmp_path, *rows)
+    assert found == [[], [(0, 1, "PER")]] and any("'spans' was read for it" in remark for remark in remarks)
+    assert of(tmp_path, {"text": ROME, "spans": [], "entities": []})[0] == [[]]
