@@ -17,13 +17,13 @@ def agreement(
     def rows(found: list[Agreement]) -> list[tuple[str, ...]]:
         return [(" and ".join(a.names), f"{a.count:,}", f"{a.same:.2f}", f"{a.value:.2f}") for a in found]
 
-    desk = AnswerStore(folder, read_state(folder))
-    pairs, labels, disputed = by_pair(desk), by_label(desk), desk.disputed()
+    store = AnswerStore(folder, read_state(folder))
+    pairs, labels, disputed = by_pair(store), by_label(store), store.disputed()
     if not pairs:
         say("Nothing has been answered by two people yet: --annotators a,b --overlap 10% has them answer the same.")
         return
-    table(("annotators", "both answered", "same", measure(desk)), rows(pairs))
+    table(("annotators", "both answered", "same", measure(store)), rows(pairs))
     if labels:
-        table(("label", "one said it", "both did", measure(desk)), rows(labels))
+        table(("label", "one said it", "both did", measure(store)), rows(labels))
     if disputed:
         say(f"Disputed: {len(disputed):,}; `dal-nlp label {folder} --conflicts` settles them.")

@@ -56,9 +56,9 @@ def annotate(
                 f"{folder} is answered by {config.oracle}: let people answer with `dal-nlp run --config "
                 f"{folder / 'config.yaml'} --out {folder} --oracle file` first."
             )
-        room = AnnotationQueue(AnswerStore(folder, ledger.state, ledger), ledger)
+        queue = AnnotationQueue(AnswerStore(folder, ledger.state, ledger), ledger)
         token, here = token_of(folder), listening.getsockname()[1]
-        app = make_app(room, token, list(LOCAL) if host in LOCAL else [])
+        app = make_app(queue, token, list(LOCAL) if host in LOCAL else [])
         if host not in LOCAL:
             complain(
                 f"Warning: whoever can reach {host}:{here} and has the link can read the texts and answer, and the "
@@ -66,7 +66,7 @@ def annotate(
             )
         training = None
         if config is not None:
-            training = Training(room, config, config.query_size * 5 if ahead is None else ahead)
+            training = Training(queue, config, config.query_size * 5 if ahead is None else ahead)
         try:
             name = socket.gethostname() if host in EVERYWHERE else host
             shown = f"[{name}]" if ":" in name else name

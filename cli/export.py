@@ -94,9 +94,9 @@ def ingest(
     from dal_nlp.annotation.ingesting import ingest as read
     from dal_nlp.joins.tool_rows import Columns
 
-    with open_answer_store(folder) as desk:
-        found = read(desk, source, format, name, Columns(id_column, label_column, annotator_column))
-        waiting, disputed = len(desk.state.waiting), len(desk.disputed())
+    with open_answer_store(folder) as store:
+        found = read(store, source, format, name, Columns(id_column, label_column, annotator_column))
+        waiting, disputed = len(store.state.waiting), len(store.disputed())
     for remark in found.remarks:
         say(remark)
     for problem in found.problems[:_SHOWN]:

@@ -36,18 +36,20 @@ def label(
     from dal_nlp.annotation.answer_store import open_answer_store
     from dal_nlp_cli.terminal_annotator import LabelingSession
 
-    with open_answer_store(folder) as desk:
+    with open_answer_store(folder) as store:
         who = name or who_types()
-        queue = desk.disputed() if conflicts else desk.suspects() if suspects else desk.queue(who)
+        queue = store.disputed() if conflicts else store.suspects() if suspects else store.queue(who)
         final = conflicts or suspects
         if not queue:
             say(f"Nothing waits for {who}." if name else f"Nothing waits for you, {who} (--as NAME: somebody else).")
         try:
-            LabelingSession(desk, who, suggest or suspects or desk.config.suggest, final, suspects).work_through(queue)
+            LabelingSession(store, who, suggest or suspects or store.config.suggest, final, suspects).work_through(
+                queue
+            )
         except KeyboardInterrupt:
             complain("\nInterrupted: every answer before this one is saved, and the same command goes on.")
             raise typer.Exit(INTERRUPTED) from None
-        waiting, disputed, stopped = len(desk.state.waiting), len(desk.disputed()), desk.state.stopped
+        waiting, disputed, stopped = len(store.state.waiting), len(store.disputed()), store.state.stopped
     if disputed:
         say(f"Disputed: {disputed:,}; `dal-nlp label {folder} --conflicts` settles them.")
     if waiting:

@@ -35,23 +35,23 @@ def relabel(
     from dal_nlp.annotation.answer_store import open_answer_store
     from dal_nlp.annotation.answers import Label
 
-    with open_answer_store(folder) as desk:
-        desk.require(id)
+    with open_answer_store(folder) as store:
+        store.require(id)
         who = name or who_types()
         if answer is None:
-            if id not in desk.state.answers and id not in desk.state.skipped:
+            if id not in store.state.answers and id not in store.state.skipped:
                 raise UserError(f"{id!r} has no answer to take back.")
-            desk.remove(id, who, "relabel")
-            place = "is asked about again" if id in desk.state.waiting else "is back in the pool"
+            store.remove(id, who, "relabel")
+            place = "is asked about again" if id in store.state.waiting else "is back in the pool"
             say(f"The answer to {id} is removed: the example {place}.")
             return
         try:
-            given = desk.read(id, answer, desk.origin(who, "relabel", final=True, note=note))
-            desk.write(given)
+            given = store.read(id, answer, store.origin(who, "relabel", final=True, note=note))
+            store.write(given)
         except ValueError as error:
             raise UserError(f"{id!r}: {str(error).rstrip('.')}.") from None
         now = f"is now {answer}" if isinstance(given, Label) else f"has no label now: {given.reason}"
-        if desk.state.stopped is None:
+        if store.state.stopped is None:
             say(f"{id} {now}; the next round uses it.")
         else:
             say(f"{id} {now}; the run is finished: raise --rounds or --budget to train with it.")

@@ -21,22 +21,22 @@ def suspects(
     from dal_nlp.annotation.answer_store import open_answer_store
     from dal_nlp.workflows.label_errors import find_suspects, write_suspects
 
-    with open_answer_store(folder) as desk:
-        found, count = find_suspects(desk, progress(quiet))
+    with open_answer_store(folder) as store:
+        found, count = find_suspects(store, progress(quiet))
         if not found:
             say(f"None of {count:,} labels looks wrong.")
             return
-        path, stopped = write_suspects(desk, found), desk.state.stopped
-        written = desk.task.answer_format.format_answer
+        path, stopped = write_suspects(store, found), store.state.stopped
+        written = store.task.answer_format.format_answer
         rows = [
             (
                 row["id"],
-                written(desk.state.answers[row["id"]], example),
+                written(store.state.answers[row["id"]], example),
                 written(row["target"], example),
                 f"{row['doubt']:.2f}",
-                desk.task.show(example)[:_SHOWN].replace("\n", " "),
+                store.task.show(example)[:_SHOWN].replace("\n", " "),
             )
-            for row, example in ((row, desk.example(row["id"])) for row in found[:_ROWS])
+            for row, example in ((row, store.example(row["id"])) for row in found[:_ROWS])
         ]
     table(("id", "label", "the others say", "doubt", "text"), rows)
     say(

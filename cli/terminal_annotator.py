@@ -52,19 +52,19 @@ class LabelingSession:
     """Puts a queue of examples to one person.
 
     Args:
-        desk: Of the run, open for writing.
+        store: Of the run, open for writing.
         who: Signs the answers.
         suggest: Whether the model's suggestion is shown.
         final: Whether an answer settles the matter, whatever others have answered.
         keep: Whether a skip leaves what was decided as it is.
     """
 
-    def __init__(self, desk: AnswerStore, who: str, suggest: bool, final: bool, keep: bool = False) -> None:
-        self._desk, self._who, self._suggest, self._final, self._keep = desk, who, suggest, final, keep
-        self._task = desk.task
-        self._format = desk.task.answer_format
+    def __init__(self, store: AnswerStore, who: str, suggest: bool, final: bool, keep: bool = False) -> None:
+        self._store, self._who, self._suggest, self._final, self._keep = store, who, suggest, final, keep
+        self._task = store.task
+        self._format = store.task.answer_format
         self._prompt = self._format.terminal(sys.stdin.isatty())
-        self._told = Guidelines.of(desk.config, desk.task.labels)
+        self._told = Guidelines.of(store.config, store.task.labels)
         self._drafts: dict[str, str] = {}
         self._pages: list[list[str]] = [[]]
         self._page, self._helping = 0, False
@@ -100,13 +100,13 @@ class LabelingSession:
             elif said.command == "quit" or place == len(queue):
                 return
             else:
-                before, events = self._desk.state.decision(queue[place]), self._events(queue[place])
+                before, events = self._store.state.decision(queue[place]), self._events(queue[place])
                 if self._answer(queue[place], said, shown):
                     done.append(_Step(place, before, self._events(queue[place]) > events))
                     place += 1
 
     def _events(self, id: str) -> int:
-        return len(self._desk.state.given.get(id, []))
+        return len(self._store.state.given.get(id, []))
 
     def _help(self) -> None:
         """Print the guidelines, what is said of the labels, and how to answer; pages are turned as those of a text."""
@@ -164,20 +164,20 @@ class LabelingSession:
 
     def _show(self, id: str, place: int, count: int) -> dict[str, Any] | None:
         """Print one example with what is known of it; return the suggestion that is shown."""
-        desk, example = self._desk, self._desk.example(id)
-        title = f"{place + 1} of {count} ({harmless(id)}; {desk.why(id)})"
+        store, example = self._store, self._store.example(id)
+        title = f"{place + 1} of {count} ({harmless(id)}; {store.why(id)})"
         rule = "-" * max(1, min(20, (get_terminal_size().columns - len(title) - 3) // 2))
         print("\n" + "\n".join(wrapped(f"{rule} {title} {rule}")))
         below = self._below()
         self._open(self._lines_of(example), len(below))
         print()
         if self._final:
-            for by, event in desk.state.opinions.get(id, {}).items():
+            for by, event in store.state.opinions.get(id, {}).items():
                 print(f"{harmless(by)} answered: {harmless(write_answer(self._task, event, example))}")
-            if id in desk.state.answers:
-                label = self._format.format_answer(desk.state.answers[id], example)
+            if id in store.state.answers:
+                label = self._format.format_answer(store.state.answers[id], example)
                 print(f"The label is: {harmless(label)}")
-        shown = desk.suggestion(id) if self._suggest else None
+        shown = store.suggestion(id) if self._suggest else None
         if shown:
             word = self._command("y")
             text = harmless(self._format.format_answer(shown["target"], example))
@@ -236,7 +236,7 @@ class LabelingSession:
 
     def _edited(self, id: str, shown: dict[str, Any] | None) -> str:
         """Return what was written in an editor; the draft is what was not taken before, else the suggestion."""
-        example = self._desk.example(id)
+        example = self._store.example(id)
         draft = self._drafts.get(id) or (self._format.format_answer(shown["target"], example) if shown else "")
         before = f"{draft}\n{_RULER}\n{self._task.show(example)}\n"
         try:
@@ -256,24 +256,24 @@ class LabelingSession:
 
     def _answer(self, id: str, said: _Typed, shown: dict[str, Any] | None) -> bool:
         """Write an answer down; tell whether there was one."""
-        desk, origin = self._desk, self._desk.origin(self._who, VIA, shown, self._final)
+        store, origin = self._store, self._store.origin(self._who, VIA, shown, self._final)
         if said.command == "skip" and self._keep:
             print("The label stays as it is.")
             return True
         if said.command in REASONS:
-            desk.write(Skip(id, REASONS[said.command], origin))
+            store.write(Skip(id, REASONS[said.command], origin))
             return True
         text = self._edited(id, shown) if said.command == "edit" else said.answer
         if said.command == "yes":
-            text = self._format.format_answer(shown["target"], desk.example(id)) if shown else ""
+            text = self._format.format_answer(shown["target"], store.example(id)) if shown else ""
         if not text.strip():
             return False
         try:
-            answer = desk.read(id, text, origin)
+            answer = store.read(id, text, origin)
         except ValueError as error:
             say(f"Not taken: {harmless(str(error))[:400].rstrip('.')}.")
             return False
-        desk.write(answer)
+        store.write(answer)
         return True
 
     def _undo(self, queue: Sequence[str], done: list[_Step], place: int) -> int:
@@ -286,9 +286,9 @@ class LabelingSession:
         if not step.written:
             return step.place
         if step.before is None:
-            self._desk.remove(id, self._who, VIA, whose=self._who)
+            self._store.remove(id, self._who, VIA, whose=self._who)
         else:
-            self._desk.restore(id, step.before)
+            self._store.restore(id, step.before)
         return step.place
 
 

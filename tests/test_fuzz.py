@@ -102,7 +102,7 @@ def asked(paused: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def desk(asked: Path) -> Iterator[AnswerStore]:
+def store(asked: Path) -> Iterator[AnswerStore]:
     with open_answer_store(asked) as opened:
         yield opened
 
@@ -205,12 +205,14 @@ def test_sheets(folder: Path, kind: str, content: bytes) -> None:
     st.binary(max_size=40),
     st.booleans(),
 )
-def test_ingest(folder: Path, desk: AnswerStore, format: str, row: dict[str, Any], content: bytes, plain: bool) -> None:
-    known = {**row, "id": desk.state.waiting[0], "data": {STUDIO_ID: desk.state.waiting[0]}}
-    rows = [row, known] if desk.state.waiting else [row]
+def test_ingest(
+    folder: Path, store: AnswerStore, format: str, row: dict[str, Any], content: bytes, plain: bool
+) -> None:
+    known = {**row, "id": store.state.waiting[0], "data": {STUDIO_ID: store.state.waiting[0]}}
+    rows = [row, known] if store.state.waiting else [row]
     text = json.dumps(rows) if format == "label-studio" else "\n".join(map(json.dumps, rows))
     (folder / "answers").write_bytes(content if plain else text.encode())
-    in_words(lambda: ingest(desk, folder / "answers", format, "anna"))
+    in_words(lambda: ingest(store, folder / "answers", format, "anna"))
 
 
 @fuzz

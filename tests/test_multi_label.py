@@ -96,9 +96,9 @@ def test_the_terminal_takes_numbers(
     run(folder)
     lines: Iterator[str] = iter(["3, 1", "fear,2", "none", ":quit"])
     monkeypatch.setattr("builtins.input", lambda prompt: next(lines))
-    with open_answer_store(folder / "run") as desk:
-        ids = desk.state.waiting
-        LabelingSession(desk, "anna", suggest=False, final=False).work_through(ids)
+    with open_answer_store(folder / "run") as store:
+        ids = store.state.waiting
+        LabelingSession(store, "anna", suggest=False, final=False).work_through(ids)
     printed = capsys.readouterr()
     assert "[1] anger  [2] fear  [3] joy" in printed.out and "with commas between" in printed.err + printed.out
     assert read_state(folder / "run").answers == {ids[0]: ["anger", "joy"], ids[1]: ["fear"], ids[2]: []}
@@ -107,14 +107,14 @@ def test_the_terminal_takes_numbers(
 def test_the_page_has_label_buttons(folder: Path) -> None:
     run(folder)
     with Ledger(folder / "run") as ledger:
-        room = AnnotationQueue(AnswerStore(folder / "run", ledger.state, ledger), ledger)
-        widget = room.views.about()["widget"]
+        queue = AnnotationQueue(AnswerStore(folder / "run", ledger.state, ledger), ledger)
+        widget = queue.views.about()["widget"]
         assert widget["name"] == "labels" and widget["data"]["none"] == "none"
         assert widget["data"]["labels"] == [["1", "anger"], ["2", "fear"], ["3", "joy"]]
-        item = room.next("anna", "a tab")
+        item = queue.next("anna", "a tab")
         assert item is not None
-        room.answer("anna", "a tab", Given(item["id"], json.dumps(["joy", "fear"])))  # as the page sends it
-        again = room.open("anna", "a tab", item["id"])
+        queue.answer("anna", "a tab", Given(item["id"], json.dumps(["joy", "fear"])))  # as the page sends it
+        again = queue.open("anna", "a tab", item["id"])
         assert again["answer"] == {"typed": "fear, joy", "labels": ["fear", "joy"]}
     # The page has a widget of that name, and none that no format uses.
     script = (Path(dal_nlp.__file__).parent / "report" / "annotate_widgets.js.j2").read_text()
@@ -129,37 +129,37 @@ def test_the_page_has_label_buttons(folder: Path) -> None:
 def test_label_studio_has_choices_and_files_go_there_and_back(folder: Path) -> None:
     run(folder)
     path = folder / "export.jsonl"
-    with open_answer_store(folder / "run") as desk:
-        view = ElementTree.fromstring(label_studio.interface(desk.task))
+    with open_answer_store(folder / "run") as store:
+        view = ElementTree.fromstring(label_studio.interface(store.task))
         (choices,) = view.iter("Choices")
         assert choices.get("choice") == "multiple"
         assert [choice.get("value") for choice in choices] == ["anger", "fear", "joy"]
-        one, two, *_ = desk.state.waiting
-        example = desk.example(one)
+        one, two, *_ = store.state.waiting
+        example = store.example(one)
         for target in (["anger", "joy"], []):
-            results = label_studio.results(desk.task, target, example)
-            read = label_studio.read_results(desk.task, results, example)
-            assert desk.task.answer_format.parse_answer(read, example) == target
+            results = label_studio.results(store.task, target, example)
+            read = label_studio.read_results(store.task, results, example)
+            assert store.task.answer_format.parse_answer(read, example) == target
         for id, typed in ((one, "joy, anger"), (two, "none")):
-            desk.write(desk.read(id, typed, desk.origin("anna", "terminal")))
-        assert export(desk, "jsonl", "labels", path) == 2
-        desk.write(desk.read(one, "joy", desk.origin("ben", "terminal")))
-        (pair,) = by_pair(desk)
-        assert (pair.count, pair.same, pair.value, measure(desk)) == (1, 0, pytest.approx(2 / 3), "micro F1")
-        assert {of.names[0]: of.same for of in by_label(desk)} == {"anger": 0, "joy": 1}
-        assert ingest(desk, path, "jsonl", "carl").new == 2
+            store.write(store.read(id, typed, store.origin("anna", "terminal")))
+        assert export(store, "jsonl", "labels", path) == 2
+        store.write(store.read(one, "joy", store.origin("ben", "terminal")))
+        (pair,) = by_pair(store)
+        assert (pair.count, pair.same, pair.value, measure(store)) == (1, 0, pytest.approx(2 / 3), "micro F1")
+        assert {of.names[0]: of.same for of in by_label(store)} == {"anger": 0, "joy": 1}
+        assert ingest(store, path, "jsonl", "carl").new == 2
         with pytest.raises(Unsupported, match="Only labels"):
-            find_suspects(desk, Silent())
+            find_suspects(store, Silent())
         with pytest.raises(Unsupported, match="noisy"):
-            config: Any = desk.config
-            setting = Setting(folder, config, desk.task, desk.state, {}, desk.example, Silent())
+            config: Any = store.config
+            setting = Setting(folder, config, store.task, store.state, {}, store.example, Silent())
             make_oracle("noisy:0.1").open(setting)
 
 
 def test_its_words_are_answers_only_where_they_fit(folder: Path) -> None:
     run(folder)
-    with open_answer_store(folder / "run") as desk:
-        kind = desk.task.answer_format
+    with open_answer_store(folder / "run") as store:
+        kind = store.task.answer_format
         for typed, wrong in (("joy; fear", "none of the labels"), ("", "none of the labels")):
             with pytest.raises(ValueError, match=wrong):
                 kind.parse_answer(typed, {})

@@ -35,7 +35,7 @@ FURTHER_NAMES: Mapping[str, str] = {"conll": "export.conll", "prodigy": "export-
 
 
 def export(
-    desk: AnswerStore, format: str, which: Which, path: Path, say: Callable[[str], None] = lambda text: None
+    store: AnswerStore, format: str, which: Which, path: Path, say: Callable[[str], None] = lambda text: None
 ) -> int:
     """Write what was answered, what is waiting for an answer, or both; return how many examples.
 
@@ -43,7 +43,7 @@ def export(
     spreadsheet would run gets an apostrophe in front, which every reader here takes off; see ``readers.spreadsheets``.
 
     Args:
-        desk: Of the run.
+        store: Of the run.
         format: One of ``WRITERS``.
         which: What is written.
         path: The file, or the folder of a dataset.
@@ -52,38 +52,38 @@ def export(
     Raises:
         UserError: An unknown format, nothing to write, or a place that cannot be written to.
     """
-    further = desk.task.answer_format.further_files
+    further = store.task.answer_format.further_files
     if format not in WRITERS and format not in further:
         raise unknown("format", format, [*WRITERS, *further])
-    answered = [id for id in desk.state.given if id in desk.state.answers]
-    ids = {"labels": answered, "pending": desk.state.waiting, "all": [*answered, *desk.state.waiting]}[which]
+    answered = [id for id in store.state.given if id in store.state.answers]
+    ids = {"labels": answered, "pending": store.state.waiting, "all": [*answered, *store.state.waiting]}[which]
     if not ids:
-        raise UserError(f"{desk.folder} has nothing to export there: let `dal-nlp run` ask, or answer first.")
-    config = desk.config
+        raise UserError(f"{store.folder} has nothing to export there: let `dal-nlp run` ask, or answer first.")
+    config = store.config
     said = [split_spec(spec)[1] for spec in config.signals]
     for written in {path, path.with_suffix(".xml") if format == "label-studio" else path}:
-        own = [desk.folder, desk.folder / FILE, desk.folder / "config.yaml"]
+        own = [store.folder, store.folder / FILE, store.folder / "config.yaml"]
         check_spared(written, own, [config.data, config.test, config.validation, config.labeled, config.answers, *said])
-    desk.read_ahead(ids)
+    store.read_ahead(ids)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if format in further:
-            return _write_answers(desk, ids, path, further[format], say)
-        WRITERS[format](desk, ids, path, say)
+            return _write_answers(store, ids, path, further[format], say)
+        WRITERS[format](store, ids, path, say)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}): give another --out.") from None
     return len(ids)
 
 
-def _rows(desk: AnswerStore, ids: Sequence[str], in_words: bool, say: Callable[[str], None]) -> list[Row]:
+def _rows(store: AnswerStore, ids: Sequence[str], in_words: bool, say: Callable[[str], None]) -> list[Row]:
     """Return all columns of the pool with the answers; ``in_words``: as text, whatever they are.
 
     What the pool calls as a column of ours keeps that name, and ours gets another one, which is said.
     """
-    others = pool_columns(desk, ids, say)
+    others = pool_columns(store, ids, say)
     names = dict.fromkeys(name for row in others.values() for name in row)
-    rows = [{**dict.fromkeys(names), **others.get(id, {}), **_row(desk, id, in_words)} for id in ids]
-    further = [_further(desk, id) for id in ids]
+    rows = [{**dict.fromkeys(names), **others.get(id, {}), **_row(store, id, in_words)} for id in ids]
+    further = [_further(store, id) for id in ids]
     renamed = {name: _free_name(name, rows[0]) for name in further[0] if name in rows[0]}
     if renamed:
         say(
@@ -114,21 +114,21 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names))
 
 
-def pool_columns(desk: AnswerStore, ids: Sequence[str], say: Callable[[str], None]) -> dict[str, Row]:
+def pool_columns(store: AnswerStore, ids: Sequence[str], say: Callable[[str], None]) -> dict[str, Row]:
     """Return the rows that the pool's file has now for some examples, by id; those whose text has changed are left out.
 
     Where the file cannot be read, there are the columns that people were shown, and that is said.
     """
-    shown = {id: dict(context_of(desk.example(id))) for id in ids}
-    task, source = make_task(desk.config), desk.config.data
+    shown = {id: dict(context_of(store.example(id))) for id in ids}
+    task, source = make_task(store.config), store.config.data
     if source is None:
         return shown
     try:
         found: dict[str, Row] = {}
-        for example, row in Reader(source, task, desk.config, answers=Answers()).whole_rows():
+        for example, row in Reader(source, task, store.config, answers=Answers()).whole_rows():
             if example.fields is not None and example.id in shown:
                 fields = {"id": example.id, **example.fields}
-                if task.texts(fields) == task.texts(desk.example(example.id)):
+                if task.texts(fields) == task.texts(store.example(example.id)):
                     found.setdefault(example.id, row)
     except (UserError, OSError) as error:
         say(f"The other columns of the pool are left out: {str(error).rstrip('.')}.")
@@ -139,26 +139,26 @@ def pool_columns(desk: AnswerStore, ids: Sequence[str], say: Callable[[str], Non
     return shown | found
 
 
-def _row(desk: AnswerStore, id: str, in_words: bool) -> Row:
-    task, example, event = desk.task, desk.example(id), desk.state.decision(id)
+def _row(store: AnswerStore, id: str, in_words: bool) -> Row:
+    task, example, event = store.task, store.example(id), store.state.decision(id)
     texts = dict(zip(task.columns(), task.texts(example), strict=True)) if in_words else task.cells(example)
     answer = None
     if event is not None and event.answered:
         kind = task.answer_format
         answer = (kind.text_cell if in_words else kind.cell)(event.target, example)
-    own = {} if desk.config.id_column == NO_IDS else {desk.config.id_column: id}
-    return {**own, **texts, desk.config.label_column: answer}
+    own = {} if store.config.id_column == NO_IDS else {store.config.id_column: id}
+    return {**own, **texts, store.config.label_column: answer}
 
 
-def _further(desk: AnswerStore, id: str) -> Row:
+def _further(store: AnswerStore, id: str) -> Row:
     """Return what no column of the pool holds: who answered, when, with which note; our id, where the pool has none."""
-    event = desk.state.decision(id)
-    own = {DEFAULT_ID_COLUMN: id} if desk.config.id_column == NO_IDS else {}
+    event = store.state.decision(id)
+    own = {DEFAULT_ID_COLUMN: id} if store.config.id_column == NO_IDS else {}
     return own | ({BY: event.by, AT: event.at, NOTE: event.note} if event else dict.fromkeys((BY, AT, NOTE), ""))
 
 
-def _write_csv(desk: AnswerStore, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
-    rows = _rows(desk, ids, True, say)
+def _write_csv(store: AnswerStore, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
+    rows = _rows(store, ids, True, say)
     replace_file(path, write_table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows]))
 
 
@@ -173,8 +173,8 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _write_jsonl(desk: AnswerStore, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
-    rows = _rows(desk, ids, False, say)
+def _write_jsonl(store: AnswerStore, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
+    rows = _rows(store, ids, False, say)
     lines = [
         {name: None if value != value else value for name, value in row.items()} for row in rows
     ]  # JSON has no NaN
@@ -182,35 +182,35 @@ def _write_jsonl(desk: AnswerStore, ids: Sequence[str], path: Path, say: Callabl
 
 
 def _write_answers(
-    desk: AnswerStore,
+    store: AnswerStore,
     ids: Sequence[str],
     path: Path,
     part: Callable[[Target, Example], str],
     say: Callable[[str], None],
 ) -> int:
     """Write the answers in a format of their own kind; what has none is left out, and said."""
-    events = {id: desk.state.decision(id) for id in ids}
+    events = {id: store.state.decision(id) for id in ids}
     parts = [
-        part(event.target, desk.example(id)) for id, event in events.items() if event is not None and event.answered
+        part(event.target, store.example(id)) for id, event in events.items() if event is not None and event.answered
     ]
     if len(parts) < len(ids):
         say(f"Without an answer, and so not in the file: {len(ids) - len(parts):,}.")
     if not parts:
-        raise UserError(f"{desk.folder} has no answers to export in this format: answer first.")
+        raise UserError(f"{store.folder} has no answers to export in this format: answer first.")
     replace_file(path, "".join(parts).encode())
     return len(parts)
 
 
-def _write_dataset(desk: AnswerStore, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
-    rows = _rows(desk, ids, False, say)
-    own = _row(desk, ids[0], False).keys()
+def _write_dataset(store: AnswerStore, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
+    rows = _rows(store, ids, False, say)
+    own = _row(store, ids[0], False).keys()
     rows = [{n: v if n in own or is_missing(v) else str(_cell(v)) for n, v in row.items()} for row in rows]
     from datasets import Dataset, Features, Value  # seconds, which a csv need not wait for
 
     features: dict[str, Any] = dict.fromkeys(rows[0], Value("string"))
-    label = desk.config.label_column
-    features[label] = desk.task.answer_format.feature()
-    lists = [name for name in own if features[name] is None or name in desk.task.columns()]
+    label = store.config.label_column
+    features[label] = store.task.answer_format.feature()
+    lists = [name for name in own if features[name] is None or name in store.task.columns()]
     lists = [name for name in lists if any(isinstance(row[name], list) for row in rows)]
     features |= Dataset.from_list([{name: row[name] for name in lists} for row in rows]).features
     features[label] = features[label] or Value("string")  # nobody has answered
@@ -220,18 +220,18 @@ def _write_dataset(desk: AnswerStore, ids: Sequence[str], path: Path, say: Calla
         Dataset.from_list(rows, features=Features(features)).save_to_disk(draft)
 
 
-def _write_label_studio(desk: AnswerStore, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
+def _write_label_studio(store: AnswerStore, ids: Sequence[str], path: Path, say: Callable[[str], None]) -> None:
     """Write tasks with our answers as annotations and the model's as predictions, and the interface beside them."""
-    tasks = [_studio_task(desk, id) for id in ids]
+    tasks = [_studio_task(store, id) for id in ids]
     replace_file(path, (json.dumps(tasks, ensure_ascii=False, indent=1) + "\n").encode())
     replace_file(
-        path.with_suffix(".xml"), label_studio.interface(desk.task, desk.config.context_columns or ()).encode()
+        path.with_suffix(".xml"), label_studio.interface(store.task, store.config.context_columns or ()).encode()
     )
 
 
-def _studio_task(desk: AnswerStore, id: str) -> Row:
-    task, example, event = desk.task, desk.example(id), desk.state.decision(id)
-    suggested = desk.state.suggestion(id)
+def _studio_task(store: AnswerStore, id: str) -> Row:
+    task, example, event = store.task, store.example(id), store.state.decision(id)
+    suggested = store.state.suggestion(id)
     model = suggested.get("by", f"round-{suggested['round']}") if suggested else ""
     predictions = label_studio.predictions(task, suggested, example, model)
     # Texts stand there by the names of their columns too, by which a run reads them again.

@@ -43,13 +43,13 @@ class Ingested:
     remarks: list[str] = field(default_factory=list)
 
 
-def ingest(desk: AnswerStore, source: Path, format: str, by: str | None, columns: Columns | None = None) -> Ingested:
+def ingest(store: AnswerStore, source: Path, format: str, by: str | None, columns: Columns | None = None) -> Ingested:
     """Take the answers in a file, by id and text; what is wrong is said, and the rest is kept.
 
     Reading a file again changes nothing, and what another person has answered is disputed and not overwritten.
 
     Args:
-        desk: Open for writing.
+        store: Open for writing.
         source: The file, or the folder of a dataset.
         format: One of ``READERS``.
         by: Who answered; None: what the file says, else its name.
@@ -63,20 +63,20 @@ def ingest(desk: AnswerStore, source: Path, format: str, by: str | None, columns
     if not source.exists():
         raise UserError(f"There is no {source}: check the path.")
     found = Ingested()
-    entries = READERS[format](desk, source, columns or Columns(), found)  # a file that breaks off is not half taken
+    entries = READERS[format](store, source, columns or Columns(), found)  # a file that breaks off is not half taken
     if not found.problems and not any(entry.answer.strip() for entry in entries):
         raise UserError(
             f"{source} has no answer in any of its rows{_why(found)}: fill them in, or name their column with "
             "--label-column."
         )
-    if known := {entry.id for entry in entries} & set(desk.state.ever_asked):
-        desk.read_ahead(known)
-    matcher = RowMatcher(desk.task, desk.state.ever_asked, asked_texts(desk.state), desk.example)
+    if known := {entry.id for entry in entries} & set(store.state.ever_asked):
+        store.read_ahead(known)
+    matcher = RowMatcher(store.task, store.state.ever_asked, asked_texts(store.state), store.example)
     checked = check_entries(entries, matcher, found.problems.append)
     if checked.by_text:
         found.remarks.append(found_by_text(source.name, checked.by_text))
     for entry in checked.entries:
-        _take(desk, entry, by, found)
+        _take(store, entry, by, found)
     return found
 
 
@@ -84,26 +84,26 @@ def _why(found: Ingested) -> str:
     return f" ({' '.join(found.remarks).rstrip('.')})" if found.remarks else ""
 
 
-def _take(desk: AnswerStore, entry: Entry, by: str | None, found: Ingested) -> None:
+def _take(store: AnswerStore, entry: Entry, by: str | None, found: Ingested) -> None:
     """Take one answer."""
     named = by or (entry.by if entry.by != MAJORITY else "")
-    origin = desk.origin(named or Path(entry.file).stem, entry.file, note=entry.note)
+    origin = store.origin(named or Path(entry.file).stem, entry.file, note=entry.note)
     try:
-        answer = desk.read(entry.id, entry.answer, origin)
+        answer = store.read(entry.id, entry.answer, origin)
     except ValueError as error:
         found.problems.append(f"{entry.place}: {str(error).rstrip('.')}.")
         return
-    if not is_new(desk.state, answer) or not (named or desk.changes(answer)):
+    if not is_new(store.state, answer) or not (named or store.changes(answer)):
         found.known += 1
         return
-    if not desk.state.asks(entry.id):
+    if not store.state.asks(entry.id):
         found.problems.append(f"{entry.place}: {back_in_the_pool(entry.id)}.")
         return
-    desk.write(answer)
+    store.write(answer)
     found.new += 1
 
 
-def _read_csv(desk: AnswerStore, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
+def _read_csv(store: AnswerStore, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
     def broken(number: int, wrong: str) -> None:
         found.problems.append(f"{source.name}, row {number}: {wrong}.")
 
@@ -111,18 +111,18 @@ def _read_csv(desk: AnswerStore, source: Path, columns: Columns, found: Ingested
         reading = Reading(unquoted=DOUBLED, quoted=TAKE_OUT)
         others = list(read_rows(str(source), reading))
         if others and {"data", "annotations"} <= others[0][1].keys():
-            return _read_label_studio(desk, source, columns, found)
+            return _read_label_studio(store, source, columns, found)
         found.remarks.extend(reading.remarks)
-        return _entries(desk, source, "row", others, columns, found)
+        return _entries(store, source, "row", others, columns, found)
     rows = _named(source, lambda data: read_table(data, header_of(data), broken), found)
-    return _entries(desk, source, "row", rows, columns, found)
+    return _entries(store, source, "row", rows, columns, found)
 
 
-def _read_jsonl(desk: AnswerStore, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
+def _read_jsonl(store: AnswerStore, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
     def broken(number: int, wrong: str) -> None:
         found.problems.append(f"{source.name}, line {number}: {wrong}.")
 
-    return _entries(desk, source, "line", _named(source, lambda data: lines_of(data, broken), found), columns, found)
+    return _entries(store, source, "line", _named(source, lambda data: lines_of(data, broken), found), columns, found)
 
 
 def _named(
@@ -140,14 +140,14 @@ def _named(
         raise UserError(f"{source} {error}") from None
 
 
-def _read_dataset(desk: AnswerStore, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
+def _read_dataset(store: AnswerStore, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
     if not (source / "dataset_info.json").is_file():
         raise UserError(f"{source} is no folder of a dataset: write it with save_to_disk.")
-    return _entries(desk, source, "row", list(read_rows(str(source))), columns, found)
+    return _entries(store, source, "row", list(read_rows(str(source))), columns, found)
 
 
 def _entries(
-    desk: AnswerStore,
+    store: AnswerStore,
     source: Path,
     unit: str,
     numbered: Sequence[tuple[int, Mapping[str, Any]]],
@@ -163,11 +163,11 @@ def _entries(
     if not numbered:
         raise UserError(f"{source} has no rows: give a file with answers.")
     try:
-        table = ToolRows([row for _, row in numbered], desk.task, desk.config, columns)
+        table = ToolRows([row for _, row in numbered], store.task, store.config, columns)
     except UserError as error:
         raise UserError(f"{source} {error}") from None
     found.remarks.extend(f"{source.name}: {remark}" for remark in table.remarks)
-    if table.answer_column not in (ANSWER, desk.config.label_column):
+    if table.answer_column not in (ANSWER, store.config.label_column):
         found.remarks.append(f"The answers of {source.name} are in its column {table.answer_column!r}.")
     if table.refused:
         found.remarks.append(
@@ -187,23 +187,23 @@ def _entries(
     return entries
 
 
-def _read_label_studio(desk: AnswerStore, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
+def _read_label_studio(store: AnswerStore, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
     """Return the annotations of all tasks, cancelled ones as refusals; predictions are no answers."""
     if source.suffix.lower() == ".csv":
-        return _read_csv(desk, source, columns, found)
+        return _read_csv(store, source, columns, found)
     try:
         tasks = json.loads(decode(source.read_bytes())[0])
         if tasks and not any("data" in task for task in tasks):  # JSON-MIN, or something else
             rows = list(enumerate((dict(task) for task in tasks), start=1))
-            return _entries(desk, source, "task", rows, columns, found)
-        given = [(_studio_data(desk, task["data"]), list(task.get("annotations") or [])) for task in tasks]
+            return _entries(store, source, "task", rows, columns, found)
+        given = [(_studio_data(store, task["data"]), list(task.get("annotations") or [])) for task in tasks]
     except IsADirectoryError:
         raise UserError(f"{source} is a folder: name the JSON file in it.") from None
     except UserError as error:
         raise UserError(f"{source} {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{source} is no JSON export of Label Studio: export it as JSON.") from None
-    fields = field_names(desk.task)
+    fields = field_names(store.task)
     id_column = STUDIO_ID if columns.id is None else columns.id
     if not any(id_column in data or set(fields) <= data.keys() for data, _ in given):
         raise UserError(
@@ -211,17 +211,17 @@ def _read_label_studio(desk: AnswerStore, source: Path, columns: Columns, found:
             "about: name the id with --id-column."
         )
     control = _control(
-        desk, source, [annotation for _, annotations in given for annotation in annotations], columns, found
+        store, source, [annotation for _, annotations in given for annotation in annotations], columns, found
     )
     entries: list[Entry] = []
     for number, (data, annotations) in enumerate(given, start=1):
         place = f"{source.name}, task {number}"
         id = "" if id_column == NONE else str(data.get(id_column, ""))
-        texts = texts_in(data, desk.task.columns(), fields)
+        texts = texts_in(data, store.task.columns(), fields)
         for annotation in annotations:
             try:
                 cancelled = annotation.get("was_cancelled")
-                text = "skip" if cancelled else _studio_answer(desk, id, texts, annotation["result"], control)
+                text = "skip" if cancelled else _studio_answer(store, id, texts, annotation["result"], control)
                 by = _studio_name(annotation.get("completed_by"))
             except (ValueError, UserError) as error:
                 found.problems.append(f"{place}: {str(error).rstrip('.')}.")
@@ -233,13 +233,13 @@ def _read_label_studio(desk: AnswerStore, source: Path, columns: Columns, found:
     return entries
 
 
-def _studio_data(desk: AnswerStore, data: Mapping[str, Any]) -> dict[str, Any]:
+def _studio_data(store: AnswerStore, data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the data of a task; where parts of texts are marked, its text may have any of the usual names."""
-    marks = Capability.PARTS in desk.task.capabilities
-    return dict(with_text(data, desk.task.columns()[0]) if marks else data)
+    marks = Capability.PARTS in store.task.capabilities
+    return dict(with_text(data, store.task.columns()[0]) if marks else data)
 
 
-def _control(desk: AnswerStore, source: Path, annotations: Sequence[Any], columns: Columns, found: Ingested) -> str:
+def _control(store: AnswerStore, source: Path, annotations: Sequence[Any], columns: Columns, found: Ingested) -> str:
     """Return the name of the control that holds the answers: the one that was named, ours, or the only one."""
     whole = [annotation for annotation in annotations if isinstance(annotation, Mapping)]
     whole = [annotation for annotation in whole if not annotation.get("was_cancelled")]
@@ -248,7 +248,7 @@ def _control(desk: AnswerStore, source: Path, annotations: Sequence[Any], column
         raise UserError(
             f"{source} has no control {columns.answer!r} but {', '.join(map(repr, there))}: correct the name."
         )
-    control = answering_control(str(source), whole, [columns.answer or desk.config.label_column])
+    control = answering_control(str(source), whole, [columns.answer or store.config.label_column])
     if control not in (columns.answer, studio.ANSWER):
         found.remarks.append(f"The answers of {source.name} are those of its control {control!r}.")
     return control
@@ -261,11 +261,11 @@ def _studio_name(by: Any) -> str:
 
 
 def _studio_answer(
-    desk: AnswerStore, id: str, texts: Mapping[str, str], results: Sequence[Mapping[str, Any]], control: str
+    store: AnswerStore, id: str, texts: Mapping[str, str], results: Sequence[Mapping[str, Any]], control: str
 ) -> str:
-    whole = len(texts) == len(desk.task.columns())
-    example = desk.task.read(texts) if whole and id not in desk.state.ever_asked else desk.example(id)
-    return label_studio.read_results(desk.task, results, example, control)
+    whole = len(texts) == len(store.task.columns())
+    example = store.task.read(texts) if whole and id not in store.state.ever_asked else store.example(id)
+    return label_studio.read_results(store.task, results, example, control)
 
 
 READERS: Mapping[str, Callable[[AnswerStore, Path, Columns, Ingested], list[Entry]]] = {

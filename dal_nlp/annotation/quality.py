@@ -28,13 +28,13 @@ class Agreement:
     value: float
 
 
-def by_pair(desk: AnswerStore) -> list[Agreement]:
+def by_pair(store: AnswerStore) -> list[Agreement]:
     """Return the agreement of every two people who have answered the same examples.
 
     Refusals are left out; machines have no opinion, see ``votes``.
     """
     answers: dict[str, dict[str, Target]] = {}
-    for id, votes in desk.state.opinions.items():
+    for id, votes in store.state.opinions.items():
         for by, event in votes.items():
             if event.answered:
                 answers.setdefault(by, {})[id] = event.target
@@ -43,28 +43,28 @@ def by_pair(desk: AnswerStore) -> list[Agreement]:
         both = [id for id in answers[one] if id in answers[other]]
         if both:
             pairs = [answers[one][id] for id in both], [answers[other][id] for id in both]
-            found.append(_measured(desk, (one, other), *pairs))
+            found.append(_measured(store, (one, other), *pairs))
     return found
 
 
-def by_label(desk: AnswerStore) -> list[Agreement]:
+def by_label(store: AnswerStore) -> list[Agreement]:
     """Return the agreement on each label that answers hold, over the pairs of answers of which one has it.
 
     An example that n annotators have answered counts n (n - 1) / 2 times. ``same`` is the share of which both have it;
     kappa is that of the label against its absence, over all pairs: with two labels it is the same for both.
     """
-    kind = desk.task.answer_format
+    kind = store.task.answer_format
     from dal_nlp.tasks.metrics import cohen_kappa  # and numpy, which a list of answers need not wait for
 
     first: list[Target] = []
     second: list[Target] = []
-    for votes in desk.state.opinions.values():
+    for votes in store.state.opinions.values():
         targets = [event.target for event in votes.values() if event.answered]
         for one, other in combinations(targets, 2):
             first.append(one)
             second.append(other)
     found = []
-    for label in desk.task.labels:
+    for label in store.task.labels:
         these, those = ([label in kind.labels_of(target) for target in targets] for targets in (first, second))
         either = sum(a or b for a, b in zip(these, those, strict=True))
         if either:
@@ -73,16 +73,16 @@ def by_label(desk: AnswerStore) -> list[Agreement]:
     return found
 
 
-def measure(desk: AnswerStore) -> str:
+def measure(store: AnswerStore) -> str:
     """Return the name of what ``Agreement.value`` is."""
-    return desk.task.answer_format.agreement.name
+    return store.task.answer_format.agreement.name
 
 
 def _measured(
-    desk: AnswerStore, names: tuple[str, ...], first: Sequence[Target], second: Sequence[Target]
+    store: AnswerStore, names: tuple[str, ...], first: Sequence[Target], second: Sequence[Target]
 ) -> Agreement:
     same = sum(a == b for a, b in zip(first, second, strict=True)) / len(first)
-    return Agreement(names, len(first), same, desk.task.answer_format.agreement.between(first, second))
+    return Agreement(names, len(first), same, store.task.answer_format.agreement.between(first, second))
 
 
 class Line(NamedTuple):

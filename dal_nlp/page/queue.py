@@ -51,17 +51,17 @@ class AnnotationQueue:
     """A run folder that several people answer in while a model trains; every method may be called by any thread.
 
     Args:
-        desk: Of the run, open for writing.
-        ledger: Of the run, the same that the desk writes to.
+        store: Of the run, open for writing.
+        ledger: Of the run, the same that the store writes to.
         clock: Seconds that only go forward.
 
     Attributes:
         views: What the page shows of it.
     """
 
-    def __init__(self, desk: AnswerStore, ledger: Ledger, clock: Callable[[], float] = time.monotonic) -> None:
-        self.desk, self._ledger, self._clock = desk, ledger, clock
-        self.views, self._pace = Views(desk), Pace()
+    def __init__(self, store: AnswerStore, ledger: Ledger, clock: Callable[[], float] = time.monotonic) -> None:
+        self.store, self._ledger, self._clock = store, ledger, clock
+        self.views, self._pace = Views(store), Pace()
         self._changed = threading.Condition()
         self._held: dict[str, _Held] = {}
         self._lists: dict[str, _HeldList] = {}
@@ -85,7 +85,7 @@ class AnnotationQueue:
             self._check_name(who)
             now, held = self._clock(), self._held.get(tab)
             self._lists.pop(tab, None)  # it looks at one text now
-            queue = self.desk.line(who)
+            queue = self.store.line(who)
             if held and held.id in queue:
                 held.until = now + PATIENCE
                 return self.views.item(held.id, held.shown, who)
@@ -101,8 +101,8 @@ class AnnotationQueue:
         """
         with self._changed:
             self._check_name(who)
-            self.desk.require(id)
-            if who not in self.views.votes(id) and id not in self.desk.disputed():
+            self.store.require(id)
+            if who not in self.views.votes(id) and id not in self.store.disputed():
                 raise UserError(f"{id!r} is not disputed, and {who!r} has not answered it: choose one of the lists.")
             return self._hand_out(id, who, tab)
 
@@ -118,23 +118,23 @@ class AnnotationQueue:
         id = given.id
         with self._change():
             self._check_name(who)
-            self.desk.require(id)
+            self.store.require(id)
             held = self._held.get(tab)
             shown = held.shown if held and held.id == id else None
-            wanted = self.desk.wants(id)
+            wanted = self.store.wants(id)
             if wanted and given.request not in self._requests:
                 note = " ".join(given.note.split())
-                origin = self.desk.origin(who, VIA, shown, given.final, note, given.request)
+                origin = self.store.origin(who, VIA, shown, given.final, note, given.request)
                 answer = self._read_answer(given, origin)
                 before = self.views.votes(id).get(who)
                 again = before is not None and before.key == answer.key and before.note == note
                 if given.final or not again:
-                    self.desk.write(answer)
+                    self.store.write(answer)
                 elif given.request:
                     self._remember(given.request, id)
             if held and held.id == id:
                 del self._held[tab]
-            return {"disputed": id in self.desk.disputed(), "wanted": wanted}
+            return {"disputed": id in self.store.disputed(), "wanted": wanted}
 
     def undo(self, who: str, tab: str, request: str = "") -> Json | None:
         """Take the last answer of a person back and return its example; None where there is none.
@@ -149,19 +149,19 @@ class AnnotationQueue:
             id, final = next(reversed(self._acts.get(who, {})), ("", False))
             if not id:
                 return None
-            state = self.desk.state
+            state = self.store.state
             old = [state.audit or []] if state.round else []
             old += [query.ids for query in state.queries if query.round < state.round]
             before = self._before_the_last_word(id) if final else None
             if before is not None:
-                self.desk.restore(id, before, request)
+                self.store.restore(id, before, request)
             elif not state.stopped and not any(id in ids for ids in old):
-                self.desk.remove(id, who, VIA, whose=who, request=request)
+                self.store.remove(id, who, VIA, whose=who, request=request)
             return self._hand_out(id, who, tab)
 
     def _before_the_last_word(self, id: str) -> AnswerEvent | None:
         """Return what was decided before a dispute was settled, None where nothing was."""
-        decided = [event for event in self.desk.state.given[id] if isinstance(event, LabelEvent | SkipEvent)]
+        decided = [event for event in self.store.state.given[id] if isinstance(event, LabelEvent | SkipEvent)]
         return next((event for event in reversed(decided[:-1]) if not event.final), None)
 
     def suggested(self, who: str, tab: str, label: str = "") -> Json:
@@ -175,7 +175,7 @@ class AnnotationQueue:
         with self._changed:
             self._check_name(who)
             taken = self._taken(tab)
-            groups = self.views.suggestions(id for id in self.desk.line(who) if id not in taken)
+            groups = self.views.suggestions(id for id in self.store.line(who) if id not in taken)
             counts = dict(sorted(((name, len(ids)) for name, ids in groups.items()), key=lambda one: -one[1]))
             chosen = label if label in groups else next(iter(counts), "")
             listed = dict(list(groups.get(chosen, {}).items())[:AT_ONCE])
@@ -200,9 +200,9 @@ class AnnotationQueue:
             written = 0
             for id, key in new:
                 assert there is not None
-                if self.desk.wants(id) and who not in self.views.votes(id):
-                    origin = self.desk.origin(who, LISTED, there.shown[id], request=key)
-                    self.desk.write(self._read_answer(Given(id, there.label), origin))
+                if self.store.wants(id) and who not in self.views.votes(id):
+                    origin = self.store.origin(who, LISTED, there.shown[id], request=key)
+                    self.store.write(self._read_answer(Given(id, there.label), origin))
                     written += 1
             return {"written": written, "left_out": len(new) - written}
 
@@ -216,18 +216,18 @@ class AnnotationQueue:
         """Return the last answers of a person, the newest first; see ``Views.earlier``."""
         with self._changed:
             acts = reversed(self._acts.get(who, {}))
-            asks = (id for id, final in acts if not final and self.desk.state.asks(id))
+            asks = (id for id, final in acts if not final and self.store.state.asks(id))
             return self.views.earlier(who, asks, find, label)
 
     def disputes(self) -> list[Json]:
         """Return what people disagree about, with the answer of each."""
         with self._changed:
-            return [{**self.views.listed(id), "said": self.views.opinions(id)} for id in self.desk.disputed()]
+            return [{**self.views.listed(id), "said": self.views.opinions(id)} for id in self.store.disputed()]
 
     def progress(self, who: str, tab: str, active: bool) -> Json:
         """Return where the run stands; ``active`` says that somebody is at work on what the tab shows."""
         with self._changed:
-            state, config = self.desk.state, self.desk.config
+            state, config = self.store.state, self.store.config
             for held in (self._held.get(tab), self._lists.get(tab)):
                 if active and held:
                     held.until = self._clock() + PATIENCE
@@ -245,7 +245,7 @@ class AnnotationQueue:
                 "seconds_each": self._pace.seconds(who),
                 "seconds_left": None if each is None else left * each,
                 "mine": len({id for id, _ in self._acts.get(who, {})}),
-                "disputed": len(self.desk.disputed()),
+                "disputed": len(self.store.disputed()),
                 "learning": self._busy and state.stopped is None and not self._trouble,
                 "said": self._said,
                 "trouble": self._trouble,
@@ -265,7 +265,7 @@ class AnnotationQueue:
         """Wait until all of ``ids`` have an answer or a skip; return where the ledger ends then, in bytes."""
         with self._changed:
             self._busy = False
-            self._changed.wait_for(lambda: not self.desk.state.pending(list(ids)))
+            self._changed.wait_for(lambda: not self.store.state.pending(list(ids)))
             self._busy = True
             return self._ledger.end
 
@@ -319,7 +319,7 @@ class AnnotationQueue:
         return held.union(*(one.shown for name, one in self._lists.items() if name != tab and one.until > now))
 
     def _check_name(self, who: str) -> None:
-        check_name(who, self.desk.config.annotators or [])
+        check_name(who, self.store.config.annotators or [])
 
     def _read_answer(self, given: Given, origin: Origin) -> Label | Skip:
         if not plain(origin.note):
@@ -327,7 +327,7 @@ class AnnotationQueue:
         if given.refusal:
             return Skip(given.id, REASONS[given.refusal], origin)
         try:
-            return self.desk.read(given.id, given.text, origin)
+            return self.store.read(given.id, given.text, origin)
         except ValueError as error:
             raise UserError(f"{str(error)[:300].rstrip('.')}.") from None
 
@@ -338,8 +338,8 @@ class AnnotationQueue:
 
     def _hand_out(self, id: str, who: str, tab: str) -> Json:
         """Give an example to a tab."""
-        wanted = self.desk.config.suggest or self.desk.task.answer_format.widget().drafted
-        shown = self.desk.suggestion(id) if wanted else None
+        wanted = self.store.config.suggest or self.store.task.answer_format.widget().drafted
+        shown = self.store.suggestion(id) if wanted else None
         now = self._clock()
         self._held = {name: held for name, held in self._held.items() if held.until > now or name == tab}
         self._held[tab] = _Held(id, shown, now + PATIENCE)

@@ -107,11 +107,11 @@ def token_of(folder: Path) -> str:
     return token
 
 
-def make_app(room: AnnotationQueue, token: str, hosts: list[str]) -> FastAPI:
+def make_app(queue: AnnotationQueue, token: str, hosts: list[str]) -> FastAPI:
     """Return the application.
 
     Args:
-        room: Gives and takes.
+        queue: Gives and takes.
         token: Without it nothing is told.
         hosts: The names under which the server may be asked for; [] for any. A site can make its own name lead to this
             machine (DNS rebinding), so that a browser takes both for one.
@@ -136,50 +136,50 @@ def make_app(room: AnnotationQueue, token: str, hosts: list[str]) -> FastAPI:
 
     @app.get("/api/about")
     def about() -> Json:
-        return room.views.about()
+        return queue.views.about()
 
     @app.post("/api/next")
     def next_(asked: Annotated[Asked, Body()]) -> Json:
-        return {"item": room.next(asked.who, asked.tab)}
+        return {"item": queue.next(asked.who, asked.tab)}
 
     @app.post("/api/open")
     def open_(asked: Annotated[Opened, Body()]) -> Json:
-        return {"item": room.open(asked.who, asked.tab, asked.id)}
+        return {"item": queue.open(asked.who, asked.tab, asked.id)}
 
     @app.post("/api/answer")
     def answer(asked: Annotated[Answered, Body()]) -> Json:
         values = asked.model_dump(exclude={"who", "tab"})
-        written = room.answer(asked.who, asked.tab, Given(**values))
-        return {**written, "item": room.next(asked.who, asked.tab)}
+        written = queue.answer(asked.who, asked.tab, Given(**values))
+        return {**written, "item": queue.next(asked.who, asked.tab)}
 
     @app.post("/api/undo")
     def undo(asked: Annotated[Undone, Body()]) -> Json:
-        return {"item": room.undo(asked.who, asked.tab, asked.request)}
+        return {"item": queue.undo(asked.who, asked.tab, asked.request)}
 
     @app.post("/api/leave")
     def leave(asked: Annotated[Asked, Body()]) -> Json:
-        room.leave(asked.tab)
+        queue.leave(asked.tab)
         return {}
 
     @app.post("/api/mine")
     def mine(asked: Annotated[Looked, Body()]) -> Json:
-        return {"rows": room.mine(asked.who, asked.find, asked.label)}
+        return {"rows": queue.mine(asked.who, asked.find, asked.label)}
 
     @app.post("/api/suggested")
     def suggested(asked: Annotated[Looked, Body()]) -> Json:
-        return room.suggested(asked.who, asked.tab, asked.label)
+        return queue.suggested(asked.who, asked.tab, asked.label)
 
     @app.post("/api/accept")
     def accept(asked: Annotated[Accepted, Body()]) -> Json:
-        return room.accept(asked.who, asked.tab, asked.ids, asked.request)
+        return queue.accept(asked.who, asked.tab, asked.ids, asked.request)
 
     @app.post("/api/disputes")
     def disputes(asked: Annotated[Asked, Body()]) -> Json:
-        return {"rows": room.disputes()}
+        return {"rows": queue.disputes()}
 
     @app.post("/api/progress")
     def progress(asked: Annotated[Alive, Body()]) -> Json:
-        return room.progress(asked.who, asked.tab, asked.active)
+        return queue.progress(asked.who, asked.tab, asked.active)
 
     app.add_middleware(_Gate, token=token, hosts=hosts, policy=_policy(list(pages.values())))
     return app

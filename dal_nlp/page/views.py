@@ -24,19 +24,19 @@ class Views:
     """Makes the values that the page shows; whoever calls it holds the lock of the queue.
 
     Args:
-        desk: Of the run.
+        store: Of the run.
     """
 
-    def __init__(self, desk: AnswerStore) -> None:
-        self.desk = desk
+    def __init__(self, store: AnswerStore) -> None:
+        self.store = store
 
     def about(self) -> Json:
         """Return what does not change: the widget, the guidelines, who may answer, and what there is to do."""
-        desk, config = self.desk, self.desk.config
-        widget = desk.task.answer_format.widget()
-        told = Guidelines.of(config, desk.task.labels)
+        store, config = self.store, self.store.config
+        widget = store.task.answer_format.widget()
+        told = Guidelines.of(config, store.task.labels)
         return {
-            "run": desk.folder.resolve().name,
+            "run": store.folder.resolve().name,
             "widget": {"name": widget.name, "data": dict(widget.data)},
             "annotators": config.annotators or [],
             "guidelines": told.tree(),
@@ -45,7 +45,7 @@ class Views:
                 for one in told.labels
             ],
             "suggests": config.suggest or widget.drafted,
-            "lists": config.suggest and bool(desk.task.answer_format.classes),
+            "lists": config.suggest and bool(store.task.answer_format.classes),
             "several": config.overlap > 0,
             "listed": LISTED,
             "refused": REFUSED,
@@ -53,18 +53,18 @@ class Views:
 
     def item(self, id: str, shown: Json | None, who: str) -> Json:
         """Return an example as one person sees it; ``shown`` is the model's answer."""
-        desk, task, example = self.desk, self.desk.task, self.desk.example(id)
+        store, task, example = self.store, self.store.task, self.store.example(id)
         before = self.votes(id).get(who)
-        said = [event for event in desk.state.given.get(id, []) if isinstance(event, AnswerEvent)]
+        said = [event for event in store.state.given.get(id, []) if isinstance(event, AnswerEvent)]
         last = next((event for event in reversed(said) if event.by == who), None)
-        round = desk.round_of(id)
+        round = store.round_of(id)
         return {
             "id": id,
             "chosen": round is not None
             and {
                 "round": round,
-                "after": id in desk.state.overflow(round),
-                "strategy": desk.state.queries[round].strategy,
+                "after": id in store.state.overflow(round),
+                "strategy": store.state.queries[round].strategy,
             },
             "context": [{"name": name, "text": text} for name, text in context_of(example).items()],
             "texts": [
@@ -75,7 +75,7 @@ class Views:
             "answer": self._answer(before, id) if before else None,
             "taken": self._answer(last, id) if last and not before else None,
             "note": last.note if last else "",
-            "said": self.opinions(id) if id in desk.disputed() else [],
+            "said": self.opinions(id) if id in store.disputed() else [],
         }
 
     def earlier(self, who: str, ids: Iterable[str], find: str, label: str) -> list[Json]:
@@ -116,18 +116,18 @@ class Views:
 
     def suggestions(self, ids: Iterable[str]) -> dict[str, dict[str, Json]]:
         """Return what the model suggests for some texts, by the label and the id; answers have to be one label each."""
-        desk, kind, groups = self.desk, self.desk.task.answer_format, dict[str, dict[str, Json]]()
-        for id in ids if desk.config.suggest and kind.classes else ():
-            shown = desk.suggestion(id)
+        store, kind, groups = self.store, self.store.task.answer_format, dict[str, dict[str, Json]]()
+        for id in ids if store.config.suggest and kind.classes else ():
+            shown = store.suggestion(id)
             if shown:
-                groups.setdefault(kind.format_answer(shown["target"], desk.example(id)), {})[id] = shown
+                groups.setdefault(kind.format_answer(shown["target"], store.example(id)), {})[id] = shown
         return groups
 
     def curve(self) -> list[Json]:
         """Return what was measured after each round."""
         return [
             {"labels": event.labels, "values": event.defined(), "intervals": event.intervals}
-            for event in self.desk.state.metrics
+            for event in self.store.state.metrics
         ]
 
     def opinions(self, id: str) -> list[Json]:
@@ -136,26 +136,26 @@ class Views:
 
     def votes(self, id: str) -> Mapping[str, AnswerEvent]:
         """Return the last answer of each annotator."""
-        return self.desk.state.opinions.get(id, {})
+        return self.store.state.opinions.get(id, {})
 
     def _holds(self, event: AnswerEvent, label: str) -> bool:
         if not event.answered:
             return label == REFUSED
-        return label in map(str, self.desk.task.answer_format.labels_of(event.target))
+        return label in map(str, self.store.task.answer_format.labels_of(event.target))
 
     def _answer(self, event: AnswerEvent, id: str) -> Json:
         """Return an answer as it would be typed, and what the widget needs to show it."""
         return self._shown(event.target, id) if event.answered else {"typed": self._typed(event, id)}
 
     def _shown(self, target: Target, id: str) -> Json:
-        kind = self.desk.task.answer_format
-        return {"typed": kind.format_answer(target, self.desk.example(id)), **kind.shown_value(target)}
+        kind = self.store.task.answer_format
+        return {"typed": kind.format_answer(target, self.store.example(id)), **kind.shown_value(target)}
 
     def _typed(self, event: AnswerEvent, id: str) -> str:
-        return write_answer(self.desk.task, event, self.desk.example(id))
+        return write_answer(self.store.task, event, self.store.example(id))
 
     def _text(self, id: str) -> str:
-        return " ".join(self.desk.task.show(self.desk.example(id)).split())
+        return " ".join(self.store.task.show(self.store.example(id)).split())
 
 
 def _cut(text: str, length: int) -> str:

@@ -116,23 +116,23 @@ def _plainly(endpoint: str) -> Iterator[None]:
         raise UserError(f"The Hub ({endpoint}) cannot be reached ({reason}): check the network, then again.") from None
 
 
-def _dataset(desk: AnswerStore, scratch: Path, salt: str, say: Callable[[str], None]) -> "Dataset":
+def _dataset(store: AnswerStore, scratch: Path, salt: str, say: Callable[[str], None]) -> "Dataset":
     """Return the labeled examples with all columns of the pool, who answered, when, and why each was chosen."""
     from datasets import Dataset, load_from_disk
 
     place = scratch / "export"
-    export(desk, "hf-dataset", "labels", place, say)
+    export(store, "hf-dataset", "labels", place, say)
     data = load_from_disk(place)
     assert isinstance(data, Dataset)
-    ids = [id for id in desk.state.given if id in desk.state.answers]
-    events = [desk.state.decision(id) for id in ids]
+    ids = [id for id in store.state.given if id in store.state.answers]
+    events = [store.state.decision(id) for id in ids]
     notes = sum(bool(event and event.note) for event in events)
     if notes:
         say(f"Left out, as they may name people: the notes of {counted(notes, 'answer')}.")
     who = ["" if event is None else event.by if event.via == MACHINE else hashed(event.by, salt) for event in events]
     # Those that the pool has of an earlier export go, too.
     private = [name for name in data.column_names if plain_name(name) in (BY, NOTE)]
-    found = data.remove_columns(private).add_column(BY, who).add_column(WHY, [desk.why(id) for id in ids])
+    found = data.remove_columns(private).add_column(BY, who).add_column(WHY, [store.why(id) for id in ids])
     say(f"Columns of the data: {', '.join(found.column_names)}.")
     return found
 

@@ -95,15 +95,15 @@ class Training:
     """The process that trains, as the one that asks people sees it.
 
     Args:
-        room: Holds the ledger.
+        queue: Holds the ledger.
         config: Of the run.
         prefetch_limit: See ``Oracle``.
     """
 
-    def __init__(self, room: AnnotationQueue, config: RunConfig, prefetch_limit: int) -> None:
-        self._room = room
+    def __init__(self, queue: AnnotationQueue, config: RunConfig, prefetch_limit: int) -> None:
+        self._queue = queue
         self._line, line = Pipe()
-        self._process = spawn(_train, config.model_dump(mode="json"), room.desk.folder, line, prefetch_limit)
+        self._process = spawn(_train, config.model_dump(mode="json"), queue.store.folder, line, prefetch_limit)
         line.close()
         self._stopping = False
         for task in (self._serve, self._watch):
@@ -123,22 +123,22 @@ class Training:
                 what, values = self._line.recv()
                 match what:
                     case "wait":
-                        self._line.send(self._done(lambda: self._room.wait(values)))  # noqa: B023 - called at once
+                        self._line.send(self._done(lambda: self._queue.wait(values)))  # noqa: B023 - called at once
                     case "extend":
-                        self._line.send(self._done(lambda: self._room.append(values)))  # noqa: B023 - called at once
+                        self._line.send(self._done(lambda: self._queue.append(values)))  # noqa: B023 - called at once
                     case "say":
-                        self._room.say(values)
+                        self._queue.say(values)
                     case "failed":
-                        self._room.fail(values)
+                        self._queue.fail(values)
 
     def _watch(self) -> None:
         """Say when the process has died without a word, which whoever waits for answers does not notice."""
         self._process.join()
         if self._process.exitcode and not self._stopping:
-            self._room.fail("The process that trains has died.")
+            self._queue.fail("The process that trains has died.")
 
     def _done(self, ask: Callable[[], int]) -> int | str:
-        """Return what the room says, or why it could not: the run ends with that, and the page says so."""
+        """Return what the queue says, or why it could not: the run ends with that, and the page says so."""
         try:
             return ask()
         except (UserError, OSError) as error:

@@ -34,7 +34,7 @@ FOLDS = 5
 C = 0.1
 
 
-def find_suspects(desk: AnswerStore, progress: Progress) -> tuple[list[dict[str, Any]], int]:
+def find_suspects(store: AnswerStore, progress: Progress) -> tuple[list[dict[str, Any]], int]:
     """Return the labels that are likely wrong, the likeliest first, and how many labels were looked at.
 
     Each is {"id", "target" (what the model says), "confidence" (its probability), "doubt" (one minus that of the
@@ -45,20 +45,20 @@ def find_suspects(desk: AnswerStore, progress: Progress) -> tuple[list[dict[str,
         UserError: cleanlab is missing, or there are too few labels.
         Unsupported: The task has no labels.
     """
-    several = Capability.SEVERAL_LABELS in desk.task.capabilities
-    if not (desk.task.answer_format.classes or several):
+    several = Capability.SEVERAL_LABELS in store.task.capabilities
+    if not (store.task.answer_format.classes or several):
         raise Unsupported("Only labels can be compared with what a classifier expects: relabel answers one by one.")
     try:
         from cleanlab.filter import find_label_issues
     except ImportError:
         raise UserError("This needs cleanlab: pip install 'dal-nlp[suspects]'.") from None
     if several:
-        return _several(desk, progress)
-    ids, labels = _labeled(desk)
-    x = _embeddings(desk, ids, progress)
+        return _several(store, progress)
+    ids, labels = _labeled(store)
+    x = _embeddings(store, ids, progress)
     names = sorted(set(labels))
     y = np.array([names.index(label) for label in labels])
-    probabilities = out_of_fold(x, y, desk.config.seed)
+    probabilities = out_of_fold(x, y, store.config.seed)
     found = find_label_issues(y, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1)
     rows = [
         {
@@ -67,68 +67,68 @@ def find_suspects(desk: AnswerStore, progress: Progress) -> tuple[list[dict[str,
             "confidence": float(probabilities[i].max()),
             "doubt": float(1 - probabilities[i, y[i]]),
             "round": -1,
-            "answers": len(desk.state.given[ids[i]]),
+            "answers": len(store.state.given[ids[i]]),
         }
         for i in map(int, found)
     ]
     return rows, len(ids)
 
 
-def _several(desk: AnswerStore, progress: Progress) -> tuple[list[dict[str, Any]], int]:
+def _several(store: AnswerStore, progress: Progress) -> tuple[list[dict[str, Any]], int]:
     """Return the same for any number of labels a text; "doubt" and "confidence" are of its most doubtful label.
 
     A label that is not there twice, or is missing less than twice, is left as it is.
     """
     from cleanlab.multilabel_classification.filter import find_label_issues
 
-    held = {id: set(desk.task.answer_format.labels_of(target)) for id, target in desk.state.answers.items()}
+    held = {id: set(store.task.answer_format.labels_of(target)) for id, target in store.state.answers.items()}
     ids = list(held)
-    bits = np.array([[label in held[id] for label in desk.task.labels] for id in ids], dtype=np.int64)
+    bits = np.array([[label in held[id] for label in store.task.labels] for id in ids], dtype=np.int64)
     judged = np.flatnonzero(np.minimum(bits.sum(0), len(ids) - bits.sum(0)) > 1) if ids else np.zeros(0, dtype=np.int64)
     if not len(judged):
         raise UserError(
-            f"{desk.folder} has too few labels to tell wrong ones: it takes a label that two texts have and two do not."
+            f"{store.folder} has too few labels to tell wrong ones: it takes a label that two texts have and two do not."
         )
-    left = len(desk.task.labels) - len(judged)
+    left = len(store.task.labels) - len(judged)
     if left:
         progress.say(
-            f"{left} of {len(desk.task.labels)} labels are not judged: fewer than two texts (do not) have them."
+            f"{left} of {len(store.task.labels)} labels are not judged: fewer than two texts (do not) have them."
         )
-    x = _embeddings(desk, ids, progress)
+    x = _embeddings(store, ids, progress)
     y = bits[:, judged]
-    p = np.stack([out_of_fold(x, y[:, place], desk.config.seed)[:, 1] for place in range(len(judged))], 1)
+    p = np.stack([out_of_fold(x, y[:, place], store.config.seed)[:, 1] for place in range(len(judged))], 1)
     given = [np.flatnonzero(row).tolist() for row in y]
     found = find_label_issues(given, p, return_indices_ranked_by="self_confidence", n_jobs=1)
     doubt = np.where(y > 0, 1 - p, p)
     rows = []
     for i in map(int, found):
-        target = held[ids[i]].difference(desk.task.labels[place] for place in judged)
-        target |= {desk.task.labels[place] for place, q in zip(judged, p[i], strict=True) if q > 0.5}
+        target = held[ids[i]].difference(store.task.labels[place] for place in judged)
+        target |= {store.task.labels[place] for place, q in zip(judged, p[i], strict=True) if q > 0.5}
         worst = float(doubt[i].max())
-        same = {"confidence": worst, "doubt": worst, "round": -1, "answers": len(desk.state.given[ids[i]])}
+        same = {"confidence": worst, "doubt": worst, "round": -1, "answers": len(store.state.given[ids[i]])}
         rows.append({"id": ids[i], "target": sorted(target), **same})
     return rows, len(ids)
 
 
-def _labeled(desk: AnswerStore) -> tuple[list[str], list[Target]]:
+def _labeled(store: AnswerStore) -> tuple[list[str], list[Target]]:
     """Return the bought labels that several examples share."""
-    counts = Counter(desk.state.answers.values())
-    ids = [id for id, label in desk.state.answers.items() if counts[label] > 1]
-    labels = [desk.state.answers[id] for id in ids]
+    counts = Counter(store.state.answers.values())
+    ids = [id for id, label in store.state.answers.items() if counts[label] > 1]
+    labels = [store.state.answers[id] for id in ids]
     if len(set(labels)) < 2:
         raise UserError(
-            f"{desk.folder} has too few labels to tell wrong ones: it takes two labels, and two examples of each."
+            f"{store.folder} has too few labels to tell wrong ones: it takes two labels, and two examples of each."
         )
     return ids, labels
 
 
-def _embeddings(desk: AnswerStore, ids: Sequence[str], progress: Progress) -> NDArray[np.float32]:
+def _embeddings(store: AnswerStore, ids: Sequence[str], progress: Progress) -> NDArray[np.float32]:
     """Return what the pretrained encoder makes of some examples, (N, H)."""
-    source = resolve(desk.config.model, progress)
-    desk.task.tokenizer = load_tokenizer(source)
-    run = Run(desk.folder, desk.config, desk.task, desk.state, progress)
-    model: Any = desk.task.load(source).to(process_state().device)
-    examples = [{name: field for name, field in desk.example(id).items() if name != "target"} for id in ids]
+    source = resolve(store.config.model, progress)
+    store.task.tokenizer = load_tokenizer(source)
+    run = Run(store.folder, store.config, store.task, store.state, progress)
+    model: Any = store.task.load(source).to(process_state().device)
+    examples = [{name: field for name, field in store.example(id).items() if name != "target"} for id in ids]
     (found,) = run.pool(model.eval(), examples).collect(probes.embedding)
     return np.asarray(found, dtype=np.float32)
 
@@ -141,24 +141,24 @@ def out_of_fold(x: NDArray[np.float32], y: NDArray[np.int64], seed: int) -> NDAr
     return np.asarray(cross_val_predict(model, x, y, cv=cut, method="predict_proba"), dtype=np.float64)
 
 
-def write_suspects(desk: AnswerStore, rows: Sequence[dict[str, Any]]) -> Path:
+def write_suspects(store: AnswerStore, rows: Sequence[dict[str, Any]]) -> Path:
     """Write down what was found, and a sheet of it for people; what they fill in settles the label."""
-    desk.note_suspects(rows)
-    return write_sheet(desk.folder, SUSPECTS, [_row(desk, row) for row in rows])
+    store.note_suspects(rows)
+    return write_sheet(store.folder, SUSPECTS, [_row(store, row) for row in rows])
 
 
-def _row(desk: AnswerStore, row: dict[str, Any]) -> dict[str, Any]:
-    example = desk.example(row["id"])
+def _row(store: AnswerStore, row: dict[str, Any]) -> dict[str, Any]:
+    example = store.example(row["id"])
     own = (ID, "label", "suggestion", "doubt", "characters", ANSWER, NOTE)
-    columns = [f"{name} (text)" if name in own else name for name in desk.task.columns()]
-    label = desk.task.answer_format.format_answer(desk.state.answers[row["id"]], example)
+    columns = [f"{name} (text)" if name in own else name for name in store.task.columns()]
+    label = store.task.answer_format.format_answer(store.state.answers[row["id"]], example)
     return {
         ID: row["id"],
-        **dict(zip(columns, desk.task.texts(example), strict=True)),
+        **dict(zip(columns, store.task.texts(example), strict=True)),
         "label": label,
-        "suggestion": desk.task.answer_format.format_answer(row["target"], example),
+        "suggestion": store.task.answer_format.format_answer(row["target"], example),
         "doubt": round(row["doubt"], 4),
-        "characters": len(desk.task.show(example)),
+        "characters": len(store.task.show(example)),
         ANSWER: "",
         NOTE: "",
     }

@@ -15,10 +15,10 @@ FORMATS = sorted(NAMES)
 
 def answered(folder: Path, task: str) -> dict[str, Any]:
     """Answer what a run waits for by hand; return the answers."""
-    with open_answer_store(folder / "run") as desk:
-        for id in list(desk.state.waiting):
-            desk.write(desk.read(id, typed(task)[id], desk.origin("anna", "terminal")))
-        return dict(desk.state.answers)
+    with open_answer_store(folder / "run") as store:
+        for id in list(store.state.waiting):
+            store.write(store.read(id, typed(task)[id], store.origin("anna", "terminal")))
+        return dict(store.state.answers)
 
 
 def out(folder: Path, format: str) -> Path:
@@ -30,5 +30,5 @@ def write(folder: Path, format: str, which: Any = "labels") -> int:
 
 
 def read(folder: Path, source: Path, format: str, by: str | None = None) -> Ingested:
-    with open_answer_store(folder / "run") as desk:
-        return ingest(desk, source, format, by)
+    with open_answer_store(folder / "run") as store:
+        return ingest(store, source, format, by)

@@ -12,39 +12,39 @@ from tests.waiting_runs import state
 Waiting = Callable[[str], Path]
 
 
-def says(desk: AnswerStore, id: str, who: str, text: str, final: bool = False) -> None:
-    desk.write(desk.read(id, text, desk.origin(who, "terminal", final=final)))
+def says(store: AnswerStore, id: str, who: str, text: str, final: bool = False) -> None:
+    store.write(store.read(id, text, store.origin(who, "terminal", final=final)))
 
 
 def test_the_queue_is_what_nobody_has_answered_in_the_order_of_the_round(waiting: Waiting) -> None:
-    with open_answer_store(waiting("sentiment") / "run") as desk:
-        ids = list(desk.state.queries[0].ids)
-        assert desk.queue("anna") == ids
-        says(desk, ids[1], "ben", "skip")
-        says(desk, ids[0], "ben", "positive")
-        assert desk.queue("anna") == ids[2:]
-        says(desk, ids[0], "anna", "negative")
-        assert desk.disputed() == [ids[0]] and desk.queue("anna") == ids[2:]
+    with open_answer_store(waiting("sentiment") / "run") as store:
+        ids = list(store.state.queries[0].ids)
+        assert store.queue("anna") == ids
+        says(store, ids[1], "ben", "skip")
+        says(store, ids[0], "ben", "positive")
+        assert store.queue("anna") == ids[2:]
+        says(store, ids[0], "anna", "negative")
+        assert store.disputed() == [ids[0]] and store.queue("anna") == ids[2:]
 
 
 def test_an_earlier_decision_is_put_back_as_it_was(waiting: Waiting) -> None:
     folder = waiting("sentiment")
-    with open_answer_store(folder / "run") as desk:
-        id = desk.state.waiting[0]
-        says(desk, id, "anna", "positive")
-        says(desk, id, "ben", "negative")
-        before = desk.state.decision(id)
+    with open_answer_store(folder / "run") as store:
+        id = store.state.waiting[0]
+        says(store, id, "anna", "positive")
+        says(store, id, "ben", "negative")
+        before = store.state.decision(id)
         assert before is not None
-        says(desk, id, "judge", "negative", final=True)
-        assert desk.disputed() == []
-        desk.restore(id, before)
-        assert desk.state.answers == {id: "positive"} and desk.disputed() == [id]
-        says(desk, id, "judge", "unsure", final=True)
-        skip = desk.state.decision(id)
+        says(store, id, "judge", "negative", final=True)
+        assert store.disputed() == []
+        store.restore(id, before)
+        assert store.state.answers == {id: "positive"} and store.disputed() == [id]
+        says(store, id, "judge", "unsure", final=True)
+        skip = store.state.decision(id)
         assert skip is not None
-        says(desk, id, "judge", "positive", final=True)
-        desk.restore(id, skip)
-        assert not desk.state.answers and desk.disputed() == []
+        says(store, id, "judge", "positive", final=True)
+        store.restore(id, skip)
+        assert not store.state.answers and store.disputed() == []
     assert len(state(folder).given[id]) == 7
 
 
@@ -56,10 +56,10 @@ def test_folders_that_are_no_runs(tmp_path: Path, waiting: Waiting) -> None:
         pass
     folder = waiting("sentiment") / "run"
     (folder / "cache" / "pool.arrow").unlink()
-    with open_answer_store(folder) as desk, pytest.raises(UserError, match="no copy of its pool"):
-        desk.example(desk.state.waiting[0])
-    with open_answer_store(folder) as desk, pytest.raises(UserError, match="has not asked about"):
-        desk.require("s9")
+    with open_answer_store(folder) as store, pytest.raises(UserError, match="no copy of its pool"):
+        store.example(store.state.waiting[0])
+    with open_answer_store(folder) as store, pytest.raises(UserError, match="has not asked about"):
+        store.require("s9")
 
 
 def test_many_examples_read_ahead_are_those_read_one_by_one(waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,10 +52,10 @@ def test_the_terminal_shows_them_above_the_text(
         raise EOFError
 
     monkeypatch.setattr("builtins.input", end)
-    with open_answer_store(folder) as desk:
-        first = desk.state.waiting[0]
-        LabelingSession(desk, "anna", False, False, False).work_through(desk.state.waiting)
-        (text,) = desk.task.texts(desk.example(first))
+    with open_answer_store(folder) as store:
+        first = store.state.waiting[0]
+        LabelingSession(store, "anna", False, False, False).work_through(store.state.waiting)
+        (text,) = store.task.texts(store.example(first))
     said = capsys.readouterr().out
     assert said.index(f"product: phone {first}") < said.index(f"text: {text}") < said.rindex(text)
 
@@ -65,10 +65,10 @@ def test_the_terminal_shows_them_above_the_text(
 def test_every_export_has_them_also_where_the_pool_has_gone(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str, pool: str
 ) -> None:
-    desk, out = AnswerStore(folder, read_state(folder)), tmp_path / "out"
+    store, out = AnswerStore(folder, read_state(folder)), tmp_path / "out"
     if pool == "gone":
-        monkeypatch.setattr(desk.config, "data", str(tmp_path / "gone.jsonl"))
-    assert export(desk, format, "pending", out) == 4
+        monkeypatch.setattr(store.config, "data", str(tmp_path / "gone.jsonl"))
+    assert export(store, format, "pending", out) == 4
     found: list[Any]
     if format == "csv":
         with out.open(newline="", encoding="utf-8-sig") as file:
@@ -82,7 +82,7 @@ def test_every_export_has_them_also_where_the_pool_has_gone(
     else:
         found = [task["data"]["dal_nlp_context0"] for task in json.loads(out.read_text())]
         assert 'value="$dal_nlp_context0"' in out.with_suffix(".xml").read_text()
-    assert found == [f"phone {id}" for id in desk.state.waiting]
+    assert found == [f"phone {id}" for id in store.state.waiting]
 
 
 def test_predict_has_them_behind_its_answers(paused_with_context: Path, tmp_path: Path) -> None:

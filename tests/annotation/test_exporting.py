@@ -23,9 +23,9 @@ def test_there_and_back(waiting: Waiting, tmp_path: Path, task: str, format: str
     assert write(folder, format) == 4
     again = read(folder, out(folder, format), format)
     assert (again.new, again.known, again.problems) == (0, 4, [])
-    with open_answer_store(folder / "run") as desk:
+    with open_answer_store(folder / "run") as store:
         for id in answers:
-            desk.remove(id, "anna", "test")
+            store.remove(id, "anna", "test")
     assert len(state(folder).waiting) == 4
     back = read(folder, out(folder, format), format, by="ben")
     assert (back.new, back.known, back.problems) == (4, 0, [])
@@ -40,8 +40,8 @@ def test_another_run_trains_on_what_was_exported(waiting: Waiting, task: str, fo
     folder = waiting(task)
     answers = answered(folder, task)
     write(folder, format)
-    desk = AnswerStore(folder / "run", state(folder))
-    corpus = read_corpus(str(out(folder, format)), desk.task, desk.config, None, "labeled", need_targets=True)
+    store = AnswerStore(folder / "run", state(folder))
+    corpus = read_corpus(str(out(folder, format)), store.task, store.config, None, "labeled", need_targets=True)
     assert dict(zip(corpus.dataset["id"], corpus.targets(), strict=True)) == answers
 
 
@@ -66,9 +66,9 @@ def test_the_labeling_interface_is_xml_with_the_columns_of_the_task(waiting: Wai
     from xml.etree import ElementTree
 
     folder = waiting(task)
-    desk = AnswerStore(folder / "run", state(folder))
-    view = ElementTree.fromstring(label_studio.interface(desk.task))
-    assert {text.get("value") for text in view.iter("Text")} == {f"${name}" for name in desk.task.columns()}
+    store = AnswerStore(folder / "run", state(folder))
+    view = ElementTree.fromstring(label_studio.interface(store.task))
+    assert {text.get("value") for text in view.iter("Text")} == {f"${name}" for name in store.task.columns()}
 
 
 def test_nothing_is_exported_of_nothing(waiting: Waiting) -> None:
@@ -85,18 +85,18 @@ def test_all_columns_of_the_pool_go_along_as_far_as_its_file_still_has_them(wait
 
     folder = waiting("sentiment")
     answered(folder, "sentiment")
-    desk = AnswerStore(folder / "run", state(folder))
+    store = AnswerStore(folder / "run", state(folder))
     rows = asking.rows_of("sentiment", 24)
     pool = asking.write(folder / "pool.jsonl", [{"day": n, "tags": ["a"], **row} for n, row in enumerate(rows)])
-    desk.config = desk.config.model_copy(update={"data": pool})
+    store.config = store.config.model_copy(update={"data": pool})
     said: list[str] = []
-    export(desk, format, "labels", out(folder, format), said.append)
+    export(store, format, "labels", out(folder, format), said.append)
     days = {row["id"]: str(n) for n, row in enumerate(rows)}
     found = [row for _, row in read_rows(str(out(folder, format)))]
-    assert {row["id"]: str(row["day"]) for row in found} == {id: days[id] for id in desk.state.answers}
+    assert {row["id"]: str(row["day"]) for row in found} == {id: days[id] for id in store.state.answers}
     assert list(found[0])[:2] == ["day", "tags"] and not said
     Path(pool).unlink()
-    export(desk, format, "labels", out(folder, format), said.append)
+    export(store, format, "labels", out(folder, format), said.append)
     assert "other columns of the pool are left out: There is no file" in said[0]
     assert [row["text"] for _, row in read_rows(str(out(folder, format)))] == [row["text"] for row in found]
 
@@ -107,11 +107,11 @@ def test_columns_of_the_pool_with_names_of_ours_stay(waiting: Waiting, format: s
 
     folder = waiting("sentiment")
     answers = answered(folder, "sentiment")
-    desk = AnswerStore(folder / "run", state(folder))
+    store = AnswerStore(folder / "run", state(folder))
     rows = [{**row, "note": f"n{i}"} for i, row in enumerate(asking.rows_of("sentiment", 24))]
-    desk.config = desk.config.model_copy(update={"data": asking.write(folder / "pool.jsonl", rows)})
+    store.config = store.config.model_copy(update={"data": asking.write(folder / "pool.jsonl", rows)})
     said: list[str] = []
-    export(desk, format, "labels", out(folder, format), said.append)
+    export(store, format, "labels", out(folder, format), said.append)
     assert said == ["The pool has columns 'note' of its own, so ours are called 'note (dal-nlp)'."]
     notes = {row["id"]: row["note"] for row in rows}
     found = [row for _, row in read_rows(str(out(folder, format)))]
@@ -126,22 +126,22 @@ def test_labels_in_a_column_with_a_name_of_ours_are_exported(waiting: Waiting, c
 
     folder = waiting("sentiment")
     answers = answered(folder, "sentiment")
-    desk = AnswerStore(folder / "run", state(folder))
-    desk.config = desk.config.model_copy(update={"label_column": column})
-    export(desk, format, "labels", out(folder, format))
+    store = AnswerStore(folder / "run", state(folder))
+    store.config = store.config.model_copy(update={"label_column": column})
+    export(store, format, "labels", out(folder, format))
     found = {row["id"]: row[column] for _, row in read_rows(str(out(folder, format)))}
     assert found == answers
 
 
 def test_ids_of_a_pool_that_are_not_read_are_kept(tmp_path: Path) -> None:
     run("sentiment", tmp_path, id_column="none", rounds=0)
-    with open_answer_store(tmp_path / "run") as desk:
-        for id in list(desk.state.waiting):
-            desk.write(desk.read(id, "positive", desk.origin("anna", "terminal")))
-        answers = dict(desk.state.answers)
+    with open_answer_store(tmp_path / "run") as store:
+        for id in list(store.state.waiting):
+            store.write(store.read(id, "positive", store.origin("anna", "terminal")))
+        answers = dict(store.state.answers)
     said: list[str] = []
-    desk = AnswerStore(tmp_path / "run", state(tmp_path))
-    export(desk, "jsonl", "labels", out(tmp_path, "jsonl"), said.append)
+    store = AnswerStore(tmp_path / "run", state(tmp_path))
+    export(store, "jsonl", "labels", out(tmp_path, "jsonl"), said.append)
     rows = [json.loads(line) for line in out(tmp_path, "jsonl").read_text().splitlines()]
     texts = {row["id"]: row["text"] for row in tiny.sentences(24)}
     assert {row["id (dal-nlp)"] for row in rows} == set(answers) and len(said) == 1
@@ -156,7 +156,9 @@ def test_another_run_trains_on_what_label_studio_got_of_a_column_with_blanks(tmp
     pool = asking.write(tmp_path / "pool.jsonl", rows)
     run("sentiment", tmp_path, data=pool, test=None, audit=4, text_column=["my text"], rounds=0)
     answers = answered(tmp_path, "sentiment")
-    desk = AnswerStore(tmp_path / "run", state(tmp_path))
-    export(desk, "label-studio", "labels", out(tmp_path, "label-studio"))
-    again = read_corpus(str(out(tmp_path, "label-studio")), desk.task, desk.config, None, "labeled", need_targets=True)
+    store = AnswerStore(tmp_path / "run", state(tmp_path))
+    export(store, "label-studio", "labels", out(tmp_path, "label-studio"))
+    again = read_corpus(
+        str(out(tmp_path, "label-studio")), store.task, store.config, None, "labeled", need_targets=True
+    )
     assert dict(zip(again.dataset["id"], again.targets(), strict=True)) == answers

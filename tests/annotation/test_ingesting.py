@@ -105,10 +105,10 @@ def test_an_answer_to_a_removed_example_is_refused(waiting: Waiting) -> None:
     answered(folder, "sentiment")
     run("sentiment", folder)
     id = next(iter(state(folder).answers))
-    with open_answer_store(folder / "run") as desk:
-        desk.remove(id, "anna", "test")
+    with open_answer_store(folder / "run") as store:
+        store.remove(id, "anna", "test")
         with pytest.raises(UserError, match="back in the pool"):
-            desk.require(id)
+            store.require(id)
     asking.write(folder / "late.jsonl", [{"id": id, "answer": "positive"}])
     found = read(folder, folder / "late.jsonl", "jsonl")
     assert found.new == 0 and "back in the pool" in found.problems[0]
@@ -157,8 +157,8 @@ def test_a_file_of_another_format_is_called_that(waiting: Waiting, tmp_path: Pat
 def test_ids_of_other_texts_and_foreign_ids(waiting: Waiting) -> None:
     folder = waiting("sentiment")
     ids = state(folder).waiting
-    with open_answer_store(folder / "run") as desk:
-        texts = [desk.example(id)["text"] for id in ids]
+    with open_answer_store(folder / "run") as store:
+        texts = [store.example(id)["text"] for id in ids]
     rotated = [
         {"id": id, "text": text, "label": "positive"} for id, text in zip(ids, texts[1:] + texts[:1], strict=True)
     ]
@@ -185,8 +185,8 @@ def test_another_interface_of_label_studio(waiting: Waiting) -> None:
     file.write_text(json.dumps([task(two, "mood", "topic")]))
     with pytest.raises(UserError, match=r"no control 'label' but 'mood', 'topic'.*--label-column"):
         read(folder, file, "label-studio")
-    with open_answer_store(folder / "run") as desk:
-        assert ingest(desk, file, "label-studio", None, Columns(answer="topic")).new == 1
+    with open_answer_store(folder / "run") as store:
+        assert ingest(store, file, "label-studio", None, Columns(answer="topic")).new == 1
     file.write_text(json.dumps([task(three, "label", "topic")]), encoding="utf-16")
     assert read(folder, file, "label-studio").new == 1
     tree = {
@@ -256,8 +256,8 @@ def test_a_file_whose_ending_is_wrong_is_called_what_it_is(waiting: Waiting) -> 
 
 def test_further_forms_of_spans_and_of_answers_in_two_columns(waiting: Waiting) -> None:
     folder = waiting("qa")
-    with open_answer_store(folder / "run") as desk:
-        examples = [desk.example(id) for id in desk.state.waiting]
+    with open_answer_store(folder / "run") as store:
+        examples = [store.example(id) for id in store.state.waiting]
     first = [example["context"].split()[0] for example in examples]
     rows = [
         {"id": e["id"], "answers.text": word, "answers.answer_start": 0}

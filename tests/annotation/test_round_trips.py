@@ -48,7 +48,7 @@ IDS = TEXTS.map(str.strip).filter(lambda id: id and not is_missing(id))
 ROWS = st.lists(st.tuples(IDS, TEXTS, LABELS), min_size=2, max_size=4, unique_by=(lambda r: r[0], lambda r: r[1]))
 
 
-def desk_of(rows: list[tuple[str, str, str]], config: RunConfig, folder: Path) -> AnswerStore:
+def store_of(rows: list[tuple[str, str, str]], config: RunConfig, folder: Path) -> AnswerStore:
     """What ``export`` reads of a run in which every text was answered."""
     examples = {id: {"id": id, "text": text, "pair": None} for id, text, _ in rows}
     events = {id: SimpleNamespace(answered=True, target=label, by="anna", at="", note="") for id, _, label in rows}
@@ -80,9 +80,9 @@ def test_every_door_gives_back_what_was_exported(format: str) -> None:
                 folder / "pool.jsonl", [{"id": id, "text": text, "note of theirs": text} for id, text, _ in rows]
             )
             config = RunConfig(task="classification", data=pool)
-            desk = desk_of(rows, config, folder)
+            store = store_of(rows, config, folder)
             path = folder / NAMES[format]
-            export(desk, format, "labels", path)
+            export(store, format, "labels", path)
             labels = {id: label for id, _, label in rows}
             texts = {id: text for id, text, _ in rows}
 
@@ -100,9 +100,9 @@ def test_every_door_gives_back_what_was_exported(format: str) -> None:
             assert not joined.remarks
 
             ingested = Ingested()
-            found = READERS[format](desk, path, Columns(), ingested)
+            found = READERS[format](store, path, Columns(), ingested)
             problems: list[str] = []
-            checked = check_entries(found, RowMatcher(desk.task, texts, texts, desk.example), problems.append)
+            checked = check_entries(found, RowMatcher(store.task, texts, texts, store.example), problems.append)
             assert not ingested.problems and not problems and not checked.by_text
             assert {entry.id: entry.answer for entry in checked.entries} == labels
 

@@ -43,8 +43,8 @@ def test_an_old_sheet_does_not_answer_what_is_back_in_the_pool(folder: Path) -> 
     fill(sheet(folder), typed("sentiment"))
     run("sentiment", folder)
     (id, label), *_ = state(folder).answers.items()
-    with open_answer_store(folder / "run") as desk:
-        desk.remove(id, "anna", "test")
+    with open_answer_store(folder / "run") as store:
+        store.remove(id, "anna", "test")
     assert len(run("sentiment", folder).remarks) == 1  # the row is as it was
     fill(sheet(folder), {id: "negative" if label == "positive" else "positive"})
     result = run("sentiment", folder)
@@ -250,8 +250,8 @@ def test_context_columns_are_in_the_sheet_and_no_part_of_the_text(tmp_path: Path
     (first, *_) = asked = read_csv(sheet(tmp_path))
     assert list(first)[:4] == ["id", "text", "product", "note (context)"]
     assert {row["id"]: row["product"] for row in asked} == {row["id"]: products[row["id"]] for row in asked}
-    desk = AnswerStore(tmp_path / "run", state(tmp_path))
-    example = desk.example(first["id"])
+    store = AnswerStore(tmp_path / "run", state(tmp_path))
+    example = store.example(first["id"])
     assert context_of(example) == {"product": first["product"], "note": "="}
-    assert 'value="$dal_nlp_context0"' in interface(desk.task, ["product", "note"])
-    assert data(desk.task, example, context_of(example))["dal_nlp_context0"] == first["product"]
+    assert 'value="$dal_nlp_context0"' in interface(store.task, ["product", "note"])
+    assert data(store.task, example, context_of(example))["dal_nlp_context0"] == first["product"]

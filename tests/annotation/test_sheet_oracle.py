@@ -191,8 +191,8 @@ def test_a_later_correction_elsewhere_outlives_the_sheet(folder: Path) -> None:
     (id, *_) = [row["id"] for row in read_csv(sheet(folder))]
     fill(sheet(folder), {id: "positive"})
     run("sentiment", folder)
-    with open_answer_store(folder / "run") as desk:
-        desk.write(desk.read(id, "negative", desk.origin("ben", "relabel", final=True)))
+    with open_answer_store(folder / "run") as store:
+        store.write(store.read(id, "negative", store.origin("ben", "relabel", final=True)))
     assert run("sentiment", folder).labels[id] == "negative"
 
 
@@ -203,8 +203,8 @@ def test_an_answer_that_was_removed_is_asked_for_again_in_a_new_sheet(folder: Pa
     for name in ("round-000.csv", "round-000.jsonl"):
         fill(sheet(folder), {id: "positive"}) if name.endswith("csv") else None
     run("sentiment", folder)
-    with open_answer_store(folder / "run") as desk:
-        desk.remove(id, "ben", "relabel")
+    with open_answer_store(folder / "run") as store:
+        store.remove(id, "ben", "relabel")
     result = run("sentiment", folder)
     assert id in result.pending and id not in result.labels
     assert [row["id"] for row in read_csv(sheet(folder, "round-000.2.csv"))] == [id]

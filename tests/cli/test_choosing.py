@@ -8,7 +8,7 @@ from dal_nlp_cli.choosing import COMMANDS, read_choice
 
 FEW = {"1": "bad", "2": "good"}
 MANY = {
-    str(place): name for place, name in enumerate(["billing", "Billing desk", *"cdefghij", "zoo", "zebra"], start=1)
+    str(place): name for place, name in enumerate(["billing", "Billing store", *"cdefghij", "zoo", "zebra"], start=1)
 }
 
 
@@ -33,10 +33,10 @@ def test_commands_have_the_same_keys_for_any_number_of_labels(numbers: dict[str,
 @pytest.mark.parametrize(
     ("keys", "label"),
     [
-        ("2", "Billing desk"),  # no other number begins with it
+        ("2", "Billing store"),  # no other number begins with it
         ("12", "zebra"),
         ("1\r", "billing"),
-        ("1\x7f2", "Billing desk"),
+        ("1\x7f2", "Billing store"),
         ("11", "zoo"),
         ("/ZEB\r", "zebra"),
         ("/billing\n", "billing"),  # whole, though another one holds it
@@ -48,7 +48,7 @@ def test_labels_by_their_digits_or_a_part_of_the_name(keys: str, label: str) -> 
 
 
 def test_what_chooses_nothing_is_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    assert chosen("/desk of\r", MANY) == ("", "") and "no label holds that" in capsys.readouterr().out
+    assert chosen("/store of\r", MANY) == ("", "") and "no label holds that" in capsys.readouterr().out
     assert chosen("/z\r", MANY) == ("", "") and "2 labels hold that: zoo, zebra" in capsys.readouterr().out
     assert chosen("/\r", MANY) == ("", "")
     assert chosen("/zeb\x04", MANY) == ("", "")  # the end of the input is no Enter

@@ -98,11 +98,11 @@ def test_labels_that_look_wrong(folder: Path, monkeypatch: pytest.MonkeyPatch) -
 
     ids = list(state(folder).answers)[:2]
     rows = [{"id": id, "target": "x\x1b", "confidence": 0.9, "doubt": 0.8, "round": -1, "answers": 1} for id in ids]
-    monkeypatch.setattr(suspects, "find_suspects", lambda desk, progress: (rows, 4))
+    monkeypatch.setattr(suspects, "find_suspects", lambda store, progress: (rows, 4))
     done = invoke("suspects", str(folder / "run"), "--quiet")
     assert done.exit_code == 0 and "Labels that look wrong: 2 of 4." in done.stdout and "\x1b" not in done.stdout
     assert (folder / "run" / "queries" / "suspects.csv").is_file()
-    monkeypatch.setattr(suspects, "find_suspects", lambda desk, progress: ([], 4))
+    monkeypatch.setattr(suspects, "find_suspects", lambda store, progress: ([], 4))
     assert "None of 4 labels looks wrong." in invoke("suspects", str(folder / "run")).stdout
 
 

@@ -27,7 +27,7 @@ Sit = Callable[..., None]
 def sit(monkeypatch: pytest.MonkeyPatch) -> Sit:
     """Return what types lines at a sitting over what is waiting; the input ends after them."""
 
-    def type_lines(desk: AnswerStore, *lines: str, queue: list[str] | None = None, keep: bool = False) -> None:
+    def type_lines(store: AnswerStore, *lines: str, queue: list[str] | None = None, keep: bool = False) -> None:
         left: Iterator[str] = iter(lines)
 
         def read(prompt: str) -> str:
@@ -37,7 +37,7 @@ def sit(monkeypatch: pytest.MonkeyPatch) -> Sit:
                 raise EOFError from None
 
         monkeypatch.setattr("builtins.input", read)
-        LabelingSession(desk, "anna", False, keep, keep).work_through(queue or desk.state.waiting)
+        LabelingSession(store, "anna", False, keep, keep).work_through(queue or store.state.waiting)
 
     return type_lines
 
@@ -48,11 +48,11 @@ def test_a_line_that_a_terminal_cuts_off_is_no_answer(
 ) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr(sitting, "forget", lambda: False)
-    with open_answer_store(waiting("summarization") / "run") as desk:
-        sit(desk, "é" * (CUT // 2) + "x" + "y" * more)
-        assert not desk.state.given and "write it with :e, " in capsys.readouterr().out
-        sit(desk, "x" * (CUT - 1))
-        assert len(desk.state.answers) == 1
+    with open_answer_store(waiting("summarization") / "run") as store:
+        sit(store, "é" * (CUT // 2) + "x" + "y" * more)
+        assert not store.state.given and "write it with :e, " in capsys.readouterr().out
+        sit(store, "x" * (CUT - 1))
+        assert len(store.state.answers) == 1
 
 
 def test_what_was_typed_before_a_text_is_shown_does_not_answer_it(
@@ -61,8 +61,8 @@ def test_what_was_typed_before_a_text_is_shown_does_not_answer_it(
     dropped: list[bool] = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr(sitting, "forget", lambda: dropped.append(True) or True)
-    with open_answer_store(waiting("summarization") / "run") as desk:
-        sit(desk, "the film was good")
+    with open_answer_store(waiting("summarization") / "run") as store:
+        sit(store, "the film was good")
         assert len(dropped) == 2 and "What was typed before is left out" in capsys.readouterr().out
 
 
@@ -90,10 +90,10 @@ def test_the_number_that_is_shown_is_the_label_that_is_stored(labels: list[str],
 
 
 def test_a_number_wins_over_a_label_that_looks_like_it(waiting: Waiting, sit: Sit) -> None:
-    with open_answer_store(waiting("sentiment") / "run") as desk:
-        desk.task.labels = ["2", "other"]
-        sit(desk, "2", ":yes")
-        assert list(desk.state.answers.values()) == ["other"]
+    with open_answer_store(waiting("sentiment") / "run") as store:
+        store.task.labels = ["2", "other"]
+        sit(store, "2", ":yes")
+        assert list(store.state.answers.values()) == ["other"]
 
 
 @pytest.mark.parametrize(
@@ -112,28 +112,28 @@ def test_an_editor_whose_file_is_no_answer(
     part: str,
 ) -> None:
     monkeypatch.setattr(sitting, "_edit", edit)
-    with open_answer_store(waiting("summarization") / "run") as desk:
-        sit(desk, ":edit")
-        assert not desk.state.given and part in capsys.readouterr().out
+    with open_answer_store(waiting("summarization") / "run") as store:
+        sit(store, ":edit")
+        assert not store.state.given and part in capsys.readouterr().out
 
 
 def test_an_editor_that_is_no_command_line_is_a_sentence(
     waiting: Waiting, sit: Sit, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("VISUAL", "vi 'half")
-    with open_answer_store(waiting("summarization") / "run") as desk:
-        sit(desk, ":edit")
-        assert not desk.state.given and "The editor failed (No closing quotation)" in capsys.readouterr().out
+    with open_answer_store(waiting("summarization") / "run") as store:
+        sit(store, ":edit")
+        assert not store.state.given and "The editor failed (No closing quotation)" in capsys.readouterr().out
 
 
 def test_passing_a_suspect_over_leaves_its_label(waiting: Waiting, sit: Sit) -> None:
-    with open_answer_store(waiting("sentiment") / "run") as desk:
-        one, two, *_ = desk.state.waiting
+    with open_answer_store(waiting("sentiment") / "run") as store:
+        one, two, *_ = store.state.waiting
         for id in (one, two):
-            desk.write(desk.read(id, typed("sentiment")[id], desk.origin("ben", "test")))
-        before = dict(desk.state.answers)
-        sit(desk, ":skip", ":undo", ":skip", ":skip", queue=[one, two], keep=True)
-        assert desk.state.answers == before and [len(events) for events in desk.state.given.values()] == [1, 1]
+            store.write(store.read(id, typed("sentiment")[id], store.origin("ben", "test")))
+        before = dict(store.state.answers)
+        sit(store, ":skip", ":undo", ":skip", ":skip", queue=[one, two], keep=True)
+        assert store.state.answers == before and [len(events) for events in store.state.given.values()] == [1, 1]
 
 
 @pytest.fixture
@@ -169,10 +169,10 @@ def test_in_a_pipe_a_text_is_one_page_with_its_own_lines() -> None:
 def test_pages_turn_and_the_help_comes_back_to_the_text(
     waiting: Waiting, sit: Sit, screen: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with open_answer_store(waiting("sentiment") / "run") as desk:
+    with open_answer_store(waiting("sentiment") / "run") as store:
         words = " ".join(f"word{i}" for i in range(200))
-        monkeypatch.setattr(desk.task, "texts", lambda example: [words])
-        sit(desk, "", "h", "", "q")
+        monkeypatch.setattr(store.task, "texts", lambda example: [words])
+        sit(store, "", "h", "", "q")
     first, second, helped, again, _ = " ".join(capsys.readouterr().out.split()).split(" q quit")
     assert "word0 " in first and "-- page 1 of" in first and "word0 " not in second and "-- page 2 of" in second
     assert "Every answer is saved" in helped and "shows the text again" in helped
@@ -189,10 +189,10 @@ def test_letters_are_the_same_commands_for_any_number_of_labels(
     write(Path(settings["test"]), [{**row, "text": f"{row['text']} b"} for row in rows])
     about = {"guidelines": "Only the food counts.", "descriptions": {"kind 1": "The other kind."}}
     Session(RunConfig.load(flags={**settings, **about, "task": "classification"})).run()
-    with open_answer_store(tmp_path / "run") as desk:
-        one, two, *_ = desk.state.waiting
-        sit(desk, "h", "s", "?", "u", "nonsense", "kind 1", "q")
-        state = desk.state
+    with open_answer_store(tmp_path / "run") as store:
+        one, two, *_ = store.state.waiting
+        sit(store, "h", "s", "?", "u", "nonsense", "kind 1", "q")
+        state = store.state
         assert "skipped" in state.skipped[one] and state.answers == {two: "kind 1"}
     said = capsys.readouterr().out
     assert "Only the food counts." in said and "kind 1: The other kind." in said

@@ -209,11 +209,11 @@ def test_people_answer_in_the_folder_as_in_a_run_and_nothing_trains_there(finish
         {row["id"]: row["label"] for row in rows},
     )
     label_file(finished, source, 0.4, out, draws=20)
-    with open_answer_store(out) as desk:
-        waiting = desk.queue("anna")
+    with open_answer_store(out) as store:
+        waiting = store.queue("anna")
         assert len(waiting) == 20
         for id in waiting:
-            desk.write(desk.read(id, truth[id], desk.origin("anna", "terminal")))
+            store.write(store.read(id, truth[id], store.origin("anna", "terminal")))
     found = label_file(finished, source, 0.4, out, draws=20)
     assert found.bound is not None and found.people >= 20
     config = RunConfig.load(flags={"task": "sentiment", "data": source, "out": str(out)})

@@ -83,15 +83,15 @@ def test_exports_of_texts_come_back_with_those_that_have_no_entity(
     for name in ("run", "other"):
         Session(RunConfig.load(flags={"task": "ner", **flags, **more, "out": str(tmp_path / name)})).run()
     source = tmp_path / ("back.jsonl" if format != "hf-dataset" else "back")
-    with open_answer_store(tmp_path / "run") as desk:
-        for id in list(desk.state.waiting):
+    with open_answer_store(tmp_path / "run") as store:
+        for id in list(store.state.waiting):
             typed = "[good](good)" if id == "p0" else "none"
-            desk.write(desk.read(id, typed, desk.origin("anna", "terminal")))
-        export(desk, format, "labels", source)
-        answers = dict(desk.state.answers)
-    with open_answer_store(tmp_path / "other") as desk:
-        found = ingest(desk, source, format.replace("prodigy", "jsonl"), None)
-        assert (found.new, found.problems) == (4, []) and desk.state.answers == answers
+            store.write(store.read(id, typed, store.origin("anna", "terminal")))
+        export(store, format, "labels", source)
+        answers = dict(store.state.answers)
+    with open_answer_store(tmp_path / "other") as store:
+        found = ingest(store, source, format.replace("prodigy", "jsonl"), None)
+        assert (found.new, found.problems) == (4, []) and store.state.answers == answers
 
 
 def test_tasks_of_label_studio_are_known_by_a_text_of_another_usual_name(tmp_path: Path, model_folder: str) -> None:
@@ -110,8 +110,8 @@ def test_tasks_of_label_studio_are_known_by_a_text_of_another_usual_name(tmp_pat
         for place, (row, marks) in enumerate(zip(rows, ([result], []), strict=True))
     ]
     (tmp_path / "ls.json").write_text(json.dumps(tasks))
-    with open_answer_store(tmp_path / "run") as desk:
-        found = ingest(desk, tmp_path / "ls.json", "label-studio", "anna")
+    with open_answer_store(tmp_path / "run") as store:
+        found = ingest(store, tmp_path / "ls.json", "label-studio", "anna")
     assert (found.new, found.problems) == (2, [])
 
 

@@ -27,8 +27,8 @@ HALF = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 def port(waiting: Callable[[str], Path]) -> Iterator[int]:
     folder = waiting("sentiment") / "run"
     with Ledger(folder) as ledger, socket.create_server(("127.0.0.1", 0)) as listening:
-        room = AnnotationQueue(AnswerStore(folder, ledger.state, ledger), ledger)
-        served = uvicorn.Server(settings(make_app(room, "the-token", ["localhost", "127.0.0.1"])))
+        queue = AnnotationQueue(AnswerStore(folder, ledger.state, ledger), ledger)
+        served = uvicorn.Server(settings(make_app(queue, "the-token", ["localhost", "127.0.0.1"])))
         thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         yield listening.getsockname()[1]

@@ -45,8 +45,8 @@ def roomy(waiting: Waiting) -> Path:
     return place / "run"
 
 
-def shown(room: AnnotationQueue, who: str, tab: str) -> str:
-    item = room.next(who, tab)
+def shown(queue: AnnotationQueue, who: str, tab: str) -> str:
+    item = queue.next(who, tab)
     assert item is not None
     return str(item["id"])
 
@@ -55,21 +55,23 @@ def kinds(folder: Path, id: str) -> list[str]:
     return [event.name for event in read_state(folder).given.get(id, [])]
 
 
-def with_remainder(room: AnnotationQueue, ids: list[str]) -> None:
+def with_remainder(queue: AnnotationQueue, ids: list[str]) -> None:
     values = {"ids": ids, "scores": [0.0] * len(ids), "texts": ids, "strategy": "random"}
-    room.append([event("remainder", {"round": 0, "pool_seconds": 0.0, "choose_seconds": 0.0, "guesses": [], **values})])
+    queue.append(
+        [event("remainder", {"round": 0, "pool_seconds": 0.0, "choose_seconds": 0.0, "guesses": [], **values})]
+    )
 
 
 def test_an_answer_is_on_the_disk_when_it_returns_and_the_next_text_follows(folder: Path) -> None:
-    with room_of(folder) as room:
-        ids = room.desk.state.waiting
+    with room_of(folder) as queue:
+        ids = queue.store.state.waiting
         for id in ids:
-            assert shown(room, "anna", A) == id
-            assert shown(room, "anna", A) == id  # a page that is loaded again
-            assert room.answer("anna", A, Given(id, "positive")) == {"disputed": False, "wanted": True}
+            assert shown(queue, "anna", A) == id
+            assert shown(queue, "anna", A) == id  # a page that is loaded again
+            assert queue.answer("anna", A, Given(id, "positive")) == {"disputed": False, "wanted": True}
             event = read_state(folder).given[id][-1]
             assert (event.name, event.target, event.by, event.via) == ("label", "positive", "anna", "page")
-        assert room.next("anna", A) is None
+        assert queue.next("anna", A) is None
 
 
 @pytest.mark.parametrize(
@@ -78,171 +80,171 @@ def test_an_answer_is_on_the_disk_when_it_returns_and_the_next_text_follows(fold
 def test_labels_have_the_numbers_that_they_have_in_the_terminal(
     folder: Path, labels: list[str], shown: list[tuple[str, str]]
 ) -> None:
-    with room_of(folder) as room:
-        room.desk.task.labels = labels
-        assert room.views.about()["widget"]["data"]["labels"] == shown
+    with room_of(folder) as queue:
+        queue.store.task.labels = labels
+        assert queue.views.about()["widget"]["data"]["labels"] == shown
 
 
 def test_two_tabs_look_at_two_texts_until_one_is_left_alone(folder: Path) -> None:
     clock = Clock()
-    with room_of(folder, clock) as room:
-        first, second = room.desk.state.waiting[:2]
-        assert shown(room, "anna", A) == first and shown(room, "ben", B) == second
+    with room_of(folder, clock) as queue:
+        first, second = queue.store.state.waiting[:2]
+        assert shown(queue, "anna", A) == first and shown(queue, "ben", B) == second
         clock.now = PATIENCE - 1
-        room.progress("anna", A, active=True)
-        room.progress("ben", B, active=False)
+        queue.progress("anna", A, active=True)
+        queue.progress("ben", B, active=False)
         clock.now = PATIENCE + 1
-        assert shown(room, "cem", "tab-of-cem") == second  # ben has gone, anna has not
+        assert shown(queue, "cem", "tab-of-cem") == second  # ben has gone, anna has not
 
 
 def test_the_same_answer_counts_once_and_a_late_repetition_takes_nothing_back(folder: Path) -> None:
-    with room_of(folder) as room:
-        id = shown(room, "anna", A)
+    with room_of(folder) as queue:
+        id = shown(queue, "anna", A)
         for _ in range(3):
-            room.answer("anna", A, Given(id, "positive", request="one"))
-        room.answer("anna", A, Given(id, "positive", request="the same again"))
+            queue.answer("anna", A, Given(id, "positive", request="one"))
+        queue.answer("anna", A, Given(id, "positive", request="the same again"))
         assert kinds(folder, id) == ["label"]
-        room.answer("anna", A, Given(id, "negative", request="two"))
+        queue.answer("anna", A, Given(id, "negative", request="two"))
         for late in ("one", "the same again"):  # from another tab
-            room.answer("anna", A, Given(id, "positive", request=late))
+            queue.answer("anna", A, Given(id, "positive", request=late))
         assert read_state(folder).answers[id] == "negative" and kinds(folder, id) == ["label", "label"]
         for number in range(REMEMBERED + 2):
-            room._remember(str(number), id)
-        assert len(room._requests) == REMEMBERED
+            queue._remember(str(number), id)
+        assert len(queue._requests) == REMEMBERED
 
 
 def test_two_people_on_one_text_are_a_dispute_that_anybody_settles(folder: Path) -> None:
-    with room_of(folder) as room:
-        id = shown(room, "anna", A)
-        room.answer("anna", A, Given(id, "positive"))
-        assert room.answer("ben", B, Given(id, "negative")) == {"disputed": True, "wanted": True}
-        assert read_state(folder).answers[id] == "positive" and room.progress("ben", B, False)["labels"] == 1
-        (row,) = room.disputes()
+    with room_of(folder) as queue:
+        id = shown(queue, "anna", A)
+        queue.answer("anna", A, Given(id, "positive"))
+        assert queue.answer("ben", B, Given(id, "negative")) == {"disputed": True, "wanted": True}
+        assert read_state(folder).answers[id] == "positive" and queue.progress("ben", B, False)["labels"] == 1
+        (row,) = queue.disputes()
         assert row["id"] == id and {one["by"]: one["typed"] for one in row["said"]} == {
             "anna": "positive",
             "ben": "negative",
         }
-        assert room.open("cem", B, id)["said"] == row["said"]
-        assert room.answer("cem", B, Given(id, "negative", final=True)) == {"disputed": False, "wanted": True}
-        assert room.disputes() == [] and read_state(folder).answers[id] == "negative"
+        assert queue.open("cem", B, id)["said"] == row["said"]
+        assert queue.answer("cem", B, Given(id, "negative", final=True)) == {"disputed": False, "wanted": True}
+        assert queue.disputes() == [] and read_state(folder).answers[id] == "negative"
         with pytest.raises(UserError, match="not disputed"):
-            room.open("cem", B, id)
+            queue.open("cem", B, id)
 
 
 def test_undo_takes_back_what_no_model_has_learnt(folder: Path) -> None:
-    with room_of(folder) as room:
-        first, second = room.desk.state.waiting[:2]
-        assert room.undo("anna", A) is None
+    with room_of(folder) as queue:
+        first, second = queue.store.state.waiting[:2]
+        assert queue.undo("anna", A) is None
         for id in (first, second):
-            room.answer("anna", A, Given(id, "positive"))
+            queue.answer("anna", A, Given(id, "positive"))
         for id in (second, first):
-            item = room.undo("anna", A)
+            item = queue.undo("anna", A)
             assert item is not None and item["id"] == id and item["answer"] is None
             assert item["taken"]["typed"] == "positive"
-            assert id in room.desk.state.waiting
-        assert room.undo("anna", A) is None and room.progress("anna", A, False)["mine"] == 0
+            assert id in queue.store.state.waiting
+        assert queue.undo("anna", A) is None and queue.progress("anna", A, False)["mine"] == 0
 
 
 def test_undo_counts_once_however_often_it_is_sent_and_an_old_answer_stays_old(folder: Path) -> None:
-    with room_of(folder) as room:
-        first, second = room.desk.state.waiting[:2]
+    with room_of(folder) as queue:
+        first, second = queue.store.state.waiting[:2]
         for id in (first, second):
-            room.answer("anna", A, Given(id, "positive", request=f"answer {id}"))
-        room.answer("anna", A, Given(second, "negative", request="correction"))
+            queue.answer("anna", A, Given(id, "positive", request=f"answer {id}"))
+        queue.answer("anna", A, Given(second, "negative", request="correction"))
     for _ in range(2):  # the reply was lost; then the server was started again
-        with room_of(folder) as room:
+        with room_of(folder) as queue:
             for _ in range(2):
-                item = room.undo("anna", A, "undo")
+                item = queue.undo("anna", A, "undo")
                 assert item is not None and item["id"] == second
-            assert set(room.desk.state.answers) == {first}
-            room.answer("anna", A, Given(second, "positive", request=f"answer {second}"))  # late, by a slow line
-            assert set(room.desk.state.answers) == {first}
+            assert set(queue.store.state.answers) == {first}
+            queue.answer("anna", A, Given(second, "positive", request=f"answer {second}"))  # late, by a slow line
+            assert set(queue.store.state.answers) == {first}
 
 
 def test_undo_of_a_settled_dispute_brings_the_dispute_back(folder: Path) -> None:
-    with room_of(folder) as room:
-        first, second = room.desk.state.waiting[:2]
-        room.answer("cem", B, Given(second, "positive"))
-        room.answer("anna", A, Given(first, "positive"))
-        room.answer("ben", B, Given(first, "negative"))
-        room.answer("cem", B, Given(first, "negative", final=True))
-        item = room.undo("cem", B)
+    with room_of(folder) as queue:
+        first, second = queue.store.state.waiting[:2]
+        queue.answer("cem", B, Given(second, "positive"))
+        queue.answer("anna", A, Given(first, "positive"))
+        queue.answer("ben", B, Given(first, "negative"))
+        queue.answer("cem", B, Given(first, "negative", final=True))
+        item = queue.undo("cem", B)
         assert item is not None and item["id"] == first
-        assert room.desk.state.answers == {first: "positive", second: "positive"}
-        assert [row["id"] for row in room.disputes()] == [first]
-    with room_of(folder) as room:  # started again
-        item = room.undo("cem", B)
+        assert queue.store.state.answers == {first: "positive", second: "positive"}
+        assert [row["id"] for row in queue.disputes()] == [first]
+    with room_of(folder) as queue:  # started again
+        item = queue.undo("cem", B)
         assert item is not None and item["id"] == second
 
 
 def test_after_an_undo_what_somebody_else_has_said_counts(folder: Path) -> None:
-    with room_of(folder) as room:
-        id = shown(room, "anna", A)
-        room.answer("anna", A, Given(id, "positive"))
-        room.answer("ben", B, Given(id, "negative"))
-        room.undo("anna", A)
-        assert read_state(folder).answers == {id: "negative"} and room.disputes() == []
+    with room_of(folder) as queue:
+        id = shown(queue, "anna", A)
+        queue.answer("anna", A, Given(id, "positive"))
+        queue.answer("ben", B, Given(id, "negative"))
+        queue.undo("anna", A)
+        assert read_state(folder).answers == {id: "negative"} and queue.disputes() == []
 
 
 def test_what_no_round_could_learn_from_is_not_taken(roomy: Path) -> None:
-    with room_of(roomy) as room:
-        ids = list(room.desk.state.waiting)
+    with room_of(roomy) as queue:
+        ids = list(queue.store.state.waiting)
         rest = [row["id"] for row in asking.rows_of("sentiment", 24) if row["id"] not in ids]
-        with_remainder(room, rest)
-        room.desk.config.budget = 4 + 2 + 4  # two of the overflow, and a whole round
+        with_remainder(queue, rest)
+        queue.store.config.budget = 4 + 2 + 4  # two of the overflow, and a whole round
         for id in (*ids, *rest[:2]):
-            assert room.answer("anna", A, Given(id, "positive"))["wanted"]
-        assert room.next("anna", A) is None
+            assert queue.answer("anna", A, Given(id, "positive"))["wanted"]
+        assert queue.next("anna", A) is None
         for stale in rest[2:]:
-            assert room.answer("anna", A, Given(stale, "positive")) == {"disputed": False, "wanted": False}
-        assert room.desk.state.spent == 6
-        assert room.answer("anna", A, Given(rest[0], "negative"))["wanted"]  # a correction
-        room.append([event("stopped", {"why": "enough", "read_test": False})])
-        room.desk.config.budget = 1000
-        assert not room.answer("anna", A, Given(rest[5], "positive"))["wanted"]
+            assert queue.answer("anna", A, Given(stale, "positive")) == {"disputed": False, "wanted": False}
+        assert queue.store.state.spent == 6
+        assert queue.answer("anna", A, Given(rest[0], "negative"))["wanted"]  # a correction
+        queue.append([event("stopped", {"why": "enough", "read_test": False})])
+        queue.store.config.budget = 1000
+        assert not queue.answer("anna", A, Given(rest[5], "positive"))["wanted"]
 
 
 def test_who_leaves_lets_others_have_the_text(folder: Path) -> None:
-    with room_of(folder) as room:
-        first = shown(room, "anna", A)
-        assert shown(room, "ben", B) != first
-        room.leave(A)
-        room.leave(B)
-        assert shown(room, "ben", B) == first
+    with room_of(folder) as queue:
+        first = shown(queue, "anna", A)
+        assert shown(queue, "ben", B) != first
+        queue.leave(A)
+        queue.leave(B)
+        assert shown(queue, "ben", B) == first
 
 
 def test_undo_leaves_what_somebody_else_has_decided(folder: Path) -> None:
-    with room_of(folder) as room:
-        id = shown(room, "anna", A)
-        room.answer("ben", B, Given(id, "negative"))
-        room.answer("anna", A, Given(id, "positive"))
-        assert room.undo("anna", A) is not None
-        assert read_state(folder).answers == {id: "negative"} and room.disputes() == []
+    with room_of(folder) as queue:
+        id = shown(queue, "anna", A)
+        queue.answer("ben", B, Given(id, "negative"))
+        queue.answer("anna", A, Given(id, "positive"))
+        assert queue.undo("anna", A) is not None
+        assert read_state(folder).answers == {id: "negative"} and queue.disputes() == []
 
 
 def test_what_a_model_has_learnt_is_shown_for_a_correction(waiting: Waiting) -> None:
     place = waiting("sentiment")
-    with room_of(place / "run") as room:
-        ids = list(room.desk.state.waiting)
+    with room_of(place / "run") as queue:
+        ids = list(queue.store.state.waiting)
         for id in ids:
-            room.answer("anna", A, Given(id, "positive" if id != ids[0] else "negative"))
+            queue.answer("anna", A, Given(id, "positive" if id != ids[0] else "negative"))
     asking.run("sentiment", place)  # trains, and asks for the next ones
-    with room_of(place / "run") as room:
-        item = room.undo("anna", A)
+    with room_of(place / "run") as queue:
+        item = queue.undo("anna", A)
         assert item is not None and item["id"] == ids[-1] and item["answer"]["typed"] == "positive"
-        assert ids[-1] in room.desk.state.answers  # the model has learnt from it
-        room.answer("anna", A, Given(ids[-1], "negative"))
+        assert ids[-1] in queue.store.state.answers  # the model has learnt from it
+        queue.answer("anna", A, Given(ids[-1], "negative"))
         assert read_state(place / "run").answers[ids[-1]] == "negative"
-        assert [row["id"] for row in room.mine("anna")] == [ids[-1], *reversed(ids[:-1])]
+        assert [row["id"] for row in queue.mine("anna")] == [ids[-1], *reversed(ids[:-1])]
 
 
 def test_names_ids_and_answers_that_cannot_be_right_leave_no_trace(folder: Path) -> None:
-    with room_of(folder) as room:
-        id = shown(room, "anna", A)
-        size = room.desk.folder.joinpath("ledger.jsonl").stat().st_size
+    with room_of(folder) as queue:
+        id = shown(queue, "anna", A)
+        size = queue.store.folder.joinpath("ledger.jsonl").stat().st_size
         for who in ("", " ", " anna", "a\x00b", "a\u202eb", "a\ud800", "majority", "x" * 61, "a\nb"):
             with pytest.raises(UserError, match="A name has 1 to 60 letters"):
-                room.answer(who, A, Given(id, "positive"))
+                queue.answer(who, A, Given(id, "positive"))
         for wrong, sentence in [
             ("positve", "did you mean"),
             ("x" * 200_000, "200,000"),
@@ -250,28 +252,28 @@ def test_names_ids_and_answers_that_cannot_be_right_leave_no_trace(folder: Path)
             ("", "none of"),
         ]:
             with pytest.raises(UserError, match=sentence):
-                room.answer("anna", A, Given(id, wrong))
+                queue.answer("anna", A, Given(id, wrong))
         for note in ("\ud800", "\x1b[2J", "a\u202eb"):
             with pytest.raises(UserError, match="A note holds letters"):
-                room.answer("anna", A, Given(id, refusal="skip", note=note))
+                queue.answer("anna", A, Given(id, refusal="skip", note=note))
         with pytest.raises(UserError, match="has not asked about"):
-            room.answer("anna", A, Given("../../etc/passwd", "positive"))
+            queue.answer("anna", A, Given("../../etc/passwd", "positive"))
         with pytest.raises(UserError, match="not disputed, and 'anna' has not answered it"):
-            room.open("anna", A, id)
-        assert room.desk.folder.joinpath("ledger.jsonl").stat().st_size == size
-        assert shown(room, "Ana Íñigo 王", B)  # a name is what people are called
+            queue.open("anna", A, id)
+        assert queue.store.folder.joinpath("ledger.jsonl").stat().st_size == size
+        assert shown(queue, "Ana Íñigo 王", B)  # a name is what people are called
 
 
 def test_refusals_and_notes(folder: Path) -> None:
-    with room_of(folder) as room:
-        first, second = room.desk.state.waiting[:2]
-        room.answer("anna", A, Given(first, refusal="unsure", note=" hm "))
-        room.answer("anna", A, Given(second, "positive"))
-        room.answer("anna", A, Given(second, "positive", note="sure"))
+    with room_of(folder) as queue:
+        first, second = queue.store.state.waiting[:2]
+        queue.answer("anna", A, Given(first, refusal="unsure", note=" hm "))
+        queue.answer("anna", A, Given(second, "positive"))
+        queue.answer("anna", A, Given(second, "positive", note="sure"))
         state = read_state(folder)
         assert "unsure" in state.skipped[first] and state.given[first][-1].note == "hm"
         assert [event.note for event in state.given[second]] == ["", "sure"]
-        assert room.open("anna", A, second)["note"] == "sure"
+        assert queue.open("anna", A, second)["note"] == "sure"
 
 
 @pytest.fixture
@@ -284,131 +286,131 @@ def suggesting(waiting: Waiting) -> Path:
 
 
 def test_a_list_of_one_suggested_label_is_accepted_text_by_text(suggesting: Path) -> None:
-    with room_of(suggesting) as room:
-        assert room.views.about()["lists"]
-        waiting_ids = list(room.desk.state.waiting)
-        first = room.suggested("anna", A)
+    with room_of(suggesting) as queue:
+        assert queue.views.about()["lists"]
+        waiting_ids = list(queue.store.state.waiting)
+        first = queue.suggested("anna", A)
         assert sum(count for _, count in first["groups"]) == len(waiting_ids) == 4
         label, rows = first["label"], [row["id"] for row in first["rows"]]
         assert len(rows) == dict(first["groups"])[label] and all(0 <= row["confidence"] <= 1 for row in first["rows"])
-        other = room.suggested("ben", B)  # what somebody lists is given to nobody else
+        other = queue.suggested("ben", B)  # what somebody lists is given to nobody else
         assert not set(rows) & {row["id"] for row in other["rows"]} and label not in dict(other["groups"])
-        assert room.accept("anna", A, rows[:1], "request-1") == {"written": 1, "left_out": 0}
-        assert room.accept("anna", A, rows[:1], "request-1") == {"written": 0, "left_out": 0}  # it is sent again
+        assert queue.accept("anna", A, rows[:1], "request-1") == {"written": 1, "left_out": 0}
+        assert queue.accept("anna", A, rows[:1], "request-1") == {"written": 0, "left_out": 0}  # it is sent again
         event = read_state(suggesting).given[rows[0]][-1]
         assert (event.name, event.target, event.by, event.via) == ("label", label, "anna", "page list")
         assert event.suggested is not None and event.suggested["target"] == label
         assert read_state(suggesting).answers.keys() & waiting_ids == {rows[0]}
-        room.answer("ben", B, Given(rows[-1], "negative"))
+        queue.answer("ben", B, Given(rows[-1], "negative"))
         if len(rows) > 1:
-            assert room.accept("anna", A, rows, "request-2")["left_out"] == 1  # her own; ben's is no vote of hers
+            assert queue.accept("anna", A, rows, "request-2")["left_out"] == 1  # her own; ben's is no vote of hers
         with pytest.raises(UserError, match="an old one"):
-            room.accept("anna", A, [next(iter(set(waiting_ids) - set(rows)), "s0-999")], "request-3")
-        room.next("anna", A)
+            queue.accept("anna", A, [next(iter(set(waiting_ids) - set(rows)), "s0-999")], "request-3")
+        queue.next("anna", A)
         with pytest.raises(UserError, match="an old one"):
-            room.accept("anna", A, rows[:1], "request-4")
-        assert room.undo("anna", A)
+            queue.accept("anna", A, rows[:1], "request-4")
+        assert queue.undo("anna", A)
 
 
 def test_nothing_is_listed_where_people_see_no_suggestions(roomy: Path) -> None:
-    with room_of(roomy) as room:
-        assert not room.views.about()["lists"]
-        assert room.suggested("anna", A) == {"label": "", "groups": [], "rows": []}
+    with room_of(roomy) as queue:
+        assert not queue.views.about()["lists"]
+        assert queue.suggested("anna", A) == {"label": "", "groups": [], "rows": []}
 
 
 def test_earlier_answers_are_found_by_letters_and_by_label(folder: Path) -> None:
-    with room_of(folder) as room:
-        first, second, third, _ = room.desk.state.waiting
-        room.answer("anna", A, Given(first, "positive", note="Odd one"))
-        room.answer("anna", A, Given(second, "negative"))
-        room.answer("anna", A, Given(third, refusal="skip"))
+    with room_of(folder) as queue:
+        first, second, third, _ = queue.store.state.waiting
+        queue.answer("anna", A, Given(first, "positive", note="Odd one"))
+        queue.answer("anna", A, Given(second, "negative"))
+        queue.answer("anna", A, Given(third, refusal="skip"))
 
         def found(find: str = "", label: str = "") -> list[str]:
-            return [row["id"] for row in room.mine("anna", find, label)]
+            return [row["id"] for row in queue.mine("anna", find, label)]
 
         assert found() == [third, second, first]
         assert found("oDD") == found(label="positive") == [first]
         assert found(label="skip") == [third] and found(label="negative") == [second]
-        word = room.desk.example(second)["text"].split()[-1]
+        word = queue.store.example(second)["text"].split()[-1]
         assert second in found(word.upper()) and found("there is no such word") == []
-        assert found("Odd", "negative") == [] and room.mine("ben") == []
+        assert found("Odd", "negative") == [] and queue.mine("ben") == []
 
 
 def test_the_pace_is_that_of_the_answers(folder: Path) -> None:
-    with room_of(folder) as room:
-        ids = room.desk.state.waiting
+    with room_of(folder) as queue:
+        ids = queue.store.state.waiting
         for id, second in zip(ids[:4], (0, 30, 60, 90), strict=True):
             origin = Origin("anna", f"2026-01-31T12:0{second // 60}:{second % 60:02}+00:00", "page")
-            progress = room.progress("anna", A, False)
-            room.desk.write(room.desk.read(id, "positive", origin))
+            progress = queue.progress("anna", A, False)
+            queue.store.write(queue.store.read(id, "positive", origin))
         assert progress["seconds_each"] is None and progress["seconds_left"] is None
-        progress = room.progress("anna", A, False)
+        progress = queue.progress("anna", A, False)
         assert progress["seconds_each"] == 30 and progress["seconds_left"] == 0
-        assert room.progress("ben", B, False)["seconds_each"] is None
+        assert queue.progress("ben", B, False)["seconds_each"] is None
 
 
 def test_named_annotators_get_their_part_and_the_overlap(waiting: Waiting, tmp_path: Path) -> None:
     place = waiting("sentiment")
     asking.run("sentiment", place, annotators=["anna", "ben"], overlap=0.5, rounds=9)
-    with room_of(place / "run") as room:
-        assert room.views.about()["annotators"] == ["anna", "ben"]
+    with room_of(place / "run") as queue:
+        assert queue.views.about()["annotators"] == ["anna", "ben"]
         with pytest.raises(UserError, match="is no annotator"):
-            room.next("cem", A)
-        ids = room.desk.state.waiting
+            queue.next("cem", A)
+        ids = queue.store.state.waiting
         rest = [row["id"] for row in asking.rows_of("sentiment", 24) if row["id"] not in ids][:4]
-        with_remainder(room, rest)
+        with_remainder(queue, rest)
         got: dict[str, list[str]] = {"anna": [], "ben": []}
         for who, mine in got.items():
-            while (item := room.next(who, who)) is not None:
+            while (item := queue.next(who, who)) is not None:
                 mine.append(item["id"])
-                room.answer(who, who, Given(item["id"], "positive"))
+                queue.answer(who, who, Given(item["id"], "positive"))
         assert len(set(got["anna"]) & set(got["ben"])) == 2  # half of the four
         assert set(got["anna"]) | set(got["ben"]) == {*ids, *rest}
         assert not set(got["anna"][-2:]) & set(got["ben"][-2:])  # an overflow is dealt to one each
-        assert sorted(room.desk.state.prefetched) == sorted(rest) and len(room.desk.state.answers) == 8
+        assert sorted(queue.store.state.prefetched) == sorted(rest) and len(queue.store.state.answers) == 8
 
 
 def test_a_finished_round_is_followed_by_its_remainder(roomy: Path) -> None:
-    with room_of(roomy) as room:
-        ids = list(room.desk.state.waiting)
+    with room_of(roomy) as queue:
+        ids = list(queue.store.state.waiting)
         rest = [row["id"] for row in asking.rows_of("sentiment", 24) if row["id"] not in ids][:3]
-        with_remainder(room, rest)
+        with_remainder(queue, rest)
         for id in [*ids, *rest]:
-            assert shown(room, "anna", A) == id
-            room.answer("anna", A, Given(id, "positive"))
-        assert room.next("anna", A) is None
-        told = room.progress("anna", A, False)
+            assert shown(queue, "anna", A) == id
+            queue.answer("anna", A, Given(id, "positive"))
+        assert queue.next("anna", A) is None
+        told = queue.progress("anna", A, False)
         assert (told["done"], told["batch"], told["labels"], told["mine"]) == (4, 4, 7, 7)
-        assert room.desk.why(rest[0]) == "after round 0, random" and room.desk.round_of(rest[0]) == 0
-        assert room.desk.state.prefetched == rest
+        assert queue.store.why(rest[0]) == "after round 0, random" and queue.store.round_of(rest[0]) == 0
+        assert queue.store.state.prefetched == rest
 
 
 def test_who_trains_is_told_once_all_answers_are_there(folder: Path) -> None:
-    with room_of(folder) as room:
-        ids = list(room.desk.state.waiting)
+    with room_of(folder) as queue:
+        ids = list(queue.store.state.waiting)
         told: list[int] = []
-        waits = threading.Thread(target=lambda: told.append(room.wait(ids)), daemon=True)
+        waits = threading.Thread(target=lambda: told.append(queue.wait(ids)), daemon=True)
         waits.start()
         for id in ids:
             assert not told
-            room.answer("anna", A, Given(id, "positive"))
+            queue.answer("anna", A, Given(id, "positive"))
         waits.join(10)
-        assert told == [room.desk.folder.joinpath("ledger.jsonl").stat().st_size]
-        room.say("Round 0")
-        room.fail("The disk is full.")
-        told_all = room.progress("anna", A, False)
+        assert told == [queue.store.folder.joinpath("ledger.jsonl").stat().st_size]
+        queue.say("Round 0")
+        queue.fail("The disk is full.")
+        told_all = queue.progress("anna", A, False)
         assert (told_all["said"], told_all["trouble"], told_all["learning"]) == ("Round 0", "The disk is full.", False)
 
 
 def test_many_people_at_once_lose_nothing(roomy: Path) -> None:
-    with room_of(roomy) as room:
-        ids = list(room.desk.state.waiting)
+    with room_of(roomy) as queue:
+        ids = list(queue.store.state.waiting)
         rest = [row["id"] for row in asking.rows_of("sentiment", 24) if row["id"] not in ids]
-        with_remainder(room, rest)
+        with_remainder(queue, rest)
 
         def work(who: str) -> None:
-            while (item := room.next(who, who)) is not None:
-                room.answer(who, who, Given(item["id"], "positive"))
+            while (item := queue.next(who, who)) is not None:
+                queue.answer(who, who, Given(item["id"], "positive"))
 
         people = [threading.Thread(target=work, args=(f"person {number}",)) for number in range(20)]
         for person in people:
@@ -423,14 +425,14 @@ def test_many_people_at_once_lose_nothing(roomy: Path) -> None:
 def test_answers_with_a_place_and_texts(waiting: Waiting, task: str) -> None:
     place = waiting(task)
     gold, typed = asking.gold(task), asking.typed(task)
-    with room_of(place / "run") as room:
-        assert room.views.about()["widget"]["name"] == {"qa": "span", "summarization": "text"}[task]
-        for id in list(room.desk.state.waiting):
-            assert shown(room, "anna", A) == id
-            room.answer("anna", A, Given(id, typed[id]))
-            before = room.open("anna", A, id)["answer"]
+    with room_of(place / "run") as queue:
+        assert queue.views.about()["widget"]["name"] == {"qa": "span", "summarization": "text"}[task]
+        for id in list(queue.store.state.waiting):
+            assert shown(queue, "anna", A) == id
+            queue.answer("anna", A, Given(id, typed[id]))
+            before = queue.open("anna", A, id)["answer"]
             if task == "qa" and gold[id]["text"]:
-                context = room.desk.example(id)["context"]
+                context = queue.store.example(id)["context"]
                 assert context[before["start"] : before["end"]] == gold[id]["text"][0]
             assert before["typed"] == typed[id]
-        assert {id: gold[id] for id in room.desk.state.answers} == room.desk.state.answers
+        assert {id: gold[id] for id in queue.store.state.answers} == queue.store.state.answers

@@ -66,8 +66,8 @@ class Client:
 
 def serve(folder: Path, hosts: list[str]) -> Iterator[Client]:
     with Ledger(folder) as ledger, socket.create_server(("127.0.0.1", 0)) as listening:
-        room = AnnotationQueue(AnswerStore(folder, ledger.state, ledger), ledger)
-        served = uvicorn.Server(uvicorn.Config(make_app(room, TOKEN, hosts), log_level="error"))
+        queue = AnnotationQueue(AnswerStore(folder, ledger.state, ledger), ledger)
+        served = uvicorn.Server(uvicorn.Config(make_app(queue, TOKEN, hosts), log_level="error"))
         thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         yield Client(folder, listening.getsockname()[1])

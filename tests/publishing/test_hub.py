@@ -144,12 +144,12 @@ def test_model_and_data_arrive_with_cards_and_are_private(folder: Path, hub: tup
 def test_names_and_notes_in_columns_of_the_pool_are_not_published(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "run")
     state = read_state(tmp_path / "run")
-    desk = AnswerStore(tmp_path / "run", state)
-    rows = [json.loads(line) for line in Path(str(desk.config.data)).read_text().splitlines()]
+    store = AnswerStore(tmp_path / "run", state)
+    rows = [json.loads(line) for line in Path(str(store.config.data)).read_text().splitlines()]
     people = {"annotated_by": "Bob Personal", "annotated_by (dal-nlp)": "Eve Personal", "note (dal-nlp)": "for Eve"}
     pool = tiny.write(tmp_path / "pool.jsonl", [{**row, **people} for row in rows])
-    desk.config = desk.config.model_copy(update={"data": pool})
-    data = _dataset(desk, tmp_path / "scratch", "salt", lambda text: None)
+    store.config = store.config.model_copy(update={"data": pool})
+    data = _dataset(store, tmp_path / "scratch", "salt", lambda text: None)
     assert set(data["annotated_by"]) == {hashed("ann", "salt")}
     assert "Personal" not in str(data.to_dict()) and "for Eve" not in str(data.to_dict())
 

@@ -121,9 +121,9 @@ def test_people_answer_in_sheets_and_what_they_said_is_exported(tmp_path: Path, 
     result = run(tmp_path, model_folder, **flags)
     wanted = dict(zip(ids, [["anger", "joy"], [], ["fear", "joy"], ["joy"]], strict=True))
     assert result.labels == wanted and len(result.curve) == 1
-    with open_answer_store(tmp_path / "run") as desk:
+    with open_answer_store(tmp_path / "run") as store:
         for kind, name in (("jsonl", "out.jsonl"), ("csv", "out.csv")):
-            assert export(desk, kind, "labels", tmp_path / name) == 4
+            assert export(store, kind, "labels", tmp_path / name) == 4
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert {line["id"]: line["labels"] for line in lines} == wanted
     assert {row["id"]: json.loads(row["labels"]) for row in read_csv(tmp_path / "out.csv")} == wanted
@@ -199,13 +199,13 @@ def test_wrong_labels_are_suspects(tmp_path: Path, model_folder: str, monkeypatc
 
     texts = {row["id"]: row["text"].split() for row in rows}
 
-    def embeddings(desk: Any, ids: list[str], progress: Any) -> Any:
+    def embeddings(store: Any, ids: list[str], progress: Any) -> Any:
         words = [*tiny.POSITIVE, *tiny.NEGATIVE]
         return np.array([[texts[id].count(word) for word in words] for id in ids], dtype=np.float32)
 
     monkeypatch.setattr("dal_nlp.workflows.label_errors._embeddings", embeddings)  # a random encoder knows nothing
-    with open_answer_store(tmp_path / "run") as desk:
-        found, count = find_suspects(desk, Silent())
+    with open_answer_store(tmp_path / "run") as store:
+        found, count = find_suspects(store, Silent())
     assert count == 60 and wrong["id"] in [row["id"] for row in found]
     assert all(row["target"] == sorted(row["target"]) and 0 <= row["doubt"] <= 1 for row in found)
     done = CliRunner().invoke(app, ["suspects", str(tmp_path / "run"), "--quiet"])

@@ -180,18 +180,18 @@ def test_a_sheet_takes_what_was_answered_ahead_and_taken_back(waiting: Callable[
     folder = waiting("sentiment")
     asking.run("sentiment", folder, rounds=9)
     typed = asking.typed("sentiment")
-    with open_answer_store(folder / "run") as desk:
-        ids = list(desk.state.waiting)
+    with open_answer_store(folder / "run") as store:
+        ids = list(store.state.waiting)
         (ahead,) = [id for id in typed if id not in ids][:1]
         for id in ids:
-            desk.write(desk.read(id, typed[id], desk.origin("anna", "page")))
+            store.write(store.read(id, typed[id], store.origin("anna", "page")))
         values = {"round": 0, "ids": [ahead], "scores": [0.5], "texts": ["t"], "strategy": "random", "guesses": []}
-        desk._ledger.append(event("remainder", {**values, "pool_seconds": 0.0, "choose_seconds": 0.0}))  # type: ignore
-        desk.write(desk.read(ahead, typed[ahead], desk.origin("anna", "page")))
+        store._ledger.append(event("remainder", {**values, "pool_seconds": 0.0, "choose_seconds": 0.0}))  # type: ignore
+        store.write(store.read(ahead, typed[ahead], store.origin("anna", "page")))
     asking.run("sentiment", folder, rounds=9)
-    with open_answer_store(folder / "run") as desk:
-        assert desk.state.queries[1].ids[0] == ahead
-        desk.remove(ahead, "anna", "page", whose="anna")
+    with open_answer_store(folder / "run") as store:
+        assert store.state.queries[1].ids[0] == ahead
+        store.remove(ahead, "anna", "page", whose="anna")
     asking.run("sentiment", folder, rounds=9)
     sheets = sorted((folder / "run" / "queries").glob("round-001*.csv"))
     assert ahead in {row["id"] for sheet in sheets for row in asking.read_csv(sheet)}

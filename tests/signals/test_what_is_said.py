@@ -183,9 +183,9 @@ def test_a_machine_is_not_counted_where_people_agree() -> None:
     said = {"anna": ("terminal", "a"), "bo": ("terminal", "a"), "llm:small": (MACHINE, "b")}
     votes = last_votes([LabelEvent(id="e1", target=target, by=by, via=via) for by, (via, target) in said.items()])
     task = SimpleNamespace(answer_format=LabelFormat(["a", "b"], KAPPA), labels=["a", "b"])
-    desk: Any = SimpleNamespace(state=SimpleNamespace(opinions={"e1": votes}), task=task)
-    assert [(one.names, one.same) for one in by_pair(desk)] == [(("anna", "bo"), 1.0)]
-    assert all(one.same == 1.0 and one.count == 1 for one in by_label(desk))
+    store: Any = SimpleNamespace(state=SimpleNamespace(opinions={"e1": votes}), task=task)
+    assert [(one.names, one.same) for one in by_pair(store)] == [(("anna", "bo"), 1.0)]
+    assert all(one.same == 1.0 and one.count == 1 for one in by_label(store))
 
 
 def test_other_signals_in_a_later_start_are_heard(files: Path) -> None:

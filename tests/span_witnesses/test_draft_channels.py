@@ -60,22 +60,22 @@ def check_kept(folder: Path, said: Mapping[str, str]) -> None:
 
 def test_on_the_page(asked: Path) -> None:
     def shown(tab: str) -> tuple[str, Any]:
-        found: Any = room.next("anna", tab)
+        found: Any = queue.next("anna", tab)
         return found["id"], found["suggestion"]
 
     with Ledger(asked / "run") as ledger:
-        room = AnnotationQueue(AnswerStore(asked / "run", ledger.state, ledger), ledger, lambda: 0.0)
+        queue = AnnotationQueue(AnswerStore(asked / "run", ledger.state, ledger), ledger, lambda: 0.0)
         audited = [shown(tab) for tab in ("one", "two")]
         assert {id for id, _ in audited} == set(ledger.state.audit or []) and not any(given for _, given in audited)
     ids = go_on(asked)
     with Ledger(asked / "run") as ledger:
-        room = AnnotationQueue(AnswerStore(asked / "run", ledger.state, ledger), ledger, lambda: 0.0)
+        queue = AnnotationQueue(AnswerStore(asked / "run", ledger.state, ledger), ledger, lambda: 0.0)
         said = {}
         for tab, text in (("one", None), ("two", "my own words")):
             id, given = shown(tab)
             assert id in ids and (given["by"], given["typed"]) == (MACHINE, f"draft of {id}")
             said[id] = text or given["typed"]
-            room.answer("anna", tab, Given(id, said[id]))
+            queue.answer("anna", tab, Given(id, said[id]))
     check_kept(asked, said)
 
 

@@ -18,8 +18,8 @@ from tests.ledgers import event
 class Beside(Training):
     """The side of the process that holds the ledger, without a process that trains."""
 
-    def __init__(self, room: AnnotationQueue) -> None:
-        self._room = room
+    def __init__(self, queue: AnnotationQueue) -> None:
+        self._queue = queue
         self._line, self.line = Pipe()
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -27,16 +27,16 @@ class Beside(Training):
 def test_events_go_there_and_answers_come_along(waiting: Callable[[str], Path]) -> None:
     folder = waiting("sentiment") / "run"
     with Ledger(folder) as ledger:
-        room = AnnotationQueue(AnswerStore(folder, ledger.state, ledger), ledger)
-        with Followed(folder, Beside(room).line) as followed:
+        queue = AnnotationQueue(AnswerStore(folder, ledger.state, ledger), ledger)
+        with Followed(folder, Beside(queue).line) as followed:
             assert followed.state == ledger.state
             ids = list(ledger.state.waiting)
-            room.answer("anna", "tab-of-anna", Given(ids[0], "positive"))
+            queue.answer("anna", "tab-of-anna", Given(ids[0], "positive"))
             assert not followed.state.answers  # never within a step
             followed.append(event("note", {"text": "hello"}))
             assert followed.state.answers == {ids[0]: "positive"} and followed.state.notes[-1] == "hello"
             rest = threading.Timer(
-                0, lambda: [room.answer("ben", "tab-of-ben", Given(id, "negative")) for id in ids[1:]]
+                0, lambda: [queue.answer("ben", "tab-of-ben", Given(id, "negative")) for id in ids[1:]]
             )
             rest.start()
             followed.wait(ids)
@@ -50,8 +50,8 @@ def test_what_cannot_be_written_or_read_ends_the_run_with_a_sentence(
 ) -> None:
     folder = waiting("sentiment") / "run"
     with Ledger(folder) as ledger:
-        room = AnnotationQueue(AnswerStore(folder, ledger.state, ledger), ledger)
-        with Followed(folder, Beside(room).line) as followed:
+        queue = AnnotationQueue(AnswerStore(folder, ledger.state, ledger), ledger)
+        with Followed(folder, Beside(queue).line) as followed:
 
             def full(events: object) -> None:
                 raise UserError("The disk is full.")

@@ -35,14 +35,14 @@ def test_wrong_labels_are_found_and_settled(tmp_path: Path) -> None:
     other = {"positive": "negative", "negative": "positive"}
     fill(sheet, {id: other[gold[id]] if id == wrong else gold[id] for id in result.pending})
     run("sentiment", folder, initial=20, rounds=0)
-    with open_answer_store(folder / "run") as desk:
-        found, count = find_suspects(desk, Silent())
-        assert count == 20 and all(row["target"] != desk.state.answers[row["id"]] for row in found)
+    with open_answer_store(folder / "run") as store:
+        found, count = find_suspects(store, Silent())
+        assert count == 20 and all(row["target"] != store.state.answers[row["id"]] for row in found)
         doubts = [row["doubt"] for row in found]
         assert doubts == sorted(doubts, reverse=True)
         rows = found if wrong in [row["id"] for row in found] else [{**found[0], "id": wrong}, *found]
-        path = write_suspects(desk, rows)
-        assert set(desk.suspects()) == {row["id"] for row in rows}
+        path = write_suspects(store, rows)
+        assert set(store.suspects()) == {row["id"] for row in rows}
         (cells,) = [row for row in asking.read_csv(path) if row["id"] == wrong]
         assert (cells["label"], cells["answer"]) == (other[gold[wrong]], "")
     fill(path, {wrong: gold[wrong]})
@@ -52,7 +52,7 @@ def test_wrong_labels_are_found_and_settled(tmp_path: Path) -> None:
 
 
 def test_too_few_labels_and_no_labels_at_all(waiting: Waiting) -> None:
-    with open_answer_store(waiting("sentiment") / "run") as desk, pytest.raises(UserError, match="too few labels"):
-        find_suspects(desk, Silent())
-    with open_answer_store(waiting("qa") / "run") as desk, pytest.raises(Unsupported, match="Only labels"):
-        find_suspects(desk, Silent())
+    with open_answer_store(waiting("sentiment") / "run") as store, pytest.raises(UserError, match="too few labels"):
+        find_suspects(store, Silent())
+    with open_answer_store(waiting("qa") / "run") as store, pytest.raises(Unsupported, match="Only labels"):
+        find_suspects(store, Silent())

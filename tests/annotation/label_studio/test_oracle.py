@@ -205,8 +205,8 @@ def test_a_later_answer_elsewhere_outlives_the_annotation(tmp_path: Path) -> Non
     end = run(server, "sentiment", tmp_path)
     (id, *_) = server.ids()
     other = {"negative": "positive", "positive": "negative"}[end.labels[id]]
-    with open_answer_store(tmp_path / "run") as desk:
-        desk.write(desk.read(id, other, desk.origin("ben", "relabel", final=True)))
+    with open_answer_store(tmp_path / "run") as store:
+        store.write(store.read(id, other, store.origin("ben", "relabel", final=True)))
     assert run(server, "sentiment", tmp_path).labels[id] == other
 
 
@@ -222,8 +222,8 @@ def test_what_was_removed_is_put_as_a_new_task(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         run(server, "sentiment", tmp_path)
     (id, *_) = server.ids()
-    with open_answer_store(tmp_path / "run") as desk:
-        desk.remove(id, "ben", "relabel")
+    with open_answer_store(tmp_path / "run") as store:
+        store.remove(id, "ben", "relabel")
     server.person = answering("sentiment", 4)
     end = run(server, "sentiment", tmp_path, rounds=0)
     assert end.labels[id] == gold("sentiment")[id]

@@ -124,13 +124,13 @@ def test_the_terminal_takes_marked_words(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(folder)
-    with open_answer_store(folder / "run") as desk:
-        ids = desk.state.waiting
+    with open_answer_store(folder / "run") as store:
+        ids = store.state.waiting
         right = gold(folder)
-        typed = [desk.task.answer_format.format_answer(right[id], desk.example(id)) for id in ids[:2]]
+        typed = [store.task.answer_format.format_answer(right[id], store.example(id)) for id in ids[:2]]
         lines: Iterator[str] = iter([*typed, "none", ":quit"])
         monkeypatch.setattr("builtins.input", lambda prompt: next(lines))
-        LabelingSession(desk, "anna", suggest=False, final=False).work_through(ids)
+        LabelingSession(store, "anna", suggest=False, final=False).work_through(ids)
     printed = capsys.readouterr()
     assert "labels: 1 bad, 2 good" in printed.err + printed.out
     answers = read_state(folder / "run").answers
@@ -153,31 +153,31 @@ def test_the_page_is_given_and_gives_places(folder: Path) -> None:
 def test_label_studio_marks_labels_and_an_annotation_without_any_says_none(folder: Path) -> None:
     run(folder)
     right = gold(folder)
-    with open_answer_store(folder / "run") as desk:
-        (labels,) = ElementTree.fromstring(label_studio.interface(desk.task)).iter("Labels")
+    with open_answer_store(folder / "run") as store:
+        (labels,) = ElementTree.fromstring(label_studio.interface(store.task)).iter("Labels")
         assert [label.get("value") for label in labels] == ["bad", "good"]
-        for id in desk.state.waiting:
-            results = label_studio.results(desk.task, right[id], desk.example(id))
-            read = label_studio.read_results(desk.task, results, desk.example(id))
-            assert desk.task.answer_format.parse_answer(read, desk.example(id)) == right[id]
-        assert label_studio.read_results(desk.task, [], desk.example(id)) == "none"
+        for id in store.state.waiting:
+            results = label_studio.results(store.task, right[id], store.example(id))
+            read = label_studio.read_results(store.task, results, store.example(id))
+            assert store.task.answer_format.parse_answer(read, store.example(id)) == right[id]
+        assert label_studio.read_results(store.task, [], store.example(id)) == "none"
         twice = [{**results[0], "value": {**results[0]["value"], "labels": ["bad", "good"]}}] if results else []
         if twice:
             with pytest.raises(ValueError, match="2 labels"):
-                label_studio.read_results(desk.task, twice, desk.example(id))
+                label_studio.read_results(store.task, twice, store.example(id))
 
 
 def test_files_go_there_and_back_and_agreement_is_the_f1_of_entities(folder: Path) -> None:
     run(folder)
     right = gold(folder)
     rows = {row["id"]: row for row in tiny.tagged(16)}
-    with open_answer_store(folder / "run") as desk:
-        one, *_ = ids = desk.state.waiting
+    with open_answer_store(folder / "run") as store:
+        one, *_ = ids = store.state.waiting
         for id in ids:
-            typed = desk.task.answer_format.format_answer(right[id], desk.example(id))
-            desk.write(desk.read(id, typed, desk.origin("anna", "terminal")))
+            typed = store.task.answer_format.format_answer(right[id], store.example(id))
+            store.write(store.read(id, typed, store.origin("anna", "terminal")))
         for format in ("jsonl", "csv", "hf-dataset", "conll", "prodigy", "label-studio"):
-            assert export(desk, format, "labels", folder / f"out-{format}") == len(ids)
+            assert export(store, format, "labels", folder / f"out-{format}") == len(ids)
         lines = (folder / "out-jsonl").read_text().splitlines()
         assert [(row["tokens"], row["ner_tags"]) for row in map(json.loads, lines)] == [
             (rows[id]["tokens"], rows[id]["ner_tags"]) for id in ids
@@ -190,12 +190,12 @@ def test_files_go_there_and_back_and_agreement_is_the_f1_of_entities(folder: Pat
         assert first["text"] == " ".join(rows[one]["tokens"]) and len(first["spans"]) == len(runs_of(right[one]))
         for name, who in (("jsonl", "ben"), ("csv", "carl")):
             (folder / f"out-{name}").rename(folder / f"back.{name}")
-            assert ingest(desk, folder / f"back.{name}", name, who).new == len(ids)
-        pair = by_pair(desk)[0]
-        assert (pair.count, pair.same, pair.value, measure(desk)) == (4, 1, 1.0, "entity F1")
-        assert {of.names[0] for of in by_label(desk)} <= {"bad", "good"}
+            assert ingest(store, folder / f"back.{name}", name, who).new == len(ids)
+        pair = by_pair(store)[0]
+        assert (pair.count, pair.same, pair.value, measure(store)) == (4, 1, 1.0, "entity F1")
+        assert {of.names[0] for of in by_label(store)} <= {"bad", "good"}
         with pytest.raises(UserError, match="did you mean 'conll'"):
-            export(desk, "conl", "labels", folder / "x")
+            export(store, "conl", "labels", folder / "x")
     task = tiny.ner_task()
     for id, target in read_state(folder / "run").answers.items():
         task.check(target, task.read(rows[id]))
