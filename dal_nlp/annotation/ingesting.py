@@ -14,11 +14,13 @@ from dal_nlp.annotation.sheet_files import Entry, check_entries, found_by_text, 
 from dal_nlp.annotation.voting import is_new
 from dal_nlp.answer_formats import studio
 from dal_nlp.core.errors import RowError, UserError, unknown
+from dal_nlp.core.task import Capability
 from dal_nlp.core.text import counted
 from dal_nlp.joins.row_matching import RowMatcher, asked_texts, texts_in
 from dal_nlp.joins.tool_rows import ANSWER, ID, NONE, STUDIO_ID, Columns, ToolRows, field_names
 from dal_nlp.ledger.answer_events import MAJORITY
 from dal_nlp.readers.encodings import decode, refuse_other
+from dal_nlp.readers.entities.exports import with_text
 from dal_nlp.readers.exports import answering_control, controls_of
 from dal_nlp.readers.reading import Reading, repeated
 from dal_nlp.readers.sources import read_rows
@@ -206,7 +208,7 @@ def _read_label_studio(store: AnswerStore, source: Path, columns: Columns, found
         if tasks and not any("data" in task for task in tasks):  # JSON-MIN, or something else
             rows = list(enumerate((dict(task) for task in tasks), start=1))
             return _entries(store, source, "task", rows, columns, found)
-        given = [(dict(task["data"]), list(task.get("annotations") or [])) for task in tasks]
+        given = [(_studio_data(store, task["data"]), list(task.get("annotations") or [])) for task in tasks]
     except IsADirectoryError:
         raise UserError(f"{source} is a folder: name the JSON file in it.") from None
     except UserError as error:
@@ -242,6 +244,12 @@ def _read_label_studio(store: AnswerStore, source: Path, columns: Columns, found
                 continue
             entries.append(Entry(source.name, place, id, text, "", by, texts))
     return entries
+
+
+def _studio_data(store: AnswerStore, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data of a task; where parts of texts are marked, its text may have any of the usual names."""
+    marks = Capability.PARTS in store.task.capabilities
+    return dict(with_text(data, store.task.columns()[0]) if marks else data)
 
 
 def _control(store: AnswerStore, source: Path, annotations: Sequence[Any], columns: Columns, found: Ingested) -> str:

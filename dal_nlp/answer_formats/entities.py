@@ -8,6 +8,7 @@ from xml.sax.saxutils import quoteattr
 
 from dal_nlp.answer_formats.entity_markup import NONE, read_markup, write_markup
 from dal_nlp.answer_formats.entity_spans import likely_cause, read_spans
+from dal_nlp.answer_formats.entity_tags import runs_of_tags, tags_of_text
 from dal_nlp.answer_formats.label import FEW, LabelFormat, button_data, named, numbered
 from dal_nlp.answer_formats.studio import ABOUT, ANSWER, place_of, result, texts_of, values_of
 from dal_nlp.core.answer_format import REFUSALS, AgreementMeasure, AnswerFormat, StudioResult, TerminalPrompt, Widget
@@ -16,7 +17,7 @@ from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Example
 from dal_nlp.data.entities import Span, answer_of, runs_of, runs_of_spans, spans_of, words_of
 from dal_nlp.readers.entities.conll import DOCUMENT, TEXT
-from dal_nlp.readers.entities.tags import Run, decode_tags
+from dal_nlp.readers.entities.tags import Run
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,16 @@ class EntityFormat(AnswerFormat):
     def parse_answer(self, typed: str, example: Example) -> Target:
         """Return the entities that are marked in what was typed; see ``entity_markup``.
 
-        A label may be written by its number. What a file holds for an answer, as JSON text, is taken too.
+        A label may be written by its number. What a file holds for an answer is taken too: JSON text, or tags with
+        blanks between.
 
         Raises:
             ValueError: With the place of the fault.
         """
         if typed.strip() == "[]" or typed.lstrip().startswith(("[{", '["', "[[")):
             runs = _runs_of_json(typed, example)
+        elif (tags := _typed_tags(typed, example["text"])) is not None:
+            runs = runs_of_tags(tags, example)
         else:
             runs = runs_of_spans(read_markup(typed, example), example)
         return answer_of([Run(first, last, self._meant(label)) for first, last, label in runs], example)
@@ -121,6 +125,12 @@ class EntityFormat(AnswerFormat):
         return {"conll": _conll, "prodigy": _prodigy}
 
 
+def _typed_tags(typed: str, text: str) -> list[str] | None:
+    """Return the tags that were typed with blanks between, None for anything else, such as the text itself."""
+    plain = "[" not in typed and typed.split() != text.split()
+    return tags_of_text(typed, text) if plain else None
+
+
 def _runs_of_json(typed: str, example: Example) -> list[Run]:
     """Return the entities in JSON text: marked parts as files have them, or a tag for each word."""
     try:
@@ -132,11 +142,8 @@ def _runs_of_json(typed: str, example: Example) -> list[Run]:
             'it begins as JSON and is neither a list of {"start": 0, "end": 6, "label": "..."} nor of a tag for each '
             "word of the text"
         )
-    words = len(example["starts"])
     if written and all(isinstance(tag, str) for tag in written):
-        if len(written) != words:
-            raise ValueError(f"it has {len(written)} tags for {words} words: give each word one")
-        return decode_tags(written).runs
+        return runs_of_tags(written, example)
     spans: list[Span] = []
     try:
         spans += read_spans(written, example["text"])

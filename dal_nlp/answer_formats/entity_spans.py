@@ -14,6 +14,8 @@ _STARTS, _ENDS = ("start", "start_offset", "begin"), ("end", "end_offset", "stop
 _LABELS = ("label", "labels")
 #: What else holds the label, where these are not there; ``entity`` holds the marked words too.
 _OTHERS = ("type", "entity", "entity_group", "tag", "category")
+#: And what does where ``entity`` has the words; these names, too, may have them instead.
+_FURTHER, _WORDS = ("entity_type", "ent_type", "entity_label", "class", "value"), ("value", "word", "text")
 #: The last character of those that UTF-16, in which JavaScript and Java count, writes as one unit.
 _ONE_UNIT = "\uffff"
 
@@ -66,17 +68,27 @@ def _label(one: Mapping[str, Any], words: str, place: str) -> Any:
     label = _first(one, _LABELS)
     if label is not None:
         return label
+    own = {name for name in ("entity", *_WORDS) if _is(one.get(name), words)}
     named = {name: one[name] for name in _OTHERS if one.get(name) is not None}
-    if len(named) > 1 and named.get("entity") == words:
-        del named["entity"]
-    (name, label), *others = named.items() or [("", None)]
-    other = next((other for other in others if other[1] != label), None)
+    if "entity" in own:
+        others = {name: value for name, value in named.items() if name != "entity"}
+        others = others or {name: one[name] for name in _FURTHER if one.get(name) is not None and name not in own}
+        if not others and own == {"entity"} and one["entity"] == words:
+            raise RowError(f"{place} whose 'entity' is its words {words[:60]!r}: call what is its label 'label'")
+        named = others or named
+    (name, label), *rest = named.items() or [("", None)]
+    other = next((other for other in rest if other[1] != label), None)
     if other is not None:
         raise RowError(
             f"{place} with {label!r} for {name!r} and {other[1]!r} for {other[0]!r}: call the one that is its label "
             "'label'"
         )
     return label
+
+
+def _is(cell: Any, words: str) -> bool:
+    """Tell whether a cell holds the words that are marked."""
+    return isinstance(cell, str) and cell.strip().casefold() == words.strip().casefold()
 
 
 def of_lists(cell: Mapping[str, Any]) -> Any:

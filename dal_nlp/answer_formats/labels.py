@@ -11,7 +11,7 @@ from dal_nlp.core.answer_format import REFUSALS, TerminalPrompt, Widget
 from dal_nlp.core.targets import NO_LABEL, Target
 from dal_nlp.core.task import Example
 from dal_nlp.readers.literals import literal
-from dal_nlp.readers.values import alike
+from dal_nlp.readers.values import alike, is_false, is_true
 
 #: What stands between labels in a line, and what people type in its place.
 SEPARATOR, _OTHERS = "|", (",", ";")
@@ -36,9 +36,14 @@ class LabelsFormat(LabelFormat):
     def parse_answer(self, typed: str, example: Example) -> Target:
         """Return the labels that are meant: ``a|b``, with commas where no label has one, or a list in JSON."""
         text = typed.strip()
-        listed = literal(text) if text.startswith("[") else None
+        listed = literal(text) if text.startswith(("[", "{")) else None
+        if isinstance(listed, Mapping) and listed:  # what each label says, as files have it
+            if not all(is_true(said) or is_false(said) for said in listed.values()):
+                raise ValueError("it has an object of labels that says something else than yes or no (1 or 0)")
+            return self._sorted([str(label) for label, said in listed.items() if is_true(said)])
         if isinstance(listed, list | tuple):
-            return self._sorted([str(part) for part in listed])
+            parts = [str(part) for part in listed]
+            return [] if [alike(part) for part in parts] == [self.nothing] else self._sorted(parts)
         if alike(text) == self.nothing:
             return []
         try:

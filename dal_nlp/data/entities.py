@@ -5,6 +5,7 @@ first character and the one behind its last; and what people read, each entity w
 answer for one meaning: all of it follows from the text and the runs of words that are entities.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -54,6 +55,12 @@ def split_words(text: str) -> tuple[list[int], list[int]]:
                 ends.append(place + 1)
             grows = not alone
     return starts, ends
+
+
+def split_blanks(text: str) -> tuple[list[int], list[int]]:
+    """Return where the parts of a text between blanks begin and end."""
+    places = [found.span() for found in re.finditer(r"\S+", text)]
+    return [start for start, _ in places], [end for _, end in places]
 
 
 def join_words(words: Sequence[str]) -> tuple[str, list[int], list[int]]:

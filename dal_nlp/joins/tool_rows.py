@@ -190,9 +190,12 @@ class ToolRows:
     def _elsewhere(self) -> str | None:
         """The column of answers that is not called as in a sheet."""
         marked = entities.ANSWERS if self._marks else ()
-        ways = (self._columns.answer, self._config.label_column, *_ANSWERS, *marked)
         texts = set(self._task.columns())
-        found = next((name for name in ways if name in self._names and name not in texts), None)
+        named = (self._columns.answer, self._config.label_column)
+        found = next((name for name in (*named, *_ANSWERS) if name in self._names and name not in texts), None)
+        usual = [name for name in dict.fromkeys((*_ANSWERS, *marked)) if name in self._names and name not in texts]
+        if self._marks and usual and (found is None or found not in named):
+            found = entities.filled_column(usual, self.rows)  # tools write columns beside their own that stay empty
         if found is not None or not self._is_studio:
             return found
         own = {*_STUDIO, *self._fields, *texts, BY, AT, NOTE, self._config.id_column}
@@ -275,6 +278,8 @@ def _typed(value: Any, of_nothing: str, marks: bool) -> str:
     """Return a value as it would be typed; an empty list is ``of_nothing``, and parts that are ``marks`` stay whole."""
     if isinstance(value, Mapping) and "answer_start" not in value:  # Label Studio keeps a control's value in an object
         value = next((value[name] for name in ("choices", "text") if name in value), value)
+    if isinstance(value, Mapping) and value and all(is_missing(said) or said == -1 for said in value.values()):
+        return ""  # an object of labels of which nobody has said anything
     places = isinstance(value, list) and value and all(isinstance(one, Mapping) and "start" in one for one in value)
     if places and not marks:
         value = {"text": [one.get("text") for one in value], "answer_start": [one["start"] for one in value]}

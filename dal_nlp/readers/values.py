@@ -39,6 +39,7 @@ _WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
 _BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 _SCIENTIFIC = re.compile(r"[+-]?[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]{2,3}")
 _TRUE = frozenset({"true", "1", "yes", "y", "t"})
+_FALSE = frozenset({"false", "0", "no", "n", "f"})
 #: Characters that a cell of a spreadsheet holds; it cuts off what is longer.
 _CELL = 32_000
 _BEGINNING = 40  # characters of a text in a message
@@ -163,6 +164,13 @@ def is_true(value: object) -> bool:
     if isinstance(value, str):
         return canonical_label(value).casefold() in _TRUE
     return isinstance(value, bool | int | float) and value == 1
+
+
+def is_false(value: object) -> bool:
+    """Tell whether a cell says no: a truth value, 0, or either as text."""
+    if isinstance(value, str):
+        return canonical_label(value).casefold() in _FALSE
+    return isinstance(value, bool | int | float) and value == 0
 
 
 def id_of(value: object) -> str | None:

@@ -21,7 +21,8 @@ from dal_nlp.signals.base import CONFIDENCE, LEAST, MOST, MachineAnswer
 from dal_nlp.span_witnesses.entity_lists import listed_in
 from dal_nlp.span_witnesses.location import locate
 from dal_nlp.tasks.entities.heard import SILENT
-from dal_nlp.tasks.entities.rows import Mended, read_runs
+from dal_nlp.tasks.entities.mended import Mended
+from dal_nlp.tasks.entities.rows import read_runs
 from dal_nlp.tasks.questions.heard import ODDS, PLACES
 
 

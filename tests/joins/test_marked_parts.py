@@ -52,6 +52,12 @@ MARKED = [(0, 3, "good")]
         ({"id": "1", "text": TEXT, "spans": [PART], "answer": "reject"}, None),
         ({"id": "1", "text": TEXT, "answer": [PART]}, MARKED),
         ({"id": "1", "text": TEXT, "answer": []}, []),
+        ({"id": "1", "text": TEXT, "tags": "B-good O O"}, MARKED),
+        ({"id": "1", "text": TEXT, "tags": "good O O"}, MARKED),
+        ({"id": "1", "text": TEXT, "tags": "O O O"}, []),
+        ({"id": "1", "text": TEXT, "answer": TEXT}, []),
+        ({"id": "1", "text": TEXT, "spans": [PART], "entities": []}, MARKED),
+        ({"id": "1", "text": TEXT, "spans": [], "entities": []}, []),
         ({"id": "1", "text": TEXT, "label": [{**PART, "label": None, "labels": ["good"], "text": "Ada"}]}, MARKED),
     ],
 )
@@ -86,3 +92,39 @@ def test_exports_of_texts_come_back_with_those_that_have_no_entity(
     with open_answer_store(tmp_path / "other") as store:
         found = ingest(store, source, format.replace("prodigy", "jsonl"), None)
         assert (found.new, found.problems) == (4, []) and store.state.answers == answers
+
+
+def test_tasks_of_label_studio_are_known_by_a_text_of_another_usual_name(tmp_path: Path, model_folder: str) -> None:
+    rows = [{"id": f"p{place}", "text": text, "spans": []} for place, text in enumerate(["good film", "the film"])]
+    flags = {"data": tiny.write(tmp_path / "pool.jsonl", rows), "model": model_folder, "max_length": 24}
+    flags |= {"test": tiny.write(tmp_path / "test.jsonl", [{"text": "good plot", "spans": [{**PART, "end": 4}]}])}
+    flags |= {"labels": ["good", "bad"], "oracle": "file", "initial": 2, "rounds": 1, "out": str(tmp_path / "run")}
+    Session(RunConfig.load(flags={"task": "ner", **flags})).run()
+    result = {
+        "value": {"start": 0, "end": 4, "text": "good", "labels": ["good"]},
+        "from_name": "label",
+        "to_name": "text",
+    }
+    tasks = [
+        {"id": 40 + place, "data": {"text": row["text"]}, "annotations": [{"completed_by": 3, "result": marks}]}
+        for place, (row, marks) in enumerate(zip(rows, ([result], []), strict=True))
+    ]
+    (tmp_path / "ls.json").write_text(json.dumps(tasks))
+    with open_answer_store(tmp_path / "run") as store:
+        found = ingest(store, tmp_path / "ls.json", "label-studio", "anna")
+    assert (found.new, found.problems) == (2, [])
+
+
+def test_tags_of_parts_between_blanks_are_those_of_the_words_in_them() -> None:
+    task = tiny.ner_task()
+    fields = {"id": "1", **task.read({"tokens": "Ada saw Bob."})}
+    spans = spans_of(task.answer_format.parse_answer("B-good O B-bad", fields))
+    assert [tuple(span) for span in spans] == [(0, 3, "good"), (8, 12, "bad")]
+    with pytest.raises(ValueError, match="it has 2 tags for 4 words"):
+        task.answer_format.parse_answer("B-good O", fields)
+
+
+def test_objects_of_labels_that_say_nothing_are_no_answer() -> None:
+    rows = [{"id": 1, "text": TEXT, "cats": {"a": 1, "b": 0}}, {"id": 2, "text": TEXT, "cats": {"a": -1, "b": None}}]
+    of = ToolRows(rows, tiny.multilabel_task(), RunConfig(task="multilabel", data="x.jsonl"), Columns(answer="cats"))
+    assert [given.answer for row in of.rows for given in of.given(row)] == ['{"a": 1, "b": 0}', ""]

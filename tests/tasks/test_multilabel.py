@@ -289,11 +289,16 @@ def test_answers_are_read_as_people_type_them() -> None:
         "[]": [],
         '["joy"]': ["joy"],
         "so so, la la|joy": ["joy", "so so, la la"],
+        '["none"]': [],
+        '{"joy": 1.0, "anger": 0.0}': ["joy"],
+        '{"joy": false, "anger": "0"}': [],
     }.items():
         assert kind.parse_answer(typed, {}) == target
     assert LabelsFormat(["anger", "joy"], measures.JACCARD).parse_answer("joy, anger", {}) == ["anger", "joy"]
     with pytest.raises(ValueError, match="'hope' is none of the labels"):
         kind.parse_answer("joy|hope", {})
+    with pytest.raises(ValueError, match="something else than yes or no"):
+        kind.parse_answer('{"joy": 0.5}', {})
     odd = LabelsFormat(["None", "a|b", "skip"], measures.JACCARD)
     for target in ([], ["None"], ["a|b"], ["skip"], ["None", "a|b"]):
         assert odd.parse_answer(odd.format_answer(target, {}), {}) == target

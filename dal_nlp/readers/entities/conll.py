@@ -28,9 +28,13 @@ _NUMBER, _NO_WORD = re.compile(r"(\d{1,9})[.)]?"), re.compile(r"\d+[-.]\d+")
 _IN_ORDER = 0.9
 #: Columns of the forms that are read: word tag, word pos tag, word pos chunk tag.
 _COLUMNS = range(2, 5)
-#: A tag as most files write it, and the labels of chunks, whose column stands before that of the entities.
+#: A tag as most files write it, the least share of a column's cells by which it is one of tags, a label without a
+#: prefix, and the labels of chunks, whose column stands before that of the entities.
+_TAGS, _BARE = 0.9, re.compile(r"[^\W\d_][\w-]*[^\W_]")
 _PREFIXED = re.compile(r"[BIESLUM][-_](.+)")
 _CHUNKS = frozenset(["ADJP", "ADVP", "CONJP", "INTJ", "LST", "NP", "PP", "PRT", "SBAR", "UCP", "VP", "NC", "PC", "VC"])
+#: A number with a decimal point, as how sure a program was.
+_SCORE = re.compile(r"\d*[.,]\d+")
 #: Texts at the beginning that tell how the columns are ordered.
 _SAMPLE = 50
 
@@ -49,7 +53,9 @@ class _Order:
         numbered: Whether the first one numbers the words of a text.
         strange: Whether the first one has numbers alone, which do not rise by one.
         reversed: Whether the tag comes first.
-        tags: Columns between the word and the last one that hold nothing but tags.
+        tags: Columns between the word and the last one that hold tags, but for a few cells.
+        labels: Columns there that hold O, more often than anything else, and labels without a prefix.
+        scores: Whether the last one holds decimal numbers alone.
         plain: Whether the lines may be plain text: blanks between the cells, and no tag among the last ones.
     """
 
@@ -60,15 +66,19 @@ class _Order:
     strange: bool
     reversed: bool
     tags: list[int]
+    labels: list[int]
+    scores: bool
     plain: bool
 
     def check(self, place: str, cells: list[str]) -> None:
         """Raise ``DataError`` for a line with a tag in another column than the last one, which is read."""
-        for column in self.tags if len(cells) == self.columns else ():
-            tag = _PREFIXED.fullmatch(cells[column])
-            if tag and tag[1] not in _CHUNKS:
+        for column in (*self.tags, *self.labels) if len(cells) == self.columns else ():
+            cell, last = cells[column], cells[-1]
+            lost = column in self.labels and not _says_nothing(cell) and _says_nothing(last)
+            tag = column in self.tags and _PREFIXED.fullmatch(cell)
+            if lost or (tag and tag[1] not in _CHUNKS):
                 raise DataError(
-                    f"{place} has the tag {tag[0]!r} in column {column + 1} of {len(cells)} and {cells[-1]!r} in the "
+                    f"{place} has the tag {cell!r} in column {column + 1} of {len(cells)} and {last!r} in the "
                     "last one, where the tag is read: write the file with one column of tags, the last."
                 )
 
@@ -106,8 +116,14 @@ def _rows(source: str, path: Path, reading: Reading) -> Rows:
         reading.remark(f"{source} has the tags in its first column, and was read so.")
     if order.plain and ".txt" in path.name.lower():
         raise DataError(
-            f"{source} has no tag at the ends of its lines, and a .txt file of entities has a word and its tag in each "
-            "line: write plain texts into a table or JSON lines, with a column 'text'."
+            f"{source} has neither O nor a tag with a prefix (B-PER) at the ends of its lines: if each line is a word "
+            "and its tag, give it the ending .conll; write plain texts into a table or JSON lines, with a column "
+            "'text'."
+        )
+    if order.scores:
+        raise DataError(
+            f"{source} has decimal numbers in its last column, where the tag is read (are these scores?): leave the "
+            "column out."
         )
     behind = " behind the number" if order.numbered else ""
     columns, usual = 0, 0  # of the first line, and its number
@@ -179,9 +195,37 @@ def _order(sample: Sequence[Block]) -> _Order:
     tabs = all("\t" in text for text in written)
     usual = [cells for cells in lines if len(cells) == columns]
     between = range(1 + numbered, columns - 1) if len(usual) > 1 else ()
-    of_tags = [i for i in between if all(_PREFIXED.fullmatch(cells[i]) or cells[i] == "O" for cells in usual)]
-    tagless = not any(_TAG.fullmatch(tag) for tag in tags)
-    return _Order(columns, tabs, tagged, numbered, strange, turned, of_tags, tagless and not turned and not tabs)
+    of_tags = [i for i in between if _holds_tags([(cells[numbered], cells[i]) for cells in usual])]
+    of_labels = [i for i in between if i not in of_tags and _holds_labels([cells[i] for cells in usual])]
+    scores = len(lines) > 1 and all(map(_SCORE.fullmatch, tags))
+    plain = not any(_TAG.fullmatch(tag) for tag in tags) and not turned and not tabs
+    return _Order(columns, tabs, tagged, numbered, strange, turned, of_tags, of_labels, scores, plain)
+
+
+def _says_nothing(cell: str) -> bool:
+    """Tell whether a cell is what files write where there is no tag: O, or signs alone."""
+    return cell in ("O", "o") or not any(map(str.isalnum, cell))
+
+
+def _holds_tags(cells: Sequence[tuple[str, str]]) -> bool:
+    """Tell whether a column, of words and what stands there, holds tags of entities; one of lemmas repeats the word."""
+    said = [(word, cell) for word, cell in cells if not _says_nothing(cell)]
+    found = [_PREFIXED.fullmatch(cell) for word, cell in said if word != cell]
+    labels = [tag[1] for tag in found if tag]
+    chunks = sum(label in _CHUNKS for label in labels)
+    return len(labels) >= _TAGS * len(said) and (not labels or 2 * chunks < len(labels))
+
+
+def _holds_labels(cells: Sequence[str]) -> bool:
+    """Tell whether a column holds O, more often than anything else, and labels of two letters or more.
+
+    O is a part of speech in some sets, whose other ones have a single letter, or are more frequent.
+    """
+    counts = Counter(cells)
+    labels = [cell for cell in counts if not _says_nothing(cell)]
+    bare = all(_BARE.fullmatch(label) and not _PREFIXED.fullmatch(label) for label in labels)
+    chunks = sum(label in _CHUNKS for label in labels)
+    return bool(labels) and bare and 2 * chunks <= len(labels) and counts["O"] >= max(counts.values())
 
 
 def _numbered(texts: Sequence[Sequence[list[str]]]) -> bool:

@@ -8,6 +8,7 @@ from dal_nlp.core.errors import DataError
 from dal_nlp.readers.entities.tags import split_tag
 from dal_nlp.readers.exports import Row, mapped, task_data
 from dal_nlp.readers.reading import Reading, Source
+from dal_nlp.readers.values import is_missing
 
 #: What the columns are called in Hugging Face's data sets, and what they are looked for as where these are not there.
 WORDS, TAGS = "tokens", "ner_tags"
@@ -29,13 +30,12 @@ def entity_source(source: Source, text: str, label: str, reading: Reading) -> So
         reading.remark(f"{source.name} is an export of Label Studio: its marked parts were read as entities.")
         return mapped(source, label, lambda row: _studio_rows(row, text, label, source.name), ("data", "annotations"))
     text_from = text if text in there or text != WORDS else next((name for name in TEXTS if name in there), text)
-    if text_from == WORDS and "text" in there and _has_objects(source, WORDS):
-        text_from = "text"  # Prodigy has both, and its words as places in the text
-    label_from = label if label in there or label != TAGS else next((name for name in ANSWERS if name in there), label)
+    beside = "text" if text == text_from == WORDS and "text" in there else ""  # Prodigy's rows may have both, or a text
+    label_from = label if label in there or label != TAGS else _answers_of(source) or label
     judged = "answer" in there and label_from != "answer"
     if not source.is_open and text_from not in there:
         _refuse_words_in_rows(source)
-    if (text_from, label_from) == (text, label) and not judged:
+    if (text_from, label_from) == (text, label) and not judged and not beside:
         return source
     for name, found in ((text, text_from), (label, label_from)):
         if name != found:
@@ -47,6 +47,9 @@ def entity_source(source: Source, text: str, label: str, reading: Reading) -> So
             row.get(text)
         ):  # a row of a table has all columns, one of JSON lines those that are written
             found[text] = row[text_from]
+        if beside and is_missing(found.get(text)) and not is_missing(row.get(beside)):
+            found[text] = row[beside]
+            reading.remark(f"{source.name}: rows without {text!r} were read from {beside!r}.")
         if label_from in row or label_from in there:
             answered = not judged or row.get("answer") in ("accept", None)
             found[label] = row.get(label_from) if answered else None
@@ -56,10 +59,27 @@ def entity_source(source: Source, text: str, label: str, reading: Reading) -> So
                 found[label] = []  # Prodigy writes no spans where none was marked
         return [found]
 
-    plain_rows = mapped(source, label, plain, (text_from, label_from, WORDS, "answer"))
+    plain_rows = mapped(source, label, plain, (text_from, label_from, WORDS, "answer", *([beside] if beside else [])))
     if text_from in there:
         plain_rows.columns = list(dict.fromkeys([*plain_rows.columns, text]))
     return plain_rows
+
+
+def _answers_of(source: Source) -> str | None:
+    """Return the column of the answers by its usual names, None where there is none."""
+    there = [name for name in ANSWERS if name in source.columns]
+    if len(there) < 2:
+        return there[0] if there else None
+    return filled_column(there, [row for chunk in islice(source.chunks(there), 1) for _, row in chunk.rows()])
+
+
+def filled_column(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the first of several columns that says anything in some row; the first one where none does."""
+
+    def says(cell: Any) -> bool:
+        return not is_missing(cell) and cell not in ([], "[]")
+
+    return next((name for name in names if any(says(row.get(name)) for row in rows)), names[0])
 
 
 def with_text(row: Mapping[str, Any], text: str) -> Mapping[str, Any]:
@@ -86,14 +106,6 @@ def _refuse_words_in_rows(source: Source) -> None:
             f"{source.name} has a word in every row ({', '.join(source.columns)}), and a row has to be a text: write "
             "all words and tags of a text into one row, as lists (tokens, ner_tags), or write the file as CoNLL."
         )
-
-
-def _has_objects(source: Source, column: str) -> bool:
-    """Tell whether the first cell of a column is a list of objects."""
-    for chunk in islice(source.chunks([column]), 1):
-        for _, row in islice(chunk.rows(), 1):
-            return _has_places(row.get(column))
-    return False
 
 
 def _has_places(cell: Any) -> bool:

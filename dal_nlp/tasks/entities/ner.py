@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -22,7 +22,9 @@ from dal_nlp.data.text_windows import number_of_tokens
 from dal_nlp.readers.entities.exports import TAGS, WORDS, entity_source
 from dal_nlp.readers.entities.tags import OUTSIDE, decode_tags, split_tag
 from dal_nlp.tasks.entities import metrics as entity_metrics
-from dal_nlp.tasks.entities.rows import Mended, check_no_tags, read_runs, read_words
+from dal_nlp.tasks.entities.mended import Mended
+from dal_nlp.tasks.entities.options import BLANKS, NEROptions
+from dal_nlp.tasks.entities.rows import check_no_tags, read_runs, read_words
 from dal_nlp.tasks.entities.windows import encode_texts
 
 if TYPE_CHECKING:
@@ -31,23 +33,6 @@ if TYPE_CHECKING:
 
     from dal_nlp.core.categoricals import Categoricals
     from dal_nlp.readers.reading import Reading, Source
-
-
-@dataclass(frozen=True)
-class NEROptions:
-    """Settings of the task.
-
-    Attributes:
-        overlap: Share of a window that is in the next one too.
-        tags: The tags that numbers in a file stand for, in their order.
-    """
-
-    overlap: float = 0.25
-    tags: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.overlap <= 0.5:
-            raise UserError("task_options.overlap wants a share from 0 to 0.5.")
 
 
 class NER(Task):
@@ -155,7 +140,7 @@ class NER(Task):
 
     def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return {"text", "starts", "ends", "tokenized"}; see ``rows.read_words``."""
-        return read_words(row, self._columns[0], self._label_column)
+        return read_words(row, self._columns[0], self._label_column, self._options.split == BLANKS, self._mended)
 
     def fields(self, example: Any) -> dict[str, Any]:
         """Return the fields of a text, of a list of words, or of a mapping with the column of a file."""

@@ -2,114 +2,32 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 from dal_nlp.answer_formats.entity_markup import read_markup
 from dal_nlp.answer_formats.entity_spans import is_doubtful, likely_cause, of_lists, read_spans, whole
+from dal_nlp.answer_formats.entity_tags import tags_of_text
 from dal_nlp.core.errors import EmptyRow, RowError, UserError
-from dal_nlp.core.text import counted
-from dal_nlp.data.entities import Span, join_words, runs_of_spans, split_words
+from dal_nlp.data.entities import Span, join_words, runs_of_spans, split_blanks, split_words
 from dal_nlp.data.hashing import hash64
 from dal_nlp.readers.entities.tags import OUTSIDE, PREFIXES, UNNAMED, Run, decode_tags, split_tag, usual_tags
 from dal_nlp.readers.literals import literal
 from dal_nlp.readers.values import is_missing, read_text
+from dal_nlp.tasks.entities.mended import Mended
 
 #: A number in quotes that may stand for a tag; Python reads no numerals of thousands of digits.
 _NUMERAL = re.compile(r"-?\d{1,18}")
 #: What files write for O, and tags with the prefix behind or with another sign.
 _NOTHING = frozenset({"none", "null", "nil", "out", "outside"})
 _BEHIND = re.compile(r"(.+)[-_]([BISU])", re.IGNORECASE)
+#: What most models of entities tell apart, behind a prefix.
+_USUAL = frozenset({"per", "pers", "person", "loc", "location", "org", "organization", "misc", "gpe", "date", "time"})
 _OTHER_SIGN = re.compile(r"([BI])[:./|](\S.*)", re.IGNORECASE)
 
-#: What to do where what was read as a tag is a label; its name goes into the braces.
-_WHOLE = "if it is a label, write 'B-{0}' and 'I-{0}'"
 
-
-@dataclass
-class Mended:
-    """What was read in another way than it stands there; a row that is read again counts once.
-
-    Attributes:
-        begun: Entities that a B- opens, by row.
-        inside: Entities that an I- or E- opens, by row.
-        unnamed: Rows whose tags are B and I alone.
-        bare: Rows by the labels that stand there without a prefix.
-        prefixed: Rows with tags that have one.
-        tags: The different tags that have one.
-        beside: Rows by the labels of which two words side by side both begin an entity.
-        placed: Rows of words with marked parts.
-        counted: Rows whose marked parts lie elsewhere where places count units of UTF-16.
-    """
-
-    begun: dict[int, int] = field(default_factory=dict)
-    inside: dict[int, int] = field(default_factory=dict)
-    unnamed: set[int] = field(default_factory=set)
-    bare: dict[str, set[int]] = field(default_factory=dict)
-    prefixed: set[int] = field(default_factory=set)
-    tags: set[str] = field(default_factory=set)
-    beside: dict[str, set[int]] = field(default_factory=dict)
-    placed: set[int] = field(default_factory=set)
-    counted: set[int] = field(default_factory=set)
-
-    def saw(self, tags: Sequence[str], row: int) -> None:
-        """Take the tags of a row as they are decoded."""
-        for prefix, label in map(split_tag, set(tags)):
-            if prefix == "":
-                self.bare.setdefault(label, set()).add(row)
-            elif prefix != OUTSIDE:
-                self.prefixed.add(row)
-                self.tags.add(f"{prefix}-{label}")
-        for one, other in pairwise(tags):
-            if one == other and split_tag(one)[0] == "B":
-                self.beside.setdefault(split_tag(one)[1], set()).add(row)
-
-    def remarks(self) -> list[str]:
-        """Return what should be known of it, in sentences."""
-        mended = sum(self.inside.values())
-        said = [f"Tags without a label (B, I) were read as entities of the label {UNNAMED!r}."] if self.unnamed else []
-        if self.bare and self.prefixed:
-            bare = counted(len(set().union(*self.bare.values())), "text")
-            listed = ", ".join(map(repr, sorted(self.bare)[:5])) + (", …" if len(self.bare) > 5 else "")
-            said.append(
-                f"Tags without a prefix were read as labels in {bare} ({listed}), beside "
-                f"{counted(len(self.prefixed), 'text')} with prefixes (B-, I-)."
-            )
-            alike = [tag for tag in sorted(self.tags) if any(one.endswith(tag[1:]) for one in self.bare)]
-            if alike:
-                said.append(f"{alike[0]!r} was read as the tag B or I of {alike[0][2:]!r}: {_WHOLE.format(alike[0])}.")
-        for label, texts in sorted(self.beside.items()):
-            if not any(f"{prefix}-{label}" in self.tags for prefix in "IEML"):
-                said.append(
-                    f"'B-{label}' stands at words side by side in {counted(len(texts), 'text')}, and no tag goes on "
-                    f"with {label!r}: each word was read as an entity by itself; {_WHOLE.format(f'B-{label}')}."
-                )
-        if self.placed:
-            said.append(
-                f"Places of marked parts were read as characters of the words with a blank between, in "
-                f"{counted(len(self.placed), 'text')} that are given as words."
-            )
-        if self.counted:
-            said.append(
-                f"Places of marked parts were read as characters in {counted(len(self.counted), 'text')} with signs "
-                'such as emoji, which programs in JavaScript or Java count twice: with the text of each part ("text") '
-                "they would be checked."
-            )
-        if not mended:
-            return said
-        if not any(self.begun.values()):
-            scheme = "The tags are IOB1 or IO: an entity begins with I-, and with B- only right behind another one."
-            return [*said, scheme]
-        rows = sum(map(bool, self.inside.values()))
-        return [
-            *said,
-            f"Tags that do not follow from the one before were mended in {counted(rows, 'text')}: "
-            f"{counted(mended, 'time')} an I- without an entity to go on opens one.",
-        ]
-
-
-def read_words(row: Mapping[str, Any], column: str, answer: str = "") -> dict[str, Any]:
+def read_words(
+    row: Mapping[str, Any], column: str, answer: str = "", blanks: bool = False, mended: Mended | None = None
+) -> dict[str, Any]:
     """Return {"text", "starts", "ends", "tokenized"} of a row whose cell is a list of words or a text.
 
     A text whose row has ``tokens`` with places, as Prodigy writes them, has these words; one with a tag for each part
@@ -119,6 +37,8 @@ def read_words(row: Mapping[str, Any], column: str, answer: str = "") -> dict[st
         row: Of a file.
         column: Of the words or the text.
         answer: The column of the tags or spans.
+        blanks: Whether every text has the parts between blanks for words.
+        mended: Takes the texts that were split at blanks for their tags.
 
     Raises:
         RowError: The cell is neither; ``EmptyRow`` where there is nothing to read.
@@ -133,10 +53,11 @@ def read_words(row: Mapping[str, Any], column: str, answer: str = "") -> dict[st
     if placed or not isinstance(cell, list):
         text = read_text(row, "text" if placed else column)
         starts, ends = _places(cell if placed else row.get("tokens"), text) or split_words(text)
-        parts = text.split()
-        if len(parts) != len(starts) and _number_of_tags(row.get(answer), text) == len(parts):
-            text, starts, ends = join_words(parts)
-            return {"text": text, "starts": starts, "ends": ends, "tokenized": True}
+        parts = split_blanks(text)
+        if len(parts[0]) != len(starts) and (blanks or _number_of_tags(row.get(answer), text) == len(parts[0])):
+            starts, ends = parts
+            if mended is not None and not blanks:
+                mended.at_blanks.add(hash64(text))
         if not starts:
             raise EmptyRow(f"column {column!r} holds no word")
         return {"text": text, "starts": starts, "ends": ends, "tokenized": False}
@@ -151,23 +72,10 @@ def read_words(row: Mapping[str, Any], column: str, answer: str = "") -> dict[st
 
 def _number_of_tags(cell: Any, text: str) -> int:
     """Return how many tags a cell holds, 0 where it is no list of tags."""
-    listed = _tags_of_text(cell, text) if isinstance(cell, str) else cell
+    listed = tags_of_text(cell, text) if isinstance(cell, str) else cell
     if not isinstance(listed, list) or any(isinstance(one, Mapping | list | tuple) for one in listed):
         return 0
     return len(listed)
-
-
-def _tags_of_text(cell: str, text: str) -> list[Any] | None:
-    """Return the tags in a cell of a table: a list, or with blanks or commas between; None for anything else."""
-    listed = literal(cell)
-    if isinstance(listed, list):
-        return listed
-    parts = re.split(r"[\s,]+", cell.strip())
-    several = len(parts) > 1 or len(text.split()) == 1
-    if several and all(split_tag(part)[0] for part in parts):
-        return parts
-    bare = OUTSIDE in parts and len(parts) in (len(text.split()), len(split_words(text)[0])) and "[" not in cell
-    return parts if bare and "".join(parts) != "".join(text.split()) else None
 
 
 def _places(tokens: Any, text: str) -> tuple[list[int], list[int]] | None:
@@ -231,7 +139,7 @@ def _of_text(cell: str, fields: Mapping[str, Any]) -> Any:
     listed = literal(cell)
     if isinstance(listed, list | Mapping):
         return listed
-    tags = _tags_of_text(cell, fields["text"])
+    tags = tags_of_text(cell, fields["text"])
     if tags is not None:
         return tags
     try:
@@ -281,12 +189,16 @@ def _tag(tag: Any, word: int, names: Sequence[str]) -> str:
 
 
 def _check_no_prefixes(labels: Sequence[str]) -> None:
-    """Raise ``UserError`` for labels with prefixes: of marked parts, as tags have lost theirs."""
+    """Raise ``UserError`` for labels with prefixes: of marked parts, as tags have lost theirs.
+
+    One alone may be a label (B-cell), but for those of usual models.
+    """
     prefixed = [label for label in labels if split_tag(label)[0] not in ("", OUTSIDE)]
     whole_file = len(labels) > 1 and len(prefixed) == len(labels)
     for label in prefixed:
         prefix, name = split_tag(label)
-        if whole_file or f"{'I' if prefix == 'B' else 'B'}{label[1:]}" in labels:
+        usual = prefix in "BI" and name.casefold() in _USUAL
+        if usual or whole_file or f"{'I' if prefix == 'B' else 'B'}{label[1:]}" in labels:
             raise UserError(
                 f"The label {label!r} of marked parts looks like a tag: mark whole entities and call them {name!r} "
                 "(pipelines of transformers do with aggregation_strategy='simple'), or name all labels with --labels "

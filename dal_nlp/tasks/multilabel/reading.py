@@ -7,9 +7,8 @@ from typing import Any
 
 from dal_nlp.core.errors import RowError
 from dal_nlp.readers.literals import literal
-from dal_nlp.readers.values import canonical_label, is_missing, is_true, label_of, text_of
+from dal_nlp.readers.values import canonical_label, is_false, is_missing, is_true, label_of, text_of
 
-_FALSE = frozenset({"false", "0", "no", "n", "f"})
 #: What data sets write where a row was not labeled.
 _UNLABELED = "-1"
 #: What stands between labels in most files, and in others.
@@ -102,7 +101,7 @@ def one_hot_labels(row: Mapping[str, Any], columns: Sequence[str], where: str = 
         if not cell:
             said = "nothing" if is_missing(row.get(name)) else _UNLABELED
             raise RowError(f"has {said} in column {name!r} and something in others of {where}: fill in 0 or 1")
-        if not is_true(cell) and cell.casefold() not in _FALSE:
+        if not is_true(cell) and not is_false(cell):
             raise RowError(f"has {cell!r} in column {name!r}, which is neither 1 nor 0 (yes or no): correct it")
     return [name for name, cell in cells.items() if is_true(cell)]
 

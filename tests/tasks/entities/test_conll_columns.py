@@ -16,7 +16,13 @@ TWO = [
     ("outer alone", "1\tAda\tB-PER\tO\n2\tmet\tO\tO\n", "'B-PER' in column 3 of 4 and 'O' in the last one"),
     ("gold and predicted", "Ada B-PER I-LOC\nmet O O\n", "'B-PER' in column 2 of 3 and 'I-LOC'"),
     ("inner tags far below", "Ada O B-PER\nmet O O\n\n" * 60 + "Rom B-LOC O\n", "line 181 has the tag 'B-LOC' in"),
-    ("a score behind", "Ada B-PER 0.90\nmet O 0.99\n", "'B-PER' in column 2 of 3 and '0.90' in the last one"),
+    ("a score behind", "Ada B-PER 0.90\nmet O 0.99\n", "decimal numbers in its last column.*scores"),
+    ("inner tags before, _ for none", "FC _ B-ORG\nKöln B-LOC I-ORG\nrejects _ O\n", "'B-LOC' in column 2 of 3"),
+    ("a sign among the tags", "0 - O\nAda B-PER O\nmet O O\n", "'B-PER' in column 2 of 3"),
+    ("a strange cell among many", "x ? O\ny X O\n\n" + "Ada B-PER O\n" * 9, "'B-PER' in column 2 of 3"),
+    ("nested without prefixes", "Ada PER O\nsaw O O\nFC ORG O\nKöln ORG LOC\nfor O O\n", "'PER' in column 2 of 3"),
+    ("a score behind bare labels", "Ada PER 0.90\nmet O 0.99\n", "decimal numbers in its last column.*scores"),
+    ("a score alone", "Ada 0.90\nmet 0.99\n", "are these scores"),
     ("parts of speech behind", "Ada\tB-PER\tNNP\nmet\tO\tVBD\n", "and 'NNP' in the last one, where the tag is read"),
 ]
 
@@ -30,17 +36,30 @@ def test_a_tag_beside_the_last_column_is_not_passed_over(tmp_path: Path, content
 
 @pytest.mark.parametrize(
     "content",
-    ["EU NNP B-NP B-ORG\nhas VBZ B-VP O\n", "EU NNP O B-ORG\nhas VBZ O O\n", "EU B-MISC B-ORG\nhas lemma O\n"],
+    [
+        "EU NNP B-NP B-ORG\nhas VBZ B-VP O\n",
+        "EU NNP B-NP B-ORG\nhas VM B-VGF O\n",
+        "EU NNP B-NP B-ORG\nhas VM B-ADJ O\n\na CC O O\nb IN O O\n",
+        "EU NNP O B-ORG\nhas VBZ O O\n",
+        "EU B-MISC B-ORG\nhas lemma O\n",
+        "EU N B-ORG\nhas O O\n",
+        "EU ORG B-ORG\nhas O O\n",
+        "EU NP B-ORG\nhas O O\n",
+    ],
 )
 def test_columns_of_chunks_and_of_other_things_are_passed_over(tmp_path: Path, content: str) -> None:
     (tmp_path / "a.conll").write_text(content)
-    assert read(tmp_path / "a.conll")[0] == [(["EU", "has"], [(0, 1, "ORG")])]
+    assert read(tmp_path / "a.conll")[0][0] == (["EU", "has"], [(0, 1, "ORG")])
 
 
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("a.txt", "the quick brown fox\njumps over lazy dogs\n", "has no tag at the ends of its lines"),
+        (
+            "a.txt",
+            "the quick brown fox\njumps over lazy dogs\n",
+            r"has neither O nor a tag with a prefix .* the ending \.conll",
+        ),
         ("a.txt", "I met Ada in Rome\nfine\n", "write plain texts into a table or JSON lines, with a column 'text'"),
         ("a.conll", "Ada a b c B-PER\n", "the word first and its tag last: leave out the columns between"),
         ("a.tsv", "#\thttp://x [2009]\n1\tAda\tB-PER\n", "give it the ending .conll"),

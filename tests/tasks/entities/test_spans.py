@@ -25,11 +25,25 @@ def of(tmp_path: Path, *rows: dict[str, Any]) -> tuple[list[Any], list[str]]:
         {"type": "PER", "tag": "PER"},
         {"label": "PER", "type": "person", "entity": "Ada"},
         {"entity": "PER", "value": "Ada"},
+        {"entity": "ADA", "type": "PER"},
+        {"entity": "Ada", "entity_type": "PER"},
+        {"entity": "Ada", "class": "PER"},
+        {"entity": "Ada", "value": "PER"},
+        {"entity": "Ada", "word": "Ada", "entity_type": "PER"},
+        {"type": "PER", "class": "human"},
     ],
 )
 def test_the_words_themselves_are_not_the_label(tmp_path: Path, part: dict[str, Any]) -> None:
     row = {"text": ROME, "entities": [{"start": 0, "end": 3, **part}]}
     assert of(tmp_path, row)[0] == [[(0, 1, "PER")]]
+
+
+def test_a_label_may_be_the_word_that_it_marks(tmp_path: Path) -> None:
+    part = {"start": 6, "end": 10, "entity": "city", "value": "city"}
+    assert of(tmp_path, {"text": "which city", "entities": [part]})[0] == [[(1, 2, "city")]]
+    del part["value"]
+    with pytest.raises(UserError, match="at 6 to 10 whose 'entity' is its words 'city': call what is its label"):
+        of(tmp_path, {"text": "which city", "entities": [part]})
 
 
 def test_two_labels_of_a_part_are_refused_and_named(tmp_path: Path) -> None:
@@ -84,7 +98,7 @@ def test_what_places_were_taken_to_count_is_said_where_it_could_be_something_els
     assert not places(of(tmp_path, {"text": f"{ROME} 😀", "spans": [[0, 3, "PER"]]})[1])
 
 
-@pytest.mark.parametrize("labels", [["B-PER", "I-PER"], ["B-LOC", "B-PER"]])
+@pytest.mark.parametrize("labels", [["B-PER", "I-PER"], ["B-LOC", "B-PER"], ["B-PER", "B-PER"], ["I-PER", "X"]])
 def test_tags_of_a_pipeline_are_no_labels_of_marked_parts(labels: list[str]) -> None:
     parts = [{"start": 0, "end": 3, "entity": labels[0]}, {"start": 4, "end": 9, "entity": labels[1]}]
     target = tiny.ner_task(labels=()).read_target({"tokens": ROME, "ner_tags": parts})
@@ -97,6 +111,9 @@ def test_one_label_may_begin_as_a_tag_does() -> None:
     cells = [[0, 3, "B-cell"]], [[0, 3, "T-cell"]]
     task.learn_labels([task.read_target({"tokens": ROME, "ner_tags": cell}) for cell in cells])
     assert task.labels == ["B-cell", "T-cell"]
+    alone = tiny.ner_task(labels=())
+    alone.learn_labels([alone.read_target({"tokens": ROME, "ner_tags": cells[0]})])
+    assert alone.labels == ["B-cell"]
 
 
 @pytest.mark.parametrize(
@@ -123,3 +140,10 @@ def test_the_words_of_prodigy_are_the_words(tmp_path: Path) -> None:
     assert not any("rejected" in remark for remark in remarks)
     remarks = read(Path(tiny.write(tmp_path / "a.jsonl", [row, {**row, "answer": "reject"}])))[1]
     assert "rejected or ignored were read as unlabeled" in remarks[-1]
+
+
+def test_an_empty_column_beside_the_filled_one_is_not_that_of_the_answers(tmp_path: Path) -> None:
+    rows = [{"text": ROME, "spans": [], "entities": []}, {"text": f"{ROME}!", "spans": [[0, 3, "PER"]], "entities": []}]
+    found, remarks = of(tmp_path, *rows)
+    assert found == [[], [(0, 1, "PER")]] and any("'spans' was read for it" in remark for remark in remarks)
+    assert of(tmp_path, {"text": ROME, "spans": [], "entities": []})[0] == [[]]
