@@ -87,10 +87,6 @@ def test_the_same_rows(
         ("iso2022_jp_ext", "ｽｰﾌﾟ とても美味しかった"),
         ("iso2022_jp_2004", "俱楽部でとても美味しかった"),
         ("iso2022_kr", "이 수프는 정말 맛있었어요"),
-        ("hz", "这汤非常好喝 ~ 我很喜欢它"),
-        ("utf-7", "für Größe + Öl, 3+4 = 7"),
-        ("utf-7", "Это был очень хороший суп"),
-        ("utf-7", "这汤非常好喝我很喜欢它"),
     ],
 )
 def test_letters_of_other_encodings(tmp_path: Path, encoding: str, text: str) -> None:
@@ -100,9 +96,7 @@ def test_letters_of_other_encodings(tmp_path: Path, encoding: str, text: str) ->
     assert "is not UTF-8" in remarks[0]
 
 
-@pytest.mark.parametrize(
-    ("encoding", "text"), [("iso2022_jp", "とても美味しい"), ("iso2022_kr", "이 수프는 정말"), ("hz", "这汤 好喝")]
-)
+@pytest.mark.parametrize(("encoding", "text"), [("iso2022_jp", "とても美味しい"), ("iso2022_kr", "이 수프는 정말")])
 def test_letters_that_are_written_with_bytes_of_ascii_in_blocks(
     tmp_path: Path, encoding: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,7 +109,7 @@ def test_letters_that_are_written_with_bytes_of_ascii_in_blocks(
     assert decode(content) == (table(rows).decode(), remarks[0].split(" as ")[1].split(":")[0]), "as ingest reads it"
     read_so = read(put(tmp_path, "p.csv", content), encoding="utf-8")
     assert read_so[1] == [], "unless it is named"
-    assert "\x1b" in read_so[0][1][0] or "~{" in read_so[0][1][0]
+    assert "\x1b" in read_so[0][1][0]
 
 
 @pytest.mark.parametrize("written", ["utf-16-le", "utf-16-be", "utf-32-be"])
@@ -127,7 +121,15 @@ def test_a_file_says_which_utf16_it_is_in(tmp_path: Path, written: str) -> None:
 
 
 def test_texts_that_hold_the_signs_of_such_encodings_are_ascii(tmp_path: Path) -> None:
-    texts = ["\x1b[31mred\x1b(B\x1b[m", "call +4989123, +4930-1", "C++ and 1 + 1", "~5 ~{x}, a~{b c~}, ~{d e~}", "+- a"]
+    texts = [
+        "\x1b[31mred\x1b(B\x1b[m",
+        "call +4989123, +4930-1",
+        "C++ and 1 + 1",
+        "~{^^~} ~{oo~}",
+        "~{~}",
+        "TV+internet",
+        "R+new",
+    ]
     for text in texts:
         rows = [{"text": f"{text} {i}", "label": "good"} for i in range(8)]
         assert read(put(tmp_path, "p.csv", table(rows))) == ([(row["text"], "good") for row in rows], [])
