@@ -94,6 +94,8 @@ class JoinedAnswers(Answers):
         Raises:
             UserError: None of them belongs to a row.
         """
+        if not self._joined:
+            raise DataError(f"{self.source} has no answer in any of its rows: fill them in, or leave the file out.")
         taken = len(self._taken) - len(self._contradicted)
         if self._contradicted and not taken:
             raise DataError(f"{self._wrong()}. Put each id beside its text again, or remove the texts from the file.")

@@ -114,7 +114,10 @@ def blocks(source: str, path: Path, reading: Reading) -> Iterator[bytes]:
         first = file.read(BLOCK)
         mark, encoding = _marked(first)
         if reading.encoding:
-            encoding = _known(reading.encoding, encoding)
+            try:
+                encoding = _known(reading.encoding, encoding)
+            except DataError as error:
+                raise DataError(f"{source} {error}") from None
             mark = mark if encoding.startswith(("utf-8", "utf-16", "utf-32")) else b""
         elif encoding not in ("", "utf-8"):
             reading.remark(f"{source} was read as {encoding.upper()}.")
@@ -174,7 +177,8 @@ def _known(encoding: str, marked: str) -> str:
         "a".encode(name)
     except (LookupError, UnicodeError):  # one of Python's encodings says that it is none
         raise DataError(
-            f"There is no encoding {encoding!r}: --encoding takes utf-8, cp1252, utf-16, gb18030, ..."
+            f"cannot be read, as there is no encoding {encoding!r}: --encoding takes utf-8, cp1252, utf-16, gb18030, "
+            "..."
         ) from None
     if name in ("utf-16", "utf-32") and marked.startswith(name):
         return marked

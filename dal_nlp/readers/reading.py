@@ -149,8 +149,8 @@ def unique_names(source: str, names: Sequence[str], reading: Reading) -> list[st
 
 
 def is_title(names: Sequence[str]) -> bool:
-    """Tell whether of several names of columns all but one are blank."""
-    return len(names) > 1 and sum(bool(name.strip()) for name in names) == 1
+    """Tell whether of several names of columns all but the first are blank."""
+    return len(names) > 1 and bool(names[0].strip()) and not any(name.strip() for name in names[1:])
 
 
 def repeated(names: Sequence[str]) -> list[str]:

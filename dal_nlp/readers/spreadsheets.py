@@ -44,9 +44,12 @@ DOUBLED = "where quotation marks are letters in this file, save it from a spread
 SAVED = "save it as `CSV UTF-8`"
 #: What is wrong with the rows of ``lack_a_name``.
 ROW_NAMES = (
-    "has one cell more in every row than in its header, as R writes a table with the names of its rows: put a name "
-    "before the first of the header, or, if a text holds the separator, the text in double quotes"
+    "has one cell more in every row than in its header, as R writes a table with the numbers of its rows: if these are "
+    "first in each row, put a name for them before the first of the header; if texts hold the separator, put them in "
+    "double quotes"
 )
+#: Share of the rows whose last cell is filled where it belongs to the last column.
+_MOST = 0.9
 #: Takes the number of a row (or line) that is broken, and what is wrong with it.
 Broken = Callable[[int, str], None]
 
@@ -182,10 +185,15 @@ def read_table(
 
 
 def lack_a_name(rows: Sequence[Sequence[str]], width: int) -> bool:
-    """Tell whether all rows have one cell more than a header of a width, and other first cells: names of the rows."""
+    """Tell whether all rows have one cell more than a header of a width: first the number of the row, as R has it.
+
+    A cell more at the end, of a separator there or of a comment on some rows, is filled in few of them.
+    """
     rows = [cells for cells in rows if cells]
-    others = len({cells[0] for cells in rows}) == len(rows) and any(cells[-1].strip() for cells in rows)
-    return len(rows) > 1 and others and all(len(cells) == width + 1 for cells in rows)
+    numbers = {cells[0] for cells in rows if cells[0].strip().isdecimal()}
+    filled = sum(bool(cells[-1].strip()) for cells in rows)
+    numbered = len(rows) > 1 and len(numbers) == len(rows) and filled > _MOST * len(rows)
+    return numbered and all(len(cells) == width + 1 for cells in rows)
 
 
 def is_head(cells: Sequence[str]) -> bool:

@@ -133,6 +133,12 @@ def test_verdicts_of_prodigy_and_columns_of_other_names_are_no_answers(tmp_path:
             joined(tmp_path, [row])
 
 
+@pytest.mark.parametrize("answer", ["", None, "unsure"])
+def test_a_file_without_any_answer_is_refused(tmp_path: Path, answer: str | None) -> None:
+    with pytest.raises(UserError, match=r"answers.jsonl has no answer in any of its rows: fill them in, or leave"):
+        joined(tmp_path, [{"id": "7", "answer": answer}])
+
+
 def test_without_ids_and_texts_nothing_can_be_joined(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"has not the texts \('text'\), by which --id-column none joins it to the pool"

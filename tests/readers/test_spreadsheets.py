@@ -75,6 +75,7 @@ def test_a_header_that_lacks_the_name_of_the_first_column() -> None:
         b"id,text,answer\n1,fine,good,\n2,dull,bad,\n",
         b"id,text,answer\n1,fine,good\n2,dull,bad,sure\n",
         b"id,text,answer\n7,fine,good,sure\n8,dull,bad,so so\n",
+        b"id;text;answer\n1;fine;good;\n2;dull;bad;sure?\n",
     ):
         assert [row["answer"] for _, row in read_table(kept, ["id", "answer"])] == ["good", "bad"]
 
