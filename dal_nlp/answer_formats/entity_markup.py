@@ -68,7 +68,7 @@ def read_markup(typed: str, fields: Mapping[str, Any]) -> list[Span]:
             for one in marked
         ]
     if marked and _BETWEEN.fullmatch(between):
-        return [_found(one, text) for one in marked]
+        return [_found(one, fields) for one in marked]
     raise ValueError(_difference(plain, text, places, typed))
 
 
@@ -109,10 +109,14 @@ def _escaped_at(typed: str, place: int) -> bool:
     return (len(before) - len(before.rstrip("\\"))) % 2 == 1
 
 
-def _found(one: _Marked, text: str) -> Span:
-    """Return where a marked part is in the text; raises ``ValueError`` where it is not there once."""
-    pattern = r"(?<!\w)" + r"\s+".join(map(re.escape, one.text.split())) + r"(?!\w)"
-    places = list(re.finditer(pattern, text))
+def _found(one: _Marked, fields: Mapping[str, Any]) -> Span:
+    """Return where a marked part is in the text; raises ``ValueError`` where it is not there once, in whole words."""
+    starts, ends = set(fields["starts"]), set(fields["ends"])
+    pattern = r"\s+".join(map(re.escape, one.text.split()))
+    there = list(re.finditer(f"(?=({pattern}))", fields["text"]))  # also such as overlap
+    places = [found.span(1) for found in there if found.start(1) in starts and found.end(1) in ends]
+    if there and not places:
+        raise ValueError(f"character {one.place}: {one.text!r} cuts a word of the text: mark whole words")
     if not places:
         raise ValueError(f"character {one.place}: the text does not hold the words {one.text!r}: copy them from it")
     if len(places) > 1:
@@ -120,7 +124,7 @@ def _found(one: _Marked, text: str) -> Span:
             f"character {one.place}: the text holds {one.text!r} {len(places)} times: copy the whole text and mark "
             "those that you mean"
         )
-    return Span(places[0].start(), places[0].end(), one.label)
+    return Span(*places[0], one.label)
 
 
 def _difference(plain: Sequence[tuple[str, int]], text: str, places: Sequence[int], typed: str) -> str:

@@ -92,6 +92,8 @@ class ToolRows:
         self._find_in_other_capitals()
         self.answer_column = self._answer_column()
         self._refuse_twice()
+        if self._marks and self._id_column is None:  # by whose text rows are found
+            self.rows = [entities.joined(row, task.columns()[0]) for row in self.rows]
         if self._id_column is None and not all(texts_in(row, task.columns(), self._fields) for row in self.rows[:1]):
             raise DataError(
                 f"has neither the ids ({config.id_column!r}) nor the texts of what was asked but {self._there}: name "

@@ -128,3 +128,9 @@ def test_objects_of_labels_that_say_nothing_are_no_answer() -> None:
     rows = [{"id": 1, "text": TEXT, "cats": {"a": 1, "b": 0}}, {"id": 2, "text": TEXT, "cats": {"a": -1, "b": None}}]
     of = ToolRows(rows, tiny.multilabel_task(), RunConfig(task="multilabel", data="x.jsonl"), Columns(answer="cats"))
     assert [given.answer for row in of.rows for given in of.given(row)] == ['{"a": 1, "b": 0}', ""]
+
+
+def test_rows_of_words_without_ids_are_known_by_the_text_of_their_words() -> None:
+    words = {"tokens": TEXT.split(), "ner_tags": ["B-good", "O", "O"]}
+    assert read(words) == ("", {"tokens": TEXT}, MARKED)
+    assert read({"id": "1", **words}) == ("1", {}, MARKED)

@@ -374,11 +374,15 @@ def test_objects_say_yes_or_no_of_each_label(cell: Any, labels: Any) -> None:
 
 
 def test_objects_and_columns_that_say_half_are_refused_with_what_is_there() -> None:
-    with pytest.raises(RowError, match=r"has '0\.5' in column 'x', which is neither 1 nor 0"):
+    with pytest.raises(RowError, match=r"has '0\.5' in its object of labels for 'x', which is neither 1 nor 0"):
         listed_labels({"x": 0.5, "y": 0}, "|")
+    with pytest.raises(RowError, match=r"has 'joy' in its object of labels for 'label', .* or give a list of labels"):
+        listed_labels({"label": "joy"}, "|")
+    with pytest.raises(RowError, match="holds an empty object, which says nothing"):
+        listed_labels({}, "|")
     with pytest.raises(RowError, match="has -1 in column 'y' and something in others of --label-columns"):
         one_hot_labels({"x": 1, "y": -1}, ["x", "y"])
-    with pytest.raises(RowError, match="has nothing in column 'y' and something in others of its object of labels"):
+    with pytest.raises(RowError, match="has nothing in its object of labels for 'y' and something in others of"):
         listed_labels({"x": 1, "y": None}, "|")
     with pytest.raises(RowError, match="an object where a label is expected"):
         listed_labels({"text": ["a"], "answer_start": [0]}, "|")

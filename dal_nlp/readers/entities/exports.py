@@ -94,6 +94,14 @@ def with_text(row: Mapping[str, Any], text: str) -> Mapping[str, Any]:
     return row if found is None else {**row, text: found}
 
 
+def joined(row: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """Return a row whose words, if it has a list of them, are one text with blanks between."""
+    words = row.get(text)
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        return dict(row)
+    return {**row, text: " ".join(words)}
+
+
 def _refuse_words_in_rows(source: Source) -> None:
     """Raise for a table whose rows are words, which a name of a column would not help."""
     names = [name.casefold() for name in source.columns]

@@ -7,6 +7,8 @@ from itertools import pairwise
 from dal_nlp.core.text import counted
 from dal_nlp.readers.entities.tags import OUTSIDE, UNNAMED, split_tag
 
+#: Labels that most models of entities tell apart.
+USUAL = frozenset({"per", "pers", "person", "loc", "location", "org", "organization", "misc", "gpe", "date", "time"})
 #: What to do where what was read as a tag is a label; its name goes into the braces.
 _WHOLE = "if it is a label, write 'B-{0}' and 'I-{0}'"
 
@@ -65,8 +67,10 @@ class Mended:
             alike = [tag for tag in sorted(self.tags) if any(one.endswith(tag[1:]) for one in self.bare)]
             if alike:
                 said.append(f"{alike[0]!r} was read as the tag B or I of {alike[0][2:]!r}: {_WHOLE.format(alike[0])}.")
-        for label, texts in sorted(self.beside.items()):
-            if not any(f"{prefix}-{label}" in self.tags for prefix in "IEML"):
+        # A file with tags of several labels writes B- as a prefix, and so does one of people or places.
+        several = len({split_tag(tag)[1] for tag in self.tags}) > 1
+        for label, texts in [] if several else sorted(self.beside.items()):
+            if label.casefold() not in USUAL and not any(f"{prefix}-{label}" in self.tags for prefix in "IEML"):
                 said.append(
                     f"'B-{label}' stands at words side by side in {counted(len(texts), 'text')}, and no tag goes on "
                     f"with {label!r}: each word was read as an entity by itself; {_WHOLE.format(f'B-{label}')}."

@@ -17,6 +17,7 @@ from dal_nlp.core.errors import RowError, UserError, nearest
 from dal_nlp.core.plugins import construct
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Batch, Capability, Example, Feeding, Prediction, Task
+from dal_nlp.core.text import counted
 from dal_nlp.data.entities import answer_of, runs_of, spans_of, words_of
 from dal_nlp.data.text_windows import number_of_tokens
 from dal_nlp.readers.entities.exports import TAGS, WORDS, entity_source
@@ -233,7 +234,9 @@ class NER(Task):
             if "word_rows" in rows.column_names:
                 unread = sum((np.asarray(row) < 0).sum() for row in rows["word_rows"])
                 if unread:
-                    found.append(f"The tokenizer makes nothing of {unread:,} words ({name}); they are in no entity.")
+                    found.append(
+                        f"The tokenizer makes nothing of {counted(unread, 'word')} ({name}): no entity is found there."
+                    )
         return found
 
     def collate(self, examples: Sequence[Example]) -> Batch:

@@ -13,15 +13,13 @@ from dal_nlp.data.hashing import hash64
 from dal_nlp.readers.entities.tags import OUTSIDE, PREFIXES, UNNAMED, Run, decode_tags, split_tag, usual_tags
 from dal_nlp.readers.literals import literal
 from dal_nlp.readers.values import is_missing, read_text
-from dal_nlp.tasks.entities.mended import Mended
+from dal_nlp.tasks.entities.mended import USUAL, Mended
 
 #: A number in quotes that may stand for a tag; Python reads no numerals of thousands of digits.
 _NUMERAL = re.compile(r"-?\d{1,18}")
 #: What files write for O, and tags with the prefix behind or with another sign.
 _NOTHING = frozenset({"none", "null", "nil", "out", "outside"})
 _BEHIND = re.compile(r"(.+)[-_]([BISU])", re.IGNORECASE)
-#: What most models of entities tell apart, behind a prefix.
-_USUAL = frozenset({"per", "pers", "person", "loc", "location", "org", "organization", "misc", "gpe", "date", "time"})
 _OTHER_SIGN = re.compile(r"([BI])[:./|](\S.*)", re.IGNORECASE)
 
 
@@ -197,7 +195,7 @@ def _check_no_prefixes(labels: Sequence[str]) -> None:
     whole_file = len(labels) > 1 and len(prefixed) == len(labels)
     for label in prefixed:
         prefix, name = split_tag(label)
-        usual = prefix in "BI" and name.casefold() in _USUAL
+        usual = prefix in "BI" and name.casefold() in USUAL
         if usual or whole_file or f"{'I' if prefix == 'B' else 'B'}{label[1:]}" in labels:
             raise UserError(
                 f"The label {label!r} of marked parts looks like a tag: mark whole entities and call them {name!r} "

@@ -17,6 +17,8 @@ _USUAL, _SELDOM = ("|", ";", ","), ("/", "+", "&", "#", ":", "\t", "\n", " ")
 _ESCAPED = {"\t": "\\t", "\n": "\\n"}
 
 
+#: What else than ``--label-columns`` has a cell for each label.
+_OBJECT = "its object of labels"
 #: What is wrong with zeros and ones.
 BITS = (
     "as zeros and ones are that say which labels are given: write the names of these labels, or give each a column and "
@@ -44,8 +46,10 @@ def listed_labels(value: object, separator: str, named: Collection[str] = ()) ->
     if isinstance(value, Mapping) and list(value) == ["choices"]:  # of Label Studio
         value = value["choices"]
     plain = isinstance(value, Mapping) and not any(isinstance(part, list | Mapping) for part in value.values())
-    if isinstance(value, Mapping) and value and plain:  # of spaCy: what each label says, yes or no
-        return one_hot_labels(value, list(value), "its object of labels")
+    if isinstance(value, Mapping) and not value:
+        raise RowError("holds an empty object, which says nothing of any label: write [] where there is none")
+    if isinstance(value, Mapping) and plain:  # of spaCy: what each label says, yes or no
+        return one_hot_labels(value, list(value), _OBJECT)
     if value == "set()":  # as Python writes an empty one
         return []
     if isinstance(value, list | tuple | set):
@@ -97,12 +101,14 @@ def one_hot_labels(row: Mapping[str, Any], columns: Sequence[str], where: str = 
     cells = {name: _cell(row.get(name)) for name in columns}
     if not any(cells.values()):
         return None
+    kind = f"in {_OBJECT} for" if where == _OBJECT else "in column"
     for name, cell in cells.items():
         if not cell:
             said = "nothing" if is_missing(row.get(name)) else _UNLABELED
-            raise RowError(f"has {said} in column {name!r} and something in others of {where}: fill in 0 or 1")
+            raise RowError(f"has {said} {kind} {name!r} and something in others of {where}: fill in 0 or 1")
         if not is_true(cell) and not is_false(cell):
-            raise RowError(f"has {cell!r} in column {name!r}, which is neither 1 nor 0 (yes or no): correct it")
+            mend = "correct it, or give a list of labels" if where == _OBJECT else "correct it"
+            raise RowError(f"has {cell!r} {kind} {name!r}, which is neither 1 nor 0 (yes or no): {mend}")
     return [name for name, cell in cells.items() if is_true(cell)]
 
 

@@ -213,8 +213,11 @@ def test_words_side_by_side_that_each_begin_an_entity_are_said_where_nothing_goe
     found, remarks, _ = read(Path(tiny.write(tmp_path / "a.jsonl", [row])))
     assert found[0][1] == [(0, 1, "cell"), (1, 2, "cell")]
     assert "'B-cell' stands at words side by side in 1 text, and no tag goes on with 'cell'" in remarks[0]
-    other = {"tokens": ["a", "b"], "ner_tags": ["B-cell", "I-cell"]}
-    assert read(Path(tiny.write(tmp_path / "a.jsonl", [row, other])))[1] == []
+    for tags in (["B-cell", "I-cell"], ["B-cell", "B-city"]):
+        other = {"tokens": ["a", "b"], "ner_tags": tags}
+        assert read(Path(tiny.write(tmp_path / "a.jsonl", [row, other])))[1] == []
+    people = {"tokens": ["Ada", "Bob", "met"], "ner_tags": ["B-PER", "B-PER", "O"]}
+    assert read(Path(tiny.write(tmp_path / "a.jsonl", [people])))[1] == []
 
 
 def test_blanks_behind_a_prefix_are_of_no_label(tmp_path: Path) -> None:

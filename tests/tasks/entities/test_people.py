@@ -86,6 +86,7 @@ def test_markup_goes_there_and_back_whatever_brackets_the_text_has() -> None:
         ("She left \\[Ada\\] (see a\\b) for [New York](city", r"character 32: '\[New York\]\(city' stands where"),
         ("She left", r"character 9: the text goes on with"),
         ("[Bern](city)", r"character 1: the text does not hold the words 'Bern'"),
+        ("[Yor](city)", "character 1: 'Yor' cuts a word of the text: mark whole words"),
         ("[ ](city)", "character 1: a mark needs words and a label"),
         ("[e](city) [New York](x), and", "stands where the text has"),
     ],
@@ -98,6 +99,13 @@ def test_a_fault_is_named_with_its_place(typed: str, reason: str) -> None:
 def test_entities_alone_have_to_be_there_once() -> None:
     with pytest.raises(ValueError, match=r"character 1: the text holds 'a' 2 times: copy the whole text"):
         read_markup("[a](x)", fields("a or a"))
+
+
+def test_entities_alone_are_whole_words_of_the_text() -> None:
+    assert read_markup("[a](x)", fields("a or an")) == [Span(0, 1, "x")]
+    assert read_markup("[北京](city)", fields("我爱北京")) == [Span(2, 4, "city")]
+    tokens = {"text": "run 5km", "starts": [0, 4, 5], "ends": [3, 5, 7]}
+    assert read_markup("[5](number)", tokens) == [Span(4, 5, "number")]
 
 
 def test_sheets_take_marked_texts_and_say_what_is_wrong_where(folder: Path) -> None:
