@@ -27,6 +27,7 @@ from dal_nlp.readers.text_files import place
 from dal_nlp.readers.values import beginning, near_text
 from dal_nlp.session.config import AUTO_MODEL, RunConfig
 from dal_nlp.session.folder import refuse_differences, write_config
+from dal_nlp.session.label_descriptions import check_described
 from dal_nlp.session.stopping import left_to_read, reason
 from dal_nlp.signals.prompt import choose_demonstrations
 from dal_nlp.span_witnesses.drafts import check_drafts
@@ -115,14 +116,13 @@ class RunInputs:
             self.corpus = read_all_others()
         for corpus in (self.corpus, *self.given.values()):
             self._remarks += [*corpus.remarks, *words_for_nothing(corpus.source, corpus.dataset.data.table)]
-        self._task.learn_labels(
-            [target for c in (self.corpus, *self.given.values()) for target in c.distinct_targets()]
-        )
+        corpora = (self.corpus, *self.given.values())
+        self._task.learn_labels([target for corpus in corpora for target in corpus.distinct_targets()])
         if self._task.labels[: len(old)] != old:
             raise UserError(
-                f"The label set of {self._folder} is {', '.join(old)}: new labels may only come after these, also in "
-                "--labels."
+                f"The labels of {self._folder} are {', '.join(old)}: new ones come after these, in --labels too."
             )
+        check_described(config, self._task.labels)
         self._compare_labels()
 
     def _compare_ids(self) -> list[str]:

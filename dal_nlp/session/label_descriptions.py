@@ -6,7 +6,9 @@ from typing import Any
 
 import yaml
 
+from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import ConfigError, nearest
+from dal_nlp.core.text import split_names
 
 
 def with_descriptions(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,9 +30,9 @@ def with_descriptions(values: Mapping[str, Any]) -> dict[str, Any]:
     if known and isinstance(described, Mapping) and any(isinstance(said, Mapping) for said in described.values()):
         return with_descriptions({**values, **_parted(described, details or {})})
     if isinstance(labels, str | list):
-        named = [str(part).strip() for part in (labels.split(",") if isinstance(labels, str) else labels)]
+        named = split_names(labels) if isinstance(labels, str) else [str(part).strip() for part in labels]
         for said in (described, details):
-            check_described(said if isinstance(said, Mapping) else {}, named)
+            _check(said if isinstance(said, Mapping) else {}, named)
     return dict(values)
 
 
@@ -49,8 +51,13 @@ def _parted(described: Mapping[str, Any], details: Mapping[str, Any]) -> dict[st
     return {"descriptions": texts or None, "label_details": more}
 
 
-def check_described(described: Mapping[str, Any], labels: list[str]) -> None:
-    """Raise ``UserError`` where something is described that is no label."""
+def check_described(config: Settings, labels: list[str]) -> None:
+    """Raise ``UserError`` where a run describes what is none of its labels, which the data may have shown."""
+    for said in (config.descriptions or {}, config.label_details):
+        _check(said, labels)
+
+
+def _check(described: Mapping[str, Any], labels: list[str]) -> None:
     for name in described:
         if str(name) not in labels:  # YAML reads numbers, and "no"
             close = nearest(str(name), labels)

@@ -134,7 +134,7 @@ class Trial:
             elif by == "head":
                 self.head.fit(order, self.y[order])
                 pool = self.head.pool(there, order, self.y[order])
-                picked = there[chosen(arm, pool, self.head, len(order), rng)]
+                picked = there[chosen(arm, pool, self.head, len(order), rng, self.y[there])]
             else:
                 self.head.fit(order, self.y[order])
                 model = self.trained("tuned", order)

@@ -241,6 +241,13 @@ def test_layers_are_named_by_their_depth() -> None:
         RunConfig(**FILES, head={"layers": [60]})
 
 
+def test_names_with_a_comma_are_described() -> None:
+    made = RunConfig.of(
+        {"task": "sentiment", "data": "a.csv", "labels": '"so, so",bad', "descriptions": {"so, so": "x"}}
+    )
+    assert made.labels == ["so, so", "bad"] and made.descriptions is not None
+
+
 @pytest.mark.parametrize(("labels", "name"), [([None], ""), ([0, 1], 2), ([True], "no")])
 def test_a_description_of_no_label_is_named_whatever_the_labels_are(labels: list[Any], name: object) -> None:
     with pytest.raises(ConfigError, match=f"A description is of {name!r}.*none of the labels"):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from dal_nlp import UserError
 from dal_nlp.learners.cross_validation import fit_with
 from dal_nlp.learners.head_checkpoint import read_layer
 from dal_nlp.learners.linear import Linear
@@ -43,6 +44,12 @@ def test_descriptions_answer_before_any_label_and_their_weight_is_in_the_ledger(
         row["label"] == r.answer.target for row, r in zip(tiny.sentences(20, seed=1), rows, strict=True) if r.answer
     ]
     assert np.mean(hits) == result.curve[-1]["values"]["accuracy"]
+
+
+def test_a_description_of_no_label_is_refused_where_the_data_shows_the_labels(files: Path) -> None:
+    wrong = {"negatve": DESCRIBED["negative"], "positive": DESCRIBED["positive"]}
+    with pytest.raises(UserError, match=r"of 'negatve' \(did you mean 'negative'\?\), which is none of the labels"):
+        run(files, descriptions=wrong)
 
 
 def test_without_a_prior_nothing_is_known_at_the_start(files: Path) -> None:
