@@ -72,10 +72,11 @@ def read(data: Path, name: str) -> tuple[list[dict[str, Any]], list[dict[str, An
     return found[0], found[1]
 
 
-def encode(data: Path, out: Path, source: str, names: Sequence[str], window: int) -> None:
+def encode(data: Path, out: Path, source: str, names: Sequence[str], window: int, alone: bool) -> None:
     """Write the mean states of four layers of all texts and descriptions of some sets.
 
-    Texts are read whole, in windows of some tokens; of 0 tokens: cut after 128.
+    Texts are read whole, in windows of some tokens; of 0 tokens: cut after 128. ``alone``: the names of the labels stand
+    for their descriptions.
     """
     import torch
     from transformers import AutoModel, AutoTokenizer
@@ -109,7 +110,7 @@ def encode(data: Path, out: Path, source: str, names: Sequence[str], window: int
         return np.stack(found)
 
     out.mkdir(parents=True, exist_ok=True)
-    described = yaml.safe_load(DESCRIPTIONS.read_text(encoding="utf-8"))
+    described = {} if alone else yaml.safe_load(DESCRIPTIONS.read_text(encoding="utf-8"))
     for name in names:
         pool, test = read(data, name)
         labels = sorted({row["label"] for row in pool})
@@ -273,6 +274,7 @@ def main() -> None:
     parser.add_argument("--features", type=Path)
     parser.add_argument("--model")
     parser.add_argument("--window", type=int, default=0, help="tokens of the windows in which texts are read whole")
+    parser.add_argument("--names", action="store_true", help="names of the labels in place of descriptions")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--curves", type=Path)
     parser.add_argument("--seeds", default="0:30")
@@ -283,7 +285,7 @@ def main() -> None:
     parser.add_argument("--other", default="weighted_kmeans@layers")
     given = parser.parse_intermixed_args()
     if given.what == "encode":
-        encode(given.data, given.out, given.model, given.sets, given.window)
+        encode(given.data, given.out, given.model, given.sets, given.window, given.names)
     elif given.what == "run":
         seeds = range(*map(int, given.seeds.split(":")))
         run(given.features, seeds, given.out, given.arms.split(","), given.most, given.sets)
