@@ -75,8 +75,8 @@ def read(data: Path, name: str) -> tuple[list[dict[str, Any]], list[dict[str, An
 def encode(data: Path, out: Path, source: str, names: Sequence[str], window: int, alone: bool) -> None:
     """Write the mean states of four layers of all texts and descriptions of some sets.
 
-    Texts are read whole, in windows of some tokens; of 0 tokens: cut after 128. ``alone``: the names of the labels stand
-    for their descriptions.
+    Texts are read whole, in windows of some tokens; of 0 tokens: cut after 128. ``alone``: the names of the labels
+    stand for their descriptions.
     """
     import torch
     from transformers import AutoModel, AutoTokenizer

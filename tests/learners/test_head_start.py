@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dal_nlp import UserError
-from dal_nlp.learners.cross_validation import fit_with
+from dal_nlp.learners.cross_validation import choose_setting, fit_with
 from dal_nlp.learners.head_checkpoint import read_layer
 from dal_nlp.learners.linear import Linear
 from dal_nlp.ledger.events import ConfigEvent, Event
@@ -18,7 +18,8 @@ from dal_nlp.pretrained.head_model import HeadModel
 from dal_nlp.workflows.predict import predict
 from tests import head_runs, tiny
 from tests.head_runs import run
-from tests.ledgers import change
+from tests.ledgers import change, copies_after_every_write
+from tests.session.test_loop import timeless
 
 DESCRIBED = {"negative": "A bad awful film. It was poor and dull.", "positive": ["good great fine", "lovely bright"]}
 
@@ -50,6 +51,30 @@ def test_a_description_of_no_label_is_refused_where_the_data_shows_the_labels(fi
     wrong = {"negatve": DESCRIBED["negative"], "positive": DESCRIBED["positive"]}
     with pytest.raises(UserError, match=r"of 'negatve' \(did you mean 'negative'\?\), which is none of the labels"):
         run(files, descriptions=wrong)
+
+
+def test_a_run_with_descriptions_that_died_after_any_event_ends_as_if_it_had_not(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where cross-validation chooses the layers and the strength, which it does from some labels on."""
+    own = {"descriptions": DESCRIBED, "head": {"validate_from": 10}, "rounds": 2, "strategy": "variance_reduction"}
+    choices: list[int] = []
+
+    def watched(*given: Any) -> Any:
+        choices.append(len(given[2]))
+        return choose_setting(*given)
+
+    monkeypatch.setattr("dal_nlp.learners.head_learner.choose_setting", watched)
+    with monkeypatch.context() as patch:
+        copies = copies_after_every_write(patch, tmp_path)
+        whole = run(files, **own)
+    assert all(event.learner["signals"]["descriptions"] for event in read_state(whole.folder).metrics)
+    assert choices == [10, 14]
+    want = timeless(whole.folder)
+    for name, folder in copies:
+        if name in ("query", "metrics"):
+            run(files, out=str(folder), **own)
+            assert timeless(folder) == want, name
 
 
 def test_without_a_prior_nothing_is_known_at_the_start(files: Path) -> None:

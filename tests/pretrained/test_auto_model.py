@@ -47,7 +47,7 @@ def test_what_cannot_be_had_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> No
     assert name == "minilm" and "no network" in why
 
 
-def test_long_texts_take_longer(tmp_path: Path) -> None:
+def test_the_seconds_of_an_encoder_are_measured_on_texts(tmp_path: Path) -> None:
     source = tiny.save_model(tmp_path / "encoder")
     assert seconds_to_encode(source, ["good"] * 16) > 0
 
