@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from dal_nlp.core.answer_format import REFUSALS
+from dal_nlp.core.answer_format import refusals
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import DataError, RowError, UnusableRow
 from dal_nlp.core.targets import Target
@@ -184,15 +184,15 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
         said.append(f"{path} has no column {column!r}, and {typed!r} was read for it.")
     else:
         require(opened, column, "call its column of answers so, or name one that all files have with --label-column")
-    refusals = 0
+    words, refused = refusals(task.labels), Counter[str]()
     found: dict[str, Joined] = {}
     for chunk in opened.chunks(None):
         for number, row in chunk.rows():
             where = opened.place(number)
             if typed and column not in row:
-                refused = str(row.get(typed)).strip().casefold() in set(REFUSALS).difference(task.labels)
-                refusals += refused
-                row = {**row, column: None if refused else row.get(typed)}
+                word = str(row.get(typed)).strip().casefold()
+                refused[word] += word in words
+                row = {**row, column: None if word in words else row.get(typed)}
             try:
                 id = read_id(row, config, needed=not has_texts) or ""
                 target = read_target(row, task, column)
@@ -208,8 +208,9 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
             if found.setdefault(id or f"text {answer.text}", answer).target != target:
                 known = f"the id {id!r}" if id else "a text"
                 raise DataError(f"{where} answers {known} in another way than an earlier row: keep one of the two.")
-    if refusals:
-        said.append(f"{path}: {counted(refusals, 'row')} with {' or '.join(REFUSALS)}, which is no answer.")
+    for word in filter(refused.get, words):
+        label = "" if task.labels else f": where it is a label, read the column as it is with --label-column {typed}"
+        said.append(f"{path}: {counted(refused[word], 'row')} with {word!r}, which is no answer{label}.")
     return JoinedAnswers(path, list(found.values()), without)
 
 
