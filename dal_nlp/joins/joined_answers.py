@@ -24,7 +24,7 @@ from dal_nlp.data.examples import (
 )
 from dal_nlp.joins.tool_rows import ANSWER
 from dal_nlp.readers.exports import has_verdicts
-from dal_nlp.readers.reading import Source, in_other_capitals
+from dal_nlp.readers.reading import Source, in_other_capitals, loose, named_twice
 from dal_nlp.readers.values import beginning, canonical_id, flat, is_rewritten, is_rewritten_id
 
 
@@ -159,8 +159,12 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
             be used, or answers one id in two ways.
     """
     said = [] if remarks is None else remarks
-    opened = open_plain(path, task, config, said)
+    twice: list[str] = []
+    opened = open_plain(path, task, config, said, twice)
     column = task.answer_column(opened.columns)
+    looked_for = {loose(config.id_column)} | ({loose(ANSWER)} if column not in opened.columns else set())
+    if again := [name for name in twice if loose(name) in looked_for]:
+        raise DataError(f"{path} {named_twice(again[0])}.")
     has_texts = set(task.columns()) <= set(opened.columns)
     other_ids = in_other_capitals(config.id_column, opened.columns) if config.id_column == DEFAULT_ID_COLUMN else None
     without = "they have no ids"
@@ -185,14 +189,17 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
     else:
         require(opened, column, "call its column of answers so, or name one that all files have with --label-column")
     words, refused = refusals(task.labels), Counter[str]()
+    others: dict[str, None] = {}  # what single rows call their answers otherwise
     found: dict[str, Joined] = {}
     for chunk in opened.chunks(None):
         for number, row in chunk.rows():
             where = opened.place(number)
             if typed and column not in row:
-                word = str(row.get(typed)).strip().casefold()
+                name = typed if typed in row else in_other_capitals(typed, row) or typed
+                others |= {name: None} if name != typed else {}
+                word = str(row.get(name)).strip().casefold()
                 refused[word] += word in words
-                row = {**row, column: None if word in words else row.get(typed)}
+                row = {**row, column: None if word in words else row.get(name)}
             try:
                 id = read_id(row, config, needed=not has_texts) or ""
                 target = read_target(row, task, column)
@@ -208,6 +215,7 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
             if found.setdefault(id or f"text {answer.text}", answer).target != target:
                 known = f"the id {id!r}" if id else "a text"
                 raise DataError(f"{where} answers {known} in another way than an earlier row: keep one of the two.")
+    said.extend(f"{path} has {name!r} where some of its rows lack {typed!r}: it was taken for it." for name in others)
     for word in filter(refused.get, words):
         label = "" if task.labels else f": where it is a label, read the column as it is with --label-column {typed}"
         said.append(f"{path}: {counted(refused[word], 'row')} with {word!r}, which is no answer{label}.")

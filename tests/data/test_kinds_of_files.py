@@ -376,6 +376,16 @@ def test_ids_and_keys_are_found_with_other_capitals(tmp_path: Path) -> None:
     assert read(put(tmp_path, "q.jsonl", lines([{**row, "text": "x"} for row in rows])))[0][0] == ("x", "a")
 
 
+@pytest.mark.parametrize("names", ["id,text,label,id", "id ,text,label,id"])
+def test_a_column_of_ids_that_is_there_twice_is_refused(tmp_path: Path, names: str) -> None:
+    columns = names.split(",")
+    csv = put(tmp_path, "p.csv", f"{names}\n1,a,b,2\n")
+    pq.write_table(pa.Table.from_arrays([pa.array(["x", "y"])] * 4, names=columns), tmp_path / "p.parquet")
+    for file in (csv, tmp_path / "p.parquet"):
+        assert complaint(file) == f"{file} names the column 'id' twice: rename one of the two."
+        assert read(file, id_column="none")[0]
+
+
 @pytest.mark.parametrize("rows", [4, 1200])
 @pytest.mark.parametrize("form", ["p.jsonl", "p.json"])
 def test_keys_of_single_rows_are_found_with_other_capitals(tmp_path: Path, rows: int, form: str) -> None:
