@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dal_nlp.annotation.answers import Label, Origin, Skip
-from dal_nlp.core.answer_format import REFUSALS
+from dal_nlp.core.answer_format import REFUSALS, refusals
 from dal_nlp.core.task import Example, Task
 from dal_nlp.ledger.events import AnswerEvent
 from dal_nlp.readers.values import is_spreadsheet_error
@@ -39,7 +39,7 @@ def read_answer(task: Task, text: str, example: Example, origin: Origin | None) 
     if origin:
         _check_characters("name", origin.by)
         _check_characters("note", origin.note)
-    if word in REFUSALS and word not in task.labels:
+    if word in REFUSALS and word in refusals(task.answer_format.choices):
         return Skip(id, REASONS[word], origin)
     target = task.answer_format.parse_answer(text, example)
     _check_characters("answer", json.dumps(target, ensure_ascii=False))

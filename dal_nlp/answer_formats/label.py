@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dal_nlp.answer_formats.studio import ABOUT, ANSWER, choice_tags, result, texts_of, values_of
-from dal_nlp.core.answer_format import REFUSALS, AgreementMeasure, AnswerFormat, StudioResult, TerminalPrompt, Widget
+from dal_nlp.core.answer_format import AgreementMeasure, AnswerFormat, StudioResult, TerminalPrompt, Widget, refusals
 from dal_nlp.core.errors import nearest
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Example
@@ -71,7 +71,7 @@ class LabelFormat(AnswerFormat):
 
     def sheet_hint(self) -> str:
         """Return the labels, or where they stand if they are many, and the refusals."""
-        return f"{named(self.labels)}, {' or '.join(REFUSALS)}"
+        return ", ".join(filter(None, (named(self.labels), " or ".join(refusals(self.labels)))))
 
     def terminal(self, by_key: bool) -> TerminalPrompt:
         """Return a prompt for a label or its number; by keys, all digits of a number are the answer."""

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 #: What an annotator may answer to everything in place of an answer.
 REFUSALS = ("skip", "unsure")
 
+
+def refusals(labels: Sequence[str]) -> Sequence[str]:
+    """Return which of them are refusals still where these are the labels, in whatever capitals."""
+    known = {label.strip().casefold() for label in labels}
+    return [word for word in REFUSALS if word not in known]
+
+
 StudioResult = dict[str, Any]  # one entry of "result" in an annotation of Label Studio
 
 

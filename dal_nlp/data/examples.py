@@ -237,14 +237,15 @@ def batch_of(examples: Sequence[Example]) -> Batch:
 
 def how_to_read(task: Task, config: Settings, remarks: list[str]) -> Reading:
     """Return how the sources of a run are read; remarks are put into the list."""
-    needed = {*task.columns(), config.label_column, *(config.context_columns or ())}
-    needed |= {config.id_column} - {DEFAULT_ID_COLUMN, NO_IDS}
-    return Reading(config.encoding, config.quoting != "none", config.quoting == "trusted", needed, remarks)
+    ids = {config.id_column} - {NO_IDS}
+    needed = {*task.columns(), config.label_column, *(config.context_columns or ()), *(ids - {DEFAULT_ID_COLUMN})}
+    return Reading(config.encoding, config.quoting != "none", config.quoting == "trusted", needed, ids, remarks)
 
 
-def open_plain(source: str, task: Task, config: Settings, remarks: list[str]) -> Source:
-    """Open a source whose rows are plain, whatever tool has exported it; remarks are put into the list."""
+def open_plain(source: str, task: Task, config: Settings, remarks: list[str], twice: list[str] | None = None) -> Source:
+    """Open a source of rows of any tool as plain ones; remarks, and names that are there ``twice``, enter the lists."""
     how = how_to_read(task, config, remarks)
+    how.twice = how.twice if twice is None else twice
     opened = open_source(source, how)
     if isinstance(task, HasOwnForms):
         return task.adapted(opened, how)
@@ -284,10 +285,9 @@ def _context(row: Mapping[str, Any], columns: Sequence[str]) -> str:
 
 def _shown_id(row: Mapping[str, Any], config: Settings) -> str:
     """Return the id of a row that cannot be used, "" for none."""
-    try:
+    with suppress(RowError):
         return read_id(row, config, False) or ""
-    except RowError:
-        return ""
+    return ""
 
 
 def read_id(row: Mapping[str, Any], config: Settings, needed: bool = True) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from dal_nlp.core.answer_format import REFUSALS
+from dal_nlp.core.answer_format import refusals
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import DataError, RowError, UnusableRow
 from dal_nlp.core.targets import Target
@@ -24,7 +24,7 @@ from dal_nlp.data.examples import (
 )
 from dal_nlp.joins.tool_rows import ANSWER
 from dal_nlp.readers.exports import has_verdicts
-from dal_nlp.readers.reading import Source, in_other_capitals
+from dal_nlp.readers.reading import Source, in_other_capitals, loose, named_twice
 from dal_nlp.readers.values import beginning, canonical_id, flat, is_rewritten, is_rewritten_id
 
 
@@ -161,8 +161,12 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
             be used, or answers one id in two ways.
     """
     said = [] if remarks is None else remarks
-    opened = open_plain(path, task, config, said)
+    twice: list[str] = []
+    opened = open_plain(path, task, config, said, twice)
     column = task.answer_column(opened.columns)
+    looked_for = {loose(config.id_column)} | ({loose(ANSWER)} if column not in opened.columns else set())
+    if again := [name for name in twice if loose(name) in looked_for]:
+        raise DataError(f"{path} {named_twice(again[0])}.")
     has_texts = set(task.columns()) <= set(opened.columns)
     other_ids = in_other_capitals(config.id_column, opened.columns) if config.id_column == DEFAULT_ID_COLUMN else None
     without = "they have no ids"
@@ -186,15 +190,18 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
         said.append(f"{path} has no column {column!r}, and {typed!r} was read for it.")
     else:
         require(opened, column, "call its column of answers so, or name one that all files have with --label-column")
-    refusals = 0
+    words, refused = refusals(task.labels), Counter[str]()
+    others: dict[str, None] = {}  # what single rows call their answers otherwise
     found: dict[str, Joined] = {}
     for chunk in opened.chunks(None):
         for number, row in chunk.rows():
             where = opened.place(number)
             if typed and column not in row:
-                refused = str(row.get(typed)).strip().casefold() in set(REFUSALS).difference(task.labels)
-                refusals += refused
-                row = {**row, column: None if refused else row.get(typed)}
+                name = typed if typed in row else in_other_capitals(typed, row) or typed
+                others |= {name: None} if name != typed else {}
+                word = str(row.get(name)).strip().casefold()
+                refused[word] += word in words
+                row = {**row, column: None if word in words else row.get(name)}
             try:
                 id = read_id(row, config, needed=not has_texts) or ""
                 target = read_target(row, task, column)
@@ -210,8 +217,10 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
             if found.setdefault(id or f"text {answer.text}", answer).target != target:
                 known = f"the id {id!r}" if id else "a text"
                 raise DataError(f"{where} answers {known} in another way than an earlier row: keep one of the two.")
-    if refusals:
-        said.append(f"{path}: {counted(refusals, 'row')} with {' or '.join(REFUSALS)}, which is no answer.")
+    said.extend(f"{path} has {name!r} where some of its rows lack {typed!r}: it was taken for it." for name in others)
+    for word in filter(refused.get, words):
+        label = "" if task.labels else f": where it is a label, read the column as it is with --label-column {typed}"
+        said.append(f"{path}: {counted(refused[word], 'row')} with {word!r}, which is no answer{label}.")
     return JoinedAnswers(path, list(found.values()), without)
 
 

@@ -81,7 +81,8 @@ class _Objects(Chunks):
         rows: Returns them.
         renamed: Keys that are called otherwise.
         known: The different keys of the first rows.
-        reading: Names the keys that are needed; a row that lacks one may have it with other capitals.
+        reading: Names the keys that are needed; a row that lacks one may have it with other capitals. So may one that
+            lacks an id where others, also of another file that is read with this one, have it.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class _Objects(Chunks):
 
     def __call__(self, wanted: Collection[str] | None) -> Iterator[Chunk]:
         rows = self._rows()
+        self._needed = frozenset(self._reading.needed).union(self._reading.there)
         while some := list(islice(rows, _ROWS)):
             objects = [self._called(row) for _, row in some]
             yield Chunk(np.array([number for number, _ in some], np.int64), objects=objects)

@@ -34,6 +34,8 @@ class Reading:
         quoting: Whether double quotes in tables of text enclose a cell; if not, they are letters.
         trusted: Whether quotes are right whatever they enclose; if not, a cell that has swallowed rows is looked for.
         needed: Column names that are looked for: they tell separators apart, and are found with other capitals too.
+        once: Names of columns that need not be there, and must not be there twice.
+        there: Those of them that a source has.
         remarks: What a user should know of a source, in sentences; each once.
         twice: Names of columns that are there several times, which rows do not have; none of them is needed.
         unquoted: What to do where quotation marks are letters.
@@ -45,6 +47,8 @@ class Reading:
     quoting: bool = True
     trusted: bool = False
     needed: Collection[str] = ()
+    once: Collection[str] = ()
+    there: set[str] = field(default_factory=set, init=False)
     remarks: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
     unquoted: str = "where quotation marks are letters in this file, read it with --quoting none"
@@ -132,10 +136,13 @@ def unique_names(source: str, names: Sequence[str], reading: Reading) -> list[st
     Outer blanks go; what is needed is found with other capitals too, where that is one column only.
 
     Raises:
-        UserError: A needed name is there twice.
+        UserError: A needed name is there twice, or one of ``reading.once``.
     """
     clean = [name.strip("\ufeff").strip() for name in names]
     counts = Counter(clean)
+    if again := [name for name in reading.once if counts[name] > 1]:
+        raise DataError(f"{source} {named_twice(again[0])}.")
+    reading.there.update(name for name in reading.once if name in counts)
     for needed in reading.needed:
         found = in_other_capitals(needed, counts)
         if (twice := found or needed) and counts[twice] > 1:

@@ -55,6 +55,12 @@ def test_refusals_are_answers_unless_they_are_labels(word: str) -> None:
     of = tiny.task()
     of.labels = ["skip", "unsure"]
     assert target(of, word, TEXT) == word.strip().lower()
+    of.labels = ["Skip", "Unsure"]
+    assert target(of, word, TEXT) == word.strip().capitalize()
+    assert of.answer_format.sheet_hint() == "Skip, Unsure"
+    of.labels = ["Yes", "Unsure"]
+    assert of.answer_format.sheet_hint() == "Yes, Unsure, skip"
+    assert isinstance(read_answer(of, "SKIP", TEXT, None), Skip)
 
 
 @pytest.mark.parametrize("text", ["a" * (LONGEST_ANSWER + 1), "\ud800"])

@@ -376,6 +376,16 @@ def test_ids_and_keys_are_found_with_other_capitals(tmp_path: Path) -> None:
     assert read(put(tmp_path, "q.jsonl", lines([{**row, "text": "x"} for row in rows])))[0][0] == ("x", "a")
 
 
+@pytest.mark.parametrize("names", ["id,text,label,id", "id ,text,label,id"])
+def test_a_column_of_ids_that_is_there_twice_is_refused(tmp_path: Path, names: str) -> None:
+    columns = names.split(",")
+    csv = put(tmp_path, "p.csv", f"{names}\n1,a,b,2\n")
+    pq.write_table(pa.Table.from_arrays([pa.array(["x", "y"])] * 4, names=columns), tmp_path / "p.parquet")
+    for file in (csv, tmp_path / "p.parquet"):
+        assert complaint(file) == f"{file} names the column 'id' twice: rename one of the two."
+        assert read(file, id_column="none")[0]
+
+
 @pytest.mark.parametrize("rows", [4, 1200])
 @pytest.mark.parametrize("form", ["p.jsonl", "p.json"])
 def test_keys_of_single_rows_are_found_with_other_capitals(tmp_path: Path, rows: int, form: str) -> None:
@@ -388,6 +398,31 @@ def test_keys_of_single_rows_are_found_with_other_capitals(tmp_path: Path, rows:
         f" has {key!r} where some of its rows lack {name!r}: it was taken for it."
         for key, name in (("LABEL", "label"), ("Text", "text"))
     ]
+
+
+@pytest.mark.parametrize("form", ["p.jsonl", "p.json", "shards"])
+def test_ids_of_single_rows_are_found_with_other_capitals(tmp_path: Path, form: str) -> None:
+    rows = [{"ID" if i % 2 or i > 1000 else "id": f"a{i}", "text": f"text {i}"} for i in range(1200)]
+    if form == "shards":
+        for number, part in enumerate((rows[1::2], rows[:1000:2])):
+            put(tmp_path, f"{form}/{number}.jsonl", lines(part))
+    else:
+        put(tmp_path, form, lines(rows) if form == "p.jsonl" else json.dumps(rows))
+    config = RunConfig(task="classification", data=str(tmp_path / form))
+    reader = Reader(config.data, make_task(config), config)
+    found = {(one.fields or {})["text"]: one.id for one in reader.examples()}
+    assert found == {f"text {id[1:]}": id for id in found.values()} and len(found) > 1000
+    (remark,) = reader.remarks
+    assert remark.endswith(" has 'ID' where some of its rows lack 'id': it was taken for it.")
+
+
+def test_another_column_beside_the_ids_is_not_taken_for_them(tmp_path: Path) -> None:
+    rows = [{"id": "1", "ID": "x", "text": "a"}, {"ID": "y", "text": "b"}, {"id": "3", "text": "c"}]
+    file = str(put(tmp_path, "p.jsonl", lines(rows)))
+    config = RunConfig(task="classification", data=file)
+    reader = Reader(file, make_task(config), config)
+    first, second, third = reader.examples()
+    assert (first.id, second.id, third.id) == ("1", id_of_content(second.fields or {}), "3")
 
 
 def test_keys_that_a_row_has_both_of_are_two_columns(tmp_path: Path) -> None:

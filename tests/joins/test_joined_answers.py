@@ -119,10 +119,71 @@ def test_a_sheets_column_of_answers_is_read_as_ingest_reads_it(tmp_path: Path, n
     file = f"{tmp_path}/answers.jsonl"
     assert remarks == [
         f"{file} has no column 'label', and {name!r} was read for it.",
-        f"{file}: 1 row with skip or unsure, which is no answer.",
+        f"{file}: 1 row with 'skip', which is no answer.",
     ]
     both = [{"id": "7", name: "accept", "label": "positive"}]
     assert labels(joined(tmp_path, both)) == {"7": "positive"}
+
+
+@pytest.mark.parametrize(
+    ("names", "taken", "said"),
+    [
+        (["Yes", "Unsure"], ["Yes", "Unsure"], []),
+        (["Yes", "No"], ["Yes"], ["2 rows with 'unsure', which is no answer."]),
+        (
+            [],
+            ["Yes"],
+            ["2 rows with 'unsure', which is no answer: where it is a label, read the column as it is with "
+             "--label-column answer."],
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_called_as_a_refusal_is_a_label_where_the_task_has_it(
+    tmp_path: Path, names: list[str], taken: list[str], said: list[str]
+) -> None:
+    answers = ["Yes", "Unsure", "unsure" if names[-1:] != ["Unsure"] else ""]
+    rows = [{"id": row["id"], "answer": answer} for row, answer in zip(POOL, answers, strict=True)]
+    task, remarks = tiny.task(), list[str]()
+    task.labels = names
+    file = write(tmp_path / "answers.jsonl", rows)
+    found = read_answers(file, task, RunConfig(task="classification", data="x"), remarks)
+    assert list(found.values()) == taken
+    assert remarks[1:] == [f"{file}: {one}" for one in said]
+
+
+@pytest.mark.parametrize(
+    ("header", "twice"),
+    [
+        ("id,text,label,id", "id"),
+        ("id,label,id", "id"),
+        ("ID,text,label,ID", "ID"),
+        ("id,answer,answer", "answer"),
+        ("id,Answer,Answer", "Answer"),
+    ],
+)
+def test_a_column_of_ids_or_answers_that_is_there_twice_is_refused(tmp_path: Path, header: str, twice: str) -> None:
+    file = tmp_path / "answers.csv"
+    file.write_text(f"{header}\n" + ",".join("7" for _ in header.split(",")) + "\n")
+    config = RunConfig(task="classification", data="x")
+    with pytest.raises(UserError, match=f"answers.csv names the column '{twice}' twice: rename one of the two[.]$"):
+        read_answers(str(file), tiny.task(), config)
+
+
+def test_another_column_that_is_there_twice_is_of_no_matter(tmp_path: Path) -> None:
+    file = tmp_path / "answers.csv"
+    file.write_text("id,label,answer,answer,note,note\n7,positive,a,b,c,d\n")
+    found = read_answers(str(file), tiny.task(), RunConfig(task="classification", data="x"))
+    assert list(found.values()) == ["positive"]
+
+
+def test_answers_of_single_rows_are_found_with_other_capitals(tmp_path: Path) -> None:
+    rows = [{"id": "7", "answer": "positive"}, {"id": "0049", "Answer": "negative"}]
+    remarks: list[str] = []
+    found = joined(tmp_path, rows, remarks=remarks)
+    assert labels(found) == {"7": "positive", "0049": "negative"}
+    assert (
+        f"{tmp_path}/answers.jsonl has 'Answer' where some of its rows lack 'answer': it was taken for it." in remarks
+    )
 
 
 def test_verdicts_of_prodigy_and_columns_of_other_names_are_no_answers(tmp_path: Path) -> None:
