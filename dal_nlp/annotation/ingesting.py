@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from dal_nlp.annotation.answer_store import AnswerStore
+from dal_nlp.annotation.answers import Skip
 from dal_nlp.annotation.label_studio import format as label_studio
-from dal_nlp.annotation.parsing import back_in_the_pool
+from dal_nlp.annotation.parsing import REASONS, back_in_the_pool
 from dal_nlp.annotation.sheet_files import Entry, check_entries, found_by_text, lines_of, remark_on_letters
 from dal_nlp.annotation.voting import is_new
 from dal_nlp.answer_formats import studio
@@ -92,6 +93,7 @@ def _take(store: AnswerStore, entry: Entry, by: str | None, found: Ingested) -> 
     origin = store.origin(named or Path(entry.file).stem, entry.file, note=entry.note)
     try:
         answer = store.read(entry.id, entry.answer, origin)
+        answer = Skip(answer.id, REASONS["skip"], origin) if entry.refused else answer
     except ValueError as error:
         found.problems.append(f"{entry.place}: {str(error).rstrip('.')}.")
         return
@@ -233,7 +235,7 @@ def _read_label_studio(store: AnswerStore, source: Path, columns: Columns, found
         texts = texts_in(data, store.task.columns(), fields)
         for annotation in annotations:
             try:
-                cancelled = annotation.get("was_cancelled")
+                cancelled = bool(annotation.get("was_cancelled"))
                 text = "skip" if cancelled else _studio_answer(store, id, texts, annotation["result"], control)
                 by = _studio_name(annotation.get("completed_by"))
             except (ValueError, UserError) as error:
@@ -242,7 +244,7 @@ def _read_label_studio(store: AnswerStore, source: Path, columns: Columns, found
             except (KeyError, TypeError, AttributeError):
                 found.problems.append(f"{place}: an annotation is not as Label Studio writes it; export it again.")
                 continue
-            entries.append(Entry(source.name, place, id, text, "", by, texts))
+            entries.append(Entry(source.name, place, id, text, "", by, texts, cancelled))
     return entries
 
 

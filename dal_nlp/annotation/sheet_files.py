@@ -49,6 +49,7 @@ class Entry(NamedTuple):
         note: What was written beside it.
         by: Who answered, where the row says so.
         texts: By the task's column, what the row has of the texts that were answered about.
+        refused: Whether the answer is a refusal, also where a label is called so.
     """
 
     file: str
@@ -58,6 +59,7 @@ class Entry(NamedTuple):
     note: str
     by: str = ""
     texts: Mapping[str, str] = MappingProxyType({})
+    refused: bool = False
 
 
 class Checked(NamedTuple):

@@ -190,7 +190,7 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
         said.append(f"{path} has no column {column!r}, and {typed!r} was read for it.")
     else:
         require(opened, column, "call its column of answers so, or name one that all files have with --label-column")
-    words, refused = refusals(task.labels), Counter[str]()
+    words, refused = refusals(task.labels) if typed else (), Counter[str]()
     others: dict[str, None] = {}  # what single rows call their answers otherwise
     found: dict[str, Joined] = {}
     for chunk in opened.chunks(None):

@@ -76,12 +76,8 @@ def adapted(source: Source, texts: Sequence[str], label: str, reading: Reading) 
         return mapped(source, label, lambda row: [_prodigy(row, label)], (VERDICT, "accept"))
     if f"{label}.text" in there and label not in there:
         reading.remark(f"{source.name} has its answers in {label}.text and {label}.answer_start, and was read so.")
-        return mapped(
-            source,
-            label,
-            lambda row: [{**row, label: joined_columns(row, label)}],
-            [f"{label}.text", f"{label}.answer_start"],
-        )
+        further = [f"{label}.text", f"{label}.answer_start"]
+        return mapped(source, label, lambda row: [{**row, label: joined_columns(row, label)}], further)
     if label in there and (source.has_keys or label in source.nested):
         return mapped(source, label, lambda row: _responses(row, label))
     return source
@@ -219,10 +215,14 @@ def _studio_task(row: Row, label: str, control: str) -> list[Row]:
 def task_data(row: Row) -> Row:
     """Return the data of a task of Label Studio with its id: ours, else that of the data or the task, if any."""
     data = _object(row, "data")
-    for holder, key in ((data, "dal_nlp_id"), (data, "id"), (row, "id")):
-        if key in holder:
-            return {"id": holder[key], **data}
-    return dict(data)
+    return _known_as([data.get("dal_nlp_id"), data.get("id"), row.get("id")], data)
+
+
+def _known_as(ids: Iterable[Any], fields: Mapping[str, Any]) -> Row:
+    """Return fields with the first id that is not empty, without any where there is none."""
+    found = [{"id": id} for id in ids if not is_missing(id)]
+    own = {name: value for name, value in fields.items() if name != "id" or not is_missing(value)}
+    return {**found[0], **own} if found else own
 
 
 def _studio_answer(results: Any, control: str) -> Any:
@@ -276,8 +276,7 @@ def _argilla_record(row: Row, label: str) -> list[Row]:
     """Return a row for each submitted response of a record."""
     responses = argilla_responses(row.get("responses"))
     given = responses.get(label, next(iter(responses.values()), None) if len(responses) == 1 else None)
-    id = {"id": row["id"]} if "id" in row else {}
-    return _responses({**id, **_object(row, "fields"), label: given}, label)
+    return _responses({**_known_as([row.get("id")], _object(row, "fields")), label: given}, label)
 
 
 def argilla_responses(responses: Any) -> dict[str, Any]:

@@ -64,6 +64,21 @@ def test_label_studio_counts_characters_and_knows_skips(waiting: Waiting) -> Non
     assert state(folder).given[two][0].by == "7"
 
 
+def test_a_label_that_is_called_as_a_refusal_is_taken_and_a_skipped_task_is_none(waiting: Waiting) -> None:
+    folder = waiting("sentiment")
+    one, two, three, *_ = state(folder).waiting
+    (folder / "a.csv").write_text(f"id,label\n{one},Unsure\n")
+    chosen = [{"from_name": "answer", "value": {"choices": ["Skip"]}}]
+    given = {two: [{"was_cancelled": True, "result": []}], three: [{"result": chosen}]}
+    tasks = [{"data": {"dal_nlp_id": id}, "annotations": annotations} for id, annotations in given.items()]
+    (folder / "tasks.json").write_text(json.dumps(tasks))
+    with open_answer_store(folder / "run") as store:
+        store.task.labels = [*store.task.labels, "Skip", "Unsure"]
+        for name, format in (("a.csv", "csv"), ("tasks.json", "label-studio")):
+            assert ingest(store, folder / name, format, "anna").problems == []
+        assert store.state.answers == {one: "Unsure", three: "Skip"} and list(store.state.skipped) == [two]
+
+
 def test_a_text_without_a_list_is_one_text() -> None:
     of = tiny.task()
     result = {"from_name": "answer", "value": {"choices": "positive"}}

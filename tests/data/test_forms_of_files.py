@@ -246,6 +246,31 @@ def test_responses_of_argilla_in_a_table(tmp_path: Path) -> None:
     assert [label for _, label in found] == ["bad", None, None, "good"] and "Argilla" in remarks[0]
 
 
+@pytest.mark.parametrize("nothing", [None, "", " "])
+def test_empty_ids_of_tasks_and_records_are_none(tmp_path: Path, nothing: str | None) -> None:
+    said = {"label": {"value": "good"}}
+    files = {
+        "tasks": [
+            {"id": nothing, "data": {"text": "a"}, "annotations": []},
+            {"id": 7, "data": {"text": "b", "id": nothing}, "annotations": []},
+            {"id": 8, "data": {"text": "c", "id": "x", "dal_nlp_id": nothing}, "annotations": []},
+            {"id": nothing, "data": {"text": "d", "id": nothing}, "annotations": []},
+        ],
+        "records": [
+            {"id": nothing, "fields": {"text": "a"}, "responses": [{"values": said}]},
+            {"id": 7, "fields": {"text": "b", "id": nothing}, "responses": [{"values": said}]},
+            {"id": 8, "fields": {"text": "c", "id": "x"}, "responses": [{"values": said}]},
+            {"id": nothing, "fields": {"text": "d", "id": nothing}, "responses": [{"values": said}]},
+        ],
+    }
+    for name, rows in files.items():
+        file = str(put(tmp_path, f"{name}.json", json.dumps(rows)))
+        config = RunConfig(task="classification", data=file)
+        found = list(Reader(file, make_task(config), config).examples())
+        hashes = [id_of_content(one.fields or {}) for one in found]
+        assert [one.id for one in found] == [hashes[0], "7", "x", hashes[3]], name
+
+
 def test_responses_of_argilla_with_an_entry_for_each_person(tmp_path: Path) -> None:
     rows = [
         {
