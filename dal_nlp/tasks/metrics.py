@@ -86,7 +86,7 @@ def percentile_interval(values: Sequence[float] | NDArray[Any], n: int, level: f
         level: Of the interval.
     """
     least, most = float(np.min(values)), float(np.max(values))
-    if most - least < EQUAL:
+    if most - least < EQUAL and least >= 0 and most <= 1:  # lengths are no shares
         return wilson(min(round(most * n, 9), n), n, level)
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -3,6 +3,7 @@
 import _thread
 import os
 import pty
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -212,6 +213,7 @@ def test_a_ctrl_c_just_before_the_wait_for_a_key_is_heard(monkeypatch: pytest.Mo
 
     with os.fdopen(child) as terminal, os.fdopen(main, "w"):
         monkeypatch.setattr("sys.stdin", terminal)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # workers of pytest hear no Ctrl-C
         with keys() as next_key, pytest.raises(KeyboardInterrupt):
             timer = threading.Timer(0.3, interrupt)
             timer.start()
@@ -220,4 +222,5 @@ def test_a_ctrl_c_just_before_the_wait_for_a_key_is_heard(monkeypatch: pytest.Mo
             finally:
                 heard.set()
                 timer.join()
+                signal.signal(signal.SIGINT, before)
     assert not deaf.is_set()

@@ -98,6 +98,7 @@ def test_wilson_ends_exactly_at_certainty() -> None:
 def test_scores_that_no_resample_changes_have_an_interval_of_a_width(score: float) -> None:
     low, high = metrics.percentile_interval([score, score + 1e-16, score], 4)
     assert (low, high) == pytest.approx(metrics.wilson(4 * score, 4)) and low <= score <= high and high - low > 0.4
+    assert metrics.percentile_interval([4.0, 4.0], 4) == (4.0, 4.0)  # a length
     assert metrics.percentile_interval([0.5, 0.5, 0.7], 4) == pytest.approx((0.5, 0.69))
 
 
