@@ -164,7 +164,8 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
     twice: list[str] = []
     opened = open_plain(path, task, config, said, twice)
     column = task.answer_column(opened.columns)
-    looked_for = {loose(config.id_column)} | ({loose(ANSWER)} if column not in opened.columns else set())
+    wanted = (config.id_column, *([ANSWER] if column not in opened.columns else []))
+    looked_for = {loose(name) for name in wanted if name not in opened.columns}
     if again := [name for name in twice if loose(name) in looked_for]:
         raise DataError(f"{path} {named_twice(again[0])}.")
     has_texts = set(task.columns()) <= set(opened.columns)

@@ -55,7 +55,7 @@ def open_source(source: str, reading: Reading) -> Source:
     path, part = local
     files = _files(source, path)
     if files is not None:
-        return _together(source, [_open(name, file, "", reading) for name, file in files], reading.needed)
+        return _together(source, [_open(name, file, "", reading) for name, file in files])
     if path.is_dir():
         return _of_dataset(source, _arrow_folder(source, path, part), reading)
     return _open(source, path, part, reading)
@@ -255,11 +255,11 @@ class _Together(Source):
         return shards.parts[i], number - shards.starts[i]
 
 
-def _together(source: str, parts: Sequence[Source], needed: Collection[str]) -> Source:
-    """Return files of one kind as one source; raises ``UserError`` where tables lack an id or a needed column."""
+def _together(source: str, parts: Sequence[Source]) -> Source:
+    """Return files of one kind as one source; raises ``UserError`` where tables have other columns."""
     columns = list(dict.fromkeys(name for part in parts for name in part.columns))
     for part in parts:
-        lacking = [name for name in columns if name not in part.columns and (name in needed or name == "id")]
+        lacking = [column for column in columns if column not in part.columns]
         if lacking and not part.has_keys:
             raise DataError(
                 f"{part.name} has no column {lacking[0]!r}, as other files of {source} have: give all of them the same."

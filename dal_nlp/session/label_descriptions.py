@@ -59,9 +59,12 @@ def check_described(config: Settings, labels: list[str]) -> None:
 
 def _check(described: Mapping[str, Any], labels: list[str]) -> None:
     for name in described:
-        if str(name) not in labels:  # YAML reads numbers, and "no"
+        if str(name).strip() not in labels:  # YAML reads numbers, and "no"
             close = nearest(str(name), labels)
-            raise ConfigError(f"A description is of {name!r}{close}, which is none of the labels: {', '.join(labels)}.")
+            raise ConfigError(
+                f"A description is of {name!r}{close}, which is none of the labels: {', '.join(labels)}. Correct it, "
+                "or name all labels with --labels."
+            )
 
 
 def read_descriptions(file: Path) -> dict[str, Any]:
@@ -79,7 +82,7 @@ def read_descriptions(file: Path) -> dict[str, Any]:
     said = loaded.values() if isinstance(loaded, Mapping) else [None]
     if not all(isinstance(one, str | list | Mapping) and one for one in said):
         raise ConfigError(f"{file} must hold a line `label: one to three sentences` for each label.")
-    return {str(name): text for name, text in loaded.items()}
+    return {str(name).strip(): text for name, text in loaded.items()}
 
 
 def read_guidelines(file: Path) -> str:

@@ -430,25 +430,6 @@ def test_keys_that_a_row_has_both_of_are_two_columns(tmp_path: Path) -> None:
     assert read(put(tmp_path, "p.jsonl", lines(rows))) == ([("a", "x"), ("b", None), ("c", "y")], [])
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_shards_of_tables_may_have_further_columns_but_lack_none_that_is_needed(tmp_path: Path, suffix: str) -> None:
-    rows = [{"id": f"r{i}", "text": f"text {i}", "label": "good"} for i in range(4)]
-
-    def shard(name: str, rows: list[dict[str, str]]) -> None:
-        table = pd.DataFrame(rows)
-        file = tmp_path / "shards" / f"{name}{suffix}"
-        file.parent.mkdir(exist_ok=True)
-        table.to_csv(file, index=False) if suffix == ".csv" else table.to_parquet(file)
-
-    shard("a", [{**row, "notes": "x"} for row in rows[:2]])
-    shard("b", rows[2:])
-    for source in (tmp_path / "shards", tmp_path / "shards" / f"*{suffix}"):
-        assert read(source) == ([(row["text"], "good") for row in rows], [])
-    for lacking in ("id", "label"):
-        shard("b", [{name: cell for name, cell in row.items() if name != lacking} for row in rows[2:]])
-        assert f"b{suffix} has no column '{lacking}', as other files of" in complaint(tmp_path / "shards")
-
-
 def test_folders_and_patterns_of_shards(tmp_path: Path) -> None:
     for number in (10, 2, 1):
         rows = [{"text": f"text {number} {i}", "label": "good"} for i in range(3)]

@@ -151,6 +151,23 @@ def test_what_is_called_as_a_refusal_is_a_label_where_the_task_has_it(
     assert remarks[1:] == [f"{file}: {one}" for one in said]
 
 
+@pytest.mark.parametrize("header", ["id,label,ID,ID", "id,answer,Answer,Answer"])
+def test_columns_that_are_there_twice_beside_the_right_one_cost_nothing(tmp_path: Path, header: str) -> None:
+    file = tmp_path / "answers.csv"
+    file.write_text(f"{header}\n{POOL[0]['id']},positive,x,y\n")
+    found = read_answers(str(file), tiny.task(), RunConfig(task="classification", data="x"))
+    assert dict(found) == {POOL[0]["id"]: "positive"}
+
+
+def test_tasks_without_ids_in_their_data_are_joined_by_their_texts(tmp_path: Path) -> None:
+    result = [{"from_name": "answer", "value": {"choices": ["positive"]}}]
+    tasks = [
+        {"id": place, "data": {"id": None, "text": row["text"]}, "annotations": [{"result": result}]}
+        for place, row in enumerate(POOL, start=1)
+    ]
+    assert labels(joined(tmp_path, tasks)) == {row["id"]: "positive" for row in POOL}
+
+
 @pytest.mark.parametrize(
     ("header", "twice"),
     [
