@@ -213,7 +213,7 @@ def _studio_task(row: Row, label: str, control: str) -> list[Row]:
 
 
 def task_data(row: Row) -> Row:
-    """Return the data of a task of Label Studio with its id: ours, else that of the data or the task, if any."""
+    """Return the data of a task of Label Studio with its id: ours, else what its data calls so, or the task."""
     data = _object(row, "data")
     return _known_as([data.get("dal_nlp_id"), (data if "id" in data else row).get("id")], data)
 

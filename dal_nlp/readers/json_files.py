@@ -95,7 +95,6 @@ class _Objects(Chunks):
     ) -> None:
         self._source, self._rows, self._renamed, self._known, self._reading = source, rows, renamed, known, reading
         self._names = lru_cache(_PEEKED)(self._names_of)
-        self._needed = frozenset(reading.needed)
 
     def __call__(self, wanted: Collection[str] | None) -> Iterator[Chunk]:
         rows = self._rows()
