@@ -20,6 +20,10 @@ hypothesis.settings.register_profile("dal-nlp", deadline=None)  # other processe
 hypothesis.settings.load_profile("dal-nlp")
 torch.set_num_threads(1)  # several threads make tiny models many times slower
 datasets.disable_progress_bars()
+#: The library hashes each table and each step for a cache that nothing here reads: a tenth of a tiny run.
+datasets.fingerprint.update_fingerprint = lambda *_: datasets.fingerprint.generate_random_fingerprint()
+datasets.arrow_dataset.generate_fingerprint = lambda _: datasets.fingerprint.generate_random_fingerprint()
+os.fsync = lambda fd: None  # no test cuts the power; those that look when something is flushed put their own here
 hypothesis.settings.register_profile("fast", deadline=None, max_examples=10)  # for `make test-fast`
 
 

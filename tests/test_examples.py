@@ -2,27 +2,21 @@
 
 import importlib.util
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 
 from dal_nlp.ledger.ledger import read_state
-from tests import tiny
+from tests import tiny, warm_processes
 from tests.session.test_loop import write
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def python(script: str, *arguments: object, typed: str = "") -> str:
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLES / script), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        input=typed,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
-    )
+    found = {**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    words, place = [str(argument) for argument in arguments], str(EXAMPLES / script)
+    done = warm_processes.run(words, Path.cwd(), found, script=place, typed=typed)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

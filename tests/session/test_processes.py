@@ -133,8 +133,11 @@ def uninterrupted(command: list[str], tmp_path_factory: pytest.TempPathFactory) 
 
 def launched(command: list[str], out: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     found = {**os.environ, "ACCELERATE_USE_CPU": "true", "PYTHONPATH": os.pathsep.join(sys.path), **environment}
-    words = ["run", "--quiet", *command, "--out", str(out), "--processes", "2"]
-    return warm_processes.run(words, ROOT, found, timeout=600)
+    return warm_processes.run(in_two(command, out), ROOT, found, timeout=600)
+
+
+def in_two(command: list[str], out: Path) -> list[str]:
+    return ["run", "--quiet", *command, "--out", str(out), "--processes", "2"]
 
 
 def strike(moment: str, rank: int, how: str) -> dict[str, str]:
@@ -160,18 +163,21 @@ def test_a_killed_process_ends_all_and_one_process_goes_on(
 
 
 def test_several_processes_go_on_with_the_run_of_one(command: list[str], uninterrupted: Path, tmp_path: Path) -> None:
+    """Here torch's launcher starts Python itself; elsewhere they are forked."""
     assert start(command, tmp_path / "run", "fit") == -9
-    done = launched(command, tmp_path / "run")
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, "-m", "dal_nlp", *in_two(command, tmp_path / "run")]
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("Finished: ") == 1
     assert course(read_state(tmp_path / "run")) == course(read_state(uninterrupted))
 
 
 def test_a_process_that_stalls_is_given_up_with_the_step(command: list[str], tmp_path: Path) -> None:
-    done = launched(command, tmp_path / "run", **strike("choose", 1, "stall"), DAL_NLP_TIMEOUT="40")
+    done = launched(command, tmp_path / "run", **strike("choose", 1, "stall"), DAL_NLP_TIMEOUT="15")
     assert done.returncode == 1
     assert done.stderr == (
-        "Error: A process waited 40 seconds for the others (scoring) and they did not come: start the same command "
+        "Error: A process waited 15 seconds for the others (scoring) and they did not come: start the same command "
         "again, and give slow ones more time with DAL_NLP_TIMEOUT=SECONDS.\n"
     )
 
