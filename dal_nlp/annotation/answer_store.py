@@ -188,17 +188,15 @@ class AnswerStore:
         """Have the run end with the answers there are; return how many texts were open, and are asked no more.
 
         Raises:
-            UserError: The sample that measures has open texts, people disagree, or there is nothing to train on.
+            UserError: People disagree, the sample that measures has open texts, or there is nothing to train on.
         """
         assert self._ledger is not None
         state, disputed = self.state, len(self.disputed())
-        if unmeasured := len(state.pending(state.audit or [])):
-            raise UserError(
-                f"{counted(unmeasured, 'random text')} that measure the model are open: answer these first."
-            )
         if disputed:
             settled = f"`dal-nlp label {self.folder} --conflicts` settles that"
             raise UserError(f"People disagree about {counted(disputed, 'text')}: {settled}, and comes first.")
+        if unmeasured := len(state.pending(state.audit or [])):
+            raise UserError(f"Random texts that measure the model are open ({unmeasured:,}): answer these first.")
         if not (state.metrics or state.training_ids or state.prefetched):
             raise UserError("No answer is there that could train a model: give some first.")
         left = len(state.waiting)

@@ -59,7 +59,7 @@ def test_it_takes_the_answers_that_measure(waiting: Waiting) -> None:
     folder = waiting("sentiment")
     run("sentiment", folder, test=None, audit=3, budget=11, out=str(folder / "other"))
     done = invoke("end", str(folder / "other"))
-    assert done.exit_code == 2 and "3 random texts that measure the model are open" in done.stderr
+    assert done.exit_code == 2 and "texts that measure the model are open (3)" in done.stderr
 
 
 def test_what_no_people_answer_is_refused(finished: Path) -> None:
