@@ -83,6 +83,10 @@ def test_a_baseline_that_no_part_of_the_axis_shows_is_said_to_be_beyond_it() -> 
         return Curve(LABELS[:2], np.array([scores]), (0,))
 
     curves = [("random", two(0.7, 0.72)), ("margin", two(0.71, 0.75))]
-    for score, name in ((0.5, "labels (below, up to 0.52)"), (0.7, "labels -->"), (0.9, "labels (above, from 0.90 on)")):
+    for score, name in (
+        (0.5, "labels (below, up to 0.52)"),
+        (0.7, "labels -->"),
+        (0.9, "labels (above, from 0.90 on)"),
+    ):
         drawn = Picture(curves, two(score, score + 0.02), None, "accuracy").render("svg").decode()
         assert name in drawn and drawn.count("(below") == (score == 0.5)
