@@ -6,17 +6,6 @@ from typing import Any
 
 from dal_nlp_cli.command import Command
 
-#: Settings that a flag stands for under another name.
-PLACES = {
-    "train": "training.mode",
-    "prior": "head.prior",
-    "describe": "descriptions",
-    "pseudo_labels": "pseudo_labels.policy",
-    "send_texts": "llm.send_texts",
-    **{f"llm_{name}": f"llm.{name}" for name in ("prompt", "examples", "url", "model", "parallel")},
-    **{f"llm_{name}": f"llm.{name}" for name in ("texts", "budget", "price_in", "price_out")},
-}
-
 
 class SettingsCommand(Command):
     """A command whose flags without a help of their own are settings; these are loaded when it shows its help."""
@@ -31,9 +20,9 @@ class SettingsCommand(Command):
 
 def help_of(name: str) -> str:
     """Return the help of a flag: what its setting is, and what holds without it."""
-    from dal_nlp.core.config import Settings
+    from dal_nlp.core.config import OF_FLAGS, Settings
 
-    path = PLACES.get(name, name).split(".")
+    path = OF_FLAGS.get(name, name).split(".")
     section: Any = Settings
     for key in path[:-1]:
         section = type(section.model_fields[key].default)

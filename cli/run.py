@@ -13,6 +13,7 @@ from dal_nlp_cli.terminal import Heard, fail, figures, is_first, say
 
 if TYPE_CHECKING:
     from dal_nlp.session.config import RunConfig
+    from dal_nlp.session.result import Result
 
 #: Endings of tables, which are opened in no time.
 TABLES = frozenset({".csv", ".tsv", ".jsonl", ".parquet"})
@@ -62,13 +63,22 @@ def _run(flags: Flags) -> int:
     config = flags.load()
     _look(config)
     from dal_nlp.core.distributed import leave
+    from dal_nlp.session.loop import Session
+
+    result = Session(config, progress=shown).run()
+    tell(result, shown)
+    leave()
+    # Of several processes the first one speaks for all: an exit code of another would end it before it has.
+    return PENDING if result.pending and is_first() else 0
+
+
+def tell(result: "Result", shown: Heard) -> None:
+    """Print what a run came to; ``shown`` has said its other sentences."""
     from dal_nlp.ledger.ledger import read_state
     from dal_nlp.report import files as report
     from dal_nlp.report.outlook import advice
     from dal_nlp.report.starting_point import starting_line
-    from dal_nlp.session.loop import Session
 
-    result = Session(config, progress=shown).run()
     state = read_state(result.folder)
     if state.metrics:
         figures(*report.rounds_table(state))
@@ -87,6 +97,3 @@ def _run(flags: Flags) -> int:
     if result.model_dir:
         say(f"Model: {result.model_dir}; its README.md says how to load it, also without dal-nlp.")
     say(f"Report: {result.folder / 'report.html'}")
-    leave()
-    # Of several processes the first one speaks for all: an exit code of another would end it before it has.
-    return PENDING if result.pending and is_first() else 0

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections import defaultdict
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -46,6 +47,12 @@ def modules() -> dict[str, Path]:
 
 
 MODULES = modules()
+
+
+def test_every_folder_is_in_the_wheel() -> None:
+    listed = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    there = {name if path.name == "__init__.py" else name.rpartition(".")[0] for name, path in MODULES.items()}
+    assert sorted(listed) == sorted(there | {"dal_nlp_configs"})
 
 
 def folder(module: str) -> str:

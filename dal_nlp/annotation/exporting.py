@@ -234,10 +234,11 @@ def _studio_task(store: AnswerStore, id: str) -> Row:
     suggested = store.state.suggestion(id)
     model = suggested.get("by", f"round-{suggested['round']}") if suggested else ""
     predictions = label_studio.predictions(task, suggested, example, model)
-    # Texts stand there by the names of their columns too, by which a run reads them again.
-    texts = dict(zip(task.columns(), task.texts(example), strict=True))
+    # Texts, and what is shown beside them, stand there by the names of their columns too: so a run reads them again.
+    beside = context_of(example)
+    plain = beside | dict(zip(task.columns(), task.texts(example), strict=True))
     found: Row = {
-        "data": {**texts, **label_studio.data(task, example, context_of(example))},
+        "data": {**plain, **label_studio.data(task, example, beside)},
         "annotations": [],
         "predictions": predictions,
     }

@@ -65,6 +65,13 @@ def _span(curves: Sequence[Curve], others: Sequence[float]) -> tuple[float, floa
     return min(scores) - room, max(scores) + room
 
 
+def _beyond(scores: Sequence[float], span: tuple[float, float]) -> str:
+    """Return where a line is that no part of the axis shows, "" for one that is seen."""
+    if max(scores) < span[0]:
+        return f" (below, up to {max(scores):.2f})"
+    return f" (above, from {min(scores):.2f} on)" if min(scores) > span[1] else ""
+
+
 def _draw(of: Picture) -> "Figure":
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -81,15 +88,18 @@ def _draw(of: Picture) -> "Figure":
         axes.plot(curve.labels, mean, style, marker=marker, color=colour, label=plain(name))
         if ends is not None:
             axes.fill_between(curve.labels, *ends, color=colour, alpha=0.13, linewidth=0)
+    others = [*([] if of.full is None else [of.full]), *(score for _, _, score in of.alone)]
+    span = _span([of.curves[i][1] for i in shown.values()], others)
     if of.baseline is not None:
-        axes.plot(of.baseline.labels, of.baseline.mean, ":", linewidth=1.6, color=INK, label="TF-IDF, random labels")
+        means = [float(score) for score in of.baseline.mean]
+        name = f"TF-IDF, random labels{_beyond(means, span)}"
+        axes.plot(of.baseline.labels, means, ":", linewidth=1.6, color=INK, label=name)
     if of.full is not None:
         axes.axhline(of.full, linestyle=(0, (1, 3)), linewidth=1.4, color=INK, label="all labels")
     for place, (name, cost, score) in enumerate(of.alone):
         axes.axhline(score, alpha=0.5, linestyle=_STYLES[place % len(_STYLES)], linewidth=1.0, color=INK)
         axes.plot([cost], [score], "X", color=INK, label=f"{plain(name)}, alone")
-    others = [*([] if of.full is None else [of.full]), *(score for _, _, score in of.alone)]
-    axes.set_ylim(*_span([of.curves[i][1] for i in shown.values()], others))
+    axes.set_ylim(*span)
     axes.set_ylabel(plain(of.metric), color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10], integer=True))
     dress(axes)

@@ -256,6 +256,8 @@ def spawn(work: Callable[..., object], *arguments: object) -> BaseProcess:
 
 
 def _spawned(module: str, name: str, arguments: Sequence[object]) -> None:
+    from tqdm import tqdm
+
     parent = parent_process()
     assert parent is not None
 
@@ -264,4 +266,6 @@ def _spawned(module: str, name: str, arguments: Sequence[object]) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
+    # The lock that it makes holds a semaphore of the system, which a process that others end does not give back.
+    tqdm.set_lock(threading.RLock())
     getattr(import_module(module), name)(*arguments)

@@ -38,6 +38,7 @@ class Example(NamedTuple):
     fields: dict[str, Any] | None
     target: str | None  # JSON text
     reason: str | None = None
+    beside: Mapping[str, Any] = {}  # the context of such a row, see ``context_of``
 
 
 class Answers(dict[str, Target]):
@@ -211,9 +212,9 @@ class Reader:
                 target = self.task.read_target(row)
         except UnusableRow as error:
             reason = EMPTY if isinstance(error, EmptyRow) else str(error).rstrip(".")
-            return Example(number, _shown_id(row, self.config), 0, 0, None, None, reason)
-        if self.config.context_columns:
-            fields[CONTEXT] = _context(row, self.config.context_columns)
+            beside = _context(row, self.config.context_columns or ())
+            return Example(number, _shown_id(row, self.config), 0, 0, None, None, reason, beside)
+        fields |= _context(row, self.config.context_columns or ())
         written = None if target is None else encode_target(target)
         return Example(number, id, hash64(id), hash_content(content), fields, written)
 
@@ -273,14 +274,13 @@ def context_of(example: Mapping[str, Any]) -> dict[str, str]:
     return json.loads(text) if text else {}
 
 
-def _context(row: Mapping[str, Any], columns: Sequence[str]) -> str:
-    """Return cells as JSON text; what is no text is shown as JSON too."""
-    cells = {name: row.get(name) for name in columns}
+def _context(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, str]:
+    """Return the field of some cells, {} of none; what is no text is shown as JSON."""
     shown = {
         name: "" if is_missing(cell) else cell if isinstance(cell, str) else json.dumps(cell, default=str)
-        for name, cell in cells.items()
+        for name, cell in ((name, row.get(name)) for name in columns)
     }
-    return json.dumps(shown, ensure_ascii=False)
+    return {CONTEXT: json.dumps(shown, ensure_ascii=False)} if columns else {}
 
 
 def _shown_id(row: Mapping[str, Any], config: Settings) -> str:

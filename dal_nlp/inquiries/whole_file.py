@@ -20,7 +20,8 @@ from dal_nlp.inquiries.written import FileResult, result_of, sentence, write_fil
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.measuring.bounds import least_answers
 from dal_nlp.report.summary import spoken
-from dal_nlp.workflows.predict import open_run, read_aloud, reader_of
+from dal_nlp.workflows.predict import open_run
+from dal_nlp.workflows.sources import read_aloud, reader_of
 
 #: How many times as many texts are drawn, where nothing else is said, as a promise takes without a mistake.
 TIMES = 4

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 from dal_nlp.core.targets import Target
 from dal_nlp.ledger.answer_events import (
     AnswerEvent,
+    EndedEvent,
     Event,
     LabelEvent,
     OpinionEvent,
@@ -30,6 +31,7 @@ __all__ = [
     "ChannelEvent",
     "ConfigEvent",
     "DraftsEvent",
+    "EndedEvent",
     "Event",
     "FinishedEvent",
     "InquiryEvent",
@@ -320,6 +322,7 @@ EVENTS: Mapping[str, type[Event]] = {
         NoteEvent,
         SignalEvent,
         DraftsEvent,
+        EndedEvent,
         StoppedEvent,
     )
 }

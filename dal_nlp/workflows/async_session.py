@@ -9,7 +9,7 @@ from dal_nlp.annotation.oracle import Answer, Label, Oracle, Origin, Query, Sett
 from dal_nlp.core.errors import DalNlpError, UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.targets import Target
-from dal_nlp.ledger.events import Event
+from dal_nlp.ledger.events import AnswerEvent, Event
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.loop import Session
 from dal_nlp.session.result import Result
@@ -103,13 +103,15 @@ class _Bridge(Oracle):
         self._setting = setting
 
     def label(self, queries: Sequence[Query]) -> Iterator[Answer]:
-        """Yield answers as they come, until there is one to each query or nobody listens."""
+        """Yield answers as they come, until there is one to each query or nobody listens; what was given is kept."""
         open_ids = {query.id for query in queries}
         for query in queries:
             self._hand(query)
-        while open_ids and not self._closed and (answer := self._answers.get()) is not None:
+        while open_ids and (answer := self._answers.get()) is not None:
             open_ids.discard(answer.id)
             yield answer
+        if open_ids:
+            self._answers.put(None)  # nobody listens the next time either
 
     def give(self, answer: Answer) -> None:
         """Take an answer, from any thread; raises ``UserError`` for one that would end the run."""
@@ -129,6 +131,6 @@ class _Bridge(Oracle):
         self._answers.put(None)
 
     def check(self, event: Event) -> None:
-        """End the run where nobody listens; called after each event."""
-        if self._closed:
+        """End the run where nobody listens; called after each event. Answers were given before that: all are kept."""
+        if self._closed and not isinstance(event, AnswerEvent):
             raise _Closed("Nobody listens to the queries any more.")

@@ -26,7 +26,8 @@ from dal_nlp.report.summary import texts_asked
 from dal_nlp.strategies import probes
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.calibration import Promise, fit_temperature, promise
-from dal_nlp.workflows.predict import Run, distinct, open_run, read_aloud, reader_of
+from dal_nlp.workflows.predict import Run, distinct, open_run
+from dal_nlp.workflows.sources import read_aloud, reader_of
 
 #: Why a row is left out that people have labeled in the run.
 LABELED = "labeled in the run"

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,15 +21,15 @@ from torch import nn
 from dal_nlp.core.caches import Cache, InMemory, OnDisk
 from dal_nlp.core.config import Settings
 from dal_nlp.core.distributed import process_state
-from dal_nlp.core.errors import UserError, unknown
+from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Capability, Prediction, Task
-from dal_nlp.data.examples import CONTEXT, GROUP, Answers, Example, Reader, context_of
-from dal_nlp.data.staging import check_rows
+from dal_nlp.data.examples import CONTEXT, GROUP, Example, Reader, context_of
 from dal_nlp.learners.distillation import Floats
 from dal_nlp.learners.head_checkpoint import StoredLayer, has_layer, load_whole, read_layer
 from dal_nlp.ledger.ledger import read_state
-from dal_nlp.ledger.state import State, stored_settings
+from dal_nlp.ledger.settings import stored_settings
+from dal_nlp.ledger.state import State
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.pretrained.loading import load_tokenizer, resolve
@@ -40,6 +41,7 @@ from dal_nlp.signals.witness import WITNESSES, KeptLayer, read_kept
 from dal_nlp.span_witnesses.listening import heard_examples, hears_in_columns, kinds_of, with_weights
 from dal_nlp.strategies import probes
 from dal_nlp.tasks import make_task
+from dal_nlp.workflows.sources import read_aloud, reader_of
 
 #: Rows that are in memory at a time.
 CHUNK = 10_000
@@ -273,50 +275,6 @@ def open_run(folder: Path, progress: Progress, keep_witness: bool | None = None)
     return Run(folder, config, task, state, progress, config.keep_witness if keep_witness is None else keep_witness)
 
 
-def reader_of(
-    config: Settings,
-    source: str,
-    text_column: Sequence[str] | None,
-    id_column: str | None = None,
-    encoding: str | None = None,
-    quoting: str | None = None,
-) -> Reader:
-    """Return what reads the texts of a source as a run reads its own, from other columns if there are any.
-
-    Raises:
-        UserError: There is no such quoting.
-    """
-    if quoting not in (None, "none", "double", "trusted"):
-        raise unknown("quoting", quoting, ("none", "double", "trusted"))
-    given = {"text_column": text_column and list(text_column), "id_column": id_column, "quoting": quoting}
-    # An encoding is that of one file; the run's own says nothing of another one.
-    changes = {name: value for name, value in given.items() if value} | {"encoding": encoding}
-    there = config.model_copy(update=changes)
-    return Reader(source, make_task(there), there, answers=Answers())
-
-
-def read_aloud(reader: Reader, progress: Progress) -> Iterator[Example]:
-    """Yield the examples of a source, of which it is said before what should be known.
-
-    It is read once for that, which takes seconds where models take hours. A row that an export of a tool gives once
-    for each of its annotations is one example.
-
-    Raises:
-        UserError: The source cannot be read, or has two texts under one id.
-    """
-    parts = [(batch.rows, batch.ids, batch.contents) for batch in reader.batches()]
-    if parts:
-        check_rows(reader, *map(np.concatenate, zip(*parts, strict=True)))
-    for remark in reader.remarks:
-        progress.say(remark)
-    last: tuple[int, int, int] | None = None
-    for example in reader.examples():
-        row = example.row, example.id_hash, example.content_hash
-        if example.fields is None or row != last:
-            yield example
-        last = row
-
-
 def model_folder(folder: Path) -> Path:
     """Return where the model of a run's last round lies; raises ``UserError`` where there is none yet."""
     checkpoints = {int(place.name.removeprefix("round-")): place for place in folder.glob("checkpoints/round-*[0-9]")}
@@ -331,7 +289,7 @@ def _answers(examples: Iterator[Example], model: nn.Module, run: Run, reader: Re
 
     What was answered lies in a file meanwhile, so that a repeat is read once however far it stands from the first.
     """
-    beside, names = dict.fromkeys(reader.config.context_columns or (), ""), _own_columns(reader)
+    names, unread = _own_columns(reader), Counter[str]()
     with (
         tempfile.TemporaryDirectory(prefix="dal-nlp-") as folder,
         closing(OnDisk(Path(folder) / "answers.sqlite")) as known,
@@ -341,9 +299,13 @@ def _answers(examples: Iterator[Example], model: nn.Module, run: Run, reader: Re
             answers = iter(run.answers(model, full, known))
             for example in chunk:
                 if example.fields is None:
-                    yield Row(example.id, "", None, run.task.details(None), beside, names)
+                    unread[str(example.reason)] += 1
+                    yield Row(example.id, "", None, run.task.details(None), context_of(example.beside), names)
                 else:
                     answer = next(answers)
                     text = run.task.show({"id": example.id, **example.fields})
                     details, context = run.task.details(answer.target), context_of(example.fields)
                     yield Row(example.id, text, answer, details, context, names)
+    if unread:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in unread.items())
+        run.progress.say(f"Rows without a prediction: {unread.total():,} ({reasons})")

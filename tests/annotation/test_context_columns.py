@@ -15,6 +15,7 @@ from dal_nlp.page.queue import AnnotationQueue
 from dal_nlp_cli.terminal_annotator import LabelingSession
 from tests import waiting_runs as asking
 from tests.cli.conftest import invoke
+from tests.tiny import write
 
 NAMES = ["product", "text"]
 
@@ -81,6 +82,7 @@ def test_every_export_has_them_also_where_the_pool_has_gone(
         found = list(load_from_disk(str(out))["product"])
     else:
         found = [task["data"]["dal_nlp_context0"] for task in json.loads(out.read_text())]
+        assert [task["data"]["product"] for task in json.loads(out.read_text())] == found
         assert 'value="$dal_nlp_context0"' in out.with_suffix(".xml").read_text()
     assert found == [f"phone {id}" for id in store.state.waiting]
 
@@ -101,3 +103,11 @@ def test_predict_has_them_behind_its_answers(paused_with_context: Path, tmp_path
     assert len(rows) == 24
     for row in rows:
         assert row["product"] == f"phone {row['id']}" and row["text (context)"] == row["text"]
+    write(tmp_path / "new.jsonl", [{"id": "a", "text": "", "product": "phone a"}, {"id": "b", "text": "a good film"}])
+    done = invoke("predict", str(folder), str(tmp_path / "new.jsonl"), "--out", str(out))
+    with out.open(newline="", encoding="utf-8-sig") as file:
+        assert [row["product"] for row in csv.DictReader(file)] == ["phone a", ""]
+    assert "Rows without a prediction: 1 (1 empty text)" in done.stderr and "no column" not in done.stderr
+    write(tmp_path / "bare.jsonl", [{"id": "b", "text": "a good film"}])
+    done = invoke("predict", str(folder), str(tmp_path / "bare.jsonl"), "--out", str(out))
+    assert "bare.jsonl has no column 'product': these cells stay empty." in done.stderr

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import typer
 
-from dal_nlp.core.config import Settings
+from dal_nlp.core.config import OF_FLAGS, Settings
 from dal_nlp.core.errors import UserError
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import TASKS, recipe_of
 from dal_nlp_cli import terminal
-from dal_nlp_cli.flag_help import PLACES, help_of
+from dal_nlp_cli.flag_help import help_of
 from dal_nlp_cli.flags import Flags
 from dal_nlp_cli.main import app
 from tests.cli.conftest import invoke
@@ -58,9 +58,9 @@ def test_every_flag_tells_its_default(command: str, monkeypatch: pytest.MonkeyPa
 
 def test_every_setting_with_a_flag_is_described_where_it_is_defined() -> None:
     written = {field.name for field in fields(Flags)}
-    for name in written - {"config", "settings", "quiet", "trust", "debug", "label_separator", "label_columns"}:
+    for name in written - {"config", "settings", "quiet", "trust", "debug"}:
         assert vars(Flags())[name] is None  # so that a configuration file counts
-        assert name in Settings.model_fields or name in PLACES
+        assert name in Settings.model_fields or name in OF_FLAGS
     assert help_of("stop").startswith(str(Settings.model_fields["stop"].description)[1:], 1)
     assert help_of("out") == "The run folder. Default: runs/TASK-N."
     assert help_of("initial").endswith("Labels of round 0. Default: 20, or 0 with labels you already have.")
@@ -75,7 +75,7 @@ def test_help_tells_the_defaults_that_a_run_really_has(name: str) -> None:
     named = {task: other.rpartition(" ")[2] for other in others for task in other.rpartition(" ")[0].split(" and ")}
     for task in TASKS:
         value: object = RunConfig(task=task, data="x.csv")
-        for key in PLACES.get(name, name).split("."):
+        for key in OF_FLAGS.get(name, name).split("."):
             value = getattr(value, key)
         assert str(value) == named.get(recipe_of(task), first), task
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from dal_nlp.compare.plots import Picture
 from dal_nlp.compare.results import Results, compare
 from dal_nlp.compare.savings import reach, resamples, saving
 from dal_nlp.report.learning_curves import Curve, area
@@ -75,3 +76,17 @@ def test_the_same_generator_gives_the_same_results() -> None:
 def test_best_is_the_highest_mean_of_any_curve() -> None:
     assert results(margin=curve(0.3)).best == pytest.approx(curve(0.6).mean.max())
     assert results(margin=curve(0.7)).best == pytest.approx(curve(0.7).mean.max())
+
+
+def test_a_baseline_that_no_part_of_the_axis_shows_is_said_to_be_beyond_it() -> None:
+    def two(*scores: float) -> Curve:
+        return Curve(LABELS[:2], np.array([scores]), (0,))
+
+    curves = [("random", two(0.7, 0.72)), ("margin", two(0.71, 0.75))]
+    for score, name in (
+        (0.5, "labels (below, up to 0.52)"),
+        (0.7, "labels -->"),
+        (0.9, "labels (above, from 0.90 on)"),
+    ):
+        drawn = Picture(curves, two(score, score + 0.02), None, "accuracy").render("svg").decode()
+        assert name in drawn and drawn.count("(below") == (score == 0.5)

@@ -43,6 +43,26 @@ if __name__ == "__main__":
     distributed.spawn(work)
     time.sleep(600)
 """
+#: A child that shows a bar, as libraries do, when its parent ends it.
+WITH_A_BAR = """
+import multiprocessing, os
+from dal_nlp.core import distributed
+
+def work(line):
+    from tqdm import tqdm
+
+    list(tqdm(range(2), file=open(os.devnull, "w")))
+    line.send("done")
+    line.recv()
+
+if __name__ == "__main__":
+    work.__module__ = "parent"
+    line, its = multiprocessing.Pipe()
+    child = distributed.spawn(work, its)
+    assert line.recv() == "done"
+    child.terminate()
+    child.join()
+"""
 LAUNCHED = """
 import os, subprocess, sys, time
 child = "import os, sys, time; from dal_nlp.core import distributed; distributed.end_with(int(sys.argv[1])); "
@@ -76,3 +96,11 @@ def test_no_child_outlives_its_parent(tmp_path: Path, code: str, how: signal.Sig
         while is_there(child) and time.monotonic() < end:
             time.sleep(0.05)
         assert not is_there(child)
+
+
+def test_a_child_that_is_ended_leaves_nothing_that_python_complains_of(tmp_path: Path) -> None:
+    (tmp_path / "parent.py").write_text(WITH_A_BAR)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "parent.py"]
+    ended = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -3,6 +3,7 @@
 from dal_nlp.core.config.sections import (
     DEPTHS,
     DISTIL,
+    OF_FLAGS,
     DrawsConfig,
     LabelDetails,
     LanguageModelSection,
@@ -18,6 +19,7 @@ from dal_nlp.core.config.settings import Settings, merge
 __all__ = [
     "DEPTHS",
     "DISTIL",
+    "OF_FLAGS",
     "DrawsConfig",
     "LabelDetails",
     "LanguageModelSection",

@@ -25,6 +25,21 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+#: Keys that a flag sets under another name.
+OF_FLAGS: Mapping[str, str] = {
+    "train": "training.mode",
+    "prior": "head.prior",
+    "describe": "descriptions",
+    "pseudo_labels": "pseudo_labels.policy",
+    "signal": "signals",
+    "metric": "metrics",
+    "label_separator": "task_options.label_separator",
+    "label_columns": "task_options.label_columns",
+    "send_texts": "llm.send_texts",
+    **{f"llm_{name}": f"llm.{name}" for name in ("prompt", "examples", "url", "model", "parallel")},
+    **{f"llm_{name}": f"llm.{name}" for name in ("texts", "budget", "price_in", "price_out")},
+}
+
 Names = Annotated[list[str], BeforeValidator(as_names)]
 Target = Annotated[dict[str, float], BeforeValidator(_target)]
 Share = Annotated[float, BeforeValidator(as_share)]
@@ -42,11 +57,21 @@ class Section(BaseModel):
         if isinstance(values, Mapping):
             for key in values:
                 if key not in cls.model_fields:
-                    close = nearest(str(key), cls.model_fields)
+                    meant = cls._elsewhere(str(key))
+                    close = f" (it is {meant})" if meant else nearest(str(key), cls.model_fields)
                     raise ConfigError(
                         f"There is no configuration key '{cls.place}{key}'{close}: `dal-nlp init` writes them all."
                     )
         return values
+
+    @classmethod
+    def _elsewhere(cls, key: str) -> str:
+        """Return the keys that a flag's name, or a name without its section, stands for; "" where there is none."""
+        sections = [field.default for field in cls.model_fields.values() if isinstance(field.default, Section)]
+        inside = [f"{section.place}{key}" for section in sections if key in type(section).model_fields]
+        if not cls.place and key in OF_FLAGS:
+            inside = [OF_FLAGS[key]]
+        return " or ".join(map(repr, inside))
 
     @model_validator(mode="after")
     def _countable(self) -> Self:

@@ -39,7 +39,7 @@ def german(browser: Any) -> Iterator[Any]:
 def test_guidelines_open_by_a_key_and_run_nothing(page: Any, tmp_path: Path) -> None:
     labels = {
         "bad": "It is poor.",
-        "good": {"about": f"It is fine. {SCRIPT}", "examples": ["a joy"], "color": "#009e73"},
+        "good": {"about": f"It is fine. {SCRIPT}", "examples": ["a joy"], "color": "#0072B2"},
     }
     told = f"# Rules\n\nOnly the *food* counts. {SCRIPT}"
     folder = run_of(tmp_path, ["bad", "good"], labels=labels, guidelines=told)
@@ -52,7 +52,7 @@ def test_guidelines_open_by_a_key_and_run_nothing(page: Any, tmp_path: Path) -> 
         assert page.locator("#guide-panel em").inner_text() == "food"
         assert page.locator("#guide-panel script, #guide-panel img").count() == 0
         colors = page.locator("#labels button").evaluate_all("all => all.map(b => getComputedStyle(b).borderLeftColor)")
-        assert colors == ["rgb(0, 114, 178)", "rgb(0, 158, 115)"]  # one of the page's own, and its own
+        assert colors == ["rgb(230, 159, 0)", "rgb(0, 114, 178)"]  # one of the page's that is not taken, and its own
         press(page, "1")  # it stays open beside the next text
         assert page.locator("#guide-panel").is_visible()
         page.keyboard.press("g")
