@@ -80,6 +80,24 @@ def test_a_check_ranks_machines_on_the_labels_that_are_there(files: Path) -> Non
     assert "It is right on 0 % of 80 known labels." in said[wrong:]
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"training": {"mode": "full"}, "keep_witness": True}, "leave --keep-witness out"),
+        ({"training": {"mode": "full"}, "strategy": "disagreement"}, "needs machine-made answers"),
+        ({"task": "multilabel", "label_column": "label"}, "that give each text one label"),
+    ],
+)
+def test_a_check_refuses_what_the_run_refuses(files: Path, changes: dict[str, Any], why: str) -> None:
+    config = settings(files, "right.jsonl", **changes)
+    with pytest.raises(UserError, match=why):
+        rehearse(config)
+    with pytest.raises(UserError, match=why):
+        show_signals(config, Silent())
+    with pytest.raises(UserError, match=why):
+        run(files, "right.jsonl", **changes)
+
+
 def test_of_a_pool_so_many_random_texts_are_asked_and_a_larger_number_asks_the_others(files: Path) -> None:
     asked: list[str] = []
 
