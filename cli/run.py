@@ -64,6 +64,7 @@ def _run(flags: Flags) -> int:
     from dal_nlp.core.distributed import leave
     from dal_nlp.ledger.ledger import read_state
     from dal_nlp.report import files as report
+    from dal_nlp.report.machines import labeled_by_machines
     from dal_nlp.report.outlook import advice
     from dal_nlp.report.starting_point import starting_line
     from dal_nlp.session.loop import Session
@@ -74,6 +75,8 @@ def _run(flags: Flags) -> int:
         figures(*report.rounds_table(state))
         score = report.headline(state)
         say(f"{score[:1].upper()}{score[1:]}.")
+        if by_machines := labeled_by_machines(state):
+            say(by_machines)
         if started := starting_line(state):
             say(started)
     if result.finished:
