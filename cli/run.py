@@ -76,6 +76,7 @@ def tell(result: "Result", shown: Heard) -> None:
     """Print what a run came to; ``shown`` has said its other sentences."""
     from dal_nlp.ledger.ledger import read_state
     from dal_nlp.report import files as report
+    from dal_nlp.report.machines import labeled_by_machines
     from dal_nlp.report.outlook import advice
     from dal_nlp.report.starting_point import starting_line
 
@@ -84,6 +85,8 @@ def tell(result: "Result", shown: Heard) -> None:
         figures(*report.rounds_table(state))
         score = report.headline(state)
         say(f"{score[:1].upper()}{score[1:]}.")
+        if by_machines := labeled_by_machines(state):
+            say(by_machines)
         if started := starting_line(state):
             say(started)
     if result.finished:

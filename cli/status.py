@@ -29,6 +29,7 @@ def _lines(folder: Path, state: "State") -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each line."""
     from dal_nlp.ledger.times import money, people_time
     from dal_nlp.report.files import finished_line, headline
+    from dal_nlp.report.machines import labeled_by_machines
     from dal_nlp.report.starting_point import starting_line
 
     config = state.config
@@ -41,6 +42,8 @@ def _lines(folder: Path, state: "State") -> Iterator[tuple[str, str]]:
     why = f"; {state.stopped}" if state.stopped and len(state.metrics) < wanted else ""
     yield "Rounds", f"{len(state.metrics)} done of {wanted}, the first one included{why}"
     yield "Labels", _labels(state, config["budget"])
+    if by_machines := labeled_by_machines(state):
+        yield "Given by", by_machines
     yield "Score", headline(state) or "none yet"
     if started := starting_line(state):
         yield "At the start", started

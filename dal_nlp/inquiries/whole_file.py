@@ -20,6 +20,7 @@ from dal_nlp.inquiries.written import FileResult, result_of, sentence, write_fil
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.measuring.bounds import least_answers
 from dal_nlp.report.summary import spoken
+from dal_nlp.workflows.autolabel import say_unasked
 from dal_nlp.workflows.predict import open_run
 from dal_nlp.workflows.sources import read_aloud, reader_of
 
@@ -85,6 +86,8 @@ def label_file(
     machines = [] if answers_by is None else named_machines(read_state(folder), answers_by, shown)
     first = machines[0] if machines else None
     run = open_run(folder, shown, keep_witness if first is None else first != MODEL)
+    if keep_witness is None and first is None:
+        say_unasked(run)
     if learn and design != "uniform":
         raise UserError("--learn measures the second model on the draws, which have to be uniform: leave --design out.")
     if {Capability.ANSWER_TEXTS, Capability.GENERATED_TEXTS} & run.task.capabilities:

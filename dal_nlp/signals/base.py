@@ -123,7 +123,7 @@ class Signal(ABC):
 
     def shown(self, text: str) -> str:
         """Return what is asked of a text, for people to read."""
-        return f"{type(self).__name__} is asked nothing: it answers from {self._making.target}."
+        return f"It is asked nothing in words: its answers come from {self._making.target}."
 
 
 def log_odds(label: int, confidence: float | None, classes: int) -> tuple[float, ...]:

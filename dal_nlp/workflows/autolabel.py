@@ -23,6 +23,8 @@ from dal_nlp.data.examples import Answers, Example, Reader, context_of
 from dal_nlp.data.repeats import Repeats
 from dal_nlp.readers.spreadsheets import inert_rows
 from dal_nlp.report.summary import texts_asked
+from dal_nlp.signals import short_name
+from dal_nlp.span_witnesses.listening import has_witnesses
 from dal_nlp.strategies import probes
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.calibration import Promise, fit_temperature, promise
@@ -109,6 +111,8 @@ def plan(
         UserError: No model yet, a file that cannot be read, or nothing to measure on.
     """
     run = open_run(folder, Silent() if progress is None else progress, keep_witness)
+    if keep_witness is None:
+        say_unasked(run)
     classes = Capability.SHARED_OUTCOMES in run.task.capabilities
     reader = reader_of(run.config, source, text_column, id_column, encoding, quoting)
     examples, rejected = _to_label(run, source, read_aloud(reader, run.progress))
@@ -131,6 +135,15 @@ def plan(
         for e, i, p in zip(examples, best, sure, strict=True)
     ]
     return Plan(rows, rejected, promised, temperature, len(known), True)
+
+
+def say_unasked(run: Run) -> None:
+    """Say that a run's machines are not asked about a file, where they could be."""
+    if has_witnesses(run.config, run.task) and not run.keeps:
+        names = ", ".join(short_name(spec) for spec in run.config.signals)
+        run.progress.say(
+            f"{names} helped to train the model and will not be asked: --keep-witness asks about each text."
+        )
 
 
 def _to_label(run: Run, source: str, there: Iterable[Example]) -> tuple[list[Example], list[Rejected]]:

@@ -29,7 +29,7 @@ from dal_nlp.span_witnesses.listening import kinds_of
 from dal_nlp.strategies import bayesian, probes
 from dal_nlp.strategies.base import Selection
 from dal_nlp.workflows.cost_estimate import Estimate, estimate
-from dal_nlp.workflows.show_signals import without_signals
+from dal_nlp.workflows.show_signals import check_signals, without_signals
 
 #: Rows of the pool, labels a round and optimizer steps of a rehearsal.
 ROWS, LABELS, STEPS = 40, 2, 2
@@ -126,6 +126,7 @@ def rehearse(config: RunConfig, progress: Progress | None = None) -> Rehearsal:
         with Ledger(folder) as ledger:
             work = Context(tiny, folder, ledger, None, None, None, None, progress)
             check_drafts(config, work.task, work.oracle.from_file)
+            check_signals(config, work)
             started = time.perf_counter()
             left = _round(work, ledger)
             seconds = time.perf_counter() - started

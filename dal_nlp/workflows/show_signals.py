@@ -1,19 +1,21 @@
 """What the signals of a configuration would be asked, shown before anything is."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.progress import Progress
+from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Capability
 from dal_nlp.ledger.ledger import Ledger
+from dal_nlp.pretrained.loading import resolve
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.context import Context
 from dal_nlp.signals.preview import Preview, previews
 from dal_nlp.span_witnesses.drafts import most_drafts
-from dal_nlp.span_witnesses.listening import kinds_of
-from dal_nlp.strategies import make_strategy
+from dal_nlp.span_witnesses.listening import has_witnesses, kinds_of, make_learner
+from dal_nlp.strategies import check_fit, make_strategy
 
 
 def show_signals(config: RunConfig, progress: Progress) -> list[Preview]:
@@ -28,18 +30,44 @@ def show_signals(config: RunConfig, progress: Progress) -> list[Preview]:
         )
     with TemporaryDirectory(prefix="dal-nlp-signals-") as temporary, Ledger(Path(temporary)) as ledger:
         work = Context(without_signals(config), Path(temporary), ledger, None, None, None, None, progress)
+        check_signals(config, work)
         asked = config.model_copy(update={"llm": work.config.llm, "budget": work.config.budget})
         of, most = work.given.get("labeled"), most_drafts(asked, work.task)
         return previews(asked, work.task, work.corpus, progress, of, kinds_of(work.task), most)
 
 
+def check_signals(config: RunConfig, work: Context) -> None:
+    """Raise ``UserError`` where a run refuses its signals, by what it is without them; see ``without_signals``."""
+    if not config.signals:
+        return
+    asked, task = work.config.model_copy(update={"signals": config.signals}), work.task
+    heard = frozenset({Capability.WITNESSES} if has_witnesses(asked, task) else ())
+    for name, options in comparing(config).values():
+        check_fit(name, make_strategy(name, options), task.capabilities | heard)
+    source = resolve(asked.model, Silent(), asked.revision)
+    make_learner(asked, task, source, work.folder, Silent(), predicts_loss=False)
+
+
+def comparing(config: RunConfig) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """Return the strategies that compare texts with machines, and their options, by what names them."""
+    named = {
+        "strategy": (config.strategy, config.strategy_options),
+        "initial_strategy": (config.initial_strategy, {}),
+        "query.prefilter": (config.query.prefilter, {}),
+    }
+    return {
+        place: (name, options)
+        for place, (name, options) in named.items()
+        if name is not None and Capability.WITNESSES in make_strategy(name, options).requires
+    }
+
+
 def without_signals(config: RunConfig) -> RunConfig:
     """Return a configuration that asks no machine; in place of what compares texts with machines it draws at random."""
     changed: dict[str, Any] = {"signals": []}
-    for name, options in (("strategy", config.strategy_options), ("initial_strategy", {})):
-        if Capability.WITNESSES in make_strategy(getattr(config, name), options).requires:
-            changed |= {name: "random", **({"strategy_options": {}} if name == "strategy" else {})}
-    filter = config.query.prefilter
-    if filter is not None and Capability.WITNESSES in make_strategy(filter, {}).requires:
-        changed["query"] = config.query.model_copy(update={"prefilter": "random"})
+    for place in comparing(config):
+        if place == "query.prefilter":
+            changed["query"] = config.query.model_copy(update={"prefilter": "random"})
+        else:
+            changed |= {place: "random", **({"strategy_options": {}} if place == "strategy" else {})}
     return config.model_copy(update=changed)

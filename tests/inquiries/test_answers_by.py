@@ -12,6 +12,7 @@ from dal_nlp.core.progress import Silent
 from dal_nlp.inquiries.machines import answered_by
 from dal_nlp.inquiries.whole_file import label_file
 from dal_nlp.ledger.ledger import read_state
+from dal_nlp.workflows.autolabel import plan
 from tests import tiny
 from tests.head_runs import bought
 from tests.tiny import write
@@ -54,6 +55,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ],
     }
     return Session(RunConfig.load(flags=values)).run().folder
+
+
+def test_machines_that_could_be_asked_and_are_not_are_named(finished: Path, tmp_path: Path) -> None:
+    new, told = write(tmp_path / "new.jsonl", NEW[:20]), "file:right.jsonl, file:wrong.jsonl helped to train the model"
+    for keep, said in ((None, True), (False, False), (True, False)):
+        both = Said(), Said()
+        plan(finished, new, 0.8, both[0], keep_witness=keep)
+        label_file(finished, new, 0.3, tmp_path / f"out-{keep}", progress=both[1], told=str, keep_witness=keep)
+        assert [any(told in line for line in seen.lines) for seen in both] == [said, said]
 
 
 def labeled(out: Path) -> dict[str, dict[str, str]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from dal_nlp import UserError
 from dal_nlp.annotation.quality import by_label, by_pair
@@ -23,6 +24,7 @@ from dal_nlp.signals.client import Client
 from dal_nlp.tasks.metrics import KAPPA
 from dal_nlp.workflows.dry_run import rehearse
 from dal_nlp.workflows.show_signals import show_signals
+from dal_nlp_cli.main import app
 from tests import tiny
 from tests.signals.server import Answer, reply, serve
 from tests.signals.witness_runs import run, settings, weights
@@ -78,6 +80,24 @@ def test_a_check_ranks_machines_on_the_labels_that_are_there(files: Path) -> Non
     assert right < wrong
     assert "It is right on 100 % of 80 known labels." in said[right:wrong]
     assert "It is right on 0 % of 80 known labels." in said[wrong:]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"training": {"mode": "full"}, "keep_witness": True}, "leave --keep-witness out"),
+        ({"training": {"mode": "full"}, "strategy": "disagreement"}, "needs machine-made answers"),
+        ({"task": "multilabel", "label_column": "label"}, "that give each text one label"),
+    ],
+)
+def test_a_check_refuses_what_the_run_refuses(files: Path, changes: dict[str, Any], why: str) -> None:
+    config = settings(files, "right.jsonl", **changes)
+    with pytest.raises(UserError, match=why):
+        rehearse(config)
+    with pytest.raises(UserError, match=why):
+        show_signals(config, Silent())
+    with pytest.raises(UserError, match=why):
+        run(files, "right.jsonl", **changes)
 
 
 def test_of_a_pool_so_many_random_texts_are_asked_and_a_larger_number_asks_the_others(files: Path) -> None:
@@ -168,6 +188,8 @@ def test_a_language_model_as_oracle_signs_its_labels_and_the_report_says_so_firs
         page = html.unescape((result.folder / "report.html").read_text())
         line = f"{len(labels)} labels of {len(labels)} were given by a machine (llm:small), not by people."
         assert labeled_by_machines(state) == line and line in page
+        for command in (["status", str(result.folder)], ["run", "--config", str(result.folder / "config.yaml")]):
+            assert line in " ".join(CliRunner().invoke(app, command).output.split())
         assert people_time(state) is None and "a machine (llm:small), not people" in " ".join(answered_by(state))
         before = len(asked)
         assert 79 <= before <= 80 and run(files, **given).curve == result.curve and len(asked) == before
