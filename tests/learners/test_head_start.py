@@ -88,6 +88,18 @@ def test_names_that_the_tokenizer_does_not_know_are_no_prior_and_it_is_said(file
     assert any("say nothing to the encoder" in note for note in read_state(run(files, rounds=0).folder).notes)
 
 
+def test_that_names_stand_for_descriptions_is_said_once_with_what_to_do(files: Path) -> None:
+    names = {"negative": "bad", "positive": "good"}  # words that the tokenizer knows
+    for file, rows in (("pool.jsonl", tiny.sentences(60)), ("test.jsonl", tiny.sentences(20, seed=1))):
+        tiny.write(files / file, [{**row, "label": names[row["label"]]} for row in rows])
+    by_names = run(files, rounds=0)
+    run(files, rounds=1)
+    described = run(files, rounds=0, descriptions={"bad": "poor", "good": "fine"}, out=str(files / "described"))
+    said = [[note for note in read_state(one.folder).notes if "names" in note] for one in (by_names, described)]
+    assert len(said[0]) == 1 and "stand for descriptions" in said[0][0] and "--describe FILE" in said[0][0]
+    assert not said[1]
+
+
 def test_a_run_of_an_earlier_version_goes_on_with_the_head_it_had(files: Path) -> None:
     first = {"layers": "last", "c": 0.13, "prior": "none", "validate_from": 0}
     run(files, rounds=1, budget=10, head=first)
