@@ -106,6 +106,15 @@ def test_that_names_stand_for_descriptions_is_said_once_with_what_to_do(files: P
     assert not said[1]
 
 
+def test_a_run_whose_first_batch_was_chosen_by_what_was_the_default_then_goes_on(files: Path) -> None:
+    run(files, descriptions=DESCRIBED, initial_strategy="kmeans", rounds=0, budget=6)
+    began = read_state(files / "run")
+    result = run(files, descriptions=DESCRIBED, rounds=1, budget=10)  # names none: the default is another one now
+    state = read_state(files / "run")
+    assert state.queries[0] == began.queries[0] and len(result.labels) == 10
+    assert state.config is not None and state.config["initial_strategy"] == "kmeans"
+
+
 def test_a_run_of_an_earlier_version_goes_on_with_the_head_it_had(files: Path) -> None:
     first = {"layers": "last", "c": 0.13, "prior": "none", "validate_from": 0}
     run(files, rounds=1, budget=10, head=first)
