@@ -56,7 +56,9 @@ HEADS: Mapping[str, Head] = {
     "flat+layers": Head(c=lambda classes: 0.13),
     "validated+layers": Head(validate_from=60),
 }
-ARMS = "random@last,random@prior,weighted_kmeans@prior,weighted_kmeans@last,variance_reduction@prior,random@tfidf"
+#: The default of a run whose labels are described: its first batch is random.
+OURS = "random>variance_reduction@prior"
+ARMS = f"random@last,random@prior,weighted_kmeans@prior,weighted_kmeans@last,{OURS},random@tfidf"
 #: Texts of a pool and of a test set at most.
 POOL, TEST = 4000, 1000
 DESCRIPTIONS = Path(__file__).with_name("descriptions.yaml")
@@ -174,13 +176,7 @@ def words_curve(
 
 
 def run(
-    features: Path,
-    seeds: range,
-    out: Path,
-    arms: Sequence[str],
-    most: int,
-    names: Sequence[str],
-    grid: Sequence[int],
+    features: Path, seeds: range, out: Path, arms: Sequence[str], most: int, names: Sequence[str], grid: Sequence[int]
 ) -> None:
     """Append a line for each set, seed and arm that has none yet."""
     done = {(row["set"], row["arm"], row["seed"]) for row in lines(out)} if out.exists() else set()
@@ -327,7 +323,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=240, help="labels at which active arms end")
     parser.add_argument("--at", default=",".join(map(str, GRID)), help="numbers of labels at which arms are measured")
     parser.add_argument("--full-of", default="last", help="whose full score the shares are of")
-    parser.add_argument("--ours", default="variance_reduction@prior")
+    parser.add_argument("--ours", default=OURS)
     parser.add_argument("--other", default="weighted_kmeans@layers")
     given = parser.parse_intermixed_args()
     at = [int(n) for n in given.at.split(",")]
