@@ -123,6 +123,11 @@ class DescriptionSource:
                 "The names of the labels say nothing to the encoder, so the layer starts from nothing: describe them, "
                 "a sentence each, under labels in the configuration or with --describe FILE."
             ]
+        if self.name == "names":
+            return [
+                "The names of the labels stand for descriptions of them; a sentence or two on each, with --describe "
+                "FILE or under labels in the configuration, tell more and save labels."
+            ]
         if self._without:
             few = ", ".join(self._without[:3])
             return [f"{counted(len(self._without), 'label')} without a description ({few}): the name stands for it."]

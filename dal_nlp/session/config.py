@@ -72,9 +72,8 @@ class RunConfig(Settings):
         values = as_files(values)
         given = {key: value for key, value in values.items() if value is not None}
         given = _without_alias(with_descriptions(with_moved_keys(_spelled_out(given))))
-        layers = layers_of(recipe_of(given["task"]), given)
-        if "data" not in given:
-            layers.append(demo_settings(given["task"]))
+        demo = {} if "data" in given else demo_settings(given["task"])
+        layers = [*layers_of(recipe_of(given["task"]), merge(demo, given)), demo]
         merged: dict[str, Any] = {}
         for layer in layers:  # with a budget, that decides how many rounds there are
             merged = merge(
@@ -210,18 +209,21 @@ def recipe(name: str) -> dict[str, Any]:
 def layers_of(name: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the recipe of a task and, over it, what goes with what trains; values that are given may decide that.
 
-    A recipe's own ``modes`` say what goes with that where it is not the same for all tasks.
+    A recipe's own ``modes`` say what goes with that where it is not the same for all tasks, and its ``described`` what
+    goes with a head that starts from descriptions of the labels.
     """
     of_task = recipe(name)
-    modes = of_task.pop("modes", {})
-    training = merge(of_task, given).get("training")
+    modes, described = of_task.pop("modes", {}), of_task.pop("described", {})
+    values = merge(of_task, given)
+    training, head = values.get("training"), values.get("head")
     mode = training.get("mode") if isinstance(training, Mapping) else None
     of_mode = merge(_OF_MODE.get(str(mode), {}), modes.get(str(mode), {}))
     if "query_size" in given:  # its number of rounds goes with its own size
         of_mode.pop("rounds", None)
     if of_task.get("training", {}).get("mode") != "head":  # a task that is not made for it keeps its own cut
         of_mode.pop("max_length", None)
-    return [of_task, of_mode]
+    knows = mode == "head" and given.get("descriptions") and isinstance(head, Mapping) and head.get("prior") != "none"
+    return [of_task, of_mode, *([described] if knows else [])]
 
 
 def read_yaml(file: Path) -> dict[str, Any]:

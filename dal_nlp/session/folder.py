@@ -18,6 +18,9 @@ from dal_nlp.ledger.settings import as_now, fingerprint, first_head, identity
 from dal_nlp.ledger.state import State
 from dal_nlp.session.config import AUTO_MODEL, RunConfig
 
+#: What chose the first batch where labels are described until version 0.2, and what does so since.
+FIRST = "kmeans", "random"
+
 
 def choose_folder(config: RunConfig) -> Path:
     """Return ``--out``, or ``runs/TASK-N``: the same configuration's unfinished run, else the first free N.
@@ -57,7 +60,8 @@ def continued(config: RunConfig, state: State) -> RunConfig:
     """Return the configuration of a run that goes on with the model, the head, the mode and the cut it began with.
 
     What it begins with is not settled before something was asked. The head and the mode are those of runs that began
-    before there was a section ``head``: their defaults were others.
+    before there was a section ``head``: their defaults were others. Where labels are described k-means chose the first
+    batch once.
 
     Raises:
         RunFolderError: It is the demonstration, which is meant where no data is named, and the run is another's.
@@ -72,6 +76,8 @@ def continued(config: RunConfig, state: State) -> RunConfig:
     chosen = with_chosen(config, dump)
     asked = state.audit is not None or bool(state.queries)
     config = chosen if asked else config.model_copy(update={"model": chosen.model})
+    if asked and dump and config.descriptions and (dump.get("initial_strategy"), config.initial_strategy) == FIRST:
+        config = config.model_copy(update={"initial_strategy": FIRST[0]})
     now = None if dump is None or "training" not in dump else as_now(dump)
     if now is None or now["head"] != first_head(now["head"]["c"]):
         return config

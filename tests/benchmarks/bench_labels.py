@@ -14,7 +14,7 @@ import argparse
 import json
 import random as randomness
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ import yaml
 from dal_nlp.compare.savings import resamples
 from dal_nlp.learners.cross_validation import STRONGER
 from dal_nlp.learners.feature_cache import mean_of_windows
+from dal_nlp.learners.linear import strength
 from dal_nlp.learners.prior import words_of
 from dal_nlp.report.learning_curves import isotonic, labels_to, t_interval
 from tests.benchmarks.simulation import (
@@ -48,8 +49,16 @@ HEADS: Mapping[str, Head] = {
     "distil": Head(prior=True, students=STRONGER),
     "last+prior": Head(depths=(100,), prior=True),
     "top-half+prior": Head(depths=(50, 75, 100), prior=True),
+    "validated+prior": Head(prior=True, validate_from=60),
+    "flat+prior": Head(prior=True, c=lambda classes: 0.13),
+    "strong+prior": Head(prior=True, c=lambda classes: 3 * strength(classes)),
+    "last+strong+prior": Head(depths=(100,), prior=True, c=lambda classes: 3 * strength(classes)),
+    "flat+layers": Head(c=lambda classes: 0.13),
+    "validated+layers": Head(validate_from=60),
 }
-ARMS = "random@last,random@prior,weighted_kmeans@prior,weighted_kmeans@last,variance_reduction@prior,random@tfidf"
+#: The default of a run whose labels are described: its first batch is random.
+OURS = "random>variance_reduction@prior"
+ARMS = f"random@last,random@prior,weighted_kmeans@prior,weighted_kmeans@last,{OURS},random@tfidf"
 #: Texts of a pool and of a test set at most.
 POOL, TEST = 4000, 1000
 DESCRIPTIONS = Path(__file__).with_name("descriptions.yaml")
@@ -58,25 +67,32 @@ SHARES = (0.9, 0.95, 0.99)
 COMPARED = np.arange(40, 241, 20)
 
 
-def read(data: Path, name: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return rows of the pool and of the test of a set."""
+def read(
+    data: Path, name: str, kept: Container[str] | None = None
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return rows of the pool and of the test of a set, of some labels; of all if left out."""
     found = []
     for split, most in (("train", POOL), ("test", TEST)):
-        rows = [
-            json.loads(line)
-            for line in (data / name / f"{split}.jsonl").read_text(encoding="utf-8").split("\n")
-            if line
-        ]
+        rows = [row for row in lines(data / name / f"{split}.jsonl") if kept is None or row["label"] in kept]
         randomness.Random(0).shuffle(rows)
         found.append(rows[:most])
     return found[0], found[1]
 
 
-def encode(data: Path, out: Path, source: str, names: Sequence[str], window: int, alone: bool) -> None:
+def kept_labels(data: Path, name: str, most: int, but: str) -> list[str]:
+    """Return the labels that are kept of a set; see ``encode``."""
+    labels = sorted({row["label"] for row in lines(data / name / "train.jsonl")} - {but})
+    return labels[: most or len(labels)]
+
+
+def encode(
+    data: Path, out: Path, source: str, names: Sequence[str], window: int, alone: bool, most: int, but: str
+) -> None:
     """Write the mean states of four layers of all texts and descriptions of some sets.
 
     Texts are read whole, in windows of some tokens; of 0 tokens: cut after 128. ``alone``: the names of the labels
-    stand for their descriptions.
+    stand for their descriptions. Texts of the label ``but`` are left out, and of the others the ``most`` first ones by
+    name are kept, all if it is 0; the number is added to the name of the set.
     """
     import torch
     from transformers import AutoModel, AutoTokenizer
@@ -112,7 +128,8 @@ def encode(data: Path, out: Path, source: str, names: Sequence[str], window: int
     out.mkdir(parents=True, exist_ok=True)
     described = {} if alone else yaml.safe_load(DESCRIPTIONS.read_text(encoding="utf-8"))
     for name in names:
-        pool, test = read(data, name)
+        kept = kept_labels(data, name, most, but)
+        pool, test = read(data, name, kept)
         labels = sorted({row["label"] for row in pool})
         test = [row for row in test if row["label"] in labels]
         sentences = [described.get(name, {}).get(label, [words_of(label)]) for label in labels]
@@ -124,9 +141,10 @@ def encode(data: Path, out: Path, source: str, names: Sequence[str], window: int
             "sentences": means([sentence for group in sentences for sentence in group])[:, -1],
             "sizes": np.array([len(group) for group in sentences]),
         }
-        np.savez(out / f"{name}.npz", **arrays)
-        (out / f"{name}.json").write_text(json.dumps([[row["text"] for row in rows] for rows in (pool, test)]))
-        print(name, len(pool), len(test), flush=True)
+        place = f"{name}-{most}" if most else name
+        np.savez(out / f"{place}.npz", **arrays)
+        (out / f"{place}.json").write_text(json.dumps([[row["text"] for row in rows] for rows in (pool, test)]))
+        print(place, len(pool), len(test), flush=True)
 
 
 def load(features: Path, name: str) -> Texts:
@@ -137,7 +155,9 @@ def load(features: Path, name: str) -> Texts:
     return Texts(x, arrays["y"], test, arrays["targets"], sentences)
 
 
-def words_curve(features: Path, name: str, texts: Texts, seed: int) -> list[tuple[int, float, float]]:
+def words_curve(
+    features: Path, name: str, texts: Texts, seed: int, grid: Sequence[int]
+) -> list[tuple[int, float, float]]:
     """Return the curve of TF-IDF and logistic regression on random labels."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -147,7 +167,7 @@ def words_curve(features: Path, name: str, texts: Texts, seed: int) -> list[tupl
     rows = rows_of(texts, seed)
     x, measured, y = words.transform([pool[row] for row in rows]), words.transform(test), texts.y[rows]
     order, curve = np.random.default_rng([seed, 2]).permutation(len(rows)), []
-    for n in GRID:
+    for n in grid:
         few = order[:n]
         several = len(set(y[few])) > 1
         given = LogisticRegression(C=10, max_iter=500).fit(x[few], y[few]).predict(measured) if several else y[few[0]]
@@ -155,7 +175,9 @@ def words_curve(features: Path, name: str, texts: Texts, seed: int) -> list[tupl
     return curve
 
 
-def run(features: Path, seeds: range, out: Path, arms: Sequence[str], most: int, names: Sequence[str]) -> None:
+def run(
+    features: Path, seeds: range, out: Path, arms: Sequence[str], most: int, names: Sequence[str], grid: Sequence[int]
+) -> None:
     """Append a line for each set, seed and arm that has none yet."""
     done = {(row["set"], row["arm"], row["seed"]) for row in lines(out)} if out.exists() else set()
     sets = {name: load(features, name) for name in names}
@@ -167,20 +189,22 @@ def run(features: Path, seeds: range, out: Path, arms: Sequence[str], most: int,
                     continue
                 strategy, _, head = arm.partition("@")
                 strategy, _, batch = strategy.partition(":")
+                first, _, then = strategy.rpartition(">")
                 if head == "tfidf":
-                    curve = words_curve(features, name, texts, seed)
+                    curve = words_curve(features, name, texts, seed, grid)
                 else:
                     rng = np.random.default_rng([seed, 3])
                     learner = learners.setdefault(head, Learner(HEADS[head], texts, rows_of(texts, seed), rng))
-                    last = GRID[-1] if strategy == "random" else most
-                    curve = simulate(texts, Arm(HEADS[head], strategy, int(batch or 20)), learner, seed, last)
+                    last = grid[-1] if strategy == "random" else most
+                    one = Arm(HEADS[head], then, int(batch or 20), first or "kmeans")
+                    curve = simulate(texts, one, learner, seed, last, grid)
                 with out.open("a", encoding="utf-8") as file:
                     file.write(json.dumps({"set": name, "arm": arm, "seed": seed, "curve": curve}) + "\n")
 
 
-def lines(curves: Path) -> list[dict[str, Any]]:
-    """Return the rows of a file of curves."""
-    return [json.loads(line) for line in curves.read_text(encoding="utf-8").split("\n") if line]
+def lines(file: Path) -> list[dict[str, Any]]:
+    """Return the rows of a file."""
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
 
 
 def tables(features: Path, curves: Path, full_of: str, ours: str) -> None:
@@ -266,29 +290,50 @@ def differences(curves: Path, other: str) -> None:
             print(f"{name} {arm} ({len(shared)} seeds): {mean:+.4f} ± {0.0 if half is None else half:.4f}")
 
 
+def accuracies(curves: Path, other: str, at: Sequence[int]) -> None:
+    """Print mean accuracies at numbers of labels, and how far they lie above those of another arm, with intervals."""
+    found: dict[str, dict[str, dict[int, Any]]] = defaultdict(lambda: defaultdict(dict))
+    for row in lines(curves):
+        labels, scores = np.array([point[:2] for point in row["curve"]]).T
+        found[row["set"]][row["arm"]][row["seed"]] = np.interp(at, labels, scores)
+    for name, arms in found.items():
+        for arm, seeds in arms.items():
+            print(f"{name} {arm} ({len(seeds)} seeds):", *(f"{mean:.3f}" for mean in np.mean(list(seeds.values()), 0)))
+            shared = sorted(set(seeds) & set(arms[other]))
+            if arm != other and len(shared) > 1:
+                gains = np.array([seeds[seed] - arms[other][seed] for seed in shared])
+                print(f"    less {other}:", *("{:+.3f} ± {:.3f}".format(*t_interval(column)) for column in gains.T))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["encode", "run", "tables", "differences", "cost"])
+    parser.add_argument("what", choices=["encode", "run", "tables", "differences", "accuracies", "cost"])
     parser.add_argument("sets", nargs="*")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--features", type=Path)
     parser.add_argument("--model")
     parser.add_argument("--window", type=int, default=0, help="tokens of the windows in which texts are read whole")
     parser.add_argument("--names", action="store_true", help="names of the labels in place of descriptions")
+    parser.add_argument("--labels", type=int, default=0, help="how many labels of a set are kept, all if 0")
+    parser.add_argument("--but", default="", help="a label whose texts are left out")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--curves", type=Path)
     parser.add_argument("--seeds", default="0:30")
     parser.add_argument("--arms", default=ARMS)
     parser.add_argument("--most", type=int, default=240, help="labels at which active arms end")
+    parser.add_argument("--at", default=",".join(map(str, GRID)), help="numbers of labels at which arms are measured")
     parser.add_argument("--full-of", default="last", help="whose full score the shares are of")
-    parser.add_argument("--ours", default="variance_reduction@prior")
+    parser.add_argument("--ours", default=OURS)
     parser.add_argument("--other", default="weighted_kmeans@layers")
     given = parser.parse_intermixed_args()
+    at = [int(n) for n in given.at.split(",")]
     if given.what == "encode":
-        encode(given.data, given.out, given.model, given.sets, given.window, given.names)
+        encode(given.data, given.out, given.model, given.sets, given.window, given.names, given.labels, given.but)
     elif given.what == "run":
         seeds = range(*map(int, given.seeds.split(":")))
-        run(given.features, seeds, given.out, given.arms.split(","), given.most, given.sets)
+        run(given.features, seeds, given.out, given.arms.split(","), given.most, given.sets, at)
+    elif given.what == "accuracies":
+        accuracies(given.curves, given.other, at)
     elif given.what == "differences":
         differences(given.curves, given.other)
     elif given.what == "cost":

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from dal_nlp.learners.layers import Standard
-from dal_nlp.models.vectors import Array, Positions
+from dal_nlp.models.vectors import Array, Dense, Positions
 from dal_nlp.strategies import make_strategy, probes
 from dal_nlp.strategies.bait import class_log_probs, layer_inputs
-from dal_nlp.strategies.selectors import top_k, unit
+from dal_nlp.strategies.clustering import kmeans
+from dal_nlp.strategies.selectors import nearest_to_centres, top_k, unit
 from dal_nlp.strategies.variance_reduction import covariances, curvature
 from tests.benchmarks.feature_pool import FeaturePool
 
@@ -53,6 +54,70 @@ def half_random(pool: FeaturePool, k: int, rng: np.random.Generator) -> Position
     chosen = make_strategy("weighted_kmeans", {}).select(pool.as_pool, (k + 1) // 2, rng).positions
     others = np.setdiff1d(np.arange(len(pool)), chosen)
     return np.concatenate([chosen, rng.choice(others, k - len(chosen), replace=False)])
+
+
+def by_predicted_label(pool: FeaturePool, k: int, rng: np.random.Generator, even: bool) -> Positions:
+    """K-means inside each predicted label, which has its share of the k; or all labels as many, if ``even``."""
+    p, x = pool.collect(outcomes, probes.embedding)
+    given = np.asarray(p).argmax(1)
+    sizes = np.bincount(given, minlength=p.shape[1])
+    wanted = k * ((sizes > 0) / (sizes > 0).sum() if even else sizes / sizes.sum())
+    counts = np.minimum(np.floor(wanted).astype(int), sizes)
+    while counts.sum() < k:  # the largest remainder of those that have some left
+        counts[np.where(counts < sizes, wanted - counts + rng.random(len(sizes)) * 1e-9, -np.inf).argmax()] += 1
+    picked = []
+    for label in np.flatnonzero(counts):
+        rows = np.flatnonzero(given == label)
+        picked.append(rows[nearest_to_centres(Dense(unit(x[rows])), int(counts[label]), rng).positions])
+    return np.concatenate(picked)
+
+
+def stratified(pool: FeaturePool, k: int, rng: np.random.Generator) -> Positions:
+    """K-means inside each predicted label, which has its share of the batch."""
+    return by_predicted_label(pool, k, rng, even=False)
+
+
+def balanced(pool: FeaturePool, k: int, rng: np.random.Generator) -> Positions:
+    """K-means inside each predicted label, all of which have as many."""
+    return by_predicted_label(pool, k, rng, even=True)
+
+
+def of_clusters(pool: FeaturePool, k: int, rng: np.random.Generator) -> Positions:
+    """One text at random of each cluster of k-means."""
+    (x,) = pool.collect(probes.embedding)
+    clusters, _ = kmeans(Dense(unit(x)), k, rng)
+    order = rng.permutation(len(x))
+    return np.asarray(order[np.unique(clusters[order], return_index=True)[1]])
+
+
+def herding(pool: FeaturePool, k: int, rng: np.random.Generator) -> Positions:
+    """One after the other the text that brings the picks' mean nearest to the pool's (Welling, 2009)."""
+    (x,) = pool.collect(probes.embedding)
+    directed = unit(x).astype(np.float64)
+    aim, total, picked = directed.mean(0), np.zeros(directed.shape[1]), list[int]()
+    for i in range(k):
+        gains = directed @ ((i + 1) * aim - total)
+        gains[picked] = -np.inf
+        picked.append(int(gains.argmax()))
+        total += directed[picked[-1]]
+    return np.asarray(picked)
+
+
+def until_sure(pool: FeaturePool, k: int, rng: np.random.Generator, beta: float, deviation: float) -> Positions:
+    """K-means while the weight of the descriptions is within two deviations of 0, ``variance_reduction`` afterwards."""
+    name = "kmeans" if abs(beta) < 2 * deviation else "variance_reduction"
+    return make_strategy(name, {}).select(pool.as_pool, k, rng).positions
+
+
+def as_sure(pool: FeaturePool, k: int, rng: np.random.Generator, beta: float, deviation: float) -> Positions:
+    """The share deviation / weight of the batch by k-means, the rest by ``variance_reduction``."""
+    diverse = round(k * min(1.0, deviation / max(abs(beta), 1e-9)))
+    first = make_strategy("kmeans", {}).select(pool.as_pool, diverse, rng).positions if diverse else np.zeros(0, int)
+    rest = np.setdiff1d(np.arange(len(pool)), first)
+    if diverse == k:
+        return first
+    after = make_strategy("variance_reduction", {}).select(pool.take(rest).as_pool, k - diverse, rng).positions
+    return np.concatenate([first, rest[after]])
 
 
 def outcomes(forward: Any) -> Any:
@@ -113,4 +178,13 @@ TRIALS: Mapping[str, Choose] = {
     "density_margin": density_margin,
     "batch_margin": batch_margin,
     "half_random": half_random,
+    "stratified": stratified,
+    "balanced": balanced,
+    "of_clusters": of_clusters,
+    "herding": herding,
+}
+#: Trials that look at the weight of the descriptions and its deviation.
+BY_BETA: Mapping[str, Callable[[FeaturePool, int, np.random.Generator, float, float], Positions]] = {
+    "until_sure": until_sure,
+    "as_sure": as_sure,
 }

@@ -32,6 +32,13 @@ def test_defaults_are_the_contract() -> None:
     assert (config.initial, config.query_size, config.rounds, config.budget, config.seed) == (20, 10, 18, 200, 0)
     assert (config.strategy, config.initial_strategy, config.model) == ("variance_reduction", "kmeans", "auto")
     assert config.audit == 0
+    # Where labels are described the first batch is random; a head that reads no descriptions has none.
+    described = {"labels": {"a": "One. Two.", "b": "Three."}}
+    assert RunConfig(**FILES, **described).initial_strategy == "random"
+    assert RunConfig(**FILES, **described, initial_strategy="coreset").initial_strategy == "coreset"
+    assert RunConfig(task="sentiment").initial_strategy == "random"  # the demonstration describes its labels
+    for without in ({"head": {"prior": "none"}}, {"training": {"mode": "full"}}):
+        assert RunConfig(**FILES, **described, **without).initial_strategy == "kmeans"
     assert RunConfig(task="sentiment", data="pool.jsonl").audit == 100
     # What goes with a head is not the same for all tasks, and a recipe says so; other modes are not touched by it.
     assert RunConfig(task="sentiment", data="pool.jsonl", training={"mode": "full"}).strategy == "margin"

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dal_nlp import UserError
-from dal_nlp.learners.cross_validation import choose_setting, fit_with
+from dal_nlp.learners.cross_validation import fit_with
 from dal_nlp.learners.head_checkpoint import read_layer
 from dal_nlp.learners.linear import Linear
 from dal_nlp.ledger.events import ConfigEvent, Event
@@ -56,15 +56,21 @@ def test_a_description_of_no_label_is_refused_where_the_data_shows_the_labels(fi
 def test_a_run_with_descriptions_that_died_after_any_event_ends_as_if_it_had_not(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where cross-validation chooses the layers and the strength, which it does from some labels on."""
+    """Also where cross-validation chooses layers and strength, which it does from some labels on.
+
+    Here it chooses by the chance of its folds, and never the rule for fewer labels: on so few it would choose that one,
+    and nobody would see that it had not been asked.
+    """
     own = {"descriptions": DESCRIBED, "head": {"validate_from": 10}, "rounds": 2, "strategy": "variance_reduction"}
     choices: list[int] = []
 
-    def watched(*given: Any) -> Any:
-        choices.append(len(given[2]))
-        return choose_setting(*given)
+    def by_chance(
+        candidates: Any, x: Any, y: Any, weights: Any, classes: int, offsets: Any, rng: Any, *rest: Any
+    ) -> Any:
+        choices.append(len(y))
+        return candidates[1 + int(rng.integers(len(candidates) - 1))]
 
-    monkeypatch.setattr("dal_nlp.learners.head_learner.choose_setting", watched)
+    monkeypatch.setattr("dal_nlp.learners.head_learner.choose_setting", by_chance)
     with monkeypatch.context() as patch:
         copies = copies_after_every_write(patch, tmp_path)
         whole = run(files, **own)
@@ -86,6 +92,27 @@ def test_without_a_prior_nothing_is_known_at_the_start(files: Path) -> None:
 
 def test_names_that_the_tokenizer_does_not_know_are_no_prior_and_it_is_said(files: Path) -> None:
     assert any("say nothing to the encoder" in note for note in read_state(run(files, rounds=0).folder).notes)
+
+
+def test_that_names_stand_for_descriptions_is_said_once_with_what_to_do(files: Path) -> None:
+    names = {"negative": "bad", "positive": "good"}  # words that the tokenizer knows
+    for file, rows in (("pool.jsonl", tiny.sentences(60)), ("test.jsonl", tiny.sentences(20, seed=1))):
+        tiny.write(files / file, [{**row, "label": names[row["label"]]} for row in rows])
+    by_names = run(files, rounds=0)
+    run(files, rounds=1)
+    described = run(files, rounds=0, descriptions={"bad": "poor", "good": "fine"}, out=str(files / "described"))
+    said = [[note for note in read_state(one.folder).notes if "names" in note] for one in (by_names, described)]
+    assert len(said[0]) == 1 and "stand for descriptions" in said[0][0] and "--describe FILE" in said[0][0]
+    assert not said[1]
+
+
+def test_a_run_whose_first_batch_was_chosen_by_what_was_the_default_then_goes_on(files: Path) -> None:
+    run(files, descriptions=DESCRIBED, initial_strategy="kmeans", rounds=0, budget=6)
+    began = read_state(files / "run")
+    result = run(files, descriptions=DESCRIBED, rounds=1, budget=10)  # names none: the default is another one now
+    state = read_state(files / "run")
+    assert state.queries[0] == began.queries[0] and len(result.labels) == 10
+    assert state.config is not None and state.config["initial_strategy"] == "kmeans"
 
 
 def test_a_run_of_an_earlier_version_goes_on_with_the_head_it_had(files: Path) -> None:

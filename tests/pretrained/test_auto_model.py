@@ -1,6 +1,8 @@
 """The encoder that a run of ``--train head`` chooses itself."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -47,9 +49,24 @@ def test_what_cannot_be_had_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> No
     assert name == "minilm" and "no network" in why
 
 
-def test_the_seconds_of_an_encoder_are_measured_on_texts(tmp_path: Path) -> None:
-    source = tiny.save_model(tmp_path / "encoder")
-    assert seconds_to_encode(source, ["good"] * 16) > 0
+def test_a_text_counts_by_its_tokens_beyond_the_longest_input_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that goes on by a second a token that is read; the first batch, which is read twice, counts once."""
+    clock = [0.0]
+
+    def read(encoder: Any, batch: Any) -> None:
+        clock[0] += int(batch["attention_mask"].sum())
+
+    monkeypatch.setattr(auto_model, "_encode", read)
+    monkeypatch.setattr(auto_model, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    source, marks = tiny.save_model(tmp_path / "encoder"), 2
+    assert seconds_to_encode(source, ["good"] * 20) == 20 * (1 + marks)
+    assert seconds_to_encode(source, ["good"] * 19 + ["good " * 1000]) == pytest.approx(19 * (1 + marks) + 1000 + marks)
+
+
+def test_the_seconds_are_those_of_an_encoder(tmp_path: Path) -> None:
+    assert seconds_to_encode(tiny.save_model(tmp_path / "encoder"), ["good"] * 16) > 0
 
 
 @pytest.mark.usefixtures("encoders")

@@ -105,7 +105,9 @@ class Settings(Section):
     )
     strategy: str = Field("margin", description="how the next examples are chosen")
     strategy_options: dict[str, Any] = Field({}, description="arguments of the strategy")
-    initial_strategy: str = Field("kmeans", description="how the first examples are chosen")
+    initial_strategy: str = Field(
+        "kmeans", description="how the first examples are chosen; by chance where a head starts from descriptions"
+    )
     initial: int | None = Field(
         None, ge=0, description="labels of round 0; null: 20, or 0 with labels you already have"
     )
