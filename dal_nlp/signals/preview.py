@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -66,14 +67,22 @@ def previews(
     task: Task,
     pool: Corpus,
     progress: Progress,
-    labeled: Corpus | None = None,
+    given: Mapping[str, Corpus] = MappingProxyType({}),
     kinds: Mapping[str, str] = SIGNALS,
     most: int | None = None,
 ) -> list[Preview]:
     """Return what the signals of a configuration would be asked about a pool; where labels are known, the best first.
 
-    No endpoint is asked: of one only answers that are there already are judged; and only labels are. For ``kinds`` see
-    ``make_signals``. A run that asks about ``most`` texts alone does not know yet which of the pool they will be.
+    No endpoint is asked: of one only answers that are there already are judged; and only labels are.
+
+    Args:
+        config: With the signals; where witnesses are kept, these are asked about all sets.
+        task: With the labels.
+        pool: The texts to choose from.
+        progress: Where it is shown.
+        given: The other sets, by what they are for; "labeled" has the known labels, if it is there, else the pool.
+        kinds: See ``make_signals``.
+        most: Texts that a run asks about where it does not know yet which of the pool they will be.
     """
     if not config.signals:
         return []
@@ -82,10 +91,16 @@ def previews(
     names = [str(id) for id in pool.dataset["id"]]
     sample = [texts[row] for row in range(0, len(texts), max(1, len(texts) // TIMED))][:TIMED]
     judges = Capability.SHARED_OUTCOMES in task.capabilities
-    known = _known(task, pool if labeled is None else labeled, config.seed) if judges else []
+    known = _known(task, given.get("labeled", pool), config.seed) if judges else []
+    others = [corpus.dataset for corpus in given.values()] if config.keep_witness else []
+    beside = (
+        [text for data in others for text in texts_of(task, data)],
+        [str(id) for data in others for id in data["id"]],
+    )
     for spec, signal in make_signals(config, task.labels, progress, kinds).items():
         places = asked_about(config, spec, len(texts)).tolist()
-        keys = answer_keys(signal, [texts[row] for row in places], [names[row] for row in places])
+        asked_texts = [*(texts[row] for row in places), *beside[0]]
+        keys = answer_keys(signal, asked_texts, [*(names[row] for row in places), *beside[1]])
         left = len(set(keys)) - len(cached_answers(signal, cache, keys))
         left = left if most is None else min(left, most)
         tokens, cost, seconds = 0, 0.0, None

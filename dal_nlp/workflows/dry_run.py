@@ -131,8 +131,8 @@ def rehearse(config: RunConfig, progress: Progress | None = None) -> Rehearsal:
             left = _round(work, ledger)
             seconds = time.perf_counter() - started
             asked = config.model_copy(update={"llm": work.config.llm, "budget": work.config.budget})
-            of, most = work.given.get("labeled"), most_drafts(asked, work.task)
-            told = previews(asked, work.task, work.corpus, progress, of, kinds_of(work.task), most)
+            most = most_drafts(asked, work.task)
+            told = previews(asked, work.task, work.corpus, progress, work.given, kinds_of(work.task), most)
             machines = [line for one in told for line in one.lines()]
             remarks = [*ledger.state.notes, *machines]
             return _summary(work, config, seconds, _compare_draws(work, left), remarks)

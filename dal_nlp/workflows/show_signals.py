@@ -32,8 +32,8 @@ def show_signals(config: RunConfig, progress: Progress) -> list[Preview]:
         work = Context(without_signals(config), Path(temporary), ledger, None, None, None, None, progress)
         check_signals(config, work)
         asked = config.model_copy(update={"llm": work.config.llm, "budget": work.config.budget})
-        of, most = work.given.get("labeled"), most_drafts(asked, work.task)
-        return previews(asked, work.task, work.corpus, progress, of, kinds_of(work.task), most)
+        most = most_drafts(asked, work.task)
+        return previews(asked, work.task, work.corpus, progress, work.given, kinds_of(work.task), most)
 
 
 def check_signals(config: RunConfig, work: Context) -> None:

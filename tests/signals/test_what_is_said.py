@@ -71,6 +71,8 @@ def test_a_check_asks_nobody(files: Path, monkeypatch: pytest.MonkeyPatch) -> No
     said = str(rehearse(config))
     assert "llm:small would be asked about 80 texts: about" in said and "by the prices given" in said
     (shown,) = show_signals(config, Silent())
+    config = settings(files, signals=["llm:small"], llm={"url": "http://127.0.0.1:9/v1"}, keep_witness=True)
+    assert "about 120 texts" in show_signals(config, Silent())[0].lines()[0]  # of the test set too
     assert "A) negative" in shown.question and tiny.sentences(80)[0]["text"] in shown.question
 
 
