@@ -85,8 +85,6 @@ def annotate(
             say(f"Changed after the last fit: {said}; `dal-nlp run` with more --rounds trains with that.")
     else:
         say(f"Answers still missing: {waiting:,}. The same command goes on.")
-        if config is not None:
-            say(f"`dal-nlp end {folder}` finishes the run with the answers there are.")
         raise typer.Exit(PENDING)
 
 

@@ -19,7 +19,6 @@ from dal_nlp_cli.autolabel import autolabel
 from dal_nlp_cli.check import check
 from dal_nlp_cli.command import MISTAKE, Command
 from dal_nlp_cli.compare import compare
-from dal_nlp_cli.end import end
 from dal_nlp_cli.export import export, ingest
 from dal_nlp_cli.flag_help import SettingsCommand
 from dal_nlp_cli.init import init
@@ -47,7 +46,7 @@ app = typer.Typer(
 
 _WITH_SETTINGS = (run, compare, check)
 _WITH_MODELS = (init, status, report, repair, predict, autolabel, test, strategies)
-_WITH_PEOPLE = (label, annotate, end, relabel, log, agreement, suspects, export, ingest, push)
+_WITH_PEOPLE = (label, annotate, relabel, log, agreement, suspects, export, ingest, push)
 for command in _WITH_SETTINGS:
     app.command(cls=SettingsCommand)(command)
 for command in (*_WITH_MODELS, *_WITH_PEOPLE):

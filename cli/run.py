@@ -66,13 +66,13 @@ def _run(flags: Flags) -> int:
     from dal_nlp.session.loop import Session
 
     result = Session(config, progress=shown).run()
-    tell(result, shown)
+    _tell(result, shown)
     leave()
     # Of several processes the first one speaks for all: an exit code of another would end it before it has.
     return PENDING if result.pending and is_first() else 0
 
 
-def tell(result: "Result", shown: Heard) -> None:
+def _tell(result: "Result", shown: Heard) -> None:
     """Print what a run came to; ``shown`` has said its other sentences."""
     from dal_nlp.ledger.ledger import read_state
     from dal_nlp.report import files as report

@@ -12,11 +12,9 @@ from dal_nlp.annotation.voting import Disputes, assigned, record, resolve
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError, nearest
 from dal_nlp.core.task import Task
-from dal_nlp.core.text import counted
-from dal_nlp.ledger.events import AnswerEvent, EndedEvent, RemovedEvent, SuspectsEvent
+from dal_nlp.ledger.events import AnswerEvent, RemovedEvent, SuspectsEvent
 from dal_nlp.ledger.ledger import Ledger
-from dal_nlp.ledger.settings import stored_settings
-from dal_nlp.ledger.state import State
+from dal_nlp.ledger.state import State, stored_settings
 from dal_nlp.tasks import make_task
 
 if TYPE_CHECKING:
@@ -107,7 +105,7 @@ class AnswerStore:
         """
         state, round = self.state, len(self.state.queries) - 1
         rest = state.overflow(round) if self._prefetch_limit() else []
-        more = [] if state.stopped or state.ended else state.pending([*state.asked.get(round, []), *rest])
+        more = [] if state.stopped else state.pending([*state.asked.get(round, []), *rest])
         return self._left_to(who, list(dict.fromkeys([*state.waiting, *more])))
 
     def _left_to(self, who: str, ids: Sequence[str]) -> list[str]:
@@ -183,25 +181,6 @@ class AnswerStore:
         # Nobody signs what comes from the labeled file.
         origin = self.origin(before.by, UNDO, final=before.final, request=request) if before.by else None
         self.append(_answer(before, origin))
-
-    def end(self, who: str) -> int:
-        """Have the run end with the answers there are; return how many texts were open, and are asked no more.
-
-        Raises:
-            UserError: People disagree, the sample that measures has open texts, or there is nothing to train on.
-        """
-        assert self._ledger is not None
-        state, disputed = self.state, len(self.disputed())
-        if disputed:
-            settled = f"`dal-nlp label {self.folder} --conflicts` settles that"
-            raise UserError(f"People disagree about {counted(disputed, 'text')}: {settled}, and comes first.")
-        if unmeasured := len(state.pending(state.audit or [])):
-            raise UserError(f"Random texts that measure the model are open ({unmeasured:,}): answer these first.")
-        if not (state.metrics or state.training_ids or state.prefetched):
-            raise UserError("No answer is there that could train a model: give some first.")
-        left = len(state.waiting)
-        self._ledger.append(EndedEvent(by=who, at=now()))
-        return left
 
     def note_suspects(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write down which labels may be wrong."""

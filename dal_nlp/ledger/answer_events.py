@@ -190,21 +190,6 @@ class RemovedEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EndedEvent(Event):
-    """The word of somebody that a run is to end with the answers there are: what is open is asked no more.
-
-    Attributes:
-        by: Who has said it.
-        at: When, in ISO 8601 and UTC.
-    """
-
-    name = "ended"
-    format = 3
-    by: str
-    at: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class SignalEvent(Event):
     """What a machine said of some texts.
 

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Self
 from dal_nlp.core.targets import Target
 from dal_nlp.ledger.answer_events import (
     AnswerEvent,
-    EndedEvent,
     Event,
     LabelEvent,
     OpinionEvent,
@@ -31,7 +30,6 @@ __all__ = [
     "ChannelEvent",
     "ConfigEvent",
     "DraftsEvent",
-    "EndedEvent",
     "Event",
     "FinishedEvent",
     "InquiryEvent",
@@ -322,7 +320,6 @@ EVENTS: Mapping[str, type[Event]] = {
         NoteEvent,
         SignalEvent,
         DraftsEvent,
-        EndedEvent,
         StoppedEvent,
     )
 }

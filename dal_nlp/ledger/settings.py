@@ -4,12 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-from dal_nlp.core.config import Settings
-from dal_nlp.core.errors import RunFolderError
-from dal_nlp.ledger.state import State
 
 logger = logging.getLogger("dal_nlp")
 
@@ -68,13 +63,6 @@ def as_now(dump: Mapping[str, Any]) -> dict[str, Any]:
     training = dict(dump["training"])
     head_c = training.pop("head_c", None)
     return {**dump, "training": training, "head": dump.get("head") or first_head(head_c)}
-
-
-def stored_settings(folder: Path, state: State) -> Settings:
-    """Return the settings of a run as its ledger holds them; raises ``UserError`` where there are none yet."""
-    if state.config is None:
-        raise RunFolderError(f"{folder} has not begun: let `dal-nlp run` come past its checks first.")
-    return Settings(**as_now(state.config))
 
 
 def identity(dump: Mapping[str, Any]) -> dict[str, Any]:

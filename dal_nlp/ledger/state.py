@@ -3,8 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from dal_nlp.core.config import Settings
+from dal_nlp.core.errors import RunFolderError
 from dal_nlp.core.targets import Target
 from dal_nlp.ledger.answer_events import MAJORITY
 from dal_nlp.ledger.events import (
@@ -13,7 +16,6 @@ from dal_nlp.ledger.events import (
     ChannelEvent,
     ConfigEvent,
     DraftsEvent,
-    EndedEvent,
     Event,
     FinishedEvent,
     InquiryEvent,
@@ -33,6 +35,7 @@ from dal_nlp.ledger.events import (
     SuspectsEvent,
     TraceEvent,
 )
+from dal_nlp.ledger.settings import as_now
 from dal_nlp.ledger.votes import after
 
 
@@ -74,7 +77,6 @@ class State:
     signals: dict[tuple[str, str], dict[str, dict[str, Any]]] = field(default_factory=dict)  # by (signal, set)
     drafts: dict[str, dict[str, Any] | None] = field(default_factory=dict)  # of machines, by id; None: they have none
     traces: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # of the stopping rules, by round
-    ended: str | None = None  # who has ended the run with the answers there were
     stopped: str | None = None
     read_test: bool = False  # test labels stopped the run
     _place: dict[str, int] = field(default_factory=dict, repr=False)  # the round whose query holds an id now
@@ -138,7 +140,7 @@ class State:
 
         The budget always keeps a whole round that can be chosen by what was learnt.
         """
-        if self.stopped is not None or self.ended is not None or len(self.queries) > rounds:
+        if self.stopped is not None or len(self.queries) > rounds:
             return 0
         return max(0, budget - self.spent - self._open.total() - query_size)
 
@@ -226,14 +228,12 @@ class State:
                 self.signals.setdefault((event.signal, event.on), {}).update(event.by_key())
             case DraftsEvent():
                 self.drafts |= event.by_id()
-            case EndedEvent():
-                self._end(event)
             case StoppedEvent():
                 self.stopped, self.read_test = event.why, event.read_test
 
     def _go_on(self) -> None:
-        """Take a run up that had stopped."""
-        self.stopped, self.read_test, self.finished, self.ended = None, False, None, None
+        """Take a run up that had ended."""
+        self.stopped, self.read_test, self.finished = None, False, None
 
     def _ask(self, round: int | None, ids: Sequence[str]) -> None:
         self.ever_asked.update(ids)
@@ -303,8 +303,7 @@ class State:
             self.skipped[id] = event.reason
         self._count(id, standing is None, not self._is_settled(id))
         if isinstance(event, RemovedEvent):
-            if self._place.get(id, self.round) < self.round:  # of a finished round: it is back in the pool
-                self._withdraw(id)
+            self._put_back(id)
             self._go_on()
 
     def _vote(self, event: AnswerEvent | RemovedEvent) -> None:
@@ -322,17 +321,11 @@ class State:
         if self._is_audited(id):
             self._open[None] += more
 
-    def _end(self, event: EndedEvent) -> None:
-        """Ask no more of what is open; a round of which nothing was answered has not been."""
-        self.ended = event.by
-        for id in [id for query in self.queries for id in self.pending(query.ids)]:
-            self._withdraw(id)
-        if self.query(self.round) is not None and not self.queries[-1].ids:
-            self.queries.pop()
-
-    def _withdraw(self, id: str) -> None:
-        """Leave an example without an answer out of the query that holds it."""
-        round = self._place[id]
+    def _put_back(self, id: str) -> None:
+        """Leave an example without an answer out of the query of a finished round."""
+        round = self._place.get(id, self.round)
+        if round >= self.round:
+            return
         self.queries[round] = self.queries[round].without(id)
         self._open[round] -= 1
         del self._place[id]
@@ -348,3 +341,10 @@ def _out_of_turn(what: str, round: int, due: int) -> str:
 def _collapse_note(event: MetricsEvent) -> str:
     outcome = "and again with another" if event.collapsed else "so another seed was used"
     return f"Round {event.round}: training collapsed to one answer for everything with one seed, {outcome}."
+
+
+def stored_settings(folder: Path, state: State) -> Settings:
+    """Return the settings of a run as its ledger holds them; raises ``UserError`` where there are none yet."""
+    if state.config is None:
+        raise RunFolderError(f"{folder} has not begun: let `dal-nlp run` come past its checks first.")
+    return Settings(**as_now(state.config))

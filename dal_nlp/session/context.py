@@ -228,7 +228,7 @@ class Context:
         state = self._ledger.state
         size = (self.config.query_size if round else self.config.initial) or 0
         left = (self.config.budget or 0) - state.spent - len(state.pending(state.audit or []))
-        return max(0, min(size - len(state.prefetched), left)) if state.ended is None else 0
+        return max(0, min(size - len(state.prefetched), left))
 
     def further(self) -> int:
         """Return how many examples people may go on with after the round that is asked about."""

@@ -48,11 +48,16 @@ def choose_folder(config: RunConfig) -> Path:
 
 
 def with_chosen(config: RunConfig, dump: Mapping[str, Any] | None) -> RunConfig:
-    """Return a configuration with what a run has chosen itself: its model and its length, where these are open."""
+    """Return a configuration with what a run has chosen itself: its model and its length, where these are open.
+
+    The first batch stays that of k-means where labels are described and it was so: what chose it was another default.
+    """
     if dump is None:
         return config
     open_there = {"model": AUTO_MODEL, "max_length": "pool"}
     chosen = {name: dump[name] for name, left in open_there.items() if getattr(config, name) == left and name in dump}
+    if config.descriptions and (dump.get("initial_strategy"), config.initial_strategy) == FIRST:
+        chosen["initial_strategy"] = FIRST[0]
     return config.model_copy(update=chosen)
 
 
@@ -60,8 +65,7 @@ def continued(config: RunConfig, state: State) -> RunConfig:
     """Return the configuration of a run that goes on with the model, the head, the mode and the cut it began with.
 
     What it begins with is not settled before something was asked. The head and the mode are those of runs that began
-    before there was a section ``head``: their defaults were others. Where labels are described k-means chose the first
-    batch once.
+    before there was a section ``head``: their defaults were others.
 
     Raises:
         RunFolderError: It is the demonstration, which is meant where no data is named, and the run is another's.
@@ -76,8 +80,6 @@ def continued(config: RunConfig, state: State) -> RunConfig:
     chosen = with_chosen(config, dump)
     asked = state.audit is not None or bool(state.queries)
     config = chosen if asked else config.model_copy(update={"model": chosen.model})
-    if asked and dump and config.descriptions and (dump.get("initial_strategy"), config.initial_strategy) == FIRST:
-        config = config.model_copy(update={"initial_strategy": FIRST[0]})
     now = None if dump is None or "training" not in dump else as_now(dump)
     if now is None or now["head"] != first_head(now["head"]["c"]):
         return config

@@ -54,9 +54,6 @@ def reason(config: Settings, state: State, candidates: int, agreement: Agreement
     target = _target_reached(config, state) or _rule_fires(config, state, agreement)
     if target:
         return target
-    if state.ended is not None and not state.prefetched:
-        unspent = counted(max(0, (config.budget or 0) - state.spent), "label")
-        return Stop(f"{state.ended} ended it, with {unspent} of the budget left: another --budget or --rounds goes on")
     if state.round > (config.rounds or 0):
         done = f"all {config.rounds} rounds are done" if config.rounds != 1 else "the one round is done"
         left = (config.budget or 0) - state.spent

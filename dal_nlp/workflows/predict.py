@@ -28,8 +28,7 @@ from dal_nlp.data.examples import CONTEXT, GROUP, Example, Reader, context_of
 from dal_nlp.learners.distillation import Floats
 from dal_nlp.learners.head_checkpoint import StoredLayer, has_layer, load_whole, read_layer
 from dal_nlp.ledger.ledger import read_state
-from dal_nlp.ledger.settings import stored_settings
-from dal_nlp.ledger.state import State
+from dal_nlp.ledger.state import State, stored_settings
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.pretrained.loading import load_tokenizer, resolve

@@ -115,6 +115,15 @@ def test_a_run_whose_first_batch_was_chosen_by_what_was_the_default_then_goes_on
     assert state.config is not None and state.config["initial_strategy"] == "kmeans"
 
 
+def test_the_same_command_finds_a_run_whose_first_batch_was_chosen_so(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files)
+    waits = {"descriptions": DESCRIBED, "oracle": "file", "out": None}
+    run(files, **waits, initial_strategy="kmeans")
+    assert run(files, **waits).folder == Path("runs/sentiment-1")
+
+
 def test_a_run_of_an_earlier_version_goes_on_with_the_head_it_had(files: Path) -> None:
     first = {"layers": "last", "c": 0.13, "prior": "none", "validate_from": 0}
     run(files, rounds=1, budget=10, head=first)

@@ -37,7 +37,6 @@ LEAST: dict[str, dict[str, object]] = {
     "finished": {"round": 0, "labels": 4, "values": {"accuracy": 0.5}},
     "trace": {"round": 0, "rules": []},
     "note": {"text": "x"},
-    "ended": {"by": "anna", "at": "2026-11-28T13:00:00+00:00"},
     "stopped": {"why": "x"},
 }
 

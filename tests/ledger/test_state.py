@@ -12,7 +12,6 @@ from dal_nlp.ledger.events import (
     AuditEvent,
     ConfigEvent,
     DraftsEvent,
-    EndedEvent,
     Event,
     LabelEvent,
     MetricsEvent,
@@ -149,25 +148,3 @@ def test_what_was_guessed_or_drafted_of_an_example_is_not_shown_once_the_audit_s
     assert [bool(state.suggestion(id)) for id in "abcd"] == [True] * 4
     state.apply(AuditEvent(ids=["a", "c"], texts=["a", "c"], probabilities=[0.5, 0.5]))
     assert [(state.suggestion(id) or {}).get("target") for id in "abcd"] == [None, "words", None, "d@1"]
-
-
-def test_an_end_asks_no_more_of_what_is_open_and_keeps_what_was_answered_ahead() -> None:
-    state = State()
-    for event in (
-        asks(QueryEvent, 0, ["a", "b"]),
-        LabelEvent(id="a", target="p", by="anna"),
-        LabelEvent(id="b", target="n", by="anna"),
-        asks(OverflowEvent, 0, ["c", "d"]),
-        MetricsEvent(round=0, labels=2, values={"a": 0.5}),
-        asks(QueryEvent, 1, ["e", "f"]),
-        asks(OverflowEvent, 1, ["c", "d"]),
-        LabelEvent(id="c", target="p", by="anna"),
-        EndedEvent(by="anna", at=""),
-    ):
-        state.apply(event)
-    assert state.ended == "anna" and state.waiting == [] and len(state.queries) == 1
-    assert state.prefetched == ["c"] and not state.asks("e") and state.prefetch_limit(100, 9, 2) == 0
-    state.apply(asks(QueryEvent, 1, ["c"], 1))
-    assert state.training_ids == ["a", "b", "c"]
-    state.apply(ConfigEvent(config={}))
-    assert state.ended is None

@@ -176,8 +176,8 @@ def test_a_correction_during_a_fit_is_no_part_of_it(files: Path, model_folder: s
     assert not state.late
 
 
-def answer_ahead(folder: Path) -> str:
-    """Answer a first round, and one example more that was put into its overflow; return that one's id."""
+def test_a_sheet_takes_what_was_answered_ahead_and_taken_back(waiting: Callable[[str], Path]) -> None:
+    folder = waiting("sentiment")
     asking.run("sentiment", folder, rounds=9)
     typed = asking.typed("sentiment")
     with open_answer_store(folder / "run") as store:
@@ -188,23 +188,6 @@ def answer_ahead(folder: Path) -> str:
         values = {"round": 0, "ids": [ahead], "scores": [0.5], "texts": ["t"], "strategy": "random", "guesses": []}
         store._ledger.append(event("remainder", {**values, "pool_seconds": 0.0, "choose_seconds": 0.0}))  # type: ignore
         store.write(store.read(ahead, typed[ahead], store.origin("anna", "page")))
-    return ahead
-
-
-def test_a_run_that_is_ended_learns_from_what_was_answered_ahead(waiting: Callable[[str], Path]) -> None:
-    folder = waiting("sentiment")
-    ahead = answer_ahead(folder)
-    with open_answer_store(folder / "run") as store:
-        assert store.end("anna") == 0
-    done = asking.run("sentiment", folder, rounds=9)
-    assert done.stopped is not None and done.stopped.startswith("anna ended it, with ")
-    assert [query.ids[-1:] for query in asking.state(folder).queries[1:]] == [[ahead]]
-    assert [point["labels"] for point in done.curve] == [4, 5]
-
-
-def test_a_sheet_takes_what_was_answered_ahead_and_taken_back(waiting: Callable[[str], Path]) -> None:
-    folder, typed = waiting("sentiment"), asking.typed("sentiment")
-    ahead = answer_ahead(folder)
     asking.run("sentiment", folder, rounds=9)
     with open_answer_store(folder / "run") as store:
         assert store.state.queries[1].ids[0] == ahead
