@@ -24,7 +24,7 @@ from dal_nlp.session.context import Context
 from dal_nlp.session.folder import choose_folder, continued
 from dal_nlp.session.query import query
 from dal_nlp.signals.preview import previews
-from dal_nlp.span_witnesses.drafts import check_drafts, most_drafts
+from dal_nlp.span_witnesses.drafts import most_drafts
 from dal_nlp.span_witnesses.listening import kinds_of
 from dal_nlp.strategies import bayesian, probes
 from dal_nlp.strategies.base import Selection
@@ -125,7 +125,6 @@ def rehearse(config: RunConfig, progress: Progress | None = None) -> Rehearsal:
         tiny = free.model_copy(update={"training": _tiny(config.training)})
         with Ledger(folder) as ledger:
             work = Context(tiny, folder, ledger, None, None, None, None, progress)
-            check_drafts(config, work.task, work.oracle.from_file)
             check_signals(config, work)
             started = time.perf_counter()
             left = _round(work, ledger)

@@ -13,7 +13,7 @@ from dal_nlp.pretrained.loading import resolve
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.context import Context
 from dal_nlp.signals.preview import Preview, previews
-from dal_nlp.span_witnesses.drafts import most_drafts
+from dal_nlp.span_witnesses.drafts import check_drafts, most_drafts
 from dal_nlp.span_witnesses.listening import has_witnesses, kinds_of, make_learner
 from dal_nlp.strategies import check_fit, make_strategy
 
@@ -41,6 +41,7 @@ def check_signals(config: RunConfig, work: Context) -> None:
     if not config.signals:
         return
     asked, task = work.config.model_copy(update={"signals": config.signals}), work.task
+    check_drafts(asked, task, work.oracle.from_file)
     heard = frozenset({Capability.WITNESSES} if has_witnesses(asked, task) else ())
     for name, options in comparing(config).values():
         check_fit(name, make_strategy(name, options), task.capabilities | heard)

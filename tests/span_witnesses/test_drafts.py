@@ -13,6 +13,7 @@ from dal_nlp import Label, Oracle, Query, RunConfig, Session, UserError
 from dal_nlp.annotation.answers import Origin
 from dal_nlp.annotation.parsing import suggested
 from dal_nlp.core.config import LanguageModelSection
+from dal_nlp.core.progress import Silent
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.report.machines import drafts_line
 from dal_nlp.session.result import Result
@@ -20,6 +21,7 @@ from dal_nlp.signals.base import Labels, Making
 from dal_nlp.span_witnesses.drafts import DraftEndpoint, DraftWriter
 from dal_nlp.span_witnesses.writing import Writer
 from dal_nlp.workflows.dry_run import rehearse
+from dal_nlp.workflows.show_signals import show_signals
 from tests import tiny
 from tests.listening import Listening
 from tests.session.test_summarization_run import model as model
@@ -103,8 +105,11 @@ def test_two_files_of_one_name_are_two_machines_and_an_older_version_knows_that_
 def test_without_suggest_and_with_what_means_nothing_drafts_are_refused(tmp_path: Path, model: str) -> None:
     with pytest.raises(UserError, match="only --suggest shows it"):
         run(tmp_path, model, drafts(tmp_path), suggest=False)
+    config = RunConfig.load(flags=settings(tmp_path, model, signals=[drafts(tmp_path)]))
     with pytest.raises(UserError, match="only --suggest shows it"):
-        rehearse(RunConfig.load(flags=settings(tmp_path, model, signals=[drafts(tmp_path)])))
+        rehearse(config)
+    with pytest.raises(UserError, match="only --suggest shows it"):
+        show_signals(config, Silent())
     with pytest.raises(UserError, match="no --keep-witness"):
         run(tmp_path, model, drafts(tmp_path), keep_witness=True)
     with pytest.raises(UserError, match="no --llm-texts"):
