@@ -19,7 +19,7 @@ from dal_nlp.core.progress import Progress, check_ctrl_c
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State
 from dal_nlp.session.config import RunConfig
-from dal_nlp.session.folder import with_chosen
+from dal_nlp.session.folder import with_chosen, with_first_batch
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ def make_jobs(config: RunConfig, given: Mapping[str, Any], arms: Sequence[str], 
     """Return a job for each seed and arm, all arms of a seed one after the other.
 
     What is the same seed's alone is the same in every arm: the initial choice, the new weights, the order of training
-    and the test set; see ``chance``. Only the strategy differs.
+    and the test set; see ``chance``. Only the strategy differs. Further seeds begin as those that are there.
 
     Args:
         config: Of all runs.
@@ -88,7 +88,8 @@ def make_jobs(config: RunConfig, given: Mapping[str, Any], arms: Sequence[str], 
             place = out / "runs" / arm.replace(":", "-") / f"seed-{seed}"
             own |= {"strategy": strategy, "seed": seed, "out": str(place), "whole": False}
             jobs.append(Job(arm, seed, RunConfig.of({**merge(given, settings_of(arm)), **own})))
-    return jobs
+    begun = next((state.config for job in jobs if (state := job.state()) and state.config), {})
+    return [Job(job.arm, job.seed, with_first_batch(job.config, begun)) for job in jobs]
 
 
 def full_job(config: RunConfig, given: Mapping[str, Any], out: Path, arm: str = RANDOM) -> Job:

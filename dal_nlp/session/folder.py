@@ -50,15 +50,20 @@ def choose_folder(config: RunConfig) -> Path:
 def with_chosen(config: RunConfig, dump: Mapping[str, Any] | None) -> RunConfig:
     """Return a configuration with what a run has chosen itself: its model and its length, where these are open.
 
-    The first batch stays that of k-means where labels are described and it was so: what chose it was another default.
+    See ``with_first_batch`` too.
     """
     if dump is None:
         return config
     open_there = {"model": AUTO_MODEL, "max_length": "pool"}
     chosen = {name: dump[name] for name, left in open_there.items() if getattr(config, name) == left and name in dump}
+    return with_first_batch(config.model_copy(update=chosen), dump)
+
+
+def with_first_batch(config: RunConfig, dump: Mapping[str, Any]) -> RunConfig:
+    """Return a configuration whose first batch is by k-means where that of a run was: the default was another once."""
     if config.descriptions and (dump.get("initial_strategy"), config.initial_strategy) == FIRST:
-        chosen["initial_strategy"] = FIRST[0]
-    return config.model_copy(update=chosen)
+        return config.model_copy(update={"initial_strategy": FIRST[0]})
+    return config
 
 
 def continued(config: RunConfig, state: State) -> RunConfig:

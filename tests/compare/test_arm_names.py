@@ -7,6 +7,8 @@ import pytest
 from dal_nlp.compare.arm_names import planned, random_of, settings_of
 from dal_nlp.compare.jobs import make_jobs
 from dal_nlp.core.errors import UserError
+from dal_nlp.ledger.events import ConfigEvent
+from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.session.config import RunConfig
 
 
@@ -32,6 +34,20 @@ def test_an_arm_without_machines_asks_none(tmp_path: Path) -> None:
     heard = {job.arm: (job.config.signals, job.config.keep_witness) for job in jobs}
     assert heard["margin@head:nosignals"] == heard["random@head:nosignals"] == ([], False)
     assert heard["margin@head:kept"] == (["file:llm.csv"], True)
+
+
+def test_further_seeds_begin_as_those_that_are_there(tmp_path: Path) -> None:
+    """The first batch of a head with descriptions was by k-means once."""
+    described = {"labels": {"negative": "Somebody did not like it.", "positive": "Somebody liked it."}}
+    given = {"task": "sentiment", "training": {"mode": "head"}, "data": "x.csv", **described}
+    fresh = make_jobs(RunConfig.of(given), given, ["random", "margin"], 2, tmp_path)
+    assert {job.config.initial_strategy for job in fresh} == {"random"}
+    former = fresh[0].config.model_copy(update={"initial_strategy": "kmeans"})
+    fresh[0].folder.mkdir(parents=True)
+    with Ledger(fresh[0].folder) as ledger:
+        ledger.append(ConfigEvent(config=former.model_dump(mode="json", exclude={"out"})))
+    further = make_jobs(RunConfig.of(given), given, ["random", "margin"], 2, tmp_path)
+    assert {job.config.initial_strategy for job in further} == {"kmeans"}
 
 
 def test_random_joins_each_learner_that_chooses_and_the_first_one_leads() -> None:
