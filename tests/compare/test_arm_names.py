@@ -1,4 +1,4 @@
-"""Names of arms: what they set, and which random arms join them."""
+"""Names of arms: what they set, which random arms join them, and the runs that are made of them."""
 
 from pathlib import Path
 
