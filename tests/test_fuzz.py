@@ -24,7 +24,8 @@ from dal_nlp.joins.tool_rows import STUDIO_ID
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.readers.sources import read_rows
 from dal_nlp.session.config import RunConfig, read_yaml
-from dal_nlp.session.stopping_language import RULES, parse
+from dal_nlp.session.stopping_language import parse
+from dal_nlp.session.stopping_rules import RULES
 from dal_nlp.strategies import make_strategy
 from dal_nlp.tasks import task_class
 from tests import tiny

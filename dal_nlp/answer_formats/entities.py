@@ -4,13 +4,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 from dal_nlp.answer_formats.entity_markup import NONE, read_markup, write_markup
 from dal_nlp.answer_formats.entity_spans import likely_cause, read_spans
 from dal_nlp.answer_formats.entity_tags import runs_of_tags, tags_of_text
 from dal_nlp.answer_formats.label import FEW, LabelFormat, button_data, named, numbered
-from dal_nlp.answer_formats.studio import ABOUT, ANSWER, place_of, result, texts_of, values_of
+from dal_nlp.answer_formats.studio import ABOUT, ANSWER, place_of, quoted, result, texts_of, values_of
 from dal_nlp.core.answer_format import REFUSALS, AgreementMeasure, AnswerFormat, StudioResult, TerminalPrompt, Widget
 from dal_nlp.core.errors import RowError
 from dal_nlp.core.targets import Target
@@ -83,7 +82,7 @@ class EntityFormat(AnswerFormat):
 
     def studio_controls(self, text: str) -> list[str]:
         """Return the labels above the text."""
-        labels = "".join(f"<Label value={quoteattr(label)}/>" for label in self.labels)
+        labels = "".join(f"<Label value={quoted(label)}/>" for label in self.labels)
         return [f'<Labels name="{ANSWER}" toName="{ABOUT}">{labels}</Labels>', text]
 
     def studio_results(self, target: Target) -> list[StudioResult]:

@@ -6,7 +6,6 @@ the two the one is read that finds the text of the span.
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 from dal_nlp.core.answer_format import StudioResult
 from dal_nlp.readers.exports import NO_ANSWER, OUR_CONTROL, plain_value
@@ -16,9 +15,16 @@ from dal_nlp.readers.exports import NO_ANSWER, OUR_CONTROL, plain_value
 ANSWER, NONE, ABOUT = OUR_CONTROL, NO_ANSWER, "about"
 
 
+def quoted(text: str) -> str:
+    """Return a text as the value of an attribute of XML, in quotation marks."""
+    from xml.sax.saxutils import quoteattr  # it imports ssl, a fifth of what a command takes to start
+
+    return quoteattr(text)
+
+
 def choice_tags(labels: Sequence[str]) -> str:
     """Return the tags of labels inside a ``Choices``."""
-    return "".join(f"<Choice value={quoteattr(label)}/>" for label in labels)
+    return "".join(f"<Choice value={quoted(label)}/>" for label in labels)
 
 
 def result(kind: str, name: str, value: dict[str, Any]) -> StudioResult:

@@ -96,19 +96,20 @@ def inert_rows(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator
     with SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="\n") as spool:
         marked = any(map(_changes, header))
         for row in rows:
-            marked |= any(map(_changes, row))
+            marked = marked or any(map(_changes, row))
             spool.write(json.dumps(list(row)) + "\n")
         spool.seek(0)
         yield [*map(inert, header), *([GUARDED] if marked else [])]
         for line in spool:
             cells = json.loads(line)
-            marks = ", ".join(name for name, cell in zip(header, cells, strict=True) if _changes(cell))
-            cells = [inert(cell) if isinstance(cell, str) else cell for cell in cells]
-            yield [*cells, inert(marks)] if marked else cells
+            if marked:
+                marks = ", ".join(name for name, cell in zip(header, cells, strict=True) if _changes(cell))
+                cells = [*(inert(cell) if _changes(cell) else cell for cell in cells), inert(marks)]
+            yield cells
 
 
 def _changes(cell: Any) -> bool:
-    return isinstance(cell, str) and inert(cell) != cell
+    return isinstance(cell, str) and _RUNS.match(cell) is not None
 
 
 def write_table(header: Sequence[str], rows: Iterable[Sequence[Any]], head: Sequence[str] = ()) -> bytes:

@@ -7,40 +7,13 @@
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, ClassVar
 
 from dal_nlp.core.errors import ConfigError, unknown
 from dal_nlp.core.plugins import construct, import_class
-from dal_nlp.session.stopping_rules import (
-    AtLeast,
-    Budget,
-    Change,
-    Characters,
-    History,
-    Labels,
-    Plateau,
-    Rounds,
-    Rule,
-    Stable,
-    Target,
-    Uncertainty,
-    Words,
-)
-
-RULES: Mapping[str, type[Rule]] = {
-    "budget": Budget,
-    "labels": Labels,
-    "characters": Characters,
-    "words": Words,
-    "rounds": Rounds,
-    "target": Target,
-    "uncertainty": Uncertainty,
-    "change": Change,
-    "stable": Stable,
-    "plateau": Plateau,
-}
+from dal_nlp.session.stopping_rules import RULES, AtLeast, History, Rule
 
 #: What a rule of the user's own is derived from.
 RULE = "dal_nlp.session.stopping_rules:Rule"

@@ -268,3 +268,10 @@ class Plateau(AtMost):
 
         mean, half = t_interval([now - then for now, then in zip(last[-1].examples, last[0].examples, strict=True)])
         return float(mean if half is None else mean - half)
+
+
+#: The rules by the names that a sentence has for them.
+RULES: Mapping[str, type[Rule]] = {
+    rule.name: rule
+    for rule in (Budget, Labels, Characters, Words, Rounds, Target, Uncertainty, Change, Stable, Plateau)
+}

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.session.stopping_language import RULES, AllOf, AnyOf, leaves, parse
+from dal_nlp.session.stopping_language import AllOf, AnyOf, leaves, parse
 from dal_nlp.session.stopping_rules import (
+    RULES,
     AtLeast,
     Budget,
     Change,

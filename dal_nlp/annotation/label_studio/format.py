@@ -6,9 +6,8 @@ What answers look like there is told by the answer format of the task.
 from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
-from xml.sax.saxutils import quoteattr
 
-from dal_nlp.answer_formats.studio import ABOUT, ANSWER
+from dal_nlp.answer_formats.studio import ABOUT, ANSWER, quoted
 from dal_nlp.core.answer_format import StudioResult
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Example, Task
@@ -22,7 +21,7 @@ def interface(task: Task, context: Sequence[str] = ()) -> str:
     """Return the labeling interface of a task, as XML; what ``context`` names is shown above the texts."""
     *above, last = field_names(task)
     beside = [
-        f'  <Header size="5" value={quoteattr(column)}/>\n  <Text name="context{i}" value="${_context_name(i)}"/>'
+        f'  <Header size="5" value={quoted(column)}/>\n  <Text name="context{i}" value="${_context_name(i)}"/>'
         for i, column in enumerate(context)
     ]
     shown = [f'  <Text name="text{i}" value="${name}"/>' for i, name in enumerate(above)]
