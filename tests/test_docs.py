@@ -50,9 +50,12 @@ def _calls(block: str) -> Iterator[list[str]]:
             yield shlex.split(line, comments=True)[1:]
 
 
+PROGRAM: Any = typer.main.get_command(app)
+
+
 @pytest.mark.parametrize("words", list(_commands()))
 def test_commands_and_their_options_exist(words: list[str]) -> None:
-    command: Any = typer.main.get_command(app)
+    command = PROGRAM
     while isinstance(command, TyperGroup) and words and not words[0].startswith("-"):
         assert words[0] in command.commands, f"no command {words[0]}"
         command, words = command.commands[words[0]], words[1:]

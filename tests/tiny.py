@@ -290,10 +290,12 @@ def encoded_documents(rows: list[dict[str, object]], of: Summarization) -> Datas
     return Dataset.from_dict({**columns, **of.encode(columns)})
 
 
-def summary_pool(n: int = 30, labeled: int = 6, batch_size: int = 8, k: int = 4, draws: str = "fixed") -> Pool:
-    """A pool of n documents under a random model that writes, beside some with summaries."""
+def summary_pool(
+    n: int = 30, labeled: int = 6, batch_size: int = 8, k: int = 4, draws: str = "fixed", longest: int = 8
+) -> Pool:
+    """A pool of n documents under a random model that writes so many tokens, beside some with summaries."""
     model = writer()
-    of = Summarization.for_model(model, tokenizer(), 24, {"max_new_tokens": 8})
+    of = Summarization.for_model(model, tokenizer(), 24, {"max_new_tokens": longest})
     rows = documents(n + labeled)
     scoring = ScoringConfig(batch_size=batch_size)
     kind = make_draws(DrawsConfig(kind=draws, k=k), seed=0, round=1)
