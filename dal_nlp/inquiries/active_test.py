@@ -100,11 +100,11 @@ def active_test(
             remarks = [*remarks, f"{source} has {counted(repeats, 'repeat')} of earlier texts; each text counts once."]
         if pending or not done:
             return ScoredModel({}, len(done), len(pending), remarks)
-        places = inquiry.corpus.positions(done)
+        positions = inquiry.corpus.positions(done)
         weights = inverse_weights(np.array([probabilities[id] for id in done]))
-        said = [inquiry.answers[place].target for place in places]
-        sample = Sample(g[places], g[rows], weights)
-        scores = estimated_metrics(run.task, said, [answers[id] for id in done], sample, rng)
+        predicted = [inquiry.answers[position].target for position in positions]
+        sample = Sample(g[positions], g[rows], weights)
+        scores = estimated_metrics(run.task, predicted, [answers[id] for id in done], sample, rng)
         with writing(out / "test.json"):
             (out / "test.json").write_text(json.dumps({name: vars(of) for name, of in scores.items()}, indent=1))
         return ScoredModel(scores, len(done), 0, remarks)

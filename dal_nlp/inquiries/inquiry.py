@@ -55,8 +55,8 @@ class FileColumns:
 
     def settings(self) -> dict[str, object]:
         """Return the settings that differ from the run's."""
-        given = {**vars(self), "text_column": list(self.text_column)}
-        return {name: value for name, value in given.items() if value}
+        values = {**vars(self), "text_column": list(self.text_column)}
+        return {name: value for name, value in values.items() if value}
 
 
 #: A file that is read as the run's own is.
@@ -120,14 +120,14 @@ class Inquiry:
             error: See ``purpose``.
             beside: What else the outcome depends on: a second machine and prices.
         """
-        said = "\n".join(f"{readable(answer.target)}\t{answer.confidence:.4f}" for answer in self.answers)
-        digest = hashlib.sha256(f"{self.corpus.digest}\n{said}{beside}".encode()).hexdigest()[:16]
+        lines = "\n".join(f"{readable(answer.target)}\t{answer.confidence:.4f}" for answer in self.answers)
+        digest = hashlib.sha256(f"{self.corpus.digest}\n{lines}{beside}".encode()).hexdigest()[:16]
         new, old = InquiryEvent(purpose=purpose, answers=digest, size=size, error=error), self.state.inquiry
         if old is None:
             self.ledger.append(new)
         elif old != new:
-            asked = "another --budget" if purpose == "test" else "another --error or --draws"
-            changed = asked if old.answers == digest else "another model or file, or other prices"
+            option = "another --budget" if purpose == "test" else "another --error or --draws"
+            changed = option if old.answers == digest else "another model or file, or other prices"
             raise UserError(f"{self.ledger.folder} was begun with {changed}: choose another --out.")
 
     def draw(self, ids: Sequence[str], probabilities: Sequence[float] = ()) -> None:
@@ -171,9 +171,9 @@ class Inquiry:
 
     def _checked(self, answer: Answer | Channel) -> Answer | Channel:
         """Return an answer; raises ``UserError`` for one that cannot be used, before it is written down."""
-        said = answer.answer if isinstance(answer, Opinion) else answer
-        if isinstance(said, Label):
-            self._check(said)
+        content = answer.answer if isinstance(answer, Opinion) else answer
+        if isinstance(content, Label):
+            self._check(content)
         return answer
 
     def _check(self, answer: Label) -> None:
@@ -184,10 +184,10 @@ class Inquiry:
         except ValueError as error:
             raise UserError(f"The oracle's answer to {answer.id!r} cannot be used: {error}") from None
 
-    def right(self, ids: Sequence[str], said: Sequence[Prediction]) -> NDArray[np.bool_]:
+    def right(self, ids: Sequence[str], predictions: Sequence[Prediction]) -> NDArray[np.bool_]:
         """Return whether a machine's answers to texts that people have answered are theirs: of several, all of them."""
         task, answers, metric = self.run.task, self.state.answers, self.run.task.metrics[0]
-        pairs = zip(said, ids, strict=True)
+        pairs = zip(predictions, ids, strict=True)
         return np.array([task.evaluate([one.target], [answers[id]])[metric] == 1 for one, id in pairs], dtype=bool)
 
 

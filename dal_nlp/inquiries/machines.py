@@ -56,12 +56,12 @@ class Machine:
         """
         if hears_in_columns(self.run.task) or has_drafts(self.run.config, self.run.task):
             raise Unsupported(f"--answers-by {self.name} is for texts with one label: name model, or stack.")
-        shares, said = np.exp(self.run.log_probs(self._model, examples)), self.run.heard(self.name, examples)
-        silent = np.asarray(np.isnan(said).any(1))
-        given = np.where(silent, shares.argmax(1), np.nan_to_num(said, nan=0.0).argmax(1))
-        sure = np.where(silent, 0.0, shares[np.arange(len(given)), given])
+        shares, log_probs = np.exp(self.run.log_probs(self._model, examples)), self.run.heard(self.name, examples)
+        silent = np.asarray(np.isnan(log_probs).any(1))
+        classes = np.where(silent, shares.argmax(1), np.nan_to_num(log_probs, nan=0.0).argmax(1))
+        sure = np.where(silent, 0.0, shares[np.arange(len(classes)), classes])
         labels = self.run.task.labels
-        return [Prediction(labels[k], float(p)) for k, p in zip(given.tolist(), sure, strict=True)]
+        return [Prediction(labels[k], float(p)) for k, p in zip(classes.tolist(), sure, strict=True)]
 
     def read(self, corpus: Corpus, cache: Path) -> list[Prediction]:
         """Return the answer to each text of a corpus; encodings that the run's cache holds are not computed again."""
@@ -112,7 +112,9 @@ def answered_by(state: State, by: str, progress: Progress) -> str:
         pairs[STACK] = last.beside[STACK]["confusion"]
     else:  # the run keeps its witnesses
         pairs = {STACK: last.confusion, **rows}
-    right: dict[str, int] = {name: sum(n for truth, said, n in of if truth == said) for name, of in pairs.items()}
+    right: dict[str, int] = {
+        name: sum(n for truth, predicted, n in of if truth == predicted) for name, of in pairs.items()
+    }
     best = max(right, key=lambda name: right[name])
     told = ", ".join(f"{name} {n}" for name, n in right.items())
     progress.say(f"Answers by {best}: right answers to the {last.size:,} audited texts: {told}.")

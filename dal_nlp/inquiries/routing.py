@@ -35,13 +35,13 @@ class Prices:
     people: float
 
 
-def prices_of(given: Mapping[str, float] | None, machines: Sequence[str]) -> Prices | None:
+def prices_of(prices: Mapping[str, float] | None, machines: Sequence[str]) -> Prices | None:
     """Return the prices of machines and people; a cheap machine may be left out, and costs nothing then.
 
     Raises:
         UserError: A price is missing, negative, or of somebody else.
     """
-    if not given:
+    if not prices:
         if len(machines) > 1:
             raise UserError(
                 f"Of two machines the cheapest way is chosen, so say what answers cost: --price {machines[1]}=0.002,"
@@ -49,17 +49,17 @@ def prices_of(given: Mapping[str, float] | None, machines: Sequence[str]) -> Pri
             )
         return None
     wanted = [*machines[1:], PEOPLE]
-    for name in given:
+    for name in prices:
         if name not in (*machines, PEOPLE):
             raise UserError(
                 f"--price {name}: nobody of this name answers; there are: {', '.join([*machines, PEOPLE])}."
             )
-    missing = [name for name in wanted if name not in given]
+    missing = [name for name in wanted if name not in prices]
     if missing:
         raise UserError(f"--price lacks what an answer of {missing[0]} costs.")
-    if min(given.values()) < 0:
+    if min(prices.values()) < 0:
         raise UserError("--price has a negative number: give what an answer costs.")
-    return Prices([given.get(name, 0.0) for name in machines], given[PEOPLE])
+    return Prices([prices.get(name, 0.0) for name in machines], prices[PEOPLE])
 
 
 @dataclass(frozen=True)
@@ -152,10 +152,10 @@ def route(
         cut = largest_cut(first[draws.places], _wrong(inquiry, draws, inquiry.answers), error, draws.upper)
         sure = np.setdiff1d(inquiry.open[first[inquiry.open] < cut.threshold], drawn)
         return _routing(inquiry, {int(row): (inquiry.answers[row], inquiry.by) for row in sure}, first, cut.bound)
-    said = _ask(inquiry, dear, drawn)
-    answers = [said.get(row, answer) for row, answer in enumerate(inquiry.answers)]
+    replies = _ask(inquiry, dear, drawn)
+    answers = [replies.get(row, answer) for row, answer in enumerate(inquiry.answers)]
     second: Floats = np.array([1 - answer.confidence for answer in answers], dtype=np.float64)
-    found = cheapest_route(
+    thresholds = cheapest_route(
         (first[draws.places], second[draws.places]),
         (_wrong(inquiry, draws, inquiry.answers), _wrong(inquiry, draws, answers)),
         error,
@@ -165,37 +165,37 @@ def route(
         draws.upper,
     )
     free = np.setdiff1d(inquiry.open, drawn)
-    given = {int(row): (inquiry.answers[row], inquiry.by) for row in free[first[free] < found.cheap]}
-    left = free[first[free] >= found.cheap] if found.dear > -np.inf else free[:0]
+    by_row = {int(row): (inquiry.answers[row], inquiry.by) for row in free[first[free] < thresholds.cheap]}
+    left = free[first[free] >= thresholds.cheap] if thresholds.dear > -np.inf else free[:0]
     if len(left):
         price = prices.machines[1]
         told(f"{dear.name} is asked about {counted(len(left), 'text')} more, for {price * len(left):,.2f}.")
-    said = _ask(inquiry, dear, left)
-    for row, answer in said.items():
+    replies = _ask(inquiry, dear, left)
+    for row, answer in replies.items():
         first[row] = 1 - answer.confidence
-        if first[row] < found.dear:
-            given[row] = (answer, dear.name)
-    return _routing(inquiry, given, first, found.bound, len(drawn) + len(left))
+        if first[row] < thresholds.dear:
+            by_row[row] = (answer, dear.name)
+    return _routing(inquiry, by_row, first, thresholds.bound, len(drawn) + len(left))
 
 
 def _routing(
-    inquiry: Inquiry, given: Mapping[int, tuple[Prediction, str]], u: Floats, bound: float, asked: int = 0
+    inquiry: Inquiry, by_row: Mapping[int, tuple[Prediction, str]], u: Floats, bound: float, count: int = 0
 ) -> Routing:
-    rest = np.setdiff1d(inquiry.open, list(given))
+    rest = np.setdiff1d(inquiry.open, list(by_row))
     rest = rest[np.argsort(-u[rest], kind="stable")]
-    return Routing(given, rest, u[rest], bound, asked)
+    return Routing(by_row, rest, u[rest], bound, count)
 
 
 def _ask(inquiry: Inquiry, machine: Machine, rows: Positions) -> dict[int, Prediction]:
     """Return a machine's answers to rows of the corpus."""
-    found = machine.answers(fetch(inquiry.corpus.dataset, rows)) if len(rows) else []
-    return dict(zip(map(int, rows), found, strict=True))
+    answers = machine.answers(fetch(inquiry.corpus.dataset, rows)) if len(rows) else []
+    return dict(zip(map(int, rows), answers, strict=True))
 
 
-def _wrong(inquiry: Inquiry, draws: Draws, said: Sequence[Prediction]) -> NDArray[np.bool_]:
+def _wrong(inquiry: Inquiry, draws: Draws, predictions: Sequence[Prediction]) -> NDArray[np.bool_]:
     """Tell of each draw whether a machine's answer, (N,) of the corpus, is not people's."""
     names = inquiry.ids
     rows = [row for row in np.unique(draws.places) if names[row] in inquiry.state.answers]
     right = np.zeros(len(names), dtype=bool)
-    right[rows] = inquiry.right([names[row] for row in rows], [said[row] for row in rows])
+    right[rows] = inquiry.right([names[row] for row in rows], [predictions[row] for row in rows])
     return ~right[draws.places]

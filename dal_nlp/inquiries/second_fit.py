@@ -67,5 +67,5 @@ def _rows(config: Settings, source: str | None, answers: Mapping[str, Target] | 
         if target is None or example.fields is None:
             continue
         own = {} if config.id_column == NO_IDS else {config.id_column: f"learned {example.id}"}
-        said = task.answer_cells(target) if isinstance(task, HasAnswerCells) else {reader.answer_column: target}
-        yield {**row, **own, **said}
+        cells = task.answer_cells(target) if isinstance(task, HasAnswerCells) else {reader.answer_column: target}
+        yield {**row, **own, **cells}

@@ -120,15 +120,15 @@ def label_file(
             remarks, n, known = inquiry.oracle.remarks(pending), draws_made.rows, len(inquiry.known)
             return FileResult(n, len(ids), known, {}, len(ids) - known, None, len(pending), remarks)
         routing = route(inquiry, draws_made, error, dear, priced, told)
-        found = result_of(inquiry, draws_made.rows, routing, machines, priced)
-        told(sentence(found, error, len(draws_made.places), run.task.capabilities))
+        result = result_of(inquiry, draws_made.rows, routing, machines, priced)
+        told(sentence(result, error, len(draws_made.places), run.task.capabilities))
         inquiry.ask_further([ids[row] for row in routing.rest], routing.uncertainty.tolist())
         pending = inquiry.ask()
         write_file(inquiry, examples, routing, out)
         remarks = inquiry.oracle.remarks(pending)
         if learn:
             remarks = [*remarks, _learn(inquiry, source, out, shown, len(pending))]
-        return replace(found, pending=len(pending), remarks=remarks)
+        return replace(result, pending=len(pending), remarks=remarks)
 
 
 def _learn(inquiry: Inquiry, source: str, out: Path, progress: Progress, pending: int) -> str:

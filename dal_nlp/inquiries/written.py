@@ -60,31 +60,31 @@ def result_of(
     counts = {name: sum(by == name for _, by in routing.given.values()) for name in machines}
     cost = None
     if prices is not None:
-        asked = [counts[machines[0]], routing.asked]  # a cheap machine's price is that of what it answers
+        sizes = [counts[machines[0]], routing.asked]  # a cheap machine's price is that of what it answers
         cost = prices.people * len(routing.rest) + sum(
-            n * price for n, price in zip(asked, prices.machines, strict=False)
+            n * price for n, price in zip(sizes, prices.machines, strict=False)
         )
     known = len(inquiry.known)
     return FileResult(rows, len(inquiry.ids), known, counts, len(routing.rest), routing.bound, 0, [], cost)
 
 
-def sentence(found: FileResult, error: float, drawn: int, of: frozenset[Capability]) -> str:
+def sentence(result: FileResult, error: float, drawn: int, of: frozenset[Capability]) -> str:
     """Say what machines and people do, what that costs, and what is promised of a task of some capabilities."""
-    hours = duration(SECONDS * found.people)
-    known = f", {found.known:,} known from the run" if found.known else ""
-    repeats = f" ({counted(found.rows, 'row')})" if found.rows > found.texts else ""
-    whole = f"Of {counted(found.texts, 'distinct text')}{repeats}"
-    shares = ", ".join(f"{count:,} by {_SPOKEN.get(name, name)}" for name, count in found.machines.items())
-    cost = "" if found.cost is None else f", for {found.cost:,.2f} in all"
-    start = f"{whole}: {shares}, {found.people:,} by people (at {SECONDS:g} s a text: {hours}){cost}{known}"
+    hours = duration(SECONDS * result.people)
+    known = f", {result.known:,} known from the run" if result.known else ""
+    repeats = f" ({counted(result.rows, 'row')})" if result.rows > result.texts else ""
+    whole = f"Of {counted(result.texts, 'distinct text')}{repeats}"
+    shares = ", ".join(f"{count:,} by {_SPOKEN.get(name, name)}" for name, count in result.machines.items())
+    cost = "" if result.cost is None else f", for {result.cost:,.2f} in all"
+    start = f"{whole}: {shares}, {result.people:,} by people (at {SECONDS:g} s a text: {hours}){cost}{known}"
     share, answers = f"at most {100 * error:g} %", counted(drawn, "answer")
-    if found.machine:
+    if result.machine:
         wrong = " (texts with any wrong label, so for each label too)" if Capability.SEVERAL_LABELS in of else ""
         return f"{start}; error of the file {share}{wrong}, 95 % sure, measured on {answers}."
-    if found.people <= drawn:
+    if result.people <= drawn:
         return f"{start}: all that was not known was drawn, so that no text is left for a machine."
-    who = " and ".join(_SPOKEN.get(name, name) for name in found.machines)
-    has = "has" if len(found.machines) == 1 else "have"
+    who = " and ".join(_SPOKEN.get(name, name) for name in result.machines)
+    has = "has" if len(result.machines) == 1 else "have"
     return (
         f"{start}: on {answers} {who} {has} shown too many mistakes for {share} in the file. More labels in the run, "
         "or a larger --error, help."
@@ -108,21 +108,21 @@ def write_file(inquiry: Inquiry, examples: Sequence[Example], routing: Routing, 
             rejected.append(Rejected(inquiry.corpus.source, example.row, example.id, reason))
             continue
         fields = {"id": example.id, **example.fields}
-        given, id = inquiry.answers[row], ids[row]
+        answer, id = inquiry.answers[row], ids[row]
         start, end = [example.id, inquiry.run.task.show(fields)], list(context_of(example.fields).values())
         if id in inquiry.known or id in inquiry.state.answers:
             target = inquiry.state.answers.get(id, inquiry.known.get(id))
             assert target is not None
             labeled.append([*start, readable(target), "", "people", *end])
         elif row in routing.given:
-            given, by = routing.given[row]
-            labeled.append([*start, readable(given.target), f"{given.confidence:.6f}", by, *end])
+            answer, by = routing.given[row]
+            labeled.append([*start, readable(answer.target), f"{answer.confidence:.6f}", by, *end])
         elif id in inquiry.state.skipped:
             why = inquiry.state.skipped[id]
             reason = f"people have skipped it ({why})" if why else "people have skipped it"
             rejected.append(Rejected(inquiry.corpus.source, example.row, example.id, reason))
         else:
-            people.append((given.confidence, [*start, readable(given.target), f"{given.confidence:.6f}", *end]))
+            people.append((answer.confidence, [*start, readable(answer.target), f"{answer.confidence:.6f}", *end]))
     people.sort(key=lambda pair: pair[0])
     _csv(out / "labeled.csv", ["id", "text", "label", "confidence", "by"], labeled, context)
     _csv(out / "people.csv", ["id", "text", "suggestion", "confidence"], [cells for _, cells in people], context)

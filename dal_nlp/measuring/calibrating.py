@@ -27,7 +27,7 @@ def calibration_of(
     learner: Learner,
     trained: tuple[Dataset, NDArray[np.float64]],
     done: Fit,
-    given: Sequence[Dataset | None],
+    sets: Sequence[Dataset | None],
     pool: Callable[[Dataset], Pool],
 ) -> Measured:
     """Return what ``Task.calibrate`` reads under the model of a fit, and the targets; None and None if nothing.
@@ -41,15 +41,15 @@ def calibration_of(
         learner: It has just made the fit.
         trained: The examples that trained, and their weights.
         done: The fit.
-        given: The validation file, None without one, and the audit sample as far as it was answered, None where
+        sets: The validation file, None without one, and the audit sample as far as it was answered, None where
             nothing may be fitted to it.
         pool: Puts examples under the model of the fit.
     """
-    validation, audited = given
+    validation, audited = sets
     if not task.calibrates:
         return None, None
-    if validation is None and (found := _held_out(task, learner, *trained, done)) is not None:
-        return found
+    if validation is None and (held_out := _held_out(task, learner, *trained, done)) is not None:
+        return held_out
     known = audited if validation is None else validation
     if known is None or not len(known):
         return None, None
@@ -62,11 +62,11 @@ def _held_out(
     task: Task, learner: Learner, examples: Dataset, weights: NDArray[np.float64], done: Fit
 ) -> Measured | None:
     """Return it of the examples that trained, each by a layer that was fitted to others; None where none can be."""
-    found = learner.held_out(examples, done, weights) if len(examples) >= FEWEST else None
-    if found is None:
+    held_out = learner.held_out(examples, done, weights) if len(examples) >= FEWEST else None
+    if held_out is None:
         return None
     rows = fetch(examples, range(len(examples)))
-    batch, p = task.collate(rows), np.clip(found[0], LEAST, 1 - LEAST)
+    batch, p = task.collate(rows), np.clip(held_out[0], LEAST, 1 - LEAST)
     several = Capability.SEVERAL_LABELS in task.capabilities
     raw = torch.from_numpy(np.log(p) - np.log1p(-p) if several else np.log(p))
     measured = task.calibration(task.categoricals(raw, batch), batch, rows)

@@ -26,8 +26,8 @@ def evidence(learner: Learner, examples: Dataset, answers: Sequence[Prediction])
     See ``signals.asking.agreement`` for the latter.
     """
     confidence = np.array([answer.confidence for answer in answers], dtype=np.float64)
-    said = agreement(learner, examples, [answer.target for answer in answers])
-    return np.column_stack([log_odds(confidence), *said])
+    logits = agreement(learner, examples, [answer.target for answer in answers])
+    return np.column_stack([log_odds(confidence), *logits])
 
 
 def judge_of_training(task: Task, state: State, learner: Learner, examples: Dataset) -> tuple[Judge, dict[str, Floats]]:
@@ -42,25 +42,26 @@ def judge_of_training(task: Task, state: State, learner: Learner, examples: Data
         learner: Of the run.
         examples: Those that have a label and train.
     """
-    found = learner.held_out(examples) if len(examples) >= FEWEST else None
-    if found is not None:
+    held_out = learner.held_out(examples) if len(examples) >= FEWEST else None
+    if held_out is not None:
         ids = [str(id) for id in examples["id"]]
-        confidence, right = held_out_scores(*found)
-        said = [task.labels[place] for place in found[0].argmax(1)]  # where there are machines a text has one label
+        confidence, right = held_out_scores(*held_out)
+        # Where there are machines a text has one label.
+        predicted = [task.labels[index] for index in held_out[0].argmax(1)]
         of = examples
     else:
-        places = {str(id): place for place, id in enumerate(examples["id"])} if len(examples) else {}
+        indices = {str(id): index for index, id in enumerate(examples["id"])} if len(examples) else {}
         pairs = [
             (str(id), prediction)
             for query in state.queries
             for id, prediction in zip(query.ids, query.predictions, strict=False)
-            if id in places and id in state.answers
+            if id in indices and id in state.answers
         ]
         ids = [id for id, _ in pairs]
         confidence = np.array([prediction["confidence"] for _, prediction in pairs], dtype=np.float64)
-        said = [prediction["target"] for _, prediction in pairs]
-        right = answer_scores(task, said, [state.answers[id] for id in ids])
-        of = examples.select([places[id] for id in ids])
-    answers = [Prediction(target, float(p)) for target, p in zip(said, confidence, strict=True)]
+        predicted = [prediction["target"] for _, prediction in pairs]
+        right = answer_scores(task, predicted, [state.answers[id] for id in ids])
+        of = examples.select([indices[id] for id in ids])
+    answers = [Prediction(target, float(p)) for target, p in zip(predicted, confidence, strict=True)]
     features = evidence(learner, of, answers)
     return fit_judge(features, right), dict(zip(ids, features, strict=True))

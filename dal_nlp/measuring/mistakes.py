@@ -59,10 +59,10 @@ def mistakes(
     return {"errors": errors, "confusion": [[*pair, count] for pair, count in sorted(pairs.items())]}
 
 
-def agreement_of(task: Task, asked: QueryEvent, answers: Mapping[str, Target]) -> dict[str, dict[str, float]]:
+def agreement_of(task: Task, query: QueryEvent, answers: Mapping[str, Target]) -> dict[str, dict[str, float]]:
     """Return how well what the model would have answered agrees with the answers to a query, by id and measure."""
     predictions = {
-        id: prediction["target"] for id, prediction in zip(asked.ids, asked.predictions, strict=False) if id in answers
+        id: prediction["target"] for id, prediction in zip(query.ids, query.predictions, strict=False) if id in answers
     }
     if not predictions:
         return {}

@@ -87,22 +87,22 @@ def powered_mean(z: Floats, g: Floats, pool_g: Floats, weights: Floats | None = 
     plain = float((w * z).sum())
     spread = float((w * (z - plain) ** 2).sum()) * n / max(1, n - 1)  # of one label of a uniform sample
     alone = _sum_variance(z, w, 1)
-    found = Estimate(plain, 0.0, 1.0, spread / alone if alone > 0 else float(1 / (w**2).sum()), 0.0)
+    estimate = Estimate(plain, 0.0, 1.0, spread / alone if alone > 0 else float(1 / (w**2).sum()), 0.0)
     if n >= LEAST and len(pool_g) > 1 and spread > 0:
         lam = trust(z, g, pool_g, w)
         variance = _sum_variance(z - lam * g, w, 3) + lam**2 * _variance(pool_g) / len(pool_g)
         worth = min(spread / variance, float(n + len(pool_g))) if variance > 0 else float(n + len(pool_g))
-        if lam > 0 and worth > found.worth:
+        if lam > 0 and worth > estimate.worth:
             value = float(np.clip(lam * pool_g.mean() + (w * (z - lam * g)).sum(), 0, 1))
-            found = Estimate(value, 0.0, 1.0, worth, lam)
+            estimate = Estimate(value, 0.0, 1.0, worth, lam)
     if n == 0:
-        return found
+        return estimate
     if np.isin(z, (0, 1)).all():
-        low, high = wilson_share(found.value, found.worth)
+        low, high = wilson_share(estimate.value, estimate.worth)
     else:
-        half = Z * math.sqrt(spread / found.worth) if spread > 0 else 0.0
-        low, high = max(0.0, found.value - half), min(1.0, found.value + half)
-    return Estimate(found.value, low, high, found.worth, found.trust)
+        half = Z * math.sqrt(spread / estimate.worth) if spread > 0 else 0.0
+        low, high = max(0.0, estimate.value - half), min(1.0, estimate.value + half)
+    return Estimate(estimate.value, low, high, estimate.worth, estimate.trust)
 
 
 def wilson_share(share: float, n: float) -> tuple[float, float]:
@@ -141,8 +141,8 @@ def calibrated(z: Floats, g: Floats, pool_g: Floats, weights: Floats | None = No
         return w
     lam = float((w**2 * centred * z).sum() / spread)
     heard = min(1.0, 1 / lam) if lam > 0 else 0.0
-    found = np.maximum(w + heard * (pool_g.mean() - (w * g).sum()) * w**2 * centred / spread, 0.0)
-    return np.asarray(found / found.sum())
+    corrected = np.maximum(w + heard * (pool_g.mean() - (w * g).sum()) * w**2 * centred / spread, 0.0)
+    return np.asarray(corrected / corrected.sum())
 
 
 def repeated(weights: Floats, size: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -38,7 +38,7 @@ def single_scores(task: Task, predictions: Sequence[Target], targets: Sequence[T
 
     Those whose mean is the metric are means of examples; the others, such as macro F1, are not.
     """
-    each = [task.evaluate([given], [wanted]) for given, wanted in zip(predictions, targets, strict=True)]
+    each = [task.evaluate([prediction], [wanted]) for prediction, wanted in zip(predictions, targets, strict=True)]
     columns = {name: np.array([row[name] for row in each], dtype=np.float64) for name in task.metrics}
     return {name: values for name, values in columns.items() if not len(values) or values.max() <= 1 >= -values.min()}
 
@@ -46,7 +46,9 @@ def single_scores(task: Task, predictions: Sequence[Target], targets: Sequence[T
 def answer_scores(task: Task, predictions: Sequence[Target], targets: Sequence[Target]) -> Floats:
     """Return how right each answer is, from 0 to 1: the headline metric of the example alone."""
     headline = task.metrics[0]
-    each = [task.evaluate([given], [wanted])[headline] for given, wanted in zip(predictions, targets, strict=True)]
+    each = [
+        task.evaluate([prediction], [wanted])[headline] for prediction, wanted in zip(predictions, targets, strict=True)
+    ]
     return np.clip(np.array(each, dtype=np.float64), 0, 1)
 
 
@@ -59,10 +61,10 @@ def held_out_scores(p: Floats, y: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """
     if y.ndim == 1:
         return p.max(1), (p.argmax(1) == y).astype(np.float64)
-    given = p > 0.5
-    both = given.sum(1) + y.sum(1)
-    right = np.where(both > 0, 2 * (given & (y == 1)).sum(1) / np.maximum(both, 1), 1.0)
-    return np.asarray(np.where(given, p, 1 - p).prod(1)), np.asarray(right)
+    predicted = p > 0.5
+    both = predicted.sum(1) + y.sum(1)
+    right = np.where(both > 0, 2 * (predicted & (y == 1)).sum(1) / np.maximum(both, 1), 1.0)
+    return np.asarray(np.where(predicted, p, 1 - p).prod(1)), np.asarray(right)
 
 
 def estimated_metrics(
@@ -71,17 +73,17 @@ def estimated_metrics(
     """Return the estimate of each metric that lies between 0 and 1."""
     n = len(targets)
     values, right = task.evaluate(predictions, targets), answer_scores(task, predictions, targets)
-    found: dict[str, Estimate] = {}
+    estimates: dict[str, Estimate] = {}
     for name, scores in single_scores(task, predictions, targets).items():
         if np.isclose(scores.mean(), values[name], atol=1e-9):
-            found[name] = powered_mean(scores, sample.g, sample.pool_g, sample.weights)
+            estimates[name] = powered_mean(scores, sample.g, sample.pool_g, sample.weights)
         elif n > 1:
 
             def score(rows: NDArray[np.int64], name: str = name) -> float:
                 return task.evaluate([predictions[i] for i in rows], [targets[i] for i in rows])[name]
 
-            found[name] = powered_score(score, right, sample.g, sample.pool_g, rng, sample.weights)
-    return found
+            estimates[name] = powered_score(score, right, sample.g, sample.pool_g, rng, sample.weights)
+    return estimates
 
 
 def weighted_values(

@@ -120,9 +120,9 @@ def _dataset(store: AnswerStore, scratch: Path, salt: str, say: Callable[[str], 
     """Return the labeled examples with all columns of the pool, who answered, when, and why each was chosen."""
     from datasets import Dataset, load_from_disk
 
-    place = scratch / "export"
-    export(store, "hf-dataset", "labels", place, say)
-    data = load_from_disk(place)
+    folder = scratch / "export"
+    export(store, "hf-dataset", "labels", folder, say)
+    data = load_from_disk(folder)
     assert isinstance(data, Dataset)
     ids = [id for id in store.state.given if id in store.state.answers]
     events = [store.state.decision(id) for id in ids]
@@ -132,9 +132,9 @@ def _dataset(store: AnswerStore, scratch: Path, salt: str, say: Callable[[str], 
     who = ["" if event is None else event.by if event.via == MACHINE else hashed(event.by, salt) for event in events]
     # Those that the pool has of an earlier export go, too.
     private = [name for name in data.column_names if plain_name(name) in (BY, NOTE)]
-    found = data.remove_columns(private).add_column(BY, who).add_column(WHY, [store.why(id) for id in ids])
-    say(f"Columns of the data: {', '.join(found.column_names)}.")
-    return found
+    dataset = data.remove_columns(private).add_column(BY, who).add_column(WHY, [store.why(id) for id in ids])
+    say(f"Columns of the data: {', '.join(dataset.column_names)}.")
+    return dataset
 
 
 def hashed(name: str, salt: str) -> str:

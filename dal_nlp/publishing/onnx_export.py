@@ -50,8 +50,8 @@ def export_onnx(folder: Path, state: State, target: Path) -> str:
     Raises:
         UserError: There is no finished classifier of texts, a package is missing, or the file answers otherwise.
     """
-    place = folder / "model"
-    if state.stopped is None or not (place / "config.json").is_file():
+    model_folder = folder / "model"
+    if state.stopped is None or not (model_folder / "config.json").is_file():
         raise RunFolderError(f"{folder} has no finished model: let `dal-nlp run` come to its end first.")
     if target.exists() and not (target / "model.onnx").is_file():
         raise UserError(f"{target} is there and no model of an earlier --onnx: give another --out.")
@@ -64,19 +64,21 @@ def export_onnx(folder: Path, state: State, target: Path) -> str:
 
     import dal_nlp.pretrained.head_model  # noqa: F401 - registers its class
 
-    config = json.loads((place / "config.json").read_text(encoding="utf-8"))
+    config = json.loads((model_folder / "config.json").read_text(encoding="utf-8"))
     if not (config["architectures"][0].endswith("ForSequenceClassification") or config["model_type"] == "dal_nlp_head"):
-        raise Unsupported(f"--onnx takes classifiers of texts, and {place} is a {config['architectures'][0]}.")
-    model: Any = AutoModelForSequenceClassification.from_pretrained(place).eval()
-    tokenizer: Any = AutoTokenizer.from_pretrained(place)
-    longest = _longest(model, tokenizer, state, place)
+        raise Unsupported(f"--onnx takes classifiers of texts, and {model_folder} is a {config['architectures'][0]}.")
+    model: Any = AutoModelForSequenceClassification.from_pretrained(model_folder).eval()
+    tokenizer: Any = AutoTokenizer.from_pretrained(model_folder)
+    longest = _longest(model, tokenizer, state, model_folder)
     texts = [text for _, text in texts_asked(state)[:COMPARED]] or PLAIN
     with whole_folder(target) as draft:
         names = _write(model, tokenizer, texts, longest, draft / "model.onnx")
         session = onnxruntime.InferenceSession(draft / "model.onnx", providers=["CPUExecutionProvider"])
         apart = max(_difference(model, session, tokenizer, part, names, longest) for part in (texts, texts[:1]))
         if not apart <= SAME:
-            raise Unsupported(f"The ONNX file of {place} answers otherwise (logits differ by {apart:.2g}): not kept.")
+            raise Unsupported(
+                f"The ONNX file of {model_folder} answers otherwise (logits differ by {apart:.2g}): not kept."
+            )
         tokenizer.save_pretrained(draft)
         labels = [label for _, label in sorted(model.config.id2label.items())]
         text = _README.format(title=f"{(state.config or {}).get('task', '')}, as ONNX", labels=labels, longest=longest)
@@ -84,14 +86,14 @@ def export_onnx(folder: Path, state: State, target: Path) -> str:
     return f"Its logits are those of the model within {apart:.1g}; texts are cut after {longest:,} tokens."
 
 
-def _longest(model: Any, tokenizer: Any, state: State, place: Path) -> int:
+def _longest(model: Any, tokenizer: Any, state: State, model_folder: Path) -> int:
     """Return the tokens of the longest input; a head reads longer texts in windows, which the file does not."""
     window = getattr(model.config, "window", None)
     cut = (state.config or {}).get("max_length")
     if window is not None:
         model.config.window = None
         return int(window["size"])
-    return cut if isinstance(cut, int) else reads_at_most(str(place), tokenizer)
+    return cut if isinstance(cut, int) else reads_at_most(str(model_folder), tokenizer)
 
 
 def _encoded(tokenizer: Any, texts: Sequence[str], longest: int) -> Any:
@@ -114,8 +116,8 @@ def _write(model: Any, tokenizer: Any, texts: Sequence[str], longest: int, path:
 
         def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
             """Return the logits."""
-            found: torch.Tensor = self.model(**dict(zip(names, tensors, strict=True))).logits
-            return found
+            logits: torch.Tensor = self.model(**dict(zip(names, tensors, strict=True))).logits
+            return logits
 
     sizes = {0: torch.export.Dim("texts"), 1: torch.export.Dim("tokens")}
     with warnings.catch_warnings():
@@ -141,7 +143,7 @@ def _difference(
     import torch
 
     encoded = _encoded(tokenizer, texts, longest)
-    (found,) = session.run(None, {name: encoded[name].numpy() for name in names})
+    (logits,) = session.run(None, {name: encoded[name].numpy() for name in names})
     with torch.inference_mode():
         wanted = model(**{name: encoded[name] for name in names}).logits.numpy()
-    return float(np.abs(found - wanted).max())
+    return float(np.abs(logits - wanted).max())

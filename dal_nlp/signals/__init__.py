@@ -79,13 +79,13 @@ def same_model(config: Settings) -> list[str]:
 
 def named(signals: Mapping[str, Signal]) -> dict[str, tuple[str, Signal]]:
     """Return (what was given, signal) by what reports call each; of those alike the further ones have a mark behind."""
-    found: dict[str, tuple[str, Signal]] = {}
+    by_name: dict[str, tuple[str, Signal]] = {}
     for spec, signal in signals.items():
         name = short_name(spec)
-        while name in found:
+        while name in by_name:
             name += "'"
-        found[name] = (spec, signal)
-    return found
+        by_name[name] = (spec, signal)
+    return by_name
 
 
 def short_name(spec: str) -> str:

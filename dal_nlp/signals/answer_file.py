@@ -45,9 +45,9 @@ class AnswerFile(Signal):
         names = dict(zip(map(_plain, self._labels.spoken), range(len(self._labels.names)), strict=True))
         self._numbers = names | {_plain(name): number for number, name in enumerate(self._labels.names)}
         there = set[str]()
-        for place, (_, row) in enumerate(read_rows(making.target), 1):
+        for row_number, (_, row) in enumerate(read_rows(making.target), 1):
             there |= row.keys()
-            self._take(place, row)
+            self._take(row_number, row)
         self._check(there)
 
     @property
@@ -70,26 +70,26 @@ class AnswerFile(Signal):
 
     def _text_of(self, row: Mapping[str, Any]) -> str:
         """Return the text of a row, "" for none."""
-        given = row.get(self._columns["text"])
-        return "" if is_missing(given) else str(given)
+        cell = row.get(self._columns["text"])
+        return "" if is_missing(cell) else str(cell)
 
-    def _take(self, place: int, row: Mapping[str, Any]) -> None:
-        answer, text, id = self._answer(place, row), self._text_of(row), row.get(self._columns["id"])
+    def _take(self, row_number: int, row: Mapping[str, Any]) -> None:
+        answer, text, id = self._answer(row_number, row), self._text_of(row), row.get(self._columns["id"])
         if not is_missing(id):
             self._by_id[str(id)] = in_single_blanks(text), answer
         if text:
             self._by_text[self._found_by(text)] = answer
 
-    def _answer(self, place: int, row: Mapping[str, Any]) -> MachineAnswer:
-        given = row.get(self._columns["label"])
-        raw = "" if given is None else str(given)
+    def _answer(self, row_number: int, row: Mapping[str, Any]) -> MachineAnswer:
+        cell = row.get(self._columns["label"])
+        raw = "" if cell is None else str(cell)
         number = self._numbers.get(_plain(raw))
         if number is None:
             self._unknown[raw] += 1
             return MachineAnswer(None, raw)
-        return MachineAnswer(log_odds(number, self._confidence(place, row), len(self._labels.names)), raw)
+        return MachineAnswer(log_odds(number, self._confidence(row_number, row), len(self._labels.names)), raw)
 
-    def _confidence(self, place: int, row: Mapping[str, Any]) -> float | None:
+    def _confidence(self, row_number: int, row: Mapping[str, Any]) -> float | None:
         """Return the confidence that a row states, None where it states none."""
         stated = row.get(self._columns["confidence"])
         try:
@@ -97,29 +97,33 @@ class AnswerFile(Signal):
         except ValueError:
             confidence = -1.0
         if confidence is not None and not 0 <= confidence <= 1:
-            raise UserError(f"{self._making.target}, row {place}: the confidence {stated!r} is no probability, 0 to 1.")
+            raise UserError(
+                f"{self._making.target}, row {row_number}: the confidence {stated!r} is no probability, 0 to 1."
+            )
         return confidence
 
     def answers(self, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
         """Yield what the file has for each id, else for each text; no answer where it has neither."""
         for text, id in zip(texts, ids, strict=True):
-            written, answer = self._by_id.get(id, ("", None))
+            row_text, answer = self._by_id.get(id, ("", None))
             # of a text in several columns the file may have one, which is a line of it
-            if written and written not in map(in_single_blanks, (text, *text.split("\n"))):
+            if row_text and row_text not in map(in_single_blanks, (text, *text.split("\n"))):
                 self._of_others.add(id)
                 answer = None
             yield answer or self._by_text.get(self._found_by(text)) or MachineAnswer(None)
 
     def remarks(self) -> list[str]:
         """Return how many labels of the file are none of the run's, and how many rows have the id of another text."""
-        said = []
+        remarks = []
         if self._unknown:
             few = ", ".join(repr(name) for name, _ in self._unknown.most_common(3))
-            said.append(f"{counted(self._unknown.total(), 'row')} with no label of the run ({few}).")
+            remarks.append(f"{counted(self._unknown.total(), 'row')} with no label of the run ({few}).")
         if self._of_others:
             have = "has" if len(self._of_others) == 1 else "have"
-            said.append(f"{counted(len(self._of_others), 'row')} {have} the id of another text, and no say about it.")
-        return [f"{self._making.target}: {sentence}" for sentence in said]
+            remarks.append(
+                f"{counted(len(self._of_others), 'row')} {have} the id of another text, and no say about it."
+            )
+        return [f"{self._making.target}: {sentence}" for sentence in remarks]
 
 
 def in_single_blanks(text: str) -> str:

@@ -70,8 +70,8 @@ def cached_answers(signal: Signal, cache: OnDisk, keys: Sequence[bytes]) -> dict
 
     Without what endpoints once gave for probabilities and is none, such as NaN.
     """
-    found = {key: unpacked(value) for key, value in cache.get(keys).items()} if signal.kept else {}
-    return {key: one for key, one in found.items() if all(score < math.inf for score in one.log_probs or ())}
+    by_key = {key: unpacked(value) for key, value in cache.get(keys).items()} if signal.kept else {}
+    return {key: one for key, one in by_key.items() if all(score < math.inf for score in one.log_probs or ())}
 
 
 def cache_answers(signal: Signal, cache: OnDisk, answers: Mapping[bytes, MachineAnswer]) -> None:
@@ -96,9 +96,9 @@ def packed(answer: MachineAnswer) -> bytes:
     return json.dumps(asdict(answer)).encode()
 
 
-def unpacked(found: bytes) -> MachineAnswer:
+def unpacked(data: bytes) -> MachineAnswer:
     """Return the answer that ``packed`` made bytes of."""
-    return answer_of(json.loads(found))
+    return answer_of(json.loads(data))
 
 
 def answer_of(values: Mapping[str, Any]) -> MachineAnswer:
@@ -140,33 +140,33 @@ class Asking:
         """Ask about the pool, and where witnesses are kept about the other sets too."""
         classes = len(self._task.labels)
         return {
-            name: (TRUST if mean is None else mean, [(data, as_scores(said, classes)) for data, said in parts])
+            name: (TRUST if mean is None else mean, [(data, as_scores(answers, classes)) for data, answers in parts])
             for name, (mean, parts) in self.replies(pool, others).items()
         }
 
     def replies(self, pool: Dataset, others: Mapping[str, Dataset]) -> Replies:
         """Return what ``witnesses`` returns with answers in the place of log-probabilities, and weights as given."""
-        said: Replies = {}
+        replies: Replies = {}
         sets = {"pool": pool, **(others if self._config.keep_witness else {})}
         signals = make_signals(self._config, self._task.labels, self._progress, self.kinds)
         for name, (spec, signal) in named(signals).items():
             mean = mean_of(spec)
-            places = {"pool": asked_about(self._config, spec, len(pool))}
-            parts = [(data, self._about(name, signal, place, data, places.get(place))) for place, data in sets.items()]
-            said[name] = (mean, parts)
-            asked = len(places["pool"])
-            for remark in [*self._unanswered(name, asked, parts[0][1]), *signal.remarks()]:
+            rows = {"pool": asked_about(self._config, spec, len(pool))}
+            parts = [(data, self._about(name, signal, split, data, rows.get(split))) for split, data in sets.items()]
+            replies[name] = (mean, parts)
+            count = len(rows["pool"])
+            for remark in [*self._unanswered(name, count, parts[0][1]), *signal.remarks()]:
                 self._progress.say(remark)
-        return said
+        return replies
 
-    def _unanswered(self, name: str, asked: int, answers: Sequence[MachineAnswer]) -> list[str]:
-        left = len(answers) - asked
+    def _unanswered(self, name: str, count: int, answers: Sequence[MachineAnswer]) -> list[str]:
+        left = len(answers) - count
         silent = sum(one.log_probs is None for one in answers) - left
-        found = [f"{name} is not asked about {counted(left, 'text')} of the pool (llm.texts)."] if left else []
-        return [*found, *([f"{name} has no answer to {counted(silent, 'text')} of the pool."] if silent else [])]
+        remarks = [f"{name} is not asked about {counted(left, 'text')} of the pool (llm.texts)."] if left else []
+        return [*remarks, *([f"{name} has no answer to {counted(silent, 'text')} of the pool."] if silent else [])]
 
     def _about(
-        self, name: str, signal: Signal, place: str, data: Dataset, rows: Positions | None = None
+        self, name: str, signal: Signal, split: str, data: Dataset, rows: Positions | None = None
     ) -> list[MachineAnswer]:
         """Return what a signal says of some rows (all if left out) of a set, no answer to the others, (N,).
 
@@ -175,46 +175,46 @@ class Asking:
         where = np.arange(len(data)) if rows is None else rows
         every, names = texts_of(self._task, data), data["id"]
         texts, ids = [every[row] for row in where], [str(names[row]) for row in where]
-        answers = self._answers(name, signal, place, texts, ids)
-        found = [MachineAnswer(None, asked=False)] * len(data)
+        answers = self._answers(name, signal, split, texts, ids)
+        by_row = [MachineAnswer(None, asked=False)] * len(data)
         for row, answer in zip(where.tolist(), answers, strict=True):
-            found[row] = answer
-        return found
+            by_row[row] = answer
+        return by_row
 
     def _answers(
-        self, name: str, signal: Signal, place: str, texts: Sequence[str], ids: Sequence[str]
+        self, name: str, signal: Signal, split: str, texts: Sequence[str], ids: Sequence[str]
     ) -> list[MachineAnswer]:
-        keys, known = answer_keys(signal, texts, ids), self._ledger.state.signals.get((name, place), {})
+        keys, known = answer_keys(signal, texts, ids), self._ledger.state.signals.get((name, split), {})
         # every process writes down the same
-        found: dict[bytes, MachineAnswer] = share(cached_answers(signal, self._cache, keys) if is_main() else {})
+        by_key: dict[bytes, MachineAnswer] = share(cached_answers(signal, self._cache, keys) if is_main() else {})
         for key in keys:
-            if signal.kept and key not in found and key.hex() in known:
-                found[key] = answer_of(known[key.hex()])
-        old = [row for row, key in enumerate(keys) if key in found and key.hex() not in known]
-        self._note(name, place, old, ids, keys, {key: replace(one, cost=0.0) for key, one in found.items()})
-        signal.spent = sum(answer["cost"] for said in self._ledger.state.signals.values() for answer in said.values())
-        new = list({key: row for row, key in enumerate(keys) if key not in found}.values())
+            if signal.kept and key not in by_key and key.hex() in known:
+                by_key[key] = answer_of(known[key.hex()])
+        old = [row for row, key in enumerate(keys) if key in by_key and key.hex() not in known]
+        self._note(name, split, old, ids, keys, {key: replace(one, cost=0.0) for key, one in by_key.items()})
+        signal.spent = sum(answer["cost"] for kept in self._ledger.state.signals.values() for answer in kept.values())
+        new = list({key: row for row, key in enumerate(keys) if key not in by_key}.values())
         for some in share_each(ask_on(signal, new, texts, ids, self._progress, name)):
-            found |= {keys[row]: answer for row, answer in some.items()}
+            by_key |= {keys[row]: answer for row, answer in some.items()}
             if is_main():
                 cache_answers(signal, self._cache, {keys[row]: answer for row, answer in some.items()})
             rows = [row for row, answer in some.items() if answer.asked and keys[row].hex() not in known]
-            self._note(name, place, rows, ids, keys, found)
-        return [found[key] for key in keys]
+            self._note(name, split, rows, ids, keys, by_key)
+        return [by_key[key] for key in keys]
 
     def _note(
         self,
         name: str,
-        place: str,
+        split: str,
         rows: Sequence[int],
         ids: Sequence[str],
         keys: Sequence[bytes],
-        found: Mapping[bytes, MachineAnswer],
+        by_key: Mapping[bytes, MachineAnswer],
     ) -> None:
         """Write down what was answered about some rows."""
         if rows:
-            answers = {ids[row]: {"key": keys[row].hex(), **_row(found[keys[row]])} for row in rows}
-            self._ledger.append(SignalEvent(signal=name, on=place, answers=answers))
+            answers = {ids[row]: {"key": keys[row].hex(), **_row(by_key[keys[row]])} for row in rows}
+            self._ledger.append(SignalEvent(signal=name, on=split, answers=answers))
 
 
 def make_learner(
@@ -299,11 +299,11 @@ def hear(
     if len(signals) != len(kept.witnesses):
         raise UserError("The run's model has heard other signals than its settings name: run it again.")
     total = np.zeros((len(texts), len(labels)))
-    for place, (signal, witness) in enumerate(zip(signals.values(), kept.witnesses, strict=True)):
-        if not kept.weights[place]:
+    for index, (signal, witness) in enumerate(zip(signals.values(), kept.witnesses, strict=True)):
+        if not kept.weights[index]:
             continue
         answers = ask_once(signal, cache, texts, ids, progress, witness.name)
-        total += kept.added(place, witness.logits(as_scores(answers, len(labels))))
+        total += kept.added(index, witness.logits(as_scores(answers, len(labels))))
         for remark in signal.news():
             progress.say(remark)
     return total
@@ -320,8 +320,8 @@ def hear_one(
     progress: Progress,
 ) -> Floats:
     """Ask the witness of a run that has a name about texts; return its log-probabilities (N, C), NaN for no answer."""
-    place = [witness.name for witness in kept.witnesses].index(name)
-    signal = list(signals.values())[place]
+    index = [witness.name for witness in kept.witnesses].index(name)
+    signal = list(signals.values())[index]
     answers = ask_once(signal, open_answers(config), texts, ids, progress, name)
     for remark in signal.news():
         progress.say(remark)
@@ -333,12 +333,12 @@ def ask_once(
 ) -> list[MachineAnswer]:
     """Return a signal's answer to each text; it is asked what the cache does not hold, which holds it then."""
     keys = answer_keys(signal, texts, ids)
-    found = cached_answers(signal, cache, keys)
-    new = list({key: row for row, key in enumerate(keys) if key not in found}.values())
+    by_key = cached_answers(signal, cache, keys)
+    new = list({key: row for row, key in enumerate(keys) if key not in by_key}.values())
     for some in ask_on(signal, new, texts, ids, progress, name):
-        found |= {keys[row]: answer for row, answer in some.items()}
+        by_key |= {keys[row]: answer for row, answer in some.items()}
         cache_answers(signal, cache, {keys[row]: answer for row, answer in some.items()})
-    return [found[key] for key in keys]
+    return [by_key[key] for key in keys]
 
 
 def as_scores(answers: Sequence[MachineAnswer], classes: int) -> Floats:

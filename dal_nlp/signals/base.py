@@ -117,9 +117,9 @@ class Signal(ABC):
 
     def news(self) -> list[str]:
         """Return the remarks that it has not returned before: many answers may be asked for one after the other."""
-        found = [remark for remark in self.remarks() if remark not in self._told]
-        self._told.update(found)
-        return found
+        remarks = [remark for remark in self.remarks() if remark not in self._told]
+        self._told.update(remarks)
+        return remarks
 
     def shown(self, text: str) -> str:
         """Return what is asked of a text, for people to read."""

@@ -52,7 +52,7 @@ class Classifier(Signal):
         plain |= {words.casefold(): number for number, words in enumerate(self._labels.spoken)}
         meant = [mapped.get(name, name).casefold() for name in outputs]
         self._meaning = [plain.get(name, -1) for name in meant]
-        entailed = [place for place, name in enumerate(meant) if name.startswith("entail")]
+        entailed = [output for output, name in enumerate(meant) if name.startswith("entail")]
         self._entailed = entailed[0] if entailed and max(self._meaning) < 0 else None
         if self._entailed is None and max(self._meaning) < 0:
             raise UserError(
@@ -63,8 +63,8 @@ class Classifier(Signal):
     @property
     def key(self) -> str:
         """Weights, and what the outputs mean."""
-        asked = [self._hypothesis, *self._labels.spoken] if self._entailed is not None else map(str, self._meaning)
-        return "\n".join([weights_key(self._source), *self._labels.names, *asked])
+        parts = [self._hypothesis, *self._labels.spoken] if self._entailed is not None else map(str, self._meaning)
+        return "\n".join([weights_key(self._source), *self._labels.names, *parts])
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
@@ -75,11 +75,11 @@ class Classifier(Signal):
     def answers(self, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
         """Yield log-probabilities; those of several outputs of one label are added up."""
         order = np.argsort([len(text) for text in texts], kind="stable")
-        found = np.zeros((len(texts), len(self._labels.names)))
+        log_probs = np.zeros((len(texts), len(self._labels.names)))
         for first in range(0, len(order), BATCH):
             rows = order[first : first + BATCH]
-            found[rows] = self._scores([texts[row] for row in rows])
-        for scores in found:
+            log_probs[rows] = self._scores([texts[row] for row in rows])
+        for scores in log_probs:
             yield MachineAnswer(tuple(scores.tolist()), self._labels.spoken[int(scores.argmax())])
 
     def _scores(self, texts: Sequence[str]) -> NDArray[np.float64]:
@@ -91,11 +91,11 @@ class Classifier(Signal):
                 columns.append(log_softmax(logits)[:, self._entailed])
             return log_softmax(np.stack(columns, 1))
         log_p = log_softmax(self._logits(texts, None))
-        found = np.full((len(texts), len(self._labels.names)), NEVER)
+        by_label = np.full((len(texts), len(self._labels.names)), NEVER)
         for output, label in enumerate(self._meaning):
             if label >= 0:
-                found[:, label] = np.logaddexp(found[:, label], log_p[:, output])
-        return log_softmax(found)
+                by_label[:, label] = np.logaddexp(by_label[:, label], log_p[:, output])
+        return log_softmax(by_label)
 
     @torch.inference_mode()
     def _logits(self, texts: Sequence[str], pairs: Sequence[str] | None) -> NDArray[np.float64]:

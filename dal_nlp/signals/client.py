@@ -136,13 +136,13 @@ def read_reply(values: Any) -> Reply:
     tokens = (choice.get("logprobs") or {}).get("content") or []
     first = _with_log_probs(tokens[0].get("top_logprobs") or []) if tokens else []
     text = choice["message"].get("content") or ""
-    written = _with_log_probs(tokens)
+    pairs = _with_log_probs(tokens)
     read, wrote = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
-    whole = written if len(written) == len(tokens) else []  # what a token without one adds is not known
+    whole = pairs if len(pairs) == len(tokens) else []  # what a token without one adds is not known
     return Reply(str(text), dict(first), read, wrote, whole, choice.get("finish_reason") == "length")
 
 
 def _with_log_probs(tokens: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
     """Return tokens with their log-probabilities; one that is no finite number of 0 at most counts as not given."""
-    given = [(str(one["token"]), float("nan" if one["logprob"] is None else one["logprob"])) for one in tokens]
-    return [(token, log_p) for token, log_p in given if math.isfinite(log_p) and log_p <= 0]
+    pairs = [(str(one["token"]), float("nan" if one["logprob"] is None else one["logprob"])) for one in tokens]
+    return [(token, log_p) for token, log_p in pairs if math.isfinite(log_p) and log_p <= 0]

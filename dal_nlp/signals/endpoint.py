@@ -43,10 +43,10 @@ def schema(labels: Sequence[str]) -> dict[str, Any]:
 def in_schema(reply: str) -> str:
     """Return the label in a reply of ``schema``; the reply itself where it is something else."""
     try:
-        found = json.loads(reply)
+        parsed = json.loads(reply)
     except ValueError:
         return reply
-    return str(found["label"]) if isinstance(found, dict) and "label" in found else reply
+    return str(parsed["label"]) if isinstance(parsed, dict) and "label" in parsed else reply
 
 
 class Remote(Signal):
@@ -96,22 +96,22 @@ class Remote(Signal):
 
     def remarks(self) -> list[str]:
         """Return how many questions failed, were left out or had an answer that is no label, or that was cut."""
-        said = []
+        remarks = []
         if self._failed:
-            said.append(
+            remarks.append(
                 f"{counted(self._failed, 'question')} failed {self._llm.tries} times: the same command asks again."
             )
         were = {True: "was", False: "were"}
         if self._strange:
             answers = f"{counted(self._strange, 'answer')} of {self._model}"
-            said.append(f"{answers} {were[self._strange == 1]} {self.strange}.")
+            remarks.append(f"{answers} {were[self._strange == 1]} {self.strange}.")
         if self._cut:
             answers = f"{counted(self._cut, 'answer')} of {self._model}"
-            said.append(f"{answers} {were[self._cut == 1]} cut at {self.longest} tokens.")
+            remarks.append(f"{answers} {were[self._cut == 1]} cut at {self.longest} tokens.")
         if self._left:
             texts, left = counted(self._left, "text"), were[self._left == 1]
-            said.append(f"{texts} {left} not asked about: --llm-budget {self._llm.budget} is spent.")
-        return said
+            remarks.append(f"{texts} {left} not asked about: --llm-budget {self._llm.budget} is spent.")
+        return remarks
 
     def _answer(self, text: str) -> MachineAnswer:
         budget = math.inf if self._llm.budget is None else self._llm.budget
@@ -121,19 +121,19 @@ class Remote(Signal):
                 self._left += 1
                 return MachineAnswer(None, asked=False)
             self._asking += 1
-        found: MachineAnswer | None = None
+        answer: MachineAnswer | None = None
         try:
-            found = self._asked(text)
+            answer = self._asked(text)
         finally:
             with self._lock:
                 self._asking -= 1
-                if found is not None:
-                    self.spent += found.cost
-                    self._dearest = found.cost if self._dearest == math.inf else max(self._dearest, found.cost)
-                    self._failed += not found.asked
-                    self._strange += found.asked and found.log_probs is None
+                if answer is not None:
+                    self.spent += answer.cost
+                    self._dearest = answer.cost if self._dearest == math.inf else max(self._dearest, answer.cost)
+                    self._failed += not answer.asked
+                    self._strange += answer.asked and answer.log_probs is None
                 self._lock.notify_all()
-        return found
+        return answer
 
     def _expected(self) -> float:
         """Return what has been spent once what is asked now has cost as much as the dearest so far."""
@@ -144,13 +144,13 @@ class Remote(Signal):
         while True:
             mode = self._mode
             try:
-                found = self._by(mode, text)
+                answer = self._by(mode, text)
             except Misunderstood as error:
                 if mode not in self.following:
                     raise UserError(f"The endpoint does not take the question: {error}.") from None
-                found = None
-            if found is not None:
-                return found
+                answer = None
+            if answer is not None:
+                return answer
             with self._lock:
                 if self._mode == mode:
                     self._mode = self.following[mode]
@@ -224,9 +224,9 @@ class Endpoint(Remote):
         floor = min(reply.first.values()) - 1
         scores = np.full(len(letters), -np.inf)
         for token, log_p in reply.first.items():
-            place = letters.find(plain(token).upper() or "?")
-            if place >= 0:
-                scores[place] = np.logaddexp(scores[place], log_p)
+            index = letters.find(plain(token).upper() or "?")
+            if index >= 0:
+                scores[index] = np.logaddexp(scores[index], log_p)
         if np.isneginf(scores).all():
             return self._made(None, [reply])
         return self._made(tuple(np.where(np.isneginf(scores), floor, scores).tolist()), [reply])
@@ -246,12 +246,12 @@ class Endpoint(Remote):
             if reply is None:
                 continue
             replies.append(reply)
-            said = in_schema(reply.text)
-            place = match(said, words)
-            if place is None:
-                place = match(said, self._labels.names)
-            if place is not None:
-                votes[place] += 1
+            answer = in_schema(reply.text)
+            index = match(answer, words)
+            if index is None:
+                index = match(answer, self._labels.names)
+            if index is not None:
+                votes[index] += 1
         if not replies:
             return MachineAnswer(None, asked=False)
         if not votes:

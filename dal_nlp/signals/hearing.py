@@ -34,29 +34,29 @@ class Hearing(nn.Module):
         model: The classifier.
         logits: Reads its result.
         texts: (N,) the tokens of texts.
-        said: (N, C) what is added for each.
+        added: (N, C) what is added for each.
     """
 
     def __init__(
-        self, model: nn.Module, logits: Callable[[Any], Tensor], texts: Sequence[Sequence[int]], said: Array
+        self, model: nn.Module, logits: Callable[[Any], Tensor], texts: Sequence[Sequence[int]], added: Array
     ) -> None:
         super().__init__()
         self.model, self._logits = model, logits
         self.config: Any = model.config
         self.training = model.training  # in whose mode both are left
-        places: dict[bytes, list[int]] = {}
-        for place, tokens in enumerate(texts):
-            places.setdefault(_key(np.asarray(tokens)), []).append(place)
-        self._said = {key: torch.from_numpy(said[where].mean(0)) for key, where in places.items()}
+        indices: dict[bytes, list[int]] = {}
+        for index, tokens in enumerate(texts):
+            indices.setdefault(_key(np.asarray(tokens)), []).append(index)
+        self._said = {key: torch.from_numpy(added[where].mean(0)) for key, where in indices.items()}
 
     def forward(self, input_ids: Tensor, **rest: Any) -> dict[str, Any]:
         """Return what the classifier gives, with other logits."""
-        found = self.model(input_ids=input_ids, **rest)
+        output = self.model(input_ids=input_ids, **rest)
         ids, mask = input_ids.cpu().numpy(), rest.get("attention_mask")
         own = np.ones_like(ids, dtype=bool) if mask is None else mask.cpu().numpy().astype(bool)
-        logits = self._logits(found)
-        said = torch.stack([self._said[_key(row[there])] for row, there in zip(ids, own, strict=True)])
-        return {**found, "logits": logits + said.to(logits)}
+        logits = self._logits(output)
+        added = torch.stack([self._said[_key(row[there])] for row, there in zip(ids, own, strict=True)])
+        return {**output, "logits": logits + added.to(logits)}
 
 
 class TextAlone(Companions):
@@ -115,21 +115,21 @@ def hear_machines(
     weights, off, tables = np.array([one.mean for one in witnesses]), list[int](), dict[int, Floats]()
     if answers:
         y = np.array([labels.index(str(answer)) for answer in answers], dtype=np.int64)
-        found = weigh(witnesses, [of[len(pool) :] for of in logits], y, len(labels))
-        weights, off, tables = found.weights, list(found.off), dict(found.tables)
+        weighing = weigh(witnesses, [of[len(pool) :] for of in logits], y, len(labels))
+        weights, off, tables = weighing.weights, list(weighing.off), dict(weighing.tables)
     notes.append(_weights_line(witnesses, weights, off, tables, len(answers)))
     parts = zip(witnesses, logits, weights.tolist(), strict=True)
-    said = [one.added(of, weight, tables.get(place)) for place, (one, of, weight) in enumerate(parts)]
-    return Hearing(model, task.logits, tokens, np.asarray(sum(said), dtype=np.float32)), notes
+    added = [one.added(of, weight, tables.get(index)) for index, (one, of, weight) in enumerate(parts)]
+    return Hearing(model, task.logits, tokens, np.asarray(sum(added), dtype=np.float32)), notes
 
 
 def _weights_line(
     witnesses: Sequence[Witness], weights: Floats, off: Sequence[int], tables: Mapping[int, Floats], n: int
 ) -> str:
     parts = [
-        f"{one.name} {'is left out' if place in off else f'counts {weights[place]:.2f}'}"
-        + (" and has a table of what its answers mean" if place in tables else "")
-        for place, one in enumerate(witnesses)
+        f"{one.name} {'is left out' if index in off else f'counts {weights[index]:.2f}'}"
+        + (" and has a table of what its answers mean" if index in tables else "")
+        for index, one in enumerate(witnesses)
     ]
     return f"{', '.join(parts)}, by {counted(n, 'label')}."
 

@@ -81,15 +81,15 @@ class LocalModel(Signal):
         read = [fitting(self._scorer.tokenizer, text, self._prompt.of) for text in texts]
         prompts, lengths, cut = zip(*read, strict=True) if read else ((), (), ())
         self._cut += sum(cut)
-        found = np.zeros((len(texts), len(self._labels.names)))
+        log_probs = np.zeros((len(texts), len(self._labels.names)))
         order = np.argsort(lengths, kind="stable")
         first = 0
         while first < len(order):
             size = max(1, BATCH_TOKENS // lengths[order[min(first + 32, len(order)) - 1]])
             rows = order[first : first + min(32, size)]
-            found[rows] = self._scorer.score([prompts[row] for row in rows])
+            log_probs[rows] = self._scorer.score([prompts[row] for row in rows])
             first += len(rows)
-        for scores, length in zip(log_softmax(found - empty), lengths, strict=True):
+        for scores, length in zip(log_softmax(log_probs - empty), lengths, strict=True):
             yield MachineAnswer(tuple(scores.tolist()), self._labels.spoken[int(scores.argmax())], int(length))
 
 
@@ -153,8 +153,8 @@ class Scorer(ABC):
 
     def _tokens(self, prompts: Sequence[str], side: str) -> tuple[Tensor, Tensor]:
         """Return ids and mask of prompts, (B, P)."""
-        found = self.tokenizer(list(prompts), return_tensors="pt", padding=True, padding_side=side)
-        return found["input_ids"].to(self.model.device), found["attention_mask"].to(self.model.device)
+        encoded = self.tokenizer(list(prompts), return_tensors="pt", padding=True, padding_side=side)
+        return encoded["input_ids"].to(self.model.device), encoded["attention_mask"].to(self.model.device)
 
 
 class Seq2SeqScorer(Scorer):
@@ -175,8 +175,8 @@ class Seq2SeqScorer(Scorer):
             use_cache=False,
         ).logits
         picked = logits.float().log_softmax(-1).gather(-1, self.labels.repeat(count, 1)[..., None])
-        found: Tensor = picked[..., 0].reshape(count, classes, length)
-        return found
+        log_probs: Tensor = picked[..., 0].reshape(count, classes, length)
+        return log_probs
 
 
 def as_turn(tokenizer: Any, prompt: str) -> str:
@@ -207,7 +207,7 @@ class CausalScorer(Scorer):
         places = (mask.cumsum(1) - 1).clamp(min=0)
         read = self.model(input_ids=ids, attention_mask=mask, position_ids=places, use_cache=True)
         first = read.logits[:, -1:].float().log_softmax(-1)  # (B, 1, V)
-        found = []
+        by_label = []
         for label in self.labels:
             rows = label.expand(len(ids), -1)
             log_probs = first
@@ -223,5 +223,5 @@ class CausalScorer(Scorer):
                     use_cache=True,
                 ).logits
                 log_probs = torch.cat([first, after.float().log_softmax(-1)], 1)
-            found.append(log_probs.gather(-1, rows[..., None])[..., 0])
-        return torch.stack(found, 1)
+            by_label.append(log_probs.gather(-1, rows[..., None])[..., 0])
+        return torch.stack(by_label, 1)

@@ -75,15 +75,15 @@ class WitnessLearner(HeadLearner):
         if self._outputs is not CLASSES:
             raise Unsupported(ONE_LABEL)
 
-    def listen(self, said: Mapping[str, tuple[float, Sequence[tuple[Dataset, Floats]]]]) -> None:
+    def listen(self, witnesses: Mapping[str, tuple[float, Sequence[tuple[Dataset, Floats]]]]) -> None:
         """Take up what witnesses say, before the first fit.
 
         Args:
-            said: By witness the weight that it has before any label, and for sets that ``view`` returned, the pool
+            witnesses: By witness the weight that it has before any label, and for sets that ``view`` returned, the pool
                 first, its log-probabilities (N, C); rows of NaN where it does not answer.
         """
         heard, tables = [], []
-        for name, (mean, parts) in said.items():
+        for name, (mean, parts) in witnesses.items():
             witness = Witness.over(name, parts[0][1], mean)
             table = np.zeros((len(self._features), len(self._task.labels)), dtype=np.float32)
             for examples, scores in parts:
@@ -137,8 +137,8 @@ class WitnessLearner(HeadLearner):
 
     def answered(self, round: int, examples: Dataset) -> NDArray[np.bool_]:
         """Return of which examples (n,) a witness that counts after a round says anything."""
-        said: NDArray[np.bool_] = np.any(self._spoken(self._kept_layer(round), places_of(examples)), axis=1)
-        return said
+        answered: NDArray[np.bool_] = np.any(self._spoken(self._kept_layer(round), places_of(examples)), axis=1)
+        return answered
 
     def models_beside(self, heard: bool) -> dict[str, Callable[[int], nn.Module]]:
         """Return the layer that hears no machine, and the one that hears them where the run does not leave it."""
@@ -152,7 +152,7 @@ class WitnessLearner(HeadLearner):
         return self._net(self._unheard[1]).to(process_state().device).eval()
 
     def _spoken(self, kept: KeptLayer, rows: Positions) -> Array:
-        return np.asarray(sum(kept.added(place, table[rows]) for place, table in enumerate(self._said)))
+        return np.asarray(sum(kept.added(index, table[rows]) for index, table in enumerate(self._said)))
 
     def _kept_layer(self, round: int) -> KeptLayer:
         if self._kept is None or self._kept[0] != round:
@@ -181,12 +181,12 @@ class WitnessLearner(HeadLearner):
         """Return a layer that gives, of the texts alone, what another gives together with the witnesses."""
         free = ~np.isin(self._sample_rows, where)
         pool = side_by_side(self._sample[free], self._depths)
-        layer, said = kept.layer.linear(len(self._task.labels)), self._spoken(kept, self._sample_rows[free])
+        layer, added = kept.layer.linear(len(self._task.labels)), self._spoken(kept, self._sample_rows[free])
         with torch.inference_mode():
-            shares = (layer(torch.from_numpy(pool)) + torch.from_numpy(said)).double().softmax(-1).numpy()
+            shares = (layer(torch.from_numpy(pool)) + torch.from_numpy(added)).double().softmax(-1).numpy()
         x = side_by_side(self._features.rows(where), self._depths)
-        found = fit_student(candidates, pool, shares, x, y, weights)
-        return FittedLayer(torch.from_numpy(found.weight), torch.from_numpy(found.bias), found.unseen, self._depths)
+        fitted = fit_student(candidates, pool, shares, x, y, weights)
+        return FittedLayer(torch.from_numpy(fitted.weight), torch.from_numpy(fitted.bias), fitted.unseen, self._depths)
 
     def _student_settings(self, setting: Setting) -> list[Setting]:
         """Return how a student may be fitted: with the strength that is set, else the rule's or one that is larger."""
@@ -201,22 +201,22 @@ class WitnessLearner(HeadLearner):
         """Fit the layer that hears the witnesses, and its student; a witness that does clear harm is left out."""
         offsets, own = self._offsets(x, where), len(self._signals)
         setting = self._setting(x, y, weights, offsets)
-        found, kept = self._fit_heard(setting, x, y, weights, offsets)
-        betas = found.weights.tolist()
+        weighing, kept = self._fit_heard(setting, x, y, weights, offsets)
+        betas = weighing.weights.tolist()
         self._kept, self._choosing = (round, kept), None
         self._unheard = (round, self._fit_alone(x, y, weights, offsets[:own]))
-        student = self._taught(self._student_settings(setting), found, kept, where, y, weights)
+        student = self._taught(self._student_settings(setting), weighing, kept, where, y, weights)
         known = [(one.name, one.mean) for one in self._signals] + [(one.name, one.mean) for one in self._heard]
         notes = {
             "signals": {name: beta for (name, _), beta in zip(known, betas, strict=True)},
             "means": dict(known),
-            "off": [known[place][0] for place in found.off],
-            "tables": [known[place][0] for place in found.tables],
+            "off": [known[index][0] for index in weighing.off],
+            "tables": [known[index][0] for index in weighing.tables],
             "layers": list(self._depths[-setting.layers :]),
             "c": setting.c,
             "distilled": self._distils(len(y)),
         }
-        return student, found.layer.iterations, notes
+        return student, weighing.layer.iterations, notes
 
     def _fit_heard(
         self,
@@ -228,24 +228,24 @@ class WitnessLearner(HeadLearner):
     ) -> tuple[Weighing, KeptLayer]:
         """Return the fit of the layer that hears the witnesses, and this layer."""
         own = len(self._signals)
-        answers = {own + place: one.answers(offsets[own + place].logits) for place, one in enumerate(self._heard)}
-        found = fit_weighing(setting, x, y, weights, len(self._task.labels), offsets, answers)
-        betas = found.weights.tolist()
-        layer = self._merged(found.layer.weight, found.layer.bias, betas[:own], found.layer.unseen)
-        tables = {place - own: one for place, one in found.tables.items()}
-        return found, KeptLayer(layer, self._heard, betas[own:], tables)
+        answers = {own + index: one.answers(offsets[own + index].logits) for index, one in enumerate(self._heard)}
+        weighing = fit_weighing(setting, x, y, weights, len(self._task.labels), offsets, answers)
+        betas = weighing.weights.tolist()
+        layer = self._merged(weighing.layer.weight, weighing.layer.bias, betas[:own], weighing.layer.unseen)
+        tables = {index - own: one for index, one in weighing.tables.items()}
+        return weighing, KeptLayer(layer, self._heard, betas[own:], tables)
 
     def _taught(
         self,
         candidates: Sequence[Setting],
-        found: Weighing,
+        weighing: Weighing,
         kept: KeptLayer,
         where: Positions,
         y: NDArray[np.int64],
         weights: NDArray[np.float64],
     ) -> FittedLayer:
         """Return the student of a layer that was fitted to labels at some places; that layer if it has no teacher."""
-        taught = len(found.off) < len(self._heard) or self._distils(len(y))
+        taught = len(weighing.off) < len(self._heard) or self._distils(len(y))
         return self._student(candidates, kept, where, y, weights) if taught else kept.layer
 
     def held_out(
@@ -267,9 +267,9 @@ class WitnessLearner(HeadLearner):
         setting, shares = self._setting(x[:0], y[:0], weights[:0], ()), np.zeros((len(y), classes))
         for inside, outside in splits(deal(y, generator(0, len(y), "folds"))):
             offsets = self._offsets(x[inside], where[inside])
-            found, kept = self._fit_heard(setting, x[inside], y[inside], weights[inside], offsets)
+            weighing, kept = self._fit_heard(setting, x[inside], y[inside], weights[inside], offsets)
             rule = [setting]  # whose strength is not chosen again: that takes three times as long
-            layer = self._taught(rule, found, kept, where[inside], y[inside], weights[inside])
+            layer = self._taught(rule, weighing, kept, where[inside], y[inside], weights[inside])
             with torch.inference_mode():
                 logits = layer.linear(classes)(torch.from_numpy(x[outside]))
             shares[outside] = logits.double().softmax(-1).numpy()
@@ -277,16 +277,16 @@ class WitnessLearner(HeadLearner):
 
     def agreement(self, examples: Dataset, answers: Sequence[Target]) -> list[NDArray[np.float64]]:
         """Return each witness's logits of answers to examples, (n,) each; 0 where it is silent."""
-        where, given = places_of(examples), [self._task.labels.index(str(answer)) for answer in answers]
-        return [table[where, given].astype(np.float64) for table in self._said]
+        where, labels = places_of(examples), [self._task.labels.index(str(answer)) for answer in answers]
+        return [table[where, labels].astype(np.float64) for table in self._said]
 
     def _fit_alone(
         self, x: Array, y: NDArray[np.int64], weights: NDArray[np.float64], offsets: Sequence[Offset]
     ) -> FittedLayer:
         """Fit a layer that hears no machine, as a run without signals would."""
         setting = self._setting(x, y, weights, offsets)
-        found = fit_with(setting, x, y, weights, len(self._task.labels), offsets)
-        return self._merged(found.weight, found.bias, list(found.offset_weights), found.unseen)
+        fitted = fit_with(setting, x, y, weights, len(self._task.labels), offsets)
+        return self._merged(fitted.weight, fitted.bias, list(fitted.offset_weights), fitted.unseen)
 
     def _distils(self, labels: int) -> bool:
         """Tell whether so many labels are enough for a student of a layer that hears nobody."""

@@ -18,16 +18,16 @@ def match(reply: str, names: Sequence[str]) -> int | None:
 
     It is the one that it equals, else the only one that stands in it as whole words, else the only one like it.
     """
-    said, wanted = plain(reply), [plain(name) for name in names]
-    if said in wanted and said:
-        return wanted.index(said)
-    inside = [place for place, name in enumerate(wanted) if name and f" {name} " in f" {said} "]
+    text, wanted = plain(reply), [plain(name) for name in names]
+    if text in wanted and text:
+        return wanted.index(text)
+    inside = [index for index, name in enumerate(wanted) if name and f" {name} " in f" {text} "]
     longest = [
-        place for place in inside if not any(wanted[place] in wanted[other] for other in inside if other != place)
+        index for index in inside if not any(wanted[index] in wanted[other] for other in inside if other != index)
     ]
     if len(longest) == 1:
         return longest[0]
     if inside:
         return None
-    near = difflib.get_close_matches(said, wanted, 2, LIKE)
+    near = difflib.get_close_matches(text, wanted, 2, LIKE)
     return wanted.index(near[0]) if len(near) == 1 else None

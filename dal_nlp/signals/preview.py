@@ -52,14 +52,14 @@ class Preview:
 
     def lines(self) -> list[str]:
         """Return what it would take, in sentences."""
-        said = f"{self.name} would be asked about {counted(self.texts, 'text')}"
+        sentence = f"{self.name} would be asked about {counted(self.texts, 'text')}"
         if self.tokens:
-            said += f": about {counted(self.tokens, 'token')}"
-            said += f", {self.cost:.2f} by the prices given" if self.cost else ""
+            sentence += f": about {counted(self.tokens, 'token')}"
+            sentence += f", {self.cost:.2f} by the prices given" if self.cost else ""
         if self.seconds is not None:
-            said += f": {duration(self.seconds)} for 1,000 texts"
+            sentence += f": {duration(self.seconds)} for 1,000 texts"
         judged = f" It is right on {100 * (self.right or 0):.0f} % of {counted(self.judged, 'known label')}."
-        return [f"{said}.{judged if self.judged else ''}"]
+        return [f"{sentence}.{judged if self.judged else ''}"]
 
 
 def previews(
@@ -67,7 +67,7 @@ def previews(
     task: Task,
     pool: Corpus,
     progress: Progress,
-    given: Mapping[str, Corpus] = MappingProxyType({}),
+    sets: Mapping[str, Corpus] = MappingProxyType({}),
     kinds: Mapping[str, str] = SIGNALS,
     most: int | None = None,
 ) -> list[Preview]:
@@ -80,19 +80,19 @@ def previews(
         task: With the labels.
         pool: The texts to choose from.
         progress: Where it is shown.
-        given: The other sets, by what they are for; "labeled" has the known labels, if it is there, else the pool.
+        sets: The other sets, by what they are for; "labeled" has the known labels, if it is there, else the pool.
         kinds: See ``make_signals``.
         most: Texts that a run asks about where it does not know yet which of the pool they will be.
     """
     if not config.signals:
         return []
-    found, cache = [], open_answers(config)
+    rows, cache = [], open_answers(config)
     texts = texts_of(task, pool.dataset)
     names = [str(id) for id in pool.dataset["id"]]
     sample = [texts[row] for row in range(0, len(texts), max(1, len(texts) // TIMED))][:TIMED]
     judges = Capability.SHARED_OUTCOMES in task.capabilities
-    known = _known(task, given.get("labeled", pool), config.seed) if judges else []
-    others = [corpus.dataset for corpus in given.values()] if config.keep_witness else []
+    known = _known(task, sets.get("labeled", pool), config.seed) if judges else []
+    others = [corpus.dataset for corpus in sets.values()] if config.keep_witness else []
     beside = (
         [text for data in others for text in texts_of(task, data)],
         [str(id) for data in others for id in data["id"]],
@@ -108,21 +108,21 @@ def previews(
             each = sum(len(signal.shown(text)) for text in sample) / len(sample) / CHARACTERS
             tokens = round(each * left)
             cost = (tokens * config.llm.price_in + signal.writes * left * config.llm.price_out) / 1e6
-            asked = answer_keys(signal, [text for text, _, _ in known], [id for _, id, _ in known])
-            there = cached_answers(signal, cache, asked)
-            said: list[MachineAnswer | None] = [there.get(key) for key in asked]
+            known_keys = answer_keys(signal, [text for text, _, _ in known], [id for _, id, _ in known])
+            there = cached_answers(signal, cache, known_keys)
+            answers: list[MachineAnswer | None] = [there.get(key) for key in known_keys]
         else:
             list(signal.answers(sample[:1], names[:1]))  # what is loaded once
             started = time.perf_counter()
             list(signal.answers(sample, names[: len(sample)]))
             seconds = (time.perf_counter() - started) * 1000 / len(sample)
             of = [text for text, _, _ in known], [id for _, id, _ in known]
-            said = [*ask_once(signal, cache, *of, progress, short_name(spec))]
-        judged = [(one, label) for one, (_, _, label) in zip(said, known, strict=True) if one is not None]
+            answers = [*ask_once(signal, cache, *of, progress, short_name(spec))]
+        judged = [(one, label) for one, (_, _, label) in zip(answers, known, strict=True) if one is not None]
         right = sum(_gives(one, task.labels) == label for one, label in judged)
         what = (short_name(spec), signal.shown(texts[0]), left, tokens, cost, seconds)
-        found.append(Preview(*what, right / len(judged) if judged else None, len(judged)))
-    return sorted(found, key=lambda one: -1.0 if one.right is None else one.right, reverse=True)
+        rows.append(Preview(*what, right / len(judged) if judged else None, len(judged)))
+    return sorted(rows, key=lambda one: -1.0 if one.right is None else one.right, reverse=True)
 
 
 def _known(task: Task, corpus: Corpus, seed: int) -> list[tuple[str, str, str]]:

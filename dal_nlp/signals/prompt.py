@@ -70,9 +70,9 @@ class Prompt:
     def _shown(self, labels: Labels, shown: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
         """Return questions and their answers: the first text of each label, then the second, and so on."""
         of = [
-            (self.of(text).strip(), words, place)
+            (self.of(text).strip(), words, index)
             for name, words in zip(labels.names, labels.spoken, strict=True)
-            for place, text in enumerate(shown.get(name, ()))
+            for index, text in enumerate(shown.get(name, ()))
         ]
         return [(question, words) for question, words, _ in sorted(of, key=lambda one: one[2])]
 
@@ -111,9 +111,9 @@ def choose_demonstrations(texts: Sequence[str], labels: Sequence[str], k: int) -
     from sklearn.feature_extraction.text import TfidfVectorizer  # seconds, which a run without demonstrations saves
 
     vectors = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\S+").fit_transform(texts)
-    found = {}
+    demonstrations = {}
     for label in sorted(set(labels)):
         rows = [row for row, other in enumerate(labels) if other == label]
         own = vectors[rows]
-        found[label] = [texts[rows[place]] for place in medoids((own @ own.T).toarray(), k)]
-    return found
+        demonstrations[label] = [texts[rows[index]] for index in medoids((own @ own.T).toarray(), k)]
+    return demonstrations

@@ -57,9 +57,9 @@ class TaughtLearner(FullLearner):
             )
         super().__init__(config, task, source, folder, progress, predicts_loss)
 
-    def listen(self, said: Mapping[str, tuple[float, Sequence[tuple[Dataset, Floats]]]]) -> None:
+    def listen(self, witnesses: Mapping[str, tuple[float, Sequence[tuple[Dataset, Floats]]]]) -> None:
         """Take up what witnesses say, before the first fit; see ``WitnessLearner.listen``."""
-        pools = {name: (mean, *parts[0]) for name, (mean, parts) in said.items()}
+        pools = {name: (mean, *parts[0]) for name, (mean, parts) in witnesses.items()}
         self._heard = [Witness.over(name, scores, mean) for name, (mean, _, scores) in pools.items()]
         self._said = [one.logits(scores) for one, (_, _, scores) in zip(self._heard, pools.values(), strict=True)]
         data = next(iter(pools.values()))[1]
@@ -80,13 +80,13 @@ class TaughtLearner(FullLearner):
             if id in self._rows
         ]
         rows, y = [row for row, _ in known], np.array([labels.index(str(label)) for _, label in known], dtype=np.int64)
-        self._found = found = self._weigh(rows, y)
-        parts = zip(self._heard, self._said, found.weights.tolist(), strict=True)
-        said = np.sum(
-            [one.added(of, weight, found.tables.get(place)) for place, (one, of, weight) in enumerate(parts)], 0
+        self._found = weighing = self._weigh(rows, y)
+        parts = zip(self._heard, self._said, weighing.weights.tolist(), strict=True)
+        added = np.sum(
+            [one.added(of, weight, weighing.tables.get(index)) for index, (one, of, weight) in enumerate(parts)], 0
         )
-        shares = np.exp(log_softmax(said.astype(np.float64) + found.layer.bias))
-        shares[~said.any(1)] = np.nan
+        shares = np.exp(log_softmax(added.astype(np.float64) + weighing.layer.bias))
+        shares[~added.any(1)] = np.nan
         return shares
 
     def _weigh(self, rows: Sequence[int], y: NDArray[np.int64]) -> Weighing:
@@ -105,8 +105,8 @@ class TaughtLearner(FullLearner):
         notes: dict[str, Any] = {
             "signals": dict(zip(names, self._found.weights.tolist(), strict=True)),
             "means": {one.name: one.mean for one in self._heard},
-            "off": [names[place] for place in self._found.off],
-            "tables": [names[place] for place in self._found.tables],
+            "off": [names[index] for index in self._found.off],
+            "tables": [names[index] for index in self._found.tables],
             "soft_labels": _texts(examples),
         }
         return replace(done, notes={**done.notes, **notes})

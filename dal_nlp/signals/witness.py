@@ -69,10 +69,10 @@ class Witness:
 
     def added(self, logits: Array, weight: float, table: Floats | None) -> Array:
         """Return what it adds to the logits of texts, (n, C), by its own, its weight and a table; see ``Weighing``."""
-        found = weight * logits
+        total = weight * logits
         if table is not None:
-            found = found + one_hot(self.answers(logits), logits.shape[1]) @ table.T
-        return np.asarray(found, dtype=np.float32)
+            total = total + one_hot(self.answers(logits), logits.shape[1]) @ table.T
+        return np.asarray(total, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class _Problem:
         wide, setting = len(tables) * self.classes, self.setting
         if not wide:
             return setting, self.x
-        rows = [one_hot(self.answers[place], self.classes) for place in tables]
+        rows = [one_hot(self.answers[index], self.classes) for index in tables]
         scale = np.full(wide, np.sqrt(setting.c / np.sqrt(self.weights.sum())), dtype=np.float32)
         standard = setting.standard
         wider = Standard(np.append(standard.mean, 0 * scale), np.append(standard.scale, scale))
@@ -122,43 +122,43 @@ class _Problem:
     def likelihood(self, on: Sequence[int], tables: Sequence[int], folds: NDArray[np.int64]) -> Floats:
         """Return the log-probability (n,) of each label by layers that were fitted to the other folds."""
         setting, x = self._with_tables(tables)
-        offsets = [self.offsets[place] for place in on]
+        offsets = [self.offsets[index] for index in on]
         p = held_out(setting, x, self.y, self.weights, self.classes, offsets, folds)
         return np.asarray(np.log(np.maximum(p[np.arange(len(self.y)), self.y], 1e-12)))
 
     def harmful(self, folds: NDArray[np.int64]) -> list[int]:
         """Return which machines make labels that did not train clearly less probable, one judged after the other."""
         out: list[int] = []
-        for place in self.answers:
+        for index in self.answers:
             there = [other for other in range(len(self.offsets)) if other not in out]
-            losses = self.likelihood([other for other in there if other != place], [], folds)
+            losses = self.likelihood([other for other in there if other != index], [], folds)
             if _clear(losses - self.likelihood(there, [], folds)):
-                out.append(place)
+                out.append(index)
         return out
 
     def with_table(self, off: Sequence[int], folds: NDArray[np.int64]) -> list[int]:
         """Return of which machines a table makes such labels clearly more probable, left out before or not."""
         chosen: list[int] = []
-        on = [place for place in range(len(self.offsets)) if place not in off]
+        on = [index for index in range(len(self.offsets)) if index not in off]
         before = self.likelihood(on, [], folds)
-        for place in self.answers:
-            there = sorted({*on, place})
-            after = self.likelihood(there, [*chosen, place], folds)
+        for index in self.answers:
+            there = sorted({*on, index})
+            after = self.likelihood(there, [*chosen, index], folds)
             if _clear(after - before):
-                chosen.append(place)
+                chosen.append(index)
                 on, before = there, after
         return chosen
 
     def fit(self, off: Sequence[int], tables: Sequence[int]) -> Weighing:
         """Fit all labels."""
-        on = [place for place in range(len(self.offsets)) if place not in off]
+        on = [index for index in range(len(self.offsets)) if index not in off]
         setting, x = self._with_tables(tables)
-        found = fit_with(setting, x, self.y, self.weights, self.classes, [self.offsets[place] for place in on])
+        fitted = fit_with(setting, x, self.y, self.weights, self.classes, [self.offsets[index] for index in on])
         betas, width = np.zeros(len(self.offsets)), self.x.shape[1]
-        betas[on] = found.offset_weights
-        parts = np.split(found.weight[:, width:].astype(np.float64), len(tables) or 1, axis=1)
+        betas[on] = fitted.offset_weights
+        parts = np.split(fitted.weight[:, width:].astype(np.float64), len(tables) or 1, axis=1)
         return Weighing(
-            replace(found, weight=found.weight[:, :width]), betas, off, dict(zip(tables, parts, strict=False))
+            replace(fitted, weight=fitted.weight[:, :width]), betas, off, dict(zip(tables, parts, strict=False))
         )
 
 
@@ -203,7 +203,7 @@ def fit_weighing(
         off = problem.harmful(folds)
         if len(y) >= TABLE_FROM:
             tables = problem.with_table(off, folds)
-    return problem.fit([place for place in off if place not in tables], tables)
+    return problem.fit([index for index in off if index not in tables], tables)
 
 
 def weigh(witnesses: Sequence[Witness], logits: Sequence[Array], y: NDArray[np.int64], classes: int) -> Weighing:
@@ -211,7 +211,7 @@ def weigh(witnesses: Sequence[Witness], logits: Sequence[Array], y: NDArray[np.i
     none = np.zeros(0, dtype=np.float32)
     setting = Setting(none.astype(bool), Standard(none, none), strength(classes), layers=0)
     offsets = [Offset(of, one.mean) for of, one in zip(logits, witnesses, strict=True)]
-    heard = {place: one.answers(logits[place]) for place, one in enumerate(witnesses)}
+    heard = {index: one.answers(logits[index]) for index, one in enumerate(witnesses)}
     return fit_weighing(setting, np.zeros((len(y), 0), dtype=np.float32), y, np.ones(len(y)), classes, offsets, heard)
 
 
@@ -236,14 +236,14 @@ def fit_student(
         y: (n,).
         weights: (n,) of the labels, which count ``LABEL_WEIGHT`` times that.
     """
-    given = np.concatenate([shares.argmax(1), y])
+    labels = np.concatenate([shares.argmax(1), y])
     counts = np.concatenate([shares.max(1), LABEL_WEIGHT * weights])
     read, classes, setting = np.concatenate([pool, x]), shares.shape[1], candidates[0]
     if len(candidates) > 1:
-        some = generator(0, len(given), "student").permutation(len(given))[:VALIDATED]
-        folds = generator(0, len(given), "student folds")
-        setting = choose_setting(candidates, read[some], given[some], counts[some], classes, (), folds)
-    return fit_with(setting, read, given, counts, classes, [])
+        some = generator(0, len(labels), "student").permutation(len(labels))[:VALIDATED]
+        folds = generator(0, len(labels), "student folds")
+        setting = choose_setting(candidates, read[some], labels[some], counts[some], classes, (), folds)
+    return fit_with(setting, read, labels, counts, classes, [])
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ class KeptLayer:
         layer: Without the witnesses.
         witnesses: That were heard.
         weights: Of their logits, 0 for one that was left out.
-        tables: By the place of a witness; see ``Weighing``.
+        tables: By the index of a witness; see ``Weighing``.
     """
 
     layer: FittedLayer
@@ -262,9 +262,9 @@ class KeptLayer:
     weights: Sequence[float]
     tables: Mapping[int, Floats] = field(default_factory=dict)
 
-    def added(self, place: int, logits: Array) -> Array:
+    def added(self, index: int, logits: Array) -> Array:
         """Return what a witness adds to the logits of texts, (n, C), by its own."""
-        return self.witnesses[place].added(logits, self.weights[place], self.tables.get(place))
+        return self.witnesses[index].added(logits, self.weights[index], self.tables.get(index))
 
     def save(self, folder: Path) -> None:
         """Write it into a folder."""
@@ -273,10 +273,10 @@ class KeptLayer:
             {
                 **asdict(one),
                 "centre": one.centre.tolist(),
-                "weight": float(self.weights[place]),
-                "table": self.tables[place].tolist() if place in self.tables else None,
+                "weight": float(self.weights[index]),
+                "table": self.tables[index].tolist() if index in self.tables else None,
             }
-            for place, one in enumerate(self.witnesses)
+            for index, one in enumerate(self.witnesses)
         ]
         (folder / WITNESSES).write_text(json.dumps(rows), encoding="utf-8")
 
@@ -285,5 +285,5 @@ def read_kept(folder: Path) -> KeptLayer:
     """Return the layer with witnesses of a checkpoint, or of ``model/``; older ones have no tables."""
     rows = json.loads((folder / WITNESSES).read_text(encoding="utf-8"))
     heard = [Witness(row["name"], np.array(row["centre"]), row["scale"], row["mean"]) for row in rows]
-    tables = {place: np.array(row["table"]) for place, row in enumerate(rows) if row.get("table")}
+    tables = {index: np.array(row["table"]) for index, row in enumerate(rows) if row.get("table")}
     return KeptLayer(read_layer(folder, KEPT), heard, [row["weight"] for row in rows], tables)

@@ -70,8 +70,8 @@ def most_drafts(config: Settings, task: Task) -> int | None:
     """
     if not has_drafts(config, task):
         return None
-    asked = (config.initial or 0) + (config.rounds or 0) * config.query_size
-    return max(0, min(asked, (config.budget or 0) - (config.audit or 0)))
+    count = (config.initial or 0) + (config.rounds or 0) * config.query_size
+    return max(0, min(count, (config.budget or 0) - (config.audit or 0)))
 
 
 class DraftFile(WordsFile):
@@ -106,11 +106,11 @@ class DraftWriter(Writer):
         return "\n".join(["drafts", self.weights_key, self._prompt.of("{text}" + TURN)])
 
     def read(
-        self, written: Sequence[int], log_probs: Sequence[float], ends: Collection[int]
+        self, tokens: Sequence[int], log_probs: Sequence[float], ends: Collection[int]
     ) -> tuple[float | None, str]:
         """Return the mean log-probability of the tokens up to the end, None for an empty text, and the text."""
-        count = next((place + 1 for place, token in enumerate(written) if token in ends), len(written))
-        raw = self._loaded[0].decode(written[:count], skip_special_tokens=True).strip()
+        count = next((index + 1 for index, token in enumerate(tokens) if token in ends), len(tokens))
+        raw = self._loaded[0].decode(tokens[:count], skip_special_tokens=True).strip()
         return float(np.mean(log_probs[:count])) if raw else None, raw
 
 

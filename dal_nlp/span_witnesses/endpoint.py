@@ -109,10 +109,10 @@ def first_line(text: str) -> str:
     return line[1:-1].strip() if len(line) > 1 and line[0] + line[-1] in ('""', "''", "\u201c\u201d") else line
 
 
-def log_probability(written: Sequence[tuple[str, float]]) -> float:
+def log_probability(tokens: Sequence[tuple[str, float]]) -> float:
     """Return the log-probability of the first line that is not blank, and of what ends it, of tokens with theirs."""
     total, text = 0.0, ""
-    for token, log_p in written:
+    for token, log_p in tokens:
         total, text = total + log_p, (text + token).lstrip()
         if "\n" in text:
             break

@@ -42,12 +42,12 @@ class EntityFile(AnswerFile):
         """Return a text as it stands: the places of entities are counted in it, blanks included."""
         return text
 
-    def _answer(self, place: int, row: Mapping[str, Any]) -> MachineAnswer:
-        given, confidence = row.get(self._columns["label"]), self._confidence(place, row)
-        if is_missing(given):
+    def _answer(self, row_number: int, row: Mapping[str, Any]) -> MachineAnswer:
+        cell, confidence = row.get(self._columns["label"]), self._confidence(row_number, row)
+        if is_missing(cell):
             return MachineAnswer(None)
         known = np.log(max(CONFIDENCE if confidence is None else confidence, 1e-9))
-        return MachineAnswer((float(known),), given if isinstance(given, str) else json.dumps(given))
+        return MachineAnswer((float(known),), cell if isinstance(cell, str) else json.dumps(cell))
 
 
 def both(names: Iterable[str]) -> list[str]:
@@ -69,9 +69,9 @@ def entity_columns(
     """
     tags = [[[SILENT] * len(example["starts"]) for _ in both(answers)] for example in examples]
     odds = [[0.0 for _ in both(answers)] for _ in examples]
-    for number, (name, said) in enumerate(answers.items()):
+    for number, (name, replies) in enumerate(answers.items()):
         unread, nowhere, strange = 0, 0, list[str]()
-        for row, (example, answer) in enumerate(zip(examples, said, strict=True)):
+        for row, (example, answer) in enumerate(zip(examples, replies, strict=True)):
             runs, lost = (None, 0) if answer.log_probs is None else _read(answer.raw, example)
             nowhere += lost
             unread += runs is None and answer.log_probs is not None

@@ -71,18 +71,18 @@ class EntityWriter(Writer):
         return "\n".join(["lists", self.weights_key, self._prompt.of("{text}" + TURN), *self._labels.spoken])
 
     def read(
-        self, written: Sequence[int], log_probs: Sequence[float], ends: Collection[int]
+        self, tokens: Sequence[int], log_probs: Sequence[float], ends: Collection[int]
     ) -> tuple[float | None, str]:
         """Return how far the list is believed that was written, None where it is none, and what was written."""
-        log_p, raw = answer_in(self._loaded[0].decode(written, skip_special_tokens=True), self._labels)
+        log_p, raw = answer_in(self._loaded[0].decode(tokens, skip_special_tokens=True), self._labels)
         self._no_list += log_p is None
         return log_p, raw
 
     def remarks(self) -> list[str]:
         """Return how many texts and lists were cut, and how many replies were no lists."""
         were = "was" if self._no_list == 1 else "were"
-        said = f"{counted(self._no_list, 'answer')} of {self._making.target} {were} no list of entities."
-        return [*super().remarks(), *([said] if self._no_list else [])]
+        remark = f"{counted(self._no_list, 'answer')} of {self._making.target} {were} no list of entities."
+        return [*super().remarks(), *([remark] if self._no_list else [])]
 
 
 def _writes_lines(source: str) -> bool:
@@ -111,17 +111,17 @@ def read_list(reply: str, labels: Labels) -> list[tuple[str, str]] | None:
         cuts = [0, *(begun.start() for begun in begins.finditer(line)), len(line)]
         parts = (line[first:last].lstrip(" \t,;|-*\u2022").rstrip() for first, last in pairwise(cuts))
         lines += [part for part in parts if part]
-    found = list[tuple[str, str]]()
+    entities = list[tuple[str, str]]()
     for line in lines:
-        said, colon, words = line.partition(":")
-        place = match(said, labels.spoken) if colon else None
-        if place is None and colon:
-            place = match(said, labels.names)
-        if place is not None and words.strip():
-            found.append((labels.names[place], words.strip().strip("\"'\u201c\u201d")))
-    found = [(label, words) for label, words in found if plain(words) not in NOTHING]
+        prefix, colon, words = line.partition(":")
+        index = match(prefix, labels.spoken) if colon else None
+        if index is None and colon:
+            index = match(prefix, labels.names)
+        if index is not None and words.strip():
+            entities.append((labels.names[index], words.strip().strip("\"'\u201c\u201d")))
+    entities = [(label, words) for label, words in entities if plain(words) not in NOTHING]
     empty = bool(lines) and all(plain(line.rpartition(":")[2]) in NOTHING for line in lines)
-    return found if found or empty else None
+    return entities if entities or empty else None
 
 
 def listed_in(raw: str) -> list[tuple[str, str]] | None:

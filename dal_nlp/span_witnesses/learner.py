@@ -100,14 +100,14 @@ class ReaderBesideMachines(Learner):
         if not attempt or self._judged is None:  # another attempt at a collapsed fit is one at the reader alone
             self._judged, seconds = self._held_out(round, examples, weights, attempt)
         done, judged = self._learn(round, examples, weights, attempt), self._judged
-        found = fit_weights(judged, list(self._means.values()))
-        self._weights, self._together, names = (round, found.values, found.reader), None, list(self._means)
+        fitted = fit_weights(judged, list(self._means.values()))
+        self._weights, self._together, names = (round, fitted.values, fitted.reader), None, list(self._means)
         notes = {
-            "signals": dict(zip(names, found.values, strict=True)),
+            "signals": dict(zip(names, fitted.values, strict=True)),
             "means": dict(self._means),
-            "reader": found.reader,
-            "answers": found.answers,
-            "off": [names[place] for place in found.off],
+            "reader": fitted.reader,
+            "answers": fitted.answers,
+            "off": [names[index] for index in fitted.off],
             "judged": len(judged[1.0]),
         }
         return replace(done, seconds=done.seconds + seconds, notes={**done.notes, **notes})
@@ -117,30 +117,30 @@ class ReaderBesideMachines(Learner):
     ) -> tuple[Judged, float]:
         """Return what readers say of labels that did not train them, in an order by chance, and the time that took."""
         n, seconds = len(examples), 0.0
-        found: dict[float, list[Heard]] = {own: [] for own in READERS}
+        by_reader: dict[float, list[Heard]] = {own: [] for own in READERS}
         if n < FEWEST:
-            return found, seconds
+            return by_reader, seconds
         order, size = generator(self._config.seed, round, "witness folds").permutation(n), min(n // 2, FOLD)
         for fold in (order[:size], order[size : 2 * size]):
             rest = np.setdiff1d(np.arange(n), fold)
             seconds += self._learn(round, examples.select(rest), weights[rest], attempt).seconds
-            for own, said in self._said(self._reader(round), examples.select(fold)).items():
-                found[own] += said
-        mixed = generator(self._config.seed, round, "witness questions").permutation(len(found[1.0]))
-        return {own: [said[place] for place in mixed] for own, said in found.items()}, seconds
+            for own, judged in self._said(self._reader(round), examples.select(fold)).items():
+                by_reader[own] += judged
+        mixed = generator(self._config.seed, round, "witness questions").permutation(len(by_reader[1.0]))
+        return {own: [judged[index] for index in mixed] for own, judged in by_reader.items()}, seconds
 
     @torch.inference_mode()
     def _said(self, reader: nn.Module, examples: Dataset) -> dict[float, list[Heard]]:
-        found: dict[float, list[Heard]] = {own: [] for own in READERS}
+        by_reader: dict[float, list[Heard]] = {own: [] for own in READERS}
         self.require(examples)
         lengths, rows = np.array(examples["length"]), np.array(examples["rows"])
         for part in make_batches(lengths, rows, self.scoring, self._task.feeding.equal_lengths):
             read = fetch(examples, part)
             batch = self._task.collate(read).to(process_state().device)
             predicted = self._task.categoricals(self._task.logits(reader(**batch.inputs)), batch)
-            for own, said in found.items():
-                said += self._heard(predicted, batch, own, read)
-        return found
+            for own, judged in by_reader.items():
+                judged += self._heard(predicted, batch, own, read)
+        return by_reader
 
     @abstractmethod
     def _learn(self, round: int, examples: Dataset, weights: NDArray[np.float64], attempt: int) -> Fit:

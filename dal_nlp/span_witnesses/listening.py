@@ -115,17 +115,17 @@ def listen(
         asking.listen(learner, config, task, ledger, progress, pool, others)
         return pool, others
     kind = EntityAsking if isinstance(task, NER) else SpanAsking
-    said = kind(config, task, ledger, progress).replies(pool, others)
-    means = {name: TRUST if mean is None else mean for name, (mean, _) in said.items()}
+    replies = kind(config, task, ledger, progress).replies(pool, others)
+    means = {name: TRUST if mean is None else mean for name, (mean, _) in replies.items()}
     if isinstance(task, NER):
         means = {what: mean for name, mean in means.items() for what in both([name])}
     learner.listen(means)
     sets = {"pool": pool, **others}
-    heard_by = {name: [answers for _, answers in parts] for name, (_, parts) in said.items()}
+    heard_by = {name: [answers for _, answers in parts] for name, (_, parts) in replies.items()}
     read = {}
-    for place, (name, data) in enumerate(sets.items()):
+    for index, (name, data) in enumerate(sets.items()):
         answers = {
-            one: by[place] if place < len(by) else [MachineAnswer(None)] * len(data) for one, by in heard_by.items()
+            one: by[index] if index < len(by) else [MachineAnswer(None)] * len(data) for one, by in heard_by.items()
         }
         read[name] = with_answers(task, data, answers, progress if name == "pool" else None)
     return read.pop("pool"), read
@@ -140,9 +140,9 @@ def columns(
     """Return the columns of N encoded questions: where the answers of S machines are; what has no place is said."""
     places: list[list[list[list[int]]]] = [[[] for _ in answers] for _ in examples]
     odds = [[0.0 for _ in answers] for _ in examples]
-    for number, (name, said) in enumerate(answers.items()):
+    for number, (name, replies) in enumerate(answers.items()):
         nowhere = near = beyond = 0
-        for row, (example, answer) in enumerate(zip(examples, said, strict=True)):
+        for row, (example, answer) in enumerate(zip(examples, replies, strict=True)):
             if answer.log_probs is None:
                 continue
             target = meant(answer.raw, example["context"], task.unanswerable)
@@ -181,10 +181,10 @@ def with_answers(
     """Return examples with what machines say of them; what has no place in them is said."""
     examples = fetch(data, range(len(data)))
     if isinstance(task, ExtractiveQA):
-        found, features = columns(task, examples, answers, progress), _COLUMNS
+        added, features = columns(task, examples, answers, progress), _COLUMNS
     else:
-        found, features = entity_columns(task.labels, examples, answers, progress), _TAGS
-    return concatenate_datasets([data, Dataset.from_dict(found, features=features)], axis=1)
+        added, features = entity_columns(task.labels, examples, answers, progress), _TAGS
+    return concatenate_datasets([data, Dataset.from_dict(added, features=features)], axis=1)
 
 
 def models_beside(learner: Learner, heard: bool) -> dict[str, Callable[[int], nn.Module]]:
@@ -199,21 +199,21 @@ def heard_examples(
 ) -> Dataset:
     """Ask signals, see ``make_signals``, about encoded examples; return these with what they say."""
     cache, texts = asking.open_answers(config), asking.texts_of(task, data)
-    said: dict[str, Sequence[MachineAnswer]] = {}
+    by_signal: dict[str, Sequence[MachineAnswer]] = {}
     for spec, signal in signals.items():
         answers = asking.ask_once(signal, cache, texts, [str(id) for id in data["id"]], progress, short_name(spec))
-        said[spec] = answers
+        by_signal[spec] = answers
         silent = sum(one.log_probs is None for one in answers)
         if silent:
             progress.say(f"{short_name(spec)} has no answer to {counted(silent, 'text')}.")
         for remark in signal.news():
             progress.say(remark)
-    return with_answers(task, data, said, progress)
+    return with_answers(task, data, by_signal, progress)
 
 
-def with_weights(model: nn.Module, place: Path) -> nn.Module:
+def with_weights(model: nn.Module, folder: Path) -> nn.Module:
     """Return a reader that hears machines as the run did that has left it; raises ``UserError`` where it heard none."""
-    note: Any = read_json(place / NOTE)
+    note: Any = read_json(folder / NOTE)
     if not (isinstance(note, dict) and note["fit"]["notes"].get("signals")):
-        raise UserError(f"{place.parent} has heard no signal, so --keep-witness has none to ask: leave it out.")
+        raise UserError(f"{folder.parent} has heard no signal, so --keep-witness has none to ask: leave it out.")
     return heard.hearing(model, *weights_in(note))

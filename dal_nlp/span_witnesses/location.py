@@ -24,7 +24,7 @@ def locate(text: str, context: str) -> list[tuple[int, int]]:
     """
     text = text.strip()
     exact = [(start, start + len(text)) for start in places_of(text, context)] if text else []
-    whole = [place for place in exact if _is_whole(context, *place)]
+    whole = [span for span in exact if _is_whole(context, *span)]
     return whole or _normalised(text, context) or exact
 
 
@@ -47,11 +47,11 @@ def _normalised(text: str, context: str) -> list[tuple[int, int]]:
 def _plain(text: str) -> tuple[str, list[int]]:
     """Return a text in small letters, without ASCII punctuation, with single blanks, and where each character was."""
     letters, origin = list[str](), list[int]()
-    for place, letter in enumerate(text):
+    for index, letter in enumerate(text):
         plain = " " if letter.isspace() else "" if letter in string.punctuation else letter.lower()
         if plain != " " or (letters and letters[-1] != " "):
             letters += plain
-            origin += [place] * len(plain)
+            origin += [index] * len(plain)
     return "".join(letters), origin
 
 
@@ -59,10 +59,10 @@ def meant(raw: str, context: str, unanswerable: bool) -> Target | None:
     """Return all answers that a reply means, with their places; None where the context does not hold it."""
     if _plain(raw)[0].strip() in NONE:
         return {"text": [], "answer_start": []} if unanswerable else None
-    found = locate(raw, context)
-    if not found:
+    spans = locate(raw, context)
+    if not spans:
         return None
-    return {"text": [context[start:end] for start, end in found], "answer_start": [start for start, _ in found]}
+    return {"text": [context[start:end] for start, end in spans], "answer_start": [start for start, _ in spans]}
 
 
 def nearest(raw: str, context: str) -> Target | None:
@@ -76,8 +76,8 @@ def nearest(raw: str, context: str) -> Target | None:
     if _plain(raw)[0].strip() in NONE or not wanted:
         return None
     size, best, span = sum(map(len, wanted.elements())), 0.0, (0, 0)
-    places = [(found.start(), found.end(), normalise_answer(found.group())) for found in _WORD.finditer(context)]
-    words = [place for place in places if place[2]]  # no part begins or ends with an article
+    parts = [(match.start(), match.end(), normalise_answer(match.group())) for match in _WORD.finditer(context)]
+    words = [part for part in parts if part[2]]  # no part begins or ends with an article
     for first, (start, _, _) in enumerate(words):
         left, shared, length = wanted.copy(), 0, 0
         for _, end, word in words[first:]:

@@ -43,9 +43,9 @@ def parts(text: str) -> tuple[str, str]:
 class WordsFile(AnswerFile):
     """A table of answers in words, each with a confidence in it."""
 
-    def _answer(self, place: int, row: Mapping[str, Any]) -> MachineAnswer:
-        given, confidence = row.get(self._columns["label"]), self._confidence(place, row)
-        raw = "" if given is None else str(given).strip()
+    def _answer(self, row_number: int, row: Mapping[str, Any]) -> MachineAnswer:
+        cell, confidence = row.get(self._columns["label"]), self._confidence(row_number, row)
+        raw = "" if cell is None else str(cell).strip()
         known = np.log(max(CONFIDENCE if confidence is None else confidence, 1e-9))
         return MachineAnswer((float(known),) if raw else None, raw)
 
@@ -67,20 +67,20 @@ class SpanFile(WordsFile):
         for question in self._told_twice:
             del self._by_text[question]
 
-    def _take(self, place: int, row: Mapping[str, Any]) -> None:
+    def _take(self, row_number: int, row: Mapping[str, Any]) -> None:
         question = self._found_by(self._text_of(row))
         before = self._by_text.get(question)
-        super()._take(place, row)
+        super()._take(row_number, row)
         if before is not None and before.raw != self._by_text[question].raw:
             self._told_twice.add(question)
 
     def remarks(self) -> list[str]:
         """Return how many questions have two answers, and what ``AnswerFile`` says."""
-        said = super().remarks()
+        remarks = super().remarks()
         if self._told_twice:
-            asked = counted(len(self._told_twice), "question")
-            said.append(f"{self._making.target}: {asked} with several answers, which are found by id alone.")
-        return said
+            questions = counted(len(self._told_twice), "question")
+            remarks.append(f"{self._making.target}: {questions} with several answers, which are found by id alone.")
+        return remarks
 
     def answers(self, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
         """Yield what the file has for each id, else for each question; no answer where it has neither."""
@@ -117,15 +117,15 @@ class AnswerWriter(Writer):
         """Return the prompt of a question and a context, but for what ends it."""
         return self._prompt.of(ABOUT.format(or_none=self._or_none, context=text, question=before))
 
-    def ended(self, written: str) -> bool:
+    def ended(self, text: str) -> bool:
         """Tell whether a line has ended."""
-        return "\n" in written
+        return "\n" in text
 
     def read(
-        self, written: Sequence[int], log_probs: Sequence[float], ends: Collection[int]
+        self, tokens: Sequence[int], log_probs: Sequence[float], ends: Collection[int]
     ) -> tuple[float | None, str]:
         """Return the log-probability of the first line, None for an empty one, and the line."""
-        raw, log_p = first_line(self._loaded[0], written, log_probs, ends)
+        raw, log_p = first_line(self._loaded[0], tokens, log_probs, ends)
         return log_p if raw else None, raw
 
 
@@ -175,8 +175,8 @@ class QuestionModel(Signal):
     def answers(self, texts: Sequence[str], ids: Sequence[str]) -> Iterator[MachineAnswer]:
         """Yield the words of the best span, or that there is none."""
         task, model = self._loaded
-        asked = dict(zip(("question", "context"), map(list, zip(*map(parts, texts), strict=True)), strict=True))
-        data = Dataset.from_dict({"id": list(map(str, range(len(texts)))), **asked, **task.encode(asked)})
+        fields = dict(zip(("question", "context"), map(list, zip(*map(parts, texts), strict=True)), strict=True))
+        data = Dataset.from_dict({"id": list(map(str, range(len(texts)))), **fields, **task.encode(fields)})
         pool = Pool(data, model, task, make_draws(DrawsConfig(), 0, 0), ScoringConfig())
         for one in pool.predict():
             raw = one.target["text"][0] if one.target["text"] else "no answer"

@@ -66,8 +66,8 @@ class Weights:
 
 def fit(examples: Sequence[Heard], means: Floats, kept: Floats) -> tuple[Floats, float]:
     """Return the weights (S,) of the largest posterior, and its logarithm; see ``log_posterior``."""
-    found = minimize(lambda weights: -log_posterior(weights, examples, means, kept), means, method="L-BFGS-B")
-    return found.x * kept, -float(found.fun)
+    solution = minimize(lambda weights: -log_posterior(weights, examples, means, kept), means, method="L-BFGS-B")
+    return solution.x * kept, -float(solution.fun)
 
 
 def log_posterior(weights: Floats, examples: Sequence[Heard], means: Floats, kept: Floats) -> float:
@@ -91,19 +91,19 @@ def fit_both(judged: Judged, means: Floats, off: Sequence[int]) -> tuple[Floats,
     kept = np.ones(len(means))
     kept[list(off)] = 0
     readers = judged if kept.any() else [1.0]
-    found = [(*fit(judged[own], means, kept), own) for own in readers]
-    weights, _, own = max(found, key=lambda one: one[1] + np.log(one[2]))
+    fits = [(*fit(judged[own], means, kept), own) for own in readers]
+    weights, _, own = max(fits, key=lambda one: one[1] + np.log(one[2]))
     return weights, own
 
 
 def _crossed(judged: Judged, means: Floats, off: Sequence[int]) -> Floats:
     """Return the log-likelihood of each example, even and odd ones under weights that the others gave."""
-    found = np.zeros(len(judged[1.0]))
+    log_likelihoods = np.zeros(len(judged[1.0]))
     for half in (0, 1):
         others = {own: examples[1 - half :: 2] for own, examples in judged.items()}
         weights, own = fit_both(others, means, off)
-        found[half::2] = [one.log_likelihood(weights) for one in judged[own][half::2]]
-    return found
+        log_likelihoods[half::2] = [one.log_likelihood(weights) for one in judged[own][half::2]]
+    return log_likelihoods
 
 
 def fit_weights(judged: Judged, means: Sequence[float]) -> Weights:
@@ -123,10 +123,10 @@ def fit_weights(judged: Judged, means: Sequence[float]) -> Weights:
     if n < 2:
         return Weights(list(means), off, min(judged), MACHINES)
     if n >= GUARD_FROM:
-        for place in range(len(means)):
-            gains = _crossed(judged, prior, [*off, place]) - _crossed(judged, prior, off)
+        for index in range(len(means)):
+            gains = _crossed(judged, prior, [*off, index]) - _crossed(judged, prior, off)
             if gains.mean() > CLEARLY * gains.std(ddof=1) / np.sqrt(n):
-                off.append(place)
+                off.append(index)
     kept, none, least = (
         np.isin(np.arange(len(means)), off, invert=True).astype(float),
         np.zeros(len(means)),
@@ -180,8 +180,8 @@ def advantage(first: Floats, second: Floats) -> float:
 
 def _share(points: Floats) -> tuple[float, Floats]:
     """Return the points over those that there may be, 1 where there may be none, and what each example adds, (n,)."""
-    given, most = points.T
+    scored, most = points.T
     if not most.sum():
         return 1.0, np.zeros(len(points))
-    share = given.sum() / most.sum()
-    return float(share), (given - share * most) / most.mean()
+    share = scored.sum() / most.sum()
+    return float(share), (scored - share * most) / most.mean()

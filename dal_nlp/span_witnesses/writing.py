@@ -68,17 +68,17 @@ class Writer(Signal):
 
     @abstractmethod
     def read(
-        self, written: Sequence[int], log_probs: Sequence[float], ends: Collection[int]
+        self, tokens: Sequence[int], log_probs: Sequence[float], ends: Collection[int]
     ) -> tuple[float | None, str]:
         """Return the log-probability of an answer, None for no answer, and the answer as it came.
 
         Args:
-            written: Tokens.
+            tokens: That were written.
             log_probs: Of each.
             ends: Tokens after which nothing is written.
         """
 
-    def ended(self, written: str) -> bool:
+    def ended(self, text: str) -> bool:
         """Tell whether an answer was complete before the writing was broken off."""
         return False
 
@@ -104,16 +104,16 @@ class Writer(Signal):
         """Yield what is read in what is written about each text."""
         prompts = [self._fitting(text) for text in texts]
         order = np.argsort([length for _, length in prompts], kind="stable")
-        found: dict[int, MachineAnswer] = {}
+        by_row: dict[int, MachineAnswer] = {}
         first = 0
         while first < len(order):
             size = max(1, BATCH_TOKENS // prompts[order[min(first + BATCH, len(order)) - 1]][1])
             rows = order[first : first + min(BATCH, size)].tolist()
-            written = self._write([prompts[row][0] for row in rows])
-            for row, (log_p, raw) in zip(rows, written, strict=True):
-                found[row] = MachineAnswer(None if log_p is None else (log_p,), raw, prompts[row][1])
+            replies = self._write([prompts[row][0] for row in rows])
+            for row, (log_p, raw) in zip(rows, replies, strict=True):
+                by_row[row] = MachineAnswer(None if log_p is None else (log_p,), raw, prompts[row][1])
             first += len(rows)
-        yield from (found[row] for row in range(len(texts)))
+        yield from (by_row[row] for row in range(len(texts)))
 
     def _fitting(self, text: str) -> tuple[str, int]:
         """Return the prompt of a text, which is cut where it is too long, and its number of tokens."""
@@ -142,9 +142,9 @@ class Writer(Signal):
         end = model.generation_config.eos_token_id
         ends = {end} if isinstance(end, int) else set(end or [])
         for row in new.tolist():
-            written = tokenizer.decode(row, skip_special_tokens=True).lstrip()
+            text = tokenizer.decode(row, skip_special_tokens=True).lstrip()
             cut = len(row) >= self.most and ends.isdisjoint(row)
-            self._endless += bool(written) and cut and not self.ended(written)
+            self._endless += bool(text) and cut and not self.ended(text)
         return [
             self.read(row, scores, ends) for row, scores in zip(new.tolist(), log_probs.double().tolist(), strict=True)
         ]

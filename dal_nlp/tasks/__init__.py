@@ -61,8 +61,8 @@ def load_metrics(names: Sequence[str]) -> "list[ExtraMetric]":
 
 def task_class(name: str) -> "type[Task]":
     """Return the class of a task by its name in the table or as ``module:Class``; raises ``UserError``."""
-    found: type[Task] = import_class("task", name, TASKS, "dal_nlp.core.task:Task")
-    return found
+    cls: type[Task] = import_class("task", name, TASKS, "dal_nlp.core.task:Task")
+    return cls
 
 
 def recipe_of(name: str) -> str:

@@ -32,8 +32,8 @@ def fit_temperature(log_probs: Floats, answers: NDArray[np.int_]) -> float:
     def loss(log_t: float) -> float:
         return float(-log_softmax(log_probs / math.exp(log_t), axis=1)[rows, answers].mean())
 
-    found = minimize_scalar(loss, bounds=tuple(map(math.log, TEMPERATURES)), method="bounded")
-    return math.exp(float(found.x))
+    solution = minimize_scalar(loss, bounds=tuple(map(math.log, TEMPERATURES)), method="bounded")
+    return math.exp(float(solution.x))
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,16 @@ def promise(
     """
     if not 0 < precision < 1:
         raise ValueError(f"a precision of {precision} cannot be promised: it lies between 0 and 1")
-    given, hits = np.asarray(confidences, np.float64), np.asarray(right, dtype=bool)
-    if given.shape != hits.shape:
-        raise ValueError(f"{len(given)} confidences and {len(hits)} answers do not belong together")
-    order = np.argsort(-given, kind="stable")
+    confidence, hits = np.asarray(confidences, np.float64), np.asarray(right, dtype=bool)
+    if confidence.shape != hits.shape:
+        raise ValueError(f"{len(confidence)} confidences and {len(hits)} answers do not belong together")
+    order = np.argsort(-confidence, kind="stable")
     errors = np.cumsum(~hits[order])
     least = math.ceil(math.log(risk) / math.log(precision))
     # Where confidences are equal, all of them are above the threshold or none is.
-    ends = [n for n in range(least, len(order) + 1) if n == len(order) or given[order[n]] < given[order[n - 1]]]
+    ends = [
+        n for n in range(least, len(order) + 1) if n == len(order) or confidence[order[n]] < confidence[order[n - 1]]
+    ]
     kept = 0
     for n in ends:
         if binom.cdf(errors[n - 1], n, 1 - precision) > risk:
@@ -101,7 +103,7 @@ def promise(
         return None
     correct = kept - int(errors[kept - 1])
     return Promise(
-        threshold=float(given[order[kept - 1]]),
+        threshold=float(confidence[order[kept - 1]]),
         precision=correct / kept,
         precision_interval=wilson(correct, kept),
         coverage=kept / len(order),

@@ -82,13 +82,13 @@ class Classification(Task):
             raise UserError(
                 "--text-column wants one column, or two for pairs of texts: --text-column premise,hypothesis."
             )
-        given = config.labels
-        if given is not None and (len(given) < 2 or len(set(map(canonical_label, given))) < len(given)):
+        labels = config.labels
+        if labels is not None and (len(labels) < 2 or len(set(map(canonical_label, labels))) < len(labels)):
             raise UserError("--labels wants at least two labels, each of them once: --labels negative,positive.")
         length: int | Literal["auto"] = (
             "auto" if config.max_length == "auto" else number_of_tokens(config, cls.usual_length)
         )
-        return cls(config.text_column, config.label_column, given or (), length, given is not None)
+        return cls(config.text_column, config.label_column, labels or (), length, labels is not None)
 
     @classmethod
     def for_model(cls, model: nn.Module, tokenizer: Any, max_length: int, options: Mapping[str, Any]) -> Classification:
@@ -195,9 +195,9 @@ class Classification(Task):
         """
         self.labels += sorted(set(targets) - set(self.labels))
         if len(self.labels) < 2:
-            found = f"only one label, {self.labels[0]!r}," if self.labels else "no label"
+            seen = f"only one label, {self.labels[0]!r}," if self.labels else "no label"
             raise UserError(
-                f"The data shows {found} and a classifier needs two at least: name all of them with --labels a,b, or "
+                f"The data shows {seen} and a classifier needs two at least: name all of them with --labels a,b, or "
                 "correct --label-column."
             )
 
@@ -326,7 +326,7 @@ class Classification(Task):
         self, predictions: Sequence[Target], targets: Sequence[Target], rng: np.random.Generator
     ) -> dict[str, list[float]]:
         """Return Wilson's interval of the accuracy and the bootstrap's of macro F1."""
-        hits = sum(given == wanted for given, wanted in zip(predictions, targets, strict=True))
+        hits = sum(prediction == wanted for prediction, wanted in zip(predictions, targets, strict=True))
         return {
             "accuracy": list(metrics.wilson(hits, len(targets))),
             "macro_f1": list(metrics.bootstrap_macro_f1(predictions, targets, rng, n=300)),

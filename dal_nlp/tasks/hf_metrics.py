@@ -228,11 +228,11 @@ class ExtraMetric:
         Raises:
             UserError: It cannot be computed of these, with what it said; or it gave no number.
         """
-        given, wanted = task.metric_inputs(predictions, targets)
+        predicted, wanted = task.metric_inputs(predictions, targets)
         formats = self.metric.features if isinstance(self.metric.features, list) else [self.metric.features]
         try:
             results = self.metric.compute(
-                predictions=_suited(given, [each.get("predictions") for each in formats], task.labels),
+                predictions=_suited(predicted, [each.get("predictions") for each in formats], task.labels),
                 references=_suited(wanted, [each.get("references") for each in formats], task.labels),
                 **self.arguments,
             )

@@ -38,7 +38,7 @@ def __getattr__(name: str) -> Any:
 
 def accuracy(predictions: Sequence[Any], targets: Sequence[Any]) -> float:
     """Return the share of predictions that equal their target; 0 where there are none."""
-    hits = sum(given == wanted for given, wanted in zip(predictions, targets, strict=True))
+    hits = sum(prediction == wanted for prediction, wanted in zip(predictions, targets, strict=True))
     return hits / len(targets) if len(targets) else 0.0
 
 
@@ -64,7 +64,7 @@ def bootstrap_macro_f1(
     numbers = {label: i for i, label in enumerate(dict.fromkeys([*targets, *predictions]))}
     size = len(numbers)
     pairs = np.array(
-        [numbers[target] * size + numbers[given] for given, target in zip(predictions, targets, strict=True)]
+        [numbers[target] * size + numbers[prediction] for prediction, target in zip(predictions, targets, strict=True)]
     )
     values = []
     for _ in range(n):
@@ -151,11 +151,11 @@ def _counts(predictions: Sequence[Any], targets: Sequence[Any]) -> tuple[Counter
     """Count hits, predictions and targets by class."""
     pairs = Counter(zip(predictions, targets, strict=True))
     hits, predicted, wanted = Counter[Any](), Counter[Any](), Counter[Any]()
-    for (given, target), times in pairs.items():
-        predicted[given] += times
+    for (prediction, target), times in pairs.items():
+        predicted[prediction] += times
         wanted[target] += times
-        if given == target:
-            hits[given] += times
+        if prediction == target:
+            hits[prediction] += times
     return hits, predicted, wanted
 
 

@@ -314,8 +314,8 @@ class ExtractiveQA(Task):
 
     def collapsed(self, predictions: Sequence[Target], targets: Sequence[Target]) -> bool:
         """Tell whether all questions get one and the same answer, although their answers differ."""
-        given, wanted = ({tuple(answer["text"][:1]) for answer in answers} for answers in (predictions, targets))
-        return len(given) == 1 and len(wanted) > 1
+        predicted, wanted = ({tuple(answer["text"][:1]) for answer in answers} for answers in (predictions, targets))
+        return len(predicted) == 1 and len(wanted) > 1
 
     def outcome(self, example: Example, i: int) -> str:
         """Return an answer as SQuAD's script compares it; "" is "no answer"."""

@@ -54,13 +54,13 @@ def sentences(text: str) -> list[str]:
 
 def _in_line(pieces: list[str], in_lower_case: bool) -> list[str]:
     """Return the sentences of a line that was split at its blanks."""
-    found, start, has_letter = [], 0, False
+    texts, start, has_letter = [], 0, False
     for last, (piece, following) in enumerate(pairwise([*pieces, ""])):
         has_letter = has_letter or _LETTER.search(piece) is not None
         if has_letter and _ends(piece, following, in_lower_case):
-            found.append(" ".join(pieces[start : last + 1]))
+            texts.append(" ".join(pieces[start : last + 1]))
             start, has_letter = last + 1, False
-    return [*found, " ".join(pieces[start:])] if start < len(pieces) else found
+    return [*texts, " ".join(pieces[start:])] if start < len(pieces) else texts
 
 
 def _ends(piece: str, following: str, in_lower_case: bool) -> bool:
@@ -105,7 +105,7 @@ def rouge(
             raise ValueError(f"text {row} has no reference")
         # The library takes lines for sentences; to its other measures a line break is a blank.
         scores.append(scorer.score_multi([_lines(text) for text in known], _lines(prediction)))
-    return {measure: [float(found[measure].fmeasure) for found in scores] for measure in MEASURES}
+    return {measure: [float(score[measure].fmeasure) for score in scores] for measure in MEASURES}
 
 
 def _lines(text: str) -> str:

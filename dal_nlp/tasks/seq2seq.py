@@ -78,8 +78,8 @@ def check_start(model: nn.Module, name: str) -> None:
 
 def start_token(model: nn.Module) -> int | None:
     """Return the token before a text's first one, None where it is not known."""
-    places: tuple[Any, Any] = (model.generation_config, model.config)
-    tokens = (place.to_dict().get("decoder_start_token_id") for place in places)
+    configs: tuple[Any, Any] = (model.generation_config, model.config)
+    tokens = (config.to_dict().get("decoder_start_token_id") for config in configs)
     return next((int(token) for token in tokens if token is not None), None)
 
 
@@ -96,14 +96,14 @@ def check_decoder(model: Any, longest: int, name: str) -> None:
     One that looks ahead says something else of a token where another one, or padding, stands behind it.
     """
     document = torch.full((1, 2), start_token(model) or 0, device=model.device)
-    asked = {"input_ids": document, "attention_mask": torch.ones_like(document)}
+    inputs = {"input_ids": document, "attention_mask": torch.ones_like(document)}
     tokens = [token for token in range(SHORT + 1) if token != model.config.get_text_config(decoder=True).pad_token_id]
     begun = torch.tensor([tokens * longest], device=model.device)  # any but padding, and not all the same
 
     def logits(count: int) -> Tensor:
         with torch.no_grad():
-            said: Tensor = model(**asked, decoder_input_ids=begun[:, :count]).logits[0].float()
-        return said
+            scores: Tensor = model(**inputs, decoder_input_ids=begun[:, :count]).logits[0].float()
+        return scores
 
     def fits(tokens: int) -> bool:
         try:
@@ -112,11 +112,11 @@ def check_decoder(model: Any, longest: int, name: str) -> None:
             return False
         return True
 
-    found = most(fits, longest)
-    if found < longest:
+    limit = most(fits, longest)
+    if limit < longest:
         raise UserError(
-            f"task_options.max_new_tokens {longest} does not fit into the {found} positions of the decoder: lower it, "
-            f"with --set task_options.max_new_tokens={found} for example."
+            f"task_options.max_new_tokens {longest} does not fit into the {limit} positions of the decoder: lower it, "
+            f"with --set task_options.max_new_tokens={limit} for example."
         )
     short = max(1, min(SHORT, longest // 2))
     training = model.training
@@ -154,14 +154,14 @@ def generation_config(model: Any, settings: dict[str, Any]) -> Any:
     return config
 
 
-def hypotheses(model: Any, config: Any, batch: Batch, written: Cache, network: str) -> list[list[int]]:
+def hypotheses(model: Any, config: Any, batch: Batch, cache: Cache, network: str) -> list[list[int]]:
     """Return y_1 ... y_T of each example, T at least 1, from the cache where it is there, else by the model.
 
     Args:
         model: As it is set: in evaluation mode, or thinned by dropout.
         config: See ``generation_config``.
         batch: Whose encoder has run.
-        written: What the model with these weights has written already.
+        cache: What the model with these weights has written already.
         network: Tells the draws apart.
     """
     mask = batch.inputs["attention_mask"].bool()
@@ -172,12 +172,12 @@ def hypotheses(model: Any, config: Any, batch: Batch, written: Cache, network: s
         of = key.copy()
         of.update(json.dumps(row).encode())
         keys.append(of.digest())
-    known = written.get(keys)
+    known = cache.get(keys)
     missing = [i for i, name in enumerate(keys) if name not in known]
     if missing:
         texts = generate(model, config, batch.inputs["encoder_outputs"], batch.inputs["attention_mask"], missing)
         new = {keys[i]: json.dumps(tokens).encode() for i, tokens in zip(missing, texts, strict=True)}
-        written.put(new)
+        cache.put(new)
         known |= new
     return [json.loads(known[name]) for name in keys]
 
@@ -194,9 +194,11 @@ def generate(model: Any, config: Any, encoded: Any, attention_mask: Tensor, rows
     """
     # A copy: beam search repeats the rows in the object that it is given.
     states = type(encoded)(last_hidden_state=encoded.last_hidden_state[list(rows)])
-    found = model.generate(encoder_outputs=states, attention_mask=attention_mask[list(rows)], generation_config=config)
+    generations = model.generate(
+        encoder_outputs=states, attention_mask=attention_mask[list(rows)], generation_config=config
+    )
     ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
-    return [_until(tokens, ends) for tokens in found[:, 1:].tolist()]
+    return [_until(tokens, ends) for tokens in generations[:, 1:].tolist()]
 
 
 def _until(tokens: list[int], ends: Sequence[int | None]) -> list[int]:

@@ -64,9 +64,9 @@ def answer_scores(predictions: Sequence[Target], targets: Sequence[Target]) -> t
     """
     exact, f1 = [], []
     for prediction, target in zip(predictions, targets, strict=True):
-        said, golds = next(iter(prediction["text"]), ""), known_answers(target)
-        exact.append(exact_match(said, golds))
-        f1.append(max(token_f1(said, gold) for gold in golds))
+        text, golds = next(iter(prediction["text"]), ""), known_answers(target)
+        exact.append(exact_match(text, golds))
+        f1.append(max(token_f1(text, gold) for gold in golds))
     return exact, f1
 
 
@@ -74,7 +74,7 @@ def squad_format(
     predictions: Sequence[Target], targets: Sequence[Target]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return answers and gold answers, N of each, as the scripts of SQuAD 1.1 and 2.0 have them."""
-    said = [
+    answers = [
         {
             "id": str(i),
             "prediction_text": target["text"][0] if target["text"] else "",
@@ -82,7 +82,7 @@ def squad_format(
         }
         for i, target in enumerate(predictions)
     ]
-    return said, [{"id": str(i), "answers": dict(target)} for i, target in enumerate(targets)]
+    return answers, [{"id": str(i), "answers": dict(target)} for i, target in enumerate(targets)]
 
 
 def best_threshold(scores_null_minus_best: ArrayLike, f1_of_answer: ArrayLike, is_answerable: ArrayLike) -> float:

@@ -252,8 +252,8 @@ class Summarization(Task):
         return seq2seq.hypotheses(model, self._generation(model), batch, written, network)
 
     def _texts(self, tokens: Sequence[Sequence[int]]) -> list[str]:
-        found = self.tokenizer.batch_decode([list(text) for text in tokens], skip_special_tokens=True)
-        return [text.strip() for text in found]
+        decoded = self.tokenizer.batch_decode([list(text) for text in tokens], skip_special_tokens=True)
+        return [text.strip() for text in decoded]
 
     def head(self, model: nn.Module) -> nn.Module:
         """Return the linear layer over the vocabulary."""
@@ -298,11 +298,11 @@ class Summarization(Task):
 
     def _scores(self, predictions: Sequence[Target], targets: Sequence[Target]) -> dict[str, list[float]]:
         """Return every metric of every document; remembered for the next question about the same texts."""
-        asked = (list(predictions), list(targets))
-        if self._scored[0] != asked:
+        key = (list(predictions), list(targets))
+        if self._scored[0] != key:
             scores = metrics.rouge(predictions, [references(target) for target in targets], self._options.rouge)
             counts = [float(len(self.tokenizer(text, add_special_tokens=False)["input_ids"])) for text in predictions]
-            self._scored = (asked, {**scores, "gen_tokens": counts})
+            self._scored = (key, {**scores, "gen_tokens": counts})
         return self._scored[1]
 
     def intervals(

@@ -91,20 +91,20 @@ def summary_remarks(
     data: Mapping[str, Dataset], tokenizer: Any, feeding: Feeding, options: SummarizationOptions
 ) -> list[str]:
     """Say how many documents and references are cut, and whether ROUGE can read them."""
-    found = []
+    remarks = []
     for name, rows in data.items():
-        found += cut_remarks({name: rows}, tokenizer, feeding, "documents")
+        remarks += cut_remarks({name: rows}, tokenizer, feeding, "documents")
         flags = rows.with_format("numpy", columns=["long", "foreign"])[:]
         long, foreign = (int(np.sum(flags[flag])) for flag in ("long", "foreign"))
         if long:
-            found.append(
+            remarks.append(
                 f"{100 * long / len(rows):.1f} % of the references ({name}) are longer than "
                 f"{options.max_new_tokens} tokens, which is all that is written and learnt: raise "
                 "task_options.max_new_tokens."
             )
         if foreign and options.rouge == "english":
-            found.append(
+            remarks.append(
                 f"{100 * foreign / len(rows):.1f} % of the references ({name}) have no word of Latin letters or "
                 "digits, so that ROUGE's own way sees nothing in them: use --set task_options.rouge=words."
             )
-    return found
+    return remarks

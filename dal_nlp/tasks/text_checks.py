@@ -17,7 +17,7 @@ def soundness(texts: Sequence[str]) -> list[str]:
     Empty; "repeats itself", where ``RUN`` words in a row stand in it ``TIMES`` times; the same text as for another
     document; else sound. Words are those of ``bleu.words``, of any script.
     """
-    written = Counter(texts)
+    counts = Counter(texts)
     kinds = []
     for text in texts:
         tokens = words(text)
@@ -27,5 +27,5 @@ def soundness(texts: Sequence[str]) -> list[str]:
         elif max(runs.values(), default=0) >= TIMES:
             kinds.append(REPEATED)
         else:
-            kinds.append(SAME if written[text] > 1 else SOUND)
+            kinds.append(SAME if counts[text] > 1 else SOUND)
     return kinds

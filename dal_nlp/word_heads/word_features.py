@@ -163,13 +163,13 @@ class WordFeatures:
         last = len(layers) - 1
         spread = torch.stack([layers[round(last * (i + 1) / LAYERS)] for i in range(LAYERS)], 2)
         states = spread[batch.extra["rows"], batch.extra["places"]] * batch.extra["read"][..., None, None]
-        found = states.float().cpu().numpy()
-        if np.abs(found).max(initial=0) > np.finfo(np.float16).max:
+        array = states.float().cpu().numpy()
+        if np.abs(array).max(initial=0) > np.finfo(np.float16).max:
             raise Unsupported(
                 f"{self._source} gives states too large for half precision, which --train head keeps of words: use "
                 "--train full."
             )
-        return [found[i, : len(example["word_rows"])] for i, example in enumerate(examples)]
+        return [array[i, : len(example["word_rows"])] for i, example in enumerate(examples)]
 
 
 def _key(row: dict[str, Any]) -> bytes:

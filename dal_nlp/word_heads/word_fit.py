@@ -74,10 +74,10 @@ def fit_words(
 
     start = np.zeros((len(seen), width + 1))
     start[:, width] = np.log(np.bincount(places)) / BIAS_STEP
-    found = minimize(objective, start.ravel(), method="L-BFGS-B", jac=True, options=SETTINGS)
-    table = found.x.reshape(-1, width + 1) * steps
+    solution = minimize(objective, start.ravel(), method="L-BFGS-B", jac=True, options=SETTINGS)
+    table = solution.x.reshape(-1, width + 1) * steps
     bias = table[:, width] - table[:, width].mean()
-    return layer_of(table[:, :width], bias, x, seen, classes, standard.mean, standard.scale, int(found.nit))
+    return layer_of(table[:, :width], bias, x, seen, classes, standard.mean, standard.scale, int(solution.nit))
 
 
 def block_objective(

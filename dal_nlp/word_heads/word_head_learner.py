@@ -145,18 +145,18 @@ class WordHeadLearner(LayerLearner):
         y, classes = batch.labels[there].numpy(), len(self._task.outputs)
         of_words = np.repeat(weights, there.sum(1).numpy())
         setting = settings(self._standard, len(self._depths), self._config.head.c or STRONGER * strength(classes))[0]
-        found = fit_with(setting, x, y, of_words, classes, [], TAGS)
-        if not np.isfinite(found.weight).all() or not np.isfinite(found.bias).all():
+        fitted = fit_with(setting, x, y, of_words, classes, [], TAGS)
+        if not np.isfinite(fitted.weight).all() or not np.isfinite(fitted.bias).all():
             raise BrokenModelError("The layer's weights are not finite numbers: lower head.c.")
-        layer = FittedLayer(torch.from_numpy(found.weight), torch.from_numpy(found.bias), found.unseen, self._depths)
+        layer = FittedLayer(torch.from_numpy(fitted.weight), torch.from_numpy(fitted.bias), fitted.unseen, self._depths)
         model = self._net(layer)
         self._current, self._masked_lm = (round, model.to(process_state().device).eval()), None
         self._layers[round] = layer
-        scores = x @ found.weight.T + found.bias
+        scores = x @ fitted.weight.T + fitted.bias
         log_p = scores - np.logaddexp.reduce(scores, 1, keepdims=True)
         loss = float(np.average(-log_p[np.arange(len(y)), y], weights=of_words))
         notes = {"layers": list(self._depths), "c": setting.c, "words": len(y)}
-        return Fit(found.iterations, loss, time.perf_counter() - started, notes=notes)
+        return Fit(fitted.iterations, loss, time.perf_counter() - started, notes=notes)
 
     @cached_property
     def _standard(self) -> Standard:

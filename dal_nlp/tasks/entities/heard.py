@@ -79,10 +79,10 @@ class Words:
 
     def agreement(self, weights: NDArray[np.float64]) -> tuple[float, float]:
         """Return two points for each entity that is found under weights (S,), and how many are said and are there."""
-        said, right = (
+        predicted, right = (
             set(decode_tags([self.tags[tag] for tag in of]).runs) for of in (moved(weights, self).argmax(1), self.right)
         )
-        return 2.0 * len(said & right), float(len(said) + len(right))
+        return 2.0 * len(predicted & right), float(len(predicted) + len(right))
 
 
 def words_log_likelihood(weights: NDArray[np.float64], words: Words) -> float:
@@ -94,9 +94,9 @@ def words_log_likelihood(weights: NDArray[np.float64], words: Words) -> float:
 def moved(weights: NDArray[np.float64], words: Words) -> NDArray[np.float64]:
     """Return the scores of all tags of words under weights (S,), (n, C)."""
     scores, rows = words.log_probs.copy(), np.arange(len(words.right))
-    for weight, b, said in zip(weights, words.strength, words.said.T, strict=True):
-        there = said >= 0
-        scores[rows[there], said[there]] += weight * b
+    for weight, b, answers in zip(weights, words.strength, words.said.T, strict=True):
+        there = answers >= 0
+        scores[rows[there], answers[there]] += weight * b
     return scores
 
 
@@ -111,10 +111,10 @@ def texts(predicted: Categoricals, batch: Batch, own: float, tags: Sequence[str]
     """
     assert batch.labels is not None
     log_probs = (predicted.log_probs.double() * own).log_softmax(-1)
-    b, found = strengths(batch, log_probs.shape[-1]).double().cpu().numpy(), []
+    b, words = strengths(batch, log_probs.shape[-1]).double().cpu().numpy(), []
     for row, labels in enumerate(batch.labels):
         read = labels >= 0
         if bool(read.any()):
-            p, right, said = (of[row][read].cpu().numpy() for of in (log_probs, batch.labels, batch.extra[PLACES]))
-            found.append(Words(p, right, said, b[row], tags))
-    return found
+            p, right, answers = (of[row][read].cpu().numpy() for of in (log_probs, batch.labels, batch.extra[PLACES]))
+            words.append(Words(p, right, answers, b[row], tags))
+    return words

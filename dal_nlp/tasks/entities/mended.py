@@ -56,50 +56,54 @@ class Mended:
     def remarks(self) -> list[str]:
         """Return what should be known of it, in sentences."""
         mended = sum(self.inside.values())
-        said = [f"Tags without a label (B, I) were read as entities of the label {UNNAMED!r}."] if self.unnamed else []
+        remarks = (
+            [f"Tags without a label (B, I) were read as entities of the label {UNNAMED!r}."] if self.unnamed else []
+        )
         if self.bare and self.prefixed:
             bare = counted(len(set().union(*self.bare.values())), "text")
             listed = ", ".join(map(repr, sorted(self.bare)[:5])) + (", …" if len(self.bare) > 5 else "")
-            said.append(
+            remarks.append(
                 f"Tags without a prefix were read as labels in {bare} ({listed}), beside "
                 f"{counted(len(self.prefixed), 'text')} with prefixes (B-, I-)."
             )
             alike = [tag for tag in sorted(self.tags) if any(one.endswith(tag[1:]) for one in self.bare)]
             if alike:
-                said.append(f"{alike[0]!r} was read as the tag B or I of {alike[0][2:]!r}: {_WHOLE.format(alike[0])}.")
+                remarks.append(
+                    f"{alike[0]!r} was read as the tag B or I of {alike[0][2:]!r}: {_WHOLE.format(alike[0])}."
+                )
         # A file with tags of several labels writes B- as a prefix, and so does one of people or places.
         several = len({split_tag(tag)[1] for tag in self.tags}) > 1
         for label, texts in [] if several else sorted(self.beside.items()):
             if label.casefold() not in USUAL and not any(f"{prefix}-{label}" in self.tags for prefix in "IEML"):
-                said.append(
+                remarks.append(
                     f"'B-{label}' stands at words side by side in {counted(len(texts), 'text')}, and no tag goes on "
                     f"with {label!r}: each word was read as an entity by itself; {_WHOLE.format(f'B-{label}')}."
                 )
         if self.placed:
-            said.append(
+            remarks.append(
                 f"Places of marked parts were read as characters of the words with a blank between, in "
                 f"{counted(len(self.placed), 'text')} that are given as words."
             )
         if self.counted:
-            said.append(
+            remarks.append(
                 f"Places of marked parts were read as characters in {counted(len(self.counted), 'text')} with signs "
                 'such as emoji, which programs in JavaScript or Java count twice: with the text of each part ("text") '
                 "they would be checked."
             )
         if self.at_blanks:
-            said.append(
+            remarks.append(
                 f"Words were split at blanks alone in {counted(len(self.at_blanks), 'text')}, whose tags number these "
                 "parts; texts without tags, as in predict, are split at signs too: --set task_options.split=blanks "
                 "splits all at blanks."
             )
         if not mended:
-            return said
+            return remarks
         if not any(self.begun.values()):
             scheme = "The tags are IOB1 or IO: an entity begins with I-, and with B- only right behind another one."
-            return [*said, scheme]
+            return [*remarks, scheme]
         rows = sum(map(bool, self.inside.values()))
         return [
-            *said,
+            *remarks,
             f"Tags that do not follow from the one before were mended in {counted(rows, 'text')}: "
             f"{counted(mended, 'time')} an I- without an entity to go on opens one.",
         ]

@@ -27,12 +27,12 @@ def counts(predictions: Sequence[Target], targets: Sequence[Target], labels: Seq
     number = {label: i for i, label in enumerate(labels)}
     entities = np.zeros((len(targets), 3, len(labels)), dtype=np.int64)
     words = np.zeros((len(targets), 2), dtype=np.int64)
-    for row, (given, wanted) in enumerate(zip(predictions, targets, strict=True)):
-        found, there = Counter(runs_of(given)), Counter(runs_of(wanted))
-        for kind, runs in enumerate((found & there, found, there)):
+    for row, (prediction, wanted) in enumerate(zip(predictions, targets, strict=True)):
+        predicted, there = Counter(runs_of(prediction)), Counter(runs_of(wanted))
+        for kind, runs in enumerate((predicted & there, predicted, there)):
             for run, times in runs.items():
                 entities[row, kind, number[run.label]] += times
-        words[row] = sum(map(str.__eq__, given["tags"], wanted["tags"])), len(wanted["tags"])
+        words[row] = sum(map(str.__eq__, prediction["tags"], wanted["tags"])), len(wanted["tags"])
     return entities, words
 
 
@@ -46,9 +46,9 @@ def scores(entities: Counts, words: Counts) -> dict[str, float]:
 
     A label that is neither predicted nor there does not count in the mean over labels.
     """
-    hits, found, there = entities
-    known = (found + there) > 0
-    by_label = 2 * hits[known] / (found + there)[known]
+    hits, predicted, there = entities
+    known = (predicted + there) > 0
+    by_label = 2 * hits[known] / (predicted + there)[known]
     total = entities.sum(1)
     return {
         "f1": _share(2 * total[0], total[1] + total[2]),
@@ -82,15 +82,15 @@ def intervals(
 def per_label(predictions: Sequence[Target], targets: Sequence[Target], labels: Sequence[str]) -> list[dict[str, Any]]:
     """Return a row for each label: how many entities there are and are predicted, recall, precision and F1."""
     known = list(dict.fromkeys([*labels, *labels_in(predictions, targets)]))
-    hits, found, there = counts(predictions, targets, known)[0].sum(0).tolist()
+    hits, predicted, there = counts(predictions, targets, known)[0].sum(0).tolist()
     return [
         {
             "label": label,
             "count": there[i],
-            "predicted": found[i],
+            "predicted": predicted[i],
             "recall": _share(hits[i], there[i]),
-            "precision": _share(hits[i], found[i]),
-            "f1": _share(2 * hits[i], found[i] + there[i]),
+            "precision": _share(hits[i], predicted[i]),
+            "f1": _share(2 * hits[i], predicted[i] + there[i]),
         }
         for i, label in enumerate(known)
     ]
@@ -103,7 +103,7 @@ def entity_f1(first: Sequence[Target], second: Sequence[Target]) -> float:
 
 def f1_of_texts(predictions: Sequence[Target], targets: Sequence[Target]) -> list[float]:
     """Return the F1 of each text; 1 where there is no entity and none is predicted."""
-    return [entity_f1([given], [wanted]) for given, wanted in zip(predictions, targets, strict=True)]
+    return [entity_f1([prediction], [wanted]) for prediction, wanted in zip(predictions, targets, strict=True)]
 
 
 #: The measure of agreement of entities.

@@ -96,10 +96,10 @@ class NER(Task):
             raise UserError("--labels wants each label of entities once: --labels person,location.")
         if config.descriptions:
             raise UserError("Descriptions of labels are for classification: entities are not found by them.")
-        given = {**config.task_options}
-        if isinstance(given.get("tags"), list):
-            given["tags"] = tuple(map(str, given["tags"]))
-        options = construct("task", NEROptions, given)
+        values = {**config.task_options}
+        if isinstance(values.get("tags"), list):
+            values["tags"] = tuple(map(str, values["tags"]))
+        options = construct("task", NEROptions, values)
         known, tokens = config.labels or (), number_of_tokens(config, cls.usual_length)
         return cls(options, config.text_column, config.label_column, known, tokens, config.labels is not None)
 
@@ -223,21 +223,21 @@ class NER(Task):
 
     def remarks(self, data: Mapping[str, Dataset]) -> list[str]:
         """Say what was mended, how many texts are read in windows, and how many words the tokenizer drops."""
-        found = self._mended.remarks()
+        remarks = self._mended.remarks()
         for name, rows in data.items():
             windows = rows.with_format("numpy", columns=["rows"])[:]["rows"]
             several = int((windows > 1).sum())
             if several:
-                found.append(
+                remarks.append(
                     f"{several:,} of {len(rows):,} texts ({name}) are read in windows of {self._max_length} tokens."
                 )
             if "word_rows" in rows.column_names:
                 unread = sum((np.asarray(row) < 0).sum() for row in rows["word_rows"])
                 if unread:
-                    found.append(
+                    remarks.append(
                         f"The tokenizer makes nothing of {counted(unread, 'word')} ({name}): no entity is found there."
                     )
-        return found
+        return remarks
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Put all windows of the examples below each other, padded to the longest."""

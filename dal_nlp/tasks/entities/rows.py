@@ -45,8 +45,8 @@ def read_words(
     if isinstance(cell, str) and (
         cell.lstrip().startswith(('["', "['")) or cell.strip() == "[]"
     ):  # as JSON, Python or NumPy write a list
-        written = literal(cell)
-        cell = written if isinstance(written, list) else cell
+        parsed = literal(cell)
+        cell = parsed if isinstance(parsed, list) else cell
     placed = isinstance(cell, list) and any(isinstance(one, Mapping) for one in cell)  # of Prodigy, beside a text
     if placed or not isinstance(cell, list):
         text = read_text(row, "text" if placed else column)
@@ -81,9 +81,9 @@ def _places(tokens: Any, text: str) -> tuple[list[int], list[int]] | None:
     if not isinstance(tokens, list) or not tokens or not all(isinstance(token, Mapping) for token in tokens):
         return None
     starts, ends = ([token.get(name) for token in tokens] for name in ("start", "end"))
-    flat = [place for pair in zip(starts, ends, strict=True) for place in pair]
+    flat = [position for pair in zip(starts, ends, strict=True) for position in pair]
     if (
-        not all(type(place) is int for place in flat)
+        not all(type(position) is int for position in flat)
         or flat != sorted(flat)
         or not 0 <= flat[0] <= flat[-1] <= len(text)
     ):
@@ -150,14 +150,14 @@ def _of_tags(cell: list[Any], fields: Mapping[str, Any], names: Sequence[str], m
     words = len(fields["starts"])
     if len(cell) != words:
         raise RowError(f"has {len(cell)} tags for {words} words: give each word one")
-    written = [_tag(tag, word, names) for word, tag in enumerate(cell)]
+    raw_tags = [_tag(tag, word, names) for word, tag in enumerate(cell)]
     try:
-        tags = usual_tags(written)
+        tags = usual_tags(raw_tags)
     except ValueError as error:
         raise RowError(str(error)) from None
     decoded = decode_tags(tags)
     row = hash64(fields["text"])
-    if any(run.label == UNNAMED for run in decoded.runs) and not any(UNNAMED in tag for tag in written):
+    if any(run.label == UNNAMED for run in decoded.runs) and not any(UNNAMED in tag for tag in raw_tags):
         mended.unnamed.add(row)
     mended.saw(tags, row)
     mended.begun[row], mended.inside[row] = decoded.begun, decoded.mended

@@ -53,11 +53,11 @@ def encode_texts(
                 columns[name][owner][-1] = [token_of_nothing(tokenizer) if name == "input_ids" else 0]
         columns["offsets"][owner].append(offsets)
     all_offsets = columns.pop("offsets")
-    places = [word_places(*of_text) for of_text in zip(all_offsets, starts, ends, strict=True)]
+    positions = [word_places(*of_text) for of_text in zip(all_offsets, starts, ends, strict=True)]
     return {
         **columns,
-        "word_rows": [[row for row, _ in of_text] for of_text in places],
-        "word_places": [[place for _, place in of_text] for of_text in places],
+        "word_rows": [[row for row, _ in of_text] for of_text in positions],
+        "word_places": [[position for _, position in of_text] for of_text in positions],
         "length": [max(map(len, windows)) for windows in all_offsets],
         "rows": [len(windows) for windows in all_offsets],
     }
@@ -77,11 +77,11 @@ def word_places(
     margins = [-1] * len(starts)
     begun: list[int | None] = [None] * len(starts)  # the first character of the token that tells the word
     for row, tokens in enumerate(windows):
-        own = [place for place, offset in enumerate(tokens) if offset is not None and offset[0] < offset[1]]
+        own = [position for position, offset in enumerate(tokens) if offset is not None and offset[0] < offset[1]]
         word = 0
         told: set[int] = set()
-        for order, place in enumerate(own):
-            offset = tokens[place]
+        for order, position in enumerate(own):
+            offset = tokens[position]
             assert offset is not None
             while word < len(starts) and ends[word] <= offset[0]:
                 word += 1
@@ -94,6 +94,6 @@ def word_places(
                 if inside and (earlier is None or offset[0] <= earlier):
                     margin = min(order, len(own) - 1 - order)
                     if margin > margins[i]:
-                        best[i], margins[i], begun[i] = (row, place), margin, offset[0]
+                        best[i], margins[i], begun[i] = (row, position), margin, offset[0]
                 i += 1
     return best

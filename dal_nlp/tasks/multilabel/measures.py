@@ -18,16 +18,16 @@ Bits = NDArray[np.int64]
 
 def indicators(sets: Sequence[Labels], labels: Labels) -> Bits:
     """Return which labels each set holds, (N, F), 1 or 0."""
-    places = {label: place for place, label in enumerate(labels)}
-    found = np.zeros((len(sets), len(labels)), dtype=np.int64)
+    columns = {label: column for column, label in enumerate(labels)}
+    bits = np.zeros((len(sets), len(labels)), dtype=np.int64)
     for row, members in enumerate(sets):
-        found[row, [places[label] for label in members]] = 1
-    return found
+        bits[row, [columns[label] for label in members]] = 1
+    return bits
 
 
 def micro_f1(predictions: Sequence[Labels], targets: Sequence[Labels]) -> float:
     """Return 2 x hits / (labels given + labels right), over all examples and labels; 1 where there are none at all."""
-    hits = sum(len({*given} & {*wanted}) for given, wanted in zip(predictions, targets, strict=True))
+    hits = sum(len({*prediction} & {*wanted}) for prediction, wanted in zip(predictions, targets, strict=True))
     both = sum(map(len, [*predictions, *targets]))
     return 2 * hits / both if both else 1.0
 
@@ -41,7 +41,7 @@ def macro_f1(predictions: Sequence[Labels], targets: Sequence[Labels]) -> float:
 
 def subset_accuracy(predictions: Sequence[Labels], targets: Sequence[Labels]) -> float:
     """Return the share of examples whose labels are all right and none of which is missing; 0 where there are none."""
-    same = sum({*given} == {*wanted} for given, wanted in zip(predictions, targets, strict=True))
+    same = sum({*prediction} == {*wanted} for prediction, wanted in zip(predictions, targets, strict=True))
     return same / len(targets) if len(targets) else 0.0
 
 
@@ -63,8 +63,14 @@ def per_label(predictions: Sequence[Labels], targets: Sequence[Labels], labels: 
 
     The last three are 0 where their denominator is.
     """
-    given, wanted = indicators(predictions, labels), indicators(targets, labels)
-    columns = zip(labels, (given * wanted).sum(0).tolist(), given.sum(0).tolist(), wanted.sum(0).tolist(), strict=True)
+    predicted_bits, target_bits = indicators(predictions, labels), indicators(targets, labels)
+    columns = zip(
+        labels,
+        (predicted_bits * target_bits).sum(0).tolist(),
+        predicted_bits.sum(0).tolist(),
+        target_bits.sum(0).tolist(),
+        strict=True,
+    )
     return [
         {
             "label": label,
@@ -89,12 +95,12 @@ def bootstrap_scores(
     if not len(targets) or len(predictions) != len(targets):
         raise ValueError(f"{len(predictions)} predictions and {len(targets)} targets cannot be resampled")
     labels = _labels_in(predictions, targets)
-    given, wanted = indicators(predictions, labels), indicators(targets, labels)
+    predicted_bits, target_bits = indicators(predictions, labels), indicators(targets, labels)
     times = rng.multinomial(len(targets), np.full(len(targets), 1 / len(targets)), size=n)  # (n, N)
-    hits, both = times @ (given * wanted), times @ (given + wanted)  # (n, F)
+    hits, both = times @ (predicted_bits * target_bits), times @ (predicted_bits + target_bits)  # (n, F)
     micro = np.where(both.sum(1) > 0, 2 * hits.sum(1) / np.maximum(both.sum(1), 1), 1.0)
     macro = (2 * hits / np.maximum(both, 1)).sum(1) / np.maximum((both > 0).sum(1), 1)
-    subset = times @ (given == wanted).all(1) / len(targets)
+    subset = times @ (predicted_bits == target_bits).all(1) / len(targets)
     scores = {"micro_f1": micro, "macro_f1": macro, "subset_accuracy": subset}
     return {name: list(percentile_interval(of, len(targets))) for name, of in scores.items()}
 

@@ -182,17 +182,17 @@ class MultiLabel(Classification):
             UserError: There is only one label, or none; or a label is several with a separator between.
         """
         named = [canonical_label(name) for name in self.options.label_columns or ()]
-        given = set(map(tuple, targets))
-        if given == {("0", "1")}:
+        distinct = set(map(tuple, targets))
+        if distinct == {("0", "1")}:
             raise UserError(f"Every text has the labels 0 and 1, {BITS}.")
-        found = sorted({label for target in given for label in target} - {*named, *self.labels})
-        for label in [] if self._fixed else found:
+        new_labels = sorted({label for target in distinct for label in target} - {*named, *self.labels})
+        for label in [] if self._fixed else new_labels:
             if alike(label) == NO_LABEL:
                 raise UserError(
                     f"The label {label!r} is the word by which people say that no label applies: write [] in its "
                     "place, or name all labels with --labels if it is one."
                 )
-        self.labels += [label for label in [*named, *found] if label not in self.labels]
+        self.labels += [label for label in [*named, *new_labels] if label not in self.labels]
         joined = None if self._fixed else of_several(self.labels)
         if joined:
             raise UserError(
@@ -222,21 +222,21 @@ class MultiLabel(Classification):
         if "pool" not in data:
             return super().remarks(data)
         if not self.fitted_on:
-            said = (
+            remark = (
                 "The thresholds from which on labels are given are .5: with --validation FILE or --audit N they are "
                 "fitted, by which rare labels are found more often."
             )
         else:
             measures = self.fitted_on == AUDIT and "test" not in data
             too = ", which measures too, so that scores are a little high" if measures else ""
-            said = f"The thresholds from which on labels are given are fitted on {self.fitted_on}{too}."
+            remark = f"The thresholds from which on labels are given are fitted on {self.fitted_on}{too}."
         joined = None if self._fixed else seem_several(self.labels)
         if joined:
-            said += (
+            remark += (
                 f" The label {joined[0]!r} looks like several labels with {joined[1]!r} between: --label-separator "
                 f"'{as_typed(joined[1])}' takes it apart, --labels says that it is one."
             )
-        return [*super().remarks(data), said]
+        return [*super().remarks(data), remark]
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pad to the longest text of the batch; labels are (B, F), 1 or 0."""
@@ -294,11 +294,11 @@ class MultiLabel(Classification):
     def predict(self, predicted: Categoricals, batch: Batch, examples: Sequence[Example]) -> list[Prediction]:
         """Return the labels whose probabilities lie above their thresholds, and the probability of exactly these."""
         yes = predicted.log_probs[..., 1].exp().double()
-        given = yes > batch.extra["thresholds"] if "thresholds" in batch.extra else yes > DEFAULT
-        confidence = predicted.at(given.long()).sum(1).exp().tolist()
+        above = yes > batch.extra["thresholds"] if "thresholds" in batch.extra else yes > DEFAULT
+        confidence = predicted.at(above.long()).sum(1).exp().tolist()
         return [
             Prediction(sorted(label for label, there in zip(self.labels, row, strict=True) if there), p)
-            for row, p in zip(given.tolist(), confidence, strict=True)
+            for row, p in zip(above.tolist(), confidence, strict=True)
         ]
 
     def outcome(self, example: Example, i: int) -> str:

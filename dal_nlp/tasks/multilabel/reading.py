@@ -104,8 +104,8 @@ def one_hot_labels(row: Mapping[str, Any], columns: Sequence[str], where: str = 
     kind = f"in {_OBJECT} for" if where == _OBJECT else "in column"
     for name, cell in cells.items():
         if not cell:
-            said = "nothing" if is_missing(row.get(name)) else _UNLABELED
-            raise RowError(f"has {said} {kind} {name!r} and something in others of {where}: fill in 0 or 1")
+            content = "nothing" if is_missing(row.get(name)) else _UNLABELED
+            raise RowError(f"has {content} {kind} {name!r} and something in others of {where}: fill in 0 or 1")
         if not is_true(cell) and not is_false(cell):
             mend = "correct it, or give a list of labels" if where == _OBJECT else "correct it"
             raise RowError(f"has {cell!r} {kind} {name!r}, which is neither 1 nor 0 (yes or no): {mend}")
@@ -143,8 +143,8 @@ def seem_several(labels: Sequence[str]) -> tuple[str, str] | None:
 
 def not_known(label: str, known: Sequence[str]) -> str:
     """Return the separator where a label that is none of those known is several of them, "" where it is not."""
-    found = _joined([label], (*_USUAL, *_SELDOM), set(known))
-    return found[1] if found else ""
+    joined = _joined([label], (*_USUAL, *_SELDOM), set(known))
+    return joined[1] if joined else ""
 
 
 def as_meant(separator: str) -> str:

@@ -36,8 +36,8 @@ def best_threshold(probabilities: Floats, truth: Bits) -> float:
     cuts = (p + below) / 2
     ends = p > below  # what is equal is given together
     best = f1[ends].max(initial=0.0)
-    found = cuts[ends & (f1 >= best - 1e-12)]
-    return float(found[np.argmin(np.abs(found - DEFAULT))]) if len(found) else DEFAULT
+    best_cuts = cuts[ends & (f1 >= best - 1e-12)]
+    return float(best_cuts[np.argmin(np.abs(best_cuts - DEFAULT))]) if len(best_cuts) else DEFAULT
 
 
 def fit_thresholds(probabilities: Floats, truth: Bits) -> list[float]:

@@ -33,19 +33,19 @@ PLACES, ODDS = "heard", "heard_odds"
 
 def places(example: Example, target: Target, longest: int, unanswerable: bool) -> list[list[int]]:
     """Return the window and the column of each span of a target, as far as the model could give it."""
-    return [list(place) for place in gold({**example, "target": target}, longest, unanswerable)]
+    return [list(span) for span in gold({**example, "target": target}, longest, unanswerable)]
 
 
 def columns(examples: Sequence[Example], width: int, longest: int) -> dict[str, Tensor]:
     """Return where in a batch the spans are that machines mean, (B, S, K), -1 for none, and their log-odds (B, S)."""
     if PLACES not in examples[0]:
         return {}
-    size, row, found = width * longest + 1, 0, []
+    size, row, outcomes = width * longest + 1, 0, []
     for example in examples:
-        found.append([[(row + w) * size + column for w, column in said] for said in example[PLACES]])
+        outcomes.append([[(row + w) * size + column for w, column in spans] for spans in example[PLACES]])
         row += example["rows"]
-    most = max([1, *(len(said) for by in found for said in by)])
-    padded = [[said + [-1] * (most - len(said)) for said in by] for by in found]
+    most = max([1, *(len(spans) for by in outcomes for spans in by)])
+    padded = [[spans + [-1] * (most - len(spans)) for spans in by] for by in outcomes]
     return {PLACES: torch.tensor(padded), ODDS: torch.tensor([list(example[ODDS]) for example in examples])}
 
 
@@ -178,7 +178,7 @@ def questions(
     unmeant = every.scatter(0, where[where >= 0], -torch.inf).view_as(known.log_probs)
     others = replace(known, log_probs=unmeant).best()
     columns = known.numbers(torch.cat([where.flatten(1).clamp(min=0), others], 1)).tolist()
-    found = list[Question]()
+    answerable = list[Question]()
     for row, (labels, mine, example) in enumerate(zip(batch.labels, where, examples, strict=True)):
         right = labels[labels >= 0]
         if len(right):
@@ -191,5 +191,5 @@ def questions(
             meant = (mine[None] == spans[:, None, None]).any(-1).cpu().numpy()
             values = every[spans].cpu().numpy(), torch.isin(spans, right).cpu().numpy(), meant * b[row]
             rest = float(every[others[row, 0]])
-            found.append(Question(float(every[right].logsumexp(0)), *values, rest, f1))
-    return found
+            answerable.append(Question(float(every[right].logsumexp(0)), *values, rest, f1))
+    return answerable

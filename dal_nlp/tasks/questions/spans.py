@@ -75,28 +75,28 @@ def gold(example: Example, longest: int, unanswerable: bool) -> list[tuple[int, 
     target, shift = example["target"], example["shift"]
     if not target["text"]:
         return [(0, 0)] if unanswerable else []
-    found = set()
+    outcomes = set()
     for text, start in zip(target["text"], target["answer_start"], strict=True):
         begin, text = start + len(text) - len(text.lstrip()), text.strip()
         i = int(np.searchsorted(example["ends"], begin, side="right"))
         distance = int(np.searchsorted(example["starts"], begin + len(text), side="left")) - 1 - i
         for w, nearest in enumerate(example["nearest_end"]):
-            place = i - shift[w]
-            inside = place >= 0 and place + distance < len(nearest) and 0 <= distance < longest
-            if inside and nearest[place] <= distance:
-                found.add((w, 1 + (example["first"][w] + place) * longest + distance))
-    return sorted(found)
+            position = i - shift[w]
+            inside = position >= 0 and position + distance < len(nearest) and 0 <= distance < longest
+            if inside and nearest[position] <= distance:
+                outcomes.add((w, 1 + (example["first"][w] + position) * longest + distance))
+    return sorted(outcomes)
 
 
 def positions(examples: Sequence[Example], width: int, longest: int, unanswerable: bool) -> list[list[int]]:
     """Return where in a batch the gold answers are, (B, most of an example), -1 where there is none."""
-    found, row = [], 0
+    outcomes, row = [], 0
     for example in examples:
         columns = width * longest + 1
-        found.append([(row + w) * columns + column for w, column in gold(example, longest, unanswerable)])
+        outcomes.append([(row + w) * columns + column for w, column in gold(example, longest, unanswerable)])
         row += example["rows"]
-    most = max(1, *map(len, found))
-    return [places + [-1] * (most - len(places)) for places in found]
+    most = max(1, *map(len, outcomes))
+    return [places + [-1] * (most - len(places)) for places in outcomes]
 
 
 def said(example: Example, number: int, longest: int) -> Target:

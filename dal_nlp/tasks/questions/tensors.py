@@ -70,8 +70,8 @@ def span_categoricals(raw: Tensor, batch: Batch, longest: int, unanswerable: boo
 
 def _null_scores(start: Tensor, end: Tensor, batch: Batch) -> Tensor:
     """Return the score of "no answer" in the first row of each example, -inf in the others, (R,)."""
-    place = batch.extra["null"][:, None]
-    scores = (start.gather(1, place) + end.gather(1, place))[:, 0]
+    position = batch.extra["null"][:, None]
+    scores = (start.gather(1, position) + end.gather(1, position))[:, 0]
     least = scores.new_full((batch.size,), torch.inf).scatter_reduce(0, batch.owner, scores, "amin")
     return torch.where(_is_first(batch.owner), least[batch.owner], -torch.inf)
 
@@ -80,9 +80,9 @@ def gold_loss(predicted: Categoricals, labels: Tensor) -> Tensor:
     """Return - log of the gold outcomes' total probability, (B,); 0 where the model could give none of them."""
     log_probs = predicted.log_probs.flatten()
     there = labels >= 0
-    found = torch.where(there, log_probs[labels.clamp(min=0)], -torch.inf)
+    gold_log_probs = torch.where(there, log_probs[labels.clamp(min=0)], -torch.inf)
     any_there = there.any(1)
-    return -torch.where(any_there[:, None], found, 0.0).logsumexp(1) * any_there
+    return -torch.where(any_there[:, None], gold_log_probs, 0.0).logsumexp(1) * any_there
 
 
 def best_answers(predicted: Categoricals, batch: Batch) -> Iterator[tuple[int, bool, float, float]]:
