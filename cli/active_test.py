@@ -42,15 +42,15 @@ def test(
     from dal_nlp.inquiries.inquiry import FileColumns
     from dal_nlp.report.summary import spoken
 
-    place = out or folder / "test"
+    out_folder = out or folder / "test"
     columns = FileColumns(names(text_column) or (), id_column, encoding, quoting, label_column)
-    found = active_test(folder, source, budget, place, oracle, progress(quiet), columns)
-    for remark in found.remarks:
+    result = active_test(folder, source, budget, out_folder, oracle, progress(quiet), columns)
+    for remark in result.remarks:
         say(remark)
-    for name, of in found.scores.items():
+    for name, of in result.scores.items():
         say(
-            f"{spoken(name)} {of.value:.3f} [{of.low:.3f}, {of.high:.3f}] from {counted(found.answered, 'answer')}; "
+            f"{spoken(name)} {of.value:.3f} [{of.low:.3f}, {of.high:.3f}] from {counted(result.answered, 'answer')}; "
             f"a uniform sample would have taken {of.worth:.0f} for this interval"
         )
-    if found.pending:
+    if result.pending:
         raise typer.Exit(PENDING)

@@ -14,8 +14,8 @@ def agreement(
     from dal_nlp.annotation.quality import Agreement, by_label, by_pair, measure
     from dal_nlp.ledger.ledger import read_state
 
-    def rows(found: list[Agreement]) -> list[tuple[str, ...]]:
-        return [(" and ".join(a.names), f"{a.count:,}", f"{a.same:.2f}", f"{a.value:.2f}") for a in found]
+    def rows(agreements: list[Agreement]) -> list[tuple[str, ...]]:
+        return [(" and ".join(a.names), f"{a.count:,}", f"{a.same:.2f}", f"{a.value:.2f}") for a in agreements]
 
     store = AnswerStore(folder, read_state(folder))
     pairs, labels, disputed = by_pair(store), by_label(store), store.disputed()

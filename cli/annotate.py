@@ -81,8 +81,8 @@ def annotate(
     if stopped:
         say(f"Finished: {stopped}. The report: {folder / 'report.html'}")
         if late:
-            said = counted(late, "answer")
-            say(f"Changed after the last fit: {said}; `dal-nlp run` with more --rounds trains with that.")
+            answers = counted(late, "answer")
+            say(f"Changed after the last fit: {answers}; `dal-nlp run` with more --rounds trains with that.")
     else:
         say(f"Answers still missing: {waiting:,}. The same command goes on.")
         raise typer.Exit(PENDING)

@@ -97,9 +97,9 @@ def autolabel(
     With --error, people answer random texts first, then what the model may not; the same command goes on with it. Of
     two machines the dear one is asked about what the cheap one may not answer, as is cheapest by --price.
     """
-    place = out or folder / ("autolabel" if error is None else "whole-file")
+    out_folder = out or folder / ("autolabel" if error is None else "whole-file")
     for name in ("labeled.csv", "people.csv", "rejected.csv"):
-        check_spared(place / name, [], [source])
+        check_spared(out_folder / name, [], [source])
     if error is not None:
         if precision is not None:
             raise UserError("--error promises the whole file, and --precision the model's part: give one of the two.")
@@ -109,33 +109,33 @@ def autolabel(
         from dal_nlp.inquiries.inquiry import FileColumns
 
         own = FileColumns(names(text_column) or (), id_column, encoding, quoting, label_column)
-        _whole_file(folder, source, error, place, (oracle, draws), design, quiet, own, machines)
+        _whole_file(folder, source, error, out_folder, (oracle, draws), design, quiet, own, machines)
         return
     if answers_by is not None or price is not None or learn:
-        given = "--answers-by" if answers_by is not None else "--price" if price is not None else "--learn"
-        raise UserError(f"{given} is for --error: give that, or leave it out.")
+        flag = "--answers-by" if answers_by is not None else "--price" if price is not None else "--learn"
+        raise UserError(f"{flag} is for --error: give that, or leave it out.")
     precision = 0.95 if precision is None else precision
     if not 0 < precision < 1:
         raise UserError(f"--precision {precision:g} cannot be promised: give a number between 0 and 1, such as 0.95.")
     from dal_nlp.workflows.autolabel import plan, write
 
     columns = names(text_column), id_column, encoding, quoting, label_column, keep_witness, repeats
-    found = plan(folder, source, precision, progress(quiet), validation, *columns)
-    say(_sentence(found, precision))
-    labeled, people, rejected = write(found, place)
-    sure = sum(row.sure for row in found.rows)
+    result = plan(folder, source, precision, progress(quiet), validation, *columns)
+    say(_sentence(result, precision))
+    labeled, people, rejected = write(result, out_folder)
+    sure = sum(row.sure for row in result.rows)
     say(f"{labeled}: {counted(sure, 'row')} the model has labeled")
-    say(f"{people}: {counted(len(found.rows) - sure, 'row')} for people, the least sure first")
-    if found.rejected:
-        say(f"{rejected}: {counted(len(found.rejected), 'row')} with nothing to label, or labeled already")
+    say(f"{people}: {counted(len(result.rows) - sure, 'row')} for people, the least sure first")
+    if result.rejected:
+        say(f"{rejected}: {counted(len(result.rejected), 'row')} with nothing to label, or labeled already")
 
 
 def _whole_file(
     folder: Path,
     source: str,
     error: float,
-    place: Path,
-    asked: tuple[str, int | None],
+    out_folder: Path,
+    oracle_and_draws: tuple[str, int | None],
     design: str,
     quiet: bool,
     columns: "FileColumns",
@@ -146,59 +146,59 @@ def _whole_file(
 
     keep, by, prices, learn = machines
     shown = progress(quiet)
-    where = folder, source, error, place
-    found = label_file(*where, *asked, shown, columns, design, say, keep, by, prices, learn)
-    for remark in found.remarks:
+    where = folder, source, error, out_folder
+    result = label_file(*where, *oracle_and_draws, shown, columns, design, say, keep, by, prices, learn)
+    for remark in result.remarks:
         say(remark)
-    if found.bound is not None:
-        say(f"{place}: labeled.csv, people.csv ({found.pending:,} still to be answered) and rejected.csv")
-    if found.pending:
+    if result.bound is not None:
+        say(f"{out_folder}: labeled.csv, people.csv ({result.pending:,} still to be answered) and rejected.csv")
+    if result.pending:
         raise typer.Exit(PENDING)
 
 
-def _prices(given: str | None) -> dict[str, float] | None:
+def _prices(text: str | None) -> dict[str, float] | None:
     """Read "NAME=NUMBER,..."; raises ``UserError`` for anything else."""
-    if given is None:
+    if text is None:
         return None
     try:
-        return {name.strip(): float(number) for name, number in (part.rsplit("=", 1) for part in given.split(","))}
+        return {name.strip(): float(number) for name, number in (part.rsplit("=", 1) for part in text.split(","))}
     except ValueError:
-        raise UserError(f"--price {given} is no WHO=NUMBER,..., such as stack=0.002,people=0.08.") from None
+        raise UserError(f"--price {text} is no WHO=NUMBER,..., such as stack=0.002,people=0.08.") from None
 
 
-def _sentence(found: "Plan", precision: float) -> str:
+def _sentence(result: "Plan", precision: float) -> str:
     """Say what the labels will be worth."""
-    if not found.classes:
+    if not result.classes:
         return "Answers in words come without a promise: every row is for people to look at, with a suggestion."
-    measured = counted(found.measured, "known answer")
-    promised = [(label, it) for label, it in found.by_label.items() if it is not None]
+    measured = counted(result.measured, "known answer")
+    promised = [(label, it) for label, it in result.by_label.items() if it is not None]
     if promised:
         shown = "; ".join(f"{label} from {it.threshold:.3f} on ({it.precision:.3f})" for label, it in promised)
         return (
             f"Labels that the model may give, each above a threshold of its own, with its precision on {measured}: "
-            f"{shown}. The other {len(found.by_label) - len(promised)} of {counted(len(found.by_label), 'label')} "
+            f"{shown}. The other {len(result.by_label) - len(promised)} of {counted(len(result.by_label), 'label')} "
             f"cannot be promised. A precision of {precision:g} holds for each with a chance of 95 %. Rows with another "
             "label, or without any, go to people."
         )
-    if found.promise is None:
+    if result.promise is None:
         from dal_nlp.tasks.calibration import least_answers
 
         needed = least_answers(precision)
         why = (
             f"it takes {needed:,} at least, and all of them right"
-            if found.measured < needed
+            if result.measured < needed
             else "among its surest answers there are too many wrong ones"
         )
         return (
             f"No threshold can be promised a precision of {precision:g} on {measured}, as {why}: all rows go to "
-            f"people. The same `dal-nlp run` with --audit {max(2 * needed, 2 * found.measured):,} asks for more "
+            f"people. The same `dal-nlp run` with --audit {max(2 * needed, 2 * result.measured):,} asks for more "
             "(raise --budget by as many, where you gave one); so do labeled rows in --validation FILE, or a lower "
             "--precision; --error asks people as it goes."
         )
-    it, (low, high), (least, most) = found.promise, found.promise.precision_interval, found.promise.coverage_interval
+    it, (low, high), (least, most) = result.promise, result.promise.precision_interval, result.promise.coverage_interval
     return (
         f"The model labels the rows that it is surest of (a confidence of {it.threshold:.3f} or more, at a temperature "
-        f"of {found.temperature:.2f}), people the others. Measured on {measured}, these are {100 * it.coverage:.0f} % "
+        f"of {result.temperature:.2f}), people the others. Measured on {measured}, these are {100 * it.coverage:.0f} % "
         f"of the rows (95 % interval {100 * least:.0f} to {100 * most:.0f} %), and the expected precision is "
         f"{it.precision:.3f} ({low:.3f} to {high:.3f}). For rows like those of the pool, a precision of {precision:g} "
         "holds with a chance of 95 %."

@@ -37,5 +37,5 @@ def check(flags: CheckFlags) -> None:
         return
     from dal_nlp.workflows.dry_run import rehearse
 
-    found = rehearse(config, shown)
-    say(str(replace(found, remarks=shown.unheard(found.remarks))))
+    rehearsal = rehearse(config, shown)
+    say(str(replace(rehearsal, remarks=shown.unheard(rehearsal.remarks))))

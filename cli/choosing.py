@@ -74,13 +74,13 @@ def _named(next_key: Callable[[], str], labels: list[str]) -> str:
     print()
     letters = name.strip().casefold()
     exact = [label for label in labels if label.casefold() == letters]
-    found = exact or [label for label in labels if letters and letters in label.casefold()]
-    if len(found) == 1:
-        print(harmless(found[0]))
-        return found[0]
-    more = ", ..." if len(found) > _NAMED else ""
-    there = f"{len(found)} labels hold that: {', '.join(map(harmless, found[:_NAMED]))}{more}"
-    print(f"Not taken: {there if found else 'no label holds that'}.")
+    matches = exact or [label for label in labels if letters and letters in label.casefold()]
+    if len(matches) == 1:
+        print(harmless(matches[0]))
+        return matches[0]
+    more = ", ..." if len(matches) > _NAMED else ""
+    there = f"{len(matches)} labels hold that: {', '.join(map(harmless, matches[:_NAMED]))}{more}"
+    print(f"Not taken: {there if matches else 'no label holds that'}.")
     return ""
 
 

@@ -71,9 +71,9 @@ def _compare(flags: CompareFlags) -> None:
 
     names = [name.strip() for name in (flags.arms or flags.strategies).split(",") if name.strip()]
     out = Path(flags.out or "runs/comparison")
-    found = run_comparison(flags.values(), names, flags.seeds, out, flags.jobs, full, shown)
-    write_comparison(found)
-    _print(found)
+    comparison = run_comparison(flags.values(), names, flags.seeds, out, flags.jobs, full, shown)
+    write_comparison(comparison)
+    _print(comparison)
     say(f"Report: {out / 'report.html'}")
 
 
@@ -89,11 +89,11 @@ def _full_score(text: str) -> float | Literal["train", "none"]:
     return score
 
 
-def _print(found: "Comparison") -> None:
+def _print(comparison: "Comparison") -> None:
     """Print the table of strategies and the verdict."""
     from dal_nlp.compare.report import contents
 
-    values = contents(found)
+    values = contents(comparison)
     figures(values["header"], values["arms"])
     for sentence in values["sentences"]:
         say(sentence)

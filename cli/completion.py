@@ -31,11 +31,11 @@ def oracles(incomplete: str) -> list[str]:
 def run_folders(incomplete: str) -> list[str]:
     """Return the run folders that begin so, and folders on the way to one; without a beginning those in ``RUNS``."""
     start = incomplete or f"{RUNS}/"
-    place, _, beginning = start.rpartition("/")
-    folder = Path(place or ("/" if start.startswith("/") else "."))
+    parent, _, beginning = start.rpartition("/")
+    folder = Path(parent or ("/" if start.startswith("/") else "."))
     try:
-        found = sorted(path for path in folder.iterdir() if path.name.startswith(beginning) and path.is_dir())
+        folders = sorted(path for path in folder.iterdir() if path.name.startswith(beginning) and path.is_dir())
     except OSError:
         return []
-    runs = [path for path in found if (path / "ledger.jsonl").is_file()]
-    return [f"{start[: len(start) - len(beginning)]}{path.name}" for path in runs or found]
+    runs = [path for path in folders if (path / "ledger.jsonl").is_file()]
+    return [f"{start[: len(start) - len(beginning)]}{path.name}" for path in runs or folders]

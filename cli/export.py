@@ -51,8 +51,8 @@ def export(
     if onnx:
         from dal_nlp.publishing.onnx_export import export_onnx
 
-        place = out or folder / "onnx"
-        say(f"{place}: model.onnx and a README with how to run it. {export_onnx(folder, read_state(folder), place)}")
+        target = out or folder / "onnx"
+        say(f"{target}: model.onnx and a README with how to run it. {export_onnx(folder, read_state(folder), target)}")
         return
     path = out or folder / {**NAMES, **FURTHER_NAMES}.get(format, "export")
     count = write(AnswerStore(folder, read_state(folder)), format, which.value, path, say)
@@ -96,17 +96,17 @@ def ingest(
     from dal_nlp.joins.tool_rows import Columns
 
     with open_answer_store(folder) as store:
-        found = read(store, source, format, name, Columns(id_column, label_column, annotator_column, encoding))
+        ingested = read(store, source, format, name, Columns(id_column, label_column, annotator_column, encoding))
         waiting, disputed = len(store.state.waiting), len(store.disputed())
-    for remark in found.remarks:
+    for remark in ingested.remarks:
         say(remark)
-    for problem in found.problems[:_SHOWN]:
+    for problem in ingested.problems[:_SHOWN]:
         complain(problem)
-    if len(found.problems) > _SHOWN:
-        complain(f"... and {counted(len(found.problems) - _SHOWN, 'more mistake')} like these.")
-    say(f"New answers: {found.new:,}; known already: {found.known:,}; not taken: {len(found.problems):,}.")
+    if len(ingested.problems) > _SHOWN:
+        complain(f"... and {counted(len(ingested.problems) - _SHOWN, 'more mistake')} like these.")
+    say(f"New answers: {ingested.new:,}; known already: {ingested.known:,}; not taken: {len(ingested.problems):,}.")
     if disputed:
         say(f"Disputed: {disputed:,}; `dal-nlp label {folder} --conflicts` settles them.")
     say(f"Answers still missing: {waiting:,}.")
-    if not found.new and not found.known:
+    if not ingested.new and not ingested.known:
         raise typer.Exit(2)

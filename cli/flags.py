@@ -146,24 +146,24 @@ class Flags:
         from dal_nlp.session.config import gather
         from dal_nlp.session.label_descriptions import read_descriptions, read_guidelines
 
-        given = {field.name: vars(self)[field.name] for field in fields(Flags) if field.name not in _OF_THE_COMMAND}
-        given["metrics"] = self.metrics or None
+        flags = {field.name: vars(self)[field.name] for field in fields(Flags) if field.name not in _OF_THE_COMMAND}
+        flags["metrics"] = self.metrics or None
         if self.train is not None:
-            given["training"] = {"mode": self.train}
+            flags["training"] = {"mode": self.train}
         own = {"label_separator": self.label_separator, "label_columns": self.label_columns}
         if any(value is not None for value in own.values()):
-            given["task_options"] = {name: value for name, value in own.items() if value is not None}
+            flags["task_options"] = {name: value for name, value in own.items() if value is not None}
         if self.prior is not None:
-            given["head"] = {"prior": self.prior}
+            flags["head"] = {"prior": self.prior}
         if self.describe is not None:
-            given["descriptions"] = read_descriptions(self.describe)
+            flags["descriptions"] = read_descriptions(self.describe)
         if self.guidelines is not None:
-            given["guidelines"] = read_guidelines(self.guidelines)
-        given["signals"] = self.signals or None
-        asked = {name: vars(self)[f"llm_{name}"] for name in _OF_LLM} | {"send_texts": self.send_texts}
-        if any(value is not None for value in asked.values()):
-            given["llm"] = {name: value for name, value in asked.items() if value is not None}
-        return gather(self.config, given, self.settings or ())
+            flags["guidelines"] = read_guidelines(self.guidelines)
+        flags["signals"] = self.signals or None
+        llm = {name: vars(self)[f"llm_{name}"] for name in _OF_LLM} | {"send_texts": self.send_texts}
+        if any(value is not None for value in llm.values()):
+            flags["llm"] = {name: value for name, value in llm.items() if value is not None}
+        return gather(self.config, flags, self.settings or ())
 
     def load(self) -> "RunConfig":
         """Build the configuration; raises ``UserError``."""

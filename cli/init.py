@@ -54,9 +54,9 @@ def template(task: str, file: Path) -> str:
 
 
 def _lines(
-    section: "type[Section]", given: Mapping[str, Any], by_recipe: Mapping[str, Any], indent: str = ""
+    section: "type[Section]", values: Mapping[str, Any], by_recipe: Mapping[str, Any], indent: str = ""
 ) -> Iterator[str]:
-    """Yield the lines of a section; ``given`` replaces defaults, keys of ``by_recipe`` are commented out."""
+    """Yield the lines of a section; ``values`` replace defaults, keys of ``by_recipe`` are commented out."""
     import yaml
 
     from dal_nlp.core.config import Section
@@ -68,7 +68,7 @@ def _lines(
             yield f"{mark}{indent}{name}:"
             yield from body
         else:
-            value = by_recipe.get(name, given.get(name, field.default))
+            value = by_recipe.get(name, values.get(name, field.default))
             mark = "# " if name in by_recipe else ""
             shown = yaml.safe_dump({name: value}, default_flow_style=True, width=math.inf).strip()[1:-1]
             yield f"{mark}{indent}{shown}".ljust(_COMMENT_COLUMN) + f"  # {field.description}"

@@ -99,25 +99,25 @@ def _environment(processes: int) -> dict[str, str]:
     """Return what the processes are to find: the modules of this one, a share of the cores, a device."""
     from joblib import cpu_count  # knows what a container may use
 
-    found = {LAUNCHED: str(os.getpid()), "PYTHONPATH": os.pathsep.join(sys.path)}
+    variables = {LAUNCHED: str(os.getpid()), "PYTHONPATH": os.pathsep.join(sys.path)}
     if "OMP_NUM_THREADS" not in os.environ:
-        found["OMP_NUM_THREADS"] = str(max(1, cpu_count() // processes))
+        variables["OMP_NUM_THREADS"] = str(max(1, cpu_count() // processes))
     if not _gpus():
-        found["ACCELERATE_USE_CPU"] = "true"
-    return found
+        variables["ACCELERATE_USE_CPU"] = "true"
+    return variables
 
 
 def _report(failures: Mapping[int, "ProcessFailure"]) -> int:
     """Print what ended the process that failed first, and return the exit code that stands for it."""
     number = min(failures, key=lambda rank: _order(failures[rank]))
     first, main = failures[number], failures.get(0)
-    said = first.error_file_data.get("code")
-    if said is None and first.exitcode == PENDING:
+    code = first.error_file_data.get("code")
+    if code is None and first.exitcode == PENDING:
         return PENDING
     where = "" if main and main.message == first.message else f"Process {number}: "
-    if said is not None:
+    if code is not None:
         complain(where + first.message)
-        return int(said)
+        return int(code)
     how = f"was ended by {first.signal_name()}" if first.exitcode < 0 else f"ended with exit code {first.exitcode}"
     complain(
         f"Error: process {number} {how}, so the others were ended too; "

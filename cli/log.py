@@ -27,11 +27,11 @@ def log(
     state = read_state(folder)
     if id is not None and id not in state.given:
         raise UserError(f"{folder} has no answer to {id!r}{nearest(id, state.given)}.")
-    found = sorted(history(state, id), key=lambda line: line.at)
-    if not found:
+    lines = sorted(history(state, id), key=lambda line: line.at)
+    if not lines:
         say("There is no answer yet.")
         return
-    for line in found:
+    for line in lines:
         say(_sentence(line, _SHOWN if id is None else None).replace("\n", " "), hang=4)
 
 

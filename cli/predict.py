@@ -89,15 +89,15 @@ def _output(out: Path | None) -> Iterator[TextIO]:
             sys.stdout.reconfigure(encoding="utf-8")  # as with --out, whatever the terminal takes
         yield sys.stdout
         return
-    place = out if out and is_first() else Path(os.devnull)
+    path = out if out and is_first() else Path(os.devnull)
     with ExitStack() as opened:
         try:
             # What takes its place is there whole; a device or a pipe is written to.
-            draft = opened.enter_context(new_file(place.resolve())) if place.is_file() or not place.exists() else place
+            draft = opened.enter_context(new_file(path.resolve())) if path.is_file() or not path.exists() else path
             file = opened.enter_context(draft.open("w", encoding="utf-8", newline=""))
         except OSError as error:
             raise UserError(f"{out} cannot be written ({error.strerror}): give another --out.") from None
-        opened.enter_context(writing(place))
+        opened.enter_context(writing(path))
         yield file
 
 

@@ -42,15 +42,15 @@ def relabel(
             if id not in store.state.answers and id not in store.state.skipped:
                 raise UserError(f"{id!r} has no answer to take back.")
             store.remove(id, who, "relabel")
-            place = "is asked about again" if id in store.state.waiting else "is back in the pool"
-            say(f"The answer to {id} is removed: the example {place}.")
+            status = "is asked about again" if id in store.state.waiting else "is back in the pool"
+            say(f"The answer to {id} is removed: the example {status}.")
             return
         try:
-            given = store.read(id, answer, store.origin(who, "relabel", final=True, note=note))
-            store.write(given)
+            decision = store.read(id, answer, store.origin(who, "relabel", final=True, note=note))
+            store.write(decision)
         except ValueError as error:
             raise UserError(f"{id!r}: {str(error).rstrip('.')}.") from None
-        now = f"is now {answer}" if isinstance(given, Label) else f"has no label now: {given.reason}"
+        now = f"is now {answer}" if isinstance(decision, Label) else f"has no label now: {decision.reason}"
         if store.state.stopped is None:
             say(f"{id} {now}; the next round uses it.")
         else:

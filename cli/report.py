@@ -98,7 +98,9 @@ def _comparison(folder: Path, figure: Path | None, look: "Look", only: list[str]
         say(str(figure))
 
 
-def _run(folder: Path, place: Path, figure: Path | None, look: "Look", metric: str | None, table: str | None) -> None:
+def _run(
+    folder: Path, out_folder: Path, figure: Path | None, look: "Look", metric: str | None, table: str | None
+) -> None:
     from dal_nlp.compare.stored import form_of
     from dal_nlp.core.errors import writing
     from dal_nlp.ledger.ledger import read_state
@@ -111,7 +113,7 @@ def _run(folder: Path, place: Path, figure: Path | None, look: "Look", metric: s
         write_figure(figure, state, look, metric)
         say(str(figure))
     if table is None and figure is None:
-        with writing(place):
-            place.mkdir(parents=True, exist_ok=True)
-        write_all(place, state)
-        say(str(place / "report.html"))
+        with writing(out_folder):
+            out_folder.mkdir(parents=True, exist_ok=True)
+        write_all(out_folder, state)
+        say(str(out_folder / "report.html"))

@@ -60,8 +60,8 @@ def _lines(folder: Path, state: "State") -> Iterator[tuple[str, str]]:
 
 
 def _progress(folder: Path, state: "State") -> str:
-    asked = [*(state.audit or []), *(id for query in state.queries for id in query.ids)]
-    pending = len(state.pending(asked))
+    asked_ids = [*(state.audit or []), *(id for query in state.queries for id in query.ids)]
+    pending = len(state.pending(asked_ids))
     if is_running(folder):  # by whatever trains, or takes answers
         return f"in use, and waiting for {counted(pending, 'answer')}" if pending else "running"
     if state.stopped:

@@ -63,11 +63,14 @@ def strategies(
         f"Start here: {usual}, the default of --train head ({several} for several labels a text); margin for all else "
         "(one pass, every task). Compare with random: `dal-nlp compare`."
     )
-    found = {key: summary(docstring(place)) for key, place in known.items()}
-    width = max(map(len, found))
+    summaries = {key: summary(docstring(class_path)) for key, class_path in known.items()}
+    width = max(map(len, summaries))
     for title in dict.fromkeys(reversed(FAMILIES.values())):
         say(f"\n{title[:1].upper()}{title[1:]}:")
-        table(("", ""), [(key.ljust(width), _row(*parts)) for key, parts in found.items() if family(parts[1]) == title])
+        table(
+            ("", ""),
+            [(key.ljust(width), _row(*parts)) for key, parts in summaries.items() if family(parts[1]) == title],
+        )
     say("`dal-nlp strategies NAME` tells all about one: formula, source, what it needs, options, an example.")
 
 
@@ -79,13 +82,13 @@ def family(reads: str) -> str:
 def _row(idea: str, reads: str, cost: str, tasks: str) -> str:
     """Return a strategy's idea in words, without its formula, and its tasks where these are not all."""
     words, colon, rest = idea.partition(": ")
-    said = words if len(words.split()) > 3 else f"{words}{colon}{rest}"
-    return said if tasks.startswith("all") else f"{said} [{tasks.split(':')[0]}]"
+    text = words if len(words.split()) > 3 else f"{words}{colon}{rest}"
+    return text if tasks.startswith("all") else f"{text} [{tasks.split(':')[0]}]"
 
 
-def docstring(place: str) -> str:
+def docstring(class_path: str) -> str:
     """Return the docstring of the class at ``module:Class``, read off the source: importing them all takes seconds."""
-    module, _, name = place.partition(":")
+    module, _, name = class_path.partition(":")
     spec = find_spec(module)
     assert spec is not None and spec.origin is not None  # the tables name modules of this package
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
@@ -100,8 +103,8 @@ def summary(text: str) -> list[str]:
         text: The strategy's docstring.
     """
     idea = re.split(r"\n\s*\n|\n(?=\w+:)", text)[0]
-    found = {name: re.search(rf"^{name}:(.*(?:\n[ ]+\S.*)*)", text, re.MULTILINE) for name in _SECTIONS}
-    parts = [idea, *(match[1] if match else "" for match in found.values())]
+    matches = {name: re.search(rf"^{name}:(.*(?:\n[ ]+\S.*)*)", text, re.MULTILINE) for name in _SECTIONS}
+    parts = [idea, *(match[1] if match else "" for match in matches.values())]
     # Second thoughts come after the first stop; those inside a formula's brackets, or before a small letter, are none.
     stop = re.compile(r";(?![^()]*\))|\.(?:\s+(?=[A-Z])|$)")
     first = [stop.split(" ".join(part.split()))[0] for part in parts]

@@ -22,25 +22,25 @@ def suspects(
     from dal_nlp.workflows.label_errors import find_suspects, write_suspects
 
     with open_answer_store(folder) as store:
-        found, count = find_suspects(store, progress(quiet))
-        if not found:
+        rows, count = find_suspects(store, progress(quiet))
+        if not rows:
             say(f"None of {count:,} labels looks wrong.")
             return
-        path, stopped = write_suspects(store, found), store.state.stopped
-        written = store.task.answer_format.format_answer
-        rows = [
+        path, stopped = write_suspects(store, rows), store.state.stopped
+        format_answer = store.task.answer_format.format_answer
+        lines = [
             (
                 row["id"],
-                written(store.state.answers[row["id"]], example),
-                written(row["target"], example),
+                format_answer(store.state.answers[row["id"]], example),
+                format_answer(row["target"], example),
                 f"{row['doubt']:.2f}",
                 store.task.show(example)[:_SHOWN].replace("\n", " "),
             )
-            for row, example in ((row, store.example(row["id"])) for row in found[:_ROWS])
+            for row, example in ((row, store.example(row["id"])) for row in rows[:_ROWS])
         ]
-    table(("id", "label", "the others say", "doubt", "text"), rows)
+    table(("id", "label", "the others say", "doubt", "text"), lines)
     say(
-        f"Labels that look wrong: {len(found):,} of {count:,}. Check them with `dal-nlp label {folder} --suspects`, or "
+        f"Labels that look wrong: {len(rows):,} of {count:,}. Check them with `dal-nlp label {folder} --suspects`, or "
         f"in {path}, which an `--oracle file` run reads when it goes on; `dal-nlp relabel` corrects one."
     )
     if stopped is not None:

@@ -102,12 +102,12 @@ def fail(text: str, code: int, consequence: bool = False) -> None:
         code: The exit code to come.
         consequence: Whether the end of another process may have caused this one.
     """
-    place = os.environ.get("TORCHELASTIC_ERROR_FILE")
-    if place:
+    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if path:
         now = time.time()
-        found = {"message": text, "timestamp": int(now), "time": now, "code": code, "consequence": consequence}
-        with open(place, "w", encoding="utf-8") as file:
-            json.dump(found, file)
+        failure = {"message": text, "timestamp": int(now), "time": now, "code": code, "consequence": consequence}
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(failure, file)
     if LAUNCHED not in os.environ or "RANK" not in os.environ:  # the parent has no number
         complain(text)
 
@@ -132,8 +132,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.text import Text
 
     screen, built = _screen(), _empty_table(any(header))
-    for place, name in enumerate(header):
-        built.add_column(Text(name), overflow="fold", no_wrap=place == 0)
+    for column, name in enumerate(header):
+        built.add_column(Text(name), overflow="fold", no_wrap=column == 0)
     for row in rows:
         built.add_row(*(Text(harmless(cell)) for cell in row))
     screen.print("", built, "", sep="\n")
@@ -147,8 +147,8 @@ def figures(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, (*name.split(), *cells))) for name, *cells in zip(header, *rows, strict=True)]
     fitting = [end for end in range(1, len(widths) + 1) if sum(widths[:end]) + 2 * (end - 1) <= screen.width]
     shown = max(fitting, default=1)
-    for place, (name, width) in enumerate(zip(header[:shown], widths, strict=False)):
-        words = place == 0 and not all(row[0].isdigit() for row in rows)
+    for column, (name, width) in enumerate(zip(header[:shown], widths, strict=False)):
+        words = column == 0 and not all(row[0].isdigit() for row in rows)
         built.add_column(Text(name), justify="left" if words else "right", width=width)
     for row in rows:
         built.add_row(*row[:shown])

@@ -87,21 +87,21 @@ class LabelingSession:
                 say(f"That was the last one: {self._command('u')} takes it back, anything else ends.")
             elif place != on_screen:  # an answer that is not taken leaves the text where it is
                 shown, on_screen = self._show(queue[place], place, len(queue)), place
-            said = self._typed()
-            if said.command == "undo":
+            typed = self._typed()
+            if typed.command == "undo":
                 place, on_screen = self._undo(queue, done, place), -1
-            elif said.command in ("help", "page") and place < len(queue):
-                if said.command == "help":
+            elif typed.command in ("help", "page") and place < len(queue):
+                if typed.command == "help":
                     self._help()
                 elif self._helping and self._page == len(self._pages) - 1:
                     on_screen = -1  # back to the text
                 else:
                     self._turn()
-            elif said.command == "quit" or place == len(queue):
+            elif typed.command == "quit" or place == len(queue):
                 return
             else:
                 before, events = self._store.state.decision(queue[place]), self._events(queue[place])
-                if self._answer(queue[place], said, shown):
+                if self._answer(queue[place], typed, shown):
                     done.append(_Step(place, before, self._events(queue[place]) > events))
                     place += 1
 
@@ -110,10 +110,10 @@ class LabelingSession:
 
     def _help(self) -> None:
         """Print the guidelines, what is said of the labels, and how to answer; pages are turned as those of a text."""
-        said = [line for text in self._told.lines() for line in wrapped(text)] if self._told.given else []
+        guidelines = [line for text in self._told.lines() for line in wrapped(text)] if self._told.given else []
         how = f"{self._prompt.how}." if not self._prompt.by_key else self._how_by_key()
         more = [how, "Every answer is saved before the next text is shown, so you may stop at any moment."]
-        shown = [*said, *([""] if said else []), *(line for text in more for line in wrapped(text))]
+        shown = [*guidelines, *([""] if guidelines else []), *(line for text in more for line in wrapped(text))]
         self._open(shown, 0, helping=True)
 
     def _how_by_key(self) -> str:
@@ -157,10 +157,10 @@ class LabelingSession:
     def _commands(self) -> str:
         """Return the line of all commands that do something now."""
         there = {" ": self._turns, "e": not self._prompt.by_key, "y": self._suggest}
-        said = [f"{self._command(key)} {does}" for key, (_, does) in COMMANDS.items() if there.get(key, True)]
+        commands = [f"{self._command(key)} {does}" for key, (_, does) in COMMANDS.items() if there.get(key, True)]
         numbers = list(self._prompt.numbers)
         first = [f"{numbers[0]}-{numbers[-1]} label", "/ name"] if numbers and self._prompt.by_key else []
-        return "  ".join([*first, *said])
+        return "  ".join([*first, *commands])
 
     def _show(self, id: str, place: int, count: int) -> dict[str, Any] | None:
         """Print one example with what is known of it; return the suggestion that is shown."""
@@ -254,17 +254,17 @@ class LabelingSession:
             return text.strip()
         return ""
 
-    def _answer(self, id: str, said: _Typed, shown: dict[str, Any] | None) -> bool:
+    def _answer(self, id: str, typed: _Typed, shown: dict[str, Any] | None) -> bool:
         """Write an answer down; tell whether there was one."""
         store, origin = self._store, self._store.origin(self._who, VIA, shown, self._final)
-        if said.command == "skip" and self._keep:
+        if typed.command == "skip" and self._keep:
             print("The label stays as it is.")
             return True
-        if said.command in REASONS:
-            store.write(Skip(id, REASONS[said.command], origin))
+        if typed.command in REASONS:
+            store.write(Skip(id, REASONS[typed.command], origin))
             return True
-        text = self._edited(id, shown) if said.command == "edit" else said.answer
-        if said.command == "yes":
+        text = self._edited(id, shown) if typed.command == "edit" else typed.answer
+        if typed.command == "yes":
             text = self._format.format_answer(shown["target"], store.example(id)) if shown else ""
         if not text.strip():
             return False

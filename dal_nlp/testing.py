@@ -233,8 +233,8 @@ def _check_answer(task: Task, example: Mapping[str, Any], target: Target, row: M
     assert typed.strip() and typed.strip() not in REFUSALS, f"{target!r} is written as {typed!r}, which is no answer."
     _same(_run(lambda: kind.parse_answer(typed, example), f"{typed!r} is not read"), target, f"typed as {typed!r}")
     results = json.loads(json.dumps(kind.studio_results(target)))
-    said = _run(lambda: kind.read_studio_results(results, example, ANSWER), f"the results {results} are not read")
-    _same(_run(lambda: kind.parse_answer(said, example), f"{said!r} is not read"), target, "as a Label Studio result")
+    text = _run(lambda: kind.read_studio_results(results, example, ANSWER), f"the results {results} are not read")
+    _same(_run(lambda: kind.parse_answer(text, example), f"{text!r} is not read"), target, "as a Label Studio result")
     cell = json.loads(json.dumps(kind.cell(target, example)))
     column = task.answer_column(row.keys())
     back = _run(lambda: task.read_target({**row, column: cell}), f"the cell {cell!r} is not read")
@@ -243,8 +243,8 @@ def _check_answer(task: Task, example: Mapping[str, Any], target: Target, row: M
     assert set(kind.labels_of(target)) <= set(task.labels), f"labels_of({target!r}) names labels that there are not."
 
 
-def _same(found: Target, target: Target, how: str) -> None:
-    assert found == target, f"The answer {target!r} came back as {found!r} {how}."
+def _same(value: Target, target: Target, how: str) -> None:
+    assert value == target, f"The answer {target!r} came back as {value!r} {how}."
 
 
 def _check_measuring(task: Task, answers: Sequence[Target], name: str) -> None:
@@ -310,9 +310,9 @@ def check_oracle(oracle: Oracle, setting: Setting | None = None) -> None:
         name, ids = type(oracle).__name__, list(setting.answers)
         oracle.open(setting)
         queries = [Query(id, setting.task.show(setting.example(id)), round=0, why="a test") for id in ids]
-        given = oracle.label(queries)
-        assert iter(given) is given, f"{name}.label() returns what is no iterator: yield each answer when it is there."
-        done = [_checked_answer(answer, setting, name) for answer in given]
+        items = oracle.label(queries)
+        assert iter(items) is items, f"{name}.label() returns what is no iterator: yield each answer when it is there."
+        done = [_checked_answer(answer, setting, name) for answer in items]
         open_ids = [id for id in ids if id not in done]
         remarks = oracle.remarks(open_ids)
         texts = isinstance(remarks, list) and all(isinstance(remark, str) for remark in remarks)

@@ -68,9 +68,9 @@ class AnswerStore:
 
     def require(self, id: str) -> None:
         """Raise ``UserError`` for an id that was never asked about, or whose label was taken back for good."""
-        asked = self.state.ever_asked
-        if id not in asked:
-            raise UserError(f"{self.folder} has not asked about {id!r}{nearest(id, asked)}.")
+        asked_ids = self.state.ever_asked
+        if id not in asked_ids:
+            raise UserError(f"{self.folder} has not asked about {id!r}{nearest(id, asked_ids)}.")
         if not self.state.asks(id):
             raise UserError(f"{back_in_the_pool(id)}.")
 
@@ -119,8 +119,8 @@ class AnswerStore:
     def wants(self, id: str) -> bool:
         """Tell whether an answer has a use: not one to an overflow that no round could learn from any more."""
         state = self.state
-        asked = state.query_of(id) is not None or id in (state.audit or [])
-        return asked or not state.pending([id]) or self._prefetch_limit() > 0
+        is_asked = state.query_of(id) is not None or id in (state.audit or [])
+        return is_asked or not state.pending([id]) or self._prefetch_limit() > 0
 
     def _prefetch_limit(self) -> int:
         config = self.config
@@ -132,11 +132,11 @@ class AnswerStore:
 
     def suspects(self) -> list[str]:
         """Return the labels that the last search took for errors and that nobody has looked at since."""
-        given = self.state.given
+        events = self.state.given
         return [
             row["id"]
             for row in self.state.suspects
-            if row["id"] in self.state.answers and len(given[row["id"]]) == row["answers"]
+            if row["id"] in self.state.answers and len(events[row["id"]]) == row["answers"]
         ]
 
     def suggestion(self, id: str) -> dict[str, Any] | None:

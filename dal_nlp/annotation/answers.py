@@ -122,8 +122,8 @@ class Opinion:
 
     def event(self, round: int | None) -> OpinionEvent:
         """Return the event of the ledger; ``round`` asked about the example, None for the audit sample."""
-        said = {"target": self.answer.target} if isinstance(self.answer, Label) else {"reason": self.answer.reason}
-        return OpinionEvent(id=self.id, round=round, **said, **_of(self.answer.origin))
+        fields = {"target": self.answer.target} if isinstance(self.answer, Label) else {"reason": self.answer.reason}
+        return OpinionEvent(id=self.id, round=round, **fields, **_of(self.answer.origin))
 
 
 Answer = Label | Skip | Opinion

@@ -60,10 +60,12 @@ def export(
     if not ids:
         raise UserError(f"{store.folder} has nothing to export there: let `dal-nlp run` ask, or answer first.")
     config = store.config
-    said = [split_spec(spec)[1] for spec in config.signals]
-    for written in {path, path.with_suffix(".xml") if format == "label-studio" else path}:
+    signal_files = [split_spec(spec)[1] for spec in config.signals]
+    for file in {path, path.with_suffix(".xml") if format == "label-studio" else path}:
         own = [store.folder, store.folder / FILE, store.folder / "config.yaml"]
-        check_spared(written, own, [config.data, config.test, config.validation, config.labeled, config.answers, *said])
+        check_spared(
+            file, own, [config.data, config.test, config.validation, config.labeled, config.answers, *signal_files]
+        )
     store.read_ahead(ids)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,19 +126,19 @@ def pool_columns(store: AnswerStore, ids: Sequence[str], say: Callable[[str], No
     if source is None:
         return shown
     try:
-        found: dict[str, Row] = {}
+        rows: dict[str, Row] = {}
         for example, row in Reader(source, task, store.config, answers=Answers()).whole_rows():
             if example.fields is not None and example.id in shown:
                 fields = {"id": example.id, **example.fields}
                 if task.texts(fields) == task.texts(store.example(example.id)):
-                    found.setdefault(example.id, row)
+                    rows.setdefault(example.id, row)
     except (UserError, OSError) as error:
         say(f"The other columns of the pool are left out: {str(error).rstrip('.')}.")
         return shown
-    missing = [id for id in ids if id not in found]
+    missing = [id for id in ids if id not in rows]
     if missing:
         say(f"Not in {source} as the run has read it, and without its other columns: {len(missing):,} of {len(ids):,}.")
-    return shown | found
+    return shown | rows
 
 
 def _row(store: AnswerStore, id: str, in_words: bool) -> Row:
@@ -237,14 +239,14 @@ def _studio_task(store: AnswerStore, id: str) -> Row:
     # Texts, and what is shown beside them, stand there by the names of their columns too: so a run reads them again.
     beside = context_of(example)
     plain = beside | dict(zip(task.columns(), task.texts(example), strict=True))
-    found: Row = {
+    row: Row = {
         "data": {**plain, **label_studio.data(task, example, beside)},
         "annotations": [],
         "predictions": predictions,
     }
     if event is not None and event.answered:
-        found["annotations"] = [{"result": label_studio.results(task, event.target, example)}]
-    return found
+        row["annotations"] = [{"result": label_studio.results(task, event.target, example)}]
+    return row
 
 
 WRITERS: Mapping[str, Callable[[AnswerStore, Sequence[str], Path, Callable[[str], None]], None]] = {

@@ -65,29 +65,29 @@ def ingest(store: AnswerStore, source: Path, format: str, by: str | None, column
         raise unknown("format", format, READERS)
     if not source.exists():
         raise UserError(f"There is no {source}: check the path.")
-    found = Ingested()
-    entries = READERS[format](store, source, columns or Columns(), found)  # a file that breaks off is not half taken
-    if not found.problems and not any(entry.answer.strip() for entry in entries):
+    ingested = Ingested()
+    entries = READERS[format](store, source, columns or Columns(), ingested)  # a file that breaks off is not half taken
+    if not ingested.problems and not any(entry.answer.strip() for entry in entries):
         raise UserError(
-            f"{source} has no answer in any of its rows{_why(found)}: fill them in, or name their column with "
+            f"{source} has no answer in any of its rows{_why(ingested)}: fill them in, or name their column with "
             "--label-column."
         )
     if known := {entry.id for entry in entries} & set(store.state.ever_asked):
         store.read_ahead(known)
     matcher = RowMatcher(store.task, store.state.ever_asked, asked_texts(store.state), store.example)
-    checked = check_entries(entries, matcher, found.problems.append)
+    checked = check_entries(entries, matcher, ingested.problems.append)
     if checked.by_text:
-        found.remarks.append(found_by_text(source.name, checked.by_text))
+        ingested.remarks.append(found_by_text(source.name, checked.by_text))
     for entry in checked.entries:
-        _take(store, entry, by, found)
-    return found
+        _take(store, entry, by, ingested)
+    return ingested
 
 
-def _why(found: Ingested) -> str:
-    return f" ({' '.join(found.remarks).rstrip('.')})" if found.remarks else ""
+def _why(ingested: Ingested) -> str:
+    return f" ({' '.join(ingested.remarks).rstrip('.')})" if ingested.remarks else ""
 
 
-def _take(store: AnswerStore, entry: Entry, by: str | None, found: Ingested) -> None:
+def _take(store: AnswerStore, entry: Entry, by: str | None, ingested: Ingested) -> None:
     """Take one answer."""
     named = by or (entry.by if entry.by != MAJORITY else "")
     origin = store.origin(named or Path(entry.file).stem, entry.file, note=entry.note)
@@ -95,29 +95,29 @@ def _take(store: AnswerStore, entry: Entry, by: str | None, found: Ingested) -> 
         answer = store.read(entry.id, entry.answer, origin)
         answer = Skip(answer.id, REASONS["skip"], origin) if entry.refused else answer
     except ValueError as error:
-        found.problems.append(f"{entry.place}: {str(error).rstrip('.')}.")
+        ingested.problems.append(f"{entry.place}: {str(error).rstrip('.')}.")
         return
     if not is_new(store.state, answer) or not (named or store.changes(answer)):
-        found.known += 1
+        ingested.known += 1
         return
     if not store.state.asks(entry.id):
-        found.problems.append(f"{entry.place}: {back_in_the_pool(entry.id)}.")
+        ingested.problems.append(f"{entry.place}: {back_in_the_pool(entry.id)}.")
         return
     store.write(answer)
-    found.new += 1
+    ingested.new += 1
 
 
-def _read_csv(store: AnswerStore, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
+def _read_csv(store: AnswerStore, source: Path, columns: Columns, ingested: Ingested) -> list[Entry]:
     def broken(number: int, wrong: str) -> None:
-        found.problems.append(f"{source.name}, row {number}: {wrong}.")
+        ingested.problems.append(f"{source.name}, row {number}: {wrong}.")
 
     if source.is_file() and source.suffix.lower() not in (".csv", ""):  # a table of another kind
         reading = Reading(columns.encoding, unquoted=DOUBLED, quoted=TAKE_OUT)
         others = list(read_rows(str(source), reading))
         if others and {"data", "annotations"} <= others[0][1].keys():
-            return _read_label_studio(store, source, columns, found)
-        found.remarks.extend(reading.remarks)
-        return _entries(store, source, "row", others, columns, found, reading.twice)
+            return _read_label_studio(store, source, columns, ingested)
+        ingested.remarks.extend(reading.remarks)
+        return _entries(store, source, "row", others, columns, ingested, reading.twice)
     twice: list[str] = []
 
     def rows(data: bytes) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -125,19 +125,19 @@ def _read_csv(store: AnswerStore, source: Path, columns: Columns, found: Ingeste
         twice.extend(repeated(header))
         return read_table(data, [name for name in header if name not in twice], broken)
 
-    return _entries(store, source, "row", _named(source, rows, columns, found), columns, found, twice)
+    return _entries(store, source, "row", _named(source, rows, columns, ingested), columns, ingested, twice)
 
 
-def _read_jsonl(store: AnswerStore, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
+def _read_jsonl(store: AnswerStore, source: Path, columns: Columns, ingested: Ingested) -> list[Entry]:
     def broken(number: int, wrong: str) -> None:
-        found.problems.append(f"{source.name}, line {number}: {wrong}.")
+        ingested.problems.append(f"{source.name}, line {number}: {wrong}.")
 
-    rows = _named(source, lambda data: lines_of(data, broken), columns, found)
-    return _entries(store, source, "line", rows, columns, found)
+    rows = _named(source, lambda data: lines_of(data, broken), columns, ingested)
+    return _entries(store, source, "line", rows, columns, ingested)
 
 
 def _named(
-    source: Path, read: Callable[[bytes], Iterator[tuple[int, Mapping[str, Any]]]], columns: Columns, found: Ingested
+    source: Path, read: Callable[[bytes], Iterator[tuple[int, Mapping[str, Any]]]], columns: Columns, ingested: Ingested
 ) -> list[tuple[int, Mapping[str, Any]]]:
     try:
         data = source.read_bytes()
@@ -145,7 +145,7 @@ def _named(
         if columns.encoding:
             data = codecs.BOM_UTF8 + decode(data, columns.encoding)[0].encode("utf-8", "surrogatepass")
         elif letters := remark_on_letters(data, Reading().decoded):
-            found.remarks.append(f"{source.name} {letters}")
+            ingested.remarks.append(f"{source.name} {letters}")
         return list(read(data))
     except IsADirectoryError:
         raise UserError(f"{source} is a folder: read it with --format hf-dataset.") from None
@@ -153,10 +153,10 @@ def _named(
         raise UserError(f"{source} {error}") from None
 
 
-def _read_dataset(store: AnswerStore, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
+def _read_dataset(store: AnswerStore, source: Path, columns: Columns, ingested: Ingested) -> list[Entry]:
     if not (source / "dataset_info.json").is_file():
         raise UserError(f"{source} is no folder of a dataset: write it with save_to_disk.")
-    return _entries(store, source, "row", list(read_rows(str(source))), columns, found)
+    return _entries(store, source, "row", list(read_rows(str(source))), columns, ingested)
 
 
 def _entries(
@@ -165,14 +165,14 @@ def _entries(
     unit: str,
     numbered: Sequence[tuple[int, Mapping[str, Any]]],
     columns: Columns,
-    found: Ingested,
+    ingested: Ingested,
     twice: Sequence[str] = (),
 ) -> list[Entry]:
     """Return the answers in the rows of a table; ``twice`` names columns that they lack as there are several."""
-    if not numbered and found.problems:
+    if not numbered and ingested.problems:
         raise UserError(
-            f"{source} has no row that can be read, {len(found.problems):,} that cannot "
-            f"({found.problems[0].rstrip('.')}): leave out --format, or give the right one."
+            f"{source} has no row that can be read, {len(ingested.problems):,} that cannot "
+            f"({ingested.problems[0].rstrip('.')}): leave out --format, or give the right one."
         )
     if not numbered:
         raise UserError(f"{source} has no rows: give a file with answers.")
@@ -180,11 +180,11 @@ def _entries(
         table = ToolRows([row for _, row in numbered], store.task, store.config, columns, twice)
     except UserError as error:
         raise UserError(f"{source} {error}") from None
-    found.remarks.extend(f"{source.name}: {remark}" for remark in table.remarks)
+    ingested.remarks.extend(f"{source.name}: {remark}" for remark in table.remarks)
     if table.answer_column not in (ANSWER, store.config.label_column):
-        found.remarks.append(f"The answers of {source.name} are in its column {table.answer_column!r}.")
+        ingested.remarks.append(f"The answers of {source.name} are in its column {table.answer_column!r}.")
     if table.refused:
-        found.remarks.append(
+        ingested.remarks.append(
             f"{source.name}: {counted(table.refused, 'row')} rejected or ignored in Prodigy, which is no answer."
         )
     entries = []
@@ -193,24 +193,24 @@ def _entries(
         try:
             id = table.id(row)
         except RowError as error:
-            found.problems.append(f"{place} {error}.")
+            ingested.problems.append(f"{place} {error}.")
             continue
-        for given in table.given(row):
-            cells = id, given.answer, table.note(row), given.by
+        for tool_answer in table.given(row):
+            cells = id, tool_answer.answer, table.note(row), tool_answer.by
             entries.append(Entry(source.name, place, *cells, texts=table.texts(row)))
     return entries
 
 
-def _read_label_studio(store: AnswerStore, source: Path, columns: Columns, found: Ingested) -> list[Entry]:
+def _read_label_studio(store: AnswerStore, source: Path, columns: Columns, ingested: Ingested) -> list[Entry]:
     """Return the annotations of all tasks, cancelled ones as refusals; predictions are no answers."""
     if source.suffix.lower() == ".csv":
-        return _read_csv(store, source, columns, found)
+        return _read_csv(store, source, columns, ingested)
     try:
         tasks = json.loads(decode(source.read_bytes(), columns.encoding)[0])
         if tasks and not any("data" in task for task in tasks):  # JSON-MIN, or something else
             rows = list(enumerate((dict(task) for task in tasks), start=1))
-            return _entries(store, source, "task", rows, columns, found)
-        given = [(_studio_data(store, task["data"]), list(task.get("annotations") or [])) for task in tasks]
+            return _entries(store, source, "task", rows, columns, ingested)
+        annotated = [(_studio_data(store, task["data"]), list(task.get("annotations") or [])) for task in tasks]
     except IsADirectoryError:
         raise UserError(f"{source} is a folder: name the JSON file in it.") from None
     except UserError as error:
@@ -219,17 +219,17 @@ def _read_label_studio(store: AnswerStore, source: Path, columns: Columns, found
         raise UserError(f"{source} is no JSON export of Label Studio: export it as JSON.") from None
     fields = field_names(store.task)
     ways = [STUDIO_ID, store.config.id_column, ID] if columns.id is None else [columns.id]
-    id_column = next((way for way in ways if any(way in data for data, _ in given)), ways[0])
-    if not any(id_column in data or set(fields) <= data.keys() for data, _ in given):
+    id_column = next((way for way in ways if any(way in data for data, _ in annotated)), ways[0])
+    if not any(id_column in data or set(fields) <= data.keys() for data, _ in annotated):
         raise UserError(
             f"{source} is no JSON export of Label Studio whose tasks have a {id_column!r} or the texts that were asked "
             "about: name the id with --id-column."
         )
     control = _control(
-        store, source, [annotation for _, annotations in given for annotation in annotations], columns, found
+        store, source, [annotation for _, annotations in annotated for annotation in annotations], columns, ingested
     )
     entries: list[Entry] = []
-    for number, (data, annotations) in enumerate(given, start=1):
+    for number, (data, annotations) in enumerate(annotated, start=1):
         place = f"{source.name}, task {number}"
         id = "" if id_column == NONE or is_missing(data.get(id_column)) else str(data[id_column])
         texts = texts_in(data, store.task.columns(), fields)
@@ -239,10 +239,10 @@ def _read_label_studio(store: AnswerStore, source: Path, columns: Columns, found
                 text = "skip" if cancelled else _studio_answer(store, id, texts, annotation["result"], control)
                 by = _studio_name(annotation.get("completed_by"))
             except (ValueError, UserError) as error:
-                found.problems.append(f"{place}: {str(error).rstrip('.')}.")
+                ingested.problems.append(f"{place}: {str(error).rstrip('.')}.")
                 continue
             except (KeyError, TypeError, AttributeError):
-                found.problems.append(f"{place}: an annotation is not as Label Studio writes it; export it again.")
+                ingested.problems.append(f"{place}: an annotation is not as Label Studio writes it; export it again.")
                 continue
             entries.append(Entry(source.name, place, id, text, "", by, texts, cancelled))
     return entries
@@ -254,7 +254,7 @@ def _studio_data(store: AnswerStore, data: Mapping[str, Any]) -> dict[str, Any]:
     return dict(with_text(data, store.task.columns()[0]) if marks else data)
 
 
-def _control(store: AnswerStore, source: Path, annotations: Sequence[Any], columns: Columns, found: Ingested) -> str:
+def _control(store: AnswerStore, source: Path, annotations: Sequence[Any], columns: Columns, ingested: Ingested) -> str:
     """Return the name of the control that holds the answers: the one that was named, ours, or the only one."""
     whole = [annotation for annotation in annotations if isinstance(annotation, Mapping)]
     whole = [annotation for annotation in whole if not annotation.get("was_cancelled")]
@@ -265,7 +265,7 @@ def _control(store: AnswerStore, source: Path, annotations: Sequence[Any], colum
         )
     control = answering_control(str(source), whole, [columns.answer or store.config.label_column])
     if control not in (columns.answer, studio.ANSWER):
-        found.remarks.append(f"The answers of {source.name} are those of its control {control!r}.")
+        ingested.remarks.append(f"The answers of {source.name} are those of its control {control!r}.")
     return control
 
 

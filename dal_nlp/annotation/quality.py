@@ -38,13 +38,13 @@ def by_pair(store: AnswerStore) -> list[Agreement]:
         for by, event in votes.items():
             if event.answered:
                 answers.setdefault(by, {})[id] = event.target
-    found = []
+    agreements = []
     for one, other in combinations(sorted(answers), 2):
         both = [id for id in answers[one] if id in answers[other]]
         if both:
             pairs = [answers[one][id] for id in both], [answers[other][id] for id in both]
-            found.append(_measured(store, (one, other), *pairs))
-    return found
+            agreements.append(_measured(store, (one, other), *pairs))
+    return agreements
 
 
 def by_label(store: AnswerStore) -> list[Agreement]:
@@ -63,14 +63,14 @@ def by_label(store: AnswerStore) -> list[Agreement]:
         for one, other in combinations(targets, 2):
             first.append(one)
             second.append(other)
-    found = []
+    agreements = []
     for label in store.task.labels:
         these, those = ([label in kind.labels_of(target) for target in targets] for targets in (first, second))
         either = sum(a or b for a, b in zip(these, those, strict=True))
         if either:
             both = sum(a and b for a, b in zip(these, those, strict=True))
-            found.append(Agreement((label,), either, both / either, cohen_kappa(these, those)))
-    return found
+            agreements.append(Agreement((label,), either, both / either, cohen_kappa(these, those)))
+    return agreements
 
 
 def measure(store: AnswerStore) -> str:

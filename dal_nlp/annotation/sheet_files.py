@@ -93,8 +93,8 @@ class Sheet:
     @property
     def round(self) -> int | None:
         """The round that asked, None for the audit sample."""
-        found = re.match(r"round-(\d+)", self.stem)
-        return int(found[1]) if found else None
+        match = re.match(r"round-(\d+)", self.stem)
+        return int(match[1]) if match else None
 
 
 def stem_of(round: int | None, annotator: str = "") -> str:
@@ -106,9 +106,9 @@ def stem_of(round: int | None, annotator: str = "") -> str:
 def find_sheets(folder: Path) -> list[Sheet]:
     """Return the sheets of a run folder, those of earlier rounds first, and each before what are copies of it."""
     there = [path for path in sorted((folder / FOLDER).glob("*")) if not path.name.startswith(_LOCKS)]
-    written = {path.stem for path in there if path.suffix in _WRITTEN and _NAME.fullmatch(path.stem)}
-    found = [sheet for path in there if (sheet := _sheet(path, written))]
-    return sorted(found, key=lambda sheet: (sheet.base, sheet.is_copy, sheet.path.name))
+    stems = {path.stem for path in there if path.suffix in _WRITTEN and _NAME.fullmatch(path.stem)}
+    sheets = [sheet for path in there if (sheet := _sheet(path, stems))]
+    return sorted(sheets, key=lambda sheet: (sheet.base, sheet.is_copy, sheet.path.name))
 
 
 def other_files(folder: Path) -> list[str]:
@@ -118,14 +118,14 @@ def other_files(folder: Path) -> list[str]:
     return [path.name for path in there if path not in sheets and not path.name.startswith(_LOCKS)]
 
 
-def _sheet(path: Path, written: Collection[str]) -> Sheet | None:
+def _sheet(path: Path, stems: Collection[str]) -> Sheet | None:
     """Return the sheet that a file is or is a copy of: its name holds that of a sheet."""
     base = path.stem
     while base.endswith(_WRITTEN):  # round-000.csv.csv is nobody's called csv
         base = base.rpartition(".")[0]
     match = _NAME.fullmatch(base)
     if not match:
-        base = max((name for name in written if name in path.stem), key=len, default="")
+        base = max((name for name in stems if name in path.stem), key=len, default="")
         match = _NAME.fullmatch(base) or _NAME.search(path.stem)
     return Sheet(path, match["stem"], match["annotator"] or "", base or match[0]) if match else None
 
@@ -150,20 +150,20 @@ def write_sheet(folder: Path, stem: str, rows: Sequence[Mapping[str, Any]], head
     Raises:
         UserError: The disk does not take it.
     """
-    place = folder / FOLDER
-    taken = {path.stem for path in place.glob("*")}
+    sheet_folder = folder / FOLDER
+    taken = {path.stem for path in sheet_folder.glob("*")}
     numbers = (f"{stem}.{number}" if number > 1 else stem for number in range(1, len(taken) + 2))
     name = next(name for name in numbers if name not in taken)
     header = list(rows[0])
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     table = write_table(header, [["" if row[name] is None else row[name] for name in header] for row in rows], head)
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        replace_file(place / f"{name}.jsonl", lines.encode())
-        replace_file(place / f"{name}.csv", table)
+        sheet_folder.mkdir(parents=True, exist_ok=True)
+        replace_file(sheet_folder / f"{name}.jsonl", lines.encode())
+        replace_file(sheet_folder / f"{name}.csv", table)
     except OSError as error:
-        raise UserError(f"{place} cannot be written to ({error.strerror}): make room on the disk.") from None
-    return place / f"{name}.csv"
+        raise UserError(f"{sheet_folder} cannot be written to ({error.strerror}): make room on the disk.") from None
+    return sheet_folder / f"{name}.csv"
 
 
 def read_sheet(path: Path, columns: Sequence[str], say: Callable[[str], None]) -> Iterator[Entry]:
@@ -215,8 +215,8 @@ def read_sheet(path: Path, columns: Sequence[str], say: Callable[[str], None]) -
             yield from entries((n, {ways.get(name, name): cell for name, cell in row.items()}) for n, row in rows)
             return
         for known in (ID, ANSWER, *columns):
-            if (found := in_other_capitals(known, header_of(data))) is not None:
-                say(f"{path.name} has no column {known!r}, and {found!r} was taken for it.")
+            if (column := in_other_capitals(known, header_of(data))) is not None:
+                say(f"{path.name} has no column {known!r}, and {column!r} was taken for it.")
         yield from entries(read_table(data, [ID, ANSWER], broken, columns))
     except UserError as error:
         raise UserError(f"{path} {error}") from None

@@ -102,20 +102,20 @@ class Sheets(Oracle):
 
     def _take(self, twins: Sequence[Sheet]) -> Iterator[Answer]:
         """Yield the new answers of one sheet, from its csv, its jsonl and the copies of the two."""
-        found: dict[str, list[tuple[Entry, Label | Skip]]] = {}
+        answers: dict[str, list[tuple[Entry, Label | Skip]]] = {}
         for sheet in twins:
             for entry, answer in self._read(sheet):
-                found.setdefault(entry.id, []).append((entry, answer))
-        for id, ((entry, answer), *others) in found.items():
-            other = next((there.place for there, said in others if said.key != answer.key), None)
+                answers.setdefault(entry.id, []).append((entry, answer))
+        for id, ((entry, answer), *others) in answers.items():
+            other = next((there.place for there, reply in others if reply.key != answer.key), None)
             if other:
                 self._problems.append(f"{entry.place}: {id!r} has another answer than in {other}: keep one of the two.")
                 continue
             self._rows.used(twins[0], id)
-            for _, said in [(entry, answer), *others]:
-                if twins[0].stem == SUSPECTS and isinstance(said, Skip):
+            for _, reply in [(entry, answer), *others]:
+                if twins[0].stem == SUSPECTS and isinstance(reply, Skip):
                     continue  # the label stays as it is
-                yield from self._record(said, entry.place)
+                yield from self._record(reply, entry.place)
 
     def _read(self, sheet: Sheet) -> Iterator[tuple[Entry, Label | Skip]]:
         """Yield the rows of one file whose answers can be used, and say what is wrong with the others."""
@@ -131,10 +131,10 @@ class Sheets(Oracle):
             self._rows.empty(sheet, state.waiting)
         self._rows.empty(sheet, [entry.id for entry in entries])
         matcher = RowMatcher(setting.task, self._asked_in(sheet), self._shown, setting.example)
-        found = check_entries(entries, matcher, self._problems.append, f" in {sheet.stem}")
-        if found.by_text:
-            self._said.append(found_by_text(sheet.path.name, found.by_text))
-        for entry in found.entries:
+        checked = check_entries(entries, matcher, self._problems.append, f" in {sheet.stem}")
+        if checked.by_text:
+            self._said.append(found_by_text(sheet.path.name, checked.by_text))
+        for entry in checked.entries:
             try:
                 yield entry, self._answer(entry, sheet)
             except ValueError as error:
@@ -215,23 +215,25 @@ class Sheets(Oracle):
         row: dict[str, Any] = {ID: query.id, **dict(zip(columns, setting.task.texts(example), strict=True))}
         row |= {f"{name} (context)" if name in own | row.keys() else name: v for name, v in context_of(example).items()}
         if disputed:
-            said = setting.state.opinions.get(query.id, {})
+            opinions = setting.state.opinions.get(query.id, {})
             row["answers"] = " | ".join(
-                f"{by}: {_short(write_answer(setting.task, e, example))}" for by, e in said.items()
+                f"{by}: {_short(write_answer(setting.task, e, example))}" for by, e in opinions.items()
             )
         if setting.config.suggest:
-            found = query.suggestion
-            row["suggestion"] = setting.task.answer_format.format_answer(found["target"], example) if found else ""
-            row["confidence"] = round(found["confidence"], 4) if found else None
+            suggestion = query.suggestion
+            row["suggestion"] = (
+                setting.task.answer_format.format_answer(suggestion["target"], example) if suggestion else ""
+            )
+            row["confidence"] = round(suggestion["confidence"], 4) if suggestion else None
         return {**row, "score": query.score, "characters": len(query.text), "why": query.why, ANSWER: "", NOTE: ""}
 
     def remarks(self, pending: Sequence[str]) -> list[str]:
         """Return the mistakes in the sheets, then what is missing, where, and what to run next."""
-        said = self._problems[:SHOWN]
+        remarks = self._problems[:SHOWN]
         if len(self._problems) > SHOWN:
-            said.append(f"... and {counted(len(self._problems) - SHOWN, 'more mistake')} like these.")
+            remarks.append(f"... and {counted(len(self._problems) - SHOWN, 'more mistake')} like these.")
         folder, state, config = self._setting.folder, self._setting.state, self._setting.config
-        said += [*self._said, *_not_read(folder)]
+        remarks += [*self._said, *_not_read(folder)]
         disputed, open_ids = conflicts(config, state), set(pending)
         count = sum(id in open_ids for id in disputed)
         if pending:
@@ -239,15 +241,15 @@ class Sheets(Oracle):
             twin = " (or .jsonl)" if all(name.endswith(".csv") for name in self._to_fill) else ""
             others = f" ({count:,} of them disputed)" if count else ""
             what = self._setting.task.answer_format.sheet_hint()
-            said.append(
+            remarks.append(
                 f"Answers still missing: {len(pending):,}{others}. Fill in the column {ANSWER!r} of {names}{twin} "
                 f"in {folder / FOLDER} ({what}), or use `dal-nlp label {folder}`; then run the same command "
                 f"again. Or answer in a browser: `dal-nlp annotate {folder}`."
             )
         settled = len(disputed) - count
         if settled:
-            said.append(f"Disputed: {settled:,}; `dal-nlp label {folder} --conflicts` settles them.")
-        return said
+            remarks.append(f"Disputed: {settled:,}; `dal-nlp label {folder} --conflicts` settles them.")
+        return remarks
 
 
 def _not_read(folder: Path) -> list[str]:

@@ -94,7 +94,7 @@ def _read_matrix(path: Path, labels: Sequence[str]) -> NDArray[np.float64]:
     if missing:
         raise UserError(f"{path} has no row for the true label {missing[0]!r}: add it.")
     try:
-        matrix = np.array([[float(rows[label][given]) for given in labels] for label in labels])
+        matrix = np.array([[float(rows[label][answer]) for answer in labels] for label in labels])
     except (ValueError, KeyError):
         raise UserError(f"{path} holds a cell that is no number: give a share or a count for every pair.") from None
     if not np.isfinite(matrix).all() or (matrix < 0).any() or (matrix.sum(1) == 0).any():
@@ -125,20 +125,20 @@ class Calling(Oracle):
     def label(self, queries: Sequence[Query]) -> Iterator[Answer]:
         """Yield what the callable says of each query; raises ``UserError`` for what is no answer to it."""
         for query in queries:
-            said = self._answerer(query)
-            if said is not None:
-                yield self._answer(query, said)
+            reply = self._answerer(query)
+            if reply is not None:
+                yield self._answer(query, reply)
 
-    def _answer(self, query: Query, said: Any) -> Answer:
+    def _answer(self, query: Query, reply: Any) -> Answer:
         origin = Origin(self._name, now(), FUNCTION)
-        if isinstance(said, Opinion):
-            return said if said.answer.origin else Opinion(replace(said.answer, origin=origin))
-        if isinstance(said, Label | Skip):
-            return said if said.origin else replace(said, origin=origin)
-        if not isinstance(said, str):
-            return Label(query.id, said, origin)
+        if isinstance(reply, Opinion):
+            return reply if reply.answer.origin else Opinion(replace(reply.answer, origin=origin))
+        if isinstance(reply, Label | Skip):
+            return reply if reply.origin else replace(reply, origin=origin)
+        if not isinstance(reply, str):
+            return Label(query.id, reply, origin)
         try:
-            return read_answer(self._setting.task, said, self._setting.example(query.id), origin)
+            return read_answer(self._setting.task, reply, self._setting.example(query.id), origin)
         except ValueError as error:
             raise UserError(f"The answer to {query.id!r} cannot be used: {str(error).rstrip('.')}.") from None
 

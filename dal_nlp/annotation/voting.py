@@ -41,7 +41,7 @@ def _draw_annotators(
 def assign_overflow(config: Settings, ids: Sequence[str]) -> dict[str, list[str]]:
     """Return which of an overflow's ``ids`` each annotator gets, one by one; {} where nobody is named."""
     names = config.annotators or []
-    return {name: list(ids[place :: len(names)]) for place, name in enumerate(names)}
+    return {name: list(ids[start :: len(names)]) for start, name in enumerate(names)}
 
 
 def assigned(config: Settings, state: State, numbers: Iterable[int | None]) -> dict[str, list[str]]:
@@ -69,13 +69,13 @@ def in_conflict(config: Settings, state: State, id: str) -> bool:
     """Tell whether people disagree about an example, and neither a majority nor a final word has settled it."""
     votes, standing = state.opinions.get(id, {}), state.decision(id)
     if standing is not None and standing.final:
-        place = state.given[id].index(standing)
-        later = last_votes(state.given[id][place:])
+        start = state.given[id].index(standing)
+        later = last_votes(state.given[id][start:])
         return any(vote.key != standing.key for vote in later.values())
     if not votes or not set(voters(config, state, id)) <= votes.keys():
         return False
-    found = majority(votes)
-    return found is None or (standing is not None and found.key != standing.key)
+    winner = majority(votes)
+    return winner is None or (standing is not None and winner.key != standing.key)
 
 
 class Disputes:
@@ -108,13 +108,13 @@ def is_new(state: State, answer: Label | Skip) -> bool:
     origin, events = answer.origin, state.given.get(answer.id, [])
     assert origin is not None
     removals = [
-        place
-        for place, event in enumerate(events, start=1)
+        number
+        for number, event in enumerate(events, start=1)
         if isinstance(event, RemovedEvent) and event.whose in (None, origin.by)
     ]
     by = [event for event in events[max(removals, default=0) :] if event.by == origin.by]
     via = [event for event in events if event.via == origin.via]
-    last = ([event for event in said if not isinstance(event, RemovedEvent)][-1:] for said in (by, via))
+    last = ([event for event in group if not isinstance(event, RemovedEvent)][-1:] for group in (by, via))
     return all(event.key != answer.key for events in last for event in events)
 
 
@@ -124,11 +124,11 @@ def record(config: Settings, state: State, answer: Label | Skip) -> Iterator[Ans
     An answer counts at once where one person is asked. Where several are, it is kept until all have answered, and a
     majority counts; and what another person has answered already is not overwritten, but disputed.
     """
-    origin, asked, standing = answer.origin, voters(config, state, answer.id), state.decision(answer.id)
+    origin, people, standing = answer.origin, voters(config, state, answer.id), state.decision(answer.id)
     assert origin is not None
     refused = standing is not None and not standing.answered and not standing.final
     mine = standing is None or refused or standing.by == origin.by
-    if origin.final or (len(asked) < 2 and mine):
+    if origin.final or (len(people) < 2 and mine):
         yield answer
         return
     yield Opinion(answer)
@@ -137,12 +137,12 @@ def record(config: Settings, state: State, answer: Label | Skip) -> Iterator[Ans
 
 def resolve(config: Settings, state: State, id: str) -> Iterator[Label | Skip]:
     """Yield what several people's answers come to once all are there, unless that is known or they are in conflict."""
-    asked, votes, standing = voters(config, state, id), state.opinions.get(id, {}), state.decision(id)
-    alone = len(asked) < 2 and (standing is not None or not votes)  # else its answer was taken back, others' are left
-    if alone or not set(asked) <= votes.keys() or (standing is not None and standing.final):
+    people, votes, standing = voters(config, state, id), state.opinions.get(id, {}), state.decision(id)
+    alone = len(people) < 2 and (standing is not None or not votes)  # else its answer was taken back, others' are left
+    if alone or not set(people) <= votes.keys() or (standing is not None and standing.final):
         return
-    found = majority(votes)
-    if found is None or (standing is not None and standing.key == found.key):
+    winner = majority(votes)
+    if winner is None or (standing is not None and standing.key == winner.key):
         return
     origin = Origin(MAJORITY, now(), "votes")
-    yield Label(id, found.target, origin) if found.reason is None else Skip(id, found.reason, origin)
+    yield Label(id, winner.target, origin) if winner.reason is None else Skip(id, winner.reason, origin)

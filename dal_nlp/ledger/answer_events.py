@@ -55,9 +55,9 @@ class Event:
             ValueError: It holds none, with the reason.
         """
         names = {key: name for name, key in cls.keys.items()}
-        found = {names.get(key, key): value for key, value in values.items() if key != "event"}
+        by_field = {names.get(key, key): value for key, value in values.items() if key != "event"}
         try:
-            event: Self = _kind(cls).adapter.validate_python(found)
+            event: Self = _kind(cls).adapter.validate_python(by_field)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             what = f"{'.'.join(map(str, first['loc']))}, {first['msg'].lower()}"

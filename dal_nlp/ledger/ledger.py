@@ -217,9 +217,9 @@ class Ledger:
             )
         data = memoryview(write_lines(events, self._number, self._before))
         try:
-            written = 0
-            while written < len(data):
-                written += self._file.write(data[written:])
+            bytes_written = 0
+            while bytes_written < len(data):
+                bytes_written += self._file.write(data[bytes_written:])
             os.fsync(self._file.fileno())
         except OSError as error:
             self._file.truncate(self.end)

@@ -95,8 +95,8 @@ def people_time(state: State) -> PeopleTime | None:
                 listed.setdefault(event.by, []).append(moment)
     # Of a list all answers have one moment and one time, but each is an answer.
     at_once = {who: len(moments) - len(set(moments)) for who, moments in listed.items()}
-    found = {who: seconds_of(moments) for who, moments in times.items()}
-    spent = [(seconds, count + at_once.get(who, 0)) for who, (seconds, count) in found.items() if count]
+    totals = {who: seconds_of(moments) for who, moments in times.items()}
+    spent = [(seconds, count + at_once.get(who, 0)) for who, (seconds, count) in totals.items() if count]
     if not spent:
         return None
     return PeopleTime(sum(seconds for seconds, _ in spent), sum(count for _, count in spent), len(spent))

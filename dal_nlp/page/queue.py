@@ -106,7 +106,7 @@ class AnnotationQueue:
                 raise UserError(f"{id!r} is not disputed, and {who!r} has not answered it: choose one of the lists.")
             return self._hand_out(id, who, tab)
 
-    def answer(self, who: str, tab: str, given: Given) -> Json:
+    def answer(self, who: str, tab: str, page_answer: Given) -> Json:
         """Write an answer down; it is on the disk when this returns.
 
         The same answer of the same person is written once, and a request counts once, however often and in which order
@@ -115,23 +115,23 @@ class AnnotationQueue:
         Raises:
             UserError: An answer that cannot be used, with the reason; a name or an id that cannot be right.
         """
-        id = given.id
+        id = page_answer.id
         with self._change():
             self._check_name(who)
             self.store.require(id)
             held = self._held.get(tab)
             shown = held.shown if held and held.id == id else None
             wanted = self.store.wants(id)
-            if wanted and given.request not in self._requests:
-                note = " ".join(given.note.split())
-                origin = self.store.origin(who, VIA, shown, given.final, note, given.request)
-                answer = self._read_answer(given, origin)
+            if wanted and page_answer.request not in self._requests:
+                note = " ".join(page_answer.note.split())
+                origin = self.store.origin(who, VIA, shown, page_answer.final, note, page_answer.request)
+                answer = self._read_answer(page_answer, origin)
                 before = self.views.votes(id).get(who)
                 again = before is not None and before.key == answer.key and before.note == note
-                if given.final or not again:
+                if page_answer.final or not again:
                     self.store.write(answer)
-                elif given.request:
-                    self._remember(given.request, id)
+                elif page_answer.request:
+                    self._remember(page_answer.request, id)
             if held and held.id == id:
                 del self._held[tab]
             return {"disputed": id in self.store.disputed(), "wanted": wanted}
@@ -180,7 +180,7 @@ class AnnotationQueue:
             chosen = label if label in groups else next(iter(counts), "")
             listed = dict(list(groups.get(chosen, {}).items())[:AT_ONCE])
             self._lists[tab] = _HeldList(chosen, listed, self._clock() + PATIENCE)
-            rows = [self.views.suggested(id, found) for id, found in listed.items()]
+            rows = [self.views.suggested(id, suggestion) for id, suggestion in listed.items()]
             return {"label": chosen, "groups": list(counts.items()), "rows": rows}
 
     def accept(self, who: str, tab: str, ids: Sequence[str], request: str) -> Json:
@@ -197,14 +197,14 @@ class AnnotationQueue:
             new = [(id, key) for i, id in enumerate(ids) if (key := f"{request}-{i}") not in self._requests]
             if new and (there is None or not there.shown.keys() >= set(ids)):
                 raise UserError("The list is an old one: open it again.")
-            written = 0
+            count = 0
             for id, key in new:
                 assert there is not None
                 if self.store.wants(id) and who not in self.views.votes(id):
                     origin = self.store.origin(who, LISTED, there.shown[id], request=key)
                     self.store.write(self._read_answer(Given(id, there.label), origin))
-                    written += 1
-            return {"written": written, "left_out": len(new) - written}
+                    count += 1
+            return {"written": count, "left_out": len(new) - count}
 
     def leave(self, tab: str) -> None:
         """Let others have what a tab was shown."""
@@ -321,13 +321,13 @@ class AnnotationQueue:
     def _check_name(self, who: str) -> None:
         check_name(who, self.store.config.annotators or [])
 
-    def _read_answer(self, given: Given, origin: Origin) -> Label | Skip:
+    def _read_answer(self, page_answer: Given, origin: Origin) -> Label | Skip:
         if not plain(origin.note):
             raise UserError("A note holds letters, and nothing invisible: write it again.")
-        if given.refusal:
-            return Skip(given.id, REASONS[given.refusal], origin)
+        if page_answer.refusal:
+            return Skip(page_answer.id, REASONS[page_answer.refusal], origin)
         try:
-            return self.store.read(given.id, given.text, origin)
+            return self.store.read(page_answer.id, page_answer.text, origin)
         except ValueError as error:
             raise UserError(f"{str(error)[:300].rstrip('.')}.") from None
 

@@ -126,8 +126,8 @@ def make_app(queue: AnnotationQueue, token: str, hosts: list[str]) -> FastAPI:
     @app.exception_handler(RequestValidationError)
     async def unreadable(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        return JSONResponse({"detail": f"The request is not as the page sends it ({place}: {first['msg']})."}, 422)
+        location = ".".join(str(part) for part in first["loc"])
+        return JSONResponse({"detail": f"The request is not as the page sends it ({location}: {first['msg']})."}, 422)
 
     @app.get("/")
     def show(request: Request) -> Response:
@@ -139,47 +139,47 @@ def make_app(queue: AnnotationQueue, token: str, hosts: list[str]) -> FastAPI:
         return queue.views.about()
 
     @app.post("/api/next")
-    def next_(asked: Annotated[Asked, Body()]) -> Json:
-        return {"item": queue.next(asked.who, asked.tab)}
+    def next_(body: Annotated[Asked, Body()]) -> Json:
+        return {"item": queue.next(body.who, body.tab)}
 
     @app.post("/api/open")
-    def open_(asked: Annotated[Opened, Body()]) -> Json:
-        return {"item": queue.open(asked.who, asked.tab, asked.id)}
+    def open_(body: Annotated[Opened, Body()]) -> Json:
+        return {"item": queue.open(body.who, body.tab, body.id)}
 
     @app.post("/api/answer")
-    def answer(asked: Annotated[Answered, Body()]) -> Json:
-        values = asked.model_dump(exclude={"who", "tab"})
-        written = queue.answer(asked.who, asked.tab, Given(**values))
-        return {**written, "item": queue.next(asked.who, asked.tab)}
+    def answer(body: Annotated[Answered, Body()]) -> Json:
+        values = body.model_dump(exclude={"who", "tab"})
+        outcome = queue.answer(body.who, body.tab, Given(**values))
+        return {**outcome, "item": queue.next(body.who, body.tab)}
 
     @app.post("/api/undo")
-    def undo(asked: Annotated[Undone, Body()]) -> Json:
-        return {"item": queue.undo(asked.who, asked.tab, asked.request)}
+    def undo(body: Annotated[Undone, Body()]) -> Json:
+        return {"item": queue.undo(body.who, body.tab, body.request)}
 
     @app.post("/api/leave")
-    def leave(asked: Annotated[Asked, Body()]) -> Json:
-        queue.leave(asked.tab)
+    def leave(body: Annotated[Asked, Body()]) -> Json:
+        queue.leave(body.tab)
         return {}
 
     @app.post("/api/mine")
-    def mine(asked: Annotated[Looked, Body()]) -> Json:
-        return {"rows": queue.mine(asked.who, asked.find, asked.label)}
+    def mine(body: Annotated[Looked, Body()]) -> Json:
+        return {"rows": queue.mine(body.who, body.find, body.label)}
 
     @app.post("/api/suggested")
-    def suggested(asked: Annotated[Looked, Body()]) -> Json:
-        return queue.suggested(asked.who, asked.tab, asked.label)
+    def suggested(body: Annotated[Looked, Body()]) -> Json:
+        return queue.suggested(body.who, body.tab, body.label)
 
     @app.post("/api/accept")
-    def accept(asked: Annotated[Accepted, Body()]) -> Json:
-        return queue.accept(asked.who, asked.tab, asked.ids, asked.request)
+    def accept(body: Annotated[Accepted, Body()]) -> Json:
+        return queue.accept(body.who, body.tab, body.ids, body.request)
 
     @app.post("/api/disputes")
-    def disputes(asked: Annotated[Asked, Body()]) -> Json:
+    def disputes(body: Annotated[Asked, Body()]) -> Json:
         return {"rows": queue.disputes()}
 
     @app.post("/api/progress")
-    def progress(asked: Annotated[Alive, Body()]) -> Json:
-        return queue.progress(asked.who, asked.tab, asked.active)
+    def progress(body: Annotated[Alive, Body()]) -> Json:
+        return queue.progress(body.who, body.tab, body.active)
 
     app.add_middleware(_Gate, token=token, hosts=hosts, policy=_policy(list(pages.values())))
     return app
@@ -239,14 +239,14 @@ class _Gate:
         body = b""
         if not wrong:
             try:
-                found = await asyncio.wait_for(_body(receive), SLOWEST)
+                data = await asyncio.wait_for(_body(receive), SLOWEST)
             except TimeoutError:
-                found, status, wrong = b"", 408, f"The request was not there within {SLOWEST} seconds: send it again."
+                data, status, wrong = b"", 408, f"The request was not there within {SLOWEST} seconds: send it again."
             except asyncio.CancelledError:  # the server ends
                 return
-            if found is None:  # it went away
+            if data is None:  # it went away
                 return
-            body = found
+            body = data
             if len(body) > LARGEST:
                 status, wrong = 413, f"A request has at most {LARGEST:,} bytes: shorten the answer."
         if status == 401:
@@ -277,8 +277,8 @@ class _Gate:
 
 def _name(host: str) -> str | None:
     """Return the name in a Host header, without its port; None where it is no name of a host."""
-    found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+))(?::\d*)?", host, re.ASCII)
-    return (found[1] or found[2]).lower() if found else None
+    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+))(?::\d*)?", host, re.ASCII)
+    return (match[1] or match[2]).lower() if match else None
 
 
 async def _body(receive: Receive) -> bytes | None:

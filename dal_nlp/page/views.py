@@ -55,8 +55,8 @@ class Views:
         """Return an example as one person sees it; ``shown`` is the model's answer."""
         store, task, example = self.store, self.store.task, self.store.example(id)
         before = self.votes(id).get(who)
-        said = [event for event in store.state.given.get(id, []) if isinstance(event, AnswerEvent)]
-        last = next((event for event in reversed(said) if event.by == who), None)
+        events = [event for event in store.state.given.get(id, []) if isinstance(event, AnswerEvent)]
+        last = next((event for event in reversed(events) if event.by == who), None)
         round = store.round_of(id)
         return {
             "id": id,
@@ -87,7 +87,7 @@ class Views:
             find: Letters, whatever their case, in the text, the id, the answer or the note; "" for anything.
             label: That the answer holds, or ``REFUSED``; "" for any.
         """
-        found, letters = list[Json](), find.casefold()
+        rows, letters = list[Json](), find.casefold()
         for id in ids:
             event = self.votes(id)[who]
             if label and not self._holds(event, label):
@@ -95,10 +95,10 @@ class Views:
             answer = self._typed(event, id)
             text = self._text(id)
             if any(letters in part.casefold() for part in (text, id, answer, event.note)):
-                found.append({"id": id, "text": _cut(text, EXCERPT), "answer": answer})
-            if len(found) == LISTED:
+                rows.append({"id": id, "text": _cut(text, EXCERPT), "answer": answer})
+            if len(rows) == LISTED:
                 break
-        return found
+        return rows
 
     def listed(self, id: str) -> Json:
         """Return an example as a line of a list."""

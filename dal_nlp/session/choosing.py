@@ -77,16 +77,16 @@ class RoundChoice:
 
     def _choose(self) -> None:
         """Choose what to ask, what comes after it, and what is not worth asking, from one pass over the pool."""
-        work, round, asked = self._work, self._round, self._state.query(self._round)
+        work, round, event = self._work, self._round, self._state.query(self._round)
         # What the draw of the candidates depended on is how many were wanted.
-        fewer = sum(asked.notes.get(name, 0) for name in ("fewer_by_group", BEYOND)) if asked else 0
-        k = len(asked.ids) - asked.prefetched + fewer if asked else work.wanted(round)
+        fewer = sum(event.notes.get(name, 0) for name in ("fewer_by_group", BEYOND)) if event else 0
+        k = len(event.ids) - event.prefetched + fewer if event else work.wanted(round)
         positions = work.drawn(round, k)
         pool = work.pool(positions, round)
         started = time.perf_counter()  # what is loaded or encoded once is no time of choosing
         if self._policy is not None:
             pool.also(*self._policy.reads)
-        if asked is None:
+        if event is None:
             self._query(positions, pool, k, started)
         further = self._further()
         if further:
@@ -102,10 +102,10 @@ class RoundChoice:
 
     def _within(self, selection: Selection, positions: Positions) -> Selection:
         """Leave out the last of a selection that a budget of what people read has no room for; the first one stays."""
-        found = left_to_read(self._work.config, self._state)
-        if found is None:
+        reading_budget = left_to_read(self._work.config, self._state)
+        if reading_budget is None:
             return selection
-        measure, left = found
+        measure, left = reading_budget
         read = np.cumsum([measure(text) for text in self._work.texts(self._work.ids(positions[selection.positions]))])
         fits = max(1, int((read <= left).sum()))
         beyond = len(read) - fits
@@ -153,11 +153,11 @@ class RoundChoice:
         work, round, started = self._work, self._round, time.perf_counter()
         selection = self._select(positions, pool, k + further)
         ids = work.ids(positions[selection.positions])
-        asked = set(self._state.queries[round].ids)
-        rest = [place for place, id in enumerate(ids) if id not in asked][:further]
+        asked_ids = set(self._state.queries[round].ids)
+        rest = [rank for rank, id in enumerate(ids) if id not in asked_ids][:further]
         if not rest:
             return
-        ids = [ids[place] for place in rest]
+        ids = [ids[rank] for rank in rest]
         predictions = work.predictions(pool, selection.positions[rest], ids) if work.can_predict(round) else []
         self._ledger.append(
             OverflowEvent(
@@ -175,8 +175,8 @@ class RoundChoice:
     def _pseudo_label(self, positions: Positions, pool: Pool, policy: Policy) -> None:
         """Write down the pseudo-labels of the round: answers of the model that chose, for the fit of the next one."""
         work, round = self._work, self._round
-        asked = np.flatnonzero(np.isin(positions, work.corpus.positions(self._state.queries[round].ids)))
-        predictions = policy.choose(pool, asked, round, generator(work.config.seed, round, "pseudo-labels"))
+        asked_positions = np.flatnonzero(np.isin(positions, work.corpus.positions(self._state.queries[round].ids)))
+        predictions = policy.choose(pool, asked_positions, round, generator(work.config.seed, round, "pseudo-labels"))
         self._ledger.append(
             PseudoLabelsEvent(
                 round=round,

@@ -70,16 +70,16 @@ class RunConfig(Settings):
         if not isinstance(values, Mapping) or not isinstance(values.get("task"), str):
             return values
         values = as_files(values)
-        given = {key: value for key, value in values.items() if value is not None}
-        given = _without_alias(with_descriptions(with_moved_keys(_spelled_out(given))))
-        demo = {} if "data" in given else demo_settings(given["task"])
-        layers = [*layers_of(recipe_of(given["task"]), merge(demo, given)), demo]
+        settings = {key: value for key, value in values.items() if value is not None}
+        settings = _without_alias(with_descriptions(with_moved_keys(_spelled_out(settings))))
+        demo = {} if "data" in settings else demo_settings(settings["task"])
+        layers = [*layers_of(recipe_of(settings["task"]), merge(demo, settings)), demo]
         merged: dict[str, Any] = {}
         for layer in layers:  # with a budget, that decides how many rounds there are
             merged = merge(
-                merged, {key: value for key, value in layer.items() if key != "rounds" or "budget" not in given}
+                merged, {key: value for key, value in layer.items() if key != "rounds" or "budget" not in settings}
             )
-        return merge(merged, given)
+        return merge(merged, settings)
 
     @model_validator(mode="after")
     def _look_up(self) -> Self:
@@ -114,8 +114,8 @@ class RunConfig(Settings):
             "seed",
             "out",
         )
-        said = {"train": self.training.mode, **{name: getattr(self, name) for name in named}}
-        return f"<RunConfig {', '.join(f'{name}={value}' for name, value in said.items() if value is not None)}>"
+        values = {"train": self.training.mode, **{name: getattr(self, name) for name in named}}
+        return f"<RunConfig {', '.join(f'{name}={value}' for name, value in values.items() if value is not None)}>"
 
     __str__ = __repr__
 
@@ -206,7 +206,7 @@ def recipe(name: str) -> dict[str, Any]:
     return dict(loaded or {})
 
 
-def layers_of(name: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+def layers_of(name: str, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the recipe of a task and, over it, what goes with what trains; values that are given may decide that.
 
     A recipe's own ``modes`` say what goes with that where it is not the same for all tasks, and its ``described`` what
@@ -214,16 +214,18 @@ def layers_of(name: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     of_task = recipe(name)
     modes, described = of_task.pop("modes", {}), of_task.pop("described", {})
-    values = merge(of_task, given)
+    values = merge(of_task, settings)
     training, head = values.get("training"), values.get("head")
     mode = training.get("mode") if isinstance(training, Mapping) else None
     of_mode = merge(_OF_MODE.get(str(mode), {}), modes.get(str(mode), {}))
-    if "query_size" in given:  # its number of rounds goes with its own size
+    if "query_size" in settings:  # its number of rounds goes with its own size
         of_mode.pop("rounds", None)
     if of_task.get("training", {}).get("mode") != "head":  # a task that is not made for it keeps its own cut
         of_mode.pop("max_length", None)
-    knows = mode == "head" and given.get("descriptions") and isinstance(head, Mapping) and head.get("prior") != "none"
-    return [of_task, of_mode, *([described] if knows else [])]
+    is_described = (
+        mode == "head" and settings.get("descriptions") and isinstance(head, Mapping) and head.get("prior") != "none"
+    )
+    return [of_task, of_mode, *([described] if is_described else [])]
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
@@ -251,12 +253,12 @@ def _setting(text: str) -> dict[str, Any]:
 def _sentence(error: ValidationError) -> ConfigError:
     """Turn pydantic's report into one sentence."""
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
+    key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
-        return ConfigError(f"The configuration lacks {place!r}: give --{place.replace('_', '-')}.")
+        return ConfigError(f"The configuration lacks {key!r}: give --{key.replace('_', '-')}.")
     if first["loc"][:1] == ("label_details",):  # as it is written in a file: under labels
-        place = place.replace("label_details", "labels", 1)
-        return ConfigError(f"{place} {first['input']!r} is not right: {first['msg'][:1].lower()}{first['msg'][1:]}.")
-    flag = f"--set {place}" if "." in place else f"--{place.replace('_', '-')}"
-    given = repr(first["input"]) if len(repr(first["input"])) <= 100 else f"{repr(first['input'])[:100]}..."
-    return ConfigError(f"{flag} {given} is not right: {first['msg'][:1].lower()}{first['msg'][1:]}.")
+        key = key.replace("label_details", "labels", 1)
+        return ConfigError(f"{key} {first['input']!r} is not right: {first['msg'][:1].lower()}{first['msg'][1:]}.")
+    flag = f"--set {key}" if "." in key else f"--{key.replace('_', '-')}"
+    value = repr(first["input"]) if len(repr(first["input"])) <= 100 else f"{repr(first['input'])[:100]}..."
+    return ConfigError(f"{flag} {value} is not right: {first['msg'][:1].lower()}{first['msg'][1:]}.")

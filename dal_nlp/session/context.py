@@ -199,8 +199,8 @@ class Context:
         self.learner = learner
         with step("tokenizing"), main_first():
             data = learner.view(self.corpus)
-            given = {name: learner.view(corpus) for name, corpus in self.given.items()}
-        self._data, self._given = listen(learner, self.config, self.task, self._ledger, self._progress, data, given)
+            views = {name: learner.view(corpus) for name, corpus in self.given.items()}
+        self._data, self._given = listen(learner, self.config, self.task, self._ledger, self._progress, data, views)
         facts = (self.config, self.task, self._ledger.state, self.corpus, self._data, self._given)
         self.training = TrainingSet(*facts, learner, self._progress)
 
@@ -258,15 +258,15 @@ class Context:
         state, texts = self._ledger.state, self.texts(ids)
         if round is None:
             return [Query(id, text, why="drawn at random, to measure on") for id, text in zip(ids, texts, strict=True)]
-        asked = state.queries[round]
-        ranks = {id: rank for rank, id in enumerate(asked.ids)}
+        query = state.queries[round]
+        ranks = {id: rank for rank, id in enumerate(query.ids)}
         return [
             Query(
                 id,
                 text,
                 round,
-                f"{asked.strategy}, rank {ranks[id] + 1} of {len(ranks)}",
-                asked.scores[ranks[id]],
+                f"{query.strategy}, rank {ranks[id] + 1} of {len(ranks)}",
+                query.scores[ranks[id]],
                 state.suggestion(id),
             )
             for id, text in zip(ids, texts, strict=True)
@@ -283,7 +283,7 @@ class Context:
         """Tell whether the model that chooses in a round has learnt its task."""
         return bool(round or self.task.ready or self.learner.ready)
 
-    def predictions(self, pool: Pool, asked: Positions, ids: Sequence[str]) -> list[dict[str, Any]]:
+    def predictions(self, pool: Pool, positions: Positions, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Return what the model of a pool answers at some of its positions, with their ids; see ``QueryEvent``."""
         rows = fetch(self.corpus.dataset, self.corpus.positions(ids))
         return [
@@ -292,7 +292,7 @@ class Context:
                 "confidence": answer.confidence,
                 "marks": [list(mark) for mark in self.task.mark(row, answer.target)],
             }
-            for row, answer in zip(rows, pool.take(asked).predict(), strict=True)
+            for row, answer in zip(rows, pool.take(positions).predict(), strict=True)
         ]
 
     def predictions_of(self, ids: Sequence[str], round: int) -> list[dict[str, Any]]:
@@ -324,8 +324,8 @@ class Context:
         done = self.learner.fit(round, examples, weights, attempt)
         done = replace(done, seconds=done.seconds - (self.learner.stages.encode_seconds - before))
         audited = None if self.config.training.mode == "head" else self.training.audited()
-        given, of = (self._given.get("validation"), audited), partial(self._pool, round=round)
-        measured, targets = calibration_of(self.task, self.learner, (examples, weights), done, given, of)
+        validation, of = (self._given.get("validation"), audited), partial(self._pool, round=round)
+        measured, targets = calibration_of(self.task, self.learner, (examples, weights), done, validation, of)
         model: Any = self.learner.after(round)
         self.task.calibrate(model, measured, targets)
         if measured is None:
@@ -344,6 +344,6 @@ class Context:
     @property
     def evaluation(self) -> Evaluation:
         """What measures the models of rounds."""
-        training, given = self.training, (self.config, self.task, self._ledger.state, self.corpus, self._data)
+        training, facts = self.training, (self.config, self.task, self._ledger.state, self.corpus, self._data)
         sets = {**self._given, "audit": training.audited()}
-        return Evaluation(*given, sets, self._pool, self.learner, training.examples, self._extra)
+        return Evaluation(*facts, sets, self._pool, self.learner, training.examples, self._extra)

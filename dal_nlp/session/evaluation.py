@@ -86,48 +86,48 @@ class Evaluation:
 
     def measure(self, round: int) -> dict[str, Any]:
         """Evaluate the model of a round where it is to be measured; the numbers of the ``metrics`` event."""
-        place, examples = self._measuring()
+        set_name, examples = self._measuring()
         validation = self.sets.get("validation")
         return {
-            **self._numbers(place, examples, round),
+            **self._numbers(set_name, examples, round),
             "agreement": agreement_of(self.task, self.state.queries[round], self.state.answers),
-            "beside": self._beside(place, examples, round),
+            "beside": self._beside(set_name, examples, round),
             "validation": self._evaluate(validation, round)[0] if validation else None,
         }
 
-    def _beside(self, place: str, examples: Dataset, round: int) -> dict[str, Any]:
+    def _beside(self, set_name: str, examples: Dataset, round: int) -> dict[str, Any]:
         """Return the values and the confusion of what stands beside the model of a round; see ``MetricsEvent``."""
-        found = {}
-        for name, of in models_beside(self.learner, heard=place == "audit").items():
+        results = {}
+        for name, of in models_beside(self.learner, heard=set_name == "audit").items():
             pool = self.pool(examples, round, of=of)
             answers, targets = pool.predict(), pool.targets
             rng = generator(self.config.seed, round, "interval")
-            values, _ = self._scores(place, examples, [answer.target for answer in answers], targets, rng)
+            values, _ = self._scores(set_name, examples, [answer.target for answer in answers], targets, rng)
             wrong = mistakes(self.task, examples, answers, targets)
-            found[name] = {"values": values, "confusion": wrong.get("confusion", [])}
-        return found
+            results[name] = {"values": values, "confusion": wrong.get("confusion", [])}
+        return results
 
     def measure_again(self, round: int) -> RemeasuredEvent:
         """Return the numbers of the model of a round on the audit sample as it is now."""
-        place, examples = self._measuring()
-        return RemeasuredEvent(round=round, **self._numbers(place, examples, round))
+        set_name, examples = self._measuring()
+        return RemeasuredEvent(round=round, **self._numbers(set_name, examples, round))
 
-    def _numbers(self, place: str, examples: Dataset, round: int) -> dict[str, Any]:
+    def _numbers(self, set_name: str, examples: Dataset, round: int) -> dict[str, Any]:
         """Return what is measured of the model of a round on one set."""
         answers, targets = self._answers(examples, round)
         predictions = [answer.target for answer in answers]
         rng = generator(self.config.seed, round, "interval")
         few = generator(self.config.seed, 0, "shown").permutation(len(examples))[:SHOWN].tolist()  # always the same
-        values, intervals = self._scores(place, examples, predictions, targets, rng)
+        values, intervals = self._scores(set_name, examples, predictions, targets, rng)
         powered: dict[str, dict[str, Any]] = {}
-        if place == "audit" and len(targets) >= LEAST:
+        if set_name == "audit" and len(targets) >= LEAST:
             sample, rng = self._judged(examples, answers, round), generator(self.config.seed, round, "powered")
             powered = {
                 name: {"value": of.value, "interval": [of.low, of.high], "worth": of.worth}
                 for name, of in estimated_metrics(self.task, predictions, targets, sample, rng).items()
             }
         return {
-            "on": place,
+            "on": set_name,
             "size": len(targets),
             "values": values,
             "intervals": intervals,
@@ -140,21 +140,21 @@ class Evaluation:
 
     def _scores(
         self,
-        place: str,
+        set_name: str,
         examples: Dataset,
         predictions: Sequence[Target],
         targets: Sequence[Target],
         rng: np.random.Generator,
     ) -> tuple[dict[str, float], dict[str, list[float]]]:
         """Return the metrics and their intervals; on an active audit sample each answer counts 1 / its probability."""
-        weights = self._weights(examples) if place == "audit" else None
+        weights = self._weights(examples) if set_name == "audit" else None
         if weights is None:
             return self._values(predictions, targets), self.task.intervals(predictions, targets, rng)
-        found = estimated_metrics(self.task, predictions, targets, Sample.unjudged(weights), rng)
+        estimates = estimated_metrics(self.task, predictions, targets, Sample.unjudged(weights), rng)
         values = weighted_values(self.task, predictions, targets, weights, rng)
-        values |= {name: of.value for name, of in found.items()}
+        values |= {name: of.value for name, of in estimates.items()}
         values |= dict.fromkeys(self.state.metrics[0].added if self.state.metrics else (), math.nan)
-        return values, {name: [of.low, of.high] for name, of in found.items()}
+        return values, {name: [of.low, of.high] for name, of in estimates.items()}
 
     def _weights(self, examples: Dataset) -> Floats | None:
         """Return what each example of the audit sample counts, None where all count the same."""
@@ -189,9 +189,9 @@ class Evaluation:
         new = np.array([id not in known for id in ids], dtype=bool)
         features = np.array([known.get(id, np.zeros(len(judge.slopes))) for id in ids]).reshape(-1, len(judge.slopes))
         if new.any():
-            asked = self.data.remove_columns("target")
-            pool = self.pool(asked, round, rows=rows[new])
-            features[new] = evidence(self.learner, asked.select(rows[new]), pool.predict())
+            unlabeled = self.data.remove_columns("target")
+            pool = self.pool(unlabeled, round, rows=rows[new])
+            features[new] = evidence(self.learner, unlabeled.select(rows[new]), pool.predict())
         return judge(features)
 
     def active_design(self, rows: Positions, size: int, round: int) -> Floats:
@@ -235,25 +235,25 @@ class Evaluation:
 
     def measure_start(self) -> dict[str, Any]:
         """Return the values of the model that no label has trained, and their intervals."""
-        place, examples = self._measuring()
+        set_name, examples = self._measuring()
         _, predictions, targets = self._evaluate(examples, -1)
         rng = generator(self.config.seed, 0, "interval of the start")
-        values, intervals = self._scores(place, examples, predictions, targets, rng)
+        values, intervals = self._scores(set_name, examples, predictions, targets, rng)
         return {"values": values, "intervals": intervals}
 
     def _measuring(self) -> tuple[str, Dataset]:
         """Return the name of the set that measures, and its examples; raises ``UserError`` where there are none."""
         if "test" in self.sets:
-            place, examples = "test", self.sets["test"]
+            set_name, examples = "test", self.sets["test"]
         elif self.config.audit:
-            place, examples = "audit", self.sets["audit"]
+            set_name, examples = "audit", self.sets["audit"]
         else:
-            place, examples = "validation", self.sets["validation"]
+            set_name, examples = "validation", self.sets["validation"]
         if not len(examples):
             raise UserError(
                 "Nothing in the audit sample has been answered, so there is nothing to measure on: give --test."
             )
-        return place, examples
+        return set_name, examples
 
     def watched(self, round: int) -> dict[str, Any]:
         """Return what stopping rules read of the model of a round, {} where there are none.
@@ -263,32 +263,32 @@ class Evaluation:
         """
         if self.config.stop is None:
             return {}
-        found: dict[str, Any] = {}
+        readings: dict[str, Any] = {}
         if reads(self.config, ON_EXAMPLES):
-            found["examples"] = self._example_scores(round)
+            readings["examples"] = self._example_scores(round)
         if reads(self.config, ON_STOP_SET):
             drawn = generator(self.config.seed, 0, "stop set").permutation(len(self.corpus))[: self.config.stop_set]
             pool = self.pool(self.data.remove_columns("target"), round, rows=np.sort(drawn))
             (shares,) = pool.collect(normalized_entropy)
-            found["uncertainty"] = float(shares.mean())
-            found["stop_set"] = [prediction.target for prediction in pool.predict()]
-        return found
+            readings["uncertainty"] = float(shares.mean())
+            readings["stop_set"] = [prediction.target for prediction in pool.predict()]
+        return readings
 
     def _example_scores(self, round: int) -> list[float]:
         """Return the score of each validation example, or of each where the run is measured.
 
         On the audit sample these are what adds up to the powered estimate, so that their mean is that.
         """
-        place = "validation" if "validation" in self.sets else "test"
-        examples = self.sets[place] if place in self.sets else self.sets["audit"]
+        set_name = "validation" if "validation" in self.sets else "test"
+        examples = self.sets[set_name] if set_name in self.sets else self.sets["audit"]
         answers, targets = self._answers(examples, round)
         predictions = [answer.target for answer in answers]
         measures = self.task.agreement(predictions, targets)
-        found = next(iter(measures.values()), [float(a == b) for a, b in zip(predictions, targets, strict=True)])
-        if place in self.sets or len(targets) < LEAST:
-            return found
+        scores = next(iter(measures.values()), [float(a == b) for a, b in zip(predictions, targets, strict=True)])
+        if set_name in self.sets or len(targets) < LEAST:
+            return scores
         sample = self._judged(examples, answers, round)
-        return list(powered_scores(np.array(found), sample.g, sample.pool_g, sample.weights))
+        return list(powered_scores(np.array(scores), sample.g, sample.pool_g, sample.weights))
 
     def _evaluate(self, examples: Dataset, round: int) -> tuple[dict[str, float], list[Target], list[Target]]:
         answers, targets = self._answers(examples, round)

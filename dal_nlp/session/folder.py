@@ -83,8 +83,8 @@ def continued(config: RunConfig, state: State) -> RunConfig:
             f"`dal-nlp run --config {out}/config.yaml --out {out}`, or choose another --out."
         )
     chosen = with_chosen(config, dump)
-    asked = state.audit is not None or bool(state.queries)
-    config = chosen if asked else config.model_copy(update={"model": chosen.model})
+    has_asked = state.audit is not None or bool(state.queries)
+    config = chosen if has_asked else config.model_copy(update={"model": chosen.model})
     now = None if dump is None or "training" not in dump else as_now(dump)
     if now is None or now["head"] != first_head(now["head"]["c"]):
         return config
@@ -97,8 +97,8 @@ def sweep_folder(folder: Path) -> None:
     if is_main():
         sweep(folder, ("model.part",))
         sweep(folder / "cache", ("tmp*", "*.part"))
-        for place in (folder / "checkpoints", folder / "finish" / "checkpoints", folder / "queries"):
-            sweep(place, ("*.part",))
+        for subfolder in (folder / "checkpoints", folder / "finish" / "checkpoints", folder / "queries"):
+            sweep(subfolder, ("*.part",))
 
 
 def remove_unbegun(folder: Path) -> None:

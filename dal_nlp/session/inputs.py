@@ -268,10 +268,10 @@ class RunInputs:
 
     def _cap_budget(self) -> None:
         """A budget above the pool cannot be spent."""
-        asked, there = self.config.budget or 0, len(self.corpus)
-        if asked <= there:
+        budget, there = self.config.budget or 0, len(self.corpus)
+        if budget <= there:
             return
-        text = f"The budget of {counted(asked, 'label')} is above the {counted(there, 'row')} of the pool"
+        text = f"The budget of {counted(budget, 'label')} is above the {counted(there, 'row')} of the pool"
         reading = left_to_read(self.config, self._ledger.state) is not None  # that ends the run
         if self.config.strict and not reading:
             raise UserError(f"{text}: lower --budget or leave --strict out.")

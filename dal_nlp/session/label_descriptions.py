@@ -27,25 +27,25 @@ def with_descriptions(values: Mapping[str, Any]) -> dict[str, Any]:
         return with_descriptions({**values, "labels": names, "descriptions": described or texts or None})
     details = values.get("label_details")
     known = details is None or isinstance(details, Mapping)  # else its type is what is refused
-    if known and isinstance(described, Mapping) and any(isinstance(said, Mapping) for said in described.values()):
+    if known and isinstance(described, Mapping) and any(isinstance(entry, Mapping) for entry in described.values()):
         return with_descriptions({**values, **_parted(described, details or {})})
     if isinstance(labels, str | list):
         named = split_names(labels) if isinstance(labels, str) else [str(part).strip() for part in labels]
-        for said in (described, details):
-            _check(said if isinstance(said, Mapping) else {}, named)
+        for by_label in (described, details):
+            _check(by_label if isinstance(by_label, Mapping) else {}, named)
     return dict(values)
 
 
 def _parted(described: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, Any]:
     """Return descriptions, and apart from them what else is said of labels that have several keys."""
     texts, more = dict[str, Any](), dict(details)
-    for name, said in described.items():
-        if not isinstance(said, Mapping):
-            texts[name] = said
+    for name, entry in described.items():
+        if not isinstance(entry, Mapping):
+            texts[name] = entry
             continue
-        if said.get("about"):
-            texts[name] = said["about"]
-        rest = {key: value for key, value in said.items() if key != "about"}
+        if entry.get("about"):
+            texts[name] = entry["about"]
+        rest = {key: value for key, value in entry.items() if key != "about"}
         if rest:
             more[name] = rest
     return {"descriptions": texts or None, "label_details": more}
@@ -53,8 +53,8 @@ def _parted(described: Mapping[str, Any], details: Mapping[str, Any]) -> dict[st
 
 def check_described(config: Settings, labels: list[str]) -> None:
     """Raise ``UserError`` where a run describes what is none of its labels, which the data may have shown."""
-    for said in (config.descriptions or {}, config.label_details):
-        _check(said, labels)
+    for by_label in (config.descriptions or {}, config.label_details):
+        _check(by_label, labels)
 
 
 def _check(described: Mapping[str, Any], labels: list[str]) -> None:
@@ -79,8 +79,8 @@ def read_descriptions(file: Path) -> dict[str, Any]:
         raise ConfigError(f"There is no file {file} with descriptions of the labels: correct --describe.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not valid YAML: {' '.join(str(error).split())}.") from None
-    said = loaded.values() if isinstance(loaded, Mapping) else [None]
-    if not all(isinstance(one, str | list | Mapping) and one for one in said):
+    entries = loaded.values() if isinstance(loaded, Mapping) else [None]
+    if not all(isinstance(one, str | list | Mapping) and one for one in entries):
         raise ConfigError(f"{file} must hold a line `label: one to three sentences` for each label.")
     return {str(name).strip(): text for name, text in loaded.items()}
 

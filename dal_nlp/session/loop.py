@@ -236,9 +236,9 @@ class Session:
             return answer
         if answer.id not in self._state.ever_asked:
             raise UserError(f"The oracle answered {answer.id!r}, which was not asked: yield ids of the queries.")
-        said = answer.answer if isinstance(answer, Opinion) else answer
-        if isinstance(said, Label):
-            self._work.check(said.id, said.target)
+        decision = answer.answer if isinstance(answer, Opinion) else answer
+        if isinstance(decision, Label):
+            self._work.check(decision.id, decision.target)
         return answer
 
     @step("training")
@@ -327,8 +327,8 @@ class Session:
         model_dir = folder / "model" if state.stopped else None
         remarks = [*self._work.oracle.remarks(pending), *report.trained_otherwise(state)]
         if state.stopped and state.late:
-            said = counted(len(state.late), "answer")
-            remarks.append(f"Changed after the last fit: {said}; raise --rounds or --budget to train with that.")
+            answers = counted(len(state.late), "answer")
+            remarks.append(f"Changed after the last fit: {answers}; raise --rounds or --budget to train with that.")
         curve = [event.as_dict() for event in state.metrics]
         finished = state.finished.as_dict() if state.finished else None
         return Result(folder, curve, dict(state.answers), model_dir, state.stopped, pending, finished, remarks)

@@ -94,9 +94,9 @@ def _query(
     while batch.missing and len(rest):
         # A pool full of duplicates must not take a choice for each of them: from the second repetition on, twice as
         # many are asked for each time, and the best of them are taken.
-        asked = min(len(rest), batch.missing * 2 ** max(0, again - 1))
+        count = min(len(rest), batch.missing * 2 ** max(0, again - 1))
         seen = part if len(rest) == len(part) else part.take(rest)
-        selection = checked(share(strategy.select(seen, asked, rng)), len(rest), asked, name)
+        selection = checked(share(strategy.select(seen, count, rng)), len(rest), count, name)
         notes = {**selection.notes, **notes}
         batch.add(left[rest[selection.positions]], selection.scores)
         rest = np.delete(rest, selection.positions)

@@ -101,8 +101,8 @@ def history_of(state: State, agreement: Agreement, further: Iterable[MetricsEven
     audit = [sum(map(measure, state.audit_texts)) for measure in READ.values()]
     rounds = []
     for event in (*state.metrics, *further):
-        asked = [id for query in state.queries if query.round <= event.round for id in query.ids]
-        bought = [id for id in asked if id in state.answers]
+        asked_ids = [id for query in state.queries if query.round <= event.round for id in query.ids]
+        bought = [id for id in asked_ids if id in state.answers]
         rounds.append(
             Round(
                 labels=event.labels,
@@ -132,8 +132,8 @@ def left_to_read(config: Settings, state: State) -> tuple[Callable[[str], int], 
     if not limits:
         return None
     measure = READ[limits[0].name]
-    asked = [*state.audit_texts, *(text for query in state.queries for text in query.texts)]
-    return measure, max(0, limits[0].count - sum(map(measure, asked)))
+    texts = [*state.audit_texts, *(text for query in state.queries for text in query.texts)]
+    return measure, max(0, limits[0].count - sum(map(measure, texts)))
 
 
 def scores(event: MetricsEvent) -> Mapping[str, float]:
@@ -150,8 +150,8 @@ def _target_reached(config: Settings, state: State) -> Stop | None:
     for metric, least in (config.target or {}).items():
         value = scores(last)[metric]
         if value >= least:
-            place = "the validation file" if last.validation else f"the {last.on} set"
-            return Stop(f"{metric} {value:.4g} on {place} reached the target of {least:g}", _reads_test(last))
+            set_name = "the validation file" if last.validation else f"the {last.on} set"
+            return Stop(f"{metric} {value:.4g} on {set_name} reached the target of {least:g}", _reads_test(last))
     return None
 
 
@@ -163,9 +163,9 @@ def _rule_fires(config: Settings, state: State, agreement: Agreement) -> Stop | 
     if not rule.fires(history):
         return None
     fired = [leaf for leaf in leaves(rule) if leaf.fires(history)]
-    found = "; ".join(f"{leaf.name} {leaf.value(history):,.4g}, limit {leaf.limit:,g}" for leaf in fired)
+    explanation = "; ".join(f"{leaf.name} {leaf.value(history):,.4g}, limit {leaf.limit:,g}" for leaf in fired)
     read_test = any(isinstance(leaf, ON_SCORES) for leaf in fired) and _reads_test(state.metrics[-1])
-    return Stop(f"the rule `{config.stop}` says so ({found})", read_test)
+    return Stop(f"the rule `{config.stop}` says so ({explanation})", read_test)
 
 
 def traces(config: Settings, state: State, last: MetricsEvent, agreement: Agreement) -> list[dict[str, Any]]:

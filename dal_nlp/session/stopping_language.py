@@ -129,10 +129,10 @@ class _Reader:
         return str(self.tokens.pop(0))
 
     def expected(self, what: str) -> ConfigError:
-        found = "it ends" if self.next is None else f"there is {self.next!r}"
+        actual = "it ends" if self.next is None else f"there is {self.next!r}"
         text = self.text if len(self.text) <= 200 else f"{self.text[:200]}..."
         return ConfigError(
-            f"The stopping rule {text!r} cannot be read: {found} where {what} should be; it is written like "
+            f"The stopping rule {text!r} cannot be read: {actual} where {what} should be; it is written like "
             "'stable or budget=500'."
         )
 

@@ -47,20 +47,20 @@ class TrainingSet:
         state: State,
         corpus: Corpus,
         data: Dataset,
-        given: Mapping[str, Dataset],
+        sets: Mapping[str, Dataset],
         learner: Learner,
         progress: Progress,
     ) -> None:
         self._config, self._task, self._state = config, task, state
-        self._corpus, self._data, self._given = corpus, data, given
+        self._corpus, self._data, self._given = corpus, data, sets
         self._learner, self._progress = learner, progress
         self._known: tuple[dict[str, Target], Dataset] | None = None
         self.soft = NO_TEXTS
 
     def size(self) -> int:
         """Return how many labels train: those bought for training and those given."""
-        given = self._given.get("labeled")
-        return len(self._state.training_ids) + (len(given) if given else 0)
+        labeled = self._given.get("labeled")
+        return len(self._state.training_ids) + (len(labeled) if labeled else 0)
 
     def of_round(self, round: int) -> tuple[Dataset, NDArray[np.float64]]:
         """Return all examples that train in a round, its pseudo-labels last, and their weights in the loss.
@@ -93,8 +93,8 @@ class TrainingSet:
         ids = state.training_ids if round is None else state.trained_by(round)
         answers = {id: state.answers[id] for id in ids}
         if self._known is None or self._known[0] != answers:
-            bought, given = self._with(answers, list(answers)), self._given.get("labeled")
-            self._known = (answers, concatenate_datasets([bought, given]) if given else bought)
+            bought, labeled = self._with(answers, list(answers)), self._given.get("labeled")
+            self._known = (answers, concatenate_datasets([bought, labeled]) if labeled else bought)
         return self._known[1]
 
     def audited(self) -> Dataset:
@@ -120,10 +120,10 @@ class TrainingSet:
     def candidates(self, round: int) -> Positions:
         """Return the rows of the pool that were not asked about before a round, and measure nothing."""
         state = self._state
-        asked, here = [id for query in state.queries if query.round < round for id in query.ids], state.query(round)
-        asked += here.ids[: here.prefetched] if here else state.prefetched
+        asked_ids, here = [id for query in state.queries if query.round < round for id in query.ids], state.query(round)
+        asked_ids += here.ids[: here.prefetched] if here else state.prefetched
         free = np.ones(len(self._corpus), dtype=bool)
-        free[self._corpus.positions([*(state.audit or []), *asked])] = False
+        free[self._corpus.positions([*(state.audit or []), *asked_ids])] = False
         return np.flatnonzero(free)
 
     def draw_soft(self, round: int, pool: MakePool) -> SoftLabels:
@@ -165,10 +165,10 @@ class TrainingSet:
         mixed = generator(self._config.seed, round, "soft labels").permutation(free)
         rows = np.sort(mixed[answered(mixed)][:most])
         if len(rows) < min(most, len(free)):
-            said = f"only {len(rows):,} of the {len(free):,} texts that may train so"
-            self._progress.say(f"Signals that count have answered {said}.")
+            amount = f"only {len(rows):,} of the {len(free):,} texts that may train so"
+            self._progress.say(f"Signals that count have answered {amount}.")
         if len(rows):
-            said = f"{counted(len(rows), 'text')} of the pool"
+            amount = f"{counted(len(rows), 'text')} of the pool"
             how = "by what layer and signals say" if asking.teacher(self._learner, round) else "by what signals say"
-            self._progress.say(f"Beside the labels {said} train, {how} of them (training.soft_labels).")
+            self._progress.say(f"Beside the labels {amount} train, {how} of them (training.soft_labels).")
         return rows

@@ -49,13 +49,13 @@ class AsyncSession:
         Raises:
             UserError: See ``Session.run``.
         """
-        loop, asked = asyncio.get_running_loop(), asyncio.Queue[Query | None]()
-        self._bridge = bridge = _Bridge(lambda query: loop.call_soon_threadsafe(asked.put_nowait, query))
+        loop, queue = asyncio.get_running_loop(), asyncio.Queue[Query | None]()
+        self._bridge = bridge = _Bridge(lambda query: loop.call_soon_threadsafe(queue.put_nowait, query))
         session = Session(self.config, oracle=bridge, progress=self._progress, on_event=bridge.check)
         running = asyncio.ensure_future(asyncio.to_thread(session.run))
-        running.add_done_callback(lambda _: asked.put_nowait(None))
+        running.add_done_callback(lambda _: queue.put_nowait(None))
         try:
-            while (query := await asked.get()) is not None:
+            while (query := await queue.get()) is not None:
                 yield query
             self.result = await running
         finally:

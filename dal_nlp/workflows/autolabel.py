@@ -126,8 +126,8 @@ def plan(
     log_probs, answers = run.log_probs(model, [fields for fields, _ in known]), [target for _, target in known]
     truth = np.array([run.task.labels.index(answer) for answer in answers])
     temperature = fit_temperature(log_probs, truth)
-    given, confidence = _answer(log_probs, temperature)
-    promised = promise(confidence.tolist(), (given == truth).tolist(), precision)
+    predicted, confidence = _answer(log_probs, temperature)
+    promised = promise(confidence.tolist(), (predicted == truth).tolist(), precision)
     best, sure = _answer(run.log_probs(model, [_fields(e) for e in examples]), temperature)
     least = promised.threshold if promised else np.inf
     rows = [
@@ -167,17 +167,17 @@ def _to_label(run: Run, source: str, there: Iterable[Example]) -> tuple[list[Exa
     return examples, rejected
 
 
-def write(found: Plan, folder: Path) -> tuple[Path, Path, Path]:
+def write(result: Plan, folder: Path) -> tuple[Path, Path, Path]:
     """Write labeled.csv (id, text, label, confidence), people.csv, whose least sure rows come first, and rejected.csv.
 
     Every row of the source is in one of the three.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = folder / "labeled.csv", folder / "people.csv", folder / "rejected.csv"
-    write_rejected(paths[2], found.rejected)
-    context = list(found.rows[0].context) if found.rows else []
-    _csv(paths[0], "label", context, [row for row in found.rows if row.sure])
-    unsure = sorted((row for row in found.rows if not row.sure), key=lambda row: row.confidence)
+    write_rejected(paths[2], result.rejected)
+    context = list(result.rows[0].context) if result.rows else []
+    _csv(paths[0], "label", context, [row for row in result.rows if row.sure])
+    unsure = sorted((row for row in result.rows if not row.sure), key=lambda row: row.confidence)
     _csv(paths[1], "suggestion", context, unsure)
     return paths
 
@@ -198,8 +198,8 @@ def _known(run: Run, validation: str | None, label_column: str | None, repeats: 
     """Return known answers that neither train nor choose nor test."""
     if repeats is not None and repeats not in get_args(Repeats):
         raise unknown("repeats", repeats, get_args(Repeats))
-    given = {"label_column": label_column, "repeats": repeats}
-    config, state = run.config.model_copy(update={name: value for name, value in given.items() if value}), run.state
+    options = {"label_column": label_column, "repeats": repeats}
+    config, state = run.config.model_copy(update={name: value for name, value in options.items() if value}), run.state
     training = set(state.training_ids)
     trained = {id: text for id, text in texts_asked(state) if id in training}
     if file := validation or config.validation:
@@ -275,29 +275,29 @@ def _several(
     p, _ = _yes(run, model, [fields for fields, _ in known])
     truth = [set(kind.labels_of(target)) for _, target in known]
     promises = {
-        label: promise(p[:, place].tolist(), [label in held for held in truth], precision)
-        for place, label in enumerate(labels)
+        label: promise(p[:, column].tolist(), [label in held for held in truth], precision)
+        for column, label in enumerate(labels)
     }
-    least = {label: np.inf if found is None else found.threshold for label, found in promises.items()}
+    least = {label: np.inf if bound is None else bound.threshold for label, bound in promises.items()}
     fields = [_fields(example) for example in examples]
     sure, answers = _yes(run, model, fields)
     rows = []
     for row, example, probabilities, target in zip(fields, examples, sure, answers, strict=True):
-        given = {label: float(probabilities[labels.index(label)]) for label in kind.labels_of(target)}
-        certain = bool(given) and all(q >= least[label] for label, q in given.items())
-        confidence = min(given.values()) if given else float(1 - probabilities.max())
-        written = kind.format_answer(target, row)
-        rows.append(Row(example.id, run.task.show(row), written, confidence, certain, context_of(example.fields or {})))
+        scores = {label: float(probabilities[labels.index(label)]) for label in kind.labels_of(target)}
+        certain = bool(scores) and all(q >= least[label] for label, q in scores.items())
+        confidence = min(scores.values()) if scores else float(1 - probabilities.max())
+        answer = kind.format_answer(target, row)
+        rows.append(Row(example.id, run.task.show(row), answer, confidence, certain, context_of(example.fields or {})))
     return Plan(rows, rejected, None, 1.0, len(known), True, promises)
 
 
 def _yes(run: Run, model: nn.Module, examples: Sequence[dict[str, Any]]) -> tuple[Floats, list[Target]]:
     """Return the probability of each label, (N, F), and the labels that the model gives."""
-    kept, places = distinct(examples)
+    kept, numbers = distinct(examples)
     pool = run.pool(model, kept)
     (log_odds,) = pool.collect(probes.label_log_odds)
     shares, answers = expit(np.asarray(log_odds, dtype=np.float64)), pool.predict()
-    return np.asarray(shares[places]), [answers[place].target for place in places]
+    return np.asarray(shares[numbers]), [answers[number].target for number in numbers]
 
 
 def _by_prediction(run: Run, model: nn.Module, examples: Sequence[Example]) -> list[Row]:

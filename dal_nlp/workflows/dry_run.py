@@ -129,9 +129,9 @@ def rehearse(config: RunConfig, progress: Progress | None = None) -> Rehearsal:
             started = time.perf_counter()
             left = _round(work, ledger)
             seconds = time.perf_counter() - started
-            asked = config.model_copy(update={"llm": work.config.llm, "budget": work.config.budget})
-            most = most_drafts(asked, work.task)
-            told = previews(asked, work.task, work.corpus, progress, work.given, kinds_of(work.task), most)
+            signal_config = config.model_copy(update={"llm": work.config.llm, "budget": work.config.budget})
+            most = most_drafts(signal_config, work.task)
+            told = previews(signal_config, work.task, work.corpus, progress, work.given, kinds_of(work.task), most)
             machines = [line for one in told for line in one.lines()]
             remarks = [*ledger.state.notes, *machines]
             return _summary(work, config, seconds, _compare_draws(work, left), remarks)
@@ -202,11 +202,11 @@ def _summary(
     work: Context, config: RunConfig, seconds: float, bald: tuple[float, float] | None, remarks: Sequence[str]
 ) -> Rehearsal:
     """Count what the run would do; ``config`` has the training as it will be."""
-    given = len(work.given["labeled"]) if "labeled" in work.given else 0
+    labeled = len(work.given["labeled"]) if "labeled" in work.given else 0
     budget, audit = work.config.budget or 0, config.audit or 0
     bought, sizes = min(config.initial or 0, budget - audit), []
     for _ in range((config.rounds or 0) + 1):
-        sizes.append(given + bought)
+        sizes.append(labeled + bought)
         if bought >= budget - audit:
             break
         bought = min(bought + config.query_size, budget - audit)

@@ -59,7 +59,7 @@ def find_suspects(store: AnswerStore, progress: Progress) -> tuple[list[dict[str
     names = sorted(set(labels))
     y = np.array([names.index(label) for label in labels])
     probabilities = out_of_fold(x, y, store.config.seed)
-    found = find_label_issues(y, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1)
+    suspects = find_label_issues(y, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1)
     rows = [
         {
             "id": ids[i],
@@ -69,7 +69,7 @@ def find_suspects(store: AnswerStore, progress: Progress) -> tuple[list[dict[str
             "round": -1,
             "answers": len(store.state.given[ids[i]]),
         }
-        for i in map(int, found)
+        for i in map(int, suspects)
     ]
     return rows, len(ids)
 
@@ -97,14 +97,14 @@ def _several(store: AnswerStore, progress: Progress) -> tuple[list[dict[str, Any
         )
     x = _embeddings(store, ids, progress)
     y = bits[:, judged]
-    p = np.stack([out_of_fold(x, y[:, place], store.config.seed)[:, 1] for place in range(len(judged))], 1)
-    given = [np.flatnonzero(row).tolist() for row in y]
-    found = find_label_issues(given, p, return_indices_ranked_by="self_confidence", n_jobs=1)
+    p = np.stack([out_of_fold(x, y[:, column], store.config.seed)[:, 1] for column in range(len(judged))], 1)
+    labels = [np.flatnonzero(row).tolist() for row in y]
+    suspects = find_label_issues(labels, p, return_indices_ranked_by="self_confidence", n_jobs=1)
     doubt = np.where(y > 0, 1 - p, p)
     rows = []
-    for i in map(int, found):
-        target = held[ids[i]].difference(store.task.labels[place] for place in judged)
-        target |= {store.task.labels[place] for place, q in zip(judged, p[i], strict=True) if q > 0.5}
+    for i in map(int, suspects):
+        target = held[ids[i]].difference(store.task.labels[column] for column in judged)
+        target |= {store.task.labels[column] for column, q in zip(judged, p[i], strict=True) if q > 0.5}
         worst = float(doubt[i].max())
         same = {"confidence": worst, "doubt": worst, "round": -1, "answers": len(store.state.given[ids[i]])}
         rows.append({"id": ids[i], "target": sorted(target), **same})
@@ -130,8 +130,8 @@ def _embeddings(store: AnswerStore, ids: Sequence[str], progress: Progress) -> N
     run = Run(store.folder, store.config, store.task, store.state, progress)
     model: Any = store.task.load(source).to(process_state().device)
     examples = [{name: field for name, field in store.example(id).items() if name != "target"} for id in ids]
-    (found,) = run.pool(model.eval(), examples).collect(probes.embedding)
-    return np.asarray(found, dtype=np.float32)
+    (embeddings,) = run.pool(model.eval(), examples).collect(probes.embedding)
+    return np.asarray(embeddings, dtype=np.float32)
 
 
 def out_of_fold(x: NDArray[np.float32], y: NDArray[np.int64], seed: int) -> NDArray[np.float64]:

@@ -143,8 +143,8 @@ class Run:
     @cached_property
     def _kept(self) -> KeptLayer:
         """What answers together with witnesses; raises ``UserError`` where the run has heard none."""
-        place = model_folder(self.folder)
-        kept = read_kept(place) if (place / WITNESSES).is_file() else None
+        path = model_folder(self.folder)
+        kept = read_kept(path) if (path / WITNESSES).is_file() else None
         if kept is None or not kept.witnesses:
             raise UserError(
                 f"The model of {self.folder} hears no signal, so --keep-witness has none to ask: leave it out."
@@ -153,30 +153,30 @@ class Run:
 
     def load(self) -> nn.Module:
         """Load the model of the last round."""
-        place = model_folder(self.folder)
+        path = model_folder(self.folder)
         if self.keeps and not hears_in_columns(self.task):
             encoder = resolve(self.config.model, self.progress, self.config.revision)
             self.task.tokenizer = load_reader(encoder, "head", self.task.capabilities)
             return StoredLayer(self.config, self.task, encoder, self._kept.layer, self.progress)
         tuned = self.state.finished is not None and self.state.finished.kept
-        if has_layer(self.config, place) and not tuned:  # what the cache holds of its texts is not computed again
-            source = self._encoder(place)
+        if has_layer(self.config, path) and not tuned:  # what the cache holds of its texts is not computed again
+            source = self._encoder(path)
             if source is not None:
                 self.task.tokenizer = load_reader(source, "head", self.task.capabilities)
                 if Capability.WORD_OUTPUT in self.task.capabilities:
-                    of_words = load_whole(source, place, self.task, self.config).to(process_state().device)
-                    return with_weights(of_words, place) if self.keeps else of_words
-                return StoredLayer(self.config, self.task, source, read_layer(place), self.progress)
-        self.task.tokenizer = load_tokenizer(str(place))  # which loading the model reads
-        model: nn.Module = self.task.load(str(place)).to(process_state().device)
-        return with_weights(model, place) if self.keeps else model
+                    of_words = load_whole(source, path, self.task, self.config).to(process_state().device)
+                    return with_weights(of_words, path) if self.keeps else of_words
+                return StoredLayer(self.config, self.task, source, read_layer(path), self.progress)
+        self.task.tokenizer = load_tokenizer(str(path))  # which loading the model reads
+        model: nn.Module = self.task.load(str(path)).to(process_state().device)
+        return with_weights(model, path) if self.keeps else model
 
-    def _encoder(self, place: Path) -> str | None:
-        """Return the encoder that the run has trained on; None where it has gone and ``place`` holds a copy."""
+    def _encoder(self, path: Path) -> str | None:
+        """Return the encoder that the run has trained on; None where it has gone and ``path`` holds a copy."""
         try:
             return resolve(self.config.model, self.progress, self.config.revision)
         except UserError:
-            if (place / "config.json").is_file():
+            if (path / "config.json").is_file():
                 return None
             raise
 
@@ -191,15 +191,15 @@ class Run:
             known: What this model has answered so far, which is not read again; the new answers are added to it.
         """
         cache = InMemory() if known is None else known
-        rows, places = distinct(examples, self.by_id)
+        rows, numbers = distinct(examples, self.by_id)
         keys = [content_key(row, self.by_id) for row in rows]
-        found = {key: Prediction(*json.loads(value)) for key, value in cache.get(keys).items()}
-        new = {key: row for key, row in zip(keys, rows, strict=True) if key not in found}
+        predictions = {key: Prediction(*json.loads(value)) for key, value in cache.get(keys).items()}
+        new = {key: row for key, row in zip(keys, rows, strict=True) if key not in predictions}
         if new:
-            given = dict(zip(new, self._read(model, list(new.values())), strict=True))
-            cache.put({key: json.dumps([one.target, one.confidence]).encode() for key, one in given.items()})
-            found |= given
-        return [found[keys[place]] for place in places]
+            new_predictions = dict(zip(new, self._read(model, list(new.values())), strict=True))
+            cache.put({key: json.dumps([one.target, one.confidence]).encode() for key, one in new_predictions.items()})
+            predictions |= new_predictions
+        return [predictions[keys[number]] for number in numbers]
 
     def _read(self, model: nn.Module, examples: Sequence[Mapping[str, Any]]) -> list[Prediction]:
         """Return a model's answer to each of some examples, of which there is one at least."""
@@ -210,14 +210,14 @@ class Run:
 
     def log_probs(self, model: nn.Module, examples: Sequence[Mapping[str, Any]]) -> Floats:
         """Return the log-probabilities of the classes, (N, C); a repeat is read once."""
-        rows, places = distinct(examples, self.by_id)
-        (found,) = self.pool(model, rows).collect(probes.class_log_probs)
-        scores = np.asarray(found, dtype=np.float64)
+        rows, numbers = distinct(examples, self.by_id)
+        (log_probs,) = self.pool(model, rows).collect(probes.class_log_probs)
+        scores = np.asarray(log_probs, dtype=np.float64)
         if self.keeps:
             texts = ["\n".join(self.task.texts(row)) for row in rows]
             ids = [str(row["id"]) for row in rows]
             scores = scores + hear(self.config, self.signals, self.task.labels, self._kept, texts, ids, self.progress)
-        return np.asarray(log_softmax(scores, axis=1))[places]
+        return np.asarray(log_softmax(scores, axis=1))[numbers]
 
     def heard(self, name: str, examples: Sequence[Mapping[str, Any]]) -> Floats:
         """Return what one witness says of each example, log-probabilities (N, C), NaN where it does not answer."""
@@ -247,15 +247,15 @@ def content_key(example: Mapping[str, Any], by_id: bool = False) -> bytes:
 
 
 def distinct(examples: Sequence[Mapping[str, Any]], by_id: bool = False) -> tuple[list[Mapping[str, Any]], list[int]]:
-    """Return examples without repeats, see ``content_key``, and the place of every example among them."""
-    places: dict[bytes, int] = {}
-    rows, found = list[Mapping[str, Any]](), list[int]()
+    """Return examples without repeats, see ``content_key``, and the number of every example among them."""
+    number_of: dict[bytes, int] = {}
+    rows, numbers = list[Mapping[str, Any]](), list[int]()
     for example in examples:
-        place = places.setdefault(content_key(example, by_id), len(rows))
-        if place == len(rows):
+        number = number_of.setdefault(content_key(example, by_id), len(rows))
+        if number == len(rows):
             rows.append(example)
-        found.append(place)
-    return rows, found
+        numbers.append(number)
+    return rows, numbers
 
 
 def open_run(folder: Path, progress: Progress, keep_witness: bool | None = None) -> Run:
@@ -276,11 +276,11 @@ def open_run(folder: Path, progress: Progress, keep_witness: bool | None = None)
 
 def model_folder(folder: Path) -> Path:
     """Return where the model of a run's last round lies; raises ``UserError`` where there is none yet."""
-    checkpoints = {int(place.name.removeprefix("round-")): place for place in folder.glob("checkpoints/round-*[0-9]")}
-    place = checkpoints[max(checkpoints)] if checkpoints else folder / "model"
-    if not place.is_dir():
+    checkpoints = {int(path.name.removeprefix("round-")): path for path in folder.glob("checkpoints/round-*[0-9]")}
+    path = checkpoints[max(checkpoints)] if checkpoints else folder / "model"
+    if not path.is_dir():
         raise UserError(f"{folder} has no model yet: let `dal-nlp run` finish a round.")
-    return place
+    return path
 
 
 def _answers(examples: Iterator[Example], model: nn.Module, run: Run, reader: Reader) -> Iterator[Row]:

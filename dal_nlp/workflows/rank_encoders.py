@@ -65,8 +65,8 @@ def rank_encoders(config: RunConfig, names: list[str], progress: Progress | None
     """
     if not names:
         raise UserError("--encoders names no encoder: give some, such as minilm,mpnet.")
-    found = [_judge(config, name, Silent() if progress is None else progress) for name in names]
-    return sorted(found, key=lambda one: (-(one.accuracy or one.agreement or 0.0), one.seconds))
+    encoders = [_judge(config, name, Silent() if progress is None else progress) for name in names]
+    return sorted(encoders, key=lambda one: (-(one.accuracy or one.agreement or 0.0), one.seconds))
 
 
 def _judge(config: RunConfig, name: str, progress: Progress) -> RankedEncoder:

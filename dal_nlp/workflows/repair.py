@@ -50,12 +50,12 @@ def repair(folder: Path) -> Repair:
 
 
 def _repair(folder: Path, path: Path) -> Repair:
-    found = path.read_bytes()
-    written = found.removeprefix(BOM_UTF8).replace(b"\r\n", b"\n")  # a line that was written holds neither
-    *raws, torn = written.split(b"\n")
+    data = path.read_bytes()
+    content = data.removeprefix(BOM_UTF8).replace(b"\r\n", b"\n")  # a line that was written holds neither
+    *raws, torn = content.split(b"\n")
     sorter = _Sorter(path, raws)
     kept, aside, lost = sorter.kept, sorter.aside, sorter.lost
-    if written != found:
+    if content != data:
         lost.insert(0, "Another program has saved the file with other line ends or a byte order mark: they are gone.")
     if not lost:
         return Repair(len(kept), [], None)
@@ -63,23 +63,23 @@ def _repair(folder: Path, path: Path) -> Repair:
         raise RunFolderError(
             f"{path} has lost its first line, the settings, and no later one holds them: use a copy of it."
         )
-    place = None
+    aside_path = None
     if torn:
         aside.append(torn)
     if aside:
-        place = next(p for n in count(1) if not (p := folder / f"ledger-set-aside-{n}.jsonl").exists())
-        replace_file(place, b"".join(raw + b"\n" for raw in aside))
+        aside_path = next(p for n in count(1) if not (p := folder / f"ledger-set-aside-{n}.jsonl").exists())
+        replace_file(aside_path, b"".join(raw + b"\n" for raw in aside))
     note = f"The ledger was damaged and repaired: {counted(len(kept), 'line')} kept; {' '.join(lost)}"
     replace_file(path, write_lines([*kept, NoteEvent(text=note)]))
     _forget_models(folder, sorter.state.round)
-    return Repair(len(kept), lost, place)
+    return Repair(len(kept), lost, aside_path)
 
 
 def _forget_models(folder: Path, round: int) -> None:
     """Let models of rounds whose numbers are lost be fitted again."""
-    for place in folder.glob("checkpoints/round-*"):
-        if place.name.removeprefix("round-").isdecimal() and int(place.name.removeprefix("round-")) >= round:
-            shutil.rmtree(place, ignore_errors=True)
+    for checkpoint in folder.glob("checkpoints/round-*"):
+        if checkpoint.name.removeprefix("round-").isdecimal() and int(checkpoint.name.removeprefix("round-")) >= round:
+            shutil.rmtree(checkpoint, ignore_errors=True)
     (folder / "model" / "fit.json").unlink(missing_ok=True)
     shutil.rmtree(folder / "finish", ignore_errors=True)
 
@@ -122,20 +122,20 @@ class _Sorter:
         """Yield the lines in the order in which they were written, each once."""
         by_number: dict[int, list[tuple[int, bytes]]] = {}
         highest = 0
-        for place, raw, line in whole:
+        for number, raw, line in whole:
             if line.number is not None:
-                by_number.setdefault(line.number, []).append((place, raw))
+                by_number.setdefault(line.number, []).append((number, raw))
                 if line.number < highest and len(by_number[line.number]) == 1:
-                    self.lost.append(f"Line {place} was written as line {line.number}: it goes back there.")
+                    self.lost.append(f"Line {number} was written as line {line.number}: it goes back there.")
                 highest = max(highest, line.number)
-        for place, raw, line in sorted(whole, key=lambda one: one[2].number or 0):
-            same = by_number.get(line.number, [(place, raw)]) if line.number is not None else [(place, raw)]
+        for number, raw, line in sorted(whole, key=lambda one: one[2].number or 0):
+            same = by_number.get(line.number, [(number, raw)]) if line.number is not None else [(number, raw)]
             if len({other for _, other in same}) > 1:
-                self._set_aside(place, raw, f"another line also says that it is line {line.number}")
-            elif place == same[0][0]:
-                yield place, raw, line
+                self._set_aside(number, raw, f"another line also says that it is line {line.number}")
+            elif number == same[0][0]:
+                yield number, raw, line
             else:
-                self.lost.append(f"Line {place} is line {line.number} once more: it is dropped.")
+                self.lost.append(f"Line {number} is line {line.number} once more: it is dropped.")
 
     def _find_gaps(self, whole: list[tuple[int, bytes, Line]]) -> None:
         """Say how many lines are gone, and whether lines without a checksum were changed."""

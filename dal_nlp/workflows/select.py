@@ -57,7 +57,9 @@ class Picked:
     examples: tuple[Any, ...] = field(default=(), repr=False)
 
     def __repr__(self) -> str:
-        first = [f"{place} ({score:.3g})" for place, score in zip(self.positions[:SHOWN], self.scores, strict=False)]
+        first = [
+            f"{position} ({score:.3g})" for position, score in zip(self.positions[:SHOWN], self.scores, strict=False)
+        ]
         more = [f"{len(self.positions) - SHOWN:,} more"] if len(self.positions) > SHOWN else []
         return f"<Picked {counted(len(self.positions), 'example')}, position (score): {', '.join([*first, *more])}>"
 
@@ -140,7 +142,7 @@ def select(
             raise UserError(f"{name} is {section!r:.60}: give a {kind_of.__name__} of dal_nlp.core.config.")
     _check_examples(examples)
     answered = _pairs(() if labeled is None else labeled)
-    places, held = _hold(examples, max(candidates, k), generator(seed, 0, "stream"))
+    numbers, held = _hold(examples, max(candidates, k), generator(seed, 0, "stream"))
     if not 1 <= k <= len(held):
         raise UserError(f"k must be between 1 and the {len(held)} examples there are, and is {k}.")
     cls = task_class(task)
@@ -155,7 +157,7 @@ def select(
     with _as_it_was(model):
         made = cls.for_model(model, own, length, task_options or {})
         known = [(made.fields(example), answer) for example, answer in answered]
-        fields = [_fields(made, example, place) for example, place in zip(held, places.tolist(), strict=True)]
+        fields = [_fields(made, example, number) for example, number in zip(held, numbers.tolist(), strict=True)]
         name, chosen = (
             (strategy, make_strategy(strategy, {})) if isinstance(strategy, str) else (repr(strategy), strategy)
         )
@@ -171,10 +173,10 @@ def select(
         heard: nn.Module = model
         beside = None
         if signals:
-            asked = {"training": {"mode": "head"}, "signals": list(signals), "llm": llm or {}}
-            config = RunConfig.load(flags={"task": task, **asked})
-            heard, said = hear_machines(config, made, model, data, there, targets)
-            remarks, beside = [*remarks, *said], TextAlone(model)
+            settings = {"training": {"mode": "head"}, "signals": list(signals), "llm": llm or {}}
+            config = RunConfig.load(flags={"task": task, **settings})
+            heard, more_remarks = hear_machines(config, made, model, data, there, targets)
+            remarks, beside = [*remarks, *more_remarks], TextAlone(model)
         parts = (heard, made, kind, scoring or ScoringConfig(**usual.get("scoring", {})))
         labels = None if there is None else Pool(there, *parts, companions=beside)
         pool = Pool(data, *parts, labels, companions=beside)
@@ -184,8 +186,8 @@ def select(
             check_states(name, chosen, made.capabilities, type(model).__name__)
         selection = checked(chosen.select(pool, k, generator(seed, 0, "choose")), len(pool), k, name)
     picked = tuple(held[position] for position in selection.positions)
-    said = [remark.replace("--max-length ", "max_length=") for remark in made.remarks({"examples": data})]
-    return Picked(places[selection.positions], selection.scores, (*remarks, *said), picked)
+    more_remarks = [remark.replace("--max-length ", "max_length=") for remark in made.remarks({"examples": data})]
+    return Picked(numbers[selection.positions], selection.scores, (*remarks, *more_remarks), picked)
 
 
 @contextmanager
@@ -215,9 +217,9 @@ def _pairs(labeled: Any) -> list[tuple[Any, Any]]:
     if not isinstance(labeled, Iterable) or isinstance(labeled, str | bytes | Mapping | pandas.DataFrame):
         raise UserError("labeled is no list of pairs: give [(text, label), ...].")
     pairs = list(labeled)
-    for place, pair in enumerate(pairs):
+    for number, pair in enumerate(pairs):
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise UserError(f"labeled[{place}] is {pair!r:.60}, and no pair: give [(text, label), ...].")
+            raise UserError(f"labeled[{number}] is {pair!r:.60}, and no pair: give [(text, label), ...].")
     return [(example, answer) for example, answer in pairs]
 
 
@@ -239,16 +241,16 @@ def _check_examples(examples: Any) -> None:
         raise UserError(f"The examples are a {type(examples).__name__}, which has no positions: give a list of texts.")
 
 
-def _fields(task: Task, example: Any, place: int) -> dict[str, Any]:
+def _fields(task: Task, example: Any, number: int) -> dict[str, Any]:
     """Return the fields of one example; raises ``UserError`` with its position where it is none."""
     try:
-        found = task.fields(example)
+        fields = task.fields(example)
     except UserError as error:
-        raise UserError(f"Example {place}: {error}") from None
-    for name, text in found.items():
+        raise UserError(f"Example {number}: {error}") from None
+    for name, text in fields.items():
         if isinstance(text, str):
-            check_letters(text, f"Example {place}", name)
-    return found
+            check_letters(text, f"Example {number}", name)
+    return fields
 
 
 def _extremes(data: Dataset) -> Positions:
@@ -266,16 +268,16 @@ def _hold(examples: Iterable[Any], size: int, rng: np.random.Generator) -> tuple
     if isinstance(examples, Sized):
         every: Sequence[Any] = list(examples)
         return np.arange(len(every)), every
-    places: list[int] = []
+    numbers: list[int] = []
     held: list[Any] = []
-    for place, example in enumerate(examples):
-        if place < size:
-            places.append(place)
+    for number, example in enumerate(examples):
+        if number < size:
+            numbers.append(number)
             held.append(example)
-        elif (slot := int(rng.integers(place + 1))) < size:
-            places[slot], held[slot] = place, example
-    order = np.argsort(np.array(places, dtype=np.int64), kind="stable")
-    return np.array(places, dtype=np.int64)[order], [held[slot] for slot in order]
+        elif (slot := int(rng.integers(number + 1))) < size:
+            numbers[slot], held[slot] = number, example
+    order = np.argsort(np.array(numbers, dtype=np.int64), kind="stable")
+    return np.array(numbers, dtype=np.int64)[order], [held[slot] for slot in order]
 
 
 def _dataset(task: Task, fields: Sequence[Mapping[str, Any]], targets: Sequence[Target] | None) -> Dataset:

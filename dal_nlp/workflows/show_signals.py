@@ -31,22 +31,22 @@ def show_signals(config: RunConfig, progress: Progress) -> list[Preview]:
     with TemporaryDirectory(prefix="dal-nlp-signals-") as temporary, Ledger(Path(temporary)) as ledger:
         work = Context(without_signals(config), Path(temporary), ledger, None, None, None, None, progress)
         check_signals(config, work)
-        asked = config.model_copy(update={"llm": work.config.llm, "budget": work.config.budget})
-        most = most_drafts(asked, work.task)
-        return previews(asked, work.task, work.corpus, progress, work.given, kinds_of(work.task), most)
+        signal_config = config.model_copy(update={"llm": work.config.llm, "budget": work.config.budget})
+        most = most_drafts(signal_config, work.task)
+        return previews(signal_config, work.task, work.corpus, progress, work.given, kinds_of(work.task), most)
 
 
 def check_signals(config: RunConfig, work: Context) -> None:
     """Raise ``UserError`` where a run refuses its signals, by what it is without them; see ``without_signals``."""
     if not config.signals:
         return
-    asked, task = work.config.model_copy(update={"signals": config.signals}), work.task
-    check_drafts(asked, task, work.oracle.from_file)
-    heard = frozenset({Capability.WITNESSES} if has_witnesses(asked, task) else ())
+    signal_config, task = work.config.model_copy(update={"signals": config.signals}), work.task
+    check_drafts(signal_config, task, work.oracle.from_file)
+    heard = frozenset({Capability.WITNESSES} if has_witnesses(signal_config, task) else ())
     for name, options in comparing(config).values():
         check_fit(name, make_strategy(name, options), task.capabilities | heard)
-    source = resolve(asked.model, Silent(), asked.revision)
-    make_learner(asked, task, source, work.folder, Silent(), predicts_loss=False)
+    source = resolve(signal_config.model, Silent(), signal_config.revision)
+    make_learner(signal_config, task, source, work.folder, Silent(), predicts_loss=False)
 
 
 def comparing(config: RunConfig) -> dict[str, tuple[str, Mapping[str, Any]]]:
@@ -57,8 +57,8 @@ def comparing(config: RunConfig) -> dict[str, tuple[str, Mapping[str, Any]]]:
         "query.prefilter": (config.query.prefilter, {}),
     }
     return {
-        place: (name, options)
-        for place, (name, options) in named.items()
+        key: (name, options)
+        for key, (name, options) in named.items()
         if name is not None and Capability.WITNESSES in make_strategy(name, options).requires
     }
 
@@ -66,9 +66,9 @@ def comparing(config: RunConfig) -> dict[str, tuple[str, Mapping[str, Any]]]:
 def without_signals(config: RunConfig) -> RunConfig:
     """Return a configuration that asks no machine; in place of what compares texts with machines it draws at random."""
     changed: dict[str, Any] = {"signals": []}
-    for place in comparing(config):
-        if place == "query.prefilter":
+    for key in comparing(config):
+        if key == "query.prefilter":
             changed["query"] = config.query.model_copy(update={"prefilter": "random"})
         else:
-            changed |= {place: "random", **({"strategy_options": {}} if place == "strategy" else {})}
+            changed |= {key: "random", **({"strategy_options": {}} if key == "strategy" else {})}
     return config.model_copy(update=changed)

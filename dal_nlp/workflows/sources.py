@@ -27,9 +27,9 @@ def reader_of(
     """
     if quoting not in (None, "none", "double", "trusted"):
         raise unknown("quoting", quoting, ("none", "double", "trusted"))
-    given = {"text_column": text_column and list(text_column), "id_column": id_column, "quoting": quoting}
+    options = {"text_column": text_column and list(text_column), "id_column": id_column, "quoting": quoting}
     # An encoding is that of one file; the run's own says nothing of another one.
-    changes = {name: value for name, value in given.items() if value} | {"encoding": encoding}
+    changes = {name: value for name, value in options.items() if value} | {"encoding": encoding}
     there = config.model_copy(update=changes)
     return Reader(source, make_task(there), there, answers=Answers())
 
@@ -48,8 +48,8 @@ def read_aloud(reader: Reader, progress: Progress) -> Iterator[Example]:
         check_rows(reader, *map(np.concatenate, zip(*parts, strict=True)))
     wanted = reader.config.context_columns or ()
     lacking = [repr(name) for name in wanted if name not in reader.opened.columns]
-    said = [f"{reader.source} has no column {' or '.join(lacking)}: these cells stay empty."]
-    for remark in [*reader.remarks, *(said if lacking else [])]:
+    column_remarks = [f"{reader.source} has no column {' or '.join(lacking)}: these cells stay empty."]
+    for remark in [*reader.remarks, *(column_remarks if lacking else [])]:
         progress.say(remark)
     last: tuple[int, int, int] | None = None
     for example in reader.examples():

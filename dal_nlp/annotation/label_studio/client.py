@@ -48,13 +48,13 @@ class Annotation(BaseModel):
     def of(cls, values: object) -> "Annotation":
         """Read an annotation; raises ``ValueError`` for what is none, in words."""
         try:
-            found = cls.model_validate(values)
-            found.updated_at = found.updated_at.astimezone(UTC)
-            return found
+            annotation = cls.model_validate(values)
+            annotation.updated_at = annotation.updated_at.astimezone(UTC)
+            return annotation
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            reason = f"{place}: {first['msg']}" if place else first["msg"]
+            location = ".".join(map(str, first["loc"]))
+            reason = f"{location}: {first['msg']}" if location else first["msg"]
         except (OverflowError, ValueError):
             reason = "updated_at is out of range"
         raise ValueError(f"an annotation is not as Label Studio writes it ({reason}), so it is not taken")
@@ -145,20 +145,20 @@ class SdkServer:
         except ApiError as error:
             raise self._meaning(error.status_code or 0, error.body) from None
         except (AttributeError, KeyError, TypeError, ValueError) as error:  # the SDK looks at what it gets
-            said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            raise UserError(f"{self.url} does not answer as Label Studio does ({said}): check {URL}.") from error
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise UserError(f"{self.url} does not answer as Label Studio does ({reason}): check {URL}.") from error
 
     def _meaning(self, status: int, body: Any) -> Exception:
-        said = body if isinstance(body, Mapping) else {}
+        details = body if isinstance(body, Mapping) else {}
         if status in (401, 403):
             return UserError(
                 f"Label Studio at {self.url} does not accept the token in {TOKEN}: copy it from your account."
             )
         if status in (408, 429) or status >= 500:
             return Unreachable(f"it answered {status}")
-        if "detail" not in said:
+        if "detail" not in details:
             return UserError(f"{self.url} does not answer as Label Studio does: check {URL}.")
-        wrong = f"{said['detail']} {said.get('validation_errors') or ''}".strip()
+        wrong = f"{details['detail']} {details.get('validation_errors') or ''}".strip()
         return UserError(f"Label Studio at {self.url} refused a request ({status}: {wrong[:300]}).")
 
     def people(self) -> dict[int, str]:
@@ -169,14 +169,14 @@ class SdkServer:
     def project(self, number: int) -> Project | None:
         """Return a project; None where there is none, or none that this account may see."""
         with self._asking():  # a list: where its request finds nothing that is no error
-            found = self._client.projects.list(ids=str(number), request_options=_ONCE)
-            return next((_project(project) for project in found), None)
+            projects = self._client.projects.list(ids=str(number), request_options=_ONCE)
+            return next((_project(project) for project in projects), None)
 
     def find(self, mark: str) -> Project | None:
         """Return the project that was created with a mark, if there is one."""
         with self._asking():
-            found = self._client.projects.list(title=TITLE, request_options=_ONCE)
-            return next((_project(project) for project in found if mark in (project.description or "")), None)
+            projects = self._client.projects.list(title=TITLE, request_options=_ONCE)
+            return next((_project(project) for project in projects if mark in (project.description or "")), None)
 
     def create(self, title: str, mark: str, interface: str, annotators: int, instruction: str) -> Project:
         """Create a project in which ``annotators`` people answer each task; the instruction is HTML, "" for none."""
@@ -207,11 +207,11 @@ class SdkServer:
 
     def _tasks(self, project: int, query: str | None) -> list[Item]:
         with self._asking():
-            found = self._client.tasks.list(project=project, query=query, page_size=AT_ONCE, request_options=_ONCE)
+            tasks = self._client.tasks.list(project=project, query=query, page_size=AT_ONCE, request_options=_ONCE)
             # The SDK says that annotations are a text; what it hands over is the list that the server sent.
             return [
                 {"id": task.id, "data": task.data, "overlap": task.overlap, "annotations": task.annotations or []}
-                for task in found
+                for task in tasks
             ]
 
     def push(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -242,8 +242,8 @@ def _only(numbers: Sequence[int]) -> str:
     return json.dumps({"selectedItems": {"all": False, "included": list(numbers)}})
 
 
-def _project(found: Any) -> Project:
-    return Project(found.id, found.created_at.isoformat(), found.label_config or "")
+def _project(project: Any) -> Project:
+    return Project(project.id, project.created_at.isoformat(), project.label_config or "")
 
 
 def project_number(name: str) -> int:

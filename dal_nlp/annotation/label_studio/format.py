@@ -53,7 +53,9 @@ def predictions(task: Task, suggested: Mapping[str, Any] | None, example: Exampl
     return [{"model_version": model, "score": suggested["confidence"], "result": result}]
 
 
-def read_results(task: Task, found: Sequence[Mapping[str, Any]], example: Example, control: str = ANSWER) -> str:
+def read_results(
+    task: Task, studio_results: Sequence[Mapping[str, Any]], example: Example, control: str = ANSWER
+) -> str:
     """Return the results of an annotation as a person would type the answer; "" where there is none.
 
     ``control`` is what the interface calls the one that answers.
@@ -61,9 +63,9 @@ def read_results(task: Task, found: Sequence[Mapping[str, Any]], example: Exampl
     Raises:
         ValueError: They hold something else than the interface asks for.
     """
-    if not all(isinstance(result, Mapping) for result in found):
+    if not all(isinstance(result, Mapping) for result in studio_results):
         raise ValueError("it holds something that is no result of Label Studio: export the task again")
-    return task.answer_format.read_studio_results(found, example, control)
+    return task.answer_format.read_studio_results(studio_results, example, control)
 
 
 def key(item: Mapping[str, Any]) -> tuple[str, str]:

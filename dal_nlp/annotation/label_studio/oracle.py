@@ -111,12 +111,12 @@ class LabelStudio(Oracle):
         ours = self._interface()
         missing = label_studio.parts(ours) - label_studio.parts(project.interface)
         if missing and not label_studio.is_blank(project.interface):
-            place = self._setting.folder / INTERFACE
-            replace_file(place, ours.encode())
+            path = self._setting.folder / INTERFACE
+            replace_file(path, ours.encode())
             tag, *values = min(missing)
             raise UserError(
                 f"The labeling interface of project {project.number} has no {' '.join([tag, *filter(None, values)])}: "
-                f"paste {place} into its settings, or have --oracle {NAME} create a project."
+                f"paste {path} into its settings, or have --oracle {NAME} create a project."
             )
 
     def label(self, queries: Sequence[Query]) -> Iterator[Answer | Channel]:
@@ -133,9 +133,9 @@ class LabelStudio(Oracle):
         yield from self._take(there)
         for query in queries:
             yield from resolve(setting.config, state, query.id)
-        asked = [query for query in queries if state.pending([query.id])]
-        if asked:
-            numbers = self._patiently(lambda: self._deliver(asked))
+        pending = [query for query in queries if state.pending([query.id])]
+        if pending:
+            numbers = self._patiently(lambda: self._deliver(pending))
             yield from self._await(numbers)
             # Somebody may have corrected an answer while others were still to come.
             yield from self._take(self._patiently(lambda: self._tasks(list(numbers.values()))))
@@ -171,7 +171,7 @@ class LabelStudio(Oracle):
         away = False
         while True:
             try:
-                found = ask()
+                reply = ask()
             except Unreachable as error:
                 if not away:
                     say(f"Label Studio does not answer at {self._server.url} ({error}): waiting until it does.")
@@ -181,7 +181,7 @@ class LabelStudio(Oracle):
                 continue
             if away:
                 say("Label Studio is back.")
-            return found
+            return reply
 
     def _tasks(self, numbers: Sequence[int] | None = None) -> list[Item]:
         """Return the tasks of the project, or those of them with these numbers."""
@@ -196,17 +196,17 @@ class LabelStudio(Oracle):
         assert self._project is not None
         state, config = self._setting.state, self._setting.config
         wanted = {_question(state, query.id): query for query in queries}
-        found = {label_studio.key(item): item for item in self._tasks()}
-        missing = [query for key, query in wanted.items() if key not in found]
+        items = {label_studio.key(item): item for item in self._tasks()}
+        missing = [query for key, query in wanted.items() if key not in items]
         for start in range(0, len(missing), AT_ONCE):
             pushed = [self._task(query) for query in missing[start : start + AT_ONCE]]
             numbers = self._server.push(self._project.number, pushed)
-            found |= {label_studio.key(item): item for item in self._tasks(numbers)}
+            items |= {label_studio.key(item): item for item in self._tasks(numbers)}
         for key, query in wanted.items():
             annotators = max(1, len(voters(config, state, query.id)))
-            if found[key]["overlap"] != annotators:
-                self._server.share_out(found[key]["id"], annotators)
-        return {query.id: found[key]["id"] for key, query in wanted.items()}
+            if items[key]["overlap"] != annotators:
+                self._server.share_out(items[key]["id"], annotators)
+        return {query.id: items[key]["id"] for key, query in wanted.items()}
 
     def _task(self, query: Query) -> dict[str, Any]:
         """Return a task as it is pushed."""
@@ -249,25 +249,25 @@ class LabelStudio(Oracle):
 
     def _take(self, items: Sequence[Item]) -> Iterator[Answer]:
         """Yield what is new in the annotations of tasks, the oldest first."""
-        found = list[tuple[Annotation, Item, int]]()
+        annotations = list[tuple[Annotation, Item, int]]()
         for item in self._ours(items):
-            given = item["annotations"] if isinstance(item["annotations"], list) else []
-            for place in [place for task, place in self._problems if task == item["id"] and place >= len(given)]:
-                del self._problems[item["id"], place]  # it was deleted
-            for place, values in enumerate(given):
+            entries = item["annotations"] if isinstance(item["annotations"], list) else []
+            for nth in [nth for task, nth in self._problems if task == item["id"] and nth >= len(entries)]:
+                del self._problems[item["id"], nth]  # it was deleted
+            for nth, values in enumerate(entries):
                 try:
-                    found.append((Annotation.of(values), item, place))
+                    annotations.append((Annotation.of(values), item, nth))
                 except ValueError as error:
-                    self._note(item, place, str(error))
-        for annotation, item, place in sorted(found, key=lambda one: one[0].updated_at):
-            yield from self._record(annotation, item, place)
+                    self._note(item, nth, str(error))
+        for annotation, item, nth in sorted(annotations, key=lambda one: one[0].updated_at):
+            yield from self._record(annotation, item, nth)
 
     def _ours(self, items: Sequence[Item]) -> list[Item]:
         """Return the tasks of which the run has asked."""
-        asked = self._setting.state.ever_asked
-        return [item for item in items if label_studio.key(item)[0] in asked]
+        asked_ids = self._setting.state.ever_asked
+        return [item for item in items if label_studio.key(item)[0] in asked_ids]
 
-    def _record(self, annotation: Annotation, item: Item, place: int) -> Iterator[Answer]:
+    def _record(self, annotation: Annotation, item: Item, nth: int) -> Iterator[Answer]:
         """Yield what is to be written down of an annotation, if it says anything new."""
         state, wrong = self._setting.state, ""
         try:
@@ -280,16 +280,16 @@ class LabelStudio(Oracle):
                     yield from record(self._setting.config, state, answer)
                 else:
                     wrong = back_in_the_pool(answer.id)
-        self._note(item, place, wrong)
+        self._note(item, nth, wrong)
 
-    def _note(self, item: Item, place: int, wrong: str) -> None:
+    def _note(self, item: Item, nth: int, wrong: str) -> None:
         """Say what is wrong with an annotation of a task, once; nothing is, where it is ""."""
-        said = f"Label Studio, task {item['id']}: {wrong}."
-        if wrong and self._problems.get((item["id"], place)) != said:
-            self._setting.progress.say(harmless(said))
-        self._problems.pop((item["id"], place), None)
+        remark = f"Label Studio, task {item['id']}: {wrong}."
+        if wrong and self._problems.get((item["id"], nth)) != remark:
+            self._setting.progress.say(harmless(remark))
+        self._problems.pop((item["id"], nth), None)
         if wrong:
-            self._problems[item["id"], place] = said
+            self._problems[item["id"], nth] = remark
 
     def _answer(self, annotation: Annotation, id: str) -> Label | Skip:
         """Return an annotation as an answer; raises ``ValueError`` for one that is none."""
@@ -324,16 +324,16 @@ class LabelStudio(Oracle):
 
     def remarks(self, pending: Sequence[str]) -> list[str]:
         """Return what is wrong with annotations, what is not ours, and where things stand."""
-        said = list(self._problems.values())[:SHOWN]
+        remarks = list(self._problems.values())[:SHOWN]
         if len(self._problems) > SHOWN:
-            said.append(f"... and {len(self._problems) - SHOWN:,} more annotations like these.")
+            remarks.append(f"... and {len(self._problems) - SHOWN:,} more annotations like these.")
         if self._strangers:
-            said.append(f"Left alone in {self._link()}, as not of this run: {counted(self._strangers, 'task')}.")
+            remarks.append(f"Left alone in {self._link()}, as not of this run: {counted(self._strangers, 'task')}.")
         config, state = self._setting.config, self._setting.state
-        settled = set(conflicts(config, state)) - set(pending)
-        if settled:
-            said.append(f"Disputed: {len(settled):,}; `dal-nlp label {self._setting.folder} --conflicts` settles them.")
-        return [*said, *super().remarks(pending)]
+        ids = set(conflicts(config, state)) - set(pending)
+        if ids:
+            remarks.append(f"Disputed: {len(ids):,}; `dal-nlp label {self._setting.folder} --conflicts` settles them.")
+        return [*remarks, *super().remarks(pending)]
 
 
 def _question(state: State, id: str) -> tuple[str, str]:
@@ -341,10 +341,10 @@ def _question(state: State, id: str) -> tuple[str, str]:
 
     Who gave them would not be shown the old task again.
     """
-    times, said = 1, False
+    times, answered_here = 1, False
     for event in state.given.get(id, []):
         if isinstance(event, RemovedEvent):
-            times, said = times + said, False
+            times, answered_here = times + answered_here, False
         else:
-            said = said or event.via.startswith(f"{NAME} ")
+            answered_here = answered_here or event.via.startswith(f"{NAME} ")
     return id, str(times)
