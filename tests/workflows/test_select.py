@@ -22,7 +22,7 @@ import dal_nlp
 from dal_nlp import UserError
 from dal_nlp.core.config import DrawsConfig
 from dal_nlp.core.rng import torch_seeded
-from tests import tiny
+from tests import tiny, tiny_entities
 from tests.models import families
 
 TEXTS = [row["text"] for row in tiny.sentences(30)]
@@ -220,7 +220,7 @@ def _trained(model: Any, rows: list[dict[str, Any]], folder: Path, collate: Any 
 
 def test_entities_are_chosen_from_after_a_trainer_by_mnlp(tmp_path: Path) -> None:
     names, tokenizer = ["O", "B-bad", "I-bad", "B-good", "I-good"], tiny.tokenizer()
-    rows = tiny.tagged(30, words=12)
+    rows = tiny_entities.tagged(30, words=12)
     encoded: list[dict[str, Any]] = []
     for row in rows[:8]:
         read = tokenizer(row["tokens"], is_split_into_words=True)
@@ -228,7 +228,7 @@ def test_entities_are_chosen_from_after_a_trainer_by_mnlp(tmp_path: Path) -> Non
         first = [word is not None and word not in words[:i] for i, word in enumerate(words)]
         tags = [names.index(row["ner_tags"][word]) if new else -100 for word, new in zip(words, first, strict=True)]
         encoded.append({**read, "labels": tags})
-    model = tiny.tagger()
+    model = tiny_entities.tagger()
     model.config.id2label = dict(enumerate(names))
     trainer = _trained(model, encoded, tmp_path, DataCollatorForTokenClassification(tokenizer))
     unlabeled = [row["tokens"] for row in rows[8:]]
