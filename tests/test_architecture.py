@@ -4,6 +4,7 @@ import ast
 import re
 import tomllib
 from collections import defaultdict
+from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -146,6 +147,12 @@ def test_there_is_no_circle_between_folders() -> None:
         pytest.fail(f"a circle of folders: {' -> '.join(error.args[1])}")
 
 
+def too_long(paths: Iterable[Path]) -> dict[str, int]:
+    """The lines of each of these modules that has more than it may."""
+    lines = {str(path.relative_to(REPOSITORY)): path.read_text(encoding="utf-8").count("\n") for path in paths}
+    return {name: n for name, n in lines.items() if n > MOST_LINES}
+
+
 def test_folders_and_modules_stay_small() -> None:
     counts: dict[str, int] = defaultdict(int)
     for path in MODULES.values():
@@ -153,10 +160,11 @@ def test_folders_and_modules_stay_small() -> None:
             counts[str(path.parent.relative_to(REPOSITORY))] += 1
     many = {name: n for name, n in counts.items() if n > MOST_MODULES and name not in ("dal_nlp/strategies", "cli")}
     assert many == {}
-    lines = {
-        str(path.relative_to(REPOSITORY)): path.read_text(encoding="utf-8").count("\n") for path in MODULES.values()
-    }
-    assert {name: n for name, n in lines.items() if n > MOST_LINES} == {}
+    assert too_long(MODULES.values()) == {}
+
+
+def test_modules_of_tests_stay_small() -> None:
+    assert too_long((REPOSITORY / "tests").rglob("*.py")) == {}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "strategies").glob("*.py")), ids=lambda path: path.stem)

@@ -28,7 +28,7 @@ from dal_nlp.session.stopping_language import parse
 from dal_nlp.session.stopping_rules import RULES
 from dal_nlp.strategies import make_strategy
 from dal_nlp.tasks import task_class
-from tests import tiny
+from tests import tiny, tiny_summaries
 
 DOORS = 10
 EXAMPLES = int(os.environ.get("DAL_NLP_FUZZ", "3000"))
@@ -224,7 +224,7 @@ def test_oracle_replies(values: dict[str, Any], value: Any) -> None:
     right = {"id": 1, "completed_by": 1, "updated_at": "2026-01-01T00:00:00Z", "was_cancelled": False}
     result = {"from_name": "answer", "to_name": "about", "type": "choices", "value": {"choices": value}}
     for reply in (values, {**right, "result": [result]}, {**right, "result": [{**result, "value": value}]}):
-        for task in (tiny.task(), tiny.summary_task()):
+        for task in (tiny.task(), tiny_summaries.summary_task()):
             try:
                 annotation = Annotation.of(reply)
                 label_studio.read_results(task, annotation.result, {"id": "a", "text": "b", "document": "b"})

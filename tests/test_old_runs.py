@@ -26,7 +26,7 @@ import pytest
 from transformers import PreTrainedModel
 
 from dal_nlp.ledger.ledger import read_state
-from tests import tiny
+from tests import tiny, tiny_summaries
 from tests import waiting_runs as asking
 from tests.cli.conftest import invoke
 
@@ -52,7 +52,7 @@ STARTS = (("again", 0, False), ("answered", 0, True), ("longer", 1, False), ("lo
 
 def weights(task: str) -> PreTrainedModel:
     """A model of the kind that the run trains."""
-    return {"classification": tiny.classifier, "qa": tiny.reader, "summarization": tiny.writer}[task]()
+    return {"classification": tiny.classifier, "qa": tiny.reader, "summarization": tiny_summaries.writer}[task]()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from dal_nlp.strategies.uncertainty import Entropy
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.tasks.metrics import KAPPA
 from dal_nlp.testing import check_oracle, check_strategy, check_task, tiny_classifier, tiny_rows, tiny_tokenizer
-from tests import tiny
+from tests import tiny, tiny_summaries
 
 # Strategies
 
@@ -99,9 +99,9 @@ def test_the_tasks_of_the_package_pass() -> None:
 def test_summarization_passes() -> None:
     from dal_nlp.tasks.summarization import Summarization
 
-    model = tiny.writer()
+    model = tiny_summaries.writer()
     task = Summarization.for_model(model, tiny.tokenizer(), 24, {"max_new_tokens": 8})
-    check_task(task, tiny.documents(6), model)
+    check_task(task, tiny_summaries.documents(6), model)
 
 
 @dataclass(frozen=True)

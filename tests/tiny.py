@@ -1,7 +1,10 @@
-"""Tiny random models and data, made on the spot: enough for logic, milliseconds a pass."""
+"""Tiny random models and data, made on the spot: enough for logic, milliseconds a pass.
+
+Those of summaries and of entities are in `tiny_summaries` and `tiny_entities`.
+"""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,7 @@ from transformers import (
     BertForMaskedLM,
     BertForQuestionAnswering,
     BertForSequenceClassification,
-    BertForTokenClassification,
     PreTrainedTokenizerFast,
-    T5Config,
-    T5ForConditionalGeneration,
 )
 
 from dal_nlp.core.config import DrawsConfig, ScoringConfig
@@ -30,10 +30,8 @@ from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.signals.hearing import Hearing
 from dal_nlp.tasks.classification import Classification
-from dal_nlp.tasks.entities.ner import NER
 from dal_nlp.tasks.multilabel.multilabel import MultiLabel
 from dal_nlp.tasks.qa import ExtractiveQA, QAOptions
-from dal_nlp.tasks.summarization import Summarization, SummarizationOptions
 
 POSITIVE = ["good", "great", "fine", "lovely", "bright", "warm", "happy", "superb"]
 NEGATIVE = ["bad", "awful", "poor", "dull", "cold", "dark", "sad", "dreadful"]
@@ -228,82 +226,6 @@ def qa_pool(n: int = 30, labeled: int = 6, batch_size: int = 8, unanswerable: bo
     return Pool(examples, model, of, kind, scoring, known, companions=Beside())
 
 
-def writer_config(dropout: float = 0.1) -> T5Config:
-    """A T5 of two layers and 16 dimensions; texts start with [CLS] and end with [SEP]."""
-    return T5Config(
-        vocab_size=len(tokenizer()),
-        d_model=16,
-        d_kv=8,
-        d_ff=32,
-        num_layers=2,
-        num_decoder_layers=2,
-        num_heads=2,
-        dropout_rate=dropout,
-        initializer_factor=3.0,  # predictions that differ, although nothing was trained
-        pad_token_id=0,
-        eos_token_id=3,
-        decoder_start_token_id=2,
-    )
-
-
-def writer(seed: int = 0, dropout: float = 0.1) -> T5ForConditionalGeneration:
-    """A random model that writes texts; its output layer is not tied to its embeddings."""
-    with torch_seeded(seed):
-        model = T5ForConditionalGeneration(writer_config(dropout))
-        weight = 0.5 * torch.randn_like(model.lm_head.weight)
-        weight[3] *= 5  # texts of different lengths
-        model.lm_head.weight = torch.nn.Parameter(weight)
-        return model.eval()
-
-
-def save_writer(folder: Path) -> str:
-    """Write a random model that writes texts with its tokenizer, as `--model FOLDER` takes it; return the folder."""
-    writer().save_pretrained(folder)
-    tokenizer().save_pretrained(folder)
-    return str(folder)
-
-
-def documents(n: int, seed: int = 0, words: int = 30) -> list[dict[str, object]]:
-    """Rows with id, document and summary, which is the document's first words; every document is different."""
-    rng = np.random.default_rng(seed)
-    rows: list[dict[str, object]] = []
-    for i in range(n):
-        text = [str(word) for word in rng.choice([*NEUTRAL, *POSITIVE, *NEGATIVE], int(rng.integers(6, words)))]
-        rows.append({"id": f"d{seed}-{i}", "document": " ".join(text), "summary": " ".join(text[:4])})
-    return rows
-
-
-def summary_task(max_length: int = 24, **options: Any) -> Summarization:
-    """The summarization task with the tiny tokenizer; texts of up to eight tokens unless ``options`` say otherwise."""
-    return Summarization(
-        SummarizationOptions(**{"max_new_tokens": 8, **options}), max_length=max_length, tokenizer=tokenizer()
-    )
-
-
-def encoded_documents(rows: list[dict[str, object]], of: Summarization) -> Dataset:
-    """Rows as an encoded dataset with targets."""
-    columns: dict[str, list[object]] = {
-        "id": [row["id"] for row in rows],
-        "document": [row["document"] for row in rows],
-        "target": [encode_target(row["summary"]) for row in rows],
-    }
-    return Dataset.from_dict({**columns, **of.encode(columns)})
-
-
-def summary_pool(
-    n: int = 30, labeled: int = 6, batch_size: int = 8, k: int = 4, draws: str = "fixed", longest: int = 8
-) -> Pool:
-    """A pool of n documents under a random model that writes so many tokens, beside some with summaries."""
-    model = writer()
-    of = Summarization.for_model(model, tokenizer(), 24, {"max_new_tokens": longest})
-    rows = documents(n + labeled)
-    scoring = ScoringConfig(batch_size=batch_size)
-    kind = make_draws(DrawsConfig(kind=draws, k=k), seed=0, round=1)
-    known = Pool(encoded_documents(rows[n:], of), model, of, kind, scoring) if labeled else None
-    examples = encoded_documents(rows[:n], of).remove_columns("target")
-    return Pool(examples, model, of, kind, scoring, known, companions=Beside())
-
-
 def task(labels: int = 2) -> Classification:
     """The classification task with the tiny tokenizer."""
     names = ["negative", "positive"] if labels == 2 else [f"class {i}" for i in range(labels)]
@@ -404,45 +326,3 @@ def heard_pool(n: int = 40, batch_size: int = 8, labeled: int = 6) -> Pool:
 
 
 torch.set_num_threads(1)
-
-
-def tagged(n: int, seed: int = 0, words: int = 24) -> list[dict[str, Any]]:
-    """Rows with id, tokens and ner_tags: good words are of one label and bad ones of another, neighbours one entity."""
-    rng = np.random.default_rng(seed)
-    rows: list[dict[str, Any]] = []
-    for i in range(n):
-        tokens = [str(word) for word in rng.choice([*NEUTRAL, *POSITIVE, *NEGATIVE], int(rng.integers(3, words)))]
-        kinds = ["good" if word in POSITIVE else "bad" if word in NEGATIVE else "" for word in tokens]
-        before = ["", *kinds]
-        tags = [
-            "O" if not kind else f"{'I' if kind == last else 'B'}-{kind}"
-            for kind, last in zip(kinds, before, strict=False)
-        ]
-        rows.append({"id": f"t{seed}-{i}", "tokens": tokens, "ner_tags": tags})
-    return rows
-
-
-def ner_task(max_length: int = 12, labels: Sequence[str] = ("bad", "good")) -> NER:
-    """The task of entities with the tiny tokenizer and windows of a few words."""
-    return NER(labels=labels, max_length=max_length, tokenizer=tokenizer())
-
-
-def tagger(outputs: int = 5, seed: int = 0, dropout: float = 0.1) -> BertForTokenClassification:
-    """A random token classifier."""
-    with torch_seeded(seed):
-        return BertForTokenClassification(config(outputs, dropout)).eval()
-
-
-def ner_pool(n: int = 30, labeled: int = 6, batch_size: int = 8, k: int = 4) -> Pool:
-    """A pool of n texts, some of several windows, under a random model, beside some labeled ones."""
-    of, model = ner_task(), tagger()
-    rows = tagged(n + labeled)
-    fields = [of.read(row) for row in rows]
-    columns: dict[str, list[Any]] = {name: [f[name] for f in fields] for name in fields[0]}
-    columns["id"] = [row["id"] for row in rows]
-    columns["target"] = [encode_target(of.read_target(row)) for row in rows]
-    examples = Dataset.from_dict({**columns, **of.encode(columns)})
-    scoring, kind = ScoringConfig(batch_size=batch_size), make_draws(DrawsConfig(k=k), seed=0, round=1)
-    known = Pool(examples.select(range(n, n + labeled)), model, of, kind, scoring) if labeled else None
-    there = examples.select(range(n)).remove_columns("target")
-    return Pool(there, model, of, kind, scoring, known, companions=Beside())

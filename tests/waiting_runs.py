@@ -11,7 +11,7 @@ from dal_nlp.core.task import Task
 from dal_nlp.ledger.ledger import read_events, read_state
 from dal_nlp.ledger.state import State
 from dal_nlp.session.loop import Result
-from tests import tiny
+from tests import tiny, tiny_entities, tiny_summaries
 from tests.tiny import write
 
 TASKS = ("sentiment", "multilabel", "qa", "summarization", "ner")
@@ -26,15 +26,15 @@ def rows_of(task: str, n: int, seed: int = 0) -> list[dict[str, Any]]:
     if task == "multilabel":
         return tiny.several_labels(n, seed)
     if task == "ner":
-        return tiny.tagged(n, seed, words=12)
-    return tiny.questions(n, seed, unanswerable=True) if task == "qa" else tiny.documents(n, seed)
+        return tiny_entities.tagged(n, seed, words=12)
+    return tiny.questions(n, seed, unanswerable=True) if task == "qa" else tiny_summaries.documents(n, seed)
 
 
 def save_model(task: str, folder: Path) -> str:
     if task in ("sentiment", "multilabel", "ner"):
         return tiny.save_model(folder)
     if task == "summarization":
-        return tiny.save_writer(folder)
+        return tiny_summaries.save_writer(folder)
     tiny.reader().save_pretrained(folder)
     tiny.tokenizer().save_pretrained(folder)
     return str(folder)
@@ -86,8 +86,8 @@ def task_of(task: str) -> Task:
         "sentiment": tiny.task,
         "multilabel": tiny.multilabel_task,
         "qa": lambda: tiny.qa_task(unanswerable=True),
-        "summarization": tiny.summary_task,
-        "ner": tiny.ner_task,
+        "summarization": tiny_summaries.summary_task,
+        "ner": tiny_entities.ner_task,
     }[task]()
 
 

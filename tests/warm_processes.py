@@ -42,6 +42,8 @@ _BEFORE = (
     "dal_nlp.workflows.annotate_live",
     "tests.session.killing",
     "tests.tiny",
+    "tests.tiny_entities",
+    "tests.tiny_summaries",
     "transformers.models.auto.modeling_auto",
     "transformers.models.auto.tokenization_auto",
 )

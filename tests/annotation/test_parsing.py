@@ -11,7 +11,7 @@ from dal_nlp.annotation.parsing import LONGEST_ANSWER, read_answer, write_answer
 from dal_nlp.core.task import Task
 from dal_nlp.ledger.events import LabelEvent, SkipEvent
 from dal_nlp.readers.values import is_spreadsheet_error
-from tests import tiny
+from tests import tiny, tiny_summaries
 
 CONTEXT = {"id": "1", "question": "what", "context": "skip the plot of the film: 1914-18, no answer, 3:a é"}
 TEXT = {"id": "1", "text": "a film", "pair": None}
@@ -66,7 +66,7 @@ def test_refusals_are_answers_unless_they_are_labels(word: str) -> None:
 @pytest.mark.parametrize("text", ["a" * (LONGEST_ANSWER + 1), "\ud800"])
 def test_what_cannot_be_kept_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"characters, more than|surrogate"):
-        read_answer(tiny.summary_task(), text, DOCUMENT, None)
+        read_answer(tiny_summaries.summary_task(), text, DOCUMENT, None)
 
 
 @pytest.mark.parametrize(("by", "note"), [("\udc80", ""), ("anna", "\ud800")])
@@ -77,7 +77,7 @@ def test_names_and_notes_that_cannot_be_kept_are_refused(by: str, note: str) -> 
 
 def test_half_a_pair_that_json_spells_out_is_refused() -> None:
     with pytest.raises(ValueError, match="half a surrogate pair"):
-        read_answer(tiny.summary_task(), '["a \\ud800"]', DOCUMENT, None)
+        read_answer(tiny_summaries.summary_task(), '["a \\ud800"]', DOCUMENT, None)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_every_span_survives_being_written_and_typed(start: int, length: int) ->
 def test_every_summary_survives_being_written_and_typed(texts: list[str]) -> None:
     said = (text.strip() for text in texts if text.isprintable())
     clean = list(dict.fromkeys(text for text in said if text and not is_spreadsheet_error(text)))  # which is no answer
-    of = tiny.summary_task()
+    of = tiny_summaries.summary_task()
     for kept in [*clean, "skip", '["a"]', "[1, 2]", *([clean] if len(clean) > 1 else [])]:
         assert target(of, write_answer(of, label(kept), DOCUMENT), DOCUMENT) == kept
 

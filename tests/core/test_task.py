@@ -8,7 +8,7 @@ from torch import nn
 
 from dal_nlp import Unsupported, UserError
 from dal_nlp.core.task import Capability, Task
-from tests import tiny
+from tests import tiny, tiny_summaries
 
 READERS = ("core.task", "core.answer_format", "tasks.classification", "tasks.qa", "tasks.summarization")
 
@@ -32,13 +32,13 @@ def test_defaults() -> None:
     with pytest.raises(Unsupported, match="not written"):
         task.write(nn.Identity(), None, None, "")  # type: ignore[arg-type]
     with pytest.raises(Unsupported, match="for classes"):
-        tiny.summary_task().weights(["a"])
+        tiny_summaries.summary_task().weights(["a"])
     with pytest.raises(Unsupported, match="cannot be built around a model"):
         Task.for_model.__func__(tiny.task().__class__, nn.Identity(), None, 8, {})  # type: ignore[attr-defined]
 
 
 def test_an_example_of_a_training_script_that_is_none() -> None:
-    task = tiny.summary_task()
+    task = tiny_summaries.summary_task()
     assert task.fields("a film") == {"document": "a film"} == Task.fields(task, "a film")
     with pytest.raises(UserError, match="give a mapping with 'document'"):
         Task.fields(task, 7)

@@ -7,8 +7,7 @@ import pytest
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.readers.encodings import decode
-from tests.data.test_forms_of_files import ALL
-from tests.data.test_kinds_of_files import ROWS, complaint, put, read, table
+from tests.data.files import ALL, ROWS, complaint, put, read, table
 
 
 @pytest.mark.parametrize(

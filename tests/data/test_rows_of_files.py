@@ -10,7 +10,7 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.data.examples import Reader, context_of
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
-from tests.data.test_kinds_of_files import LABELS, ROWS, complaint, lines, put, read, table
+from tests.data.files import LABELS, ROWS, complaint, lines, put, read, table
 
 CONTEXT = "Ann went to Oslo. Bo stayed in Rome."
 ANSWERS = {"text": ["Oslo"], "answer_start": [12]}

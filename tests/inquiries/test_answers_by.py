@@ -13,7 +13,7 @@ from dal_nlp.inquiries.machines import answered_by
 from dal_nlp.inquiries.whole_file import label_file
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.workflows.autolabel import plan
-from tests import tiny
+from tests import tiny, tiny_entities
 from tests.head_runs import bought
 from tests.tiny import write
 
@@ -109,7 +109,7 @@ def test_the_best_is_whoever_was_right_most_often_on_the_audit_sample(finished: 
 
 @pytest.mark.parametrize("task", ["multilabel", "ner"])
 def test_several_labels_and_entities_are_wrong_where_any_of_them_is(task: str, tmp_path: Path) -> None:
-    many = {"multilabel": tiny.several_labels, "ner": tiny.tagged}[task]
+    many = {"multilabel": tiny.several_labels, "ner": tiny_entities.tagged}[task]
     new = many(120, seed=5)
     folder = bought(tmp_path, many, task=task)
     source = write(tmp_path / "new.jsonl", new)
@@ -120,9 +120,12 @@ def test_several_labels_and_entities_are_wrong_where_any_of_them_is(task: str, t
 
 
 def test_of_entities_no_witness_answers_alone(tmp_path: Path) -> None:
-    known = [{"id": row["id"], "entities": row["ner_tags"]} for row in [*tiny.tagged(60), *tiny.tagged(60, seed=5)]]
+    known = [
+        {"id": row["id"], "entities": row["ner_tags"]}
+        for row in [*tiny_entities.tagged(60), *tiny_entities.tagged(60, seed=5)]
+    ]
     listed = f"file:{write(tmp_path / 'listed.jsonl', known)}"
-    folder = bought(tmp_path, tiny.tagged, task="ner", signals=[listed], keep_witness=True)
-    source = write(tmp_path / "new.jsonl", tiny.tagged(60, seed=5))
+    folder = bought(tmp_path, tiny_entities.tagged, task="ner", signals=[listed], keep_witness=True)
+    source = write(tmp_path / "new.jsonl", tiny_entities.tagged(60, seed=5))
     with pytest.raises(UserError, match="is for texts with one label: name model, or stack"):
         label_file(folder, source, 0.8, tmp_path / "out", "labeled-file", draws=20, answers_by="file:listed.jsonl")

@@ -11,7 +11,7 @@ from dal_nlp.data.examples import Reader
 from dal_nlp.inquiries.whole_file import label_file
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.tasks import make_task
-from tests import tiny
+from tests import tiny, tiny_entities
 from tests.head_runs import bought
 from tests.tiny import write
 
@@ -28,7 +28,7 @@ SHAPES = {
         lambda n, seed=0: one_hot(tiny.several_labels(n, seed)),
         {"task": "multilabel", "task_options": {"label_columns": ["anger", "fear", "joy"]}},
     ),
-    "ner": (tiny.tagged, {"task": "ner"}),
+    "ner": (tiny_entities.tagged, {"task": "ner"}),
 }
 
 

@@ -12,7 +12,7 @@ from dal_nlp.annotation.exporting import export
 from dal_nlp.annotation.ingesting import ingest
 from dal_nlp.data.entities import spans_of
 from dal_nlp.joins.tool_rows import Columns, ToolRows
-from tests import tiny
+from tests import tiny, tiny_entities
 
 TEXT = "Ada met him"
 PART: dict[str, Any] = {"start": 0, "end": 3, "label": "good"}
@@ -23,7 +23,7 @@ def read(
     row: dict[str, Any], columns: Columns | None = None
 ) -> tuple[str, dict[str, str], list[tuple[Any, ...]] | None]:
     """What a row says: its id, its text, and the marked parts; None where there is no answer."""
-    task = tiny.ner_task()
+    task = tiny_entities.ner_task()
     of = ToolRows([row], task, RunConfig(task="ner", data="x.jsonl"), columns or Columns())
     (row,) = of.rows
     given = list(of.given(row))
@@ -67,7 +67,7 @@ def test_marked_parts_of_every_tool_are_answers_and_an_empty_list_is_one(row: di
 
 def test_what_prodigy_accepted_without_spans_has_no_entity() -> None:
     rows = [{"id": 1, "text": TEXT, "answer": "accept"}, {"id": 2, "text": TEXT, "spans": [PART], "answer": "accept"}]
-    of = ToolRows(rows, tiny.ner_task(), RunConfig(task="ner", data="x.jsonl"), Columns())
+    of = ToolRows(rows, tiny_entities.ner_task(), RunConfig(task="ner", data="x.jsonl"), Columns())
     assert [given.answer for row in of.rows for given in of.given(row)] == ["[]", json.dumps([PART])]
 
 
@@ -116,7 +116,7 @@ def test_tasks_of_label_studio_are_known_by_a_text_of_another_usual_name(tmp_pat
 
 
 def test_tags_of_parts_between_blanks_are_those_of_the_words_in_them() -> None:
-    task = tiny.ner_task()
+    task = tiny_entities.ner_task()
     fields = {"id": "1", **task.read({"tokens": "Ada saw Bob."})}
     spans = spans_of(task.answer_format.parse_answer("B-good O B-bad", fields))
     assert [tuple(span) for span in spans] == [(0, 3, "good"), (8, 12, "bad")]

@@ -7,7 +7,7 @@ from datasets import Dataset
 
 from dal_nlp.core.batch import Prediction
 from dal_nlp.measuring.mistakes import CHARACTERS, KEPT, mistakes
-from tests import tiny
+from tests import tiny, tiny_summaries
 
 
 def test_counts_and_errors_are_those_of_counting_by_hand() -> None:
@@ -32,6 +32,6 @@ def test_without_a_mistake_there_is_no_error_and_answers_in_words_have_neither()
         "errors": [],
         "confusion": [["positive", "positive", 1]],
     }
-    assert mistakes(tiny.summary_task(), data, [Prediction("so", 0.9)], ["not so"]) == {}
+    assert mistakes(tiny_summaries.summary_task(), data, [Prediction("so", 0.9)], ["not so"]) == {}
     several = mistakes(tiny.multilabel_task(), data, [Prediction(["a"], 0.9)], [["b"]])
     assert several.keys() == {"errors"} and several["errors"][0]["target"] == ["b"]

@@ -40,7 +40,7 @@ from dal_nlp.tasks.classification import Classification
 from dal_nlp.tasks.qa import ExtractiveQA, QAOptions
 from dal_nlp.tasks.summarization import Summarization, SummarizationOptions
 from dal_nlp.workflows.predict import open_run
-from tests import tiny
+from tests import tiny, tiny_summaries
 from tests.models import families
 
 #: Tokens after which texts are cut.
@@ -144,7 +144,7 @@ def _data(task: str, folder: Path) -> dict[str, str]:
     rows: dict[str, Any] = {
         "classification": tiny.sentences,
         "qa": lambda n, seed: tiny.questions(n, seed, words=24),
-        "summarization": lambda n, seed: tiny.documents(n, seed, words=24),
+        "summarization": lambda n, seed: tiny_summaries.documents(n, seed, words=24),
     }
     return {
         "data": tiny.write(folder / "pool.jsonl", rows[task](20, 1)),
@@ -226,7 +226,11 @@ def check_saved(folder: Path, texts: Sequence[str]) -> None:
 
 
 def _rows(task: str) -> Sequence[Any]:
-    made: dict[str, Any] = {"classification": tiny.sentences, "qa": tiny.questions, "summarization": tiny.documents}
+    made: dict[str, Any] = {
+        "classification": tiny.sentences,
+        "qa": tiny.questions,
+        "summarization": tiny_summaries.documents,
+    }
     more = {} if task == "classification" else {"words": 24}
     rows: Sequence[Any] = made[task](12, 7, **more)
     return rows

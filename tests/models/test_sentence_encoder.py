@@ -11,7 +11,7 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.models.auxiliary import Companions
 from dal_nlp.models.sentence_encoder import SentenceEncoder
 from dal_nlp.strategies import probes
-from tests import tiny
+from tests import tiny, tiny_summaries
 
 TEXTS = ["the film was good", "a bad plot", "it"]
 
@@ -54,11 +54,11 @@ def test_strategies_read_it_in_the_place_of_the_models_own(folder: str) -> None:
         def sentence_encoder(self) -> SentenceEncoder:
             return self.encoder
 
-    pool = tiny.summary_pool(n=7)
+    pool = tiny_summaries.summary_pool(n=7)
     own = pool.collect(probes.embedding)[0]
     pool._companions, pool._measured = Beside(), {}
     (found,) = pool.collect(probes.embedding)
-    expected = Beside.encoder.embed([str(row["document"]) for row in tiny.documents(7 + 6)[:7]])
+    expected = Beside.encoder.embed([str(row["document"]) for row in tiny_summaries.documents(7 + 6)[:7]])
     assert np.allclose(found, expected.numpy())
     assert found.shape == own.shape
     assert not np.allclose(found, own)

@@ -1,54 +1,28 @@
-"""Several people at one run at the same time."""
+"""Several people at one run at the same time: answers, tabs, disputes, refusals, lists, rounds, and who is told."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dal_nlp import UserError
-from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.annotation.answers import Origin
-from dal_nlp.ledger.ledger import Ledger, read_state
+from dal_nlp.ledger.ledger import read_state
 from dal_nlp.page.queue import PATIENCE, REMEMBERED, AnnotationQueue, Given
 from tests import waiting_runs as asking
 from tests.ledgers import event
+from tests.page.rooms import A, B, Clock, room_of, shown
 
 Waiting = Callable[[str], Path]
-A, B = "tab-of-anna", "tab-of-ben"
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@contextmanager
-def room_of(folder: Path, clock: Callable[[], float] | None = None) -> Iterator[AnnotationQueue]:
-    with Ledger(folder) as ledger:
-        yield AnnotationQueue(AnswerStore(folder, ledger.state, ledger), ledger, clock or Clock())
-
-
-@pytest.fixture
-def folder(waiting: Waiting) -> Path:
-    return waiting("sentiment") / "run"
 
 
 @pytest.fixture
 def roomy(waiting: Waiting) -> Path:
-    """The same with a budget for remainders."""
+    """The same run as `folder`, with a budget for remainders."""
     place = waiting("sentiment")
     asking.run("sentiment", place, rounds=9)
     return place / "run"
-
-
-def shown(queue: AnnotationQueue, who: str, tab: str) -> str:
-    item = queue.next(who, tab)
-    assert item is not None
-    return str(item["id"])
 
 
 def kinds(folder: Path, id: str) -> list[str]:
@@ -131,61 +105,6 @@ def test_two_people_on_one_text_are_a_dispute_that_anybody_settles(folder: Path)
             queue.open("cem", B, id)
 
 
-def test_undo_takes_back_what_no_model_has_learnt(folder: Path) -> None:
-    with room_of(folder) as queue:
-        first, second = queue.store.state.waiting[:2]
-        assert queue.undo("anna", A) is None
-        for id in (first, second):
-            queue.answer("anna", A, Given(id, "positive"))
-        for id in (second, first):
-            item = queue.undo("anna", A)
-            assert item is not None and item["id"] == id and item["answer"] is None
-            assert item["taken"]["typed"] == "positive"
-            assert id in queue.store.state.waiting
-        assert queue.undo("anna", A) is None and queue.progress("anna", A, False)["mine"] == 0
-
-
-def test_undo_counts_once_however_often_it_is_sent_and_an_old_answer_stays_old(folder: Path) -> None:
-    with room_of(folder) as queue:
-        first, second = queue.store.state.waiting[:2]
-        for id in (first, second):
-            queue.answer("anna", A, Given(id, "positive", request=f"answer {id}"))
-        queue.answer("anna", A, Given(second, "negative", request="correction"))
-    for _ in range(2):  # the reply was lost; then the server was started again
-        with room_of(folder) as queue:
-            for _ in range(2):
-                item = queue.undo("anna", A, "undo")
-                assert item is not None and item["id"] == second
-            assert set(queue.store.state.answers) == {first}
-            queue.answer("anna", A, Given(second, "positive", request=f"answer {second}"))  # late, by a slow line
-            assert set(queue.store.state.answers) == {first}
-
-
-def test_undo_of_a_settled_dispute_brings_the_dispute_back(folder: Path) -> None:
-    with room_of(folder) as queue:
-        first, second = queue.store.state.waiting[:2]
-        queue.answer("cem", B, Given(second, "positive"))
-        queue.answer("anna", A, Given(first, "positive"))
-        queue.answer("ben", B, Given(first, "negative"))
-        queue.answer("cem", B, Given(first, "negative", final=True))
-        item = queue.undo("cem", B)
-        assert item is not None and item["id"] == first
-        assert queue.store.state.answers == {first: "positive", second: "positive"}
-        assert [row["id"] for row in queue.disputes()] == [first]
-    with room_of(folder) as queue:  # started again
-        item = queue.undo("cem", B)
-        assert item is not None and item["id"] == second
-
-
-def test_after_an_undo_what_somebody_else_has_said_counts(folder: Path) -> None:
-    with room_of(folder) as queue:
-        id = shown(queue, "anna", A)
-        queue.answer("anna", A, Given(id, "positive"))
-        queue.answer("ben", B, Given(id, "negative"))
-        queue.undo("anna", A)
-        assert read_state(folder).answers == {id: "negative"} and queue.disputes() == []
-
-
 def test_what_no_round_could_learn_from_is_not_taken(roomy: Path) -> None:
     with room_of(roomy) as queue:
         ids = list(queue.store.state.waiting)
@@ -211,31 +130,6 @@ def test_who_leaves_lets_others_have_the_text(folder: Path) -> None:
         queue.leave(A)
         queue.leave(B)
         assert shown(queue, "ben", B) == first
-
-
-def test_undo_leaves_what_somebody_else_has_decided(folder: Path) -> None:
-    with room_of(folder) as queue:
-        id = shown(queue, "anna", A)
-        queue.answer("ben", B, Given(id, "negative"))
-        queue.answer("anna", A, Given(id, "positive"))
-        assert queue.undo("anna", A) is not None
-        assert read_state(folder).answers == {id: "negative"} and queue.disputes() == []
-
-
-def test_what_a_model_has_learnt_is_shown_for_a_correction(waiting: Waiting) -> None:
-    place = waiting("sentiment")
-    with room_of(place / "run") as queue:
-        ids = list(queue.store.state.waiting)
-        for id in ids:
-            queue.answer("anna", A, Given(id, "positive" if id != ids[0] else "negative"))
-    asking.run("sentiment", place)  # trains, and asks for the next ones
-    with room_of(place / "run") as queue:
-        item = queue.undo("anna", A)
-        assert item is not None and item["id"] == ids[-1] and item["answer"]["typed"] == "positive"
-        assert ids[-1] in queue.store.state.answers  # the model has learnt from it
-        queue.answer("anna", A, Given(ids[-1], "negative"))
-        assert read_state(place / "run").answers[ids[-1]] == "negative"
-        assert [row["id"] for row in queue.mine("anna")] == [ids[-1], *reversed(ids[:-1])]
 
 
 def test_names_ids_and_answers_that_cannot_be_right_leave_no_trace(folder: Path) -> None:

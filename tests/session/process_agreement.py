@@ -29,24 +29,24 @@ from dal_nlp.models.pool import Pool
 from dal_nlp.models.trainer import fit, make_accelerator
 from dal_nlp.strategies import STRATEGIES, make_strategy, probes, strategy_class
 from dal_nlp.tasks.summarization import Summarization
-from tests import tiny
+from tests import tiny, tiny_entities, tiny_summaries
 from tests.pictures import leave_blank
 from tests.session.test_loop import write
 
 POOLS: dict[str, Callable[[], Pool]] = {
     "classification": lambda: tiny.pool(n=12, labels=3, batch_size=3),
     "qa": lambda: tiny.qa_pool(n=12, batch_size=3, unanswerable=True),
-    "summarization": lambda: tiny.summary_pool(n=12, batch_size=3),
+    "summarization": lambda: tiny_summaries.summary_pool(n=12, batch_size=3),
     "multilabel": lambda: tiny.multilabel_pool(n=12, batch_size=3),
-    "ner": lambda: tiny.ner_pool(n=12, batch_size=3),
+    "ner": lambda: tiny_entities.ner_pool(n=12, batch_size=3),
     "heard": lambda: tiny.heard_pool(n=12, batch_size=3),
 }
 OFFERS = {
     "classification": tiny.task().capabilities | tiny.OFFERS,
     "qa": tiny.qa_task().capabilities | tiny.OFFERS,
-    "summarization": tiny.summary_task().capabilities | tiny.OFFERS,
+    "summarization": tiny_summaries.summary_task().capabilities | tiny.OFFERS,
     "multilabel": tiny.multilabel_task().capabilities | tiny.OFFERS,
-    "ner": tiny.ner_task().capabilities | tiny.OFFERS,
+    "ner": tiny_entities.ner_task().capabilities | tiny.OFFERS,
     "heard": tiny.task().capabilities | tiny.OFFERS | {Capability.WITNESSES},
 }
 
@@ -110,13 +110,15 @@ def predictions() -> dict[str, Any]:
 
 def trained() -> dict[str, list[float]]:
     """What models measure after some steps of six examples and one of three, in parts of two examples at most."""
-    writer = tiny.writer(dropout=0.0)
+    writer = tiny_summaries.writer(dropout=0.0)
     texts = Summarization.for_model(writer, tiny.tokenizer(), 24, {"max_new_tokens": 8})
     classes, spans = tiny.task(), tiny.qa_task()
     return {
         "classification": _after_fit(tiny.classifier(dropout=0.0), classes, tiny.encoded(tiny.sentences(9), classes)),
         "qa": _after_fit(tiny.reader(dropout=0.0), spans, tiny.encoded_questions(tiny.questions(9), spans)),
-        "summarization": _after_fit(writer, texts, tiny.encoded_documents(tiny.documents(9), texts)),
+        "summarization": _after_fit(
+            writer, texts, tiny_summaries.encoded_documents(tiny_summaries.documents(9), texts)
+        ),
     }
 
 
@@ -144,7 +146,7 @@ def _after_fit(model: nn.Module, task: Task, examples: Dataset) -> list[float]:
 def prepare(folder: Path) -> None:
     """Write the files and the models of ``runs``; without dropout, as processes draw masks of their own."""
     many: dict[str, Callable[..., Any]] = {"sentences": tiny.sentences, "questions": tiny.questions}
-    many |= {"documents": tiny.documents, "entities": tiny.tagged, "several": tiny.several_labels}
+    many |= {"documents": tiny_summaries.documents, "entities": tiny_entities.tagged, "several": tiny.several_labels}
     for name, rows in many.items():
         write(folder / f"{name}.jsonl", rows(24))
         write(folder / f"{name}-test.jsonl", rows(9, seed=1))
@@ -153,7 +155,7 @@ def prepare(folder: Path) -> None:
     ]
     write(folder / "sentences-said.jsonl", said)
     models = {"encoder": tiny.classifier(dropout=0.0).bert, "reader": tiny.reader(dropout=0.0)}
-    for name, model in {**models, "writer": tiny.writer(dropout=0.0)}.items():
+    for name, model in {**models, "writer": tiny_summaries.writer(dropout=0.0)}.items():
         model.save_pretrained(folder / name)
         tiny.tokenizer().save_pretrained(folder / name)
 

@@ -7,11 +7,11 @@ import pytest
 
 from dal_nlp import RunConfig, Session
 from dal_nlp.session.result import Result
-from tests import tiny
+from tests import tiny, tiny_entities
 from tests.ledgers import copies_after_every_write
 from tests.session.test_loop import timeless
 
-ROWS: Any = {"ner": tiny.tagged, "multilabel": tiny.several_labels}
+ROWS: Any = {"ner": tiny_entities.tagged, "multilabel": tiny.several_labels}
 TRAINING = {"head": {"mode": "head"}, "full": {"mode": "full", "min_steps": 3, "epochs": 1}}
 
 

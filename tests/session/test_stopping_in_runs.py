@@ -16,7 +16,7 @@ from dal_nlp.session.config import RunConfig
 from dal_nlp.session.loop import Session
 from dal_nlp.session.stopping import history_of, left_to_read, reason
 from dal_nlp.tasks.metrics import cohen_kappa
-from tests import tiny
+from tests import tiny, tiny_summaries
 from tests.tiny import write
 
 
@@ -171,6 +171,6 @@ def test_every_task_says_how_far_predictions_agree() -> None:
     assert tiny.task().consistency(["positive", "negative"], ["positive", "negative"]) == 1
     answers = [{"text": ["good film"], "answer_start": [0]}, {"text": ["plot"], "answer_start": [3]}]
     assert tiny.qa_task().consistency(answers, [answers[0], {"text": ["film"], "answer_start": [9]}]) == 0.5
-    assert tiny.summary_task().consistency(["good plot", "", "it was"], ["good plot", "", "a film"]) == pytest.approx(
-        2 / 3
-    )
+    assert tiny_summaries.summary_task().consistency(
+        ["good plot", "", "it was"], ["good plot", "", "a film"]
+    ) == pytest.approx(2 / 3)

@@ -18,13 +18,13 @@ from dal_nlp.strategies.scored import Scored
 from dal_nlp.strategies.selectors import top_k
 from dal_nlp.tasks import summarization
 from dal_nlp_cli.main import app
-from tests import tiny
+from tests import tiny, tiny_summaries
 from tests.tiny import write
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return tiny.save_writer(tmp_path_factory.mktemp("writer"))
+    return tiny_summaries.save_writer(tmp_path_factory.mktemp("writer"))
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 def settings(folder: Path, model: str, **changes: Any) -> dict[str, Any]:
     return {
         "task": "summarization",
-        "data": write(folder / "pool.jsonl", tiny.documents(40)),
-        "test": write(folder / "test.jsonl", tiny.documents(15, seed=1)),
+        "data": write(folder / "pool.jsonl", tiny_summaries.documents(40)),
+        "test": write(folder / "test.jsonl", tiny_summaries.documents(15, seed=1)),
         "model": model,
         "out": str(folder / "run"),
         "max_length": 24,
@@ -69,7 +69,7 @@ def test_a_run_leaves_what_it_promises(tmp_path: Path, model: str) -> None:
         rows = list(csv.DictReader(file))
     assert list(rows[0])[2:7] == ["rouge1", "rouge2", "rougeL", "rougeLsum", "gen_tokens"]
     assert [row["labels"] for row in rows] == ["6", "10", "14"]
-    truth = {row["id"]: row["summary"] for row in tiny.documents(40)}
+    truth = {row["id"]: row["summary"] for row in tiny_summaries.documents(40)}
     assert all(truth[id] == target for id, target in result.labels.items())
     state = read_state(result.folder)
     query = state.queries[1]
@@ -227,7 +227,7 @@ def summarization_encoder() -> Any:
 
 
 def test_rows_that_cannot_be_used_are_left_out_and_what_is_cut_is_said(tmp_path: Path, model: str) -> None:
-    rows = [*tiny.documents(20), {"id": "e", "document": " ", "summary": "good"}]
+    rows = [*tiny_summaries.documents(20), {"id": "e", "document": " ", "summary": "good"}]
     rows += [{"id": "n", "document": "a plot", "summary": ""}, {"id": "l", "document": "good " * 40, "summary": "it"}]
     rows += [{"id": "s", "document": "a film", "summary": "good " * 20}]
     result = run(tmp_path, model, data=write(tmp_path / "odd.jsonl", rows), rounds=0)
@@ -253,7 +253,7 @@ def test_broken_texts_are_counted_in_every_round(tmp_path: Path, model: str) -> 
 def test_several_references_measure(tmp_path: Path, model: str) -> None:
     rows = [
         {"id": row["id"], "document": row["document"], "references": [row["summary"], "something else"]}
-        for row in tiny.documents(15, seed=1)
+        for row in tiny_summaries.documents(15, seed=1)
     ]
     result = run(tmp_path, model, rounds=0, test=write(tmp_path / "references.jsonl", rows))
     assert read_state(result.folder).metrics[0].size == 15
@@ -261,7 +261,7 @@ def test_several_references_measure(tmp_path: Path, model: str) -> None:
 
 def test_any_pair_of_columns_is_a_task(tmp_path: Path, model: str) -> None:
     names = {"document": "mail", "summary": "subject"}
-    rows = [{names.get(name, name): value for name, value in row.items()} for row in tiny.documents(20)]
+    rows = [{names.get(name, name): value for name, value in row.items()} for row in tiny_summaries.documents(20)]
     data = write(tmp_path / "mails.jsonl", rows)
     result = run(tmp_path, model, data=data, test=None, audit=5, text_column=["mail"], label_column="subject", rounds=0)
     assert len(result.labels) == 11
@@ -289,7 +289,7 @@ def test_a_decoder_alone_is_a_sentence(tmp_path: Path) -> None:
 
     folder = tmp_path / "gpt"
     GPT2LMHeadModel(GPT2Config(vocab_size=40, n_positions=40, n_embd=16, n_layer=1, n_head=2)).save_pretrained(folder)
-    data = write(tmp_path / "pool.jsonl", tiny.documents(30))
+    data = write(tmp_path / "pool.jsonl", tiny_summaries.documents(30))
     out = ["--out", str(tmp_path / "run"), "--audit", "5", "--rounds", "0"]
     done = CliRunner().invoke(app, ["run", "--task", "summarization", "--data", data, "--model", str(folder), *out])
     assert done.exit_code == 2
@@ -299,22 +299,22 @@ def test_a_decoder_alone_is_a_sentence(tmp_path: Path) -> None:
 def test_check_rehearses_a_round(tmp_path: Path, model: str) -> None:
     flags = ["--task", "summarization", "--model", model, "--initial", "6", "--query-size", "4", "--rounds", "1"]
     flags += ["--strategy", "bald", "--set", "max_length=24", "--set", "draws.k=2"]
-    data = write(tmp_path / "pool.jsonl", tiny.documents(40))
-    test = write(tmp_path / "test.jsonl", tiny.documents(15, seed=1))
+    data = write(tmp_path / "pool.jsonl", tiny_summaries.documents(40))
+    test = write(tmp_path / "test.jsonl", tiny_summaries.documents(15, seed=1))
     done = CliRunner().invoke(app, ["check", *flags, "--data", data, "--test", test])
     assert done.exit_code == 0, done.output
     assert "mean BALD" in done.output
 
 
 def test_a_training_script_chooses_documents() -> None:
-    texts = [str(row["document"]) for row in tiny.documents(12)]
+    texts = [str(row["document"]) for row in tiny_summaries.documents(12)]
     parts = {"task": "summarization", "task_options": {"max_new_tokens": 8}, "max_length": 24}
     known = [("a good film", "good"), ("a bad plot", ["bad", "poor"])]
     for strategy in ("entropy", "lobster", "bleuvar"):
-        picked = select(tiny.writer(), tiny.tokenizer(), texts, 3, strategy, labeled=known, **parts)  # type: ignore[arg-type]
+        picked = select(tiny_summaries.writer(), tiny.tokenizer(), texts, 3, strategy, labeled=known, **parts)  # type: ignore[arg-type]
         assert len(set(picked.positions.tolist())) == 3
     with pytest.raises(UserError, match="is no document"):
-        select(tiny.writer(), tiny.tokenizer(), [("a", "b"), ("c", "d")], 1, **parts)  # type: ignore[arg-type]
+        select(tiny_summaries.writer(), tiny.tokenizer(), [("a", "b"), ("c", "d")], 1, **parts)  # type: ignore[arg-type]
 
 
 def test_neither_the_loop_nor_a_strategy_knows_of_the_task() -> None:

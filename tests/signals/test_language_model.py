@@ -15,7 +15,7 @@ from dal_nlp.signals import language_model
 from dal_nlp.signals.base import Labels, Making
 from dal_nlp.signals.language_model import LocalModel
 from dal_nlp.signals.prompt import Prompt, choose_demonstrations, medoids
-from tests import tiny
+from tests import tiny, tiny_summaries
 
 LABELS = Labels(["neg", "pos"], {}, {"neg": "very bad film", "pos": "great"})
 TEXTS = ["the film was great", "a dull plot", "it is", "a very very sad story of a cold dark film and a lovely scene"]
@@ -24,7 +24,7 @@ CHAT = "{% for m in messages %}{{ m['content'] }} is {% endfor %}"
 
 def save(folder: Path, kind: str) -> str:
     if kind == "seq2seq":
-        return tiny.save_writer(folder)
+        return tiny_summaries.save_writer(folder)
     with torch_seeded(0):
         tokenizer = tiny.tokenizer()
         config = GPT2Config(vocab_size=len(tokenizer), n_positions=64, n_embd=16, n_layer=2, n_head=2)

@@ -22,7 +22,7 @@ from dal_nlp.span_witnesses.drafts import DraftEndpoint, DraftWriter
 from dal_nlp.span_witnesses.writing import Writer
 from dal_nlp.workflows.dry_run import rehearse
 from dal_nlp.workflows.show_signals import show_signals
-from tests import tiny
+from tests import tiny_summaries
 from tests.listening import Listening
 from tests.session.test_summarization_run import model as model
 from tests.session.test_summarization_run import settings
@@ -47,7 +47,7 @@ class People(Oracle):
 
 def drafts(folder: Path, without: int = 0) -> str:
     """A file with a draft for every document but the first few."""
-    rows = [{"id": row["id"], "draft": f"draft of {row['id']}"} for row in tiny.documents(40)[without:]]
+    rows = [{"id": row["id"], "draft": f"draft of {row['id']}"} for row in tiny_summaries.documents(40)[without:]]
     return f"file:{write(folder / 'drafts.jsonl', rows)}"
 
 
@@ -94,7 +94,7 @@ def test_two_files_of_one_name_are_two_machines_and_an_older_version_knows_that_
     files = [f"file:{tmp_path / name / 'drafts.jsonl'}" for name in "ab"]
     state = read_state(run(tmp_path, model, *files, oracle=People()).folder)
     by = {id: draft["by"] for id, draft in state.drafts.items() if draft}
-    other = {row["id"] for row in tiny.documents(40)[:20]}
+    other = {row["id"] for row in tiny_summaries.documents(40)[:20]}
     assert by == {id: "file:drafts.jsonl'" if id in other else "file:drafts.jsonl" for id in by}
     assert len(set(by.values())) == 2
     lines = [json.loads(line) for line in (tmp_path / "run" / "ledger.jsonl").read_text().splitlines()]

@@ -21,7 +21,7 @@ from dal_nlp.tasks.entities.metrics import counts
 from dal_nlp.tasks.entities.tensors import word_categoricals
 from dal_nlp.tasks.questions.heard import ODDS, PLACES, READER, WEIGHTS
 from dal_nlp.workflows.predict import predict
-from tests import tiny
+from tests import tiny, tiny_entities
 from tests.listening import Listening
 from tests.tiny import write
 
@@ -104,7 +104,7 @@ def test_a_text_with_other_blanks_has_other_places(tmp_path: Path) -> None:
 
 def answers(folder: Path, right: bool = True) -> str:
     """A file with the entities of every text of pool and test set, or with wrong ones."""
-    rows = [*tiny.tagged(40), *tiny.tagged(20, seed=1)]
+    rows = [*tiny_entities.tagged(40), *tiny_entities.tagged(20, seed=1)]
     said = [row["ner_tags"] if right else ["B-bad" if tag == "O" else "O" for tag in row["ner_tags"]] for row in rows]
     table = [{"id": row["id"], "entities": tags, "confidence": 0.9} for row, tags in zip(rows, said, strict=True)]
     return f"file:{write(folder / f'said-{right}.jsonl', table)}"
@@ -119,8 +119,8 @@ def given(folder: Path, model: str) -> dict[str, Any]:
     """The settings of a run on texts with entities."""
     return {
         "task": "ner",
-        "data": write(folder / "pool.jsonl", tiny.tagged(40)),
-        "test": write(folder / "test.jsonl", tiny.tagged(20, seed=1)),
+        "data": write(folder / "pool.jsonl", tiny_entities.tagged(40)),
+        "test": write(folder / "test.jsonl", tiny_entities.tagged(20, seed=1)),
         "model": model,
         "out": str(folder / "run"),
         "training": {"mode": "head"},
@@ -150,7 +150,7 @@ def test_a_run_knows_from_the_start_which_entities_a_machine_lists_and_so_does_p
     page = (result.folder / "report.html").read_text()
     assert "answered 40 texts of the pool" in page and "own scores count" in page
     assert "in no entity has weight" in page and len(last["learner"]["signals"]) == 2
-    truth = {row["id"]: row["ner_tags"] for row in tiny.tagged(20, seed=1)}
+    truth = {row["id"]: row["ner_tags"] for row in tiny_entities.tagged(20, seed=1)}
 
     def share(**changes: Any) -> float:
         rows = list(predict(result.folder, str(tmp_path / "test.jsonl"), **changes))

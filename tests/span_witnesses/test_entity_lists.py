@@ -19,7 +19,7 @@ from dal_nlp.span_witnesses.entity_lists import EntityEndpoint, EntityWriter, an
 from dal_nlp.span_witnesses.writing import Writer
 from dal_nlp.tasks.questions.heard import PLACES
 from dal_nlp.workflows.show_signals import show_signals
-from tests import tiny
+from tests import tiny, tiny_entities, tiny_summaries
 from tests.listening import Listening
 from tests.signals.server import Answer, reply, serve
 from tests.signals.test_language_model import save
@@ -110,7 +110,7 @@ def right_list(row: dict[str, Any]) -> str:
 
 
 def test_a_run_hears_lists_of_an_endpoint_and_asks_nothing_twice(tmp_path: Path, model: str) -> None:
-    rows = [*tiny.tagged(40), *tiny.tagged(20, seed=1)]
+    rows = [*tiny_entities.tagged(40), *tiny_entities.tagged(20, seed=1)]
     texts = {" ".join(row["tokens"]): right_list(row) for row in rows}
 
     def answer(body: dict[str, Any], n: int) -> Answer:
@@ -150,7 +150,7 @@ def test_a_model_on_this_machine_is_asked_as_an_endpoint_is_and_what_is_no_list_
 def test_a_model_whose_tokens_know_no_line_end_is_asked_for_a_list_in_one_line(
     tmp_path: Path, lines: bool, asked: str
 ) -> None:
-    folder = Path(tiny.save_writer(tmp_path / "model"))
+    folder = Path(tiny_summaries.save_writer(tmp_path / "model"))
     if lines:
         tokenizer = tiny.characters("bytes")
         tokenizer.backend_tokenizer.decoder = ByteLevel()
@@ -159,7 +159,7 @@ def test_a_model_whose_tokens_know_no_line_end_is_asked_for_a_list_in_one_line(
 
 
 def test_a_list_that_a_model_on_this_machine_writes_is_read_to_its_end(tmp_path: Path) -> None:
-    writer = EntityWriter(Making(tiny.save_writer(tmp_path / "model"), {}, LABELS))
+    writer = EntityWriter(Making(tiny_summaries.save_writer(tmp_path / "model"), {}, LABELS))
     writer.__dict__["_loaded"] = (
         type("Letters", (), {"decode": lambda me, ids, skip_special_tokens: "".join(ids)})(),
         0,
@@ -172,9 +172,9 @@ def test_a_list_that_a_model_on_this_machine_writes_is_read_to_its_end(tmp_path:
 def test_a_run_hears_lists_of_a_model_on_this_machine_and_going_on_asks_nothing_twice(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [*tiny.tagged(40), *tiny.tagged(20, seed=1)]
+    rows = [*tiny_entities.tagged(40), *tiny_entities.tagged(20, seed=1)]
     texts = {" ".join(row["tokens"]): right_list(row) for row in rows}
-    folder, asked = tiny.save_writer(tmp_path / "writer"), list[str]()
+    folder, asked = tiny_summaries.save_writer(tmp_path / "writer"), list[str]()
 
     def write(me: Writer, prompts: list[str]) -> list[tuple[float | None, str]]:
         own = [prompt.partition("Text: ")[2].partition("\n\nAnswer:")[0] for prompt in prompts]
@@ -193,7 +193,7 @@ def test_a_run_hears_lists_of_a_model_on_this_machine_and_going_on_asks_nothing_
 
 
 def test_what_lists_of_a_model_on_this_machine_would_take_is_said_before(tmp_path: Path, model: str) -> None:
-    folder = tiny.save_writer(tmp_path / "writer")
+    folder = tiny_summaries.save_writer(tmp_path / "writer")
     config = RunConfig.load(flags={**given(tmp_path, model), "signals": [f"llm:{folder}"]})
     (preview,) = show_signals(config, Silent())
     assert preview.seconds is not None and "for 1,000 texts" in preview.lines()[0]

@@ -24,7 +24,7 @@ from dal_nlp.tasks.questions import heard
 from dal_nlp.tasks.questions.heard import Question
 from dal_nlp.workflows import predict as prediction
 from dal_nlp.workflows.predict import predict
-from tests import tiny
+from tests import tiny, tiny_summaries
 from tests.listening import Listening
 from tests.session.test_qa_run import model as model
 from tests.session.test_qa_run import settings
@@ -104,7 +104,7 @@ def test_answers_that_are_not_in_their_context_are_counted(tmp_path: Path, model
 
 
 def test_a_reader_and_a_language_model_are_machines_too(tmp_path: Path, model: str) -> None:
-    writer = tiny.save_writer(tmp_path / "writer")
+    writer = tiny_summaries.save_writer(tmp_path / "writer")
     result = run(tmp_path, model, f"model:{model}", f"llm:{writer}", rounds=0, budget=6)
     assert len(result.curve[0]["learner"]["signals"]) == 2
     said = read_state(result.folder).signals
@@ -247,7 +247,7 @@ def test_the_confidence_is_that_of_the_first_line_and_its_end() -> None:
 
 
 def test_a_written_answer_without_an_end_is_counted(tmp_path: Path) -> None:
-    writer = AnswerWriter(Making(tiny.save_writer(tmp_path / "writer"), {}, Labels([])))
+    writer = AnswerWriter(Making(tiny_summaries.save_writer(tmp_path / "writer"), {}, Labels([])))
     tokenizer, model, _ = writer._loaded
     model.generation_config.suppress_tokens = tokenizer.all_special_ids
     (said,) = writer.answers(["Who came?\nAnna came."], ["1"])

@@ -6,7 +6,7 @@ from dal_nlp.core.errors import Unsupported
 from dal_nlp.strategies import check_fit, make_strategy
 from dal_nlp.strategies.bleu import bleu_variance
 from dal_nlp.strategies.bleuvar import BleuVariance, bleu_variances
-from tests import tiny
+from tests import tiny, tiny_summaries
 from tests.strategies.pools import GivenPool
 
 
@@ -57,11 +57,11 @@ def test_equal_variances_are_ordered_by_lot(variance):
 
 
 def test_samples_of_a_model():
-    pool = tiny.summary_pool(12, labeled=0)
+    pool = tiny_summaries.summary_pool(12, labeled=0)
     (values,) = pool.collect(bleu_variances)
     assert values.shape == (12,)
     assert ((values >= 0) & (values <= 1)).all()
-    one, all_ = (BleuVariance(2).select(tiny.summary_pool(12, labeled=0), k, rng()) for k in (1, 12))
+    one, all_ = (BleuVariance(2).select(tiny_summaries.summary_pool(12, labeled=0), k, rng()) for k in (1, 12))
     assert one.scores[0] == all_.scores[0] == values.max()
     assert sorted(all_.positions.tolist()) == list(range(12))
 

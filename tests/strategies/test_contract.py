@@ -12,27 +12,27 @@ from dal_nlp.models.pool import Pool
 from dal_nlp.strategies import STRATEGIES, check_fit, make_strategy, strategy_class
 from dal_nlp.strategies.base import Selection, Strategy, checked
 from dal_nlp.testing import check_strategy
-from tests import tiny
+from tests import tiny, tiny_entities, tiny_summaries
 
 #: Two draws: what the contract asks for holds for any number of them, and each costs a pass.
 POOLS = {
     "classification": lambda n, batch_size: tiny.pool(n=n, labels=3, batch_size=batch_size, k=2),
     "multilabel": lambda n, batch_size: tiny.multilabel_pool(n=n, batch_size=batch_size, k=2),
     "qa": lambda n, batch_size: tiny.qa_pool(n=n, batch_size=batch_size, unanswerable=True, k=2),
-    "summarization": lambda n, batch_size: tiny.summary_pool(n=n, batch_size=batch_size, k=2, longest=3),
-    "ner": lambda n, batch_size: tiny.ner_pool(n=n, batch_size=batch_size, k=2),
+    "summarization": lambda n, batch_size: tiny_summaries.summary_pool(n=n, batch_size=batch_size, k=2, longest=3),
+    "ner": lambda n, batch_size: tiny_entities.ner_pool(n=n, batch_size=batch_size, k=2),
     "with machines": tiny.heard_pool,
 }
 OFFERS = {
     "classification": tiny.task().capabilities | tiny.OFFERS,
     "multilabel": tiny.multilabel_task().capabilities | tiny.OFFERS,
     "qa": tiny.qa_task().capabilities | tiny.OFFERS,
-    "summarization": tiny.summary_task().capabilities | tiny.OFFERS,
-    "ner": tiny.ner_task().capabilities | tiny.OFFERS,
+    "summarization": tiny_summaries.summary_task().capabilities | tiny.OFFERS,
+    "ner": tiny_entities.ner_task().capabilities | tiny.OFFERS,
     "with machines": tiny.task().capabilities | tiny.OFFERS | {Capability.WITNESSES},
 }
 EVERY = sorted(STRATEGIES)
-#: Beside machines a pool of texts differs in its log-probabilities alone, so one strategy stands for each kind of probe.
+#: Beside machines texts differ in their log-probabilities alone, so one strategy stands for each kind of probe.
 HEARING = {"disagreement", "entropy", "bald", "badge", "weighted_kmeans", "variance_reduction"}
 FITTING = [(task, name) for task in POOLS for name in EVERY if strategy_class(name).requires <= OFFERS[task]]
 CASES = [(task, name) for task, name in FITTING if task != "with machines" or name in HEARING]

@@ -6,7 +6,7 @@ from dal_nlp.strategies import make_strategy, probes
 from dal_nlp.strategies.base import checked
 from dal_nlp.strategies.bleuvar import bleu_variances
 from dal_nlp.strategies.dual import Dual, most_varied
-from tests import tiny
+from tests import tiny_summaries
 from tests.reference import dual as reference
 from tests.strategies.pools import GivenPool
 from tests.strategies.test_clustering import rows
@@ -106,6 +106,6 @@ def test_the_options():
 
 @pytest.mark.parametrize(("n", "k"), [(30, 5), (8, 1), (6, 6)])
 def test_documents_under_a_model(n, k):
-    chosen = [Dual(neighbours=3).select(tiny.summary_pool(n, batch_size=b), k, rng()) for b in (1, 30)]
+    chosen = [Dual(neighbours=3).select(tiny_summaries.summary_pool(n, batch_size=b), k, rng()) for b in (1, 30)]
     checked(chosen[0], n, k, "dual")
     assert chosen[0].positions.tolist() == chosen[1].positions.tolist()

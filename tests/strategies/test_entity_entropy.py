@@ -10,9 +10,9 @@ from dal_nlp.models.forward import Forward
 from dal_nlp.readers.entities.tags import decode_tags
 from dal_nlp.strategies.entity_entropy import EntityEntropy, largest_part
 from dal_nlp.tasks.entities.tensors import entities_of
-from tests import tiny
+from tests import tiny_entities
 
-TAGS = tiny.ner_task().outputs
+TAGS = tiny_entities.ner_task().outputs
 
 
 def twin(table: np.ndarray, read: np.ndarray) -> float:
@@ -24,7 +24,7 @@ def twin(table: np.ndarray, read: np.ndarray) -> float:
 
 
 def test_the_scores_are_those_of_the_twin() -> None:
-    pool = tiny.ner_pool(n=12)
+    pool = tiny_entities.ner_pool(n=12)
 
     def both(forward: Forward) -> torch.Tensor:
         expected = map(twin, forward.log_probs.exp().numpy(), forward.mask.numpy())
@@ -33,7 +33,7 @@ def test_the_scores_are_those_of_the_twin() -> None:
     (found,) = pool.collect(both)
     scores, wanted = np.asarray(found).T.tolist()
     assert scores == pytest.approx(wanted, abs=1e-5) and len(set(wanted)) > 6
-    again = EntityEntropy().scores(tiny.ner_pool(n=12), np.random.default_rng(0))
+    again = EntityEntropy().scores(tiny_entities.ner_pool(n=12), np.random.default_rng(0))
     assert np.asarray(again).tolist() == pytest.approx(scores, abs=1e-5)
 
 

@@ -7,7 +7,7 @@ from dal_nlp.strategies import make_strategy, probes
 from dal_nlp.strategies.base import checked
 from dal_nlp.strategies.idds import IDDS, Diversity, idds
 from dal_nlp.tasks.summarization import Summarization
-from tests import tiny
+from tests import tiny, tiny_summaries
 from tests.reference import idds as reference
 from tests.strategies.test_clustering import rows
 
@@ -93,7 +93,7 @@ def test_what_is_not_finite_is_an_error(bad):
             idds(unlabeled, labeled, 1, rng())
 
 
-@pytest.mark.parametrize("make", [tiny.pool, tiny.qa_pool, tiny.summary_pool])
+@pytest.mark.parametrize("make", [tiny.pool, tiny.qa_pool, tiny_summaries.summary_pool])
 @pytest.mark.parametrize("labeled", [0, 1, 5])
 def test_the_pool_and_the_labeled_examples_are_compared(make, labeled):
     pool = make(20, labeled=labeled)
@@ -105,7 +105,7 @@ def test_the_pool_and_the_labeled_examples_are_compared(make, labeled):
 
 @pytest.mark.parametrize("name", ["idds", "lobster"])
 def test_documents_are_compared_without_a_word_being_written(monkeypatch, name):
-    pool = tiny.summary_pool(20)
+    pool = tiny_summaries.summary_pool(20)
     monkeypatch.setattr(Summarization, "inputs", None)
     monkeypatch.setattr(Summarization, "write", None)
     selection = make_strategy(name, {}).select(pool, 5, rng())

@@ -7,7 +7,7 @@ from dal_nlp.strategies import make_strategy, probes
 from dal_nlp.strategies.base import checked
 from dal_nlp.strategies.lobster import Lobster, closest
 from dal_nlp.strategies.selectors import unit
-from tests import tiny
+from tests import tiny, tiny_summaries
 from tests.reference import idds as reference
 from tests.strategies.pools import GivenPool
 from tests.strategies.test_clustering import rows
@@ -68,7 +68,7 @@ def test_equal_rows_are_chosen_by_lot():
     assert {int(Lobster().select(pool, 1, rng(seed)).positions[0]) for seed in range(80)} == set(range(8))
 
 
-@pytest.mark.parametrize("make", [tiny.pool, tiny.qa_pool, tiny.summary_pool])
+@pytest.mark.parametrize("make", [tiny.pool, tiny.qa_pool, tiny_summaries.summary_pool])
 @pytest.mark.parametrize(("n", "k", "labeled"), [(20, 4, 6), (6, 6, 1), (5, 1, 2)])
 def test_the_losses_of_the_labeled_examples_are_measured(make, n, k, labeled):
     pool = make(n, labeled=labeled)

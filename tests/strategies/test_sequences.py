@@ -14,7 +14,7 @@ from dal_nlp.core.errors import BrokenModelError
 from dal_nlp.models.forward import Forward
 from dal_nlp.strategies import make_strategy, sequences
 from dal_nlp.strategies.sequences import improbability, moments
-from tests import tiny
+from tests import tiny, tiny_summaries
 from tests.reference import sequences as reference
 
 NAMES = ["nsp", "ensp", "ensv"]
@@ -116,7 +116,7 @@ def test_memory_does_not_grow_with_the_number_of_draws(name: str) -> None:
     assert len(alive) == 12
 
 
-@pytest.mark.parametrize("make", [tiny.pool, tiny.qa_pool, tiny.summary_pool])
+@pytest.mark.parametrize("make", [tiny.pool, tiny.qa_pool, tiny_summaries.summary_pool])
 @pytest.mark.parametrize("name", NAMES)
 def test_picks_do_not_depend_on_the_batching(name: str, make) -> None:  # type: ignore[no-untyped-def]
     one, many = (make_strategy(name, {}).select(make(14, batch_size=b), 14, np.random.default_rng(0)) for b in (1, 14))
@@ -145,7 +145,7 @@ def test_texts_of_a_model_are_measured_by_their_tokens() -> None:
             seen.append((reference.nsp(drawn[0]), reference.ensp(drawn[1:])))
         return torch.tensor(seen[-len(every[0].mask) :])
 
-    twins, nsp, ensp = tiny.summary_pool(10).collect(twin, sequences.nsp, sequences.ensp)
+    twins, nsp, ensp = tiny_summaries.summary_pool(10).collect(twin, sequences.nsp, sequences.ensp)
     np.testing.assert_allclose(np.stack([nsp, ensp], 1), twins, rtol=1e-4)
     assert len({round(score, 4) for score, _ in seen}) > 5
 

@@ -21,7 +21,7 @@ from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import fetch
 from dal_nlp.strategies import bayesian, probes
 from dal_nlp.tasks.summarization import NOWHERE, Summarization
-from tests import tiny
+from tests import tiny, tiny_summaries
 
 
 def answers_of(forward: Forward) -> list[Prediction]:
@@ -34,7 +34,7 @@ def task_of(model: torch.nn.Module, **options: Any) -> Summarization:
 
 def forward_of(model: torch.nn.Module, n: int = 6, draws: str = "fixed", k: int = 3, **options: Any) -> Forward:
     task = task_of(model, **options)
-    rows = fetch(tiny.encoded_documents(tiny.documents(n), task), range(n))
+    rows = fetch(tiny_summaries.encoded_documents(tiny_summaries.documents(n), task), range(n))
     return Forward(model, task, task.collate(rows), rows, make_draws(DrawsConfig(kind=draws, k=k), 0, 1), 64)
 
 
@@ -65,7 +65,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 
 def test_the_decoder_reads_each_token_before_the_one_it_is_to_give() -> None:
-    task = task_of(tiny.writer())
+    task = task_of(tiny_summaries.writer())
     rows = [{"input_ids": [2, 5, 3], "target": "good bad"}, {"input_ids": [2, 5, 6, 3], "target": "good"}]
     batch = task.collate(rows)
     good, bad = tiny.tokenizer().convert_tokens_to_ids(["good", "bad"])
@@ -75,7 +75,7 @@ def test_the_decoder_reads_each_token_before_the_one_it_is_to_give() -> None:
 
 
 def test_a_reference_that_is_too_long_keeps_its_end() -> None:
-    task = task_of(tiny.writer(), max_new_tokens=4)
+    task = task_of(tiny_summaries.writer(), max_new_tokens=4)
     batch = task.collate([{"input_ids": [2, 3], "target": "good bad good bad good bad"}])
     assert batch.labels is not None
     assert batch.labels.shape == (1, 4)
@@ -83,18 +83,18 @@ def test_a_reference_that_is_too_long_keeps_its_end() -> None:
 
 
 def test_the_first_of_several_references_trains() -> None:
-    task = task_of(tiny.writer())
+    task = task_of(tiny_summaries.writer())
     both, first = ({"input_ids": [2, 3], "target": target} for target in (["good", "bad plot"], "good"))
     assert torch.equal(task.collate([both]).labels, task.collate([first]).labels)  # type: ignore[arg-type]
 
 
 def test_the_loss_is_that_of_the_library() -> None:
-    model = tiny.writer()
+    model = tiny_summaries.writer()
     task = task_of(model)
-    texts = tiny.documents(3)
+    texts = tiny_summaries.documents(3)
     for row, summary in zip(texts, ("good", "bad plot and story", "it was"), strict=True):
         row["summary"] = summary  # of different lengths: padding does not count
-    rows = fetch(tiny.encoded_documents(texts, task), range(3))
+    rows = fetch(tiny_summaries.encoded_documents(texts, task), range(3))
     losses = Forward(model, task, task.collate(rows), rows, make_draws(DrawsConfig(k=2), 0, 1), 64).loss
     for row, loss in zip(rows, losses.tolist(), strict=True):
         alone = task.collate([row])
@@ -104,9 +104,9 @@ def test_the_loss_is_that_of_the_library() -> None:
 
 
 def test_the_loss_is_of_the_reference_and_not_of_the_hypothesis() -> None:
-    model = tiny.writer()
+    model = tiny_summaries.writer()
     task = task_of(model)
-    rows = fetch(tiny.encoded_documents(tiny.documents(2), task), range(2))
+    rows = fetch(tiny_summaries.encoded_documents(tiny_summaries.documents(2), task), range(2))
     draws = make_draws(DrawsConfig(k=2), 0, 1)
     plain = Forward(model, task, task.collate(rows), rows, draws, 64).loss
     after = Forward(model, task, task.collate(rows), rows, draws, 64)
@@ -129,7 +129,7 @@ def test_what_models_add_to_their_output_layer_counts() -> None:
 
 
 def test_the_distributions_are_those_of_the_models_own_text() -> None:
-    model = tiny.writer()
+    model = tiny_summaries.writer()
     forward = forward_of(model)
     hypothesis = forward.batch.extra["hypothesis"]
     for i, row in enumerate(forward.examples):
@@ -148,12 +148,12 @@ def test_the_distributions_are_those_of_the_models_own_text() -> None:
 
 
 def test_with_beams_the_answer_need_not_be_the_most_likely_word_by_word() -> None:
-    c = forward_of(tiny.writer(), n=20, num_beams=4).categoricals
+    c = forward_of(tiny_summaries.writer(), n=20, num_beams=4).categoricals
     assert not torch.equal(c.answered()[c.mask], c.best()[c.mask])
 
 
 def test_a_value_is_the_mean_over_the_tokens_that_there_are() -> None:
-    forward = forward_of(tiny.writer(), n=12)
+    forward = forward_of(tiny_summaries.writer(), n=12)
     counts = forward.mask.sum(1)
     assert len(set(counts.tolist())) > 1
     entropies = -(forward.log_probs.exp() * forward.log_probs).sum(-1)
@@ -162,7 +162,7 @@ def test_a_value_is_the_mean_over_the_tokens_that_there_are() -> None:
 
 
 def test_the_confidence_is_the_geometric_mean_of_the_tokens_probabilities() -> None:
-    forward = forward_of(tiny.writer(), n=4)
+    forward = forward_of(tiny_summaries.writer(), n=4)
     c = forward.categoricals
     for i, answer in enumerate(answers_of(forward)):
         logs = [c.log_probs[i, t, token] for t, token in enumerate(c.answered()[i].tolist()) if c.mask[i, t]]
@@ -170,7 +170,7 @@ def test_the_confidence_is_the_geometric_mean_of_the_tokens_probabilities() -> N
 
 
 def test_with_beams_the_confidence_is_that_of_the_text_and_not_of_the_likeliest_words() -> None:
-    forward = forward_of(tiny.writer(), n=20, num_beams=4)
+    forward = forward_of(tiny_summaries.writer(), n=20, num_beams=4)
     c = forward.categoricals
     said, likeliest = (c.over_factors(c.at(places)).exp().tolist() for places in (c.answered(), c.best()))
     assert said != likeliest
@@ -178,7 +178,7 @@ def test_with_beams_the_confidence_is_that_of_the_text_and_not_of_the_likeliest_
 
 
 def test_values_do_not_depend_on_the_batching() -> None:
-    alone, together = (tiny.summary_pool(n=12, batch_size=size) for size in (1, 12))
+    alone, together = (tiny_summaries.summary_pool(n=12, batch_size=size) for size in (1, 12))
     for one, all in zip(
         alone.collect(probes.entropy, probes.embedding), together.collect(probes.entropy, probes.embedding), strict=True
     ):
@@ -189,7 +189,7 @@ def test_values_do_not_depend_on_the_batching() -> None:
 
 
 def test_one_text_serves_all_probes_and_passes(calls: list[int]) -> None:
-    pool = tiny.summary_pool(n=10, batch_size=4)
+    pool = tiny_summaries.summary_pool(n=10, batch_size=4)
     pool.collect(probes.entropy, probes.margin, bayesian.bald)
     assert sum(calls) == 10
     pool.collect(probes.gradient)
@@ -198,7 +198,7 @@ def test_one_text_serves_all_probes_and_passes(calls: list[int]) -> None:
 
 
 def test_what_was_written_with_other_settings_is_not_taken(calls: list[int]) -> None:
-    model, written = tiny.writer(), InMemory()
+    model, written = tiny_summaries.writer(), InMemory()
     texts = {}
     for options in ({}, {"max_new_tokens": 3}, {"num_beams": 3}, {"prefix": "film "}):
         forward = forward_of(model, **options)
@@ -211,7 +211,7 @@ def test_what_was_written_with_other_settings_is_not_taken(calls: list[int]) -> 
 @pytest.mark.parametrize("kind", ["fixed", "full", "head"])
 def test_what_is_read_first_makes_no_difference(kind: str) -> None:
     """Samples are written under dropout, and what the encoder gave before is shared with everything else."""
-    model = tiny.writer()
+    model = tiny_summaries.writer()
     first, second = forward_of(model, draws=kind), forward_of(model, draws=kind)
     samples = list(first.samples)
     values, embedding = probes.entropy(first), first.embedding
@@ -221,7 +221,7 @@ def test_what_is_read_first_makes_no_difference(kind: str) -> None:
 
 
 def test_a_sample_is_written_once(calls: list[int]) -> None:
-    pool = tiny.summary_pool(n=6, k=3)
+    pool = tiny_summaries.summary_pool(n=6, k=3)
 
     def words(forward: Forward) -> torch.Tensor:
         return torch.tensor([[len(text) for text in texts] for texts in forward.samples]).T
@@ -236,14 +236,14 @@ def test_a_sample_is_written_once(calls: list[int]) -> None:
 
 
 def test_embeddings_losses_and_lengths_cost_no_text(calls: list[int]) -> None:
-    pool = tiny.summary_pool(n=10)
+    pool = tiny_summaries.summary_pool(n=10)
     pool.collect(probes.embedding, probes.lower_embedding, probes.length)
     pool.labeled.collect(lambda forward: forward.loss)
     assert not calls
 
 
 def test_the_encoder_runs_once_for_text_score_draws_and_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = tiny.writer()
+    model = tiny_summaries.writer()
     runs: list[int] = []
     forward = forward_of(model)
     model.get_encoder().register_forward_hook(lambda *_: runs.append(1))
@@ -255,7 +255,7 @@ def test_the_encoder_runs_once_for_text_score_draws_and_samples(monkeypatch: pyt
 
 
 def test_beams_leave_the_encoders_result_as_it_was() -> None:
-    forward = forward_of(tiny.writer(), num_beams=3)
+    forward = forward_of(tiny_summaries.writer(), num_beams=3)
     probes.entropy(forward)
     assert len(forward.batch.inputs["encoder_outputs"].last_hidden_state) == 6
 
@@ -264,7 +264,7 @@ def test_beams_leave_the_encoders_result_as_it_was() -> None:
 
 
 def test_draws_differ_and_come_from_the_decoder_alone() -> None:
-    forward = forward_of(tiny.writer())
+    forward = forward_of(tiny_summaries.writer())
     first, second, _ = [c.log_probs for c in forward.draws]
     assert not torch.allclose(first, second)
     assert float(bayesian.bald(forward).min()) > 0
@@ -272,7 +272,7 @@ def test_draws_differ_and_come_from_the_decoder_alone() -> None:
 
 def test_the_sample_of_a_draw_is_what_its_network_would_write() -> None:
     """Under fixed masks, each word of sample k is the most likely one of draw k given the words before it."""
-    model = tiny.writer()
+    model = tiny_summaries.writer()
     forward = forward_of(model, n=5, k=3)
     prepared, draws, task = forward._prepared, forward._draws, task_of(model)
     differs = False
@@ -294,7 +294,7 @@ def test_the_sample_of_a_draw_is_what_its_network_would_write() -> None:
 
 @pytest.mark.parametrize("kind", ["fixed", "head", "full"])
 def test_samples_come_again_and_leave_the_model_in_evaluation(kind: str) -> None:
-    model = tiny.writer()
+    model = tiny_summaries.writer()
     first, second = (list(forward_of(model, draws=kind).samples) for _ in range(2))
     assert first == second
     assert len({tuple(texts) for texts in first}) > 1

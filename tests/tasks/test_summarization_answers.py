@@ -11,7 +11,7 @@ from dal_nlp.models.pool import fetch
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks.summarization import Summarization
 from dal_nlp.tasks.text_checks import soundness
-from tests import tiny
+from tests import tiny, tiny_summaries
 
 # --- rows and answers ---------------------------------------------------------------------------------------------
 
@@ -52,12 +52,12 @@ def test_answers_are_texts_with_words_in_them() -> None:
 
 
 def test_what_is_cut_is_counted_and_said() -> None:
-    task = tiny.summary_task(max_length=10, max_new_tokens=4)
+    task = tiny_summaries.summary_task(max_length=10, max_new_tokens=4)
     rows = [
         {"id": "a", "document": "good " * 9, "summary": "good bad"},
         {"id": "b", "document": "good " * 8, "summary": "good bad plot it"},
     ]
-    data = tiny.encoded_documents(rows, task)
+    data = tiny_summaries.encoded_documents(rows, task)
     assert data["whole"] == [11, 10]  # [CLS] and [SEP] are two of the ten
     assert data["long"] == [False, True]  # [SEP] is one of the four
     assert [len(ids) for ids in data["input_ids"]] == [10, 10]
@@ -71,16 +71,16 @@ def test_references_that_rouge_would_not_see_are_said() -> None:
         {"id": "a", "document": "good", "summary": "хороший фильм"},
         {"id": "b", "document": "bad", "summary": "ok"},
     ]
-    (remark,) = (task := tiny.summary_task()).remarks({"pool": tiny.encoded_documents(rows, task)})
+    (remark,) = (task := tiny_summaries.summary_task()).remarks({"pool": tiny_summaries.encoded_documents(rows, task)})
     assert remark.startswith("50.0 % of the references (pool) have no word of Latin letters")
-    task = tiny.summary_task(rouge="words")
-    assert not task.remarks({"pool": tiny.encoded_documents(rows, task)})
+    task = tiny_summaries.summary_task(rouge="words")
+    assert not task.remarks({"pool": tiny_summaries.encoded_documents(rows, task)})
     assert task.evaluate(["хороший фильм"], ["хороший фильм"])["rouge1"] == 1
 
 
 def test_the_prefix_is_read_by_the_model_and_not_by_people() -> None:
-    task = tiny.summary_task(prefix="film ")
-    (row,) = fetch(tiny.encoded_documents([{"id": "a", "document": "good", "summary": "bad"}], task), [0])
+    task = tiny_summaries.summary_task(prefix="film ")
+    (row,) = fetch(tiny_summaries.encoded_documents([{"id": "a", "document": "good", "summary": "bad"}], task), [0])
     assert tiny.tokenizer().convert_ids_to_tokens(row["input_ids"]) == ["[CLS]", "film", "good", "[SEP]"]
     assert task.show(row) == "good"
 
@@ -103,7 +103,7 @@ def test_settings_of_other_tasks_are_refused(changes: dict[str, Any], message: s
 
 
 def test_the_best_reference_counts_and_tokens_are_counted() -> None:
-    task = tiny.summary_task()
+    task = tiny_summaries.summary_task()
     values = task.evaluate(["good plot", "bad"], [["it was", "good plot"], "bad"])
     assert list(values) == list(Summarization.metrics)
     assert values["rouge1"] == values["rougeLsum"] == 1
@@ -114,7 +114,7 @@ def test_the_best_reference_counts_and_tokens_are_counted() -> None:
 
 
 def test_broken_texts_are_counted() -> None:
-    task = tiny.summary_task()
+    task = tiny_summaries.summary_task()
     texts = ["good plot", "", "it is so it is so it is so", "bad", "bad"]
     rows = task.breakdown(texts, ["good plot", "bad", "plot", "bad", "good"])
     counts = {"sound": 1, "empty": 1, "repeats itself": 1, "same as for another document": 2}

@@ -25,7 +25,7 @@ from dal_nlp.models.pool import Pool, fetch
 from dal_nlp.models.sketch import SIZE
 from dal_nlp.tasks.seq2seq import WARM_STARTED
 from dal_nlp.tasks.summarization import Summarization, SummarizationOptions
-from tests import tiny
+from tests import tiny, tiny_summaries
 from tests.tasks.test_summarization import answers_of, bart, forward_of, task_of
 
 # --- models -------------------------------------------------------------------------------------------------------
@@ -39,7 +39,7 @@ def loaded(folder: Path, **options: Any) -> tuple[Summarization, Any]:
 
 
 def test_untied_output_layers_survive_saving_and_loading(tmp_path: Path) -> None:
-    tiny.save_writer(tmp_path / "first")
+    tiny_summaries.save_writer(tmp_path / "first")
     task, model = loaded(tmp_path / "first")
     assert not torch.equal(model.lm_head.weight, model.shared.weight)
     weights = {name: values.clone() for name, values in model.state_dict().items()}
@@ -58,11 +58,11 @@ def test_untied_output_layers_survive_saving_and_loading(tmp_path: Path) -> None
 
 
 def test_a_saved_model_writes_the_same_by_itself(tmp_path: Path) -> None:
-    tiny.save_writer(tmp_path / "first")
+    tiny_summaries.save_writer(tmp_path / "first")
     task, model = loaded(tmp_path / "first", num_beams=3, no_repeat_ngram_size=2)
     write_model(model, task, tmp_path / "model")
     copy = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "model")
-    rows = tiny.encoded_documents(tiny.documents(5), task)
+    rows = tiny_summaries.encoded_documents(tiny_summaries.documents(5), task)
     pool = Pool(rows, model.eval(), task, make_draws(DrawsConfig(k=2), 0, 1), ScoringConfig())
     for row, answer in zip(rows, pool.predict(), strict=True):
         text = copy.generate(input_ids=torch.tensor([row["input_ids"]]))[0]
@@ -78,7 +78,7 @@ def test_an_encoder_becomes_a_pair_that_is_known_as_one(tmp_path: Path) -> None:
     assert any("encoder" in text and "weak" in text for text in task.remarks({}))
     write_model(model, task, tmp_path / "pair")
     again, copy = loaded(tmp_path / "pair")
-    rows = tiny.encoded_documents(tiny.documents(4), task)
+    rows = tiny_summaries.encoded_documents(tiny_summaries.documents(4), task)
     draws = make_draws(DrawsConfig(k=2), 0, 1)
     texts = [Pool(rows, m.eval(), t, draws, ScoringConfig()).predict() for t, m in ((task, model), (again, copy))]
     assert texts[0] == texts[1]
@@ -94,7 +94,7 @@ def test_a_decoder_alone_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_that_does_not_write_is_refused_in_a_training_script() -> None:
-    for model in (tiny.classifier(), T5ForQuestionAnswering(tiny.writer_config())):
+    for model in (tiny.classifier(), T5ForQuestionAnswering(tiny_summaries.writer_config())):
         with pytest.raises(UserError, match="no encoder-decoder that writes texts"):
             task_of(model)
 
@@ -105,7 +105,7 @@ def bend(module: torch.nn.Module, args: Any, result: Any) -> None:
 
 
 def test_what_a_model_does_behind_its_output_layer_counts() -> None:
-    model = tiny.writer()
+    model = tiny_summaries.writer()
     model.register_forward_hook(bend)
     forward = forward_of(model)
     inputs = {name: values for name, values in forward.batch.inputs.items() if name != "encoder_outputs"}
@@ -120,14 +120,14 @@ def test_what_a_model_does_behind_its_output_layer_counts() -> None:
 
 
 def test_settings_that_only_beams_have_are_no_fault_without_them(tmp_path: Path) -> None:
-    tiny.save_writer(tmp_path / "first")
+    tiny_summaries.save_writer(tmp_path / "first")
     task, model = loaded(tmp_path / "first", length_penalty=2.0)
     write_model(model, task, tmp_path / "model")
     assert AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "model").generation_config.num_beams == 1
 
 
 def test_what_a_model_was_set_to_write_does_not_count() -> None:
-    model = tiny.writer()
+    model = tiny_summaries.writer()
     plain = [answer.target for answer in _predict(model)]
     model.generation_config.update(
         min_new_tokens=8, num_return_sequences=2, num_beams=2, do_sample=True, return_dict_in_generate=True
@@ -138,12 +138,12 @@ def test_what_a_model_was_set_to_write_does_not_count() -> None:
 def test_a_model_that_was_set_to_give_more_than_tokens_or_to_search_otherwise_is_saved_and_writes(
     tmp_path: Path,
 ) -> None:
-    source = tiny.save_writer(tmp_path / "writer")
+    source = tiny_summaries.save_writer(tmp_path / "writer")
     file = Path(source, "generation_config.json")
     more = {"return_dict_in_generate": True, "output_scores": True, "output_attentions": True}
     other = {"penalty_alpha": 0.6, "prompt_lookup_num_tokens": 3}
     file.write_text(json.dumps({**json.loads(file.read_text()), **more, **other}))
-    task = tiny.summary_task()
+    task = tiny_summaries.summary_task()
     model = task.load(source)
     write_model(model, task, tmp_path / "model")
     assert len(_predict(model)) == 6
@@ -155,12 +155,12 @@ def _predict(model: torch.nn.Module) -> Any:
 
 
 def test_the_gradient_by_a_vocabulary_is_a_sketch_of_it() -> None:
-    config = tiny.writer_config()
+    config = tiny_summaries.writer_config()
     config.vocab_size = SIZE + 400
     with torch_seeded(0):
         model = T5ForConditionalGeneration(config).eval()
     task = task_of(model)
-    rows = fetch(tiny.encoded_documents(tiny.documents(8), task), range(8))
+    rows = fetch(tiny_summaries.encoded_documents(tiny_summaries.documents(8), task), range(8))
     forward = Forward(model, task, task.collate(rows), rows, make_draws(DrawsConfig(k=2), 0, 1), 64)
     sketched = forward.gradient
     assert sketched.right.shape == (8, 1, SIZE)
@@ -174,7 +174,7 @@ def test_the_gradient_by_a_vocabulary_is_a_sketch_of_it() -> None:
 
 
 def test_a_missing_start_token_is_named(tmp_path: Path) -> None:
-    model = tiny.writer()
+    model = tiny_summaries.writer()
     model.config.decoder_start_token_id = model.generation_config.decoder_start_token_id = None
     with pytest.raises(UserError, match="no decoder start token: set decoder_start_token_id"):
         task_of(model)

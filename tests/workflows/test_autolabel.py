@@ -16,7 +16,7 @@ from dal_nlp.workflows.autolabel import write as write_files
 from dal_nlp.workflows.autolabel import write as write_plan
 from dal_nlp.workflows.predict import predict
 from dal_nlp_cli.main import app
-from tests import tiny, waiting_runs
+from tests import tiny, tiny_summaries, waiting_runs
 from tests.tiny import write
 
 
@@ -172,8 +172,8 @@ def test_a_validation_file_measures_and_a_test_set_does_not(tmp_path: Path, mode
 def test_answers_in_words_are_ranked_without_a_promise(tmp_path: Path) -> None:
     values = {
         "task": "summarization",
-        "data": write(tmp_path / "pool.jsonl", tiny.documents(30)),
-        "model": tiny.save_writer(tmp_path / "writer"),
+        "data": write(tmp_path / "pool.jsonl", tiny_summaries.documents(30)),
+        "model": tiny_summaries.save_writer(tmp_path / "writer"),
         "out": str(tmp_path / "run"),
         "audit": 5,
         "initial": 4,
@@ -183,7 +183,7 @@ def test_answers_in_words_are_ranked_without_a_promise(tmp_path: Path) -> None:
         "training": {"mode": "full", "min_steps": 2, "epochs": 1},
     }
     folder = Session(RunConfig.load(flags=values)).run().folder
-    new = write(tmp_path / "new.jsonl", tiny.documents(6, seed=2))
+    new = write(tmp_path / "new.jsonl", tiny_summaries.documents(6, seed=2))
     done = CliRunner().invoke(app, ["autolabel", str(folder), new])
     assert done.exit_code == 0, done.output
     assert "without a promise" in " ".join(done.output.split())

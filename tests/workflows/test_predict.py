@@ -17,7 +17,7 @@ from dal_nlp.tasks.classification import Classification
 from dal_nlp.workflows import predict as prediction
 from dal_nlp.workflows.autolabel import plan
 from dal_nlp.workflows.predict import Row, model_folder, predict
-from tests import tiny
+from tests import tiny, tiny_entities
 from tests.head_runs import bought
 from tests.ledgers import event
 from tests.tiny import write
@@ -156,7 +156,7 @@ def test_a_text_is_read_once_however_far_its_repeats_stand_apart(
 
 @pytest.mark.parametrize("task", ["sentiment", "multilabel", "ner"])
 def test_autolabel_reads_a_text_once(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    many: Any = {"sentiment": tiny.sentences, "multilabel": tiny.several_labels, "ner": tiny.tagged}[task]
+    many: Any = {"sentiment": tiny.sentences, "multilabel": tiny.several_labels, "ner": tiny_entities.tagged}[task]
     folder = bought(tmp_path, many, task=task)
     new = many(15, seed=5)
     source = write(tmp_path / "new.jsonl", [*new, *({**row, "id": f"again {i}"} for i, row in enumerate(new))])

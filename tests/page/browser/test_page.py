@@ -1,8 +1,6 @@
-"""The page in a real browser, for every task: keys alone, narrow screens, and servers that come and go."""
+"""The page in a real browser, for every task: keys alone, narrow screens, tabs, and servers that come and go."""
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,57 +8,10 @@ import pytest
 
 from dal_nlp.ledger.ledger import read_state
 from tests import waiting_runs as asking
+from tests.page.browser.sitting import fits, press, shown, sit_down, sitting, to_the_end
 from tests.page.serving import Served, until
 
 Waiting = Callable[[str], Path]
-
-
-@contextmanager
-def sitting(page: Any, folder: Path, *flags: str, who: str = "anna") -> Iterator[Served]:
-    """Serve a folder, and sit down at its page."""
-    with Served(folder, *flags) as served:
-        sit_down(page, served, who)
-        yield served
-
-
-def sit_down(page: Any, served: Served, who: str = "anna") -> None:
-    page.goto(served.address)
-    page.wait_for_selector("#who[open]")
-    page.keyboard.type(who)
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#work:not([hidden]), #idle:not([hidden])")
-
-
-def shown(page: Any) -> str | None:
-    """The id of what the page shows, None while it shows nothing."""
-    return page.evaluate("item && item.id")  # type: ignore[no-any-return]
-
-
-def press(page: Any, *keys: str) -> None:
-    """Press keys, the last of which gives an answer, and wait until the page shows something else."""
-    before = shown(page)
-    for key in keys:
-        page.keyboard.press(key)
-    page.wait_for_function("before => !saving && (!item || item.id !== before)", arg=before)
-
-
-def to_the_end(page: Any, served: Served, answer: Callable[[str], None]) -> list[str]:
-    """Answer all that is shown until the run is finished; return the ids."""
-    done: list[str] = []
-    while True:
-        page.wait_for_function("() => item || (last && last.stopped)")
-        id = shown(page)
-        if id is None:
-            return done
-        assert id not in done
-        answer(id)
-        state = read_state(served.folder)
-        assert id in state.answers or id in state.skipped  # before the page shows what it shows now
-        done.append(id)
-
-
-def fits(page: Any) -> bool:
-    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 
 def test_labels_by_number_keys_to_the_end(page: Any, waiting: Waiting, tmp_path: Path) -> None:
@@ -284,72 +235,6 @@ def test_two_tabs_and_two_people(page: Any, waiting: Waiting) -> None:
         has.goto("about:blank")
         left.bring_to_front()  # what lies behind is looked at once a minute
         left.wait_for_function("id => item && item.id === id", arg=last)
-
-
-SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'</textarea>&amp;"
-
-
-def nasty(folder: Path, task: str) -> Path:
-    """A run whose texts, labels and columns try to be more than text."""
-    rows = asking.rows_of(task, 24)
-    for row in rows:
-        if task == "qa":
-            row["context"] = f"\U0001f600\r\n{SCRIPT}\r\n{row['context']}"
-            shift = len(row["context"]) - len(row["context"].rpartition("\r\n")[2])
-            row["answers"] = {**row["answers"], "answer_start": [s + shift for s in row["answers"]["answer_start"]]}
-        else:
-            row["text"] = f"{SCRIPT} {row['text']}"
-    flags = asking.flags(task, folder)
-    pool = asking.write(folder / "nasty.jsonl", rows)
-    more: dict[str, Any] = {"data": pool, "rounds": 0}
-    if task == "sentiment":
-        more |= {"labels": ["negative", "positive", SCRIPT[:40]]}
-    else:
-        more |= {"max_length": 60}
-    asking.Session(asking.RunConfig.load(flags={**flags, **more})).run()
-    (folder / "rows.json").write_text(json.dumps(rows))
-    return folder
-
-
-def test_scripts_in_texts_labels_and_names_are_text(page: Any, tmp_path: Path) -> None:
-    folder = nasty(tmp_path / "run-of-scripts", "sentiment")
-    with sitting(page, folder, who=SCRIPT[:50]) as served:
-        id = str(shown(page))
-        assert SCRIPT in page.inner_text("#texts .text")
-        assert page.locator("#labels button").nth(2).inner_text().endswith(SCRIPT[:40])
-        press(page, "3")
-        event = read_state(served.folder).given[id][-1]
-        assert (event.target, event.by) == (SCRIPT[:40], SCRIPT[:50])
-        page.keyboard.press("e")
-        page.wait_for_selector("#list[open]")
-        assert page.locator("main img, #rows img, script").count() == 1  # the page's own
-
-
-def test_offsets_are_characters_whatever_the_text_holds(page: Any, tmp_path: Path) -> None:
-    folder = nasty(tmp_path / "run-of-scripts", "qa")
-    gold = {row["id"]: row["answers"] for row in json.loads((folder / "rows.json").read_text())}
-
-    def answer(id: str) -> None:
-        if not gold[id]["text"]:
-            press(page, "1")
-            return
-        page.evaluate(
-            """text => {
-                const place = context.field.value.lastIndexOf(text);
-                context.field.setSelectionRange(place, place + text.length);
-            }""",
-            gold[id]["text"][0],
-        )
-        press(page, "Enter")
-
-    with sitting(page, folder) as served:
-        done = to_the_end(page, served, answer)
-    answers = read_state(served.folder).answers
-    contexts = {row["id"]: row["context"] for row in json.loads((folder / "rows.json").read_text())}
-    assert [answers[id]["text"] for id in done] == [gold[id]["text"] for id in done]
-    for id in done:
-        for text, start in zip(answers[id]["text"], answers[id]["answer_start"], strict=True):
-            assert contexts[id][start : start + len(text)] == text
 
 
 @pytest.mark.parametrize("task", asking.TASKS)

@@ -9,7 +9,7 @@ import pytest
 from dal_nlp import RunConfig, Session
 from dal_nlp.ledger.ledger import read_state
 from tests import waiting_runs as asking
-from tests.page.browser.test_page import fits, press, shown, sit_down, sitting
+from tests.page.browser.sitting import fits, press, shown, sit_down, sitting
 from tests.page.serving import Served
 
 Waiting = Callable[[str], Path]

@@ -20,18 +20,18 @@ from dal_nlp.tasks.entities.windows import word_places
 from dal_nlp.testing import check_task
 from dal_nlp.workflows.predict import predict
 from dal_nlp.workflows.select import select
-from tests import tiny
+from tests import tiny, tiny_entities
 
 LORA = {"mode": "lora", "min_steps": 2, "epochs": 1}
 
 
 def test_the_contract_of_tasks() -> None:
-    check_task(tiny.ner_task(labels=()), tiny.tagged(16), tiny.tagger())
+    check_task(tiny_entities.ner_task(labels=()), tiny_entities.tagged(16), tiny_entities.tagger())
     texts = [
         {"id": "0", "tokens": "good films", "ner_tags": []},
         {"id": "1", "tokens": "a [good] (film), bad", "ner_tags": [[3, 7, "good"], [17, 20, "bad"]]},
     ]
-    check_task(tiny.ner_task(labels=()), texts, tiny.tagger())
+    check_task(tiny_entities.ner_task(labels=()), texts, tiny_entities.tagger())
 
 
 def test_a_word_is_told_in_the_window_where_it_lies_most_central() -> None:
@@ -63,8 +63,8 @@ def test_every_tokenizer_finds_the_first_letters_of_words(kind: str) -> None:
 
 
 def test_the_loss_is_the_mean_over_words_and_the_prediction_their_likeliest_tags() -> None:
-    task, model = tiny.ner_task(max_length=40), tiny.tagger()
-    rows = tiny.tagged(4, words=10)
+    task, model = tiny_entities.ner_task(max_length=40), tiny_entities.tagger()
+    rows = tiny_entities.tagged(4, words=10)
     fields = [{**task.read(row), "target": task.read_target(row)} for row in rows]
     columns = {name: [f[name] for f in fields] for name in ("text", "starts", "ends")}
     encoded = task.encode(columns)
@@ -86,8 +86,8 @@ def test_the_loss_is_the_mean_over_words_and_the_prediction_their_likeliest_tags
 def flags(tmp_path: Path, model: str, **more: Any) -> dict[str, Any]:
     return {
         "task": "ner",
-        "data": tiny.write(tmp_path / "pool.jsonl", tiny.tagged(40)),
-        "test": tiny.write(tmp_path / "test.jsonl", tiny.tagged(12, seed=1)),
+        "data": tiny.write(tmp_path / "pool.jsonl", tiny_entities.tagged(40)),
+        "test": tiny.write(tmp_path / "test.jsonl", tiny_entities.tagged(12, seed=1)),
         "model": model,
         "out": str(tmp_path / "run"),
         "max_length": 24,
@@ -106,7 +106,9 @@ def test_a_run_learns_and_its_model_answers_and_goes_on(tmp_path: Path, model_fo
     metrics = read_state(tmp_path / "run").metrics
     assert len(metrics) == 2 and list(metrics[-1].values) == list(NER.metrics)
     assert metrics[-1].values["f1"] > 0.5
-    rows = list(predict(tmp_path / "run", tiny.write(tmp_path / "new.jsonl", tiny.tagged(5, seed=2)), Silent()))
+    rows = list(
+        predict(tmp_path / "run", tiny.write(tmp_path / "new.jsonl", tiny_entities.tagged(5, seed=2)), Silent())
+    )
     assert all(row.answer is not None and json.loads(row.details["entities"]) is not None for row in rows)
     assert json.loads((tmp_path / "run" / "model" / "config.json").read_text())["architectures"] == [
         "BertForTokenClassification"
@@ -114,7 +116,7 @@ def test_a_run_learns_and_its_model_answers_and_goes_on(tmp_path: Path, model_fo
 
 
 def test_the_gradient_is_that_of_the_three_words_of_which_the_model_is_least_sure() -> None:
-    pool = tiny.ner_pool(n=6)
+    pool = tiny_entities.ner_pool(n=6)
     (found,) = pool.collect(lambda forward: forward.gradient)
     model, of = pool._model.eval(), pool._task
     examples = fetch(pool._examples, range(6))
@@ -128,10 +130,10 @@ def test_the_gradient_is_that_of_the_three_words_of_which_the_model_is_least_sur
 
 
 def test_select_chooses_for_a_token_classifier_of_any_order_of_tags() -> None:
-    model = tiny.tagger()
+    model = tiny_entities.tagger()
     names = ["B-good", "O", "I-good", "B-bad", "I-bad"]
     model.config.id2label = dict(enumerate(names))
-    examples = [row["tokens"] for row in tiny.tagged(12)] + ["the film was good"]
+    examples = [row["tokens"] for row in tiny_entities.tagged(12)] + ["the film was good"]
     picked = select(model, tiny.tokenizer(), examples, 3, "entity_entropy", task="ner", max_length=24)
     assert len({*picked.positions.tolist()}) == 3
     model.config.id2label = {0: "LABEL_0", 1: "LABEL_1", 2: "a", 3: "b", 4: "c"}
@@ -150,7 +152,7 @@ def test_a_text_of_which_a_tokenizer_makes_nothing_is_read() -> None:
 def test_adapters_learn_entities_too(tmp_path: Path, model_folder: str) -> None:
     pytest.importorskip("peft")
     Session(RunConfig.load(flags=flags(tmp_path, model_folder, rounds=0, training=LORA))).run()
-    file = tiny.write(tmp_path / "new.jsonl", tiny.tagged(3, seed=2))
+    file = tiny.write(tmp_path / "new.jsonl", tiny_entities.tagged(3, seed=2))
     assert all(row.answer for row in predict(tmp_path / "run", file, Silent()))
 
 
@@ -174,16 +176,16 @@ def test_a_frozen_encoder_learns_words_is_resumed_and_leaves_a_whole_model(tmp_p
     assert whole.answers == resumed.answers
     assert [event.values for event in whole.metrics] == [event.values for event in resumed.metrics]
     assert resumed.metrics[-1].values["f1"] > 0.3
-    file = tiny.write(tmp_path / "test.jsonl", tiny.tagged(12, seed=1))
+    file = tiny.write(tmp_path / "test.jsonl", tiny_entities.tagged(12, seed=1))
     rows = list(predict(tmp_path / "run", file, Silent()))  # by the whole model, from the tokens
     task = NER(labels=["bad", "good"])
-    targets = [task.read_target(row) for row in tiny.tagged(12, seed=1)]
+    targets = [task.read_target(row) for row in tiny_entities.tagged(12, seed=1)]
     found = task.evaluate([row.answer.target for row in rows if row.answer], targets)
     assert found["f1"] == pytest.approx(resumed.metrics[-1].values["f1"], abs=0.05)  # half precision apart
 
 
 def test_a_frozen_encoder_reads_texts_of_more_words_than_a_window_has_tokens(tmp_path: Path, model_folder: str) -> None:
-    assert max(len(row["tokens"]) for row in tiny.tagged(40)) > 12
+    assert max(len(row["tokens"]) for row in tiny_entities.tagged(40)) > 12
     more: dict[str, Any] = {"training": {"mode": "head"}, "cache": str(tmp_path / "cache"), "max_length": 12}
     Session(RunConfig.load(flags=flags(tmp_path, model_folder, rounds=0, **more))).run()
     assert read_state(tmp_path / "run").metrics

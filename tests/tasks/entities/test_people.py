@@ -22,7 +22,7 @@ from dal_nlp.ledger.ledger import Ledger, read_state
 from dal_nlp.page.queue import AnnotationQueue, Given
 from dal_nlp.session.loop import Result
 from dal_nlp_cli.terminal_annotator import LabelingSession
-from tests import tiny
+from tests import tiny, tiny_entities
 from tests.waiting_runs import fill, read_csv
 
 TEXT = "She left [Ada] (see a\\b) for New York."
@@ -36,8 +36,8 @@ def fields(text: str) -> dict[str, Any]:
 @pytest.fixture
 def folder(tmp_path: Path, model_folder: str) -> Path:
     """A folder with the files of a run."""
-    tiny.write(tmp_path / "pool.jsonl", tiny.tagged(16))
-    tiny.write(tmp_path / "test.jsonl", tiny.tagged(8, seed=1))
+    tiny.write(tmp_path / "pool.jsonl", tiny_entities.tagged(16))
+    tiny.write(tmp_path / "test.jsonl", tiny_entities.tagged(8, seed=1))
     (tmp_path / "model.txt").write_text(model_folder)
     return tmp_path
 
@@ -64,8 +64,8 @@ def run(folder: Path) -> Result:
 
 def gold(folder: Path) -> dict[str, Any]:
     """The right answers of the pool, by id."""
-    task = tiny.ner_task()
-    return {row["id"]: task.read_target(row) for row in tiny.tagged(16)}
+    task = tiny_entities.ner_task()
+    return {row["id"]: task.read_target(row) for row in tiny_entities.tagged(16)}
 
 
 def test_markup_goes_there_and_back_whatever_brackets_the_text_has() -> None:
@@ -112,8 +112,8 @@ def test_sheets_take_marked_texts_and_say_what_is_wrong_where(folder: Path) -> N
     (missing,) = run(folder).remarks
     assert "[words](label) for each entity, with one of bad, good" in missing
     sheet = folder / "run" / "queries" / "round-000.csv"
-    right, task = gold(folder), tiny.ner_task()
-    examples = {row["id"]: task.read(row) for row in tiny.tagged(16)}
+    right, task = gold(folder), tiny_entities.ner_task()
+    examples = {row["id"]: task.read(row) for row in tiny_entities.tagged(16)}
     ids = [row["id"] for row in read_csv(sheet)]
     typed = {id: task.answer_format.format_answer(right[id], examples[id]) for id in ids}
     word = examples[ids[0]]["text"].split()[0]
@@ -178,7 +178,7 @@ def test_label_studio_marks_labels_and_an_annotation_without_any_says_none(folde
 def test_files_go_there_and_back_and_agreement_is_the_f1_of_entities(folder: Path) -> None:
     run(folder)
     right = gold(folder)
-    rows = {row["id"]: row for row in tiny.tagged(16)}
+    rows = {row["id"]: row for row in tiny_entities.tagged(16)}
     with open_answer_store(folder / "run") as store:
         one, *_ = ids = store.state.waiting
         for id in ids:
@@ -204,6 +204,6 @@ def test_files_go_there_and_back_and_agreement_is_the_f1_of_entities(folder: Pat
         assert {of.names[0] for of in by_label(store)} <= {"bad", "good"}
         with pytest.raises(UserError, match="did you mean 'conll'"):
             export(store, "conl", "labels", folder / "x")
-    task = tiny.ner_task()
+    task = tiny_entities.ner_task()
     for id, target in read_state(folder / "run").answers.items():
         task.check(target, task.read(rows[id]))

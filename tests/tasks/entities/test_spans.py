@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dal_nlp.core.errors import UserError
-from tests import tiny
+from tests import tiny, tiny_entities
 from tests.tasks.entities.test_rows import read
 
 ROME = "Ada lives in Rome"
@@ -101,17 +101,17 @@ def test_what_places_were_taken_to_count_is_said_where_it_could_be_something_els
 @pytest.mark.parametrize("labels", [["B-PER", "I-PER"], ["B-LOC", "B-PER"], ["B-PER", "B-PER"], ["I-PER", "X"]])
 def test_tags_of_a_pipeline_are_no_labels_of_marked_parts(labels: list[str]) -> None:
     parts = [{"start": 0, "end": 3, "entity": labels[0]}, {"start": 4, "end": 9, "entity": labels[1]}]
-    target = tiny.ner_task(labels=()).read_target({"tokens": ROME, "ner_tags": parts})
+    target = tiny_entities.ner_task(labels=()).read_target({"tokens": ROME, "ner_tags": parts})
     with pytest.raises(UserError, match=f"'{labels[0]}' of marked parts looks like a tag: mark whole entities"):
-        tiny.ner_task(labels=()).learn_labels([target])
+        tiny_entities.ner_task(labels=()).learn_labels([target])
 
 
 def test_one_label_may_begin_as_a_tag_does() -> None:
-    task = tiny.ner_task(labels=())
+    task = tiny_entities.ner_task(labels=())
     cells = [[0, 3, "B-cell"]], [[0, 3, "T-cell"]]
     task.learn_labels([task.read_target({"tokens": ROME, "ner_tags": cell}) for cell in cells])
     assert task.labels == ["B-cell", "T-cell"]
-    alone = tiny.ner_task(labels=())
+    alone = tiny_entities.ner_task(labels=())
     alone.learn_labels([alone.read_target({"tokens": ROME, "ner_tags": cells[0]})])
     assert alone.labels == ["B-cell"]
 
