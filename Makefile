@@ -14,7 +14,7 @@ PYTHON ?= $(shell for python in python3.11 python3; do \
 OFFLINE := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false XDG_CACHE_HOME=$(CURDIR)/.pytest_cache/xdg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-models fuzz torture browser label-studio check docs format bench clean dist wheel-check
+.PHONY: help setup demo test test-fast test-long test-models fuzz torture browser label-studio check docs format bench clean dist wheel-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,9 +27,12 @@ demo: $(READY) ## run active learning on real film reviews and write runs/demo/r
 # Modules with public names, whose docstrings have examples that run.
 EXAMPLES := annotation/answers annotation/oracle core/errors core/task models/pool session/config session/loop session/result strategies/base workflows/async_session workflows/select
 
-test: $(READY) ## run the whole test suite, and the examples of the public names; no network, no GPU
-	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(READY) ## run the tests but the long ones, and the examples of the public names (minutes); no network, no GPU
+	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not long'
 	$(OFFLINE) $(BIN)/python -m pytest -q --doctest-modules $(EXAMPLES:%=dal_nlp/%.py)
+
+test-long: $(READY) ## run the tests that `make test` leaves out: killed runs, several processes, many people (ten minutes)
+	$(OFFLINE) $(BIN)/python -m pytest -n 2 --dist loadfile -m long
 
 test-models: $(READY) ## run tiny models of every family through every task and way to train (many minutes)
 	$(OFFLINE) $(BIN)/python -m pytest -n 2 tests/models/every_family.py

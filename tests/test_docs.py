@@ -65,6 +65,7 @@ def test_commands_and_their_options_exist(words: list[str]) -> None:
             assert word.partition("=")[0] in options, f"no option {word}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("block", list(_blocks("python")))
 def test_python_examples_run(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_folder: str) -> None:
     """Run beside files of the names that the examples use, with a tiny model where none is named."""

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from dal_nlp.ledger.ledger import read_state
 from tests import tiny, warm_processes
@@ -21,6 +22,7 @@ def python(script: str, *arguments: object, typed: str = "") -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_custom_strategy(tmp_path: Path, model_folder: str) -> None:
     write(tmp_path / "pool.jsonl", tiny.sentences(30))
     write(tmp_path / "test.jsonl", tiny.sentences(10, seed=1))
@@ -38,11 +40,13 @@ def test_the_custom_strategy_works_where_examples_have_several_windows() -> None
     assert len(set(selection.positions.tolist())) == 3
 
 
+@pytest.mark.long
 def test_in_a_training_script(tmp_path: Path, model_folder: str) -> None:
     lines = python("in_a_training_script.py", model_folder, tmp_path / "out").splitlines()
     assert len([line for line in lines if line.startswith("0.")]) == 2
 
 
+@pytest.mark.long
 def test_a_person_decides_what_two_models_disagree_about(tmp_path: Path, model_folder: str) -> None:
     for name, rows, seed in (("pool", 40, 4), ("test", 10, 4), ("labeled", 12, 8)):
         write(tmp_path / f"{name}.jsonl", tiny.sentences(rows, seed=seed))

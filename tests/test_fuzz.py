@@ -116,6 +116,7 @@ def in_words(ask: Callable[[], object]) -> None:
         assert str(error).strip() and len(str(error)) < 5_000
 
 
+@pytest.mark.long
 @fuzz
 @given(KEYS, TEXTS)
 def test_set(key: str, value: str) -> None:
@@ -130,6 +131,7 @@ def test_yaml(folder: Path, content: bytes) -> None:
     in_words(lambda: RunConfig.of({"task": "sentiment", **read_yaml(folder / "run.yaml")}))
 
 
+@pytest.mark.long
 @fuzz
 @given(st.dictionaries(KEYS.filter(lambda key: "." not in key), VALUES, max_size=4))
 def test_config(values: dict[str, Any]) -> None:
@@ -149,6 +151,7 @@ def test_names(prefix: str, name: str) -> None:
         in_words(lambda: make(prefix + name))  # noqa: B023 - called at once
 
 
+@pytest.mark.long
 @fuzz
 @given(st.data())
 def test_ledger(asked: Path, folder: Path, data: st.DataObject) -> None:
@@ -175,6 +178,7 @@ def test_ledger(asked: Path, folder: Path, data: st.DataObject) -> None:
     in_words(lambda: read_state(folder))
 
 
+@pytest.mark.long
 @fuzz
 @given(
     st.sampled_from(["csv", "tsv", "jsonl", "json"]),
@@ -187,6 +191,7 @@ def test_data_files(folder: Path, kind: str, content: bytes) -> None:
     in_words(lambda: list(read_rows(str(folder / f"pool.{kind}"))))
 
 
+@pytest.mark.long
 @fuzz
 @given(
     st.sampled_from(["csv", "jsonl"]),
@@ -199,6 +204,7 @@ def test_sheets(folder: Path, kind: str, content: bytes) -> None:
     in_words(lambda: list(read_sheet(folder / f"round-0.{kind}", ["text"], lambda text: None)))
 
 
+@pytest.mark.long
 @fuzz
 @given(
     st.sampled_from(["csv", "jsonl", "label-studio"]),
@@ -216,6 +222,7 @@ def test_ingest(
     in_words(lambda: ingest(store, folder / "answers", format, "anna"))
 
 
+@pytest.mark.long
 @fuzz
 @given(
     st.dictionaries(st.sampled_from(["id", "completed_by", "updated_at", "was_cancelled", "result"]), VALUES), VALUES

@@ -177,6 +177,7 @@ def test_what_is_looked_at(folder: Path, request: pytest.FixtureRequest) -> None
     assert all(row["id"] in page for row in shown["queries.csv"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("folder", TASKS, indirect=True)
 def test_a_run_goes_on(folder: Path, request: pytest.FixtureRequest) -> None:
     ledger = (folder / "run" / "ledger.jsonl").read_bytes()

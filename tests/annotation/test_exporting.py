@@ -15,6 +15,7 @@ from tests.annotation.exchange import FORMATS, Waiting, answered, out, read, wri
 from tests.waiting_runs import run, state
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("task", asking.TASKS)
 def test_there_and_back(waiting: Waiting, tmp_path: Path, task: str, format: str) -> None:

@@ -115,6 +115,7 @@ def test_every_span_survives_being_written_and_typed(start: int, length: int) ->
         assert target(of, write_answer(of, label(kept), CONTEXT), CONTEXT) == kept
 
 
+@pytest.mark.long
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=3))
 def test_every_summary_survives_being_written_and_typed(texts: list[str]) -> None:

@@ -69,6 +69,7 @@ def as_rows(found: Mapping[str, Any], task: Classification) -> list[tuple[str, s
     return [(row["id"], row["text"], row["label"]) for row in found]  # type: ignore[index]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("format", sorted(WRITERS))
 def test_every_door_gives_back_what_was_exported(format: str) -> None:
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))

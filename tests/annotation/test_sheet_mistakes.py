@@ -144,6 +144,7 @@ def test_sheets_that_cannot_be_written_are_a_sentence(folder: Path) -> None:
         run("sentiment", folder)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", ["round-000 (1).csv", "Copy of round-000.csv", "round-000.csv.csv", "round-000_anna.jsonl"]
 )

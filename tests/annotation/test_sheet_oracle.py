@@ -28,6 +28,7 @@ def sheet(folder: Path, name: str = "round-000.csv") -> Path:
     return folder / "run" / "queries" / name
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("task", asking.TASKS)
 def test_a_persons_path_from_the_first_sheet_to_the_end(waiting: Waiting, task: str) -> None:
     folder = waiting(task)
@@ -272,6 +273,7 @@ def test_another_process_that_writes_while_a_sheet_is_read_is_waited_for(
     assert len(list(read_sheet(path, ["text"], print))) == 4 and len(times) == 2
 
 
+@pytest.mark.long
 def test_a_run_that_died_while_it_took_answers_ends_as_if_it_had_not(
     waiting: Waiting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ def answer_next(served: Served, answers: dict[str, str], who: str = "anna") -> s
     return str(item["id"])
 
 
+@pytest.mark.long
 def test_a_run_is_answered_to_its_end_though_everything_dies_on_the_way(waiting: Waiting) -> None:
     folder, answers = waiting("sentiment"), asking.typed("sentiment")
     asking.run("sentiment", folder, rounds=3)
@@ -63,6 +64,7 @@ def test_a_run_is_answered_to_its_end_though_everything_dies_on_the_way(waiting:
     assert (folder / "run" / "model" / "config.json").is_file()
 
 
+@pytest.mark.long
 def test_twenty_people_at_once_while_a_model_trains(tmp_path: Path) -> None:
     folder, answers = tmp_path / "many", asking.typed("sentiment")
     # Fits that take longer than a round of answers.
@@ -85,6 +87,7 @@ def test_twenty_people_at_once_while_a_model_trains(tmp_path: Path) -> None:
     assert len(state.metrics) == 3 and state.spent == 20 and not state.prefetched
 
 
+@pytest.mark.long
 def test_sheets_that_were_filled_in_before_are_read_and_no_new_ones_written(waiting: Waiting) -> None:
     folder, answers = waiting("sentiment"), asking.typed("sentiment")
     (sheet,) = (folder / "run" / "queries").glob("*.csv")

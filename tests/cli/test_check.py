@@ -29,6 +29,7 @@ def test_what_should_be_known_is_said_once(files: Files, quiet: list[str], tmp_p
     assert ("was capped" in result.stdout) == bool(quiet)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("strategy", ["bald", "entropy"])
 def test_it_says_what_draws_that_are_read_tell_beyond_entropy(files: Files, strategy: str) -> None:
     done = rehearsal.rehearse(
@@ -50,6 +51,7 @@ def test_it_says_what_draws_that_are_read_tell_beyond_entropy(files: Files, stra
     assert f"mean BALD {mean:.2g} nats, rank correlation with entropy {correlation:.2f}" in str(done)
 
 
+@pytest.mark.long
 def test_it_refuses_what_the_run_would_refuse(files: Files, finished: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)

@@ -131,6 +131,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("command", "says"), [("run", "Finished"), ("annotate", "is answered by labeled-file")])
 def test_the_same_command_right_after_a_kill_waits_for_the_processes_that_are_left(
     files: Files, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, says: str
@@ -162,6 +163,7 @@ def test_the_same_command_right_after_a_kill_waits_for_the_processes_that_are_le
     assert waited[-1] >= 2 * GRACE
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["status", "log", "predict"])
 def test_a_terminal_without_the_letters_is_written_to(finished: Path, tmp_path: Path, command: str) -> None:
     folder = tmp_path / "Übung-日本"

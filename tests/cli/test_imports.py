@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 RUN = Path(__file__).parents[1] / "old_runs" / "classification" / "run"
 #: In this order, as what one loads stays loaded for the next.
 COMMANDS = """status run
@@ -34,6 +36,7 @@ for line in sys.stdin.read().splitlines():
 """
 
 
+@pytest.mark.long
 def test_commands_that_train_nothing_load_no_models(tmp_path: Path) -> None:
     shutil.copytree(RUN, tmp_path / "run")
     command = [sys.executable, "-c", PROGRAM]

@@ -28,6 +28,7 @@ def answer(task: str, id: str) -> str:
     return {"negative": "1", "positive": "2"}[text] if task == "sentiment" else f"{text}\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("task", asking.TASKS)
 def test_a_persons_path(waiting: Waiting, task: str) -> None:
     folder = waiting(task)

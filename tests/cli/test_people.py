@@ -76,6 +76,7 @@ def test_a_removed_label_is_back_in_the_pool(folder: Path) -> None:
         assert ledger.state.training_ids.count(id) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("words", "part"),
     [

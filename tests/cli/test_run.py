@@ -31,6 +31,7 @@ def test_a_finished_run(finished_process: tuple[Path, CompletedProcess[str]]) ->
         assert [row["labels"] for row in csv.DictReader(file)] == ["4", "8"]
 
 
+@pytest.mark.long
 def test_a_locked_folder(files: Files, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with Ledger(out):
@@ -117,6 +118,7 @@ def test_a_mistake_in_the_pool_is_named(files: Files, tmp_path: Path) -> None:
     assert "no column 'label'" in result.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("flags", [["--data", "nowhere.csv"], ["--data", "pool.csv", "--text-column", "body"]])
 def test_a_wrong_path_or_column_does_not_wait_for_torch(tmp_path: Path, flags: list[str]) -> None:
     (tmp_path / "pool.csv").write_text("text,label\none,a\n")

@@ -11,6 +11,7 @@ from tests.cli.conftest import Files, invoke
 STAYS = {"config.yaml", "ledger.jsonl"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["head", "full"])
 def test_nothing_that_leaves_the_machine_names_a_folder_of_it(files: Files, tmp_path: Path, mode: str) -> None:
     run, out = tmp_path / "run", tmp_path / "out"

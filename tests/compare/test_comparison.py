@@ -52,6 +52,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.long
 def test_each_arm_and_seed_is_an_ordinary_run(found: Comparison, folder: Path) -> None:
     assert [arm.name for arm in found.arms] == ["random", "margin", "ceal"]
     for arm in ("random", "margin", "ceal"):

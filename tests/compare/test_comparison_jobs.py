@@ -29,6 +29,7 @@ def test_without_any_curve_to_compare_there_is_a_sentence(files: dict[str, Any],
         run_comparison(files, ["margn"], 1, tmp_path / "out")
 
 
+@pytest.mark.long
 def test_workers_are_processes_that_live_on_and_are_replaced_when_they_die(
     files: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     return comparison
 
 
+@pytest.mark.long
 def test_the_arms_llm_stack_and_human(found: Comparison) -> None:
     names = [arm.name for arm in found.arms]
     assert names == ["random@head:kept", "random@head:nosignals", "entropy@head:kept", "entropy@head:nosignals"]

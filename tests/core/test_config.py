@@ -49,6 +49,7 @@ def test_defaults_are_the_contract() -> None:
     assert RunConfig(**{**FILES, "task": "multilabel", "training": {"mode": "full"}}).strategy == "margin"
 
 
+@pytest.mark.long
 @given(
     initial=st.integers(1, 50),
     query_size=st.integers(1, 50),

@@ -80,6 +80,7 @@ def is_there(process: int) -> bool:
         return False
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("code", [SPAWNED, IMPORTING, LAUNCHED], ids=["spawned", "importing", "launched"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_no_child_outlives_its_parent(tmp_path: Path, code: str, how: signal.Signals) -> None:

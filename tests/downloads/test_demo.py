@@ -135,6 +135,7 @@ def test_interrupted_extraction_leaves_no_partial_file(wheels: Path, tmp_path: P
     assert cached(tmp_path) == {"words.txt"}
 
 
+@pytest.mark.long
 def test_half_written_cache_is_completed(wheels: Path, tmp_path: Path) -> None:
     sources = {"tiny": entry(make_wheel(wheels, "tiny_demo", FILES))}
     folder = demo.fetch("tiny", sources=sources)
@@ -146,6 +147,7 @@ def test_half_written_cache_is_completed(wheels: Path, tmp_path: Path) -> None:
     assert (folder / "more.bin").read_bytes() == FILES["tiny_demo/data/more.bin"]
 
 
+@pytest.mark.long
 def test_another_hash_is_another_cache_entry(wheels: Path) -> None:
     first = demo.fetch("tiny", sources={"tiny": entry(make_wheel(wheels, "tiny_demo", FILES))})
     changed = FILES | {"tiny_demo/data/words.txt": b"three"}

@@ -57,6 +57,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Session(RunConfig.load(flags=values)).run().folder
 
 
+@pytest.mark.long
 def test_machines_that_could_be_asked_and_are_not_are_named(finished: Path, tmp_path: Path) -> None:
     new, told = write(tmp_path / "new.jsonl", NEW[:20]), "file:right.jsonl, file:wrong.jsonl helped to train the model"
     for keep, said in ((None, True), (False, False), (True, False)):
@@ -107,6 +108,7 @@ def test_the_best_is_whoever_was_right_most_often_on_the_audit_sample(finished: 
         answered_by(state, "best", progress)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("task", ["multilabel", "ner"])
 def test_several_labels_and_entities_are_wrong_where_any_of_them_is(task: str, tmp_path: Path) -> None:
     many = {"multilabel": tiny.several_labels, "ner": tiny_entities.tagged}[task]
@@ -119,6 +121,7 @@ def test_several_labels_and_entities_are_wrong_where_any_of_them_is(task: str, t
     assert found.bound <= 0.8 and {row["by"] for row in labeled(out).values()} == {"model", "people"}
 
 
+@pytest.mark.long
 def test_of_entities_no_witness_answers_alone(tmp_path: Path) -> None:
     known = [
         {"id": row["id"], "entities": row["ner_tags"]}

@@ -28,6 +28,7 @@ def check(found: FileResult, out: Path) -> None:
     assert len({row["text"] for row in labeled if row["by"] == "people"}) == found.people >= 20
 
 
+@pytest.mark.long
 def test_people_answer_on_the_page(finished: Path, tmp_path: Path) -> None:
     source, out, me = write(tmp_path / "new.jsonl", ROWS), tmp_path / "run", {"who": "anna", "tab": "tab-of-anna"}
 

@@ -32,6 +32,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", list(SHAPES))
 def test_people_s_answers_train_whatever_their_shape(shape: str, tmp_path: Path) -> None:
     many, own = SHAPES[shape]

@@ -33,6 +33,7 @@ def plain_rows(n: int, seed: int) -> list[dict[str, str]]:
     ]
 
 
+@pytest.mark.long
 def test_its_commands_end_in_a_whole_labeled_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     rows, new = plain_rows(600, 0), plain_rows(150, 1)

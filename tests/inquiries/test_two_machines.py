@@ -20,6 +20,7 @@ from tests.tiny import write
 PRICES = {"file:right.jsonl": 0.01, "people": 1.0}
 
 
+@pytest.mark.long
 def test_the_dear_machine_answers_what_the_cheap_one_may_not(
     with_witnesses: Path,  # noqa: F811
     tmp_path: Path,
@@ -117,6 +118,7 @@ def test_the_command_reads_prices_and_says_what_goes_together(finished: Path, tm
         assert refused.exit_code == 2 and "is for --error" in refused.output
 
 
+@pytest.mark.long
 def test_people_s_answers_train_a_second_model_and_what_measures_trains_nothing(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -146,6 +146,7 @@ def test_the_encoder_is_not_asked_twice_about_a_text(
     label_file(finished, source, 0.4, tmp_path / "two", "labeled-file", draws=20)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("of", [lambda run: run, lambda run: run / "model"], ids=["run", "classifier"])
 def test_a_model_is_tested_from_few_answers(finished: Path, tmp_path: Path, of: Callable[[Path], Path]) -> None:
     rows = new_rows(600)
@@ -221,6 +222,7 @@ def test_people_answer_in_the_folder_as_in_a_run_and_nothing_trains_there(finish
         Session(config).run()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["error", "active draws", "test"])
 def test_an_inquiry_that_is_cut_anywhere_ends_the_same(
     finished: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch

@@ -61,6 +61,7 @@ def test_a_run_leaves_what_it_promises(files: Path, monkeypatch: pytest.MonkeyPa
     assert read_state(result.folder).config["draws"]["kind"] == "head"  # type: ignore[index]
 
 
+@pytest.mark.long
 def test_what_is_measured_is_what_the_whole_model_gives(files: Path) -> None:
     config = settings(files, strategy="bald", rounds=1)
     Session(config).run()
@@ -82,6 +83,7 @@ def test_what_is_measured_is_what_the_whole_model_gives(files: Path) -> None:
         assert [p.target for p in ours.predict()] == [p.target for p in whole.predict()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("initial", ["kmeans", "alps"])
 def test_the_first_choice_is_that_of_the_whole_model(files: Path, initial: str) -> None:
     run(files, initial_strategy=initial, rounds=0)
@@ -89,6 +91,7 @@ def test_the_first_choice_is_that_of_the_whole_model(files: Path, initial: str) 
     assert read_state(files / "run").queries[0].ids == read_state(files / "full").queries[0].ids
 
 
+@pytest.mark.long
 def test_the_same_run_again_chooses_the_same_and_runs_no_encoder(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(files, strategy="badge")
     forbid(monkeypatch, Features, "_load")
@@ -99,6 +102,7 @@ def test_the_same_run_again_chooses_the_same_and_runs_no_encoder(files: Path, mo
     assert timeless(files / "run")[2:] != timeless(files / "other")[2:]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("changes", [{"strategy": "learning_loss"}, {"finish": "full"}])
 def test_a_run_that_died_after_any_event_ends_as_if_it_had_not(
     files: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
@@ -114,6 +118,7 @@ def test_a_run_that_died_after_any_event_ends_as_if_it_had_not(
         assert (copies[number][1] / "model" / "config.json").is_file()
 
 
+@pytest.mark.long
 def test_more_rounds_go_on_from_what_a_finished_run_left(files: Path) -> None:
     run(files, rounds=1, budget=10)
     result = run(files, rounds=2, budget=14)
@@ -122,6 +127,7 @@ def test_more_rounds_go_on_from_what_a_finished_run_left(files: Path) -> None:
     assert [p["values"] for p in result.curve] == [p["values"] for p in straight.curve]
 
 
+@pytest.mark.long
 def test_new_labels_are_classes_without_an_example(files: Path) -> None:
     run(files, rounds=1)
     more = [{**row, "label": "aaa neutral"} for row in tiny.sentences(12, seed=5)]
@@ -132,6 +138,7 @@ def test_new_labels_are_classes_without_an_example(files: Path) -> None:
     assert "aaa neutral" in result.labels.values()
 
 
+@pytest.mark.long
 def test_the_model_loads_with_plain_transformers_in_whichever_order(files: Path) -> None:
     result = run(files)
     rows = list(predict(result.folder, str(files / "test.jsonl")))
@@ -193,6 +200,7 @@ def test_a_run_that_waits_for_answers_can_predict(files: Path) -> None:
     assert np.mean(hits) == result.curve[0]["values"]["accuracy"]
 
 
+@pytest.mark.long
 def test_finish_full_leaves_an_ordinary_classifier_and_measures_it_apart(files: Path) -> None:
     plain = run(files, out=str(files / "plain"))
     result = run(files, finish="full", training={"mode": "head", "min_steps": 3, "epochs": 1, "start": "pretrained"})
@@ -253,12 +261,14 @@ def test_draws_are_those_of_the_head_and_it_is_said(files: Path) -> None:
     assert any("draws are those of the output layer" in note for note in read_state(files / "run").notes)
 
 
+@pytest.mark.long
 def test_pseudo_labels_train_with_their_weight(files: Path) -> None:
     result = run(files, pseudo_labels={"policy": "ceal", "threshold": 1.0, "decay": 0.0, "weight": 0.5})
     assert read_state(result.folder).pseudo
     assert result.curve[1]["loss"] != run(files, out=str(files / "none")).curve[1]["loss"]
 
 
+@pytest.mark.long
 def test_check_looks_at_a_few_texts_only(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dal_nlp.learners.head_learner.SAMPLE", 10)
     write(files / "pool.jsonl", tiny.sentences(300))
@@ -274,6 +284,7 @@ def test_check_looks_at_a_few_texts_only(files: Path, monkeypatch: pytest.Monkey
     assert sum(seen) < 120 and "66 parameters to train" in said and "optimizer steps" not in said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("content", [b"", b"\0" * 300, b"cut"], ids=["empty", "garbage", "cut"])
 def test_a_damaged_layer_is_named_and_the_same_run_makes_it_again(files: Path, content: bytes) -> None:
     folder = run(files).folder
@@ -308,6 +319,7 @@ def test_where_no_model_is_wanted_the_layer_stays_alone(files: Path) -> None:
     assert [point["labels"] for point in again.curve] == [6, 10, 14, 18]
 
 
+@pytest.mark.long
 def test_full_training_at_the_end_is_kept_only_where_the_audit_finds_it_better(files: Path) -> None:
     broken = {
         "mode": "head",

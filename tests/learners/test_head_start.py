@@ -53,6 +53,7 @@ def test_a_description_of_no_label_is_refused_where_the_data_shows_the_labels(fi
         run(files, descriptions=wrong)
 
 
+@pytest.mark.long
 def test_a_run_with_descriptions_that_died_after_any_event_ends_as_if_it_had_not(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +95,7 @@ def test_names_that_the_tokenizer_does_not_know_are_no_prior_and_it_is_said(file
     assert any("say nothing to the encoder" in note for note in read_state(run(files, rounds=0).folder).notes)
 
 
+@pytest.mark.long
 def test_that_names_stand_for_descriptions_is_said_once_with_what_to_do(files: Path) -> None:
     names = {"negative": "bad", "positive": "good"}  # words that the tokenizer knows
     for file, rows in (("pool.jsonl", tiny.sentences(60)), ("test.jsonl", tiny.sentences(20, seed=1))):
@@ -124,6 +126,7 @@ def test_the_same_command_finds_a_run_whose_first_batch_was_chosen_so(
     assert run(files, **waits).folder == Path("runs/sentiment-1")
 
 
+@pytest.mark.long
 def test_a_run_of_an_earlier_version_goes_on_with_the_head_it_had(files: Path) -> None:
     first = {"layers": "last", "c": 0.13, "prior": "none", "validate_from": 0}
     run(files, rounds=1, budget=10, head=first)
@@ -156,6 +159,7 @@ def test_a_model_reads_the_layers_that_it_was_fitted_on(tmp_path: Path) -> None:
         assert torch.allclose(again(**inputs).logits, want, atol=1e-6)
 
 
+@pytest.mark.long
 def test_the_strength_of_labels_is_the_configured_one(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = []
 

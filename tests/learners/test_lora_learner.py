@@ -49,6 +49,7 @@ def settings(files: Path, **changes: Any) -> RunConfig:
     return RunConfig.load(flags={**values, **changes})
 
 
+@pytest.mark.long
 def test_the_base_stays_and_the_model_is_an_ordinary_one(files: Path) -> None:
     result = Session(settings(files)).run()
     model = AutoModelForSequenceClassification.from_pretrained(result.model_dir)
@@ -65,6 +66,7 @@ def test_the_base_stays_and_the_model_is_an_ordinary_one(files: Path) -> None:
     assert settings(files).training.learning_rate == 1e-3
 
 
+@pytest.mark.long
 def test_a_run_that_died_after_any_event_ends_as_if_it_had_not(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = settings(files, strategy="bald")
     with monkeypatch.context() as patch:
@@ -76,6 +78,7 @@ def test_a_run_that_died_after_any_event_ends_as_if_it_had_not(files: Path, monk
         assert timeless(copies[number][1]) == timeless(files / "run")
 
 
+@pytest.mark.long
 def test_the_adapters_dropout_serves_for_draws(files: Path) -> None:
     config = settings(files, strategy="bald", max_length=64)
     Session(config).run()
@@ -87,6 +90,7 @@ def test_the_adapters_dropout_serves_for_draws(files: Path) -> None:
     assert bald.max() > 1e-6 and make_draws(config.draws, 0, 0).consistent
 
 
+@pytest.mark.long
 def test_new_labels_keep_what_was_learnt(files: Path) -> None:
     Session(settings(files)).run()
     more = [{**row, "label": "aaa neutral"} for row in tiny.sentences(12, seed=5)]

@@ -39,12 +39,14 @@ def taught(label: str, share: float, weight: float | None = None) -> float:
     return probability(examples, weights if weight is None else np.array([weights[0], weight]))
 
 
+@pytest.mark.long
 def test_what_is_learnt_is_the_mean_of_both_by_their_weights() -> None:
     first, second = TASK.labels
     assert taught(second, 0.1) == pytest.approx((LABEL_WEIGHT * 1 + 0.9 * 0.1) / (LABEL_WEIGHT + 0.9), abs=0.02)
     assert taught(first, 0.8) == pytest.approx(0.8 * 0.8 / (LABEL_WEIGHT + 0.8), abs=0.02)
 
 
+@pytest.mark.long
 def test_a_label_outweighs_a_contrary_text_and_a_text_counts() -> None:
     first, second = TASK.labels
     assert taught(second, 0.0) > 0.6 and taught(first, 1.0) < 0.4

@@ -34,6 +34,7 @@ def run(files: Path, name: str, **training: Any) -> Result:
     return Session(RunConfig.load(flags=values)).run()
 
 
+@pytest.mark.long
 def test_it_begins_with_what_the_last_layer_answers(files: Path) -> None:
     from_head = run(files, "head", start="head")
     assert from_head.finished is not None
@@ -46,6 +47,7 @@ def test_it_begins_with_what_the_last_layer_answers(files: Path) -> None:
     assert other.finished is not None and kind == "BertForSequenceClassification"
 
 
+@pytest.mark.long
 def test_all_weights_are_trained_and_more_gently(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rates = []
     fit = FullLearner.fit
@@ -70,6 +72,7 @@ def test_texts_with_a_label_begin_with_the_layer(files: Path) -> None:
     assert RunConfig.load(flags={"task": "multilabel", "data": "pool.csv"}).training.start == "pretrained"
 
 
+@pytest.mark.long
 def test_a_run_that_is_finished_again_is_the_same(files: Path) -> None:
     once = run(files, "once", start="head", learning_rate=0.01)
     again = run(files, "once", start="head", learning_rate=0.01)

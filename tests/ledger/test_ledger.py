@@ -52,6 +52,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     assert read.pending(["a", "b", "c"]) == ["c"]
 
 
+@pytest.mark.long
 def test_a_file_cut_anywhere_folds_to_a_prefix_and_goes_on(tmp_path: Path) -> None:
     write(tmp_path)
     whole = (tmp_path / "ledger.jsonl").read_bytes()

@@ -15,6 +15,7 @@ from tests import tiny
 from tests.models import families, matrix
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "family", ["albert", "bart", "deberta-v2", "distilbert", "fnet", "gpt2", "mpnet", "qwen3", "t5", "xlnet"]
 )
@@ -28,6 +29,7 @@ def test_picks_and_answers_are_those_of_the_saved_model_on_single_texts(family: 
     matrix.check_saved(tmp_path / "model", [row["text"] for row in tiny.sentences(12, 7)])
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(
     ("family", "task", "mode"),

@@ -148,6 +148,7 @@ def test_it_is_detached_after_sixty_per_cent_of_the_steps() -> None:
     assert flows == [True] * 6 + [False] * 4
 
 
+@pytest.mark.long
 def test_it_learns_which_losses_are_larger() -> None:
     """Of a model that stays as it is but for one bias, so that the order of the losses stays too."""
     head = tiny.loss_head()

@@ -122,6 +122,7 @@ def test_a_text_goes_out_and_an_answer_comes_in(client: Client) -> None:
     assert read_state(client.folder).answers == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], f"{TOKEN}x", TOKEN.upper()])
 def test_without_the_token_nothing_is_told_or_written(client: Client, token: str) -> None:
     before, id = client.ledger(), read_state(client.folder).waiting[0]

@@ -175,6 +175,7 @@ def run(files: Path, source: str, **changes: Any) -> Path:
     return files / "run"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("pooling", "prompts", "max_length"),
     [

@@ -67,6 +67,7 @@ def unquoted(file: Path, columns: dict[str, Value], last: int = 15) -> Path:
     return file
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", VALUES)
 @pytest.mark.parametrize("ending", ["csv", "tsv"])
 @pytest.mark.parametrize("block", [2**23, 100])

@@ -54,12 +54,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
+@pytest.mark.long
 def test_no_saved_file_names_a_folder_of_this_machine(runs: dict[str, Path]) -> None:
     for folder in runs.values():
         for path in (folder / "model").iterdir():
             assert b"home-of-somebody" not in path.read_bytes(), path
 
 
+@pytest.mark.long
 def test_plain_transformers_answers_what_predict_answers_by_the_lines_of_the_card(runs: dict[str, Path]) -> None:
     texts = [row["text"] for row in tiny.sentences(12, 12)]
     lines, answers = ["import sys", "sys.modules['dal_nlp'] = None", "found = {}"], {}

@@ -52,6 +52,7 @@ def points(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return {tag: [(point.step, point.value) for point in read.Scalars(tag)] for tag in read.Tags()["scalars"]}
 
 
+@pytest.mark.long
 def test_every_round_is_a_step_at_its_labels(files: Path) -> None:
     result = Session(config(files)).run()
     found = points(files / "run")

@@ -125,6 +125,7 @@ def timeless(folder: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in json.loads(line).items() if key not in times} for line in lines]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("design", ["grown", "active"])
 def test_a_run_that_is_cut_anywhere_ends_the_same(
     pool: Path, model_folder: str, design: str, monkeypatch: pytest.MonkeyPatch

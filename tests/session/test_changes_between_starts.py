@@ -22,6 +22,7 @@ def test_the_same_command_on_a_finished_run_changes_nothing(files: Path, model_f
     assert second.labels == first.labels and second.stopped == first.stopped
 
 
+@pytest.mark.long
 def test_more_budget_is_the_same_command_with_another_budget(files: Path, model_folder: str) -> None:
     run(files, model_folder, rounds=None, budget=10)
     result = run(files, model_folder, rounds=None, budget=18)
@@ -45,6 +46,7 @@ def test_strategy_and_query_size_may_change_between_starts(files: Path, model_fo
     assert said in state.notes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -68,6 +70,7 @@ def test_what_identifies_a_run_may_not_change(
         run(files, model_folder, rounds=0, **change)
 
 
+@pytest.mark.long
 def test_new_rows_are_taken_up_and_new_labels_come_last(files: Path, model_folder: str) -> None:
     run(files, model_folder, rounds=1)
     more = [{**row, "label": "aaa neutral"} for row in tiny.sentences(12, seed=5)]

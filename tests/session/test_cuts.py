@@ -15,6 +15,7 @@ ROWS: Any = {"ner": tiny_entities.tagged, "multilabel": tiny.several_labels}
 TRAINING = {"head": {"mode": "head"}, "full": {"mode": "full", "min_steps": 3, "epochs": 1}}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", TRAINING)
 @pytest.mark.parametrize("task", ROWS)
 def test_a_run_that_died_after_any_event_ends_as_if_it_had_not(

@@ -94,6 +94,7 @@ def without_a_weight(path: Path) -> None:
 DAMAGES = [empty, cut, garbage, Path.unlink]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "harm"),
     [
@@ -170,6 +171,7 @@ def test_a_finished_run_is_finished_only_where_its_model_is(
     assert (folder / "ledger.jsonl").read_bytes() == before and not (folder / "checkpoints").exists()
 
 
+@pytest.mark.long
 def test_a_finished_run_with_a_frozen_encoder_gets_its_model_back(base: Path, tmp_path: Path) -> None:
     changes: dict[str, Any] = {"training": {"mode": "head"}, "cache": str(tmp_path / "cache"), "finish": "full"}
     run(base, tmp_path / "run", **changes)

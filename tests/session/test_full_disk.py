@@ -43,6 +43,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_whatever_is_written_when_the_disk_is_full_is_named(base: Path, tmp_path: Path) -> None:
     """The disk takes one file more each time, until the run is through."""
     out, whole = tmp_path / "run", base / "whole"

@@ -47,6 +47,7 @@ def uninterrupted(command: list[str], tmp_path_factory: pytest.TempPathFactory) 
     return out
 
 
+@pytest.mark.long
 def test_killed_and_resumed_is_uninterrupted_with_a_frozen_encoder(command: list[str], tmp_path: Path) -> None:
     command = [*command, "--train", "head", "--cache", str(tmp_path / "cache")]
     assert start(command, tmp_path / "run", "ask") == -9
@@ -56,6 +57,7 @@ def test_killed_and_resumed_is_uninterrupted_with_a_frozen_encoder(command: list
     assert timeless(tmp_path / "run")[1:] == timeless(tmp_path / "whole")[1:]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("phase", ["choose", "ask", "fit", "evaluate"])
 def test_killed_and_resumed_is_uninterrupted(
     command: list[str], uninterrupted: Path, tmp_path: Path, phase: str

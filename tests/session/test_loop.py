@@ -84,6 +84,7 @@ def test_a_run_leaves_what_it_promises(files: Path, model_folder: str) -> None:
     assert [query.strategy for query in state.queries] == ["kmeans", "margin", "margin"]
 
 
+@pytest.mark.long
 def test_a_run_can_be_repeated_to_the_letter(files: Path, model_folder: str) -> None:
     run(files, model_folder)
     run(files, model_folder, out=str(files / "again"))
@@ -101,6 +102,7 @@ def test_a_run_of_words_that_the_tokenizer_does_not_know_says_so_and_goes_on(fil
     assert run(files, model_folder, rounds=1).stopped == "the one round is done"
 
 
+@pytest.mark.long
 def test_a_run_that_died_after_any_event_ends_as_if_it_had_not(
     files: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,7 @@ FULL = {"mode": "full", "min_steps": 20, "epochs": 1, "learning_rate": 1e-2}
 LORA = {"mode": "lora", "min_steps": 4, "epochs": 1}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("training", [{"mode": "head"}, FULL, LORA], ids=["head", "full", "lora"])
 def test_a_run_with_answers_of_the_file(tmp_path: Path, model_folder: str, training: dict[str, Any]) -> None:
     result = run(tmp_path, model_folder, training=training)
@@ -97,6 +98,7 @@ def test_the_layer_learns_and_its_thresholds_outlive_the_process(tmp_path: Path,
     assert model.answer is not None and len(kept[THRESHOLDS]) == 3 and kept[THRESHOLDS] != [0.5] * 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("training", [{"mode": "head"}, FULL, LORA], ids=["head", "full", "lora"])
 def test_a_resumed_run_is_the_undisturbed_one(tmp_path: Path, model_folder: str, training: dict[str, Any]) -> None:
     for name in ("whole", "parts"):
@@ -233,6 +235,7 @@ def test_all_weights_fit_thresholds_to_the_audit_sample_and_say_so(tmp_path: Pat
     assert config.to_dict().get(THRESHOLDS) is None
 
 
+@pytest.mark.long
 def test_nothing_of_a_layer_is_fitted_to_the_audit_sample(
     tmp_path: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,7 @@ def asked(result: Result) -> list[list[str]]:
     return [query.ids for query in read_state(result.folder).queries]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("strategy", ["margin", "badge", "coreset", "weighted_kmeans"])
 def test_choosing_a_remainder_changes_no_round(files: Path, model_folder: str, strategy: str) -> None:
     results = [

@@ -35,6 +35,9 @@ from tests.session.test_kill import start
 
 __all__ = ["dropping"]  # a fixture
 
+#: Each starts processes, which load everything anew.
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 GOES_ON = "so the others were ended too; what was done is saved, and the same command goes on from here.\n"
 

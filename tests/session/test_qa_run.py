@@ -72,6 +72,7 @@ def test_a_run_leaves_what_it_promises(tmp_path: Path, model: str) -> None:
     assert all(row["text"] == shown[row["id"]] for row in asked)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("strategy", ["badge", "bald", "span_disagreement", "suggestive", "coreset", "learning_loss"])
 def test_strategies_of_every_kind_run(tmp_path: Path, model: str, strategy: str) -> None:
     changes = {"strategy_options": {"uncertainty": "margin"}} if strategy == "suggestive" else {}
@@ -213,6 +214,7 @@ def test_answers_of_another_file_come_with_their_contexts(tmp_path: Path, model:
         run(tmp_path, model, data=pool, answers=short, out=str(tmp_path / "short"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("given", "reason"),
     [

@@ -137,6 +137,7 @@ def test_a_strategy_that_gives_too_few_is_named() -> None:
         ask(planted(np.arange(8.0), np.eye(8)), 3, Short())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("limit", [None, 0.8, 0.95])
 @pytest.mark.parametrize("most", [1, 2, 5])
 def test_a_batch_with_groups_is_the_brute_force_one(limit: float | None, most: int) -> None:

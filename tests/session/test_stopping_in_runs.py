@@ -56,6 +56,7 @@ def test_annotators_have_read_enough(tmp_path: Path, model_folder: str) -> None:
     assert [rule["value"] for rule in state.traces[0]] == [read[0], 0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("unit", "measure"), [("words", lambda text: len(text.split())), ("characters", len)])
 def test_a_budget_of_what_people_read_is_kept(
     tmp_path: Path, model_folder: str, unit: str, measure: Callable[[str], int]

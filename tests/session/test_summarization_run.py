@@ -102,6 +102,7 @@ def test_the_saved_model_writes_what_predict_says(tmp_path: Path, model: str) ->
     assert (rows[1]["prediction"], rows[1]["confidence"]) == ("", "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("strategy", ["entropy", "bleuvar"])
 def test_a_round_that_was_killed_does_not_write_again(
     tmp_path: Path, model: str, written: list[int], monkeypatch: pytest.MonkeyPatch, strategy: str
@@ -189,6 +190,7 @@ def test_an_embedding_model_that_is_none_is_a_sentence_before_anything_is_traine
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "strategy", ["nsp", "ensp", "ensv", "dual", "lobster", "badge", "bald", "typiclust", "learning_loss", "margin"]
 )
@@ -207,6 +209,7 @@ def test_what_does_not_fit_is_refused_before_a_model_is_loaded(
         run(tmp_path, model, query={"prefilter": "bait"})
 
 
+@pytest.mark.long
 def test_embeddings_of_a_sentence_encoder_are_computed_once_a_run(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

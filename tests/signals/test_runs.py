@@ -23,6 +23,7 @@ from tests.signals.server import reply, serve
 from tests.signals.witness_runs import drop_cache, run, settings, weights
 
 
+@pytest.mark.long
 def test_a_witness_that_is_right_is_believed(files: Path) -> None:
     without = run(files, out=str(files / "without")).curve[0]["values"]["accuracy"]
     student = run(files, "right.jsonl")
@@ -189,6 +190,7 @@ def test_two_witnesses_have_a_weight_each(files: Path) -> None:
     assert found["file:right.jsonl"] > found["file:wrong.jsonl"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("strategy", ["badge", "bald", "margin", "weighted_kmeans"])
 def test_strategies_see_what_witnesses_say(files: Path, strategy: str) -> None:
     result = run(files, "right.jsonl", strategy=strategy, rounds=1)

@@ -34,6 +34,7 @@ def run(files: Path, name: str, **changes: Any) -> Path:
     return files / name
 
 
+@pytest.mark.long
 def test_the_layer_chooses_and_its_student_answers_from_fifty_labels_on(files: Path) -> None:
     plain, distilled = run(files, "plain"), run(files, "distilled", pseudo_labels="distil")
     without, state = read_state(plain), read_state(distilled)

@@ -103,6 +103,7 @@ def test_machines_that_do_not_count_teach_nothing(weights: list[float], teaches:
     assert WitnessLearner.teacher(learner, 0) == ("layer" if teaches else None)
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_while_all_weights_trained_ends_as_one_that_was_not(
     files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> Trained:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["full", "lora"])
 def test_every_round_learns_from_labels_and_from_texts_that_nobody_is_asked_about(
     files: Path, mode: str, trained: Trained, capsys: pytest.CaptureFixture[str]
@@ -106,12 +107,14 @@ def test_labels_turn_a_machine_around_that_is_always_wrong(files: Path, trained:
     assert all(["negative", "positive"][int(np.argmax(row[SHARES]))] == right[row["id"]] for row in taught)
 
 
+@pytest.mark.long
 def test_it_changes_the_model_and_none_are_what_labels_alone_give(files: Path) -> None:
     alone, none = run(files, name="alone"), run(files, "right.jsonl", name="none", training={"soft_labels": 0})
     taught = run(files, "right.jsonl", name="taught")
     assert model(alone.folder) == model(none.folder) != model(taught.folder)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("at", ["save", "fit"])
 def test_a_killed_run_ends_as_one_that_was_not(files: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
     whole, before = run(files, "right.jsonl", name="whole"), getattr(FullLearner, at)

@@ -30,6 +30,7 @@ from tests.signals.server import Answer, reply, serve
 from tests.signals.witness_runs import run, settings, weights
 
 
+@pytest.mark.long
 def test_the_report_says_how_good_a_machine_was(files: Path) -> None:
     asked = {"test": None, "audit": 10, "budget": 20, "rounds": 0}
     result = run(files, "right.jsonl", **asked)

@@ -101,6 +101,7 @@ def test_no_question_leaves_the_machine_unless_that_was_said() -> None:
         AnswerEndpoint(Making("small", {}, Labels([]), LanguageModelSection(url="https://somewhere.example/v1")))
 
 
+@pytest.mark.long
 def test_a_run_hears_an_endpoint_and_asks_nothing_twice(tmp_path: Path, model: str) -> None:
     rows = [*tiny.questions(40), *tiny.questions(15, seed=1)]
     known = {(row["question"], row["context"]): row["answers"]["text"][0] for row in rows}  # type: ignore[index]

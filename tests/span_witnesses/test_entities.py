@@ -172,6 +172,7 @@ def test_a_machine_that_is_wrong_does_not_count(tmp_path: Path, model: str) -> N
     assert next(iter(point["learner"]["signals"].values())) < 0.2
 
 
+@pytest.mark.long
 def test_going_on_gives_what_one_run_gives_and_asks_nothing_twice(tmp_path: Path, model: str) -> None:
     signal, curves = answers(tmp_path), []
     for name, steps in (("one", [2]), ("two", [1, 2])):

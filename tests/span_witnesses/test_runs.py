@@ -80,6 +80,7 @@ def test_a_machine_that_is_wrong_loses_its_weight(tmp_path: Path, model: str) ->
     assert weight < 0.5
 
 
+@pytest.mark.long
 def test_going_on_gives_what_one_run_gives_and_asks_nothing_twice(tmp_path: Path, model: str) -> None:
     signal, curves = answers(tmp_path), []
     for name, steps in (("one", [2]), ("two", [1, 2])):
@@ -103,6 +104,7 @@ def test_answers_that_are_not_in_their_context_are_counted(tmp_path: Path, model
     assert any("has no answer to 35 texts of the pool" in line for line in seen.said)
 
 
+@pytest.mark.long
 def test_a_reader_and_a_language_model_are_machines_too(tmp_path: Path, model: str) -> None:
     writer = tiny_summaries.save_writer(tmp_path / "writer")
     result = run(tmp_path, model, f"model:{model}", f"llm:{writer}", rounds=0, budget=6)
@@ -111,6 +113,7 @@ def test_a_reader_and_a_language_model_are_machines_too(tmp_path: Path, model: s
     assert {place for _, place in said} == {"pool", "test"} and all(len(one) > 10 for one in said.values())
 
 
+@pytest.mark.long
 def test_prediction_asks_the_machines_of_a_run_that_keeps_them(tmp_path: Path, model: str) -> None:
     result = run(tmp_path, model, answers(tmp_path))
     rows = list(predict(result.folder, str(tmp_path / "test.jsonl")))
@@ -159,6 +162,7 @@ def test_weights_are_fitted_to_questions_that_their_readers_have_not_seen(
     assert one == last - first and two == last - second
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["full", "lora"])
 def test_a_run_from_the_model_of_another_trains_readers_that_hear_nobody(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, mode: str
@@ -183,6 +187,7 @@ def test_a_run_from_the_model_of_another_trains_readers_that_hear_nobody(
     assert heard.WEIGHTS not in json.loads((plain.folder / "model" / "config.json").read_text())
 
 
+@pytest.mark.long
 def test_the_threshold_of_a_reader_from_the_model_of_another_run_is_kept(tmp_path: Path, model: str) -> None:
     def questions(name: str, seed: int) -> str:
         return write(tmp_path / f"{name}.jsonl", tiny.questions(20, seed=seed, unanswerable=True))

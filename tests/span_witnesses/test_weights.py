@@ -144,6 +144,7 @@ def to_readers(rng: np.random.Generator, n: int, surer: float) -> tuple[Judged, 
     return judged, log_p, said, right
 
 
+@pytest.mark.long
 def test_a_reader_that_is_too_sure_does_not_drown_a_machine() -> None:
     rng = np.random.default_rng(1)
     judged, *_ = to_readers(rng, 20, surer=10.0)
@@ -190,6 +191,7 @@ def with_places(
     return judged, log_p, said, right
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 def test_a_reader_that_knows_where_answers_are_and_not_which_takes_nothing_from_a_good_machine(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -201,6 +203,7 @@ def test_a_reader_that_knows_where_answers_are_and_not_which_takes_nothing_from_
     assert found.answers == MACHINES and found.reader == min(READERS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 def test_a_good_reader_beside_a_bad_machine_is_kept(seed: int) -> None:
     rng = np.random.default_rng(seed)

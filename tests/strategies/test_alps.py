@@ -37,6 +37,7 @@ def pool_of(texts: list[str], batch_size: int = 8, max_length: int = 128) -> Poo
 TEXTS = [row["text"] for row in tiny.sentences(20)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("batch_size", [1, 8])
 def test_losses_by_hand(batch_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dal_nlp.models.auxiliary.VOCABULARY_TOKENS", 40)  # a batch takes several calls
@@ -210,6 +211,7 @@ def test_a_whole_run(tmp_path: Path) -> None:
     assert [query.strategy for query in read_state(result.folder).queries] == ["alps", "margin"]
 
 
+@pytest.mark.long
 def test_every_round_reads_the_pretrained_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sources: list[str] = []
 

@@ -41,6 +41,7 @@ def test_picks_are_those_of_the_dense_form(p, seed):
     assert selection.scores[0] == pytest.approx((whole[expected[0]] ** 2).sum(), rel=1e-5)
 
 
+@pytest.mark.long
 def test_draws_follow_the_squared_distance():
     vectors = outer(n=6)
     whole = multiply_out(*vectors.parts())

@@ -96,6 +96,7 @@ def test_memory_does_not_grow_with_the_number_of_draws(measure: Measure) -> None
     assert len(alive) == 12
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_reads_draws_only_and_does_not_depend_on_the_batching(name: str) -> None:
     strategy = make_strategy(name, {})

@@ -56,6 +56,7 @@ def test_equal_variances_are_ordered_by_lot(variance):
     assert {int(BleuVariance().select(pool, 1, rng(seed)).positions[0]) for seed in range(60)} == set(range(5))
 
 
+@pytest.mark.long
 def test_samples_of_a_model():
     pool = tiny_summaries.summary_pool(12, labeled=0)
     (values,) = pool.collect(bleu_variances)

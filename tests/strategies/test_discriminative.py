@@ -26,6 +26,7 @@ def test_the_classifier_tells_unlabeled_from_labeled():
     assert (odds[40:] > 0).mean() > 0.95
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 def test_a_group_that_was_never_labeled_is_chosen(seed):
     labeled = around(0, 100, seed)

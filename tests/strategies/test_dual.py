@@ -104,6 +104,7 @@ def test_the_options():
             make_strategy("dual", wrong)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("n", "k"), [(30, 5), (8, 1), (6, 6)])
 def test_documents_under_a_model(n, k):
     chosen = [Dual(neighbours=3).select(tiny_summaries.summary_pool(n, batch_size=b), k, rng()) for b in (1, 30)]

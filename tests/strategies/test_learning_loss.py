@@ -121,6 +121,7 @@ def test_it_cannot_make_the_first_choice(tmp_path: Path, model_folder: str, monk
         run(tmp_path, model_folder, "run", initial_strategy="learning_loss")
 
 
+@pytest.mark.long
 def test_a_whole_run(tmp_path: Path, model_folder: str) -> None:
     result = run(tmp_path, model_folder, "run")
     assert [point["labels"] for point in result.curve] == [6, 10, 14]
@@ -134,6 +135,7 @@ def test_a_whole_run(tmp_path: Path, model_folder: str) -> None:
     assert [point["loss"] for point in result.curve] != [point["loss"] for point in other.curve]
 
 
+@pytest.mark.long
 def test_a_run_that_died_goes_on_with_the_same_head(
     tmp_path: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +153,7 @@ def test_a_run_that_died_goes_on_with_the_same_head(
     assert more.labels == straight.labels
 
 
+@pytest.mark.long
 def test_a_run_that_began_with_another_strategy_fits_its_last_model_again_with_a_head(
     tmp_path: Path, model_folder: str, caplog: pytest.LogCaptureFixture
 ) -> None:

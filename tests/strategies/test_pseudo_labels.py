@@ -48,6 +48,7 @@ def choose(pool: Pool, asked: Sequence[int] = (), round: int = 1, seed: int = 0,
     return Ceal(config).choose(pool, np.array(asked, dtype=np.int64), round, np.random.default_rng(seed))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("classes", [2, 3, 7])
 def test_the_confident_remainder_is_the_brute_force_one(classes: int) -> None:
     rng = np.random.default_rng(classes)
@@ -161,6 +162,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[str], list[str
     return seen
 
 
+@pytest.mark.long
 def test_pseudo_labels_train_in_one_round_and_count_as_nothing(
     files: Path,  # noqa: F811
     model_folder: str,
@@ -199,6 +201,7 @@ def test_classes_are_balanced_by_the_labels_alone(
     assert set(weights[10:]) == {0.25}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("strategy", ["badge", "entropy", "random"])
 def test_pseudo_labels_need_no_pass_of_their_own(
     files: Path,  # noqa: F811
@@ -212,6 +215,7 @@ def test_pseudo_labels_need_no_pass_of_their_own(
     assert max(seen) == 54
 
 
+@pytest.mark.long
 def test_a_run_that_died_between_the_query_and_its_pseudo_labels_ends_as_if_it_had_not(
     files: Path,  # noqa: F811
     model_folder: str,
@@ -232,6 +236,7 @@ def test_a_run_that_died_between_the_query_and_its_pseudo_labels_ends_as_if_it_h
         assert timeless(folder) == want
 
 
+@pytest.mark.long
 def test_they_may_be_switched_on_and_off_between_starts(files: Path, model_folder: str) -> None:  # noqa: F811
     run(files, model_folder, rounds=1)
     run(files, model_folder, rounds=2, pseudo_labels=GENEROUS)
@@ -247,12 +252,14 @@ class AllOfThem(Policy):
         return Guesses(positions, np.zeros(len(positions), dtype=np.int64), 0.0)
 
 
+@pytest.mark.long
 def test_a_policy_of_ones_own(files: Path, model_folder: str) -> None:  # noqa: F811
     run(files, model_folder, rounds=1, pseudo_labels=f"{__name__}:AllOfThem")
     guessed = read_state(files / "run").pseudo[1]
     assert len(guessed.ids) == 50 and set(guessed.targets) == {"negative"}
 
 
+@pytest.mark.long
 def test_a_guess_whose_row_has_gone_from_the_pool_trains_no_more(
     files: Path,  # noqa: F811
     model_folder: str,

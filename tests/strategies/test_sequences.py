@@ -116,6 +116,7 @@ def test_memory_does_not_grow_with_the_number_of_draws(name: str) -> None:
     assert len(alive) == 12
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", [tiny.pool, tiny.qa_pool, tiny_summaries.summary_pool])
 @pytest.mark.parametrize("name", NAMES)
 def test_picks_do_not_depend_on_the_batching(name: str, make) -> None:  # type: ignore[no-untyped-def]

@@ -44,6 +44,7 @@ def drawn(weights: np.ndarray, order: tuple[int, ...]) -> float:
     return float(p)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("form", "weights"),
     [

@@ -103,6 +103,7 @@ def test_errors() -> None:
         rouge(["a"], [["a"]], "french")  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 def test_the_library_is_imported_when_asked_for_and_leaves_logging_alone() -> None:
     code = """
 import logging, sys

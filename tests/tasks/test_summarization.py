@@ -208,6 +208,7 @@ def test_what_was_written_with_other_settings_is_not_taken(calls: list[int]) -> 
     assert len(set(map(tuple, texts.values()))) == 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["fixed", "full", "head"])
 def test_what_is_read_first_makes_no_difference(kind: str) -> None:
     """Samples are written under dropout, and what the encoder gave before is shared with everything else."""
@@ -292,6 +293,7 @@ def test_the_sample_of_a_draw_is_what_its_network_would_write() -> None:
     assert differs
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["fixed", "head", "full"])
 def test_samples_come_again_and_leave_the_model_in_evaluation(kind: str) -> None:
     model = tiny_summaries.writer()

@@ -138,6 +138,7 @@ def test_an_answer_that_cannot_be_used_is_refused_and_the_run_goes_on(config: Ru
     assert result is not None and result.stopped
 
 
+@pytest.mark.long
 def test_the_example_is_a_service(config: RunConfig) -> None:
     testing = pytest.importorskip("fastapi.testclient")
     spec = importlib.util.spec_from_file_location("label_service", EXAMPLE)

@@ -49,6 +49,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.long
 def test_the_threshold_is_that_of_the_audit_sample(finished: Path, tmp_path: Path) -> None:
     new = write(tmp_path / "new.jsonl", [{"id": "e", "text": " "}, *tiny.sentences(60, seed=3)])
     found = plan(finished, new, 0.8)
@@ -150,6 +151,7 @@ def test_where_nothing_can_be_promised_all_goes_to_people(finished: Path, tmp_pa
     assert len(rows_of(tmp_path / "o" / "people.csv")) == 5
 
 
+@pytest.mark.long
 def test_a_validation_file_measures_and_a_test_set_does_not(tmp_path: Path, model_folder: str) -> None:
     test = write(tmp_path / "test.jsonl", tiny.sentences(20, seed=1))
     new = write(tmp_path / "new.jsonl", tiny.sentences(5, seed=3))
@@ -169,6 +171,7 @@ def test_a_validation_file_measures_and_a_test_set_does_not(tmp_path: Path, mode
     assert plan(folder, new, 0.9).measured == 30
 
 
+@pytest.mark.long
 def test_answers_in_words_are_ranked_without_a_promise(tmp_path: Path) -> None:
     values = {
         "task": "summarization",

@@ -154,6 +154,7 @@ def test_a_text_is_read_once_however_far_its_repeats_stand_apart(
         assert row.answer is not None and row.answer.target == by_hand(run / "model", row.text)[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("task", ["sentiment", "multilabel", "ner"])
 def test_autolabel_reads_a_text_once(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     many: Any = {"sentiment": tiny.sentences, "multilabel": tiny.several_labels, "ner": tiny_entities.tagged}[task]

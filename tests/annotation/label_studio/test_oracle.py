@@ -14,6 +14,7 @@ from tests.listening import Listening
 from tests.waiting_runs import events, gold, state
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("task", asking.TASKS)
 def test_a_run_to_the_end(tmp_path: Path, task: str) -> None:
     server, heard = FakeServer(answering(task)), Listening()
@@ -65,6 +66,7 @@ def test_without_suggest_nothing_is_suggested(tmp_path: Path) -> None:
     assert [event["suggested"] for event in events(tmp_path, "label")] == [None] * 8
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "where", ["after create", "push", "after push", "share out", "tasks", "dead after create", "dead after push"]
 )
@@ -169,6 +171,7 @@ def change(server: FakeServer, **values: Any) -> None:
     server.projects[42].update(values)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("mend", "part"),
     [

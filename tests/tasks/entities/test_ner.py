@@ -100,6 +100,7 @@ def flags(tmp_path: Path, model: str, **more: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.long
 def test_a_run_learns_and_its_model_answers_and_goes_on(tmp_path: Path, model_folder: str) -> None:
     Session(RunConfig.load(flags=flags(tmp_path, model_folder, rounds=0))).run()
     Session(RunConfig.load(flags=flags(tmp_path, model_folder, rounds=1))).run()  # goes on with one more round
@@ -161,6 +162,7 @@ def test_options_are_checked() -> None:
         NEROptions(overlap=0.9)
 
 
+@pytest.mark.long
 def test_a_frozen_encoder_learns_words_is_resumed_and_leaves_a_whole_model(tmp_path: Path, model_folder: str) -> None:
     head: dict[str, Any] = {
         "training": {"mode": "head"},
