@@ -26,8 +26,10 @@ def open_parquet(source: str, path: Path, reading: Reading) -> Source:
         raise damaged(source, "parquet file", error) from None
 
     names = unique_names(source, schema.names, reading)
-    classes = {name: found for i, name in enumerate(names) if name and (found := _class_names(schema, i))}
-    lists = {name: found for i, name in enumerate(names) if name and (found := _class_names(schema, i, in_lists=True))}
+    classes = {name: labels for i, name in enumerate(names) if name and (labels := _class_names(schema, i))}
+    lists = {
+        name: labels for i, name in enumerate(names) if name and (labels := _class_names(schema, i, in_lists=True))
+    }
     nested = [name for name, kind in zip(names, schema.types, strict=True) if pa.types.is_nested(kind)]
     there = [name for name in names if name]
     return Source(source, there, _Parquet(source, path, names, {**classes, **lists}), classes, nested=nested)
@@ -86,7 +88,9 @@ def open_dataset(source: str, dataset: Dataset, reading: Reading) -> Source:
     classes = {
         renamed[name]: list(f.names) for name, f in features.items() if name in renamed and isinstance(f, ClassLabel)
     }
-    lists = {renamed[name]: found for name, f in features.items() if name in renamed and (found := _names_in_lists(f))}
+    lists = {
+        renamed[name]: labels for name, f in features.items() if name in renamed and (labels := _names_in_lists(f))
+    }
     kinds = features.arrow_schema
     nested = [new for old, new in renamed.items() if pa.types.is_nested(kinds.field(old).type)]
     chunks = _Dataset(dataset, renamed, {**classes, **lists})
@@ -177,16 +181,16 @@ def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
 def _named(batch: pa.RecordBatch, classes: Mapping[str, list[str]]) -> pa.RecordBatch:
     """Put names for class numbers, in lists too; the -1 of an unlabeled row, and null, become null."""
     for name in set(classes) & set(batch.schema.names):
-        place = batch.schema.get_field_index(name)
-        column = batch.column(place)
+        index = batch.schema.get_field_index(name)
+        column = batch.column(index)
         if not _is_list(column.type):
-            batch = batch.set_column(place, name, _names_of(column, classes[name]))
+            batch = batch.set_column(index, name, _names_of(column, classes[name]))
             continue
         lists = column.to_pylist()
         flat = _names_of(pa.array([n for one in lists for n in one or ()], pa.int64()), classes[name]).to_pylist()
         names = iter(flat)
         named = [None if one is None else [next(names) for _ in one] for one in lists]
-        batch = batch.set_column(place, name, pa.array(named, pa.list_(pa.string())))
+        batch = batch.set_column(index, name, pa.array(named, pa.list_(pa.string())))
     return batch
 
 

@@ -268,11 +268,11 @@ class _Decoder:
         """Settle on an encoding at the first letter that is not ASCII, or that is written with ASCII."""
         if ascii:
             try:
-                found = escaped(block)
+                encoding = escaped(block)
             except DataError as error:
                 raise DataError(f"{self._source} {error}") from None
-            if found:
-                self._settle(found)
+            if encoding:
+                self._settle(encoding)
             return
         self._certain = True
         try:

@@ -49,15 +49,15 @@ def adapted(source: Source, texts: Sequence[str], label: str, reading: Reading) 
     there = set(source.columns)
     of_tasks = {"annotations", "completions"} & there or not set(texts) & there
     if "data" in there and of_tasks and _holds_objects(source, "data"):
-        given = [one for row in _rows(source, _OF_TASKS) for one in _annotations(row)]
-        control = answering_control(source.name, given, (label,))
-        reading.remark(f"{source.name} is an export of Label Studio: {_read('annotations', bool(given))}.")
+        answers = [one for row in _rows(source, _OF_TASKS) for one in _annotations(row)]
+        control = answering_control(source.name, answers, (label,))
+        reading.remark(f"{source.name} is an export of Label Studio: {_read('annotations', bool(answers))}.")
         return mapped(source, label, lambda row: _studio_task(row, label, control), _OF_TASKS)
     if {"fields", "responses"} <= there and _holds_objects(source, "fields"):
-        given = [
+        answers = [
             one for row in _rows(source, ("responses",)) for one in argilla_responses(row.get("responses")).values()
         ]
-        reading.remark(f"{source.name} is an export of Argilla: {_read('responses', any(given))}.")
+        reading.remark(f"{source.name} is an export of Argilla: {_read('responses', any(answers))}.")
         return mapped(source, label, lambda row: _argilla_record(row, label), ("fields", "responses", "id"))
     if f"{label}.responses" in there:
         names = [f"{label}{end}" for end in _OF_ARGILLA]
@@ -88,12 +88,10 @@ def _rows(source: Source, wanted: Collection[str]) -> Iterator[Row]:
     return (row for chunk in source.chunks(wanted) for _, row in chunk.rows())
 
 
-def _read(answers: str, given: bool) -> str:
+def _read(kind: str, has_any: bool) -> str:
     """Return what was done with the answers of an export, for a remark."""
-    own = "" if "." in answers else "its "
-    return (
-        f"{own}{answers} were read as labels" if given else f"there are no {answers} in it, so its rows have no labels"
-    )
+    own = "" if "." in kind else "its "
+    return f"{own}{kind} were read as labels" if has_any else f"there are no {kind} in it, so its rows have no labels"
 
 
 class _Mapped(Chunks):
@@ -154,8 +152,8 @@ def _answer_of_studio(source: Source, texts: Sequence[str], label: str) -> str:
 
 def _annotations(row: Row) -> list[Mapping[str, Any]]:
     """Return the annotations of a task that were not cancelled."""
-    given = [one for one in row.get("annotations") or row.get("completions") or [] if isinstance(one, Mapping)]
-    return [one for one in given if not one.get("was_cancelled")]
+    annotations = [one for one in row.get("annotations") or row.get("completions") or [] if isinstance(one, Mapping)]
+    return [one for one in annotations if not one.get("was_cancelled")]
 
 
 def controls_of(annotations: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
@@ -180,16 +178,16 @@ def answering_control(name: str, annotations: Iterable[Mapping[str, Any]], ways:
     Raises:
         UserError: There are several of other names, or it holds neither labels, texts, numbers nor parts of a text.
     """
-    given = list(annotations)
-    kinds = controls_of(given)
-    others = [control for control in kinds if control != NO_ANSWER or len(_said_by(given, NO_ANSWER)) > 1]
-    found = next((way for way in (*ways, OUR_CONTROL) if way in kinds), None)
-    if found is None and len(others) > 1:
+    listed = list(annotations)
+    kinds = controls_of(listed)
+    others = [control for control in kinds if control != NO_ANSWER or len(_said_by(listed, NO_ANSWER)) > 1]
+    preferred = next((way for way in (*ways, OUR_CONTROL) if way in kinds), None)
+    if preferred is None and len(others) > 1:
         raise DataError(
             f"{name} has no control {ways[0]!r} but {', '.join(map(repr, others))}: name the one of the answers with "
             "--label-column."
         )
-    control = found or (others or [OUR_CONTROL])[0]
+    control = preferred or (others or [OUR_CONTROL])[0]
     if kinds.get(control) and not kinds[control] & _VALUES:
         raise DataError(
             f"{name} has {' and '.join(map(repr, sorted(kinds[control])))} in its control {control!r}, which is read "
@@ -220,9 +218,9 @@ def task_data(row: Row) -> Row:
 
 def _known_as(ids: Iterable[Any], fields: Mapping[str, Any]) -> Row:
     """Return fields with the first id that is not empty, without any where there is none."""
-    found = [{"id": id} for id in ids if not is_missing(id)]
+    rows = [{"id": id} for id in ids if not is_missing(id)]
     own = {name: value for name, value in fields.items() if name != "id" or not is_missing(value)}
-    return {**found[0], **own} if found else own
+    return {**rows[0], **own} if rows else own
 
 
 def _studio_answer(results: Any, control: str) -> Any:
@@ -233,8 +231,8 @@ def _studio_answer(results: Any, control: str) -> Any:
     """
     if results == []:
         return []
-    given = [one for one in results or [] if isinstance(one, Mapping) and isinstance(one.get("value"), Mapping)]
-    values = [plain_value(one["value"]) for one in given if str(one.get("from_name", "")) == control]
+    entries = [one for one in results or [] if isinstance(one, Mapping) and isinstance(one.get("value"), Mapping)]
+    values = [plain_value(one["value"]) for one in entries if str(one.get("from_name", "")) == control]
     for name in ("choices", "text"):
         listed = [part for value in values if "start" not in value for part in _listed(value.get(name))]
         if listed:
@@ -242,7 +240,7 @@ def _studio_answer(results: Any, control: str) -> Any:
     spans = [value for value in values if "start" in value and isinstance(value.get("text"), str)]
     if spans:
         return {"text": [one["text"] for one in spans], "answer_start": [one["start"] for one in spans]}
-    nothing = control == OUR_CONTROL and any(one.get("from_name") == NO_ANSWER for one in given)
+    nothing = control == OUR_CONTROL and any(one.get("from_name") == NO_ANSWER for one in entries)
     return [] if nothing else None
 
 
@@ -275,28 +273,28 @@ def _choices(value: Any) -> Any:
 def _argilla_record(row: Row, label: str) -> list[Row]:
     """Return a row for each submitted response of a record."""
     responses = argilla_responses(row.get("responses"))
-    given = responses.get(label, next(iter(responses.values()), None) if len(responses) == 1 else None)
-    return _responses({**_known_as([row.get("id")], _object(row, "fields")), label: given}, label)
+    answer = responses.get(label, next(iter(responses.values()), None) if len(responses) == 1 else None)
+    return _responses({**_known_as([row.get("id")], _object(row, "fields")), label: answer}, label)
 
 
 def argilla_responses(responses: Any) -> dict[str, Any]:
     """Return the answers of a record by their questions: in its older form there is an entry for each person."""
     if isinstance(responses, Mapping):
         return dict(responses)
-    found: dict[str, list[Row]] = defaultdict(list)
+    answers: dict[str, list[Row]] = defaultdict(list)
     for one in responses if isinstance(responses, list) else []:
         values = _object(one, "values") if isinstance(one, Mapping) else {}
         for question, value in values.items():
             inner = value.get("value") if isinstance(value, Mapping) else value
-            found[question].append({"value": inner, "user_id": one.get("user_id"), "status": one.get("status")})
-    return dict(found)
+            answers[question].append({"value": inner, "user_id": one.get("user_id"), "status": one.get("status")})
+    return dict(answers)
 
 
 def _argilla_columns(row: Row, label: str) -> list[Row]:
     """Return a row for each submitted response where responses and their states are columns."""
-    given, states = (_listed(opened(row.get(f"{label}.{part}"))) for part in ("responses", "responses.status"))
-    states += ["submitted"] * (len(given) - len(states))
-    taken = [value for value, state in zip(given, states, strict=False) if state == "submitted"]
+    values, states = (_listed(opened(row.get(f"{label}.{part}"))) for part in ("responses", "responses.status"))
+    states += ["submitted"] * (len(values) - len(states))
+    taken = [value for value, state in zip(values, states, strict=False) if state == "submitted"]
     different = [value for i, value in enumerate(taken) if value not in taken[:i]]
     return [{**row, label: value} for value in different] or [{**row, label: None}]
 
@@ -308,9 +306,9 @@ def opened(cell: Any) -> Any:
 
 def _responses(row: Row, label: str) -> list[Row]:
     """Return a row for each different submitted value of a list of Argilla's {"value", "status"}."""
-    given = row.get(label)
-    several = [one for one in _listed(given) if isinstance(one, Mapping) and "value" in one]
-    if not several or len(several) < len(_listed(given)):
+    cell = row.get(label)
+    several = [one for one in _listed(cell) if isinstance(one, Mapping) and "value" in one]
+    if not several or len(several) < len(_listed(cell)):
         return [row]
     values = [one["value"] for one in several if one.get("status") in SUBMITTED]
     plain = [value for value in values if not is_missing(value)]
@@ -331,9 +329,9 @@ def has_verdicts(rows: Iterable[Row], labels: Collection[str] = ()) -> bool:
         rows: Of a file.
         labels: Those that a run knows; what is one of them is no verdict.
     """
-    given = [row[VERDICT] for row in rows if not is_missing(row.get(VERDICT))]
+    verdicts = [row[VERDICT] for row in rows if not is_missing(row.get(VERDICT))]
     known = _VERDICTS.difference(labels)
-    return bool(given) and all(isinstance(value, str) and value in known for value in given)
+    return bool(verdicts) and all(isinstance(value, str) and value in known for value in verdicts)
 
 
 def _peeked(source: Source, column: str) -> Iterator[Row]:

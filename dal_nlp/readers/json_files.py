@@ -159,8 +159,8 @@ def _flat(source: str, rows: Rows) -> Rows:
 
 
 def _objects(source: str, rows: Sequence[Any]) -> Rows:
-    for number, given in enumerate(rows, start=1):
-        row = _of_pair(given)
+    for number, value in enumerate(rows, start=1):
+        row = _of_pair(value)
         if not isinstance(row, dict):
             raise DataError(f"{source}, row {number} is no JSON object: {_OBJECT}.")
         yield number, row

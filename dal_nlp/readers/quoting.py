@@ -200,9 +200,9 @@ class Swallowed:
         first, *parts = (part.rstrip("\r") for part in cells[column].split("\n"))
         rows = []
         for k, part in enumerate(parts, start=1):
-            found = part.split(self._separator)
-            if len(found) == (self._width if k < len(parts) else column + 1) and not _THOUSANDS.match(part):
-                rows.append((k, dict(enumerate(found))))
+            fields = part.split(self._separator)
+            if len(fields) == (self._width if k < len(parts) else column + 1) and not _THOUSANDS.match(part):
+                rows.append((k, dict(enumerate(fields))))
         own = dict(enumerate(cells[:column])) | dict(enumerate(first.split(self._separator), start=column))
         del own[column]
         if self._width > 1 and len(own) >= self._width - 1 and rows and 2 * len(rows) >= len(parts):
@@ -312,10 +312,10 @@ def _forms(cell: str) -> frozenset[tuple[str, str]]:
     only where there are several numbers. Their length. Their beginning, up to a sign, as addresses have it.
     """
     if " " in cell:
-        form = _WORDS.sub(lambda found: "0" if found[0].isdecimal() else "a", cell)
+        form = _WORDS.sub(lambda match: "0" if match[0].isdecimal() else "a", cell)
         return frozenset({("time", form)} if form.count("0") > 1 else ())
     forms = set()
-    form = _NUMBERED.sub(lambda found: "0" if found[0].isdecimal() else "x0", cell)
+    form = _NUMBERED.sub(lambda match: "0" if match[0].isdecimal() else "x0", cell)
     if "0" in form:
         forms.add(("number", form))
     if len(cell) >= _BEGINNING:
@@ -334,7 +334,7 @@ def blanks_before_quotes(data: bytes, separator: str) -> list[int]:
     mark = re.escape(separator.encode())
     cell = re.compile(mark + rb' +"(?!["\r\n' + mark + rb'])(?:[^"\r\n]|"")*+" *(?=\r|\n|\Z|' + mark + rb")")
     lines, at, line = [], 0, 0
-    for found in cell.finditer(data):
-        line, at = line + data.count(b"\n", at, found.start()), found.start()
+    for match in cell.finditer(data):
+        line, at = line + data.count(b"\n", at, match.start()), match.start()
         lines.append(line)
     return sorted({*lines})

@@ -144,12 +144,12 @@ def unique_names(source: str, names: Sequence[str], reading: Reading) -> list[st
         raise DataError(f"{source} {named_twice(again[0])}.")
     reading.there.update(name for name in reading.once if name in counts)
     for needed in reading.needed:
-        found = in_other_capitals(needed, counts)
-        if (twice := found or needed) and counts[twice] > 1:
+        alias = in_other_capitals(needed, counts)
+        if (twice := alias or needed) and counts[twice] > 1:
             raise DataError(f"{source} {named_twice(twice)}.")
-        if found is not None and found not in reading.needed:
-            reading.remark(f"{source} has no column {needed!r}, and {found!r} was taken for it.")
-            clean[clean.index(found)] = needed
+        if alias is not None and alias not in reading.needed:
+            reading.remark(f"{source} has no column {needed!r}, and {alias!r} was taken for it.")
+            clean[clean.index(alias)] = needed
             counts[needed] = 1
     reading.twice.extend(name for name in repeated(clean) if name)
     return [name if counts[name] == 1 else "" for name in clean]
@@ -177,8 +177,8 @@ def in_other_capitals(wanted: str, names: Collection[str]) -> str | None:
     """
     if wanted in names:
         return None
-    found = [name for name in names if loose(name) == loose(wanted)]
-    return found[0] if len(found) == 1 else None
+    matches = [name for name in names if loose(name) == loose(wanted)]
+    return matches[0] if len(matches) == 1 else None
 
 
 def loose(name: str) -> str:
@@ -194,10 +194,10 @@ def other_names(keys: Sequence[str], wanted: Collection[str], rows: Collection[S
         wanted: Names that are looked for.
         rows: The keys of others of its file; what one of them has both of are two columns.
     """
-    found = {in_other_capitals(name, keys): name for name in wanted}
+    names = {in_other_capitals(name, keys): name for name in wanted}
     return {
         key: name
-        for key, name in found.items()
+        for key, name in names.items()
         if key is not None and key not in wanted and not any(key in row and name in row for row in rows)
     }
 

@@ -224,8 +224,8 @@ def _records(
             above += 1
         header = [plain(name.strip()) for name in names]
         for known in (*needed, *further):
-            if (found := in_other_capitals(known, dict.fromkeys(header))) is not None:
-                header = [known if name == found else name for name in header]
+            if (alias := in_other_capitals(known, dict.fromkeys(header))) is not None:
+                header = [known if name == alias else name for name in header]
         if set(needed) <= set(header):
             return separator, header, above, rows
     raise DataError(f"has no columns {' and '.join(map(repr, needed))} in its first row: put them back.")

@@ -67,14 +67,14 @@ def open_table(source: str, path: Path, separator: str, reading: Reading) -> Sou
     _, _, record = first_record(next(unix_ends([first])), reading)
     if not record:
         raise DataError(f"{source} is empty, it has no rows: give a file with one example a row.")
-    found, names = separated(source, record, separator, reading)
-    if found != separator:
-        reading.remark(f"{source} has its columns separated by {SEPARATED_BY[found]}, and was read so.")
+    actual_separator, names = separated(source, record, separator, reading)
+    if actual_separator != separator:
+        reading.remark(f"{source} has its columns separated by {SEPARATED_BY[actual_separator]}, and was read so.")
     header = names
     if GUARDED in names:
         names = [plain(name) for name in names]
     names = unique_names(source, names, reading)
-    table = _Table(source, path, found, header, names, reading)
+    table = _Table(source, path, actual_separator, header, names, reading)
     there = [name for name in names if name not in ("", GUARDED)]
     return Source(source, there, table, by_line=True, titled=is_title(header))
 

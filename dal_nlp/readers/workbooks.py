@@ -85,7 +85,7 @@ class _Sheet(Chunks):
         if cell is None or (isinstance(cell, str) and is_spreadsheet_error(cell)):
             return ""
         if isinstance(cell, str):
-            cell = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), cell)
+            cell = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), cell)
         if isinstance(cell, bool):
             return str(cell).upper()
         if isinstance(cell, dt.datetime | dt.date | dt.time):

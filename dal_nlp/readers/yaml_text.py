@@ -103,8 +103,8 @@ def parse(text: str, place: str) -> Any:
     except _Circular:
         raise DataError(f"{place} is not valid YAML: an alias stands within what it is an alias of.") from None
     except (yaml.YAMLError, ValueError) as error:
-        said = " ".join(str(error).split())[:300].rstrip(".")
-        raise DataError(f"{place} is not valid YAML: {said}.") from None
+        message = " ".join(str(error).split())[:300].rstrip(".")
+        raise DataError(f"{place} is not valid YAML: {message}.") from None
     except (KeyError, AttributeError, TypeError, OverflowError):  # what PyYAML's readers of numbers and dates come to
         raise DataError(f"{place} is not valid YAML: a value does not fit the tag before it.") from None
     finally:

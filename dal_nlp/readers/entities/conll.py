@@ -184,7 +184,7 @@ def _mend(columns: int) -> str:
 def _order(sample: Sequence[Block]) -> _Order:
     texts = [[cells for _, text, cells in block if not text.startswith("#")] for block in sample]
     lines = [cells for text in texts for cells in text]
-    written = [text for block in sample for _, text, _ in block if not text.startswith("#")]
+    raw_lines = [text for block in sample for _, text, _ in block if not text.startswith("#")]
     columns = Counter(map(len, lines)).most_common(1)[0][0] if lines else 0
     wide = len(lines) > 0 and min(map(len, lines)) > 2
     numbered = wide and _numbered(texts)
@@ -192,7 +192,7 @@ def _order(sample: Sequence[Block]) -> _Order:
     tags = {cells[-1] for cells in lines}
     tagged = not tags <= {"O", "o"} and all(map(_TAG.fullmatch, tags))
     turned = len(lines) > 1 and _reversed([tuple(cells[numbered:]) for cells in lines])
-    tabs = all("\t" in text for text in written)
+    tabs = all("\t" in text for text in raw_lines)
     usual = [cells for cells in lines if len(cells) == columns]
     between = range(1 + numbered, columns - 1) if len(usual) > 1 else ()
     of_tags = [i for i in between if _holds_tags([(cells[numbered], cells[i]) for cells in usual])]
@@ -209,11 +209,11 @@ def _says_nothing(cell: str) -> bool:
 
 def _holds_tags(cells: Sequence[tuple[str, str]]) -> bool:
     """Tell whether a column, of words and what stands there, holds tags of entities; one of lemmas repeats the word."""
-    said = [(word, cell) for word, cell in cells if not _says_nothing(cell)]
-    found = [_PREFIXED.fullmatch(cell) for word, cell in said if word != cell]
-    labels = [tag[1] for tag in found if tag]
+    pairs = [(word, cell) for word, cell in cells if not _says_nothing(cell)]
+    matches = [_PREFIXED.fullmatch(cell) for word, cell in pairs if word != cell]
+    labels = [tag[1] for tag in matches if tag]
     chunks = sum(label in _CHUNKS for label in labels)
-    return len(labels) >= _TAGS * len(said) and (not labels or 2 * chunks < len(labels))
+    return len(labels) >= _TAGS * len(pairs) and (not labels or 2 * chunks < len(labels))
 
 
 def _holds_labels(cells: Sequence[str]) -> bool:
@@ -235,11 +235,11 @@ def _numbered(texts: Sequence[Sequence[list[str]]]) -> bool:
     for text in texts:
         cells = [line[0] for line in text if not _NO_WORD.fullmatch(line[0])]
         words += len(cells)
-        for place, found in enumerate(map(_NUMBER.fullmatch, cells)):
-            if not found:
+        for position, match in enumerate(map(_NUMBER.fullmatch, cells)):
+            if not match:
                 continue
-            number = int(found[1])
-            if place:
+            number = int(match[1])
+            if position:
                 in_order += last is not None and number == last + 1
             elif last is None:
                 in_order += number <= 1 or len(cells) > 1
@@ -265,8 +265,8 @@ def _blocks(source: str, path: Path, reading: Reading) -> Iterator[Block]:
     block: Block = []
     for number, line in lines(source, path, reading):
         text = line.rstrip("\r\n\t ")  # other blanks may belong to a word
-        said = block and block[0][1].startswith(TEXT) and DOCUMENT in block[0][1]
-        if text and (said or not text.startswith(DOCUMENT)):
+        is_word = block and block[0][1].startswith(TEXT) and DOCUMENT in block[0][1]
+        if text and (is_word or not text.startswith(DOCUMENT)):
             block.append((number, text, _cells(text)))
         elif block:
             yield block

@@ -37,27 +37,27 @@ def entity_source(source: Source, text: str, label: str, reading: Reading) -> So
         _refuse_words_in_rows(source)
     if (text_from, label_from) == (text, label) and not judged and not beside:
         return source
-    for name, found in ((text, text_from), (label, label_from)):
-        if name != found:
-            reading.remark(f"{source.name} has no column {name!r}, and {found!r} was read for it.")
+    for name, column in ((text, text_from), (label, label_from)):
+        if name != column:
+            reading.remark(f"{source.name} has no column {name!r}, and {column!r} was read for it.")
 
     def plain(row: Row) -> Sequence[Row]:
-        found = dict(row)
+        plain_row = dict(row)
         if text_from in row and not _has_places(
             row.get(text)
         ):  # a row of a table has all columns, one of JSON lines those that are written
-            found[text] = row[text_from]
-        if beside and is_missing(found.get(text)) and not is_missing(row.get(beside)):
-            found[text] = row[beside]
+            plain_row[text] = row[text_from]
+        if beside and is_missing(plain_row.get(text)) and not is_missing(row.get(beside)):
+            plain_row[text] = row[beside]
             reading.remark(f"{source.name}: rows without {text!r} were read from {beside!r}.")
         if label_from in row or label_from in there:
             answered = not judged or row.get("answer") in ("accept", None)
-            found[label] = row.get(label_from) if answered else None
+            plain_row[label] = row.get(label_from) if answered else None
             if not answered:
                 reading.remark(f"{source.name}: rows that were rejected or ignored were read as unlabeled.")
             if row.get("answer") == "accept" and label_from == "spans" not in row:
-                found[label] = []  # Prodigy writes no spans where none was marked
-        return [found]
+                plain_row[label] = []  # Prodigy writes no spans where none was marked
+        return [plain_row]
 
     plain_rows = mapped(source, label, plain, (text_from, label_from, WORDS, "answer", *([beside] if beside else [])))
     if text_from in there:
@@ -90,8 +90,8 @@ def with_text(row: Mapping[str, Any], text: str) -> Mapping[str, Any]:
     cell = row.get(text)
     if isinstance(cell, str) or (isinstance(cell, list) and not any(isinstance(one, Mapping) for one in cell)):
         return row
-    found = next((row[name] for name in TEXTS if isinstance(row.get(name), str)), None)
-    return row if found is None else {**row, text: found}
+    content = next((row[name] for name in TEXTS if isinstance(row.get(name), str)), None)
+    return row if content is None else {**row, text: content}
 
 
 def joined(row: Mapping[str, Any], text: str) -> dict[str, Any]:

@@ -54,21 +54,22 @@ def usual_tags(tags: Sequence[str]) -> list[str]:
     Raises:
         ValueError: One says nothing, or a label has no prefix where another of the text has one.
     """
-    found = [_APART.sub(r"\1\2", tag.strip()) for tag in tags]
-    if any(tag in ("o", "b", "i") or tag[:2] in ("b-", "i-", "b_", "i_") for tag in found):  # e-mail alone is a label
-        found = [_with_capital(tag) for tag in found]
-    said = set(found) - {OUTSIDE}
-    if {"B", "I"} & said and said <= PREFIXES:
-        found = [tag if tag == OUTSIDE else f"{tag}-{UNNAMED}" for tag in found]
-    prefixed = next((tag for tag in found if split_tag(tag)[0] not in ("", OUTSIDE)), "")
-    for tag in found:
+    clean_tags = [_APART.sub(r"\1\2", tag.strip()) for tag in tags]
+    # e-mail alone is a label
+    if any(tag in ("o", "b", "i") or tag[:2] in ("b-", "i-", "b_", "i_") for tag in clean_tags):
+        clean_tags = [_with_capital(tag) for tag in clean_tags]
+    inner_tags = set(clean_tags) - {OUTSIDE}
+    if {"B", "I"} & inner_tags and inner_tags <= PREFIXES:
+        clean_tags = [tag if tag == OUTSIDE else f"{tag}-{UNNAMED}" for tag in clean_tags]
+    prefixed = next((tag for tag in clean_tags if split_tag(tag)[0] not in ("", OUTSIDE)), "")
+    for tag in clean_tags:
         prefix, label = split_tag(tag)
         if not any(map(str.isalnum, tag)) or (tag[0] in PREFIXES and tag[1:] in ("-", "_")):
             raise ValueError(f"has {tag!r} for a tag: write O where there is no entity, or B- and I- with a label")
         if prefixed and not prefix and label:
             mend = "write O where there is no entity, and B- or I- before each label"
             raise ValueError(f"has the tags {prefixed!r} and {tag!r}: {mend}")
-    return found
+    return clean_tags
 
 
 def _with_capital(tag: str) -> str:
@@ -88,21 +89,21 @@ def decode_tags(tags: Sequence[str]) -> Decoded:
     runs: list[Run] = []
     begun = mended = 0
     first, label = -1, ""  # of the entity that is open
-    for place, tag in enumerate([*tags, OUTSIDE]):
-        prefix, found = split_tag(tag)
-        goes_on = first >= 0 and found == label and prefix not in BEGIN and prefix != OUTSIDE
+    for position, tag in enumerate([*tags, OUTSIDE]):
+        prefix, new_label = split_tag(tag)
+        goes_on = first >= 0 and new_label == label and prefix not in BEGIN and prefix != OUTSIDE
         if first >= 0 and not goes_on:
-            runs.append(Run(first, place, label))
+            runs.append(Run(first, position, label))
         if prefix == OUTSIDE:
             first, label = -1, ""
             continue
         if not goes_on:
-            behind = bool(runs) and runs[-1].last == place and runs[-1].label == found
+            behind = bool(runs) and runs[-1].last == position and runs[-1].label == new_label
             begun += prefix in BEGIN and not behind
             mended += prefix not in BEGIN and prefix != ""
-            first, label = place, found
+            first, label = position, new_label
         if prefix in END:
-            runs.append(Run(first, place + 1, label))
+            runs.append(Run(first, position + 1, label))
             first, label = -1, ""
     return Decoded(runs, begun, mended)
 

@@ -55,13 +55,13 @@ def guessed(block: bytes) -> str:
     fit = {name: 0.0 for name in ("cp1252", *_EUROPEAN)} if alone else {}
     for match in matches:
         fit |= {name: max(match.coherence, fit.get(name, 0)) for name in match.could_be_from_charset}
-    found: list[tuple[int, float, str]] = []
+    candidates: list[tuple[int, float, str]] = []
     for rank, name in enumerate(fit):
         text = _as(sample, name)
         if text is not None:
             likely = fit[name] + (name == "cp1252") * _USUAL if alone else -rank - len(fit) * name.startswith("mac_")
-            found.append((_oddities(text) + alone * _foreign(text, name), -likely, name))
-    return min(found)[2] if found else "cp1252"
+            candidates.append((_oddities(text) + alone * _foreign(text, name), -likely, name))
+    return min(candidates)[2] if candidates else "cp1252"
 
 
 def _as(sample: bytes, encoding: str) -> str | None:

@@ -24,10 +24,10 @@ def escaped(block: bytes) -> str:
     Raises:
         UserError: It is one that cannot be read; the message goes after the name of the file.
     """
-    if b"\x1b" in block and (found := _ESCAPE.search(block)):
+    if b"\x1b" in block and (match := _ESCAPE.search(block)):
         if _KOREAN in block:
             return "iso2022_kr"
-        if found[0].startswith(b"\x1b$)"):
+        if match[0].startswith(b"\x1b$)"):
             raise DataError("is in ISO-2022-CN, which cannot be read: save it as UTF-8.")
         return next((name for name in _ISO_2022 if _as(block, name) is not None), _ISO_2022[0])
     return ""
