@@ -71,8 +71,8 @@ def read_answers(row: Mapping[str, Any], column: str, context: str) -> Target | 
                 f"has {'an empty text' if isinstance(text, str) else _cut(text)} among the answers in column "
                 f"{column!r}: fill it in or remove it, and write no answer as empty lists"
             )
-    found = [_place(text, start, context) for text, start in zip(texts, starts, strict=True)]
-    return {"text": texts, "answer_start": found}
+    positions = [_place(text, start, context) for text, start in zip(texts, starts, strict=True)]
+    return {"text": texts, "answer_start": positions}
 
 
 def _entries(row: Mapping[str, Any], column: str) -> list[Entry] | None:
@@ -158,10 +158,10 @@ def _place(text: str, start: int | None, context: str) -> int:
 
 def places_of(text: str, context: str) -> Iterator[int]:
     """Yield where a text begins in a context; two of its places may overlap."""
-    place = context.find(text)
-    while place >= 0:
-        yield place
-        place = context.find(text, place + 1)
+    position = context.find(text)
+    while position >= 0:
+        yield position
+        position = context.find(text, position + 1)
 
 
 def parts_like(text: str, context: str) -> list[tuple[int, int]]:
@@ -171,24 +171,24 @@ def parts_like(text: str, context: str) -> list[tuple[int, int]]:
     """
     wanted, _ = _typed(text.strip())
     whole, places = _typed(context)
-    found: list[tuple[int, int]] = []
+    spans: list[tuple[int, int]] = []
     at = whole.find(wanted) if wanted else -1
     while at >= 0:
-        found.append((places[at], places[at + len(wanted) - 1] + 1))
+        spans.append((places[at], places[at + len(wanted) - 1] + 1))
         at = whole.find(wanted, at + len(wanted))
-    return found
+    return spans
 
 
 def _typed(text: str) -> tuple[str, list[int]]:
     """Return a text as it may be typed, and for each of its characters the one in the text that it stands for."""
     characters: list[str] = []
     places: list[int] = []
-    for place, character in enumerate(text):
+    for position, character in enumerate(text):
         plain = " " if character.isspace() else unicodedata.normalize("NFKC", character).translate(_QUOTES).casefold()
         if plain.isspace() and characters and characters[-1] == " ":
             continue
         characters += plain
-        places += [place] * len(plain)
+        places += [position] * len(plain)
     return "".join(characters), places
 
 
@@ -203,11 +203,11 @@ def _misplaced(text: str, start: int, context: str) -> str:
     places = list(places_of(text, context))
     if not places:
         return f"{wrong} ({_absent(text, context)}): copy the answer from the context"
-    for place in places:
-        units = [name for name, count in _UNITS.items() if count(context[:place]) == start]
-        if units or place == start + 1:
+    for position in places:
+        units = [name for name, count in _UNITS.items() if count(context[:position]) == start]
+        if units or position == start + 1:
             why = f"which is {start} {' or '.join(units)}" if units else "one character later"
-            return f"{wrong} (the answer is at {place}, {why}): give starts in characters, counted from 0"
+            return f"{wrong} (the answer is at {position}, {why}): give starts in characters, counted from 0"
     more = f" and {len(places) - 3} more places" if len(places) > 3 else ""
     mend = "correct the start" + (", or leave it empty to have the answer found" if len(places) == 1 else "")
     return f"{wrong} (the answer is at {', '.join(map(str, places[:3]))}{more}): {mend}"

@@ -69,11 +69,11 @@ class Batch:
 def missing(texts: pa.Array) -> pa.BooleanArray:
     """Return which texts are null or hold nothing to read."""
     mask = np.zeros(len(texts), np.bool_)
-    found = _without_a_beginning(texts)
-    if len(found):
-        blank = pc.fill_null(pc.match_substring_regex(texts.take(pa.array(found)), _BLANK), True)
-        found = found[blank.to_numpy(zero_copy_only=False)]
-    mask[found] = [is_missing(text) for text in texts.take(pa.array(found)).to_pylist()]
+    positions = _without_a_beginning(texts)
+    if len(positions):
+        blank = pc.fill_null(pc.match_substring_regex(texts.take(pa.array(positions)), _BLANK), True)
+        positions = positions[blank.to_numpy(zero_copy_only=False)]
+    mask[positions] = [is_missing(text) for text in texts.take(pa.array(positions)).to_pylist()]
     return pa.array(mask)
 
 
@@ -134,15 +134,15 @@ def by_columns(
     cells = {name: chunk.table.column(name) for name in chunk.table.schema.names}
     if source not in cells or not pa.types.is_string(cells[source].type):
         return None
-    given = _ids(cells[ids]) if ids in cells else pa.nulls(len(chunk.numbers), pa.string())
-    if given is None or (need_ids and ids in cells and given.null_count):
+    all_ids = _ids(cells[ids]) if ids in cells else pa.nulls(len(chunk.numbers), pa.string())
+    if all_ids is None or (need_ids and ids in cells and all_ids.null_count):
         return None
     try:
-        targets = _targets(cells[answers], read) if answers in cells else pa.nulls(len(given), pa.string())
+        targets = _targets(cells[answers], read) if answers in cells else pa.nulls(len(all_ids), pa.string())
     except RowError:
         return None
     empty = missing(cells[source])
-    texts, kept_ids = cells[source], given
+    texts, kept_ids = cells[source], all_ids
     if empty.true_count:
         texts, kept_ids, targets = (column.filter(pc.invert(empty)) for column in (texts, kept_ids, targets))
     if kept_ids.null_count:
@@ -151,7 +151,7 @@ def by_columns(
         made = [id_of_content({**nothing, field: text}) if id is None else id for id, text in both]
         kept_ids = pa.array(made, pa.string())
     dropped = empty.to_numpy(zero_copy_only=False)
-    shown = given.filter(empty).fill_null("").to_pylist()
+    shown = all_ids.filter(empty).fill_null("").to_pylist()
     unusable = [(int(number), id, reason) for number, id in zip(chunk.numbers[dropped], shown, strict=True)]
     ids_hashed, contents = (hash_all(column.cast(pa.binary()).to_pylist()) for column in (kept_ids, texts))
     nulls = dict.fromkeys(fields, pa.nulls(len(texts), pa.string()))

@@ -89,9 +89,9 @@ class Corpus:
         column = self.dataset.data.column(
             "id"
         )  # a view of columns takes milliseconds, and ``take`` looks at every chunk
-        there = [column[place].as_py() for place in positions[known].tolist()]
-        asked = [id for id, hit in zip(ids, known, strict=True) if hit]
-        known[known] = [id == other for id, other in zip(asked, there, strict=True)]
+        there = [column[position].as_py() for position in positions[known].tolist()]
+        asked_ids = [id for id, hit in zip(ids, known, strict=True) if hit]
+        known[known] = [id == other for id, other in zip(asked_ids, there, strict=True)]
         return np.where(known, positions, -1)
 
     def positions(self, ids: Sequence[str]) -> NDArray[np.int64]:

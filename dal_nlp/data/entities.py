@@ -38,37 +38,37 @@ def split_words(text: str) -> tuple[list[int], list[int]]:
     starts: list[int] = []
     ends: list[int] = []
     grows = False  # whether a letter would go on with the last word
-    for place, character in enumerate(text):
+    for position, character in enumerate(text):
         kind = unicodedata.category(character)
         if character.isspace() or kind in ("Cc", "Zs", "Zl", "Zp"):
             grows = False
         elif kind[0] == "M" or kind == "Cf":
-            if ends and ends[-1] == place:
-                ends[-1] = place + 1
+            if ends and ends[-1] == position:
+                ends[-1] = position + 1
         else:
             letter = kind[0] in "LN" or character == "_"
             alone = not letter or any(low <= ord(character) <= high for low, high in _UNSPACED)
-            if grows and not alone and ends[-1] == place:
-                ends[-1] = place + 1
+            if grows and not alone and ends[-1] == position:
+                ends[-1] = position + 1
             else:
-                starts.append(place)
-                ends.append(place + 1)
+                starts.append(position)
+                ends.append(position + 1)
             grows = not alone
     return starts, ends
 
 
 def split_blanks(text: str) -> tuple[list[int], list[int]]:
     """Return where the parts of a text between blanks begin and end."""
-    places = [found.span() for found in re.finditer(r"\S+", text)]
+    places = [match.span() for match in re.finditer(r"\S+", text)]
     return [start for start, _ in places], [end for _, end in places]
 
 
 def join_words(words: Sequence[str]) -> tuple[str, list[int], list[int]]:
     """Return words with blanks between as a text, and where they begin and end in it."""
-    starts, place = [], 0
+    starts, position = [], 0
     for word in words:
-        starts.append(place)
-        place += len(word) + 1
+        starts.append(position)
+        position += len(word) + 1
     return " ".join(words), starts, [start + len(word) for start, word in zip(starts, words, strict=True)]
 
 
@@ -81,8 +81,8 @@ def answer_of(runs: Sequence[Run], fields: Mapping[str, Any]) -> Target:
     """Return entities as an answer."""
     text, starts, ends = fields["text"], fields["starts"], fields["ends"]
     begin, end = [starts[run.first] for run in runs], [ends[run.last - 1] for run in runs]
-    said = [f"{text[i:j]} ({run.label})" for i, j, run in zip(begin, end, runs, strict=True)]
-    return {"tags": encode_tags(runs, len(starts)), "start": begin, "end": end, "text": said or [NOTHING]}
+    texts = [f"{text[i:j]} ({run.label})" for i, j, run in zip(begin, end, runs, strict=True)]
+    return {"tags": encode_tags(runs, len(starts)), "start": begin, "end": end, "text": texts or [NOTHING]}
 
 
 def runs_of(target: Target) -> list[Run]:
@@ -113,11 +113,11 @@ def runs_of_spans(spans: Iterable[Span], fields: Mapping[str, Any]) -> list[Run]
         if not inside:
             raise ValueError(f"the entity {label} at {start} to {end} holds no word")
         first, last = inside[0], inside[-1]
-        for place in (first, last):
-            if starts[place] < start or ends[place] > end:
+        for position in (first, last):
+            if starts[position] < start or ends[position] > end:
                 raise ValueError(
                     f"the entity {_short(text[start:end])!r} ({label}) at {start} to {end} cuts the word "
-                    f"{_short(text[starts[place] : ends[place]])!r}: mark whole words"
+                    f"{_short(text[starts[position] : ends[position]])!r}: mark whole words"
                 )
         runs.append(Run(first, last + 1, label))
     runs.sort()
@@ -128,8 +128,8 @@ def runs_of_spans(spans: Iterable[Span], fields: Mapping[str, Any]) -> list[Run]
                 "keep one of them"
             )
         if other.first < one.last:
-            said = [f"{_short(text[starts[run.first] : ends[run.last - 1]])!r} ({run.label})" for run in (one, other)]
-            raise ValueError(f"the entities {said[0]} and {said[1]} overlap: keep one of them")
+            texts = [f"{_short(text[starts[run.first] : ends[run.last - 1]])!r} ({run.label})" for run in (one, other)]
+            raise ValueError(f"the entities {texts[0]} and {texts[1]} overlap: keep one of them")
     return runs
 
 

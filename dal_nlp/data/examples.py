@@ -215,8 +215,8 @@ class Reader:
             beside = _context(row, self.config.context_columns or ())
             return Example(number, _shown_id(row, self.config), 0, 0, None, None, reason, beside)
         fields |= _context(row, self.config.context_columns or ())
-        written = None if target is None else encode_target(target)
-        return Example(number, id, hash64(id), hash_content(content), fields, written)
+        encoded = None if target is None else encode_target(target)
+        return Example(number, id, hash64(id), hash_content(content), fields, encoded)
 
 
 def batch_of(examples: Sequence[Example]) -> Batch:

@@ -141,10 +141,10 @@ class PoolCopy:
     def examples(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
         """Return those of many examples that are there, by id, each as ``example`` returns it."""
         positions, known = self._ids.find(hash_all([id.encode() for id in ids]))
-        found: dict[str, dict[str, Any]] = {}
+        by_id: dict[str, dict[str, Any]] = {}
         for block, places in groupby(sorted(positions[known].tolist()), lambda position: position // BLOCK):
             rows = self._table.slice(block * BLOCK, BLOCK).to_pylist()
-            for place in places:
-                row = rows[place - block * BLOCK]
-                found[row["id"]] = {**row, "target": decode(row["target"])}
-        return {id: found[id] for id in ids if id in found}
+            for index in places:
+                row = rows[index - block * BLOCK]
+                by_id[row["id"]] = {**row, "target": decode(row["target"])}
+        return {id: by_id[id] for id in ids if id in by_id}

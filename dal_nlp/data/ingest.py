@@ -94,15 +94,15 @@ class Intake:
             self.reader.remarks.extend(
                 text for name, set in self.beside.items() for text in _other_answers(staged, name, set)
             )
-            found = digest(staged.ids[keep], staged.contents[keep])
-            if old is None and previous not in (None, found) and comparable(previous, found):
+            current = digest(staged.ids[keep], staged.contents[keep])
+            if old is None and previous not in (None, current) and comparable(previous, current):
                 raise DataError(
                     f"{self.reader.source} is not the pool this run began with, and without {self.path} changed texts "
                     "cannot be told from new ones: put the earlier file back, or start with another --out."
                 )
             added, gone = _compare(staged, keep, old) if old else (0, 0)
             listed = [(row.file, row.row, row.id, row.reason) for row in rejected]
-            header = {"signature": signature, "digest": found, "added": added, "gone": gone, "rejected": listed}
+            header = {"signature": signature, "digest": current, "added": added, "gone": gone, "rejected": listed}
             header |= {"remarks": self.reader.remarks, "hashes": VERSION}
             header["clashes"] = {name: clash for name, set in self.beside.items() if (clash := _clash(staged, set))}
             write(staged, keep, self.path, {HEADER: json.dumps(header)})
@@ -138,8 +138,8 @@ def with_remarks(remarks: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        said = [remark for remark in remarks if remark not in str(error)]
-        raise type(error)(" ".join([str(error), *said])) from None
+        new_remarks = [remark for remark in remarks if remark not in str(error)]
+        raise type(error)(" ".join([str(error), *new_remarks])) from None
 
 
 def _other_answers(staged: Staged, name: str, other: Known) -> list[str]:

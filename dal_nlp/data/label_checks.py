@@ -20,7 +20,7 @@ Counts = Mapping[str, Counter[str]]  # by a file's name, how many rows have each
 
 
 def check_labels(
-    counts: Counts, learnable: Collection[str], measuring: Iterable[str], *, given: bool, strict: bool
+    counts: Counts, learnable: Collection[str], measuring: Iterable[str], *, named: bool, strict: bool
 ) -> list[str]:
     """Return what should be known of the labels, in sentences.
 
@@ -28,7 +28,7 @@ def check_labels(
         counts: Of every file that has labels.
         learnable: The labels that rows can be given; none where nobody knows yet.
         measuring: The files of ``counts`` that only measure.
-        given: Whether the user has named the labels.
+        named: Whether the user has named the labels.
         strict: Raise where labels look the same, or like missing values.
 
     Raises:
@@ -40,7 +40,7 @@ def check_labels(
     for name in measures:
         _check_learnable(name, counts[name], learnable)
     remarks = [*doubtful, *(_one_class(name, counts[name]) for name in measures if len(counts[name]) == 1)]
-    return remarks if given else remarks + _scores(whole)
+    return remarks if named else remarks + _scores(whole)
 
 
 def check_spelling(held: Iterable[Collection[str]], *, strict: bool) -> list[str]:
@@ -67,17 +67,17 @@ def words_for_nothing(source: str, table: pa.Table) -> list[str]:
         source: Where the corpus was read from.
         table: Its columns; labels are looked at by ``check_labels``.
     """
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for name, column in zip(table.column_names, table.columns, strict=True):
         if name in ("id", "target", GROUP, CONTEXT) or not pa.types.is_string(column.type):
             continue
         short = column.filter(pc.less_equal(pc.binary_length(column), _LONGEST_WORD))
-        found.update(text for text in short.drop_null().to_pylist() if spells_nothing(text))
-    if not found:
+        counts.update(text for text in short.drop_null().to_pylist() if spells_nothing(text))
+    if not counts:
         return []
-    words = ", ".join(map(repr, sorted(found)))
+    words = ", ".join(map(repr, sorted(counts)))
     return [
-        f"{source} has {counted(found.total(), 'text')} that look{'s' * (found.total() == 1)} like missing values "
+        f"{source} has {counted(counts.total(), 'text')} that look{'s' * (counts.total() == 1)} like missing values "
         f"({words}): empty these cells if they are."
     ]
 

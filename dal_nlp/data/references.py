@@ -27,12 +27,12 @@ def read_references(value: Any) -> Target | None:
         listed = literal(value)
         value = listed if isinstance(listed, list | tuple) and all(isinstance(text, str) for text in listed) else value
     try:
-        given = [text_of(text) for text in references(value)]
+        items = [text_of(text) for text in references(value)]
     except RowError:
         if all(isinstance(text, str) for text in references(value)):
             raise  # a text that cannot be kept
         raise RowError(f"holds {kind(value)} that is neither a text nor a list of texts: correct it") from None
-    stripped = [text.strip() for text in given if text is not None and not is_spreadsheet_error(text)]
+    stripped = [text.strip() for text in items if text is not None and not is_spreadsheet_error(text)]
     texts = list(dict.fromkeys(stripped))
     if len(texts) > 1:
         return texts

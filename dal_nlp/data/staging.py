@@ -93,11 +93,11 @@ class Staged:
 
     def cells(self, mask: Mask) -> list[dict[str, Any]]:
         """Return the ids, targets and fields of the rows under a mask."""
-        found: list[dict[str, Any]] = []
+        selected: list[dict[str, Any]] = []
         for rows, batch in self.batches():
             if mask[rows].any():
-                found += batch.filter(pa.array(mask[rows])).to_pylist()
-        return found
+                selected += batch.filter(pa.array(mask[rows])).to_pylist()
+        return selected
 
 
 @contextmanager
@@ -141,10 +141,10 @@ def _scratch(folder: Path) -> Iterator[IO[bytes]]:
 
 def _type(values: Any) -> pa.DataType:
     """Return the Arrow type of a field; one without any value so far is taken for text."""
-    found = values.type if isinstance(values, pa.Array) else pa.infer_type(values)
-    if pa.types.is_list(found) and pa.types.is_null(found.value_type):
+    kind = values.type if isinstance(values, pa.Array) else pa.infer_type(values)
+    if pa.types.is_list(kind) and pa.types.is_null(kind.value_type):
         return pa.list_(pa.string())
-    return pa.string() if pa.types.is_null(found) else found
+    return pa.string() if pa.types.is_null(kind) else kind
 
 
 def clashing(ids: Hashes, contents: Hashes) -> tuple[int, int] | None:
@@ -213,8 +213,8 @@ def sift(
     dropped = codes > 0
     rejected = list(staged.unusable)
     if dropped.any():
-        found = zip(staged.rows[dropped], staged.names(dropped), codes[dropped], strict=True)
-        rejected += [Rejected("", int(row), id, reasons[code]) for row, id, code in found]
+        dropped_rows = zip(staged.rows[dropped], staged.names(dropped), codes[dropped], strict=True)
+        rejected += [Rejected("", int(row), id, reasons[code]) for row, id, code in dropped_rows]
     places = staged.reader.opened.locate
     in_order = sorted(rejected, key=lambda rejected: rejected.row)
     return ~dropped, [Rejected(*places(row.row), row.id, row.reason) for row in in_order]
@@ -222,16 +222,16 @@ def sift(
 
 def _refuse_contradictions(staged: Staged, left: NDArray[np.intp]) -> None:
     """Raise ``UserError`` where a text among some rows has several answers."""
-    found = contradictions(staged.contents[left], staged.targets[left])
-    if not found:
+    groups = contradictions(staged.contents[left], staged.targets[left])
+    if not groups:
         return
-    rows = left[found[0]]
+    rows = left[groups[0]]
     rows = rows[staged.targets[rows] != NOTHING]
     pair = np.array([rows[0], rows[np.flatnonzero(staged.targets[rows] != staged.targets[rows[0]])[0]]])
     cells = staged.cells(np.isin(np.arange(len(staged.rows)), pair))
     shown = [readable(decode(row["target"]) or "") for row in cells]
     raise refuse(
-        len(found),
+        len(groups),
         [staged.place(int(row)) for row in pair],
         [repr(text) for text in shown],
         staged.reader.opened.columns,

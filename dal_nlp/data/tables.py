@@ -44,13 +44,13 @@ def keep(config: S, folder: Path) -> S:
     for name in SOURCES:
         path = Path(getattr(config, name) or "")
         if path.parent == made:
-            place = folder / "data" / f"{name}-{path.name}"
-            if not place.exists():
-                place.parent.mkdir(parents=True, exist_ok=True)
-                partial = place.with_suffix(".part")
+            file = folder / "data" / f"{name}-{path.name}"
+            if not file.exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                partial = file.with_suffix(".part")
                 shutil.copyfile(path, partial)
-                partial.replace(place)
-            kept[name] = str(place)
+                partial.replace(file)
+            kept[name] = str(file)
     return config.model_copy(update=kept)
 
 
@@ -89,8 +89,8 @@ def _content(value: object) -> tuple[str, bytes]:
         table = _table(value) if rows is None else _of_rows(rows)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         listed = _listed(value) if rows is None else rows
-        written = (json.dumps({str(key): cell for key, cell in row.items()}, default=_plain) for row in listed)
-        return ".jsonl", "".join(f"{line}\n" for line in written).encode()
+        lines = (json.dumps({str(key): cell for key, cell in row.items()}, default=_plain) for row in listed)
+        return ".jsonl", "".join(f"{line}\n" for line in lines).encode()
     buffer = pa.BufferOutputStream()
     pq.write_table(table, buffer)
     return ".parquet", bytes(buffer.getvalue())

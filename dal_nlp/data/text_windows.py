@@ -169,12 +169,12 @@ def whole_lengths(
         most: Tokens after which a text is cut.
     """
     whole = list(lengths)
-    full = [place for place, length in enumerate(lengths) if length >= most]
+    full = [position for position, length in enumerate(lengths) if length >= most]
     if full:
-        second = None if pairs is None else [pairs[place] for place in full]
-        again = tokenizer([texts[place] for place in full], second, verbose=False)["input_ids"]
-        for place, ids in zip(full, again, strict=True):
-            whole[place] = max(whole[place], len(ids))
+        second = None if pairs is None else [pairs[position] for position in full]
+        again = tokenizer([texts[position] for position in full], second, verbose=False)["input_ids"]
+        for position, ids in zip(full, again, strict=True):
+            whole[position] = max(whole[position], len(ids))
     return whole
 
 
@@ -187,22 +187,22 @@ def cut_remarks(data: Mapping[str, "Dataset"], tokenizer: Any, feeding: Feeding,
         feeding: What is known of how many tokens that reads, beside what the tokenizer says.
         texts: What people call them.
     """
-    found, limit = [], int(min(tokenizer.model_max_length, feeding.limit or LIMITLESS))
+    remarks, limit = [], int(min(tokenizer.model_max_length, feeding.limit or LIMITLESS))
     for name, rows in data.items():
         several = int((rows.with_format("numpy", columns=["rows"])[:]["rows"] > 1).sum())
         if several:
             most = window_size(tokenizer)
-            found.append(f"{several:,} of {len(rows):,} {texts} ({name}) are read in windows of {most} tokens.")
+            remarks.append(f"{several:,} of {len(rows):,} {texts} ({name}) are read in windows of {most} tokens.")
         if WHOLE in rows.column_names:
             sizes = rows.with_format("numpy", columns=["length", WHOLE])[:]
             cut = sizes[WHOLE] > sizes["length"]
             if cut.any():
                 most, longest = int(sizes["length"][cut].max()), int(sizes[WHOLE].max())
-                found.append(
+                remarks.append(
                     f"{int(cut.sum()):,} of {len(rows):,} {texts} ({name}) are longer than {most} tokens, the longest "
                     f"{longest:,}, and are cut: {_mend(most, longest, limit)}."
                 )
-    return found
+    return remarks
 
 
 def _mend(most: int, longest: int, limit: int) -> str:

@@ -164,7 +164,7 @@ class RunInputs:
         measuring = [corpus.source for name, corpus in self.given.items() if name != "labeled"]
         named = self.config.labels
         known = learnt if self._oracle.from_file else [*(named or ()), *learnt] if named else []
-        self._remarks += check_labels(counts, known, measuring, given=named is not None, strict=self.config.strict)
+        self._remarks += check_labels(counts, known, measuring, named=named is not None, strict=self.config.strict)
         if not self._oracle.from_file:
             return
         if all(target == learnt[0] for target in learnt):

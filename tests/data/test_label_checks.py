@@ -11,9 +11,9 @@ from dal_nlp.data.label_checks import check_labels, check_spelling, words_for_no
 PLAIN = Counter({"good": 40, "bad": 40})
 
 
-def remarks(pool: dict[str, int], test: dict[str, int] | None = None, given: bool = False, strict: bool = False) -> str:
+def remarks(pool: dict[str, int], test: dict[str, int] | None = None, named: bool = False, strict: bool = False) -> str:
     counts = {"pool": Counter(pool), "test": Counter(test or pool)}
-    return " ".join(check_labels(counts, list(pool), ["test"], given=given, strict=strict))
+    return " ".join(check_labels(counts, list(pool), ["test"], named=named, strict=strict))
 
 
 def test_nothing_is_said_of_plain_labels() -> None:
@@ -53,7 +53,7 @@ def test_scores() -> None:
     assert "each of them in several rows: are these classes?" in remarks(texts)
     assert "1 of them in one row only: are these texts?" in remarks({**texts, "a b": 1}, texts)
     assert (
-        remarks(scores, {"0.000": 9}, given=True)
+        remarks(scores, {"0.000": 9}, named=True)
         == "All 9 rows of test have the label '0.000': a score on one class says little."
     )
 
@@ -64,7 +64,7 @@ def test_a_file_that_measures_nothing_that_can_be_learnt() -> None:
     ):
         remarks({"good": 4, "bad": 4}, {"0": 3, "1": 3})
     assert remarks({"good": 4, "bad": 4}, {"0": 3, "good": 3}) == ""
-    assert check_labels({"test": PLAIN}, [], ["test"], given=False, strict=False) == []
+    assert check_labels({"test": PLAIN}, [], ["test"], named=False, strict=False) == []
 
 
 def test_one_class() -> None:
