@@ -32,13 +32,13 @@ def confusion_table(state: State) -> list[list[Any]]:
 
     A row is a right label, a column an answer. Of many labels there are the most frequent pairs that differ instead.
     """
-    pairs = {(right, said): count for right, said, count in _last(state).confusion} if state.metrics else {}
+    pairs = {(right, answer): count for right, answer, count in _last(state).confusion} if state.metrics else {}
     there = {label for pair in pairs for label in pair}
     labels = [label for label in state.labels if label in there] + sorted(there - set(state.labels))
     if len(labels) > MATRIX:
         wrong = sorted((pair for pair in pairs if pair[0] != pair[1]), key=lambda pair: -pairs[pair])[:PAIRS]
         return [["right", "answered", "count"], *([*pair, pairs[pair]] for pair in wrong)] if wrong else []
-    rows = [[right, *(pairs.get((right, said), 0) for said in labels)] for right in labels]
+    rows = [[right, *(pairs.get((right, answer), 0) for answer in labels)] for right in labels]
     return [["right \\ answered", *labels], *rows] if rows else []
 
 

@@ -93,8 +93,8 @@ def write_queries(folder: Path, state: State) -> None:
     rows: list[list[Any]] = []
     for query in state.queries:
         predictions = [[readable(prediction["target"]), prediction["confidence"]] for prediction in query.predictions]
-        asked = zip(query.ids, query.scores, query.texts, predictions or [["", ""]] * len(query.ids), strict=True)
-        for rank, (id, score, text, prediction) in enumerate(asked, start=1):
+        examples = zip(query.ids, query.scores, query.texts, predictions or [["", ""]] * len(query.ids), strict=True)
+        for rank, (id, score, text, prediction) in enumerate(examples, start=1):
             rows.append([query.round, rank, id, score, text, *prediction, len(text)])
     # All text is quoted: Python 3.11 would leave a lone carriage return bare, and a reader break there.
     replace_file(folder / "queries.csv", _csv(header, rows, csv.QUOTE_NONNUMERIC))

@@ -46,8 +46,8 @@ def as_table(header: Sequence[str], rows: Iterable[Sequence[Any]], below: Iterab
 
     top = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = "".join(f"<tr>{''.join(f'<td>{escape(value)}</td>' for value in row)}</tr>" for row in rows)
-    said = "".join(f"<p>{escape(sentence)}</p>" for sentence in below)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>{said}"
+    paragraphs = "".join(f"<p>{escape(sentence)}</p>" for sentence in below)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>{paragraphs}"
 
 
 def inline(svg: bytes, colours: Mapping[str, str]) -> str:

@@ -93,8 +93,8 @@ def machine_rows(state: State) -> list[dict[str, Any]]:
     {"name", "said" (in sentences), "by_label" [(label, right, answered)], "table", "pairs" [[people's, its, count]]}.
     """
     rows = []
-    for (name, place), answers in state.signals.items():
-        if place != "pool":
+    for (name, dataset), answers in state.signals.items():
+        if dataset != "pool":
             continue
         by_id = {answer["id"]: answer["log_probs"] for answer in answers.values()}
         if any(len(scores) == 1 for scores in by_id.values() if scores):
@@ -102,20 +102,25 @@ def machine_rows(state: State) -> list[dict[str, Any]]:
             continue
         judged = [(state.answers[id], by_id[id]) for id in state.audit or [] if id in state.answers and id in by_id]
         pairs = [(str(target), answered(scores, state.labels)) for target, scores in judged]
-        right = [(target, said == target) for target, said in pairs]
+        right = [(target, answer == target) for target, answer in pairs]
         sentences = [_answered_line(name, list(by_id.values())), _accuracy_line(right), _weight_line(state, name)]
         money = sum(answer.get("cost", 0.0) for answer in answers.values())
         sentences += [f"It cost {money:.2f}."] if money else []
-        said, table = " ".join(filter(None, sentences)), confusion(pairs, state.labels)
+        text, table = " ".join(filter(None, sentences)), confusion(pairs, state.labels)
         counts = [[*pair, count] for pair, count in Counter(pairs).items()]
-        rows.append({"name": name, "said": said, "by_label": _by_label(right), "table": table, "pairs": counts})
+        rows.append({"name": name, "said": text, "by_label": _by_label(right), "table": table, "pairs": counts})
     return rows
 
 
-def _in_words(state: State, name: str, said: list[list[float] | None]) -> dict[str, Any]:
+def _in_words(state: State, name: str, answers: list[list[float] | None]) -> dict[str, Any]:
     """Return the row of a signal whose answers are words: how good they are is seen before the first label."""
     start = state.metrics[0].start if state.metrics else None
-    sentences = [_answered_line(name, said), _weight_line(state, name), _others_line(state, name), _reader_line(state)]
+    sentences = [
+        _answered_line(name, answers),
+        _weight_line(state, name),
+        _others_line(state, name),
+        _reader_line(state),
+    ]
     if start and (state.config or {}).get("keep_witness"):
         metric = metric_names(state.metrics)[0]
         sentences.append(f"Before any label the run's model, which knows nothing else, has {spoken(metric)} ")
@@ -147,21 +152,21 @@ def saved_line(state: State) -> str:
     labels = np.array([event.labels for event in events], dtype=np.float64)
     heard = np.array([event.values[name] for event in events])
     alone = np.array([event.beside["people"]["values"][name] for event in events])
-    said = f"Without machines {counted(last.labels, 'label')} give {spoken(name)} {alone[-1]:.2f}"
-    said += f", with them {heard[-1]:.2f}"
+    sentence = f"Without machines {counted(last.labels, 'label')} give {spoken(name)} {alone[-1]:.2f}"
+    sentence += f", with them {heard[-1]:.2f}"
     if heard[-1] <= alone[-1]:
-        return f"{said}: they saved no label."
+        return f"{sentence}: they saved no label."
     start = events[0].start
     known = (np.append(0, labels), np.append(start["values"][name], heard)) if start else (labels, heard)
     there = float(labels_to(known[0], isotonic(known[1]), float(alone[-1])))
-    sooner = f"{said}. With them {alone[-1]:.2f} was there at {counted(round(there), 'label')}"
+    sooner = f"{sentence}. With them {alone[-1]:.2f} was there at {counted(round(there), 'label')}"
     sooner += f": they saved about {last.labels - there:.0f} so far."
     rng = generator(int((state.config or {}).get("seed", 0)), len(events), "machines")
-    found = forecast(labels, alone, float(heard[-1]), rng)
-    if found is None:
+    outlook = forecast(labels, alone, float(heard[-1]), rng)
+    if outlook is None:
         return f"{sooner} How many more labels would give {heard[-1]:.2f} without them cannot be told from this curve."
-    low, high = found.interval
-    more = f"about {found.more:.0f} more labels ({low:.0f} to {high:.0f})"
+    low, high = outlook.interval
+    more = f"about {outlook.more:.0f} more labels ({low:.0f} to {high:.0f})"
     return f"{sooner} Without them {heard[-1]:.2f} would take {more}."
 
 
@@ -200,8 +205,8 @@ def balance(state: State) -> dict[str, Any]:
         seen = sum(count for right, _, count in last.confusion if right == label)
         mistakes = [
             (
-                sum(count for right, said, count in of if right == label != said),
-                sum(count for right, said, count in of if right != label == said),
+                sum(count for right, answer, count in of if right == label != answer),
+                sum(count for right, answer, count in of if right != label == answer),
             )
             for of in pairs.values()
         ]
@@ -223,15 +228,15 @@ def confusion(pairs: Sequence[tuple[str, str | None]], labels: Sequence[str]) ->
     """
     counts = Counter(pairs)
     named = [label for label in map(str, labels) if any(label in pair for pair in counts)]
-    said: list[str | None] = [*named, *([None] if any(given is None for _, given in counts) else [])]
-    rows = [(label, [counts[label, given] for given in said]) for label in named]
+    answers: list[str | None] = [*named, *([None] if any(answer is None for _, answer in counts) else [])]
+    rows = [(label, [counts[label, answer] for answer in answers]) for label in named]
     total = ("all", [sum(column) for column in zip(*(row for _, row in rows), strict=True)])
-    return {"said": ["no answer" if one is None else one for one in said], "rows": [*rows, total] if rows else []}
+    return {"said": ["no answer" if one is None else one for one in answers], "rows": [*rows, total] if rows else []}
 
 
-def _answered_line(name: str, said: list[list[float] | None]) -> str:
-    silent = sum(scores is None for scores in said)
-    line = f"{name} answered {counted(len(said) - silent, 'text')} of the pool"
+def _answered_line(name: str, answers: list[list[float] | None]) -> str:
+    silent = sum(scores is None for scores in answers)
+    line = f"{name} answered {counted(len(answers) - silent, 'text')} of the pool"
     return f"{line}, and had no answer to {silent:,}." if silent else f"{line}."
 
 
@@ -270,8 +275,8 @@ def _reader_line(state: State) -> str:
 
 
 def _by_label(right: list[tuple[str, bool]]) -> list[tuple[str, int, int]]:
-    found: dict[str, tuple[int, int]] = {}
+    counts: dict[str, tuple[int, int]] = {}
     for target, hit in right:
-        hits, seen = found.get(target, (0, 0))
-        found[target] = (hits + hit, seen + 1)
-    return [(label, hits, seen) for label, (hits, seen) in sorted(found.items())]
+        hits, seen = counts.get(target, (0, 0))
+        counts[target] = (hits + hit, seen + 1)
+    return [(label, hits, seen) for label, (hits, seen) in sorted(counts.items())]

@@ -83,7 +83,7 @@ def answered_by(state: State) -> list[str]:
         lines.append(f"{counted(pseudo, 'pseudo-label')} of the model itself, over all rounds")
     if state.metrics and (state.metrics[-1].learner or {}).get("distilled"):
         lines.append("the model's own answers about the pool, beside the labels (self-distillation)")
-    machines = dict.fromkeys(name for name, place in state.signals if place == "pool")
+    machines = dict.fromkeys(name for name, dataset in state.signals if dataset == "pool")
     role = "drafts for people, from which no model learns" if state.drafts else "machine-made answers beside the labels"
     return lines + [f"{role}: {name}" for name in machines]
 
@@ -106,8 +106,8 @@ def _kind(folder: Path) -> tuple[str, bool]:
     except FileNotFoundError:
         return "", False
     own = [name.removeprefix("AutoModel") for name in config.get("auto_map", {}) if name.startswith("AutoModel")]
-    found = own or [name for name in TAGS if config["architectures"][0].endswith(name)]
-    return next(iter(found), config["architectures"][0]), bool(own)
+    names = own or [name for name in TAGS if config["architectures"][0].endswith(name)]
+    return next(iter(names), config["architectures"][0]), bool(own)
 
 
 def _front_matter(kind: tuple[str, bool], base: str, license: str) -> str:
@@ -223,7 +223,7 @@ def _making(state: State, config: Mapping[str, Any]) -> str:
         "task": config.get("task"),
         **{name: without_folders(str(file)) for name, file in files.items() if file is not None},
         "oracle": kind + colon + without_folders(of) if kind != LABELED_FILE else None,
-        **{f"{name}-column": said for name in ("text", "label", "id") if (said := _column(config, name)) != name},
+        **{f"{name}-column": column for name in ("text", "label", "id") if (column := _column(config, name)) != name},
         "labels": join_names(config["labels"]) if config.get("labels") else None,
         "train": (config.get("training") or {}).get("mode"),
         "finish": config.get("finish") if config.get("finish") != "none" else None,
@@ -231,15 +231,15 @@ def _making(state: State, config: Mapping[str, Any]) -> str:
         "strategy": ",".join(strategies) or config.get("strategy"),
         **{name.replace("_", "-"): config.get(name) for name in NUMBERS},
     }
-    said = " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in flags.items() if value is not None)
+    arguments = " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in flags.items() if value is not None)
     versions = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
-    return f"```\ndal-nlp run {said}\ndal-nlp predict RUN FILE\n```\n\nVersions: {versions}."
+    return f"```\ndal-nlp run {arguments}\ndal-nlp predict RUN FILE\n```\n\nVersions: {versions}."
 
 
 def _column(config: Mapping[str, Any], name: str) -> str:
     """Return what --text-column and its like were given."""
-    given = config.get(f"{name}_column") or name
-    return given if isinstance(given, str) else join_names(given)
+    column = config.get(f"{name}_column") or name
+    return column if isinstance(column, str) else join_names(column)
 
 
 def _code(text: str) -> str:

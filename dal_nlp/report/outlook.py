@@ -84,4 +84,6 @@ def outlook(state: State) -> Outlook | None:
         for n in range(LEAST_POINTS, len(labels))
     ]
     now = forecast(labels, scores, target, generator(seed, len(labels), "forecast"))
-    return Outlook(metric, target, now, tuple(outcome(said, labels, scores) for said in past if said is not None))
+    return Outlook(
+        metric, target, now, tuple(outcome(earlier, labels, scores) for earlier in past if earlier is not None)
+    )

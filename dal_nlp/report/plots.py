@@ -52,15 +52,15 @@ class Look:
 
         size = LETTERS if self.width is None else max(SMALLEST, LETTERS * min(1.0, self.width / NATURAL))
         thin = size / LETTERS
-        found: dict[str, object] = {"svg.fonttype": "none", "pdf.fonttype": 42, "font.size": size}
-        found |= {"lines.markersize": 5 * thin, "lines.linewidth": 2 * thin}
+        options: dict[str, object] = {"svg.fonttype": "none", "pdf.fonttype": 42, "font.size": size}
+        options |= {"lines.markersize": 5 * thin, "lines.linewidth": 2 * thin}
         if self.font is not None:
             try:
                 findfont(self.font, fallback_to_default=False)
             except ValueError:
                 raise UserError(f"matplotlib finds no font {self.font!r}: install it, or leave --font out.") from None
-            found["font.family"] = self.font
-        return found
+            options["font.family"] = self.font
+        return options
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,10 @@ def kind_of(path: Path) -> str:
 def inches(text: str) -> float:
     """Return the inches of "3.3in", "84mm", "8.4cm", "240pt" or a plain number; raises ``UserError``."""
     units = {"in": 1.0, "": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4, "pt": 1 / 72.27}
-    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*", text)
-    if found is None or found[2] not in units or not 1 <= float(found[1]) * units[found[2]] <= 40:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*", text)
+    if match is None or match[2] not in units or not 1 <= float(match[1]) * units[match[2]] <= 40:
         raise UserError(f"--width wants 1 to 40 inches, such as 3.3in, 84mm, 8.4cm or 240pt, and got {text!r}.")
-    return float(found[1]) * units[found[2]]
+    return float(match[1]) * units[match[2]]
 
 
 def render(
@@ -149,14 +149,14 @@ def _colours() -> Iterator[str]:
 def _legend(entries: Sequence[tuple[str, str, str]], letters: float, right: float) -> list[dict[str, Any]]:
     """Return the places of the words above the picture, line under line; how wide letters are is not known exactly."""
     x, y = 8.0, 14.0
-    found: list[dict[str, Any]] = []
+    items: list[dict[str, Any]] = []
     for text, colour, dashes in entries:
         wide = 30 + 0.58 * letters * len(text)
-        if found and x + wide > right:
+        if items and x + wide > right:
             x, y = 8.0, y + 1.4 * letters
-        found.append({"x": round(x, 2), "y": round(y, 2), "text": text, "colour": colour, "dashes": dashes})
+        items.append({"x": round(x, 2), "y": round(y, 2), "text": text, "colour": colour, "dashes": dashes})
         x += wide + 16
-    return found
+    return items
 
 
 def _margins(values: Iterable[float], share: float) -> tuple[float, float]:

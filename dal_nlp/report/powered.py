@@ -10,11 +10,11 @@ def powered_columns(state: State, name: str) -> dict[str, list[str]]:
     """Return the columns of the powered estimates of one metric, {} where no round has any."""
     if not any(name in event.powered for event in state.metrics):
         return {}
-    found = [event.powered.get(name) for event in state.metrics]
+    estimates = [event.powered.get(name) for event in state.metrics]
     return {
-        f"powered {name}": [f"{of['value']:.3f}" if of else "" for of in found],
-        "powered 95 %": [f"[{of['interval'][0]:.2f}, {of['interval'][1]:.2f}]" if of else "" for of in found],
-        "worth": [f"{of['worth']:.0f}" if of else "" for of in found],
+        f"powered {name}": [f"{of['value']:.3f}" if of else "" for of in estimates],
+        "powered 95 %": [f"[{of['interval'][0]:.2f}, {of['interval'][1]:.2f}]" if of else "" for of in estimates],
+        "worth": [f"{of['worth']:.0f}" if of else "" for of in estimates],
     }
 
 

@@ -24,9 +24,11 @@ def starting_line(state: State) -> str:
     means = fits[0][1].get("means", {}) if fits else {}
     sources = list(weights[0][1]) if weights else []
     later = dict.fromkeys(source for _, by_source in weights for source in by_source if source not in sources)
-    said = f"Before any label, {' and '.join(map(_spoken_source, sources))} alone: "
-    said += f"{spoken(name)} {start['values'][name]:.2f}{between}."
-    return " ".join([said, *(_weight_line(source, weights, means.get(source, 1.0)) for source in [*sources, *later])])
+    sentence = f"Before any label, {' and '.join(map(_spoken_source, sources))} alone: "
+    sentence += f"{spoken(name)} {start['values'][name]:.2f}{between}."
+    return " ".join(
+        [sentence, *(_weight_line(source, weights, means.get(source, 1.0)) for source in [*sources, *later])]
+    )
 
 
 def _spoken_source(source: str) -> str:
@@ -38,9 +40,9 @@ def _weight_line(source: str, weights: list[tuple[int, dict[str, float]]], mean:
     values = [(labels, by_source[source]) for labels, by_source in weights if source in by_source]
     (first, begun), (last, ended) = values[0], values[-1]
     whose = "Their" if source in ("descriptions", "names") else f"{source}'s"
-    said = f"{whose} weight in the model is {begun:.2f} at {first} and {ended:.2f} at {counted(last, 'label')}"
-    said += f"; it began as {mean:g}." if first == weights[0][0] else "."
+    sentence = f"{whose} weight in the model is {begun:.2f} at {first} and {ended:.2f} at {counted(last, 'label')}"
+    sentence += f"; it began as {mean:g}." if first == weights[0][0] else "."
     late = [labels for labels, value in values if abs(value) >= SPENT]
     spent = next((labels for labels, _ in values if not late or labels > late[-1]), None)
     what = "they count" if whose == "Their" else "it counts"
-    return said if spent is None else f"{said} From {counted(spent, 'label')} on {what} for nothing."
+    return sentence if spent is None else f"{sentence} From {counted(spent, 'label')} on {what} for nothing."

@@ -40,8 +40,8 @@ def rounds_table(state: State) -> tuple[list[str], list[list[str]]]:
     for name in names:
         if any(name in (event.validation or {}) for event in events):
             columns[f"validation {name}"] = [cell((event.validation or {}).get(name)) for event in events]
-    for place, name in enumerate(SECONDS):
-        times = [seconds(state, event)[place] for event in events]
+    for index, name in enumerate(SECONDS):
+        times = [seconds(state, event)[index] for event in events]
         if name in SOMETIMES and not any(times):
             continue
         columns[name.removesuffix("_seconds")] = ["" if time is None else f"{time:.1f} s" for time in times]
@@ -104,7 +104,7 @@ def contents(state: State) -> dict[str, Any]:
     last = state.metrics[-1] if state.metrics else None
     used = list(dict.fromkeys(query.strategy for query in state.queries if query.round > 0))
     header, rows = rounds_table(state)
-    asked = [query for query in state.queries if query.ids]
+    queries = [query for query in state.queries if query.ids]
     # Where answers are parts of the texts, the texts are shown whole.
     whole = any(prediction["marks"] for query in state.queries for prediction in query.predictions)
     return {
@@ -121,7 +121,7 @@ def contents(state: State) -> dict[str, Any]:
         "counts": counts_table(state),
         "confusion": confusion_table(state),
         "errors": error_rows(state),
-        "wrong": sum(count for right, said, count in last.confusion if right != said) if last else 0,
+        "wrong": sum(count for right, answer, count in last.confusion if right != answer) if last else 0,
         "examples": _examples(state),
         "rules": _rules(state),
         "outlook": _outlook(state),
@@ -135,9 +135,9 @@ def contents(state: State) -> dict[str, Any]:
         "money": money(state),
         **{name: sum(query.notes.get(name, 0) for query in state.queries) for name in LEFT_OUT},
         "pseudo": [_pseudo(event) for _, event in sorted(state.pseudo.items())],
-        "asked": [_asked(state, query, whole) for query in reversed(asked[-SHOWN_ROUNDS:])],
+        "asked": [_asked(state, query, whole) for query in reversed(queries[-SHOWN_ROUNDS:])],
         "highlights": whole,
-        "asked_before": max(0, len(asked) - SHOWN_ROUNDS),
+        "asked_before": max(0, len(queries) - SHOWN_ROUNDS),
         "state": state,
         "end": _end(state),
     }
@@ -221,10 +221,10 @@ def _rules(state: State) -> list[list[Any]]:
 
 def _outlook(state: State) -> dict[str, Any] | None:
     """Return what is forecast now and what became of earlier forecasts; None where nothing is worth showing."""
-    found = outlook(state)
-    if found is None or (found.now is None and not found.past):
+    forecasts = outlook(state)
+    if forecasts is None or (forecasts.now is None and not forecasts.past):
         return None
-    name = spoken(found.metric)
+    name = spoken(forecasts.metric)
     past = [
         [
             f"{of.forecast.labels:.0f}",
@@ -232,19 +232,24 @@ def _outlook(state: State) -> dict[str, Any] | None:
             "not reached yet" if of.needed is None else f"{of.needed:.0f}",
             {True: "yes", False: "no", None: ""}[of.inside],
         ]
-        for of in found.past
+        for of in forecasts.past
     ]
-    return {"metric": name, "target": found.target, "now": str(found.now) if found.now else "", "past": past}
+    return {
+        "metric": name,
+        "target": forecasts.target,
+        "now": str(forecasts.now) if forecasts.now else "",
+        "past": past,
+    }
 
 
 def _examples(state: State) -> list[dict[str, Any]]:
     """Return a few examples of the set that measures, and what the model of each round said of them."""
     last = state.metrics[-1].shown if state.metrics else []
-    said: dict[str, list[tuple[int, int, str]]] = {}
+    predictions: dict[str, list[tuple[int, int, str]]] = {}
     for event in state.metrics:
         for row in event.shown:
-            said.setdefault(row["id"], []).append((event.round, event.labels, readable(row["prediction"])))
-    return [{"text": row["text"], "answer": readable(row["target"]), "said": said[row["id"]]} for row in last]
+            predictions.setdefault(row["id"], []).append((event.round, event.labels, readable(row["prediction"])))
+    return [{"text": row["text"], "answer": readable(row["target"]), "said": predictions[row["id"]]} for row in last]
 
 
 def _pseudo(event: PseudoLabelsEvent) -> list[Any]:
@@ -300,8 +305,8 @@ def _end(state: State) -> str:
     """Say why the run ended, or what it waits for."""
     if state.stopped:
         return f"{state.stopped[:1].upper()}{state.stopped[1:].rstrip('.')}."
-    asked = [*(state.audit or []), *(id for query in state.queries for id in query.ids)]
-    pending = len(state.pending(asked))
+    asked_ids = [*(state.audit or []), *(id for query in state.queries for id in query.ids)]
+    pending = len(state.pending(asked_ids))
     missing = f"answers still missing: {pending:,}; " if pending else ""
     return f"Not finished: {missing}the same command goes on from here."
 

@@ -88,11 +88,11 @@ def settings(config: Settings) -> dict[str, str | int | float | bool]:
     return _flat(config.model_dump(mode="json"), "")
 
 
-def _flat(values: Mapping[str, Any], place: str) -> dict[str, str | int | float | bool]:
+def _flat(values: Mapping[str, Any], prefix: str) -> dict[str, str | int | float | bool]:
     flat: dict[str, str | int | float | bool] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value, f"{place}{key}.")
+            flat |= _flat(value, f"{prefix}{key}.")
         else:
-            flat[f"{place}{key}"] = value if isinstance(value, str | int | float) else json.dumps(value)
+            flat[f"{prefix}{key}"] = value if isinstance(value, str | int | float) else json.dumps(value)
     return flat
