@@ -165,12 +165,12 @@ def settings(standard: Standard, layers: int, c: float) -> list[Setting]:
         c: What the rule has for the strength of labels.
     """
     width = len(standard.mean)
-    found = []
+    candidates = []
     for kept in sorted({layers, 1}, reverse=True):
         columns = np.arange(width) >= width - width // layers * kept
         part = Standard(standard.mean[columns], standard.scale[columns] * np.float32(np.sqrt(kept / layers)))
-        found += [Setting(columns, part, c * stronger, kept) for stronger in STRONGER]
-    return found
+        candidates += [Setting(columns, part, c * stronger, kept) for stronger in STRONGER]
+    return candidates
 
 
 def fit_with(
@@ -265,12 +265,12 @@ def held_out(
     outputs: Outputs = CLASSES,
 ) -> NDArray[np.float64]:
     """Return the probabilities of each example, (n, C), by a layer that was fitted to the other folds."""
-    found = np.zeros((len(y), classes))
+    probs = np.zeros((len(y), classes))
     for inside, outside in splits(folds):
         known = [Offset(offset.logits[inside], offset.mean) for offset in offsets]
         layer = fit_with(setting, x[inside], y[inside], weights[inside], classes, known, outputs)
         logits = (x[outside] @ layer.weight.T + layer.bias).astype(np.float64)
         for offset, beta in zip(offsets, layer.offset_weights, strict=True):
             logits += beta * offset.logits[outside]
-        found[outside] = outputs.probabilities(logits)
-    return found
+        probs[outside] = outputs.probabilities(logits)
+    return probs

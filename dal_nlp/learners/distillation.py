@@ -75,14 +75,14 @@ def sure_texts(scores: Floats, rng: np.random.Generator) -> tuple[Positions, NDA
     exp = np.exp(scores - scores.max(1, keepdims=True))
     shares = exp / exp.sum(1, keepdims=True)
     top = np.sort(shares, 1)
-    gaps, given = top[:, -1] - top[:, -2], scores.argmax(1)
+    gaps, labels = top[:, -1] - top[:, -2], scores.argmax(1)
     chosen = []
-    for label in np.unique(given):
-        rows = rng.permutation(np.flatnonzero(given == label))
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
         keep = max(LEAST, round(SHARE * len(rows)))
         chosen.append(rows[np.argsort(-gaps[rows], kind="stable")[:keep]])
     rows = np.sort(rng.permutation(np.concatenate(chosen))[:MOST])
-    return rows, given[rows]
+    return rows, labels[rows]
 
 
 def distil(source: Source, x: Array, c: float, mean: Array, scale: Array, rng: np.random.Generator) -> Signal:
@@ -97,9 +97,9 @@ def distil(source: Source, x: Array, c: float, mean: Array, scale: Array, rng: n
         rng: Draws the texts where they are too many.
     """
     classes = source.scores.shape[1]
-    rows, given = sure_texts(scaled(source.scores), rng)
-    layer = fit_linear(x[rows], given, np.ones(len(rows)), classes, c / np.sqrt(len(rows)), mean, scale)
-    there = np.unique(given)
+    rows, labels = sure_texts(scaled(source.scores), rng)
+    layer = fit_linear(x[rows], labels, np.ones(len(rows)), classes, c / np.sqrt(len(rows)), mean, scale)
+    there = np.unique(labels)
     logits = x.astype(np.float64) @ layer.weight[there].T + layer.bias[there]
     offset, deviation = logits.mean(0), (logits - logits.mean(0)).std() or 1.0
     weight, bias = np.zeros((classes, x.shape[1])), np.full(classes, NEVER)

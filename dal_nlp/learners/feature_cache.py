@@ -55,10 +55,10 @@ def open_cache(config: Settings, source: str, task: Task) -> OnDisk:
 
     folder = Path(config.cache) if config.cache else cache_folder() / "features"
     kind = f"{type(task).__module__}.{type(task).__qualname__}"
-    found = read_format(source)
-    pooled = "" if found.is_mean else f"\n{found.pooling} {found.skipped(task.tokenizer)}"
-    said = f"{weights_key(source)}\n{kind}\n{describe(task.tokenizer)}\npacked{pooled}"
-    key = hashlib.blake2b(said.encode(), digest_size=8)
+    form = read_format(source)
+    pooled = "" if form.is_mean else f"\n{form.pooling} {form.skipped(task.tokenizer)}"
+    description = f"{weights_key(source)}\n{kind}\n{describe(task.tokenizer)}\npacked{pooled}"
+    key = hashlib.blake2b(description.encode(), digest_size=8)
     return OnDisk(folder / f"{key.hexdigest()}.sqlite")
 
 
@@ -138,11 +138,11 @@ class Features:
 
     def examples(self, places: Positions) -> list[dict[str, Any]]:
         """Return the encoded texts themselves, in the order of the places."""
-        found: dict[int, dict[str, Any]] = {}
+        by_position: dict[int, dict[str, Any]] = {}
         for start, tokens, _ in self._sets:
             inside = places[(places >= start) & (places < start + len(tokens))]
-            found |= zip(inside.tolist(), fetch(tokens, inside - start), strict=True)
-        return [found[place] for place in places.tolist()]
+            by_position |= zip(inside.tolist(), fetch(tokens, inside - start), strict=True)
+        return [by_position[position] for position in places.tolist()]
 
     def require(self, places: Positions) -> None:
         """See that the features of places are there; all processes of a run call it together."""
@@ -224,8 +224,8 @@ def load_encoder(source: str, task: Task, most: int) -> nn.Module:
     nn.init.zeros_(head.bias)
     if Capability.WORD_OUTPUT in task.capabilities:
         return fed_words(WordHeadModel.of(encoder, head, task.outputs), task, source, most)
-    found = read_format(source)
-    pooling, skip = found.pooling, found.skipped(task.tokenizer)
+    form = read_format(source)
+    pooling, skip = form.pooling, form.skipped(task.tokenizer)
     return fed(HeadModel.of(encoder, head, task.outputs, pooling=pooling, skip=skip), task, source, most)
 
 

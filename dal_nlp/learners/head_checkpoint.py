@@ -88,12 +88,12 @@ def read_layer(folder: Path, name: str = HEAD) -> FittedLayer:
     return FittedLayer(values["weight"], values["bias"], float(values["unseen"]), depths, settings)
 
 
-def load_whole(source: str, place: Path, task: Task, settings: Settings) -> nn.Module:
+def load_whole(source: str, checkpoint: Path, task: Task, settings: Settings) -> nn.Module:
     """Return the classifier of an encoder and the layer of a checkpoint, which reads texts as the run did.
 
     The task learns how it is to be fed.
     """
-    return whole(read_layer(place), source, task, settings)
+    return whole(read_layer(checkpoint), source, task, settings)
 
 
 def whole(layer: FittedLayer, source: str, task: Task, settings: Settings) -> nn.Module:
@@ -102,16 +102,16 @@ def whole(layer: FittedLayer, source: str, task: Task, settings: Settings) -> nn
 
     head, window = layer.linear(len(task.outputs)), window_of(settings, task.tokenizer)
     of_words = Capability.WORD_OUTPUT in task.capabilities
-    kind, found = WordHeadModel if of_words else HeadModel, SentenceFormat() if of_words else read_format(source)
-    cut, skip = None if window is None else asdict(window), found.skipped(task.tokenizer)
+    kind, form = WordHeadModel if of_words else HeadModel, SentenceFormat() if of_words else read_format(source)
+    cut, skip = None if window is None else asdict(window), form.skipped(task.tokenizer)
     encoder = load_model("AutoModel", source)
-    model = kind.of(encoder, head, task.outputs, layer.depths, cut, layer.settings, found.pooling, skip)
+    model = kind.of(encoder, head, task.outputs, layer.depths, cut, layer.settings, form.pooling, skip)
     return (fed_words if of_words else fed)(model, task, source, longest_input(settings, task.tokenizer))
 
 
-def write_whole(source: str, place: Path, task: Task, settings: Settings, folder: Path) -> None:
+def write_whole(source: str, checkpoint: Path, task: Task, settings: Settings, folder: Path) -> None:
     """Write the classifier of an encoder and the layer of a checkpoint, and its tokenizer, for ``from_pretrained``."""
-    write_model(load_whole(source, place, task, settings), task, folder)
+    write_model(load_whole(source, checkpoint, task, settings), task, folder)
 
 
 class HeadNet(nn.Module):
@@ -124,7 +124,7 @@ class HeadNet(nn.Module):
         read: Gives the features (B, 4, H) of places (B,).
         output: The layer, on L of the four states side by side.
         depths: Of those states, as in ``layers``.
-        said: Gives the logits (B, C) of what machines say of places; None where that is not asked.
+        offsets: Gives the logits (B, C) of what machines say of places; None where that is not asked.
     """
 
     def __init__(
@@ -132,10 +132,10 @@ class HeadNet(nn.Module):
         read: Callable[[Positions], Array],
         output: nn.Linear,
         depths: Sequence[int],
-        said: Callable[[Positions], Array] | None = None,
+        offsets: Callable[[Positions], Array] | None = None,
     ) -> None:
         super().__init__()
-        self._read, self._places, self._said = read, places(depths), said
+        self._read, self._places, self._said = read, places(depths), offsets
         self.output = output
         self.config: Any = PreTrainedConfig()
 
@@ -203,6 +203,6 @@ class StoredLayer(nn.Module):
         return Pool(concatenate_datasets([fields, numbers], axis=1), model, self._task, draws, scoring)
 
 
-def has_layer(config: Settings, place: Path) -> bool:
+def has_layer(config: Settings, checkpoint: Path) -> bool:
     """Tell whether a folder holds the layer alone that a run with a frozen encoder answers with."""
-    return config.training.mode == "head" and (place / HEAD).is_file()
+    return config.training.mode == "head" and (checkpoint / HEAD).is_file()

@@ -110,15 +110,15 @@ class LayerLearner(Learner):
         """Leave encoder and layer, or what ``finish`` trained, in ``model/``, with what the next start goes on from."""
         wait()
         if is_main():
-            place, tuned = self.place(round), tuned_folder(self._folder, round)
+            checkpoint, tuned = self.place(round), tuned_folder(self._folder, round)
             with whole_folder(self._folder / "model") as draft:
                 if self._tuned:
                     shutil.copytree(tuned, draft, dirs_exist_ok=True)
                 elif self._config.whole:
-                    write_whole(self._source, place, self._task, self._config, draft)
+                    write_whole(self._source, checkpoint, self._task, self._config, draft)
                 for name in (HEAD, *self.beside):
-                    if (place / name).is_file():
-                        shutil.copy(place / name, draft)
+                    if (checkpoint / name).is_file():
+                        shutil.copy(checkpoint / name, draft)
             for old in (self._folder / "checkpoints", self._folder / "finish"):
                 shutil.rmtree(old, ignore_errors=True)
         wait()
@@ -232,10 +232,10 @@ class HeadLearner(LayerLearner):
     ) -> tuple[FittedLayer, int, dict[str, Any]]:
         """Fit the layer of a round to labeled texts at some places; return it, the iterations and what to note."""
         setting = self._setting(x, y, weights, offsets := self._offsets(x, where))
-        found = fit_with(setting, x, y, weights, len(self._task.labels), offsets, self._outputs)
-        signals = zip([signal.name for signal in self._signals], found.offset_weights.tolist(), strict=True)
+        layer = fit_with(setting, x, y, weights, len(self._task.labels), offsets, self._outputs)
+        signals = zip([signal.name for signal in self._signals], layer.offset_weights.tolist(), strict=True)
         notes = {"signals": dict(signals), "layers": list(self._depths[-setting.layers :]), "c": setting.c}
-        return self._merged(found.weight, found.bias, list(found.offset_weights), found.unseen), found.iterations, notes
+        return self._merged(layer.weight, layer.bias, list(layer.offset_weights), layer.unseen), layer.iterations, notes
 
     def _offsets(self, x: Array, where: Positions) -> list[Offset]:
         """Return what is known of texts with the features x at some places."""
@@ -273,8 +273,8 @@ class HeadLearner(LayerLearner):
     def _candidates(self) -> list[Setting]:
         """Return the ways to fit the layer, that of the rule for few labels first."""
         c = self._config.head.c
-        found = settings(self._standard, len(self._depths), c or self._outputs.strength(len(self._task.labels)))
-        return [one for one in found if c is None or one.c == c]
+        candidates = settings(self._standard, len(self._depths), c or self._outputs.strength(len(self._task.labels)))
+        return [one for one in candidates if c is None or one.c == c]
 
     @property
     def ready(self) -> bool:
@@ -337,12 +337,12 @@ class HeadLearner(LayerLearner):
             example["length"] = len(example["input_ids"])
         lengths = np.array([example["length"] for example in examples])
         order = np.argsort(lengths, kind="stable")
-        found = []
+        losses = []
         for first in range(0, len(order), self._config.scoring.batch_size):
             part = order[first : first + self._config.scoring.batch_size]
             tokens = self._task.collate([examples[row] for row in part]).to(process_state().device)
-            found.append(token_losses(self.masked_lm(), tokens, self._task.tokenizer))
-        return joined(found, torch.from_numpy(np.argsort(order)))
+            losses.append(token_losses(self.masked_lm(), tokens, self._task.tokenizer))
+        return joined(losses, torch.from_numpy(np.argsort(order)))
 
 
 def tuned_folder(folder: Path, round: int) -> Path:

@@ -191,17 +191,17 @@ class Learner(ABC):
 
         A checkpoint that cannot be read is as good as none, and is said.
         """
-        place = self.place(round)
-        note = place / NOTE
-        if not note.is_file() or (self._predicts_loss and not (place / FILE).is_file()):
+        checkpoint = self.place(round)
+        note = checkpoint / NOTE
+        if not note.is_file() or (self._predicts_loss and not (checkpoint / FILE).is_file()):
             return None
-        found = read_json(note)
-        wrong = damage(place, self.weights) if isinstance(found, dict) else f"{NOTE} cannot be read"
-        if not wrong and isinstance(found, dict):
-            return Fit(**found["fit"]) if found["round"] == round else None
-        if place not in self._damaged:
-            self._damaged.add(place)
-            self._progress.say(f"{place} cannot be used ({wrong}): its model is fitted again.")
+        content = read_json(note)
+        wrong = damage(checkpoint, self.weights) if isinstance(content, dict) else f"{NOTE} cannot be read"
+        if not wrong and isinstance(content, dict):
+            return Fit(**content["fit"]) if content["round"] == round else None
+        if checkpoint not in self._damaged:
+            self._damaged.add(checkpoint)
+            self._progress.say(f"{checkpoint} cannot be used ({wrong}): its model is fitted again.")
         return None
 
     def has(self, round: int) -> bool:
@@ -211,8 +211,8 @@ class Learner(ABC):
     def is_finished(self, round: int) -> bool:
         """Tell whether ``model/`` holds the model of the last round, whole."""
         final = self._folder / "model"
-        found = read_json(final / NOTE)
-        other = isinstance(found, dict) and found.get("round") != round
+        content = read_json(final / NOTE)
+        other = isinstance(content, dict) and content.get("round") != round
         return not other and not damage(final, self.weights + (WHOLE if self._leaves_whole else ()))
 
     @property
@@ -311,10 +311,10 @@ class FullLearner(Learner):
     def finish(self, round: int) -> None:
         """Move the last checkpoint to ``model/``; it stays what the next start goes on from."""
         final = self._folder / "model"
-        place = self.place(round)
-        if is_main() and place != final:
+        checkpoint = self.place(round)
+        if is_main() and checkpoint != final:
             shutil.rmtree(final, ignore_errors=True)
-            os.replace(place, final)
+            os.replace(checkpoint, final)
             sync(self._folder)
             shutil.rmtree(self._folder / "checkpoints", ignore_errors=True)
         wait()

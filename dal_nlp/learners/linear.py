@@ -101,9 +101,9 @@ def fit_linear(
         z = (x.astype(np.float64) - mean) / scale
         logits = np.stack([offset.logits for offset in offsets], 1).astype(np.float64) if offsets else None
         means = np.array([offset.mean for offset in offsets])
-        found = _regress(z, np.searchsorted(seen, y), weights, len(seen), c, logits, means)
-        weight, bias = found.weight, found.bias
-        iterations, betas = found.iterations, found.betas
+        solution = _regress(z, np.searchsorted(seen, y), weights, len(seen), c, logits, means)
+        weight, bias = solution.weight, solution.bias
+        iterations, betas = solution.iterations, solution.betas
     return replace(layer_of(weight, bias, x, seen, classes, mean, scale, iterations), offset_weights=betas)
 
 
@@ -174,11 +174,11 @@ def fit_labels(
     means = np.array([offset.mean for offset in offsets])
     start = np.concatenate([np.zeros(size), means])
     arguments = (inside, y, weights, c, base, logits, means)
-    found = minimize(label_objective, start, arguments, method="L-BFGS-B", jac=True, options=SETTINGS)
-    table = found.x[:size].reshape(y.shape[1], -1)
+    solution = minimize(label_objective, start, arguments, method="L-BFGS-B", jac=True, options=SETTINGS)
+    table = solution.x[:size].reshape(y.shape[1], -1)
     weight = outside(table[:, :-1]) / scale
     bias = base + table[:, -1] - weight @ mean
-    return Linear(weight.astype(np.float32), bias.astype(np.float32), unseen, int(found.nit), found.x[size:])
+    return Linear(weight.astype(np.float32), bias.astype(np.float32), unseen, int(solution.nit), solution.x[size:])
 
 
 def _log_odds(y: NDArray[np.int64], weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
@@ -308,11 +308,11 @@ def _regress(
     width, size = inside.shape[1], classes * (inside.shape[1] + 1)
     start = np.concatenate([np.zeros(size), means])
     arguments = (inside, y, weights, classes, c, offsets, means)
-    found = minimize(objective, start, arguments, method="L-BFGS-B", jac=True, options=SETTINGS)
-    table = found.x[:size].reshape(classes, width + 1)
+    solution = minimize(objective, start, arguments, method="L-BFGS-B", jac=True, options=SETTINGS)
+    table = solution.x[:size].reshape(classes, width + 1)
     weight = outside(table[:, :width])
     bias = table[:, width] - (0 if offsets is not None else table[:, width].mean())
-    return _Solution(weight, bias, found.x[size:], int(found.nit))
+    return _Solution(weight, bias, solution.x[size:], int(solution.nit))
 
 
 def _inside(z: NDArray[np.float64]) -> tuple[NDArray[np.float64], Callable[[NDArray[np.float64]], NDArray[np.float64]]]:

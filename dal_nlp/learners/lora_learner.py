@@ -54,8 +54,8 @@ class LoraLearner(FullLearner):
                 for name, parameter in _trained(model).items():
                     parameter[: len(values[name])] = values[name]
             config: Any = model.config
-            found = read_json(self.place(round) / "config.json")
-            config.update(fitted_settings(found if isinstance(found, dict) else {}))
+            content = read_json(self.place(round) / "config.json")
+            config.update(fitted_settings(content if isinstance(content, dict) else {}))
         return model
 
     def _load_new(self) -> nn.Module:
@@ -66,13 +66,13 @@ class LoraLearner(FullLearner):
         model = super()._load_new()
         head, base = self._task.head(model), _base(model)
         layers = {name: layer for name, layer in model.named_modules() if name.startswith(base) and layer is not head}
-        found = 0
+        count = 0
         # Inside another module, the names are taken as they are: those of a transformers model peft translates from
         # older versions, so that the layers of shared experts become the fused ones of all the others.
         outer = nn.Sequential(model)
         for kind in (nn.Linear, Conv1D):  # the latter, of GPT-2 and its kin, keeps its weight the other way round
             inside = sorted(f"0.{name}" for name, of in layers.items() if isinstance(of, kind) and _gives_rows(of))
-            found += len(inside)
+            count += len(inside)
             if inside:
                 config = LoraConfig(
                     r=RANK,
@@ -82,7 +82,7 @@ class LoraLearner(FullLearner):
                     fan_in_fan_out=kind is Conv1D,
                 )
                 inject_adapter_in_model(config, outer)
-        if not found:
+        if not count:
             raise UserError(
                 f"{type(model).__name__} has no linear layers that an adapter can stand on: leave --train lora out."
             )

@@ -63,13 +63,13 @@ def neighbour_agreement(scores: Floats, embeddings: Array, neighbours: int = 5) 
         embeddings: (N, H) of the same texts; cosines after centring say what is near.
         neighbours: How many nearest texts each is compared with, at most N - 1.
     """
-    given = scores.argmax(1)
+    labels = scores.argmax(1)
     x = unit_rows(embeddings - embeddings.mean(0))
     near = x @ x.T
     np.fill_diagonal(near, -np.inf)
     nearest = np.argsort(-near, axis=1, kind="stable")[:, : min(neighbours, len(x) - 1)]
-    observed = float((given[nearest] == given[:, None]).mean())
-    chance = float(((np.bincount(given) / len(given)) ** 2).sum())
+    observed = float((labels[nearest] == labels[:, None]).mean())
+    chance = float(((np.bincount(labels) / len(labels)) ** 2).sum())
     return (observed - chance) / (1 - chance) if chance < 1 else 0.0
 
 
