@@ -91,13 +91,13 @@ class OnDisk:
             return self._get(wanted)
 
     def _get(self, wanted: Sequence[bytes]) -> dict[bytes, bytes]:
-        found: dict[bytes, bytes] = {}
+        results: dict[bytes, bytes] = {}
         for start in range(0, len(wanted), STATEMENT):
             part = wanted[start : start + STATEMENT]
             marks = ",".join("?" * len(part))
             rows = self._open().execute(f"SELECT key, value FROM results WHERE key IN ({marks})", part)
-            found |= dict(rows.fetchall())
-        return found
+            results |= dict(rows.fetchall())
+        return results
 
     def put(self, values: Mapping[bytes, bytes]) -> None:
         """Keep values; where a key is there already, the old value stays."""

@@ -109,10 +109,10 @@ class Categoricals:
 
     def double(self) -> Self:
         """Return the same in fp64; on the CPU in place of Apple's accelerator, which has none."""
-        place = torch.device("cpu") if self.log_probs.device.type == "mps" else self.log_probs.device
-        answer, parts = (None if values is None else values.to(place) for values in (self.answer, self.parts))
-        log_probs = self.log_probs.to(place).double()
-        return replace(self, log_probs=log_probs, mask=self.mask.to(place), answer=answer, parts=parts)
+        device = torch.device("cpu") if self.log_probs.device.type == "mps" else self.log_probs.device
+        answer, parts = (None if values is None else values.to(device) for values in (self.answer, self.parts))
+        log_probs = self.log_probs.to(device).double()
+        return replace(self, log_probs=log_probs, mask=self.mask.to(device), answer=answer, parts=parts)
 
     def table(self) -> Tensor:
         """Return the log-probabilities as (B, F, C)."""
@@ -172,8 +172,8 @@ class Ragged(Categoricals):
             missing = n - len(kept.values)
             chosen = places.flatten()[kept.indices]
             best.append((_padded(kept.values, missing, -torch.inf), _padded(chosen, missing, 0)))
-        log_probs, found = zip(*best, strict=True)
-        return torch.stack(log_probs)[:, None], torch.stack(found)[:, None]
+        log_probs, kept_positions = zip(*best, strict=True)
+        return torch.stack(log_probs)[:, None], torch.stack(kept_positions)[:, None]
 
     def numbers(self, positions: Tensor) -> Tensor:
         """Return the numbers within their example of the outcomes at positions (B, ...)."""
@@ -291,16 +291,16 @@ def _second(c: Categoricals, text: OutcomeText) -> Tensor:
     examples, factors = (places.cpu().numpy() for places in c.mask.nonzero(as_tuple=True))
     while len(examples):
         log_probs, positions = c.top(n)
-        values, numbers = (found.cpu().numpy()[examples, factors] for found in (log_probs, c.numbers(positions)))
+        values, numbers = (tensor.cpu().numpy()[examples, factors] for tensor in (log_probs, c.numbers(positions)))
         # Flat lists: of nested ones Python's garbage collector would look through every list again and again.
         firsts = list(map(text, examples.tolist(), numbers[:, 0].tolist()))
         left = np.arange(len(examples))
-        for place in range(1, n):
-            left = left[values[left, place] > -np.inf]
-            texts = map(text, examples[left].tolist(), numbers[left, place].tolist())
-            other = np.array([said != firsts[i] for i, said in zip(left.tolist(), texts, strict=True)], dtype=bool)
-            found = left[other]
-            second[examples[found], factors[found]] = values[found, place]
+        for rank in range(1, n):
+            left = left[values[left, rank] > -np.inf]
+            texts = map(text, examples[left].tolist(), numbers[left, rank].tolist())
+            other = np.array([words != firsts[i] for i, words in zip(left.tolist(), texts, strict=True)], dtype=bool)
+            rows = left[other]
+            second[examples[rows], factors[rows]] = values[rows, rank]
             left = left[~other]
         examples, factors, n = examples[left], factors[left], n * 4
     return torch.from_numpy(second).to(c.log_probs.device)

@@ -245,8 +245,8 @@ def spawn(work: Callable[..., object], *arguments: object) -> BaseProcess:
         arguments: What the function is given, such as numbers, paths and connections: what they are made of is
             imported before the process looks after this one.
     """
-    place = work.__module__, work.__qualname__
-    process = get_context("spawn").Process(target=_spawned, args=(*place, arguments), daemon=True)
+    names = work.__module__, work.__qualname__
+    process = get_context("spawn").Process(target=_spawned, args=(*names, arguments), daemon=True)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # a child inherits what is blocked
     try:
         process.start()

@@ -177,9 +177,9 @@ def explain(error: BaseException, path: Path | None = None) -> str | None:
     if number not in _MENDS:
         return None
     named = [error.filename] if isinstance(error, OSError) and isinstance(error.filename, str) else []
-    place = path or (Path(named[0]) if named else None)
-    what = str(place) if place else "A file"
-    room = _room(place)
+    file = path or (Path(named[0]) if named else None)
+    what = str(file) if file else "A file"
+    room = _room(file)
     done = "written" if path or number in _FULL else "read or written"
     return (
         f"{what} could not be {done} ({os.strerror(number)}; {room}): {_MENDS[number]}, then the same command goes on "
@@ -193,13 +193,13 @@ def _number(error: BaseException) -> int:
         return 0
     if isinstance(error, OSError) and error.errno:
         return error.errno
-    found = re.search(r"(?:os error|[Ee]rrno) (\d+)", str(error))
-    return int(found[1]) if found and len(found[1]) < 5 else 0
+    match = re.search(r"(?:os error|[Ee]rrno) (\d+)", str(error))
+    return int(match[1]) if match and len(match[1]) < 5 else 0
 
 
-def _room(place: Path | None) -> str:
+def _room(path: Path | None) -> str:
     """Return how much room there is where a file was to be, in words."""
-    folder = place or Path(tempfile.gettempdir())
+    folder = path or Path(tempfile.gettempdir())
     while not os.path.isdir(folder) and folder != folder.parent:
         folder = folder.parent
     return f"{size(shutil.disk_usage(folder).free)} are free in {folder}"

@@ -53,13 +53,13 @@ def check_spared(path: Path, read: Iterable[Path], sources: Iterable[str | None]
         read: Files and folders.
         sources: What users name as data: a file, FILE:PART, a pattern, a folder for the files in it, a Hub name.
     """
-    places = [str(place) for place in read]
+    files = [str(file) for file in read]
     for source in filter(None, sources):
         named = os.path.expanduser(source)
         for one in (named, named.rpartition(":")[0], *glob(named)):
-            places += [one, *glob(os.path.join(escape(one), "*"))] if one else []
-    for place in places:
-        if os.path.exists(path) and os.path.exists(place) and os.path.samefile(path, place):
+            files += [one, *glob(os.path.join(escape(one), "*"))] if one else []
+    for file in files:
+        if os.path.exists(path) and os.path.exists(file) and os.path.samefile(path, file):
             raise UserError(f"{path} is read here, and would be overwritten: give another --out.")
 
 
@@ -72,10 +72,10 @@ def whole_folder(target: Path) -> Iterator[Path]:
         with writing(target):
             draft.mkdir(parents=True)
             yield draft
-            for place, _, names in os.walk(draft):
+            for folder, _, names in os.walk(draft):
                 for name in names:
-                    sync(Path(place, name))
-                sync(Path(place))
+                    sync(Path(folder, name))
+                sync(Path(folder))
             shutil.rmtree(target, ignore_errors=True)
             os.replace(draft, target)
             sync(target.parent)
@@ -99,10 +99,10 @@ def sweep(folder: Path, others: Sequence[str] = ()) -> list[Path]:
         folder: Where they lie.
         others: Patterns of further names, which no living process makes there.
     """
-    drafts = [place for place in folder.glob(".*.tmp") if not _is_made(place)]
-    left = [*drafts, *(place for pattern in others for place in folder.glob(pattern))]
-    for place in left:
-        remove(place)
+    drafts = [path for path in folder.glob(".*.tmp") if not _is_made(path)]
+    left = [*drafts, *(path for pattern in others for path in folder.glob(pattern))]
+    for path in left:
+        remove(path)
     return left
 
 

@@ -55,9 +55,9 @@ class Guidelines:
         return cls(
             config.guidelines.strip(),
             [
-                LabelNote(name, " ".join(sentences.get(name, [])), found.examples, found.color)
+                LabelNote(name, " ".join(sentences.get(name, [])), detail.examples, detail.color)
                 for name in names
-                for found in [details.get(name, LabelDetails())]
+                for detail in [details.get(name, LabelDetails())]
             ],
         )
 
@@ -68,13 +68,13 @@ class Guidelines:
 
     def lines(self) -> list[str]:
         """Return the guidelines as lines of plain text: the text, then each label with what is said of it."""
-        said = self.text.splitlines()
+        lines = self.text.splitlines()
         if self.labels:
-            said += ["", "Labels:"] if said else ["Labels:"]
+            lines += ["", "Labels:"] if lines else ["Labels:"]
         for label in self.labels:
-            said.append(f"  {label.name}: {label.about}" if label.about else f"  {label.name}")
-            said += [f"    for example: {' '.join(example.split())}" for example in label.examples]
-        return said
+            lines.append(f"  {label.name}: {label.about}" if label.about else f"  {label.name}")
+            lines += [f"    for example: {' '.join(example.split())}" for example in label.examples]
+        return lines
 
     def tree(self) -> list[Any]:
         """Return the text as elements: letters, or [tag, children] with a tag of ``TAGS``.
@@ -110,18 +110,18 @@ def _reader() -> Any:
 
 def _elements(node: Any) -> list[Any]:
     """Return the children of a node of Markdown as elements."""
-    found: list[Any] = []
+    elements: list[Any] = []
     for child in node.children:
         if child.type in ("fence", "code_block"):
-            found.append(["pre", [child.content]])
+            elements.append(["pre", [child.content]])
         elif child.type == "code_inline":
-            found.append(["code", [child.content]])
+            elements.append(["code", [child.content]])
         elif child.type == "softbreak":
-            found.append("\n")
+            elements.append("\n")
         elif child.type == "link":
-            found += [*_elements(child), f" ({child.attrs['href']})"]
+            elements += [*_elements(child), f" ({child.attrs['href']})"]
         elif child.tag in TAGS and not child.hidden:
-            found.append([TAGS[child.tag], _elements(child)])
+            elements.append([TAGS[child.tag], _elements(child)])
         else:
-            found += _elements(child) if child.children else [child.content] if child.content else []
-    return found
+            elements += _elements(child) if child.children else [child.content] if child.content else []
+    return elements

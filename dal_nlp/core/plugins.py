@@ -70,21 +70,21 @@ def import_class(kind: str, name: str, table: Mapping[str, str], base: str) -> t
         return built_in(table[name])
     module_name, _, class_name = name.partition(":")
     module = _import_module(kind, name, module_name)
-    found = vars(module).get(class_name)
-    if not isinstance(found, type):
+    cls = vars(module).get(class_name)
+    if not isinstance(cls, type):
         names = [key for key, value in vars(module).items() if isinstance(value, type)]
         raise ConfigError(f"Module {module_name!r} has no class {class_name!r}{nearest(class_name, names)}.")
-    if built_in(base) not in found.__mro__:
+    if built_in(base) not in cls.__mro__:
         raise ConfigError(f"{name} is no {kind}: derive the class from {base.replace(':', '.')}.")
-    if inspect.isabstract(found):
-        missing = ", ".join(f"{method}()" for method in sorted(vars(found)["__abstractmethods__"]))
+    if inspect.isabstract(cls):
+        missing = ", ".join(f"{method}()" for method in sorted(vars(cls)["__abstractmethods__"]))
         raise ConfigError(f"{name} is an unfinished {kind}: write {missing}.")
-    return found
+    return cls
 
 
-def built_in(place: str) -> type[Any]:
+def built_in(reference: str) -> type[Any]:
     """Return a class of the package by its ``module:Class``."""
-    module_name, _, class_name = place.partition(":")
+    module_name, _, class_name = reference.partition(":")
     built_in: type[Any] = vars(importlib.import_module(module_name))[class_name]
     return built_in
 
@@ -108,8 +108,8 @@ def _import_module(kind: str, name: str, module_name: str) -> Any:
             ) from None
         raise ConfigError(f"The {kind} {name!r} cannot be imported: {error}.") from error
     except Exception as error:  # it is the user's code that runs
-        said = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
-        raise ConfigError(f"The {kind} {name!r} cannot be imported ({said}).") from error
+        message = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(".")
+        raise ConfigError(f"The {kind} {name!r} cannot be imported ({message}).") from error
 
 
 @contextmanager
@@ -146,9 +146,9 @@ def construct(kind: str, cls: type[T], options: Mapping[str, Any]) -> T:
         built: T = TypeAdapter(cls).validate_python(dict(options))
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or ", ".join(options)
-        given = repr(first["input"])[:100]
-        raise ConfigError(f"{kind} option {place} = {given} is not right: {first['msg']}.") from None
+        option = ".".join(map(str, first["loc"])) or ", ".join(options)
+        value = repr(first["input"])[:100]
+        raise ConfigError(f"{kind} option {option} = {value} is not right: {first['msg']}.") from None
     return built
 
 

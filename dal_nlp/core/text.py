@@ -26,10 +26,10 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
-def without_folders(place: str) -> str:
+def without_folders(location: str) -> str:
     """Return what a file or folder is called, without where it lies on this machine; names on the Hub stay whole."""
-    path = Path(place)
-    return path.name if path.is_absolute() or ".." in path.parts or place.startswith("~") else place
+    path = Path(location)
+    return path.name if path.is_absolute() or ".." in path.parts or location.startswith("~") else location
 
 
 def duration(seconds: float) -> str:
@@ -83,16 +83,16 @@ def lines(text: str, width: int) -> Iterator[tuple[int, str]]:
     """Yield (offset of its first character, line) of a text that is cut between words to a width in characters."""
     start = 0
     for line in text.split("\n"):
-        place = 0
+        offset = 0
         for match in re.finditer(r"(\S+)\s*|\s+", line):
             end = match.end(1) if match[1] else match.end()
-            if end - place > width and match.start() > place:
-                yield start + place, line[place : match.start()]
-                place = match.start()
-            while end - place > width:  # a word that is longer than the line
-                yield start + place, line[place : place + width]
-                place += width
-        yield start + place, line[place:]
+            if end - offset > width and match.start() > offset:
+                yield start + offset, line[offset : match.start()]
+                offset = match.start()
+            while end - offset > width:  # a word that is longer than the line
+                yield start + offset, line[offset : offset + width]
+                offset += width
+        yield start + offset, line[offset:]
         start += len(line) + 1
 
 

@@ -159,10 +159,10 @@ class Settings(Section):
         """Read a budget of words or characters: a rule that ends the run, and at most as many labels."""
         if not isinstance(values, dict) or not isinstance(values.get("budget"), str):
             return values
-        found = _READING.fullmatch(values["budget"].replace(",", "").strip())
-        if found is None:
+        match = _READING.fullmatch(values["budget"].replace(",", "").strip())
+        if match is None:
             return values
-        amount, unit = int(found["amount"]), found["unit"]
+        amount, unit = int(match["amount"]), match["unit"]
         others = [rule for rule in (values.get("stop") or "").split(" or ") if rule and not _READING_RULE.match(rule)]
         return {**values, "budget": amount, "stop": " or ".join([f"{unit}={amount}", *others])}
 
