@@ -59,12 +59,12 @@ def settings_of(arm: str) -> dict[str, Any]:
         return {}
     if mode not in _MODES:
         raise ConfigError(f"There is no learner {mode!r}{nearest(mode, _MODES)}: --arms knows @{', @'.join(_MODES)}.")
-    found: dict[str, Any] = {"training": {"mode": mode}}
+    settings: dict[str, Any] = {"training": {"mode": mode}}
     for option in filter(None, rest.split("+")):
         if mode != "head" or option not in _OF_HEAD:
             raise ConfigError(f"The learner {learner!r} of an arm is not known: @head takes {', '.join(_OF_HEAD)}.")
-        found = merge(found, _OF_HEAD[option])
-    return found
+        settings = merge(settings, _OF_HEAD[option])
+    return settings
 
 
 def planned(arms: list[str]) -> list[str]:

@@ -81,26 +81,26 @@ def gather(name: str, jobs: Sequence[Job], errors: Mapping[int, str], metric: st
         errors: What is known to have gone wrong, by seed.
         metric: The column of the scores.
     """
-    found, curves, states = dict(errors), [], []
+    problems, curves, states = dict(errors), [], []
     for job in jobs:
         state = job.state()
         if job.seed in errors:
             continue
         if state is None or len(state.metrics) < 2:
-            found.setdefault(job.seed, "it has no curve of two rounds or more")
+            problems.setdefault(job.seed, "it has no curve of two rounds or more")
             continue
         try:
             curves.append(curve_of(job.seed, state, metric))
         except ValueError as error:
-            found[job.seed] = str(error)
+            problems[job.seed] = str(error)
             continue
         states.append(state)
     if not curves:
-        return Arm(name, None, None, found)
+        return Arm(name, None, None, problems)
     try:
-        return Arm(name, stack(curves), _costs(states), found)
+        return Arm(name, stack(curves), _costs(states), problems)
     except ValueError as error:  # runs that stopped early and have no labels in common
-        return Arm(name, None, None, {**{job.seed: str(error) for job in jobs}, **found})
+        return Arm(name, None, None, {**{job.seed: str(error) for job in jobs}, **problems})
 
 
 def curve_of(seed: int, state: State, metric: str) -> Curve:

@@ -33,12 +33,12 @@ class BagOfWords:
         test = self._read(config, config.test, "test")
         self._truth = test.targets()
         measured = [self._task.show(row) for row in fetch(test.dataset, range(len(test)))]
-        given = self._read(config, config.labeled, "labeled") if config.labeled else None
-        self._given: list[Any] = given.targets() if given else []
-        shown = [self._task.show(row) for row in fetch(given.dataset, range(len(given)))] if given else []
+        labeled = self._read(config, config.labeled, "labeled") if config.labeled else None
+        self._given: list[Any] = labeled.targets() if labeled else []
+        shown = [self._task.show(row) for row in fetch(labeled.dataset, range(len(labeled)))] if labeled else []
         states = {(job.arm, job.seed): state for job in jobs if (state := job.state()) is not None}
         texts = {id: text for state in states.values() for id, text, _ in bought(state)}
-        self._places = {id: place for place, id in enumerate(texts, start=len(shown))}
+        self._places = {id: position for position, id in enumerate(texts, start=len(shown))}
         words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit([*shown, *texts.values(), *measured])
         self._test, self._pool = words.transform(measured), words.transform([*shown, *texts.values()])
         self._states = states
@@ -58,8 +58,8 @@ class BagOfWords:
     def _one(self, seed: int, state: State, metric: str) -> Curve:
         labels, scores = [], []
         for event in state.metrics:
-            asked = [query for query in state.queries if query.round <= event.round]
-            ids = [id for query in asked for id in query.ids if id in state.answers]
+            queries = [query for query in state.queries if query.round <= event.round]
+            ids = [id for query in queries for id in query.ids if id in state.answers]
             labels.append(float(event.labels))
             scores.append(self._task.evaluate(self._predict(ids, state.answers), self._truth)[metric])
         return Curve(np.array(labels), np.array([scores]), (seed,))

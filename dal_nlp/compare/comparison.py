@@ -106,14 +106,14 @@ def run_comparison(
     extra = [full_job(config, values, out, arms[0])] if full_score == "train" else []
     failed = _run([*planned_jobs, *extra], jobs, progress)
     metric = task_class(config.task).metrics[0]
-    found = [
+    gathered = [
         gather(arm, [job for job in planned_jobs if job.arm == arm], _errors(failed, planned_jobs, arm), metric)
         for arm in arms
     ]
     full = _full(extra[0], metric) if extra else (full_score if isinstance(full_score, float) else None)
-    random = found[0].curve
-    found[1:] = [_comparable(arm, random) for arm in found[1:]]
-    curves = {arm.name: arm.curve for arm in found[1:] if arm.curve is not None}
+    random = gathered[0].curve
+    gathered[1:] = [_comparable(arm, random) for arm in gathered[1:]]
+    curves = {arm.name: arm.curve for arm in gathered[1:] if arm.curve is not None}
     others = {name: curve for name, curve in curves.items() if random_of(name) == arms[0]}
     if random is None or not others:
         reasons = [f"{job.name}: {reason}" for job, reason in failed.items()]
@@ -129,13 +129,13 @@ def run_comparison(
         labels = next((state.labels for job in planned_jobs if (state := job.state()) is not None), [])
         found_alone = machines_alone(config, labels, metric, progress)
         by_name = {arms[0]: random, **curves}
-        said = [sentence for one in found_alone for sentence in judged_alone(one, by_name, metric)]
-        judged = replace(judged, sentences=(*judged.sentences, *said))
+        sentences = [sentence for one in found_alone for sentence in judged_alone(one, by_name, metric)]
+        judged = replace(judged, sentences=(*judged.sentences, *sentences))
     return Comparison(
         folder=out,
         config=config,
         metric=metric,
-        arms=found,
+        arms=gathered,
         baseline=baseline,
         full=full,
         results=results,

@@ -64,7 +64,7 @@ class Job:
         return state.config == with_chosen(self.config, state.config).model_dump(mode="json", exclude={"out"})
 
 
-def make_jobs(config: RunConfig, given: Mapping[str, Any], arms: Sequence[str], seeds: int, out: Path) -> list[Job]:
+def make_jobs(config: RunConfig, values: Mapping[str, Any], arms: Sequence[str], seeds: int, out: Path) -> list[Job]:
     """Return a job for each seed and arm, all arms of a seed one after the other.
 
     What is the same seed's alone is the same in every arm: the initial choice, the new weights, the order of training
@@ -72,7 +72,7 @@ def make_jobs(config: RunConfig, given: Mapping[str, Any], arms: Sequence[str], 
 
     Args:
         config: Of all runs.
-        given: The values that it was built from; they decide anew for each arm, as a strategy may stand for more.
+        values: What it was built from; they decide anew for each arm, as a strategy may stand for more.
         arms: See ``arm_names``; a random one is among them.
         seeds: How many, from ``config.seed`` on.
         out: Folder of the comparison.
@@ -85,23 +85,23 @@ def make_jobs(config: RunConfig, given: Mapping[str, Any], arms: Sequence[str], 
         for arm in arms:
             strategy, _ = parts(arm)
             own: dict[str, Any] = {"strategy_options": {}} if strategy == RANDOM else {}
-            place = out / "runs" / arm.replace(":", "-") / f"seed-{seed}"
-            own |= {"strategy": strategy, "seed": seed, "out": str(place), "whole": False}
-            jobs.append(Job(arm, seed, RunConfig.of({**merge(given, settings_of(arm)), **own})))
+            folder = out / "runs" / arm.replace(":", "-") / f"seed-{seed}"
+            own |= {"strategy": strategy, "seed": seed, "out": str(folder), "whole": False}
+            jobs.append(Job(arm, seed, RunConfig.of({**merge(values, settings_of(arm)), **own})))
     begun = next((state.config for job in jobs if (state := job.state()) and state.config), {})
     return [Job(job.arm, job.seed, with_first_batch(job.config, begun)) for job in jobs]
 
 
-def full_job(config: RunConfig, given: Mapping[str, Any], out: Path, arm: str = RANDOM) -> Job:
+def full_job(config: RunConfig, values: Mapping[str, Any], out: Path, arm: str = RANDOM) -> Job:
     """Return the run that trains an arm's learner once on every label of the pool."""
     everything = {"initial": 10**9, "rounds": 0, "budget": None, "target": None}
     choice = {"strategy": RANDOM, "strategy_options": {}, "initial_strategy": RANDOM}
-    query = {**dict(given.get("query") or {}), "dedupe": None, "candidates": None}
-    place = {"seed": config.seed, "out": str(out / "runs" / FULL), "whole": False}
+    query = {**dict(values.get("query") or {}), "dedupe": None, "candidates": None}
+    own = {"seed": config.seed, "out": str(out / "runs" / FULL), "whole": False}
     return Job(
         FULL,
         config.seed,
-        RunConfig.of({**merge(given, settings_of(arm)), **everything, **choice, "query": query, **place}),
+        RunConfig.of({**merge(values, settings_of(arm)), **everything, **choice, "query": query, **own}),
     )
 
 
@@ -172,8 +172,8 @@ class _Worker:
         """Run a job; return what went wrong."""
         try:
             self._line.send((_attempt, job.config.model_dump(mode="json")))
-            found: str | None = self._line.recv()
-            return found
+            problem: str | None = self._line.recv()
+            return problem
         except (EOFError, OSError):  # it has died
             if not self._stopped:
                 self._start()
@@ -201,9 +201,9 @@ def _settle(number: int, workers: int) -> None:
     import torch
 
     if gpus := torch.cuda.device_count():
-        given = os.environ.get("CUDA_VISIBLE_DEVICES")
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         own = number % gpus
-        os.environ["CUDA_VISIBLE_DEVICES"] = given.split(",")[own] if given else str(own)
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[own] if visible else str(own)
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
 
 

@@ -72,30 +72,32 @@ def machines_alone(config: RunConfig, labels: Sequence[str], metric: str, progre
     task.labels = list(labels)
     test = read_corpus(config.test, task, config, None, "test", need_targets=True)
     texts, ids, truth = texts_of(task, test.dataset), [str(id) for id in test.dataset["id"]], test.targets()
-    cache, found = open_answers(config), []
+    cache, machines = open_answers(config), []
     for spec, signal in make_signals(config, list(map(str, labels)), progress).items():
         answers = ask_once(signal, cache, texts, ids, progress, short_name(spec))
         for remark in signal.news():
             progress.say(remark)
-        said = [answered(None if a.log_probs is None else list(a.log_probs), task.labels) or SILENT for a in answers]
-        interval = task.intervals(said, truth, generator(config.seed, 0, "machines"))[metric]
-        found.append(
+        predictions = [
+            answered(None if a.log_probs is None else list(a.log_probs), task.labels) or SILENT for a in answers
+        ]
+        interval = task.intervals(predictions, truth, generator(config.seed, 0, "machines"))[metric]
+        machines.append(
             Alone(
                 short_name(spec),
-                task.evaluate(said, truth)[metric],
+                task.evaluate(predictions, truth)[metric],
                 (interval[0], interval[1]),
-                said.count(SILENT),
-                len(said),
-                _weak(said, list(map(str, truth))),
+                predictions.count(SILENT),
+                len(predictions),
+                _weak(predictions, list(map(str, truth))),
                 sum(answer.cost for answer in answers) / len(answers),
             )
         )
-    return found
+    return machines
 
 
-def _weak(said: Sequence[str], truth: Sequence[str]) -> list[tuple[str, int, int]]:
+def _weak(predictions: Sequence[str], truth: Sequence[str]) -> list[tuple[str, int, int]]:
     seen = Counter(truth)
-    right = Counter(label for label, given in zip(truth, said, strict=True) if label == given)
+    right = Counter(label for label, prediction in zip(truth, predictions, strict=True) if label == prediction)
     return [(label, right[label], n) for label, n in sorted(seen.items()) if n >= SEEN and right[label] < WEAK * n]
 
 
@@ -106,7 +108,7 @@ def judged_alone(machine: Alone, curves: Mapping[str, Curve], metric: str) -> li
     curve = curves[best]
     top, last = float(curve.mean[-1]), f"{curve.labels[-1]:g} labels"
     silent = f" (no answer to {machine.silent:,}, which counts as wrong)" if machine.silent else ""
-    said = (
+    sentence = (
         f"{machine.name} alone has {spoken(metric)} {machine.score:.3f} [{low:.3f}, {high:.3f}] on "
         f"{counted(machine.texts, 'test text')}{silent} without a label."
     )
@@ -117,9 +119,9 @@ def judged_alone(machine: Alone, curves: Mapping[str, Curve], metric: str) -> li
         judged = f"It alone would mislead: {there}{_passed(machine.score, curve)}."
     else:
         judged = f"Whether it alone would do cannot be told: {there}; a larger --test would tell."
-    weak = [f"{found} of {n} texts of {label!r}" for label, found, n in machine.weak]
+    weak = [f"{count} of {n} texts of {label!r}" for label, count, n in machine.weak]
     rare = [f"It finds only {', '.join(weak)}: counts of its answers would be wrong."] if weak else []
-    return [said, judged, *rare]
+    return [sentence, judged, *rare]
 
 
 def _passed(score: float, curve: Curve) -> str:

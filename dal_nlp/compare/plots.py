@@ -96,8 +96,8 @@ def _draw(of: Picture) -> "Figure":
         axes.plot(of.baseline.labels, means, ":", linewidth=1.6, color=INK, label=name)
     if of.full is not None:
         axes.axhline(of.full, linestyle=(0, (1, 3)), linewidth=1.4, color=INK, label="all labels")
-    for place, (name, cost, score) in enumerate(of.alone):
-        axes.axhline(score, alpha=0.5, linestyle=_STYLES[place % len(_STYLES)], linewidth=1.0, color=INK)
+    for index, (name, cost, score) in enumerate(of.alone):
+        axes.axhline(score, alpha=0.5, linestyle=_STYLES[index % len(_STYLES)], linewidth=1.0, color=INK)
         axes.plot([cost], [score], "X", color=INK, label=f"{plain(name)}, alone")
     axes.set_ylim(*span)
     axes.set_ylabel(plain(of.metric), color=INK)

@@ -46,7 +46,7 @@ def _by_money(of: Comparison, curves: Sequence[tuple[str, Curve]]) -> picture.Pi
 
 def contents(of: Comparison) -> dict[str, Any]:
     """Return the names that the page's template reads."""
-    found = of.results.arms if of.results else ()
+    arms = of.results.arms if of.results else ()
     first, last = of.seeds
     return {
         "name": f"{of.config.task} · {without_folders(of.config.model)} · {counted(last - first + 1, 'seed')}",
@@ -57,8 +57,8 @@ def contents(of: Comparison) -> dict[str, Any]:
         "header": header(of),
         "arms": [_arm(of, arm) for arm in of.arms],
         "classes": _classes(of),
-        "savings": [_saving(arm.name, milestone) for arm in found for milestone in arm.milestones],
-        "tests": [_test(arm) for arm in found],
+        "savings": [_saving(arm.name, milestone) for arm in arms for milestone in arm.milestones],
+        "tests": [_test(arm) for arm in arms],
         "remarks": list(of.remarks),
         "errors": [(arm.name, seed, error) for arm in of.arms for seed, error in sorted(arm.errors.items())],
         "config": of.config,

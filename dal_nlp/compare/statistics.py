@@ -104,8 +104,8 @@ def wilcoxon(differences: ArrayLike) -> float:
     """
     d = np.round(np.asarray(differences, np.float64), _DIGITS)
     d = d[d != 0]
-    _, place, ties = np.unique(np.abs(d), return_inverse=True, return_counts=True)
-    doubled = (2 * np.cumsum(ties) - ties + 1)[place]  # twice the mean ranks, which are whole or half numbers
+    _, inverse, ties = np.unique(np.abs(d), return_inverse=True, return_counts=True)
+    doubled = (2 * np.cumsum(ties) - ties + 1)[inverse]  # twice the mean ranks, which are whole or half numbers
     chances = np.ones(1)  # of each sum of the doubled ranks with a positive sign
     for rank in doubled:
         still = np.pad(chances, (0, rank))

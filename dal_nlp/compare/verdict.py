@@ -49,10 +49,10 @@ def verdict(results: Results) -> Verdict:
     best = max(results.arms, key=lambda arm: arm.area.difference)
     better = [arm for arm in results.arms if arm.area.better]
     if better:
-        found = _use(max(better, key=lambda arm: arm.area.difference))
+        judged = _use(max(better, key=lambda arm: arm.area.difference))
     else:
-        found = _no_better(best, results.arms, too_few(len(best.seeds), len(results.arms)))
-    return Verdict(found.use, found.enough, (*found.sentences, *_also(results)))
+        judged = _no_better(best, results.arms, too_few(len(best.seeds), len(results.arms)))
+    return Verdict(judged.use, judged.enough, (*judged.sentences, *_also(results)))
 
 
 def with_user_savings(
@@ -78,11 +78,11 @@ def with_user_savings(
     sentences = ["So far the merit of the strategy; against random labels with other learners:"]
     for name, curve in learners.items():
         try:
-            (found,) = compare({best: arms[best]}, curve, results.full, rng).arms
+            (compared,) = compare({best: arms[best]}, curve, results.full, rng).arms
         except ValueError as error:
             sentences.append(f"{best} cannot be compared with {name}: {error}.")
             continue
-        sentences += [milestone_sentence(best, milestone, name) for milestone in found.milestones]
+        sentences += [milestone_sentence(best, milestone, name) for milestone in compared.milestones]
     return Verdict(judged.use, judged.enough, (*judged.sentences, *sentences))
 
 
@@ -101,20 +101,20 @@ def _use(arm: ArmResult) -> Verdict:
 
 def _no_better(best: ArmResult, arms: Sequence[ArmResult], few: str) -> Verdict:
     """Judge where none of the arms is better than random beyond noise; ``best`` is the one that looks best."""
-    found = f"{best.name}, the best of them, differs from random by {best.area.difference:+.3f}{_evidence(best.area)}"
+    finding = f"{best.name}, the best of them, differs from random by {best.area.difference:+.3f}{_evidence(best.area)}"
     if few and best.area.difference > 0:
-        return Verdict(None, False, (f"The evidence does not suffice: {found}.", few))
+        return Verdict(None, False, (f"The evidence does not suffice: {finding}.", few))
     first = "Active learning is not helping here: no arm is better than random beyond noise."
     if few and len(best.seeds) == 1:
-        return Verdict(None, False, ("One seed cannot tell whether active learning helps here.", f"{found}.", few))
+        return Verdict(None, False, ("One seed cannot tell whether active learning helps here.", f"{finding}.", few))
     if few:
-        return Verdict("random", False, (first, f"{found}.", "The evidence does not suffice to be sure.", few))
+        return Verdict("random", False, (first, f"{finding}.", "The evidence does not suffice to be sure.", few))
     most = max(arm.area.interval[1] if arm.area.interval else float("inf") for arm in arms)
     if most < NEGLIGIBLE:
         ruled = f"No interval of an arm leaves room for an advantage of {NEGLIGIBLE:g} or more."
-        return Verdict("random", True, (first, f"{found}.", ruled))
+        return Verdict("random", True, (first, f"{finding}.", ruled))
     open_question = f"An advantage of up to {most:.3f} is not ruled out; more seeds would tell."
-    return Verdict("random", False, (first, f"{found}.", open_question))
+    return Verdict("random", False, (first, f"{finding}.", open_question))
 
 
 def _also(results: Results) -> list[str]:
