@@ -91,9 +91,9 @@ class EntityFormat(AnswerFormat):
             result(
                 "labels",
                 ANSWER,
-                {"start": start, "end": end, "text": said.removesuffix(f" ({label})"), "labels": [label]},
+                {"start": start, "end": end, "text": text.removesuffix(f" ({label})"), "labels": [label]},
             )
-            for (start, end, label), said in zip(spans_of(target), target["text"], strict=False)
+            for (start, end, label), text in zip(spans_of(target), target["text"], strict=False)
         ]
 
     def read_studio_results(self, results: Sequence[Mapping[str, Any]], example: Example, control: str) -> str:
@@ -133,19 +133,19 @@ def _typed_tags(typed: str, text: str) -> list[str] | None:
 def _runs_of_json(typed: str, example: Example) -> list[Run]:
     """Return the entities in JSON text: marked parts as files have them, or a tag for each word."""
     try:
-        written = json.loads(typed)
+        value = json.loads(typed)
     except ValueError:
-        written = None
-    if not isinstance(written, list) or any(isinstance(one, int | float) for one in written):
+        value = None
+    if not isinstance(value, list) or any(isinstance(one, int | float) for one in value):
         raise ValueError(
             'it begins as JSON and is neither a list of {"start": 0, "end": 6, "label": "..."} nor of a tag for each '
             "word of the text"
         )
-    if written and all(isinstance(tag, str) for tag in written):
-        return runs_of_tags(written, example)
+    if value and all(isinstance(tag, str) for tag in value):
+        return runs_of_tags(value, example)
     spans: list[Span] = []
     try:
-        spans += read_spans(written, example["text"])
+        spans += read_spans(value, example["text"])
         return runs_of_spans(spans, example)
     except RowError as error:
         raise ValueError(f"it {error}") from None

@@ -40,11 +40,11 @@ def write_markup(text: str, spans: Sequence[Span]) -> str:
     """Return a text with its entities marked, or ``none`` where there are none."""
     if not spans:
         return NONE
-    parts, place = [], 0
+    parts, position = [], 0
     for start, end, label in spans:
-        parts += [_escape(text[place:start]), f"[{_escape(text[start:end])}]({_escape(label, '()')})"]
-        place = end
-    return "".join([*parts, _escape(text[place:])])
+        parts += [_escape(text[position:start]), f"[{_escape(text[start:end])}]({_escape(label, '()')})"]
+        position = end
+    return "".join([*parts, _escape(text[position:])])
 
 
 def read_markup(typed: str, fields: Mapping[str, Any]) -> list[Span]:
@@ -59,8 +59,8 @@ def read_markup(typed: str, fields: Mapping[str, Any]) -> list[Span]:
         return []
     plain, marked, between = _taken_apart(typed)
     text = fields["text"]
-    places = [place for place, character in enumerate(text) if not character.isspace()]
-    wanted = "".join(text[place] for place in places)
+    places = [position for position, character in enumerate(text) if not character.isspace()]
+    wanted = "".join(text[position] for position in places)
     letters = "".join(character for character, _ in plain)
     if letters == wanted:
         return [
@@ -78,34 +78,34 @@ def _taken_apart(typed: str) -> tuple[list[tuple[str, int]], list[_Marked], str]
     marked: list[_Marked] = []
     between: list[str] = []
 
-    def take(part: str, place: int) -> None:
+    def take(part: str, offset: int) -> None:
         last = 0
-        for found in _ESCAPED.finditer(part):
-            plain.extend((c, place + last + i) for i, c in enumerate(part[last : found.start()]) if not c.isspace())
-            plain.append((found[1], place + found.start()))
-            last = found.end()
-        plain.extend((c, place + last + i) for i, c in enumerate(part[last:]) if not c.isspace())
+        for match in _ESCAPED.finditer(part):
+            plain.extend((c, offset + last + i) for i, c in enumerate(part[last : match.start()]) if not c.isspace())
+            plain.append((match[1], offset + match.start()))
+            last = match.end()
+        plain.extend((c, offset + last + i) for i, c in enumerate(part[last:]) if not c.isspace())
 
     last = 0
-    for found in _ENTITY.finditer(typed):
-        if _escaped_at(typed, found.start()):
+    for match in _ENTITY.finditer(typed):
+        if _escaped_at(typed, match.start()):
             continue
-        between.append(typed[last : found.start()])
+        between.append(typed[last : match.start()])
         take(between[-1], last)
-        text, label = (_ESCAPED.sub(r"\1", part).strip() for part in found.groups())
+        text, label = (_ESCAPED.sub(r"\1", part).strip() for part in match.groups())
         if not text or not label:
-            raise ValueError(f"character {found.start() + 1}: a mark needs words and a label, [words](label)")
-        marked.append(_Marked(found.start() + 1, text, label, len(plain)))
-        take(found[1], found.start(1))
-        last = found.end()
+            raise ValueError(f"character {match.start() + 1}: a mark needs words and a label, [words](label)")
+        marked.append(_Marked(match.start() + 1, text, label, len(plain)))
+        take(match[1], match.start(1))
+        last = match.end()
     between.append(typed[last:])
     take(between[-1], last)
     return plain, marked, "".join(between)
 
 
-def _escaped_at(typed: str, place: int) -> bool:
+def _escaped_at(typed: str, position: int) -> bool:
     """Tell whether an odd number of backslashes stands before a place."""
-    before = typed[:place]
+    before = typed[:position]
     return (len(before) - len(before.rstrip("\\"))) % 2 == 1
 
 
@@ -114,7 +114,7 @@ def _found(one: _Marked, fields: Mapping[str, Any]) -> Span:
     starts, ends = set(fields["starts"]), set(fields["ends"])
     pattern = r"\s+".join(map(re.escape, one.text.split()))
     there = list(re.finditer(f"(?=({pattern}))", fields["text"]))  # also such as overlap
-    places = [found.span(1) for found in there if found.start(1) in starts and found.end(1) in ends]
+    places = [match.span(1) for match in there if match.start(1) in starts and match.end(1) in ends]
     if there and not places:
         raise ValueError(f"character {one.place}: {one.text!r} cuts a word of the text: mark whole words")
     if not places:
@@ -133,11 +133,11 @@ def _difference(plain: Sequence[tuple[str, int]], text: str, places: Sequence[in
     expected = text[places[same] : places[same] + _SHOWN] if same < len(places) else ""
     if same == len(plain):
         return f"character {len(typed) + 1}: the text goes on with {expected!r}: write all of it, or the entities alone"
-    place = plain[same][1]
-    read = typed[place : place + _SHOWN]
+    position = plain[same][1]
+    read = typed[position : position + _SHOWN]
     goes_on = f"where the text has {expected!r}" if expected else "behind the end of the text"
     mend = "an entity is written [words](label)" if read[0] in "[]()" else "copy the text, or write the entities alone"
-    return f"character {place + 1}: {read!r} stands {goes_on}: {mend}"
+    return f"character {position + 1}: {read!r} stands {goes_on}: {mend}"
 
 
 def _escape(text: str, brackets: str = "[]") -> str:

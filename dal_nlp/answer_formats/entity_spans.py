@@ -38,15 +38,15 @@ def read_spans(cell: Sequence[Any], text: str) -> Iterator[Span]:
         first, last = whole(start), whole(end)
         if first is None or last is None:
             raise RowError(f"has a marked part whose start and end are no whole numbers ({start!r}, {end!r})")
-        place = f"has a marked part at {first} to {last}"
-        label = _label(one, text[max(first, 0) : max(last, 0)], place) if isinstance(one, Mapping) else one[2]
+        message = f"has a marked part at {first} to {last}"
+        label = _label(one, text[max(first, 0) : max(last, 0)], message) if isinstance(one, Mapping) else one[2]
         if isinstance(label, list) and len(label) == 1:
             label = label[0]
         if not isinstance(label, str) or is_missing(label):
-            said = "without a label" if is_missing(label) else f"whose label is {label!r} and not the name of one"
-            raise RowError(f"{place} {said}")
+            detail = "without a label" if is_missing(label) else f"whose label is {label!r} and not the name of one"
+            raise RowError(f"{message} {detail}")
         if label.strip() == OUTSIDE:
-            raise RowError(f"{place} with the label O, which says that there is no entity")
+            raise RowError(f"{message} with the label O, which says that there is no entity")
         if has_text(one):
             try:
                 first, last = place_of(text, {"start": first, "end": last, "text": one["text"]})
@@ -63,7 +63,7 @@ def has_text(one: Any) -> bool:
     return isinstance(one, Mapping) and isinstance(one.get("text"), str)
 
 
-def _label(one: Mapping[str, Any], words: str, place: str) -> Any:
+def _label(one: Mapping[str, Any], words: str, message: str) -> Any:
     """Return the label of an object; raises ``RowError`` where several columns may hold it and say different things."""
     label = _first(one, _LABELS)
     if label is not None:
@@ -74,13 +74,13 @@ def _label(one: Mapping[str, Any], words: str, place: str) -> Any:
         others = {name: value for name, value in named.items() if name != "entity"}
         others = others or {name: one[name] for name in _FURTHER if one.get(name) is not None and name not in own}
         if not others and own == {"entity"} and one["entity"] == words:
-            raise RowError(f"{place} whose 'entity' is its words {words[:60]!r}: call what is its label 'label'")
+            raise RowError(f"{message} whose 'entity' is its words {words[:60]!r}: call what is its label 'label'")
         named = others or named
     (name, label), *rest = named.items() or [("", None)]
     other = next((other for other in rest if other[1] != label), None)
     if other is not None:
         raise RowError(
-            f"{place} with {label!r} for {name!r} and {other[1]!r} for {other[0]!r}: call the one that is its label "
+            f"{message} with {label!r} for {name!r} and {other[1]!r} for {other[0]!r}: call the one that is its label "
             "'label'"
         )
     return label
@@ -147,12 +147,12 @@ def _fits(spans: Sequence[Span], fields: Mapping[str, Any], moved: Sequence[int]
 
 def _characters_of_units(text: str) -> list[int]:
     """Return the character at which each unit of UTF-16 begins, and where the text ends."""
-    return [place for place, sign in enumerate(text) for _ in range(1 + (sign > _ONE_UNIT))] + [len(text)]
+    return [position for position, sign in enumerate(text) for _ in range(1 + (sign > _ONE_UNIT))] + [len(text)]
 
 
 def _characters_of_unix(text: str) -> list[int]:
     """Return the places of the characters that are left where a line feed alone ends a line."""
-    return [place for place in range(len(text)) if text[place : place + 2] != "\r\n"] + [len(text)]
+    return [position for position in range(len(text)) if text[position : position + 2] != "\r\n"] + [len(text)]
 
 
 def is_doubtful(cell: Sequence[Any], spans: Sequence[Span], text: str) -> bool:

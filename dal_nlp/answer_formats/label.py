@@ -115,4 +115,4 @@ def numbered(labels: Sequence[str], by_key: bool) -> dict[str, str]:
     """Return the labels by what is typed for them: their places, or themselves where all of them are numbers."""
     if all(label.isascii() and label.isdecimal() and (len(label) == 1 or not by_key) for label in labels):
         return {label: label for label in labels}
-    return {str(place): label for place, label in enumerate(labels, start=1)}
+    return {str(number): label for number, label in enumerate(labels, start=1)}

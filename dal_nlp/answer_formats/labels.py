@@ -38,9 +38,9 @@ class LabelsFormat(LabelFormat):
         text = typed.strip()
         listed = literal(text) if text.startswith(("[", "{")) else None
         if isinstance(listed, Mapping) and listed:  # what each label says, as files have it
-            if not all(is_true(said) or is_false(said) for said in listed.values()):
+            if not all(is_true(value) or is_false(value) for value in listed.values()):
                 raise ValueError("it has an object of labels that says something else than yes or no (1 or 0)")
-            return self._sorted([str(label) for label, said in listed.items() if is_true(said)])
+            return self._sorted([str(label) for label, value in listed.items() if is_true(value)])
         if isinstance(listed, list | tuple):
             parts = [str(part) for part in listed]
             return [] if [alike(part) for part in parts] == [self.nothing] else self._sorted(parts)

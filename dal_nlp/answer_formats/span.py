@@ -47,15 +47,15 @@ class SpanFormat(AnswerFormat):
         if not text:
             raise ValueError("an answer is missing: copy it from the context")
         if text.startswith("{"):
-            written = read_answers({_COLUMN: text}, _COLUMN, context)
-            if written is not None:
-                return written
+            target = read_answers({_COLUMN: text}, _COLUMN, context)
+            if target is not None:
+                return target
         number, colon, rest = text.partition(":")
         if colon and _is_number(number) and rest and context[int(number) :].startswith(rest):
             return {"text": [rest], "answer_start": [int(number)]}
         places = list(places_of(text, context))
         if len(places) > 1:
-            shown = ", ".join(f"{place}:{text[:20]}" for place in places[:4])
+            shown = ", ".join(f"{position}:{text[:20]}" for position in places[:4])
             raise ValueError(f"the context holds {text[:60]!r} {len(places)} times: write which one, such as {shown}")
         if places:
             return {"text": [text], "answer_start": places}

@@ -34,8 +34,8 @@ def result(kind: str, name: str, value: dict[str, Any]) -> StudioResult:
 
 def values_of(results: Sequence[Mapping[str, Any]], control: str) -> list[Mapping[str, Any]]:
     """Return what one control gave."""
-    found = [each.get("value") for each in results if str(each.get("from_name")) == control]
-    return [plain_value(value) for value in found if isinstance(value, Mapping)]
+    values = [each.get("value") for each in results if str(each.get("from_name")) == control]
+    return [plain_value(value) for value in values if isinstance(value, Mapping)]
 
 
 def texts_of(values: Sequence[Mapping[str, Any]], kind: str) -> list[str]:
@@ -44,13 +44,13 @@ def texts_of(values: Sequence[Mapping[str, Any]], kind: str) -> list[str]:
     Raises:
         ValueError: They hold something else.
     """
-    found: list[str] = []
-    for given in (value.get(kind) for value in values):
-        texts = [given] if isinstance(given, str) else given or []
+    all_texts: list[str] = []
+    for content in (value.get(kind) for value in values):
+        texts = [content] if isinstance(content, str) else content or []
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise ValueError("it holds something that is no text: answer it again")
-        found += texts
-    return found
+        all_texts += texts
+    return all_texts
 
 
 def place_of(context: str, value: Mapping[str, Any]) -> tuple[int, int]:

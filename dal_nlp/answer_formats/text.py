@@ -26,10 +26,10 @@ class TextFormat(AnswerFormat):
 
     def parse_answer(self, typed: str, example: Example) -> Target:
         """Return the text, or the several texts of a JSON list; raises ``ValueError`` for one without a word."""
-        given = read_references(typed)
-        if given is None:
+        texts = read_references(typed)
+        if texts is None:
             raise ValueError("a text is missing: write one, or skip the document")
-        return given
+        return texts
 
     def format_answer(self, target: Target, example: Example) -> str:
         """Return the text, as a JSON list where it is one of several or could be taken for something else."""

@@ -106,21 +106,21 @@ class JoinedAnswers(Answers):
                 f"the first is {there}, and the pool's first id is {self._first_id!r}{self._mend(self._joined)}."
             )
         why = {True: "their ids are none of the pool's", False: self._without}
-        said = [
+        sentences = [
             f"{self.source}: {counted(number, 'answer')} joined by the text, as {why[with_ids]}."
             for with_ids, number in self._found_by_text.items()
             if number
         ]
         if self._contradicted:
-            said.append(f"Answers not taken: {self._wrong()}.")
+            sentences.append(f"Answers not taken: {self._wrong()}.")
         left = [answer for answer in self._joined if answer.place not in self._taken]
         if left:
             named = left[0].id and f" ({left[0].id!r})"
             why_left = self._rewritten(left)
-            said.append(
+            sentences.append(
                 f"Answers without a row in the pool: {len(left):,}, the first {left[0].place}{named}{why_left}."
             )
-        return said
+        return sentences
 
     def _mend(self, left: Sequence[Joined]) -> str:
         """Return what can be done where no answer belongs to a row, as the end of a sentence."""
@@ -160,9 +160,9 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
         UserError: The file cannot be read, has no column of answers, neither ids nor texts, holds an answer that cannot
             be used, or answers one id in two ways.
     """
-    said = [] if remarks is None else remarks
+    notes = [] if remarks is None else remarks
     twice: list[str] = []
-    opened = open_plain(path, task, config, said, twice)
+    opened = open_plain(path, task, config, notes, twice)
     column = task.answer_column(opened.columns)
     wanted = (config.id_column, *([ANSWER] if column not in opened.columns else []))
     looked_for = {loose(name) for name in wanted if name not in opened.columns}
@@ -174,7 +174,7 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
     if other_ids is not None and has_texts:
         without = f"the file has no column {DEFAULT_ID_COLUMN!r}: where {other_ids!r} holds the pool's ids, call it so"
     elif other_ids is not None:
-        said.append(f"{path} has no column {DEFAULT_ID_COLUMN!r}, and {other_ids!r} was taken for it.")
+        notes.append(f"{path} has no column {DEFAULT_ID_COLUMN!r}, and {other_ids!r} was taken for it.")
         config = config.model_copy(update={"id_column": other_ids})
     if config.id_column == NO_IDS and not has_texts:
         raise DataError(
@@ -188,12 +188,12 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
         require(opened, config.id_column, mend)
     typed = _typed(opened, column, task)
     if typed:
-        said.append(f"{path} has no column {column!r}, and {typed!r} was read for it.")
+        notes.append(f"{path} has no column {column!r}, and {typed!r} was read for it.")
     else:
         require(opened, column, "call its column of answers so, or name one that all files have with --label-column")
     words, refused = refusals(task.labels) if typed else (), Counter[str]()
     others: dict[str, None] = {}  # what single rows call their answers otherwise
-    found: dict[str, Joined] = {}
+    joined: dict[str, Joined] = {}
     for chunk in opened.chunks(None):
         for number, row in chunk.rows():
             where = opened.place(number)
@@ -215,14 +215,14 @@ def read_answers(path: str, task: Task, config: Settings, remarks: list[str] | N
             answer = Joined(where, id, _text_of(row, task), target)
             if not id and not answer.text:
                 raise DataError(f"{where} has no column {config.id_column!r}: give every answer its id.")
-            if found.setdefault(id or f"text {answer.text}", answer).target != target:
+            if joined.setdefault(id or f"text {answer.text}", answer).target != target:
                 known = f"the id {id!r}" if id else "a text"
                 raise DataError(f"{where} answers {known} in another way than an earlier row: keep one of the two.")
-    said.extend(f"{path} has {name!r} where some of its rows lack {typed!r}: it was taken for it." for name in others)
+    notes.extend(f"{path} has {name!r} where some of its rows lack {typed!r}: it was taken for it." for name in others)
     for word in filter(refused.get, words):
         label = "" if task.labels else f": where it is a label, read the column as it is with --label-column {typed}"
-        said.append(f"{path}: {counted(refused[word], 'row')} with {word!r}, which is no answer{label}.")
-    return JoinedAnswers(path, list(found.values()), without)
+        notes.append(f"{path}: {counted(refused[word], 'row')} with {word!r}, which is no answer{label}.")
+    return JoinedAnswers(path, list(joined.values()), without)
 
 
 def _typed(opened: Source, column: str, task: Task) -> str | None:
@@ -251,7 +251,7 @@ def _text_of(row: Mapping[str, Any], task: Task) -> str:
 
 def _unique(joined: Sequence[Joined], key: Callable[[Joined], str]) -> dict[str, Joined]:
     """Return the answers by a key, those without one and those that share it left out."""
-    found: dict[str, list[Joined]] = {}
+    by_key: dict[str, list[Joined]] = {}
     for answer in joined:
-        found.setdefault(key(answer), []).append(answer)
-    return {name: answers[0] for name, answers in found.items() if name and len(answers) == 1}
+        by_key.setdefault(key(answer), []).append(answer)
+    return {name: answers[0] for name, answers in by_key.items() if name and len(answers) == 1}

@@ -45,13 +45,13 @@ def texts_in(row: Mapping[str, Any], columns: Iterable[str], other_names: Iterab
     the columns may be there as well, in their order.
     """
     names = dict(zip(columns, other_names, strict=False)) if other_names else {}
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for column in columns:
         ways = (f"{column} (text)", column, names.get(column, column))
         value = next((row[way] for way in ways if way in row), None)
         if isinstance(value, str | int | float) and not is_missing(value) and not is_spreadsheet_error(str(value)):
-            found[column] = str(value)
-    return found
+            texts[column] = str(value)
+    return texts
 
 
 class RowMatcher:
@@ -70,22 +70,22 @@ class RowMatcher:
     """
 
     def __init__(
-        self, task: Task, asked: Collection[str], shown: Mapping[str, str], example: Callable[[str], Example]
+        self, task: Task, asked_ids: Collection[str], shown: Mapping[str, str], example: Callable[[str], Example]
     ) -> None:
-        self._task, self._asked, self._shown, self._example = task, asked, shown, example
+        self._task, self._asked, self._shown, self._example = task, asked_ids, shown, example
         self._unknown = 0
 
     def knows(self, id: str) -> bool:
         """Tell whether an id was asked about, however a table has written it."""
         return bool(self._known(id))
 
-    def match(self, id: str, texts: Mapping[str, str], place: str = "", foreign: bool = False) -> Match:
+    def match(self, id: str, texts: Mapping[str, str], where: str = "", foreign: bool = False) -> Match:
         """Return the example of a row with an id ("" for none) and texts by column.
 
         Args:
             id: As it stands in the row.
             texts: See ``texts_in``.
-            place: What asked about, for the message; such as " in round-000".
+            where: What asked about, for the message; such as " in round-000".
             foreign: Whether the ids of the file are none of this run.
 
         Raises:
@@ -94,10 +94,10 @@ class RowMatcher:
         if known := self._known(id):
             self._check(known, texts)
             return Match(known, False)
-        found = self._by_text.get(self._joined(texts), [])
-        if len(found) == 1 and (foreign or not id or is_rewritten(id, found[0])):
-            return Match(found[0], True)
-        raise ValueError(self._nowhere(id, texts, place, bool(found)))
+        ids = self._by_text.get(self._joined(texts), [])
+        if len(ids) == 1 and (foreign or not id or is_rewritten(id, ids[0])):
+            return Match(ids[0], True)
+        raise ValueError(self._nowhere(id, texts, where, bool(ids)))
 
     def _known(self, id: str) -> str:
         ways = (id, plain(id), self._canonical.get(canonical_id(id), ""))
@@ -113,12 +113,12 @@ class RowMatcher:
                     "was asked about; put each id beside its text again (a table must be sorted with all its columns)"
                 )
 
-    def _nowhere(self, id: str, texts: Mapping[str, str], place: str, text_known: bool) -> str:
+    def _nowhere(self, id: str, texts: Mapping[str, str], where: str, text_known: bool) -> str:
         """Say why a row belongs to nothing."""
         if not id:
-            return f"its text was not asked about{place}" if texts else "it has neither an id nor a text"
+            return f"its text was not asked about{where}" if texts else "it has neither an id nor a text"
         self._unknown += 1
-        why = f"{id!r} was not asked about{place}{nearest(id, self._asked) if self._unknown <= _COMPARED else ''}"
+        why = f"{id!r} was not asked about{where}{nearest(id, self._asked) if self._unknown <= _COMPARED else ''}"
         if is_rewritten_id(id) and not text_known:
             return f"{why}; a spreadsheet has rounded it: keep the texts beside the ids, by which such rows are found"
         return why
@@ -126,18 +126,18 @@ class RowMatcher:
     @cached_property
     def _canonical(self) -> dict[str, str]:
         """The ids by their canonical form, where only one has it."""
-        found: dict[str, list[str]] = {}
+        by_form: dict[str, list[str]] = {}
         for id in self._asked:
-            found.setdefault(canonical_id(id), []).append(id)
-        return {form: ids[0] for form, ids in found.items() if len(ids) == 1}
+            by_form.setdefault(canonical_id(id), []).append(id)
+        return {form: ids[0] for form, ids in by_form.items() if len(ids) == 1}
 
     @cached_property
     def _by_text(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+        by_text: dict[str, list[str]] = {}
         for id, text in self._shown.items():
             if id in self._asked:
-                found.setdefault(flat(text), []).append(id)
-        return found
+                by_text.setdefault(flat(text), []).append(id)
+        return by_text
 
     def _joined(self, texts: Mapping[str, str]) -> str:
         """Return what people would have been shown of a row, in the form in which it is looked up."""

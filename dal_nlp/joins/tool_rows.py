@@ -105,15 +105,15 @@ class ToolRows:
         named = (self._columns.id, self._columns.answer, self._columns.by)
         wanted = (self._config.id_column, ID, self._config.label_column, ANSWER, *self._task.columns())
         sets = list(dict.fromkeys([*map(tuple, self.rows), tuple(self._twice)]))
-        ways = {found: name for keys in sets for found, name in other_names(keys, wanted, sets).items()}
-        ways = {found: name for found, name in ways.items() if found not in named}
+        ways = {key: name for keys in sets for key, name in other_names(keys, wanted, sets).items()}
+        ways = {key: name for key, name in ways.items() if key not in named}
         if ways:
             self.rows = [{ways.get(name, name): value for name, value in row.items()} for row in self.rows]
             self.remarks = [
-                f"{found!r} was taken for {name!r} in rows that lack it."
+                f"{key!r} was taken for {name!r} in rows that lack it."
                 if name in self._names
-                else f"There is no column {name!r}, and {found!r} was taken for it."
-                for found, name in ways.items()
+                else f"There is no column {name!r}, and {key!r} was taken for it."
+                for key, name in ways.items()
             ]
             self._names, self._twice = ([ways.get(name, name) for name in some] for some in (self._names, self._twice))
 
@@ -194,12 +194,12 @@ class ToolRows:
         marked = entities.ANSWERS if self._marks else ()
         texts = set(self._task.columns())
         named = (self._columns.answer, self._config.label_column)
-        found = next((name for name in (*named, *_ANSWERS) if name in self._names and name not in texts), None)
+        column = next((name for name in (*named, *_ANSWERS) if name in self._names and name not in texts), None)
         usual = [name for name in dict.fromkeys((*_ANSWERS, *marked)) if name in self._names and name not in texts]
-        if self._marks and usual and (found is None or found not in named):
-            found = entities.filled_column(usual, self.rows)  # tools write columns beside their own that stay empty
-        if found is not None or not self._is_studio:
-            return found
+        if self._marks and usual and (column is None or column not in named):
+            column = entities.filled_column(usual, self.rows)  # tools write columns beside their own that stay empty
+        if column is not None or not self._is_studio:
+            return column
         own = {*_STUDIO, *self._fields, *texts, BY, AT, NOTE, self._config.id_column}
         left = [name for name in self._names if name not in own and not name.startswith(OURS)]
         return left[0] if len(left) == 1 else None
@@ -242,23 +242,23 @@ def field_names(task: Task) -> list[str]:
 
 def _flattened(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row whose answers and texts are columns of their own; Argilla keeps them under "fields", "responses"."""
-    found: dict[str, Any] = {}
+    cells: dict[str, Any] = {}
     for name in ("meta", "metadata", "inputs", "fields"):
         if isinstance(row.get(name), Mapping):
-            found |= row[name]
-    found |= {name: value for name, value in row.items() if name not in ("fields", "responses")}
-    found |= argilla_responses(row.get("responses"))
+            cells |= row[name]
+    cells |= {name: value for name, value in row.items() if name not in ("fields", "responses")}
+    cells |= argilla_responses(row.get("responses"))
     for name in [name.removesuffix(".text") for name in row if name.endswith(".text")]:
         if name not in row and f"{name}.answer_start" in row:
-            found[name] = joined_columns(row, name)
+            cells[name] = joined_columns(row, name)
     for name in [name for name in row if name.endswith(".responses")]:  # of a data set of Hugging Face
         columns = [opened(row.get(f"{name}{end}")) for end in ("", ".users", ".status")]  # of a csv lists are texts
         lists = [column if isinstance(column, list) else [] for column in columns]
-        found[name.removesuffix(".responses")] = [
+        cells[name.removesuffix(".responses")] = [
             {"value": value, "user_id": _nth(lists[1], n), "status": _nth(lists[2], n)}
             for n, value in enumerate(lists[0])
         ]
-    return found
+    return cells
 
 
 def _nth(values: Sequence[Any], n: int) -> Any:
@@ -280,7 +280,7 @@ def _typed(value: Any, of_nothing: str, marks: bool) -> str:
     """Return a value as it would be typed; an empty list is ``of_nothing``, and parts that are ``marks`` stay whole."""
     if isinstance(value, Mapping) and "answer_start" not in value:  # Label Studio keeps a control's value in an object
         value = next((value[name] for name in ("choices", "text") if name in value), value)
-    if isinstance(value, Mapping) and value and all(is_missing(said) or said == -1 for said in value.values()):
+    if isinstance(value, Mapping) and value and all(is_missing(answer) or answer == -1 for answer in value.values()):
         return ""  # an object of labels of which nobody has said anything
     places = isinstance(value, list) and value and all(isinstance(one, Mapping) and "start" in one for one in value)
     if places and not marks:
