@@ -131,11 +131,11 @@ class Forward:
         """The one deterministic pass over all rows, as ordinary tensors, which autograd accepts."""
         applied, states, name = [], [], type(self._model).__name__
         batch = self.batch
-        asked = {"output_hidden_states": True} if self._with_states else {}
+        options = {"output_hidden_states": True} if self._with_states else {}
         with torch.inference_mode(False), Tap(self._head) as tap:
             for inputs in self._slices(batch):
                 with torch.no_grad():
-                    result = self._model(**inputs, **asked)
+                    result = self._model(**inputs, **options)
                     applied.append(tap.read(self._task.logits(result), name))
                 if self._with_states:
                     states.append(States.of(result, inputs, name))
@@ -208,10 +208,10 @@ class Forward:
     def two_views(self) -> tuple[Tensor, Tensor]:
         """Log-probabilities (B, C) by the model that reads the text alone, and by what machines add to the logits."""
         self.touched.add("two_views")
-        alone, said = self._companions.text_model(), self._pass.offset
+        alone, offset = self._companions.text_model(), self._pass.offset
         with torch.no_grad():
             raw = torch.cat([self._task.logits(alone(**inputs)) for inputs in self._slices(self.batch)]).float()
-            added = torch.zeros_like(raw) if said is None else said
+            added = torch.zeros_like(raw) if offset is None else offset
             return raw.log_softmax(-1), added.log_softmax(-1)
 
     @cached_property
@@ -284,10 +284,10 @@ class Forward:
     def samples(self) -> Iterator[list[str]]:
         """K texts for each example, B of them at a time: what the model writes under each posterior draw."""
         self.touched.add("samples")
-        prepared, written = self._prepared, self._companions.written  # made before the model is thinned
+        prepared, cache = self._prepared, self._companions.written  # made before the model is thinned
         for k in range(self._draws.k):
             with torch.no_grad(), self._draws.thinned(self._model, self._head, k):
-                texts = self._task.write(self._model, prepared, written, self._draws.name(k))
+                texts = self._task.write(self._model, prepared, cache, self._draws.name(k))
             yield texts
 
     @property

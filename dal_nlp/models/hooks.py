@@ -92,10 +92,10 @@ class Tap:
                 "known: use another --model, or a task class with a `head` of its own."
             )
         plain = raw.detach().float()
-        found = _linear(*calls[0], raw) if len(calls) == 1 else None
-        if found is None:
+        parts = _linear(*calls[0], raw) if len(calls) == 1 else None
+        if parts is None:
             return Applied(plain, None, None, tuple(calls), raw)
-        inputs, offset = found
+        inputs, offset = parts
         return Applied(plain, inputs, offset)
 
     def __enter__(self) -> Self:

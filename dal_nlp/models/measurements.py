@@ -46,10 +46,10 @@ def _rows(part: NDArray[Any], positions: Positions, scratch: Scratch) -> NDArray
     shape = (len(positions), *part.shape[1:])
     if not scratch.takes(shape, part.dtype):
         return np.asarray(part[positions])
-    found = scratch.array(shape, part.dtype)  # all processes write the same
+    values = scratch.array(shape, part.dtype)  # all processes write the same
     for block in cuts(EVERYTHING, len(positions)):
-        found[block] = part[positions[block]]
-    return found
+        values[block] = part[positions[block]]
+    return values
 
 
 @dataclass(frozen=True)

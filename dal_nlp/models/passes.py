@@ -25,8 +25,8 @@ class Pass:
     @cached_property
     def inputs(self) -> Tensor | None:
         """What went into the output layer, (R, ..., H); None where it alone does not tell what the model gave."""
-        found = [part.inputs for part in self.applied if part.inputs is not None]
-        return torch.cat(found) if len(found) == len(self.applied) else None
+        tensors = [part.inputs for part in self.applied if part.inputs is not None]
+        return torch.cat(tensors) if len(tensors) == len(self.applied) else None
 
     @cached_property
     def offset(self) -> Tensor | None:

@@ -273,12 +273,12 @@ class Pool:
                         continue
                     longest = int(lengths[positions].max())
                     most = min(self._scoring.batch_size, self._scoring.batch_tokens // longest) // 2**halved
-                    found = self._fitting(positions, max(1, most), read, states)
-                    if found is None:
+                    result = self._fitting(positions, max(1, most), read, states)
+                    if result is None:
                         halved += 1
                         waiting.append(positions)
                     else:
-                        value, states = found
+                        value, states = result
                         yield positions, value
         finally:
             self._model.train(training)

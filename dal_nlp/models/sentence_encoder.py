@@ -30,14 +30,14 @@ def check_encoder(source: str) -> str:
         raise UserError(
             f"query.embedding_model {source} ({config.model_type}) is no encoder of texts: name one, such as minilm."
         )
-    found = read_format(source)
-    if found.dense:
+    form = read_format(source)
+    if form.dense:
         raise UserError(
             f"query.embedding_model {source} has a dense layer behind its pooling, which is not read: name another."
         )
     weights = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in Path(source).glob("*.safetensors")]
-    said = f"{source} {config.to_json_string()} {sorted(weights)}{'' if found == SentenceFormat() else found}"
-    return hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
+    description = f"{source} {config.to_json_string()} {sorted(weights)}{'' if form == SentenceFormat() else form}"
+    return hashlib.blake2b(description.encode(), digest_size=8).hexdigest()
 
 
 def _encoders() -> Container[str]:
@@ -93,15 +93,15 @@ class SentenceEncoder:
         encoded = tokenizer(texts, truncation=True, max_length=feeding.longest)
         names = [name for name in tokenizer.model_input_names if name in encoded and name != "attention_mask"]
         parts = [[i] for i in range(len(texts))] if feeding.equal_lengths else [list(range(len(texts)))]
-        found = []
+        vectors = []
         for part in parts:
             rows = {name: [encoded[name][i] for i in part] for name in names}
             rows["attention_mask"] = [[1] * len(ids) for ids in rows["input_ids"]]
             fill, side = {"input_ids": tokenizer.pad_token_id}, tokenizer.padding_side
             inputs = {name: pad(ids, fill.get(name, 0), side).to(model.device) for name, ids in rows.items()}
             with torch.inference_mode():
-                found.append(self._vectors(model, inputs))
-        return nn.functional.normalize(torch.cat(found), dim=-1)
+                vectors.append(self._vectors(model, inputs))
+        return nn.functional.normalize(torch.cat(vectors), dim=-1)
 
     def _vectors(self, model: Any, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return what the last states of each text are pooled to, (B, H)."""

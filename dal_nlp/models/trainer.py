@@ -293,8 +293,8 @@ def _run(
     wrapped: nn.Module, task: Task, name: str, states: bool, inputs: dict[str, Tensor]
 ) -> tuple[Tensor, States | None]:
     """Return what the model gives for some rows, and the states if they are wanted."""
-    asked = {"output_hidden_states": True} if states else {}
-    result = wrapped(**inputs, **asked)
+    options = {"output_hidden_states": True} if states else {}
+    result = wrapped(**inputs, **options)
     return task.logits(result), States.of(result, inputs, name) if states else None
 
 

@@ -186,7 +186,7 @@ def load_model(
     if id2label is not None:
         settings |= {"id2label": id2label, "label2id": {label: i for i, label in id2label.items()}}
     with located(source) as (name, revision):
-        model, found = getattr(transformers, auto_class).from_pretrained(
+        model, loading_info = getattr(transformers, auto_class).from_pretrained(
             name,
             revision=revision,
             dtype=torch.float32,
@@ -199,7 +199,7 @@ def load_model(
     if config is None:
         whole = type(model).__name__ in (stored.architectures or [])
         with located(source):
-            check_weights(model, found, source, fresh, whole)
+            check_weights(model, loading_info, source, fresh, whole)
     # What other heads of this model were used for; pipelines would go by it.
     old = model.config.to_dict()
     model.config.update({name: None for name in ("problem_type", "task_specific_params") if old.get(name) is not None})

@@ -35,7 +35,7 @@ def load_masked_lm(source: str) -> nn.Module:
 
     quiet_loading()
     with located(source) as (name, revision):
-        model, found = AutoModelForMaskedLM.from_pretrained(
+        model, loading_info = AutoModelForMaskedLM.from_pretrained(
             name,
             revision=revision,
             dtype=torch.float32,
@@ -43,7 +43,7 @@ def load_masked_lm(source: str) -> nn.Module:
             trust_remote_code=False,
             output_loading_info=True,
         )
-    if found["missing_keys"]:
+    if loading_info["missing_keys"]:
         raise Unsupported(
             f"The model {source} comes without the weights of a masked-LM head: use another --model, such as bert, or "
             "another strategy."

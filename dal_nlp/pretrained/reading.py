@@ -32,8 +32,8 @@ FAILURES = (IndexError, RuntimeError, ValueError, TypeError, KeyError, Assertion
 
 def padding_of(model: Any) -> Padding | None:
     """Return what was found about a model earlier, None where nothing was."""
-    found: Padding | None = model.config.to_dict().get(PADDING)
-    return found
+    padding: Padding | None = model.config.to_dict().get(PADDING)
+    return padding
 
 
 def settle_padding_id(model: Any, tokenizer: Any) -> None:
@@ -72,11 +72,11 @@ class Probe:
         Raises:
             UserError: It reads no text at all.
         """
-        found = most(self._fits, wanted)  # long texts first: some models read them in another way after a short one
-        if found < min(wanted, SHORT):
+        length = most(self._fits, wanted)  # long texts first: some models read them in another way after a short one
+        if length < min(wanted, SHORT):
             self._without_kinds(min(wanted, SHORT))
-            found = most(self._fits, wanted)
-        return found
+            length = most(self._fits, wanted)
+        return length
 
     def _fits(self, tokens: int) -> bool:
         try:
@@ -154,14 +154,14 @@ class Probe:
         with torch.no_grad(), torch_seeded(self._runs):
             return [row.float().cpu() for row in self._read({name: part.to(device) for name, part in inputs.items()})]
 
-    def _same(self, found: Sequence[Tensor], wanted: Sequence[Tensor]) -> bool:
+    def _same(self, rows: Sequence[Tensor], wanted: Sequence[Tensor]) -> bool:
         """Tell whether rows are the same but for rounding."""
         eps = torch.finfo(next(self._model.parameters()).dtype).eps
         share = TOLERANCE if eps < 1e-6 else COARSE * eps
         scale = max(float(row.abs().max()) for row in wanted)
         return all(
             row.shape == other.shape and bool(((row - other).abs() <= share * scale).all())
-            for row, other in zip(found, wanted, strict=True)
+            for row, other in zip(rows, wanted, strict=True)
         )
 
 
@@ -212,11 +212,11 @@ def settle(model: Any, tokenizer: Any, read: Read, wanted: Wanted, known: Feedin
             feeding = Feeding(probe.longest(wanted.longest), name=wanted.name, kind=kind)
             if wanted.all_lengths:
                 feeding.check(wanted.longest)
-            said = None if known is None else padding_of(model)
-            found = probe.padding(feeding.longest or 1, wanted.sides) if said is None else said
+            known_padding = None if known is None else padding_of(model)
+            padding = probe.padding(feeding.longest or 1, wanted.sides) if known_padding is None else known_padding
         finally:
             model.train(training)
-        feeding = replace(feeding, padding=found, limit=positions(model.config), whole=wanted.all_lengths)
+        feeding = replace(feeding, padding=padding, limit=positions(model.config), whole=wanted.all_lengths)
     model.config.update({PADDING: feeding.padding})
     tokenizer.padding_side = "left" if feeding.padding == "left" else "right"
     return feeding
@@ -227,8 +227,8 @@ def positions(config: Any) -> int | None:
 
     Some models count their positions from 2 on: of theirs, the largest multiple of ``STEP`` is within.
     """
-    found = config.get_text_config().to_dict().get("max_position_embeddings")
-    return found // STEP * STEP or found if isinstance(found, int) and found > 0 else None
+    count = config.get_text_config().to_dict().get("max_position_embeddings")
+    return count // STEP * STEP or count if isinstance(count, int) and count > 0 else None
 
 
 def unreadable(name: str, error: Exception) -> ModelError:

@@ -59,14 +59,16 @@ class SentenceFormat:
 
     def remarks(self) -> list[str]:
         """Return what a user should know of it, in sentences."""
-        found = []
+        remarks = []
         if self.pooling != "mean":
-            found.append(f"The encoder's states are pooled as its folder says ({self.pooling}).")
+            remarks.append(f"The encoder's states are pooled as its folder says ({self.pooling}).")
         if self.prompt:
-            found.append(f"Before each text the encoder reads {self.prompt!r}, as its folder says.")
+            remarks.append(f"Before each text the encoder reads {self.prompt!r}, as its folder says.")
         if self.dense:
-            found.append("The dense layer of the encoder's folder is not read: --train head reads the states below it.")
-        return found
+            remarks.append(
+                "The dense layer of the encoder's folder is not read: --train head reads the states below it."
+            )
+        return remarks
 
     def skipped(self, tokenizer: Any) -> int:
         """Return how many tokens at the start of a text do not count in its vector."""
@@ -148,7 +150,7 @@ def _prompt(values: Mapping[str, Any]) -> str:
     return prompts.get("classification") or (prompts.get("query", "") if both else "")
 
 
-def load_prompted(source: str, found: SentenceFormat) -> Any:
+def load_prompted(source: str, form: SentenceFormat) -> Any:
     """Return the tokenizer of a source, which puts the prompt of its format before each text.
 
     The prompt's tokens stand among those that the tokenizer puts around a text, in each window of a long one; so a
@@ -159,13 +161,13 @@ def load_prompted(source: str, found: SentenceFormat) -> Any:
         ModelError: The tokenizer cannot be told so.
     """
     tokenizer = load_tokenizer(source)
-    if not found.prompt:
+    if not form.prompt:
         return tokenizer
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise ModelError(f"{source} reads {found.prompt!r} before each text, which its tokenizer cannot be told.")
+        raise ModelError(f"{source} reads {form.prompt!r} before each text, which its tokenizer cannot be told.")
     backend = tokenizer.backend_tokenizer
     before, between, after, second = _around(backend)
-    whole = backend.encode(f"{found.prompt}a", add_special_tokens=False).ids
+    whole = backend.encode(f"{form.prompt}a", add_special_tokens=False).ids
     prompt = whole[: len(whole) - len(backend.encode("a", add_special_tokens=False).ids)]
     parts = {"BEFORE": [*before, *prompt], "BETWEEN": between, "AFTER": after}
     pieces = [

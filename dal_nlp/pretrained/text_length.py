@@ -42,6 +42,6 @@ def number_of_tokens(tokenizer: Any, texts: Sequence[Sequence[str]]) -> list[int
 
 def reads_at_most(source: str, tokenizer: Any) -> int:
     """Return the tokens that a model reads, by what its tokenizer and its configuration say, before it is loaded."""
-    said = [int(tokenizer.model_max_length)] if tokenizer.model_max_length < LIMITLESS else []
-    found = positions(load_config(source))
-    return min([*said, *([found] if found else [])], default=UNSAID)
+    limits = [int(tokenizer.model_max_length)] if tokenizer.model_max_length < LIMITLESS else []
+    count = positions(load_config(source))
+    return min([*limits, *([count] if count else [])], default=UNSAID)

@@ -63,29 +63,29 @@ def check_vocabulary(tokenizer: Any, texts: Sequence[str], source: str) -> list[
         spans = encoded["offset_mapping"]
         # A tokenizer without an unknown token leaves out what it does not know.
         read = text[: spans[-1][1]] if len(ids) >= 512 else text
-        covered = {place for start, end in spans for place in range(start, end)}
-        visible = [place for place, sign in enumerate(read) if not sign.isspace()]
+        covered = {position for start, end in spans for position in range(start, end)}
+        visible = [position for position, sign in enumerate(read) if not sign.isspace()]
         signs += len(visible)
-        dropped += sum(place not in covered for place in visible)
+        dropped += sum(position not in covered for position in visible)
     share = max(lost / max(1, tokens), dropped / max(1, signs))
     if share > REFUSED:
         raise ModelError(
             f"The tokenizer of {source} knows next to nothing of the texts ({100 * share:.0f} % of them is "
             "unknown to it): give a folder with the model's own tokenizer, or a --model for their words."
         )
-    said = []
+    remarks = []
     if marked:
-        said.append(
+        remarks.append(
             f"{marked:,} of {len(texts):,} texts that were looked at hold special tokens of the model "
             f"({', '.join(tokenizer.all_special_tokens[:3])} ...), which its tokenizer reads as such: take them out of "
             "the texts."
         )
     if share > SAID:
-        said.append(
+        remarks.append(
             f"The tokenizer does not know {100 * share:.0f} % of the words and signs in the texts: a --model for their "
             "language would see more."
         )
-    return said
+    return remarks
 
 
 def check_embeddings(model: Any, tokenizer: Any, source: str) -> None:

@@ -55,9 +55,9 @@ def check_json(file: Path) -> None:
 
 def _check_label_numbers(file: Path) -> None:
     """Raise ``UserError`` where a configuration does not say by numbers which output is which label."""
-    found = json.loads(file.read_text(encoding="utf-8")).get("id2label") if file.is_file() else None
-    keys = list(found) if isinstance(found, dict) else []
-    if found is not None and not (isinstance(found, dict) and all(re.fullmatch(r"-?\d+", key) for key in keys)):
+    mapping = json.loads(file.read_text(encoding="utf-8")).get("id2label") if file.is_file() else None
+    keys = list(mapping) if isinstance(mapping, dict) else []
+    if mapping is not None and not (isinstance(mapping, dict) and all(re.fullmatch(r"-?\d+", key) for key in keys)):
         raise ModelError(
             f'id2label in {file} is not a mapping of numbers to labels, such as {{"0": "negative", "1": "positive"}}: '
             "correct it, or leave it out."
@@ -163,9 +163,9 @@ def _read_by_states(base: nn.Module) -> set[str]:
             states = base.eval()(input_ids=ids, **decoder)[0]
         except FAILURES as error:
             raise unreadable(type(base).__name__, error) from None
-        found = torch.autograd.grad(states.sum(), list(named.values()), allow_unused=True)
+        gradients = torch.autograd.grad(states.sum(), list(named.values()), allow_unused=True)
     base.train(training)
-    return {name for name, gradient in zip(named, found, strict=True) if gradient is not None}
+    return {name for name, gradient in zip(named, gradients, strict=True) if gradient is not None}
 
 
 def _belongs(name: str, base: nn.Module, prefix: str) -> bool:

@@ -136,8 +136,8 @@ class _Candidates:
     def gains(self, answers: "Answers", positions: Positions) -> NDArray[np.float64]:
         """Return I(y; omega | y_B) in nats, (n,), at least 0."""
         step = max(1, ROOM // (max(len(answers.weights), answers.beliefs.shape[1]) * self.outcomes))
-        found = [answers.entropies(self.probs(positions[i : i + step])) for i in range(0, len(positions), step)]
-        gains = torch.cat(found) - self._conditional[positions]
+        entropies = [answers.entropies(self.probs(positions[i : i + step])) for i in range(0, len(positions), step)]
+        gains = torch.cat(entropies) - self._conditional[positions]
         return np.round(gains.clamp(min=0).numpy(), DECIMALS)
 
 

@@ -41,10 +41,10 @@ def pairwise_bleu(texts: Sequence[Sequence[str]]) -> NDArray[np.float64]:
 
 def _shared(texts: Sequence[Sequence[str]], order: int) -> NDArray[np.int32]:
     """Return how many n-grams each two texts share, a repeated one as often as it is in both; (n, n)."""
-    found = [Counter(zip(*(text[start:] for start in range(order)), strict=False)) for text in texts]
-    columns = {gram: column for column, gram in enumerate({gram: None for grams in found for gram in grams})}
+    counters = [Counter(zip(*(text[start:] for start in range(order)), strict=False)) for text in texts]
+    columns = {gram: column for column, gram in enumerate({gram: None for grams in counters for gram in grams})}
     counts = np.zeros((len(texts), len(columns)), dtype=np.int32)
-    for row, grams in zip(counts, found, strict=True):
+    for row, grams in zip(counts, counters, strict=True):
         row[[columns[gram] for gram in grams]] = list(grams.values())
     shared = np.zeros((len(texts), len(texts)), dtype=np.int32)
     for i, row in enumerate(counts):  # all pairs at once would need n times the memory

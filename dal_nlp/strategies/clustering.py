@@ -122,9 +122,9 @@ def kmeans(
     some = np.sort(order[:most]) if len(x) > most else None
     rows = x if some is None else Dense(x.rows(some))
     starts = order[: max(STARTS, 10 * k)] if some is None else rng.permutation(len(some))[: max(STARTS, 10 * k)]
-    found = rows.rows(starts)
+    vectors = rows.rows(starts)
     counts = weights if some is None else weights[some]
-    centres = found[_plus_plus(found, k, counts[starts], rng)]
+    centres = vectors[_plus_plus(vectors, k, counts[starts], rng)]
     labels, centres = _lloyd(rows, centres, counts, iterations)
     return (labels if some is None else _assign(x, centres)), centres
 

@@ -30,9 +30,9 @@ class Disagreement(Scored):
     def scores(self, pool: Pool, rng: np.random.Generator) -> Scores:
         """Return the divergences, (N,)."""
         (views,) = pool.collect(probes.two_views)
-        read, said = np.asarray(views, dtype=np.float64).transpose(1, 0, 2)
-        silent = np.ptp(said, axis=1) == 0
-        return np.where(silent, 0.0, jensen_shannon(read, said))
+        read, added = np.asarray(views, dtype=np.float64).transpose(1, 0, 2)
+        silent = np.ptp(added, axis=1) == 0
+        return np.where(silent, 0.0, jensen_shannon(read, added))
 
 
 def jensen_shannon(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -44,7 +44,7 @@ def largest_part(c: Categoricals) -> Tensor:
     """Return the largest mean entropy of a part, (B,); 0 where there is no part."""
     assert c.parts is not None
     entropies, size = factor_entropies(c), c.parts.shape[1] + 1
-    place = c.parts.clamp(min=-1) + 1  # what is in no part comes first
-    sums = entropies.new_zeros((len(entropies), size)).scatter_add(1, place, torch.where(c.mask, entropies, 0))
-    counts = entropies.new_zeros((len(entropies), size)).scatter_add(1, place, c.mask.to(entropies))
+    index = c.parts.clamp(min=-1) + 1  # what is in no part comes first
+    sums = entropies.new_zeros((len(entropies), size)).scatter_add(1, index, torch.where(c.mask, entropies, 0))
+    counts = entropies.new_zeros((len(entropies), size)).scatter_add(1, index, c.mask.to(entropies))
     return (sums / counts.clamp(min=1))[:, 1:].amax(1)

@@ -50,11 +50,11 @@ class Nearest:
         Raises:
             BrokenModelError: A distance is NaN.
         """
-        found = gather([self._largest()])
-        if any(np.isnan(distance) for distance, _ in found):
+        candidates = gather([self._largest()])
+        if any(np.isnan(distance) for distance, _ in candidates):
             raise BrokenModelError(NAN)
-        most = max(distance for distance, _ in found)
-        equal = np.concatenate([positions for distance, positions in found if distance == most])
+        most = max(distance for distance, _ in candidates)
+        equal = np.concatenate([positions for distance, positions in candidates if distance == most])
         return int(equal[rng.integers(len(equal))]), most
 
     def _largest(self) -> tuple[float, Positions]:

@@ -94,14 +94,14 @@ def _nearest_rows(x: Dense, centres: Array) -> list[Positions]:
     # The best of each block is kept, so that few blocks are gone through again.
     best = np.stack([_closeness(x, rows, centres).max(0) for rows in blocks])
     least = best.max(0) - _rounding(x)
-    found: list[list[Positions]] = [[] for _ in centres]
+    members: list[list[Positions]] = [[] for _ in centres]
     for rows, tops in zip(blocks, best, strict=True):
         reached = np.flatnonzero(tops >= least)
         if len(reached):
             near = _closeness(x, rows, centres)[:, reached] >= least[reached]
             for column, cluster in enumerate(reached):
-                found[cluster].append(np.flatnonzero(near[:, column]) + rows.start)
-    return [np.concatenate(parts) for parts in found]
+                members[cluster].append(np.flatnonzero(near[:, column]) + rows.start)
+    return [np.concatenate(parts) for parts in members]
 
 
 def _closeness(x: Dense, part: slice, centres: Array) -> Array:
