@@ -106,21 +106,21 @@ class JoinedAnswers(Answers):
                 f"the first is {there}, and the pool's first id is {self._first_id!r}{self._mend(self._joined)}."
             )
         why = {True: "their ids are none of the pool's", False: self._without}
-        sentences = [
+        remarks = [
             f"{self.source}: {counted(number, 'answer')} joined by the text, as {why[with_ids]}."
             for with_ids, number in self._found_by_text.items()
             if number
         ]
         if self._contradicted:
-            sentences.append(f"Answers not taken: {self._wrong()}.")
+            remarks.append(f"Answers not taken: {self._wrong()}.")
         left = [answer for answer in self._joined if answer.place not in self._taken]
         if left:
             named = left[0].id and f" ({left[0].id!r})"
             why_left = self._rewritten(left)
-            sentences.append(
+            remarks.append(
                 f"Answers without a row in the pool: {len(left):,}, the first {left[0].place}{named}{why_left}."
             )
-        return sentences
+        return remarks
 
     def _mend(self, left: Sequence[Joined]) -> str:
         """Return what can be done where no answer belongs to a row, as the end of a sentence."""

@@ -64,7 +64,7 @@ class RowMatcher:
 
     Args:
         task: Says what the columns of the texts are.
-        asked: The ids that may be answered.
+        asked_ids: The ids that may be answered.
         shown: What people were shown, by id; see ``asked_texts``.
         example: Returns the fields of an example.
     """
