@@ -43,6 +43,7 @@ class Comparison:
         alone: Machines without any label; empty where the arm ``llm`` was not asked for.
         pool: How many texts the pool has.
         hearing: Arms that hear machines.
+        first_batches: What chose the first batch; several only in comparisons that an earlier version began.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class Comparison:
     alone: Sequence[Alone] = ()
     pool: int = 0
     hearing: frozenset[str] = frozenset()
+    first_batches: tuple[str, ...] = ()
 
     def machine_money(self, arm: str) -> float:
         """Return what an arm pays for machines' answers to the pool, as much a text as for the test set."""
@@ -145,6 +147,7 @@ def run_comparison(
         alone=found_alone,
         pool=max((state.pool.rows for job in planned_jobs if (state := job.state()) and state.pool), default=0),
         hearing=frozenset(job.arm for job in planned_jobs if job.config.signals),
+        first_batches=tuple(sorted({job.config.initial_strategy for job in planned_jobs})),
     )
 
 

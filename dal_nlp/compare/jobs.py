@@ -19,7 +19,7 @@ from dal_nlp.core.progress import Progress, check_ctrl_c
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.ledger.state import State
 from dal_nlp.session.config import RunConfig
-from dal_nlp.session.folder import with_chosen, with_first_batch
+from dal_nlp.session.folder import with_chosen
 
 T = TypeVar("T")
 
@@ -68,7 +68,8 @@ def make_jobs(config: RunConfig, values: Mapping[str, Any], arms: Sequence[str],
     """Return a job for each seed and arm, all arms of a seed one after the other.
 
     What is the same seed's alone is the same in every arm: the initial choice, the new weights, the order of training
-    and the test set; see ``chance``. Only the strategy differs. Further seeds begin as those that are there.
+    and the test set; see ``core.rng``. Only the strategy and the learner differ. Further seeds begin as those that are
+    there, unless what chooses the first batch is named.
 
     Args:
         config: Of all runs.
@@ -87,9 +88,21 @@ def make_jobs(config: RunConfig, values: Mapping[str, Any], arms: Sequence[str],
             own: dict[str, Any] = {"strategy_options": {}} if strategy == RANDOM else {}
             folder = out / "runs" / arm.replace(":", "-") / f"seed-{seed}"
             own |= {"strategy": strategy, "seed": seed, "out": str(folder), "whole": False}
+            own |= {"initial_strategy": config.initial_strategy}
             jobs.append(Job(arm, seed, RunConfig.of({**merge(values, settings_of(arm)), **own})))
-    begun = next((state.config for job in jobs if (state := job.state()) and state.config), {})
-    return [Job(job.arm, job.seed, with_first_batch(job.config, begun)) for job in jobs]
+    return jobs if "initial_strategy" in values else _begun_alike(jobs)
+
+
+def _begun_alike(jobs: Sequence[Job]) -> list[Job]:
+    """Return jobs that choose the first batch as runs that are there: their own, else one of their arm, else any."""
+    states = {job: state for job in jobs if (state := job.state()) is not None}
+    begun = {job: str(state.config["initial_strategy"]) for job, state in states.items() if state.config}
+    alike = []
+    for job in jobs:
+        of_arm = [first for other, first in begun.items() if other.arm == job.arm]
+        first = begun.get(job, [*of_arm, *begun.values(), job.config.initial_strategy][0])
+        alike.append(Job(job.arm, job.seed, job.config.model_copy(update={"initial_strategy": first})))
+    return alike
 
 
 def full_job(config: RunConfig, values: Mapping[str, Any], out: Path, arm: str = RANDOM) -> Job:

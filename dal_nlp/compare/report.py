@@ -63,6 +63,7 @@ def contents(of: Comparison) -> dict[str, Any]:
         "errors": [(arm.name, seed, error) for arm in of.arms for seed, error in sorted(arm.errors.items())],
         "config": of.config,
         "seeds": of.seeds,
+        "first_batches": of.first_batches,
         "alternative": _alternative(of),
         "baseline": bool(of.baseline),
         "machines": bool(of.alone),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from pydantic import ValidationError, model_validator
+from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
 
 from dal_nlp.annotation import MACHINES, check_oracle
 from dal_nlp.core.config import Settings, merge
@@ -62,6 +62,15 @@ class RunConfig(Settings):
             ...
         dal_nlp.core.errors.ConfigError: There is no strategy 'margn' (did you mean 'margin'?); there are: ...
     """
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _note_what_is_named(cls, values: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
+        """Have ``model_fields_set`` hold what was given, and not what the recipe says besides."""
+        config = build(values)
+        if isinstance(values, Mapping):
+            config.model_fields_set.intersection_update(key for key, value in values.items() if value is not None)
+        return config
 
     @model_validator(mode="before")
     @classmethod

@@ -1,7 +1,7 @@
 """Which folder a run lives in, and what may not change there."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from dal_nlp.ledger.settings import as_now, fingerprint, first_head, identity
 from dal_nlp.ledger.state import State
 from dal_nlp.session.config import AUTO_MODEL, RunConfig
 
-#: What chose the first batch where labels are described until version 0.2, and what does so since.
-FIRST = "kmeans", "random"
+#: What a run has chosen itself, and how it is written where that is still open.
+_OPEN = {"model": AUTO_MODEL, "max_length": "pool"}
 
 
 def choose_folder(config: RunConfig) -> Path:
@@ -50,27 +50,26 @@ def choose_folder(config: RunConfig) -> Path:
 def with_chosen(config: RunConfig, dump: Mapping[str, Any] | None) -> RunConfig:
     """Return a configuration with what a run has chosen itself: its model and its length, where these are open.
 
-    See ``with_first_batch`` too.
+    Where nobody names what chooses the first batch, what did so in that run stays: the default was another one once.
     """
     if dump is None:
         return config
-    open_there = {"model": AUTO_MODEL, "max_length": "pool"}
-    chosen = {name: dump[name] for name, left in open_there.items() if getattr(config, name) == left and name in dump}
-    return with_first_batch(config.model_copy(update=chosen), dump)
+    chosen = {name: dump[name] for name, left in _OPEN.items() if getattr(config, name) == left and name in dump}
+    if "initial_strategy" not in config.model_fields_set and "initial_strategy" in dump:
+        chosen["initial_strategy"] = dump["initial_strategy"]
+    return config.model_copy(update=chosen)
 
 
-def with_first_batch(config: RunConfig, dump: Mapping[str, Any]) -> RunConfig:
-    """Return a configuration whose first batch is by k-means where that of a run was: the default was another once."""
-    if config.descriptions and (dump.get("initial_strategy"), config.initial_strategy) == FIRST:
-        return config.model_copy(update={"initial_strategy": FIRST[0]})
-    return config
-
-
-def continued(config: RunConfig, state: State) -> RunConfig:
+def continued(config: RunConfig, state: State, say: Callable[[str], object]) -> RunConfig:
     """Return the configuration of a run that goes on with the model, the head, the mode and the cut it began with.
 
     What it begins with is not settled before something was asked. The head and the mode are those of runs that began
     before there was a section ``head``: their defaults were others.
+
+    Args:
+        config: As it was given.
+        state: Of the run.
+        say: Takes a sentence on what stays though the default is another one today.
 
     Raises:
         RunFolderError: It is the demonstration, which is meant where no data is named, and the run is another's.
@@ -84,6 +83,11 @@ def continued(config: RunConfig, state: State) -> RunConfig:
         )
     chosen = with_chosen(config, dump)
     has_asked = state.audit is not None or bool(state.queries)
+    if has_asked and chosen.initial_strategy != config.initial_strategy:
+        say(
+            f"The first batch of this run was chosen by {chosen.initial_strategy}, and it stays so; today it would be "
+            f"chosen by {config.initial_strategy}."
+        )
     config = chosen if has_asked else config.model_copy(update={"model": chosen.model})
     now = None if dump is None or "training" not in dump else as_now(dump)
     if now is None or now["head"] != first_head(now["head"]["c"]):

@@ -129,7 +129,7 @@ class Session:
             self._state = self._ledger.state
             if self._state.inquiry is not None:
                 raise UserError(f"{folder} holds questions about a file, and no run: choose another --out.")
-            self.config = continued(self.config, self._state)
+            self.config = continued(self.config, self._state, self._progress.say)
             sweep_folder(folder)
             if self._on_event is not None and is_main():
                 self._ledger.subscribe(self._on_event)

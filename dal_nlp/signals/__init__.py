@@ -1,6 +1,8 @@
 """Machine-made answers: language models, classifiers, earlier runs and files, each a witness and none a judge."""
 
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,8 @@ SIGNALS: Mapping[str, str] = {
     "model": "dal_nlp.signals.classifier:Classifier",
     "run": "dal_nlp.signals.classifier:EarlierRun",
 }
+#: What nobody types: ``llm:`` with a URL.
+_ENDPOINT = "endpoint"
 
 
 def make_signals(
@@ -38,10 +42,11 @@ def make_signals(
     made: dict[str, Signal] = {}
     for spec in config.signals:
         kind, target, options = split_spec(spec)
+        check_name("signal", kind, {name: cls for name, cls in kinds.items() if name != _ENDPOINT})
         if kind == "llm" and config.llm.url is not None:
-            kind = "endpoint"
-        check_name("signal", kind, kinds)
-        options.pop("mean", None)
+            kind = _ENDPOINT
+        if mean_of(spec) is not None:
+            del options["mean"]
         cls = import_class("signal", kind, kinds, "dal_nlp.signals.base:Signal")
         made[spec] = cls(Making(target, options, told, config.llm, progress, config.guidelines))
     return made
@@ -50,10 +55,13 @@ def make_signals(
 def mean_of(spec: str) -> float | None:
     """Return the weight that a signal is said to have before any label, None where nothing is said."""
     _, _, options = split_spec(spec)
-    try:
-        return float(options["mean"]) if "mean" in options else None
-    except ValueError:
-        raise UserError(f"--signal {spec!r}: mean= wants a number.") from None
+    if "mean" not in options:
+        return None
+    with suppress(ValueError):
+        mean = float(options["mean"])
+        if math.isfinite(mean):
+            return mean
+    raise UserError(f"--signal {spec!r}: mean= wants a number, such as 1.")
 
 
 def asked_about(config: Settings, spec: str, n: int) -> NDArray[np.int64]:

@@ -146,7 +146,7 @@ def _compare(config: RunConfig, folder: Path, progress: Progress) -> None:
     if (run / "cache").is_dir():
         shutil.copytree(run / "cache", folder / "cache")
     with Ledger(folder) as ledger:
-        config = continued(config, ledger.state)
+        config = continued(config, ledger.state, progress.say)
         Context(config, folder, ledger, None, None, None, None, progress)
     (folder / "ledger.jsonl").unlink()
 

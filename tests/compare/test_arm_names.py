@@ -48,6 +48,31 @@ def test_further_seeds_begin_as_those_that_are_there(tmp_path: Path) -> None:
         ledger.append(ConfigEvent(config=former.model_dump(mode="json", exclude={"out"})))
     further = make_jobs(RunConfig.of(given), given, ["random", "margin"], 2, tmp_path)
     assert {job.config.initial_strategy for job in further} == {"kmeans"}
+    named = {**given, "initial_strategy": "random"}  # which the run that is there refuses
+    further = make_jobs(RunConfig.of(named), named, ["random", "margin"], 2, tmp_path)
+    assert {job.config.initial_strategy for job in further} == {"random"}
+
+
+def test_arms_of_a_seed_begin_alike_whatever_their_learners(tmp_path: Path) -> None:
+    """Alone, a head without descriptions would begin by k-means."""
+    described = {"labels": {"negative": "Somebody did not like it.", "positive": "Somebody liked it."}}
+    given = {"task": "sentiment", "training": {"mode": "head"}, "data": "x.csv", **described}
+    arms = planned(["margin@head:noprior", "margin@head", "margin@full"])
+    jobs = make_jobs(RunConfig.of(given), given, arms, 2, tmp_path)
+    assert {job.config.initial_strategy for job in jobs} == {"random"}
+
+
+def test_a_run_that_is_there_keeps_its_first_batch_whatever_other_arms_have(tmp_path: Path) -> None:
+    given = {"task": "sentiment", "training": {"mode": "head"}, "data": "x.csv"}
+    arms = ["random@head", "random@head:noprior"]
+    jobs = make_jobs(RunConfig.of(given), given, arms, 1, tmp_path)
+    for job, first in zip(jobs, ("random", "kmeans"), strict=True):
+        job.folder.mkdir(parents=True)
+        config = job.config.model_copy(update={"initial_strategy": first})
+        with Ledger(job.folder) as ledger:
+            ledger.append(ConfigEvent(config=config.model_dump(mode="json", exclude={"out"})))
+    again = make_jobs(RunConfig.of(given), given, arms, 2, tmp_path)
+    assert [job.config.initial_strategy for job in again] == ["random", "kmeans"] * 2
 
 
 def test_random_joins_each_learner_that_chooses_and_the_first_one_leads() -> None:

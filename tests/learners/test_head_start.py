@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from dal_nlp import UserError
+from dal_nlp import Session, UserError
+from dal_nlp.core.progress import Console
 from dal_nlp.learners.cross_validation import fit_with
 from dal_nlp.learners.head_checkpoint import read_layer
 from dal_nlp.learners.linear import Linear
@@ -17,7 +18,7 @@ from dal_nlp.ledger.ledger import read_state
 from dal_nlp.pretrained.head_model import HeadModel
 from dal_nlp.workflows.predict import predict
 from tests import head_runs, tiny
-from tests.head_runs import run
+from tests.head_runs import run, settings
 from tests.ledgers import change, copies_after_every_write
 from tests.session.test_loop import timeless
 
@@ -108,10 +109,16 @@ def test_that_names_stand_for_descriptions_is_said_once_with_what_to_do(files: P
     assert not said[1]
 
 
-def test_a_run_whose_first_batch_was_chosen_by_what_was_the_default_then_goes_on(files: Path) -> None:
+def test_a_run_whose_first_batch_was_chosen_by_what_was_the_default_then_goes_on(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run(files, descriptions=DESCRIBED, initial_strategy="kmeans", rounds=0, budget=6)
     began = read_state(files / "run")
-    result = run(files, descriptions=DESCRIBED, rounds=1, budget=10)  # names none: the default is another one now
+    with pytest.raises(UserError, match="initial_strategy was 'kmeans' and is 'random'"):
+        run(files, descriptions=DESCRIBED, initial_strategy="random", rounds=1, budget=10)
+    further = settings(files, descriptions=DESCRIBED, rounds=1, budget=10)  # names none: the default is another one now
+    result = Session(further, progress=Console()).run()
+    assert "The first batch of this run was chosen by kmeans, and it stays so" in capsys.readouterr().err
     state = read_state(files / "run")
     assert state.queries[0] == began.queries[0] and len(result.labels) == 10
     assert state.config is not None and state.config["initial_strategy"] == "kmeans"
@@ -124,6 +131,7 @@ def test_the_same_command_finds_a_run_whose_first_batch_was_chosen_so(
     waits = {"descriptions": DESCRIBED, "oracle": "file", "out": None}
     run(files, **waits, initial_strategy="kmeans")
     assert run(files, **waits).folder == Path("runs/sentiment-1")
+    assert run(files, **waits, initial_strategy="random").folder == Path("runs/sentiment-2")
 
 
 @pytest.mark.long

@@ -213,6 +213,7 @@ def test_asking_is_linear() -> None:
 
         gc.collect()
         gc.disable()  # what other tests have left would be counted when it goes
+        before = sys.gettrace()
         sys.settrace(trace)  # type: ignore[arg-type]
         try:
             for answer in answers:
@@ -221,7 +222,7 @@ def test_asking_is_linear() -> None:
                 state.asked_by(answer.id), state.suggestion(answer.id)  # type: ignore[attr-defined]
                 state.prefetch_limit(n, 9, 1)
         finally:
-            sys.settrace(None)
+            sys.settrace(before)
             gc.enable()
         return steps
 

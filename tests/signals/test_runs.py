@@ -215,6 +215,8 @@ def test_wrong_specifications_are_refused_in_words(files: Path) -> None:
         (f"file:{files / 'right.jsonl'},labl=x", "label"),
         (f"file:{files / 'right.jsonl'},label=labl", "label"),
         (f"file:{files / 'right.jsonl'},mean=much", "number"),
+        (f"file:{files / 'right.jsonl'},mean=inf", "number"),
+        ("endpoint:gpt", "no signal 'endpoint'"),
         (f"file:{files / 'none.jsonl'}", "none.jsonl"),
         (f"run:{files / 'cache'}", "finished"),
     ):

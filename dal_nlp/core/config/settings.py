@@ -106,7 +106,8 @@ class Settings(Section):
     strategy: str = Field("margin", description="how the next examples are chosen")
     strategy_options: dict[str, Any] = Field({}, description="arguments of the strategy")
     initial_strategy: str = Field(
-        "kmeans", description="how the first examples are chosen; by chance where a head starts from descriptions"
+        "kmeans",
+        description="how the first examples are chosen; at random where a head of one label a text has descriptions",
     )
     initial: int | None = Field(
         None, ge=0, description="labels of round 0; null: 20, or 0 with labels you already have"
