@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dal_nlp.core.text import counted
-from dal_nlp_cli.command import PENDING, Debug, Encoding, IdColumn, Quiet, Quoting, Source, TextColumn, Trust
+from dal_nlp_cli.command import PENDING, Debug, Encoding, IdColumn, Quiet, Quoting, SourceArgument, TextColumn, Trust
 from dal_nlp_cli.terminal import names, progress, say
 
 
@@ -14,7 +14,7 @@ def test(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="A run folder, or the folder of a classifier.", show_default=False)
     ],
-    source: Source,
+    source: SourceArgument,
     budget: Annotated[int, typer.Option(metavar="N", help="How many answers to ask for.")] = 100,
     oracle: Annotated[
         str, typer.Option(metavar="NAME", help="Who answers: file (sheets), labeled-file, label-studio, ...")

@@ -17,7 +17,7 @@ from dal_nlp_cli.command import (
     KeepWitness,
     Quiet,
     Quoting,
-    Source,
+    SourceArgument,
     TextColumn,
     Trust,
 )
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def autolabel(
     folder: Folder,
-    source: Source,
+    source: SourceArgument,
     precision: Annotated[
         float | None,
         typer.Option(metavar="P", help="Share of the model's own labels that have to be right. Default: 0.95."),
@@ -91,8 +91,8 @@ def autolabel(
     """Label what a run's model is sure of, and leave the rest to people.
 
     The threshold is fitted on labeled rows that did not train: --validation, or the run's own validation file or audit
-    sample. What is promised is said first. For questions and summaries nothing is promised: all rows are ranked, the
-    least sure first.
+    sample. What is guaranteed is said first. For questions and summaries nothing is guaranteed: all rows are ranked,
+    the least sure first.
 
     With --error, people answer random texts first, then what the model may not; the same command goes on with it. Of
     two machines the dear one is asked about what the cheap one may not answer, as is cheapest by --price.
@@ -102,7 +102,7 @@ def autolabel(
         check_spared(out_folder / name, [], [source])
     if error is not None:
         if precision is not None:
-            raise UserError("--error promises the whole file, and --precision the model's part: give one of the two.")
+            raise UserError("--error guarantees the whole file, and --precision the model's part: give one of the two.")
         if keep_witness is not None and answers_by is not None:
             raise UserError("--keep-witness is --answers-by stack: give one of the two.")
         machines = keep_witness, answers_by, _prices(price), learn
@@ -116,7 +116,7 @@ def autolabel(
         raise UserError(f"{flag} is for --error: give that, or leave it out.")
     precision = 0.95 if precision is None else precision
     if not 0 < precision < 1:
-        raise UserError(f"--precision {precision:g} cannot be promised: give a number between 0 and 1, such as 0.95.")
+        raise UserError(f"--precision {precision:g} cannot be guaranteed: give a number between 0 and 1, such as 0.95.")
     from dal_nlp.workflows.autolabel import plan, write
 
     columns = names(text_column), id_column, encoding, quoting, label_column, keep_witness, repeats
@@ -169,18 +169,18 @@ def _prices(text: str | None) -> dict[str, float] | None:
 def _sentence(result: "Plan", precision: float) -> str:
     """Say what the labels will be worth."""
     if not result.classes:
-        return "Answers in words come without a promise: every row is for people to look at, with a suggestion."
+        return "Answers in words come without a guarantee: every row is for people to look at, with a suggestion."
     measured = counted(result.measured, "known answer")
-    promised = [(label, it) for label, it in result.by_label.items() if it is not None]
-    if promised:
-        shown = "; ".join(f"{label} from {it.threshold:.3f} on ({it.precision:.3f})" for label, it in promised)
+    guaranteed = [(label, it) for label, it in result.by_label.items() if it is not None]
+    if guaranteed:
+        shown = "; ".join(f"{label} from {it.threshold:.3f} on ({it.precision:.3f})" for label, it in guaranteed)
         return (
             f"Labels that the model may give, each above a threshold of its own, with its precision on {measured}: "
-            f"{shown}. The other {len(result.by_label) - len(promised)} of {counted(len(result.by_label), 'label')} "
-            f"cannot be promised. A precision of {precision:g} holds for each with a chance of 95 %. Rows with another "
-            "label, or without any, go to people."
+            f"{shown}. The other {len(result.by_label) - len(guaranteed)} of {counted(len(result.by_label), 'label')} "
+            f"cannot be guaranteed. A precision of {precision:g} holds for each with a chance of 95 %. Rows with "
+            "another label, or without any, go to people."
         )
-    if result.promise is None:
+    if result.guarantee is None:
         from dal_nlp.tasks.calibration import least_answers
 
         needed = least_answers(precision)
@@ -190,12 +190,16 @@ def _sentence(result: "Plan", precision: float) -> str:
             else "among its surest answers there are too many wrong ones"
         )
         return (
-            f"No threshold can be promised a precision of {precision:g} on {measured}, as {why}: all rows go to "
+            f"No threshold can be guaranteed a precision of {precision:g} on {measured}, as {why}: all rows go to "
             f"people. The same `dal-nlp run` with --audit {max(2 * needed, 2 * result.measured):,} asks for more "
             "(raise --budget by as many, where you gave one); so do labeled rows in --validation FILE, or a lower "
             "--precision; --error asks people as it goes."
         )
-    it, (low, high), (least, most) = result.promise, result.promise.precision_interval, result.promise.coverage_interval
+    it, (low, high), (least, most) = (
+        result.guarantee,
+        result.guarantee.precision_interval,
+        result.guarantee.coverage_interval,
+    )
     return (
         f"The model labels the rows that it is surest of (a confidence of {it.threshold:.3f} or more, at a temperature "
         f"of {result.temperature:.2f}), people the others. Measured on {measured}, these are {100 * it.coverage:.0f} % "

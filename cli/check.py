@@ -5,7 +5,7 @@ from typing import Annotated
 
 from dal_nlp_cli.flags import RunFlags, flag, takes_flags
 from dal_nlp_cli.launching import to_launch
-from dal_nlp_cli.terminal import Heard, say
+from dal_nlp_cli.terminal import TerminalProgress, say
 
 
 @dataclass
@@ -25,7 +25,7 @@ def check(flags: CheckFlags) -> None:
     It takes the flags of `run` and leaves no run folder behind. The rehearsal takes one process, whatever --processes.
     """
     to_launch(flags.processes)
-    shown = Heard(flags.quiet)
+    shown = TerminalProgress(flags.quiet)
     shown.say("Checking the settings")  # the libraries take seconds to load
     config = flags.load()
     if flags.encoders is not None:

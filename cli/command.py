@@ -33,7 +33,7 @@ Folder = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", metavar="", help="No progress. Default: off.")]
 #: Texts that a run's model answers, and where they are.
-Source = Annotated[
+SourceArgument = Annotated[
     str, typer.Argument(metavar="FILE", help="Texts: a file, Arrow folder or Hub name.", show_default=False)
 ]
 TextColumn = Annotated[

@@ -143,7 +143,7 @@ class Flags:
 
     def values(self) -> dict[str, Any]:
         """Return what the configuration is built from: the file, the flags over it, ``--set`` over both."""
-        from dal_nlp.session.config import gather
+        from dal_nlp.session.config import gather_settings
         from dal_nlp.session.label_descriptions import read_descriptions, read_guidelines
 
         flags = {field.name: vars(self)[field.name] for field in fields(Flags) if field.name not in _OF_THE_COMMAND}
@@ -163,7 +163,7 @@ class Flags:
         llm = {name: vars(self)[f"llm_{name}"] for name in _OF_LLM} | {"send_texts": self.send_texts}
         if any(value is not None for value in llm.values()):
             flags["llm"] = {name: value for name, value in llm.items() if value is not None}
-        return gather(self.config, flags, self.settings or ())
+        return gather_settings(self.config, flags, self.settings or ())
 
     def load(self) -> "RunConfig":
         """Build the configuration; raises ``UserError``."""

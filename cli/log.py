@@ -8,7 +8,7 @@ from dal_nlp_cli.command import Debug, Folder
 from dal_nlp_cli.terminal import say
 
 if TYPE_CHECKING:
-    from dal_nlp.annotation.quality import Line
+    from dal_nlp.annotation.quality import HistoryLine
 
 #: Characters of an answer or a note in a list of all; of one example they are shown whole.
 _SHOWN = 60
@@ -35,7 +35,7 @@ def log(
         say(_sentence(line, _SHOWN if id is None else None).replace("\n", " "), hang=4)
 
 
-def _sentence(line: "Line", length: int | None) -> str:
+def _sentence(line: "HistoryLine", length: int | None) -> str:
     """Return what happened in one line; texts are cut to a length."""
     parts = [f"{line.at or 'no time':25}  {line.id}  {line.who}: {line.what}"]
     if line.answer:

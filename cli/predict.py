@@ -22,7 +22,7 @@ from dal_nlp_cli.command import (
     KeepWitness,
     Quiet,
     Quoting,
-    Source,
+    SourceArgument,
     TextColumn,
     Trust,
 )
@@ -37,7 +37,7 @@ _OTHER = frozenset({".json", ".jsonl", ".ndjson", ".parquet", ".tsv", ".xlsx"})
 
 def predict(
     folder: Folder,
-    source: Source,
+    source: SourceArgument,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where the csv goes. Default: standard output.")
     ] = None,

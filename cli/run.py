@@ -9,7 +9,7 @@ import typer
 from dal_nlp_cli.command import INTERRUPTED, PENDING
 from dal_nlp_cli.flags import Flags, RunFlags, takes_flags
 from dal_nlp_cli.launching import launch, to_launch
-from dal_nlp_cli.terminal import Heard, fail, figures, is_first, say
+from dal_nlp_cli.terminal import TerminalProgress, fail, figures, is_first, say
 
 if TYPE_CHECKING:
     from dal_nlp.session.config import RunConfig
@@ -45,7 +45,7 @@ def _look(config: "RunConfig") -> None:
 
     A run that has begun keeps what it has read, and what lies on the Hub is opened once.
     """
-    from dal_nlp.data.examples import Reader
+    from dal_nlp.data.examples import ExampleReader
     from dal_nlp.tasks import make_task
 
     if config.out and Path(config.out, "ledger.jsonl").is_file():
@@ -53,12 +53,12 @@ def _look(config: "RunConfig") -> None:
     task = make_task(config)
     for source in (config.test, config.validation, config.labeled, config.data):
         if source and Path(source).suffix in TABLES:
-            Reader(source, task, config, need_ids=False).check_columns()
+            ExampleReader(source, task, config, need_ids=False).check_columns()
 
 
 def _run(flags: Flags) -> int:
     """Run, print what it came to, and return the exit code."""
-    shown = Heard(flags.quiet)
+    shown = TerminalProgress(flags.quiet)
     shown.say("Checking the settings")  # the libraries take seconds to load
     config = flags.load()
     _look(config)
@@ -72,12 +72,12 @@ def _run(flags: Flags) -> int:
     return PENDING if result.pending and is_first() else 0
 
 
-def _tell(result: "Result", shown: Heard) -> None:
+def _tell(result: "Result", shown: TerminalProgress) -> None:
     """Print what a run came to; ``shown`` has said its other sentences."""
     from dal_nlp.ledger.ledger import read_state
     from dal_nlp.report import files as report
     from dal_nlp.report.machines import labeled_by_machines
-    from dal_nlp.report.outlook import advice
+    from dal_nlp.report.run_forecast import advice
     from dal_nlp.report.starting_point import starting_line
 
     state = read_state(result.folder)

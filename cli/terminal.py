@@ -47,7 +47,7 @@ def progress(quiet: bool) -> Progress:
     return Console() if is_first() and not quiet else Silent()
 
 
-class Heard:
+class TerminalProgress:
     """Show how far a command is, and know what was said already.
 
     Args:

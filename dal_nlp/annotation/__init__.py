@@ -50,9 +50,9 @@ def make_oracle(name: str, options: Mapping[str, Any] = MappingProxyType({})) ->
 
         return LabelStudio(project_number(name))
     if name.startswith(MACHINES):
-        from dal_nlp.annotation.simulated import Machine
+        from dal_nlp.annotation.simulated import MachineOracle
 
-        return Machine(name)
+        return MachineOracle(name)
     if name not in ORACLES and ":" not in name:
         raise unknown("oracle", name, [*ORACLES, f"{NOISY}0.1"])
     cls = import_class("oracle", name, ORACLES, "dal_nlp.annotation.oracle:Oracle")

@@ -12,7 +12,7 @@ from dal_nlp.core.files import check_spared, replace_file, whole_folder
 from dal_nlp.core.plugins import split_spec
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Example
-from dal_nlp.data.examples import DEFAULT_ID_COLUMN, NO_IDS, Answers, Reader, context_of
+from dal_nlp.data.examples import DEFAULT_ID_COLUMN, NO_IDS, AnswersById, ExampleReader, context_of
 from dal_nlp.joins.tool_rows import AT, BY, NOTE
 from dal_nlp.ledger.ledger import FILE
 from dal_nlp.readers.spreadsheets import write_table
@@ -22,7 +22,7 @@ from dal_nlp.tasks import make_task
 #: What the name of a column of ours ends with where the pool has one of that name.
 _OURS = " (dal-nlp)"
 Which = Literal["labels", "pending", "all"]
-Row = dict[str, Any]
+ExportRow = dict[str, Any]
 #: What a file that is exported is called.
 NAMES: Mapping[str, str] = {
     "csv": "export.csv",
@@ -77,7 +77,7 @@ def export(
     return len(ids)
 
 
-def _rows(store: AnswerStore, ids: Sequence[str], in_words: bool, say: Callable[[str], None]) -> list[Row]:
+def _rows(store: AnswerStore, ids: Sequence[str], in_words: bool, say: Callable[[str], None]) -> list[ExportRow]:
     """Return all columns of the pool with the answers; ``in_words``: as text, whatever they are.
 
     What the pool calls as a column of ours keeps that name, and ours gets another one, which is said.
@@ -116,7 +116,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names))
 
 
-def pool_columns(store: AnswerStore, ids: Sequence[str], say: Callable[[str], None]) -> dict[str, Row]:
+def pool_columns(store: AnswerStore, ids: Sequence[str], say: Callable[[str], None]) -> dict[str, ExportRow]:
     """Return the rows that the pool's file has now for some examples, by id; those whose text has changed are left out.
 
     Where the file cannot be read, there are the columns that people were shown, and that is said.
@@ -126,8 +126,8 @@ def pool_columns(store: AnswerStore, ids: Sequence[str], say: Callable[[str], No
     if source is None:
         return shown
     try:
-        rows: dict[str, Row] = {}
-        for example, row in Reader(source, task, store.config, answers=Answers()).whole_rows():
+        rows: dict[str, ExportRow] = {}
+        for example, row in ExampleReader(source, task, store.config, answers=AnswersById()).whole_rows():
             if example.fields is not None and example.id in shown:
                 fields = {"id": example.id, **example.fields}
                 if task.texts(fields) == task.texts(store.example(example.id)):
@@ -141,7 +141,7 @@ def pool_columns(store: AnswerStore, ids: Sequence[str], say: Callable[[str], No
     return shown | rows
 
 
-def _row(store: AnswerStore, id: str, in_words: bool) -> Row:
+def _row(store: AnswerStore, id: str, in_words: bool) -> ExportRow:
     task, example, event = store.task, store.example(id), store.state.decision(id)
     texts = dict(zip(task.columns(), task.texts(example), strict=True)) if in_words else task.cells(example)
     answer = None
@@ -152,7 +152,7 @@ def _row(store: AnswerStore, id: str, in_words: bool) -> Row:
     return {**own, **texts, store.config.label_column: answer}
 
 
-def _further(store: AnswerStore, id: str) -> Row:
+def _further(store: AnswerStore, id: str) -> ExportRow:
     """Return what no column of the pool holds: who answered, when, with which note; our id, where the pool has none."""
     event = store.state.decision(id)
     own = {DEFAULT_ID_COLUMN: id} if store.config.id_column == NO_IDS else {}
@@ -231,7 +231,7 @@ def _write_label_studio(store: AnswerStore, ids: Sequence[str], path: Path, say:
     )
 
 
-def _studio_task(store: AnswerStore, id: str) -> Row:
+def _studio_task(store: AnswerStore, id: str) -> ExportRow:
     task, example, event = store.task, store.example(id), store.state.decision(id)
     suggested = store.state.suggestion(id)
     model = suggested.get("by", f"round-{suggested['round']}") if suggested else ""
@@ -239,7 +239,7 @@ def _studio_task(store: AnswerStore, id: str) -> Row:
     # Texts, and what is shown beside them, stand there by the names of their columns too: so a run reads them again.
     beside = context_of(example)
     plain = beside | dict(zip(task.columns(), task.texts(example), strict=True))
-    row: Row = {
+    row: ExportRow = {
         "data": {**plain, **label_studio.data(task, example, beside)},
         "annotations": [],
         "predictions": predictions,

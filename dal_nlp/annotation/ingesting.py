@@ -11,7 +11,7 @@ from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.annotation.answers import Skip
 from dal_nlp.annotation.label_studio import format as label_studio
 from dal_nlp.annotation.parsing import REASONS, back_in_the_pool
-from dal_nlp.annotation.sheet_files import Entry, check_entries, found_by_text, lines_of, remark_on_letters
+from dal_nlp.annotation.sheet_files import SheetEntry, check_entries, found_by_text, lines_of, remark_on_letters
 from dal_nlp.annotation.voting import is_new
 from dal_nlp.answer_formats import studio
 from dal_nlp.core.errors import RowError, UserError, unknown
@@ -87,7 +87,7 @@ def _why(ingested: Ingested) -> str:
     return f" ({' '.join(ingested.remarks).rstrip('.')})" if ingested.remarks else ""
 
 
-def _take(store: AnswerStore, entry: Entry, by: str | None, ingested: Ingested) -> None:
+def _take(store: AnswerStore, entry: SheetEntry, by: str | None, ingested: Ingested) -> None:
     """Take one answer."""
     named = by or (entry.by if entry.by != MAJORITY else "")
     origin = store.origin(named or Path(entry.file).stem, entry.file, note=entry.note)
@@ -107,7 +107,7 @@ def _take(store: AnswerStore, entry: Entry, by: str | None, ingested: Ingested) 
     ingested.new += 1
 
 
-def _read_csv(store: AnswerStore, source: Path, columns: Columns, ingested: Ingested) -> list[Entry]:
+def _read_csv(store: AnswerStore, source: Path, columns: Columns, ingested: Ingested) -> list[SheetEntry]:
     def broken(number: int, wrong: str) -> None:
         ingested.problems.append(f"{source.name}, row {number}: {wrong}.")
 
@@ -128,7 +128,7 @@ def _read_csv(store: AnswerStore, source: Path, columns: Columns, ingested: Inge
     return _entries(store, source, "row", _named(source, rows, columns, ingested), columns, ingested, twice)
 
 
-def _read_jsonl(store: AnswerStore, source: Path, columns: Columns, ingested: Ingested) -> list[Entry]:
+def _read_jsonl(store: AnswerStore, source: Path, columns: Columns, ingested: Ingested) -> list[SheetEntry]:
     def broken(number: int, wrong: str) -> None:
         ingested.problems.append(f"{source.name}, line {number}: {wrong}.")
 
@@ -153,7 +153,7 @@ def _named(
         raise UserError(f"{source} {error}") from None
 
 
-def _read_dataset(store: AnswerStore, source: Path, columns: Columns, ingested: Ingested) -> list[Entry]:
+def _read_dataset(store: AnswerStore, source: Path, columns: Columns, ingested: Ingested) -> list[SheetEntry]:
     if not (source / "dataset_info.json").is_file():
         raise UserError(f"{source} is no folder of a dataset: write it with save_to_disk.")
     return _entries(store, source, "row", list(read_rows(str(source))), columns, ingested)
@@ -167,7 +167,7 @@ def _entries(
     columns: Columns,
     ingested: Ingested,
     twice: Sequence[str] = (),
-) -> list[Entry]:
+) -> list[SheetEntry]:
     """Return the answers in the rows of a table; ``twice`` names columns that they lack as there are several."""
     if not numbered and ingested.problems:
         raise UserError(
@@ -197,11 +197,11 @@ def _entries(
             continue
         for tool_answer in table.given(row):
             cells = id, tool_answer.answer, table.note(row), tool_answer.by
-            entries.append(Entry(source.name, place, *cells, texts=table.texts(row)))
+            entries.append(SheetEntry(source.name, place, *cells, texts=table.texts(row)))
     return entries
 
 
-def _read_label_studio(store: AnswerStore, source: Path, columns: Columns, ingested: Ingested) -> list[Entry]:
+def _read_label_studio(store: AnswerStore, source: Path, columns: Columns, ingested: Ingested) -> list[SheetEntry]:
     """Return the annotations of all tasks, cancelled ones as refusals; predictions are no answers."""
     if source.suffix.lower() == ".csv":
         return _read_csv(store, source, columns, ingested)
@@ -228,7 +228,7 @@ def _read_label_studio(store: AnswerStore, source: Path, columns: Columns, inges
     control = _control(
         store, source, [annotation for _, annotations in annotated for annotation in annotations], columns, ingested
     )
-    entries: list[Entry] = []
+    entries: list[SheetEntry] = []
     for number, (data, annotations) in enumerate(annotated, start=1):
         place = f"{source.name}, task {number}"
         id = "" if id_column == NONE or is_missing(data.get(id_column)) else str(data[id_column])
@@ -244,7 +244,7 @@ def _read_label_studio(store: AnswerStore, source: Path, columns: Columns, inges
             except (KeyError, TypeError, AttributeError):
                 ingested.problems.append(f"{place}: an annotation is not as Label Studio writes it; export it again.")
                 continue
-            entries.append(Entry(source.name, place, id, text, "", by, texts, cancelled))
+            entries.append(SheetEntry(source.name, place, id, text, "", by, texts, cancelled))
     return entries
 
 
@@ -283,7 +283,7 @@ def _studio_answer(
     return label_studio.read_results(store.task, results, example, control)
 
 
-READERS: Mapping[str, Callable[[AnswerStore, Path, Columns, Ingested], list[Entry]]] = {
+READERS: Mapping[str, Callable[[AnswerStore, Path, Columns, Ingested], list[SheetEntry]]] = {
     "csv": _read_csv,
     "jsonl": _read_jsonl,
     "label-studio": _read_label_studio,

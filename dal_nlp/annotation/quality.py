@@ -85,7 +85,7 @@ def _measured(
     return Agreement(names, len(first), same, store.task.answer_format.agreement.between(first, second))
 
 
-class Line(NamedTuple):
+class HistoryLine(NamedTuple):
     """One thing that happened to an example.
 
     Attributes:
@@ -109,7 +109,7 @@ class Line(NamedTuple):
     note: str
 
 
-def history(state: State, id: str | None = None) -> Iterator[Line]:
+def history(state: State, id: str | None = None) -> Iterator[HistoryLine]:
     """Yield what happened to one example, or to all, in the order of the ledger within each example."""
     for name in [id] if id is not None else state.given:
         known = False
@@ -118,16 +118,16 @@ def history(state: State, id: str | None = None) -> Iterator[Line]:
             known = isinstance(event, LabelEvent | SkipEvent) or (known and isinstance(event, OpinionEvent))
 
 
-def _line(id: str, event: AnswerEvent | RemovedEvent, known: bool) -> Line:
+def _line(id: str, event: AnswerEvent | RemovedEvent, known: bool) -> HistoryLine:
     by = event.by or "the oracle"
     who = event.via if event.via.startswith(f"{by}.") else f"{by} ({event.via})" if event.via else by
     if isinstance(event, RemovedEvent):
         what = f"removed the answer of {event.whose}" if event.whose else "removed"
-        return Line(event.at, id, who, what, "", "", "", "")
+        return HistoryLine(event.at, id, who, what, "", "", "", "")
     kinds = {LabelEvent: "corrected" if known else "labeled", SkipEvent: "corrected" if known else "skipped"}
     what = kinds.get(type(event), "one of several") + (", for good" if event.final else "")
     answer = readable(event.target) if event.reason is None else event.reason
-    return Line(event.at, id, who, what, answer, *_suggested(event), event.note)
+    return HistoryLine(event.at, id, who, what, answer, *_suggested(event), event.note)
 
 
 def _suggested(event: AnswerEvent) -> tuple[str, str]:

@@ -38,7 +38,7 @@ _LOCKS = (".", "~$")
 _NAME = re.compile(r"(?P<stem>(round-\d+|audit|suspects)(\.(?P<annotator>[\w@+-]+))??)(\.(?P<part>\d+))?")
 
 
-class Entry(NamedTuple):
+class SheetEntry(NamedTuple):
     """One row of answers.
 
     Attributes:
@@ -65,7 +65,7 @@ class Entry(NamedTuple):
 class Checked(NamedTuple):
     """The rows of a file that can be used, and the ids of those that were found by their texts."""
 
-    entries: list[Entry]
+    entries: list[SheetEntry]
     by_text: list[str]
 
 
@@ -166,7 +166,7 @@ def write_sheet(folder: Path, stem: str, rows: Sequence[Mapping[str, Any]], head
     return sheet_folder / f"{name}.csv"
 
 
-def read_sheet(path: Path, columns: Sequence[str], say: Callable[[str], None]) -> Iterator[Entry]:
+def read_sheet(path: Path, columns: Sequence[str], say: Callable[[str], None]) -> Iterator[SheetEntry]:
     """Yield the rows of a sheet, those without an answer too; say which rows are broken.
 
     Args:
@@ -184,7 +184,7 @@ def read_sheet(path: Path, columns: Sequence[str], say: Callable[[str], None]) -
     def broken(number: int, wrong: str) -> None:
         say(f"{_place(path, number)}: {wrong}.")
 
-    def entries(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[Entry]:
+    def entries(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[SheetEntry]:
         for number, row in rows:
             try:
                 entry = _entry(path, number, row, columns)
@@ -231,13 +231,13 @@ def _require(columns: Sequence[str], beginning: str = "") -> None:
         )
 
 
-def _entry(path: Path, number: int, row: Mapping[str, Any], columns: Sequence[str]) -> Entry:
+def _entry(path: Path, number: int, row: Mapping[str, Any], columns: Sequence[str]) -> SheetEntry:
     answer, note = row.get(ANSWER), row.get(NOTE)
     # A list or an object in jsonl is the same as its JSON text in a cell.
     text = answer if isinstance(answer, str) else "" if is_missing(answer) else json.dumps(answer, ensure_ascii=False)
     id = id_of(row.get(ID)) or ""
     cells = id, text, str(note or "").strip()
-    return Entry(path.name, _place(path, number), *cells, texts=texts_in(row, columns))
+    return SheetEntry(path.name, _place(path, number), *cells, texts=texts_in(row, columns))
 
 
 def _place(path: Path, number: int) -> str:
@@ -283,7 +283,7 @@ def lines_of(data: bytes, broken: Broken = refuse) -> Iterator[tuple[int, Mappin
 
 
 def check_entries(
-    entries: Iterable[Entry], matcher: RowMatcher, say: Callable[[str], None], place: str = ""
+    entries: Iterable[SheetEntry], matcher: RowMatcher, say: Callable[[str], None], place: str = ""
 ) -> Checked:
     """Return the rows with an answer, each example once for everybody who answered; say what is wrong with the others.
 
@@ -293,7 +293,7 @@ def check_entries(
         say: Takes a sentence.
         place: See ``RowMatcher.match``.
     """
-    kept: dict[tuple[str, str], Entry] = {}
+    kept: dict[tuple[str, str], SheetEntry] = {}
     unclear: set[tuple[str, str]] = set()
     by_text: list[str] = []
     rows = list(entries)

@@ -11,8 +11,8 @@ from dal_nlp.annotation.sheet_files import (
     CONFLICTS,
     FOLDER,
     SUSPECTS,
-    Entry,
     Sheet,
+    SheetEntry,
     check_entries,
     find_sheets,
     found_by_text,
@@ -35,7 +35,7 @@ from dal_nlp.joins.tool_rows import ANSWER, ID, NOTE
 SHOWN = 20
 
 
-class Rows:
+class OpenRows:
     """Which rows of the sheets can still be filled in: those that are empty or wrong in the csv and in the jsonl."""
 
     def __init__(self) -> None:
@@ -76,12 +76,12 @@ class Sheets(Oracle):
         self._said: list[str] = []
         self._shown: dict[str, str] = {}
         self._to_fill: list[str] = []
-        self._rows = Rows()
+        self._rows = OpenRows()
 
     def label(self, queries: Sequence[Query]) -> Iterator[Answer]:
         """Yield what is new in the sheets, then write what is still missing into new ones."""
         setting, state = self._setting, self._setting.state
-        self._problems, self._rows, self._said = [], Rows(), []
+        self._problems, self._rows, self._said = [], OpenRows(), []
         self._shown = asked_texts(state)
         for _, same in groupby(find_sheets(setting.folder), lambda sheet: sheet.base):
             twins = list(same)
@@ -102,7 +102,7 @@ class Sheets(Oracle):
 
     def _take(self, twins: Sequence[Sheet]) -> Iterator[Answer]:
         """Yield the new answers of one sheet, from its csv, its jsonl and the copies of the two."""
-        answers: dict[str, list[tuple[Entry, Label | Skip]]] = {}
+        answers: dict[str, list[tuple[SheetEntry, Label | Skip]]] = {}
         for sheet in twins:
             for entry, answer in self._read(sheet):
                 answers.setdefault(entry.id, []).append((entry, answer))
@@ -117,7 +117,7 @@ class Sheets(Oracle):
                     continue  # the label stays as it is
                 yield from self._record(reply, entry.place)
 
-    def _read(self, sheet: Sheet) -> Iterator[tuple[Entry, Label | Skip]]:
+    def _read(self, sheet: Sheet) -> Iterator[tuple[SheetEntry, Label | Skip]]:
         """Yield the rows of one file whose answers can be used, and say what is wrong with the others."""
         broken: list[str] = []
         setting, state = self._setting, self._setting.state
@@ -160,7 +160,7 @@ class Sheets(Oracle):
         else:
             self._problems.append(f"{place}: {back_in_the_pool(answer.id)}.")
 
-    def _answer(self, entry: Entry, sheet: Sheet) -> Label | Skip:
+    def _answer(self, entry: SheetEntry, sheet: Sheet) -> Label | Skip:
         final = sheet.annotator == CONFLICTS or sheet.stem == SUSPECTS
         shown = self._suggestion(entry.id) if self._setting.config.suggest or sheet.stem == SUSPECTS else None
         by = sheet.annotator if sheet.annotator and not final else sheet.base

@@ -143,7 +143,7 @@ class Calling(Oracle):
             raise UserError(f"The answer to {query.id!r} cannot be used: {str(error).rstrip('.')}.") from None
 
 
-class Machine(Oracle):
+class MachineOracle(Oracle):
     """Answers with what a language model finds most probable; a machine signs each answer, and none is a person's.
 
     What it has no answer to is skipped. What failed, or was left for want of money, waits for the same command.

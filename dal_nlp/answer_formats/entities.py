@@ -16,7 +16,7 @@ from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Example
 from dal_nlp.data.entities import Span, answer_of, runs_of, runs_of_spans, spans_of, words_of
 from dal_nlp.readers.entities.conll import DOCUMENT, TEXT
-from dal_nlp.readers.entities.tags import Run
+from dal_nlp.readers.entities.tags import TaggedSpan
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class EntityFormat(AnswerFormat):
             runs = runs_of_tags(tags, example)
         else:
             runs = runs_of_spans(read_markup(typed, example), example)
-        return answer_of([Run(first, last, self._meant(label)) for first, last, label in runs], example)
+        return answer_of([TaggedSpan(first, last, self._meant(label)) for first, last, label in runs], example)
 
     def _meant(self, label: str) -> str:
         numbers = numbered(self.labels, False)
@@ -130,7 +130,7 @@ def _typed_tags(typed: str, text: str) -> list[str] | None:
     return tags_of_text(typed, text) if plain else None
 
 
-def _runs_of_json(typed: str, example: Example) -> list[Run]:
+def _runs_of_json(typed: str, example: Example) -> list[TaggedSpan]:
     """Return the entities in JSON text: marked parts as files have them, or a tag for each word."""
     try:
         value = json.loads(typed)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dal_nlp.data.entities import answer_of, runs_of_spans, spans_of, split_blanks, split_words
-from dal_nlp.readers.entities.tags import OUTSIDE, Run, decode_tags, split_tag, usual_tags
+from dal_nlp.readers.entities.tags import OUTSIDE, TaggedSpan, decode_tags, split_tag, usual_tags
 from dal_nlp.readers.literals import literal
 
 
@@ -22,7 +22,7 @@ def tags_of_text(cell: str, text: str) -> list[Any] | None:
     return parts if bare and "".join(parts) != "".join(text.split()) else None
 
 
-def runs_of_tags(tags: Sequence[str], fields: Mapping[str, Any]) -> list[Run]:
+def runs_of_tags(tags: Sequence[str], fields: Mapping[str, Any]) -> list[TaggedSpan]:
     """Return the entities that tags say of a text: of its words, or of its parts between blanks, which they number.
 
     Raises:

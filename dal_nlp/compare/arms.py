@@ -70,7 +70,7 @@ class Arm:
 CLASSES = 30
 
 
-def gather(name: str, jobs: Sequence[Job], errors: Mapping[int, str], metric: str) -> Arm:
+def read_arm(name: str, jobs: Sequence[Job], errors: Mapping[int, str], metric: str) -> Arm:
     """Read the runs of one arm; a score that is no finite number is an error of its run.
 
     A run that failed counts nothing, however far it came: its stub would cut the curves of all others.

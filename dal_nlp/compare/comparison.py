@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dal_nlp.compare.arm_names import LLM, RANDOM, WORDS, parts, planned, random_of, spelled_out
-from dal_nlp.compare.arms import Arm, gather
+from dal_nlp.compare.arms import Arm, read_arm
 from dal_nlp.compare.baseline import BagOfWords
 from dal_nlp.compare.jobs import FULL, Job, full_job, make_jobs, run_all
 from dal_nlp.compare.machines import Alone, check_alone, judged_alone, machines_alone
@@ -109,7 +109,7 @@ def run_comparison(
     failed = _run([*planned_jobs, *extra], jobs, progress)
     metric = task_class(config.task).metrics[0]
     gathered = [
-        gather(arm, [job for job in planned_jobs if job.arm == arm], _errors(failed, planned_jobs, arm), metric)
+        read_arm(arm, [job for job in planned_jobs if job.arm == arm], _errors(failed, planned_jobs, arm), metric)
         for arm in arms
     ]
     full = _full(extra[0], metric) if extra else (full_score if isinstance(full_score, float) else None)

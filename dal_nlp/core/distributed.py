@@ -1,6 +1,6 @@
 """Several processes of one run: the first one decides, all learn what it decided, and none waits for ever.
 
-All communication goes through accelerate. Who communicates says once, with ``step``, what the processes are at, and
+All communication goes through accelerate. Who communicates says once, with ``phase``, what the processes are at, and
 where one of them does not come the sentence names it. Accelerate is imported when it is needed: reading a ledger must
 not take the seconds that torch does.
 """
@@ -34,7 +34,7 @@ _GLANCE, GONE = 0.5, 5.0
 
 T = TypeVar("T")
 
-_step: ContextVar[str] = ContextVar("step", default="starting")
+_phase: ContextVar[str] = ContextVar("step", default="starting")
 
 
 def timeout() -> float:
@@ -68,23 +68,23 @@ def is_main() -> bool:
 
 
 @contextmanager
-def step(name: str) -> Iterator[None]:
+def phase(name: str) -> Iterator[None]:
     """Name what all processes do in a block, such as "scoring"."""
-    token = _step.set(name)
+    token = _phase.set(name)
     check_ctrl_c()
     try:
         yield
         check_ctrl_c()
     finally:
-        _step.reset(token)
+        _phase.reset(token)
 
 
 @contextmanager
-def together() -> Iterator[None]:
+def timeout_guard() -> Iterator[None]:
     """Guard a block in which processes wait for each other.
 
     Raises:
-        Stalled: The others did not come; the message names the ``step``.
+        Stalled: The others did not come; the message names the ``phase``.
     """
     started = time.monotonic()
     try:
@@ -93,25 +93,25 @@ def together() -> Iterator[None]:
         if process_state().num_processes == 1 or time.monotonic() - started < 0.9 * timeout():
             raise
         raise Stalled(
-            f"A process waited {timeout():g} seconds for the others ({_step.get()}) and they did not come: start the "
+            f"A process waited {timeout():g} seconds for the others ({_phase.get()}) and they did not come: start the "
             f"same command again, and give slow ones more time with {TIMEOUT}=SECONDS."
         ) from error
 
 
-def wait() -> None:
+def barrier() -> None:
     """Return when every process has come here; all must call it."""
-    with together():
+    with timeout_guard():
         process_state().wait_for_everyone()
 
 
-def share(value: T) -> T:
+def broadcast(value: T) -> T:
     """Return the first process's value in every process; all must call it."""
     if _is_alone() or process_state().num_processes == 1:
         return value
     from accelerate.utils import broadcast_object_list
 
     box = [value]
-    with together():
+    with timeout_guard():
         broadcast_object_list(box)
     return box[0]
 
@@ -122,7 +122,7 @@ def gather(items: list[T]) -> list[T]:
 
     if process_state().num_processes == 1:
         return items
-    with together():
+    with timeout_guard():
         gathered: list[T] = gather_object(items)
     return gathered
 
@@ -148,34 +148,34 @@ def check_same(kind: str, values: Mapping[str, Any]) -> None:
 def main_first() -> Iterator[None]:
     """Have the first process do a block before the others do it, so that they find what it has kept."""
     if not is_main():
-        wait()
+        barrier()
     yield
     if is_main():
-        wait()
+        barrier()
 
 
-def share_each(items: Iterable[T]) -> Iterator[T]:
+def broadcast_each(items: Iterable[T]) -> Iterator[T]:
     """Yield the first process's items in every process, one by one; the others never touch their own ``items``.
 
     However long an item takes, nobody gives up: whoever is asked may have gone home.
     """
     source = iter(items) if is_main() else iter(())
     while True:
-        box = _take_one(source) if process_state().num_processes == 1 else _share_one(source)
+        box = _take_one(source) if process_state().num_processes == 1 else _broadcast_one(source)
         check_ctrl_c()
         if not box:
             return
         yield box[0]
 
 
-def _share_one(source: Iterator[T]) -> list[T]:
+def _broadcast_one(source: Iterator[T]) -> list[T]:
     """Return the next item of the first process, [] behind the last, while others are told to be patient."""
     if is_main():
         with _patience():
             box = _take_one(source)
-        return share(box)
+        return broadcast(box)
     nothing: list[T] | None = None
-    while (received := share(nothing)) is None:
+    while (received := broadcast(nothing)) is None:
         pass
     return received
 
@@ -189,7 +189,7 @@ def _patience() -> Iterator[None]:
         _use_device()
         with suppress(RuntimeError, Stalled):  # somebody has died: the process learns of it when it goes on
             while not done.wait(timeout() / 3):
-                share(None)
+                broadcast(None)
 
     thread = threading.Thread(target=copy_context().run, args=(tell,), name="patience", daemon=True)
     thread.start()

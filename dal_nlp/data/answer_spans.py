@@ -25,7 +25,7 @@ _QUOTES = str.maketrans(
     "\u2018\u2019\u201a\u201b\u2032`\u00b4\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", "'" * 7 + '"' * 7
 )
 
-Entry = tuple[Any, Any]  # a text and its start, unchecked
+RawSpan = tuple[Any, Any]  # a text and its start, unchecked
 
 #: How other tools count what is before an answer.
 _UNITS: Mapping[str, Callable[[str], int]] = {
@@ -75,7 +75,7 @@ def read_answers(row: Mapping[str, Any], column: str, context: str) -> Target | 
     return {"text": texts, "answer_start": positions}
 
 
-def _entries(row: Mapping[str, Any], column: str) -> list[Entry] | None:
+def _entries(row: Mapping[str, Any], column: str) -> list[RawSpan] | None:
     """Return the answers in a row with their starts, [] for "no answer" and None for none given."""
     value = _from_text(row.get(column), column)
     if isinstance(value, Mapping) and "text" in value:
@@ -97,7 +97,7 @@ def _entries(row: Mapping[str, Any], column: str) -> list[Entry] | None:
     return [(text, start)]
 
 
-def _given(entries: list[Entry]) -> list[Entry] | None:
+def _given(entries: list[RawSpan]) -> list[RawSpan] | None:
     """Return the answers of a list; if all of them are empty, [] where their start is -1 and None elsewhere."""
     if not entries or not all(is_missing(text) for text, _ in entries):
         return entries
@@ -119,7 +119,7 @@ def _from_text(value: Any, column: str) -> Any:
     return read if texts or all(isinstance(entry, dict) for entry in read) else value
 
 
-def _pairs(texts: list[Any], starts: Any, column: str) -> list[Entry]:
+def _pairs(texts: list[Any], starts: Any, column: str) -> list[RawSpan]:
     if starts is None:
         starts = [None] * len(texts)
     if not isinstance(starts, list) or len(starts) != len(texts):

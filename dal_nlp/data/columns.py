@@ -46,7 +46,7 @@ class HasAnswerCells(Protocol):
 
 
 @dataclass(frozen=True)
-class Batch:
+class RowBatch:
     """N rows that can be used, and those that cannot.
 
     Attributes:
@@ -115,7 +115,7 @@ def by_columns(
     need_ids: bool,
     read: Callable[[Any], str | None],
     reason: str,
-) -> Batch | None:
+) -> RowBatch | None:
     """Return the rows of a chunk as a batch, None where that takes a look at each of them.
 
     Args:
@@ -156,7 +156,7 @@ def by_columns(
     ids_hashed, contents = (hash_all(column.cast(pa.binary()).to_pylist()) for column in (kept_ids, texts))
     nulls = dict.fromkeys(fields, pa.nulls(len(texts), pa.string()))
     columns = {"id": kept_ids, "target": targets, **nulls, field: texts}
-    return Batch(chunk.numbers[~dropped], ids_hashed, contents, hash_targets(targets), columns, unusable)
+    return RowBatch(chunk.numbers[~dropped], ids_hashed, contents, hash_targets(targets), columns, unusable)
 
 
 def names_by_number(

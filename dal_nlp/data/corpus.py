@@ -26,9 +26,9 @@ from dal_nlp.core.files import new_file
 from dal_nlp.core.targets import Target, decode
 from dal_nlp.core.task import Task
 from dal_nlp.data.columns import hash_targets
-from dal_nlp.data.examples import Answers, Reader
+from dal_nlp.data.examples import AnswersById, ExampleReader
 from dal_nlp.data.hashing import CONTENT_HASH, HEADER, ID_HASH, VERSION, Hashes, Index, comparable, hash64, hash_all
-from dal_nlp.data.ingest import Clash, Exclude, Intake, Known
+from dal_nlp.data.ingest import Clash, Exclude, Intake, KnownRows
 from dal_nlp.data.staging import Rejected
 from dal_nlp.data.tokenized import tokenized
 from dal_nlp.readers.spreadsheets import inert_rows
@@ -78,10 +78,10 @@ class Corpus:
         return len(self.dataset)
 
     @property
-    def known(self) -> Known:
+    def known(self) -> KnownRows:
         """Its ids, contents and answers, for comparisons."""
         targets = self.dataset.data.column("target").combine_chunks()
-        return Known(self._ids, self.contents, hash_targets(targets))
+        return KnownRows(self._ids, self.contents, hash_targets(targets))
 
     def find(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the positions of ids, -1 for an id that is not here."""
@@ -143,7 +143,7 @@ def read_corpus(
     name: str,
     *,
     need_targets: bool,
-    answers: Answers | None = None,
+    answers: AnswersById | None = None,
     exclude: Exclude | None = None,
     strict: bool = False,
     classes: Sequence[str] = (),
@@ -161,7 +161,7 @@ def read_corpus(
         answers: In place of those in the rows.
         exclude: Rows with these contents are dropped.
         strict: Raise where a row would be dropped.
-        classes: See ``Reader``.
+        classes: See ``ExampleReader``.
         unwanted: See ``Intake``.
 
     Raises:
@@ -169,7 +169,7 @@ def read_corpus(
     """
     folder = cache or Path(tempfile.mkdtemp(prefix="dal-nlp-"))
     folder.mkdir(parents=True, exist_ok=True)
-    reader = Reader(source, task, config, need_targets, answers, need_ids=False, classes=classes)
+    reader = ExampleReader(source, task, config, need_targets, answers, need_ids=False, classes=classes)
     path = folder / f"{name}.arrow"
     try:
         Intake(reader, path, exclude or {}, strict, unwanted=unwanted).read("", None, None)
@@ -190,11 +190,11 @@ def read_pool(
     cache: Path,
     *,
     need_targets: bool,
-    answers: Answers | None = None,
+    answers: AnswersById | None = None,
     exclude: Exclude | None = None,
     strict: bool = False,
     classes: Sequence[str] = (),
-    beside: Mapping[str, Known] | None = None,
+    beside: Mapping[str, KnownRows] | None = None,
     previous: str | None = None,
 ) -> Corpus:
     """Read the pool into ``cache/pool.arrow``, or take that copy of an earlier start where nothing has changed since.
@@ -222,7 +222,7 @@ def read_pool(
         f"where nobody has answered yet, --oracle file has people do it; else {task.naming}, or give the answers with "
         "--answers FILE"
     )
-    reader = Reader(source, task, config, need_targets, answers, mend, classes=classes, need_context=True)
+    reader = ExampleReader(source, task, config, need_targets, answers, mend, classes=classes, need_context=True)
     path = cache / "pool.arrow"
     intake = Intake(reader, path, exclude or {}, strict, beside or {})
     signature = intake.signature()

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from dal_nlp.core.targets import Target
-from dal_nlp.readers.entities.tags import Run, decode_tags, encode_tags
+from dal_nlp.readers.entities.tags import TaggedSpan, decode_tags, encode_tags
 
 #: What people read where there is no entity.
 NOTHING = "no entity"
@@ -77,7 +77,7 @@ def words_of(fields: Mapping[str, Any]) -> list[str]:
     return [fields["text"][start:end] for start, end in zip(fields["starts"], fields["ends"], strict=True)]
 
 
-def answer_of(runs: Sequence[Run], fields: Mapping[str, Any]) -> Target:
+def answer_of(runs: Sequence[TaggedSpan], fields: Mapping[str, Any]) -> Target:
     """Return entities as an answer."""
     text, starts, ends = fields["text"], fields["starts"], fields["ends"]
     begin, end = [starts[run.first] for run in runs], [ends[run.last - 1] for run in runs]
@@ -85,7 +85,7 @@ def answer_of(runs: Sequence[Run], fields: Mapping[str, Any]) -> Target:
     return {"tags": encode_tags(runs, len(starts)), "start": begin, "end": end, "text": texts or [NOTHING]}
 
 
-def runs_of(target: Target) -> list[Run]:
+def runs_of(target: Target) -> list[TaggedSpan]:
     """Return the entities of an answer."""
     return decode_tags(target["tags"]).runs
 
@@ -96,7 +96,7 @@ def spans_of(target: Target) -> list[Span]:
     return [Span(*span) for span in zip(target["start"], target["end"], labels, strict=True)]
 
 
-def runs_of_spans(spans: Iterable[Span], fields: Mapping[str, Any]) -> list[Run]:
+def runs_of_spans(spans: Iterable[Span], fields: Mapping[str, Any]) -> list[TaggedSpan]:
     """Return marked characters as runs of words, in the order of the text; blanks at their ends do not count.
 
     Raises:
@@ -119,7 +119,7 @@ def runs_of_spans(spans: Iterable[Span], fields: Mapping[str, Any]) -> list[Run]
                     f"the entity {_short(text[start:end])!r} ({label}) at {start} to {end} cuts the word "
                     f"{_short(text[starts[position] : ends[position]])!r}: mark whole words"
                 )
-        runs.append(Run(first, last + 1, label))
+        runs.append(TaggedSpan(first, last + 1, label))
     runs.sort()
     for one, other in pairwise(runs):
         if one == other:

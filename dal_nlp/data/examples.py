@@ -14,7 +14,7 @@ from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import DataError, EmptyRow, RowError, UnusableRow, nearest
 from dal_nlp.core.targets import Target, encode_target
 from dal_nlp.core.task import Task
-from dal_nlp.data.columns import Batch, HasOwnForms, HasPlainFields, by_columns, hash_targets, names_by_number
+from dal_nlp.data.columns import HasOwnForms, HasPlainFields, RowBatch, by_columns, hash_targets, names_by_number
 from dal_nlp.data.hashing import hash64, hash_content, id_of_content
 from dal_nlp.readers.exports import adapted
 from dal_nlp.readers.reading import Reading, Source, unused_ids
@@ -28,7 +28,7 @@ CONTEXT = "context_columns"
 EMPTY = "empty text"
 
 
-class Example(NamedTuple):
+class ReadRow(NamedTuple):
     """One row as it was read; ``fields`` is None where it cannot be used, and ``reason`` says why."""
 
     row: int
@@ -41,7 +41,7 @@ class Example(NamedTuple):
     beside: Mapping[str, Any] = {}  # the context of such a row, see ``context_of``
 
 
-class Answers(dict[str, Target]):
+class AnswersById(dict[str, Target]):
     """Answers by id, in place of those in the rows."""
 
     def find(self, id: str, fields: Mapping[str, Any]) -> Target | None:
@@ -58,7 +58,7 @@ class Answers(dict[str, Target]):
 
 
 @dataclass(frozen=True)
-class Reader:
+class ExampleReader:
     """How one source is read.
 
     Args:
@@ -77,7 +77,7 @@ class Reader:
     task: Task
     config: Settings
     need_targets: bool = False
-    answers: Answers | None = None
+    answers: AnswersById | None = None
     label_mend: str = ""
     need_ids: bool = True
     classes: Sequence[str] = ()
@@ -101,7 +101,7 @@ class Reader:
         """Return where a row is, for a message."""
         return self.opened.place(number)
 
-    def examples(self) -> Iterator[Example]:
+    def examples(self) -> Iterator[ReadRow]:
         """Yield the examples in the order of the source.
 
         Raises:
@@ -116,7 +116,7 @@ class Reader:
         if empty:
             raise empty_source(self.source)
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[RowBatch]:
         """Yield the same examples in batches; raises as ``examples``."""
         self.check_columns()
         empty = True
@@ -130,7 +130,7 @@ class Reader:
         if empty:
             raise empty_source(self.source)
 
-    def _checked(self, number: int, row: dict[str, Any]) -> Example:
+    def _checked(self, number: int, row: dict[str, Any]) -> ReadRow:
         """Return the example of a row; raises ``UserError`` with its place."""
         try:
             return self._example(number, row)
@@ -163,7 +163,7 @@ class Reader:
     def _by_number(self) -> Mapping[str, str | None]:
         return names_by_number(self.opened, self.answer_column, self.classes, self.remarks)
 
-    def whole_rows(self) -> Iterator[tuple[Example, dict[str, Any]]]:
+    def whole_rows(self) -> Iterator[tuple[ReadRow, dict[str, Any]]]:
         """Yield every example with all columns of its row; rows that cannot be read are passed over.
 
         Raises:
@@ -194,7 +194,7 @@ class Reader:
         names = {*self.task.columns(), *further, self.answer_column, self.config.id_column}
         return names | set(self.config.context_columns or ())
 
-    def _example(self, number: int, row: dict[str, Any]) -> Example:
+    def _example(self, number: int, row: dict[str, Any]) -> ReadRow:
         column = self.answer_column
         try:
             for name in self.task.columns():
@@ -213,20 +213,20 @@ class Reader:
         except UnusableRow as error:
             reason = EMPTY if isinstance(error, EmptyRow) else str(error).rstrip(".")
             beside = _context(row, self.config.context_columns or ())
-            return Example(number, _shown_id(row, self.config), 0, 0, None, None, reason, beside)
+            return ReadRow(number, _shown_id(row, self.config), 0, 0, None, None, reason, beside)
         fields |= _context(row, self.config.context_columns or ())
         encoded = None if target is None else encode_target(target)
-        return Example(number, id, hash64(id), hash_content(content), fields, encoded)
+        return ReadRow(number, id, hash64(id), hash_content(content), fields, encoded)
 
 
-def batch_of(examples: Sequence[Example]) -> Batch:
+def batch_of(examples: Sequence[ReadRow]) -> RowBatch:
     """Return examples as a batch."""
     usable = [example for example in examples if example.fields is not None]
     fields = [example.fields or {} for example in usable]
     targets = pa.array([example.target for example in usable], pa.string())
     columns: dict[str, Any] = {"id": [example.id for example in usable], "target": targets}
     columns |= {name: [of[name] for of in fields] for name in (fields[0] if fields else {})}
-    return Batch(
+    return RowBatch(
         np.array([example.row for example in usable], np.int64),
         np.array([example.id_hash for example in usable], np.uint64),
         np.array([example.content_hash for example in usable], np.uint64),

@@ -14,7 +14,7 @@ import numpy as np
 from dal_nlp.core.errors import DataError, UserError
 from dal_nlp.core.targets import decode, readable
 from dal_nlp.core.text import counted
-from dal_nlp.data.examples import Reader, text_of_fields
+from dal_nlp.data.examples import ExampleReader, text_of_fields
 from dal_nlp.data.hashing import HEADER, VERSION, Hashes, Index, Mask, comparable, digest
 from dal_nlp.data.repeats import NOTHING
 from dal_nlp.data.staging import Rejected, Staged, check_ids, sift, stage, write
@@ -33,7 +33,7 @@ _READING = {
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownRows:
     """The rows of an earlier copy or another set: where each id is, and the hashes of its content and its answer."""
 
     ids: Index
@@ -68,14 +68,14 @@ class Intake:
         unwanted: Ids whose rows are dropped: the pool has another text under them.
     """
 
-    reader: Reader
+    reader: ExampleReader
     path: Path
     exclude: Exclude
     strict: bool
-    beside: Mapping[str, Known] = field(default_factory=dict)
+    beside: Mapping[str, KnownRows] = field(default_factory=dict)
     unwanted: Collection[str] = ()
 
-    def read(self, signature: str, old: Known | None, previous: str | None) -> None:
+    def read(self, signature: str, old: KnownRows | None, previous: str | None) -> None:
         """Read and check the source, compare it with the copy of an earlier start, and only then write the file.
 
         Args:
@@ -142,7 +142,7 @@ def with_remarks(remarks: Sequence[str]) -> Iterator[None]:
         raise type(error)(" ".join([str(error), *new_remarks])) from None
 
 
-def _other_answers(staged: Staged, name: str, other: Known) -> list[str]:
+def _other_answers(staged: Staged, name: str, other: KnownRows) -> list[str]:
     """Return a sentence on texts that another set answers in another way, [] where there is none."""
     if len(other.contents) == 0:
         return []
@@ -161,7 +161,7 @@ def _other_answers(staged: Staged, name: str, other: Known) -> list[str]:
     ]
 
 
-def _clash(staged: Staged, other: Known) -> Clash | None:
+def _clash(staged: Staged, other: KnownRows) -> Clash | None:
     """Return what is under the same ids in another set and has another text, None for nothing."""
     rows, known = other.ids.find(staged.ids)
     differs = known & (other.contents[rows] != staged.contents)
@@ -175,7 +175,7 @@ def _clash(staged: Staged, other: Known) -> Clash | None:
     }
 
 
-def _compare(staged: Staged, keep: Mask, old: Known) -> tuple[int, int]:
+def _compare(staged: Staged, keep: Mask, old: KnownRows) -> tuple[int, int]:
     """Return how many rows came and went; raises ``UserError`` for a changed text under an old id."""
     rows, known = old.ids.find(staged.ids)
     changed = np.flatnonzero(known & (old.contents[rows] != staged.contents))

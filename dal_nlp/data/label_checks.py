@@ -16,11 +16,11 @@ _MOST_CLASSES, _MOST_SINGLE = 50, 0.2
 _SHOWN = 5
 _LONGEST_WORD = 15  # bytes
 
-Counts = Mapping[str, Counter[str]]  # by a file's name, how many rows have each label
+LabelCounts = Mapping[str, Counter[str]]  # by a file's name, how many rows have each label
 
 
 def check_labels(
-    counts: Counts, learnable: Collection[str], measuring: Iterable[str], *, named: bool, strict: bool
+    counts: LabelCounts, learnable: Collection[str], measuring: Iterable[str], *, named: bool, strict: bool
 ) -> list[str]:
     """Return what should be known of the labels, in sentences.
 

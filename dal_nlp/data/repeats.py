@@ -18,7 +18,7 @@ SIGNED = ("annotated_by", "annotator", "username", "_annotator_id", "_session_id
 #: The hash of no answer.
 NOTHING = np.uint64(0)
 
-Rows = NDArray[np.intp]
+RowIndices = NDArray[np.intp]
 
 
 def choose(contents: Hashes, targets: Hashes, rule: Repeats | None) -> tuple[Mask, Mask]:
@@ -44,7 +44,7 @@ def choose(contents: Hashes, targets: Hashes, rule: Repeats | None) -> tuple[Mas
     return keep, disagree
 
 
-def contradictions(contents: Hashes, targets: Hashes) -> list[Rows]:
+def contradictions(contents: Hashes, targets: Hashes) -> list[RowIndices]:
     """Return the rows of each text that has several different answers, in their order; unanswered rows among them."""
     if not has_repeats(contents):
         return []

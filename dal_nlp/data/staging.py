@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from dal_nlp.core.errors import DataError, writing
 from dal_nlp.core.files import new_file
 from dal_nlp.core.targets import decode, readable
-from dal_nlp.data.examples import Reader
+from dal_nlp.data.examples import ExampleReader
 from dal_nlp.data.hashing import CONTENT_HASH, ID_HASH, Hashes, Mask, has_repeats, hash64
 from dal_nlp.data.repeats import DISAGREE, NOTHING, REPEAT, choose, contradictions, refuse
 
@@ -52,7 +52,7 @@ class Staged:
         unusable: The other rows, each with its reason.
     """
 
-    reader: Reader
+    reader: ExampleReader
     file: IO[bytes]
     ids: Hashes
     contents: Hashes
@@ -101,7 +101,7 @@ class Staged:
 
 
 @contextmanager
-def stage(reader: Reader, folder: Path) -> Iterator[Staged]:
+def stage(reader: ExampleReader, folder: Path) -> Iterator[Staged]:
     """Read all examples once; the texts are on disk for the length of the block, and gone if the process dies."""
     numbers: list[tuple[Hashes, Hashes, NDArray[np.int64], Hashes]] = []
     unusable: list[Rejected] = []
@@ -160,7 +160,7 @@ def clashing(ids: Hashes, contents: Hashes) -> tuple[int, int] | None:
     return int(order[clash]), int(order[clash + 1])
 
 
-def check_rows(reader: Reader, rows: Hashes, ids: Hashes, contents: Hashes) -> None:
+def check_rows(reader: ExampleReader, rows: Hashes, ids: Hashes, contents: Hashes) -> None:
     """Raise ``UserError`` where two of N rows, of which only numbers and hashes are kept, have one id and two texts."""
     if clash := clashing(ids, contents):
         first, second = (reader.place(int(rows[i])) for i in clash)

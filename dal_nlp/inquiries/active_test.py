@@ -22,11 +22,11 @@ from dal_nlp.measuring.scores import Sample, answer_scores, estimated_metrics
 from dal_nlp.pretrained.loading import load_tokenizer
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
-from dal_nlp.workflows.predict import Run, open_run
+from dal_nlp.workflows.predict import TrainedRun, open_run
 
 
-class FinishedModel(Run):
-    """A classifier folder that no run has left: ``Run`` without a ledger."""
+class FinishedModel(TrainedRun):
+    """A classifier folder that no run has left: ``TrainedRun`` without a ledger."""
 
     def load(self) -> nn.Module:
         """Load the model of the folder."""
@@ -110,7 +110,7 @@ def active_test(
         return ScoredModel(scores, len(done), 0, remarks)
 
 
-def judge_of(run: Run) -> Judge:
+def judge_of(run: TrainedRun) -> Judge:
     """Return who judges a run's model: fitted to what it said of each query before that was answered."""
     answers = run.state.answers
     pairs = [
@@ -124,7 +124,7 @@ def judge_of(run: Run) -> Judge:
     return fit_judge(log_odds(confidence)[:, None], right)
 
 
-def _finished(folder: Path, source: str, progress: Progress) -> Run:
+def _finished(folder: Path, source: str, progress: Progress) -> TrainedRun:
     """Return a classifier folder as what answers; raises ``UserError`` where it is none."""
     try:
         labels = json.loads((folder / "config.json").read_text(encoding="utf-8"))["id2label"]

@@ -27,12 +27,12 @@ from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.ledger.state import State
 from dal_nlp.models.pool import fetch
 from dal_nlp.report.summary import texts_asked
-from dal_nlp.session.inputs import Answers
+from dal_nlp.session.inputs import CorpusAnswers
 from dal_nlp.tasks import make_task
-from dal_nlp.workflows.predict import Run
+from dal_nlp.workflows.predict import TrainedRun
 
 Floats = NDArray[np.float64]
-Positions = NDArray[np.int64]
+RowNumbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Inquiry:
         by: Who gives the answers: MODEL, STACK or the name of a witness.
     """
 
-    run: Run
+    run: TrainedRun
     config: Settings
     corpus: Corpus
     ledger: Ledger
@@ -103,7 +103,7 @@ class Inquiry:
         return np.array([answer.confidence for answer in self.answers], dtype=np.float64)
 
     @property
-    def open(self) -> Positions:
+    def open(self) -> RowNumbers:
         """The rows whose answer nobody knew before, in the order of the file."""
         return np.flatnonzero([id not in self.known for id in self.ids])
 
@@ -193,7 +193,7 @@ class Inquiry:
 
 @contextmanager
 def open_inquiry(
-    run: Run, source: str, out: Path, oracle: str, size: int, columns: FileColumns, by: str | None = None
+    run: TrainedRun, source: str, out: Path, oracle: str, size: int, columns: FileColumns, by: str | None = None
 ) -> Iterator[Inquiry]:
     """Open the folder of questions about a file, and have the model answer the file's texts.
 
@@ -234,13 +234,13 @@ def open_inquiry(
             ledger.append(ConfigEvent(config=dump, labels=task.labels))
         if state.pool is None or state.pool.digest != corpus.digest:
             ledger.append(PoolEvent(file=source, rows=len(corpus), digest=corpus.digest))
-        answerer.open(Setting(out, config, task, ledger.state, Answers(corpus), corpus.example, run.progress))
+        answerer.open(Setting(out, config, task, ledger.state, CorpusAnswers(corpus), corpus.example, run.progress))
         who = (STACK if run.keeps else MODEL) if by is None else by
         answers = Machine(who, run).read(corpus, out / "cache")
         yield Inquiry(run, config, corpus, ledger, answerer, answers, _known(run, corpus), who)
 
 
-def _known(run: Run, corpus: Corpus) -> dict[str, Target]:
+def _known(run: TrainedRun, corpus: Corpus) -> dict[str, Target]:
     """Return what people have said in the run of texts that the file has under the same ids."""
     done = {id: text for id, text in texts_asked(run.state) if id in run.state.answers}
     ids = [id for id, row in zip(done, corpus.find(list(done)), strict=True) if row >= 0]

@@ -20,7 +20,7 @@ from dal_nlp.models.pool import Pool, fetch
 from dal_nlp.report.machines import machine_rows
 from dal_nlp.span_witnesses.drafts import has_drafts
 from dal_nlp.span_witnesses.listening import hears_in_columns
-from dal_nlp.workflows.predict import Run
+from dal_nlp.workflows.predict import TrainedRun
 
 #: Who may give the machine's answers beside a witness: the model that reads the text alone, it with the witnesses, and
 #: whoever was right most often on the run's audit sample.
@@ -37,7 +37,7 @@ class Machine:
     """
 
     name: str
-    run: Run
+    run: TrainedRun
 
     @cached_property
     def _model(self) -> nn.Module:

@@ -10,8 +10,8 @@ from dal_nlp.core.batch import Prediction
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.rng import generator
 from dal_nlp.core.text import counted
-from dal_nlp.data.examples import Example
-from dal_nlp.inquiries.inquiry import Floats, Inquiry, Positions
+from dal_nlp.data.examples import ReadRow
+from dal_nlp.inquiries.inquiry import Floats, Inquiry, RowNumbers
 from dal_nlp.inquiries.machines import Machine
 from dal_nlp.measuring.bounds import RISK, betting_upper, binomial_upper, cheapest_route, largest_cut
 from dal_nlp.models.pool import fetch
@@ -63,7 +63,7 @@ def prices_of(prices: Mapping[str, float] | None, machines: Sequence[str]) -> Pr
 
 
 @dataclass(frozen=True)
-class Draws:
+class RandomRows:
     """Random rows of a file, whose texts measure.
 
     Attributes:
@@ -73,7 +73,7 @@ class Draws:
         rows: How many the file has.
     """
 
-    places: Positions
+    places: RowNumbers
     weights: Floats | None
     most: float
     rows: int
@@ -91,7 +91,7 @@ class Draws:
         return np.asarray(weights / len(weights))
 
 
-def draw_rows(inquiry: Inquiry, examples: Sequence[Example], size: int, design: str) -> Draws:
+def draw_rows(inquiry: Inquiry, examples: Sequence[ReadRow], size: int, design: str) -> RandomRows:
     """Draw rows of which nobody knows the answer; the same ones in every call."""
     places = {content: row for row, content in enumerate(inquiry.corpus.contents.tolist())}
     counts = np.zeros(len(inquiry.corpus), dtype=np.int64)
@@ -101,12 +101,12 @@ def draw_rows(inquiry: Inquiry, examples: Sequence[Example], size: int, design: 
     rows = np.repeat(inquiry.open, counts[inquiry.open])
     rng, n = generator(inquiry.config.seed, 0, "whole file"), int(counts.sum())
     if design == "uniform":
-        return Draws(rng.permutation(rows)[:size], None, 1.0, n)
+        return RandomRows(rng.permutation(rows)[:size], None, 1.0, n)
     doubt = np.sqrt(inquiry.confidence * (1 - inquiry.confidence))[rows] + 1e-12
     probabilities = 0.5 / len(rows) + 0.5 * doubt / doubt.sum()
     drawn = rng.choice(len(rows), size, p=probabilities)
     weights = 1 / (len(rows) * probabilities)
-    return Draws(rows[drawn], weights[drawn], float(weights.max()), n)
+    return RandomRows(rows[drawn], weights[drawn], float(weights.max()), n)
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Routing:
     """
 
     given: Mapping[int, tuple[Prediction, str]]
-    rest: Positions
+    rest: RowNumbers
     uncertainty: Floats
     bound: float
     asked: int = 0
@@ -130,7 +130,7 @@ class Routing:
 
 def route(
     inquiry: Inquiry,
-    draws: Draws,
+    draws: RandomRows,
     error: float,
     dear: Machine | None,
     prices: Prices | None,
@@ -186,13 +186,13 @@ def _routing(
     return Routing(by_row, rest, u[rest], bound, count)
 
 
-def _ask(inquiry: Inquiry, machine: Machine, rows: Positions) -> dict[int, Prediction]:
+def _ask(inquiry: Inquiry, machine: Machine, rows: RowNumbers) -> dict[int, Prediction]:
     """Return a machine's answers to rows of the corpus."""
     answers = machine.answers(fetch(inquiry.corpus.dataset, rows)) if len(rows) else []
     return dict(zip(map(int, rows), answers, strict=True))
 
 
-def _wrong(inquiry: Inquiry, draws: Draws, predictions: Sequence[Prediction]) -> NDArray[np.bool_]:
+def _wrong(inquiry: Inquiry, draws: RandomRows, predictions: Sequence[Prediction]) -> NDArray[np.bool_]:
     """Tell of each draw whether a machine's answer, (N,) of the corpus, is not people's."""
     names = inquiry.ids
     rows = [row for row in np.unique(draws.places) if names[row] in inquiry.state.answers]

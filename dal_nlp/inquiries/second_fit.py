@@ -11,7 +11,7 @@ from dal_nlp.core.progress import Progress
 from dal_nlp.core.targets import Target, decode
 from dal_nlp.core.task import Task
 from dal_nlp.data.columns import HasAnswerCells
-from dal_nlp.data.examples import NO_IDS, Answers, Reader
+from dal_nlp.data.examples import NO_IDS, AnswersById, ExampleReader
 from dal_nlp.inquiries.inquiry import Inquiry
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.loop import Session
@@ -61,7 +61,7 @@ def _rows(config: Settings, source: str | None, answers: Mapping[str, Target] | 
     if source is None or answers == {}:
         return
     task: Task = make_task(config)
-    reader = Reader(source, task, config, answers=None if answers is None else Answers(answers))
+    reader = ExampleReader(source, task, config, answers=None if answers is None else AnswersById(answers))
     for example, row in reader.whole_rows():
         target = decode(example.target)
         if target is None or example.fields is None:

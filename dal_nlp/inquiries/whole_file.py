@@ -24,7 +24,7 @@ from dal_nlp.workflows.autolabel import say_unasked
 from dal_nlp.workflows.predict import open_run
 from dal_nlp.workflows.sources import read_aloud, reader_of
 
-#: How many times as many texts are drawn, where nothing else is said, as a promise takes without a mistake.
+#: How many times as many texts are drawn, where nothing else is said, as a guarantee takes without a mistake.
 TIMES = 4
 
 
@@ -52,7 +52,7 @@ def label_file(
         error: The share.
         out: Where questions, answers and files go.
         oracle: Who answers: ``file`` (sheets) or another name of the oracles.
-        draws: How many texts measure; if left out, four times as many as the promise takes without a mistake.
+        draws: How many texts measure; if left out, four times as many as the guarantee takes without a mistake.
         progress: Where it is shown.
         columns: How ``source`` is read; as the run reads its own if left out.
         design: ``uniform``, whose bound is exact; or ``active``, which draws half of the texts where the model may be
@@ -66,13 +66,13 @@ def label_file(
         learn: Whether people's answers, but not those that measure, train a second model once all of them are there.
 
     Raises:
-        UserError: No model yet, a file that cannot be read, or fewer draws than the promise takes.
+        UserError: No model yet, a file that cannot be read, or fewer draws than the guarantee takes.
         Unsupported: The task's answers are neither right nor wrong.
     """
     if not 0 < error < 1:
         raise UserError(f"--error {error:g} is no share: give a number between 0 and 1, such as 0.05.")
     if least_answers(error) > LARGEST_NUMBER:
-        raise UserError(f"--error {error:g} is too little to be promised: give a larger one, such as 0.05.")
+        raise UserError(f"--error {error:g} is too little to be guaranteed: give a larger one, such as 0.05.")
     if design not in ("uniform", "active"):
         raise unknown("design", design, ("uniform", "active"))
     least = least_answers(error)
@@ -91,7 +91,7 @@ def label_file(
     if learn and design != "uniform":
         raise UserError("--learn measures the second model on the draws, which have to be uniform: leave --design out.")
     if {Capability.ANSWER_TEXTS, Capability.GENERATED_TEXTS} & run.task.capabilities:
-        raise Unsupported("Answers in words are more or less right, so no error is promised: leave --error out.")
+        raise Unsupported("Answers in words are more or less right, so no error is guaranteed: leave --error out.")
     with open_inquiry(run, source, out, oracle, size, columns, first) as inquiry:
         machines = machines or [inquiry.by]
         priced = prices_of(prices, machines)

@@ -10,7 +10,7 @@ from dal_nlp.core.targets import readable
 from dal_nlp.core.task import Capability
 from dal_nlp.core.text import counted, duration
 from dal_nlp.data.corpus import Rejected, write_rejected
-from dal_nlp.data.examples import Example, context_of
+from dal_nlp.data.examples import ReadRow, context_of
 from dal_nlp.inquiries.inquiry import Inquiry
 from dal_nlp.inquiries.machines import MODEL, STACK
 from dal_nlp.inquiries.routing import Prices, Routing
@@ -69,7 +69,7 @@ def result_of(
 
 
 def sentence(result: FileResult, error: float, drawn: int, of: frozenset[Capability]) -> str:
-    """Say what machines and people do, what that costs, and what is promised of a task of some capabilities."""
+    """Say what machines and people do, what that costs, and what is guaranteed of a task of some capabilities."""
     hours = duration(SECONDS * result.people)
     known = f", {result.known:,} known from the run" if result.known else ""
     repeats = f" ({counted(result.rows, 'row')})" if result.rows > result.texts else ""
@@ -91,7 +91,7 @@ def sentence(result: FileResult, error: float, drawn: int, of: frozenset[Capabil
     )
 
 
-def write_file(inquiry: Inquiry, examples: Sequence[Example], routing: Routing, out: Path) -> None:
+def write_file(inquiry: Inquiry, examples: Sequence[ReadRow], routing: Routing, out: Path) -> None:
     """Write labeled.csv, people.csv (what is still to be answered, the most uncertain first) and rejected.csv.
 
     Every row of the source is in one of the three; repeats of a text get its answer.

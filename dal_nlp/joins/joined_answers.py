@@ -15,7 +15,7 @@ from dal_nlp.core.text import counted
 from dal_nlp.data.examples import (
     DEFAULT_ID_COLUMN,
     NO_IDS,
-    Answers,
+    AnswersById,
     open_plain,
     read_id,
     read_target,
@@ -37,7 +37,7 @@ class Joined(NamedTuple):
     target: Target
 
 
-class JoinedAnswers(Answers):
+class JoinedAnswers(AnswersById):
     """The answers of a file, handed to the rows of the pool one by one.
 
     An id counts where the text beside it, if there is one, is the row's. A row is found by its text where the file has

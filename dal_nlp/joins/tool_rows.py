@@ -52,7 +52,7 @@ class Columns:
     encoding: str | None = None
 
 
-class Given(NamedTuple):
+class ToolAnswer(NamedTuple):
     """One answer in a row, as it would be typed, and who gave it ("" where the row does not say)."""
 
     answer: str
@@ -136,14 +136,14 @@ class ToolRows:
         """Return what was written beside the answer."""
         return "" if is_missing(row.get(NOTE)) else str(row[NOTE])
 
-    def given(self, row: Mapping[str, Any]) -> Iterator[Given]:
+    def given(self, row: Mapping[str, Any]) -> Iterator[ToolAnswer]:
         """Yield the answers in a row."""
         if self._has_verdicts and row.get(ANSWER) != ACCEPTED:
             return
         by = next((str(row[name]) for name in self._signed if not is_missing(row.get(name))), "")
         unmarked = self._marks and self._has_verdicts and self.answer_column not in row  # as Prodigy writes it
         for value, who in _values([] if unmarked else row.get(self.answer_column)):
-            yield Given(_typed(value, self._of_nothing, self._marks), who or by)
+            yield ToolAnswer(_typed(value, self._of_nothing, self._marks), who or by)
 
     @property
     def _of_nothing(self) -> str:

@@ -19,7 +19,7 @@ STRONGER = (1.0, 3.0)
 
 
 @dataclass(frozen=True)
-class Setting:
+class FitSetting:
     """A way to fit a layer.
 
     Attributes:
@@ -154,7 +154,7 @@ class SeveralLabels(Outputs):
 CLASSES, SEVERAL = Classes(), SeveralLabels()
 
 
-def settings(standard: Standard, layers: int, c: float) -> list[Setting]:
+def settings(standard: Standard, layers: int, c: float) -> list[FitSetting]:
     """Return the settings to choose from: all layers and the last alone, each with labels as strong as ``STRONGER``.
 
     The first is the one that is used where there are too few labels to choose.
@@ -169,12 +169,12 @@ def settings(standard: Standard, layers: int, c: float) -> list[Setting]:
     for kept in sorted({layers, 1}, reverse=True):
         columns = np.arange(width) >= width - width // layers * kept
         part = Standard(standard.mean[columns], standard.scale[columns] * np.float32(np.sqrt(kept / layers)))
-        candidates += [Setting(columns, part, c * stronger, kept) for stronger in STRONGER]
+        candidates += [FitSetting(columns, part, c * stronger, kept) for stronger in STRONGER]
     return candidates
 
 
 def fit_with(
-    setting: Setting,
+    setting: FitSetting,
     x: Array,
     y: NDArray[np.int64],
     weights: NDArray[np.float64],
@@ -191,7 +191,7 @@ def fit_with(
 
 
 def choose_setting(
-    candidates: Sequence[Setting],
+    candidates: Sequence[FitSetting],
     x: Array,
     y: NDArray[np.int64],
     weights: NDArray[np.float64],
@@ -199,7 +199,7 @@ def choose_setting(
     offsets: Sequence[Offset],
     rng: np.random.Generator,
     outputs: Outputs = CLASSES,
-) -> Setting:
+) -> FitSetting:
     """Return the setting with the least Brier score on labels that did not train.
 
     The first candidate stays unless another is better by more than the standard error of the difference.
@@ -240,7 +240,7 @@ def splits(folds: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArra
 
 
 def held_out_brier(
-    setting: Setting,
+    setting: FitSetting,
     x: Array,
     y: NDArray[np.int64],
     weights: NDArray[np.float64],
@@ -255,7 +255,7 @@ def held_out_brier(
 
 
 def held_out(
-    setting: Setting,
+    setting: FitSetting,
     x: Array,
     y: NDArray[np.int64],
     weights: NDArray[np.float64],

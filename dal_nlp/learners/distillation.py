@@ -23,7 +23,7 @@ NEVER = -3.0
 
 
 @dataclass(frozen=True)
-class Source:
+class MachineSource:
     """What a machine source says of the texts of the pool.
 
     Attributes:
@@ -38,14 +38,14 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Signal:
+class TeacherLayer:
     """A source as a linear layer, whose logits have a mean of 0 for each label and a deviation of 1 over the pool.
 
     Attributes:
-        name: See ``Source``.
+        name: See ``MachineSource``.
         weight: (C, H).
         bias: (C,).
-        mean: See ``Source``.
+        mean: See ``MachineSource``.
     """
 
     name: str
@@ -85,7 +85,9 @@ def sure_texts(scores: Floats, rng: np.random.Generator) -> tuple[Positions, NDA
     return rows, labels[rows]
 
 
-def distil(source: Source, x: Array, c: float, mean: Array, scale: Array, rng: np.random.Generator) -> Signal:
+def distil(
+    source: MachineSource, x: Array, c: float, mean: Array, scale: Array, rng: np.random.Generator
+) -> TeacherLayer:
     """Learn a source's answers on the texts of which it is sure.
 
     Args:
@@ -104,4 +106,4 @@ def distil(source: Source, x: Array, c: float, mean: Array, scale: Array, rng: n
     offset, deviation = logits.mean(0), (logits - logits.mean(0)).std() or 1.0
     weight, bias = np.zeros((classes, x.shape[1])), np.full(classes, NEVER)
     weight[there], bias[there] = layer.weight[there] / deviation, (layer.bias[there] - offset) / deviation
-    return Signal(source.name, weight.astype(np.float32), bias.astype(np.float32), source.mean)
+    return TeacherLayer(source.name, weight.astype(np.float32), bias.astype(np.float32), source.mean)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from dal_nlp.core.caches import Cache, OnDisk
 from dal_nlp.core.config import DrawsConfig, ScoringConfig, Settings
-from dal_nlp.core.distributed import is_main, process_state, share
+from dal_nlp.core.distributed import broadcast, is_main, process_state
 from dal_nlp.core.errors import NoStates, Unsupported
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Capability, Task
@@ -166,7 +166,7 @@ class Features:
             owners = np.repeat(owners, [len(of_text) for of_text in windows])
             texts = [window for of_text in windows for window in of_text]
         keys = [_key(text) for text in texts]
-        known = share(self._cache.get(keys) if is_main() else {})
+        known = broadcast(self._cache.get(keys) if is_main() else {})
         new = {key: row for row, key in enumerate(keys) if key not in known}
         if new:
             encoder[:] = encoder or [self._load()]

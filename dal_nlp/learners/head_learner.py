@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dal_nlp.core.config import ScoringConfig, Settings
-from dal_nlp.core.distributed import is_main, process_state, wait
+from dal_nlp.core.distributed import barrier, is_main, process_state
 from dal_nlp.core.errors import BrokenModelError
 from dal_nlp.core.files import whole_folder
 from dal_nlp.core.progress import Progress
@@ -30,15 +30,15 @@ from dal_nlp.learners.checkpoints import fitted_settings
 from dal_nlp.learners.cross_validation import (
     CLASSES,
     SEVERAL,
+    FitSetting,
     Outputs,
-    Setting,
     choose_setting,
     deal,
     fit_with,
     held_out,
     settings,
 )
-from dal_nlp.learners.distillation import Signal, distil
+from dal_nlp.learners.distillation import TeacherLayer, distil
 from dal_nlp.learners.feature_cache import Features, open_cache, places_of
 from dal_nlp.learners.head_checkpoint import BATCH, HEAD, FittedLayer, HeadNet, read_layer, write_whole
 from dal_nlp.learners.layers import Standard, side_by_side, standard_of
@@ -108,7 +108,7 @@ class LayerLearner(Learner):
 
     def finish(self, round: int) -> None:
         """Leave encoder and layer, or what ``finish`` trained, in ``model/``, with what the next start goes on from."""
-        wait()
+        barrier()
         if is_main():
             checkpoint, tuned = self.place(round), tuned_folder(self._folder, round)
             with whole_folder(self._folder / "model") as draft:
@@ -121,7 +121,7 @@ class LayerLearner(Learner):
                         shutil.copy(checkpoint / name, draft)
             for old in (self._folder / "checkpoints", self._folder / "finish"):
                 shutil.rmtree(old, ignore_errors=True)
-        wait()
+        barrier()
 
 
 class HeadLearner(LayerLearner):
@@ -262,7 +262,7 @@ class HeadLearner(LayerLearner):
 
     def _setting(
         self, x: Array, y: NDArray[np.int64], weights: NDArray[np.float64], offsets: Sequence[Offset]
-    ) -> Setting:
+    ) -> FitSetting:
         """Return how the layer is fitted: by the rule for few labels, else as cross-validation has it."""
         candidates, classes, least = self._candidates(), len(self._task.labels), self._config.head.validate_from
         if not least or len(y) < least or len(candidates) == 1:
@@ -270,7 +270,7 @@ class HeadLearner(LayerLearner):
         rng = generator(0, len(y), "folds")
         return choose_setting(candidates, x, y, weights, classes, offsets, rng, self._outputs)
 
-    def _candidates(self) -> list[Setting]:
+    def _candidates(self) -> list[FitSetting]:
         """Return the ways to fit the layer, that of the rule for few labels first."""
         c = self._config.head.c
         candidates = settings(self._standard, len(self._depths), c or self._outputs.strength(len(self._task.labels)))
@@ -302,7 +302,7 @@ class HeadLearner(LayerLearner):
         return standard_of(side_by_side(self._sample, self._depths), len(self._depths))
 
     @cached_property
-    def _signals(self) -> list[Signal]:
+    def _signals(self) -> list[TeacherLayer]:
         """What is known of the labels, each source as a linear layer; made without any label."""
         if self.described is None or not self.described.name:
             return []

@@ -16,7 +16,7 @@ from torch import nn
 
 from dal_nlp.core.caches import Cache, Deferred, OnDisk
 from dal_nlp.core.config import ScoringConfig, Settings, TrainingConfig
-from dal_nlp.core.distributed import is_main, process_state, step, wait
+from dal_nlp.core.distributed import barrier, is_main, phase, process_state
 from dal_nlp.core.files import sync, whole_folder
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import derive, generator, torch_seeded
@@ -220,10 +220,10 @@ class Learner(ABC):
         """Whether ``finish`` leaves a model that ``from_pretrained`` loads."""
         return True
 
-    @step("writing the checkpoint")
+    @phase("writing the checkpoint")
     def save(self, round: int, done: Fit) -> None:
         """Write the checkpoint of a round, then remove older ones."""
-        wait()
+        barrier()
         if is_main():
             target = self._folder / "checkpoints" / f"round-{round}"
             with whole_folder(target) as draft:
@@ -237,7 +237,7 @@ class Learner(ABC):
             for old in target.parent.glob("round-*"):
                 if old != target and old.is_dir():  # other programs leave files there, such as .DS_Store
                     shutil.rmtree(old)
-        wait()
+        barrier()
 
     def place(self, round: int) -> Path:
         """Return where the model of a round lies: among the checkpoints, or, of a run that had ended, in ``model/``."""
@@ -317,7 +317,7 @@ class FullLearner(Learner):
             os.replace(checkpoint, final)
             sync(self._folder)
             shutil.rmtree(self._folder / "checkpoints", ignore_errors=True)
-        wait()
+        barrier()
 
 
 class _Companions(Companions):

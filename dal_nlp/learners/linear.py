@@ -22,7 +22,7 @@ BIAS_PENALTY = 5.0
 #: How many examples' worth the mean share of all labels counts in the share of one of several labels.
 ASSUMED = 2.0
 #: Of L-BFGS.
-SETTINGS = {"maxiter": MOST_ITERATIONS, "gtol": 1e-5, "ftol": 1e-10, "maxcor": 20}
+MINIMIZER = {"maxiter": MOST_ITERATIONS, "gtol": 1e-5, "ftol": 1e-10, "maxcor": 20}
 
 
 def strength(classes: int) -> float:
@@ -174,7 +174,7 @@ def fit_labels(
     means = np.array([offset.mean for offset in offsets])
     start = np.concatenate([np.zeros(size), means])
     arguments = (inside, y, weights, c, base, logits, means)
-    solution = minimize(label_objective, start, arguments, method="L-BFGS-B", jac=True, options=SETTINGS)
+    solution = minimize(label_objective, start, arguments, method="L-BFGS-B", jac=True, options=MINIMIZER)
     table = solution.x[:size].reshape(y.shape[1], -1)
     weight = outside(table[:, :-1]) / scale
     bias = base + table[:, -1] - weight @ mean
@@ -308,7 +308,7 @@ def _regress(
     width, size = inside.shape[1], classes * (inside.shape[1] + 1)
     start = np.concatenate([np.zeros(size), means])
     arguments = (inside, y, weights, classes, c, offsets, means)
-    solution = minimize(objective, start, arguments, method="L-BFGS-B", jac=True, options=SETTINGS)
+    solution = minimize(objective, start, arguments, method="L-BFGS-B", jac=True, options=MINIMIZER)
     table = solution.x[:size].reshape(classes, width + 1)
     weight = outside(table[:, :width])
     bias = table[:, width] - (0 if offsets is not None else table[:, width].mean())

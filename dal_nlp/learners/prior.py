@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted
 from dal_nlp.data.text_windows import SIZES
-from dal_nlp.learners.distillation import Floats, Source, scaled
+from dal_nlp.learners.distillation import Floats, MachineSource, scaled
 from dal_nlp.learners.feature_cache import Features
 from dal_nlp.models.vectors import Array
 
@@ -142,9 +142,9 @@ class DescriptionSource:
         self._places = np.arange(first, first + len(flat))
         self._features = features
 
-    def source(self, embeddings: Array) -> Source:
+    def source(self, embeddings: Array) -> MachineSource:
         """Return what they say of texts with some embeddings (N, H) of the last layer."""
         self._features.require(self._places)
         read = self._features.rows(self._places)[:, -1]
         ends = np.cumsum([len(group) for group in self._sentences])[:-1]
-        return Source(self.name, zero_shot_scores(embeddings, label_directions(np.split(read, ends))))
+        return MachineSource(self.name, zero_shot_scores(embeddings, label_directions(np.split(read, ends))))

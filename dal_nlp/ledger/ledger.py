@@ -14,7 +14,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from dal_nlp.core.distributed import is_main, share
+from dal_nlp.core.distributed import broadcast, is_main
 from dal_nlp.core.errors import Locked, RunFolderError
 from dal_nlp.core.files import sync
 from dal_nlp.ledger.events import (
@@ -27,7 +27,7 @@ from dal_nlp.ledger.events import (
     PseudoLabelsEvent,
     RemovedEvent,
 )
-from dal_nlp.ledger.lines import Damage, Reader, write_lines
+from dal_nlp.ledger.lines import Damage, LineReader, write_lines
 from dal_nlp.ledger.state import State
 
 logger = logging.getLogger(__name__)
@@ -46,13 +46,13 @@ def damaged(path: Path, number: int, what: str) -> RunFolderError:
     )
 
 
-def load(path: Path, state: State) -> tuple[Reader, list[Event]]:
+def load(path: Path, state: State) -> tuple[LineReader, list[Event]]:
     """Fold a file of events into a state; return its reader and the events.
 
     Raises:
         UserError: The file is damaged, or of a later version; the message names the line.
     """
-    reader, events = Reader(path), list[Event]()
+    reader, events = LineReader(path), list[Event]()
     try:
         with closing(reader.read()) as further:
             for event in further:
@@ -88,7 +88,7 @@ def _check_label(state: State, event: Event) -> None:
 
 def read_events(path: Path) -> Iterator[Event]:
     """Yield the events of a ledger; raises ``UserError`` where it is damaged."""
-    reader = Reader(path)
+    reader = LineReader(path)
     try:
         yield from reader.read()
     except Damage as error:
@@ -137,7 +137,7 @@ class Ledger:
             except BaseException:
                 self._lock.release()
                 raise
-        events = share(events)
+        events = broadcast(events)
         if not is_main():
             for event in events:
                 self.state.apply(event)
@@ -197,7 +197,7 @@ class Ledger:
 
     def extend(self, events: Sequence[Event]) -> None:
         """Write several events at once; see ``append``."""
-        whole = share(list(events))
+        whole = broadcast(list(events))
         if is_main():
             self._write(whole)
         for event in whole:

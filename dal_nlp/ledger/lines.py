@@ -41,7 +41,7 @@ class LaterFormat(ValueError):
 
 
 @dataclass(frozen=True)
-class Line:
+class LedgerLine:
     """A line of a ledger.
 
     Attributes:
@@ -73,7 +73,7 @@ def write_lines(events: Sequence[Event], number: int = 0, before: str = "") -> b
     return b"".join(map(write_line, events, range(number + 1, number + 1 + len(events)), texts))
 
 
-def read_line(raw: bytes) -> Line:
+def read_line(raw: bytes) -> LedgerLine:
     """Return what a line holds.
 
     Raises:
@@ -98,7 +98,7 @@ def read_line(raw: bytes) -> Line:
         raise LaterFormat(f"its format {form} is of a later dal-nlp, and this one reads up to {FORMAT}: update dal-nlp")
     if not summed and number is not None:
         raise ValueError(f"it has lost its checksum{_about(raw)}")
-    return Line(read_event(values), number, before)
+    return LedgerLine(read_event(values), number, before)
 
 
 def _about(raw: bytes) -> str:
@@ -111,7 +111,7 @@ def _about(raw: bytes) -> str:
     return f" (it held a {kind!r} event{f' of {id!r}' if id is not None else ''})"
 
 
-class Reader:
+class LineReader:
     """The events of a file from its beginning, checked, for one who comes back for more.
 
     Attributes:
@@ -167,7 +167,7 @@ class Reader:
         self.number, self.numbered = number, line.number is not None
         return line.event
 
-    def _check_place(self, line: Line, number: int) -> None:
+    def _check_place(self, line: LedgerLine, number: int) -> None:
         """Raise ``Damage`` for a line that does not follow on those before it."""
         if line.number is not None and line.number > number:
             lost = counted(line.number - number, "line")

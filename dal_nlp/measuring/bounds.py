@@ -54,7 +54,7 @@ def betting_upper(values: Floats, most: float, risk: float = RISK) -> float:
 
 
 def least_answers(error: float, risk: float = RISK) -> int:
-    """Return how many known answers without a mistake it takes to promise an error: 59 for .05, with 95 %."""
+    """Return how many known answers without a mistake it takes to guarantee an error: 59 for .05, with 95 %."""
     return math.ceil(math.log(risk) / math.log1p(-error))
 
 

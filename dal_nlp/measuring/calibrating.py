@@ -19,7 +19,7 @@ FEWEST = 10
 #: The nearest that a probability comes to 0 and 1, so that its logit is finite.
 LEAST = 1e-9
 
-Measured = tuple[NDArray[np.floating[Any]] | None, Sequence[Target] | None]
+Measurement = tuple[NDArray[np.floating[Any]] | None, Sequence[Target] | None]
 
 
 def calibration_of(
@@ -29,7 +29,7 @@ def calibration_of(
     done: Fit,
     sets: Sequence[Dataset | None],
     pool: Callable[[Dataset], Pool],
-) -> Measured:
+) -> Measurement:
     """Return what ``Task.calibrate`` reads under the model of a fit, and the targets; None and None if nothing.
 
     A layer can hold out its own labels, at the cost of a few more fits and of no label: each text is measured by a
@@ -60,7 +60,7 @@ def calibration_of(
 
 def _held_out(
     task: Task, learner: Learner, examples: Dataset, weights: NDArray[np.float64], done: Fit
-) -> Measured | None:
+) -> Measurement | None:
     """Return it of the examples that trained, each by a layer that was fitted to others; None where none can be."""
     held_out = learner.held_out(examples, done, weights) if len(examples) >= FEWEST else None
     if held_out is None:

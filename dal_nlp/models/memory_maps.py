@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from dal_nlp.core.distributed import share, wait
+from dal_nlp.core.distributed import barrier, broadcast
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.text import size as in_words
 
@@ -37,15 +37,15 @@ class Scratch:
     def array(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """Return an array of zeros in a file that has no name: it goes when no process has it open, killed or not.
 
-        All processes must call it, and share its numbers; ``wait`` before reading what another one wrote.
+        All processes must call it, and share its numbers; ``barrier`` before reading what another one wrote.
 
         Raises:
             UserError: The disk has no room for it.
         """
-        path = self.folder / f"{share(uuid.uuid4().hex)}.npy"
+        path = self.folder / f"{broadcast(uuid.uuid4().hex)}.npy"
         try:
             mapped = _mapped(path, shape, dtype)
-            wait()
+            barrier()
         finally:
             path.unlink(missing_ok=True)
         return mapped

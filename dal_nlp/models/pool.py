@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dal_nlp.core.config import ScoringConfig
-from dal_nlp.core.distributed import gather, process_state, step
+from dal_nlp.core.distributed import gather, phase, process_state
 from dal_nlp.core.errors import NoStates, Unsupported, UserError
 from dal_nlp.core.progress import Progress, Silent, check_ctrl_c
 from dal_nlp.core.targets import decode
@@ -195,7 +195,7 @@ class Pool:
         """
         if not all(map(self._knows, probes)):
             missing = [probe for probe in dict.fromkeys((*probes, *self._also)) if not self._knows(probe)]
-            with step("scoring"):
+            with phase("scoring"):
                 self._measured.update(zip(missing, self._measure(missing), strict=True))
         return tuple(map(self._recall, probes))
 
@@ -237,7 +237,7 @@ class Pool:
     def predict(self) -> list[Prediction]:
         """Return the model's answer to every example, in pool order."""
         mine: list[tuple[int, Prediction]] = []
-        with step("predicting"):
+        with phase("predicting"):
             for positions, predictions in self._batches("predicting", self._predictions):
                 mine.extend(zip(positions.tolist(), predictions, strict=True))
             return [prediction for _, prediction in sorted(gather(mine), key=lambda pair: pair[0])]

@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from dal_nlp.core.categoricals import soft_cross_entropy
 from dal_nlp.core.config import TrainingConfig
-from dal_nlp.core.distributed import together
+from dal_nlp.core.distributed import timeout_guard
 from dal_nlp.core.errors import BrokenModelError
 from dal_nlp.core.progress import Progress, check_ctrl_c
 from dal_nlp.core.task import Batch, Example, Task
@@ -165,7 +165,7 @@ def fit(
         for group in _groups(beside.module, training.weight_decay):
             optimizer.add_param_group(group)
     rate = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(steps, training.warmup))
-    with together():
+    with timeout_guard():
         wrapped, prepared = accelerator.prepare(model, optimizer)
     wrapped.train()
     losses = torch.zeros(steps, device=accelerator.device)
@@ -174,7 +174,7 @@ def fit(
     equal = lengths if task.feeding.equal_lengths else None
     for number, positions in enumerate(progress.track(plan, "training")):
         check_ctrl_c()
-        with together():
+        with timeout_guard():
             total = float(weights.mean()) * len(positions)
             for part in cut(positions, sizes, training.batch_size, equal):
                 batch = _batch(task, rows, part, weights, accelerator, beside is not None)
@@ -193,7 +193,7 @@ def fit(
             prepared.zero_grad()
     # Mixed precision put itself in front of model.forward; a model loaded from the checkpoint scores without it.
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
-    with together():
+    with timeout_guard():
         losses = accelerator.reduce(losses, "mean")
     last = float(losses[-max(1, steps // 10) :].mean())
     if not bool(torch.isfinite(losses).all()):

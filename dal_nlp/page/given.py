@@ -13,7 +13,7 @@ LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
-class Given:
+class PageAnswer:
     """An answer as a page sends it.
 
     Attributes:

@@ -23,7 +23,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.page.connections import Brake
-from dal_nlp.page.queue import AnnotationQueue, Given
+from dal_nlp.page.given import PageAnswer
+from dal_nlp.page.queue import AnnotationQueue
 from dal_nlp.page.views import AT_ONCE, Json
 from dal_nlp.page.words import WORDS, language_of
 from dal_nlp.report.html import render
@@ -47,7 +48,7 @@ class Asked(BaseModel):
 
 
 class Undone(Asked):
-    """A tab that takes an answer back; see ``Given``."""
+    """A tab that takes an answer back; see ``PageAnswer``."""
 
     request: str = Field("", max_length=64)
 
@@ -79,7 +80,7 @@ class Alive(Asked):
 
 
 class Answered(Opened):
-    """A tab that sends an answer; see ``Given``."""
+    """A tab that sends an answer; see ``PageAnswer``."""
 
     text: str = ""
     refusal: str = Field("", pattern="^(|skip|unsure)$")
@@ -149,7 +150,7 @@ def make_app(queue: AnnotationQueue, token: str, hosts: list[str]) -> FastAPI:
     @app.post("/api/answer")
     def answer(body: Annotated[Answered, Body()]) -> Json:
         values = body.model_dump(exclude={"who", "tab"})
-        outcome = queue.answer(body.who, body.tab, Given(**values))
+        outcome = queue.answer(body.who, body.tab, PageAnswer(**values))
         return {**outcome, "item": queue.next(body.who, body.tab)}
 
     @app.post("/api/undo")

@@ -50,7 +50,7 @@ def settle_padding_id(model: Any, tokenizer: Any) -> None:
             tokenizer.pad_token = token
 
 
-class Probe:
+class ReadingCheck:
     """A model, its tokenizer, and what is compared.
 
     Args:
@@ -208,7 +208,7 @@ def settle(model: Any, tokenizer: Any, read: Read, wanted: Wanted, known: Feedin
         training = model.training
         model.eval()
         try:
-            probe = Probe(model, tokenizer, read, wanted.name, wanted.pairs)
+            probe = ReadingCheck(model, tokenizer, read, wanted.name, wanted.pairs)
             feeding = Feeding(probe.longest(wanted.longest), name=wanted.name, kind=kind)
             if wanted.all_lengths:
                 feeding.check(wanted.longest)

@@ -13,7 +13,7 @@ import numpy as np
 from dal_nlp.core.errors import DataError
 from dal_nlp.readers.encodings import blocks, lines, read_utf8
 from dal_nlp.readers.literals import literal, load_json
-from dal_nlp.readers.reading import INDEX, Chunk, Chunks, Reading, Rows, Source, other_names, unique_names
+from dal_nlp.readers.reading import INDEX, Chunk, Chunks, NumberedRows, Reading, Source, other_names, unique_names
 from dal_nlp.readers.squad import flatten, is_nested
 
 _ROWS = 4000  # in one chunk
@@ -59,7 +59,7 @@ def open_document(source: str, path: Path, split: str, reading: Reading) -> Sour
     return of_rows(source, lambda: _objects(source, rows), False, reading)
 
 
-def of_rows(source: str, rows: Callable[[], Rows], by_line: bool, reading: Reading) -> Source:
+def of_rows(source: str, rows: Callable[[], NumberedRows], by_line: bool, reading: Reading) -> Source:
     """Return a source of objects; keys that are needed are found with other capitals too."""
     first = [row for _, row in islice(rows(), _PEEKED)]
     keys = list(dict.fromkeys(key for row in first for key in row))
@@ -88,7 +88,7 @@ class _Objects(Chunks):
     def __init__(
         self,
         source: str,
-        rows: Callable[[], Rows],
+        rows: Callable[[], NumberedRows],
         renamed: Mapping[str, str],
         known: Collection[Sequence[str]],
         reading: Reading,
@@ -121,7 +121,7 @@ class _Objects(Chunks):
         return names
 
 
-def _lines(source: str, path: Path, reading: Reading) -> Rows:
+def _lines(source: str, path: Path, reading: Reading) -> NumberedRows:
     for number, line in lines(source, path, reading):
         if not line.strip():
             continue
@@ -145,7 +145,7 @@ def _lines(source: str, path: Path, reading: Reading) -> Rows:
         yield number, row
 
 
-def _flat(source: str, rows: Rows) -> Rows:
+def _flat(source: str, rows: NumberedRows) -> NumberedRows:
     """Flatten lines that are paragraphs or articles of SQuAD; the number stays that of the line."""
     first = next(rows, None)
     if first is None:
@@ -158,7 +158,7 @@ def _flat(source: str, rows: Rows) -> Rows:
         yield from ((number, question) for _, question in flatten(f"{source}, line {number}", [row]))
 
 
-def _objects(source: str, rows: Sequence[Any]) -> Rows:
+def _objects(source: str, rows: Sequence[Any]) -> NumberedRows:
     for number, value in enumerate(rows, start=1):
         row = _of_pair(value)
         if not isinstance(row, dict):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Positions = NDArray[np.int64]
+Offsets = NDArray[np.int64]
 
 #: What is wrong with a line that `blanks_before_quotes` names.
 BLANKS = "has a blank before the quotation mark of a cell, which makes the marks letters: take such blanks out"
@@ -28,7 +28,7 @@ _THOUSANDS = re.compile(r"[0-9]{1,3},[0-9]{3}\b")
 
 
 @dataclass(frozen=True)
-class Layout:
+class RecordLayout:
     """Where the records of a block of a table are.
 
     Attributes:
@@ -40,15 +40,15 @@ class Layout:
         height: Lines up to there.
     """
 
-    starts: Positions
-    ends: Positions
-    lines: Positions
+    starts: Offsets
+    ends: Offsets
+    lines: Offsets
     broken: NDArray[np.bool_]
     cut: int
     height: int
 
 
-def lay_out(block: bytes, separator: str, quoting: bool, last: bool) -> Layout | None:
+def lay_out(block: bytes, separator: str, quoting: bool, last: bool) -> RecordLayout | None:
     """Find the records of a block that begins with a record and consists of whole lines.
 
     Args:
@@ -64,7 +64,7 @@ def lay_out(block: bytes, separator: str, quoting: bool, last: bool) -> Layout |
     data = np.frombuffer(block, dtype=np.uint8)
     if len(data) == 0:
         nothing = np.empty(0, np.int64)
-        return Layout(nothing, nothing, nothing, np.empty(0, np.bool_), 0, 0)
+        return RecordLayout(nothing, nothing, nothing, np.empty(0, np.bool_), 0, 0)
     returns_there = b"\r" in block
     if returns_there and block.count(b"\r") != block.count(b"\r\n"):
         return None
@@ -87,7 +87,7 @@ def lay_out(block: bytes, separator: str, quoting: bool, last: bool) -> Layout |
     full = length > 0
     if returns_there:
         full &= (length > 1) | (data[np.minimum(starts, len(data) - 1)] != _RETURN)
-    return Layout(starts[full], outside[full], first[full], broken[full], cut, int(np.searchsorted(feeds, cut)))
+    return RecordLayout(starts[full], outside[full], first[full], broken[full], cut, int(np.searchsorted(feeds, cut)))
 
 
 def line_by_line(block: bytes, separator: str, quoting: bool) -> int | None:
@@ -107,7 +107,7 @@ def line_by_line(block: bytes, separator: str, quoting: bool) -> int | None:
     return block.count(b"\n")
 
 
-def _around_cells(data: NDArray[np.uint8], quotes: Positions, separator: int) -> bool:
+def _around_cells(data: NDArray[np.uint8], quotes: Offsets, separator: int) -> bool:
     """Tell whether quotes open at the beginning of a cell and close at its end, and are doubled within."""
     if len(quotes) == 0:
         return True
@@ -182,7 +182,7 @@ class Swallowed:
                 seen[value] += 1
             self._quoted = self._quoted or self._separator in cell or '"' in cell
 
-    def learn_block(self, block: bytes, layout: Layout | None = None) -> None:
+    def learn_block(self, block: bytes, layout: RecordLayout | None = None) -> None:
         """Take up the first records of a block, in all of their columns; without a layout, each line is a record."""
         if layout is None:
             end = block.rfind(b"\n", 0, _HEAD) + 1

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # help and short commands need not wait for them
     from numpy.typing import NDArray
 
 Numbers: TypeAlias = "NDArray[np.int64]"
-Rows = Iterator[tuple[int, dict[str, Any]]]
+NumberedRows = Iterator[tuple[int, dict[str, Any]]]
 
 #: The column of an index of pandas that may be no ids, as its ``reset_index`` calls it.
 INDEX = "index"
@@ -75,7 +75,7 @@ class Chunk:
     table: pa.RecordBatch | None = None
     objects: Sequence[dict[str, Any]] | None = None
 
-    def rows(self) -> Rows:
+    def rows(self) -> NumberedRows:
         """Yield (number, row)."""
         if self.table is None:
             yield from zip(self.numbers.tolist(), self.objects or (), strict=True)

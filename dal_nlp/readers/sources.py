@@ -19,7 +19,7 @@ from dal_nlp.readers.encodings import COMPRESSED, ending, refuse_other
 from dal_nlp.readers.entities import conll
 from dal_nlp.readers.entities.exports import WORDS
 from dal_nlp.readers.json_files import of_rows, open_document, open_lines
-from dal_nlp.readers.reading import Chunk, Chunks, Reading, Rows, Source, quiet
+from dal_nlp.readers.reading import Chunk, Chunks, NumberedRows, Reading, Source, quiet
 from dal_nlp.readers.text_files import SEPARATORS, open_table
 from dal_nlp.readers.workbooks import open_workbook
 
@@ -61,7 +61,7 @@ def open_source(source: str, reading: Reading) -> Source:
     return _open(source, path, part, reading)
 
 
-def read_rows(source: str, reading: Reading | None = None) -> Rows:
+def read_rows(source: str, reading: Reading | None = None) -> NumberedRows:
     """Yield (number, row) of a source with all columns; see ``open_source``; raises ``UserError`` for an empty one."""
     opened = open_source(source, reading or Reading())
     empty = True

@@ -20,7 +20,15 @@ from dal_nlp.core.errors import DataError
 from dal_nlp.core.text import counted
 from dal_nlp.readers.encodings import blocks
 from dal_nlp.readers.entities.conll import ENDINGS as CONLL
-from dal_nlp.readers.quoting import BLANKS, SWALLOWED, Layout, Swallowed, blanks_before_quotes, lay_out, line_by_line
+from dal_nlp.readers.quoting import (
+    BLANKS,
+    SWALLOWED,
+    RecordLayout,
+    Swallowed,
+    blanks_before_quotes,
+    lay_out,
+    line_by_line,
+)
 from dal_nlp.readers.reading import Chunk, Chunks, Reading, Source, is_title, unique_names, unix_ends
 from dal_nlp.readers.spreadsheets import (
     GUARDED,
@@ -237,11 +245,11 @@ class _Table(Chunks):
         (batch,) = table.combine_chunks().to_batches(max_chunksize=len(table))
         return batch.rename_columns([self._names[i] for i in self._kept])
 
-    def _learn(self, data: bytes, layout: Layout | None = None) -> None:
+    def _learn(self, data: bytes, layout: RecordLayout | None = None) -> None:
         if self._reading.quoting and self._width > 1:
             self._rows.learn_block(data, layout)
 
-    def _suspect(self, data: bytes, layout: Layout, numbers: np.ndarray) -> None:
+    def _suspect(self, data: bytes, layout: RecordLayout, numbers: np.ndarray) -> None:
         """Look into rows with line ends in their cells."""
         broken = np.flatnonzero(layout.broken)
         self._learn(data, layout)

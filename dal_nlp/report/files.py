@@ -28,7 +28,7 @@ from dal_nlp.report.machines import (
     suggestions_line,
     taught_line,
 )
-from dal_nlp.report.outlook import advice
+from dal_nlp.report.run_forecast import advice
 from dal_nlp.report.starting_point import starting_line
 from dal_nlp.report.summary import (
     contents,
@@ -42,7 +42,7 @@ from dal_nlp.report.summary import (
 )
 
 if TYPE_CHECKING:
-    from dal_nlp.report.plots import Line, Look
+    from dal_nlp.report.plots import Look, MetricCurve
 
 __all__ = [
     "curve_lines",
@@ -157,7 +157,7 @@ def write_figure(path: Path, state: State, look: "Look", metric: str | None = No
     replace_file(path, curve.render(*curve_lines(state.metrics, metric), curve.kind_of(path), look))
 
 
-def curve_lines(events: Sequence[MetricsEvent], metric: str | None = None) -> "tuple[list[int], list[Line]]":
+def curve_lines(events: Sequence[MetricsEvent], metric: str | None = None) -> "tuple[list[int], list[MetricCurve]]":
     """Return the numbers of labels of finished rounds, and the lines of one metric, or of those that reports draw."""
     from dal_nlp.report import plots as curve
 
@@ -167,7 +167,7 @@ def curve_lines(events: Sequence[MetricsEvent], metric: str | None = None) -> "t
     added = [name for event in events for name in event.added]
     shown = [metric] if metric else list(dict.fromkeys([*names[:2], *added]))
     return [event.labels for event in events], [
-        curve.Line(
+        curve.MetricCurve(
             spoken(name),
             [event.value(name) for event in events],
             [_pair(event.intervals[name]) if name in event.intervals else None for event in events],

@@ -97,11 +97,11 @@ def forecast(
     x, y = np.asarray(labels, np.float64), np.asarray(scores, np.float64)
     if len(x) < LEAST_POINTS:
         return None
-    a, b, c = fit(x, y)
+    a, b, c = fit_power_laws(x, y)
     law = PowerLaw(float(a), float(b), float(c))
     fitted = law(x)
     residuals = (y - fitted - (y - fitted).mean()) * np.sqrt(len(x) / (len(x) - 3))
-    resampled = fit(x, fitted + rng.choice(residuals, size=(n, len(x))))
+    resampled = fit_power_laws(x, fitted + rng.choice(residuals, size=(n, len(x))))
     point = float(labels_at(a, b, c, target))
     low, high = np.quantile(labels_at(*resampled, target), [0.025, 0.975], method="inverted_cdf")
     now = float(x[-1])
@@ -110,7 +110,7 @@ def forecast(
     return Forecast(target, now, point - now, (max(0.0, float(low) - now), float(high) - now), law)
 
 
-def fit(labels: Floats, scores: Floats) -> tuple[Floats, Floats, Floats]:
+def fit_power_laws(labels: Floats, scores: Floats) -> tuple[Floats, Floats, Floats]:
     """Return the a <= CEILING, b >= 0 and c in POWERS of the least squares power law of each curve (..., T).
 
     Given c, the law is linear in a and b, and their bounded least squares have a closed form; so only c is searched for

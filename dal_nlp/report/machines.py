@@ -162,11 +162,11 @@ def saved_line(state: State) -> str:
     sooner = f"{sentence}. With them {alone[-1]:.2f} was there at {counted(round(there), 'label')}"
     sooner += f": they saved about {last.labels - there:.0f} so far."
     rng = generator(int((state.config or {}).get("seed", 0)), len(events), "machines")
-    outlook = forecast(labels, alone, float(heard[-1]), rng)
-    if outlook is None:
+    run_forecast = forecast(labels, alone, float(heard[-1]), rng)
+    if run_forecast is None:
         return f"{sooner} How many more labels would give {heard[-1]:.2f} without them cannot be told from this curve."
-    low, high = outlook.interval
-    more = f"about {outlook.more:.0f} more labels ({low:.0f} to {high:.0f})"
+    low, high = run_forecast.interval
+    more = f"about {run_forecast.more:.0f} more labels ({low:.0f} to {high:.0f})"
     return f"{sooner} Without them {heard[-1]:.2f} would take {more}."
 
 

@@ -64,7 +64,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Line:
+class MetricCurve:
     """One metric over the rounds: a value for each number of labels, and its interval where there is one."""
 
     name: str
@@ -90,7 +90,7 @@ def inches(text: str) -> float:
 
 
 def render(
-    labels: Sequence[int], lines: Sequence[Line], kind: str, look: Look | None = None, mark: str | None = None
+    labels: Sequence[int], lines: Sequence[MetricCurve], kind: str, look: Look | None = None, mark: str | None = None
 ) -> bytes:
     """Draw lines over the number of labels; the first comes with the band of its intervals.
 
@@ -104,7 +104,7 @@ def render(
     return drawn(lambda: _draw(labels, lines), kind, look, mark)
 
 
-def layout(labels: Sequence[int], lines: Sequence[Line]) -> dict[str, Any]:
+def layout(labels: Sequence[int], lines: Sequence[MetricCurve]) -> dict[str, Any]:
     """Return what the template of the report's svg is filled with: places, words and colours of the same picture."""
     wide, high, letters, left, right = 520.0, 356.0, 16.0, 52.0, 508.0
     entries = [*zip((line.name for line in lines), _colours(), cycle(_DASHES), strict=False)]
@@ -185,7 +185,7 @@ def _path(points: Iterable[tuple[float, float]]) -> str:
     return "".join(parts)
 
 
-def figure_of(labels: Sequence[int], lines: Sequence[Line]) -> "Figure":
+def figure_of(labels: Sequence[int], lines: Sequence[MetricCurve]) -> "Figure":
     """Return the same picture as a figure of matplotlib, to be changed and saved; notebooks show it."""
     import matplotlib.style
 
@@ -218,7 +218,7 @@ def drawn(draw: "Callable[[], Figure]", kind: str, look: Look | None = None, mar
     return buffer.getvalue()
 
 
-def _draw(labels: Sequence[int], lines: Sequence[Line]) -> "Figure":
+def _draw(labels: Sequence[int], lines: Sequence[MetricCurve]) -> "Figure":
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -251,7 +251,7 @@ def dress(axes: "Axes") -> None:
     axes.spines[["left", "bottom"]].set_color(GRID)
 
 
-def _band(axes: "Axes", labels: Sequence[int], line: Line) -> None:
+def _band(axes: "Axes", labels: Sequence[int], line: MetricCurve) -> None:
     """Shade the interval; a single round has no width to shade and gets a bar."""
     known = [(x, *pair) for x, pair in zip(labels, line.intervals, strict=True) if pair]
     if not known:

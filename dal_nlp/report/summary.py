@@ -12,8 +12,8 @@ from dal_nlp.ledger.state import State
 from dal_nlp.ledger.times import SECONDS, SOMETIMES, money, people_time, seconds, total_seconds
 from dal_nlp.report.breakdown import classes_table, confusion_table, counts_table, error_rows
 from dal_nlp.report.excerpts import excerpt
-from dal_nlp.report.outlook import outlook
 from dal_nlp.report.powered import powered_columns, powered_sentence
+from dal_nlp.report.run_forecast import run_forecast
 
 SHOWN_ROUNDS, SHOWN_TEXTS = 5, 100
 #: Notes on what was not asked, see ``querying.query``.
@@ -124,7 +124,7 @@ def contents(state: State) -> dict[str, Any]:
         "wrong": sum(count for right, answer, count in last.confusion if right != answer) if last else 0,
         "examples": _examples(state),
         "rules": _rules(state),
-        "outlook": _outlook(state),
+        "forecast": _forecast(state),
         "bought": _bought(state),
         "reading": _reading(state),
         "given": _given(state),
@@ -219,9 +219,9 @@ def _rules(state: State) -> list[list[Any]]:
     return [["rule", "watched, round by round", "would stop after round"], *rows]
 
 
-def _outlook(state: State) -> dict[str, Any] | None:
+def _forecast(state: State) -> dict[str, Any] | None:
     """Return what is forecast now and what became of earlier forecasts; None where nothing is worth showing."""
-    forecasts = outlook(state)
+    forecasts = run_forecast(state)
     if forecasts is None or (forecasts.now is None and not forecasts.past):
         return None
     name = spoken(forecasts.metric)

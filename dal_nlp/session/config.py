@@ -159,11 +159,11 @@ class RunConfig(Settings):
         cls, file: Path | None = None, flags: Mapping[str, Any] | None = None, settings: Iterable[str] = ()
     ) -> "RunConfig":
         """Build a configuration from a YAML file, the flags over it and ``a.b=c`` settings over both."""
-        return cls.of(gather(file, flags, settings))
+        return cls.of(gather_settings(file, flags, settings))
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "RunConfig":
-        """Build a configuration from values as ``gather`` returns them; raises ``UserError`` for wrong ones."""
+        """Build a configuration from values of ``gather_settings``; raises ``UserError`` for wrong ones."""
         try:
             return cls(**values)
         except ValidationError as error:
@@ -184,7 +184,7 @@ def _check_annotators(names: list[str] | None, overlap: float, letters: str) -> 
         raise ConfigError("--overlap is what several people answer: name them with --annotators a,b.")
 
 
-def gather(
+def gather_settings(
     file: Path | None = None, flags: Mapping[str, Any] | None = None, settings: Iterable[str] = ()
 ) -> dict[str, Any]:
     """Return the values of a YAML file, the flags over it and ``a.b=c`` settings over both."""

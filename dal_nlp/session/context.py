@@ -16,7 +16,7 @@ from torch import nn
 
 from dal_nlp.annotation import Oracle, Query, Setting, make_oracle
 from dal_nlp.annotation.simulated import Answerer, as_oracle
-from dal_nlp.core.distributed import main_first, step
+from dal_nlp.core.distributed import main_first, phase
 from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import generator, torch_seeded
@@ -39,7 +39,7 @@ from dal_nlp.pretrained.tokenizers import check_vocabulary
 from dal_nlp.report.tracking import check_tracker
 from dal_nlp.session.config import AUTO_MODEL, RunConfig
 from dal_nlp.session.evaluation import Evaluation
-from dal_nlp.session.inputs import Answers, RunInputs
+from dal_nlp.session.inputs import CorpusAnswers, RunInputs
 from dal_nlp.session.query import draw_candidates
 from dal_nlp.session.stopping import check_metrics
 from dal_nlp.session.training_set import TrainingSet
@@ -156,7 +156,7 @@ class Context:
         predicts_loss = Capability.PREDICTED_LOSS in self._strategy.requires
         self._source = source
         self._use(make_learner(self.config, self.task, source, self.folder, self._progress, predicts_loss))
-        answers, state, example = Answers(self.corpus), self._ledger.state, self.corpus.example
+        answers, state, example = CorpusAnswers(self.corpus), self._ledger.state, self.corpus.example
         self.oracle.open(Setting(self.folder, self.config, self.task, state, answers, example, self._progress))
         if not state.queries and state.audit is None:
             self._check_model()
@@ -197,7 +197,7 @@ class Context:
     def _use(self, learner: Learner) -> None:
         """Let a learner train from here on, and see all sets of texts as it does."""
         self.learner = learner
-        with step("tokenizing"), main_first():
+        with phase("tokenizing"), main_first():
             data = learner.view(self.corpus)
             views = {name: learner.view(corpus) for name, corpus in self.given.items()}
         self._data, self._given = listen(learner, self.config, self.task, self._ledger, self._progress, data, views)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dal_nlp.annotation import Oracle
-from dal_nlp.core.distributed import check_same, is_main, main_first, share, step
+from dal_nlp.core.distributed import broadcast, check_same, is_main, main_first, phase
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.targets import Target
@@ -61,7 +61,7 @@ class RunInputs:
         self._folder, self._ledger, self._task, self._oracle, self._progress = folder, ledger, task, oracle, progress
         self._remarks: list[str] = []
         check_drafts(config, task, oracle.from_file)
-        with step("reading the data"), main_first(), with_remarks(self._remarks):  # the others find what it has cached
+        with phase("reading the data"), main_first(), with_remarks(self._remarks):  # the others find what it has cached
             self._read()
         self._digests = {name: corpus.digest for name, corpus in self.given.items()}
         check_same("data set", {**self._digests, "pool": self.corpus.digest})
@@ -189,7 +189,7 @@ class RunInputs:
             texts = [text for row in fetch(self.corpus.dataset, rows) for text in self._task.texts(row)]
             count = sum(map(len, (self.corpus, *self.given.values()))) * len(texts) // max(1, len(rows))  # pairs: two
             chosen = choose_encoder(texts, count, self._progress)
-        model, remark = share(chosen)
+        model, remark = broadcast(chosen)
         self.config = self._given_config = self.config.model_copy(update={"model": model})
         self._remarks.append(remark)
 
@@ -207,7 +207,7 @@ class RunInputs:
             rows = np.unique(np.linspace(0, len(self.corpus) - 1, SAMPLE).astype(np.int64))
             tokens = number_of_tokens(task.tokenizer, [task.texts(row) for row in fetch(self.corpus.dataset, rows)])
             chosen = length_for(tokens, task.usual_length, reads_at_most(source, task.tokenizer))
-        length, remark = share(chosen)
+        length, remark = broadcast(chosen)
         self.config = self.config.model_copy(update={"max_length": length})
         self._given_config = self._given_config.model_copy(update={"max_length": length})
         self._remarks.append(remark)
@@ -334,7 +334,7 @@ class RunInputs:
         self._progress.say(text)
 
 
-class Answers(Mapping[str, Target]):
+class CorpusAnswers(Mapping[str, Target]):
     """The targets that a corpus holds, by id; read from the disk when asked for."""
 
     def __init__(self, corpus: Corpus) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from dal_nlp.annotation import Answer, Channel, Label, Opinion, Oracle
 from dal_nlp.annotation.simulated import Answerer
-from dal_nlp.core.distributed import GONE, check_same, is_main, main_first, share, share_each, step
+from dal_nlp.core.distributed import GONE, broadcast, broadcast_each, check_same, is_main, main_first, phase
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Console, Logged, Progress, Silent
 from dal_nlp.core.rng import generator
@@ -111,8 +111,8 @@ class Session:
         """
         started = time.perf_counter()
         check_same("setting", settings(self.config))
-        folder = share(choose_folder(self.config))
-        is_new = share(not folder.exists())
+        folder = broadcast(choose_folder(self.config))
+        is_new = broadcast(not folder.exists())
         try:
             return self._run(folder, started)
         except UserError:
@@ -200,14 +200,14 @@ class Session:
             self._ledger.append(AuditEvent(ids=ids, texts=self._work.texts(ids), probabilities=probabilities))
         return self._ask(self._state.audit or [], None)
 
-    @step("evaluating")
+    @phase("evaluating")
     def _measure_again(self, round: int) -> None:
         """Measure the last model on an audit sample that has grown."""
         self._restore(round)
         self._ledger.append(self._work.evaluation.measure_again(round))
         self._progress.say(report.round_line(self._state))
 
-    @step("choosing")
+    @phase("choosing")
     def _choose(self, round: int) -> None:
         """Let the strategy choose what to ask next and the policy, if there is one, what is not worth asking."""
         choice = RoundChoice(self._work, self._ledger, round, self._progress)
@@ -215,7 +215,7 @@ class Session:
             self._restore(round - 1)
             choice.make()
 
-    @step("asking")
+    @phase("asking")
     def _ask(self, ids: list[str], round: int | None) -> list[str]:
         """Put the unanswered ones of ``ids`` to the oracle; return what is pending.
 
@@ -223,10 +223,10 @@ class Session:
         """
         oracle, questions = self._work.oracle, self._work.questions(self._state.pending(ids), round)
         if oracle.from_file:
-            answers = share(list(oracle.label(questions)) if is_main() else [])
+            answers = broadcast(list(oracle.label(questions)) if is_main() else [])
             self._ledger.extend([self._checked(answer).event(round) for answer in answers])
         else:
-            for answer in share_each(oracle.label(questions)):
+            for answer in broadcast_each(oracle.label(questions)):
                 self._ledger.append(self._checked(answer).event(round))
         return self._state.pending(ids)
 
@@ -241,7 +241,7 @@ class Session:
             self._work.check(decision.id, decision.target)
         return answer
 
-    @step("training")
+    @phase("training")
     def _fit(self, round: int) -> Fit:
         """Fit on all labels, or find the fit that a crash left behind; a collapsed fit is tried once more."""
         work = self._work
@@ -267,7 +267,7 @@ class Session:
             self._progress.say(f"The model of round {round} is not there any more: it is fitted again.")
             self._fit(round)
 
-    @step("evaluating")
+    @phase("evaluating")
     def _evaluate(self, round: int, done: Fit) -> None:
         """Measure the model of a round; the numbers of this round are complete with this event."""
         evaluation = self._work.evaluation
@@ -298,7 +298,7 @@ class Session:
             "learner": done.notes,
         }
 
-    @step("finishing")
+    @phase("finishing")
     def _finish(self, round: int) -> None:
         """Leave the run's model in its place; where it is wanted, all weights are trained once before that."""
         work = self._work

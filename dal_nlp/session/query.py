@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dal_nlp.core.config import QueryConfig
-from dal_nlp.core.distributed import share
+from dal_nlp.core.distributed import broadcast
 from dal_nlp.core.errors import NoStates
 from dal_nlp.core.task import Capability
 from dal_nlp.models.pool import Pool
@@ -49,7 +49,7 @@ def query(
         return _query(name, strategy, pool, k, rng, options)
     keep = min(len(pool), max(k, options.prefilter_keep or KEEP * k))
     first = make_strategy(options.prefilter, {})
-    kept = checked(share(first.select(pool, keep, rng)), len(pool), keep, options.prefilter).positions
+    kept = checked(broadcast(first.select(pool, keep, rng)), len(pool), keep, options.prefilter).positions
     selection = _query(name, strategy, pool.take(kept), k, rng, options)
     return Selection(kept[selection.positions], selection.scores, selection.notes)
 
@@ -96,7 +96,7 @@ def _query(
         # many are asked for each time, and the best of them are taken.
         count = min(len(rest), batch.missing * 2 ** max(0, again - 1))
         seen = part if len(rest) == len(part) else part.take(rest)
-        selection = checked(share(strategy.select(seen, count, rng)), len(rest), count, name)
+        selection = checked(broadcast(strategy.select(seen, count, rng)), len(rest), count, name)
         notes = {**selection.notes, **notes}
         batch.add(left[rest[selection.positions]], selection.scores)
         rest = np.delete(rest, selection.positions)
@@ -150,7 +150,7 @@ class _Batch:
 
     def add(self, positions: Positions, scores: NDArray[np.floating[Any]]) -> None:
         """Take up what was chosen, best first, until there is enough; note what is dropped and passed over."""
-        fates = share(self._fates(positions))
+        fates = broadcast(self._fates(positions))
         for position, score, fate in zip(positions.tolist(), scores.tolist(), fates, strict=False):
             if fate == "asked":
                 self._take((position, score))

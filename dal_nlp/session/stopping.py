@@ -11,21 +11,21 @@ from dal_nlp.ledger.events import MetricsEvent
 from dal_nlp.ledger.state import State
 from dal_nlp.session.stopping_language import AnyOf, leaves, parse
 from dal_nlp.session.stopping_rules import (
-    Agreement,
     Change,
-    Characters,
+    CharacterBudget,
     History,
     Plateau,
     Round,
+    RoundAgreement,
     Rule,
     Stable,
-    Target,
+    TargetScore,
     Uncertainty,
-    Words,
+    WordBudget,
 )
 
 #: Rules that read predictions on the stop set, those that read the scores of single examples, and all that read scores.
-ON_STOP_SET, ON_EXAMPLES, ON_SCORES = (Change, Stable, Uncertainty), (Plateau,), (Plateau, Target)
+ON_STOP_SET, ON_EXAMPLES, ON_SCORES = (Change, Stable, Uncertainty), (Plateau,), (Plateau, TargetScore)
 
 
 #: What of a text annotators read, by the rule that counts it.
@@ -40,7 +40,7 @@ class Stop:
     read_test: bool = False
 
 
-def reason(config: Settings, state: State, candidates: int, agreement: Agreement) -> Stop | None:
+def reason(config: Settings, state: State, candidates: int, agreement: RoundAgreement) -> Stop | None:
     """Return why no further round is to start, or None.
 
     Args:
@@ -90,11 +90,11 @@ def check_metrics(config: Settings, metrics: Sequence[str]) -> None:
             )
     rule = rule_of(config)
     for leaf in leaves(rule) if rule is not None else ():
-        if isinstance(leaf, Target) and leaf.metric is not None and leaf.metric not in metrics:
+        if isinstance(leaf, TargetScore) and leaf.metric is not None and leaf.metric not in metrics:
             raise unknown("metric", leaf.metric, metrics)
 
 
-def history_of(state: State, agreement: Agreement, further: Iterable[MetricsEvent] = ()) -> History:
+def history_of(state: State, agreement: RoundAgreement, further: Iterable[MetricsEvent] = ()) -> History:
     """Return what the rules read, from the finished rounds of a ledger and ``further`` ones that it does not hold."""
     read = {id: text for query in state.queries for id, text in zip(query.ids, query.texts, strict=True)}
     lengths = [{id: measure(text) for id, text in read.items()} for measure in READ.values()]
@@ -128,7 +128,7 @@ def left_to_read(config: Settings, state: State) -> tuple[Callable[[str], int], 
     """
     rule = rule_of(config)
     alone = rule.rules if isinstance(rule, AnyOf) else (rule,)
-    limits = [part for part in alone if isinstance(part, Words | Characters)]
+    limits = [part for part in alone if isinstance(part, WordBudget | CharacterBudget)]
     if not limits:
         return None
     measure = READ[limits[0].name]
@@ -155,7 +155,7 @@ def _target_reached(config: Settings, state: State) -> Stop | None:
     return None
 
 
-def _rule_fires(config: Settings, state: State, agreement: Agreement) -> Stop | None:
+def _rule_fires(config: Settings, state: State, agreement: RoundAgreement) -> Stop | None:
     rule = rule_of(config)
     if rule is None:
         return None
@@ -168,7 +168,7 @@ def _rule_fires(config: Settings, state: State, agreement: Agreement) -> Stop | 
     return Stop(f"the rule `{config.stop}` says so ({explanation})", read_test)
 
 
-def traces(config: Settings, state: State, last: MetricsEvent, agreement: Agreement) -> list[dict[str, Any]]:
+def traces(config: Settings, state: State, last: MetricsEvent, agreement: RoundAgreement) -> list[dict[str, Any]]:
     """Return what each rule has watched after the last round: {"rule", "value", "limit", "fires"}.
 
     The numbers of that round, ``last``, are not in the ledger yet.

@@ -16,11 +16,11 @@ from pydantic import Field
 from dal_nlp.core.errors import unknown
 
 Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 #: How far two rounds' predictions for the same examples agree; 1 where they are the same.
-Agreement = Callable[[Sequence[str], Sequence[str]], float]
+RoundAgreement = Callable[[Sequence[str], Sequence[str]], float]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class History:
     """The finished rounds of a run, round 0 first, and how its task compares predictions."""
 
     rounds: tuple[Round, ...]
-    agreement: Agreement = _kappa
+    agreement: RoundAgreement = _kappa
 
     def stop_sets(self, rounds: int) -> list[tuple[str, ...]] | None:
         """Return the predictions of the last rounds on the stop set, or None where there are not so many."""
@@ -134,7 +134,7 @@ class Budget(AtLeast):
 
 
 @dataclass(frozen=True)
-class Labels(AtLeast):
+class LabelBudget(AtLeast):
     """So many labels train, those included that were there before the run."""
 
     name: ClassVar[str] = "labels"
@@ -146,7 +146,7 @@ class Labels(AtLeast):
 
 
 @dataclass(frozen=True)
-class Characters(AtLeast):
+class CharacterBudget(AtLeast):
     """Annotators have read so many characters: what labels cost where texts differ in length."""
 
     name: ClassVar[str] = "characters"
@@ -158,7 +158,7 @@ class Characters(AtLeast):
 
 
 @dataclass(frozen=True)
-class Words(AtLeast):
+class WordBudget(AtLeast):
     """Annotators have read so many words."""
 
     name: ClassVar[str] = "words"
@@ -182,7 +182,7 @@ class Rounds(AtLeast):
 
 
 @dataclass(frozen=True)
-class Target(AtLeast):
+class TargetScore(AtLeast):
     """A metric has reached a score; the headline metric where none is named."""
 
     name: ClassVar[str] = "target"
@@ -202,7 +202,7 @@ class Uncertainty(Rule):
     """Overall uncertainty: the mean of H / log C over the pool is below a limit (Zhu, Wang & Hovy, 2008)."""
 
     name: ClassVar[str] = "uncertainty"
-    below: Share = 0.05
+    below: Fraction = 0.05
 
     def value(self, history: History) -> float | None:
         """Return the mean normalised entropy of the pool."""
@@ -221,7 +221,7 @@ class Change(AtMost):
     """
 
     name: ClassVar[str] = "change"
-    share: Share = 0.0
+    share: Fraction = 0.0
 
     def value(self, history: History) -> float | None:
         """Return the share of the stop set with another prediction than in the round before."""
@@ -273,5 +273,16 @@ class Plateau(AtMost):
 #: The rules by the names that a sentence has for them.
 RULES: Mapping[str, type[Rule]] = {
     rule.name: rule
-    for rule in (Budget, Labels, Characters, Words, Rounds, Target, Uncertainty, Change, Stable, Plateau)
+    for rule in (
+        Budget,
+        LabelBudget,
+        CharacterBudget,
+        WordBudget,
+        Rounds,
+        TargetScore,
+        Uncertainty,
+        Change,
+        Stable,
+        Plateau,
+    )
 }

@@ -13,7 +13,7 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.core.plugins import check_name, import_class, split_spec
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import generator
-from dal_nlp.signals.base import Labels, Making, Signal
+from dal_nlp.signals.base import LabelSet, Making, Signal
 
 #: What stands before the colon of ``--signal``.
 SIGNALS: Mapping[str, str] = {
@@ -38,7 +38,7 @@ def make_signals(
         progress: Where it is shown that something is loaded.
         kinds: What they may be, by what stands before the colon.
     """
-    told = Labels(list(labels), config.descriptions or {}, config.llm.words)
+    told = LabelSet(list(labels), config.descriptions or {}, config.llm.words)
     made: dict[str, Signal] = {}
     for spec in config.signals:
         kind, target, options = split_spec(spec)

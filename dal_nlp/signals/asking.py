@@ -19,7 +19,7 @@ from torch import nn
 
 from dal_nlp.core.caches import OnDisk
 from dal_nlp.core.config import DISTIL, Settings
-from dal_nlp.core.distributed import is_main, share, share_each
+from dal_nlp.core.distributed import broadcast, broadcast_each, is_main
 from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.targets import Target
@@ -186,7 +186,7 @@ class Asking:
     ) -> list[MachineAnswer]:
         keys, known = answer_keys(signal, texts, ids), self._ledger.state.signals.get((name, split), {})
         # every process writes down the same
-        by_key: dict[bytes, MachineAnswer] = share(cached_answers(signal, self._cache, keys) if is_main() else {})
+        by_key: dict[bytes, MachineAnswer] = broadcast(cached_answers(signal, self._cache, keys) if is_main() else {})
         for key in keys:
             if signal.kept and key not in by_key and key.hex() in known:
                 by_key[key] = answer_of(known[key.hex()])
@@ -194,7 +194,7 @@ class Asking:
         self._note(name, split, old, ids, keys, {key: replace(one, cost=0.0) for key, one in by_key.items()})
         signal.spent = sum(answer["cost"] for kept in self._ledger.state.signals.values() for answer in kept.values())
         new = list({key: row for row, key in enumerate(keys) if key not in by_key}.values())
-        for some in share_each(ask_on(signal, new, texts, ids, self._progress, name)):
+        for some in broadcast_each(ask_on(signal, new, texts, ids, self._progress, name)):
             by_key |= {keys[row]: answer for row, answer in some.items()}
             if is_main():
                 cache_answers(signal, self._cache, {keys[row]: answer for row, answer in some.items()})

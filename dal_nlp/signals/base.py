@@ -42,7 +42,7 @@ class MachineAnswer:
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelSet:
     """The label set as machines are told of it.
 
     Attributes:
@@ -76,7 +76,7 @@ class Making:
 
     target: str
     options: Mapping[str, str]
-    labels: Labels
+    labels: LabelSet
     llm: LanguageModelSection = field(default_factory=LanguageModelSection)
     progress: Progress = field(default_factory=Silent)
     guidelines: str = ""

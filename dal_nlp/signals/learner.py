@@ -21,7 +21,7 @@ from dal_nlp.core.progress import Progress
 from dal_nlp.core.rng import generator
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Task
-from dal_nlp.learners.cross_validation import CLASSES, STRONGER, Setting, deal, fit_with, splits
+from dal_nlp.learners.cross_validation import CLASSES, STRONGER, FitSetting, deal, fit_with, splits
 from dal_nlp.learners.distillation import Floats
 from dal_nlp.learners.feature_cache import places_of
 from dal_nlp.learners.head_checkpoint import HEAD, FittedLayer, HeadNet, read_layer
@@ -172,7 +172,7 @@ class WitnessLearner(HeadLearner):
 
     def _student(
         self,
-        candidates: Sequence[Setting],
+        candidates: Sequence[FitSetting],
         kept: KeptLayer,
         where: Positions,
         y: NDArray[np.int64],
@@ -188,7 +188,7 @@ class WitnessLearner(HeadLearner):
         fitted = fit_student(candidates, pool, shares, x, y, weights)
         return FittedLayer(torch.from_numpy(fitted.weight), torch.from_numpy(fitted.bias), fitted.unseen, self._depths)
 
-    def _student_settings(self, setting: Setting) -> list[Setting]:
+    def _student_settings(self, setting: FitSetting) -> list[FitSetting]:
         """Return how a student may be fitted: with the strength that is set, else the rule's or one that is larger."""
         head, rule = self._config.head, self._outputs.strength(len(self._task.labels))
         if head.c is not None or not head.validate_from:
@@ -220,7 +220,7 @@ class WitnessLearner(HeadLearner):
 
     def _fit_heard(
         self,
-        setting: Setting,
+        setting: FitSetting,
         x: Array,
         y: NDArray[np.int64],
         weights: NDArray[np.float64],
@@ -237,7 +237,7 @@ class WitnessLearner(HeadLearner):
 
     def _taught(
         self,
-        candidates: Sequence[Setting],
+        candidates: Sequence[FitSetting],
         weighing: Weighing,
         kept: KeptLayer,
         where: Positions,

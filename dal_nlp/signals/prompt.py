@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.signals.base import Labels
+from dal_nlp.signals.base import LabelSet
 
 #: What is asked where no prompt is given.
 DEFAULT = "{about}{examples}Text: {text}\nIs this text {labels}?"
@@ -22,7 +22,7 @@ def listed(words: Sequence[str]) -> str:
     return "".join(words) if len(words) < 2 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def about(guidelines: str, labels: Labels) -> str:
+def about(guidelines: str, labels: LabelSet) -> str:
     """Return the guidelines and a line for each label that is described; "" where there are neither."""
     told, named = labels.descriptions, zip(labels.names, labels.spoken, strict=True)
     lines = [f"{words}: {' '.join(told[name])}" for name, words in named if name in told]
@@ -46,7 +46,7 @@ class Prompt:
     """
 
     def __init__(
-        self, template: str | None, guidelines: str, labels: Labels, shown: Mapping[str, Sequence[str]] | None = None
+        self, template: str | None, guidelines: str, labels: LabelSet, shown: Mapping[str, Sequence[str]] | None = None
     ) -> None:
         self.template = template or DEFAULT
         names = re.findall(r"\{(\w*)\}", self.template)
@@ -67,7 +67,7 @@ class Prompt:
         )
         self._values["about"] = about(guidelines, labels)
 
-    def _shown(self, labels: Labels, shown: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    def _shown(self, labels: LabelSet, shown: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
         """Return questions and their answers: the first text of each label, then the second, and so on."""
         of = [
             (self.of(text).strip(), words, index)

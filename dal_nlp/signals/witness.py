@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dal_nlp.core.rng import generator
-from dal_nlp.learners.cross_validation import Setting, choose_setting, deal, fit_with, held_out
+from dal_nlp.learners.cross_validation import FitSetting, choose_setting, deal, fit_with, held_out
 from dal_nlp.learners.distillation import Floats
 from dal_nlp.learners.head_checkpoint import FittedLayer, read_layer
 from dal_nlp.learners.layers import Standard
@@ -96,7 +96,7 @@ class Weighing:
 class _Problem:
     """Labels that a layer is fitted to, with offsets and the answers (n,) of those that are machines."""
 
-    setting: Setting
+    setting: FitSetting
     x: Array
     y: NDArray[np.int64]
     weights: NDArray[np.float64]
@@ -104,7 +104,7 @@ class _Problem:
     offsets: Sequence[Offset]
     answers: Mapping[int, NDArray[np.int64]]
 
-    def _with_tables(self, tables: Sequence[int]) -> tuple[Setting, Array]:
+    def _with_tables(self, tables: Sequence[int]) -> tuple[FitSetting, Array]:
         """Return setting and features with a column for each answer of some machines.
 
         A number of a table has a Gaussian prior with mean 0 that is worth one label, as that of an offset's weight.
@@ -173,7 +173,7 @@ def one_hot(answers: NDArray[np.int64], classes: int) -> Array:
 
 
 def fit_weighing(
-    setting: Setting,
+    setting: FitSetting,
     x: Array,
     y: NDArray[np.int64],
     weights: NDArray[np.float64],
@@ -209,14 +209,14 @@ def fit_weighing(
 def weigh(witnesses: Sequence[Witness], logits: Sequence[Array], y: NDArray[np.int64], classes: int) -> Weighing:
     """Return what witnesses count, by their logits (n, C) of labeled texts alone."""
     none = np.zeros(0, dtype=np.float32)
-    setting = Setting(none.astype(bool), Standard(none, none), strength(classes), layers=0)
+    setting = FitSetting(none.astype(bool), Standard(none, none), strength(classes), layers=0)
     offsets = [Offset(of, one.mean) for of, one in zip(logits, witnesses, strict=True)]
     heard = {index: one.answers(logits[index]) for index, one in enumerate(witnesses)}
     return fit_weighing(setting, np.zeros((len(y), 0), dtype=np.float32), y, np.ones(len(y)), classes, offsets, heard)
 
 
 def fit_student(
-    candidates: Sequence[Setting],
+    candidates: Sequence[FitSetting],
     pool: Array,
     shares: Floats,
     x: Array,

@@ -13,7 +13,7 @@ from dal_nlp.core.errors import RowError
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Example
 from dal_nlp.core.text import counted
-from dal_nlp.readers.entities.tags import OUTSIDE, Run, encode_tags
+from dal_nlp.readers.entities.tags import OUTSIDE, TaggedSpan, encode_tags
 from dal_nlp.readers.values import is_missing
 from dal_nlp.report.machines import OTHERS
 from dal_nlp.signals.answer_file import COLUMNS, AnswerFile
@@ -98,7 +98,7 @@ def entity_columns(
     return {PLACES: tags, ODDS: odds}
 
 
-def _read(raw: str, example: Example) -> tuple[list[Run] | None, int]:
+def _read(raw: str, example: Example) -> tuple[list[TaggedSpan] | None, int]:
     """Return the entities of an answer, None where it does not fit the text, and how many have no place in it."""
     listed = listed_in(raw)
     if listed is not None:
@@ -109,19 +109,19 @@ def _read(raw: str, example: Example) -> tuple[list[Run] | None, int]:
         return None, 0
 
 
-def located(listed: Sequence[tuple[str, str]], example: Example) -> tuple[list[Run], int]:
+def located(listed: Sequence[tuple[str, str]], example: Example) -> tuple[list[TaggedSpan], int]:
     """Return where listed entities are in the words of a text, and how many are nowhere.
 
     Every place where the words stand is meant; longer ones go before what stands inside them.
     """
     first = {start: word for word, start in enumerate(example["starts"])}
     last = {end: word + 1 for word, end in enumerate(example["ends"])}
-    runs, taken, nowhere = list[Run](), set[int](), 0
+    runs, taken, nowhere = list[TaggedSpan](), set[int](), 0
     for label, words in sorted(listed, key=lambda one: -len(one[1])):
         whole = [(first[a], last[b]) for a, b in locate(words, example["text"]) if a in first and b in last]
         free = [(a, b) for a, b in whole if taken.isdisjoint(range(a, b))]
         nowhere += not free
         for a, b in free:
             taken.update(range(a, b))
-            runs.append(Run(a, b, label))
+            runs.append(TaggedSpan(a, b, label))
     return sorted(runs, key=lambda run: run.first), nowhere

@@ -10,7 +10,7 @@ import numpy as np
 from dal_nlp.core.text import counted
 from dal_nlp.pretrained.loading import load_tokenizer
 from dal_nlp.readers.literals import load_json
-from dal_nlp.signals.base import CONFIDENCE, Labels, Making
+from dal_nlp.signals.base import CONFIDENCE, LabelSet, Making
 from dal_nlp.signals.matching import match, plain
 from dal_nlp.signals.prompt import Prompt
 from dal_nlp.span_witnesses.endpoint import WritingEndpoint
@@ -91,14 +91,14 @@ def _writes_lines(source: str) -> bool:
     return "\n" in tokenizer.decode(tokenizer("a\nb")["input_ids"])
 
 
-def answer_in(reply: str, labels: Labels) -> tuple[float | None, str]:
+def answer_in(reply: str, labels: LabelSet) -> tuple[float | None, str]:
     """Return how far the list in a reply is believed, in logs, None where it is none, and what is kept of it."""
     listed = read_list(reply, labels)
     raw = json.dumps({_REPLY: reply, _LISTED: listed})
     return None if listed is None else float(np.log(CONFIDENCE)), raw
 
 
-def read_list(reply: str, labels: Labels) -> list[tuple[str, str]] | None:
+def read_list(reply: str, labels: LabelSet) -> list[tuple[str, str]] | None:
     """Return the label and the words of each entity that a reply lists; None where it is no list.
 
     A label is matched as an answer of one label is. A line without a label that the run has is no entity; a further

@@ -23,7 +23,7 @@ from dal_nlp.learners.learner import NOTE, FullLearner, Learner
 from dal_nlp.learners.lora_learner import LoraLearner
 from dal_nlp.models.pool import fetch, make_batches
 from dal_nlp.models.trainer import Fit
-from dal_nlp.span_witnesses.weights import READERS, Heard, Judged, fit_weights
+from dal_nlp.span_witnesses.weights import READERS, Judged, WitnessedExample, fit_weights
 from dal_nlp.tasks.entities import heard as heard_words
 from dal_nlp.tasks.qa import THRESHOLD
 from dal_nlp.tasks.questions import heard
@@ -117,7 +117,7 @@ class ReaderBesideMachines(Learner):
     ) -> tuple[Judged, float]:
         """Return what readers say of labels that did not train them, in an order by chance, and the time that took."""
         n, seconds = len(examples), 0.0
-        by_reader: dict[float, list[Heard]] = {own: [] for own in READERS}
+        by_reader: dict[float, list[WitnessedExample]] = {own: [] for own in READERS}
         if n < FEWEST:
             return by_reader, seconds
         order, size = generator(self._config.seed, round, "witness folds").permutation(n), min(n // 2, FOLD)
@@ -130,8 +130,8 @@ class ReaderBesideMachines(Learner):
         return {own: [judged[index] for index in mixed] for own, judged in by_reader.items()}, seconds
 
     @torch.inference_mode()
-    def _said(self, reader: nn.Module, examples: Dataset) -> dict[float, list[Heard]]:
-        by_reader: dict[float, list[Heard]] = {own: [] for own in READERS}
+    def _said(self, reader: nn.Module, examples: Dataset) -> dict[float, list[WitnessedExample]]:
+        by_reader: dict[float, list[WitnessedExample]] = {own: [] for own in READERS}
         self.require(examples)
         lengths, rows = np.array(examples["length"]), np.array(examples["rows"])
         for part in make_batches(lengths, rows, self.scoring, self._task.feeding.equal_lengths):
@@ -189,7 +189,7 @@ class EntityWitnessLearner(ReaderBesideMachines, WordHeadLearner):
 
     def _heard(
         self, predicted: Categoricals, batch: Batch, own: float, examples: Sequence[Example]
-    ) -> list[heard_words.Words]:
+    ) -> list[heard_words.TaggedWords]:
         task: Any = self._task
         return heard_words.texts(predicted, batch, own, task.outputs)
 

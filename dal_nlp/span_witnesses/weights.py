@@ -37,7 +37,7 @@ BETTER = 1.64
 TOGETHER, MACHINES, ALONE = "together", "machines", "reader"
 
 
-class Heard(Protocol):
+class WitnessedExample(Protocol):
     """An example with what a reader and machines say of it."""
 
     def log_likelihood(self, weights: Floats) -> float:
@@ -51,7 +51,7 @@ class Heard(Protocol):
 
 
 #: Examples by the weight that their readers have, in the same order at each.
-Judged = Mapping[float, Sequence[Heard]]
+Judged = Mapping[float, Sequence[WitnessedExample]]
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,13 @@ class Weights:
     answers: str = TOGETHER
 
 
-def fit(examples: Sequence[Heard], means: Floats, kept: Floats) -> tuple[Floats, float]:
+def fit_posterior(examples: Sequence[WitnessedExample], means: Floats, kept: Floats) -> tuple[Floats, float]:
     """Return the weights (S,) of the largest posterior, and its logarithm; see ``log_posterior``."""
     solution = minimize(lambda weights: -log_posterior(weights, examples, means, kept), means, method="L-BFGS-B")
     return solution.x * kept, -float(solution.fun)
 
 
-def log_posterior(weights: Floats, examples: Sequence[Heard], means: Floats, kept: Floats) -> float:
+def log_posterior(weights: Floats, examples: Sequence[WitnessedExample], means: Floats, kept: Floats) -> float:
     """Return log p of weights (S,) but for a constant; the prior of each is Gaussian, with deviation 1.
 
     Args:
@@ -91,7 +91,7 @@ def fit_both(judged: Judged, means: Floats, off: Sequence[int]) -> tuple[Floats,
     kept = np.ones(len(means))
     kept[list(off)] = 0
     readers = judged if kept.any() else [1.0]
-    fits = [(*fit(judged[own], means, kept), own) for own in readers]
+    fits = [(*fit_posterior(judged[own], means, kept), own) for own in readers]
     weights, _, own = max(fits, key=lambda one: one[1] + np.log(one[2]))
     return weights, own
 
@@ -132,7 +132,7 @@ def fit_weights(judged: Judged, means: Sequence[float]) -> Weights:
         np.zeros(len(means)),
         min(judged),
     )
-    machines = fit(judged[least], prior, kept)[0]
+    machines = fit_posterior(judged[least], prior, kept)[0]
     if machines.max() <= 0:
         return Weights(none.tolist(), off, 1.0, ALONE)
     ways = {TOGETHER: fit_both(judged, prior, off), MACHINES: (machines, least), ALONE: (none, 1.0)}
@@ -142,7 +142,7 @@ def fit_weights(judged: Judged, means: Sequence[float]) -> Weights:
     return Weights(values.tolist(), off, own, answers)
 
 
-def _worth(examples: Sequence[Heard], weights: Floats) -> Floats:
+def _worth(examples: Sequence[WitnessedExample], weights: Floats) -> Floats:
     """Return the points of the answers to examples and how many there may be, (n, 2)."""
     return np.array([one.agreement(weights) for one in examples])
 

@@ -17,7 +17,7 @@ from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Capability, Selection, Strategy
-from dal_nlp.strategies.information import DECIMALS, ROOM, entropy, probabilities
+from dal_nlp.strategies.information import DECIMALS, ROOM, prob_entropy, probabilities
 from dal_nlp.strategies.selectors import descending
 
 #: Candidates looked at together; more would be looked at in vain.
@@ -77,7 +77,7 @@ def batch_bald(log_probs_N_K_C: Array, k: int, samples: int, rng: np.random.Gene
     """
     draws = log_probs_N_K_C.shape[1]
     candidates = _Candidates(log_probs_N_K_C)
-    answers = Answers.none(draws)
+    answers = Combinations.none(draws)
     gains = candidates.gains(answers, np.arange(len(log_probs_N_K_C)))
     bald = gains.copy()
     picks: list[int] = []
@@ -95,7 +95,9 @@ def batch_bald(log_probs_N_K_C: Array, k: int, samples: int, rng: np.random.Gene
     return Selection(positions, np.array(scores + [0.0] * len(rest)), notes)
 
 
-def _best(candidates: "_Candidates", answers: "Answers", gains: NDArray[np.float64], rng: np.random.Generator) -> int:
+def _best(
+    candidates: "_Candidates", answers: "Combinations", gains: NDArray[np.float64], rng: np.random.Generator
+) -> int:
     """Return the candidate with the largest gain, and bring up to date in ``gains`` (N,) those that might be it."""
     order, end, best = descending(gains, rng), 0, -np.inf
     step = max(1, min(STEP, ROOM // (len(answers.weights) * candidates.outcomes)))
@@ -127,13 +129,13 @@ class _Candidates:
         _, draws, self.outcomes = log_probs_N_K_C.shape
         step = max(1, ROOM // (draws * self.outcomes))
         chunks = [np.arange(i, min(i + step, len(log_probs_N_K_C))) for i in range(0, len(log_probs_N_K_C), step)]
-        self._conditional = torch.cat([entropy(self.probs(chunk)).mean(1) for chunk in chunks])  # (N,)
+        self._conditional = torch.cat([prob_entropy(self.probs(chunk)).mean(1) for chunk in chunks])  # (N,)
 
     def probs(self, positions: Positions) -> Tensor:
         """Return (n, K, C) probabilities."""
         return probabilities(self._log_probs[positions])
 
-    def gains(self, answers: "Answers", positions: Positions) -> NDArray[np.float64]:
+    def gains(self, answers: "Combinations", positions: Positions) -> NDArray[np.float64]:
         """Return I(y; omega | y_B) in nats, (n,), at least 0."""
         step = max(1, ROOM // (max(len(answers.weights), answers.beliefs.shape[1]) * self.outcomes))
         entropies = [answers.entropies(self.probs(positions[i : i + step])) for i in range(0, len(positions), step)]
@@ -142,7 +144,7 @@ class _Candidates:
 
 
 @dataclass(frozen=True)
-class Answers:
+class Combinations:
     """M combinations of answers to the batch so far, and what each would let us believe.
 
     Attributes:
@@ -156,13 +158,13 @@ class Answers:
     sampled: bool = False
 
     @classmethod
-    def none(cls, draws: int) -> "Answers":
+    def none(cls, draws: int) -> "Combinations":
         """Return what is believed before any answer: all draws alike."""
         return cls(torch.ones(1, dtype=torch.double), torch.full((1, draws), 1 / draws, dtype=torch.double))
 
     def unknown(self) -> float:
         """Return H(omega | y_B) in nats: what further answers can tell at most."""
-        return float(self.weights @ entropy(self.beliefs))
+        return float(self.weights @ prob_entropy(self.beliefs))
 
     def entropies(self, probs_n_K_C: Tensor) -> Tensor:
         """Return E[H(y | y_B)] of n examples, (n,)."""
@@ -170,7 +172,7 @@ class Answers:
         predictions = self.beliefs @ probs_n_K_C.transpose(0, 1).reshape(draws, n * outcomes)  # (M, n C)
         return -(self.weights @ torch.xlogy(predictions, predictions)).reshape(n, outcomes).sum(-1)
 
-    def extended(self, probs_K_C: Tensor, samples: int, rng: np.random.Generator) -> "Answers":
+    def extended(self, probs_K_C: Tensor, samples: int, rng: np.random.Generator) -> "Combinations":
         """Return the combinations with one more answer: all of them if at most ``samples``, else a sample."""
         if self.sampled or len(self.weights) * probs_K_C.shape[1] > samples:
             return self._sampled(probs_K_C, samples, rng)
@@ -178,9 +180,9 @@ class Answers:
         chances = joint.sum(-1)
         weights = self.weights[:, None] * chances
         possible = weights > 0
-        return Answers(weights[possible], joint[possible] / chances[possible][:, None])
+        return Combinations(weights[possible], joint[possible] / chances[possible][:, None])
 
-    def _sampled(self, probs_K_C: Tensor, samples: int, rng: np.random.Generator) -> "Answers":
+    def _sampled(self, probs_K_C: Tensor, samples: int, rng: np.random.Generator) -> "Combinations":
         beliefs = self.beliefs
         if not self.sampled:  # systematic sampling: a combination of weight w comes about w x samples times
             points = (rng.random() + np.arange(samples)) / samples
@@ -191,4 +193,4 @@ class Answers:
         chosen = (sums <= points[:, None]).sum(-1).clip(max=sums.shape[1] - 1)
         joint = beliefs * probs_K_C.T[chosen]  # (M, K)
         weights = torch.full((len(joint),), 1 / len(joint), dtype=torch.double)
-        return Answers(weights, joint / joint.sum(-1, keepdim=True), sampled=True)
+        return Combinations(weights, joint / joint.sum(-1, keepdim=True), sampled=True)

@@ -12,7 +12,7 @@ from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Array, Positions
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Capability
-from dal_nlp.strategies.information import DECIMALS, ROOM, entropy, probabilities
+from dal_nlp.strategies.information import DECIMALS, ROOM, prob_entropy, probabilities
 from dal_nlp.strategies.scored import Scored
 from dal_nlp.strategies.selectors import Scores
 
@@ -53,13 +53,13 @@ def expected_gain(log_probs_N_K_C: Array, targets: Positions) -> NDArray[np.floa
     """
     n, draws, outcomes = log_probs_N_K_C.shape
     target_probs = probabilities(log_probs_N_K_C[targets])
-    target_entropy = entropy(target_probs.mean(1)).mean()
+    target_entropy = prob_entropy(target_probs.mean(1)).mean()
     flat = target_probs.transpose(0, 1).reshape(draws, -1)  # (K, T C)
     step = max(1, ROOM // (outcomes * max(flat.shape[1], draws)))
     gains = []
     for start in range(0, n, step):
         p = probabilities(log_probs_N_K_C[start : start + step])
         joint = p.transpose(1, 2).reshape(-1, draws) @ flat / draws  # (n C, T C)
-        joint_entropy = entropy(joint.reshape(len(p), -1)) / len(targets)
-        gains.append(entropy(p.mean(1)) + target_entropy - joint_entropy)
+        joint_entropy = prob_entropy(joint.reshape(len(p), -1)) / len(targets)
+        gains.append(prob_entropy(p.mean(1)) + target_entropy - joint_entropy)
     return np.round(torch.cat(gains).clamp(min=0).numpy(), DECIMALS)

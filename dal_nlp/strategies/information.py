@@ -19,6 +19,6 @@ def probabilities(log_probs: Array) -> Tensor:
     return torch.tensor(log_probs, dtype=torch.float64).softmax(-1)
 
 
-def entropy(probs: Tensor) -> Tensor:
+def prob_entropy(probs: Tensor) -> Tensor:
     """Return the entropy over the last dimension in nats, 0 log 0 = 0."""
     return -torch.xlogy(probs, probs).sum(-1)

@@ -1,4 +1,4 @@
-"""How far a classifier's confidence can be trusted: a temperature, and a threshold with a promise."""
+"""How far a classifier's confidence can be trusted: a temperature, and a threshold with a guarantee."""
 
 import math
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ def fit_temperature(log_probs: Floats, answers: NDArray[np.int_]) -> float:
 
 
 @dataclass(frozen=True)
-class Promise:
+class PrecisionGuarantee:
     """What labels above a threshold are worth, measured on N examples that neither train nor choose.
 
     Attributes:
@@ -58,18 +58,18 @@ class Promise:
 
 
 def least_answers(precision: float, risk: float = RISK) -> int:
-    """Return how many right answers alone can promise a precision: the least n with precision^n <= risk."""
+    """Return how many right answers alone can guarantee a precision: the least n with precision^n <= risk."""
     return math.ceil(math.log(risk) / math.log(precision))
 
 
-def promise(
+def precision_guarantee(
     confidences: Sequence[float], right: Sequence[bool], precision: float, risk: float = RISK
-) -> Promise | None:
-    """Return the lowest threshold above which labels have a precision, or None where no threshold can be promised.
+) -> PrecisionGuarantee | None:
+    """Return the lowest threshold above which labels have a precision, or None where no threshold can be guaranteed.
 
     Thresholds are tested from the highest down, each by the exact binomial tail: the chance of so few errors among so
     many labels if the precision were lower. The first that fails ends the search, so that with a chance of 1 - ``risk``
-    the promise holds however many were tried (fixed-sequence testing, as in Angelopoulos et al., 2021, Learn then
+    the guarantee holds however many were tried (fixed-sequence testing, as in Angelopoulos et al., 2021, Learn then
     test). Fewer than log(risk) / log(precision) labels prove nothing even without an error; the first threshold has so
     many above it.
 
@@ -77,13 +77,13 @@ def promise(
         confidences: (N,) of the predictions.
         right: (N,) whether each is right.
         precision: Between 0 and 1.
-        risk: The chance of a promise that does not hold.
+        risk: The chance of a guarantee that does not hold.
 
     Raises:
         ValueError: The precision is not between 0 and 1, or the two differ in length.
     """
     if not 0 < precision < 1:
-        raise ValueError(f"a precision of {precision} cannot be promised: it lies between 0 and 1")
+        raise ValueError(f"a precision of {precision} cannot be guaranteed: it lies between 0 and 1")
     confidence, hits = np.asarray(confidences, np.float64), np.asarray(right, dtype=bool)
     if confidence.shape != hits.shape:
         raise ValueError(f"{len(confidence)} confidences and {len(hits)} answers do not belong together")
@@ -102,7 +102,7 @@ def promise(
     if not kept:
         return None
     correct = kept - int(errors[kept - 1])
-    return Promise(
+    return PrecisionGuarantee(
         threshold=float(confidence[order[kept - 1]]),
         precision=correct / kept,
         precision_interval=wilson(correct, kept),

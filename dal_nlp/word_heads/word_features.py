@@ -17,7 +17,7 @@ from torch import nn
 
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.config import ScoringConfig
-from dal_nlp.core.distributed import is_main, process_state, share
+from dal_nlp.core.distributed import broadcast, is_main, process_state
 from dal_nlp.core.errors import NoStates, Unsupported
 from dal_nlp.core.progress import Progress
 from dal_nlp.core.task import Task
@@ -126,7 +126,7 @@ class WordFeatures:
     def _fill(self, texts: Positions, examples: list[dict[str, Any]], encoder: list[nn.Module]) -> None:
         """Look up some texts of similar length, and compute what is not in the cache."""
         keys = [_key(example) for example in examples]
-        known = share(self._cache.get(keys) if is_main() else {})
+        known = broadcast(self._cache.get(keys) if is_main() else {})
         new = list({key: i for i, key in enumerate(keys) if key not in known}.values())
         if new:
             encoder[:] = encoder or [self._load()]

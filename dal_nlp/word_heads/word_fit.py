@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dal_nlp.learners.cross_validation import Classes
 from dal_nlp.learners.layers import Standard
-from dal_nlp.learners.linear import SETTINGS, Linear, Offset, layer_of
+from dal_nlp.learners.linear import MINIMIZER, Linear, Offset, layer_of
 from dal_nlp.models.vectors import Array
 
 #: What a step along a bias is worth in steps along a weight. A feature's standard deviation is .7, so that biases, of
@@ -74,7 +74,7 @@ def fit_words(
 
     start = np.zeros((len(seen), width + 1))
     start[:, width] = np.log(np.bincount(places)) / BIAS_STEP
-    solution = minimize(objective, start.ravel(), method="L-BFGS-B", jac=True, options=SETTINGS)
+    solution = minimize(objective, start.ravel(), method="L-BFGS-B", jac=True, options=MINIMIZER)
     table = solution.x.reshape(-1, width + 1) * steps
     bias = table[:, width] - table[:, width].mean()
     return layer_of(table[:, :width], bias, x, seen, classes, standard.mean, standard.scale, int(solution.nit))

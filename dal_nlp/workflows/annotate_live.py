@@ -21,7 +21,7 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Console
 from dal_nlp.ledger.events import Event
 from dal_nlp.ledger.ledger import Ledger
-from dal_nlp.ledger.lines import Reader
+from dal_nlp.ledger.lines import LineReader
 from dal_nlp.page.queue import AnnotationQueue
 from dal_nlp.session.config import RunConfig
 
@@ -41,7 +41,7 @@ class Followed(Ledger):
 
     def __init__(self, folder: Path, line: Connection) -> None:
         super().__init__(folder)
-        self._line, self._reader = line, Reader(self.path)
+        self._line, self._reader = line, LineReader(self.path)
 
     def __enter__(self) -> Self:
         self._request("wait", [])

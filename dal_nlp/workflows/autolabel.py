@@ -19,7 +19,7 @@ from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.targets import Target, decode, readable
 from dal_nlp.core.task import Capability
 from dal_nlp.data.corpus import Rejected, read_corpus, write_rejected
-from dal_nlp.data.examples import Answers, Example, Reader, context_of
+from dal_nlp.data.examples import AnswersById, ExampleReader, ReadRow, context_of
 from dal_nlp.data.repeats import Repeats
 from dal_nlp.readers.spreadsheets import inert_rows
 from dal_nlp.report.summary import texts_asked
@@ -27,19 +27,19 @@ from dal_nlp.signals import short_name
 from dal_nlp.span_witnesses.listening import has_witnesses
 from dal_nlp.strategies import probes
 from dal_nlp.tasks import make_task
-from dal_nlp.tasks.calibration import Promise, fit_temperature, promise
-from dal_nlp.workflows.predict import Run, distinct, open_run
+from dal_nlp.tasks.calibration import PrecisionGuarantee, fit_temperature, precision_guarantee
+from dal_nlp.workflows.predict import TrainedRun, distinct, open_run
 from dal_nlp.workflows.sources import read_aloud, reader_of
 
 #: Why a row is left out that people have labeled in the run.
 LABELED = "labeled in the run"
 
 Floats = NDArray[np.float64]
-Known = tuple[dict[str, Any], Target]  # an example's fields, and its answer
+KnownExample = tuple[dict[str, Any], Target]  # an example's fields, and its answer
 
 
 @dataclass(frozen=True)
-class Row:
+class LabeledRow:
     """What the model says of one row: the answer, how sure it is, whether that is enough, and what stands beside."""
 
     id: str
@@ -58,20 +58,20 @@ class Plan:
         rows: Of the file, in its order.
         rejected: The other rows of the file: those without a text, and those that the run has a label of (same id, same
             text).
-        promise: What the sure ones are worth; None where the task makes no promise, or none can be made.
+        guarantee: What the sure ones are worth; None where the task makes no guarantee, or none can be made.
         by_label: The same for each of several labels a text.
-        temperature: By which the log-probabilities were divided; 1 where there is no promise.
+        temperature: By which the log-probabilities were divided; 1 where there is no guarantee.
         measured: How many known answers this rests on.
-        classes: Whether answers are labels, for which alone there is a promise.
+        classes: Whether answers are labels, for which alone there is a guarantee.
     """
 
-    rows: list[Row]
+    rows: list[LabeledRow]
     rejected: list[Rejected]
-    promise: Promise | None
+    guarantee: PrecisionGuarantee | None
     temperature: float
     measured: int
     classes: bool
-    by_label: Mapping[str, Promise | None] = field(default_factory=dict)
+    by_label: Mapping[str, PrecisionGuarantee | None] = field(default_factory=dict)
 
 
 def plan(
@@ -127,17 +127,19 @@ def plan(
     truth = np.array([run.task.labels.index(answer) for answer in answers])
     temperature = fit_temperature(log_probs, truth)
     predicted, confidence = _answer(log_probs, temperature)
-    promised = promise(confidence.tolist(), (predicted == truth).tolist(), precision)
+    guaranteed = precision_guarantee(confidence.tolist(), (predicted == truth).tolist(), precision)
     best, sure = _answer(run.log_probs(model, [_fields(e) for e in examples]), temperature)
-    least = promised.threshold if promised else np.inf
+    least = guaranteed.threshold if guaranteed else np.inf
     rows = [
-        Row(e.id, run.task.show(_fields(e)), run.task.labels[i], float(p), bool(p >= least), context_of(e.fields or {}))
+        LabeledRow(
+            e.id, run.task.show(_fields(e)), run.task.labels[i], float(p), bool(p >= least), context_of(e.fields or {})
+        )
         for e, i, p in zip(examples, best, sure, strict=True)
     ]
-    return Plan(rows, rejected, promised, temperature, len(known), True)
+    return Plan(rows, rejected, guaranteed, temperature, len(known), True)
 
 
-def say_unasked(run: Run) -> None:
+def say_unasked(run: TrainedRun) -> None:
     """Say that a run's machines are not asked about a file, where they could be."""
     if has_witnesses(run.config, run.task) and not run.keeps:
         names = ", ".join(short_name(spec) for spec in run.config.signals)
@@ -146,10 +148,10 @@ def say_unasked(run: Run) -> None:
         )
 
 
-def _to_label(run: Run, source: str, there: Iterable[Example]) -> tuple[list[Example], list[Rejected]]:
+def _to_label(run: TrainedRun, source: str, there: Iterable[ReadRow]) -> tuple[list[ReadRow], list[Rejected]]:
     """Return the rows that are to be labeled, and the others, each with its reason."""
     done = {id: text for id, text in texts_asked(run.state) if id in run.state.answers}
-    examples, rejected = list[Example](), list[Rejected]()
+    examples, rejected = list[ReadRow](), list[Rejected]()
     for example in there:
         known = example.fields is not None and done.get(example.id) == run.task.show(_fields(example))
         reason = LABELED if known else example.reason
@@ -182,7 +184,7 @@ def write(result: Plan, folder: Path) -> tuple[Path, Path, Path]:
     return paths
 
 
-def _csv(path: Path, name: str, context: Sequence[str], rows: Sequence[Row]) -> None:
+def _csv(path: Path, name: str, context: Sequence[str], rows: Sequence[LabeledRow]) -> None:
     with new_file(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         header = ["id", "text", name, "confidence"]
         header += [f"{column} (context)" if column in header else column for column in context]
@@ -190,11 +192,13 @@ def _csv(path: Path, name: str, context: Sequence[str], rows: Sequence[Row]) -> 
         csv.writer(file, lineterminator="\n").writerows(inert_rows(header, cells))
 
 
-def _fields(example: Example) -> dict[str, Any]:
+def _fields(example: ReadRow) -> dict[str, Any]:
     return {"id": example.id, **(example.fields or {})}
 
 
-def _known(run: Run, validation: str | None, label_column: str | None, repeats: str | None) -> list[Known]:
+def _known(
+    run: TrainedRun, validation: str | None, label_column: str | None, repeats: str | None
+) -> list[KnownExample]:
     """Return known answers that neither train nor choose nor test."""
     if repeats is not None and repeats not in get_args(Repeats):
         raise unknown("repeats", repeats, get_args(Repeats))
@@ -217,7 +221,7 @@ def _known(run: Run, validation: str | None, label_column: str | None, repeats: 
             "The audit sample was drawn rather where the model may err, so a threshold for --precision cannot be "
             "fitted to it: give --validation FILE, or --error for the whole file."
         )
-    audit = Answers({id: state.answers[id] for id in state.audit or [] if id in state.answers})
+    audit = AnswersById({id: state.answers[id] for id in state.audit or [] if id in state.answers})
     if not audit or config.data is None:
         raise UserError(
             "There is nothing to measure the model's confidence on, as the test set is not for that: give --validation "
@@ -226,7 +230,7 @@ def _known(run: Run, validation: str | None, label_column: str | None, repeats: 
     return list(_answered(run, config, config.data, audit))
 
 
-def _validated(run: Run, config: Settings, source: str) -> list[Known]:
+def _validated(run: TrainedRun, config: Settings, source: str) -> list[KnownExample]:
     """Return the texts of a file with their answers, each text once."""
     task = make_task(config)
     task.labels = list(run.task.labels)
@@ -243,10 +247,10 @@ def _validated(run: Run, config: Settings, source: str) -> list[Known]:
     ]
 
 
-def _answered(run: Run, config: Settings, source: str, answers: Answers) -> Iterator[Known]:
+def _answered(run: TrainedRun, config: Settings, source: str, answers: AnswersById) -> Iterator[KnownExample]:
     task = make_task(config)
     task.labels = list(run.task.labels)
-    for example in read_aloud(Reader(source, task, config, answers=answers), run.progress):
+    for example in read_aloud(ExampleReader(source, task, config, answers=answers), run.progress):
         target = decode(example.target)
         if target is not None and example.fields is not None:
             yield _fields(example), target
@@ -260,25 +264,25 @@ def _answer(log_probs: Floats, temperature: float) -> tuple[NDArray[np.int_], Fl
 
 
 def _several(
-    run: Run,
+    run: TrainedRun,
     model: nn.Module,
-    examples: Sequence[Example],
+    examples: Sequence[ReadRow],
     rejected: list[Rejected],
-    known: Sequence[Known],
+    known: Sequence[KnownExample],
     precision: float,
 ) -> Plan:
-    """Label rows of whose labels each is promised: it is sure where all labels that it is given are sure enough.
+    """Label rows of whose labels each is guaranteed: it is sure where all labels that it is given are sure enough.
 
     A row that the model gives no label is for people, as no precision says how many labels are missed.
     """
     labels, kind = run.task.labels, run.task.answer_format
     p, _ = _yes(run, model, [fields for fields, _ in known])
     truth = [set(kind.labels_of(target)) for _, target in known]
-    promises = {
-        label: promise(p[:, column].tolist(), [label in held for held in truth], precision)
+    guarantees = {
+        label: precision_guarantee(p[:, column].tolist(), [label in held for held in truth], precision)
         for column, label in enumerate(labels)
     }
-    least = {label: np.inf if bound is None else bound.threshold for label, bound in promises.items()}
+    least = {label: np.inf if bound is None else bound.threshold for label, bound in guarantees.items()}
     fields = [_fields(example) for example in examples]
     sure, answers = _yes(run, model, fields)
     rows = []
@@ -287,11 +291,13 @@ def _several(
         certain = bool(scores) and all(q >= least[label] for label, q in scores.items())
         confidence = min(scores.values()) if scores else float(1 - probabilities.max())
         answer = kind.format_answer(target, row)
-        rows.append(Row(example.id, run.task.show(row), answer, confidence, certain, context_of(example.fields or {})))
-    return Plan(rows, rejected, None, 1.0, len(known), True, promises)
+        rows.append(
+            LabeledRow(example.id, run.task.show(row), answer, confidence, certain, context_of(example.fields or {}))
+        )
+    return Plan(rows, rejected, None, 1.0, len(known), True, guarantees)
 
 
-def _yes(run: Run, model: nn.Module, examples: Sequence[dict[str, Any]]) -> tuple[Floats, list[Target]]:
+def _yes(run: TrainedRun, model: nn.Module, examples: Sequence[dict[str, Any]]) -> tuple[Floats, list[Target]]:
     """Return the probability of each label, (N, F), and the labels that the model gives."""
     kept, numbers = distinct(examples)
     pool = run.pool(model, kept)
@@ -300,11 +306,13 @@ def _yes(run: Run, model: nn.Module, examples: Sequence[dict[str, Any]]) -> tupl
     return np.asarray(shares[numbers]), [answers[number].target for number in numbers]
 
 
-def _by_prediction(run: Run, model: nn.Module, examples: Sequence[Example]) -> list[Row]:
+def _by_prediction(run: TrainedRun, model: nn.Module, examples: Sequence[ReadRow]) -> list[LabeledRow]:
     """Return answers in words, all of them for people to look at."""
     rows = [_fields(example) for example in examples]
     answers = run.answers(model, rows)
     return [
-        Row(str(row["id"]), run.task.show(row), readable(answer.target), answer.confidence, False, context_of(row))
+        LabeledRow(
+            str(row["id"]), run.task.show(row), readable(answer.target), answer.confidence, False, context_of(row)
+        )
         for row, answer in zip(rows, answers, strict=True)
     ]

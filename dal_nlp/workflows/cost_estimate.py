@@ -17,7 +17,7 @@ FIRST, MORE, ENOUGH = 8, 8, 0.5
 
 
 @dataclass(frozen=True)
-class Estimate:
+class RoundCost:
     """A round, in seconds and bytes, in as many processes as measured it: in one, unless a launcher started more.
 
     Attributes:
@@ -54,7 +54,7 @@ class Estimate:
         )
 
 
-def estimate(work: Context, steps: int, rng: np.random.Generator) -> Estimate:
+def estimate(work: Context, steps: int, rng: np.random.Generator) -> RoundCost:
     """Measure scoring and choosing on two numbers of texts, and a few training steps; what both cost alike is no rate.
 
     Args:
@@ -78,7 +78,7 @@ def estimate(work: Context, steps: int, rng: np.random.Generator) -> Estimate:
         count / (2 if half else 1) for count, half in zip(arrays, many.pool.halved(), strict=True) if count >= limit
     )
     files = sum(path.stat().st_size for path in work.folder.rglob("*") if path.is_file())
-    return Estimate(
+    return RoundCost(
         texts=texts,
         once=encoding(work.learner.stages, few, many, len(work.corpus)),
         scoring=_line(few.scoring, len(free[:FIRST]), many.scoring, sample, texts),
@@ -92,7 +92,7 @@ def estimate(work: Context, steps: int, rng: np.random.Generator) -> Estimate:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Timings:
     """Seconds until some texts could be scored, and of scoring and choosing; the pool of them.
 
     Attributes:
@@ -110,7 +110,7 @@ class Measured:
     encoded: int = 0
 
 
-def _measure(work: Context, rows: Positions, rng: np.random.Generator) -> Measured:
+def _measure(work: Context, rows: Positions, rng: np.random.Generator) -> Timings:
     stages = work.learner.stages
     encoding, encoded = stages.encode_seconds, stages.encoded
     started = time.perf_counter()
@@ -119,7 +119,7 @@ def _measure(work: Context, rows: Positions, rng: np.random.Generator) -> Measur
     name, strategy = work.strategy(1)
     query(name, strategy, pool, min(work.config.query_size, len(rows)), rng, work.config.query)
     scoring = time.perf_counter() - ready
-    return Measured(ready - started, scoring, pool, stages.encode_seconds - encoding, stages.encoded - encoded)
+    return Timings(ready - started, scoring, pool, stages.encode_seconds - encoding, stages.encoded - encoded)
 
 
 def _line(few_seconds: float, few: int, many_seconds: float, many: int, texts: int) -> float:
@@ -130,7 +130,7 @@ def _line(few_seconds: float, few: int, many_seconds: float, many: int, texts: i
     return many_seconds + slope * (texts - many)
 
 
-def encoding(stages: Stages, few: Measured, many: Measured, texts: int) -> float:
+def encoding(stages: Stages, few: Timings, many: Timings, texts: int) -> float:
     """Return the seconds that a frozen encoder takes to read a pool; 0 without one, or where the cache holds all.
 
     They lie on the line through two measurements, as loading the encoder takes as long for few texts as for many. What

@@ -28,7 +28,7 @@ from dal_nlp.span_witnesses.drafts import most_drafts
 from dal_nlp.span_witnesses.listening import kinds_of
 from dal_nlp.strategies import bayesian, probes
 from dal_nlp.strategies.base import Selection
-from dal_nlp.workflows.cost_estimate import Estimate, estimate
+from dal_nlp.workflows.cost_estimate import RoundCost, estimate
 from dal_nlp.workflows.show_signals import check_signals, without_signals
 
 #: Rows of the pool, labels a round and optimizer steps of a rehearsal.
@@ -70,7 +70,7 @@ class Rehearsal:
     steps: int
     seconds: float
     bald: tuple[float, float] | None
-    estimate: Estimate | None
+    estimate: RoundCost | None
     remarks: Sequence[str] = ()
 
     def __str__(self) -> str:

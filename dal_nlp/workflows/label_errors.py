@@ -26,7 +26,7 @@ from dal_nlp.core.task import Capability
 from dal_nlp.joins.tool_rows import ANSWER, ID, NOTE
 from dal_nlp.pretrained.loading import load_tokenizer, resolve
 from dal_nlp.strategies import probes
-from dal_nlp.workflows.predict import Run
+from dal_nlp.workflows.predict import TrainedRun
 
 #: Most folds.
 FOLDS = 5
@@ -127,7 +127,7 @@ def _embeddings(store: AnswerStore, ids: Sequence[str], progress: Progress) -> N
     """Return what the pretrained encoder makes of some examples, (N, H)."""
     source = resolve(store.config.model, progress)
     store.task.tokenizer = load_tokenizer(source)
-    run = Run(store.folder, store.config, store.task, store.state, progress)
+    run = TrainedRun(store.folder, store.config, store.task, store.state, progress)
     model: Any = store.task.load(source).to(process_state().device)
     examples = [{name: field for name, field in store.example(id).items() if name != "target"} for id in ids]
     (embeddings,) = run.pool(model.eval(), examples).collect(probes.embedding)

@@ -24,7 +24,7 @@ from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Capability, Prediction, Task
-from dal_nlp.data.examples import CONTEXT, GROUP, Example, Reader, context_of
+from dal_nlp.data.examples import CONTEXT, GROUP, ExampleReader, ReadRow, context_of
 from dal_nlp.learners.distillation import Floats
 from dal_nlp.learners.head_checkpoint import StoredLayer, has_layer, load_whole, read_layer
 from dal_nlp.ledger.ledger import read_state
@@ -46,7 +46,7 @@ from dal_nlp.workflows.sources import read_aloud, reader_of
 CHUNK = 10_000
 
 
-class Row(NamedTuple):
+class PredictedRow(NamedTuple):
     """What the model says about one example.
 
     Attributes:
@@ -76,7 +76,7 @@ def predict(
     encoding: str | None = None,
     quoting: str | None = None,
     keep_witness: bool | None = None,
-) -> Iterator[Row]:
+) -> Iterator[PredictedRow]:
     """Answer every row of a source with the model of a run, in the order of the source.
 
     Args:
@@ -104,15 +104,15 @@ def predict(
     return _answers(chain([first], examples), model, run, reader)
 
 
-def _own_columns(reader: Reader) -> tuple[str, str]:
-    """Return ``Row.columns``; names that the answers have already are not taken."""
+def _own_columns(reader: ExampleReader) -> tuple[str, str]:
+    """Return ``PredictedRow.columns``; names that the answers have already are not taken."""
     there = [name for name in reader.opened.columns if name not in ("prediction", "confidence")]
     texts, id = reader.task.columns(), reader.config.id_column
     return id if id in there else "id", texts[0] if len(texts) == 1 and texts[0] in there else "text"
 
 
 @dataclass
-class Run:
+class TrainedRun:
     """A run folder whose model answers.
 
     Attributes:
@@ -258,7 +258,7 @@ def distinct(examples: Sequence[Mapping[str, Any]], by_id: bool = False) -> tupl
     return rows, numbers
 
 
-def open_run(folder: Path, progress: Progress, keep_witness: bool | None = None) -> Run:
+def open_run(folder: Path, progress: Progress, keep_witness: bool | None = None) -> TrainedRun:
     """Open a run folder; raises ``UserError`` where there is none, or no model in it yet.
 
     Args:
@@ -271,7 +271,9 @@ def open_run(folder: Path, progress: Progress, keep_witness: bool | None = None)
     model_folder(folder)
     task = make_task(config)
     task.labels = list(state.labels)
-    return Run(folder, config, task, state, progress, config.keep_witness if keep_witness is None else keep_witness)
+    return TrainedRun(
+        folder, config, task, state, progress, config.keep_witness if keep_witness is None else keep_witness
+    )
 
 
 def model_folder(folder: Path) -> Path:
@@ -283,7 +285,9 @@ def model_folder(folder: Path) -> Path:
     return path
 
 
-def _answers(examples: Iterator[Example], model: nn.Module, run: Run, reader: Reader) -> Iterator[Row]:
+def _answers(
+    examples: Iterator[ReadRow], model: nn.Module, run: TrainedRun, reader: ExampleReader
+) -> Iterator[PredictedRow]:
     """Yield the rows, a chunk of them in memory at a time.
 
     What was answered lies in a file meanwhile, so that a repeat is read once however far it stands from the first.
@@ -299,12 +303,12 @@ def _answers(examples: Iterator[Example], model: nn.Module, run: Run, reader: Re
             for example in chunk:
                 if example.fields is None:
                     unread[str(example.reason)] += 1
-                    yield Row(example.id, "", None, run.task.details(None), context_of(example.beside), names)
+                    yield PredictedRow(example.id, "", None, run.task.details(None), context_of(example.beside), names)
                 else:
                     answer = next(answers)
                     text = run.task.show({"id": example.id, **example.fields})
                     details, context = run.task.details(answer.target), context_of(example.fields)
-                    yield Row(example.id, text, answer, details, context, names)
+                    yield PredictedRow(example.id, text, answer, details, context, names)
     if unread:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in unread.items())
         run.progress.say(f"Rows without a prediction: {unread.total():,} ({reasons})")

@@ -12,7 +12,7 @@ from dal_nlp.core.files import replace_file
 from dal_nlp.core.text import counted
 from dal_nlp.ledger.events import Event, FinishedEvent, NoteEvent, StoppedEvent
 from dal_nlp.ledger.ledger import FILE, Ledger, check_order
-from dal_nlp.ledger.lines import LaterFormat, Line, checksum, read_line, write_lines
+from dal_nlp.ledger.lines import LaterFormat, LedgerLine, checksum, read_line, write_lines
 from dal_nlp.ledger.state import State
 
 
@@ -108,7 +108,7 @@ class _Sorter:
             ends = [event for event in self.kept if isinstance(event, StoppedEvent | FinishedEvent)]
             self.kept = [event for event in self.kept if event not in ends]
 
-    def _whole(self, path: Path, raws: list[bytes]) -> Iterator[tuple[int, bytes, Line]]:
+    def _whole(self, path: Path, raws: list[bytes]) -> Iterator[tuple[int, bytes, LedgerLine]]:
         """Yield the lines that are what was written, each with its place in the file."""
         for number, raw in enumerate(raws, start=1):
             try:
@@ -118,7 +118,7 @@ class _Sorter:
             except ValueError as error:
                 self._set_aside(number, raw, str(error))
 
-    def _in_order(self, whole: list[tuple[int, bytes, Line]]) -> Iterator[tuple[int, bytes, Line]]:
+    def _in_order(self, whole: list[tuple[int, bytes, LedgerLine]]) -> Iterator[tuple[int, bytes, LedgerLine]]:
         """Yield the lines in the order in which they were written, each once."""
         by_number: dict[int, list[tuple[int, bytes]]] = {}
         highest = 0
@@ -137,7 +137,7 @@ class _Sorter:
             else:
                 self.lost.append(f"Line {number} is line {line.number} once more: it is dropped.")
 
-    def _find_gaps(self, whole: list[tuple[int, bytes, Line]]) -> None:
+    def _find_gaps(self, whole: list[tuple[int, bytes, LedgerLine]]) -> None:
         """Say how many lines are gone, and whether lines without a checksum were changed."""
         old = [raw for _, raw, line in whole if line.number is None]
         for _, _, line in whole:

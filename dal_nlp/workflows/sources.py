@@ -7,7 +7,7 @@ import numpy as np
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import unknown
 from dal_nlp.core.progress import Progress
-from dal_nlp.data.examples import Answers, Example, Reader
+from dal_nlp.data.examples import AnswersById, ExampleReader, ReadRow
 from dal_nlp.data.staging import check_rows
 from dal_nlp.tasks import make_task
 
@@ -19,7 +19,7 @@ def reader_of(
     id_column: str | None = None,
     encoding: str | None = None,
     quoting: str | None = None,
-) -> Reader:
+) -> ExampleReader:
     """Return what reads the texts of a source as a run reads its own, from other columns if there are any.
 
     Raises:
@@ -31,10 +31,10 @@ def reader_of(
     # An encoding is that of one file; the run's own says nothing of another one.
     changes = {name: value for name, value in options.items() if value} | {"encoding": encoding}
     there = config.model_copy(update=changes)
-    return Reader(source, make_task(there), there, answers=Answers())
+    return ExampleReader(source, make_task(there), there, answers=AnswersById())
 
 
-def read_aloud(reader: Reader, progress: Progress) -> Iterator[Example]:
+def read_aloud(reader: ExampleReader, progress: Progress) -> Iterator[ReadRow]:
     """Yield the examples of a source, of which it is said before what should be known.
 
     It is read once for that, which takes seconds where models take hours. A row that an export of a tool gives once

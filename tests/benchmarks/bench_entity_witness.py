@@ -20,7 +20,7 @@ import numpy as np
 
 from dal_nlp import RunConfig, run
 from dal_nlp.downloads import demo
-from dal_nlp.readers.entities.tags import Run, decode_tags, encode_tags
+from dal_nlp.readers.entities.tags import TaggedSpan, decode_tags, encode_tags
 
 #: Shares of entities that are left out, of the others that get another label, and of words that are listed besides.
 MACHINES = {"good": (0.3, 0.1, 0.01), "poor": (0.5, 0.3, 0.05), "wrong": (1.0, 0.0, 0.1)}
@@ -40,7 +40,7 @@ def spoilt(tags: Sequence[str], how: str, labels: Sequence[str], rng: np.random.
     runs = [run._replace(label=str(rng.choice(labels))) if rng.random() < exchanged else run for run in runs]
     taken = {place for run in decode_tags(tags).runs for place in range(run.first, run.last)}
     free = [place for place in range(len(tags)) if place not in taken and rng.random() < added]
-    return encode_tags([*runs, *(Run(place, place + 1, str(rng.choice(labels))) for place in free)], len(tags))
+    return encode_tags([*runs, *(TaggedSpan(place, place + 1, str(rng.choice(labels))) for place in free)], len(tags))
 
 
 def main() -> None:

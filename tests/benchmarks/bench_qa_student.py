@@ -31,7 +31,7 @@ from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool, fetch
 from dal_nlp.models.trainer import fit, make_accelerator
 from dal_nlp.pretrained.loading import load_tokenizer
-from dal_nlp.signals.base import Labels, Making
+from dal_nlp.signals.base import LabelSet, Making
 from dal_nlp.span_witnesses.location import meant, nearest
 from dal_nlp.span_witnesses.sources import AnswerWriter
 from dal_nlp.tasks.qa import ExtractiveQA
@@ -77,7 +77,7 @@ class Trial:
 
     def answers(self, rows: Rows, llm: str) -> list[tuple[Target, float] | None]:
         """Return where the machine's answers are, with their confidences; None where they have no place."""
-        writer = AnswerWriter(Making(llm, {}, Labels([])))
+        writer = AnswerWriter(Making(llm, {}, LabelSet([])))
         texts, ids = ["\n".join(self.task.texts(row)) for row in rows], [row["id"] for row in rows]
         found: list[tuple[Target, float] | None] = []
         for row, one in zip(rows, writer.answers(texts, ids), strict=True):

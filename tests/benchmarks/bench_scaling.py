@@ -20,7 +20,7 @@ from datasets import Dataset
 from transformers import BertConfig, BertForSequenceClassification
 
 from dal_nlp.core.config import DrawsConfig, ScoringConfig
-from dal_nlp.core.distributed import gather, is_main, process_state, wait
+from dal_nlp.core.distributed import barrier, gather, is_main, process_state
 from dal_nlp.core.rng import torch_seeded
 from dal_nlp.downloads import demo
 from dal_nlp.models.mc_dropout import make_draws
@@ -49,10 +49,10 @@ def pool_of(model: torch.nn.Module, examples: Dataset, task: Classification) -> 
 
 
 def seconds(pool: Pool) -> float:
-    wait()
+    barrier()
     started = time.perf_counter()
     pool.collect(probes.entropy, probes.embedding)
-    wait()
+    barrier()
     return time.perf_counter() - started
 
 

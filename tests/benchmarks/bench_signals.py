@@ -28,7 +28,7 @@ from dal_nlp.learners.head_checkpoint import FittedLayer
 from dal_nlp.learners.layers import side_by_side, standard_of
 from dal_nlp.learners.linear import Linear, Offset, strength
 from dal_nlp.models.vectors import Array
-from dal_nlp.signals.base import Labels, Making, log_odds
+from dal_nlp.signals.base import LabelSet, Making, log_odds
 from dal_nlp.signals.witness import KeptLayer, Weighing, Witness, fit_student, fit_weighing
 from tests.benchmarks.simulation import softmax
 
@@ -82,7 +82,7 @@ def ask(data: Path, out: Path, model: str, names: Sequence[str]) -> None:
     for name in names:
         prompt, words = ASKED.get(name, (REVIEW, {}))
         labels = label_set(rows_of(data, name, "train"))
-        signal = LocalModel(Making(model, {}, Labels(labels, {}, words), LanguageModelSection(prompt=prompt)))
+        signal = LocalModel(Making(model, {}, LabelSet(labels, {}, words), LanguageModelSection(prompt=prompt)))
         for part in ("train", "test"):
             texts = [row["text"] for row in rows_of(data, name, part)]
             answers = [answer.log_probs for answer in signal.answers(texts, texts)]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dal_nlp.core.rng import generator
-from dal_nlp.learners.cross_validation import Setting, choose_setting, fit_with, settings
-from dal_nlp.learners.distillation import Signal, Source, distil
+from dal_nlp.learners.cross_validation import FitSetting, choose_setting, fit_with, settings
+from dal_nlp.learners.distillation import MachineSource, TeacherLayer, distil
 from dal_nlp.learners.head_learner import SAMPLE
 from dal_nlp.learners.layers import side_by_side, standard_of
 from dal_nlp.learners.linear import BIAS_PENALTY, Linear, Offset, strength
@@ -122,7 +122,7 @@ class Learner:
         self.x = side_by_side(texts.x[rows], head.depths)
         self.test = side_by_side(texts.test, head.depths)
         self.standard = standard_of(self.x, len(head.depths))
-        self.signal: Signal | None = None
+        self.signal: TeacherLayer | None = None
         self.weight = np.zeros((self.classes, self.x.shape[1]), dtype=np.float32)
         self.bias, self.beta = np.zeros(self.classes, dtype=np.float32), 0.0
         self.labeled = np.zeros(0, dtype=np.int64)
@@ -130,7 +130,7 @@ class Learner:
             assert texts.sentences is not None
             sentences = [*texts.sentences[1:], texts.sentences[0]] if head.swapped else texts.sentences
             scores = zero_shot_scores(texts.x[rows][:, -1], label_directions(sentences))
-            source = Source("descriptions", scores)
+            source = MachineSource("descriptions", scores)
             c = head.c(self.classes)
             self.signal = distil(source, self.x, c, self.standard.mean, self.standard.scale, rng)
 
@@ -190,7 +190,9 @@ class Learner:
         free[labeled] = False
         others = np.flatnonzero(free)[: SAMPLE - len(labeled)]
         c, columns = self.head.c(self.classes), np.ones(self.x.shape[1], dtype=bool)
-        candidates = [Setting(columns, self.standard, c * times, len(self.head.depths)) for times in self.head.students]
+        candidates = [
+            FitSetting(columns, self.standard, c * times, len(self.head.depths)) for times in self.head.students
+        ]
         shares = self.probabilities(others)
         return fit_student(candidates, self.x[others], shares, self.x[labeled], y, np.ones(len(y)))
 

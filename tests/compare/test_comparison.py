@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from dal_nlp.compare.arms import by_words, gather
+from dal_nlp.compare.arms import by_words, read_arm
 from dal_nlp.compare.baseline import BagOfWords
 from dal_nlp.compare.comparison import Comparison, run_comparison
 from dal_nlp.compare.jobs import Job, make_jobs
@@ -251,7 +251,7 @@ def test_scores_that_are_no_numbers_are_an_error_of_their_run(found: Comparison,
         Job("margin", seed, config.model_copy(update={"out": str(ledger.parents[1] / f"seed-{seed}")}))
         for seed in range(SEEDS)
     ]
-    arm = gather("margin", jobs, {}, "accuracy")
+    arm = read_arm("margin", jobs, {}, "accuracy")
     assert arm.curve is not None
     assert arm.curve.seeds == (1,)
     assert "not finite" in arm.errors[0]
@@ -299,14 +299,14 @@ def test_a_run_that_died_underway_does_not_cut_the_curves_of_others(
 ) -> None:
     whole = [job_of(found, seed) for seed in (0, 1)]
     torn = cut_off(found, tmp_path, 1, rounds)
-    arm = gather("random", [whole[0], torn], {1: "boom"}, "accuracy")
+    arm = read_arm("random", [whole[0], torn], {1: "boom"}, "accuracy")
     assert arm.errors == {1: "boom"} and arm.curve is not None
     assert arm.curve.seeds == (0,)
-    assert arm.curve.labels.tolist() == gather("random", whole, {}, "accuracy").curve.labels.tolist()  # type: ignore[union-attr]
+    assert arm.curve.labels.tolist() == read_arm("random", whole, {}, "accuracy").curve.labels.tolist()  # type: ignore[union-attr]
 
 
 def test_a_run_of_one_round_has_no_curve(found: Comparison, tmp_path: Path) -> None:
-    arm = gather("random", [job_of(found, 0), cut_off(found, tmp_path, 1, 1)], {}, "accuracy")
+    arm = read_arm("random", [job_of(found, 0), cut_off(found, tmp_path, 1, 1)], {}, "accuracy")
     assert arm.curve is not None and arm.curve.seeds == (0,)
     assert "two rounds" in arm.errors[1]
 

@@ -15,7 +15,7 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Silent
 from dal_nlp.report.learning_curves import Curve
 from dal_nlp.session.config import RunConfig
-from dal_nlp.session.config import gather as values_of
+from dal_nlp.session.config import gather_settings as values_of
 from dal_nlp_cli.main import app
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import ConfigError, UserError
 from dal_nlp.ledger.settings import as_now
-from dal_nlp.session.config import RunConfig, gather
+from dal_nlp.session.config import RunConfig, gather_settings
 from dal_nlp.tasks import make_task
 
 FILES = {"task": "sentiment", "data": "pool.jsonl", "test": "test.jsonl"}
@@ -20,10 +20,12 @@ FILES = {"task": "sentiment", "data": "pool.jsonl", "test": "test.jsonl"}
 def test_a_budget_over_the_file_of_a_run_decides_its_rounds(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("task: sentiment\ndata: p.csv\nbudget: 100\nrounds: 4\n", encoding="utf-8")
-    assert gather(file, {"budget": 300})["rounds"] == 4  # somebody has written that
+    assert gather_settings(file, {"budget": 300})["rounds"] == 4  # somebody has written that
     (tmp_path / "ledger.jsonl").touch()
-    assert "rounds" not in gather(file, {"budget": 300}) and "rounds" not in gather(file, settings=["budget=300"])
-    assert gather(file, {"budget": 300, "rounds": 9})["rounds"] == 9 and gather(file)["rounds"] == 4
+    assert "rounds" not in gather_settings(file, {"budget": 300}) and "rounds" not in gather_settings(
+        file, settings=["budget=300"]
+    )
+    assert gather_settings(file, {"budget": 300, "rounds": 9})["rounds"] == 9 and gather_settings(file)["rounds"] == 4
     assert RunConfig.load(file, {"budget": 500}).rounds == (500 - 100 - 20) / 10  # audit, initial and query_size
 
 

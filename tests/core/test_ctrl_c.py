@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dal_nlp.core.distributed import share_each, step
+from dal_nlp.core.distributed import broadcast_each, phase
 from dal_nlp.core.progress import check_ctrl_c, heed_ctrl_c
 
 
@@ -44,7 +44,7 @@ def test_what_a_callback_swallowed_is_raised_at_the_next_look(pressed: None) -> 
 
 
 def test_every_step_looks(pressed: None) -> None:
-    with pytest.raises(KeyboardInterrupt), step("scoring"):
+    with pytest.raises(KeyboardInterrupt), phase("scoring"):
         raise AssertionError("it went on")
 
 
@@ -55,7 +55,7 @@ def test_an_answer_is_not_followed_by_another(installed: None) -> None:
         del thing
         yield 2
 
-    each = share_each(answers())
+    each = broadcast_each(answers())
     assert next(each) == 1
     with pytest.raises(KeyboardInterrupt):
         next(each)

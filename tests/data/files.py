@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.data.examples import Reader
+from dal_nlp.data.examples import ExampleReader
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
 
@@ -25,7 +25,7 @@ def read(source: Path | str, task: str = "classification", **changes: Any) -> tu
     """Return (text, answer) of each usable row, and the remarks; by rows and by columns it is the same."""
     config = RunConfig(task=task, data=str(source), **changes)
     made = make_task(config)
-    readers = [Reader(str(source), made, config, need_targets=True, need_ids=False) for _ in range(2)]
+    readers = [ExampleReader(str(source), made, config, need_targets=True, need_ids=False) for _ in range(2)]
     by_row = [(e.row, e.id, e.id_hash, e.content_hash, e.fields, e.target, e.reason) for e in readers[0].examples()]
     batches = list(readers[1].batches())
     usable = [row for row in by_row if row[4] is not None]

@@ -10,7 +10,7 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Image, Value
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.data.examples import Reader, class_names
+from dal_nlp.data.examples import ExampleReader, class_names
 from dal_nlp.data.hashing import id_of_content
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
@@ -43,7 +43,7 @@ def test_class_numbers_in_one_file_have_the_names_of_another(tmp_path: Path) -> 
     config = RunConfig(task="classification", data=str(tmp_path / "pool.parquet"))
     names = class_names([str(numbers), str(tmp_path / "pool.parquet")], make_task(config), config)
     assert names == ["bad", "good"]
-    reader = Reader(str(numbers), make_task(config), config, need_ids=False, classes=names)
+    reader = ExampleReader(str(numbers), make_task(config), config, need_ids=False, classes=names)
     assert [e.target for e in reader.examples()] == ['"good"', '"bad"', '"good"', None]
     assert [t for batch in reader.batches() for t in pa.array(batch.columns["target"]).to_pylist()] == [
         '"good"', '"bad"', '"good"', None,
@@ -92,7 +92,7 @@ def test_names_of_classes_that_are_numbers_are_decided_on_by_the_whole_column(
 ) -> None:
     file = put(tmp_path, "test.csv", "text,label\n" + "".join(f"a{n},{n}\n" for n in numbers.split()))
     config = RunConfig(task="classification", data=str(file))
-    readers = [Reader(str(file), make_task(config), config, classes=["1", "2", "3", "4", "5"]) for _ in range(2)]
+    readers = [ExampleReader(str(file), make_task(config), config, classes=["1", "2", "3", "4", "5"]) for _ in range(2)]
     try:
         found = [json.loads(example.target or "") for example in readers[0].examples()]
     except UserError as error:
@@ -109,11 +109,11 @@ def test_ids_and_keys_are_found_with_other_capitals(tmp_path: Path) -> None:
     for name, content in (("p.csv", table(rows)), ("p.jsonl", lines(rows)), ("p.json", json.dumps(rows))):
         file = str(put(tmp_path, name, content))
         config = RunConfig(task="classification", data=file)
-        reader = Reader(file, make_task(config), config, need_targets=True)
+        reader = ExampleReader(file, make_task(config), config, need_targets=True)
         # What runs that are under way know these rows by.
         assert [one.id for one in reader.examples()] == [id_of_content(one.fields or {}) for one in reader.examples()]
         told = config.model_copy(update={"id_column": "ID"})
-        assert [one.id for one in Reader(file, make_task(told), told).examples()] == ["00", "01", "02", "03"]
+        assert [one.id for one in ExampleReader(file, make_task(told), told).examples()] == ["00", "01", "02", "03"]
         assert {f"no column {name!r}" in " ".join(reader.remarks) for name in ("id", "text", "label")} == {True}
     assert read(put(tmp_path, "q.jsonl", lines([{**row, "text": "x"} for row in rows])))[0][0] == ("x", "a")
 
@@ -151,7 +151,7 @@ def test_ids_of_single_rows_are_found_with_other_capitals(tmp_path: Path, form: 
     else:
         put(tmp_path, form, lines(rows) if form == "p.jsonl" else json.dumps(rows))
     config = RunConfig(task="classification", data=str(tmp_path / form))
-    reader = Reader(config.data, make_task(config), config)
+    reader = ExampleReader(config.data, make_task(config), config)
     found = {(one.fields or {})["text"]: one.id for one in reader.examples()}
     assert found == {f"text {id[1:]}": id for id in found.values()} and len(found) > 1000
     (remark,) = reader.remarks
@@ -162,7 +162,7 @@ def test_another_column_beside_the_ids_is_not_taken_for_them(tmp_path: Path) -> 
     rows = [{"id": "1", "ID": "x", "text": "a"}, {"ID": "y", "text": "b"}, {"id": "3", "text": "c"}]
     file = str(put(tmp_path, "p.jsonl", lines(rows)))
     config = RunConfig(task="classification", data=file)
-    reader = Reader(file, make_task(config), config)
+    reader = ExampleReader(file, make_task(config), config)
     first, second, third = reader.examples()
     assert (first.id, second.id, third.id) == ("1", id_of_content(second.fields or {}), "3")
 

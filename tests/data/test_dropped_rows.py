@@ -9,7 +9,7 @@ import pytest
 from dal_nlp.core.errors import UserError
 from dal_nlp.data import staging
 from dal_nlp.data.corpus import Rejected, read_corpus, write_rejected
-from dal_nlp.data.examples import Answers
+from dal_nlp.data.examples import AnswersById
 from tests.data.test_corpus import complaint, config, read, row, toy
 from tests.data.test_pool_copies import pool
 from tests.tiny import write
@@ -89,7 +89,7 @@ def test_the_task_says_which_column_has_the_answers(tmp_path: Path) -> None:
 def test_an_answer_that_cannot_be_used_drops_the_row_only_where_it_is_read(tmp_path: Path) -> None:
     rows = [row("a", "one"), row("b", "two", "both")]
     assert read(tmp_path, rows, need_targets=False).dataset["id"][:] == ["a"]
-    assert read(tmp_path, rows, answers=Answers({"a": "good", "b": "bad"})).targets() == ["good", "bad"]
+    assert read(tmp_path, rows, answers=AnswersById({"a": "good", "b": "bad"})).targets() == ["good", "bad"]
 
 
 def test_unusable_rows_do_not_clash(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_rows_without_answers_stay_where_none_are_needed(tmp_path: Path) -> None
 
 def test_given_answers_replace_those_of_the_rows(tmp_path: Path) -> None:
     rows = [{"id": "a", "text": "one"}, {"id": "b", "text": "two"}, {"id": "c", "text": "three", "label": "nonsense"}]
-    corpus = read(tmp_path, rows, answers=Answers({"b": "good", "c": "bad"}))
+    corpus = read(tmp_path, rows, answers=AnswersById({"b": "good", "c": "bad"}))
     assert corpus.targets() == ["good", "bad"]
     assert [(bad.id, bad.reason) for bad in corpus.rejected] == [("a", "no answer")]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dal_nlp.data.corpus import read_corpus
-from dal_nlp.data.examples import Reader
+from dal_nlp.data.examples import ExampleReader
 from dal_nlp.data.hashing import id_of_content
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
@@ -70,7 +70,7 @@ def test_ratings_of_label_studio_are_labels(tmp_path: Path, value: dict[str, Any
 def test_tasks_of_label_studio_without_annotations_have_their_texts(tmp_path: Path) -> None:
     tasks = put(tmp_path, "p.json", json.dumps([{"id": i, "data": {"text": text}} for i, text in enumerate(TEXTS)]))
     config = RunConfig(task="classification", data=str(tasks))
-    found = [(e.id, (e.fields or {})["text"]) for e in Reader(str(tasks), make_task(config), config).examples()]
+    found = [(e.id, (e.fields or {})["text"]) for e in ExampleReader(str(tasks), make_task(config), config).examples()]
     assert found == list(zip("0123", TEXTS, strict=True))
 
 
@@ -102,7 +102,7 @@ def test_rows_of_tools_without_ids_are_known_by_their_content_and_it_is_said_whe
     row, said = WITHOUT_IDS[name]
     file = put(tmp_path, "p.json", json.dumps([row]))
     config = RunConfig(task="classification", data=str(file))
-    reader = Reader(str(file), make_task(config), config)
+    reader = ExampleReader(str(file), make_task(config), config)
     (example,) = reader.examples()
     assert example.id == id_of_content(example.fields or {}) and example.target == (
         '"x"' if "were read" in said else None
@@ -110,13 +110,13 @@ def test_rows_of_tools_without_ids_are_known_by_their_content_and_it_is_said_whe
     (remark,) = reader.remarks
     assert remark.endswith(f": {said}.")
     with_id = put(tmp_path, "q.json", json.dumps([{"id": 5, **row}]))
-    assert [one.id for one in Reader(str(with_id), make_task(config), config).examples()] == ["5"]
+    assert [one.id for one in ExampleReader(str(with_id), make_task(config), config).examples()] == ["5"]
 
 
 def test_a_task_of_label_studio_with_entities_and_no_id(tmp_path: Path) -> None:
     file = str(put(tmp_path, "p.json", json.dumps([{"data": {"text": "Ada"}, "annotations": []}])))
     config = RunConfig(task="ner", data=file)
-    (example,) = Reader(file, make_task(config), config).examples()
+    (example,) = ExampleReader(file, make_task(config), config).examples()
     assert example.id == id_of_content({name: cell for name, cell in (example.fields or {}).items() if name != "group"})
 
 
@@ -148,7 +148,7 @@ def test_empty_ids_of_tasks_and_records_are_none(tmp_path: Path, nothing: str | 
     for name, rows in files.items():
         file = str(put(tmp_path, f"{name}.json", json.dumps(rows)))
         config = RunConfig(task="classification", data=file)
-        found = list(Reader(file, make_task(config), config).examples())
+        found = list(ExampleReader(file, make_task(config), config).examples())
         hashes = [id_of_content(one.fields or {}) for one in found]
         # A task's number is Label Studio's: it stands for no id that its data should have.
         second = hashes[1] if name == "tasks" else "7"

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.data.examples import Reader
+from dal_nlp.data.examples import ExampleReader
 from dal_nlp.data.hashing import id_of_content
 from dal_nlp.readers.encodings import decode
 from dal_nlp.readers.reading import unix_ends
@@ -56,7 +56,12 @@ def test_a_broken_formula_is_no_label(tmp_path: Path) -> None:
 def test_objects_by_their_ids_keep_these(tmp_path: Path) -> None:
     file = str(put(tmp_path, "p.json", json.dumps({f"t{i}": row for i, row in enumerate(PLAIN)})))
     config = RunConfig(task="classification", data=file)
-    assert [example.id for example in Reader(file, make_task(config), config).examples()] == ["t0", "t1", "t2", "t3"]
+    assert [example.id for example in ExampleReader(file, make_task(config), config).examples()] == [
+        "t0",
+        "t1",
+        "t2",
+        "t3",
+    ]
 
 
 @pytest.mark.parametrize(("ids", "said"), [("abcd", True), ("aabb", False)])
@@ -67,7 +72,7 @@ def test_a_column_whose_values_repeat_is_not_proposed_as_the_ids(
     rows = [{"ID": id, **row} for id, row in zip(ids, ROWS, strict=True)]
     file = str(put(tmp_path, name, table(rows) if name == "p.csv" else lines(rows)))
     config = RunConfig(task="classification", data=file)
-    reader = Reader(file, make_task(config), config)
+    reader = ExampleReader(file, make_task(config), config)
     assert len(list(reader.examples())) == len(ROWS)
     told = ["--id-column ID takes 'ID' for it, if these are ids" in remark for remark in reader.remarks]
     assert told == [True] * said
@@ -81,17 +86,17 @@ def test_an_index_of_pandas_is_the_ids_or_can_be(
 ) -> None:
     file = str(put(tmp_path, "p.json", pd.DataFrame(ROWS, index=ids)[columns].to_json(orient=orient)))
     config = RunConfig(task="classification", data=file)
-    reader = Reader(file, make_task(config), config)
+    reader = ExampleReader(file, make_task(config), config)
     found = list(reader.examples())
     named = ids[0] == "a0" and orient != "split"
     if not named:  # what runs that are under way know these rows by
         assert [example.id for example in found] == [id_of_content(example.fields or {}) for example in found]
         told = config.model_copy(update={"id_column": "index"})
-        found = list(Reader(file, make_task(told), told).examples())
+        found = list(ExampleReader(file, make_task(told), told).examples())
     assert [(example.id, (example.fields or {})["text"]) for example in found] == list(zip(ids, TEXTS, strict=True))
     assert ("its index was taken for it" if named else "--id-column index takes") in reader.remarks[0]
     plain = str(put(tmp_path, "q.json", pd.DataFrame(ROWS)[columns].to_json(orient=orient)))
-    assert Reader(plain, make_task(config), config.model_copy(update={"data": plain})).opened.columns == columns
+    assert ExampleReader(plain, make_task(config), config.model_copy(update={"data": plain})).opened.columns == columns
 
 
 def test_an_index_that_repeats_or_is_called_like_a_column_hides_nothing(tmp_path: Path) -> None:
@@ -107,7 +112,7 @@ def test_an_index_that_repeats_or_is_called_like_a_column_hides_nothing(tmp_path
     for name, content in given.items():
         file = str(put(tmp_path, f"{name}.json", content))
         config = RunConfig(task="classification", data=file)
-        found = list(Reader(file, make_task(config), config).examples())
+        found = list(ExampleReader(file, make_task(config), config).examples())
         assert [(example.fields or {})["text"] for example in found] == TEXTS, name
         assert len({example.id for example in found}) == 4, name
 
@@ -123,7 +128,7 @@ def test_an_index_that_repeats_or_is_called_like_a_column_hides_nothing(tmp_path
 def test_json_of_further_forms(tmp_path: Path, name: str, content: str) -> None:
     file = str(put(tmp_path, name, content))
     config = RunConfig(task="classification", data=file)
-    assert [(e.fields or {})["text"] for e in Reader(file, make_task(config), config).examples()] == TEXTS
+    assert [(e.fields or {})["text"] for e in ExampleReader(file, make_task(config), config).examples()] == TEXTS
 
 
 @pytest.mark.parametrize("first", [True, False])

@@ -13,7 +13,7 @@ from datasets import Dataset
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.task import Task
 from dal_nlp.data.corpus import Corpus, Rejected, read_corpus, read_pool
-from dal_nlp.data.examples import Answers
+from dal_nlp.data.examples import AnswersById
 from dal_nlp.data.hashing import HEADER, ID_HASH, PoolCopy
 from dal_nlp.data.tokenized import describe
 from dal_nlp.session.config import RunConfig
@@ -125,7 +125,7 @@ def test_an_unchanged_pool_is_not_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"answers": Answers({"r1": "bad"})},
+        {"answers": AnswersById({"r1": "bad"})},
         {"exclude": {"test": np.array([1], np.uint64)}},
         {"need_targets": False},
         {"settings": config(labels=["good", "bad"])},
@@ -160,8 +160,8 @@ def test_rows_that_may_no_longer_be_used_are_gone(tmp_path: Path) -> None:
 
 
 def test_changed_answers_make_it_read_again(tmp_path: Path) -> None:
-    first = pool(tmp_path, ROWS, answers=Answers({"r1": "bad"}))
-    second = pool(tmp_path, ROWS, answers=Answers({"r1": "good"}), previous=first.digest)
+    first = pool(tmp_path, ROWS, answers=AnswersById({"r1": "bad"}))
+    second = pool(tmp_path, ROWS, answers=AnswersById({"r1": "good"}), previous=first.digest)
     assert (first.targets(), second.targets()) == (["bad"], ["good"])
 
 

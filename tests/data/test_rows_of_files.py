@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.data.examples import Reader, context_of
+from dal_nlp.data.examples import ExampleReader, context_of
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
 from tests.data.files import LABELS, ROWS, complaint, lines, put, read, table
@@ -67,9 +67,9 @@ def test_context_columns_are_kept_beside_the_text_and_are_no_part_of_it(tmp_path
     config = RunConfig(task="classification", data=str(file), context_columns="product,stars,note")
     plain = [
         e.content_hash
-        for e in Reader(str(file), make_task(config), RunConfig(task="classification", data="x")).examples()
+        for e in ExampleReader(str(file), make_task(config), RunConfig(task="classification", data="x")).examples()
     ]
-    examples = list(Reader(str(file), make_task(config), config, need_context=True).examples())
+    examples = list(ExampleReader(str(file), make_task(config), config, need_context=True).examples())
     assert [context_of(e.fields or {}) for e in examples][:2] == [
         {"product": "p0", "stars": "0", "note": ""},
         {"product": "p1", "stars": "1", "note": ""},
@@ -77,7 +77,7 @@ def test_context_columns_are_kept_beside_the_text_and_are_no_part_of_it(tmp_path
     assert [e.content_hash for e in examples] == plain
     missing = config.model_copy(update={"context_columns": ["colour"]})
     with pytest.raises(UserError, match="no column 'colour'"):
-        list(Reader(str(file), make_task(config), missing, need_context=True).examples())
+        list(ExampleReader(str(file), make_task(config), missing, need_context=True).examples())
 
 
 def test_names_with_a_comma_are_in_double_quotes(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_rows_that_are_swallowed_without_a_label_or_beside_rows_of_another_width
     )
     config = RunConfig(task="classification", data=str(file), id_column=names[0] if "key" in names else "id")
     with pytest.raises(UserError, match=r"line 6 holds a cell in quotes that has swallowed.*--quoting none"):
-        list(Reader(str(file), make_task(config), config).examples())
+        list(ExampleReader(str(file), make_task(config), config).examples())
 
 
 def test_texts_of_several_lines_with_numbers_and_commas_are_no_swallowed_rows(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_texts_of_several_lines_with_numbers_and_commas_are_no_swallowed_rows(tm
     assert len(read(file)[0]) == 12
     alone = put(tmp_path, "alone.csv", table([{"text": text} for text in texts]))
     config = RunConfig(task="classification", data=str(alone))
-    reader = Reader(str(alone), make_task(config), config)
+    reader = ExampleReader(str(alone), make_task(config), config)
     assert len(list(reader.examples())) == 12
     assert "has 12 texts of several lines in quotes, the first in line 2" in reader.remarks[0]
 

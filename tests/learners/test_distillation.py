@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dal_nlp.learners.distillation import LEAST, NEVER, Source, distil, sure_texts
+from dal_nlp.learners.distillation import LEAST, NEVER, MachineSource, distil, sure_texts
 
 
 def source(n: int = 120, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -31,7 +31,7 @@ def test_at_most_so_many_train() -> None:
 
 def test_the_signal_is_linear_centred_and_scaled() -> None:
     x, y, scores = source()
-    signal = distil(Source("s", scores, 1.5), x, 0.13, x.mean(0), np.float32(1.0), np.random.default_rng(0))
+    signal = distil(MachineSource("s", scores, 1.5), x, 0.13, x.mean(0), np.float32(1.0), np.random.default_rng(0))
     logits = signal.logits(x)
     assert np.allclose(logits, x @ signal.weight.T + signal.bias) and signal.mean == 1.5
     assert np.allclose(logits.mean(0), 0, atol=1e-5) and np.isclose(logits.std(), 1, atol=1e-5)
@@ -41,5 +41,5 @@ def test_the_signal_is_linear_centred_and_scaled() -> None:
 def test_a_label_that_is_given_to_no_text_is_unlikely() -> None:
     x, _, scores = source()
     scores[:, 1], scores[:, 2] = -scores[:, 0], 0.0
-    signal = distil(Source("s", scores), x, 0.13, x.mean(0), np.float32(1.0), np.random.default_rng(0))
+    signal = distil(MachineSource("s", scores), x, 0.13, x.mean(0), np.float32(1.0), np.random.default_rng(0))
     assert not signal.weight[2].any() and signal.bias[2] == NEVER

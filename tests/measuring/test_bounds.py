@@ -1,4 +1,4 @@
-"""Bounds: exact ones against sums of binomial tails, all of them against draws; the threshold and what it promises."""
+"""Bounds: exact ones against sums of binomial tails, all of them against draws; what a threshold guarantees."""
 
 import math
 

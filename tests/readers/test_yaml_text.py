@@ -7,7 +7,7 @@ import pytest
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.readers import yaml_text
-from dal_nlp.session.config import RunConfig, gather, read_yaml
+from dal_nlp.session.config import RunConfig, gather_settings, read_yaml
 
 BOMB = "task_options:\n a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f" a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)
@@ -45,7 +45,7 @@ BOMB = "task_options:\n a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 )
 def test_what_is_no_plain_value_is_one_sentence(text: str) -> None:
     with pytest.raises(UserError, match="--set task_options") as caught:
-        gather(settings=[f"task_options={text}"])
+        gather_settings(settings=[f"task_options={text}"])
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
 
 
@@ -95,4 +95,4 @@ def test_half_a_letter_in_a_flag_is_refused() -> None:
 
 def test_a_key_of_many_parts_is_refused() -> None:
     with pytest.raises(UserError, match="3,000 parts"):
-        gather(settings=[".".join("a" * 3000) + "=1"])
+        gather_settings(settings=[".".join("a" * 3000) + "=1"])

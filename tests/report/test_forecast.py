@@ -12,7 +12,7 @@ from dal_nlp.report.forecast import (
     WIDEST,
     Forecast,
     PowerLaw,
-    fit,
+    fit_power_laws,
     forecast,
     labels_at,
     outcome,
@@ -39,7 +39,7 @@ def loss(law: tuple, scores: np.ndarray) -> float:
 @settings(deadline=None)
 def test_a_power_law_is_found_again(a: float, drop: float, c: float) -> None:
     law = PowerLaw(a, drop * LABELS[0] ** c, c)
-    assert fit(LABELS, law(LABELS)) == pytest.approx((law.a, law.b, law.c), rel=1e-2)
+    assert fit_power_laws(LABELS, law(LABELS)) == pytest.approx((law.a, law.b, law.c), rel=1e-2)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -51,15 +51,15 @@ def test_the_fit_is_the_least_squares_that_scipy_finds_from_many_starts(seed: in
         for b in (0.1, 1, 10)
         for c in (0.1, 0.5, 1.5)
     )
-    a, b, c = fit(LABELS, scores)
+    a, b, c = fit_power_laws(LABELS, scores)
     assert loss((a, b, c), scores) <= best * (1 + 1e-4)
     assert a <= 1 and b >= 0 and POWERS[0] <= c * (1 + 1e-9) and c <= POWERS[1] * (1 + 1e-9)
 
 
 def test_many_curves_are_fitted_as_each_alone() -> None:
     rows = np.stack([noisy(seed=seed) for seed in range(3)])
-    alone = np.array([fit(LABELS, row) for row in rows])
-    assert np.transpose(fit(LABELS, rows)) == pytest.approx(alone)
+    alone = np.array([fit_power_laws(LABELS, row) for row in rows])
+    assert np.transpose(fit_power_laws(LABELS, rows)) == pytest.approx(alone)
 
 
 def test_labels_at_a_score_by_hand() -> None:

@@ -9,8 +9,8 @@ from dal_nlp.report import plots
 
 def test_layout_keeps_every_point_inside_and_ticks_round() -> None:
     lines = [
-        plots.Line("a", [0.5, math.nan, 0.7], [(0.4, 0.6), None, (0.6, 0.8)]),
-        plots.Line("b", [0.1] * 3, [None] * 3),
+        plots.MetricCurve("a", [0.5, math.nan, 0.7], [(0.4, 0.6), None, (0.6, 0.8)]),
+        plots.MetricCurve("b", [0.1] * 3, [None] * 3),
     ]
     found = plots.layout([10, 20, 40], lines)
     assert [len(line["points"]) for line in found["lines"]] == [2, 3] and "nan" not in str(found)
@@ -27,7 +27,7 @@ def test_layout_keeps_every_point_inside_and_ticks_round() -> None:
 @pytest.mark.parametrize("labels", [[7], [7, 8], [5, 500_000]])
 @pytest.mark.parametrize("value", [0.0, 1.0, 0.123, 31.5, math.nan])
 def test_layout_of_odd_curves(labels: list[int], value: float) -> None:
-    found = plots.layout(labels, [plots.Line("a", [value] * len(labels), [None] * len(labels))])
+    found = plots.layout(labels, [plots.MetricCurve("a", [value] * len(labels), [None] * len(labels))])
     for ticks, ends in (("x_ticks", ("left", "right")), ("y_ticks", ("top", "bottom"))):
         assert 1 <= len(found[ticks]) <= 9
         assert all(found[ends[0]] <= tick["at"] <= found[ends[1]] for tick in found[ticks])

@@ -178,12 +178,12 @@ def test_what_is_promised_is_promised_for_each_label(tmp_path: Path, model_folde
     new = paths.pop("new")
     folder = run(tmp_path, model_folder, **paths, initial=60, rounds=0, training={**FULL, "min_steps": 150}).folder
     found = plan(folder, new, 0.8)
-    promised = {label: it for label, it in found.by_label.items() if it is not None}
-    assert set(found.by_label) == {"anger", "joy"} and promised and found.measured == len(files["validation"])
+    guaranteed = {label: it for label, it in found.by_label.items() if it is not None}
+    assert set(found.by_label) == {"anger", "joy"} and guaranteed and found.measured == len(files["validation"])
     truth = {row["id"]: row["labels"] for row in files["new"]}
     sure = [row for row in found.rows if row.sure]
     given = [(label, label in truth[row.id]) for row in sure for label in row.answer.split("|")]
-    assert sure and {label for label, _ in given} <= promised.keys()
+    assert sure and {label for label, _ in given} <= guaranteed.keys()
     assert np.mean([right for _, right in given]) > 0.75
     assert not any(row.sure for row in found.rows if row.answer == "none")
     done = CliRunner().invoke(app, ["autolabel", str(folder), new, "--precision", "0.8"])

@@ -13,16 +13,16 @@ import pytest
 
 from dal_nlp import RunConfig, Session
 from dal_nlp.core.distributed import (
+    barrier,
+    broadcast,
+    broadcast_each,
     check_same,
     gather,
     is_main,
     main_first,
-    share,
-    share_each,
-    step,
+    phase,
     timeout,
-    together,
-    wait,
+    timeout_guard,
 )
 from dal_nlp.core.errors import UserError
 from dal_nlp.ledger.ledger import read_state
@@ -44,10 +44,10 @@ GOES_ON = "so the others were ended too; what was done is saved, and the same co
 
 def test_one_process_shares_with_itself() -> None:
     assert is_main()
-    assert share({"a": 1}) == {"a": 1}
+    assert broadcast({"a": 1}) == {"a": 1}
     assert gather([1, 2]) == [1, 2]
-    assert list(share_each(iter([1, 2, 3]))) == [1, 2, 3]
-    wait()
+    assert list(broadcast_each(iter([1, 2, 3]))) == [1, 2, 3]
+    barrier()
     with main_first():
         check_same("setting", {"a": 1})
 
@@ -60,7 +60,7 @@ def test_a_wrong_timeout_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) 
 
 
 def test_one_process_waits_for_nobody() -> None:
-    with pytest.raises(RuntimeError, match="of its own"), step("scoring"), together():
+    with pytest.raises(RuntimeError, match="of its own"), phase("scoring"), timeout_guard():
         raise RuntimeError("of its own")
 
 

@@ -17,15 +17,15 @@ from dal_nlp.session.stopping_rules import (
     AtLeast,
     Budget,
     Change,
-    Characters,
+    CharacterBudget,
     History,
-    Labels,
+    LabelBudget,
     Plateau,
     Round,
     Rounds,
     Rule,
     Stable,
-    Target,
+    TargetScore,
     Uncertainty,
 )
 from dal_nlp.tasks.metrics import cohen_kappa
@@ -75,7 +75,7 @@ def test_kappa_by_hand() -> None:
 
 @pytest.mark.parametrize(
     ("rule", "below", "at"),
-    [(Budget(35), 2, 3), (Labels(30), 2, 3), (Characters(1500), 2, 3), (Rounds(2), 2, 3), (Rounds(0), 0, 1)],
+    [(Budget(35), 2, 3), (LabelBudget(30), 2, 3), (CharacterBudget(1500), 2, 3), (Rounds(2), 2, 3), (Rounds(0), 0, 1)],
 )
 def test_counts_fire_from_their_limit_on(rule: Rule, below: int, at: int) -> None:
     assert not rule.fires(growing(below))
@@ -85,11 +85,11 @@ def test_counts_fire_from_their_limit_on(rule: Rule, below: int, at: int) -> Non
 
 def test_target_reads_the_headline_or_the_metric_that_is_named() -> None:
     history = History((Round(10, 10, 10, metrics={"accuracy": 0.9, "macro_f1": 0.7}),))
-    assert Target(0.9).fires(history) and not Target(0.91).fires(history)
-    assert Target(0.7, "macro_f1").fires(history) and not Target(0.71, "macro_f1").fires(history)
-    assert Target(0.1, "macro_f1").value(growing(1)) is None
+    assert TargetScore(0.9).fires(history) and not TargetScore(0.91).fires(history)
+    assert TargetScore(0.7, "macro_f1").fires(history) and not TargetScore(0.71, "macro_f1").fires(history)
+    assert TargetScore(0.1, "macro_f1").value(growing(1)) is None
     with pytest.raises(UserError, match=r"no metric 'macro-f1' \(did you mean 'macro_f1'\?\)"):
-        Target(0.5, "macro-f1").fires(history)
+        TargetScore(0.5, "macro-f1").fires(history)
 
 
 def test_uncertainty_fires_below_its_limit_only() -> None:
@@ -150,9 +150,9 @@ def test_no_rule_fires_before_anything_happened(name: str) -> None:
 
 def test_and_binds_tighter_than_or() -> None:
     rule = parse("stable or plateau(window=2) and labels=200")
-    assert rule == AnyOf((Stable(), AllOf((Plateau(window=2), Labels(200)))))
-    assert parse("(stable or plateau) and labels=200") == AllOf((AnyOf((Stable(), Plateau())), Labels(200)))
-    assert [type(leaf) for leaf in leaves(rule)] == [Stable, Plateau, Labels]
+    assert rule == AnyOf((Stable(), AllOf((Plateau(window=2), LabelBudget(200)))))
+    assert parse("(stable or plateau) and labels=200") == AllOf((AnyOf((Stable(), Plateau())), LabelBudget(200)))
+    assert [type(leaf) for leaf in leaves(rule)] == [Stable, Plateau, LabelBudget]
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,8 @@ def test_and_binds_tighter_than_or() -> None:
         ("stable=0.95", Stable(0.95)),
         ("stable()", Stable()),
         ("stable(window=5,agreement=.9)", Stable(0.9, 5)),
-        ("target(score=0.9, metric=macro_f1)", Target(0.9, "macro_f1")),
-        ("target=0.9", Target(0.9)),
+        ("target(score=0.9, metric=macro_f1)", TargetScore(0.9, "macro_f1")),
+        ("target=0.9", TargetScore(0.9)),
         ("plateau(least=-1e-3)", Plateau(-0.001)),
         ("((rounds=0))", Rounds(0)),
         ("stable or budget=500", AnyOf((Stable(), Budget(500)))),
@@ -176,7 +176,9 @@ def test_rules_in_words(text: str, rule: Rule) -> None:
     assert parse(text) == rule
 
 
-single = st.sampled_from([Budget(5), Labels(7), Stable(0.9, 2), Target(0.5, "f1"), Target(0.5), Plateau(), Change()])
+single = st.sampled_from(
+    [Budget(5), LabelBudget(7), Stable(0.9, 2), TargetScore(0.5, "f1"), TargetScore(0.5), Plateau(), Change()]
+)
 combined = st.recursive(
     single,
     lambda inner: st.builds(

@@ -11,13 +11,13 @@ import pytest
 
 from dal_nlp.core.config import LanguageModelSection
 from dal_nlp.core.errors import UserError
-from dal_nlp.signals.base import Labels, MachineAnswer, Making
+from dal_nlp.signals.base import LabelSet, MachineAnswer, Making
 from dal_nlp.signals.client import Client, is_loopback
 from dal_nlp.signals.endpoint import Endpoint, in_schema
 from dal_nlp.signals.matching import match
 from tests.signals.server import Answer, reply, serve
 
-LABELS = Labels(["neg", "neu", "pos"], {}, {"neg": "negative", "neu": "neutral", "pos": "positive"})
+LABELS = LabelSet(["neg", "neu", "pos"], {}, {"neg": "negative", "neu": "neutral", "pos": "positive"})
 
 
 def ask(

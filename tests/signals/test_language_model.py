@@ -12,12 +12,12 @@ from dal_nlp.core.config import LanguageModelSection
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.rng import torch_seeded
 from dal_nlp.signals import language_model
-from dal_nlp.signals.base import Labels, Making
+from dal_nlp.signals.base import LabelSet, Making
 from dal_nlp.signals.language_model import LocalModel
 from dal_nlp.signals.prompt import Prompt, choose_demonstrations, medoids
 from tests import tiny, tiny_summaries
 
-LABELS = Labels(["neg", "pos"], {}, {"neg": "very bad film", "pos": "great"})
+LABELS = LabelSet(["neg", "pos"], {}, {"neg": "very bad film", "pos": "great"})
 TEXTS = ["the film was great", "a dull plot", "it is", "a very very sad story of a cold dark film and a lovely scene"]
 CHAT = "{% for m in messages %}{{ m['content'] }} is {% endfor %}"
 
@@ -78,7 +78,7 @@ def test_of_a_long_text_the_question_is_kept(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_prompt_holds_what_people_are_told() -> None:
-    labels = Labels(["a", "b", "c"], {"a": ["The first.", "Not the last."]}, {"c": "sea"})
+    labels = LabelSet(["a", "b", "c"], {"a": ["The first.", "Not the last."]}, {"c": "sea"})
     said = Prompt(None, "Read well.", labels).of("A {text} with {labels}")
     assert (
         said == "Read well.\n\na: The first. Not the last.\n\nText: A {text} with {labels}\nIs this text a, b or sea?"
@@ -89,7 +89,7 @@ def test_the_prompt_holds_what_people_are_told() -> None:
 
 
 def test_labeled_texts_stand_in_the_prompt_with_their_answers_label_after_label() -> None:
-    labels = Labels(["a", "b"], {"a": ["The first."]}, {"b": "sea"})
+    labels = LabelSet(["a", "b"], {"a": ["The first."]}, {"b": "sea"})
     said = Prompt(None, "", labels, {"b": ["blue"], "a": ["one {text}", "two"]}).of("new")
     asked = [f"Text: {text}\nIs this text a or sea?" for text in ("one {text}", "blue", "two", "new")]
     assert said == f"a: The first.\n\n{asked[0]}\na\n\n{asked[1]}\nsea\n\n{asked[2]}\na\n\n{asked[3]}"
@@ -135,8 +135,8 @@ def test_demonstrations_are_typical_of_their_label_and_cover_it() -> None:
 def test_the_key_stands_for_all_that_an_answer_depends_on(tmp_path: Path) -> None:
     folder = save(tmp_path / "model", "seq2seq")
 
-    def key(prompt: str, labels: Labels = LABELS) -> str:
+    def key(prompt: str, labels: LabelSet = LABELS) -> str:
         return LocalModel(Making(folder, {}, labels, LanguageModelSection(prompt=prompt))).key
 
-    keys = {key("{text}"), key("{text} is"), key("{text}", Labels(["neg", "pos"]))}
+    keys = {key("{text}"), key("{text} is"), key("{text}", LabelSet(["neg", "pos"]))}
     assert len(keys) == 3 and key("{text}") in keys

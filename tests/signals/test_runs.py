@@ -14,7 +14,7 @@ from dal_nlp.ledger.events import Event, SignalEvent
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.signals.answer_file import AnswerFile
 from dal_nlp.signals.asking import answer_keys, ask_once, packed
-from dal_nlp.signals.base import Labels, MachineAnswer, Making
+from dal_nlp.signals.base import LabelSet, MachineAnswer, Making
 from dal_nlp.signals.witness import read_kept
 from dal_nlp.workflows import predict as prediction
 from dal_nlp.workflows.predict import predict
@@ -125,7 +125,7 @@ def test_a_file_answers_each_start_by_the_ids_it_has_then(files: Path) -> None:
 
 def test_two_rows_of_one_text_have_the_answer_of_their_ids(files: Path) -> None:
     rows = [{"id": "a", "label": "negative"}, {"id": "b", "label": "positive"}]
-    labels = Labels(["negative", "positive"])
+    labels = LabelSet(["negative", "positive"])
     file = AnswerFile(Making(tiny.write(files / "ids.jsonl", rows), {}, labels))
     cache = OnDisk(files / "answers.sqlite")
     said = ask_once(file, cache, ["same", "same"], ["a", "b"], Silent(), "file")
@@ -136,7 +136,7 @@ def test_what_was_kept_before_nan_was_no_probability_is_asked_again(
     files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(AnswerFile, "kept", True)
-    making = Making(str(files / "right.jsonl"), {}, Labels(["negative", "positive"]))
+    making = Making(str(files / "right.jsonl"), {}, LabelSet(["negative", "positive"]))
     file, cache, text = AnswerFile(making), OnDisk(files / "answers.sqlite"), tiny.sentences(1)[0]["text"]
     (key,) = answer_keys(file, [text], [""])
     cache.put({key: packed(MachineAnswer((float("nan"), -0.1)))})
@@ -152,7 +152,7 @@ def test_a_row_with_the_words_of_another_text_does_not_answer_by_its_id(files: P
         {"id": "3", "text": "caf\u00e9", "label": "positive"},
         {"id": "4", "text": "of two", "label": "positive"},
     ]
-    file = AnswerFile(Making(tiny.write(files / "said.jsonl", rows), {}, Labels(["negative", "positive"])))
+    file = AnswerFile(Making(tiny.write(files / "said.jsonl", rows), {}, LabelSet(["negative", "positive"])))
     texts = ["a fine film", "another film", "what?", "cafe\u0301", "of two\ntexts", "a dull  film"]
     said = [one.log_probs and int(np.argmax(one.log_probs)) for one in file.answers(texts, list("012341"))]
     assert said == [None, None, 0, 1, 1, 0]

@@ -17,7 +17,7 @@ from dal_nlp.core.progress import Silent
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.report.machines import drafts_line
 from dal_nlp.session.result import Result
-from dal_nlp.signals.base import Labels, Making
+from dal_nlp.signals.base import LabelSet, Making
 from dal_nlp.span_witnesses.drafts import DraftEndpoint, DraftWriter
 from dal_nlp.span_witnesses.writing import Writer
 from dal_nlp.workflows.dry_run import rehearse
@@ -163,7 +163,7 @@ def test_what_a_model_on_this_machine_drafts_is_asked_once_and_going_on_gives_wh
 
 
 def test_the_confidence_of_a_draft_is_the_mean_of_its_tokens_in_logs(tmp_path: Path) -> None:
-    writer = DraftWriter(Making("here", {}, Labels([])))
+    writer = DraftWriter(Making("here", {}, LabelSet([])))
     writer.__dict__["_loaded"] = SimpleNamespace(decode=lambda ids, skip_special_tokens: " ".join(ids)), None, True
     written: Any = ["a", "film", "</s>", "x"]
     log_p, raw = writer.read(written, [-1.0, -2.0, -3.0, -9.0], {"</s>"})  # type: ignore[arg-type]
@@ -174,7 +174,7 @@ def test_the_confidence_of_a_draft_is_the_mean_of_its_tokens_in_logs(tmp_path: P
 def test_an_endpoint_drafts_and_what_it_fails_at_is_asked_again() -> None:
     said = iter([reply(" A film.\n"), reply(" "), (503, {}, b"")])
     with serve(lambda body, n: next(said)) as (url, asked):
-        signal = DraftEndpoint(Making("small", {}, Labels([]), LanguageModelSection(url=url, parallel=1, tries=1)))
+        signal = DraftEndpoint(Making("small", {}, LabelSet([]), LanguageModelSection(url=url, parallel=1, tries=1)))
         one, two, three = signal.answers(["Ada", "Bob", "Cid"], ["1", "2", "3"])
     assert one.raw == "A film." and one.log_probs == (pytest.approx(np.log(0.8)),)
     assert two.log_probs is None and two.asked and not three.asked

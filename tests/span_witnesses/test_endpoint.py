@@ -10,7 +10,7 @@ import pytest
 from dal_nlp import UserError
 from dal_nlp.core.config import LanguageModelSection
 from dal_nlp.ledger.ledger import read_state
-from dal_nlp.signals.base import CONFIDENCE, Labels, MachineAnswer, Making
+from dal_nlp.signals.base import CONFIDENCE, LabelSet, MachineAnswer, Making
 from dal_nlp.span_witnesses.endpoint import AnswerEndpoint, first_line, log_probability
 from tests import tiny
 from tests.session.test_qa_run import model as model
@@ -36,7 +36,7 @@ def plain(text: str, why: str = "stop") -> Answer:
 def ask(answer: Any, *texts: str, **llm: Any) -> tuple[list[MachineAnswer], AnswerEndpoint, list[dict[str, Any]]]:
     with serve(answer) as (url, asked):
         section = LanguageModelSection(url=url, parallel=1, **llm)
-        signal = AnswerEndpoint(Making("small", {}, Labels([]), section))
+        signal = AnswerEndpoint(Making("small", {}, LabelSet([]), section))
         return list(signal.answers(texts, texts)), signal, asked
 
 
@@ -98,7 +98,7 @@ def test_answers_that_were_cut_are_counted_unless_their_line_had_ended() -> None
 
 def test_no_question_leaves_the_machine_unless_that_was_said() -> None:
     with pytest.raises(UserError, match="--send-texts"):
-        AnswerEndpoint(Making("small", {}, Labels([]), LanguageModelSection(url="https://somewhere.example/v1")))
+        AnswerEndpoint(Making("small", {}, LabelSet([]), LanguageModelSection(url="https://somewhere.example/v1")))
 
 
 @pytest.mark.long

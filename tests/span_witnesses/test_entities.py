@@ -13,7 +13,7 @@ from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.task import Batch
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.session.result import Result
-from dal_nlp.signals.base import Labels, MachineAnswer, Making
+from dal_nlp.signals.base import LabelSet, MachineAnswer, Making
 from dal_nlp.span_witnesses.entities import EntityFile, entity_columns
 from dal_nlp.span_witnesses.weights import READERS
 from dal_nlp.tasks.entities import heard
@@ -76,7 +76,7 @@ def test_lists_are_read_in_all_forms_and_what_does_not_fit_is_counted(tmp_path: 
         {"id": "other", "entities": ["O"]},
         {"text": "Ada met Bob", "entities": '[[8, 11, "person"]]'},
     ]
-    file = EntityFile(Making(write(tmp_path / "said.jsonl", rows), {}, Labels(["person"])))
+    file = EntityFile(Making(write(tmp_path / "said.jsonl", rows), {}, LabelSet(["person"])))
     ids, seen = ["spans", "tags", "nobody", "silent", "other", "unknown"], Listening()
     said = list(file.answers(["x"] * 5 + ["Ada met Bob"], ids))
     assert said[3] == MachineAnswer(None)
@@ -97,7 +97,7 @@ def test_lists_are_read_in_all_forms_and_what_does_not_fit_is_counted(tmp_path: 
 
 def test_a_text_with_other_blanks_has_other_places(tmp_path: Path) -> None:
     rows = [{"text": "Ada  met Bob", "entities": '[[9, 12, "person"]]'}, {"id": "a", "text": " Ada", "entities": []}]
-    file = EntityFile(Making(write(tmp_path / "said.jsonl", rows), {}, Labels(["person"])))
+    file = EntityFile(Making(write(tmp_path / "said.jsonl", rows), {}, LabelSet(["person"])))
     said = [one.log_probs is not None for one in file.answers(["Ada met Bob", "Ada  met Bob", "Ada"], ["x", "y", "a"])]
     assert said == [False, True, True]
 

@@ -13,7 +13,7 @@ from dal_nlp.core.config import LanguageModelSection
 from dal_nlp.core.progress import Silent
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.readers.entities.tags import decode_tags
-from dal_nlp.signals.base import Labels, MachineAnswer, Making
+from dal_nlp.signals.base import LabelSet, MachineAnswer, Making
 from dal_nlp.span_witnesses.entities import entity_columns, located
 from dal_nlp.span_witnesses.entity_lists import EntityEndpoint, EntityWriter, answer_in, listed_in, read_list
 from dal_nlp.span_witnesses.writing import Writer
@@ -26,7 +26,7 @@ from tests.signals.test_language_model import save
 from tests.span_witnesses.test_entities import given, run
 from tests.span_witnesses.test_entities import model as model
 
-LABELS = Labels(["PER", "LOC"], {}, {"PER": "person", "LOC": "place"})
+LABELS = LabelSet(["PER", "LOC"], {}, {"PER": "person", "LOC": "place"})
 EXAMPLE = {"text": "New York saw Ada in New York, said Ada-Lee", "starts": [0, 4, 9, 13, 17, 20, 24, 28, 30, 35]}
 EXAMPLE["ends"] = [3, 8, 12, 16, 19, 23, 28, 29, 34, 42]
 
@@ -54,7 +54,7 @@ def test_what_a_reply_lists(said: str, listed: list[tuple[str, str]] | None) -> 
 
 
 def test_a_label_whose_end_is_another_label_is_not_parted() -> None:
-    labels = Labels(["work", "creative-work", "art"])
+    labels = LabelSet(["work", "creative-work", "art"])
     listed = [("creative-work", "Emma"), ("creative-work", "Dune"), ("work", "Mill")]
     assert read_list("creative work: Emma; creative work: Dune work: Mill", labels) == listed
 
@@ -179,7 +179,7 @@ def test_a_run_hears_lists_of_a_model_on_this_machine_and_going_on_asks_nothing_
     def write(me: Writer, prompts: list[str]) -> list[tuple[float | None, str]]:
         own = [prompt.partition("Text: ")[2].partition("\n\nAnswer:")[0] for prompt in prompts]
         asked.extend(own)
-        return [answer_in(texts[text], Labels(["bad", "good"])) for text in own]
+        return [answer_in(texts[text], LabelSet(["bad", "good"])) for text in own]
 
     monkeypatch.setattr(Writer, "_write", write)
     curves = []

@@ -15,7 +15,7 @@ from dal_nlp.learners.learner import NOTE, FullLearner
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.models.trainer import Fit
 from dal_nlp.session.result import Result
-from dal_nlp.signals.base import Labels, Making
+from dal_nlp.signals.base import LabelSet, Making
 from dal_nlp.span_witnesses.learner import SpanWitnessLearner
 from dal_nlp.span_witnesses.sources import AnswerWriter, SpanFile, first_line
 from dal_nlp.span_witnesses.weights import MACHINES, READERS
@@ -220,7 +220,7 @@ def test_a_question_with_two_answers_is_answered_by_id_alone(tmp_path: Path) -> 
         {"question": "When?", "answer": "1999"},
         {"id": "q", "answer": "Cid"},
     ]
-    file = SpanFile(Making(write(tmp_path / "said.jsonl", rows), {}, Labels([])))
+    file = SpanFile(Making(write(tmp_path / "said.jsonl", rows), {}, LabelSet([])))
     said = file.answers(["Who?\nAda and Bob", "When?\nin 1999", "Who?\nCid"], ["1", "2", "q"])
     assert [answer.raw for answer in said] == ["", "1999", "Cid"]
     assert "1 question with several answers" in file.remarks()[0]
@@ -232,7 +232,7 @@ def test_a_question_is_found_however_its_blanks_are_written(tmp_path: Path) -> N
         {"id": "b", "question": "Who left?", "answer": "Bob"},
         {"question": "When?"},
     ]
-    file = SpanFile(Making(write(tmp_path / "said.jsonl", rows), {}, Labels([])))
+    file = SpanFile(Making(write(tmp_path / "said.jsonl", rows), {}, LabelSet([])))
     asked = ["Who came first?\nAda came.", "Who came first?\nAda came.", "When?\nNow."]
     assert [one.raw for one in file.answers(asked, ["x", "b", "c"])] == ["Ada", "Ada", ""]
     assert "1 row has the id of another text" in file.remarks()[0]
@@ -252,7 +252,7 @@ def test_the_confidence_is_that_of_the_first_line_and_its_end() -> None:
 
 
 def test_a_written_answer_without_an_end_is_counted(tmp_path: Path) -> None:
-    writer = AnswerWriter(Making(tiny_summaries.save_writer(tmp_path / "writer"), {}, Labels([])))
+    writer = AnswerWriter(Making(tiny_summaries.save_writer(tmp_path / "writer"), {}, LabelSet([])))
     tokenizer, model, _ = writer._loaded
     model.generation_config.suppress_tokens = tokenizer.all_special_ids
     (said,) = writer.answers(["Who came?\nAnna came."], ["1"])

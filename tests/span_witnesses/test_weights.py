@@ -16,8 +16,8 @@ from dal_nlp.span_witnesses.weights import (
     TOGETHER,
     Judged,
     advantage,
-    fit,
     fit_both,
+    fit_posterior,
     fit_weights,
     preferred,
 )
@@ -280,7 +280,7 @@ def answered(n: int, share: float, outcomes: int = 100, confidence: float = 0.8)
 def test_beside_a_reader_that_knows_nothing_weight_one_is_the_confidence() -> None:
     (question,) = answered(1, 1.0)
     assert np.exp(log_likelihood(np.ones(1), question)) == pytest.approx(0.8)
-    (weight,), _ = fit(answered(400, 0.8), np.ones(1), np.ones(1))
+    (weight,), _ = fit_posterior(answered(400, 0.8), np.ones(1), np.ones(1))
     assert weight == pytest.approx(1, abs=0.01)
 
 

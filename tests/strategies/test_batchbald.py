@@ -9,7 +9,7 @@ import torch
 from dal_nlp.core.errors import BrokenModelError, Unsupported
 from dal_nlp.strategies import batchbald as module
 from dal_nlp.strategies import make_strategy
-from dal_nlp.strategies.batchbald import Answers, batch_bald
+from dal_nlp.strategies.batchbald import Combinations, batch_bald
 from tests import tiny
 from tests.reference import batchbald as reference
 
@@ -37,7 +37,7 @@ def test_looking_at_few_candidates_finds_the_same_as_looking_at_all(monkeypatch:
     monkeypatch.setattr(module, "STEP", 3)
     lazier = batch_bald(table, 6, 10_000, RNG(0))
     p = torch.from_numpy(table).double().softmax(-1)
-    answers, picks = Answers.none(20), []
+    answers, picks = Combinations.none(20), []
     for _ in range(6):
         gains = answers.entropies(p) + torch.xlogy(p, p).sum(-1).mean(1)
         gains[picks] = -torch.inf
@@ -49,7 +49,7 @@ def test_looking_at_few_candidates_finds_the_same_as_looking_at_all(monkeypatch:
 def test_sampled_answers_estimate_the_same_gains() -> None:
     """Beyond ``samples`` combinations the gains are estimates, near to what enumeration gives."""
     p = torch.from_numpy(log_probs(12, 30, 3, scale=0.7)).double().softmax(-1)
-    exact = sampled = Answers.none(30)
+    exact = sampled = Combinations.none(30)
     for i in range(6):
         exact = exact.extended(p[i], 100_000, RNG(i))
         sampled = sampled.extended(p[i], 4000, RNG(i))

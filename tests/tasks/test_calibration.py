@@ -5,7 +5,7 @@ import pytest
 from scipy.special import log_softmax
 from scipy.stats import binom
 
-from dal_nlp.tasks.calibration import fit_temperature, least_answers, promise
+from dal_nlp.tasks.calibration import fit_temperature, least_answers, precision_guarantee
 
 
 def test_the_temperature_of_overconfident_predictions_is_found() -> None:
@@ -20,7 +20,7 @@ def test_the_lowest_threshold_that_passes_every_test_on_the_way() -> None:
     rng = np.random.default_rng(1)
     confidences = rng.random(500)
     right = rng.random(500) < confidences**0.1
-    found = promise(confidences.tolist(), right.tolist(), 0.9)
+    found = precision_guarantee(confidences.tolist(), right.tolist(), 0.9)
     assert found is not None
     order = np.argsort(-confidences)
     expected = None
@@ -45,7 +45,7 @@ def test_the_promise_holds_as_often_as_it_says() -> None:
     for _ in range(400):
         confidences = rng.random(150)
         right = rng.random(150) < 0.8 + 0.15 * confidences
-        found = promise(confidences.tolist(), right.tolist(), 0.88)
+        found = precision_guarantee(confidences.tolist(), right.tolist(), 0.88)
         if found is not None:
             given += 1
             truth = 0.8 + 0.15 * (found.threshold + 1) / 2  # mean of 0.8 + 0.15 c above the threshold
@@ -56,29 +56,29 @@ def test_the_promise_holds_as_often_as_it_says() -> None:
 
 def test_equal_confidences_stay_together() -> None:
     confidences = [0.9] * 80 + [0.5] * 80
-    found = promise(confidences, [True] * 80 + [False] * 80, 0.9)
+    found = precision_guarantee(confidences, [True] * 80 + [False] * 80, 0.9)
     assert found is not None
     assert found.threshold == 0.9
     assert found.coverage == 0.5
-    assert promise([0.9] * 160, [True] * 80 + [False] * 80, 0.9) is None
+    assert precision_guarantee([0.9] * 160, [True] * 80 + [False] * 80, 0.9) is None
 
 
 @pytest.mark.parametrize("precision", [0.8, 0.9, 0.95])
 def test_as_many_right_answers_as_it_takes_and_no_fewer(precision: float) -> None:
     n = least_answers(precision)
-    assert promise([0.9] * n, [True] * n, precision) is not None
-    assert promise([0.9] * (n - 1), [True] * (n - 1), precision) is None
+    assert precision_guarantee([0.9] * n, [True] * n, precision) is not None
+    assert precision_guarantee([0.9] * (n - 1), [True] * (n - 1), precision) is None
 
 
 def test_few_examples_promise_nothing() -> None:
-    assert promise([0.9] * 58, [True] * 58, 0.95) is None
-    assert promise([0.9] * 59, [True] * 59, 0.95) is not None
-    assert promise([], [], 0.95) is None
+    assert precision_guarantee([0.9] * 58, [True] * 58, 0.95) is None
+    assert precision_guarantee([0.9] * 59, [True] * 59, 0.95) is not None
+    assert precision_guarantee([], [], 0.95) is None
 
 
 @pytest.mark.parametrize("precision", [0, 1, 1.2])
 def test_what_cannot_be_promised(precision: float) -> None:
-    with pytest.raises(ValueError, match="cannot be promised"):
-        promise([0.5], [True], precision)
+    with pytest.raises(ValueError, match="cannot be guaranteed"):
+        precision_guarantee([0.5], [True], precision)
     with pytest.raises(ValueError, match="do not belong together"):
-        promise([0.5], [True, False], 0.9)
+        precision_guarantee([0.5], [True, False], 0.9)

@@ -11,7 +11,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 from dal_nlp import RunConfig, UserError
 from dal_nlp.core.errors import RowError
 from dal_nlp.core.targets import decode
-from dal_nlp.data.examples import Reader
+from dal_nlp.data.examples import ExampleReader
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.multilabel.multilabel import MultiLabel, MultiLabelOptions
 from dal_nlp.tasks.multilabel.reading import listed_labels, of_several, one_hot_labels, seem_several
@@ -22,7 +22,7 @@ def read_all(source: str, **settings: Any) -> list[Any]:
     """The targets of a file's rows."""
     values = {"task": "multilabel", "data": source, "labels": None, **settings}
     config = RunConfig.load(flags={name: value for name, value in values.items() if value is not None})
-    return [decode(example.target) for example in Reader(source, make_task(config), config).examples()]
+    return [decode(example.target) for example in ExampleReader(source, make_task(config), config).examples()]
 
 
 def test_lists_of_labels_are_read_and_an_empty_one_is_an_answer(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_missing_column_of_labels_is_named_with_its_flag(tmp_path: Path) -> No
         ({"label_columns": ["joy", "anger"]}, ""),
     ):
         config = RunConfig(task="multilabel", data=source, task_options=options)
-        reader = Reader(source, make_task(config), config, need_targets=True)
+        reader = ExampleReader(source, make_task(config), config, need_targets=True)
         with pytest.raises(UserError, match=flag or "no column 'anger' .*name the columns with --label-columns"):
             reader.check_columns()
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from dal_nlp import RunConfig, Session
 from dal_nlp.core.errors import UserError
 from dal_nlp.ledger.ledger import read_state
-from dal_nlp.tasks.calibration import promise
-from dal_nlp.workflows.autolabel import Plan, Row, plan
+from dal_nlp.tasks.calibration import precision_guarantee
+from dal_nlp.workflows.autolabel import LabeledRow, Plan, plan
 from dal_nlp.workflows.autolabel import write as write_files
 from dal_nlp.workflows.autolabel import write as write_plan
 from dal_nlp.workflows.predict import predict
@@ -60,12 +60,12 @@ def test_the_threshold_is_that_of_the_audit_sample(finished: Path, tmp_path: Pat
     # The same texts under other ids: what people have labeled is left out.
     audit = write(tmp_path / "audit.jsonl", [{"id": f"new {id}", "text": truth[id]} for id in state.audit or []])
     said = {row.id.removeprefix("new "): row for row in plan(finished, audit, 0.8).rows}
-    expected = promise(
+    expected = precision_guarantee(
         [said[id].confidence for id in state.audit or []],
         [said[id].answer == state.answers[id] for id in state.audit or []],
         0.8,
     )
-    assert found.promise == expected
+    assert found.guarantee == expected
     assert expected is not None
     assert [row.sure for row in found.rows] == [row.confidence >= expected.threshold for row in found.rows]
     plain = {row.id: row.answer for row in predict(finished, new) if row.answer is not None}
@@ -133,7 +133,7 @@ def test_two_files_are_written_and_what_they_are_worth_is_said(finished: Path, t
 
 
 def test_a_file_without_rows_has_the_columns_of_the_other(tmp_path: Path) -> None:
-    row = Row("1", "a film", "positive", 0.9, True, {"source": "mail", "text": "of the mail"})
+    row = LabeledRow("1", "a film", "positive", 0.9, True, {"source": "mail", "text": "of the mail"})
     write_files(Plan([row], [], None, 1.0, 0, True), tmp_path)
     heads = [(tmp_path / name).read_text().splitlines()[0] for name in ("labeled.csv", "people.csv")]
     assert heads[0] == "id,text,label,confidence,source,text (context)"
@@ -146,7 +146,7 @@ def test_where_nothing_can_be_promised_all_goes_to_people(finished: Path, tmp_pa
         app, ["autolabel", str(finished), new, "--precision", "0.999", "--out", str(tmp_path / "o")]
     )
     assert done.exit_code == 0, done.output
-    assert "No threshold can be promised" in " ".join(done.output.split())
+    assert "No threshold can be guaranteed" in " ".join(done.output.split())
     assert not rows_of(tmp_path / "o" / "labeled.csv")
     assert len(rows_of(tmp_path / "o" / "people.csv")) == 5
 
@@ -189,22 +189,22 @@ def test_answers_in_words_are_ranked_without_a_promise(tmp_path: Path) -> None:
     new = write(tmp_path / "new.jsonl", tiny_summaries.documents(6, seed=2))
     done = CliRunner().invoke(app, ["autolabel", str(folder), new])
     assert done.exit_code == 0, done.output
-    assert "without a promise" in " ".join(done.output.split())
+    assert "without a guarantee" in " ".join(done.output.split())
     people = rows_of(folder / "autolabel" / "people.csv")
     assert len(people) == 6
     assert [float(row["confidence"]) for row in people] == sorted(float(row["confidence"]) for row in people)
-    promised = CliRunner().invoke(app, ["autolabel", str(folder), new, "--error", "0.3"])
-    assert promised.exit_code == 2
-    assert "Answers in words are more or less right, so no error is promised" in " ".join(promised.output.split())
+    guaranteed = CliRunner().invoke(app, ["autolabel", str(folder), new, "--error", "0.3"])
+    assert guaranteed.exit_code == 2
+    assert "Answers in words are more or less right, so no error is guaranteed" in " ".join(guaranteed.output.split())
     assert not (folder / "whole-file").exists()
 
 
 def test_answers_to_questions_are_ranked_and_no_error_is_promised(tmp_path: Path) -> None:
     run = waiting_runs.run("qa", tmp_path / "qa", oracle="labeled-file").folder
     new = write(tmp_path / "new.jsonl", tiny.questions(6, seed=2))
-    promised = CliRunner().invoke(app, ["autolabel", str(run), new, "--error", "0.3"])
-    assert promised.exit_code == 2
-    assert "Answers in words are more or less right, so no error is promised" in " ".join(promised.output.split())
+    guaranteed = CliRunner().invoke(app, ["autolabel", str(run), new, "--error", "0.3"])
+    assert guaranteed.exit_code == 2
+    assert "Answers in words are more or less right, so no error is guaranteed" in " ".join(guaranteed.output.split())
     ranked = CliRunner().invoke(app, ["autolabel", str(run), new])
     assert ranked.exit_code == 0 and len(rows_of(run / "autolabel" / "people.csv")) == 6
 
@@ -222,7 +222,7 @@ def test_mistakes_are_sentences(finished: Path, tmp_path: Path) -> None:
     empty = write(tmp_path / "empty.jsonl", [{"id": "a", "text": ""}])
     for words, message in (
         ([str(finished), empty], "has no row with a text"),
-        ([str(finished), empty, "--precision", "1.5"], "--precision 1.5 cannot be promised"),
+        ([str(finished), empty, "--precision", "1.5"], "--precision 1.5 cannot be guaranteed"),
         ([str(tmp_path), empty], "is not a run folder"),
     ):
         done = CliRunner().invoke(app, ["autolabel", *words])
@@ -252,7 +252,7 @@ def test_every_row_is_in_one_file_and_formulas_in_none(finished: Path, tmp_path:
 
 @pytest.mark.parametrize("sure", [True, False])
 def test_both_files_have_the_context_columns_where_one_of_them_has_no_row(tmp_path: Path, sure: bool) -> None:
-    row = Row("1", "a text", "good", 0.9, sure, {"product": "p1", "label": "shelf"})
+    row = LabeledRow("1", "a text", "good", 0.9, sure, {"product": "p1", "label": "shelf"})
     for path in write_plan(Plan([row], [], None, 1.0, 10, True), tmp_path)[:2]:
         with path.open(newline="") as file:
             header, *rows = csv.reader(file)

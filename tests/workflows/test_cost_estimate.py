@@ -6,7 +6,7 @@ import pytest
 
 from dal_nlp.ledger.stages import Stages
 from dal_nlp.models.pool import Pool
-from dal_nlp.workflows.cost_estimate import Measured, _line, encoding
+from dal_nlp.workflows.cost_estimate import Timings, _line, encoding
 
 
 def test_what_every_measurement_costs_alike_is_counted_once() -> None:
@@ -19,8 +19,8 @@ def test_where_no_line_rises_the_larger_measurement_is_a_rate(few_seconds: float
     assert _line(few_seconds, few, 1.54, 64, 640) == pytest.approx(15.4)
 
 
-def measured(seconds: float, texts: int) -> Measured:
-    return Measured(0.0, 0.0, cast("Pool", None), seconds, texts)
+def measured(seconds: float, texts: int) -> Timings:
+    return Timings(0.0, 0.0, cast("Pool", None), seconds, texts)
 
 
 def test_a_cold_start_does_not_count_for_each_text_of_the_pool() -> None:

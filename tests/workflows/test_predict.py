@@ -16,7 +16,7 @@ from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.tasks.classification import Classification
 from dal_nlp.workflows import predict as prediction
 from dal_nlp.workflows.autolabel import plan
-from dal_nlp.workflows.predict import Row, model_folder, predict
+from dal_nlp.workflows.predict import PredictedRow, model_folder, predict
 from tests import tiny, tiny_entities
 from tests.head_runs import bought
 from tests.ledgers import event
@@ -58,7 +58,7 @@ def test_same_as_by_hand_in_the_order_of_the_file(
     rows.insert(3, {"id": "empty", "text": "  "})
     found = list(predict(run, write(tmp_path / "new.jsonl", rows)))
     assert [row[0] for row in found] == [row["id"] for row in rows]
-    assert found[3] == Row("empty", "", None, {})
+    assert found[3] == PredictedRow("empty", "", None, {})
     for (_, text, answer, *_), row in zip(found, rows, strict=True):
         if answer is not None:
             target, confidence = by_hand(run / "model", row["text"])
@@ -130,13 +130,13 @@ class Reads:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.texts = list[str]()
-        pool = prediction.Run.pool
+        pool = prediction.TrainedRun.pool
 
-        def counting(run: prediction.Run, model: Any, examples: Sequence[Mapping[str, Any]]) -> Any:
+        def counting(run: prediction.TrainedRun, model: Any, examples: Sequence[Mapping[str, Any]]) -> Any:
             self.texts += [run.task.show(example) for example in examples]
             return pool(run, model, examples)
 
-        monkeypatch.setattr(prediction.Run, "pool", counting)
+        monkeypatch.setattr(prediction.TrainedRun, "pool", counting)
 
 
 def test_a_text_is_read_once_however_far_its_repeats_stand_apart(

@@ -41,7 +41,7 @@ OF_FLAGS: Mapping[str, str] = {
 }
 
 Names = Annotated[list[str], BeforeValidator(as_names)]
-Target = Annotated[dict[str, float], BeforeValidator(_target)]
+TargetScores = Annotated[dict[str, float], BeforeValidator(_target)]
 Share = Annotated[float, BeforeValidator(as_share)]
 
 

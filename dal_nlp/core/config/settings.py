@@ -23,7 +23,7 @@ from dal_nlp.core.config.sections import (
     Section,
     Sentences,
     Share,
-    Target,
+    TargetScores,
     TrainingConfig,
 )
 from dal_nlp.core.errors import ConfigError
@@ -126,7 +126,7 @@ class Settings(Section):
     price_per_hour: float | None = Field(
         None, ge=0, description="what an hour of people's time costs, for the report; null: unknown"
     )
-    target: Target | None = Field(None, description="stop at METRIC=VALUE, such as accuracy=0.9")
+    target: TargetScores | None = Field(None, description="stop at METRIC=VALUE, such as accuracy=0.9")
     metrics: list[str] = Field([], description="metrics beside the task's: f1(average=macro), module:Class, a folder")
     stop: str | None = Field(None, description="further rules that end the run, such as `stable or characters=50000`")
     stop_set: int = Field(2000, ge=2, description="random texts of the pool on which rules compare predictions")

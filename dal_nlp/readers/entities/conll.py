@@ -12,7 +12,7 @@ from dal_nlp.core.text import counted
 from dal_nlp.readers.encodings import lines
 from dal_nlp.readers.entities.exports import TAGS, WORDS
 from dal_nlp.readers.json_files import of_rows
-from dal_nlp.readers.reading import Reading, Rows, Source
+from dal_nlp.readers.reading import NumberedRows, Reading, Source
 
 #: The endings of such files.
 ENDINGS = (".conll", ".bio", ".iob", ".iob2", ".bioes")
@@ -104,7 +104,7 @@ def open_conll(source: str, path: Path, reading: Reading) -> Source:
     return of_rows(source, lambda: _rows(source, path, reading), True, reading)
 
 
-def _rows(source: str, path: Path, reading: Reading) -> Rows:
+def _rows(source: str, path: Path, reading: Reading) -> NumberedRows:
     blocks = _blocks(source, path, reading)
     sample = list(islice(blocks, _SAMPLE))
     order = _order(sample)

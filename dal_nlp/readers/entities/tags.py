@@ -15,7 +15,7 @@ PREFIXES = frozenset("BIESLUM")
 _APART = re.compile(r"^([BIESLUMbi])\s*([-_])\s*(?=\S)")
 
 
-class Run(NamedTuple):
+class TaggedSpan(NamedTuple):
     """Words first to last - 1 of a text, which are one entity."""
 
     first: int
@@ -34,7 +34,7 @@ class Decoded:
         mended: How many an I- or E- opens: right in IOB1 and IO, and a broken sequence elsewhere.
     """
 
-    runs: list[Run]
+    runs: list[TaggedSpan]
     begun: int
     mended: int
 
@@ -86,14 +86,14 @@ def decode_tags(tags: Sequence[str]) -> Decoded:
     """
     if all(tag == OUTSIDE for tag in tags):  # most texts, and this is asked of all texts in each round
         return Decoded([], 0, 0)
-    runs: list[Run] = []
+    runs: list[TaggedSpan] = []
     begun = mended = 0
     first, label = -1, ""  # of the entity that is open
     for position, tag in enumerate([*tags, OUTSIDE]):
         prefix, new_label = split_tag(tag)
         goes_on = first >= 0 and new_label == label and prefix not in BEGIN and prefix != OUTSIDE
         if first >= 0 and not goes_on:
-            runs.append(Run(first, position, label))
+            runs.append(TaggedSpan(first, position, label))
         if prefix == OUTSIDE:
             first, label = -1, ""
             continue
@@ -103,12 +103,12 @@ def decode_tags(tags: Sequence[str]) -> Decoded:
             mended += prefix not in BEGIN and prefix != ""
             first, label = position, new_label
         if prefix in END:
-            runs.append(Run(first, position + 1, label))
+            runs.append(TaggedSpan(first, position + 1, label))
             first, label = -1, ""
     return Decoded(runs, begun, mended)
 
 
-def encode_tags(runs: Sequence[Run], words: int) -> list[str]:
+def encode_tags(runs: Sequence[TaggedSpan], words: int) -> list[str]:
     """Return entities as BIO tags of so many words."""
     tags = [OUTSIDE] * words
     for first, last, label in runs:

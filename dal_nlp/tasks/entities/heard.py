@@ -56,7 +56,7 @@ def add(scores: Tensor, batch: Batch) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Words:
+class TaggedWords:
     """What the weights of machines are fitted to: the words of a text whose tags people gave.
 
     Attributes:
@@ -85,13 +85,13 @@ class Words:
         return 2.0 * len(predicted & right), float(len(predicted) + len(right))
 
 
-def words_log_likelihood(weights: NDArray[np.float64], words: Words) -> float:
+def words_log_likelihood(weights: NDArray[np.float64], words: TaggedWords) -> float:
     """Return the sum over words of log p'(right), p' proportional to p e^(weight x b of the machines that say so)."""
     scores, rows = moved(weights, words), np.arange(len(words.right))
     return float((scores[rows, words.right] - np.logaddexp.reduce(scores, 1)).sum())
 
 
-def moved(weights: NDArray[np.float64], words: Words) -> NDArray[np.float64]:
+def moved(weights: NDArray[np.float64], words: TaggedWords) -> NDArray[np.float64]:
     """Return the scores of all tags of words under weights (S,), (n, C)."""
     scores, rows = words.log_probs.copy(), np.arange(len(words.right))
     for weight, b, answers in zip(weights, words.strength, words.said.T, strict=True):
@@ -100,7 +100,7 @@ def moved(weights: NDArray[np.float64], words: Words) -> NDArray[np.float64]:
     return scores
 
 
-def texts(predicted: Categoricals, batch: Batch, own: float, tags: Sequence[str]) -> list[Words]:
+def texts(predicted: Categoricals, batch: Batch, own: float, tags: Sequence[str]) -> list[TaggedWords]:
     """Return what weights are fitted to, of the texts of which some word is read.
 
     Args:
@@ -116,5 +116,5 @@ def texts(predicted: Categoricals, batch: Batch, own: float, tags: Sequence[str]
         read = labels >= 0
         if bool(read.any()):
             p, right, answers = (of[row][read].cpu().numpy() for of in (log_probs, batch.labels, batch.extra[PLACES]))
-            words.append(Words(p, right, answers, b[row], tags))
+            words.append(TaggedWords(p, right, answers, b[row], tags))
     return words

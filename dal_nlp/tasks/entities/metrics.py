@@ -19,10 +19,12 @@ METRICS = ("f1", "macro_f1", "precision", "recall", "token_accuracy")
 #: Resamples of an interval.
 RESAMPLES = 300
 
-Counts = NDArray[np.int64]
+EntityCounts = NDArray[np.int64]
 
 
-def counts(predictions: Sequence[Target], targets: Sequence[Target], labels: Sequence[str]) -> tuple[Counts, Counts]:
+def counts(
+    predictions: Sequence[Target], targets: Sequence[Target], labels: Sequence[str]
+) -> tuple[EntityCounts, EntityCounts]:
     """Return of each text hits, predictions and entities by label, (N, 3, L), and right tags and words, (N, 2)."""
     number = {label: i for i, label in enumerate(labels)}
     entities = np.zeros((len(targets), 3, len(labels)), dtype=np.int64)
@@ -41,7 +43,7 @@ def labels_in(*answers: Sequence[Target]) -> list[str]:
     return sorted({run.label for several in answers for target in several for run in runs_of(target)})
 
 
-def scores(entities: Counts, words: Counts) -> dict[str, float]:
+def scores(entities: EntityCounts, words: EntityCounts) -> dict[str, float]:
     """Return the metrics of summed counts (3, L) and (2,); 0 where there is nothing to divide by.
 
     A label that is neither predicted nor there does not count in the mean over labels.
@@ -110,7 +112,7 @@ def f1_of_texts(predictions: Sequence[Target], targets: Sequence[Target]) -> lis
 ENTITY_F1 = AgreementMeasure("entity F1", entity_f1)
 
 
-def _all_right(values: dict[str, float], entities: Counts) -> dict[str, float]:
+def _all_right(values: dict[str, float], entities: EntityCounts) -> dict[str, float]:
     return values if entities.any() else {name: values[name] if name == "token_accuracy" else 1.0 for name in METRICS}
 
 

@@ -10,7 +10,7 @@ from dal_nlp.answer_formats.entity_tags import tags_of_text
 from dal_nlp.core.errors import EmptyRow, RowError, UserError
 from dal_nlp.data.entities import Span, join_words, runs_of_spans, split_blanks, split_words
 from dal_nlp.data.hashing import hash64
-from dal_nlp.readers.entities.tags import OUTSIDE, PREFIXES, UNNAMED, Run, decode_tags, split_tag, usual_tags
+from dal_nlp.readers.entities.tags import OUTSIDE, PREFIXES, UNNAMED, TaggedSpan, decode_tags, split_tag, usual_tags
 from dal_nlp.readers.literals import literal
 from dal_nlp.readers.values import is_missing, read_text
 from dal_nlp.tasks.entities.mended import USUAL, Mended
@@ -91,7 +91,7 @@ def _places(tokens: Any, text: str) -> tuple[list[int], list[int]] | None:
     return starts, ends
 
 
-def read_runs(cell: Any, fields: Mapping[str, Any], names: Sequence[str], mended: Mended) -> list[Run] | None:
+def read_runs(cell: Any, fields: Mapping[str, Any], names: Sequence[str], mended: Mended) -> list[TaggedSpan] | None:
     """Return the entities that an answer says, None where there is no answer.
 
     Args:
@@ -146,7 +146,7 @@ def _of_text(cell: str, fields: Mapping[str, Any]) -> Any:
         raise RowError(f"has an answer that cannot be read: {error}") from None
 
 
-def _of_tags(cell: list[Any], fields: Mapping[str, Any], names: Sequence[str], mended: Mended) -> list[Run]:
+def _of_tags(cell: list[Any], fields: Mapping[str, Any], names: Sequence[str], mended: Mended) -> list[TaggedSpan]:
     words = len(fields["starts"])
     if len(cell) != words:
         raise RowError(f"has {len(cell)} tags for {words} words: give each word one")

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from dal_nlp.core.answer_format import AgreementMeasure
 from dal_nlp.tasks.metrics import percentile_interval
 
-Labels = Sequence[str]
+LabelNames = Sequence[str]
 Bits = NDArray[np.int64]
 
 
-def indicators(sets: Sequence[Labels], labels: Labels) -> Bits:
+def indicators(sets: Sequence[LabelNames], labels: LabelNames) -> Bits:
     """Return which labels each set holds, (N, F), 1 or 0."""
     columns = {label: column for column, label in enumerate(labels)}
     bits = np.zeros((len(sets), len(labels)), dtype=np.int64)
@@ -25,27 +25,27 @@ def indicators(sets: Sequence[Labels], labels: Labels) -> Bits:
     return bits
 
 
-def micro_f1(predictions: Sequence[Labels], targets: Sequence[Labels]) -> float:
+def micro_f1(predictions: Sequence[LabelNames], targets: Sequence[LabelNames]) -> float:
     """Return 2 x hits / (labels given + labels right), over all examples and labels; 1 where there are none at all."""
     hits = sum(len({*prediction} & {*wanted}) for prediction, wanted in zip(predictions, targets, strict=True))
     both = sum(map(len, [*predictions, *targets]))
     return 2 * hits / both if both else 1.0
 
 
-def macro_f1(predictions: Sequence[Labels], targets: Sequence[Labels]) -> float:
+def macro_f1(predictions: Sequence[LabelNames], targets: Sequence[LabelNames]) -> float:
     """Return the unweighted mean of the labels' F1 scores; a label that is nowhere does not count; 0 without any."""
     there = _labels_in(predictions, targets)
     rows = per_label(predictions, targets, there)
     return sum(row["f1"] for row in rows) / len(rows) if rows else 0.0
 
 
-def subset_accuracy(predictions: Sequence[Labels], targets: Sequence[Labels]) -> float:
+def subset_accuracy(predictions: Sequence[LabelNames], targets: Sequence[LabelNames]) -> float:
     """Return the share of examples whose labels are all right and none of which is missing; 0 where there are none."""
     same = sum({*prediction} == {*wanted} for prediction, wanted in zip(predictions, targets, strict=True))
     return same / len(targets) if len(targets) else 0.0
 
 
-def jaccard(first: Sequence[Labels], second: Sequence[Labels]) -> float:
+def jaccard(first: Sequence[LabelNames], second: Sequence[LabelNames]) -> float:
     """Return the mean over examples of shared labels / labels of either (Jaccard, 1901), 1 where both have none."""
     shares = [
         len({*one} & {*other}) / len({*one} | {*other}) if {*one} | {*other} else 1.0
@@ -58,7 +58,9 @@ def jaccard(first: Sequence[Labels], second: Sequence[Labels]) -> float:
 JACCARD = AgreementMeasure("Jaccard index", jaccard)
 
 
-def per_label(predictions: Sequence[Labels], targets: Sequence[Labels], labels: Labels) -> list[dict[str, Any]]:
+def per_label(
+    predictions: Sequence[LabelNames], targets: Sequence[LabelNames], labels: LabelNames
+) -> list[dict[str, Any]]:
     """Return a row for each label: ``label``, ``count``, ``predicted``, ``recall``, ``precision`` and ``f1``.
 
     The last three are 0 where their denominator is.
@@ -85,7 +87,7 @@ def per_label(predictions: Sequence[Labels], targets: Sequence[Labels], labels: 
 
 
 def bootstrap_scores(
-    predictions: Sequence[Labels], targets: Sequence[Labels], rng: np.random.Generator, n: int = 300
+    predictions: Sequence[LabelNames], targets: Sequence[LabelNames], rng: np.random.Generator, n: int = 300
 ) -> dict[str, list[float]]:
     """Return the 95 % percentile intervals of micro F1, macro F1 and subset accuracy over resamples of the examples.
 
@@ -105,6 +107,6 @@ def bootstrap_scores(
     return {name: list(percentile_interval(of, len(targets))) for name, of in scores.items()}
 
 
-def _labels_in(*sets: Sequence[Labels]) -> list[str]:
+def _labels_in(*sets: Sequence[LabelNames]) -> list[str]:
     """Return the labels that occur, in alphabetical order."""
     return sorted({label for part in sets for members in part for label in members})

@@ -7,7 +7,7 @@ import pytest
 from dal_nlp.answer_formats.entities import EntityFormat
 from dal_nlp.core.errors import UserError
 from dal_nlp.data.entities import answer_of, join_words
-from dal_nlp.readers.entities.tags import Run
+from dal_nlp.readers.entities.tags import TaggedSpan
 from dal_nlp.tasks.entities.metrics import ENTITY_F1
 from tests.tasks.entities.test_rows import read
 
@@ -82,5 +82,5 @@ def test_a_word_that_is_the_mark_of_a_document_comes_back(tmp_path: Path, words:
     text, starts, ends = join_words(words)
     fields = {"text": text, "starts": starts, "ends": ends, "tokenized": True}
     write = EntityFormat(["LOC"], ENTITY_F1).further_files["conll"]
-    (tmp_path / "a.conll").write_text(write(answer_of([Run(2, 3, "LOC")], fields), fields))
+    (tmp_path / "a.conll").write_text(write(answer_of([TaggedSpan(2, 3, "LOC")], fields), fields))
     assert read(tmp_path / "a.conll")[0] == [(words, [(2, 3, "LOC")])]

@@ -12,8 +12,8 @@ from dal_nlp import RunConfig
 from dal_nlp.answer_formats.entities import EntityFormat
 from dal_nlp.core.errors import UserError
 from dal_nlp.data.entities import answer_of, join_words
-from dal_nlp.data.examples import Reader
-from dal_nlp.readers.entities.tags import Run
+from dal_nlp.data.examples import ExampleReader
+from dal_nlp.readers.entities.tags import TaggedSpan
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.entities.metrics import ENTITY_F1
 from tests import tiny
@@ -249,7 +249,7 @@ def test_a_missing_column_of_words_is_named(tmp_path: Path) -> None:
     source = tiny.write(tmp_path / "a.jsonl", [{"tokenized_text": WORDS, "ner": []}])
     config = RunConfig(task="ner", data=source)
     with pytest.raises(UserError, match=r"no column 'tokens' .*but 'tokenized_text', .*--text-column"):
-        Reader(source, make_task(config), config).check_columns()
+        ExampleReader(source, make_task(config), config).check_columns()
 
 
 SPANS: dict[str, Any] = {"start": 0, "end": 12, "label": "PER"}
@@ -335,5 +335,5 @@ def test_words_of_blanks_come_back_from_conll(tmp_path: Path) -> None:
     text, starts, ends = join_words(words)
     fields = {"text": text, "starts": starts, "ends": ends, "tokenized": True}
     write = EntityFormat(["LOC"], ENTITY_F1).further_files["conll"]
-    (tmp_path / "a.conll").write_text(write(answer_of([Run(0, 1, "LOC")], fields), fields))
+    (tmp_path / "a.conll").write_text(write(answer_of([TaggedSpan(0, 1, "LOC")], fields), fields))
     assert read(tmp_path / "a.conll")[0] == [(["New York", "_", "_", "is"], [(0, 1, "LOC")])]

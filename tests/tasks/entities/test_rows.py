@@ -10,7 +10,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 from dal_nlp import RunConfig
 from dal_nlp.core.errors import UserError
 from dal_nlp.data.entities import runs_of, words_of
-from dal_nlp.data.examples import Reader
+from dal_nlp.data.examples import ExampleReader
 from dal_nlp.session.config import RunConfig as Config
 from dal_nlp.tasks import make_task
 from dal_nlp.tasks.entities.ner import NER
@@ -25,7 +25,7 @@ def read(path: Path, **settings: Any) -> tuple[list[Any], list[str], NER]:
     config = Config(task="ner", data=str(path), **settings)
     task = make_task(config)
     assert isinstance(task, NER)
-    reader = Reader(str(path), task, config)
+    reader = ExampleReader(str(path), task, config)
     found = []
     for example in reader.examples():
         assert example.fields is not None
@@ -83,7 +83,7 @@ def test_lists_in_cells_as_python_and_numpy_write_them(tmp_path: Path, words: li
     file = tmp_path / "pool.csv"
     file.write_text("tokens,ner_tags\n" + ",".join(f'"{cell}"' for cell in words) + "\n")
     config = RunConfig(task="ner", data=str(file))
-    (example,) = Reader(str(file), make_task(config), config).examples()
+    (example,) = ExampleReader(str(file), make_task(config), config).examples()
     assert (example.fields or {})["text"] == "Ann went" and json.loads(example.target or "")["tags"] == ["B-PER", "O"]
 
 

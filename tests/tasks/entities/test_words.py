@@ -8,7 +8,7 @@ import pytest
 from datasets import Dataset
 
 from dal_nlp.core.errors import UserError
-from dal_nlp.data.examples import Reader
+from dal_nlp.data.examples import ExampleReader
 from dal_nlp.session.config import RunConfig
 from dal_nlp.tasks import make_task
 from tests import tiny
@@ -28,7 +28,7 @@ def test_tables_whose_tags_number_other_parts_in_some_rows_are_exported_in_one_f
     task = make_task(config)
     task.labels = ["LOC", "PER"]
     rows: list[Any] = []
-    for example in Reader(source, task, config).examples():
+    for example in ExampleReader(source, task, config).examples():
         assert example.fields is not None
         fields: dict[str, Any] = {"id": example.id, **example.fields}
         target = None if example.target is None else json.loads(example.target)

@@ -5,7 +5,7 @@ import pytest
 
 from dal_nlp.ledger.events import MetricsEvent
 from dal_nlp.ledger.state import State
-from dal_nlp.report.outlook import ENOUGH, advice, outlook
+from dal_nlp.report.run_forecast import ENOUGH, advice, run_forecast
 
 
 def state(scores: list[float], target: dict[str, float] | None = None) -> State:
@@ -19,14 +19,14 @@ def law(n: int) -> list[float]:
 
 
 def test_a_smooth_curve_is_forecast_and_the_past_is_held_against_it() -> None:
-    found = outlook(state(law(12), {"accuracy": 0.9}))
+    found = run_forecast(state(law(12), {"accuracy": 0.9}))
     assert found is not None
     assert found.target == 0.9
     truth = (1.2 / 0.05) ** (1 / 0.6)  # labels at which the law is at .9
     assert found.now is None or found.now.interval[0] <= truth - 240 <= found.now.interval[1]
     assert found.past
     assert all(said.forecast.labels < 240 for said in found.past)
-    later = outlook(state(law(20), {"accuracy": 0.9}))
+    later = run_forecast(state(law(20), {"accuracy": 0.9}))
     assert later is not None
     then = [said.forecast for said in later.past if said.forecast.labels < 240]
     assert [said.forecast for said in found.past] == then  # what was said does not change afterwards
@@ -34,19 +34,19 @@ def test_a_smooth_curve_is_forecast_and_the_past_is_held_against_it() -> None:
 
 
 def test_without_a_target_it_is_the_next_round_score() -> None:
-    found = outlook(state([0.5, 0.6, 0.65, 0.68, 0.7]))
+    found = run_forecast(state([0.5, 0.6, 0.65, 0.68, 0.7]))
     assert found is not None
     assert found.target == 0.75
-    assert outlook(state([0.5, 0.6, 0.7, 0.9, 1.0])) is None  # there is no score above 1
+    assert run_forecast(state([0.5, 0.6, 0.7, 0.9, 1.0])) is None  # there is no score above 1
 
 
 @pytest.mark.parametrize("scores", [[], [0.5], [0.5, 0.6, 0.7, 0.8]])
 def test_few_rounds_say_nothing(scores: list[float]) -> None:
-    assert outlook(state(scores)) is None
+    assert run_forecast(state(scores)) is None
 
 
 def test_a_flat_curve_says_nothing() -> None:
-    found = outlook(state([0.5, 0.51, 0.49, 0.5, 0.5, 0.51, 0.5]))
+    found = run_forecast(state([0.5, 0.51, 0.49, 0.5, 0.5, 0.51, 0.5]))
     assert found is not None
     assert found.now is None
 

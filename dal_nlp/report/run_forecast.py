@@ -23,7 +23,7 @@ PAST = 200
 
 
 @dataclass(frozen=True)
-class Outlook:
+class RunForecast:
     """Forecasts of one metric.
 
     Attributes:
@@ -59,7 +59,7 @@ def _kept(config: Mapping[str, Any]) -> str:
     return "keeps that; an audit sample (--audit 40) or --validation would tell which one is better"
 
 
-def outlook(state: State) -> Outlook | None:
+def run_forecast(state: State) -> RunForecast | None:
     """Return the forecasts for a run's target, or for a round score above the last one; None for few rounds.
 
     Each forecast reads nothing but the rounds before it, so the past ones are what the report said then.
@@ -84,6 +84,6 @@ def outlook(state: State) -> Outlook | None:
         for n in range(LEAST_POINTS, len(labels))
     ]
     now = forecast(labels, scores, target, generator(seed, len(labels), "forecast"))
-    return Outlook(
+    return RunForecast(
         metric, target, now, tuple(outcome(earlier, labels, scores) for earlier in past if earlier is not None)
     )
