@@ -33,6 +33,7 @@ def test_there_and_back(waiting: Waiting, tmp_path: Path, task: str, format: str
     assert state(folder).answers == answers
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("format", ["csv", "jsonl", "hf-dataset"])
 @pytest.mark.parametrize("task", asking.TASKS)
 def test_another_run_trains_on_what_was_exported(waiting: Waiting, task: str, format: str) -> None:

@@ -51,6 +51,7 @@ def test_a_persons_path(waiting: Waiting, task: str) -> None:
     assert result.labels == {id: asking.gold(task)[id] for id in result.labels}
 
 
+@pytest.mark.long
 def test_undo_skip_unsure_and_what_is_not_taken(waiting: Waiting) -> None:
     folder = waiting("sentiment")
     ids = [row["id"] for row in read_csv(folder / "run" / "queries" / "round-000.csv")]

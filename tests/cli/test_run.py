@@ -42,6 +42,7 @@ def test_a_locked_folder(files: Files, tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.long
 def test_answers_pending(files: Files, tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = ["run", *files.flags(out, "--oracle", "tests.cli.oracles:Half", "--quiet")]

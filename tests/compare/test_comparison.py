@@ -182,6 +182,7 @@ def test_the_files_say_what_was_found(found: Comparison, folder: Path) -> None:
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.long
 def test_the_same_call_runs_nothing_again_and_more_seeds_are_added(
     found: Comparison, files: dict[str, Any], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +214,7 @@ def test_a_run_that_died_before_its_report_gets_it(
     assert absent.is_file() and older.stat().st_mtime > 0
 
 
+@pytest.mark.long
 def test_an_arm_that_crashes_costs_no_other_one(
     found: Comparison, files: dict[str, Any], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,7 @@ def test_the_dear_machine_answers_what_the_cheap_one_may_not(
         label_file(*asked, answers_by=both, prices={**PRICES, "people": 2.0})
 
 
+@pytest.mark.long
 def test_questions_for_two_machines_that_are_cut_anywhere_end_the_same(
     with_witnesses: Path,  # noqa: F811
     tmp_path: Path,

@@ -57,6 +57,7 @@ def test_same_seed_same_weights_and_another_seed_others() -> None:
     assert not torch.equal(parameters(train(3, dropout=0.2)[0]), parameters(train(4, dropout=0.2)[0]))
 
 
+@pytest.mark.long
 def test_the_loss_falls_and_the_words_are_learnt() -> None:
     model, done = train(n=200, min_steps=200, learning_rate=3e-3, epochs=1)
     assert isinstance(done, Fit) and done.steps == 200 and done.loss < 0.2 and done.seconds > 0

@@ -79,6 +79,7 @@ def test_the_second_request_of_a_connection_is_not_waited_for_either(
         assert is_closed(half)
 
 
+@pytest.mark.long
 def test_the_page_is_there_beside_400_half_open_connections(port: int) -> None:
     lines = [half_open(port) for _ in range(400)]
     assert get(port) == 200

@@ -103,6 +103,7 @@ def test_few_points_show_nothing(points: int) -> None:
     assert forecast(LABELS[:LEAST_POINTS], LAW(LABELS[:LEAST_POINTS]), 0.83, rng()) is not None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", [0.79, 0.8, 0.81, 0.9])
 @pytest.mark.parametrize("seed", range(4))
 def test_flat_and_falling_curves_show_nothing(target: float, seed: int) -> None:

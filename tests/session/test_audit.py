@@ -81,6 +81,7 @@ def test_models_that_train_whole_are_judged_by_what_they_said_before_each_answer
         assert np.mean(event.watched["examples"]) == pytest.approx(powered, abs=1e-9) or powered in (0, 1)
 
 
+@pytest.mark.long
 def test_an_audit_sample_grows_without_losing_a_text(pool: Path, model_folder: str) -> None:
     first = read_state(run(pool, model_folder).folder)
     result = run(pool, model_folder, audit=60)

@@ -140,6 +140,7 @@ def test_a_checkpoint_that_has_gone_is_fitted_again_with_the_labels_of_its_round
     assert same[0] == same[1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("warm", [False, True])
 def test_the_rounds_before_are_fitted_again_where_one_trains_on_from_the_other(
     base: Path, tmp_path: Path, warm: bool

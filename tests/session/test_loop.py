@@ -217,6 +217,7 @@ def test_a_collapsed_training_is_tried_again_with_another_seed(files: Path, mode
         assert any("collapsed" in note for note in read_state(result.folder).notes)
 
 
+@pytest.mark.long
 def test_warm_start_goes_on_from_the_last_weights(files: Path, model_folder: str) -> None:
     recipe = {"mode": "full", "min_steps": 3, "epochs": 1, "learning_rate": 1e-3, "warm_start": True}
     warm = run(files, model_folder, training=recipe)
@@ -239,6 +240,7 @@ def test_the_public_function_is_the_same_path(files: Path, model_folder: str) ->
     assert result.stopped and (result.folder / "report.html").is_file()
 
 
+@pytest.mark.long
 def test_test_labels_do_not_reach_selection(files: Path, model_folder: str) -> None:
     first = run(files, model_folder)
     rows = tiny.sentences(20, seed=1)

@@ -167,6 +167,7 @@ def test_a_strategy_of_one_softmax_is_refused_with_those_that_fit(tmp_path: Path
         run(tmp_path, model_folder, strategy="batchbald")
 
 
+@pytest.mark.long
 def test_what_is_promised_is_promised_for_each_label(tmp_path: Path, model_folder: str) -> None:
     def told(n: int, seed: int) -> list[dict[str, Any]]:
         """Rows whose words tell their label."""

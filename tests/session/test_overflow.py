@@ -101,6 +101,7 @@ def test_the_budget_is_kept_and_the_last_round_has_no_remainder(files: Path, mod
     assert max(state.overflows) < len(state.queries) - 1
 
 
+@pytest.mark.long
 def test_the_first_round_is_chosen_before_the_audit_sample_is_answered(files: Path, model_folder: str) -> None:
     config = settings(files, model_folder, test=None, audit=10, budget=40)
     seen: list[int] = []
@@ -116,6 +117,7 @@ def test_the_first_round_is_chosen_before_the_audit_sample_is_answered(files: Pa
     assert asked(lazy) == asked(Session(config).run())  # the same round, whenever it was chosen
 
 
+@pytest.mark.long
 def test_a_run_cut_before_its_remainder_chooses_it_then(files: Path, model_folder: str) -> None:
     config = settings(files, model_folder, budget=60)
     whole = read_state(go(config, Eager(5, count=2)).folder)

@@ -80,6 +80,7 @@ def test_strategies_of_every_kind_run(tmp_path: Path, model: str, strategy: str)
     assert len(result.labels) == 10
 
 
+@pytest.mark.long
 def test_going_on_gives_what_one_run_gives(tmp_path: Path, model: str) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -203,6 +204,7 @@ def test_an_answer_that_is_not_in_its_context_names_the_row(tmp_path: Path, mode
         run(tmp_path, model, data=write(tmp_path / "bad.jsonl", rows))
 
 
+@pytest.mark.long
 def test_answers_of_another_file_come_with_their_contexts(tmp_path: Path, model: str) -> None:
     rows = tiny.questions(40)
     bare = [{name: row[name] for name in ("id", "question", "context")} for row in rows]

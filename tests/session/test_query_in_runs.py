@@ -25,6 +25,7 @@ def many(files: Path) -> Path:  # noqa: F811
     return files
 
 
+@pytest.mark.long
 def test_a_run_asks_no_near_duplicates_and_says_how_many_it_left_out(many: Path, model_folder: str) -> None:
     changes = {"initial": 5, "query_size": 4, "rounds": 1, "strategy": "entropy"}
     result = run(many, model_folder, query={"dedupe": 0.999999}, **changes)
@@ -101,6 +102,7 @@ def test_a_run_asks_few_of_each_group_and_fewer_than_it_may_where_it_must(many: 
     assert f"only full groups were left: {fewer}</p>" in (result.folder / "report.html").read_text()
 
 
+@pytest.mark.long
 def test_a_run_that_asked_for_fewer_resumes_with_the_same_candidates(
     many: Path, model_folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

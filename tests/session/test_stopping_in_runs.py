@@ -114,6 +114,7 @@ def test_predictions_are_compared_on_the_same_random_texts(tmp_path: Path, model
     assert history.rounds[-1].labels == state.metrics[-1].labels
 
 
+@pytest.mark.long
 def test_a_resumed_run_goes_on_with_the_same_stop_set(tmp_path: Path, model_folder: str) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

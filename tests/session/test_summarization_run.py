@@ -169,6 +169,7 @@ def test_a_pretrained_writer_is_asked_before_the_first_label_and_a_new_pair_is_n
     assert not read_state(pair.folder).queries[0].predictions
 
 
+@pytest.mark.long
 def test_texts_of_a_model_that_was_trained_on_are_not_taken_for_its_own(tmp_path: Path, model: str) -> None:
     result = run(
         tmp_path, model, strategy="entropy", rounds=2, training={"min_steps": 3, "epochs": 1, "warm_start": True}
@@ -299,6 +300,7 @@ def test_a_decoder_alone_is_a_sentence(tmp_path: Path) -> None:
     assert "decoder without an encoder" in " ".join(done.stderr.split())
 
 
+@pytest.mark.long
 def test_check_rehearses_a_round(tmp_path: Path, model: str) -> None:
     flags = ["--task", "summarization", "--model", model, "--initial", "6", "--query-size", "4", "--rounds", "1"]
     flags += ["--strategy", "bald", "--set", "max_length=24", "--set", "draws.k=2"]

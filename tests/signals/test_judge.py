@@ -35,6 +35,7 @@ def worth(files: Path, out: str) -> float:
     return found
 
 
+@pytest.mark.long
 def test_the_audit_of_a_run_is_judged_by_its_machines_too(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_machines = worth(files, "run")
     with opened(files) as work:

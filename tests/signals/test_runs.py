@@ -41,6 +41,7 @@ def test_a_witness_that_is_wrong_is_turned_around_or_left_out(files: Path) -> No
     assert first["file:wrong.jsonl"] < 1
 
 
+@pytest.mark.long
 def test_a_witness_is_asked_once(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     answers = AnswerFile.answers

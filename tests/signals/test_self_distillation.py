@@ -60,6 +60,7 @@ def test_from_when_on_is_a_setting(files: Path) -> None:
     assert read_layer(late / "model").weight.equal(read_kept(late / "model").layer.weight)
 
 
+@pytest.mark.long
 def test_a_continued_run_is_an_undisturbed_one(files: Path) -> None:
     whole = run(files, "whole", pseudo_labels="distil")
     run(files, "parts", pseudo_labels="distil", rounds=1)

@@ -63,6 +63,7 @@ def test_texts_of_the_pool_train_beside_the_labels(
     assert "say of them: 50" in (files / "run" / "model" / "README.md").read_text()
 
 
+@pytest.mark.long
 def test_what_is_taught_is_what_the_machine_says_of_each_text_and_no_student_knows(
     files: Path, trained: list[Dataset]
 ) -> None:
@@ -89,6 +90,7 @@ def test_texts_that_no_machine_has_answered_do_not_train(
     assert f"Signals that count have answered only {len(taught)} of the 74 texts" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_without_machines_nothing_changes(files: Path, trained: list[Dataset]) -> None:
     first = finish(files, name="first")
     second = finish(files, name="second", training={"soft_labels": 0})

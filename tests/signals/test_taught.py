@@ -133,6 +133,7 @@ def test_a_killed_run_ends_as_one_that_was_not(files: Path, monkeypatch: pytest.
     assert model(again.folder) == model(whole.folder)
 
 
+@pytest.mark.long
 def test_an_active_audit_is_drawn_by_a_model_of_labels_alone(files: Path, trained: Trained) -> None:
     changes = {"audit": 8, "audit_design": "active", "budget": 26, "test": None}
     state = read_state(run(files, "right.jsonl", **changes).folder)

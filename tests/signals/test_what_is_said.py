@@ -168,6 +168,7 @@ def test_a_check_of_a_run_that_compares_with_machines_asks_none(files: Path) -> 
     assert "asked about" in str(rehearse(config))  # beside the run that is there
 
 
+@pytest.mark.long
 def test_a_language_model_as_oracle_signs_its_labels_and_the_report_says_so_first(files: Path) -> None:
     silent = tiny.sentences(80)[3]["text"]
 

@@ -142,6 +142,7 @@ def test_sheets_have_drafts_and_not_that_of_the_audit_and_nobody_sees_them_once_
     assert "by" not in (state.suggestion(id) or {})
 
 
+@pytest.mark.long
 def test_what_a_model_on_this_machine_drafts_is_asked_once_and_going_on_gives_what_one_run_gives(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

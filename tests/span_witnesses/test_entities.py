@@ -139,6 +139,7 @@ def run(folder: Path, model: str, *signals: str, progress: Any = None, **changes
     return Session(config, progress=progress).run()
 
 
+@pytest.mark.long
 def test_a_run_knows_from_the_start_which_entities_a_machine_lists_and_so_does_prediction(
     tmp_path: Path, model: str
 ) -> None:
@@ -165,6 +166,7 @@ def test_without_keep_witness_what_is_measured_is_the_layer_alone(tmp_path: Path
     assert heard_by.curve[0]["values"] == alone.curve[0]["values"]
 
 
+@pytest.mark.long
 def test_a_machine_that_is_wrong_does_not_count(tmp_path: Path, model: str) -> None:
     result = run(tmp_path, model, answers(tmp_path, right=False), initial=20, rounds=0)
     point = result.curve[-1]

@@ -109,6 +109,7 @@ def right_list(row: dict[str, Any]) -> str:
     return "\n".join(f"{run.label}: {' '.join(words[run.first : run.last])}" for run in runs) or "none"
 
 
+@pytest.mark.long
 def test_a_run_hears_lists_of_an_endpoint_and_asks_nothing_twice(tmp_path: Path, model: str) -> None:
     rows = [*tiny_entities.tagged(40), *tiny_entities.tagged(20, seed=1)]
     texts = {" ".join(row["tokens"]): right_list(row) for row in rows}
@@ -169,6 +170,7 @@ def test_a_list_that_a_model_on_this_machine_writes_is_read_to_its_end(tmp_path:
     assert log_p == pytest.approx(np.log(0.8)) and listed_in(raw) == [("PER", "Ada"), ("LOC", "York")]
 
 
+@pytest.mark.long
 def test_a_run_hears_lists_of_a_model_on_this_machine_and_going_on_asks_nothing_twice(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +194,7 @@ def test_a_run_hears_lists_of_a_model_on_this_machine_and_going_on_asks_nothing_
     assert {place for _, place in read_state(tmp_path / "one").signals} == {"pool", "test"}
 
 
+@pytest.mark.long
 def test_what_lists_of_a_model_on_this_machine_would_take_is_said_before(tmp_path: Path, model: str) -> None:
     folder = tiny_summaries.save_writer(tmp_path / "writer")
     config = RunConfig.load(flags={**given(tmp_path, model), "signals": [f"llm:{folder}"]})

@@ -44,6 +44,7 @@ def run(folder: Path, model: str, *signals: str, progress: Any = None, **changes
     return Session(settings(folder, model, **changed), progress=progress).run()
 
 
+@pytest.mark.long
 def test_a_run_knows_from_the_start_what_a_machine_knows(tmp_path: Path, model: str) -> None:
     without = run(tmp_path, model, signals=[], out=str(tmp_path / "without"), keep_witness=False)
     result = run(tmp_path, model, answers(tmp_path))
@@ -57,6 +58,7 @@ def test_a_run_knows_from_the_start_what_a_machine_knows(tmp_path: Path, model: 
     assert "answered 40 texts of the pool" in page and "Its weight in the last fit is" in page
 
 
+@pytest.mark.long
 def test_the_reader_alone_hears_nothing_in_the_first_round_and_after_a_pause_either(tmp_path: Path, model: str) -> None:
     signal = answers(tmp_path)
     for rounds in (0, 1):  # the second start loads the reader of a checkpoint that was saved with its machines

@@ -37,7 +37,11 @@ HEARING = {"disagreement", "entropy", "bald", "badge", "weighted_kmeans", "varia
 FITTING = [(task, name) for task in POOLS for name in EVERY if strategy_class(name).requires <= OFFERS[task]]
 CASES = [(task, name) for task, name in FITTING if task != "with machines" or name in HEARING]
 REFUSED = [(task, name) for task in POOLS for name in EVERY if not strategy_class(name).requires <= OFFERS[task]]
-every_case = pytest.mark.parametrize(("task", "name"), CASES)
+#: `make test` has each strategy over one pool that it takes, `make test-long` over the others.
+FIRST = {name: (task, name) for task, name in reversed(CASES)}.values()
+every_case = pytest.mark.parametrize(
+    ("task", "name"), [pytest.param(*case, marks=[] if case in FIRST else pytest.mark.long) for case in CASES]
+)
 SECTIONS = ("Reads:", "Cost:", "Tasks:", "Reference:")
 
 

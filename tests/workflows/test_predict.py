@@ -171,6 +171,7 @@ def test_autolabel_reads_a_text_once(task: str, tmp_path: Path, monkeypatch: pyt
     assert [(row.answer, row.confidence) for row in first] == [(row.answer, row.confidence) for row in again]
 
 
+@pytest.mark.long
 def test_encodings_are_taken_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = bought(tmp_path, tiny.sentences, task="sentiment")
     source = write(tmp_path / "new.jsonl", tiny.sentences(20, seed=5))
