@@ -41,7 +41,7 @@ test-models: $(READY) ## run tiny models of every family through every task and 
 SLOW := annotation cli compare learners page session workflows inquiries benchmarks test_examples.py test_old_runs.py test_fuzz.py strategies/test_contract.py strategies/test_pseudo_labels.py models/test_families.py test_multi_label.py signals/test_runs.py signals/test_what_is_said.py signals/test_self_distillation.py
 
 test-fast: $(READY) ## run what takes seconds: the loop while writing
-	$(OFFLINE) $(BIN)/python -m pytest -q --hypothesis-profile=fast $(SLOW:%=--ignore=tests/%)
+	$(OFFLINE) $(BIN)/python -m pytest -q -m 'not long' --hypothesis-profile=fast $(SLOW:%=--ignore=tests/%)
 
 fuzz: $(READY) ## put 100,000 odd inputs to everything that reads one
 	$(OFFLINE) DAL_NLP_FUZZ=100000 $(BIN)/python -m pytest tests/test_fuzz.py

@@ -41,7 +41,8 @@ def _lines(folder: Path, state: "State") -> Iterator[tuple[str, str]]:
     wanted = max(config["rounds"] + 1, len(state.metrics))
     why = f"; {state.stopped}" if state.stopped and len(state.metrics) < wanted else ""
     yield "Rounds", f"{len(state.metrics)} done of {wanted}, the first one included{why}"
-    yield "Labels", _labels(state, config["budget"])
+    budget = min(config["budget"], state.pool.rows) if state.pool else config["budget"]  # a larger one is capped
+    yield "Labels", _labels(state, budget)
     if by_machines := labeled_by_machines(state):
         yield "Given by", by_machines
     yield "Score", headline(state) or "none yet"

@@ -59,9 +59,10 @@ def strategies(
             explain(name, cls)
         return
     usual, several = (merge(*layers_of(task, {}))["strategy"] for task in ("classification", "multilabel"))
+    entities = merge(*layers_of("ner", {"training": {"mode": "head"}})[:2])["strategy"]
     say(
-        f"Start here: {usual}, the default of --train head ({several} for several labels a text); margin for all else "
-        "(one pass, every task). Compare with random: `dal-nlp compare`."
+        f"Start here: {usual}, the default of --train head ({several} for several labels a text, {entities} for "
+        "entities); margin for all else (one pass, every task). Compare with random: `dal-nlp compare`."
     )
     summaries = {key: summary(docstring(class_path)) for key, class_path in known.items()}
     width = max(map(len, summaries))

@@ -58,7 +58,8 @@ def export(
     answered = [id for id in store.state.given if id in store.state.answers]
     ids = {"labels": answered, "pending": store.state.waiting, "all": [*answered, *store.state.waiting]}[which]
     if not ids:
-        raise UserError(f"{store.folder} has nothing to export there: let `dal-nlp run` ask, or answer first.")
+        way = "answer first, or export what waits (--which pending)" if store.state.waiting else "let `dal-nlp run` ask"
+        raise UserError(f"{store.folder} has nothing to export there: {way}.")
     config = store.config
     signal_files = [split_spec(spec)[1] for spec in config.signals]
     for file in {path, path.with_suffix(".xml") if format == "label-studio" else path}:

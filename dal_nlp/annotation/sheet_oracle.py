@@ -191,13 +191,12 @@ class Sheets(Oracle):
                 self._to_fill.append(write_sheet(self._setting.folder, stem, rows, self._head()).name)
 
     def _head(self) -> list[str]:
-        """Return what stands above a sheet: the guidelines, and the labels where the message does not name them."""
+        """Return what stands above a sheet, which may be sent to somebody: the guidelines, and how to answer."""
         task = self._setting.task
         told = Guidelines.of(self._setting.config, task.labels)
         hint = task.answer_format.sheet_hint()
-        if not told.given and all(label.name in hint for label in told.labels):
-            return []
-        return [*told.lines(), f"Answer in the column {ANSWER!r} below: {hint}."]
+        is_told = not told.given and all(label.name in hint for label in told.labels)
+        return [*([] if is_told else told.lines()), f"Answer in the column {ANSWER!r} below: {hint}."]
 
     def _open_for(self, name: str, ids: Sequence[str], missing: Sequence[Query], disputed: set[str]) -> list[Query]:
         """Return what one annotator has still to answer."""
@@ -241,10 +240,11 @@ class Sheets(Oracle):
             twin = " (or .jsonl)" if all(name.endswith(".csv") for name in self._to_fill) else ""
             others = f" ({count:,} of them disputed)" if count else ""
             what = self._setting.task.answer_format.sheet_hint()
+            trust = " --trust" if ":" in config.task else ""  # the command names no class of the user's own
             remarks.append(
                 f"Answers still missing: {len(pending):,}{others}. Fill in the column {ANSWER!r} of {names}{twin} "
-                f"in {folder / FOLDER} ({what}), or use `dal-nlp label {folder}`; then run the same command "
-                f"again. Or answer in a browser: `dal-nlp annotate {folder}`."
+                f"in {folder / FOLDER} ({what}), or use `dal-nlp label {folder}{trust}`; then run the same command "
+                f"again. Or answer in a browser: `dal-nlp annotate {folder}{trust}`."
             )
         settled = len(disputed) - count
         if settled:

@@ -38,7 +38,7 @@ class Capability(StrEnum):
     The last three are no task's, but a run's or its checkpoint's.
     """
 
-    SHARED_OUTCOMES = "shared outcomes"  # outcome i means the same in every example
+    SHARED_OUTCOMES = "shared outcomes"  # an answer is one outcome, and outcome i means the same in every example
     DRAWS = "draws"  # posterior draws of the model can be scored
     POOLED_OUTPUT = "pooled output"  # the output layer reads one vector for each example, so that it can train alone
     WORD_OUTPUT = "word output"  # likewise one vector for each word

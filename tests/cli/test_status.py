@@ -42,6 +42,12 @@ def test_waiting_for_answers(tmp_path: Path) -> None:
     assert "Report" not in lines
 
 
+def test_no_more_is_left_of_a_budget_than_the_pool_has(tmp_path: Path) -> None:
+    with Ledger(begin(tmp_path / "run")) as ledger:
+        ledger.append(event("pool", {"rows": 40}))
+    assert shown(tmp_path / "run")["Labels"] == "3 bought (2 of them the audit sample), 37 left of 40"
+
+
 def test_interrupted_running_and_finished(tmp_path: Path) -> None:
     folder = begin(tmp_path / "run")
     with Ledger(folder) as ledger:
