@@ -90,7 +90,7 @@ def make_jobs(config: RunConfig, values: Mapping[str, Any], arms: Sequence[str],
             own |= {"strategy": strategy, "seed": seed, "out": str(folder), "whole": False}
             own |= {"initial_strategy": config.initial_strategy}
             jobs.append(Job(arm, seed, RunConfig.of({**merge(values, settings_of(arm)), **own})))
-    return jobs if "initial_strategy" in values else _begun_alike(jobs)
+    return jobs if "initial_strategy" in config.model_fields_set else _begun_alike(jobs)
 
 
 def _begun_alike(jobs: Sequence[Job]) -> list[Job]:

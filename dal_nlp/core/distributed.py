@@ -34,7 +34,7 @@ _GLANCE, GONE = 0.5, 5.0
 
 T = TypeVar("T")
 
-_phase: ContextVar[str] = ContextVar("step", default="starting")
+_phase: ContextVar[str] = ContextVar("phase", default="starting")
 
 
 def timeout() -> float:

@@ -16,7 +16,7 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.ledger.answer_events import LISTED
 from dal_nlp.ledger.events import AnswerEvent, Event, LabelEvent, RemovedEvent, SkipEvent
 from dal_nlp.ledger.ledger import Ledger, read_events
-from dal_nlp.page.given import PageAnswer as Given
+from dal_nlp.page.given import PageAnswer
 from dal_nlp.page.given import check_name, plain
 from dal_nlp.page.pace import Pace
 from dal_nlp.page.views import AT_ONCE, Json, Views
@@ -106,7 +106,7 @@ class AnnotationQueue:
                 raise UserError(f"{id!r} is not disputed, and {who!r} has not answered it: choose one of the lists.")
             return self._hand_out(id, who, tab)
 
-    def answer(self, who: str, tab: str, page_answer: Given) -> Json:
+    def answer(self, who: str, tab: str, page_answer: PageAnswer) -> Json:
         """Write an answer down; it is on the disk when this returns.
 
         The same answer of the same person is written once, and a request counts once, however often and in which order
@@ -202,7 +202,7 @@ class AnnotationQueue:
                 assert there is not None
                 if self.store.wants(id) and who not in self.views.votes(id):
                     origin = self.store.origin(who, LISTED, there.shown[id], request=key)
-                    self.store.write(self._read_answer(Given(id, there.label), origin))
+                    self.store.write(self._read_answer(PageAnswer(id, there.label), origin))
                     count += 1
             return {"written": count, "left_out": len(new) - count}
 
@@ -321,7 +321,7 @@ class AnnotationQueue:
     def _check_name(self, who: str) -> None:
         check_name(who, self.store.config.annotators or [])
 
-    def _read_answer(self, page_answer: Given, origin: Origin) -> Label | Skip:
+    def _read_answer(self, page_answer: PageAnswer, origin: Origin) -> Label | Skip:
         if not plain(origin.note):
             raise UserError("A note holds letters, and nothing invisible: write it again.")
         if page_answer.refusal:

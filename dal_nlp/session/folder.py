@@ -85,8 +85,8 @@ def continued(config: RunConfig, state: State, say: Callable[[str], object]) -> 
     has_asked = state.audit is not None or bool(state.queries)
     if has_asked and chosen.initial_strategy != config.initial_strategy:
         say(
-            f"The first batch of this run was chosen by {chosen.initial_strategy}, and it stays so; today it would be "
-            f"chosen by {config.initial_strategy}."
+            f"This run has its first batch by {chosen.initial_strategy}, as it began, and keeps that; today's default is "
+            f"{config.initial_strategy}."
         )
     config = chosen if has_asked else config.model_copy(update={"model": chosen.model})
     now = None if dump is None or "training" not in dump else as_now(dump)

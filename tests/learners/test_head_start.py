@@ -118,7 +118,7 @@ def test_a_run_whose_first_batch_was_chosen_by_what_was_the_default_then_goes_on
         run(files, descriptions=DESCRIBED, initial_strategy="random", rounds=1, budget=10)
     further = settings(files, descriptions=DESCRIBED, rounds=1, budget=10)  # names none: the default is another one now
     result = Session(further, progress=Console()).run()
-    assert "The first batch of this run was chosen by kmeans, and it stays so" in capsys.readouterr().err
+    assert "This run has its first batch by kmeans, as it began, and keeps that" in capsys.readouterr().err
     state = read_state(files / "run")
     assert state.queries[0] == began.queries[0] and len(result.labels) == 10
     assert state.config is not None and state.config["initial_strategy"] == "kmeans"
