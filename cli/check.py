@@ -35,7 +35,7 @@ def check(flags: CheckFlags) -> None:
         for line in rank_encoders(config, names, shown):
             say(str(line))
         return
-    from dal_nlp.workflows.dry_run import rehearse
+    from dal_nlp.workflows.dry_run import dry_run
 
-    rehearsal = rehearse(config, shown)
+    rehearsal = dry_run(config, shown)
     say(str(replace(rehearsal, remarks=shown.unheard(rehearsal.remarks))))

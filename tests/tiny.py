@@ -24,7 +24,7 @@ from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.rng import torch_seeded
 from dal_nlp.core.targets import encode_target
 from dal_nlp.core.task import Capability
-from dal_nlp.models.auxiliary import Companions
+from dal_nlp.models.auxiliary import AuxiliaryModels
 from dal_nlp.models.loss_prediction import LossHead
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
@@ -143,7 +143,7 @@ def loss_head(seed: int = 0) -> LossHead:
         return LossHead(16).eval()
 
 
-class Beside(Companions):
+class Beside(AuxiliaryModels):
     """Random networks beside the model."""
 
     def loss_head(self) -> torch.nn.Module:

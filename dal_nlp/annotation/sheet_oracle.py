@@ -65,8 +65,8 @@ class OpenRows:
 class Sheets(Oracle):
     """Takes what people have filled in, and writes a sheet of what is missing.
 
-    Sheets of all rounds are read: what is new in an old one is a correction. ``people/sheets.py`` says how they look,
-    ``people/votes.py`` what several people's answers come to.
+    Sheets of all rounds are read: what is new in an old one is a correction. ``sheet_files`` says how they look,
+    ``voting`` what several people's answers come to.
     """
 
     def open(self, setting: Setting) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dal_nlp.annotation.oracle import Answer, Label, Opinion, Oracle, Origin, Query, Setting, Skip
 from dal_nlp.annotation.parsing import now, read_answer
 from dal_nlp.core.errors import Unsupported, UserError
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.ledger.answer_events import FUNCTION, MACHINE
 from dal_nlp.readers.spreadsheets import read_table
 
@@ -58,7 +58,7 @@ class Noisy(Oracle):
         """Yield a label for each query, the right one or another."""
         for query in queries:
             row = self._matrix[self._labels.index(self._answers[query.id])]
-            rng = generator(self._seed, 0, f"noise {query.id}")
+            rng = rng_for(self._seed, 0, f"noise {query.id}")
             yield Label(query.id, self._labels[rng.choice(len(row), p=row)])
 
     def _uniform(self) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from dal_nlp.annotation.answers import Answer, Label, Opinion, Origin, Skip
 from dal_nlp.annotation.parsing import now
 from dal_nlp.core.config import Settings
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.ledger.answer_events import MAJORITY
 from dal_nlp.ledger.events import RemovedEvent
 from dal_nlp.ledger.state import State
@@ -31,7 +31,7 @@ def _draw_annotators(
     """Return who gets each of a round's ids: it is asked for at every answer, and stays the same."""
     if not names:
         return {}
-    rng = generator(seed, number or 0, "overlap" if number is not None else "overlap of the audit sample")
+    rng = rng_for(seed, number or 0, "overlap" if number is not None else "overlap of the audit sample")
     count = math.ceil(round(overlap * len(ids), 9))  # 0.1 x 30 is 3, whatever floating point says
     shared = {ids[i] for i in rng.permutation(len(ids))[:count]}
     alone = [id for id in ids if id not in shared]

@@ -14,7 +14,7 @@ from dal_nlp.compare.results import Results, compare
 from dal_nlp.compare.verdict import Verdict, verdict, with_user_savings
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress, Silent
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.core.task import Capability
 from dal_nlp.core.text import counted
 from dal_nlp.pretrained.auto_model import FASTER
@@ -120,12 +120,12 @@ def run_comparison(
     if random is None or not others:
         reasons = [f"{job.name}: {reason}" for job, reason in failed.items()]
         raise UserError(f"No two arms have a curve to compare ({'; '.join(reasons[:2]) or 'no round was finished'}).")
-    results = compare(others, random, full, generator(config.seed, 0, "comparison"))
+    results = compare(others, random, full, rng_for(config.seed, 0, "comparison"))
     baseline = _baseline(config, [job for job in planned_jobs if job not in failed], arms, metric)
     learners = {name: curve for name, curve in curves.items() if name == random_of(name)}
     if any(parts(name)[1] == WORDS for name in names) and arms[0] in baseline:
         learners[f"{RANDOM}@{WORDS}"] = baseline[arms[0]]
-    judged = with_user_savings(verdict(results), results, others, learners, generator(config.seed, 0, "comparison"))
+    judged = with_user_savings(verdict(results), results, others, learners, rng_for(config.seed, 0, "comparison"))
     found_alone = list[Alone]()
     if LLM in strategies:
         labels = next((state.labels for job in planned_jobs if (state := job.state()) is not None), [])

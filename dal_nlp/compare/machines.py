@@ -8,7 +8,7 @@ import numpy as np
 
 from dal_nlp.core.errors import ConfigError
 from dal_nlp.core.progress import Progress
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.core.task import Capability
 from dal_nlp.core.text import counted
 from dal_nlp.data.corpus import read_corpus
@@ -80,7 +80,7 @@ def machines_alone(config: RunConfig, labels: Sequence[str], metric: str, progre
         predictions = [
             answered(None if a.log_probs is None else list(a.log_probs), task.labels) or SILENT for a in answers
         ]
-        interval = task.intervals(predictions, truth, generator(config.seed, 0, "machines"))[metric]
+        interval = task.intervals(predictions, truth, rng_for(config.seed, 0, "machines"))[metric]
         machines.append(
             Alone(
                 short_name(spec),

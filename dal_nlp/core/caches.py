@@ -112,7 +112,7 @@ class OnDisk:
             transaction.executemany("INSERT OR IGNORE INTO results VALUES (?, ?)", values.items())
 
     def close(self) -> None:
-        """Let go of the file; the next use opens it again."""
+        """Close the file; the next use opens it again."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None

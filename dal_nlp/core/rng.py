@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def derive(seed: int, round: int, purpose: str) -> int:
+def seed_for(seed: int, round: int, purpose: str) -> int:
     """Return a 63-bit seed that depends on all three arguments and on nothing else."""
     digest = hashlib.blake2b(f"{seed}/{round}/{purpose}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
-def generator(seed: int, round: int, purpose: str) -> np.random.Generator:
+def rng_for(seed: int, round: int, purpose: str) -> np.random.Generator:
     """Return the numpy generator of one purpose in one round."""
     import numpy as np  # a tenth of a second, which commands that draw nothing need not wait for
 
-    return np.random.default_rng(derive(seed, round, purpose))
+    return np.random.default_rng(seed_for(seed, round, purpose))
 
 
 @contextmanager

@@ -210,7 +210,7 @@ class Task(ABC):
         return batch
 
     def write(self, model: nn.Module, batch: Batch, written: Cache, network: str) -> list[str]:
-        """Return a text that the model writes for each example of a prepared batch, as it is thinned at the moment.
+        """Return a text that the model writes for each example of a prepared batch, as it is sampled at the moment.
 
         Args:
             model: Thinned by a posterior draw.

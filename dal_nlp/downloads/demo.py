@@ -189,7 +189,7 @@ def demo_rows(
         raise unknown("demonstration", name, SAMPLES)
     sample = SAMPLES[name]
     rows = list(sample.reader(fetch(sample.source, progress, sources)))
-    order = chance.generator(0, 0, f"demonstration/{sample.source}").permutation(len(rows))
+    order = chance.rng_for(0, 0, f"demonstration/{sample.source}").permutation(len(rows))
     picked = islice(order, sample.first, sample.first + sample.rows)
     yield from enumerate((rows[position] for position in picked), start=1)
 

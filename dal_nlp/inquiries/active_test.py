@@ -10,7 +10,7 @@ from torch import nn
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError, writing
 from dal_nlp.core.progress import Progress, Silent
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.core.text import counted
 from dal_nlp.data.repeats import REPEAT
 from dal_nlp.inquiries.inquiry import AS_THE_RUN, FileColumns, open_inquiry
@@ -84,7 +84,7 @@ def active_test(
     run = open_run(folder, shown) if (folder / "ledger.jsonl").is_file() else _finished(folder, source, shown)
     with open_inquiry(run, source, out, oracle, budget, columns) as inquiry:
         inquiry.begin("test", budget)
-        rows, rng = inquiry.open, generator(run.config.seed, 0, "test")
+        rows, rng = inquiry.open, rng_for(run.config.seed, 0, "test")
         if len(rows) < 2:
             raise UserError(f"{source} has no two texts that the run has no labels of: there is nothing to test on.")
         g = judge_of(run)(log_odds(inquiry.confidence)[:, None])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dal_nlp.core.batch import Prediction
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.core.text import counted
 from dal_nlp.data.examples import ReadRow
 from dal_nlp.inquiries.inquiry import Floats, Inquiry, RowNumbers
@@ -99,7 +99,7 @@ def draw_rows(inquiry: Inquiry, examples: Sequence[ReadRow], size: int, design: 
         if example.fields is not None and example.content_hash in places:
             counts[places[example.content_hash]] += 1
     rows = np.repeat(inquiry.open, counts[inquiry.open])
-    rng, n = generator(inquiry.config.seed, 0, "whole file"), int(counts.sum())
+    rng, n = rng_for(inquiry.config.seed, 0, "whole file"), int(counts.sum())
     if design == "uniform":
         return RandomRows(rng.permutation(rows)[:size], None, 1.0, n)
     doubt = np.sqrt(inquiry.confidence * (1 - inquiry.confidence))[rows] + 1e-12

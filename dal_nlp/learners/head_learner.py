@@ -22,7 +22,7 @@ from dal_nlp.core.distributed import barrier, is_main, process_state
 from dal_nlp.core.errors import BrokenModelError
 from dal_nlp.core.files import whole_folder
 from dal_nlp.core.progress import Progress
-from dal_nlp.core.rng import derive, generator, torch_seeded
+from dal_nlp.core.rng import rng_for, seed_for, torch_seeded
 from dal_nlp.core.task import Batch, Capability, Task
 from dal_nlp.data.corpus import Corpus
 from dal_nlp.data.text_windows import SIZES, WINDOWS, longest_input, rows_of
@@ -49,7 +49,7 @@ from dal_nlp.models.auxiliary import TokenLosses, joined, token_losses
 from dal_nlp.models.loss_prediction import FILE as LOSS_HEAD
 from dal_nlp.models.loss_prediction import LossHead, LossPrediction
 from dal_nlp.models.pool import fetch
-from dal_nlp.models.trainer import Fit, Place, number_of_steps, schedule, step_batches
+from dal_nlp.models.trainer import Fit, StepInfo, number_of_steps, schedule, step_batches
 from dal_nlp.models.vectors import Array, Positions
 
 #: The layer that no label has trained, beside the signals.
@@ -187,7 +187,7 @@ class HeadLearner(LayerLearner):
         if self._signals:
             start, means = self._outputs.start(outputs) + _NOTHING, [signal.mean for signal in self._signals]
             return self._net(self._merged(_NOTHING, start, means, 0.0))
-        with torch_seeded(derive(self._config.seed, 0, "weights")):
+        with torch_seeded(seed_for(self._config.seed, 0, "weights")):
             layer = nn.Linear(self._features.width * len(self._depths), outputs)
         return HeadNet(self._features.rows, layer, self._depths)
 
@@ -257,7 +257,7 @@ class HeadLearner(LayerLearner):
         offsets, noted = self._offsets(x, places_of(examples)), done.notes if done else {}
         fitted, ways = (noted.get("c"), len(noted.get("layers", ()))), self._candidates()
         setting = next((one for one in ways if (one.c, one.layers) == fitted), ways[0])
-        folds = deal(self._outputs.strata(y), generator(0, len(y), "folds"))
+        folds = deal(self._outputs.strata(y), rng_for(0, len(y), "folds"))
         return held_out(setting, x, y, weights, classes, offsets, folds, self._outputs), y
 
     def _setting(
@@ -267,7 +267,7 @@ class HeadLearner(LayerLearner):
         candidates, classes, least = self._candidates(), len(self._task.labels), self._config.head.validate_from
         if not least or len(y) < least or len(candidates) == 1:
             return candidates[0]
-        rng = generator(0, len(y), "folds")
+        rng = rng_for(0, len(y), "folds")
         return choose_setting(candidates, x, y, weights, classes, offsets, rng, self._outputs)
 
     def _candidates(self) -> list[FitSetting]:
@@ -288,7 +288,7 @@ class HeadLearner(LayerLearner):
     @cached_property
     def _sample_rows(self) -> Positions:
         """Places of the pool, or of a sample of it, (n,)."""
-        return np.sort(generator(0, 0, "standardise").permutation(self._pool_size)[:SAMPLE])
+        return np.sort(rng_for(0, 0, "standardise").permutation(self._pool_size)[:SAMPLE])
 
     @cached_property
     def _sample(self) -> Array:
@@ -307,23 +307,23 @@ class HeadLearner(LayerLearner):
         if self.described is None or not self.described.name:
             return []
         x, standard, c = side_by_side(self._sample, self._depths), self._standard, strength(len(self._task.labels))
-        source, rng = self.described.source(self._sample[:, -1]), generator(0, 0, "distillation")
+        source, rng = self.described.source(self._sample[:, -1]), rng_for(0, 0, "distillation")
         return [distil(source, x, c, standard.mean, standard.scale, rng)]
 
     def _fit_loss_head(self, round: int, read: Array, losses: Tensor) -> LossHead:
         """Train what predicts losses on those of the fitted layer; the encoder is not touched."""
         training, seed = self._config.training, self._config.seed
         steps = number_of_steps(len(read), training)
-        with torch_seeded(derive(seed, 0, "loss head")):
+        with torch_seeded(seed_for(seed, 0, "loss head")):
             head = LossHead(read.shape[-1])
         optimizer = torch.optim.AdamW(head.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
         rate = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(steps, training.warmup))
         beside, hidden = LossPrediction(head), torch.from_numpy(read)
         lengths = np.ones(len(read), dtype=np.int64)
         size = training.batch_size * training.accumulation
-        for number, rows in enumerate(step_batches(lengths, size, steps, generator(seed, round, "loss head"))):
+        for number, rows in enumerate(step_batches(lengths, size, steps, rng_for(seed, round, "loss head"))):
             optimizer.zero_grad()
-            torch.autograd.backward(beside.loss(hidden[rows], losses[rows], Place(number / steps, len(rows))))
+            torch.autograd.backward(beside.loss(hidden[rows], losses[rows], StepInfo(number / steps, len(rows))))
             nn.utils.clip_grad_norm_(head.parameters(), training.clip)
             optimizer.step()
             rate.step()

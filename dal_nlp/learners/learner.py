@@ -19,12 +19,12 @@ from dal_nlp.core.config import ScoringConfig, Settings, TrainingConfig
 from dal_nlp.core.distributed import barrier, is_main, phase, process_state
 from dal_nlp.core.files import sync, whole_folder
 from dal_nlp.core.progress import Progress
-from dal_nlp.core.rng import derive, generator, torch_seeded
+from dal_nlp.core.rng import rng_for, seed_for, torch_seeded
 from dal_nlp.core.task import Batch, Task
 from dal_nlp.data.corpus import Corpus
 from dal_nlp.learners.checkpoints import damage, read_json, write_model
 from dal_nlp.ledger.stages import Stages
-from dal_nlp.models.auxiliary import Companions, TokenLosses, token_losses
+from dal_nlp.models.auxiliary import AuxiliaryModels, TokenLosses, token_losses
 from dal_nlp.models.loss_prediction import FILE, LossHead, LossPrediction, hidden_width, load_head, save_head
 from dal_nlp.models.pool import fetch
 from dal_nlp.models.sentence_encoder import SentenceEncoder, check_encoder
@@ -100,7 +100,7 @@ class Learner(ABC):
         return self._written[1]
 
     def _forget(self) -> None:
-        """Let go of what the model has written, before it is trained on or another one takes its place."""
+        """Drop what the model has written, before it is trained on or another one takes its place."""
         if self._written is not None:
             self._written[1].close()
         self._written = None
@@ -178,7 +178,7 @@ class Learner(ABC):
             self._masked_lm = load_masked_lm(self._source).to(process_state().device)
         return self._masked_lm
 
-    def companions(self, round: int) -> Companions:
+    def companions(self, round: int) -> AuxiliaryModels:
         """Return what stands beside the model of a round, loaded when it is read."""
         return _Companions(self, round)
 
@@ -254,7 +254,7 @@ class FullLearner(Learner):
         """Return the model that was fitted in a round; the pretrained one for round -1."""
         if self._current is None or self._current[0] != round:
             source = self._source if round < 0 else str(self.place(round))
-            with torch_seeded(derive(self._config.seed, 0, "weights")):
+            with torch_seeded(seed_for(self._config.seed, 0, "weights")):
                 model = self._task.load(source)
             self._current = (round, model.to(process_state().device))
         return self._current[1]
@@ -267,12 +267,12 @@ class FullLearner(Learner):
             model = self.text_model(round - 1)
         else:
             # The same new weights in every round: less variance between rounds and strategies.
-            with torch_seeded(derive(self._config.seed, attempt, "weights")):
+            with torch_seeded(seed_for(self._config.seed, attempt, "weights")):
                 model = self._load_new().to(process_state().device)
         self._current = self._head = self._masked_lm = None
         self._forget()
         head = self._new_head(model, examples, attempt) if self._predicts_loss else None
-        with torch_seeded(derive(self._config.seed, round, purpose)):
+        with torch_seeded(seed_for(self._config.seed, round, purpose)):
             done = fit(
                 model,
                 self._task,
@@ -281,7 +281,7 @@ class FullLearner(Learner):
                 self._recipe(examples),
                 # One accelerator a fit: it holds on to the models and optimizers that it has prepared.
                 make_accelerator(self._config.training.precision),
-                generator(self._config.seed, round, purpose),
+                rng_for(self._config.seed, round, purpose),
                 self._progress,
                 LossPrediction(head) if head else None,
             )
@@ -300,7 +300,7 @@ class FullLearner(Learner):
     def _new_head(self, model: nn.Module, examples: Dataset, attempt: int) -> LossHead:
         """Make the same new head in every round, drawn apart from the model's weights."""
         device = process_state().device
-        with torch_seeded(derive(self._config.seed, attempt, "loss head")):
+        with torch_seeded(seed_for(self._config.seed, attempt, "loss head")):
             batch = self._task.collate(fetch(examples, [0])).to(device)
             return LossHead(hidden_width(model, batch)).to(device)
 
@@ -320,7 +320,7 @@ class FullLearner(Learner):
         barrier()
 
 
-class _Companions(Companions):
+class _Companions(AuxiliaryModels):
     """What a learner has beside the model of a round."""
 
     def __init__(self, learner: Learner, round: int) -> None:

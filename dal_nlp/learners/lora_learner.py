@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.rng import derive, torch_seeded
+from dal_nlp.core.rng import seed_for, torch_seeded
 from dal_nlp.learners.checkpoints import fitted_settings, read_json, write_model
 from dal_nlp.learners.learner import WHOLE, FullLearner
 
@@ -46,7 +46,7 @@ class LoraLearner(FullLearner):
         """Return the model of a round with its adapters, on the CPU; labels may have come up since it was fitted."""
         from safetensors.torch import load_file
 
-        with torch_seeded(derive(self._config.seed, 0, "weights")):
+        with torch_seeded(seed_for(self._config.seed, 0, "weights")):
             model = self._load_new()
         if round >= 0:
             values = load_file(self.place(round) / ADAPTERS)

@@ -18,7 +18,7 @@ TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 VOCABULARY_TOKENS = 1024
 
 
-class Companions:
+class AuxiliaryModels:
     """What stands beside the model: other networks, loaded when a probe reads them, and what the model has written.
 
     Here there are no other networks, and what was written is forgotten with this object. A run's learner has more.

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.errors import Unsupported
 from dal_nlp.core.task import Batch, Example, Task
-from dal_nlp.models.auxiliary import Companions, TokenLosses
-from dal_nlp.models.hooks import Tap
+from dal_nlp.models.auxiliary import AuxiliaryModels, TokenLosses
+from dal_nlp.models.hooks import LayerRecorder
 from dal_nlp.models.passes import Pass
-from dal_nlp.models.pooled_states import States, spread_states
+from dal_nlp.models.pooled_states import PooledStates, spread_states
 from dal_nlp.models.sketch import SIZE, tensor_sketch
 from dal_nlp.models.vectors import Outer
 
@@ -58,7 +58,7 @@ class Draws(Protocol):
     def name(self, k: int) -> str:
         """Return what tells draw k from those of other kinds, rounds and seeds."""
 
-    def thinned(self, model: nn.Module, head: nn.Module, k: int) -> AbstractContextManager[None]:
+    def sampled(self, model: nn.Module, head: nn.Module, k: int) -> AbstractContextManager[None]:
         """Have the model be that of draw k for a block, whoever calls it; it is left in evaluation mode."""
 
 
@@ -89,7 +89,7 @@ class Forward:
         examples: Sequence[Example],
         draws: Draws,
         max_rows: int,
-        companions: Companions | None = None,
+        companions: AuxiliaryModels | None = None,
         states: bool = False,
     ) -> None:
         self.examples = examples
@@ -99,7 +99,7 @@ class Forward:
         self._model, self._task, self._draws, self._max_rows = model, task, draws, max_rows
         self._head = task.head(model)
         self.given = batch
-        self._companions = companions or Companions()
+        self._companions = companions or AuxiliaryModels()
 
     @cached_property
     def _prepared(self) -> Batch:
@@ -132,13 +132,13 @@ class Forward:
         applied, states, name = [], [], type(self._model).__name__
         batch = self.batch
         options = {"output_hidden_states": True} if self._with_states else {}
-        with torch.inference_mode(False), Tap(self._head) as tap:
+        with torch.inference_mode(False), LayerRecorder(self._head) as tap:
             for inputs in self._slices(batch):
                 with torch.no_grad():
                     result = self._model(**inputs, **options)
                     applied.append(tap.read(self._task.logits(result), name))
                 if self._with_states:
-                    states.append(States.of(result, inputs, name))
+                    states.append(PooledStates.of(result, inputs, name))
         return Pass(applied, states)
 
     @cached_property
@@ -182,17 +182,17 @@ class Forward:
         name = type(self._model).__name__
         with torch.no_grad():
             if encoded is not None:
-                return spread_states([States.of(encoded, self._prepared.inputs, name)], self._prepared)
+                return spread_states([PooledStates.of(encoded, self._prepared.inputs, name)], self._prepared)
             self.reads_states = True
             if "_pass" not in self.__dict__:
                 self._with_states = True  # the pass that is to come serves this too
             states = self._pass.states or self._states_alone()
             return spread_states(states, self._prepared)
 
-    def _states_alone(self) -> list[States]:
+    def _states_alone(self) -> list[PooledStates]:
         name = type(self._model).__name__
         return [
-            States.of(self._model(**inputs, output_hidden_states=True), inputs, name)
+            PooledStates.of(self._model(**inputs, output_hidden_states=True), inputs, name)
             for inputs in self._slices(self.batch)
         ]
 
@@ -284,9 +284,9 @@ class Forward:
     def samples(self) -> Iterator[list[str]]:
         """K texts for each example, B of them at a time: what the model writes under each posterior draw."""
         self.touched.add("samples")
-        prepared, cache = self._prepared, self._companions.written  # made before the model is thinned
+        prepared, cache = self._prepared, self._companions.written  # made before the model is sampled
         for k in range(self._draws.k):
-            with torch.no_grad(), self._draws.thinned(self._model, self._head, k):
+            with torch.no_grad(), self._draws.sampled(self._model, self._head, k):
                 texts = self._task.write(self._model, prepared, cache, self._draws.name(k))
             yield texts
 

@@ -56,7 +56,7 @@ def _flat(values: Tensor) -> Tensor:
     return values if values.dim() == 2 else values.flatten(1, -2)
 
 
-class Tap:
+class LayerRecorder:
     """Record the calls of the output layer while the model runs under ``torch.no_grad()``.
 
     What the model does behind the layer (choosing a token, averaging, capping) is recorded by autograd, so that it

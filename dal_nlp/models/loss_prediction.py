@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from dal_nlp.core.errors import Unsupported
 from dal_nlp.core.task import Batch
-from dal_nlp.models.pooled_states import LAYERS, States, spread_states
-from dal_nlp.models.trainer import Place
+from dal_nlp.models.pooled_states import LAYERS, PooledStates, spread_states
+from dal_nlp.models.trainer import StepInfo
 
 #: Outputs of the layer that reads one layer of the model.
 WIDTH = 128
@@ -76,7 +76,7 @@ class LossPrediction:
     def __init__(self, module: LossHead) -> None:
         self.module: nn.Module = module
 
-    def loss(self, hidden: Tensor, losses: Tensor, place: Place) -> Tensor:
+    def loss(self, hidden: Tensor, losses: Tensor, place: StepInfo) -> Tensor:
         """Return what is added to the loss of a batch; see ``training.Beside``."""
         predicted = self.module(hidden if place.done < DETACHED else hidden.detach())
         return SHARE * pairwise_loss(predicted, losses, place.size)
@@ -86,7 +86,7 @@ def hidden_width(model: nn.Module, batch: Batch) -> int:
     """Return H of ``Forward.hidden``, by one call of the model, which is in evaluation mode."""
     with torch.no_grad():
         result = model(**batch.inputs, output_hidden_states=True)
-        return spread_states([States.of(result, batch.inputs, type(model).__name__)], batch).shape[-1]
+        return spread_states([PooledStates.of(result, batch.inputs, type(model).__name__)], batch).shape[-1]
 
 
 def save_head(head: nn.Module, folder: Path) -> None:

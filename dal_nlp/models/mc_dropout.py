@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from dal_nlp.core.config import DrawsConfig
 from dal_nlp.core.errors import Unsupported
-from dal_nlp.core.rng import derive, generator, seed_torch, torch_seeded
+from dal_nlp.core.rng import rng_for, seed_for, seed_torch, torch_seeded
 from dal_nlp.models.forward import Draws, Forward, Network
 from dal_nlp.models.pool import Pool
 
@@ -46,7 +46,7 @@ def make_mask(width: int, p: float, rng: np.random.Generator) -> Tensor:
 
 
 class FixedMasks:
-    """K passes of the whole network; draw k is the same thinned network for every example.
+    """K passes of the whole network; draw k is the same sampled network for every example.
 
     Each dropout call of a pass gets one mask over the features (the last dimension), shared by all examples and
     positions, so a prediction depends neither on its batch nor on its padding, and draw k of one example may be
@@ -69,13 +69,13 @@ class FixedMasks:
 
     def draw(self, network: Network, k: int) -> Tensor:
         """Return the raw output of all rows under draw k."""
-        with self.thinned(network.model, network.head, k):
+        with self.sampled(network.model, network.head, k):
             return network.run()
 
     @contextmanager
-    def thinned(self, model: nn.Module, head: nn.Module, k: int) -> Iterator[None]:
+    def sampled(self, model: nn.Module, head: nn.Module, k: int) -> Iterator[None]:
         """Have every call of the model in a block be one of the network of draw k."""
-        layers = derive(self._seed, self._round, f"layers {k}")  # LayerDrop reads torch's state in training mode
+        layers = seed_for(self._seed, self._round, f"layers {k}")  # LayerDrop reads torch's state in training mode
         mode = _Masks(partial(self._mask, k))
 
         def restart(module: nn.Module, args: Any) -> None:
@@ -93,7 +93,7 @@ class FixedMasks:
     def _mask(self, k: int, call: int, width: int, p: float) -> Tensor:
         key = (k, call, width, p)
         if key not in self._kept:
-            self._kept[key] = make_mask(width, p, generator(self._seed, self._round, f"dropout {k}.{call}"))
+            self._kept[key] = make_mask(width, p, rng_for(self._seed, self._round, f"dropout {k}.{call}"))
         return self._kept[key]
 
 
@@ -117,7 +117,7 @@ class HeadMasks:
         return network.through(lambda inputs: inputs * self._mask(inputs, k))
 
     @contextmanager
-    def thinned(self, model: nn.Module, head: nn.Module, k: int) -> Iterator[None]:
+    def sampled(self, model: nn.Module, head: nn.Module, k: int) -> Iterator[None]:
         """Have every call of the model in a block go into its output layer through mask k."""
         hook = head.register_forward_pre_hook(lambda _, args: (args[0] * self._mask(args[0], k), *args[1:]))
         try:
@@ -127,7 +127,7 @@ class HeadMasks:
 
     def _mask(self, inputs: Tensor, k: int) -> Tensor:
         """Return the mask of draw k, (H,), the same at every call."""
-        return make_mask(inputs.shape[-1], self._p, generator(self._seed, self._round, f"head {k}")).to(inputs)
+        return make_mask(inputs.shape[-1], self._p, rng_for(self._seed, self._round, f"head {k}")).to(inputs)
 
 
 class FullDropout:
@@ -147,13 +147,13 @@ class FullDropout:
 
     def draw(self, network: Network, k: int) -> Tensor:
         """Return the raw output of all rows under draw k."""
-        with self.thinned(network.model, network.head, k):
+        with self.sampled(network.model, network.head, k):
             return network.run()
 
     @contextmanager
-    def thinned(self, model: nn.Module, head: nn.Module, k: int) -> Iterator[None]:
+    def sampled(self, model: nn.Module, head: nn.Module, k: int) -> Iterator[None]:
         """Have every call of the model in a block drop out as in training, from one seed on."""
-        with _training(model, derive(self._seed, self._round, f"dropout {k}")):
+        with _training(model, seed_for(self._seed, self._round, f"dropout {k}")):
             yield
 
 

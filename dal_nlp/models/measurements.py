@@ -75,7 +75,7 @@ class Layout:
 Value = tuple[type, tuple[NDArray[Any], ...]]
 
 
-class Sink:
+class ResultBuffer:
     """Puts batches of one probe's results in pool order, without ever holding them twice.
 
     Args:

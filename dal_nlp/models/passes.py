@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dal_nlp.models.hooks import Applied
-from dal_nlp.models.pooled_states import States
+from dal_nlp.models.pooled_states import PooledStates
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Pass:
     """What one pass over R rows leaves behind, a part for each call."""
 
     applied: list[Applied]
-    states: list[States]  # empty where nothing has asked for them
+    states: list[PooledStates]  # empty where nothing has asked for them
 
     @cached_property
     def raw(self) -> Tensor:

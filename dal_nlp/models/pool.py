@@ -19,9 +19,9 @@ from dal_nlp.core.errors import NoStates, Unsupported, UserError
 from dal_nlp.core.progress import Progress, Silent, check_ctrl_c
 from dal_nlp.core.targets import decode
 from dal_nlp.core.task import Prediction, Task
-from dal_nlp.models.auxiliary import Companions
+from dal_nlp.models.auxiliary import AuxiliaryModels
 from dal_nlp.models.forward import Draws, Forward
-from dal_nlp.models.measurements import Layout, Measured, Probe, Sink, Value, parts, rows
+from dal_nlp.models.measurements import Layout, Measured, Probe, ResultBuffer, Value, parts, rows
 from dal_nlp.models.memory_maps import Scratch
 from dal_nlp.models.vectors import Dense, Positions
 
@@ -97,7 +97,7 @@ class Pool:
         scoring: ScoringConfig,
         labeled: "Pool | None" = None,
         progress: Progress | None = None,
-        companions: Companions | None = None,
+        companions: AuxiliaryModels | None = None,
         rows: Positions | None = None,
         folder: Path | None = None,
     ) -> None:
@@ -106,7 +106,7 @@ class Pool:
         self.seconds = 0.0
         self._model, self._task, self._draws, self._scoring = model, task, draws, scoring
         self._labeled, self._progress = labeled, Silent() if progress is None else progress
-        self._companions = companions or Companions()
+        self._companions = companions or AuxiliaryModels()
         self._measured: dict[Probe, Measured] = {}
         self._also: tuple[Probe, ...] = ()
         self._source: tuple[Pool, Positions] | None = None
@@ -219,7 +219,7 @@ class Pool:
         layouts = gather([[Layout.of(value) for value in values] for _, values in first])
         if not layouts:
             return [np.empty((0,), dtype=np.float32) for _ in probes]
-        sinks = [Sink(len(self), layout, self._scratch) for layout in layouts[0]]
+        sinks = [ResultBuffer(len(self), layout, self._scratch) for layout in layouts[0]]
         held = [sink for sink in sinks if not sink.spilled]
         mine: list[tuple[Positions, list[Value]]] = []
         for positions, values in chain(first, batches):

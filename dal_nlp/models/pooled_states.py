@@ -15,7 +15,7 @@ LAYERS = 4
 
 
 @dataclass(frozen=True)
-class States:
+class PooledStates:
     """Sums of an encoder's states over the tokens of each row, of the layers that anything reads.
 
     Only sums are kept, so that an example of hundreds of rows does not fill the memory with its states.
@@ -29,7 +29,7 @@ class States:
     tokens: Tensor
 
     @classmethod
-    def of(cls, result: Any, inputs: Mapping[str, Tensor], name: str) -> "States":
+    def of(cls, result: Any, inputs: Mapping[str, Tensor], name: str) -> "PooledStates":
         """Sum up what the model returned when it was asked for its hidden states; padding does not count.
 
         Args:
@@ -54,7 +54,7 @@ class States:
         return cls(torch.stack([(layer * weights).sum(1) for layer in spread], 1).float(), mask.sum(1))
 
 
-def spread_states(states: Sequence[States], batch: Batch) -> Tensor:
+def spread_states(states: Sequence[PooledStates], batch: Batch) -> Tensor:
     """Mean states of a few layers over an example's tokens, all its rows together, (B, 4, H)."""
     sums, tokens = (torch.cat(parts) for parts in zip(*((s.sums, s.tokens) for s in states), strict=True))
     total = sums.new_zeros((batch.size, *sums.shape[1:])).index_add(0, batch.owner, sums)

@@ -5,7 +5,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 
 #: Numbers that are left. The standard error of an inner product is about its factors' norms / sqrt(SIZE).
 SIZE = 1024
@@ -41,6 +41,6 @@ def _count_sketch(values: Tensor, side: str) -> Tensor:
 @cache
 def _hashes(width: int, side: str) -> tuple[Tensor, Tensor]:
     """Return the place of each coordinate and its sign, (width,) each."""
-    rng = generator(0, 0, f"tensor sketch {side} {width}")
+    rng = rng_for(0, 0, f"tensor sketch {side} {width}")
     places, signs = rng.integers(SIZE, size=width), rng.choice([-1.0, 1.0], size=width)
     return torch.from_numpy(places), torch.from_numpy(signs).float()

@@ -23,7 +23,7 @@ from dal_nlp.core.errors import BrokenModelError
 from dal_nlp.core.progress import Progress, check_ctrl_c
 from dal_nlp.core.task import Batch, Example, Task
 from dal_nlp.models.pool import fetch
-from dal_nlp.models.pooled_states import States, spread_states
+from dal_nlp.models.pooled_states import PooledStates, spread_states
 from dal_nlp.models.vectors import Positions
 
 #: Column of examples with soft labels: the probabilities of the labels that are an example's target, (C,).
@@ -57,7 +57,7 @@ class Fit:
     threads: int = 0
 
 
-class Beside(Protocol):
+class AuxiliaryLoss(Protocol):
     """What learns beside the task on the same batches: the one hook of ``fit``.
 
     Attributes:
@@ -66,7 +66,7 @@ class Beside(Protocol):
 
     module: nn.Module
 
-    def loss(self, hidden: Tensor, losses: Tensor, place: "Place") -> Tensor:
+    def loss(self, hidden: Tensor, losses: Tensor, place: "StepInfo") -> Tensor:
         """Return this process's part of what is added to the loss of a batch; the parts of all processes add up to it.
 
         Args:
@@ -77,7 +77,7 @@ class Beside(Protocol):
 
 
 @dataclass(frozen=True)
-class Place:
+class StepInfo:
     """Where a fit is.
 
     Attributes:
@@ -131,7 +131,7 @@ def fit(
     accelerator: Accelerator,
     rng: np.random.Generator,
     progress: Progress,
-    beside: Beside | None = None,
+    beside: AuxiliaryLoss | None = None,
 ) -> Fit:
     """Train a model in place.
 
@@ -178,7 +178,7 @@ def fit(
             total = float(weights.mean()) * len(positions)
             for part in cut(positions, sizes, training.batch_size, equal):
                 batch = _batch(task, rows, part, weights, accelerator, beside is not None)
-                place = Place(number / steps, len(part))
+                place = StepInfo(number / steps, len(part))
                 weighted, added = _losses(wrapped, model, task, batch, beside, place, training.batch_size)
                 loss = weighted / total
                 losses[number] += loss.detach()
@@ -262,7 +262,13 @@ def _batch(
 
 
 def _losses(
-    wrapped: nn.Module, model: nn.Module, task: Task, batch: Batch, beside: Beside | None, place: Place, size: int
+    wrapped: nn.Module,
+    model: nn.Module,
+    task: Task,
+    batch: Batch,
+    beside: AuxiliaryLoss | None,
+    place: StepInfo,
+    size: int,
 ) -> tuple[Tensor, Tensor | None]:
     """Return the weighted sum of the examples' losses, and what the hook adds to it."""
     parts = [
@@ -291,11 +297,11 @@ def _each(task: Task, raw: Tensor, batch: Batch) -> Tensor:
 
 def _run(
     wrapped: nn.Module, task: Task, name: str, states: bool, inputs: dict[str, Tensor]
-) -> tuple[Tensor, States | None]:
+) -> tuple[Tensor, PooledStates | None]:
     """Return what the model gives for some rows, and the states if they are wanted."""
     options = {"output_hidden_states": True} if states else {}
     result = wrapped(**inputs, **options)
-    return task.logits(result), States.of(result, inputs, name) if states else None
+    return task.logits(result), PooledStates.of(result, inputs, name) if states else None
 
 
 def _average(module: nn.Module, accelerator: Accelerator) -> None:

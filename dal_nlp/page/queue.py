@@ -16,8 +16,7 @@ from dal_nlp.core.errors import UserError
 from dal_nlp.ledger.answer_events import LISTED
 from dal_nlp.ledger.events import AnswerEvent, Event, LabelEvent, RemovedEvent, SkipEvent
 from dal_nlp.ledger.ledger import Ledger, read_events
-from dal_nlp.page.given import PageAnswer
-from dal_nlp.page.given import check_name, plain
+from dal_nlp.page.given import PageAnswer, check_name, plain
 from dal_nlp.page.pace import Pace
 from dal_nlp.page.views import AT_ONCE, Json, Views
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dal_nlp.core.errors import ModelError
-from dal_nlp.core.rng import generator, torch_seeded
+from dal_nlp.core.rng import rng_for, torch_seeded
 from dal_nlp.core.task import Feeding, pad
 from dal_nlp.pretrained.tokenizers import check_embeddings
 
@@ -130,7 +130,7 @@ class ReadingCheck:
 
     def _text(self, tokens: int) -> dict[str, list[int]]:
         """Return a text of so many tokens, or of as many as the tokenizer's own limits allow."""
-        words = generator(0, 0, "reading").choice(self._words, tokens)
+        words = rng_for(0, 0, "reading").choice(self._words, tokens)
         for repeated in (1, 4, 16):
             text = " ".join(list(words) * repeated)
             parts = (" ".join(words[:2]), text) if self._pairs else (text, None)
@@ -255,6 +255,6 @@ def _words(tokenizer: Any) -> list[str]:
     """Return some of a tokenizer's own words, as text."""
     special = set(tokenizer.all_special_ids)
     numbers = [number for number in sorted(tokenizer.get_vocab().values()) if number not in special]
-    some = generator(0, 0, "words").permutation(numbers)[:256].tolist() if numbers else []
+    some = rng_for(0, 0, "words").permutation(numbers)[:256].tolist() if numbers else []
     words = [word for word in (tokenizer.decode([number]).strip() for number in some) if word]
     return words or ["a"]

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.core.text import counted
 from dal_nlp.ledger.answer_events import MACHINE, AnswerEvent
 from dal_nlp.ledger.events import LabelEvent
@@ -161,7 +161,7 @@ def saved_line(state: State) -> str:
     there = float(labels_to(known[0], isotonic(known[1]), float(alone[-1])))
     sooner = f"{sentence}. With them {alone[-1]:.2f} was there at {counted(round(there), 'label')}"
     sooner += f": they saved about {last.labels - there:.0f} so far."
-    rng = generator(int((state.config or {}).get("seed", 0)), len(events), "machines")
+    rng = rng_for(int((state.config or {}).get("seed", 0)), len(events), "machines")
     run_forecast = forecast(labels, alone, float(heard[-1]), rng)
     if run_forecast is None:
         return f"{sooner} How many more labels would give {heard[-1]:.2f} without them cannot be told from this curve."

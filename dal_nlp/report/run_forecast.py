@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.ledger.state import State
 from dal_nlp.report import LEAST_POINTS
 
@@ -80,10 +80,10 @@ def run_forecast(state: State) -> RunForecast | None:
         return None
     seed = int(config.get("seed", 0))
     past = [
-        forecast(labels[:n], scores[:n], target, generator(seed, n, "forecast"), PAST)
+        forecast(labels[:n], scores[:n], target, rng_for(seed, n, "forecast"), PAST)
         for n in range(LEAST_POINTS, len(labels))
     ]
-    now = forecast(labels, scores, target, generator(seed, len(labels), "forecast"))
+    now = forecast(labels, scores, target, rng_for(seed, len(labels), "forecast"))
     return RunForecast(
         metric, target, now, tuple(outcome(earlier, labels, scores) for earlier in past if earlier is not None)
     )

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from dal_nlp.core.progress import Progress
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.ledger.events import OverflowEvent, PseudoLabelsEvent, QueryEvent
 from dal_nlp.ledger.ledger import Ledger
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Positions
 from dal_nlp.session.context import Context
-from dal_nlp.session.query import query
+from dal_nlp.session.query import select_batch
 from dal_nlp.session.stopping import left_to_read
 from dal_nlp.span_witnesses.drafts import draft, has_drafts
 from dal_nlp.strategies.base import Selection
@@ -28,7 +28,7 @@ class RoundChoice:
 
     Args:
         work: Of the run.
-        ledger: Takes the ``query``, ``overflow``, ``pseudo`` and ``drafts`` events.
+        ledger: Takes the ``select_batch``, ``overflow``, ``pseudo`` and ``drafts`` events.
         round: Whose choice it is.
         progress: Where sentences and bars go.
     """
@@ -97,8 +97,8 @@ class RoundChoice:
     def _select(self, positions: Positions, pool: Pool, k: int) -> Selection:
         """Let the strategy of the round choose k of the pool, whose examples are at these positions of the corpus."""
         name, strategy = self._work.strategy(self._round)
-        rng = generator(self._work.config.seed, self._round, "choose")
-        return query(name, strategy, pool, min(k, len(positions)), rng, self._work.config.query)
+        rng = rng_for(self._work.config.seed, self._round, "choose")
+        return select_batch(name, strategy, pool, min(k, len(positions)), rng, self._work.config.query)
 
     def _within(self, selection: Selection, positions: Positions) -> Selection:
         """Leave out the last of a selection that a budget of what people read has no room for; the first one stays."""
@@ -176,7 +176,7 @@ class RoundChoice:
         """Write down the pseudo-labels of the round: answers of the model that chose, for the fit of the next one."""
         work, round = self._work, self._round
         asked_positions = np.flatnonzero(np.isin(positions, work.corpus.positions(self._state.queries[round].ids)))
-        predictions = policy.choose(pool, asked_positions, round, generator(work.config.seed, round, "pseudo-labels"))
+        predictions = policy.choose(pool, asked_positions, round, rng_for(work.config.seed, round, "pseudo-labels"))
         self._ledger.append(
             PseudoLabelsEvent(
                 round=round,

@@ -19,7 +19,7 @@ from dal_nlp.annotation.simulated import Answerer, as_oracle
 from dal_nlp.core.distributed import main_first, phase
 from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.core.progress import Progress
-from dal_nlp.core.rng import generator, torch_seeded
+from dal_nlp.core.rng import rng_for, torch_seeded
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.learners.checkpoints import fitted_settings
@@ -242,7 +242,7 @@ class Context:
 
     def drawn(self, round: int, k: int) -> Positions:
         """Return those of the candidates that the strategy sees: all, or ``query.candidates`` of them."""
-        rng = generator(self.config.seed, round, "candidates")
+        rng = rng_for(self.config.seed, round, "candidates")
         return draw_candidates(self.candidates(round), k, self.config.query, rng)
 
     def ids(self, positions: Positions) -> list[str]:
@@ -337,7 +337,7 @@ class Context:
         if not (self.task.may_collapse and self.learner.seeded):
             return False
         examples = self.training.examples(round)
-        sample = generator(self.config.seed, round, "collapse").permutation(len(examples))[:COLLAPSE_SAMPLE]
+        sample = rng_for(self.config.seed, round, "collapse").permutation(len(examples))[:COLLAPSE_SAMPLE]
         pool = self._pool(examples.select(sample), round, of=self.learner.text_model)
         return self.task.collapsed([prediction.target for prediction in pool.predict()], pool.targets)
 

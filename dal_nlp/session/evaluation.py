@@ -12,7 +12,7 @@ from torch import nn
 
 from dal_nlp.core.batch import Prediction
 from dal_nlp.core.errors import UserError
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.core.targets import Target, decode
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.data.corpus import Corpus
@@ -101,7 +101,7 @@ class Evaluation:
         for name, of in models_beside(self.learner, heard=set_name == "audit").items():
             pool = self.pool(examples, round, of=of)
             answers, targets = pool.predict(), pool.targets
-            rng = generator(self.config.seed, round, "interval")
+            rng = rng_for(self.config.seed, round, "interval")
             values, _ = self._scores(set_name, examples, [answer.target for answer in answers], targets, rng)
             wrong = mistakes(self.task, examples, answers, targets)
             results[name] = {"values": values, "confusion": wrong.get("confusion", [])}
@@ -116,12 +116,12 @@ class Evaluation:
         """Return what is measured of the model of a round on one set."""
         answers, targets = self._answers(examples, round)
         predictions = [answer.target for answer in answers]
-        rng = generator(self.config.seed, round, "interval")
-        few = generator(self.config.seed, 0, "shown").permutation(len(examples))[:SHOWN].tolist()  # always the same
+        rng = rng_for(self.config.seed, round, "interval")
+        few = rng_for(self.config.seed, 0, "shown").permutation(len(examples))[:SHOWN].tolist()  # always the same
         values, intervals = self._scores(set_name, examples, predictions, targets, rng)
         powered: dict[str, dict[str, Any]] = {}
         if set_name == "audit" and len(targets) >= LEAST:
-            sample, rng = self._judged(examples, answers, round), generator(self.config.seed, round, "powered")
+            sample, rng = self._judged(examples, answers, round), rng_for(self.config.seed, round, "powered")
             powered = {
                 name: {"value": of.value, "interval": [of.low, of.high], "worth": of.worth}
                 for name, of in estimated_metrics(self.task, predictions, targets, sample, rng).items()
@@ -176,7 +176,7 @@ class Evaluation:
         untold = set(self.state.training_ids) - known.keys()  # its confidence in what it has learnt tells nothing
         free = np.ones(len(self.corpus), dtype=bool)
         free[self.corpus.positions([*(apart | untold)])] = False
-        drawn = generator(self.config.seed, 0, "judged").permutation(np.flatnonzero(free))[:most]
+        drawn = rng_for(self.config.seed, 0, "judged").permutation(np.flatnonzero(free))[:most]
         own = evidence(self.learner, examples, answers)
         return Sample(judge(own), self._expected(judge, np.sort(drawn), round, known), weights)
 
@@ -224,7 +224,7 @@ class Evaluation:
         def score(predictions: Sequence[Target], truth: Sequence[Target]) -> float:
             return self.task.evaluate(predictions, truth)[headline]
 
-        rng = generator(self.config.seed, 0, "gain")
+        rng = rng_for(self.config.seed, 0, "gain")
         weights = self._weights(examples) if name == "audit" else None
         return name, list(paired_difference(score, first, second, targets, rng, weights=weights))
 
@@ -237,7 +237,7 @@ class Evaluation:
         """Return the values of the model that no label has trained, and their intervals."""
         set_name, examples = self._measuring()
         _, predictions, targets = self._evaluate(examples, -1)
-        rng = generator(self.config.seed, 0, "interval of the start")
+        rng = rng_for(self.config.seed, 0, "interval of the start")
         values, intervals = self._scores(set_name, examples, predictions, targets, rng)
         return {"values": values, "intervals": intervals}
 
@@ -267,7 +267,7 @@ class Evaluation:
         if reads(self.config, ON_EXAMPLES):
             readings["examples"] = self._example_scores(round)
         if reads(self.config, ON_STOP_SET):
-            drawn = generator(self.config.seed, 0, "stop set").permutation(len(self.corpus))[: self.config.stop_set]
+            drawn = rng_for(self.config.seed, 0, "stop set").permutation(len(self.corpus))[: self.config.stop_set]
             pool = self.pool(self.data.remove_columns("target"), round, rows=np.sort(drawn))
             (shares,) = pool.collect(normalized_entropy)
             readings["uncertainty"] = float(shares.mean())

@@ -85,7 +85,7 @@ def continued(config: RunConfig, state: State, say: Callable[[str], object]) -> 
     has_asked = state.audit is not None or bool(state.queries)
     if has_asked and chosen.initial_strategy != config.initial_strategy:
         say(
-            f"This run has its first batch by {chosen.initial_strategy}, as it began, and keeps that; today's default is "
+            f"This run has its first batch by {chosen.initial_strategy}, as it began, and keeps that; the default is "
             f"{config.initial_strategy}."
         )
     config = chosen if has_asked else config.model_copy(update={"model": chosen.model})

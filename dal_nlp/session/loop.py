@@ -18,7 +18,7 @@ from dal_nlp.annotation.simulated import Answerer
 from dal_nlp.core.distributed import GONE, broadcast, broadcast_each, check_same, is_main, main_first, phase
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Console, Logged, Progress, Silent
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted
 from dal_nlp.data.tables import keep
@@ -173,7 +173,7 @@ class Session:
         more = (self.config.audit or 0) - len(there or [])
         if more <= 0 or self.config.audit_design == "active":
             return
-        rng = generator(self.config.seed, len(there or []), "audit")
+        rng = rng_for(self.config.seed, len(there or []), "audit")
         corpus = self._work.corpus
         free = np.setdiff1d(np.arange(len(corpus)), corpus.find(sorted(self._state.ever_asked)))
         ids = self._work.ids(rng.permutation(free)[:more])
@@ -194,7 +194,7 @@ class Session:
         if self._state.audit is None:
             rows = self._work.candidates(round + 1)
             design = self._work.evaluation.active_design(rows, self.config.audit, round)
-            drawn = draw(design, generator(self.config.seed, 0, "audit"))
+            drawn = draw(design, rng_for(self.config.seed, 0, "audit"))
             ids = self._work.ids(rows[drawn])
             probabilities = design[drawn].tolist()
             self._ledger.append(AuditEvent(ids=ids, texts=self._work.texts(ids), probabilities=probabilities))

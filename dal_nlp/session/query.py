@@ -35,7 +35,7 @@ def draw_candidates(positions: Positions, k: int, options: QueryConfig, rng: np.
     return positions[np.sort(rng.choice(len(positions), size, replace=False))]
 
 
-def query(
+def select_batch(
     name: str, strategy: Strategy, pool: Pool, k: int, rng: np.random.Generator, options: QueryConfig
 ) -> Selection:
     """Let a strategy choose k of the pool, or of the part that ``options.prefilter`` puts before it.
@@ -167,7 +167,7 @@ class _Batch:
                 self._near_asked += 1
 
     def notes(self) -> dict[str, object]:
-        """Return what was left out, by the names of ``query``."""
+        """Return what was left out, by the names of ``select_batch``."""
         counts = {
             "near_duplicates": len(self._near) - self._near_asked,
             "near_duplicates_asked": self._near_asked,

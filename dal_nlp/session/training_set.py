@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.progress import Progress
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.core.targets import Target, decode, encode_target
 from dal_nlp.core.task import Task
 from dal_nlp.core.text import counted
@@ -162,7 +162,7 @@ class TrainingSet:
         most, free = self._config.training.soft_labels, self.candidates(round + 1)
         if not most or not len(free):
             return np.zeros(0, dtype=np.int64)
-        mixed = generator(self._config.seed, round, "soft labels").permutation(free)
+        mixed = rng_for(self._config.seed, round, "soft labels").permutation(free)
         rows = np.sort(mixed[answered(mixed)][:most])
         if len(rows) < min(most, len(free)):
             amount = f"only {len(rows):,} of the {len(free):,} texts that may train so"

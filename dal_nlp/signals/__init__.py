@@ -12,7 +12,7 @@ from dal_nlp.core.config import Settings
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.plugins import check_name, import_class, split_spec
 from dal_nlp.core.progress import Progress
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.signals.base import LabelSet, Making, Signal
 
 #: What stands before the colon of ``--signal``.
@@ -72,7 +72,7 @@ def asked_about(config: Settings, spec: str, n: int) -> NDArray[np.int64]:
     most = config.llm.texts
     if most is None or not spec.startswith("llm:"):
         return np.arange(n)
-    return np.sort(generator(config.seed, 0, "llm texts").permutation(n)[:most])
+    return np.sort(rng_for(config.seed, 0, "llm texts").permutation(n)[:most])
 
 
 def same_model(config: Settings) -> list[str]:

@@ -18,7 +18,7 @@ from dal_nlp.core.progress import Progress, Silent
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.core.text import counted
 from dal_nlp.learners.distillation import Floats
-from dal_nlp.models.auxiliary import Companions
+from dal_nlp.models.auxiliary import AuxiliaryModels
 from dal_nlp.models.vectors import Array
 from dal_nlp.signals import make_signals, mean_of, short_name
 from dal_nlp.signals.asking import as_scores, ask_once, open_answers, texts_of
@@ -59,7 +59,7 @@ class Hearing(nn.Module):
         return {**output, "logits": logits + added.to(logits)}
 
 
-class TextAlone(Companions):
+class TextAlone(AuxiliaryModels):
     """The classifier without the machines, for strategies that compare the two."""
 
     def __init__(self, model: nn.Module) -> None:

@@ -18,7 +18,7 @@ from dal_nlp.core.config import DISTIL, Settings
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import Unsupported
 from dal_nlp.core.progress import Progress
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.core.targets import Target
 from dal_nlp.core.task import Task
 from dal_nlp.learners.cross_validation import CLASSES, STRONGER, FitSetting, deal, fit_with, splits
@@ -265,7 +265,7 @@ class WitnessLearner(HeadLearner):
         weights = np.ones(len(examples)) if weights is None else weights
         x, classes = side_by_side(self._features.rows(where), self._depths), len(self._task.labels)
         setting, shares = self._setting(x[:0], y[:0], weights[:0], ()), np.zeros((len(y), classes))
-        for inside, outside in splits(deal(y, generator(0, len(y), "folds"))):
+        for inside, outside in splits(deal(y, rng_for(0, len(y), "folds"))):
             offsets = self._offsets(x[inside], where[inside])
             weighing, kept = self._fit_heard(setting, x[inside], y[inside], weights[inside], offsets)
             rule = [setting]  # whose strength is not chosen again: that takes three times as long

@@ -9,7 +9,7 @@ import numpy as np
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.progress import Progress
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.core.text import counted, duration
 from dal_nlp.data.corpus import Corpus
@@ -128,7 +128,7 @@ def previews(
 def _known(task: Task, corpus: Corpus, seed: int) -> list[tuple[str, str, str]]:
     """Return (text, id, label) of random examples whose labels are known."""
     there = np.array([target is not None for target in corpus.targets()], dtype=bool)
-    rows = generator(seed, 0, "witnesses").permutation(np.flatnonzero(there))[:JUDGED]
+    rows = rng_for(seed, 0, "witnesses").permutation(np.flatnonzero(there))[:JUDGED]
     some = corpus.dataset.select(rows)
     labels = [str(target) for target in corpus.targets(rows.tolist())]
     return list(zip(texts_of(task, some), [str(id) for id in some["id"]], labels, strict=True))

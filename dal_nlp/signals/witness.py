@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.learners.cross_validation import FitSetting, choose_setting, deal, fit_with, held_out
 from dal_nlp.learners.distillation import Floats
 from dal_nlp.learners.head_checkpoint import FittedLayer, read_layer
@@ -199,7 +199,7 @@ def fit_weighing(
     off: list[int] = []
     tables: list[int] = []
     if len(y) >= GUARD_FROM:
-        folds = deal(y, generator(0, len(y), "guard"))
+        folds = deal(y, rng_for(0, len(y), "guard"))
         off = problem.harmful(folds)
         if len(y) >= TABLE_FROM:
             tables = problem.with_table(off, folds)
@@ -240,8 +240,8 @@ def fit_student(
     counts = np.concatenate([shares.max(1), LABEL_WEIGHT * weights])
     read, classes, setting = np.concatenate([pool, x]), shares.shape[1], candidates[0]
     if len(candidates) > 1:
-        some = generator(0, len(labels), "student").permutation(len(labels))[:VALIDATED]
-        folds = generator(0, len(labels), "student folds")
+        some = rng_for(0, len(labels), "student").permutation(len(labels))[:VALIDATED]
+        folds = rng_for(0, len(labels), "student folds")
         setting = choose_setting(candidates, read[some], labels[some], counts[some], classes, (), folds)
     return fit_with(setting, read, labels, counts, classes, [])
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from dal_nlp.core.categoricals import Categoricals
 from dal_nlp.core.distributed import process_state
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.core.task import Batch, Example
 from dal_nlp.learners.checkpoints import read_json
 from dal_nlp.learners.learner import NOTE, FullLearner, Learner
@@ -120,13 +120,13 @@ class ReaderBesideMachines(Learner):
         by_reader: dict[float, list[WitnessedExample]] = {own: [] for own in READERS}
         if n < FEWEST:
             return by_reader, seconds
-        order, size = generator(self._config.seed, round, "witness folds").permutation(n), min(n // 2, FOLD)
+        order, size = rng_for(self._config.seed, round, "witness folds").permutation(n), min(n // 2, FOLD)
         for fold in (order[:size], order[size : 2 * size]):
             rest = np.setdiff1d(np.arange(n), fold)
             seconds += self._learn(round, examples.select(rest), weights[rest], attempt).seconds
             for own, judged in self._said(self._reader(round), examples.select(fold)).items():
                 by_reader[own] += judged
-        mixed = generator(self._config.seed, round, "witness questions").permutation(len(by_reader[1.0]))
+        mixed = rng_for(self._config.seed, round, "witness questions").permutation(len(by_reader[1.0]))
         return {own: [judged[index] for index in mixed] for own, judged in by_reader.items()}, seconds
 
     @torch.inference_mode()

@@ -114,19 +114,19 @@ def check_fit(name: str, strategy: "Strategy", capabilities: frozenset[Capabilit
         raise Unsupported(f"The strategy {name!r} needs {'; and '.join(needs)}; these fit: {', '.join(fitting)}.")
 
 
-def check_states(name: str, strategy: "Strategy", offers: frozenset[str], model: str, other: str = "") -> None:
+def check_states(name: str, strategy: "Strategy", capabilities: frozenset[str], model: str, other: str = "") -> None:
     """Raise ``Unsupported`` where a strategy reads hidden states that a model does not have, with those that fit.
 
     Args:
         name: The strategy's name, for the message.
         strategy: What is checked.
-        offers: See ``check_fit``.
+        capabilities: See ``check_fit``.
         model: Of which class the model is.
         other: What else may be named in place of a strategy.
     """
     if strategy.reads_states:
         classes = {key: strategy_class(key) for key in STRATEGIES}
-        fitting = sorted(key for key, cls in classes.items() if cls.requires <= offers and not cls.reads_states)
+        fitting = sorted(key for key, cls in classes.items() if cls.requires <= capabilities and not cls.reads_states)
         raise Unsupported(
             f"The strategy {name!r} reads hidden states, and {model} does not give one for each token: name {other}"
             f"one of these strategies: {', '.join(fitting)}."

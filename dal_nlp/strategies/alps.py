@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from dal_nlp.core.rng import derive, generator
+from dal_nlp.core.rng import rng_for, seed_for
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Array, Dense
@@ -68,7 +68,7 @@ def text_keys(forward: Forward) -> Tensor:
     """A number for each text that follows from its tokens alone, (B,)."""
     tokens = forward.token_losses
     texts = [ids[own].tolist() for ids, own in zip(tokens.ids.cpu(), tokens.own.cpu(), strict=True)]
-    return torch.tensor([derive(0, 0, str(text)) for text in texts])
+    return torch.tensor([seed_for(0, 0, str(text)) for text in texts])
 
 
 def surprisal(losses: Array, keys: NDArray[np.int64], share: float, seed: int) -> Array:
@@ -83,6 +83,6 @@ def surprisal(losses: Array, keys: NDArray[np.int64], share: float, seed: int) -
     vectors = np.zeros_like(losses)
     for row, kept, key in zip(losses, vectors, keys, strict=True):
         places = np.flatnonzero(row >= 0)
-        drawn = generator(seed, 0, str(key)).permutation(places)[: max(1, round(share * len(places)))]
+        drawn = rng_for(seed, 0, str(key)).permutation(places)[: max(1, round(share * len(places)))]
         kept[drawn] = row[drawn]
     return vectors

@@ -1,4 +1,4 @@
-"""Disagreement of posterior draws: what K thinned networks make of one example.
+"""Disagreement of posterior draws: what K sampled networks make of one example.
 
 Every formula reads the draws one by one and keeps running sums, so that memory does not grow with their number.
 Letters: see ``categoricals.py``; K draws.

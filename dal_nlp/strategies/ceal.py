@@ -5,7 +5,7 @@ import numpy as np
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Positions
 from dal_nlp.strategies import probes
-from dal_nlp.strategies.pseudo_labels import Guesses, Policy
+from dal_nlp.strategies.pseudo_labels import Policy, PseudoTargets
 from dal_nlp.strategies.selectors import descending
 
 
@@ -29,7 +29,7 @@ class Ceal(Policy):
 
     reads = (probes.entropy, probes.class_log_probs)
 
-    def choose(self, pool: Pool, asked: Positions, round: int, rng: np.random.Generator) -> Guesses:
+    def choose(self, pool: Pool, asked: Positions, round: int, rng: np.random.Generator) -> PseudoTargets:
         """Choose the confident remainder."""
         entropies, log_probs = pool.collect(*self.reads)
         threshold = max(0.0, self.config.threshold - self.config.decay * round)
@@ -41,4 +41,4 @@ class Ceal(Policy):
         kept = np.zeros(len(order), dtype=bool)
         for outcome in np.unique(outcomes):
             kept[np.flatnonzero(outcomes == outcome)[: self.config.max_per_class]] = True
-        return Guesses(order[kept], outcomes[kept], threshold)
+        return PseudoTargets(order[kept], outcomes[kept], threshold)

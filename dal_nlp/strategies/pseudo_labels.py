@@ -27,7 +27,7 @@ POLICY = "dal_nlp.strategies.pseudo_labels:Policy"
 
 
 @dataclass(frozen=True)
-class Guesses:
+class PseudoTargets:
     """What the model is to be believed.
 
     Attributes:
@@ -56,7 +56,7 @@ class Policy(ABC):
         self.config = config
 
     @abstractmethod
-    def choose(self, pool: Pool, asked: Positions, round: int, rng: np.random.Generator) -> Guesses:
+    def choose(self, pool: Pool, asked: Positions, round: int, rng: np.random.Generator) -> PseudoTargets:
         """Choose among the positions of the pool that are not ``asked``.
 
         Args:

@@ -158,7 +158,7 @@ def hypotheses(model: Any, config: Any, batch: Batch, cache: Cache, network: str
     """Return y_1 ... y_T of each example, T at least 1, from the cache where it is there, else by the model.
 
     Args:
-        model: As it is set: in evaluation mode, or thinned by dropout.
+        model: As it is set: in evaluation mode, or sampled by dropout.
         config: See ``generation_config``.
         batch: Whose encoder has run.
         cache: What the model with these weights has written already.
@@ -186,7 +186,7 @@ def generate(model: Any, config: Any, encoded: Any, attention_mask: Tensor, rows
     """Let a model write for some rows of a batch; return the tokens behind the start token, the end token included.
 
     Args:
-        model: As it is set: in evaluation mode, or thinned by dropout.
+        model: As it is set: in evaluation mode, or sampled by dropout.
         config: See ``generation_config``.
         encoded: What its encoder gave, ``BaseModelOutput``; it is not changed.
         attention_mask: (R, L).

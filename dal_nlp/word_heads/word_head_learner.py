@@ -18,7 +18,7 @@ from dal_nlp.core.config import ScoringConfig, Settings
 from dal_nlp.core.distributed import process_state
 from dal_nlp.core.errors import BrokenModelError, Unsupported, UserError
 from dal_nlp.core.progress import Progress
-from dal_nlp.core.rng import derive, generator, torch_seeded
+from dal_nlp.core.rng import rng_for, seed_for, torch_seeded
 from dal_nlp.core.task import Batch, Task
 from dal_nlp.data.corpus import Corpus
 from dal_nlp.data.text_windows import longest_input
@@ -126,7 +126,7 @@ class WordHeadLearner(LayerLearner):
 
     def _new(self) -> WordHeadNet:
         """Return a random layer."""
-        with torch_seeded(derive(self._config.seed, 0, "weights")):
+        with torch_seeded(seed_for(self._config.seed, 0, "weights")):
             layer = nn.Linear(self._features.width * len(self._depths), len(self._task.outputs))
         return WordHeadNet(self._features.rows, layer, self._depths)
 
@@ -161,7 +161,7 @@ class WordHeadLearner(LayerLearner):
     @cached_property
     def _standard(self) -> Standard:
         """Mean and scale of the features of the pool's words, or of those of a sample of its texts."""
-        sample = np.sort(generator(0, 0, "standardise").permutation(self._pool_size)[:SAMPLE])
+        sample = np.sort(rng_for(0, 0, "standardise").permutation(self._pool_size)[:SAMPLE])
         return standard_of(side_by_side(self._features.words(sample), self._depths), len(self._depths))
 
     def token_losses(self, batch: Batch) -> NoReturn:

@@ -10,7 +10,7 @@ from dal_nlp.ledger.stages import Stages
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Positions
 from dal_nlp.session.context import Context
-from dal_nlp.session.query import query
+from dal_nlp.session.query import select_batch
 
 #: Texts of the first measurement; the second is on so many times more, again and again until it takes so many seconds.
 FIRST, MORE, ENOUGH = 8, 8, 0.5
@@ -117,7 +117,7 @@ def _measure(work: Context, rows: Positions, rng: np.random.Generator) -> Timing
     pool = work.pool(rows, 1)
     ready = time.perf_counter()
     name, strategy = work.strategy(1)
-    query(name, strategy, pool, min(work.config.query_size, len(rows)), rng, work.config.query)
+    select_batch(name, strategy, pool, min(work.config.query_size, len(rows)), rng, work.config.query)
     scoring = time.perf_counter() - ready
     return Timings(ready - started, scoring, pool, stages.encode_seconds - encoding, stages.encoded - encoded)
 

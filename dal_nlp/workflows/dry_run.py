@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 
 from dal_nlp.core.config import TrainingConfig
 from dal_nlp.core.progress import Progress, Silent
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.core.task import Capability
 from dal_nlp.core.text import counted
 from dal_nlp.ledger.events import LabelEvent, QueryEvent
@@ -22,7 +22,7 @@ from dal_nlp.models.vectors import Positions
 from dal_nlp.session.config import RunConfig
 from dal_nlp.session.context import Context
 from dal_nlp.session.folder import choose_folder, continued
-from dal_nlp.session.query import query
+from dal_nlp.session.query import select_batch
 from dal_nlp.signals.preview import previews
 from dal_nlp.span_witnesses.drafts import most_drafts
 from dal_nlp.span_witnesses.listening import kinds_of
@@ -41,7 +41,7 @@ _HAVE_LABELS = frozenset({Capability.SHARED_OUTCOMES, Capability.SEVERAL_LABELS}
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class DryRun:
     """What was checked, and how large the run will be; ``str`` says it in sentences.
 
     Attributes:
@@ -103,7 +103,7 @@ class Rehearsal:
         )
 
 
-def rehearse(config: RunConfig, progress: Progress | None = None) -> Rehearsal:
+def dry_run(config: RunConfig, progress: Progress | None = None) -> DryRun:
     """Check everything that a run checks, then choose, train and predict once on a tiny part of the pool.
 
     It works in a temporary folder. Nobody is asked: where no file has the answer, the model's own stands in for it.
@@ -157,7 +157,7 @@ def _tiny(training: TrainingConfig) -> TrainingConfig:
 
 def _round(work: Context, ledger: Ledger) -> Positions:
     """Choose with the pretrained model, label, train, choose again, and predict; return the rows not labeled."""
-    rng = generator(work.config.seed, 0, "rehearsal")
+    rng = rng_for(work.config.seed, 0, "rehearsal")
     few = rng.permutation(work.candidates(0))[:ROWS]
     if work.config.initial:
         picked = few[_choose(work, few, 0, rng).positions]
@@ -186,7 +186,7 @@ def _compare_draws(work: Context, rows: Positions) -> tuple[float, float] | None
 def _choose(work: Context, few: Positions, round: int, rng: np.random.Generator) -> Selection:
     name, strategy = work.strategy(round)
     k = min(LABELS, len(few))
-    return query(name, strategy, work.pool(few, round), k, rng, work.config.query)
+    return select_batch(name, strategy, work.pool(few, round), k, rng, work.config.query)
 
 
 def _label(work: Context, ledger: Ledger, picked: Positions) -> None:
@@ -200,7 +200,7 @@ def _label(work: Context, ledger: Ledger, picked: Positions) -> None:
 
 def _summary(
     work: Context, config: RunConfig, seconds: float, bald: tuple[float, float] | None, remarks: Sequence[str]
-) -> Rehearsal:
+) -> DryRun:
     """Count what the run would do; ``config`` has the training as it will be."""
     labeled = len(work.given["labeled"]) if "labeled" in work.given else 0
     budget, audit = work.config.budget or 0, config.audit or 0
@@ -212,9 +212,9 @@ def _summary(
         bought = min(bought + config.query_size, budget - audit)
     model = work.learner.after(0)
     steps = [0 if work.learner.instant else number_of_steps(size, config.training) for size in sizes]
-    rng = generator(config.seed, 0, "estimate")
+    rng = rng_for(config.seed, 0, "estimate")
     corpora = {"pool": work.corpus, **work.given}
-    return Rehearsal(
+    return DryRun(
         sets={name: len(corpus) for name, corpus in corpora.items()},
         rejected=sum(len(corpus.rejected) for corpus in corpora.values()),
         labels=list(work.task.labels) if _HAVE_LABELS & work.task.capabilities else [],

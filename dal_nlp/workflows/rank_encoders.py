@@ -8,7 +8,7 @@ import numpy as np
 
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Progress, Silent
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.learners.head_learner import HeadLearner
 from dal_nlp.learners.prior import neighbour_agreement
 from dal_nlp.ledger.ledger import Ledger
@@ -82,7 +82,7 @@ def _judge(config: RunConfig, name: str, progress: Progress) -> RankedEncoder:
             learner = work.learner
             assert isinstance(learner, HeadLearner)
             data = work.evaluation.known_labels()
-            sample = np.sort(generator(config.seed, 0, "encoders").permutation(len(work.corpus))[:TIMED])
+            sample = np.sort(rng_for(config.seed, 0, "encoders").permutation(len(work.corpus))[:TIMED])
             learner.require(work.evaluation.data, sample[:1])  # loads the encoder
             stages = learner.stages
             loaded = stages.encode_seconds, stages.encoded
@@ -90,7 +90,7 @@ def _judge(config: RunConfig, name: str, progress: Progress) -> RankedEncoder:
             if stages.encoded == loaded[1]:  # where labels are described a larger sample was read before, with loading
                 loaded = 0.0, 0
             seconds = (stages.encode_seconds - loaded[0]) / max(1, stages.encoded - loaded[1]) * 1000
-            rows = generator(config.seed, 0, "judged").permutation(len(data))[:MOST]
+            rows = rng_for(config.seed, 0, "judged").permutation(len(data))[:MOST]
             if len(rows) < 2 * len(work.task.labels):
                 agreement, texts = _agreement(work, learner)
                 return RankedEncoder(name, None, agreement, texts, seconds)
@@ -103,6 +103,6 @@ def _agreement(work: Context, learner: HeadLearner) -> tuple[float | None, int]:
     """Return the agreement of neighbours by the descriptions of the labels, and on how many texts."""
     if learner.described is None or not learner.ready:
         return None, 0
-    rows = np.sort(generator(work.config.seed, 0, "judged").permutation(len(work.corpus))[:MOST])
+    rows = np.sort(rng_for(work.config.seed, 0, "judged").permutation(len(work.corpus))[:MOST])
     (embeddings,) = work.pool(rows, 0).collect(probes.embedding)
     return neighbour_agreement(learner.described.source(embeddings).scores, embeddings), len(rows)

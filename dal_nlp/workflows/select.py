@@ -17,7 +17,7 @@ from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 
 from dal_nlp.core.config import DrawsConfig, LanguageModelSection, ScoringConfig
 from dal_nlp.core.errors import UserError, check_letters
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.core.targets import Target, encode_target
 from dal_nlp.core.task import Capability, Task
 from dal_nlp.core.text import counted
@@ -142,7 +142,7 @@ def select(
             raise UserError(f"{name} is {section!r:.60}: give a {kind_of.__name__} of dal_nlp.core.config.")
     _check_examples(examples)
     answered = _pairs(() if labeled is None else labeled)
-    numbers, held = _hold(examples, max(candidates, k), generator(seed, 0, "stream"))
+    numbers, held = _hold(examples, max(candidates, k), rng_for(seed, 0, "stream"))
     if not 1 <= k <= len(held):
         raise UserError(f"k must be between 1 and the {len(held)} examples there are, and is {k}.")
     cls = task_class(task)
@@ -184,7 +184,7 @@ def select(
             check_draws(name, pool)
         if chosen.reads_states and not gives_states(pool.take(_extremes(data))):
             check_states(name, chosen, made.capabilities, type(model).__name__)
-        selection = checked(chosen.select(pool, k, generator(seed, 0, "choose")), len(pool), k, name)
+        selection = checked(chosen.select(pool, k, rng_for(seed, 0, "choose")), len(pool), k, name)
     picked = tuple(held[position] for position in selection.positions)
     more_remarks = [remark.replace("--max-length ", "max_length=") for remark in made.remarks({"examples": data})]
     return Picked(numbers[selection.positions], selection.scores, (*remarks, *more_remarks), picked)

@@ -36,7 +36,7 @@ from dal_nlp import RunConfig
 from dal_nlp.core.batch import Batch
 from dal_nlp.core.config import Settings, TrainingConfig
 from dal_nlp.core.progress import Silent
-from dal_nlp.core.rng import derive, generator, torch_seeded
+from dal_nlp.core.rng import rng_for, seed_for, torch_seeded
 from dal_nlp.core.task import Example
 from dal_nlp.learners.head_checkpoint import FittedLayer, whole
 from dal_nlp.learners.tuned_head import GENTLE
@@ -185,10 +185,10 @@ class Trial:
         rows = np.concatenate([labeled, others]).astype(np.int64)
         examples = self.encoded([self.pool[row] for row in rows], told, self.head.x[rows] if prior else None)
         accelerator = make_accelerator(training.precision)
-        with torch_seeded(derive(self.seed, 0, "weights")):
+        with torch_seeded(seed_for(self.seed, 0, "weights")):
             model = start(self.source).to(accelerator.device)
-        with torch_seeded(derive(self.seed, len(labeled), "fit")):
-            chance = generator(self.seed, len(labeled), "fit")
+        with torch_seeded(seed_for(self.seed, len(labeled), "fit")):
+            chance = rng_for(self.seed, len(labeled), "fit")
             fit(model, self.task, examples, weights, training, accelerator, chance, Silent())
         return model.eval()
 

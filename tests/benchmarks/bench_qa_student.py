@@ -24,7 +24,7 @@ from torch import nn
 
 from dal_nlp.core.config import DrawsConfig, ScoringConfig, TrainingConfig
 from dal_nlp.core.progress import Silent
-from dal_nlp.core.rng import derive, generator, torch_seeded
+from dal_nlp.core.rng import rng_for, seed_for, torch_seeded
 from dal_nlp.core.targets import Target, encode_target
 from dal_nlp.downloads import demo
 from dal_nlp.models.mc_dropout import make_draws
@@ -60,11 +60,11 @@ class Trial:
         return Dataset.from_dict({**asked, **told, **self.task.encode(asked)})
 
     def train(self, examples: Dataset, weights: Sequence[float], epochs: float, steps: int) -> Any:
-        with torch_seeded(derive(0, 0, "weights")):
+        with torch_seeded(seed_for(0, 0, "weights")):
             model = self.task.load(self.source)
         training = TrainingConfig(epochs=epochs, min_steps=steps, batch_size=8, learning_rate=1e-4, warmup=0.1)
         with torch_seeded(0):
-            rng, accelerator = generator(0, 0, "fit"), make_accelerator("no")
+            rng, accelerator = rng_for(0, 0, "fit"), make_accelerator("no")
             fit(model, self.task, examples, np.array(weights), training, accelerator, rng, Silent())
         return model.eval()
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from dal_nlp import RunConfig, Session
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.learners.cross_validation import SEVERAL, deal, fit_with, held_out, settings
 from dal_nlp.learners.head_learner import HeadLearner
 from dal_nlp.learners.layers import Standard, side_by_side
@@ -159,7 +159,7 @@ def simulate(features: Path, half: int, seed: int, strategy: str) -> list[list[f
         known, ones = [Offset(offsets[bought], float(kept["beta"]))], np.ones(len(bought))
         layer = fit_with(setting, x[bought], y[bought], ones, labels, known, SEVERAL)
         p = expit(x @ layer.weight.T + layer.bias + layer.offset_weights[0] * offsets)
-        folds = deal(SEVERAL.strata(y[bought]), generator(0, len(bought), "folds"))
+        folds = deal(SEVERAL.strata(y[bought]), rng_for(0, len(bought), "folds"))
         unseen = held_out(setting, x[bought], y[bought], ones, labels, known, folds, SEVERAL)
         fitted = [fit_thresholds(p[audit], y[audit]), fit_thresholds(unseen, y[bought])]
         of = [scores(p[test] > np.array(cut), y[test]) for cut in (0.5, *fitted)]

@@ -29,7 +29,7 @@ from transformers import AutoTokenizer
 
 from dal_nlp.core.config import Settings
 from dal_nlp.core.progress import Silent
-from dal_nlp.core.rng import derive, generator, torch_seeded
+from dal_nlp.core.rng import rng_for, seed_for, torch_seeded
 from dal_nlp.learners.cross_validation import STRONGER, settings
 from dal_nlp.learners.head_checkpoint import FittedLayer, whole
 from dal_nlp.learners.layers import standard_of
@@ -115,10 +115,10 @@ class Trial:
             }
         )
         accelerator = make_accelerator(recipe.precision)
-        with torch_seeded(derive(self.seed, 0, "weights")):
+        with torch_seeded(seed_for(self.seed, 0, "weights")):
             model = whole(layer_of(self.student), self.source, self.task, self.settings).to(accelerator.device)
-        with torch_seeded(derive(self.seed, n, "fit")):
-            chance, examples = generator(self.seed, n, "fit"), self.encoded([self.pool[row] for row in rows], told)
+        with torch_seeded(seed_for(self.seed, n, "fit")):
+            chance, examples = rng_for(self.seed, n, "fit"), self.encoded([self.pool[row] for row in rows], told)
             fit(model, self.task, examples, weights, recipe, accelerator, chance, Silent())
         return model.eval()
 

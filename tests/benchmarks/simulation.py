@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.learners.cross_validation import FitSetting, choose_setting, fit_with, settings
 from dal_nlp.learners.distillation import MachineSource, TeacherLayer, distil
 from dal_nlp.learners.head_learner import SAMPLE
@@ -146,7 +146,7 @@ class Learner:
         ways = settings(self.standard, len(self.head.depths), self.head.c(self.classes))
         setting = ways[0]
         if self.head.validate_from and n >= self.head.validate_from:
-            setting = choose_setting(ways, x, y, np.ones(n), self.classes, offsets, generator(0, n, "folds"))
+            setting = choose_setting(ways, x, y, np.ones(n), self.classes, offsets, rng_for(0, n, "folds"))
         layer = fit_with(setting, x, y, np.ones(n), self.classes, offsets)
         self.weight, self.bias = layer.weight, layer.bias
         if self.signal:

@@ -32,7 +32,7 @@ def test_what_should_be_known_is_said_once(files: Files, quiet: list[str], tmp_p
 @pytest.mark.long
 @pytest.mark.parametrize("strategy", ["bald", "entropy"])
 def test_it_says_what_draws_that_are_read_tell_beyond_entropy(files: Files, strategy: str) -> None:
-    done = rehearsal.rehearse(
+    done = rehearsal.dry_run(
         RunConfig(
             task="sentiment",
             data=str(files.pool),
@@ -68,7 +68,7 @@ def test_rounds_and_steps_are_counted_within_the_budget(files: Files, tmp_path: 
     training = {"mode": "full", "batch_size": 4, "epochs": 3, "min_steps": 8}
     settings = {"task": "sentiment", "data": files.pool, "model": files.model, "initial_strategy": "random"}
     config = RunConfig(**settings, audit=2, initial=6, query_size=5, rounds=9, budget=20, training=training)
-    done = rehearsal.rehearse(config)
+    done = rehearsal.dry_run(config)
     assert (done.rounds, done.budget, done.steps) == (4, 20, 8 + 9 + 12 + 15)
 
 
@@ -101,14 +101,14 @@ def test_what_a_round_will_take_is_measured_on_a_part_of_the_pool(
         rounds=1,
         training={"mode": "full"},
     )
-    done = rehearsal.rehearse(config).estimate
+    done = rehearsal.dry_run(config).estimate
     assert done is not None and not done.most
     assert (done.texts, done.sample, done.steps, done.once) == (38, 38, number_of_steps(40, config.training), 0)
     assert done.scoring > 0 and done.training > 0
     arrays = 4 * (tiny.config().hidden_size + 2)  # the two factors of a gradient
     assert done.memory == pytest.approx(38 * arrays)
     few = RunConfig(**config.model_dump(exclude={"query", "scoring"}), query={"candidates": 20}, scoring={"memory": 0})
-    done = rehearsal.rehearse(few).estimate
+    done = rehearsal.dry_run(few).estimate
     assert done is not None and done.texts == 20
     assert done.memory == 0 and done.disk > 20 * arrays
     assert "scoring 20 texts about" in str(done)

@@ -3,13 +3,13 @@
 import numpy as np
 import torch
 
-from dal_nlp.core.rng import derive, generator, seed_torch, torch_seeded
+from dal_nlp.core.rng import rng_for, seed_for, seed_torch, torch_seeded
 
 
 def test_each_argument_gives_another_stream() -> None:
-    streams = {derive(0, 0, "a"), derive(1, 0, "a"), derive(0, 1, "a"), derive(0, 0, "b")}
+    streams = {seed_for(0, 0, "a"), seed_for(1, 0, "a"), seed_for(0, 1, "a"), seed_for(0, 0, "b")}
     assert len(streams) == 4
-    assert generator(3, 1, "x").random() == generator(3, 1, "x").random()
+    assert rng_for(3, 1, "x").random() == rng_for(3, 1, "x").random()
 
 
 def test_numpy_and_torch_keep_their_global_state() -> None:
@@ -18,7 +18,7 @@ def test_numpy_and_torch_keep_their_global_state() -> None:
     before = torch.get_rng_state()
     with torch_seeded(1):
         inside = torch.rand(3)
-    generator(0, 0, "x").random(10)
+    rng_for(0, 0, "x").random(10)
     assert torch.equal(before, torch.get_rng_state())
     with torch_seeded(1):
         assert torch.equal(inside, torch.rand(3))

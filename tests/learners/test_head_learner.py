@@ -26,7 +26,7 @@ from dal_nlp.report import files as report
 from dal_nlp.session.context import Context
 from dal_nlp.strategies import bayesian, probes
 from dal_nlp.tasks.classification import Classification
-from dal_nlp.workflows.dry_run import rehearse
+from dal_nlp.workflows.dry_run import dry_run
 from dal_nlp.workflows.predict import predict
 from tests import head_runs, tiny
 from tests.head_runs import run, settings
@@ -280,7 +280,7 @@ def test_check_looks_at_a_few_texts_only(files: Path, monkeypatch: pytest.Monkey
         return encode(self, encoder, tokens, rows)
 
     monkeypatch.setattr(Features, "_encode", counting)
-    said = str(rehearse(settings(files)))
+    said = str(dry_run(settings(files)))
     assert sum(seen) < 120 and "66 parameters to train" in said and "optimizer steps" not in said
 
 

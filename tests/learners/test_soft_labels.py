@@ -7,7 +7,7 @@ from datasets import Dataset
 
 from dal_nlp.core.config import Settings, TrainingConfig
 from dal_nlp.core.progress import Silent
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.learners.soft_labels import LABEL_WEIGHT, NO_TEXTS, PASSES, SoftLabels
 from dal_nlp.models.pool import fetch
 from dal_nlp.models.trainer import SHARES, fit, make_accelerator, number_of_steps
@@ -26,7 +26,7 @@ def encoded(*labels: str | None) -> Dataset:
 def probability(examples: Dataset, weights: np.ndarray, steps: int = 40) -> float:
     """What a model that was trained on examples of one text gives its second label."""
     model, recipe = tiny.classifier(dropout=0.0), TrainingConfig(min_steps=steps, epochs=1, learning_rate=3e-3)
-    fit(model, TASK, examples, weights, recipe, make_accelerator("no"), generator(0, 0, "fit"), Silent())
+    fit(model, TASK, examples, weights, recipe, make_accelerator("no"), rng_for(0, 0, "fit"), Silent())
     with torch.inference_mode():
         logits = model.eval()(**TASK.collate(fetch(examples, [0])).inputs).logits
     return float(logits.softmax(-1)[0, 1])

@@ -26,7 +26,7 @@ import dal_nlp
 from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.errors import UserError
 from dal_nlp.core.progress import Silent
-from dal_nlp.core.rng import generator, torch_seeded
+from dal_nlp.core.rng import rng_for, torch_seeded
 from dal_nlp.learners.learner import write_model
 from dal_nlp.ledger.ledger import read_state
 from dal_nlp.models.mc_dropout import make_draws
@@ -188,7 +188,7 @@ def _check(task: str, of: Any, model: Any, folder: Path) -> None:
     draws = make_draws(DrawsConfig(), 0, 0)
     pools = [Pool(data, model, of, draws, ScoringConfig(batch_size=size)) for size in (16, 1)]
     together, alone = (pool.predict() for pool in pools)
-    picks = [make_strategy("entropy", {}).select(pool, 4, generator(0, 0, "choose")).positions for pool in pools]
+    picks = [make_strategy("entropy", {}).select(pool, 4, rng_for(0, 0, "choose")).positions for pool in pools]
     assert picks[0].tolist() == picks[1].tolist(), "batched picks are others"
     for tokenizer in (of.tokenizer, load_tokenizer(str(folder))):
         special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
@@ -260,7 +260,7 @@ def _check_classifier(model: Any, tokenizer: Any, texts: Sequence[str], answers:
     picked = dal_nlp.select(model, tokenizer, texts, 4, strategy="entropy", max_length=LENGTH)
     np.testing.assert_allclose(picked.scores, np.sort(entropies)[::-1][:4], atol=1e-4)
     badge = dal_nlp.select(model, tokenizer, texts, 4, strategy="badge", max_length=LENGTH)
-    direct = Badge().select(_Measured(Dense(torch.stack(gradients).numpy())), 4, generator(0, 0, "choose"))  # type: ignore[arg-type]
+    direct = Badge().select(_Measured(Dense(torch.stack(gradients).numpy())), 4, rng_for(0, 0, "choose"))  # type: ignore[arg-type]
     assert badge.positions.tolist() == direct.positions.tolist(), "BADGE picks others"
 
 

@@ -137,7 +137,7 @@ def test_draws_of_the_head_are_those_of_the_models_own_logits(kind: str) -> None
         model = decoder(kind) if kind == "right" else {"late": Late, "bent": Bent}[kind](tiny.config(3))
     measured = forward(model.eval(), kind="head")
     for k, drawn in enumerate(measured.draws):
-        with torch.no_grad(), measured._draws.thinned(model, output_layer(model, 3), k):
+        with torch.no_grad(), measured._draws.sampled(model, output_layer(model, 3), k):
             want = model(**measured.batch.inputs).logits.log_softmax(-1)
         torch.testing.assert_close(drawn.log_probs[:, 0], want, rtol=1e-4, atol=1e-5)
         assert (drawn.log_probs - measured.log_probs).abs().max() > 0.01

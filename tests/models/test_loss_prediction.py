@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from dal_nlp.core.config import DrawsConfig, ScoringConfig, TrainingConfig
 from dal_nlp.core.errors import Unsupported
 from dal_nlp.core.progress import Silent
-from dal_nlp.core.rng import generator, torch_seeded
+from dal_nlp.core.rng import rng_for, torch_seeded
 from dal_nlp.models.loss_prediction import LossHead, LossPrediction, hidden_width, load_head, pairwise_loss, save_head
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import fetch
-from dal_nlp.models.trainer import Beside, Fit, Place, fit, split
+from dal_nlp.models.trainer import AuxiliaryLoss, Fit, StepInfo, fit, split
 from tests import tiny
 from tests.models.test_trainer import parameters
 from tests.reference.loss_prediction import pairwise, predict
@@ -26,12 +26,12 @@ from tests.reference.loss_prediction import pairwise, predict
 RECIPE = {"epochs": 1, "min_steps": 5, "learning_rate": 1e-3}
 
 
-def train(beside: Beside | None, n: int = 12, **recipe: Any) -> tuple[nn.Module, Fit]:
+def train(beside: AuxiliaryLoss | None, n: int = 12, **recipe: Any) -> tuple[nn.Module, Fit]:
     of, model = tiny.task(), tiny.classifier(dropout=0.2)
     examples, values = tiny.encoded(tiny.sentences(n), of), TrainingConfig(**{**RECIPE, **recipe})
     with torch_seeded(1):
         done = fit(
-            model, of, examples, np.ones(n), values, Accelerator(cpu=True), generator(1, 0, "fit"), Silent(), beside
+            model, of, examples, np.ones(n), values, Accelerator(cpu=True), rng_for(1, 0, "fit"), Silent(), beside
         )
     return model, done
 
@@ -50,7 +50,7 @@ class Recording(LossPrediction):
         self.seen: list[tuple[Tensor, Tensor, float]] = []
         self.done = done
 
-    def loss(self, hidden: Tensor, losses: Tensor, place: Place) -> Tensor:
+    def loss(self, hidden: Tensor, losses: Tensor, place: StepInfo) -> Tensor:
         self.seen.append((hidden.detach().clone(), losses.detach().clone(), place.done))
         return super().loss(hidden, losses, place if self.done is None else replace(place, done=self.done))
 
@@ -105,7 +105,7 @@ def test_training_gives_the_hook_what_scoring_sees() -> None:
     """Hidden states and losses of one batch, of a model without dropout, and how far training is."""
     of, model, hook = tiny.task(), tiny.classifier(dropout=0.0), Recording(tiny.loss_head())
     examples = tiny.encoded(tiny.sentences(8), of)
-    values, rng = TrainingConfig(batch_size=8, min_steps=4, epochs=1, learning_rate=1e-12), generator(1, 0, "fit")
+    values, rng = TrainingConfig(batch_size=8, min_steps=4, epochs=1, learning_rate=1e-12), rng_for(1, 0, "fit")
     fit(model, of, examples, np.ones(8), values, Accelerator(cpu=True), rng, Silent(), hook)
     assert [done for *_, done in hook.seen] == [0, 0.25, 0.5, 0.75]
     hidden, losses = scored(model, examples)
@@ -138,7 +138,7 @@ def test_it_is_detached_after_sixty_per_cent_of_the_steps() -> None:
     flows: list[bool] = []
 
     class Watching(LossPrediction):
-        def loss(self, hidden: Tensor, losses: Tensor, place: Place) -> Tensor:
+        def loss(self, hidden: Tensor, losses: Tensor, place: StepInfo) -> Tensor:
             added = super().loss(hidden, losses, place)
             (gradient,) = torch.autograd.grad(added, hidden, retain_graph=True, allow_unused=True)
             flows.append(gradient is not None)
@@ -159,7 +159,7 @@ def test_it_learns_which_losses_are_larger() -> None:
         parameter.requires_grad_(False)
     model.classifier.bias.requires_grad_(True)
     values = TrainingConfig(batch_size=32, min_steps=400, epochs=1, learning_rate=3e-3)
-    rng = generator(1, 0, "fit")
+    rng = rng_for(1, 0, "fit")
     fit(model, of, examples, np.ones(64), values, Accelerator(cpu=True), rng, Silent(), LossPrediction(head))
     hidden, losses = scored(model, examples)
     predicted = head(torch.tensor(hidden)).detach().numpy()

@@ -11,7 +11,7 @@ from transformers import BartConfig, BartForSequenceClassification
 from dal_nlp.core.caches import Cache
 from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.errors import Unsupported
-from dal_nlp.core.rng import generator, torch_seeded
+from dal_nlp.core.rng import rng_for, torch_seeded
 from dal_nlp.core.task import Batch
 from dal_nlp.models.forward import Forward, Network
 from dal_nlp.models.mc_dropout import FixedMasks, check_draws, make_draws, make_mask
@@ -154,7 +154,7 @@ def test_fixed_masks_are_the_documented_ones_over_features_only() -> None:
     net, x = Net().eval(), torch.randn(4, 3, 5)
     draws = FixedMasks(2, seed=3, round=7)
     got = draws.draw(Network(net, net.head, lambda: net(x), lambda change: net.head(change(x))), 1)
-    first, second = (make_mask(5, 0.4, generator(3, 7, f"dropout 1.{call}")) for call in (0, 1))
+    first, second = (make_mask(5, 0.4, rng_for(3, 7, f"dropout 1.{call}")) for call in (0, 1))
     hidden = x * first
     mixed = torch.softmax(hidden @ hidden.transpose(1, 2), -1) @ hidden
     mixed = torch.softmax(mixed @ mixed.transpose(1, 2), -1) @ hidden

@@ -11,7 +11,7 @@ from dal_nlp import RunConfig, Session
 from dal_nlp.core.caches import OnDisk
 from dal_nlp.core.config import ScoringConfig
 from dal_nlp.core.errors import BrokenModelError, UserError
-from dal_nlp.models.measurements import Layout, Sink
+from dal_nlp.models.measurements import Layout, ResultBuffer
 from dal_nlp.models.memory_maps import Scratch, StoredRows
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Dense
@@ -65,8 +65,8 @@ def test_strategies_choose_the_same_from_files(name: str, tmp_path: Path) -> Non
 def test_numbers_too_large_for_half_precision_are_no_infinities(tmp_path: Path) -> None:
     value = (Dense, (np.array([[1e5, 0]], dtype=np.float32),))
     with pytest.raises(BrokenModelError, match="half precision"):
-        Sink(1, Layout.of(value), Scratch(tmp_path, 0)).put(np.array([0]), value)
-    Sink(1, Layout.of(value), Scratch(tmp_path, 10**6)).put(np.array([0]), value)
+        ResultBuffer(1, Layout.of(value), Scratch(tmp_path, 0)).put(np.array([0]), value)
+    ResultBuffer(1, Layout.of(value), Scratch(tmp_path, 10**6)).put(np.array([0]), value)
 
 
 def test_a_full_disk_is_said_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

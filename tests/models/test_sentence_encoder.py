@@ -8,7 +8,7 @@ import torch
 
 from dal_nlp.core.caches import InMemory, OnDisk
 from dal_nlp.core.errors import UserError
-from dal_nlp.models.auxiliary import Companions
+from dal_nlp.models.auxiliary import AuxiliaryModels
 from dal_nlp.models.sentence_encoder import SentenceEncoder
 from dal_nlp.strategies import probes
 from tests import tiny, tiny_summaries
@@ -48,7 +48,7 @@ def test_texts_are_cut_where_the_model_ends(folder: str) -> None:
 
 
 def test_strategies_read_it_in_the_place_of_the_models_own(folder: str) -> None:
-    class Beside(Companions):
+    class Beside(AuxiliaryModels):
         encoder = SentenceEncoder(folder, InMemory())
 
         def sentence_encoder(self) -> SentenceEncoder:

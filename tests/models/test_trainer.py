@@ -10,7 +10,7 @@ import torch
 from dal_nlp.core.config import TrainingConfig
 from dal_nlp.core.errors import BrokenModelError
 from dal_nlp.core.progress import Silent
-from dal_nlp.core.rng import generator, torch_seeded
+from dal_nlp.core.rng import rng_for, torch_seeded
 from dal_nlp.models.loss_prediction import LossPrediction
 from dal_nlp.models.trainer import Fit, Schedule, cut, fit, make_accelerator, number_of_steps, step_batches
 from tests import tiny
@@ -32,7 +32,7 @@ def train(
             np.ones(n) if weights is None else weights,
             TrainingConfig(**{**RECIPE, **recipe}),
             make_accelerator(recipe.get("precision", "no")),
-            generator(seed, 0, "fit"),
+            rng_for(seed, 0, "fit"),
             Silent(),
         )
     return model, done
@@ -105,7 +105,7 @@ def test_weights_count_in_the_loss() -> None:
             np.ones(11),
             TrainingConfig(**RECIPE, batch_size=21),
             make_accelerator("no"),
-            generator(0, 0, "fit"),
+            rng_for(0, 0, "fit"),
             Silent(),
         )
     torch.testing.assert_close(parameters(weighted), parameters(model), rtol=1e-3, atol=2e-5)
@@ -176,7 +176,7 @@ def test_an_example_of_many_rows_trains_in_slices_as_it_does_at_once(
                 np.ones(2),
                 recipe,
                 make_accelerator("no"),
-                generator(0, 0, "fit"),
+                rng_for(0, 0, "fit"),
                 Silent(),
                 beside,
             )

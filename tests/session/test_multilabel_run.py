@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from dal_nlp import RunConfig, Session, Unsupported, UserError, select
 from dal_nlp.annotation.answer_store import open_answer_store
 from dal_nlp.annotation.exporting import export
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.core.targets import decode
 from dal_nlp.learners.cross_validation import FOLDS, SEVERAL, deal, fit_with
 from dal_nlp.learners.feature_cache import places_of
@@ -282,7 +282,7 @@ def test_a_layer_fits_thresholds_to_what_layers_fitted_to_other_labels_say(
     x = side_by_side(learner._features.rows(places_of(examples)), learner._depths)
     y = np.array([[label in decode(target) for label in ("anger", "fear", "joy")] for target in examples["target"]]) * 1
     assert len(y) == 30  # no audited text
-    folds, of = deal(SEVERAL.strata(y), generator(0, len(y), "folds")), np.array(seen["given"])
+    folds, of = deal(SEVERAL.strata(y), rng_for(0, len(y), "folds")), np.array(seen["given"])
     assert (len(set(of.tolist())) > 1) == (weights == "balanced")
 
     def by_hand(way: Any) -> Any:

@@ -13,7 +13,7 @@ from dal_nlp.core.errors import Unsupported, UserError
 from dal_nlp.models.forward import Forward
 from dal_nlp.models.pool import Pool
 from dal_nlp.models.vectors import Positions
-from dal_nlp.session.query import draw_candidates, query
+from dal_nlp.session.query import draw_candidates, select_batch
 from dal_nlp.strategies import make_strategy, probes
 from dal_nlp.strategies.base import Selection, Strategy
 from dal_nlp.strategies.selectors import top_k
@@ -53,7 +53,7 @@ def planted(scores: Any, x: Any, known: Any = None, entropies: Any = None, group
 
 def ask(pool: Pool, k: int, strategy: Strategy | None = None, seed: int = 0, **options: Any) -> Selection:
     rng = np.random.default_rng(seed)
-    return query("planted", strategy or Planted(), pool, k, rng, QueryConfig(**options))
+    return select_batch("planted", strategy or Planted(), pool, k, rng, QueryConfig(**options))
 
 
 @pytest.mark.parametrize("labeled", [0, 1, 5])
@@ -198,11 +198,11 @@ def test_strategies_keep_to_the_groups_and_measure_once(name: str, monkeypatch: 
     pool._examples = pool._examples.add_column("group", [str(i % 3) for i in range(30)])
     seen = passes(monkeypatch)
     options = QueryConfig(max_per_group=2)
-    chosen = query(name, make_strategy(name, {}), pool, 5, np.random.default_rng(0), options)
+    chosen = select_batch(name, make_strategy(name, {}), pool, 5, np.random.default_rng(0), options)
     assert len(set(chosen.positions.tolist())) == 5
     assert max(np.bincount(chosen.positions % 3)) <= 2
     assert seen.count(30) == (name != "random")
-    chosen = query(name, make_strategy(name, {}), pool, 9, np.random.default_rng(0), options)
+    chosen = select_batch(name, make_strategy(name, {}), pool, 9, np.random.default_rng(0), options)
     assert np.bincount(chosen.positions % 3).tolist() == [2, 2, 2] and chosen.notes["fewer_by_group"] == 3
 
 
@@ -251,7 +251,7 @@ def test_outliers_are_those_of_what_the_prefilter_left(monkeypatch: pytest.Monke
     """Entropies may cost a text for each document: they are read for what is left only."""
     sizes = passes(monkeypatch)
     pool = tiny.pool(n=40, labeled=4)
-    query(
+    select_batch(
         "random",
         make_strategy("random", {}),
         pool,
@@ -300,7 +300,7 @@ def test_the_pool_is_measured_once_however_often_the_strategy_chooses(
     pool = pool_of(twins(8), labeled=2, batch_size=8)
     seen = passes(monkeypatch)
     options = QueryConfig(dedupe=0.999999, skip_top_quantile=0.1 if name == "entropy" else 0)
-    chosen = query(name, make_strategy(name, {}), pool, 6, np.random.default_rng(0), options)
+    chosen = select_batch(name, make_strategy(name, {}), pool, 6, np.random.default_rng(0), options)
     assert chosen.notes.get("near_duplicates", 0) > 0 or name == "kmeans"  # which spreads its choice anyway
     texts = [pool._examples["text"][i].rsplit(" ", 1)[0] for i in chosen.positions]
     asked_already = {text.rsplit(" ", 1)[0] for text in pool.labeled._examples["text"]}
@@ -313,7 +313,7 @@ def test_the_pool_is_measured_once_however_often_the_strategy_chooses(
 def test_questions_do_not_depend_on_the_batches(name: str) -> None:
     options = QueryConfig(dedupe=0.999, skip_top_quantile=0.1)
     chosen = [
-        query(name, make_strategy(name, {}), pool_of(twins(8), 2, size), 6, np.random.default_rng(0), options)
+        select_batch(name, make_strategy(name, {}), pool_of(twins(8), 2, size), 6, np.random.default_rng(0), options)
         for size in (1, 30)
     ]
     assert chosen[0].positions.tolist() == chosen[1].positions.tolist()
@@ -327,7 +327,7 @@ def test_texts_that_training_has_drawn_together_are_no_near_duplicates() -> None
     torch.nn.init.ones_(last.bias)  # type: ignore[arg-type]
     (x,) = pool.collect(probes.embedding)
     np.testing.assert_allclose(x, 1, rtol=1e-6)  # as confident models nearly do, within a class
-    chosen = query("random", make_strategy("random", {}), pool, 8, np.random.default_rng(0), QueryConfig())
+    chosen = select_batch("random", make_strategy("random", {}), pool, 8, np.random.default_rng(0), QueryConfig())
     assert "near_duplicates" not in chosen.notes
 
 
@@ -342,5 +342,5 @@ def test_the_part_without_outliers_is_measured_once_for_all_repetitions(monkeypa
     pool = tiny.pool(n=40)
     monkeypatch.setattr(Pool, "_batches", counting)
     options = QueryConfig(skip_top_quantile=0.1, dedupe=0.5)
-    query("coreset", make_strategy("coreset", {}), pool, 6, np.random.default_rng(0), options)
+    select_batch("coreset", make_strategy("coreset", {}), pool, 6, np.random.default_rng(0), options)
     assert sorted(size for size in measured if size > 12) == [36, 40]  # the outliers' entropies, the rest's vectors

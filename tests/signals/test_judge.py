@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dal_nlp.core.progress import Silent
-from dal_nlp.core.rng import generator
+from dal_nlp.core.rng import rng_for
 from dal_nlp.learners.cross_validation import deal
 from dal_nlp.ledger.ledger import Ledger, read_state
 from dal_nlp.measuring.judging import judge_of_training
@@ -89,7 +89,7 @@ def test_what_judges_a_student_are_students_that_have_not_seen_the_example(files
         work = Context(config, files / "run", ledger, None, None, None, None, Silent())
         examples = work.training.examples()
         p, y = work.learner.held_out(examples)  # type: ignore[misc]
-        folds = deal(y, generator(0, len(y), "folds"))
+        folds = deal(y, rng_for(0, len(y), "folds"))
         for fold in set(folds.tolist()):
             inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
             work.learner.fit(0, examples.select(inside), np.ones(len(inside)))

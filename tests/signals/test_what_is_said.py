@@ -22,7 +22,7 @@ from dal_nlp.report.machines import confusion, labeled_by_machines, machine_rows
 from dal_nlp.report.model_card import answered_by
 from dal_nlp.signals.client import Client
 from dal_nlp.tasks.metrics import KAPPA
-from dal_nlp.workflows.dry_run import rehearse
+from dal_nlp.workflows.dry_run import dry_run
 from dal_nlp.workflows.show_signals import show_signals
 from dal_nlp_cli.main import app
 from tests import tiny
@@ -69,7 +69,7 @@ def test_a_table_counts_what_people_and_a_machine_said_of_the_same_texts() -> No
 def test_a_check_asks_nobody(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Client, "ask", lambda self, body: pytest.fail("it asked"))
     config = settings(files, signals=["llm:small"], llm={"url": "http://127.0.0.1:9/v1", "price_in": 1e6})
-    said = str(rehearse(config))
+    said = str(dry_run(config))
     assert "llm:small would be asked about 80 texts: about" in said and "by the prices given" in said
     (shown,) = show_signals(config, Silent())
     config = settings(files, signals=["llm:small"], llm={"url": "http://127.0.0.1:9/v1"}, keep_witness=True)
@@ -78,7 +78,7 @@ def test_a_check_asks_nobody(files: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_check_ranks_machines_on_the_labels_that_are_there(files: Path) -> None:
-    said = str(rehearse(settings(files, "wrong.jsonl", "right.jsonl")))
+    said = str(dry_run(settings(files, "wrong.jsonl", "right.jsonl")))
     right, wrong = (said.index(f"file:{name}.jsonl would be asked") for name in ("right", "wrong"))
     assert right < wrong
     assert "It is right on 100 % of 80 known labels." in said[right:wrong]
@@ -96,7 +96,7 @@ def test_a_check_ranks_machines_on_the_labels_that_are_there(files: Path) -> Non
 def test_a_check_refuses_what_the_run_refuses(files: Path, changes: dict[str, Any], why: str) -> None:
     config = settings(files, "right.jsonl", **changes)
     with pytest.raises(UserError, match=why):
-        rehearse(config)
+        dry_run(config)
     with pytest.raises(UserError, match=why):
         show_signals(config, Silent())
     with pytest.raises(UserError, match=why):
@@ -163,9 +163,9 @@ def test_a_language_model_is_shown_texts_of_labeled_alone_and_the_run_keeps_whic
 
 def test_a_check_of_a_run_that_compares_with_machines_asks_none(files: Path) -> None:
     config = settings(files, "right.jsonl", strategy="disagreement", initial_strategy="disagreement")
-    assert "asked about 80 texts" in str(rehearse(config))
+    assert "asked about 80 texts" in str(dry_run(config))
     run(files, "right.jsonl", strategy="disagreement", rounds=1)
-    assert "asked about" in str(rehearse(config))  # beside the run that is there
+    assert "asked about" in str(dry_run(config))  # beside the run that is there
 
 
 @pytest.mark.long

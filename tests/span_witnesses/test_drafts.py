@@ -20,7 +20,7 @@ from dal_nlp.session.result import Result
 from dal_nlp.signals.base import LabelSet, Making
 from dal_nlp.span_witnesses.drafts import DraftEndpoint, DraftWriter
 from dal_nlp.span_witnesses.writing import Writer
-from dal_nlp.workflows.dry_run import rehearse
+from dal_nlp.workflows.dry_run import dry_run
 from dal_nlp.workflows.show_signals import show_signals
 from tests import tiny_summaries
 from tests.listening import Listening
@@ -107,7 +107,7 @@ def test_without_suggest_and_with_what_means_nothing_drafts_are_refused(tmp_path
         run(tmp_path, model, drafts(tmp_path), suggest=False)
     config = RunConfig.load(flags=settings(tmp_path, model, signals=[drafts(tmp_path)]))
     with pytest.raises(UserError, match="only --suggest shows it"):
-        rehearse(config)
+        dry_run(config)
     with pytest.raises(UserError, match="only --suggest shows it"):
         show_signals(config, Silent())
     with pytest.raises(UserError, match="no --keep-witness"):
@@ -119,7 +119,7 @@ def test_without_suggest_and_with_what_means_nothing_drafts_are_refused(tmp_path
     with pytest.raises(UserError, match="nobody does where a file holds the answers"):
         run(tmp_path, model, drafts(tmp_path))
     with pytest.raises(UserError, match="nobody does where a file holds the answers"):
-        rehearse(RunConfig.load(flags=settings(tmp_path, model, signals=[drafts(tmp_path)], suggest=True)))
+        dry_run(RunConfig.load(flags=settings(tmp_path, model, signals=[drafts(tmp_path)], suggest=True)))
 
 
 def test_sheets_have_drafts_and_not_that_of_the_audit_and_nobody_sees_them_once_the_run_no_longer_suggests(
@@ -184,5 +184,5 @@ def test_an_endpoint_drafts_and_what_it_fails_at_is_asked_again() -> None:
 
 def test_a_check_counts_what_is_drafted_and_not_the_pool(tmp_path: Path, model: str) -> None:
     given = {"signals": [drafts(tmp_path)], "suggest": True, "oracle": "file", "audit": 3}
-    said = rehearse(RunConfig.load(flags=settings(tmp_path, model, **given))).remarks
+    said = dry_run(RunConfig.load(flags=settings(tmp_path, model, **given))).remarks
     assert any("file:drafts.jsonl would be asked about 10 texts" in line for line in said), said

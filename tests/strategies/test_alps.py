@@ -12,7 +12,7 @@ from dal_nlp import RunConfig, Session
 from dal_nlp.core.config import DrawsConfig, ScoringConfig
 from dal_nlp.core.errors import BrokenModelError, Unsupported
 from dal_nlp.ledger.ledger import read_state
-from dal_nlp.models.auxiliary import Companions
+from dal_nlp.models.auxiliary import AuxiliaryModels
 from dal_nlp.models.mc_dropout import make_draws
 from dal_nlp.models.pool import Pool
 from dal_nlp.pretrained.masked_lm import has_masked_lm, load_masked_lm
@@ -136,7 +136,7 @@ def test_the_classifier_is_not_run() -> None:
     Alps().select(pool, 2, rng())
 
 
-class Broken(Companions):
+class Broken(AuxiliaryModels):
     def masked_lm(self) -> torch.nn.Module:
         model = tiny.masked_lm()
         torch.nn.init.constant_(model.cls.predictions.bias, torch.nan)
@@ -181,7 +181,7 @@ def test_it_is_refused_where_there_is_no_language_model() -> None:
     with pytest.raises(Unsupported, match=r"'alps' needs masked language model.*dal_nlp\.select.*kmeans"):
         dal_nlp.select(tiny.classifier(), tiny.tokenizer(), ["a film", "the plot"], 1, strategy="alps")
     pool = tiny.pool(8)
-    pool._companions = Companions()
+    pool._companions = AuxiliaryModels()
     with pytest.raises(Unsupported, match="no masked language model here"):
         Alps().select(pool, 2, rng())
 

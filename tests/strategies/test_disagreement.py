@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dal_nlp.core.errors import Unsupported
-from dal_nlp.models.auxiliary import Companions
+from dal_nlp.models.auxiliary import AuxiliaryModels
 from dal_nlp.strategies import check_fit, make_strategy, probes
 from dal_nlp.strategies.disagreement import Disagreement, jensen_shannon
 from tests import tiny
@@ -57,4 +57,4 @@ def test_it_is_for_runs_that_hear_machines() -> None:
     with pytest.raises(Unsupported, match="'disagreement' needs machine-made answers, which only runs with --signal"):
         check_fit("disagreement", make_strategy("disagreement", {}), tiny.task().capabilities)
     with pytest.raises(Unsupported, match="No machine is heard here"):
-        Companions().text_model()
+        AuxiliaryModels().text_model()

@@ -12,7 +12,7 @@ import dal_nlp
 from dal_nlp import RunConfig, Session
 from dal_nlp.core.errors import BrokenModelError, Unsupported
 from dal_nlp.ledger.ledger import read_state
-from dal_nlp.models.auxiliary import Companions
+from dal_nlp.models.auxiliary import AuxiliaryModels
 from dal_nlp.models.loss_prediction import FILE
 from dal_nlp.strategies import check_fit, make_strategy
 from dal_nlp.strategies.learning_loss import LearningLoss
@@ -66,7 +66,7 @@ def test_the_largest_are_chosen_best_first() -> None:
     np.testing.assert_array_equal(selection.scores, scores[selection.positions])
 
 
-class Equal(Companions):
+class Equal(AuxiliaryModels):
     """A head that predicts one number for everything."""
 
     def __init__(self, value: float) -> None:
@@ -110,7 +110,7 @@ def test_it_is_refused_where_nothing_is_trained() -> None:
 
 def test_a_pool_without_a_head_says_so() -> None:
     pool = tiny.pool(8)
-    pool._companions = Companions()
+    pool._companions = AuxiliaryModels()
     with pytest.raises(Unsupported, match="Nothing has been trained to predict losses"):
         LearningLoss().select(pool, 2, rng())
 

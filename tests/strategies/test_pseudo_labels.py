@@ -21,7 +21,7 @@ from dal_nlp.models.pool import Pool
 from dal_nlp.models.trainer import Fit
 from dal_nlp.strategies import ALIASES, STRATEGIES, make_strategy, probes
 from dal_nlp.strategies.ceal import Ceal
-from dal_nlp.strategies.pseudo_labels import PSEUDO_LABELS, Guesses, Policy
+from dal_nlp.strategies.pseudo_labels import PSEUDO_LABELS, Policy, PseudoTargets
 from dal_nlp.tasks.classification import Classification
 from tests import tiny
 from tests.ledgers import copies_after_every_write
@@ -43,7 +43,7 @@ def planted(probs: NDArray[np.float64]) -> Pool:
     return pool
 
 
-def choose(pool: Pool, asked: Sequence[int] = (), round: int = 1, seed: int = 0, **options: Any) -> Guesses:
+def choose(pool: Pool, asked: Sequence[int] = (), round: int = 1, seed: int = 0, **options: Any) -> PseudoTargets:
     config = PseudoLabelsConfig(policy="ceal", **options)
     return Ceal(config).choose(pool, np.array(asked, dtype=np.int64), round, np.random.default_rng(seed))
 
@@ -247,9 +247,9 @@ def test_they_may_be_switched_on_and_off_between_starts(files: Path, model_folde
 class AllOfThem(Policy):
     """Believes everything."""
 
-    def choose(self, pool: Pool, asked: Any, round: int, rng: np.random.Generator) -> Guesses:
+    def choose(self, pool: Pool, asked: Any, round: int, rng: np.random.Generator) -> PseudoTargets:
         positions = np.setdiff1d(np.arange(len(pool)), asked)
-        return Guesses(positions, np.zeros(len(positions), dtype=np.int64), 0.0)
+        return PseudoTargets(positions, np.zeros(len(positions), dtype=np.int64), 0.0)
 
 
 @pytest.mark.long

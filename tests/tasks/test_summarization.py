@@ -278,7 +278,7 @@ def test_the_sample_of_a_draw_is_what_its_network_would_write() -> None:
     prepared, draws, task = forward._prepared, forward._draws, task_of(model)
     differs = False
     for k, texts in enumerate(forward.samples):
-        with torch.inference_mode(), draws.thinned(model, forward._head, k):
+        with torch.inference_mode(), draws.sampled(model, forward._head, k):
             written = task._written(model, prepared, InMemory(), "")
             assert task._texts(written) == texts
             for i, tokens in enumerate(written):

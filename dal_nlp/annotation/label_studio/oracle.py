@@ -38,7 +38,7 @@ class LabelStudio(Oracle):
     """Asks in a project of Label Studio, and waits there until all is answered.
 
     A task is known by our id in its data, so that a batch is pushed once however often a run starts. Annotations of all
-    rounds are read: what is new in an old one is a correction. ``people/votes.py`` says what several people's come to.
+    rounds are read: what is new in an old one is a correction. ``voting`` says what several people's come to.
 
     Args:
         project: Its number; None for the one of the run, which is created the first time.
