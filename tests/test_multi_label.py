@@ -20,7 +20,8 @@ from dal_nlp.annotation.oracle import Setting
 from dal_nlp.annotation.quality import by_label, by_pair, measure
 from dal_nlp.core.progress import Silent
 from dal_nlp.ledger.ledger import Ledger, read_state
-from dal_nlp.page.queue import AnnotationQueue, Given
+from dal_nlp.page.given import PageAnswer
+from dal_nlp.page.queue import AnnotationQueue
 from dal_nlp.session.loop import Result
 from dal_nlp.testing import check_task
 from dal_nlp.workflows.label_errors import find_suspects
@@ -114,7 +115,7 @@ def test_the_page_has_label_buttons(folder: Path) -> None:
         assert widget["data"]["labels"] == [["1", "anger"], ["2", "fear"], ["3", "joy"]]
         item = queue.next("anna", "a tab")
         assert item is not None
-        queue.answer("anna", "a tab", Given(item["id"], json.dumps(["joy", "fear"])))  # as the page sends it
+        queue.answer("anna", "a tab", PageAnswer(item["id"], json.dumps(["joy", "fear"])))  # as the page sends it
         again = queue.open("anna", "a tab", item["id"])
         assert again["answer"] == {"typed": "fear, joy", "labels": ["fear", "joy"]}
     # The page has a widget of that name, and none that no format uses.

@@ -9,7 +9,8 @@ import pytest
 from dal_nlp import UserError
 from dal_nlp.annotation.answers import Origin
 from dal_nlp.ledger.ledger import read_state
-from dal_nlp.page.queue import PATIENCE, REMEMBERED, AnnotationQueue, Given
+from dal_nlp.page.given import PageAnswer
+from dal_nlp.page.queue import PATIENCE, REMEMBERED, AnnotationQueue
 from tests import waiting_runs as asking
 from tests.ledgers import event
 from tests.page.rooms import A, B, Clock, room_of, shown
@@ -42,7 +43,7 @@ def test_an_answer_is_on_the_disk_when_it_returns_and_the_next_text_follows(fold
         for id in ids:
             assert shown(queue, "anna", A) == id
             assert shown(queue, "anna", A) == id  # a page that is loaded again
-            assert queue.answer("anna", A, Given(id, "positive")) == {"disputed": False, "wanted": True}
+            assert queue.answer("anna", A, PageAnswer(id, "positive")) == {"disputed": False, "wanted": True}
             event = read_state(folder).given[id][-1]
             assert (event.name, event.target, event.by, event.via) == ("label", "positive", "anna", "page")
         assert queue.next("anna", A) is None
@@ -75,12 +76,12 @@ def test_the_same_answer_counts_once_and_a_late_repetition_takes_nothing_back(fo
     with room_of(folder) as queue:
         id = shown(queue, "anna", A)
         for _ in range(3):
-            queue.answer("anna", A, Given(id, "positive", request="one"))
-        queue.answer("anna", A, Given(id, "positive", request="the same again"))
+            queue.answer("anna", A, PageAnswer(id, "positive", request="one"))
+        queue.answer("anna", A, PageAnswer(id, "positive", request="the same again"))
         assert kinds(folder, id) == ["label"]
-        queue.answer("anna", A, Given(id, "negative", request="two"))
+        queue.answer("anna", A, PageAnswer(id, "negative", request="two"))
         for late in ("one", "the same again"):  # from another tab
-            queue.answer("anna", A, Given(id, "positive", request=late))
+            queue.answer("anna", A, PageAnswer(id, "positive", request=late))
         assert read_state(folder).answers[id] == "negative" and kinds(folder, id) == ["label", "label"]
         for number in range(REMEMBERED + 2):
             queue._remember(str(number), id)
@@ -90,8 +91,8 @@ def test_the_same_answer_counts_once_and_a_late_repetition_takes_nothing_back(fo
 def test_two_people_on_one_text_are_a_dispute_that_anybody_settles(folder: Path) -> None:
     with room_of(folder) as queue:
         id = shown(queue, "anna", A)
-        queue.answer("anna", A, Given(id, "positive"))
-        assert queue.answer("ben", B, Given(id, "negative")) == {"disputed": True, "wanted": True}
+        queue.answer("anna", A, PageAnswer(id, "positive"))
+        assert queue.answer("ben", B, PageAnswer(id, "negative")) == {"disputed": True, "wanted": True}
         assert read_state(folder).answers[id] == "positive" and queue.progress("ben", B, False)["labels"] == 1
         (row,) = queue.disputes()
         assert row["id"] == id and {one["by"]: one["typed"] for one in row["said"]} == {
@@ -99,7 +100,7 @@ def test_two_people_on_one_text_are_a_dispute_that_anybody_settles(folder: Path)
             "ben": "negative",
         }
         assert queue.open("cem", B, id)["said"] == row["said"]
-        assert queue.answer("cem", B, Given(id, "negative", final=True)) == {"disputed": False, "wanted": True}
+        assert queue.answer("cem", B, PageAnswer(id, "negative", final=True)) == {"disputed": False, "wanted": True}
         assert queue.disputes() == [] and read_state(folder).answers[id] == "negative"
         with pytest.raises(UserError, match="not disputed"):
             queue.open("cem", B, id)
@@ -112,15 +113,15 @@ def test_what_no_round_could_learn_from_is_not_taken(roomy: Path) -> None:
         with_remainder(queue, rest)
         queue.store.config.budget = 4 + 2 + 4  # two of the overflow, and a whole round
         for id in (*ids, *rest[:2]):
-            assert queue.answer("anna", A, Given(id, "positive"))["wanted"]
+            assert queue.answer("anna", A, PageAnswer(id, "positive"))["wanted"]
         assert queue.next("anna", A) is None
         for stale in rest[2:]:
-            assert queue.answer("anna", A, Given(stale, "positive")) == {"disputed": False, "wanted": False}
+            assert queue.answer("anna", A, PageAnswer(stale, "positive")) == {"disputed": False, "wanted": False}
         assert queue.store.state.spent == 6
-        assert queue.answer("anna", A, Given(rest[0], "negative"))["wanted"]  # a correction
+        assert queue.answer("anna", A, PageAnswer(rest[0], "negative"))["wanted"]  # a correction
         queue.append([event("stopped", {"why": "enough", "read_test": False})])
         queue.store.config.budget = 1000
-        assert not queue.answer("anna", A, Given(rest[5], "positive"))["wanted"]
+        assert not queue.answer("anna", A, PageAnswer(rest[5], "positive"))["wanted"]
 
 
 def test_who_leaves_lets_others_have_the_text(folder: Path) -> None:
@@ -138,7 +139,7 @@ def test_names_ids_and_answers_that_cannot_be_right_leave_no_trace(folder: Path)
         size = queue.store.folder.joinpath("ledger.jsonl").stat().st_size
         for who in ("", " ", " anna", "a\x00b", "a\u202eb", "a\ud800", "majority", "x" * 61, "a\nb"):
             with pytest.raises(UserError, match="A name has 1 to 60 letters"):
-                queue.answer(who, A, Given(id, "positive"))
+                queue.answer(who, A, PageAnswer(id, "positive"))
         for wrong, sentence in [
             ("positve", "did you mean"),
             ("x" * 200_000, "200,000"),
@@ -146,12 +147,12 @@ def test_names_ids_and_answers_that_cannot_be_right_leave_no_trace(folder: Path)
             ("", "none of"),
         ]:
             with pytest.raises(UserError, match=sentence):
-                queue.answer("anna", A, Given(id, wrong))
+                queue.answer("anna", A, PageAnswer(id, wrong))
         for note in ("\ud800", "\x1b[2J", "a\u202eb"):
             with pytest.raises(UserError, match="A note holds letters"):
-                queue.answer("anna", A, Given(id, refusal="skip", note=note))
+                queue.answer("anna", A, PageAnswer(id, refusal="skip", note=note))
         with pytest.raises(UserError, match="has not asked about"):
-            queue.answer("anna", A, Given("../../etc/passwd", "positive"))
+            queue.answer("anna", A, PageAnswer("../../etc/passwd", "positive"))
         with pytest.raises(UserError, match="not disputed, and 'anna' has not answered it"):
             queue.open("anna", A, id)
         assert queue.store.folder.joinpath("ledger.jsonl").stat().st_size == size
@@ -161,9 +162,9 @@ def test_names_ids_and_answers_that_cannot_be_right_leave_no_trace(folder: Path)
 def test_refusals_and_notes(folder: Path) -> None:
     with room_of(folder) as queue:
         first, second = queue.store.state.waiting[:2]
-        queue.answer("anna", A, Given(first, refusal="unsure", note=" hm "))
-        queue.answer("anna", A, Given(second, "positive"))
-        queue.answer("anna", A, Given(second, "positive", note="sure"))
+        queue.answer("anna", A, PageAnswer(first, refusal="unsure", note=" hm "))
+        queue.answer("anna", A, PageAnswer(second, "positive"))
+        queue.answer("anna", A, PageAnswer(second, "positive", note="sure"))
         state = read_state(folder)
         assert "unsure" in state.skipped[first] and state.given[first][-1].note == "hm"
         assert [event.note for event in state.given[second]] == ["", "sure"]
@@ -195,7 +196,7 @@ def test_a_list_of_one_suggested_label_is_accepted_text_by_text(suggesting: Path
         assert (event.name, event.target, event.by, event.via) == ("label", label, "anna", "page list")
         assert event.suggested is not None and event.suggested["target"] == label
         assert read_state(suggesting).answers.keys() & waiting_ids == {rows[0]}
-        queue.answer("ben", B, Given(rows[-1], "negative"))
+        queue.answer("ben", B, PageAnswer(rows[-1], "negative"))
         if len(rows) > 1:
             assert queue.accept("anna", A, rows, "request-2")["left_out"] == 1  # her own; ben's is no vote of hers
         with pytest.raises(UserError, match="an old one"):
@@ -215,9 +216,9 @@ def test_nothing_is_listed_where_people_see_no_suggestions(roomy: Path) -> None:
 def test_earlier_answers_are_found_by_letters_and_by_label(folder: Path) -> None:
     with room_of(folder) as queue:
         first, second, third, _ = queue.store.state.waiting
-        queue.answer("anna", A, Given(first, "positive", note="Odd one"))
-        queue.answer("anna", A, Given(second, "negative"))
-        queue.answer("anna", A, Given(third, refusal="skip"))
+        queue.answer("anna", A, PageAnswer(first, "positive", note="Odd one"))
+        queue.answer("anna", A, PageAnswer(second, "negative"))
+        queue.answer("anna", A, PageAnswer(third, refusal="skip"))
 
         def found(find: str = "", label: str = "") -> list[str]:
             return [row["id"] for row in queue.mine("anna", find, label)]
@@ -257,7 +258,7 @@ def test_named_annotators_get_their_part_and_the_overlap(waiting: Waiting, tmp_p
         for who, mine in got.items():
             while (item := queue.next(who, who)) is not None:
                 mine.append(item["id"])
-                queue.answer(who, who, Given(item["id"], "positive"))
+                queue.answer(who, who, PageAnswer(item["id"], "positive"))
         assert len(set(got["anna"]) & set(got["ben"])) == 2  # half of the four
         assert set(got["anna"]) | set(got["ben"]) == {*ids, *rest}
         assert not set(got["anna"][-2:]) & set(got["ben"][-2:])  # an overflow is dealt to one each
@@ -271,7 +272,7 @@ def test_a_finished_round_is_followed_by_its_remainder(roomy: Path) -> None:
         with_remainder(queue, rest)
         for id in [*ids, *rest]:
             assert shown(queue, "anna", A) == id
-            queue.answer("anna", A, Given(id, "positive"))
+            queue.answer("anna", A, PageAnswer(id, "positive"))
         assert queue.next("anna", A) is None
         told = queue.progress("anna", A, False)
         assert (told["done"], told["batch"], told["labels"], told["mine"]) == (4, 4, 7, 7)
@@ -287,7 +288,7 @@ def test_who_trains_is_told_once_all_answers_are_there(folder: Path) -> None:
         waits.start()
         for id in ids:
             assert not told
-            queue.answer("anna", A, Given(id, "positive"))
+            queue.answer("anna", A, PageAnswer(id, "positive"))
         waits.join(10)
         assert told == [queue.store.folder.joinpath("ledger.jsonl").stat().st_size]
         queue.say("Round 0")
@@ -304,7 +305,7 @@ def test_many_people_at_once_lose_nothing(roomy: Path) -> None:
 
         def work(who: str) -> None:
             while (item := queue.next(who, who)) is not None:
-                queue.answer(who, who, Given(item["id"], "positive"))
+                queue.answer(who, who, PageAnswer(item["id"], "positive"))
 
         people = [threading.Thread(target=work, args=(f"person {number}",)) for number in range(20)]
         for person in people:
@@ -323,7 +324,7 @@ def test_answers_with_a_place_and_texts(waiting: Waiting, task: str) -> None:
         assert queue.views.about()["widget"]["name"] == {"qa": "span", "summarization": "text"}[task]
         for id in list(queue.store.state.waiting):
             assert shown(queue, "anna", A) == id
-            queue.answer("anna", A, Given(id, typed[id]))
+            queue.answer("anna", A, PageAnswer(id, typed[id]))
             before = queue.open("anna", A, id)["answer"]
             if task == "qa" and gold[id]["text"]:
                 context = queue.store.example(id)["context"]

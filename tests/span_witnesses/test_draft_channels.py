@@ -11,7 +11,8 @@ from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.annotation.label_studio.oracle import LabelStudio
 from dal_nlp.ledger.answer_events import AnswerEvent
 from dal_nlp.ledger.ledger import Ledger, read_state
-from dal_nlp.page.queue import AnnotationQueue, Given
+from dal_nlp.page.given import PageAnswer
+from dal_nlp.page.queue import AnnotationQueue
 from dal_nlp.report.machines import drafts_line
 from tests import waiting_runs as asking
 from tests.annotation.label_studio import stub
@@ -75,7 +76,7 @@ def test_on_the_page(asked: Path) -> None:
             id, given = shown(tab)
             assert id in ids and (given["by"], given["typed"]) == (MACHINE, f"draft of {id}")
             said[id] = text or given["typed"]
-            queue.answer("anna", tab, Given(id, said[id]))
+            queue.answer("anna", tab, PageAnswer(id, said[id]))
     check_kept(asked, said)
 
 

@@ -10,7 +10,8 @@ import pytest
 from dal_nlp import UserError
 from dal_nlp.annotation.answer_store import AnswerStore
 from dal_nlp.ledger.ledger import Ledger, read_state
-from dal_nlp.page.queue import AnnotationQueue, Given
+from dal_nlp.page.given import PageAnswer
+from dal_nlp.page.queue import AnnotationQueue
 from dal_nlp.workflows.annotate_live import Followed, Training
 from tests.ledgers import event
 
@@ -31,12 +32,12 @@ def test_events_go_there_and_answers_come_along(waiting: Callable[[str], Path]) 
         with Followed(folder, Beside(queue).line) as followed:
             assert followed.state == ledger.state
             ids = list(ledger.state.waiting)
-            queue.answer("anna", "tab-of-anna", Given(ids[0], "positive"))
+            queue.answer("anna", "tab-of-anna", PageAnswer(ids[0], "positive"))
             assert not followed.state.answers  # never within a step
             followed.append(event("note", {"text": "hello"}))
             assert followed.state.answers == {ids[0]: "positive"} and followed.state.notes[-1] == "hello"
             rest = threading.Timer(
-                0, lambda: [queue.answer("ben", "tab-of-ben", Given(id, "negative")) for id in ids[1:]]
+                0, lambda: [queue.answer("ben", "tab-of-ben", PageAnswer(id, "negative")) for id in ids[1:]]
             )
             rest.start()
             followed.wait(ids)

@@ -19,7 +19,8 @@ from dal_nlp.answer_formats.entity_markup import read_markup, write_markup
 from dal_nlp.core.errors import UserError
 from dal_nlp.data.entities import Span, runs_of, split_words
 from dal_nlp.ledger.ledger import Ledger, read_state
-from dal_nlp.page.queue import AnnotationQueue, Given
+from dal_nlp.page.given import PageAnswer
+from dal_nlp.page.queue import AnnotationQueue
 from dal_nlp.session.loop import Result
 from dal_nlp_cli.terminal_annotator import LabelingSession
 from tests import tiny, tiny_entities
@@ -154,7 +155,7 @@ def test_the_page_is_given_and_gives_places(folder: Path) -> None:
         item = queue.next("anna", "a tab")
         assert item is not None
         end = len(item["texts"][0]["text"].split()[0])
-        queue.answer("anna", "a tab", Given(item["id"], json.dumps([{"start": 0, "end": end, "label": "bad"}])))
+        queue.answer("anna", "a tab", PageAnswer(item["id"], json.dumps([{"start": 0, "end": end, "label": "bad"}])))
         assert queue.open("anna", "a tab", item["id"])["answer"]["spans"] == [[0, end, "bad"]]
 
 
