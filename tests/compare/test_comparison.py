@@ -333,3 +333,11 @@ def test_a_figure_and_tables_for_a_paper_are_made_of_a_comparison(found: Compari
     lines = markdown(header, rows).splitlines()
     assert lines[0].startswith("| strategy | seeds |") and lines[2].startswith("| margin | 2 |")
     assert latex(["a_b"], [["95 %"]]).splitlines()[2:5] == ["a\\_b \\\\", "\\midrule", "95 \\% \\\\"]
+
+
+def test_the_command_gives_figure_and_table_of_a_comparison(found: Comparison, folder: Path, tmp_path: Path) -> None:
+    figure = tmp_path / "for" / "paper.svg"
+    words = ["report", str(folder), "--strategies", "margin", "--table", "markdown", "--figure", str(figure)]
+    done = CliRunner().invoke(app, [*words, "--width", "3.3in"])
+    assert done.exit_code == 0 and "| margin | 2 |" in done.stdout and str(figure) in done.stdout
+    assert figure.read_bytes() == read_picture(folder, ["margin"]).render("svg", Look(3.3))
