@@ -201,7 +201,7 @@ def check_task(task: Task, rows: Sequence[Mapping[str, Any]], model: nn.Module |
     name = type(task).__name__
     odd = sorted(set(task.capabilities) - set(Capability))
     assert not odd, f"{name} has {odd[0]!r}, which is no Capability: there are {', '.join(Capability)}."
-    assert not {"shared outcomes", "several labels"} <= task.capabilities, f"{name}: is an answer one outcome?"
+    assert not {Capability.SHARED_OUTCOMES, Capability.SEVERAL_LABELS} <= task.capabilities, f"{name}: one or several?"
     missing = [column for column in task.columns() if any(column not in row for row in rows)]
     assert not missing, f"{name}.columns() names {missing[0]!r}, which some rows do not have."
     answers = [task.read_target(row) for row in rows]

@@ -80,6 +80,7 @@ def test_the_contract_of_tasks() -> None:
 def test_sheets_name_the_labels_and_take_several_and_the_model_learns(folder: Path) -> None:
     (missing,) = run(folder).remarks
     assert "(anger, fear, joy, skip or unsure; several labels with commas between, none for no label)" in missing
+    assert f"`dal-nlp label {folder / 'run'} --trust`" in missing  # the task is no part of the package
     sheet = folder / "run" / "queries" / "round-000.csv"
     assert "anger, fear, joy, skip or unsure" in sheet.read_text(encoding="utf-8").splitlines()[0]  # it may be sent on
     ids = [row["id"] for row in read_csv(sheet)]

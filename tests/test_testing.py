@@ -12,7 +12,7 @@ from dal_nlp.annotation.oracle import Answer, Label, Oracle, Query
 from dal_nlp.annotation.simulated import Calling
 from dal_nlp.answer_formats.label import LabelFormat
 from dal_nlp.core.targets import Target
-from dal_nlp.core.task import Task
+from dal_nlp.core.task import Capability, Task
 from dal_nlp.models.pool import Pool
 from dal_nlp.strategies import probes
 from dal_nlp.strategies.base import Selection, Strategy
@@ -138,6 +138,12 @@ class Mixed(Classification):
         return losses.mean().expand_as(losses)
 
 
+class Torn(Classification):
+    """Has one label a text, and several."""
+
+    capabilities: ClassVar[frozenset[Capability]] = Classification.capabilities | {Capability.SEVERAL_LABELS}
+
+
 class Silent(Classification):
     """Leaves a metric out."""
 
@@ -148,6 +154,7 @@ class Silent(Classification):
     ("broken", "said"),
     [
         (Loud, "came back as 'NEGATIVE' typed as 'negative'"),
+        (Torn, "Torn: one or several"),
         (Sure, "does not sum to one"),
         (Mixed, "depends on the other examples"),
         (Silent, "and metrics are"),

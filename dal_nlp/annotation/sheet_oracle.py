@@ -235,12 +235,12 @@ class Sheets(Oracle):
         remarks += [*self._said, *_not_read(folder)]
         disputed, open_ids = conflicts(config, state), set(pending)
         count = sum(id in open_ids for id in disputed)
+        trust = " --trust" if ":" in config.task else ""  # the commands name no class of the user's own
         if pending:
             names = ", ".join(self._to_fill)
             twin = " (or .jsonl)" if all(name.endswith(".csv") for name in self._to_fill) else ""
             others = f" ({count:,} of them disputed)" if count else ""
             what = self._setting.task.answer_format.sheet_hint()
-            trust = " --trust" if ":" in config.task else ""  # the command names no class of the user's own
             remarks.append(
                 f"Answers still missing: {len(pending):,}{others}. Fill in the column {ANSWER!r} of {names}{twin} "
                 f"in {folder / FOLDER} ({what}), or use `dal-nlp label {folder}{trust}`; then run the same command "
@@ -248,7 +248,7 @@ class Sheets(Oracle):
             )
         settled = len(disputed) - count
         if settled:
-            remarks.append(f"Disputed: {settled:,}; `dal-nlp label {folder} --conflicts` settles them.")
+            remarks.append(f"Disputed: {settled:,}; `dal-nlp label {folder} --conflicts{trust}` settles them.")
         return remarks
 
 
